@@ -1,0 +1,381 @@
+import type { Channel, Subscription } from "./channel.ts";
+import { ClosedError } from "./errors.ts";
+import type { Position } from "./log.ts";
+import type { Action } from "./peer.ts";
+import { type Command, closes, type ErrorReply, type Method, replies } from "./protocol.ts";
+import { publications } from "./segment.ts";
+import type { LiveSession } from "./session.ts";
+import { version } from "./version.ts";
+
+type Params = Readonly<Record<string, unknown>>;
+
+/** What answers a command: the result's JSON text, and what is done once that is in the queue. */
+interface Answer {
+  result: string;
+  after?: () => void;
+}
+
+/** Thrown to answer a command with an error. */
+class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly reply: ErrorReply;
+  constructor(reply: ErrorReply) {
+    super(reply.message);
+    this.reply = reply;
+  }
+}
+
+/** Answers one command of a session's. It never rejects. */
+export async function answer(session: LiveSession, { id, method, params }: Command): Promise<void> {
+  try {
+    if (method === "send") return await receive(session, params);
+    if (method === "unknown") throw new Refusal(replies.methodNotFound);
+    if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
+    const { result, after } = await handlers[method](session, params);
+    session.reply(id, method, result);
+    after?.();
+  } catch (error) {
+    session.put(session.hub.codec.error(id, errorReply(session, error)));
+    // A client waits for its connect reply, and knows to come back after a close.
+    if (method === "connect") session.close(closes.internal);
+  }
+}
+
+function errorReply(session: LiveSession, error: unknown): ErrorReply {
+  if (error instanceof Refusal) return error.reply;
+  if (error instanceof RangeError) return replies.limitExceeded;
+  if (error instanceof ClosedError) return replies.notAvailable;
+  session.hub.report(error, "internal", `session ${session.id}`);
+  return replies.internal;
+}
+
+const handlers: Record<Method, (session: LiveSession, params: Params) => Answer | Promise<Answer>> = {
+  connect,
+  subscribe,
+  unsubscribe,
+  publish,
+  presence,
+  presence_stats: presenceStats,
+  history,
+  rpc,
+  refresh,
+  sub_refresh: () => {
+    throw new Refusal(replies.notAvailable);
+  },
+  ping: () => ({ result: "{}" }),
+};
+
+async function connect(session: LiveSession, params: Params): Promise<Answer> {
+  const { hub, peer } = session;
+  const wanted = isObject(params.subs) ? params.subs : {};
+  const places = new Map<string, Place>();
+  try {
+    for (const name of new Set(peer.channels)) {
+      const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
+      places.set(name, await place(session, name, isObject(request) ? request : {}));
+    }
+  } catch (error) {
+    for (const { abandon } of places.values()) abandon();
+    throw error;
+  }
+  const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
+  const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
+  const result =
+    `{"client":"${session.id}","version":"tocsin ${version}","ping":${heartbeat},"pong":true` +
+    `${expiry(session)}${subs === "" ? "" : `,"subs":{${subs}}`}}`;
+  return {
+    result,
+    after: () => {
+      session.connected();
+      for (const { commit } of places.values()) commit(true, false);
+    },
+  };
+}
+
+/**
+ * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
+ * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
+ */
+function expiry(session: LiveSession): string {
+  if (session.peer.refresh === undefined || session.remaining === Number.POSITIVE_INFINITY) return "";
+  const ahead = Math.min(10_000, session.remaining / 5);
+  return `,"expires":true,"ttl":${Math.max(1, Math.floor((session.remaining - ahead) / 1000))}`;
+}
+
+async function subscribe(session: LiveSession, params: Params): Promise<Answer> {
+  const name = channelOf(session, params);
+  if (params.type !== undefined && params.type !== 0) throw new Refusal(replies.notAvailable);
+  if (session.subscriptions.has(name)) throw new Refusal(replies.alreadySubscribed);
+  if (session.subscriptions.size >= session.hub.settings.limits.subscriptions) throw new Refusal(replies.limitExceeded);
+  const flag = naturalOf(params, "flag");
+  positionOf(params);
+  await permit(session, "subscribe", name, params.data);
+  const joins = params.join_leave === true;
+  if (joins) await permit(session, "presence", name);
+  const { result, recovered, commit, abandon } = await place(session, name, params);
+  if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
+    abandon();
+    throw new Refusal(replies.unrecoverable);
+  }
+  return { result, after: () => commit(false, joins) };
+}
+
+/** The subscribe flag that asks for an error instead of `recovered: false`. */
+const rejectUnrecovered = 2;
+
+/** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
+interface Place {
+  result: string;
+  recovered: boolean;
+  commit(byServer: boolean, joins: boolean): void;
+  abandon(): void;
+}
+
+async function place(session: LiveSession, name: string, params: Params): Promise<Place> {
+  const channel = session.hub.channel(name);
+  const release = channel.use();
+  try {
+    await channel.current();
+    const recovery = params.recover === true ? await recover(session, channel, positionOf(params)) : undefined;
+    const { epoch } = channel;
+    const cursor = recovery?.cursor ?? channel.top;
+    const data = session.hub.runs.present(name);
+    const result =
+      `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
+      `,"offset":${recovery?.after ?? channel.top}${recovery?.publications ?? ""}` +
+      `${recovery === undefined ? "" : ',"recovered":true'}${params.recover === true ? ',"was_recovering":true' : ""}` +
+      `${data === undefined ? "" : `,"data":${data}`}}`;
+    return {
+      result,
+      recovered: recovery !== undefined,
+      commit(byServer, joins) {
+        const proof = session.proofFrom(recovery?.after ?? cursor, cursor);
+        begin({ session, channel, byServer, joins, cursor, waits: undefined, proof }, epoch);
+        release();
+      },
+      abandon: release,
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+interface Recovery {
+  /** The offset the client sent. */
+  after: number;
+  /** The offset of the last publication in the reply. */
+  cursor: number;
+  publications: string;
+}
+
+/** Reads what the client missed, or answers undefined when that cannot be had without a hole. */
+async function recover(session: LiveSession, channel: Channel, after: Position): Promise<Recovery | undefined> {
+  const slice = await channel.read(after);
+  if (!slice.gapless || slice.epoch !== channel.epoch) return undefined;
+  channel.encodeAside(slice);
+  const texts: string[] = [];
+  let { room } = session;
+  let cursor = after.offset;
+  while (cursor < slice.top) {
+    const segment = channel.segmentAfter(cursor);
+    const taken = segment === undefined ? undefined : publications(segment, cursor, room);
+    // The rest follows as pushes.
+    if (taken === undefined || taken.texts.length === 0) break;
+    texts.push(...taken.texts);
+    room -= taken.bytes;
+    cursor += taken.texts.length;
+  }
+  return {
+    after: after.offset,
+    cursor,
+    publications: texts.length === 0 ? "" : `,"publications":[${texts.join(",")}]`,
+  };
+}
+
+function begin(subscription: Subscription, epoch: string): void {
+  const { session, channel } = subscription;
+  if (!session.isOpen) return;
+  session.subscriptions.set(channel.name, subscription);
+  channel.add(subscription, epoch);
+}
+
+function unsubscribe(session: LiveSession, params: Params): Answer {
+  const subscription = session.subscriptions.get(channelOf(session, params));
+  if (subscription !== undefined) session.drop(subscription);
+  return { result: "{}" };
+}
+
+async function publish(session: LiveSession, params: Params): Promise<Answer> {
+  const name = channelOf(session, params);
+  if (!Object.hasOwn(params, "data")) throw new Refusal(replies.badRequest);
+  await permit(session, "publish", name, params.data);
+  const data = session.hub.serialise("the payload", params.data);
+  await session.ask("log", (signal) => session.hub.append(name, data, { signal }));
+  return { result: "{}" };
+}
+
+async function presence(session: LiveSession, params: Params): Promise<Answer> {
+  const name = channelOf(session, params);
+  await permit(session, "presence", name);
+  const { codec } = session.hub;
+  const clients = Array.from(present(session, name), ({ id, info }) => `"${id}":${codec.clientInfo(info)}`);
+  return { result: `{"presence":{${clients.join(",")}}}` };
+}
+
+async function presenceStats(session: LiveSession, params: Params): Promise<Answer> {
+  const name = channelOf(session, params);
+  await permit(session, "presence", name);
+  const sessions = present(session, name);
+  const users = new Set(sessions.map(({ peer }) => peer.user));
+  return { result: `{"num_clients":${sessions.length},"num_users":${users.size}}` };
+}
+
+function present(session: LiveSession, name: string): LiveSession[] {
+  return Array.from(session.hub.channels.get(name)?.subscriptions ?? [], (subscription) => subscription.session);
+}
+
+async function history(session: LiveSession, params: Params): Promise<Answer> {
+  const name = channelOf(session, params);
+  const { since } = params;
+  if (since !== undefined && !isObject(since)) throw new Refusal(replies.badRequest);
+  const after = since === undefined ? undefined : positionOf(since);
+  const limit = limitOf(session, params);
+  await permit(session, "history", name);
+  const slice = await session.ask("log", (signal) =>
+    params.reverse === true
+      ? session.hub.read(name, { signal })
+      : session.hub.read(name, { after: isStart(after) ? undefined : after, limit, signal }),
+  );
+  if (!slice.gapless) throw new Refusal(replies.unrecoverable);
+  const foreign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
+  if (foreign) throw new Refusal(replies.unrecoverable);
+  let entries = slice.entries;
+  if (params.reverse === true) {
+    const end = after === undefined ? entries : entries.filter(({ offset }) => offset < after.offset);
+    entries = [...end].reverse().slice(0, limit);
+  }
+  const texts: string[] = [];
+  let chars = 0;
+  for (const entry of entries) {
+    const text = session.hub.codec.publication(entry);
+    chars += text.length;
+    // A reply takes one window at most; the client asks for the rest from where this one ends.
+    if (chars > session.hub.settings.window && texts.length > 0) break;
+    texts.push(text);
+  }
+  const result = `{"publications":[${texts.join(",")}],"offset":${slice.top},"epoch":${JSON.stringify(slice.epoch)}}`;
+  return { result };
+}
+
+/** `{ offset: 0, epoch: "" }` means all that is in the log, trimmed at its start or not. */
+function isStart(position: Position | undefined): boolean {
+  return position !== undefined && position.offset === 0 && position.epoch === "";
+}
+
+/** No limit, or 0, asks for the position alone; a negative one for as much as there is. */
+function limitOf(session: LiveSession, params: Params): number {
+  const { limit = 0 } = params;
+  const most = session.hub.settings.limits.history;
+  if (typeof limit !== "number" || !Number.isSafeInteger(limit)) throw new Refusal(replies.badRequest);
+  return limit < 0 ? most : Math.min(limit, most);
+}
+
+async function rpc(session: LiveSession, params: Params): Promise<Answer> {
+  const { hub, peer, id } = session;
+  const { method, data } = params;
+  if (typeof method !== "string") throw new Refusal(replies.badRequest);
+  if (method === "run.cancel") return cancelRun(session, data);
+  if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
+  const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
+  if (handler === undefined) throw new Refusal(replies.methodNotFound);
+  let value: unknown;
+  try {
+    value = await session.ask("rpc", (signal) => handler(peer, { method, data, session: id, signal }));
+  } catch (error) {
+    hub.report(error, "rpc", `session ${id}`);
+    throw new Refusal(replies.internal);
+  }
+  return { result: value === undefined ? "{}" : `{"data":${hub.serialise(`the answer of ${method}`, value)}}` };
+}
+
+function cancelRun({ hub, peer }: LiveSession, data: unknown): Answer {
+  if (!isObject(data) || typeof data.run !== "string") throw new Refusal(replies.badRequest);
+  if (data.reason !== undefined && typeof data.reason !== "string") throw new Refusal(replies.badRequest);
+  const status = hub.runs.cancelFor(peer.user, data.run, data.reason);
+  return { result: `{"data":{"status":"${status}"}}` };
+}
+
+async function refresh(session: LiveSession, params: Params): Promise<Answer> {
+  const { hub, peer } = session;
+  const check = peer.refresh;
+  const { token } = params;
+  if (check === undefined) throw new Refusal(replies.notAvailable);
+  if (typeof token !== "string" || token === "") throw new Refusal(replies.badRequest);
+  let expires: number | null;
+  try {
+    expires = await session.ask("refresh", () => check(peer, token));
+  } catch (error) {
+    hub.report(error, "refresh", `session ${session.id}`);
+    throw new Refusal(replies.internal);
+  }
+  if (typeof expires !== "number" || Number.isNaN(expires)) {
+    session.revoke(closes.invalidToken);
+    throw new Refusal(replies.unauthorized);
+  }
+  if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);
+  session.extend(expires);
+  return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
+}
+
+async function receive(session: LiveSession, params: Params): Promise<void> {
+  const { hub, peer } = session;
+  const hear = peer.receive;
+  if (hear === undefined) return;
+  try {
+    await session.ask("send", () => hear(peer, params.data));
+  } catch (error) {
+    hub.report(error, "send", `session ${session.id}`);
+  }
+}
+
+/**
+ * Refuses what is not allowed. A run's channel belongs to whoever may follow the run; any other is up to the peer's
+ * `authorize`, and a throw there refuses like a no.
+ */
+async function permit(session: LiveSession, type: Action["type"], channel: string, data?: unknown): Promise<void> {
+  const { hub, peer } = session;
+  const ofRun = hub.runs.allows(peer.user, channel, type);
+  if (ofRun === true) return;
+  const { authorize } = peer;
+  if (ofRun === false || authorize === undefined) throw new Refusal(replies.permissionDenied);
+  let allowed = false;
+  try {
+    allowed = (await session.ask("authorize", (signal) => authorize(peer, { type, channel, data, signal }))) === true;
+  } catch (error) {
+    hub.report(error, "authorize", `session ${session.id}`);
+  }
+  if (!allowed) throw new Refusal(replies.permissionDenied);
+}
+
+function channelOf(session: LiveSession, { channel }: Params): string {
+  if (typeof channel !== "string" || channel === "") throw new Refusal(replies.badRequest);
+  if (channel.length > session.hub.settings.limits.channel) throw new Refusal(replies.limitExceeded);
+  return channel;
+}
+
+function positionOf(params: Params): Position {
+  const { epoch = "" } = params;
+  if (typeof epoch !== "string") throw new Refusal(replies.badRequest);
+  return { offset: naturalOf(params, "offset"), epoch };
+}
+
+function naturalOf(params: Params, name: string): number {
+  const value = params[name] ?? 0;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw new Refusal(replies.badRequest);
+  return value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,206 @@
+import type { Context } from "hono";
+import {
+  createWSMessageEvent,
+  defineWebSocketHelper,
+  type UpgradeWebSocket,
+  WSContext,
+  type WSEvents,
+  type WSReadyState,
+} from "hono/ws";
+import {
+  type App,
+  guard,
+  guarded,
+  type Host,
+  host,
+  type Listening,
+  type ServeOptions,
+  type Server,
+  subprotocol,
+  termination,
+  type UpgradeOptions,
+  wantsWebSocket,
+} from "./host.ts";
+
+export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+
+/** The part of Bun's server WebSocket that is used here; what is handed out is Bun's own. */
+export interface BunWebSocket {
+  readonly readyState: number;
+  /** The same as in `hono/bun`, so that either `upgradeWebSocket` works with either server. */
+  data: BunWebSocketData;
+  send(data: string | ArrayBuffer | Uint8Array, compress?: boolean): number;
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+  getBufferedAmount(): number;
+}
+
+/** What an upgrade leaves with its socket. */
+export interface BunWebSocketData {
+  events: WSEvents<BunWebSocket>;
+  url: URL;
+  protocol: string;
+}
+
+interface BunServer {
+  readonly port: number;
+  readonly pendingRequests: number;
+  upgrade(request: Request, options: { data: BunWebSocketData; headers: Record<string, string> }): boolean;
+  stop(closeActiveConnections?: boolean): Promise<void>;
+}
+
+interface BunWebSocketHandler {
+  idleTimeout: number;
+  sendPings: boolean;
+  maxPayloadLength: number;
+  backpressureLimit: number;
+  closeOnBackpressureLimit: boolean;
+  perMessageDeflate: boolean;
+  open(ws: BunWebSocket): void;
+  message(ws: BunWebSocket, message: string | Uint8Array<ArrayBuffer>): void;
+  close(ws: BunWebSocket, code: number, reason: string): void;
+}
+
+declare const Bun: {
+  serve(options: {
+    port: number;
+    hostname: string;
+    idleTimeout: number;
+    fetch(request: Request, server: BunServer): Response | Promise<Response>;
+    error(error: unknown): Response;
+    websocket: BunWebSocketHandler;
+  }): BunServer;
+};
+
+declare const process: { on(signal: string, heard: () => void): void };
+
+// biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+declare const CloseEvent: new (type: string, init: { code: number; reason: string }) => any;
+
+/**
+ * Serves a Hono app and its notifier on Bun, and ends both together.
+ *
+ * Resolves once it listens; rejects with the system's error (`EADDRINUSE`) when it cannot, and leaves nothing behind.
+ * If `signal` has aborted before, nothing listens, and the server that is answered is closing or closed already.
+ *
+ * Closing begins when `signal` aborts, `close()` is called or the notifier begins to close. It stops accepting, closes
+ * the notifier, lets responses in flight finish, and after `grace` cuts the rest.
+ *
+ * ```ts
+ * const signal = terminationSignal();
+ * const server = await serve(app, { notifier, signal, port: 3000 });
+ * await server.closed;
+ * ```
+ */
+export function serve(app: App, options: ServeOptions): Promise<Server> {
+  return host(app, options, listen);
+}
+
+/**
+ * Upgrades a request of a Hono app to a WebSocket on Bun.
+ *
+ * Works under `serve` of this module and under a `Bun.serve` with the `websocket` of `hono/bun` that hands its server
+ * to the app: `fetch: (request, server) => app.fetch(request, { server })`. Without it, throws a TypeError. An exception
+ * thrown by `createEvents` refuses the upgrade with its response.
+ *
+ * ```ts
+ * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
+ * ```
+ */
+export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = defineWebSocketHelper<
+  BunWebSocket,
+  UpgradeOptions
+>((c, events, options) => {
+  if (!wantsWebSocket(c.req.header("upgrade"))) return;
+  const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []) ?? "";
+  const data = { events: guard(c, events, options), url: new URL(c.req.url), protocol };
+  // Left to itself, Bun agrees to whatever was offered first.
+  if (!serverOf(c).upgrade(c.req.raw, { data, headers: { "sec-websocket-protocol": protocol } })) return;
+  return new Response(null);
+});
+
+function serverOf(c: Context): BunServer {
+  const server: Partial<BunServer> | undefined = c.env?.server ?? c.env;
+  if (server?.upgrade === undefined) {
+    throw new TypeError(
+      "Cannot upgrade: Bun's server is not in the env; call app.fetch(request, { server })",
+    );
+  }
+  return server as BunServer;
+}
+
+/**
+ * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
+ *
+ * Its listeners stay, so that a second signal does not kill the process while it closes, and do not keep it alive.
+ * Call it once a process.
+ */
+export function terminationSignal(): AbortSignal {
+  return termination(["SIGINT", "SIGTERM"], (name, heard) => process.on(name, heard));
+}
+
+function listen({ port, hostname, maxMessage, answer, report, scope }: Listening): Host {
+  const server = Bun.serve({
+    port,
+    hostname,
+    // The longest there is. By default a response that says nothing for 10 s is cut, and so is a slow upgrade.
+    idleTimeout: 255,
+    fetch: (request, server) => answer(request, { server }),
+    error(error) {
+      report(error);
+      return new Response("Internal Server Error", { status: 500 });
+    },
+    websocket: webSocketHandler(maxMessage, report),
+  });
+  let stopped: Promise<void> | undefined;
+  return {
+    port: server.port,
+    stop() {
+      stopped = server.stop();
+    },
+    async drained() {
+      // Bun counts its requests until they are written, but tells nobody when the count changes.
+      while (server.pendingRequests > 0) await scope.sleep("responses", 5);
+    },
+    async cut() {
+      await server.stop(true);
+      await stopped;
+    },
+  };
+}
+
+function webSocketHandler(maxMessage: number, report: (error: unknown) => void): BunWebSocketHandler {
+  // Guarded here too: the events of `hono/bun`'s own `upgradeWebSocket` come as they are.
+  const events = (ws: BunWebSocket) => guarded(ws.data.events, report);
+  return {
+    // Liveness is the notifier's own.
+    idleTimeout: 0,
+    sendPings: false,
+    perMessageDeflate: false,
+    maxPayloadLength: maxMessage,
+    // Above it Bun drops what is sent. The notifier's window keeps far below.
+    backpressureLimit: 64 * 1024 * 1024,
+    closeOnBackpressureLimit: false,
+    open: (ws) => events(ws).onOpen(new Event("open"), contextOf(ws)),
+    message: (ws, message) => events(ws).onMessage(createWSMessageEvent(payload(message)), contextOf(ws)),
+    close: (ws, code, reason) => events(ws).onClose(new CloseEvent("close", { code, reason }), contextOf(ws)),
+  };
+}
+
+/** Copies binary data out of the buffer that Bun shares between messages. */
+function payload(message: string | Uint8Array<ArrayBuffer>): string | ArrayBuffer {
+  return typeof message === "string" ? message : message.slice().buffer;
+}
+
+function contextOf(ws: BunWebSocket): WSContext<BunWebSocket> {
+  return new WSContext<BunWebSocket>({
+    raw: ws,
+    url: ws.data.url,
+    protocol: ws.data.protocol,
+    get readyState() {
+      return ws.readyState as WSReadyState;
+    },
+    send: (data, options) => ws.send(data, options?.compress),
+    close: (code, reason) => ws.close(code, reason),
+  });
+}

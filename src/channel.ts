@@ -1,0 +1,386 @@
+import type { Hub } from "./hub.ts";
+import type { Entry, Position, Slice } from "./log.ts";
+import { cut, encodeSegments, type Segment } from "./segment.ts";
+import type { LiveSession } from "./session.ts";
+
+/** One session's place in one channel. */
+export interface Subscription {
+  readonly session: LiveSession;
+  readonly channel: Channel;
+  /** Whether the server subscribed it, and not the client. */
+  readonly byServer: boolean;
+  /** Whether it wants to hear of others coming and going. */
+  readonly joins: boolean;
+  /** Offset of the last publication handed to the socket. */
+  cursor: number;
+  /** Why it is not offered news now: its session has no room, or what it misses is being read from the log. */
+  waits: "room" | "log" | undefined;
+  /** What of the handed publications a pong has proven read; see `Session.hand`. */
+  readonly proof: Proof;
+}
+
+/** How far a subscription was handed on, by the barrier that covers it: at most one is outstanding. */
+export interface Proof {
+  /** Offset proven read for good. */
+  read: number;
+  /** Offset covered by barrier number `markBarrier`. */
+  mark: number;
+  markBarrier: number;
+  /** The barrier that covers the subscription's cursor. */
+  barrier: number;
+}
+
+/** Publications read from the log at once. */
+const batch = 512;
+/** Segments read for sessions that are behind, kept in case others are at the same place. */
+const asideSegments = 8;
+
+/**
+ * A channel while somebody is on it: the newest publications, encoded, and everybody's place.
+ *
+ * There is one way for data: a wake says that there may be news, entries are read after a cursor, and whoever is behind
+ * catches up by the same steps. A session without room keeps its cursor and costs nothing.
+ *
+ * A class, not closures: many channels share its methods.
+ */
+export class Channel {
+  readonly name: string;
+  /** Those who are subscribed, in the order in which they came. */
+  readonly subscriptions = new Set<Subscription>();
+  /** The newest position that was loaded. */
+  epoch = "";
+  top = 0;
+  readonly #hub: Hub;
+  /** Calls of those who follow in this process. */
+  readonly #wakes = new Set<() => void>();
+  /** Consecutive segments up to `top`. */
+  #tail: Segment[] = [];
+  #tailBytes = 0;
+  /** Segments from elsewhere in the log, newest first. */
+  #aside: Segment[] = [];
+  /** Whether the log may hold more than was loaded. */
+  #news = true;
+  #users = 0;
+  #joinListeners = 0;
+  #opening: Promise<void> | undefined;
+  #watch: AsyncDisposable | undefined;
+  #loading: Promise<void> | undefined;
+  #tending = false;
+  #retrying = false;
+  #gone = false;
+
+  constructor(name: string, hub: Hub) {
+    this.name = name;
+    this.#hub = hub;
+  }
+
+  /** Keeps the channel open until the returned function is called. */
+  use(): () => void {
+    this.#users++;
+    return () => {
+      this.#users--;
+      this.#letGo();
+    };
+  }
+
+  /** Settles once the log is watched, so that from then on no publication goes unnoticed. */
+  opened(): Promise<void> {
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<void> {
+    const opening = this.#hub.watch(this.name, () => this.#wake());
+    try {
+      this.#watch = await this.#hub.scope.follow(`watch ${this.name}`, undefined, opening);
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+    if (this.#gone) this.#unwatch();
+  }
+
+  #wake(): void {
+    this.#news = true;
+    if (this.subscriptions.size > 0) this.#hub.wakeChannel(this);
+    for (const wake of [...this.#wakes]) wake();
+  }
+
+  /** Calls `wake` on every append from now on, until the returned function is called. */
+  onWake(wake: () => void): () => void {
+    this.#wakes.add(wake);
+    return () => this.#wakes.delete(wake);
+  }
+
+  /** Settles once `epoch` and `top` say what was in the log at the time of the call. */
+  async current(): Promise<void> {
+    await this.opened();
+    while (this.#news) await this.#load();
+  }
+
+  /**
+   * Adds a subscription, which gets all after its cursor, and its share of what comes.
+   *
+   * Its cursor is a place in `epoch`: a channel that was begun anew since then has lost it.
+   */
+  add(subscription: Subscription, epoch: string): void {
+    this.subscriptions.add(subscription);
+    if (subscription.joins) this.#joinListeners++;
+    this.#announce("join", subscription.session);
+    if (epoch === this.epoch) this.#advance(subscription);
+    else this.#lose(subscription);
+  }
+
+  /** Tells those who want to know, which includes the session itself where it does. */
+  #announce(kind: "join" | "leave", session: LiveSession): void {
+    if (this.#joinListeners === 0) return;
+    const { codec } = this.#hub;
+    const push = codec.push(this.name, kind, `{"info":${codec.clientInfo(session.info)}}`);
+    for (const { joins, session } of this.subscriptions) if (joins) session.notice(push);
+  }
+
+  remove(subscription: Subscription): void {
+    if (!this.subscriptions.delete(subscription)) return;
+    if (subscription.joins) this.#joinListeners--;
+    this.#announce("leave", subscription.session);
+    this.#letGo();
+  }
+
+  /** Looks after the channel once in a turn. The promise, if there is work, never rejects. */
+  tend(): Promise<void> | undefined {
+    if (this.subscriptions.size === 0) {
+      if (this.#users === 0) this.#close();
+      return undefined;
+    }
+    if (!this.#news || this.#tending || !this.#anyoneAtTop()) return undefined;
+    return this.#loadAll();
+  }
+
+  /** Somebody who had no room has some again. */
+  resume(subscription: Subscription): void {
+    if (subscription.waits !== "room") return;
+    subscription.waits = undefined;
+    this.#advance(subscription);
+  }
+
+  /** Whether a subscription has been handed everything there is. */
+  isCaughtUp(subscription: Subscription): boolean {
+    return !this.#news && subscription.cursor >= this.top;
+  }
+
+  /** The encoded publications after an offset, up to `most` bytes, as far as they are at hand. */
+  segmentAfter(offset: number): Segment | undefined {
+    const { length } = this.#tail;
+    const newest = this.#tail[length - 1];
+    if (newest !== undefined && offset >= (this.#tail[0] as Segment).first - 1 && offset < newest.last) {
+      if (offset + 1 >= newest.first) return newest;
+      let low = 0;
+      let high = length - 1;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if ((this.#tail[middle] as Segment).last > offset) high = middle;
+        else low = middle + 1;
+      }
+      return this.#tail[low];
+    }
+    return this.#aside.find((segment) => segment.first <= offset + 1 && offset < segment.last);
+  }
+
+  /** Encodes what a read for somebody behind has brought, unless it is at hand already. */
+  encodeAside(slice: Slice): void {
+    const first = slice.entries[0];
+    if (first === undefined || this.segmentAfter(first.offset - 1) !== undefined) return;
+    const segments = this.#encode(slice);
+    this.#aside.unshift(...segments);
+    for (const segment of segments) this.#hub.cached += segment.bytes;
+    while (this.#aside.length > asideSegments) this.#hub.cached -= (this.#aside.pop() as Segment).bytes;
+  }
+
+  /** Reads after a position with the limits that all reads for sessions have. */
+  read(after: Position): Promise<Slice> {
+    return this.#hub.read(this.name, { after, limit: batch });
+  }
+
+  /** A segment takes a quarter of a window at most, so that a full one never waits for an empty window. */
+  #encode(slice: Slice): Segment[] {
+    const { codec, settings } = this.#hub;
+    const entries = firstOf(slice.entries, settings.window);
+    return encodeSegments(codec, this.name, entries, Math.min(65_536, settings.window / 4));
+  }
+
+  #anyoneAtTop(): boolean {
+    for (const { cursor, waits } of this.subscriptions) if (waits === undefined && cursor >= this.top) return true;
+    return false;
+  }
+
+  /** Loads until there are no news, or nobody has room for more. */
+  async #loadAll(): Promise<void> {
+    this.#tending = true;
+    try {
+      do {
+        await this.#load();
+        for (const subscription of [...this.subscriptions]) {
+          if (subscription.waits === undefined) this.#advance(subscription);
+        }
+        this.#trim();
+      } while (this.#news && this.#anyoneAtTop());
+    } catch (error) {
+      this.#retry(error);
+    } finally {
+      this.#tending = false;
+    }
+  }
+
+  /** Reads what follows the top into the tail. Calls at the same time share one read. */
+  #load(): Promise<void> {
+    this.#loading ??= this.#loadOnce().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #loadOnce(): Promise<void> {
+    this.#news = false;
+    try {
+      const after = { offset: this.top, epoch: this.epoch };
+      // The first look only asks where the channel stands.
+      const slice = await (this.epoch === ""
+        ? this.#hub.read(this.name, { limit: 0 })
+        : this.#hub.read(this.name, { after, limit: batch }));
+      if (this.epoch === "" || !slice.gapless) return this.#restart(slice);
+      for (const segment of this.#encode(slice)) {
+        this.#tail.push(segment);
+        this.#tailBytes += segment.bytes;
+        this.#hub.cached += segment.bytes;
+        this.top = segment.last;
+      }
+      if (slice.top > this.top) this.#news = true;
+    } catch (error) {
+      this.#news = true;
+      throw error;
+    }
+  }
+
+  /** Begins anew where the log now stands: at the first look, and when what followed the top is gone. */
+  #restart(slice: Slice): void {
+    const sameEpoch = slice.epoch === this.epoch;
+    this.epoch = slice.epoch;
+    this.top = slice.top;
+    this.#drop();
+    for (const subscription of [...this.subscriptions]) {
+      if (!sameEpoch || subscription.cursor + 1 < slice.first) this.#lose(subscription);
+    }
+  }
+
+  /** Hands on as much as there is room for, or notes what the subscription waits for. */
+  #advance(subscription: Subscription): void {
+    const { session } = subscription;
+    while (subscription.cursor < this.top) {
+      const segment = this.segmentAfter(subscription.cursor);
+      if (segment === undefined) {
+        this.#fetch(subscription);
+        return;
+      }
+      const piece = cut(segment, subscription.cursor, session.room, session.isClear);
+      if (piece === undefined) {
+        subscription.waits = "room";
+        session.block(subscription);
+        return;
+      }
+      session.hand(subscription, piece);
+    }
+    if (this.#news) this.#hub.wakeChannel(this);
+  }
+
+  /** Reads what somebody misses who is further behind than the tail. */
+  #fetch(subscription: Subscription): void {
+    subscription.waits = "log";
+    const owner = `catch up ${this.name}`;
+    this.#hub.scope.own("task", owner, this.#catchUp(subscription));
+  }
+
+  async #catchUp(subscription: Subscription): Promise<void> {
+    try {
+      const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
+      if (!this.subscriptions.has(subscription)) return;
+      if (!slice.gapless) return this.#lose(subscription);
+      this.encodeAside(slice);
+      subscription.waits = undefined;
+      this.#advance(subscription);
+    } catch (error) {
+      if (!this.subscriptions.has(subscription)) return;
+      subscription.waits = undefined;
+      this.#retry(error);
+    }
+  }
+
+  #lose(subscription: Subscription): void {
+    this.remove(subscription);
+    subscription.session.lose(subscription);
+  }
+
+  /** The log failed: look again in a while, for everybody at once. */
+  #retry(error: unknown): void {
+    if (this.#retrying) return;
+    this.#retrying = true;
+    this.#hub.report(error, "log", `channel ${this.name}`);
+    this.#hub.scope.timer(`read ${this.name}`, 500 + 500 * this.#hub.clock.random(), () => {
+      this.#retrying = false;
+      for (const subscription of [...this.subscriptions]) {
+        if (subscription.waits === undefined) this.#advance(subscription);
+      }
+      this.#hub.wakeChannel(this);
+    });
+  }
+
+  /** Keeps as much as two windows: who is further behind reads the log. */
+  #trim(): void {
+    const most = this.#hub.cacheFull ? 0 : this.#hub.settings.window * 2;
+    let gone = 0;
+    while (this.#tailBytes > most && gone < this.#tail.length) {
+      const { bytes } = this.#tail[gone++] as Segment;
+      this.#tailBytes -= bytes;
+      this.#hub.cached -= bytes;
+    }
+    if (gone > 0) this.#tail.splice(0, gone);
+  }
+
+  #drop(): void {
+    for (const { bytes } of this.#aside) this.#hub.cached -= bytes;
+    this.#hub.cached -= this.#tailBytes;
+    this.#tail = [];
+    this.#aside = [];
+    this.#tailBytes = 0;
+  }
+
+  /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
+  #letGo(): void {
+    if (this.subscriptions.size === 0 && this.#users === 0) this.#hub.wakeChannel(this);
+  }
+
+  #close(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#hub.channels.delete(this.name);
+    this.#drop();
+    this.#unwatch();
+  }
+
+  #unwatch(): void {
+    const watch = this.#watch;
+    this.#watch = undefined;
+    if (watch === undefined) return;
+    const dispose = async (): Promise<void> => watch[Symbol.asyncDispose]();
+    this.#hub.scope.own("task", `unwatch ${this.name}`, dispose());
+  }
+}
+
+/** The first entries, whose payloads take as much as is worth encoding at once; one at least. */
+function firstOf(entries: readonly Entry[], chars: number): readonly Entry[] {
+  let sum = 0;
+  for (let i = 0; i < entries.length; i++) {
+    sum += (entries[i] as Entry).data.length;
+    if (sum > chars && i > 0) return entries.slice(0, i);
+  }
+  return entries;
+}

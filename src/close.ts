@@ -1,0 +1,122 @@
+import type { Hub } from "./hub.ts";
+import type { RunsReport } from "./run-task.ts";
+import type { LiveSession } from "./session.ts";
+
+/** A session that had to be cut before everything was proven read. */
+export interface CutSession {
+  session: string;
+  user: string;
+  /**
+   * For each channel it followed, the offset proven read and the channel's top: what lies between was not proven
+   * delivered. At most one window of it may have arrived all the same, since nobody can know what was under way.
+   */
+  channels: Record<string, { read: number; top: number }>;
+}
+
+/** What closing did. */
+export interface CloseReport {
+  runs: RunsReport;
+  /** How many sessions were closed with everything read, and how many were cut. */
+  sessions: { closed: number; cut: number };
+  /** The sessions that were cut, with what is not known to have reached them. */
+  cut: CutSession[];
+  /** How long it took, in milliseconds. */
+  milliseconds: number;
+}
+
+/** The report of a notifier that had nothing to close. */
+export function emptyReport(): CloseReport {
+  return {
+    runs: { completed: [], failed: [], cancelled: [], abandoned: [] },
+    sessions: { closed: 0, cut: 0 },
+    cut: [],
+    milliseconds: 0,
+  };
+}
+
+/** When the phases of closing have to be over. */
+export interface Deadlines {
+  /** Aborts when runs have had their share of the grace: half of it. */
+  readonly half: AbortSignal;
+  /** Aborts when the grace ends. */
+  readonly over: AbortSignal;
+}
+
+/**
+ * Goes through the phases of closing: runs end, sessions flush, what is left is cut, the log is closed.
+ *
+ * `cause` is why. It never rejects, and never waits for a handler.
+ */
+export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown): Promise<CloseReport> {
+  const began = hub.clock.now();
+  const stuck = stuckSessions(hub);
+  const runs = await endRuns(hub, deadlines, cause);
+  const { sessions, cut } = await flushSessions(hub, deadlines, stuck);
+  await hub.settled("close the log", deadlines.over, hub.closeLog());
+  return { runs, sessions, cut, milliseconds: Math.round(hub.clock.now() - began) };
+}
+
+/** Those who were silent for longer than the grace already: there is nothing to wait for that has not been waited for. */
+function stuckSessions(hub: Hub): Set<LiveSession> {
+  const { grace } = hub.settings;
+  return new Set([...hub.sessions.values()].filter(({ silence }) => silence > 0 && silence >= grace));
+}
+
+async function endRuns(hub: Hub, { half, over }: Deadlines, cause: unknown): Promise<RunsReport> {
+  const runs = hub.runs.working;
+  for (const run of runs) run.cancelBy("shutdown", undefined, cause);
+  await hub.settled("runs to end", half, Promise.all(runs.map((run) => run.ended())));
+  // Those still there ignore their signal. Their endings are written for them.
+  await hub.settled("runs to be given up", over, Promise.all(runs.map((run) => run.abandon())));
+  const idsOf = (ending: string): string[] => runs.filter((run) => run.ending === ending).map(({ id }) => id);
+  return {
+    completed: idsOf("completed"),
+    failed: idsOf("failed"),
+    cancelled: idsOf("cancelled"),
+    abandoned: idsOf("abandoned"),
+  };
+}
+
+async function flushSessions(
+  hub: Hub,
+  { over }: Deadlines,
+  stuck: Set<LiveSession>,
+): Promise<Pick<CloseReport, "sessions" | "cut">> {
+  const before = hub.sessions.size;
+  hub.flushing = true;
+  for (const session of [...hub.sessions.values()]) session.settle();
+  await hub.settled("sessions to end", over, allEnded(hub, over, stuck));
+  const cut: CutSession[] = [];
+  for (const session of [...hub.sessions.values()]) {
+    cut.push({ session: session.id, user: session.peer.user, channels: whereItStands(session) });
+    session.cut();
+  }
+  return { sessions: { closed: before - cut.length, cut: cut.length }, cut };
+}
+
+/** Settles once no session is left, but for those known to be stuck who still have not answered. */
+function allEnded(hub: Hub, over: AbortSignal, stuck: Set<LiveSession>): Promise<void> {
+  return hub.scope.wait<void>("sessions to end", over, ({ resolve }) => {
+    const look = (): void => {
+      for (const session of hub.sessions.values()) {
+        if (!stuck.has(session) || session.silence < hub.settings.grace) return;
+      }
+      resolve();
+    };
+    hub.onSessionEnd = look;
+    look();
+    return () => {
+      hub.onSessionEnd = undefined;
+    };
+  });
+}
+
+function whereItStands(session: LiveSession): CutSession["channels"] {
+  const channels: CutSession["channels"] = {};
+  for (const [name, subscription] of session.subscriptions) {
+    const place = { read: session.readOf(subscription), top: subscription.channel.top };
+    // A channel may be called __proto__, which an assignment would take for something else.
+    Object.defineProperty(channels, name, { value: place, enumerable: true, configurable: true, writable: true });
+  }
+  return channels;
+}

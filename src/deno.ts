@@ -1,0 +1,212 @@
+import { defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSReadyState } from "hono/ws";
+import {
+  type App,
+  guard,
+  type Host,
+  host,
+  type Listening,
+  type ServeOptions,
+  type Server,
+  subprotocol,
+  termination,
+  type UpgradeOptions,
+  wantsWebSocket,
+} from "./host.ts";
+
+export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+
+/** The part of Deno's server WebSocket that is used here; what is handed out is Deno's own. */
+export interface DenoWebSocket {
+  readonly readyState: number;
+  readonly protocol: string;
+  readonly url: string;
+  readonly bufferedAmount: number;
+  binaryType: string;
+  send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+  onopen: ((event: Event) => void) | null;
+  onmessage: ((event: MessageEvent) => void) | null;
+  // biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+  onclose: ((event: any) => void) | null;
+  onerror: ((event: Event) => void) | null;
+}
+
+interface DenoInfo {
+  readonly completed: Promise<void>;
+}
+
+declare const Deno: {
+  readonly build: { readonly os: string };
+  serve(
+    options: {
+      port: number;
+      hostname: string;
+      signal: AbortSignal;
+      onListen: () => void;
+      onError: (error: unknown) => Response;
+    },
+    handler: (request: Request, info: DenoInfo) => Response | Promise<Response>,
+  ): { readonly addr: { readonly port: number }; readonly finished: Promise<void> };
+  upgradeWebSocket(
+    request: Request,
+    options: { idleTimeout: number },
+  ): { socket: DenoWebSocket; response: Response };
+  addSignalListener(signal: string, handler: () => void): void;
+};
+
+/**
+ * Serves a Hono app and its notifier on Deno, and ends both together.
+ *
+ * Resolves once it listens; rejects with `Deno.errors.AddrInUse` and the like when it cannot, and leaves nothing behind.
+ * If `signal` has aborted before, nothing listens, and the server that is answered is closing or closed already.
+ *
+ * Closing begins when `signal` aborts, `close()` is called or the notifier begins to close. It answers newcomers with
+ * 503, closes the notifier, lets responses in flight finish, and after `grace` cuts the rest.
+ *
+ * ```ts
+ * const signal = terminationSignal();
+ * const server = await serve(app, { notifier, signal, port: 3000 });
+ * await server.closed;
+ * ```
+ */
+export function serve(app: App, options: ServeOptions): Promise<Server> {
+  return host(app, options, listen);
+}
+
+/**
+ * Upgrades a request of a Hono app to a WebSocket on Deno.
+ *
+ * Works under `serve` of this module and under `Deno.serve(app.fetch)`. An exception thrown by `createEvents` refuses
+ * the upgrade with its response.
+ *
+ * ```ts
+ * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
+ * ```
+ */
+export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> = defineWebSocketHelper<
+  DenoWebSocket,
+  UpgradeOptions
+>((c, events, options) => {
+  if (!wantsWebSocket(c.req.header("upgrade"))) return;
+  const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
+  // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
+  const { socket, response } = Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 });
+  // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
+  if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
+  const { onOpen, onMessage, onClose, onError } = guard(c, events, options);
+  const context = new WSContext<DenoWebSocket>({
+    raw: socket,
+    url: new URL(c.req.url),
+    protocol: protocol ?? "",
+    get readyState() {
+      return socket.readyState as WSReadyState;
+    },
+    send: (data) => socket.send(data),
+    close: (code, reason) => socket.close(code, reason),
+  });
+  socket.binaryType = "arraybuffer";
+  socket.onopen = (event) => onOpen(event, context);
+  socket.onmessage = (event) => onMessage(event, context);
+  socket.onclose = (event) => onClose(event, context);
+  socket.onerror = (event) => onError(event, context);
+  return response;
+});
+
+/**
+ * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
+ *
+ * Its listeners stay, so that a second signal does not kill the process while it closes, and do not keep it alive.
+ * Call it once a process. On Windows, where Deno knows no SIGTERM, it hears SIGINT and SIGBREAK.
+ */
+export function terminationSignal(): AbortSignal {
+  const names = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
+  return termination(names, (name, heard) => Deno.addSignalListener(name, heard));
+}
+
+/** Milliseconds given to a response after Deno said it had it, before the connection may be cut. */
+const linger = 100;
+
+/**
+ * Closes by Deno's abort signal alone. `shutdown()` ends every WebSocket with 1001 the moment it is called, waits for
+ * ever for a peer that does not read, and once called the abort signal throws and cuts nothing. Until the notifier's
+ * sockets are closed the listener therefore stays, and newcomers are refused by a response.
+ */
+function listen({ port, hostname, answer, report, scope }: Listening): Host {
+  const cutting = new AbortController();
+  const flight = createFlight();
+  let stopped = false;
+  const onError = (error: unknown): Response => {
+    report(error);
+    return new Response("Internal Server Error", { status: 500 });
+  };
+  const options = { port, hostname, signal: cutting.signal, onListen() {}, onError };
+  const server = Deno.serve(options, (request, info) => {
+    if (stopped) return refusal();
+    flight.enter(info.completed);
+    const response = answer(request, info);
+    const isUpgrade = wantsWebSocket(request.headers.get("upgrade") ?? undefined);
+    return isUpgrade && response instanceof Promise ? flight.refusable(response) : response;
+  });
+  return {
+    port: server.addr.port,
+    stop() {
+      stopped = true;
+    },
+    async drained() {
+      await scope.wait<void>("responses", undefined, ({ resolve }) => flight.onQuiet(resolve));
+      const rest = flight.completed() + linger - performance.now();
+      if (rest > 0) await scope.sleep("last response", rest);
+    },
+    async cut() {
+      if (flight.refuse()) await scope.sleep("refusals", 0);
+      cutting.abort();
+      await server.finished;
+    },
+  };
+}
+
+/** What is in flight: requests that Deno has not got the whole response of, and among them upgrades. */
+function createFlight() {
+  const upgrades = new Set<() => void>();
+  let count = 0;
+  let completed = Number.NEGATIVE_INFINITY;
+  let quiet = (): void => {};
+  const leave = (): void => {
+    completed = performance.now();
+    if (--count === 0) quiet();
+  };
+  return {
+    enter(completion: Promise<void>): void {
+      count++;
+      completion.then(leave, leave);
+    },
+    /** When Deno last said that it had all of a response; not that it had written it. */
+    completed: () => completed,
+    onQuiet(call: () => void): () => void {
+      quiet = call;
+      if (count === 0) call();
+      return () => {};
+    },
+    /** An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever. */
+    refusable: (response: Promise<Response>): Promise<Response> =>
+      new Promise((resolve) => {
+        const refuse = (): void => resolve(refusal());
+        upgrades.add(refuse);
+        response.then((answered) => {
+          upgrades.delete(refuse);
+          resolve(answered);
+        });
+      }),
+    refuse(): boolean {
+      for (const refuse of upgrades) refuse();
+      return upgrades.size > 0;
+    },
+  };
+}
+
+function refusal(): Response {
+  return new Response("Service Unavailable", {
+    status: 503,
+    headers: { connection: "close", "retry-after": "1" },
+  });
+}

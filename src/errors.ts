@@ -1,0 +1,77 @@
+import type { Position } from "./log.ts";
+
+/**
+ * Says that the notifier, or what was asked of it, is closed.
+ *
+ * Calls made after `close()` began reject with it, and so do waits that were under way when it ended.
+ */
+export class ClosedError extends Error {
+  override readonly name = "ClosedError";
+  constructor(message = "Cannot go on: the notifier is closed", options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** Who ended a piece of work: code that called `cancel()`, a connected client, or the notifier closing. */
+export type CancelledBy = "caller" | "client" | "shutdown";
+
+/**
+ * Says that a run was cancelled, and by whom. It is the `reason` of the signal that its task sees.
+ *
+ * A run cancelled through the caller's own `options.signal` carries that signal's own reason instead.
+ */
+export class CancelError extends Error {
+  override readonly name = "CancelError";
+  /** Who cancelled. */
+  readonly by: CancelledBy;
+  /** The words given to `cancel(reason)`, if any. */
+  readonly reason: string | undefined;
+  constructor(by: CancelledBy, reason?: string, options?: ErrorOptions) {
+    super(reason === undefined ? `Cancelled by the ${by}` : `Cancelled by the ${by}: ${reason}`, options);
+    this.by = by;
+    this.reason = reason;
+  }
+}
+
+/** Says that what follows a position cannot be given without a hole, and from where it can be. */
+export class GapError extends Error {
+  override readonly name = "GapError";
+  readonly channel: string;
+  /** The position asked for. */
+  readonly after: Position;
+  /** The earliest position from which reading on leaves no hole. */
+  readonly earliest: Position;
+  constructor(channel: string, after: Position, earliest: Position) {
+    super(`Cannot resume ${JSON.stringify(channel)} after ${after.offset}: its log was trimmed or replaced`);
+    this.channel = channel;
+    this.after = after;
+    this.earliest = earliest;
+  }
+}
+
+/** Says that a run failed. `cause` is what its task threw. */
+export class RunError extends Error {
+  override readonly name = "RunError";
+  /** The run's id. */
+  readonly run: string;
+  constructor(run: string, options: ErrorOptions) {
+    super(`Run ${JSON.stringify(run)} failed: ${describe(options.cause).message}`, options);
+    this.run = run;
+  }
+}
+
+/** What of a thrown value may be shown to a person: its name and message, never a stack or a cause. */
+export interface Failure {
+  name: string;
+  message: string;
+}
+
+/** Reads name and message of whatever was thrown, without ever throwing itself. */
+export function describe(thrown: unknown): Failure {
+  try {
+    if (thrown instanceof Error) return { name: String(thrown.name), message: String(thrown.message) };
+    return { name: "Error", message: String(thrown) };
+  } catch {
+    return { name: "Error", message: "unknown" };
+  }
+}

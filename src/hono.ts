@@ -1,0 +1,139 @@
+/**
+ * Notifications for a Hono app: the argument of any Hono `upgradeWebSocket`.
+ *
+ * @module
+ */
+
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { WSContext, WSEvents } from "hono/ws";
+import type { Notifier } from "./notifier.ts";
+import type { Authorize, Peer } from "./peer.ts";
+import type { Session, Socket } from "./session.ts";
+
+/** What `authenticate` finds out about a connection; everything a peer has but its `authorize`. */
+export type Identity = Omit<Peer, "authorize">;
+
+/** How connections are let in. */
+export interface NotificationsOptions {
+  /**
+   * Finds out who connects, from cookies, headers, or what middleware has set. `null` refuses with 401; an
+   * `HTTPException` refuses with its response; any other throw refuses with 500 and is told to the notifier's `onError`.
+   * Default: everybody is let in as nobody in particular, with no channels.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: an app's own Env has to fit, whatever it is
+  authenticate?: ((c: Context<any>) => Identity | null | Promise<Identity | null>) | undefined;
+  /** Decides about everything beyond the identity's channels and runs. Default: refuses. */
+  authorize?: Authorize | undefined;
+  /**
+   * Which web pages may connect: exact origins (`https://example.com`), or a function that says so. A request without an
+   * `Origin` header comes from no web page and is let in. Default: the origin of the request itself.
+   */
+  origins?: readonly string[] | ((origin: string, c: Context) => boolean) | undefined;
+}
+
+/** Seconds after which a client refused because of closing may try again. */
+const retryAfter = "1";
+
+/**
+ * Makes what every Hono `upgradeWebSocket` takes: it refuses before the upgrade with 426 (no WebSocket was asked for),
+ * 503 and `Retry-After` (closing), 403 (Origin) or 401 (nobody known), and otherwise connects the peer.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { createNotifier } from "tocsin";
+ * import { notifications } from "tocsin/hono";
+ * import { upgradeWebSocket } from "tocsin/node";
+ *
+ * const notifier = createNotifier();
+ * const app = new Hono();
+ * app.get("/notifications", upgradeWebSocket(notifications(notifier, {
+ *   authenticate: (c) => ({ user: c.req.header("x-user") ?? "" }),
+ *   authorize: (peer, { channel }) => channel.startsWith("public:"),
+ * })));
+ * ```
+ */
+export function notifications(
+  notifier: Notifier,
+  options: NotificationsOptions = {},
+): (c: Context) => Promise<WSEvents> {
+  return async function connectPeer(c: Context): Promise<WSEvents> {
+    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+      throw refusal(426, "Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" });
+    }
+    refuseWhenClosing(notifier);
+    if (!isOriginAllowed(c, options.origins)) throw refusal(403, "Forbidden");
+    const identity = await identify(c, notifier, options);
+    if (identity === null) throw refusal(401, "Unauthorized");
+    // Closing may have begun while the identity was looked up.
+    refuseWhenClosing(notifier);
+    return eventsOf(notifier, { ...identity, authorize: options.authorize });
+  };
+}
+
+async function identify(
+  c: Context,
+  notifier: Notifier,
+  { authenticate }: NotificationsOptions,
+): Promise<Identity | null> {
+  if (authenticate === undefined) return { user: "" };
+  try {
+    return (await authenticate(c)) ?? null;
+  } catch (error) {
+    if (error instanceof HTTPException) throw error;
+    notifier.report(error, { stage: "authenticate", owner: c.req.path });
+    throw refusal(500, "Internal Server Error");
+  }
+}
+
+function refuseWhenClosing(notifier: Notifier): void {
+  if (notifier.closing.aborted) throw refusal(503, "Service Unavailable", { "Retry-After": retryAfter });
+}
+
+function refusal(status: 401 | 403 | 426 | 500 | 503, text: string, headers: Record<string, string> = {}): HTTPException {
+  return new HTTPException(status, { res: new Response(text, { status, headers }) });
+}
+
+function isOriginAllowed(c: Context, origins: NotificationsOptions["origins"]): boolean {
+  const origin = c.req.header("origin");
+  if (origin === undefined) return true;
+  if (typeof origins === "function") return origins(origin, c) === true;
+  if (origins !== undefined) return origins.includes(origin);
+  // The host alone decides: behind a proxy that ends TLS the request's own scheme is not the page's.
+  const host = c.req.header("host");
+  return URL.canParse(origin) && host !== undefined && new URL(origin).host === host.toLowerCase();
+}
+
+function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
+  let session: Session | undefined;
+  // Not every runtime has an open event, so whatever comes first opens the session.
+  const sessionOf = (ws: WSContext): Session => {
+    session ??= notifier.accept(socketOf(ws), peer);
+    return session;
+  };
+  return {
+    onOpen: (_event, ws) => {
+      sessionOf(ws);
+    },
+    onMessage: ({ data }, ws) => sessionOf(ws).receive(data),
+    onClose: ({ code }) => session?.ended(code),
+    // A socket with an error closes, on every runtime; the close event tells the session.
+    onError: () => {},
+  };
+}
+
+/** What the runtimes' sockets have in common and Hono's context hides. */
+interface RawSocket {
+  terminate?(): void;
+}
+
+function socketOf(ws: WSContext): Socket {
+  const raw = ws.raw as RawSocket | undefined;
+  const terminate = typeof raw?.terminate === "function" ? { terminate: () => raw.terminate?.() } : {};
+  return {
+    send: (data) => ws.send(data as string),
+    close: (code, reason) => ws.close(code, reason),
+    ...terminate,
+  };
+}

@@ -1,0 +1,80 @@
+/** A place in a channel: an offset within an epoch. `{ offset: 0, epoch: "" }` is the start of any channel. */
+export interface Position {
+  offset: number;
+  epoch: string;
+}
+
+/** One publication as a log keeps it. */
+export interface Entry {
+  /** Rises by exactly one from entry to entry within an epoch, from 1. */
+  readonly offset: number;
+  /** The payload, as JSON text without a raw newline. */
+  readonly data: string;
+  /** When it was published, in milliseconds since the Unix epoch. */
+  readonly time: number;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** How much of a channel a log keeps. What is over any bound is trimmed oldest first. */
+export interface Retention {
+  /** Publications kept. */
+  size: number;
+  /** Bytes of payload kept. */
+  bytes: number;
+  /** Milliseconds a publication is kept. */
+  ttl: number;
+}
+
+/** How an append is made. */
+export interface AppendOptions {
+  /** See {@linkcode Entry.time}. */
+  time: number;
+  tags?: Readonly<Record<string, string>> | undefined;
+  /** Replaces what the log keeps of this channel, from this append on. What is left out is the log's default. */
+  retention?: Partial<Retention> | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** How a read is made. */
+export interface ReadOptions {
+  /** Read what follows this position; left out, everything that is kept. */
+  after?: Position | undefined;
+  /** Entries at most; left out, all. */
+  limit?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** What a read found. */
+export interface Slice {
+  /** The channel's present epoch. */
+  readonly epoch: string;
+  /** The offset of the newest publication ever appended in this epoch, kept or not; 0 when there was none. */
+  readonly top: number;
+  /** The offset of the first publication still kept, or `top + 1` when none is. */
+  readonly first: number;
+  /** In order of offset, without a hole. Empty when not `gapless`. */
+  readonly entries: readonly Entry[];
+  /** Whether `entries` begin right after `after`: same epoch (or an empty one), nothing trimmed, nothing from the future. */
+  readonly gapless: boolean;
+}
+
+/**
+ * Where channels are kept: the port that every store implements. `logSuite` of `tocsin/testing` proves an implementation.
+ *
+ * - Appends to one channel MUST get offsets that rise by one, in the order in which they were called.
+ * - A position MUST mean the same for ever: an epoch whose offsets could repeat MUST never come back.
+ * - Epoch and top MUST outlive the entries, while the channel is watched and for 24 hours after its last append.
+ * - Everything that waits MUST reject with `signal.reason` itself when its signal aborts.
+ * - A log MUST NOT call `wake` after the watch was disposed, nor anything at all after its own disposal.
+ */
+export interface Log extends AsyncDisposable {
+  /** Appends a payload and answers where it stands. */
+  append(channel: string, data: string, options: AppendOptions): Promise<Position>;
+  /** Reads what is kept, and says whether it follows `after` without a hole. */
+  read(channel: string, options: ReadOptions): Promise<Slice>;
+  /**
+   * Calls `wake` after every append to the channel, by whomever, until disposed. A wake carries nothing: too many are
+   * fine, too few never. An append made after the promise resolved MUST wake.
+   */
+  watch(channel: string, wake: () => void, options?: { signal?: AbortSignal | undefined }): Promise<AsyncDisposable>;
+}

@@ -1,0 +1,348 @@
+import { type Clock, systemClock } from "./clock.ts";
+import { ClosedError } from "./errors.ts";
+import type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
+
+/** A bound that is the same for every channel, or depends on the channel's name. */
+export type Bound = number | ((channel: string) => number);
+
+/** How a memory log is made. */
+export interface MemoryLogOptions {
+  /** Publications kept per channel; 1000 by default. */
+  size?: Bound | undefined;
+  /** Bytes of payload and tags kept per channel, as UTF-8; 1 MiB by default. */
+  bytes?: Bound | undefined;
+  /** Milliseconds a publication is kept; 5 minutes by default. */
+  ttl?: Bound | undefined;
+  /**
+   * Bytes kept in all; 256 MiB by default. Beside its payload and tags a publication counts 192 bytes, and a channel 512.
+   * Past it the oldest publications of all are trimmed, then the channels longest idle are forgotten; these go first
+   * while channels alone take more than half. A channel being watched is never forgotten.
+   */
+  totalBytes?: number | undefined;
+  /** What time it is; the machine's clock by default. */
+  clock?: Clock | undefined;
+}
+
+type WatchOptions = Parameters<Log["watch"]>[2];
+
+/** What a publication and a channel take beside their text, as measured on V8 and rounded up. */
+const entryCost = 192;
+const channelCost = 512;
+/** How long a position stays valid on a channel nobody uses. */
+const remembered = 24 * 3_600_000;
+
+/**
+ * Makes a log that keeps its channels in this process.
+ *
+ * It arms no timer: what is past its `ttl` is trimmed when its channel is next used, or as others are. Epoch and top outlive the entries: while the channel is watched, and for 24 hours
+ * after it was last appended to, read or watched. A channel forgotten after that gets an epoch never used before.
+ *
+ * @throws {RangeError} when a bound is negative or not a number
+ * @example
+ * ```ts
+ * const log = memoryLog({ size: (channel) => (channel.startsWith("room:") ? 100 : 1000) });
+ * const position = await log.append("room:1", '"hello"', { time: Date.now() });
+ * const { entries } = await log.read("room:1", { after: { ...position, offset: 0 } });
+ * ```
+ */
+export function memoryLog({
+  size = 1000,
+  bytes = 1_048_576,
+  ttl = 300_000,
+  totalBytes = 268_435_456,
+  clock = systemClock,
+}: MemoryLogOptions = {}): Log {
+  for (const [name, bound] of Object.entries({ size, bytes, ttl, totalBytes })) {
+    if (typeof bound !== "function") check(name, bound);
+  }
+  return new MemoryLog({ size, bytes, ttl, totalBytes, clock });
+}
+
+type Settings = { readonly [Name in keyof MemoryLogOptions]-?: Exclude<MemoryLogOptions[Name], undefined> };
+
+class MemoryLog implements Log {
+  readonly #settings: Settings;
+  readonly #channels = new Map<string, Channel>();
+  /** Goes round all channels, a few steps with every call. */
+  #round: Iterator<Channel> = this.#channels.values();
+  /** Channels with neither entries nor watchers, by how long they have been so. */
+  #idle = new Link();
+  /** The entries of all channels. */
+  #kept = new Link();
+  /** Bytes kept in all, with what entries and channels cost. */
+  #total = 0;
+  #prefix = "";
+  #epochs = 0;
+  #closed = false;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+  }
+
+  async append(name: string, data: string, options: AppendOptions): Promise<Position> {
+    const now = this.#enter("append to", name, options.signal);
+    const { time, tags, retention } = options;
+    const channel = this.#use(name, now);
+    if (retention !== undefined) channel.retention = this.#retention(name, retention);
+    const offset = channel.top + 1;
+    const text = tags === undefined ? "" : Object.entries(tags).flat().join("");
+    const bytes = byteLength(data) + byteLength(text);
+    const entry = { offset, data, time, tags: tags && { ...tags } };
+    channel.keep(new Kept(channel, entry, bytes, now)).moveTo(this.#kept);
+    this.#total += bytes + entryCost;
+    this.#place(channel);
+    this.#tidy(channel, now);
+    this.#sweep(now);
+    channel.wake();
+    return { offset, epoch: channel.epoch };
+  }
+
+  async read(name: string, { after, limit = Infinity, signal }: ReadOptions): Promise<Slice> {
+    const now = this.#enter("read", name, signal);
+    check("limit", limit);
+    const channel = this.#use(name, now);
+    const { epoch, top, first } = channel;
+    const gapless = after === undefined || follows(after, channel);
+    const entries = gapless ? channel.slice(after === undefined ? first : after.offset + 1, limit) : [];
+    this.#sweep(now);
+    return { epoch, top, first, entries, gapless };
+  }
+
+  async watch(name: string, wake: () => void, options?: WatchOptions): Promise<AsyncDisposable> {
+    const now = this.#enter("watch", name, options?.signal);
+    const channel = this.#use(name, now);
+    const watcher = { wake };
+    channel.watchers ??= new Set();
+    channel.watchers.add(watcher);
+    this.#place(channel);
+    this.#sweep(now);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (!channel.watchers?.delete(watcher)) return;
+        if (channel.watchers.size === 0) channel.watchers = undefined;
+        channel.used = this.#settings.clock.now();
+        this.#place(channel);
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    // A watch that was never disposed holds its channel, which from here on holds nothing.
+    for (const channel of this.#channels.values()) channel.clear();
+    this.#channels.clear();
+    this.#idle = new Link();
+    this.#kept = new Link();
+    this.#total = 0;
+  }
+
+  #enter(action: string, name: string, signal: AbortSignal | undefined): number {
+    if (signal?.aborted) throw signal.reason;
+    if (this.#closed) throw new ClosedError(`Cannot ${action} ${JSON.stringify(name)}: the log is closed`);
+    return this.#settings.clock.now();
+  }
+
+  /** The channel as it stands now; a new one when it is unknown, or so long unused that it counts as forgotten. */
+  #use(name: string, now: number): Channel {
+    let channel = this.#channels.get(name);
+    if (channel === undefined || !this.#tidy(channel, now)) {
+      channel = new Channel(name, this.#epoch(), this.#retention(name, {}));
+      this.#channels.set(name, channel);
+      this.#total += channelCost;
+    }
+    channel.used = now;
+    this.#place(channel);
+    return channel;
+  }
+
+  /** 50 random bits in ten characters, so that two logs never make the same epoch, and a count. */
+  #epoch(): string {
+    if (this.#prefix === "") {
+      const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+      this.#prefix = (high * 2 ** 18 + (low >>> 14)).toString(36).padStart(10, "0");
+    }
+    return this.#prefix + (this.#epochs++).toString(36);
+  }
+
+  #retention(channel: string, { size, bytes, ttl }: Partial<Retention>): Retention {
+    const bound = (name: keyof Retention, given: number | undefined): number => {
+      const bound = given ?? this.#settings[name];
+      return check(name, typeof bound === "function" ? bound(channel) : bound);
+    };
+    return { size: bound("size", size), bytes: bound("bytes", bytes), ttl: bound("ttl", ttl) };
+  }
+
+  /** Brings a channel within its own bounds, and answers whether it is still remembered. */
+  #tidy(channel: Channel, now: number): boolean {
+    while (channel.isOver(now)) this.#drop(channel);
+    if (!channel.isIdle || now - channel.used < remembered) return true;
+    this.#forget(channel);
+    return false;
+  }
+
+  /** Sees to some channels nobody may be using, so that what expired is released without a timer; then to all bytes. */
+  #sweep(now: number): void {
+    for (let step = 0; step < 2; step++) {
+      const { value } = this.#round.next();
+      if (value === undefined) this.#round = this.#channels.values();
+      else this.#tidy(value, now);
+    }
+    while (this.#total > this.#settings.totalBytes) {
+      // Endless names, each read once, would otherwise leave no room for any entry.
+      const isCrowded = this.#channels.size * channelCost * 2 > this.#settings.totalBytes;
+      const idle = this.#idle.newer;
+      const oldest = this.#kept.newer;
+      if (idle instanceof Channel && (isCrowded || oldest === this.#kept)) this.#forget(idle);
+      else if (oldest instanceof Kept) this.#drop(oldest.channel);
+      else return;
+    }
+  }
+
+  #drop(channel: Channel): void {
+    this.#total -= channel.drop() + entryCost;
+    this.#place(channel);
+  }
+
+  /** Puts a channel last among the idle, or takes it from them. */
+  #place(channel: Channel): void {
+    if (channel.isIdle && !this.#closed) channel.moveTo(this.#idle);
+    else channel.leave();
+  }
+
+  #forget(channel: Channel): void {
+    channel.leave();
+    this.#channels.delete(channel.name);
+    this.#total -= channelCost;
+  }
+}
+
+/** A place in a list from oldest to newest, which anything can leave at once. The list is a link too, between its ends. */
+class Link {
+  older: Link = this;
+  newer: Link = this;
+
+  moveTo(list: Link): void {
+    this.leave();
+    this.older = list.older;
+    this.newer = list;
+    this.older.newer = this;
+    list.older = this;
+  }
+
+  leave(): void {
+    this.older.newer = this.newer;
+    this.newer.older = this.older;
+    this.older = this.newer = this;
+  }
+}
+
+class Kept extends Link {
+  readonly channel: Channel;
+  readonly entry: Entry;
+  readonly bytes: number;
+  readonly arrived: number;
+
+  constructor(channel: Channel, entry: Entry, bytes: number, arrived: number) {
+    super();
+    this.channel = channel;
+    this.entry = entry;
+    this.bytes = bytes;
+    this.arrived = arrived;
+  }
+}
+
+class Channel extends Link {
+  readonly name: string;
+  readonly epoch: string;
+  retention: Retention;
+  /** When it was last appended to, read or watched. */
+  used = 0;
+  top = 0;
+  first = 1;
+  bytes = 0;
+  /** None when nobody watches: an empty set would be most of what an idle channel takes. */
+  watchers: Set<{ wake(): void }> | undefined;
+  /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
+  #kept: (Kept | undefined)[] = [];
+  #head = 0;
+
+  constructor(name: string, epoch: string, retention: Retention) {
+    super();
+    this.name = name;
+    this.epoch = epoch;
+    this.retention = retention;
+  }
+
+  get isIdle(): boolean {
+    return this.first > this.top && this.watchers === undefined;
+  }
+
+  isOver(now: number): boolean {
+    const oldest = this.#kept[this.#head];
+    if (oldest === undefined) return false;
+    const { size, bytes, ttl } = this.retention;
+    return this.top - this.first + 1 > size || this.bytes > bytes || now - oldest.arrived >= ttl;
+  }
+
+  keep(kept: Kept): Kept {
+    this.#kept.push(kept);
+    this.bytes += kept.bytes;
+    this.top++;
+    return kept;
+  }
+
+  /** Lets go of the oldest entry, and answers its bytes. */
+  drop(): number {
+    const oldest = this.#kept[this.#head];
+    if (oldest === undefined) return 0;
+    oldest.leave();
+    this.bytes -= oldest.bytes;
+    this.first++;
+    this.#kept[this.#head++] = undefined;
+    if (this.#head * 2 >= this.#kept.length) {
+      this.#kept = this.#kept.slice(this.#head);
+      this.#head = 0;
+    }
+    return oldest.bytes;
+  }
+
+  slice(offset: number, limit: number): Entry[] {
+    const from = this.#head + offset - this.first;
+    return (this.#kept.slice(from, from + limit) as Kept[]).map(({ entry }) => entry);
+  }
+
+  clear(): void {
+    this.#kept = [];
+    this.#head = 0;
+    this.watchers = undefined;
+  }
+
+  /** One that throws must fail neither the others nor the publisher; one disposed by another's wake is not called. */
+  wake(): void {
+    for (const watcher of [...(this.watchers ?? [])]) {
+      try {
+        if (this.watchers?.has(watcher)) watcher.wake();
+      } catch {}
+    }
+  }
+}
+
+/** Whether everything after a position is kept, so that reading on from it leaves no hole. */
+function follows({ epoch, offset }: Position, { epoch: present, first, top }: Channel): boolean {
+  const isSameEpoch = epoch === "" || epoch === present;
+  return isSameEpoch && Number.isInteger(offset) && offset + 1 >= first && offset <= top;
+}
+
+const encoder = new TextEncoder();
+const notAscii = /[^\0-\x7f]/;
+
+/** Encoding is the fastest count on every runtime, but for short ASCII, where the call into the runtime costs more. */
+function byteLength(text: string): number {
+  if (text.length < 1024 && !notAscii.test(text)) return text.length;
+  return encoder.encode(text).length;
+}
+
+function check(name: string, bound: number): number {
+  if (typeof bound === "number" && bound >= 0) return bound;
+  throw new RangeError(`Cannot use ${name} "${String(bound)}": it is not a number from 0 up`);
+}

@@ -1,0 +1,29 @@
+/**
+ * Notifications that reach people, and stop when you tell them to.
+ *
+ * @module
+ */
+
+export type { CloseReport, CutSession } from "./close.ts";
+export type { Clock, Timer } from "./clock.ts";
+export { CancelError, type CancelledBy, ClosedError, type Failure, GapError, RunError } from "./errors.ts";
+export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
+export { type MemoryLogOptions, memoryLog } from "./memory.ts";
+export {
+  createNotifier,
+  type FollowOptions,
+  type History,
+  type HistoryOptions,
+  type Notifier,
+  type Presence,
+  type Publication,
+  type PublishOptions,
+  type Receipt,
+  type Stats,
+} from "./notifier.ts";
+export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
+export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
+export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
+export type { Pending, PendingKind } from "./scope.ts";
+export type { Session, Socket } from "./session.ts";
+export type { ErrorContext, Limits, NotifierOptions } from "./settings.ts";

@@ -1,0 +1,410 @@
+import { type CloseReport, closePhases, emptyReport } from "./close.ts";
+import { systemClock } from "./clock.ts";
+import { ClosedError, GapError } from "./errors.ts";
+import { Hub } from "./hub.ts";
+import type { Entry, Position, Slice } from "./log.ts";
+import { memoryLog } from "./memory.ts";
+import type { Peer } from "./peer.ts";
+import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
+import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
+import type { Pending } from "./scope.ts";
+import { LiveSession, type Session, type Socket } from "./session.ts";
+import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
+
+export type { CloseReport, CutSession } from "./close.ts";
+
+/** A publication as it is read back. */
+export interface Publication {
+  readonly channel: string;
+  readonly offset: number;
+  readonly epoch: string;
+  readonly data: unknown;
+  /** When it was published, in milliseconds since the Unix epoch. */
+  readonly time: number;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What `publish` answers: the publication is in the log, at this position. */
+export interface Receipt {
+  readonly channel: string;
+  readonly position: Position;
+}
+
+/** What is kept of a channel. */
+export interface History {
+  readonly channel: string;
+  readonly epoch: string;
+  /** The offset of the newest publication ever made in this epoch. */
+  readonly offset: number;
+  readonly publications: readonly Publication[];
+}
+
+/** Who is on a channel now. */
+export interface Presence {
+  readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
+  /** How many different users they are. */
+  readonly users: number;
+}
+
+/** How much a notifier owns now; all zero when it is quiet. */
+export interface Stats {
+  sessions: number;
+  subscriptions: number;
+  /** Channels that somebody is on. */
+  channels: number;
+  /** Runs that work. */
+  runs: number;
+  /** Publications on their way into the log. */
+  publishing: number;
+  tasks: number;
+  waits: number;
+  timers: number;
+}
+
+/** How a publication is made. */
+export interface PublishOptions {
+  /** Sent along with it. */
+  tags?: Readonly<Record<string, string>> | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Where following begins: after a position, or with what is published from the first `next()` on. */
+export interface FollowOptions {
+  after?: Position | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Which part of a channel's history is asked for. */
+export interface HistoryOptions {
+  /** Only what follows it. Default: all that is kept. */
+  after?: Position | undefined;
+  /** Publications at most. Default: all. */
+  limit?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
+export interface Notifier extends AsyncDisposable {
+  /**
+   * Writes a publication into a channel's log; whoever is subscribed gets it from there.
+   *
+   * While the log fails it tries again. Rejects with a TypeError for a value JSON cannot hold or a bad channel name, a
+   * RangeError above `limits.publication`, the reason of `signal`, or a `ClosedError` after closing began.
+   */
+  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Receipt>;
+  /** Starts a piece of work. Throws a TypeError for a bad or taken id, and a `ClosedError` after closing began. */
+  run<R>(task: Task<R>, options?: RunOptions): Run<R>;
+  /**
+   * Yields a channel's publications, those after `after` first, then live. `{ offset: 0, epoch: "" }` is the start.
+   *
+   * Throws a `GapError` where that would leave a hole, the reason of `signal`, or a `ClosedError` when the notifier closed.
+   */
+  follow(channel: string, options?: FollowOptions): AsyncGenerator<Publication, void, void>;
+  /** Reads what is kept of a channel. Rejects with a `GapError` when what follows `after` is no longer whole. */
+  history(channel: string, options?: HistoryOptions): Promise<History>;
+  presence(channel: string): Presence;
+  /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
+  accept(socket: Socket, peer: Peer): Session;
+  /** Runs that work, and those that ended less than `limits.runTtl` ago. */
+  readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
+  /** Closes sessions at once, with code 3503 (do not come back) unless said otherwise. */
+  disconnect(who: { user: string } | { session: string }, code?: number): void;
+  /** Ends a user's subscriptions to a channel at once. */
+  unsubscribe(user: string, channel: string): void;
+  stats(): Stats;
+  /** Every socket, task, wait and timer owned now. */
+  inspect(): Pending[];
+  /** Tells the notifier's `onError`; for hosts and adapters, whose errors nobody's promise carries either. */
+  report(error: unknown, context: ErrorContext): void;
+  /** Aborts when closing begins. */
+  readonly closing: AbortSignal;
+  /**
+   * Closes: refuses what is new, cancels runs, flushes every session and proves it, cuts what is left, closes the log.
+   *
+   * It settles within the grace, or when `signal` aborts, whichever is first, and never rejects. However often and from
+   * wherever it is called, it is one promise.
+   */
+  close(options?: { signal?: AbortSignal | undefined }): Promise<CloseReport>;
+  /** Settles when the notifier has closed; stays pending while nothing closes it. */
+  readonly closed: Promise<CloseReport>;
+}
+
+/**
+ * Makes a notifier. Nothing happens until it is first used: no timer, no random value, no listener.
+ *
+ * Throws a RangeError for a number that cannot be a bound.
+ *
+ * @example
+ * ```ts
+ * import { createNotifier } from "tocsin";
+ *
+ * const notifier = createNotifier();
+ * await notifier.publish("news", { text: "It begins" });
+ * await notifier.close();
+ * ```
+ */
+export function createNotifier(options: NotifierOptions = {}): Notifier {
+  return new LiveNotifier(options);
+}
+
+class LiveNotifier implements Notifier {
+  readonly runs: Notifier["runs"];
+  readonly #hub: Hub;
+  readonly #signal: AbortSignal | undefined;
+  #begun = false;
+  #closing: AbortController | undefined;
+  #isClosing = false;
+  /** Aborted when the grace ends. */
+  #over: AbortController | undefined;
+  #settle!: (report: CloseReport) => void;
+  readonly #closed: Promise<CloseReport>;
+
+  constructor(options: NotifierOptions) {
+    const { log, signal, clock = systemClock, rpc, onError } = options;
+    const settings = resolveSettings(options);
+    const reportTo = onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
+    const hub = new Hub({ log: log ?? memoryLog({ clock }), clock, codec: jsonCodec, settings, rpc, onError: reportTo });
+    this.#hub = hub;
+    this.#signal = signal;
+    this.#closed = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.runs = { get: (id) => hub.runs.get(id), list: () => hub.runs.list() };
+  }
+
+  /** Constructors are inert, so the first use looks at the signal and listens to it. */
+  #begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    if (this.#signal?.aborted) {
+      this.#isClosing = true;
+      this.#closing?.abort(this.#signal.reason);
+      this.#hub.end();
+      this.#settle(emptyReport());
+      return;
+    }
+    this.#hub.scope.link(this.#signal, (reason) => this.#startClosing(reason));
+  }
+
+  #assertOpen(verb: string): void {
+    this.#begin();
+    if (this.#isClosing) throw new ClosedError(`Cannot ${verb}: the notifier is closed`);
+  }
+
+  async publish(channel: string, data: unknown, { tags, signal }: PublishOptions = {}): Promise<Receipt> {
+    this.#assertOpen("publish");
+    const hub = this.#hub;
+    checkChannel(channel, hub.settings.limits.channel);
+    if (isRunChannel(channel)) throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
+    checkTags(tags);
+    const text = hub.serialise(`the payload for ${JSON.stringify(channel)}`, data);
+    return { channel, position: await hub.append(channel, text, { tags, signal }) };
+  }
+
+  run<R>(task: Task<R>, options: RunOptions = {}): Run<R> {
+    this.#assertOpen("run");
+    return this.#hub.runs.start(task, options) as Run<R>;
+  }
+
+  async *follow(channel: string, { after, signal }: FollowOptions = {}): AsyncGenerator<Publication, void, void> {
+    this.#begin();
+    checkChannel(channel, this.#hub.settings.limits.channel);
+    let position = after;
+    for (;;) {
+      const { slice, from } = await this.#next(channel, position, signal);
+      position = from;
+      for (const entry of slice.entries) {
+        position = { offset: entry.offset, epoch: slice.epoch };
+        yield publicationOf(channel, slice.epoch, entry);
+      }
+    }
+  }
+
+  /** Waits for what follows a position. The channel is only held while somebody waits. */
+  async #next(
+    name: string,
+    after: Position | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<{ slice: Slice; from: Position }> {
+    const hub = this.#hub;
+    const channel = hub.channel(name);
+    const release = channel.use();
+    let woken = false;
+    let wake = (): void => {};
+    const unlisten = channel.onWake(() => {
+      woken = true;
+      wake();
+    });
+    try {
+      await hub.scope.follow(`follow ${name}`, signal, after === undefined ? channel.current() : channel.opened());
+      const from = after ?? { offset: channel.top, epoch: channel.epoch };
+      for (;;) {
+        woken = false;
+        const slice = await hub.read(name, { after: from, limit: followBatch, signal });
+        if (!slice.gapless) throw new GapError(name, from, { offset: slice.first - 1, epoch: slice.epoch });
+        if (slice.entries.length > 0) return { slice, from };
+        if (woken) continue;
+        await hub.scope.wait<void>(`follow ${name}`, signal, ({ resolve }) => {
+          wake = resolve;
+          return () => {};
+        });
+      }
+    } finally {
+      unlisten();
+      release();
+    }
+  }
+
+  async history(channel: string, { after, limit, signal }: HistoryOptions = {}): Promise<History> {
+    this.#begin();
+    checkChannel(channel, this.#hub.settings.limits.channel);
+    const fromStart = after?.offset === 0 && after.epoch === "";
+    const slice = await this.#hub.read(channel, { after: fromStart ? undefined : after, limit, signal });
+    if (after !== undefined && !slice.gapless) {
+      throw new GapError(channel, after, { offset: slice.first - 1, epoch: slice.epoch });
+    }
+    const { epoch, top: offset } = slice;
+    return { channel, epoch, offset, publications: slice.entries.map((entry) => publicationOf(channel, epoch, entry)) };
+  }
+
+  presence(channel: string): Presence {
+    const sessions = Array.from(this.#hub.channels.get(channel)?.subscriptions ?? [], ({ session }) => session);
+    const clients = sessions.map(({ id, peer }) => ({ session: id, user: peer.user, info: peer.info }));
+    return { clients, users: new Set(clients.map(({ user }) => user)).size };
+  }
+
+  accept(socket: Socket, peer: Peer): Session {
+    this.#begin();
+    checkPeer(peer, this.#hub.settings.limits.channel);
+    if (this.#isClosing) {
+      socket.close(closes.shutdown.code, closes.shutdown.reason);
+      return { id: "", receive: () => {}, ended: () => {} };
+    }
+    return new LiveSession(crypto.randomUUID(), this.#hub, socket, peer);
+  }
+
+  disconnect(who: { user: string } | { session: string }, code: number = closes.disconnect.code): void {
+    if (!Number.isInteger(code) || code < 3000 || code > 4999) {
+      throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
+    }
+    const known = Object.values(closes).find((close) => close.code === code);
+    for (const session of [...this.#hub.sessions.values()]) {
+      const isMeant = "session" in who ? session.id === who.session : session.peer.user === who.user;
+      if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
+    }
+  }
+
+  unsubscribe(user: string, channel: string): void {
+    for (const session of [...this.#hub.sessions.values()]) {
+      const subscription = session.peer.user === user ? session.subscriptions.get(channel) : undefined;
+      if (subscription === undefined) continue;
+      session.drop(subscription);
+      session.unsubscribed(channel, unsubscribes.server);
+    }
+  }
+
+  stats(): Stats {
+    const { sessions, channels, runs, lanes, scope } = this.#hub;
+    let subscriptions = 0;
+    for (const session of sessions.values()) subscriptions += session.subscriptions.size;
+    return {
+      sessions: sessions.size,
+      subscriptions,
+      channels: channels.size,
+      runs: runs.working.length,
+      publishing: lanes.size,
+      tasks: scope.count("task"),
+      waits: scope.count("wait"),
+      timers: scope.count("timer"),
+    };
+  }
+
+  inspect(): Pending[] {
+    return this.#hub.scope.inspect();
+  }
+
+  report(error: unknown, { stage, owner }: ErrorContext): void {
+    this.#hub.report(error, stage, owner);
+  }
+
+  get closing(): AbortSignal {
+    this.#begin();
+    if (this.#closing === undefined) {
+      this.#closing = new AbortController();
+      if (this.#isClosing) this.#closing.abort(new ClosedError());
+    }
+    return this.#closing.signal;
+  }
+
+  get closed(): Promise<CloseReport> {
+    this.#begin();
+    return this.#closed;
+  }
+
+  close({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<CloseReport> {
+    this.#begin();
+    this.#startClosing(undefined);
+    const { scope } = this.#hub;
+    scope.link(signal, () => this.#over?.abort());
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close().then(() => {});
+  }
+
+  #startClosing(cause: unknown): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    const hub = this.#hub;
+    const { grace } = hub.settings;
+    const half = new AbortController();
+    const over = new AbortController();
+    this.#over = over;
+    hub.scope.link(over.signal, () => half.abort());
+    hub.scope.timer("half of the grace", grace / 2, () => half.abort());
+    hub.scope.timer("grace", grace, () => over.abort());
+    this.#closing?.abort(cause ?? new ClosedError());
+    const phases = closePhases(hub, { half: half.signal, over: over.signal }, cause);
+    // The phases never reject; were there a fault in them, close would still settle.
+    phases
+      .catch((error: unknown) => {
+        hub.report(error, "internal", "close");
+        return emptyReport();
+      })
+      .then((report) => {
+        hub.end();
+        this.#settle(report);
+      });
+  }
+}
+
+/** Publications read at once for somebody who follows in this process. */
+const followBatch = 256;
+
+function publicationOf(channel: string, epoch: string, { offset, data, time, tags }: Entry): Publication {
+  return { channel, offset, epoch, data: JSON.parse(data) as unknown, time, tags };
+}
+
+function checkChannel(channel: unknown, longest: number): void {
+  if (typeof channel !== "string" || channel === "" || channel.length > longest) {
+    const shown = typeof channel === "string" ? JSON.stringify(channel.slice(0, 80)) : String(channel);
+    throw new TypeError(`Cannot use channel ${shown}: a name is a text of 1 to ${longest} characters`);
+  }
+}
+
+function checkTags(tags: unknown): void {
+  if (tags === undefined) return;
+  const isText = (value: unknown): boolean => typeof value === "string";
+  if (typeof tags !== "object" || tags === null || !Object.values(tags).every(isText)) {
+    throw new TypeError("Cannot publish with these tags: they are an object of texts");
+  }
+}
+
+function checkPeer(peer: Peer, longest: number): void {
+  if (typeof peer?.user !== "string") throw new TypeError("Cannot accept a peer: its user is not a text");
+  for (const channel of peer.channels ?? []) checkChannel(channel, longest);
+  if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
+    throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
+  }
+}

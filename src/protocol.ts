@@ -1,0 +1,247 @@
+/**
+ * The wire: a subset of Centrifugo's JSON client protocol, so that its clients connect unmodified.
+ *
+ * This comment is the normative text; the code below is one codec of it.
+ *
+ * **Frames.** A WebSocket text frame holds one or more JSON objects joined by a newline. A client sends *commands*: an `id`
+ * above 0 and exactly one of {@linkcode methods}, or `send` without an id, or `{}`, a pong. The server sends *replies*
+ * (the `id`, and a result under the command's name or an `error`), *pushes* (`{"push":{"channel":…}}`) and `{}`, a ping.
+ * What is read may hold unknown fields; what is written holds none but those of the protocol.
+ *
+ * **Order.** The first command is `connect`. Commands of one connection are answered in order; pongs are handled at once.
+ * No ping precedes the connect reply.
+ *
+ * **Recovery.** A first subscribe answers the channel's epoch and top. A later one carries `recover`, `offset` and
+ * `epoch`, and succeeds if the epoch is empty or equal and every missed publication is still in the log: `recovered` is
+ * true, `offset` is the one the client sent, `publications` holds what the window allows, and the rest follows as pushes.
+ * Otherwise `recovered` is false, there are no publications, and `offset` is the top. `{ offset: 0, epoch: "" }` asks for
+ * the channel from its start. Within a subscription offsets rise by exactly one; when that can no longer be kept, a
+ * subscription of the client's ends with an `unsubscribe` push 2500, one of the server's with close code 3010.
+ *
+ * **Barrier.** Clients answer each `{}` with `{}` after handling all that came before it. A pong therefore proves that
+ * what was sent before its ping has been read; never two pings are outstanding.
+ *
+ * **Close codes.** 3000–3499, 4000–4499 and from 5000: come back. 3500–3999 and 4500–4999: do not.
+ *
+ * @module
+ */
+
+/** Names of the commands that carry an id. */
+export const methods = [
+  "connect",
+  "subscribe",
+  "unsubscribe",
+  "publish",
+  "presence",
+  "presence_stats",
+  "history",
+  "rpc",
+  "refresh",
+  "sub_refresh",
+  "ping",
+] as const;
+
+/** A command that carries an id. */
+export type Method = (typeof methods)[number];
+
+/** A command as read from a frame. `params` is whatever object the client sent: nothing in it is checked yet. */
+export interface Command {
+  /** 0 where the command has none. */
+  readonly id: number;
+  /** `unknown` when none of the methods is there, `ambiguous` when several are. */
+  readonly method: Method | "send" | "pong" | "unknown" | "ambiguous";
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** An error reply. A `temporary` one may be tried again. */
+export interface ErrorReply {
+  readonly code: number;
+  readonly message: string;
+  readonly temporary?: true;
+}
+
+/** The errors a command can be answered with. */
+export const replies = {
+  internal: { code: 100, message: "internal server error", temporary: true },
+  unauthorized: { code: 101, message: "unauthorized" },
+  unknownChannel: { code: 102, message: "unknown channel" },
+  permissionDenied: { code: 103, message: "permission denied" },
+  methodNotFound: { code: 104, message: "method not found" },
+  alreadySubscribed: { code: 105, message: "already subscribed" },
+  limitExceeded: { code: 106, message: "limit exceeded" },
+  badRequest: { code: 107, message: "bad request" },
+  notAvailable: { code: 108, message: "not available" },
+  tokenExpired: { code: 109, message: "token expired" },
+  expired: { code: 110, message: "expired" },
+  tooManyRequests: { code: 111, message: "too many requests", temporary: true },
+  unrecoverable: { code: 112, message: "unrecoverable position" },
+} as const satisfies Record<string, ErrorReply>;
+
+/** Why a connection is closed. The reason is text for people, never JSON: clients would take that for advice. */
+export interface Close {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The codes a connection is closed with. */
+export const closes = {
+  normal: { code: 3000, reason: "connection closed" },
+  shutdown: { code: 3001, reason: "shutdown" },
+  internal: { code: 3004, reason: "internal server error" },
+  expired: { code: 3005, reason: "connection expired" },
+  slow: { code: 3008, reason: "slow" },
+  insufficientState: { code: 3010, reason: "insufficient state" },
+  reconnect: { code: 3011, reason: "force reconnect" },
+  noPong: { code: 3012, reason: "no pong" },
+  tooManyRequests: { code: 3013, reason: "too many requests" },
+  invalidToken: { code: 3500, reason: "invalid token" },
+  badRequest: { code: 3501, reason: "bad request" },
+  stale: { code: 3502, reason: "stale" },
+  disconnect: { code: 3503, reason: "force disconnect" },
+  connectionLimit: { code: 3504, reason: "connection limit" },
+  channelLimit: { code: 3505, reason: "channel limit" },
+  permissionDenied: { code: 3507, reason: "permission denied" },
+  notAvailable: { code: 3508, reason: "not available" },
+  messageTooBig: { code: 1009, reason: "message too big" },
+} as const satisfies Record<string, Close>;
+
+/** The codes a subscription of the client's is ended with: 2000 stay away, 2500 and up come back. */
+export const unsubscribes = {
+  server: { code: 2000, reason: "server unsubscribed" },
+  insufficientState: { code: 2500, reason: "insufficient state" },
+} as const satisfies Record<string, Close>;
+
+/** Says that a frame cannot be read as commands. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}
+
+/** A publication as the codec writes it. */
+export interface Published {
+  readonly offset: number;
+  /** JSON text. */
+  readonly data: string;
+  readonly time: number;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A peer as other peers see it. `conn_info` is JSON text. */
+export interface ClientInfo {
+  readonly user: string;
+  readonly client: string;
+  readonly info?: string | undefined;
+}
+
+/**
+ * Reads and writes the protocol. All that is written is text of one JSON object, without a newline; a frame is such texts
+ * joined by `separator`. Another encoding (the protocol's protobuf, say) is another codec.
+ */
+export interface Codec {
+  /** The WebSocket subprotocol that asks for this codec. */
+  readonly subprotocol: string;
+  readonly separator: string;
+  readonly ping: string;
+  /** Reads the commands of a frame. Throws a {@linkcode FrameError}. */
+  decode(frame: string): Command[];
+  reply(id: number, method: Method, result: string): string;
+  error(id: number, error: ErrorReply): string;
+  /** A push to a channel: `kind` names its one member besides the channel. It is `pushHead`, the body, and `pushTail`. */
+  push(channel: string, kind: PushKind, body: string): string;
+  pushHead(channel: string, kind: PushKind): string;
+  readonly pushTail: string;
+  publication(published: Published): string;
+  clientInfo(info: ClientInfo): string;
+}
+
+/** The kinds of push. */
+export type PushKind = "pub" | "join" | "leave" | "unsubscribe" | "subscribe" | "message" | "refresh";
+
+/** The protocol's JSON encoding. */
+export const jsonCodec: Codec = {
+  subprotocol: "centrifuge-json",
+  separator: "\n",
+  ping: "{}",
+  decode: decodeFrame,
+  reply: (id, method, result) => `{"id":${id},"${method}":${result}}`,
+  error: (id, error) => `{"id":${id},"error":${JSON.stringify(error)}}`,
+  push: (channel, kind, body) => `${pushHead(channel, kind)}${body}}}`,
+  pushHead,
+  pushTail: "}}",
+  publication: encodePublication,
+  clientInfo({ user, client, info }) {
+    const rest = info === undefined ? "" : `,"conn_info":${info}`;
+    return `{"user":${JSON.stringify(user)},"client":${JSON.stringify(client)}${rest}}`;
+  },
+};
+
+function pushHead(channel: string, kind: PushKind): string {
+  return `{"push":{"channel":${JSON.stringify(channel)},"${kind}":`;
+}
+
+function encodePublication({ offset, data, time, tags }: Published): string {
+  const rest = tags === undefined ? "" : `,"tags":${JSON.stringify(tags)}`;
+  return `{"data":${data},"offset":${offset},"time":${time}${rest}}`;
+}
+
+function decodeFrame(frame: string): Command[] {
+  const commands: Command[] = [];
+  for (const line of frame.split("\n")) {
+    if (line.trim() !== "") commands.push(decodeCommand(line));
+  }
+  if (commands.length === 0) throw new FrameError("Cannot read a frame: it is empty");
+  return commands;
+}
+
+function decodeCommand(line: string): Command {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw new FrameError("Cannot read a command: it is not JSON", { cause });
+  }
+  if (!isObject(value)) throw new FrameError("Cannot read a command: it is not an object");
+  const present = methods.filter((method) => Object.hasOwn(value, method));
+  const sends = Object.hasOwn(value, "send");
+  if (!Object.hasOwn(value, "id") && present.length === 0) {
+    if (sends) return { id: 0, method: "send", params: paramsOf(value, "send") };
+    if (Object.keys(value).length === 0) return { id: 0, method: "pong", params: value };
+  }
+  const id = value.id;
+  if (typeof id !== "number" || !Number.isSafeInteger(id) || id <= 0) {
+    throw new FrameError("Cannot read a command: it has no id above 0");
+  }
+  const [method] = present;
+  if (method === undefined) return { id, method: sends ? "ambiguous" : "unknown", params: {} };
+  if (present.length > 1 || sends) return { id, method: "ambiguous", params: {} };
+  return { id, method, params: paramsOf(value, method) };
+}
+
+/** A request that is no object reads as an empty one: its missing fields are then an error of that command alone. */
+function paramsOf(value: Record<string, unknown>, method: string): Record<string, unknown> {
+  const params = value[method];
+  return isObject(params) ? params : {};
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** How many bytes a text takes as UTF-8. */
+export function byteLength(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) bytes += 1;
+    else if (unit >= 0xd800 && unit < 0xdc00 && isLowSurrogate(text.charCodeAt(i + 1))) {
+      // Two units, four bytes.
+      bytes += 2;
+      i++;
+    } else bytes += 2;
+  }
+  return bytes;
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit < 0xe000;
+}

@@ -1,0 +1,258 @@
+import { CancelError, type CancelledBy, ClosedError, describe, RunError } from "./errors.ts";
+import type { Hub } from "./hub.ts";
+import type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
+import type { Settle } from "./scope.ts";
+
+/** What a task is given. */
+export interface TaskContext {
+  readonly id: string;
+  /** Aborts for every reason to stop. */
+  readonly signal: AbortSignal;
+  /** Writes an event into the run's channel; settles once it is in the log. Rejects once the run has ended. */
+  emit(event: RunEvent): Promise<void>;
+}
+
+/** A piece of work: it yields its events, or emits them, and returns its result. */
+export type Task<R> = (context: TaskContext) => AsyncGenerator<RunEvent, R, void> | Promise<R>;
+
+/** How a run is made. */
+export interface RunOptions {
+  /** Default: a random one. One of your own requires `owner`, since only a random one is a secret. */
+  id?: string | undefined;
+  /** Another channel on which start and ending are announced. */
+  channel?: string | undefined;
+  /** The only user who may follow and cancel it. Default: whoever knows the id. */
+  owner?: string | undefined;
+  /** What it does, for people. */
+  name?: string | undefined;
+  /** Cancels it when it aborts; its reason passes through everywhere as it is. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A piece of work with a lifetime, a channel `run:<id>` of its own, and exactly one ending. */
+export interface Run<R> {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly owner: string | undefined;
+  readonly status: RunStatus;
+  /**
+   * Waits for the ending. Rejects with a `RunError` when the task failed, with a `CancelError` when it was cancelled, or
+   * with the reason of `options.signal` when that did it.
+   */
+  result(options?: { signal?: AbortSignal | undefined }): Promise<R>;
+  /** Asks it to stop; settles once it has ended, however. */
+  cancel(reason?: string): Promise<void>;
+}
+
+/** What became of the runs of a notifier that closed, by id. */
+export interface RunsReport {
+  completed: string[];
+  failed: string[];
+  cancelled: string[];
+  /** Cancelled, too, but their tasks ignored the signal. */
+  abandoned: string[];
+}
+
+type Outcome = { value: unknown } | { error: unknown };
+
+/** The channel in which a run writes. */
+export function channelOfRun(id: string): string {
+  return `${prefix}${id}`;
+}
+
+/** Whether a channel is one that a run writes, or would. */
+export function isRunChannel(channel: string): boolean {
+  return channel.startsWith(prefix);
+}
+
+export const prefix = "run:";
+
+/** One run: drives its task, and writes its channel. */
+export class LiveRun implements Run<unknown> {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly owner: string | undefined;
+  status: RunStatus = "working";
+  /** When it ended, on the clock's `now`. */
+  endedAt = Number.POSITIVE_INFINITY;
+  readonly #hub: Hub;
+  readonly #onEnd: (run: LiveRun) => void;
+  readonly #announce: string | undefined;
+  readonly #abort = new AbortController();
+  readonly #unlink: () => void;
+  readonly #waiting = new Set<Settle<unknown>>();
+  #abandoned = false;
+  #outcome: Outcome | undefined;
+  #progress: RunEvent | undefined;
+
+  constructor(hub: Hub, id: string, options: RunOptions, onEnd: (run: LiveRun) => void) {
+    this.#hub = hub;
+    this.#onEnd = onEnd;
+    this.id = id;
+    this.name = options.name;
+    this.owner = options.owner;
+    this.#announce = options.channel;
+    this.#unlink = hub.scope.link(options.signal, (reason) => this.#abort.abort(reason));
+  }
+
+  /** Who it is, for people. */
+  get label(): string {
+    return `run:${this.id}${this.name === undefined ? "" : ` ${JSON.stringify(this.name)}`}`;
+  }
+
+  /** What someone who subscribes is told at once, so that being too late for the start is no loss. */
+  get present(): string {
+    const { status } = this;
+    return JSON.stringify({ run: this.id, name: this.name, status, progress: this.#progress });
+  }
+
+  start(task: Task<unknown>): void {
+    this.#hub.scope.own("run", this.label, this.#live(task));
+  }
+
+  async #live(task: Task<unknown>): Promise<void> {
+    try {
+      await this.#write({ type: "run.started", run: this.id, name: this.name });
+      const { signal } = this.#abort;
+      if (signal.aborted) throw signal.reason;
+      const made = task({ id: this.id, signal, emit: (event) => this.#emit(event) });
+      const value = isGenerator(made) ? await this.#drive(made) : await made;
+      await this.#end("completed", { value });
+    } catch (error) {
+      await (this.#abort.signal.aborted ? this.#endCancelled() : this.#end("failed", { error }));
+    }
+  }
+
+  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>): Promise<unknown> {
+    let next = await generator.next();
+    while (!next.done) {
+      let refused: { error: unknown } | undefined;
+      try {
+        await this.#emit(next.value);
+      } catch (error) {
+        refused = { error };
+      }
+      next = await (refused === undefined ? generator.next() : generator.throw(refused.error));
+    }
+    return next.value;
+  }
+
+  async #emit(event: RunEvent): Promise<void> {
+    if (this.status !== "working") throw new ClosedError(`Cannot emit into ${this.label}: it is ${this.status}`);
+    if (typeof event !== "object" || event === null || typeof event.type !== "string") {
+      throw new TypeError(`Cannot emit into ${this.label}: an event is an object with a type`);
+    }
+    if (event.type.startsWith("run.")) {
+      throw new TypeError(`Cannot emit "${event.type}" into ${this.label}: types that begin with run. are reserved`);
+    }
+    const data = this.#hub.serialise(`an event of ${this.label}`, event);
+    if (event.type === "progress") this.#progress = JSON.parse(data) as RunEvent;
+    await this.#append(data, Number.POSITIVE_INFINITY);
+  }
+
+  /** Cancels on somebody's behalf. Only the first reason counts. */
+  cancelBy(by: CancelledBy, reason?: string, cause?: unknown): void {
+    if (this.status !== "working" || this.#abort.signal.aborted) return;
+    this.#abort.abort(new CancelError(by, reason, cause === undefined ? undefined : { cause }));
+  }
+
+  async cancel(reason?: string): Promise<void> {
+    this.cancelBy("caller", reason);
+    await this.ended();
+  }
+
+  /** Settles once it has ended, however. */
+  async ended(): Promise<void> {
+    await this.result().catch(() => {});
+  }
+
+  /** Ends it as cancelled although its task still works. */
+  async abandon(): Promise<void> {
+    if (this.status !== "working") return;
+    this.#abandoned = true;
+    await this.#endCancelled();
+  }
+
+  /** How it ended, where a task that ignored its signal to the last is told apart. */
+  get ending(): RunStatus | "abandoned" {
+    return this.#abandoned ? "abandoned" : this.status;
+  }
+
+  result({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<unknown> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const outcome = this.#outcome;
+    if (outcome !== undefined) return "value" in outcome ? Promise.resolve(outcome.value) : Promise.reject(outcome.error);
+    return this.#hub.scope.wait<unknown>(`result of ${this.label}`, signal, (settle) => {
+      this.#waiting.add(settle);
+      return () => this.#waiting.delete(settle);
+    });
+  }
+
+  #endCancelled(): Promise<void> {
+    return this.#end("cancelled", { error: this.#abort.signal.reason });
+  }
+
+  /** Writes the one ending there is. The first to come is it. */
+  async #end(status: Exclude<RunStatus, "working">, outcome: Outcome): Promise<void> {
+    if (this.status !== "working") return;
+    const ending = this.#ending(status, outcome);
+    let data: string;
+    try {
+      data = this.#hub.serialise(`the result of ${this.label}`, ending);
+    } catch (error) {
+      return this.#end("failed", { error });
+    }
+    this.status = status;
+    this.endedAt = this.#hub.clock.now();
+    this.#unlink();
+    this.#onEnd(this);
+    if ("error" in outcome && status === "failed") outcome = { error: new RunError(this.id, { cause: outcome.error }) };
+    try {
+      await Promise.all([this.#append(data, undefined), this.#tell(data)]);
+    } finally {
+      this.#outcome = outcome;
+      for (const settle of [...this.#waiting]) {
+        if ("value" in outcome) settle.resolve(outcome.value);
+        else settle.reject(outcome.error);
+      }
+    }
+  }
+
+  #ending(status: Exclude<RunStatus, "working">, outcome: Outcome): RunLifecycleEvent {
+    const run = this.id;
+    if ("value" in outcome) return { type: "run.completed", run, result: outcome.value };
+    if (status === "failed") return { type: "run.failed", run, error: shortened(describe(outcome.error)) };
+    const { error } = outcome;
+    if (error instanceof CancelError) {
+      return { type: "run.cancelled", run, by: error.by, reason: error.reason?.slice(0, longestText) };
+    }
+    return { type: "run.cancelled", run, by: "signal" };
+  }
+
+  async #write(event: RunLifecycleEvent): Promise<void> {
+    const data = this.#hub.serialise(this.label, event);
+    await Promise.all([this.#append(data, Number.POSITIVE_INFINITY), this.#tell(data)]);
+  }
+
+  /** While it works its channel is kept whole, within its bytes; from the ending on for a time as well. */
+  async #append(data: string, ttl: number | undefined): Promise<void> {
+    const { runBytes, runTtl } = this.#hub.settings.limits;
+    const retention = { size: Number.POSITIVE_INFINITY, bytes: runBytes, ttl: ttl ?? runTtl };
+    await this.#hub.append(channelOfRun(this.id), data, { retention });
+  }
+
+  async #tell(data: string): Promise<void> {
+    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {});
+  }
+}
+
+/** The longest text of an error or reason that is sent on, in characters. */
+const longestText = 10_000;
+
+function shortened({ name, message }: { name: string; message: string }): { name: string; message: string } {
+  return { name: name.slice(0, longestText), message: message.slice(0, longestText) };
+}
+
+function isGenerator(made: unknown): made is AsyncGenerator<RunEvent, unknown, void> {
+  return typeof (made as AsyncGenerator | null)?.next === "function";
+}

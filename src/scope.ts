@@ -1,0 +1,192 @@
+import type { Clock } from "./clock.ts";
+import { ClosedError } from "./errors.ts";
+
+/** What kind of thing is owned. */
+export type PendingKind = "run" | "task" | "wait" | "timer" | "socket";
+
+/** Something the notifier owns at this moment: what it is, whose, and for how many milliseconds. */
+export interface Pending {
+  kind: PendingKind;
+  /** Whose it is, for people: `run:42 "render"`, `session 7f…`. */
+  owner: string;
+  /** Milliseconds since it began. */
+  age: number;
+}
+
+/** Settles a wait, one way or the other; the first call counts. */
+export interface Settle<T> {
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+}
+
+/** One listener on one foreign signal, however many here care about it. */
+interface Link {
+  listeners: Set<(reason: unknown) => void>;
+  unlisten(): void;
+}
+
+interface Held {
+  kind: PendingKind;
+  owner: string;
+  since: number;
+  /** Called when the scope ends first. */
+  end: ((reason: unknown) => void) | undefined;
+}
+
+/**
+ * A lifetime: everything that waits, ticks or works belongs to one, is listed by it, and is gone when it ends.
+ *
+ * This is the only file that listens to an `AbortSignal` or holds a promise nobody awaits. Linking is done by hand, with
+ * one listener a signal: `AbortSignal.any` and `Promise.race` keep what loses for as long as the other side lives.
+ */
+export class Scope {
+  readonly #clock: Clock;
+  readonly #onError: (error: unknown, owner: string) => void;
+  readonly #held = new Set<Held>();
+  readonly #links = new Map<AbortSignal, Link>();
+  #ended: { reason: unknown } | undefined;
+
+  constructor(clock: Clock, onError: (error: unknown, owner: string) => void) {
+    this.#clock = clock;
+    this.#onError = onError;
+  }
+
+  /** Calls `abort` once with the reason when `signal` aborts, at once if it has. Returns what stops listening. */
+  link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
+    if (signal === undefined) return noop;
+    if (signal.aborted) {
+      abort(signal.reason);
+      return noop;
+    }
+    let link = this.#links.get(signal);
+    if (link === undefined) {
+      link = this.#listen(signal);
+      this.#links.set(signal, link);
+    }
+    // A function of our own, so that the same `abort` linked twice counts twice.
+    const listener = (reason: unknown): void => abort(reason);
+    const { listeners } = link;
+    listeners.add(listener);
+    return () => {
+      if (listeners.delete(listener) && listeners.size === 0) this.#unlisten(signal);
+    };
+  }
+
+  #listen(signal: AbortSignal): Link {
+    const listeners = new Set<(reason: unknown) => void>();
+    const onAbort = (): void => {
+      this.#unlisten(signal);
+      for (const listener of [...listeners]) if (listeners.delete(listener)) listener(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort);
+    return { listeners, unlisten: () => signal.removeEventListener("abort", onAbort) };
+  }
+
+  #unlisten(signal: AbortSignal): void {
+    this.#links.get(signal)?.unlisten();
+    this.#links.delete(signal);
+  }
+
+  /** Lists something as owned until the returned function is called; `end` hears of the scope's own end before that. */
+  hold(kind: PendingKind, owner: string, end?: (reason: unknown) => void): () => void {
+    if (this.#ended !== undefined) return noop;
+    const held: Held = { kind, owner, since: this.#clock.now(), end };
+    this.#held.add(held);
+    return () => {
+      this.#held.delete(held);
+    };
+  }
+
+  /** Owns a promise nobody awaits: it is listed until it settles, and a rejection goes to the error hook. */
+  own(kind: PendingKind, owner: string, promise: Promise<unknown>): void {
+    const release = this.hold(kind, owner);
+    promise.then(release, (error: unknown) => {
+      release();
+      this.#onError(error, owner);
+    });
+  }
+
+  /** Arms a timer that the scope lists, and disarms when it ends. Returns what disarms it. */
+  timer(owner: string, ms: number, fire: () => void): () => void {
+    if (this.#ended !== undefined) return noop;
+    const cancel = (): void => {
+      release();
+      timer.cancel();
+    };
+    const release = this.hold("timer", owner, cancel);
+    const timer = this.#clock.timer(ms, () => {
+      release();
+      fire();
+    });
+    return cancel;
+  }
+
+  /**
+   * Waits until `begin`'s settle is called, `signal` aborts (rejects with its reason itself), or the scope ends.
+   *
+   * `begin` returns what undoes it; that is called exactly once, whichever way the wait is over.
+   */
+  wait<T>(owner: string, signal: AbortSignal | undefined, begin: (settle: Settle<T>) => () => void): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#ended !== undefined) return Promise.reject(this.#ended.reason);
+    return new Promise<T>((resolve, reject) => {
+      let over = false;
+      let undo: (() => void) | undefined;
+      const finish = (settle: () => void): void => {
+        if (over) return;
+        over = true;
+        release();
+        unlink();
+        undo?.();
+        settle();
+      };
+      const fail = (reason: unknown): void => finish(() => reject(reason));
+      const release = this.hold("wait", owner, fail);
+      const unlink = this.link(signal, fail);
+      undo = begin({ resolve: (value) => finish(() => resolve(value)), reject: fail });
+      if (over) undo();
+    });
+  }
+
+  /** Waits for a promise of somebody else's, which goes on when `signal` aborts or the scope ends first. */
+  follow<T>(owner: string, signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+    // Where the wait is over before it begins, nobody else would hear of a rejection.
+    if (signal?.aborted || this.#ended !== undefined) promise.catch(noop);
+    return this.wait<T>(owner, signal, ({ resolve, reject }) => {
+      promise.then(resolve, reject);
+      return noop;
+    });
+  }
+
+  /** Waits for `ms`. */
+  sleep(owner: string, ms: number, signal?: AbortSignal): Promise<void> {
+    return this.wait<void>(owner, signal, ({ resolve }) => {
+      const timer = this.#clock.timer(ms, resolve);
+      return () => timer.cancel();
+    });
+  }
+
+  /** Everything owned now, longest first. */
+  inspect(): Pending[] {
+    const now = this.#clock.now();
+    return Array.from(this.#held, ({ kind, owner, since }) => ({ kind, owner, age: now - since }));
+  }
+
+  /** How much of a kind is owned now. */
+  count(kind: PendingKind): number {
+    let count = 0;
+    for (const held of this.#held) if (held.kind === kind) count++;
+    return count;
+  }
+
+  /** Ends the lifetime: timers are disarmed, waits reject with `reason`, every listener is removed, the list is empty. */
+  end(reason: unknown = new ClosedError()): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = { reason };
+    for (const held of [...this.#held]) held.end?.(reason);
+    this.#held.clear();
+    for (const signal of [...this.#links.keys()]) this.#unlisten(signal);
+  }
+}
+
+function noop(): void {}

@@ -1,0 +1,116 @@
+import type { Entry } from "./log.ts";
+import { byteLength, type Codec } from "./protocol.ts";
+
+/**
+ * A few consecutive publications of a channel, encoded once and joined once for everybody who is at its start.
+ *
+ * Whoever is in its middle gets a slice of the same text.
+ */
+export interface Segment {
+  /** Offset of its first publication. */
+  readonly first: number;
+  /** Offset of its last publication. */
+  readonly last: number;
+  /** The pushes, joined by the codec's separator. */
+  readonly text: string;
+  readonly bytes: number;
+  /** How many characters of each push stand before and after the publication itself. */
+  readonly head: number;
+  readonly tail: number;
+  /** Where each push begins in `text`, in characters. */
+  readonly starts: readonly number[];
+  /** Where each push begins in `text`, in bytes. */
+  readonly byteStarts: readonly number[];
+}
+
+/** A part of a segment that can be handed to a session. */
+export interface Piece {
+  readonly text: string;
+  readonly bytes: number;
+  /** Offset of its last publication. */
+  readonly last: number;
+}
+
+/** Encodes entries, which must be consecutive, into segments of at most `most` bytes, or of a single publication. */
+export function encodeSegments(codec: Codec, channel: string, entries: readonly Entry[], most: number): Segment[] {
+  const segments: Segment[] = [];
+  let texts: string[] = [];
+  let starts: number[] = [];
+  let byteStarts: number[] = [];
+  let chars = 0;
+  let bytes = 0;
+  const head = codec.pushHead(channel, "pub");
+  const seal = (last: number): void => {
+    segments.push({
+      first: last - texts.length + 1,
+      last,
+      text: texts.length === 1 ? (texts[0] as string) : texts.join(codec.separator),
+      bytes: bytes - codec.separator.length,
+      head: head.length,
+      tail: codec.pushTail.length,
+      starts,
+      byteStarts,
+    });
+    texts = [];
+    starts = [];
+    byteStarts = [];
+    chars = 0;
+    bytes = 0;
+  };
+  for (const entry of entries) {
+    const text = head + codec.publication(entry) + codec.pushTail;
+    const size = byteLength(text);
+    if (texts.length > 0 && bytes + size > most) seal(entry.offset - 1);
+    texts.push(text);
+    starts.push(chars);
+    byteStarts.push(bytes);
+    chars += text.length + codec.separator.length;
+    bytes += size + codec.separator.length;
+  }
+  const last = entries.at(-1);
+  if (last !== undefined) seal(last.offset);
+  return segments;
+}
+
+/**
+ * Takes what follows offset `after` and fits into `room` bytes, or undefined when that is nothing.
+ *
+ * A part is only cut off when `atLeastOne` says that the session has nothing else in flight: otherwise waiting for room
+ * keeps the session where the others are, and so keeps sharing their text.
+ */
+export function cut(segment: Segment, after: number, room: number, atLeastOne: boolean): Piece | undefined {
+  const from = after + 1 - segment.first;
+  const start = segment.starts[from] as number;
+  const byteStart = segment.byteStarts[from] as number;
+  const bytes = segment.bytes - byteStart;
+  if (bytes <= room) {
+    return { text: start === 0 ? segment.text : segment.text.slice(start), bytes, last: segment.last };
+  }
+  if (!atLeastOne) return undefined;
+  // The end of push `to` is one separator before the beginning of the next.
+  let to = from;
+  while (to + 2 < segment.starts.length && (segment.byteStarts[to + 2] as number) - 1 - byteStart <= room) to++;
+  if (to === segment.starts.length - 1) return { text: segment.text.slice(start), bytes, last: segment.last };
+  return {
+    text: segment.text.slice(start, (segment.starts[to + 1] as number) - 1),
+    bytes: (segment.byteStarts[to + 1] as number) - 1 - byteStart,
+    last: segment.first + to,
+  };
+}
+
+/** Takes the publications themselves, without the pushes around them, that follow `after` and fit into `room` bytes. */
+export function publications(segment: Segment, after: number, room: number): { texts: string[]; bytes: number } {
+  const texts: string[] = [];
+  let bytes = 0;
+  for (let at = after + 1 - segment.first; at < segment.starts.length; at++) {
+    const isLast = at + 1 === segment.starts.length;
+    const start = segment.starts[at] as number;
+    const end = isLast ? segment.text.length : (segment.starts[at + 1] as number) - 1;
+    const endByte = isLast ? segment.bytes : (segment.byteStarts[at + 1] as number) - 1;
+    const size = endByte - (segment.byteStarts[at] as number);
+    if (bytes + size > room) break;
+    bytes += size;
+    texts.push(segment.text.slice(start + segment.head, end - segment.tail));
+  }
+  return { texts, bytes };
+}

@@ -1,0 +1,433 @@
+import { answer } from "./answer.ts";
+import type { Proof, Subscription } from "./channel.ts";
+import { ClosedError } from "./errors.ts";
+import type { Hub } from "./hub.ts";
+import type { Peer } from "./peer.ts";
+import {
+  byteLength,
+  type ClientInfo,
+  type Close,
+  type Command,
+  closes,
+  FrameError,
+  type Method,
+  unsubscribes,
+} from "./protocol.ts";
+import type { ErrorContext } from "./settings.ts";
+import type { Piece } from "./segment.ts";
+
+/**
+ * A socket as the notifier uses it: the port that every host implements.
+ *
+ * - `send` with a string MUST send one text frame, and MUST NOT throw for a socket that is closing or closed.
+ * - Frames MUST leave in order.
+ * - After `close` or `terminate` the host MUST call `ended` of the session, once the socket is over.
+ */
+export interface Socket {
+  send(data: string | Uint8Array): void;
+  /** Begins the closing handshake. `reason` takes at most 123 bytes. */
+  close(code: number, reason: string): void;
+  /** Cuts the connection at once, where the runtime can. */
+  terminate?(): void;
+  readonly bufferedAmount?: number;
+}
+
+/** One connected peer, as its host sees it. */
+export interface Session {
+  readonly id: string;
+  /** Takes one message of the peer's. It never throws. */
+  receive(data: unknown): void;
+  /** Says that the socket is over. */
+  ended(code?: number): void;
+}
+
+/**
+ * A session: frames in, frames out, no I/O of its own.
+ *
+ * Everything for the peer goes through one ordered queue, which leaves as one frame a turn. What is sent counts as in
+ * flight until a pong proves that it was read; while a window's worth is, publications stay in the log.
+ *
+ * A class, not closures: thousands of sessions share its methods.
+ */
+export class LiveSession implements Session {
+  readonly id: string;
+  readonly peer: Peer;
+  readonly hub: Hub;
+  readonly subscriptions = new Map<string, Subscription>();
+  /** When the wheel calls next. */
+  due: number = Number.POSITIVE_INFINITY;
+  readonly #socket: Socket;
+  readonly #release: () => void;
+  #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
+  /** Whether the first command has been seen: the next one must not be `connect` again. */
+  #greeted = false;
+  #commands: Command[] = [];
+  #busy = false;
+  #asking: AbortController | undefined;
+  #out: string[] = [];
+  #outBytes = 0;
+  /** Bytes sent, and proven read, since the session began. */
+  #sent = 0;
+  #proven = 0;
+  /** Where in the bytes sent the last publication ends. */
+  #sentPublications = 0;
+  /** How many pings were sent and answered; one may be outstanding, and then proves `#barrier` bytes. */
+  #pings = 0;
+  #pongs = 0;
+  #barrier = 0;
+  #pingedAt = 0;
+  /** Whether publications are in flight before the outstanding ping: it gets the time a slow link needs for a window. */
+  #behindData = false;
+  #nextPing = Number.POSITIVE_INFINITY;
+  #expires: number;
+  #closeBy: number;
+  readonly #blocked = new Set<Subscription>();
+
+  constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
+    this.id = id;
+    this.hub = hub;
+    this.peer = peer;
+    this.#socket = socket;
+    this.#release = hub.scope.hold("socket", `session ${id}`);
+    const now = hub.clock.now();
+    this.#expires = peer.expires === undefined ? Number.POSITIVE_INFINITY : now + peer.expires - hub.clock.time();
+    this.#closeBy = now + hub.settings.limits.connect;
+    hub.sessions.set(id, this);
+    this.#rest();
+  }
+
+  /** How others see the peer. */
+  get info(): ClientInfo {
+    const { user, info } = this.peer;
+    return { user, client: this.id, info: info === undefined ? undefined : JSON.stringify(info) };
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === "fresh" || this.#phase === "connected";
+  }
+
+  /** Bytes that may still be put on their way before a pong must prove something read. */
+  get room(): number {
+    return this.hub.settings.window - (this.#sent - this.#proven) - this.#outBytes;
+  }
+
+  /** Whether all that was ever put on its way is proven read. */
+  get isClear(): boolean {
+    return this.#sent === this.#proven && this.#outBytes === 0;
+  }
+
+  /** For how many milliseconds the outstanding ping has been, or 0. */
+  get silence(): number {
+    return this.#pings > this.#pongs ? this.hub.clock.now() - this.#pingedAt : 0;
+  }
+
+  /** Milliseconds until the peer's permission ends. */
+  get remaining(): number {
+    return this.#expires - this.hub.clock.now();
+  }
+
+  receive(data: unknown): void {
+    if (!this.isOpen) return;
+    const most = this.hub.settings.limits.message;
+    if (typeof data !== "string") return this.close(closes.badRequest);
+    if (data.length > most || (data.length * 3 > most && byteLength(data) > most)) return this.close(closes.messageTooBig);
+    let commands: Command[];
+    try {
+      commands = this.hub.codec.decode(data);
+    } catch (error) {
+      if (!(error instanceof FrameError)) this.hub.report(error, "internal", `session ${this.id}`);
+      return this.close(closes.badRequest);
+    }
+    for (const command of commands) {
+      if (command.method === "pong") this.#pong();
+      else if (!this.hub.flushing) this.#commands.push(command);
+    }
+    if (this.#commands.length > this.hub.settings.limits.commands) return this.close(closes.tooManyRequests);
+    this.#work();
+  }
+
+  ended(_code?: number): void {
+    if (this.#phase === "over") return;
+    this.#leave();
+    this.#phase = "over";
+    this.hub.wheel.set(this, Number.POSITIVE_INFINITY);
+    this.#release();
+    this.hub.sessions.delete(this.id);
+    this.hub.onSessionEnd?.();
+  }
+
+  /** Answers commands in their order, one after the other, while the window has room for the answers. */
+  #work(): void {
+    while (!this.#busy && this.isOpen && (this.room > 0 || this.#phase === "fresh")) {
+      const command = this.#commands.shift();
+      if (command === undefined) return;
+      const isConnect = command.method === "connect";
+      if (isConnect === this.#greeted) return this.close(closes.badRequest);
+      this.#greeted = true;
+      this.#busy = true;
+      this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answer(command));
+    }
+  }
+
+  async #answer(command: Command): Promise<void> {
+    try {
+      await answer(this, command);
+    } finally {
+      this.#busy = false;
+      this.#work();
+    }
+  }
+
+  /** The connect reply is on its way: from now on there are pings. */
+  connected(): void {
+    if (this.#phase !== "fresh") return;
+    const { clock, settings } = this.hub;
+    this.#phase = "connected";
+    this.#closeBy = Number.POSITIVE_INFINITY;
+    this.#nextPing = clock.now() + settings.heartbeat * (0.5 + clock.random() / 2);
+    this.#rest();
+  }
+
+  /** Moves the end of the peer's permission. */
+  extend(expires: number): void {
+    this.#expires = this.hub.clock.now() + expires - this.hub.clock.time();
+    this.#rest();
+  }
+
+  /**
+   * Calls a handler of the user's, which may wait for as long as `limits.answer` and the session last.
+   *
+   * It rejects with what the handler threw, or with why it is no longer waited for.
+   */
+  async ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+    const { scope, settings } = this.hub;
+    const owner = `session ${this.id} ${stage}`;
+    const asking = new AbortController();
+    this.#asking = asking;
+    const disarm = scope.timer(owner, settings.limits.answer, () => {
+      asking.abort(new Error(`Cannot wait any longer for ${stage}: it took ${settings.limits.answer} ms`));
+    });
+    try {
+      const answer = call(asking.signal);
+      return await (isThenable(answer) ? scope.follow(owner, asking.signal, Promise.resolve(answer)) : answer);
+    } finally {
+      disarm();
+      if (this.#asking === asking) this.#asking = undefined;
+    }
+  }
+
+  reply(id: number, method: Method, result: string): void {
+    this.put(this.hub.codec.reply(id, method, result));
+  }
+
+  /** Puts a reply or push into the queue that leaves with this turn. */
+  put(text: string): void {
+    if (!this.isOpen) return;
+    this.#out.push(text);
+    this.#outBytes += byteLength(text) + 1;
+    this.hub.wakeSession(this);
+  }
+
+  /** Puts a push that no log holds. A peer so far behind that these pile up is cut: it could not be told otherwise. */
+  notice(text: string): void {
+    this.put(text);
+    if (this.room < -this.hub.settings.window) this.close(closes.slow);
+  }
+
+  /** Puts publications into the queue, and notes which barrier will prove them read. */
+  hand(subscription: Subscription, piece: Piece): void {
+    const { proof } = subscription;
+    const barrier = this.#pings + 1;
+    if (proof.barrier !== barrier) {
+      if (proof.markBarrier <= this.#pongs) proof.read = proof.mark;
+      proof.mark = subscription.cursor;
+      proof.markBarrier = proof.barrier;
+      proof.barrier = barrier;
+    }
+    subscription.cursor = piece.last;
+    this.#out.push(piece.text);
+    this.#outBytes += piece.bytes + 1;
+    this.#sentPublications = this.#sent + this.#outBytes;
+    this.hub.wakeSession(this);
+  }
+
+  /** What is known of a subscription that begins: its client has everything up to `after`, and the reply goes on to `cursor`. */
+  proofFrom(after: number, cursor: number): Proof {
+    return { read: after, mark: after, markBarrier: 0, barrier: cursor > after ? this.#pings + 1 : 0 };
+  }
+
+  /** The offset up to which a pong proves the subscription's publications read. */
+  readOf({ cursor, proof }: Subscription): number {
+    if (proof.barrier <= this.#pongs) return cursor;
+    return proof.markBarrier <= this.#pongs ? proof.mark : proof.read;
+  }
+
+  /** The subscription has to wait until the window has room again. */
+  block(subscription: Subscription): void {
+    this.#blocked.add(subscription);
+    this.hub.wakeSession(this);
+  }
+
+  /** The subscription cannot go on without a hole, and is told so. */
+  lose(subscription: Subscription): void {
+    this.#forget(subscription);
+    if (subscription.byServer) this.close(closes.insufficientState);
+    else this.unsubscribed(subscription.channel.name, unsubscribes.insufficientState);
+  }
+
+  /** Ends a subscription without telling the client. */
+  drop(subscription: Subscription): void {
+    this.#forget(subscription);
+    subscription.channel.remove(subscription);
+  }
+
+  #forget(subscription: Subscription): void {
+    this.subscriptions.delete(subscription.channel.name);
+    this.#blocked.delete(subscription);
+  }
+
+  /** Tells the client that it is no longer subscribed. */
+  unsubscribed(channel: string, why: Close): void {
+    this.put(this.hub.codec.push(channel, "unsubscribe", JSON.stringify(why)));
+  }
+
+  /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
+  flush(): void {
+    if (!this.isOpen) return;
+    if (this.#needsBarrier()) this.#ping();
+    if (this.#out.length === 0) return;
+    const text = this.#out.length === 1 ? (this.#out[0] as string) : this.#out.join(this.hub.codec.separator);
+    this.#sent += this.#outBytes;
+    this.#out = [];
+    this.#outBytes = 0;
+    try {
+      this.#socket.send(text);
+    } catch (error) {
+      this.hub.report(error, "socket", `session ${this.id}`);
+      this.close(closes.internal);
+    }
+  }
+
+  #needsBarrier(): boolean {
+    if (this.#phase !== "connected" || this.#pings > this.#pongs) return false;
+    const inFlight = this.#sent - this.#proven + this.#outBytes;
+    if (inFlight === 0) return false;
+    if (this.hub.flushing || this.#blocked.size > 0) return true;
+    return inFlight >= this.hub.settings.window / 2;
+  }
+
+  #ping(): void {
+    const { clock, codec, settings } = this.hub;
+    const now = clock.now();
+    this.#behindData = this.#sentPublications > this.#proven;
+    this.#out.push(codec.ping);
+    this.#outBytes += codec.ping.length + 1;
+    this.#pings++;
+    this.#barrier = this.#sent + this.#outBytes;
+    this.#pingedAt = now;
+    this.#nextPing = now + settings.heartbeat;
+    this.#rest();
+  }
+
+  #pong(): void {
+    if (this.#pings === this.#pongs) return this.close(closes.badRequest);
+    this.#pongs++;
+    this.#proven = this.#barrier;
+    this.#rest();
+    for (const subscription of this.#blocked) {
+      this.#blocked.delete(subscription);
+      subscription.channel.resume(subscription);
+      if (this.room <= 0) break;
+    }
+    this.#work();
+    this.hub.wakeSession(this);
+  }
+
+  /** While the notifier flushes: closes as soon as everything there is has been handed on and proven read. */
+  settle(): void {
+    if (this.#phase === "fresh") return this.close(closes.shutdown);
+    if (this.#phase !== "connected") return;
+    for (const subscription of this.subscriptions.values()) {
+      if (!subscription.channel.isCaughtUp(subscription)) return;
+    }
+    if (this.isClear) this.close(closes.shutdown);
+    else if (this.#needsBarrier()) this.hub.wakeSession(this);
+  }
+
+  /** Closes the socket after what is queued. The peer has as long as for a pong to answer; then it is cut. */
+  close(why: Close): void {
+    this.flush();
+    this.revoke(why);
+  }
+
+  /** Closes the socket without what is queued: the peer may no longer have it. */
+  revoke(why: Close): void {
+    if (!this.isOpen) return;
+    this.#leave();
+    this.#phase = "closing";
+    this.#closeBy = this.hub.clock.now() + this.hub.settings.limits.pong;
+    this.#rest();
+    this.#onSocket(() => this.#socket.close(why.code, why.reason));
+  }
+
+  /** Cuts the connection without waiting for the peer. */
+  cut(): void {
+    this.close(closes.shutdown);
+    if (this.#phase === "closing") this.#onSocket(() => this.#socket.terminate?.());
+    this.ended();
+  }
+
+  #onSocket(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.hub.report(error, "socket", `session ${this.id}`);
+    }
+  }
+
+  /** Gives up everything that the session holds, but for the socket. */
+  #leave(): void {
+    if (!this.isOpen) return;
+    this.#commands = [];
+    this.#out = [];
+    this.#outBytes = 0;
+    this.#blocked.clear();
+    for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);
+    this.#asking?.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
+  }
+
+  /** Called by the wheel when something is due. */
+  tick(now: number): void {
+    if (now >= this.#closeBy) {
+      if (this.#phase === "closing") return this.cut();
+      return this.close(closes.stale);
+    }
+    if (now >= this.#expires) return this.revoke(closes.expired);
+    if (now >= this.#pongBy) return this.close(this.#behindData ? closes.slow : closes.noPong);
+    if (now >= this.#nextPing) {
+      if (this.#pings === this.#pongs) {
+        this.#ping();
+        this.flush();
+      }
+      this.#nextPing = now + this.hub.settings.heartbeat;
+    }
+    this.#rest();
+  }
+
+  /** Asks the wheel for the next thing that will be due. */
+  #rest(): void {
+    if (this.#phase === "closing") return this.hub.wheel.set(this, this.#closeBy);
+    this.hub.wheel.set(this, Math.min(this.#closeBy, this.#expires, this.#pongBy, this.#nextPing));
+  }
+
+  /** Until when the outstanding ping has to be answered. */
+  get #pongBy(): number {
+    if (this.#pings === this.#pongs) return Number.POSITIVE_INFINITY;
+    const { pong, slow } = this.hub.settings.limits;
+    return this.#pingedAt + (this.#behindData ? slow : pong);
+  }
+}
+
+function isThenable<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as Promise<T> | null | undefined)?.then === "function";
+}

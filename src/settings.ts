@@ -1,0 +1,105 @@
+import type { Clock } from "./clock.ts";
+import type { Log } from "./log.ts";
+import type { RpcHandler } from "./peer.ts";
+
+/** Bounds on what a peer, a publisher or a run can ask for. Sizes are bytes of UTF-8, spans milliseconds. */
+export interface Limits {
+  /** Bytes of one publication's payload; a larger one rejects with a RangeError. Default 262 144 (256 KiB). */
+  publication: number;
+  /** Bytes of one message of a peer's; a larger one closes it 1009. Default 65 536 (64 KiB). */
+  message: number;
+  /** Characters of a channel's name. Default 255. */
+  channel: number;
+  /** Commands of one session that wait behind another, or behind a full window; more close it 3013. Default 1 000. */
+  commands: number;
+  /** Subscriptions of one session; one more is answered with error 106. Default 1 000. */
+  subscriptions: number;
+  /** Publications in one history reply. Default 1 000. */
+  history: number;
+  /** How long a session may take to send `connect`; then it is closed 3502. Default 10 000. */
+  connect: number;
+  /** How long a handler of yours may take over one command; then that is answered with error 100. Default 10 000. */
+  answer: number;
+  /** How long a ping with nothing else in flight may stay unanswered; then the session is closed 3012. Default 10 000. */
+  pong: number;
+  /** How long a ping behind data may stay unanswered; then the session is closed 3008. Default 60 000. */
+  slow: number;
+  /** Bytes kept of one run's channel. Default 8 388 608 (8 MiB). */
+  runBytes: number;
+  /** How long a run and its channel are kept after its ending. Default 300 000 (5 min). */
+  runTtl: number;
+}
+
+/** Where an error of a user's code, or of the log, came up. */
+export interface ErrorContext {
+  /** What was being done. */
+  stage: "authenticate" | "authorize" | "rpc" | "send" | "refresh" | "log" | "socket" | "host" | "internal";
+  /** For whom: a session, a channel, a run. */
+  owner: string;
+}
+
+/** How a notifier is made. */
+export interface NotifierOptions {
+  /** Where channels are kept. Default: a `memoryLog()` of the notifier's own. */
+  log?: Log | undefined;
+  /** Closes the notifier when it aborts. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds that closing may take. Default 5 000. */
+  grace?: number | undefined;
+  /** Milliseconds between the pings of an idle session. Default 25 000. */
+  heartbeat?: number | undefined;
+  /** Bytes a session may have in flight, unproven by a pong. Default 262 144 (256 KiB). */
+  window?: number | undefined;
+  limits?: Partial<Limits> | undefined;
+  clock?: Clock | undefined;
+  /** Methods that clients may call, by name. Default: none but `run.cancel`. */
+  rpc?: Readonly<Record<string, RpcHandler>> | undefined;
+  /** Hears of errors that nobody's promise carries. Default: `console.error`. */
+  onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
+}
+
+/** The options with every number filled in and checked. */
+export interface Settings {
+  readonly grace: number;
+  readonly heartbeat: number;
+  readonly window: number;
+  readonly limits: Readonly<Limits>;
+}
+
+const defaultLimits: Readonly<Limits> = {
+  publication: 262_144,
+  message: 65_536,
+  channel: 255,
+  commands: 1_000,
+  subscriptions: 1_000,
+  history: 1_000,
+  connect: 10_000,
+  answer: 10_000,
+  pong: 10_000,
+  slow: 60_000,
+  runBytes: 8_388_608,
+  runTtl: 300_000,
+};
+
+/** Fills in the defaults. Throws a RangeError for a number that cannot be a bound. */
+export function resolveSettings(options: NotifierOptions): Settings {
+  const { grace = 5_000, heartbeat = 25_000, window = 262_144 } = options;
+  const limits = { ...defaultLimits };
+  for (const name of Object.keys(defaultLimits) as (keyof Limits)[]) {
+    const value = options.limits?.[name];
+    if (value !== undefined) limits[name] = checked(`limits.${name}`, value, 1);
+  }
+  return {
+    grace: checked("grace", grace, 0),
+    heartbeat: checked("heartbeat", heartbeat, 1),
+    window: checked("window", window, 1),
+    limits,
+  };
+}
+
+function checked(name: string, value: number, least: number): number {
+  if (typeof value !== "number" || Number.isNaN(value) || value < least) {
+    throw new RangeError(`Cannot use ${name} "${String(value)}": it is not a number of at least ${least}`);
+  }
+  return value;
+}

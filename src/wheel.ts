@@ -1,0 +1,91 @@
+import type { Scope } from "./scope.ts";
+
+/** Something with a deadline of its own, kept by a wheel. */
+export interface Ticking {
+  /** When it wants to hear next, on the clock's `now`; set by the wheel alone. */
+  due: number;
+  /** Called at or shortly after `due`; may ask again. */
+  tick(now: number): void;
+}
+
+/** Deadlines are rounded up to this many milliseconds, so that thousands of sessions share a few firings. */
+const resolution = 50;
+
+/**
+ * One timer for any number of deadlines: heartbeats, answers to them, and expiry of every session.
+ *
+ * It is armed only while something waits, and only for the next deadline.
+ */
+export class Wheel {
+  readonly #scope: Scope;
+  readonly #now: () => number;
+  readonly #slots = new Map<number, Set<Ticking>>();
+  #armed: { slot: number; cancel(): void } | undefined;
+
+  constructor(scope: Scope, now: () => number) {
+    this.#scope = scope;
+    this.#now = now;
+  }
+
+  /** Sets when `item` hears next; Infinity: never. */
+  set(item: Ticking, due: number): void {
+    const slot = slotOf(due);
+    if (slotOf(item.due) === slot) {
+      item.due = due;
+      return;
+    }
+    this.#take(item);
+    item.due = due;
+    if (due === Number.POSITIVE_INFINITY) return;
+    const items = this.#slots.get(slot);
+    if (items === undefined) this.#slots.set(slot, new Set([item]));
+    else items.add(item);
+    if (slot < this.#armedSlot) this.#arm(slot);
+  }
+
+  get #armedSlot(): number {
+    return this.#armed?.slot ?? Number.POSITIVE_INFINITY;
+  }
+
+  #take(item: Ticking): void {
+    const slot = slotOf(item.due);
+    const items = this.#slots.get(slot);
+    if (!items?.delete(item) || items.size > 0) return;
+    this.#slots.delete(slot);
+    if (this.#slots.size === 0) this.#disarm();
+  }
+
+  #arm(slot: number): void {
+    this.#disarm();
+    const cancel = this.#scope.timer("heartbeats", slot * resolution - this.#now(), () => this.#fire());
+    this.#armed = { slot, cancel };
+  }
+
+  #disarm(): void {
+    this.#armed?.cancel();
+    this.#armed = undefined;
+  }
+
+  #fire(): void {
+    this.#armed = undefined;
+    const now = this.#now();
+    // A timer may fire a fraction early; what it was armed for is due all the same.
+    const reached = Math.floor((now + 1) / resolution);
+    for (const [slot, items] of [...this.#slots]) {
+      if (slot > reached) continue;
+      this.#slots.delete(slot);
+      for (const item of items) {
+        item.due = Number.POSITIVE_INFINITY;
+        item.tick(now);
+      }
+    }
+    let next = Number.POSITIVE_INFINITY;
+    for (const slot of this.#slots.keys()) if (slot < next) next = slot;
+    // What ticked may have armed it for something earlier already.
+    if (next < this.#armedSlot) this.#arm(next);
+  }
+}
+
+function slotOf(due: number): number {
+  return due === Number.POSITIVE_INFINITY ? due : Math.ceil(due / resolution);
+}

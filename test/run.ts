@@ -1,0 +1,198 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { mark, type Results } from "./reporter.ts";
+import { binary, type Runtime, root } from "./runtimes.ts";
+
+/** Runs the suite on Node, Bun and Deno. `npm test -- [--only node|bun|deno] [--node <path>]… [file filters]`. */
+
+/** Milliseconds a process may live on after its results. */
+const patience = 5_000;
+/** Milliseconds a whole run may take. */
+const limit = 120_000;
+/** Runs at a time. */
+const lanes = 2;
+
+interface Target {
+  name: string;
+  file: string;
+  args: string[];
+}
+
+interface Outcome extends Results {
+  name: string;
+  seconds: number;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: "string", multiple: true }, node: { type: "string", multiple: true } },
+});
+const running = new Set<ChildProcess>();
+const queue = targets();
+const outcomes: Outcome[] = [];
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    queue.length = 0;
+    for (const child of running) killGroup(child);
+  });
+}
+
+await Promise.all(Array.from({ length: lanes }, lane));
+summarize(outcomes);
+
+function targets(): Target[] {
+  if (values.node !== undefined) return values.node.map((file) => target("node", file, false));
+  const runtimes: Runtime[] = ["node", "bun", "deno"];
+  const wanted =
+    values.only === undefined ? runtimes : runtimes.filter((name) => values.only?.includes(name));
+  if (wanted.length === 0)
+    throw new RangeError(`Cannot run on ${JSON.stringify(values.only)}: not a runtime`);
+  return wanted.map((runtime) => target(runtime, binary(runtime), runtime === "node"));
+}
+
+function target(runtime: Runtime, file: string, whole: boolean): Target {
+  const version = /\d+\.\d+\.\d+\S*/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0];
+  const name = `${runtime} ${version}`;
+  if (!whole)
+    console.log(`${name}: leaves out the package checks: they run once, on the Node that runs npm test`);
+  const vitest =
+    runtime === "deno" ? ["run", "-A", "npm:vitest"] : [join(root, "node_modules/vitest/vitest.mjs")];
+  const projects = whole ? [] : ["--project", "suite"];
+  const filters = positionals.length > 0 ? ["--passWithNoTests", ...positionals] : [];
+  return {
+    name,
+    file,
+    args: [...vitest, "run", "--reporter", "test/reporter.ts", ...projects, ...filters],
+  };
+}
+
+async function lane(): Promise<void> {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const outcome = await run(next);
+    outcomes.push(outcome);
+    for (const name of outcome.skipped) console.log(`${outcome.name}: skipped ${name}`);
+    console.log(
+      `${outcome.name}: ${counts(outcome)}, ${outcome.skipped.length} skipped in ${outcome.seconds.toFixed(1)} s`,
+    );
+  }
+}
+
+function counts({ passed, failed }: { passed: number; failed: number }): string {
+  return `${passed} passed, ${failed} failed`;
+}
+
+function summarize(all: readonly Outcome[]): void {
+  const sum = (count: (outcome: Outcome) => number) =>
+    all.reduce((total, outcome) => total + count(outcome), 0);
+  const passed = sum((outcome) => outcome.passed);
+  const failed = sum((outcome) => outcome.failed);
+  const skipped = sum((outcome) => outcome.skipped.length);
+  console.log(`total: ${counts({ passed, failed })}${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  if (failed > 0 || passed === 0) process.exitCode = 1;
+}
+
+/** Runs the suite once. Whatever is wrong with the process itself counts as one more failure each. */
+async function run({ name, file, args }: Target): Promise<Outcome> {
+  const start = performance.now();
+  const workers = mkdtempSync(join(tmpdir(), "tocsin-workers-"));
+  const child = spawn(file, args, {
+    cwd: root,
+    detached: true, // a group of its own, so that nothing it started can outlive it
+    env: { ...process.env, TOCSIN_WORKERS: workers, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.add(child);
+  const { results, problems } = await watch(name, child);
+  running.delete(child);
+  problems.push(...leftProcesses(child), ...lingeringWorkers(workers));
+  killGroup(child);
+  rmSync(workers, { recursive: true });
+  for (const problem of problems) console.log(`${name}: FAILED ${problem}`);
+  const { passed, failed, skipped } = results ?? { passed: 0, failed: 0, skipped: [] };
+  return {
+    name,
+    passed,
+    failed: failed + problems.length,
+    skipped,
+    seconds: (performance.now() - start) / 1000,
+  };
+}
+
+/** Waits for the end of the process, passing on what it prints, and ends it when it does not end by itself. */
+async function watch(name: string, child: ChildProcess): Promise<{ results?: Results; problems: string[] }> {
+  const problems: string[] = [];
+  let results: Results | undefined;
+  const giveUp = (problem: string) => {
+    problems.push(problem);
+    killGroup(child);
+  };
+  let watchdog = setTimeout(giveUp, limit, `had not finished after ${limit / 1000} s`);
+  const onLine = (line: string) => {
+    const [text, json] = line.split(mark);
+    if (text !== "" || json === undefined) console.log(`[${name}] ${text}`);
+    if (json === undefined) return;
+    results = JSON.parse(json);
+    clearTimeout(watchdog);
+    watchdog = setTimeout(giveUp, patience, "did not end by itself");
+  };
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream !== null) createInterface({ input: stream }).on("line", onLine);
+  }
+  const ended = await new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(`could not start: ${error.message}`));
+    child.once("exit", (code, signal) => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(giveUp, patience, "left its output open"); // what it started still holds it
+      child.once("close", () => resolve(`ended with ${signal ?? `code ${code}`}`));
+    });
+  });
+  clearTimeout(watchdog);
+  if (results === undefined)
+    return { problems: problems.length > 0 ? problems : [`${ended}, without results`] };
+  const expected = `ended with code ${results.failed > 0 ? 1 : 0}`;
+  if (ended !== expected && problems.length === 0) problems.push(ended);
+  return { results, problems };
+}
+
+function killGroup(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  } catch {} // nothing of the group is left
+}
+
+/** What the run started and did not end, by its command line. Linux only; elsewhere it finds nothing. */
+function leftProcesses(child: ChildProcess): string[] {
+  const left: string[] = [];
+  for (const pid of readable("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [state, , group] = readFileSync(`/proc/${pid}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      if (Number(group) !== child.pid || state === "Z") continue;
+      left.push(
+        `left a process behind: ${readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ")}`,
+      );
+    } catch {} // it ended meanwhile
+  }
+  return left;
+}
+
+/** A worker's file is empty until it had its time to end: one killed earlier was only slow, and proves nothing. */
+function lingeringWorkers(directory: string): string[] {
+  const kept = readable(directory).map((pid) => readFileSync(join(directory, pid), "utf8"));
+  return kept
+    .filter((active) => active !== "")
+    .map((active) => `a test process did not end by itself: ${active}`);
+}
+
+function readable(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
