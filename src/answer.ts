@@ -1,28 +1,15 @@
-import type { Channel, Subscription } from "./channel.ts";
 import { ClosedError } from "./errors.ts";
 import type { Position } from "./log.ts";
-import type { Action } from "./peer.ts";
+import { type Place, place } from "./place.ts";
 import { type Command, closes, type ErrorReply, type Method, replies } from "./protocol.ts";
-import { publications } from "./segment.ts";
+import { channelOf, isObject, naturalOf, type Params, permit, positionOf, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { version } from "./version.ts";
-
-type Params = Readonly<Record<string, unknown>>;
 
 /** What answers a command: the result's JSON text, and what is done once that is in the queue. */
 interface Answer {
   result: string;
   after?: () => void;
-}
-
-/** Thrown to answer a command with an error. */
-class Refusal extends Error {
-  override readonly name = "Refusal";
-  readonly reply: ErrorReply;
-  constructor(reply: ErrorReply) {
-    super(reply.message);
-    this.reply = reply;
-  }
 }
 
 /** Answers one command of a session's. It never rejects. */
@@ -106,7 +93,8 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
   const name = channelOf(session, params);
   if (params.type !== undefined && params.type !== 0) throw new Refusal(replies.notAvailable);
   if (session.subscriptions.has(name)) throw new Refusal(replies.alreadySubscribed);
-  if (session.subscriptions.size >= session.hub.settings.limits.subscriptions) throw new Refusal(replies.limitExceeded);
+  if (session.subscriptions.size >= session.hub.settings.limits.subscriptions)
+    throw new Refusal(replies.limitExceeded);
   const flag = naturalOf(params, "flag");
   positionOf(params);
   await permit(session, "subscribe", name, params.data);
@@ -122,83 +110,6 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
 
 /** The subscribe flag that asks for an error instead of `recovered: false`. */
 const rejectUnrecovered = 2;
-
-/** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
-interface Place {
-  result: string;
-  recovered: boolean;
-  commit(byServer: boolean, joins: boolean): void;
-  abandon(): void;
-}
-
-async function place(session: LiveSession, name: string, params: Params): Promise<Place> {
-  const channel = session.hub.channel(name);
-  const release = channel.use();
-  try {
-    await channel.current();
-    const recovery = params.recover === true ? await recover(session, channel, positionOf(params)) : undefined;
-    const { epoch } = channel;
-    const cursor = recovery?.cursor ?? channel.top;
-    const data = session.hub.runs.present(name);
-    const result =
-      `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
-      `,"offset":${recovery?.after ?? channel.top}${recovery?.publications ?? ""}` +
-      `${recovery === undefined ? "" : ',"recovered":true'}${params.recover === true ? ',"was_recovering":true' : ""}` +
-      `${data === undefined ? "" : `,"data":${data}`}}`;
-    return {
-      result,
-      recovered: recovery !== undefined,
-      commit(byServer, joins) {
-        const proof = session.proofFrom(recovery?.after ?? cursor, cursor);
-        begin({ session, channel, byServer, joins, cursor, waits: undefined, proof }, epoch);
-        release();
-      },
-      abandon: release,
-    };
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
-
-interface Recovery {
-  /** The offset the client sent. */
-  after: number;
-  /** The offset of the last publication in the reply. */
-  cursor: number;
-  publications: string;
-}
-
-/** Reads what the client missed, or answers undefined when that cannot be had without a hole. */
-async function recover(session: LiveSession, channel: Channel, after: Position): Promise<Recovery | undefined> {
-  const slice = await channel.read(after);
-  if (!slice.gapless || slice.epoch !== channel.epoch) return undefined;
-  channel.encodeAside(slice);
-  const texts: string[] = [];
-  let { room } = session;
-  let cursor = after.offset;
-  while (cursor < slice.top) {
-    const segment = channel.segmentAfter(cursor);
-    const taken = segment === undefined ? undefined : publications(segment, cursor, room);
-    // The rest follows as pushes.
-    if (taken === undefined || taken.texts.length === 0) break;
-    texts.push(...taken.texts);
-    room -= taken.bytes;
-    cursor += taken.texts.length;
-  }
-  return {
-    after: after.offset,
-    cursor,
-    publications: texts.length === 0 ? "" : `,"publications":[${texts.join(",")}]`,
-  };
-}
-
-function begin(subscription: Subscription, epoch: string): void {
-  const { session, channel } = subscription;
-  if (!session.isOpen) return;
-  session.subscriptions.set(channel.name, subscription);
-  channel.add(subscription, epoch);
-}
 
 function unsubscribe(session: LiveSession, params: Params): Answer {
   const subscription = session.subscriptions.get(channelOf(session, params));
@@ -232,7 +143,10 @@ async function presenceStats(session: LiveSession, params: Params): Promise<Answ
 }
 
 function present(session: LiveSession, name: string): LiveSession[] {
-  return Array.from(session.hub.channels.get(name)?.subscriptions ?? [], (subscription) => subscription.session);
+  return Array.from(
+    session.hub.channels.get(name)?.subscriptions ?? [],
+    (subscription) => subscription.session,
+  );
 }
 
 async function history(session: LiveSession, params: Params): Promise<Answer> {
@@ -296,7 +210,9 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
     hub.report(error, "rpc", `session ${id}`);
     throw new Refusal(replies.internal);
   }
-  return { result: value === undefined ? "{}" : `{"data":${hub.serialise(`the answer of ${method}`, value)}}` };
+  return {
+    result: value === undefined ? "{}" : `{"data":${hub.serialise(`the answer of ${method}`, value)}}`,
+  };
 }
 
 function cancelRun({ hub, peer }: LiveSession, data: unknown): Answer {
@@ -337,45 +253,4 @@ async function receive(session: LiveSession, params: Params): Promise<void> {
   } catch (error) {
     hub.report(error, "send", `session ${session.id}`);
   }
-}
-
-/**
- * Refuses what is not allowed. A run's channel belongs to whoever may follow the run; any other is up to the peer's
- * `authorize`, and a throw there refuses like a no.
- */
-async function permit(session: LiveSession, type: Action["type"], channel: string, data?: unknown): Promise<void> {
-  const { hub, peer } = session;
-  const ofRun = hub.runs.allows(peer.user, channel, type);
-  if (ofRun === true) return;
-  const { authorize } = peer;
-  if (ofRun === false || authorize === undefined) throw new Refusal(replies.permissionDenied);
-  let allowed = false;
-  try {
-    allowed = (await session.ask("authorize", (signal) => authorize(peer, { type, channel, data, signal }))) === true;
-  } catch (error) {
-    hub.report(error, "authorize", `session ${session.id}`);
-  }
-  if (!allowed) throw new Refusal(replies.permissionDenied);
-}
-
-function channelOf(session: LiveSession, { channel }: Params): string {
-  if (typeof channel !== "string" || channel === "") throw new Refusal(replies.badRequest);
-  if (channel.length > session.hub.settings.limits.channel) throw new Refusal(replies.limitExceeded);
-  return channel;
-}
-
-function positionOf(params: Params): Position {
-  const { epoch = "" } = params;
-  if (typeof epoch !== "string") throw new Refusal(replies.badRequest);
-  return { offset: naturalOf(params, "offset"), epoch };
-}
-
-function naturalOf(params: Params, name: string): number {
-  const value = params[name] ?? 0;
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw new Refusal(replies.badRequest);
-  return value;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,9 @@
 import type { Hub } from "./hub.ts";
-import type { Entry, Position, Slice } from "./log.ts";
-import { cut, encodeSegments, type Segment } from "./segment.ts";
+import type { Position, Slice } from "./log.ts";
+import { cut, type Segment } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
+import { Tail } from "./tail.ts";
+import type { Proof } from "./window.ts";
 
 /** One session's place in one channel. */
 export interface Subscription {
@@ -15,25 +17,12 @@ export interface Subscription {
   cursor: number;
   /** Why it is not offered news now: its session has no room, or what it misses is being read from the log. */
   waits: "room" | "log" | undefined;
-  /** What of the handed publications a pong has proven read; see `Session.hand`. */
+  /** What of the handed publications a pong has proven read; see `Window`. */
   readonly proof: Proof;
-}
-
-/** How far a subscription was handed on, by the barrier that covers it: at most one is outstanding. */
-export interface Proof {
-  /** Offset proven read for good. */
-  read: number;
-  /** Offset covered by barrier number `markBarrier`. */
-  mark: number;
-  markBarrier: number;
-  /** The barrier that covers the subscription's cursor. */
-  barrier: number;
 }
 
 /** Publications read from the log at once. */
 const batch = 512;
-/** Segments read for sessions that are behind, kept in case others are at the same place. */
-const asideSegments = 8;
 
 /**
  * A channel while somebody is on it: the newest publications, encoded, and everybody's place.
@@ -53,11 +42,7 @@ export class Channel {
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   readonly #wakes = new Set<() => void>();
-  /** Consecutive segments up to `top`. */
-  #tail: Segment[] = [];
-  #tailBytes = 0;
-  /** Segments from elsewhere in the log, newest first. */
-  #aside: Segment[] = [];
+  readonly #tail: Tail;
   /** Whether the log may hold more than was loaded. */
   #news = true;
   #users = 0;
@@ -72,6 +57,7 @@ export class Channel {
   constructor(name: string, hub: Hub) {
     this.name = name;
     this.#hub = hub;
+    this.#tail = new Tail(hub, name);
   }
 
   /** Keeps the channel open until the returned function is called. */
@@ -168,32 +154,14 @@ export class Channel {
     return !this.#news && subscription.cursor >= this.top;
   }
 
-  /** The encoded publications after an offset, up to `most` bytes, as far as they are at hand. */
+  /** The encoded publications after an offset, as far as they are at hand. */
   segmentAfter(offset: number): Segment | undefined {
-    const { length } = this.#tail;
-    const newest = this.#tail[length - 1];
-    if (newest !== undefined && offset >= (this.#tail[0] as Segment).first - 1 && offset < newest.last) {
-      if (offset + 1 >= newest.first) return newest;
-      let low = 0;
-      let high = length - 1;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if ((this.#tail[middle] as Segment).last > offset) high = middle;
-        else low = middle + 1;
-      }
-      return this.#tail[low];
-    }
-    return this.#aside.find((segment) => segment.first <= offset + 1 && offset < segment.last);
+    return this.#tail.after(offset);
   }
 
-  /** Encodes what a read for somebody behind has brought, unless it is at hand already. */
+  /** Keeps at hand, encoded, what a read for somebody behind has brought. */
   encodeAside(slice: Slice): void {
-    const first = slice.entries[0];
-    if (first === undefined || this.segmentAfter(first.offset - 1) !== undefined) return;
-    const segments = this.#encode(slice);
-    this.#aside.unshift(...segments);
-    for (const segment of segments) this.#hub.cached += segment.bytes;
-    while (this.#aside.length > asideSegments) this.#hub.cached -= (this.#aside.pop() as Segment).bytes;
+    this.#tail.addAside(slice.entries);
   }
 
   /** Reads after a position with the limits that all reads for sessions have. */
@@ -201,15 +169,9 @@ export class Channel {
     return this.#hub.read(this.name, { after, limit: batch });
   }
 
-  /** A segment takes a quarter of a window at most, so that a full one never waits for an empty window. */
-  #encode(slice: Slice): Segment[] {
-    const { codec, settings } = this.#hub;
-    const entries = firstOf(slice.entries, settings.window);
-    return encodeSegments(codec, this.name, entries, Math.min(65_536, settings.window / 4));
-  }
-
   #anyoneAtTop(): boolean {
-    for (const { cursor, waits } of this.subscriptions) if (waits === undefined && cursor >= this.top) return true;
+    for (const { cursor, waits } of this.subscriptions)
+      if (waits === undefined && cursor >= this.top) return true;
     return false;
   }
 
@@ -222,7 +184,7 @@ export class Channel {
         for (const subscription of [...this.subscriptions]) {
           if (subscription.waits === undefined) this.#advance(subscription);
         }
-        this.#trim();
+        this.#tail.trim();
       } while (this.#news && this.#anyoneAtTop());
     } catch (error) {
       this.#retry(error);
@@ -248,12 +210,7 @@ export class Channel {
         ? this.#hub.read(this.name, { limit: 0 })
         : this.#hub.read(this.name, { after, limit: batch }));
       if (this.epoch === "" || !slice.gapless) return this.#restart(slice);
-      for (const segment of this.#encode(slice)) {
-        this.#tail.push(segment);
-        this.#tailBytes += segment.bytes;
-        this.#hub.cached += segment.bytes;
-        this.top = segment.last;
-      }
+      this.top = this.#tail.add(slice.entries) ?? this.top;
       if (slice.top > this.top) this.#news = true;
     } catch (error) {
       this.#news = true;
@@ -266,7 +223,7 @@ export class Channel {
     const sameEpoch = slice.epoch === this.epoch;
     this.epoch = slice.epoch;
     this.top = slice.top;
-    this.#drop();
+    this.#tail.drop();
     for (const subscription of [...this.subscriptions]) {
       if (!sameEpoch || subscription.cursor + 1 < slice.first) this.#lose(subscription);
     }
@@ -281,7 +238,7 @@ export class Channel {
         this.#fetch(subscription);
         return;
       }
-      const piece = cut(segment, subscription.cursor, session.room, session.isClear);
+      const piece = cut(segment, subscription.cursor, session.window.room, session.window.isClear);
       if (piece === undefined) {
         subscription.waits = "room";
         session.block(subscription);
@@ -333,26 +290,6 @@ export class Channel {
     });
   }
 
-  /** Keeps as much as two windows: who is further behind reads the log. */
-  #trim(): void {
-    const most = this.#hub.cacheFull ? 0 : this.#hub.settings.window * 2;
-    let gone = 0;
-    while (this.#tailBytes > most && gone < this.#tail.length) {
-      const { bytes } = this.#tail[gone++] as Segment;
-      this.#tailBytes -= bytes;
-      this.#hub.cached -= bytes;
-    }
-    if (gone > 0) this.#tail.splice(0, gone);
-  }
-
-  #drop(): void {
-    for (const { bytes } of this.#aside) this.#hub.cached -= bytes;
-    this.#hub.cached -= this.#tailBytes;
-    this.#tail = [];
-    this.#aside = [];
-    this.#tailBytes = 0;
-  }
-
   /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
   #letGo(): void {
     if (this.subscriptions.size === 0 && this.#users === 0) this.#hub.wakeChannel(this);
@@ -362,7 +299,7 @@ export class Channel {
     if (this.#gone) return;
     this.#gone = true;
     this.#hub.channels.delete(this.name);
-    this.#drop();
+    this.#tail.drop();
     this.#unwatch();
   }
 
@@ -373,14 +310,4 @@ export class Channel {
     const dispose = async (): Promise<void> => watch[Symbol.asyncDispose]();
     this.#hub.scope.own("task", `unwatch ${this.name}`, dispose());
   }
-}
-
-/** The first entries, whose payloads take as much as is worth encoding at once; one at least. */
-function firstOf(entries: readonly Entry[], chars: number): readonly Entry[] {
-  let sum = 0;
-  for (let i = 0; i < entries.length; i++) {
-    sum += (entries[i] as Entry).data.length;
-    if (sum > chars && i > 0) return entries.slice(0, i);
-  }
-  return entries;
 }

@@ -114,9 +114,17 @@ function allEnded(hub: Hub, over: AbortSignal, stuck: Set<LiveSession>): Promise
 function whereItStands(session: LiveSession): CutSession["channels"] {
   const channels: CutSession["channels"] = {};
   for (const [name, subscription] of session.subscriptions) {
-    const place = { read: session.readOf(subscription), top: subscription.channel.top };
+    const place = {
+      read: session.window.readOf(subscription.proof, subscription.cursor),
+      top: subscription.channel.top,
+    };
     // A channel may be called __proto__, which an assignment would take for something else.
-    Object.defineProperty(channels, name, { value: place, enumerable: true, configurable: true, writable: true });
+    Object.defineProperty(channels, name, {
+      value: place,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
   }
   return channels;
 }

@@ -9,7 +9,7 @@ import { HTTPException } from "hono/http-exception";
 import type { WSContext, WSEvents } from "hono/ws";
 import type { Notifier } from "./notifier.ts";
 import type { Authorize, Peer } from "./peer.ts";
-import type { Session, Socket } from "./session.ts";
+import type { Session, Socket } from "./socket.ts";
 
 /** What `authenticate` finds out about a connection; everything a peer has but its `authorize`. */
 export type Identity = Omit<Peer, "authorize">;
@@ -91,7 +91,11 @@ function refuseWhenClosing(notifier: Notifier): void {
   if (notifier.closing.aborted) throw refusal(503, "Service Unavailable", { "Retry-After": retryAfter });
 }
 
-function refusal(status: 401 | 403 | 426 | 500 | 503, text: string, headers: Record<string, string> = {}): HTTPException {
+function refusal(
+  status: 401 | 403 | 426 | 500 | 503,
+  text: string,
+  headers: Record<string, string> = {},
+): HTTPException {
   return new HTTPException(status, { res: new Response(text, { status, headers }) });
 }
 

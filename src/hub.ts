@@ -89,9 +89,12 @@ export class Hub {
     try {
       text = JSON.stringify(value);
     } catch (cause) {
-      throw new TypeError(`Cannot put ${what} into JSON: ${cause instanceof Error ? cause.message : "it threw"}`, {
-        cause,
-      });
+      throw new TypeError(
+        `Cannot put ${what} into JSON: ${cause instanceof Error ? cause.message : "it threw"}`,
+        {
+          cause,
+        },
+      );
     }
     if (text === undefined) throw new TypeError(`Cannot put ${what} into JSON: it is ${typeof value}`);
     const most = this.settings.limits.publication;

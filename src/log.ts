@@ -76,5 +76,9 @@ export interface Log extends AsyncDisposable {
    * Calls `wake` after every append to the channel, by whomever, until disposed. A wake carries nothing: too many are
    * fine, too few never. An append made after the promise resolved MUST wake.
    */
-  watch(channel: string, wake: () => void, options?: { signal?: AbortSignal | undefined }): Promise<AsyncDisposable>;
+  watch(
+    channel: string,
+    wake: () => void,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<AsyncDisposable>;
 }

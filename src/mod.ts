@@ -7,16 +7,15 @@
 export type { CloseReport, CutSession } from "./close.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { CancelError, type CancelledBy, ClosedError, type Failure, GapError, RunError } from "./errors.ts";
+export type { FollowOptions, Publication } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";
 export {
   createNotifier,
-  type FollowOptions,
   type History,
   type HistoryOptions,
   type Notifier,
   type Presence,
-  type Publication,
   type PublishOptions,
   type Receipt,
   type Stats,
@@ -25,5 +24,5 @@ export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 export type { Pending, PendingKind } from "./scope.ts";
-export type { Session, Socket } from "./session.ts";
+export type { Session, Socket } from "./socket.ts";
 export type { ErrorContext, Limits, NotifierOptions } from "./settings.ts";

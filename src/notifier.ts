@@ -1,28 +1,20 @@
 import { type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { systemClock } from "./clock.ts";
+import { checkChannel, checkPeer, checkTags } from "./check.ts";
 import { ClosedError, GapError } from "./errors.ts";
+import { type FollowOptions, followChannel, type Publication, publicationOf } from "./follow.ts";
 import { Hub } from "./hub.ts";
-import type { Entry, Position, Slice } from "./log.ts";
+import type { Position } from "./log.ts";
 import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
 import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
 import type { Pending } from "./scope.ts";
-import { LiveSession, type Session, type Socket } from "./session.ts";
+import { LiveSession } from "./session.ts";
+import type { Session, Socket } from "./socket.ts";
 import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
-
-/** A publication as it is read back. */
-export interface Publication {
-  readonly channel: string;
-  readonly offset: number;
-  readonly epoch: string;
-  readonly data: unknown;
-  /** When it was published, in milliseconds since the Unix epoch. */
-  readonly time: number;
-  readonly tags?: Readonly<Record<string, string>> | undefined;
-}
 
 /** What `publish` answers: the publication is in the log, at this position. */
 export interface Receipt {
@@ -65,12 +57,6 @@ export interface Stats {
 export interface PublishOptions {
   /** Sent along with it. */
   tags?: Readonly<Record<string, string>> | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-/** Where following begins: after a position, or with what is published from the first `next()` on. */
-export interface FollowOptions {
-  after?: Position | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -162,8 +148,16 @@ class LiveNotifier implements Notifier {
   constructor(options: NotifierOptions) {
     const { log, signal, clock = systemClock, rpc, onError } = options;
     const settings = resolveSettings(options);
-    const reportTo = onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
-    const hub = new Hub({ log: log ?? memoryLog({ clock }), clock, codec: jsonCodec, settings, rpc, onError: reportTo });
+    const reportTo =
+      onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
+    const hub = new Hub({
+      log: log ?? memoryLog({ clock }),
+      clock,
+      codec: jsonCodec,
+      settings,
+      rpc,
+      onError: reportTo,
+    });
     this.#hub = hub;
     this.#signal = signal;
     this.#closed = new Promise((resolve) => {
@@ -195,7 +189,8 @@ class LiveNotifier implements Notifier {
     this.#assertOpen("publish");
     const hub = this.#hub;
     checkChannel(channel, hub.settings.limits.channel);
-    if (isRunChannel(channel)) throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
+    if (isRunChannel(channel))
+      throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
     checkTags(tags);
     const text = hub.serialise(`the payload for ${JSON.stringify(channel)}`, data);
     return { channel, position: await hub.append(channel, text, { tags, signal }) };
@@ -206,53 +201,10 @@ class LiveNotifier implements Notifier {
     return this.#hub.runs.start(task, options) as Run<R>;
   }
 
-  async *follow(channel: string, { after, signal }: FollowOptions = {}): AsyncGenerator<Publication, void, void> {
+  follow(channel: string, options: FollowOptions = {}): AsyncGenerator<Publication, void, void> {
     this.#begin();
     checkChannel(channel, this.#hub.settings.limits.channel);
-    let position = after;
-    for (;;) {
-      const { slice, from } = await this.#next(channel, position, signal);
-      position = from;
-      for (const entry of slice.entries) {
-        position = { offset: entry.offset, epoch: slice.epoch };
-        yield publicationOf(channel, slice.epoch, entry);
-      }
-    }
-  }
-
-  /** Waits for what follows a position. The channel is only held while somebody waits. */
-  async #next(
-    name: string,
-    after: Position | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<{ slice: Slice; from: Position }> {
-    const hub = this.#hub;
-    const channel = hub.channel(name);
-    const release = channel.use();
-    let woken = false;
-    let wake = (): void => {};
-    const unlisten = channel.onWake(() => {
-      woken = true;
-      wake();
-    });
-    try {
-      await hub.scope.follow(`follow ${name}`, signal, after === undefined ? channel.current() : channel.opened());
-      const from = after ?? { offset: channel.top, epoch: channel.epoch };
-      for (;;) {
-        woken = false;
-        const slice = await hub.read(name, { after: from, limit: followBatch, signal });
-        if (!slice.gapless) throw new GapError(name, from, { offset: slice.first - 1, epoch: slice.epoch });
-        if (slice.entries.length > 0) return { slice, from };
-        if (woken) continue;
-        await hub.scope.wait<void>(`follow ${name}`, signal, ({ resolve }) => {
-          wake = resolve;
-          return () => {};
-        });
-      }
-    } finally {
-      unlisten();
-      release();
-    }
+    return followChannel(this.#hub, channel, options);
   }
 
   async history(channel: string, { after, limit, signal }: HistoryOptions = {}): Promise<History> {
@@ -264,11 +216,19 @@ class LiveNotifier implements Notifier {
       throw new GapError(channel, after, { offset: slice.first - 1, epoch: slice.epoch });
     }
     const { epoch, top: offset } = slice;
-    return { channel, epoch, offset, publications: slice.entries.map((entry) => publicationOf(channel, epoch, entry)) };
+    return {
+      channel,
+      epoch,
+      offset,
+      publications: slice.entries.map((entry) => publicationOf(channel, epoch, entry)),
+    };
   }
 
   presence(channel: string): Presence {
-    const sessions = Array.from(this.#hub.channels.get(channel)?.subscriptions ?? [], ({ session }) => session);
+    const sessions = Array.from(
+      this.#hub.channels.get(channel)?.subscriptions ?? [],
+      ({ session }) => session,
+    );
     const clients = sessions.map(({ id, peer }) => ({ session: id, user: peer.user, info: peer.info }));
     return { clients, users: new Set(clients.map(({ user }) => user)).size };
   }
@@ -376,35 +336,5 @@ class LiveNotifier implements Notifier {
         hub.end();
         this.#settle(report);
       });
-  }
-}
-
-/** Publications read at once for somebody who follows in this process. */
-const followBatch = 256;
-
-function publicationOf(channel: string, epoch: string, { offset, data, time, tags }: Entry): Publication {
-  return { channel, offset, epoch, data: JSON.parse(data) as unknown, time, tags };
-}
-
-function checkChannel(channel: unknown, longest: number): void {
-  if (typeof channel !== "string" || channel === "" || channel.length > longest) {
-    const shown = typeof channel === "string" ? JSON.stringify(channel.slice(0, 80)) : String(channel);
-    throw new TypeError(`Cannot use channel ${shown}: a name is a text of 1 to ${longest} characters`);
-  }
-}
-
-function checkTags(tags: unknown): void {
-  if (tags === undefined) return;
-  const isText = (value: unknown): boolean => typeof value === "string";
-  if (typeof tags !== "object" || tags === null || !Object.values(tags).every(isText)) {
-    throw new TypeError("Cannot publish with these tags: they are an object of texts");
-  }
-}
-
-function checkPeer(peer: Peer, longest: number): void {
-  if (typeof peer?.user !== "string") throw new TypeError("Cannot accept a peer: its user is not a text");
-  for (const channel of peer.channels ?? []) checkChannel(channel, longest);
-  if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
-    throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
   }
 }

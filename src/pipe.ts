@@ -1,6 +1,6 @@
 import type { Notifier } from "./notifier.ts";
 import type { Peer } from "./peer.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./socket.ts";
 
 /** A client's end of a connection without a network. */
 export interface Pipe {
@@ -112,7 +112,9 @@ export function pipe(notifier: Notifier, options: PipeOptions = {}): Pipe {
       return cut;
     },
     send(...commands) {
-      session.receive(commands.map((each) => (typeof each === "string" ? each : JSON.stringify(each))).join("\n"));
+      session.receive(
+        commands.map((each) => (typeof each === "string" ? each : JSON.stringify(each))).join("\n"),
+      );
     },
     take: () => received.splice(0),
     stall() {

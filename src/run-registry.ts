@@ -87,7 +87,9 @@ function checkedId({ id, owner, channel }: RunOptions, longest: number): string 
   }
   if (id === undefined) return crypto.randomUUID();
   if (typeof id !== "string" || id === "" || id.length + prefix.length > longest) {
-    throw new TypeError(`Cannot run "${String(id)}": an id is a text of 1 to ${longest - prefix.length} characters`);
+    throw new TypeError(
+      `Cannot run "${String(id)}": an id is a text of 1 to ${longest - prefix.length} characters`,
+    );
   }
   if (owner === undefined) {
     throw new TypeError(`Cannot run "${id}": an id of your own is no secret, so it needs an owner`);

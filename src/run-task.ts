@@ -138,12 +138,15 @@ export class LiveRun implements Run<unknown> {
   }
 
   async #emit(event: RunEvent): Promise<void> {
-    if (this.status !== "working") throw new ClosedError(`Cannot emit into ${this.label}: it is ${this.status}`);
+    if (this.status !== "working")
+      throw new ClosedError(`Cannot emit into ${this.label}: it is ${this.status}`);
     if (typeof event !== "object" || event === null || typeof event.type !== "string") {
       throw new TypeError(`Cannot emit into ${this.label}: an event is an object with a type`);
     }
     if (event.type.startsWith("run.")) {
-      throw new TypeError(`Cannot emit "${event.type}" into ${this.label}: types that begin with run. are reserved`);
+      throw new TypeError(
+        `Cannot emit "${event.type}" into ${this.label}: types that begin with run. are reserved`,
+      );
     }
     const data = this.#hub.serialise(`an event of ${this.label}`, event);
     if (event.type === "progress") this.#progress = JSON.parse(data) as RunEvent;
@@ -181,7 +184,8 @@ export class LiveRun implements Run<unknown> {
   result({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const outcome = this.#outcome;
-    if (outcome !== undefined) return "value" in outcome ? Promise.resolve(outcome.value) : Promise.reject(outcome.error);
+    if (outcome !== undefined)
+      return "value" in outcome ? Promise.resolve(outcome.value) : Promise.reject(outcome.error);
     return this.#hub.scope.wait<unknown>(`result of ${this.label}`, signal, (settle) => {
       this.#waiting.add(settle);
       return () => this.#waiting.delete(settle);
@@ -206,7 +210,8 @@ export class LiveRun implements Run<unknown> {
     this.endedAt = this.#hub.clock.now();
     this.#unlink();
     this.#onEnd(this);
-    if ("error" in outcome && status === "failed") outcome = { error: new RunError(this.id, { cause: outcome.error }) };
+    if ("error" in outcome && status === "failed")
+      outcome = { error: new RunError(this.id, { cause: outcome.error }) };
     try {
       await Promise.all([this.#append(data, undefined), this.#tell(data)]);
     } finally {

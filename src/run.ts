@@ -53,9 +53,15 @@ export type RunLifecycleEvent =
  * progress(3, 10); // { type: "progress", progress: 0.3, done: 3, total: 10 }
  * ```
  */
-export function progress(done: number, total: number, details: Readonly<Record<string, unknown>> = {}): ProgressEvent {
+export function progress(
+  done: number,
+  total: number,
+  details: Readonly<Record<string, unknown>> = {},
+): ProgressEvent {
   if (!Number.isFinite(done) || !Number.isFinite(total) || total <= 0) {
-    throw new RangeError(`Cannot report progress "${done} of ${total}": both have to be numbers, and the total above 0`);
+    throw new RangeError(
+      `Cannot report progress "${done} of ${total}": both have to be numbers, and the total above 0`,
+    );
   }
   return { ...details, type: "progress", progress: Math.min(Math.max(done / total, 0), 1), done, total };
 }

@@ -126,7 +126,11 @@ export class Scope {
    *
    * `begin` returns what undoes it; that is called exactly once, whichever way the wait is over.
    */
-  wait<T>(owner: string, signal: AbortSignal | undefined, begin: (settle: Settle<T>) => () => void): Promise<T> {
+  wait<T>(
+    owner: string,
+    signal: AbortSignal | undefined,
+    begin: (settle: Settle<T>) => () => void,
+  ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#ended !== undefined) return Promise.reject(this.#ended.reason);
     return new Promise<T>((resolve, reject) => {

@@ -32,7 +32,12 @@ export interface Piece {
 }
 
 /** Encodes entries, which must be consecutive, into segments of at most `most` bytes, or of a single publication. */
-export function encodeSegments(codec: Codec, channel: string, entries: readonly Entry[], most: number): Segment[] {
+export function encodeSegments(
+  codec: Codec,
+  channel: string,
+  entries: readonly Entry[],
+  most: number,
+): Segment[] {
   const segments: Segment[] = [];
   let texts: string[] = [];
   let starts: number[] = [];
@@ -89,7 +94,8 @@ export function cut(segment: Segment, after: number, room: number, atLeastOne: b
   if (!atLeastOne) return undefined;
   // The end of push `to` is one separator before the beginning of the next.
   let to = from;
-  while (to + 2 < segment.starts.length && (segment.byteStarts[to + 2] as number) - 1 - byteStart <= room) to++;
+  while (to + 2 < segment.starts.length && (segment.byteStarts[to + 2] as number) - 1 - byteStart <= room)
+    to++;
   if (to === segment.starts.length - 1) return { text: segment.text.slice(start), bytes, last: segment.last };
   return {
     text: segment.text.slice(start, (segment.starts[to + 1] as number) - 1),
@@ -99,7 +105,11 @@ export function cut(segment: Segment, after: number, room: number, atLeastOne: b
 }
 
 /** Takes the publications themselves, without the pushes around them, that follow `after` and fit into `room` bytes. */
-export function publications(segment: Segment, after: number, room: number): { texts: string[]; bytes: number } {
+export function publications(
+  segment: Segment,
+  after: number,
+  room: number,
+): { texts: string[]; bytes: number } {
   const texts: string[] = [];
   let bytes = 0;
   for (let at = after + 1 - segment.first; at < segment.starts.length; at++) {

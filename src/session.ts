@@ -1,5 +1,6 @@
 import { answer } from "./answer.ts";
-import type { Proof, Subscription } from "./channel.ts";
+import { askWithin } from "./ask.ts";
+import type { Subscription } from "./channel.ts";
 import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import type { Peer } from "./peer.ts";
@@ -15,31 +16,8 @@ import {
 } from "./protocol.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Piece } from "./segment.ts";
-
-/**
- * A socket as the notifier uses it: the port that every host implements.
- *
- * - `send` with a string MUST send one text frame, and MUST NOT throw for a socket that is closing or closed.
- * - Frames MUST leave in order.
- * - After `close` or `terminate` the host MUST call `ended` of the session, once the socket is over.
- */
-export interface Socket {
-  send(data: string | Uint8Array): void;
-  /** Begins the closing handshake. `reason` takes at most 123 bytes. */
-  close(code: number, reason: string): void;
-  /** Cuts the connection at once, where the runtime can. */
-  terminate?(): void;
-  readonly bufferedAmount?: number;
-}
-
-/** One connected peer, as its host sees it. */
-export interface Session {
-  readonly id: string;
-  /** Takes one message of the peer's. It never throws. */
-  receive(data: unknown): void;
-  /** Says that the socket is over. */
-  ended(code?: number): void;
-}
+import type { Session, Socket } from "./socket.ts";
+import { Window } from "./window.ts";
 
 /**
  * A session: frames in, frames out, no I/O of its own.
@@ -56,6 +34,7 @@ export class LiveSession implements Session {
   readonly subscriptions = new Map<string, Subscription>();
   /** When the wheel calls next. */
   due: number = Number.POSITIVE_INFINITY;
+  readonly window: Window;
   readonly #socket: Socket;
   readonly #release: () => void;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
@@ -65,18 +44,7 @@ export class LiveSession implements Session {
   #busy = false;
   #asking: AbortController | undefined;
   #out: string[] = [];
-  #outBytes = 0;
-  /** Bytes sent, and proven read, since the session began. */
-  #sent = 0;
-  #proven = 0;
-  /** Where in the bytes sent the last publication ends. */
-  #sentPublications = 0;
-  /** How many pings were sent and answered; one may be outstanding, and then proves `#barrier` bytes. */
-  #pings = 0;
-  #pongs = 0;
-  #barrier = 0;
-  #pingedAt = 0;
-  /** Whether publications are in flight before the outstanding ping: it gets the time a slow link needs for a window. */
+  /** Whether publications are in flight before the outstanding ping: a slow link may need long for a whole window. */
   #behindData = false;
   #nextPing = Number.POSITIVE_INFINITY;
   #expires: number;
@@ -87,10 +55,12 @@ export class LiveSession implements Session {
     this.id = id;
     this.hub = hub;
     this.peer = peer;
+    this.window = new Window(hub.settings.window);
     this.#socket = socket;
     this.#release = hub.scope.hold("socket", `session ${id}`);
     const now = hub.clock.now();
-    this.#expires = peer.expires === undefined ? Number.POSITIVE_INFINITY : now + peer.expires - hub.clock.time();
+    this.#expires =
+      peer.expires === undefined ? Number.POSITIVE_INFINITY : now + peer.expires - hub.clock.time();
     this.#closeBy = now + hub.settings.limits.connect;
     hub.sessions.set(id, this);
     this.#rest();
@@ -106,19 +76,9 @@ export class LiveSession implements Session {
     return this.#phase === "fresh" || this.#phase === "connected";
   }
 
-  /** Bytes that may still be put on their way before a pong must prove something read. */
-  get room(): number {
-    return this.hub.settings.window - (this.#sent - this.#proven) - this.#outBytes;
-  }
-
-  /** Whether all that was ever put on its way is proven read. */
-  get isClear(): boolean {
-    return this.#sent === this.#proven && this.#outBytes === 0;
-  }
-
   /** For how many milliseconds the outstanding ping has been, or 0. */
   get silence(): number {
-    return this.#pings > this.#pongs ? this.hub.clock.now() - this.#pingedAt : 0;
+    return this.window.hasPing ? this.hub.clock.now() - this.window.pingedAt : 0;
   }
 
   /** Milliseconds until the peer's permission ends. */
@@ -130,7 +90,8 @@ export class LiveSession implements Session {
     if (!this.isOpen) return;
     const most = this.hub.settings.limits.message;
     if (typeof data !== "string") return this.close(closes.badRequest);
-    if (data.length > most || (data.length * 3 > most && byteLength(data) > most)) return this.close(closes.messageTooBig);
+    if (data.length > most || (data.length * 3 > most && byteLength(data) > most))
+      return this.close(closes.messageTooBig);
     let commands: Command[];
     try {
       commands = this.hub.codec.decode(data);
@@ -158,7 +119,7 @@ export class LiveSession implements Session {
 
   /** Answers commands in their order, one after the other, while the window has room for the answers. */
   #work(): void {
-    while (!this.#busy && this.isOpen && (this.room > 0 || this.#phase === "fresh")) {
+    while (!this.#busy && this.isOpen && (this.window.room > 0 || this.#phase === "fresh")) {
       const command = this.#commands.shift();
       if (command === undefined) return;
       const isConnect = command.method === "connect";
@@ -201,17 +162,11 @@ export class LiveSession implements Session {
    */
   async ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
     const { scope, settings } = this.hub;
-    const owner = `session ${this.id} ${stage}`;
     const asking = new AbortController();
     this.#asking = asking;
-    const disarm = scope.timer(owner, settings.limits.answer, () => {
-      asking.abort(new Error(`Cannot wait any longer for ${stage}: it took ${settings.limits.answer} ms`));
-    });
     try {
-      const answer = call(asking.signal);
-      return await (isThenable(answer) ? scope.follow(owner, asking.signal, Promise.resolve(answer)) : answer);
+      return await askWithin(scope, settings.limits.answer, `session ${this.id} ${stage}`, asking, call);
     } finally {
-      disarm();
       if (this.#asking === asking) this.#asking = undefined;
     }
   }
@@ -224,42 +179,23 @@ export class LiveSession implements Session {
   put(text: string): void {
     if (!this.isOpen) return;
     this.#out.push(text);
-    this.#outBytes += byteLength(text) + 1;
+    this.window.queue(byteLength(text) + 1, false);
     this.hub.wakeSession(this);
   }
 
   /** Puts a push that no log holds. A peer so far behind that these pile up is cut: it could not be told otherwise. */
   notice(text: string): void {
     this.put(text);
-    if (this.room < -this.hub.settings.window) this.close(closes.slow);
+    if (this.window.room < -this.hub.settings.window) this.close(closes.slow);
   }
 
   /** Puts publications into the queue, and notes which barrier will prove them read. */
   hand(subscription: Subscription, piece: Piece): void {
-    const { proof } = subscription;
-    const barrier = this.#pings + 1;
-    if (proof.barrier !== barrier) {
-      if (proof.markBarrier <= this.#pongs) proof.read = proof.mark;
-      proof.mark = subscription.cursor;
-      proof.markBarrier = proof.barrier;
-      proof.barrier = barrier;
-    }
+    this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
     this.#out.push(piece.text);
-    this.#outBytes += piece.bytes + 1;
-    this.#sentPublications = this.#sent + this.#outBytes;
+    this.window.queue(piece.bytes + 1, true);
     this.hub.wakeSession(this);
-  }
-
-  /** What is known of a subscription that begins: its client has everything up to `after`, and the reply goes on to `cursor`. */
-  proofFrom(after: number, cursor: number): Proof {
-    return { read: after, mark: after, markBarrier: 0, barrier: cursor > after ? this.#pings + 1 : 0 };
-  }
-
-  /** The offset up to which a pong proves the subscription's publications read. */
-  readOf({ cursor, proof }: Subscription): number {
-    if (proof.barrier <= this.#pongs) return cursor;
-    return proof.markBarrier <= this.#pongs ? proof.mark : proof.read;
   }
 
   /** The subscription has to wait until the window has room again. */
@@ -297,9 +233,8 @@ export class LiveSession implements Session {
     if (this.#needsBarrier()) this.#ping();
     if (this.#out.length === 0) return;
     const text = this.#out.length === 1 ? (this.#out[0] as string) : this.#out.join(this.hub.codec.separator);
-    this.#sent += this.#outBytes;
+    this.window.send();
     this.#out = [];
-    this.#outBytes = 0;
     try {
       this.#socket.send(text);
     } catch (error) {
@@ -309,35 +244,28 @@ export class LiveSession implements Session {
   }
 
   #needsBarrier(): boolean {
-    if (this.#phase !== "connected" || this.#pings > this.#pongs) return false;
-    const inFlight = this.#sent - this.#proven + this.#outBytes;
-    if (inFlight === 0) return false;
-    if (this.hub.flushing || this.#blocked.size > 0) return true;
-    return inFlight >= this.hub.settings.window / 2;
+    const { window } = this;
+    if (this.#phase !== "connected" || window.hasPing || window.isClear) return false;
+    return this.hub.flushing || this.#blocked.size > 0 || window.isHalfFull;
   }
 
   #ping(): void {
     const { clock, codec, settings } = this.hub;
     const now = clock.now();
-    this.#behindData = this.#sentPublications > this.#proven;
+    this.#behindData = this.window.isBehindData;
     this.#out.push(codec.ping);
-    this.#outBytes += codec.ping.length + 1;
-    this.#pings++;
-    this.#barrier = this.#sent + this.#outBytes;
-    this.#pingedAt = now;
+    this.window.ping(codec.ping.length + 1, now);
     this.#nextPing = now + settings.heartbeat;
     this.#rest();
   }
 
   #pong(): void {
-    if (this.#pings === this.#pongs) return this.close(closes.badRequest);
-    this.#pongs++;
-    this.#proven = this.#barrier;
+    if (!this.window.pong()) return this.close(closes.badRequest);
     this.#rest();
     for (const subscription of this.#blocked) {
       this.#blocked.delete(subscription);
       subscription.channel.resume(subscription);
-      if (this.room <= 0) break;
+      if (this.window.room <= 0) break;
     }
     this.#work();
     this.hub.wakeSession(this);
@@ -350,7 +278,7 @@ export class LiveSession implements Session {
     for (const subscription of this.subscriptions.values()) {
       if (!subscription.channel.isCaughtUp(subscription)) return;
     }
-    if (this.isClear) this.close(closes.shutdown);
+    if (this.window.isClear) this.close(closes.shutdown);
     else if (this.#needsBarrier()) this.hub.wakeSession(this);
   }
 
@@ -390,7 +318,6 @@ export class LiveSession implements Session {
     if (!this.isOpen) return;
     this.#commands = [];
     this.#out = [];
-    this.#outBytes = 0;
     this.#blocked.clear();
     for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);
     this.#asking?.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
@@ -405,7 +332,7 @@ export class LiveSession implements Session {
     if (now >= this.#expires) return this.revoke(closes.expired);
     if (now >= this.#pongBy) return this.close(this.#behindData ? closes.slow : closes.noPong);
     if (now >= this.#nextPing) {
-      if (this.#pings === this.#pongs) {
+      if (!this.window.hasPing) {
         this.#ping();
         this.flush();
       }
@@ -422,12 +349,8 @@ export class LiveSession implements Session {
 
   /** Until when the outstanding ping has to be answered. */
   get #pongBy(): number {
-    if (this.#pings === this.#pongs) return Number.POSITIVE_INFINITY;
+    if (!this.window.hasPing) return Number.POSITIVE_INFINITY;
     const { pong, slow } = this.hub.settings.limits;
-    return this.#pingedAt + (this.#behindData ? slow : pong);
+    return this.window.pingedAt + (this.#behindData ? slow : pong);
   }
-}
-
-function isThenable<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as Promise<T> | null | undefined)?.then === "function";
 }

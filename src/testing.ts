@@ -3,6 +3,8 @@ import type { Log } from "./log.ts";
 import { logTests } from "./log-suite.ts";
 import type { Pending } from "./scope.ts";
 
+export { type Pipe, type PipeOptions, pipe } from "./pipe.ts";
+
 /** Where a fake clock begins. */
 export interface FakeClockOptions {
   /** What its random numbers follow from; 1 by default. */

@@ -1,0 +1,24 @@
+import type { Peer } from "./peer.ts";
+
+export function checkChannel(channel: unknown, longest: number): void {
+  if (typeof channel !== "string" || channel === "" || channel.length > longest) {
+    const shown = typeof channel === "string" ? JSON.stringify(channel.slice(0, 80)) : String(channel);
+    throw new TypeError(`Cannot use channel ${shown}: a name is a text of 1 to ${longest} characters`);
+  }
+}
+
+export function checkTags(tags: unknown): void {
+  if (tags === undefined) return;
+  const isText = (value: unknown): boolean => typeof value === "string";
+  if (typeof tags !== "object" || tags === null || !Object.values(tags).every(isText)) {
+    throw new TypeError("Cannot publish with these tags: they are an object of texts");
+  }
+}
+
+export function checkPeer(peer: Peer, longest: number): void {
+  if (typeof peer?.user !== "string") throw new TypeError("Cannot accept a peer: its user is not a text");
+  for (const channel of peer.channels ?? []) checkChannel(channel, longest);
+  if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
+    throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
+  }
+}

@@ -1,0 +1,103 @@
+import type { Hub } from "./hub.ts";
+import type { Entry } from "./log.ts";
+import { encodeSegments, type Segment } from "./segment.ts";
+
+/** Segments read for sessions that are behind, kept in case others are at the same place. */
+const asideSegments = 8;
+
+/**
+ * The encoded publications of a channel that are at hand: the newest, and a few that somebody behind has asked for.
+ *
+ * It only saves encoding and reading again; whatever is not here is in the log.
+ */
+export class Tail {
+  readonly #hub: Hub;
+  readonly #channel: string;
+  /** Consecutive, the newest last. */
+  #newest: Segment[] = [];
+  #newestBytes = 0;
+  /** From anywhere, the last added first. */
+  #aside: Segment[] = [];
+
+  constructor(hub: Hub, channel: string) {
+    this.#hub = hub;
+    this.#channel = channel;
+  }
+
+  /** The segment that holds what comes right after an offset. */
+  after(offset: number): Segment | undefined {
+    const newest = this.#newest;
+    const first = newest[0];
+    const last = newest[newest.length - 1];
+    if (first !== undefined && last !== undefined && offset >= first.first - 1 && offset < last.last) {
+      if (offset >= last.first - 1) return last;
+      let low = 0;
+      let high = newest.length - 1;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if ((newest[middle] as Segment).last > offset) high = middle;
+        else low = middle + 1;
+      }
+      return newest[low];
+    }
+    return this.#aside.find((segment) => segment.first <= offset + 1 && offset < segment.last);
+  }
+
+  /** Adds entries behind the newest, as many as are worth encoding at once. Answers the offset of the last one. */
+  add(entries: readonly Entry[]): number | undefined {
+    const segments = this.#encode(entries);
+    for (const segment of segments) {
+      this.#newest.push(segment);
+      this.#newestBytes += segment.bytes;
+      this.#hub.cached += segment.bytes;
+    }
+    return segments.at(-1)?.last;
+  }
+
+  /** Adds entries from elsewhere in the log, unless they are at hand. */
+  addAside(entries: readonly Entry[]): void {
+    const first = entries[0];
+    if (first === undefined || this.after(first.offset - 1) !== undefined) return;
+    const segments = this.#encode(entries);
+    this.#aside.unshift(...segments);
+    for (const segment of segments) this.#hub.cached += segment.bytes;
+    while (this.#aside.length > asideSegments) this.#hub.cached -= (this.#aside.pop() as Segment).bytes;
+  }
+
+  /** A segment takes a quarter of a window at most, so that a full one never waits for an empty window. */
+  #encode(entries: readonly Entry[]): Segment[] {
+    const { codec, settings } = this.#hub;
+    const most = Math.min(65_536, settings.window / 4);
+    return encodeSegments(codec, this.#channel, firstOf(entries, settings.window), most);
+  }
+
+  /** Lets go of all but the newest two windows' worth: who is further behind reads the log. */
+  trim(): void {
+    const most = this.#hub.cacheFull ? 0 : this.#hub.settings.window * 2;
+    let gone = 0;
+    while (this.#newestBytes > most && gone < this.#newest.length) {
+      const { bytes } = this.#newest[gone++] as Segment;
+      this.#newestBytes -= bytes;
+      this.#hub.cached -= bytes;
+    }
+    if (gone > 0) this.#newest.splice(0, gone);
+  }
+
+  drop(): void {
+    for (const { bytes } of this.#aside) this.#hub.cached -= bytes;
+    this.#hub.cached -= this.#newestBytes;
+    this.#newest = [];
+    this.#newestBytes = 0;
+    this.#aside = [];
+  }
+}
+
+/** The first entries, whose payloads take as much as is worth encoding at once; one at least. */
+function firstOf(entries: readonly Entry[], chars: number): readonly Entry[] {
+  let sum = 0;
+  for (let i = 0; i < entries.length; i++) {
+    sum += (entries[i] as Entry).data.length;
+    if (sum > chars && i > 0) return entries.slice(0, i);
+  }
+  return entries;
+}
