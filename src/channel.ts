@@ -101,7 +101,7 @@ export class Channel {
   /** Settles once `epoch` and `top` say what was in the log at the time of the call. */
   async current(): Promise<void> {
     await this.opened();
-    while (this.#news) await this.#load();
+    while (this.#mayHaveMore) await this.#load();
   }
 
   /**
@@ -151,7 +151,7 @@ export class Channel {
 
   /** Whether a subscription has been handed everything there is. */
   isCaughtUp(subscription: Subscription): boolean {
-    return !this.#news && subscription.cursor >= this.top;
+    return !this.#mayHaveMore && subscription.cursor >= this.top;
   }
 
   /** The encoded publications after an offset, as far as they are at hand. */
@@ -167,6 +167,11 @@ export class Channel {
   /** Reads after a position with the limits that all reads for sessions have. */
   read(after: Position): Promise<Slice> {
     return this.#hub.read(this.name, { after, limit: batch });
+  }
+
+  /** Whether `top` may not be the last word: there are news, or they are just being read. */
+  get #mayHaveMore(): boolean {
+    return this.#news || this.#loading !== undefined;
   }
 
   #anyoneAtTop(): boolean {

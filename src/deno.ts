@@ -58,7 +58,7 @@ declare const Deno: {
  * Serves a Hono app and its notifier on Deno, and ends both together.
  *
  * Resolves once it listens; rejects with `Deno.errors.AddrInUse` and the like when it cannot, and leaves nothing behind.
- * If `signal` has aborted before, nothing listens, and the server that is answered is closing or closed already.
+ * If `signal` has aborted before, or the notifier is closing, nothing listens: the server answered is closing already.
  *
  * Closing begins when `signal` aborts, `close()` is called or the notifier begins to close. It answers newcomers with
  * 503, closes the notifier, lets responses in flight finish, and after `grace` cuts the rest.

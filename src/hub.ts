@@ -1,10 +1,11 @@
+import { exceeds } from "./bytes.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import { Lanes } from "./lane.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
-import { byteLength, type Codec } from "./protocol.ts";
+import type { Codec } from "./protocol.ts";
 import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
@@ -98,8 +99,7 @@ export class Hub {
     }
     if (text === undefined) throw new TypeError(`Cannot put ${what} into JSON: it is ${typeof value}`);
     const most = this.settings.limits.publication;
-    // Bytes are counted only where the count can matter: a character is three of them at most.
-    if (text.length * 3 > most && byteLength(text) > most) {
+    if (exceeds(text, most)) {
       throw new RangeError(`Cannot publish ${what}: it is over ${most} bytes`);
     }
     return text;

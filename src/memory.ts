@@ -1,3 +1,4 @@
+import { byteLength } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
@@ -205,7 +206,7 @@ class MemoryLog implements Log {
 
   /** Puts a channel last among the idle, or takes it from them. */
   #place(channel: Channel): void {
-    if (channel.isIdle && !this.#closed) channel.moveTo(this.#idle);
+    if (channel.isIdle) channel.moveTo(this.#idle);
     else channel.leave();
   }
 
@@ -331,15 +332,6 @@ class Channel extends Link {
 function follows({ epoch, offset }: Position, { epoch: present, first, top }: Channel): boolean {
   const isSameEpoch = epoch === "" || epoch === present;
   return isSameEpoch && Number.isInteger(offset) && offset + 1 >= first && offset <= top;
-}
-
-const encoder = new TextEncoder();
-const notAscii = /[^\0-\x7f]/;
-
-/** Encoding is the fastest count on every runtime, but for short ASCII, where the call into the runtime costs more. */
-function byteLength(text: string): number {
-  if (text.length < 1024 && !notAscii.test(text)) return text.length;
-  return encoder.encode(text).length;
 }
 
 function check(name: string, bound: number): number {

@@ -28,7 +28,7 @@ export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
  * Serves a Hono app and its notifier on Node, and ends both together.
  *
  * Resolves once it listens; rejects with the system's error (`EADDRINUSE`) when it cannot, and leaves nothing behind.
- * If `signal` has aborted before, nothing listens, and the server that is answered is closing or closed already.
+ * If `signal` has aborted before, or the notifier is closing, nothing listens: the server answered is closing already.
  *
  * Closing begins when `signal` aborts, `close()` is called or the notifier begins to close. It stops accepting, frees
  * connections without a request, closes the notifier, lets responses in flight finish, and after `grace` cuts the rest.
@@ -119,10 +119,12 @@ function createTraffic(): Traffic {
   let isStopped = false;
   let quiet: (() => void) | undefined;
   const check = (): void => {
-    if ([...requests.values()].every((count) => count === 0)) quiet?.();
+    if (quiet !== undefined && [...requests.values()].every((count) => count === 0)) quiet();
   };
   return {
     connected(socket) {
+      // A connection whose wish for an upgrade was ignored comes a second time.
+      if (requests.has(socket)) return;
       requests.set(socket, 0);
       socket.once("close", () => {
         requests.delete(socket);

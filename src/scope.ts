@@ -53,11 +53,8 @@ export class Scope {
 
   /** Calls `abort` once with the reason when `signal` aborts, at once if it has. Returns what stops listening. */
   link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
-    if (signal === undefined) return noop;
-    if (signal.aborted) {
-      abort(signal.reason);
-      return noop;
-    }
+    if (signal?.aborted) abort(signal.reason);
+    if (signal === undefined || signal.aborted || this.#ended !== undefined) return noop;
     let link = this.#links.get(signal);
     if (link === undefined) {
       link = this.#listen(signal);
@@ -76,7 +73,9 @@ export class Scope {
     const listeners = new Set<(reason: unknown) => void>();
     const onAbort = (): void => {
       this.#unlisten(signal);
-      for (const listener of [...listeners]) if (listeners.delete(listener)) listener(signal.reason);
+      for (const listener of [...listeners]) {
+        if (listeners.delete(listener)) this.#attempt("abort", () => listener(signal.reason));
+      }
     };
     signal.addEventListener("abort", onAbort);
     return { listeners, unlisten: () => signal.removeEventListener("abort", onAbort) };
@@ -141,14 +140,18 @@ export class Scope {
         over = true;
         release();
         unlink();
-        undo?.();
+        if (undo !== undefined) this.#attempt(owner, undo);
         settle();
       };
       const fail = (reason: unknown): void => finish(() => reject(reason));
       const release = this.hold("wait", owner, fail);
       const unlink = this.link(signal, fail);
-      undo = begin({ resolve: (value) => finish(() => resolve(value)), reject: fail });
-      if (over) undo();
+      try {
+        undo = begin({ resolve: (value) => finish(() => resolve(value)), reject: fail });
+      } catch (error) {
+        fail(error);
+      }
+      if (over && undo !== undefined) this.#attempt(owner, undo);
     });
   }
 
@@ -170,6 +173,15 @@ export class Scope {
     });
   }
 
+  /** One that throws must not keep the others from their turn. */
+  #attempt(owner: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#onError(error, owner);
+    }
+  }
+
   /** Everything owned now, longest first. */
   inspect(): Pending[] {
     const now = this.#clock.now();
@@ -187,8 +199,10 @@ export class Scope {
   end(reason: unknown = new ClosedError()): void {
     if (this.#ended !== undefined) return;
     this.#ended = { reason };
-    for (const held of [...this.#held]) held.end?.(reason);
-    this.#held.clear();
+    for (const held of [...this.#held]) {
+      // What the end of another one has released is over already.
+      if (this.#held.delete(held)) this.#attempt(held.owner, () => held.end?.(reason));
+    }
     for (const signal of [...this.#links.keys()]) this.#unlisten(signal);
   }
 }

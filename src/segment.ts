@@ -1,5 +1,6 @@
+import { byteLength } from "./bytes.ts";
 import type { Entry } from "./log.ts";
-import { byteLength, type Codec } from "./protocol.ts";
+import type { Codec } from "./protocol.ts";
 
 /**
  * A few consecutive publications of a channel, encoded once and joined once for everybody who is at its start.

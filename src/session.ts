@@ -1,11 +1,11 @@
 import { answer } from "./answer.ts";
 import { askWithin } from "./ask.ts";
+import { byteLength, exceeds } from "./bytes.ts";
 import type { Subscription } from "./channel.ts";
 import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import type { Peer } from "./peer.ts";
 import {
-  byteLength,
   type ClientInfo,
   type Close,
   type Command,
@@ -14,8 +14,8 @@ import {
   type Method,
   unsubscribes,
 } from "./protocol.ts";
-import type { ErrorContext } from "./settings.ts";
 import type { Piece } from "./segment.ts";
+import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { Window } from "./window.ts";
 
@@ -88,10 +88,9 @@ export class LiveSession implements Session {
 
   receive(data: unknown): void {
     if (!this.isOpen) return;
-    const most = this.hub.settings.limits.message;
+    const { message, commands: waiting } = this.hub.settings.limits;
     if (typeof data !== "string") return this.close(closes.badRequest);
-    if (data.length > most || (data.length * 3 > most && byteLength(data) > most))
-      return this.close(closes.messageTooBig);
+    if (exceeds(data, message)) return this.close(closes.messageTooBig);
     let commands: Command[];
     try {
       commands = this.hub.codec.decode(data);
@@ -103,7 +102,7 @@ export class LiveSession implements Session {
       if (command.method === "pong") this.#pong();
       else if (!this.hub.flushing) this.#commands.push(command);
     }
-    if (this.#commands.length > this.hub.settings.limits.commands) return this.close(closes.tooManyRequests);
+    if (this.#commands.length > waiting) return this.close(closes.tooManyRequests);
     this.#work();
   }
 
@@ -262,10 +261,11 @@ export class LiveSession implements Session {
   #pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
     this.#rest();
-    for (const subscription of this.#blocked) {
+    // Whoever still finds no room is blocked again, behind the others.
+    for (const subscription of [...this.#blocked]) {
+      if (this.window.room <= 0) break;
       this.#blocked.delete(subscription);
       subscription.channel.resume(subscription);
-      if (this.window.room <= 0) break;
     }
     this.#work();
     this.hub.wakeSession(this);

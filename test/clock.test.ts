@@ -62,36 +62,29 @@ describe("the clock of the machine", () => {
     expect(fired).toBe(0);
   });
 
-  const ways: [string, boolean][] = [
-    ["setImmediate", true],
-    ["a message, where there is no setImmediate", false],
-  ];
+  test("a turn comes after every microtask, in order of asking", async () => {
+    const order: string[] = [];
+    const turns = ["first", "second"].map((name) => turn().then(() => order.push(name)));
+    let chain = Promise.resolve();
+    for (let hop = 0; hop < 100; hop++) chain = chain.then(() => {});
+    void chain.then(() => order.push("microtasks"));
+    order.push("now");
+    await Promise.all(turns);
+    expect(order).toEqual(["now", "microtasks", "first", "second"]);
+  });
 
-  test.each(ways)(
-    "a turn comes after every microtask, in order of asking: by %s",
-    async (_, hasImmediate) => {
-      const { setImmediate } = globalThis;
-      const order: string[] = [];
-      try {
-        if (!hasImmediate) Object.assign(globalThis, { setImmediate: undefined });
-        const turns = ["first", "second"].map(
-          (name) =>
-            new Promise<void>((resolve) =>
-              systemClock.turn(() => {
-                order.push(name);
-                resolve();
-              }),
-            ),
-        );
-        let chain = Promise.resolve();
-        for (let hop = 0; hop < 100; hop++) chain = chain.then(() => {});
-        void chain.then(() => order.push("microtasks"));
-        order.push("now");
-        await Promise.all(turns);
-      } finally {
-        Object.assign(globalThis, { setImmediate });
-      }
-      expect(order).toEqual(["now", "microtasks", "first", "second"]);
-    },
-  );
+  // Not after every microtask: Deno, which has setImmediate, delivers messages among them.
+  test("where there is no setImmediate, a turn still comes later, in order of asking", async () => {
+    const { setImmediate } = globalThis;
+    const order: string[] = [];
+    try {
+      Object.assign(globalThis, { setImmediate: undefined });
+      const turns = ["first", "second"].map((name) => turn().then(() => order.push(name)));
+      order.push("now");
+      await Promise.all(turns);
+    } finally {
+      Object.assign(globalThis, { setImmediate });
+    }
+    expect(order).toEqual(["now", "first", "second"]);
+  });
 });

@@ -216,6 +216,9 @@ describe("what is kept in all", () => {
     expect(await epochOf(log, "a")).toBe(before[0]);
     expect(await epochOf(log, "c")).toBe(before[2]);
     expect(await epochOf(log, "b")).not.toBe(before[1]);
+    for (const name of ["e", "f", "g"]) await log.read(name, {});
+    expect(await epochOf(log, "a")).not.toBe(before[0]);
+    expect(await kept(log, "d")).toEqual(["1"]);
   });
 
   test("a watched channel is never forgotten, whatever else must go", async () => {
@@ -274,10 +277,10 @@ describe("how long a channel is remembered", () => {
   test("24 hours after its last read", async () => {
     const { log, clock } = withClock();
     const epoch = await epochOf(log, "a");
-    await clock.advance(day - 1);
-    expect(await epochOf(log, "a")).toBe(epoch);
-    await clock.advance(day - 1);
-    expect(await epochOf(log, "a")).toBe(epoch);
+    for (let count = 0; count < 3; count++) {
+      await clock.advance(day - 1);
+      expect(await epochOf(log, "a")).toBe(epoch);
+    }
     await clock.advance(day);
     expect(await epochOf(log, "a")).not.toBe(epoch);
   });

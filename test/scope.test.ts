@@ -439,4 +439,46 @@ describe("end", () => {
     scope.timer("me", 1, () => expect.unreachable())();
     expect([scope.inspect(), clock.armed]).toEqual([[], 0]);
   });
+  test("a begin that throws rejects, and leaves nothing behind", async () => {
+    const { scope } = createScope();
+    const { signal, listening } = spiedSignal();
+    const error = new Error("cannot begin");
+    const wait = scope.wait("me", signal, () => {
+      throw error;
+    });
+    await expect(wait).rejects.toBe(error);
+    expect([scope.inspect(), listening()]).toEqual([[], 0]);
+  });
+  test("a link made after the end listens to nothing", () => {
+    const { scope } = createScope();
+    const { signal, added } = spiedSignal();
+    scope.end();
+    scope.link(signal, noop)();
+    expect(added()).toBe(0);
+  });
+  test("what another's end releases does not hear of the end", () => {
+    const { scope } = createScope();
+    let release = noop;
+    scope.hold("socket", "first", () => release());
+    release = scope.hold("socket", "second", () => expect.unreachable());
+    scope.end();
+  });
+  test("one end, abort listener or undo that throws is reported and keeps nothing from the others", async () => {
+    const errors: unknown[] = [];
+    const scope = new Scope(fakeClock(), (error) => errors.push(error));
+    const controller = new AbortController();
+    const heard: string[] = [];
+    const fail = (): never => {
+      throw new Error("fails");
+    };
+    scope.link(controller.signal, fail);
+    scope.link(controller.signal, () => heard.push("abort"));
+    controller.abort();
+    const waiting = scope.wait("me", undefined, () => fail);
+    scope.hold("socket", "first", fail);
+    scope.hold("socket", "second", () => heard.push("end"));
+    scope.end("over");
+    await expect(waiting).rejects.toBe("over");
+    expect([heard, errors.length, scope.inspect()]).toEqual([["abort", "end"], 3, []]);
+  });
 });

@@ -4,12 +4,13 @@ import { expect, test } from "vitest";
 import { root } from "./runtimes.ts";
 
 /** Files of `src` that may know a runtime, Hono or `node:`. Every other file is core. */
-const outside = ["hono", "node", "deno", "bun", "host", "testing"];
+const outside = ["hono", "node", "deno", "bun", "host", "testing", "pipe", "log-suite"];
 
 /** Files that may import nothing but these. */
 const imports: Record<string, string[]> = {
   protocol: [],
-  memory: ["./log.ts", "./errors.ts", "./clock.ts"],
+  bytes: [],
+  memory: ["./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
 };
 
 /** What only some files of `src` may say. */

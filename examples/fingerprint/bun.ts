@@ -1,0 +1,7 @@
+import { serve, terminationSignal, upgradeWebSocket } from "tocsin/bun";
+import { createApp } from "./app.ts";
+import { attend } from "./terminal.ts";
+
+const signal = terminationSignal();
+const { app, notifier } = await createApp({ upgradeWebSocket, signal });
+await attend(notifier, (port) => serve(app, { notifier, signal, port }));

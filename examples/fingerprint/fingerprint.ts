@@ -1,0 +1,196 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { output, type ProgressEvent, progress, type RunEvent } from "tocsin/run";
+
+/** What a fingerprint run results in. */
+export interface Fingerprint {
+  /** SHA-256, in hex, over a line `path NUL hash LF` for every file read, sorted by the bytes of the paths. */
+  digest: string;
+  files: number;
+  bytes: number;
+  /** Files and folders that could not be read. They are not part of the digest. */
+  unreadable: number;
+  /** Symbolic links, sockets, pipes and devices, which are left alone. */
+  skipped: number;
+  seconds: number;
+}
+
+/** How a fingerprint is taken. */
+export interface FingerprintOptions {
+  /** Ends it; it throws the signal's reason. */
+  signal: AbortSignal;
+  /** What time it is, in milliseconds. Default: `performance.now`. */
+  now?: (() => number) | undefined;
+}
+
+/** Milliseconds between two reports of where it is, at least. */
+const interval = 100;
+/** Bytes read at once. */
+const chunk = 65_536;
+/** Unreadable files that are reported by name. All of them are counted. */
+const named = 100;
+
+/**
+ * Takes the fingerprint of a folder: lists it, then hashes every file with SHA-256.
+ *
+ * Yields `listing` events, then `progress` events, ten a second at most, and the last state in any case, however it
+ * ends. A file that cannot be read is yielded as `output` and counted; a folder that cannot be listed is one, unless it
+ * is the folder itself, for which it throws.
+ */
+export async function* fingerprint(
+  folder: string,
+  { signal, now = () => performance.now() }: FingerprintOptions,
+): AsyncGenerator<RunEvent, Fingerprint, void> {
+  const tally = createTally(now);
+  try {
+    yield* list(folder, tally, signal);
+    yield* hash(folder, tally, signal);
+  } catch (error) {
+    yield tally.state();
+    throw error;
+  }
+  const { digest, files, bytes, unreadable, skipped } = tally;
+  return { digest, files, bytes, unreadable, skipped, seconds: tally.seconds() };
+}
+
+/** Walks the folder without following links, and leaves the paths of its files in the tally. */
+async function* list(
+  folder: string,
+  tally: Tally,
+  signal: AbortSignal,
+): AsyncGenerator<RunEvent, void, void> {
+  const folders = [""];
+  for (let path = folders.pop(); path !== undefined; path = folders.pop()) {
+    signal.throwIfAborted();
+    try {
+      for (const entry of await readdir(join(folder, path), { withFileTypes: true })) {
+        // Slashes on every system, so that the digest is the same.
+        const child = path === "" ? entry.name : `${path}/${entry.name}`;
+        if (entry.isDirectory()) folders.push(child);
+        else if (entry.isFile()) tally.paths.push(child);
+        else tally.skipped++;
+      }
+    } catch (error) {
+      if (path === "") throw error;
+      yield* tally.failed(path, error);
+    }
+    tally.file = path;
+    if (tally.due()) yield tally.state();
+  }
+  tally.listed();
+  yield tally.state();
+}
+
+async function* hash(
+  folder: string,
+  tally: Tally,
+  signal: AbortSignal,
+): AsyncGenerator<RunEvent, void, void> {
+  const manifest = createHash("sha256");
+  const buffer = new Uint8Array(chunk);
+  for (const path of sorted(tally.paths)) {
+    const content = createHash("sha256");
+    tally.file = path;
+    let bytes = 0;
+    try {
+      for await (const part of contents(join(folder, path), buffer, signal)) {
+        content.update(part);
+        bytes += part.length;
+        tally.bytes += part.length;
+        if (tally.due()) yield tally.state();
+      }
+      manifest.update(`${path}\0${content.digest("hex")}\n`);
+      tally.files++;
+    } catch (error) {
+      signal.throwIfAborted();
+      tally.bytes -= bytes;
+      yield* tally.failed(path, error);
+    }
+    tally.done++;
+    if (tally.due()) yield tally.state();
+  }
+  tally.digest = manifest.digest("hex");
+  yield tally.state();
+}
+
+/** Reads a file piece by piece, always into the same buffer. */
+async function* contents(
+  path: string,
+  buffer: Uint8Array,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, void> {
+  signal.throwIfAborted();
+  // A link may have taken the file's place since it was listed. Windows has no such flag.
+  const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+      signal.throwIfAborted();
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+type Tally = ReturnType<typeof createTally>;
+
+/** Where a fingerprint is, and when it was last said. */
+function createTally(now: () => number) {
+  const began = now();
+  let hashing: number | undefined;
+  let reported = Number.NEGATIVE_INFINITY;
+  const tally = {
+    paths: [] as string[],
+    digest: "",
+    /** The file, or while listing the folder, that is being read. */
+    file: "",
+    /** Files that are over with, readable or not. */
+    done: 0,
+    files: 0,
+    bytes: 0,
+    unreadable: 0,
+    skipped: 0,
+    seconds: (): number => (now() - began) / 1000,
+    due: (): boolean => now() - reported >= interval,
+    listed(): void {
+      hashing = now();
+      tally.file = "";
+    },
+    state(): RunEvent {
+      reported = now();
+      const { paths, done, file, bytes, unreadable } = tally;
+      if (hashing === undefined) return { type: "listing", files: paths.length, file };
+      const seconds = (reported - hashing) / 1000;
+      const rate = (amount: number) => (seconds > 0 ? Math.round(amount / seconds) : 0);
+      const rates = { bytesPerSecond: rate(bytes), filesPerSecond: rate(done) };
+      return progressOf(done, paths.length, { bytes, file, unreadable, ...rates });
+    },
+    *failed(path: string, error: unknown): Generator<RunEvent, void, void> {
+      tally.unreadable++;
+      if (tally.unreadable <= named) yield output({ path, error: codeOf(error) });
+    },
+  };
+  return tally;
+}
+
+/** A folder without files is done with, too. */
+function progressOf(done: number, total: number, details: Record<string, unknown>): ProgressEvent {
+  if (total > 0) return progress(done, total, details);
+  return { ...details, type: "progress", progress: 1, done: 0, total: 0 };
+}
+
+/** Why the system refused, in its own short word. */
+function codeOf(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : "unknown";
+}
+
+/** Sorts by bytes, as `LC_ALL=C sort` does, so that anybody can check the digest. */
+function sorted(paths: readonly string[]): string[] {
+  const keyed = paths.map((path) => ({ path, key: Buffer.from(path) }));
+  return keyed.sort((one, other) => Buffer.compare(one.key, other.key)).map(({ path }) => path);
+}

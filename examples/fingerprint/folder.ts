@@ -1,0 +1,27 @@
+import { realpath, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+
+/** A folder as the system knows it, or what is wrong with the text that was to name one. */
+export type Found = { folder: string; problem?: undefined } | { folder?: undefined; problem: string };
+
+/** Finds the folder that a person means. A relative path begins at `base`. */
+export async function findFolder(text: unknown, base: string): Promise<Found> {
+  if (typeof text !== "string" || text.trim() === "") return { problem: "Enter the path of a folder." };
+  const path = text.trim();
+  try {
+    const folder = await realpath(resolve(base, path));
+    if (!(await stat(folder)).isDirectory()) return { problem: `“${path}” is a file, not a folder.` };
+    return { folder };
+  } catch (error) {
+    return { problem: problemOf(path, (error as { code?: unknown }).code) };
+  }
+}
+
+function problemOf(path: string, code: unknown): string {
+  if (code === "ENOENT" && path.startsWith("~"))
+    return `“${path}” is not understood: write out what ~ stands for.`;
+  if (code === "ENOENT") return `There is no folder “${path}”.`;
+  if (code === "ENOTDIR") return `“${path}” leads through a file, not a folder.`;
+  if (code === "EACCES" || code === "EPERM") return `“${path}” may not be read: permission denied.`;
+  return `“${path}” cannot be opened (${typeof code === "string" ? code : "unknown error"}).`;
+}

@@ -1,0 +1,66 @@
+import process from "node:process";
+import type { CloseReport, Notifier } from "tocsin";
+
+/** What of a server the terminal is told about. */
+interface Listening {
+  url: string;
+  closed: Promise<CloseReport>;
+}
+
+/**
+ * Opens a server on port 3000, or the one that `PORT` names, says where it is, waits until it has closed, and reports.
+ *
+ * When it cannot be opened it says why, and the process ends with code 1.
+ */
+export async function attend(notifier: Notifier, open: (port: number) => Promise<Listening>): Promise<void> {
+  const { PORT = "3000" } = process.env;
+  try {
+    const { url, closed } = await open(portOf(PORT));
+    console.log(`Fingerprints are taken at ${url} (Ctrl-C stops)`);
+    const names = namesOfRuns(notifier);
+    console.log(readable(await closed, names));
+  } catch (error) {
+    console.error(`Cannot start: ${whyNot(error, PORT)}`);
+    process.exitCode = 1;
+  }
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new RangeError(`PORT is ${JSON.stringify(text)}, not a number from 0 to 65535`);
+}
+
+function whyNot(error: unknown, port: string): string {
+  const { code, name, message } = error as Error & { code?: string };
+  if (code === "EADDRINUSE" || name === "AddrInUse")
+    return `port ${port} is taken; choose another with PORT=3001`;
+  if (code === "EACCES" || name === "PermissionDenied")
+    return `port ${port} needs privileges; choose another with PORT=3001`;
+  return message;
+}
+
+/** Fills itself when closing begins; afterwards the notifier has let go of its runs. */
+function namesOfRuns(notifier: Notifier): Map<string, string> {
+  const names = new Map<string, string>();
+  const remember = (): void => {
+    for (const { id, name } of notifier.runs.list()) names.set(id, name ?? id);
+  };
+  notifier.closing.addEventListener("abort", remember, { once: true });
+  return names;
+}
+
+function readable({ runs, sessions, cut, milliseconds }: CloseReport, names: Map<string, string>): string {
+  const lines = [`Stopped in ${milliseconds} ms.`];
+  for (const [ending, ids] of Object.entries(runs)) {
+    for (const id of ids) lines.push(`  Run ${id} of ${names.get(id)}: ${ending}`);
+  }
+  if (Object.values(runs).flat().length === 0) lines.push("  No run was working.");
+  lines.push(`  Connections: ${sessions.closed} closed with everything read, ${sessions.cut} cut`);
+  for (const { session, channels } of cut) {
+    for (const [channel, { read, top }] of Object.entries(channels)) {
+      lines.push(`  Connection ${session} was cut: of ${channel} it read ${read}, and ${top} there were`);
+    }
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,31 @@
+import { setTimeout as render } from "node:timers/promises";
+import { Hono } from "hono";
+import { createNotifier } from "tocsin";
+import { notifications } from "tocsin/hono";
+import { serve, terminationSignal, upgradeWebSocket } from "tocsin/node"; // or tocsin/deno, tocsin/bun
+import { progress } from "tocsin/run";
+
+const signal = terminationSignal(); // SIGINT and SIGTERM as an AbortSignal
+const notifier = createNotifier({ signal });
+const app = new Hono();
+
+app.post("/reports", (c) => {
+  const run = notifier.run(async function* ({ signal }) {
+    for (let page = 1; page <= 10; page++) {
+      await render(50, page, { signal });
+      yield progress(page, 10); // in the log before the next line runs
+    }
+    return { url: "/reports/42.pdf" }; // return = result, throw = failure, signal = every reason to stop
+  });
+  return c.json({ run: run.id }, 202);
+});
+
+const events = notifications(notifier, {
+  authenticate: (c) => ({ user: c.req.header("x-user") ?? "" }),
+  authorize: (_peer, action) => action.channel.startsWith("public:"),
+});
+app.get("/notifications", upgradeWebSocket(events));
+
+const server = await serve(app, { notifier, signal, port: Number(process.env.PORT ?? 3000) });
+console.log(`Listening on ${server.url}`);
+console.log(await server.closed); // what the clean stop did; then the process ends by itself

@@ -1,0 +1,63 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { type Child, child } from "./fixtures/child.ts";
+import { runtime } from "./fixtures/runtime.ts";
+import { root } from "./runtimes.ts";
+
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const blocks = [...readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([, file, code]) => ({
+  file,
+  code,
+}));
+/** Inside the project, so that its packages and names resolve as for any other program of it. */
+const folder = mkdtempSync(join(root, "test/readme-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("every TypeScript block of the README is a file of the examples, word for word", () => {
+  expect(blocks.map(({ file }) => file)).toEqual([
+    "examples/reports.ts",
+    "examples/watch.ts",
+    "examples/notifier.test.ts",
+  ]);
+  expect(readme.match(/```ts/g)?.length).toBe(blocks.length);
+  for (const { file, code } of blocks) expect(code).toBe(readFileSync(join(root, file as string), "utf8"));
+});
+
+test("the README's program serves its client, which sees the whole run, and both end by themselves", async () => {
+  const server = start("reports");
+  const [, url] = await server.until(/Listening on (\S+)/);
+  const client = start("watch", url as string);
+  const watched = await client.exit;
+  expect(watched.code).toBe(0);
+  const events = watched.output
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(events.map(({ type, progress, result }) => [type, progress ?? result])).toEqual([
+    ["run.started", undefined],
+    ...Array.from({ length: 10 }, (_, page) => ["progress", (page + 1) / 10]),
+    ["run.completed", { url: "/reports/42.pdf" }],
+  ]);
+  server.kill("SIGTERM");
+  const served = await server.exit;
+  expect(served.code).toBe(0);
+  expect(served.output).toMatch(/sessions: \{\s+closed: 0,\s+cut: 0/);
+});
+
+/** Runs an example on this runtime: its import of `tocsin/node` is that of this runtime, as the README says. */
+function start(name: string, ...args: string[]): Child {
+  const code = readFileSync(join(root, `examples/${name}.ts`), "utf8");
+  // Node 20 has no WebSocket of its own.
+  const socket =
+    runtime === "node" ? 'import { WebSocket } from "ws";\nObject.assign(globalThis, { WebSocket });\n' : "";
+  const file = join(folder, `${name}.ts`);
+  writeFileSync(file, socket + code.replace("tocsin/node", `tocsin/${runtime}`));
+  process.env.PORT = "0";
+  try {
+    return child(pathToFileURL(file).href, ...args);
+  } finally {
+    delete process.env.PORT;
+  }
+}

@@ -1,0 +1,337 @@
+import { describe, expect } from "vitest";
+import { ClosedError, RunError } from "../src/errors.ts";
+import { pipe } from "../src/pipe.ts";
+import { output, progress, type RunEvent } from "../src/run.ts";
+import type { Task, TaskContext } from "../src/run-task.ts";
+import {
+  aborted,
+  type Core,
+  deferred,
+  gather,
+  logWith,
+  outcomeOf,
+  payloads,
+  rejection,
+  test,
+  typesOf,
+} from "./fixtures/core.ts";
+
+/** A task that works until it is told to stop, and then says why it did. */
+const obedient: Task<never> = ({ signal }) => aborted(signal);
+
+/** The last event in a run's log. */
+async function endingOf({ notifier }: Core, id: string): Promise<unknown> {
+  return (await payloads(notifier, `run:${id}`)).at(-1);
+}
+
+describe("the log of a run", () => {
+  test("holds its start, what it yields, and its result, in that order", async ({ start }) => {
+    const { notifier } = start();
+    const run = notifier.run(
+      async function* () {
+        yield progress(1, 2);
+        yield output("line");
+        return { url: "/42" };
+      },
+      { name: "report" },
+    );
+    expect(run.status).toBe("working");
+    expect(await run.result()).toEqual({ url: "/42" });
+    expect(run.status).toBe("completed");
+    expect(await payloads(notifier, `run:${run.id}`)).toEqual([
+      { type: "run.started", run: run.id, name: "report" },
+      { type: "progress", progress: 0.5, done: 1, total: 2 },
+      { type: "output", output: "line" },
+      { type: "run.completed", run: run.id, result: { url: "/42" } },
+    ]);
+  });
+
+  test("holds what an async task emits, in the order of the calls, awaited or not", async ({ start }) => {
+    const { notifier } = start();
+    const run = notifier.run(async ({ emit }) => {
+      void emit(output(1));
+      void emit(output(2));
+      await emit(output(3));
+      void emit(output(4));
+      return "done";
+    });
+    expect(await run.result()).toBe("done");
+    const events = (await payloads(notifier, `run:${run.id}`)) as RunEvent[];
+    expect(events.map((event) => event.output ?? event.type)).toEqual([
+      "run.started",
+      1,
+      2,
+      3,
+      4,
+      "run.completed",
+    ]);
+  });
+
+  test("holds a yield before the next line of the task runs", async ({ start }) => {
+    const { notifier } = start();
+    const seen: string[][] = [];
+    const run = notifier.run(async function* ({ id }) {
+      yield output(1);
+      seen.push(await typesOf(notifier, id));
+      yield output(2);
+      seen.push(await typesOf(notifier, id));
+    });
+    await run.result();
+    expect(seen).toEqual([
+      ["run.started", "output"],
+      ["run.started", "output", "output"],
+    ]);
+  });
+
+  test("holds the result of a task that returns nothing", async ({ start }) => {
+    const core = start();
+    const run = core.notifier.run(async () => {});
+    expect(await run.result()).toBeUndefined();
+    expect(await endingOf(core, run.id)).toEqual({ type: "run.completed", run: run.id });
+  });
+
+  test("is followed live, from its start to its ending", async ({ start }) => {
+    const { notifier, clock } = start();
+    const go = deferred();
+    const run = notifier.run(async function* () {
+      yield output(1);
+      await go.promise;
+      yield output(2);
+    });
+    const { got } = gather(notifier, `run:${run.id}`);
+    await clock.settle();
+    expect(got.map(({ offset }) => offset)).toEqual([1, 2]);
+    go.resolve();
+    await clock.settle();
+    expect(got.map(({ data }) => (data as RunEvent).type)).toEqual([
+      "run.started",
+      "output",
+      "output",
+      "run.completed",
+    ]);
+  });
+
+  test("waits out a log that fails, and loses nothing", async ({ start }) => {
+    let failures = 3;
+    const core: Core = start({
+      log: {
+        append: async (...args) => {
+          if (failures-- > 0) throw new Error("no space");
+          return log.append(...args);
+        },
+        read: (...args) => log.read(...args),
+        watch: (...args) => log.watch(...args),
+        [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+      },
+    });
+    const log = logWith(core.clock, () => ({}));
+    const run = core.notifier.run(async function* () {
+      yield output(1);
+    });
+    await core.clock.advance(10_000);
+    expect(await typesOf(core.notifier, run.id)).toEqual(["run.started", "output", "run.completed"]);
+    expect(core.errors.splice(0).map(({ context }) => context.stage)).toEqual(["log", "log", "log"]);
+  });
+
+  test("is written by nobody else", async ({ start }) => {
+    const { notifier, clock } = start();
+    const run = notifier.run(obedient, { owner: "ann" });
+    const reason = await rejection(notifier.publish(`run:${run.id}`, {}));
+    expect(reason).toBeInstanceOf(TypeError);
+    expect(await rejection(notifier.publish("run:other", {}))).toBeInstanceOf(TypeError);
+    const client = pipe(notifier, { peer: { user: "ann", authorize: () => true } });
+    client.send({ id: 1, connect: {} }, { id: 2, publish: { channel: `run:${run.id}`, data: {} } });
+    await clock.settle();
+    expect(client.received.at(-1)).toEqual({ id: 2, error: { code: 103, message: "permission denied" } });
+    expect(await typesOf(notifier, run.id)).toEqual(["run.started"]);
+  });
+});
+
+describe("a task that fails", () => {
+  const broken = new RangeError("disk full", { cause: "secret cause" });
+  const tasks: [string, Task<unknown>][] = [
+    ["throws before its first await", () => Promise.reject(broken)],
+    [
+      "throws synchronously",
+      () => {
+        throw broken;
+      },
+    ],
+    [
+      "throws between yields",
+      // biome-ignore lint/correctness/useYield: it fails before it would
+      async function* () {
+        throw broken;
+      },
+    ],
+  ];
+  test.for(tasks)(
+    "and %s ends as failed, its cause kept and its stack not sent",
+    async ([, task], { start }) => {
+      const core = start();
+      const run = core.notifier.run(task);
+      const error = await rejection(run.result());
+      expect(error).toBeInstanceOf(RunError);
+      expect(error).toMatchObject({ name: "RunError", run: run.id, cause: broken });
+      expect(run.status).toBe("failed");
+      expect(await payloads(core.notifier, `run:${run.id}`)).toEqual([
+        { type: "run.started", run: run.id },
+        { type: "run.failed", run: run.id, error: { name: "RangeError", message: "disk full" } },
+      ]);
+    },
+  );
+
+  test.for([
+    ["nothing", undefined, "undefined"],
+    ["a text", "boom", "boom"],
+    ["null", null, "null"],
+  ])("by throwing %s still has one ending", async ([, thrown, message], { start }) => {
+    const core = start();
+    const run = core.notifier.run(() => Promise.reject(thrown));
+    expect(await rejection(run.result())).toMatchObject({ name: "RunError", cause: thrown });
+    expect(await endingOf(core, run.id)).toMatchObject({
+      type: "run.failed",
+      error: { name: "Error", message },
+    });
+  });
+
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  test.for([
+    ["a cycle", cycle, "TypeError"],
+    ["a BigInt", { n: 1n }, "TypeError"],
+    ["a function", () => 1, "TypeError"],
+    ["a symbol", Symbol("x"), "TypeError"],
+    ["more than a publication may hold", "x".repeat(262_144), "RangeError"],
+  ])("because its result is %s says so in its ending", async ([, result, name], { start }) => {
+    const core = start();
+    const run = core.notifier.run(async () => result);
+    const outcome = outcomeOf(run.result());
+    await core.clock.settle();
+    expect(outcome.state).toBe("rejected");
+    expect((outcome.reason as RunError).name).toBe("RunError");
+    expect((outcome.reason as RunError).cause).toMatchObject({ name });
+    expect(run.status).toBe("failed");
+    expect(await endingOf(core, run.id)).toMatchObject({
+      type: "run.failed",
+      run: run.id,
+      error: { name },
+    });
+  });
+
+  test("ends, however small a publication must be", async ({ start }) => {
+    const core = start({ limits: { publication: 128 } });
+    const run = core.notifier.run(() => Promise.reject(new Error("x".repeat(500))));
+    const outcome = outcomeOf(run.result());
+    await core.clock.settle();
+    expect(core.errors.splice(0)).toEqual([]);
+    expect(outcome.state).toBe("rejected");
+    expect(await typesOf(core.notifier, run.id)).toEqual(["run.started", "run.failed"]);
+  });
+
+  test("tells nobody else: another run at the same time completes", async ({ start }) => {
+    const { notifier } = start();
+    const failing = notifier.run(() => Promise.reject(broken));
+    const working = notifier.run(async () => 7);
+    await rejection(failing.result());
+    expect(await working.result()).toBe(7);
+  });
+});
+
+describe("an event", () => {
+  const bad: [string, unknown][] = [
+    ["nothing", undefined],
+    ["null", null],
+    ["a text", "progress"],
+    ["an object without a type", { progress: 1 }],
+    ["a type that is no text", { type: 1 }],
+    ["a type of tocsin's own", { type: "run.completed" }],
+    ["a BigInt inside", { type: "x", n: 1n }],
+  ];
+  test.for(bad)(
+    "that is %s is refused where it is emitted, and the run goes on",
+    async ([, event], { start }) => {
+      const { notifier } = start();
+      const run = notifier.run(({ emit }) =>
+        rejection(emit(event as RunEvent)).then((error) => String(error)),
+      );
+      expect(await run.result()).toMatch(/^TypeError: Cannot /);
+      expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
+    },
+  );
+
+  test.for(bad)(
+    "that is %s is thrown at the yield, and a task that catches it goes on",
+    async ([, event], { start }) => {
+      const { notifier } = start();
+      const run = notifier.run(async function* () {
+        try {
+          yield event as RunEvent;
+        } catch (error) {
+          yield output((error as Error).name);
+        }
+        return "fine";
+      });
+      expect(await run.result()).toBe("fine");
+      expect(await payloads(notifier, `run:${run.id}`)).toMatchObject([
+        { type: "run.started" },
+        { type: "output", output: "TypeError" },
+        { type: "run.completed" },
+      ]);
+    },
+  );
+
+  test("above the limit of a publication is a RangeError, and one at the limit is fine", async ({
+    start,
+  }) => {
+    const { notifier } = start({ limits: { publication: 1_000 } });
+    const overhead = JSON.stringify(output("")).length;
+    const run = notifier.run(async ({ emit }) => {
+      await emit(output("x".repeat(1_000 - overhead)));
+      return ((await rejection(emit(output("x".repeat(1_001 - overhead))))) as Error).name;
+    });
+    expect(await run.result()).toBe("RangeError");
+  });
+
+  test("after the ending is refused", async ({ start }) => {
+    const { notifier } = start();
+    let emit: TaskContext["emit"] | undefined;
+    const run = notifier.run(async (context) => {
+      emit = context.emit;
+    });
+    await run.result();
+    expect(await rejection(emit?.(output(1)) as Promise<void>)).toBeInstanceOf(ClosedError);
+    expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
+  });
+});
+
+test("a hundred runs at once keep separate records, and each has one ending", async ({ start }) => {
+  const { notifier } = start();
+  const runs = Array.from({ length: 100 }, (_, n) =>
+    notifier.run(async function* () {
+      for (let i = 0; i < 3; i++) yield output([n, i]);
+      if (n % 3 === 0) throw new Error(`fails ${n}`);
+      return n;
+    }),
+  );
+  expect(new Set(runs.map(({ id }) => id)).size).toBe(100);
+  const settled = await Promise.allSettled(runs.map((run) => run.result()));
+  for (const [n, run] of runs.entries()) {
+    const fails = n % 3 === 0;
+    expect(settled[n]?.status).toBe(fails ? "rejected" : "fulfilled");
+    expect(await payloads(notifier, `run:${run.id}`)).toMatchObject([
+      { type: "run.started" },
+      { output: [n, 0] },
+      { output: [n, 1] },
+      { output: [n, 2] },
+      fails ? { type: "run.failed", error: { message: `fails ${n}` } } : { type: "run.completed", result: n },
+    ]);
+  }
+  expect(notifier.stats().runs).toBe(0);
+});
+
+test("a result that nobody waits for rejects into nothing", async ({ start }) => {
+  const { notifier, clock } = start();
+  notifier.run(() => Promise.reject(new Error("unheard")));
+  await clock.settle();
+});

@@ -1,0 +1,437 @@
+import { describe, expect, test } from "vitest";
+import { anybody, pub, range, start, version, type WireOptions, wire } from "./fixtures/wire.ts";
+
+const unrecoverable = { code: 112, message: "unrecoverable position" };
+const base = { recoverable: true, positioned: true };
+
+/** A wire with publications 1…count on "news", and a connected client. */
+async function withNews(count: number, options: WireOptions = {}) {
+  const here = wire(options);
+  await here.publish("news", ...range(1, count));
+  const client = here.client();
+  await client.connect();
+  return { ...here, client, news: await here.epoch("news") };
+}
+
+/** Publications of a reply. */
+const entries = (first: number, last: number) =>
+  range(first, last).map((offset) => ({ data: offset, offset, time: start }));
+
+const recover = (offset: number, epoch: string) => ({ channel: "news", recover: true, offset, epoch });
+
+describe("a resubscribe", () => {
+  test("with the same epoch gets all it missed in the reply, whose offset is the one it sent", async () => {
+    const { client, news, publish } = await withNews(5);
+    expect(await client.call("subscribe", recover(2, news))).toEqual({
+      id: 2,
+      subscribe: {
+        ...base,
+        epoch: news,
+        offset: 2,
+        publications: entries(3, 5),
+        recovered: true,
+        was_recovering: true,
+      },
+    });
+    await publish("news", "live");
+    expect(client.received).toEqual([pub("news", 6, "live")]);
+  });
+
+  test("with an empty epoch is taken at its offset", async () => {
+    const { client, news } = await withNews(3);
+    expect(await client.call("subscribe", recover(1, ""))).toEqual({
+      id: 2,
+      subscribe: {
+        ...base,
+        epoch: news,
+        offset: 1,
+        publications: entries(2, 3),
+        recovered: true,
+        was_recovering: true,
+      },
+    });
+  });
+
+  test("from { 0, no epoch } gets everything from the start", async () => {
+    const { client, news } = await withNews(3);
+    expect(await client.call("subscribe", { channel: "news", recover: true })).toEqual({
+      id: 2,
+      subscribe: {
+        ...base,
+        epoch: news,
+        offset: 0,
+        publications: entries(1, 3),
+        recovered: true,
+        was_recovering: true,
+      },
+    });
+  });
+
+  test("that missed nothing is recovered without publications", async () => {
+    const { client, news } = await withNews(3);
+    expect(await client.call("subscribe", recover(3, news))).toEqual({
+      id: 2,
+      subscribe: { ...base, epoch: news, offset: 3, recovered: true, was_recovering: true },
+    });
+  });
+
+  test("to a channel nobody ever published to is recovered at 0", async () => {
+    const { client, epoch } = await withNews(0);
+    expect(await client.call("subscribe", { channel: "empty", recover: true })).toEqual({
+      id: 2,
+      subscribe: { ...base, epoch: await epoch("empty"), offset: 0, recovered: true, was_recovering: true },
+    });
+  });
+
+  test.each([
+    ["of another epoch", 2, "other"],
+    ["from the future", 6, undefined],
+    ["from the future with an empty epoch", 6, ""],
+    ["of another epoch, at the top", 5, "other"],
+  ])("%s is not recovered: the top, no publications, then live", async (_name, offset, epoch) => {
+    const { client, news, publish } = await withNews(5);
+    expect(await client.call("subscribe", recover(offset, epoch ?? news))).toEqual({
+      id: 2,
+      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true },
+    });
+    await publish("news", "live");
+    expect(client.received).toEqual([pub("news", 6, "live")]);
+  });
+
+  test("that misses what was trimmed is not recovered, and the first still kept is where it begins", async () => {
+    const { client, news } = await withNews(5, { memory: { size: 2 } });
+    expect(await client.call("subscribe", recover(2, news))).toEqual({
+      id: 2,
+      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true },
+    });
+    await client.call("unsubscribe", { channel: "news" });
+    expect(await client.call("subscribe", recover(3, news))).toEqual({
+      id: 4,
+      subscribe: {
+        ...base,
+        epoch: news,
+        offset: 3,
+        publications: entries(4, 5),
+        recovered: true,
+        was_recovering: true,
+      },
+    });
+  });
+
+  test("from the start of a trimmed log is not recovered: that would be a silent hole", async () => {
+    const { client, news } = await withNews(5, { memory: { size: 2 } });
+    expect(await client.call("subscribe", { channel: "news", recover: true })).toEqual({
+      id: 2,
+      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true },
+    });
+  });
+
+  test("after everything expired is recovered at the top, and only there", async () => {
+    const { client, clock, news } = await withNews(3, { memory: { ttl: 1_000 } });
+    await clock.advance(1_000);
+    expect(await client.call("subscribe", recover(3, news))).toEqual({
+      id: 2,
+      subscribe: { ...base, epoch: news, offset: 3, recovered: true, was_recovering: true },
+    });
+    await client.call("unsubscribe", { channel: "news" });
+    expect(await client.call("subscribe", recover(2, news))).toEqual({
+      id: 4,
+      subscribe: { ...base, epoch: news, offset: 3, was_recovering: true },
+    });
+  });
+
+  test.each([
+    ["another epoch", 2, "other"],
+    ["a future offset", 6, ""],
+    ["a trimmed offset", 1, ""],
+  ])("with flag 2 and %s is refused with 112, and holds nothing", async (_name, offset, epoch) => {
+    const { client, notifier, publish, clock } = await withNews(5, { memory: { size: 3 } });
+    const command = { ...recover(offset, epoch), flag: 2 };
+    expect(await client.call("subscribe", command)).toEqual({ id: 2, error: unrecoverable });
+    await publish("news", "live");
+    await clock.settle();
+    expect(client.received).toEqual([]);
+    expect(notifier.stats()).toMatchObject({ subscriptions: 0, channels: 0 });
+  });
+
+  test("with flag 2 that can be recovered is; with another flag nothing changes; a first one may carry it", async () => {
+    const { client, news } = await withNews(2);
+    const recovered = { ...base, epoch: news, offset: 2, recovered: true, was_recovering: true };
+    expect(await client.call("subscribe", { ...recover(2, news), flag: 3 })).toEqual({
+      id: 2,
+      subscribe: recovered,
+    });
+    await client.call("unsubscribe", { channel: "news" });
+    expect(await client.call("subscribe", { ...recover(9, news), flag: 1 })).toEqual({
+      id: 4,
+      subscribe: { ...base, epoch: news, offset: 2, was_recovering: true },
+    });
+    expect(await client.call("subscribe", { channel: "first", flag: 2 })).toMatchObject({
+      id: 5,
+      subscribe: { offset: 0 },
+    });
+  });
+
+  test("merges what is published while the log is read, without hole or duplicate", async () => {
+    for (const published of range(0, 4)) {
+      const here = await withNews(4);
+      here.log.hold();
+      here.client.send({ id: 7, subscribe: recover(1, here.news) });
+      await here.clock.settle();
+      for (const data of range(5, 4 + published)) void here.notifier.publish("news", data);
+      await here.clock.settle();
+      here.log.open();
+      await here.publish("news", "last");
+      expect(seen(here.client.take(), 1)).toEqual([...range(2, 4 + published), "last"]);
+    }
+  });
+
+  test("merges what is published between any two steps of the subscribe", async () => {
+    for (const steps of range(0, 30)) {
+      const { client, clock, news, notifier } = await withNews(4);
+      client.send({ id: 7, subscribe: recover(1, news) });
+      for (let step = 0; step < steps; step++) await undefined;
+      void notifier.publish("news", 5);
+      void notifier.publish("news", 6);
+      await clock.settle();
+      expect(seen(client.take(), 1)).toEqual([2, 3, 4, 5, 6]);
+    }
+  });
+
+  test("of more than a window gets what the window allows, and the rest as pushes, in order", async () => {
+    const window = 8_192;
+    const here = wire({ window });
+    const text = "x".repeat(200);
+    for (const n of range(1, 500)) await here.notifier.publish("news", { n, text });
+    const client = here.client();
+    await client.connect();
+    client.stall();
+    client.send({ id: 7, subscribe: { channel: "news", recover: true } });
+    await here.clock.settle();
+    expect(client.waiting).toBeLessThanOrEqual(window + 300);
+    client.resume();
+    await here.clock.settle();
+    const data = seen(client.take(), 0) as { n: number }[];
+    expect(data.map(({ n }) => n)).toEqual(range(1, 500));
+    await here.publish("news", { n: 501 });
+    expect(client.received).toEqual([pub("news", 501, { n: 501 })]);
+  });
+
+  test("into a full window is answered with nothing yet, and everything follows", async () => {
+    const { client: connect, clock, publish, epoch } = wire({ window: 1_000 });
+    const member = connect();
+    await member.connect();
+    await member.call("subscribe", { channel: "filler" });
+    await publish("news", ...range(1, 3));
+    await clock.advance(30_000);
+    member.stall();
+    await publish("filler", "x".repeat(900));
+    member.send({ id: 7, subscribe: recover(1, await epoch("news")) });
+    await clock.settle();
+    member.resume();
+    await clock.settle();
+    expect(member.take().filter((message) => !JSON.stringify(message).includes("filler"))).toEqual([
+      {
+        id: 7,
+        subscribe: {
+          ...base,
+          epoch: await epoch("news"),
+          offset: 1,
+          publications: entries(2, 3),
+          recovered: true,
+          was_recovering: true,
+        },
+      },
+    ]);
+  });
+
+  test("whose rest was trimmed before it could be sent is told 2500", async () => {
+    const window = 4_096;
+    const { client: connect, clock, publish, epoch } = wire({ window, memory: { size: 200 } });
+    const text = "x".repeat(200);
+    await publish("news", ...range(1, 200).map((n) => ({ n, text })));
+    const client = connect();
+    await client.connect();
+    client.stall();
+    client.send({ id: 7, subscribe: { channel: "news", recover: true } });
+    await clock.settle();
+    await publish("news", ...range(201, 400).map((n) => ({ n, text })));
+    client.resume();
+    await clock.settle();
+    const unsubscribe = { code: 2500, reason: "insufficient state" };
+    expect(client.received.at(-1)).toEqual({ push: { channel: "news", unsubscribe } });
+    const got = seen(client.take().slice(0, -1), 0) as { n: number }[];
+    expect(got.map(({ n }) => n)).toEqual(range(1, got.length));
+    // What was at hand may still have gone out; what was gone may not be skipped.
+    expect(got.length).toBeLessThan(200);
+    expect(await client.call("subscribe", recover(got.length, await epoch("news")))).toMatchObject({
+      subscribe: { offset: 400, was_recovering: true },
+    });
+  });
+});
+
+/** The data that came with a subscribe reply (or the connect reply) and after it, which continues at `after`. */
+function seen(messages: unknown[], after: number): unknown[] {
+  const data: unknown[] = [];
+  let next = after;
+  const take = (each: { offset: number; data: unknown }): void => {
+    expect(each.offset).toBe(++next);
+    data.push(each.data);
+  };
+  type Reply = { offset: number; recovered?: boolean; publications?: { offset: number; data: unknown }[] };
+  for (const message of messages as {
+    subscribe?: Reply;
+    push?: { pub: { offset: number; data: unknown } };
+  }[]) {
+    if (message.subscribe !== undefined) {
+      expect(message.subscribe).toMatchObject({ offset: after, recovered: true });
+      message.subscribe.publications?.forEach(take);
+    } else if (message.push !== undefined) take(message.push.pub);
+  }
+  return data;
+}
+
+describe("insufficient state of a live subscription", () => {
+  /** A client that hung while more was published than the log keeps. */
+  async function overtaken(channels: string[]) {
+    const here = wire({ window: 1_000, memory: { size: 5 } });
+    const client = here.client({ peer: { ...anybody, channels } });
+    await client.connect();
+    if (channels.length === 0) await client.call("subscribe", { channel: "news" });
+    await here.clock.advance(30_000);
+    client.stall();
+    const text = "x".repeat(200);
+    for (const n of range(1, 50)) await here.publish("news", { n, text });
+    client.resume();
+    await here.clock.settle();
+    return { ...here, client };
+  }
+
+  test("of the client's is told with an unsubscribe push 2500, after which a resubscribe works", async () => {
+    const { client, publish, epoch } = await overtaken([]);
+    const got = client.offsets("news");
+    expect(got).toEqual(range(1, got.length));
+    expect(client.received.at(-1)).toEqual({
+      push: { channel: "news", unsubscribe: { code: 2500, reason: "insufficient state" } },
+    });
+    client.take();
+    const news = await epoch("news");
+    expect(await client.call("subscribe", recover(got.length, news))).toEqual({
+      id: 3,
+      subscribe: { ...base, epoch: news, offset: 50, was_recovering: true },
+    });
+    await publish("news", "live");
+    expect(client.received).toEqual([pub("news", 51, "live", start + 30_000)]);
+  });
+
+  test("of the server's closes with 3010", async () => {
+    const { client, notifier } = await overtaken(["news"]);
+    expect(client.closed).toEqual({ code: 3010, reason: "insufficient state" });
+    const got = client.offsets("news");
+    expect(got).toEqual(range(1, got.length));
+    expect(notifier.stats()).toMatchObject({ sessions: 0, subscriptions: 0, channels: 0 });
+  });
+});
+
+describe("the server's subscriptions", () => {
+  const peer = { user: "ann", channels: ["mine", "ours"] };
+
+  test("recover in the connect reply, each for itself", async () => {
+    const { client: connect, publish, epoch } = wire();
+    await publish("mine", 1, 2, 3);
+    await publish("ours", 4);
+    const [mine, ours] = [await epoch("mine"), await epoch("ours")];
+    const client = connect({ peer });
+    const subs = { mine: { recover: true, offset: 1, epoch: mine }, ours: { recover: true, epoch: "gone" } };
+    expect(await client.connect({ subs })).toEqual({
+      client: client.id,
+      version,
+      ping: 25,
+      pong: true,
+      subs: {
+        mine: {
+          ...base,
+          epoch: mine,
+          offset: 1,
+          publications: entries(2, 3),
+          recovered: true,
+          was_recovering: true,
+        },
+        ours: { ...base, epoch: ours, offset: 1, was_recovering: true },
+      },
+    });
+    await publish("mine", "live");
+    expect(client.received).toEqual([pub("mine", 4, "live")]);
+  });
+
+  test("with a malformed position are an error of the connect, which holds nothing", async () => {
+    const { clock, client: connect, notifier } = wire();
+    const client = connect({ peer });
+    client.send({ id: 1, connect: { subs: { ours: { recover: true, offset: -1 } } } });
+    await clock.settle();
+    expect(client.received).toEqual([{ id: 1, error: { code: 107, message: "bad request" } }]);
+    expect(client.closed).not.toBeUndefined();
+    expect(notifier.stats()).toMatchObject({ sessions: 0, subscriptions: 0, channels: 0 });
+  });
+
+  test("merge what is published while the connect reply is prepared", async () => {
+    const { clock, client: connect, publish, notifier, log } = wire();
+    await publish("mine", 1, 2);
+    const client = connect({ peer });
+    log.hold();
+    client.send({ id: 1, connect: { subs: { mine: { recover: true } } } });
+    await clock.settle();
+    void notifier.publish("mine", 3);
+    void notifier.publish("ours", "a");
+    await clock.settle();
+    log.open();
+    await publish("mine", 4);
+    await publish("ours", "b");
+    const [reply, ...rest] = client.take() as [
+      { connect: { subs: Record<string, { offset: number; publications?: { data: unknown }[] }> } },
+    ];
+    const { mine, ours } = reply.connect.subs;
+    const pushed = (channel: string) =>
+      (rest as { push: { channel: string; pub: { data: unknown } } }[])
+        .filter(({ push }) => push.channel === channel)
+        .map(({ push }) => push.pub.data);
+    expect([...(mine?.publications ?? []).map(({ data }) => data), ...pushed("mine")]).toEqual([1, 2, 3, 4]);
+    expect(pushed("ours")).toEqual(["a", "b"].slice(ours?.offset));
+  });
+
+  test("together take no more of the connect reply than one window, and all of it follows", async () => {
+    const window = 4_096;
+    const { clock, client: connect, publish } = wire({ window });
+    const channels = range(1, 8).map((n) => `c${n}`);
+    for (const channel of channels) await publish(channel, ...range(1, 12).map(() => "x".repeat(250)));
+    const client = connect({ peer: { user: "ann", channels } });
+    client.stall();
+    const subs = Object.fromEntries(channels.map((channel) => [channel, { recover: true }]));
+    client.send({ id: 1, connect: { subs } });
+    await clock.settle();
+    const bare = channels.length * 150 + 200;
+    expect(client.waiting).toBeLessThanOrEqual(window + bare);
+    client.resume();
+    await clock.settle();
+    const [reply] = client.received as [{ connect: { subs: Record<string, { publications?: unknown[] }> } }];
+    for (const channel of channels) {
+      const replied = reply.connect.subs[channel]?.publications?.length ?? 0;
+      expect([...range(1, replied), ...client.offsets(channel)]).toEqual(range(1, 12));
+    }
+  });
+});
+
+test("a channel whose log is wiped while it is followed ends for the client with 2500", async () => {
+  const { client: connect, clock, publish, log } = wire();
+  const client = connect();
+  await client.connect();
+  await client.call("subscribe", { channel: "news" });
+  await publish("news", 1);
+  log.wipe();
+  await publish("news", 2);
+  await clock.settle();
+  expect(client.received).toEqual([
+    pub("news", 1, 1),
+    { push: { channel: "news", unsubscribe: { code: 2500, reason: "insufficient state" } } },
+  ]);
+});
