@@ -1,5 +1,6 @@
+import { byteLength } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
-import type { Position } from "./log.ts";
+import type { Entry, Position } from "./log.ts";
 import { type Place, place } from "./place.ts";
 import { type Command, closes, type ErrorReply, type Method, replies } from "./protocol.ts";
 import { channelOf, isObject, naturalOf, type Params, permit, positionOf, Refusal } from "./request.ts";
@@ -56,10 +57,14 @@ async function connect(session: LiveSession, params: Params): Promise<Answer> {
   const { hub, peer } = session;
   const wanted = isObject(params.subs) ? params.subs : {};
   const places = new Map<string, Place>();
+  // All of them share one reply, and so one window.
+  let { room } = session.window;
   try {
     for (const name of new Set(peer.channels)) {
       const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-      places.set(name, await place(session, name, isObject(request) ? request : {}));
+      const found = await place(session, name, isObject(request) ? request : {}, room);
+      places.set(name, found);
+      room -= found.bytes;
     }
   } catch (error) {
     for (const { abandon } of places.values()) abandon();
@@ -84,9 +89,9 @@ async function connect(session: LiveSession, params: Params): Promise<Answer> {
  * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
  */
 function expiry(session: LiveSession): string {
-  if (session.peer.refresh === undefined || session.remaining === Number.POSITIVE_INFINITY) return "";
-  const ahead = Math.min(10_000, session.remaining / 5);
-  return `,"expires":true,"ttl":${Math.max(1, Math.floor((session.remaining - ahead) / 1000))}`;
+  if (session.peer.refresh === undefined || session.pulse.remaining === Number.POSITIVE_INFINITY) return "";
+  const ahead = Math.min(10_000, session.pulse.remaining / 5);
+  return `,"expires":true,"ttl":${Math.max(1, Math.floor((session.pulse.remaining - ahead) / 1000))}`;
 }
 
 async function subscribe(session: LiveSession, params: Params): Promise<Answer> {
@@ -100,7 +105,7 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
   await permit(session, "subscribe", name, params.data);
   const joins = params.join_leave === true;
   if (joins) await permit(session, "presence", name);
-  const { result, recovered, commit, abandon } = await place(session, name, params);
+  const { result, recovered, commit, abandon } = await place(session, name, params, session.window.room);
   if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
     abandon();
     throw new Refusal(replies.unrecoverable);
@@ -151,40 +156,41 @@ function present(session: LiveSession, name: string): LiveSession[] {
 
 async function history(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
-  const { since } = params;
-  if (since !== undefined && !isObject(since)) throw new Refusal(replies.badRequest);
-  const after = since === undefined ? undefined : positionOf(since);
+  const after = sinceOf(params);
   const limit = limitOf(session, params);
+  const reverse = params.reverse === true;
   await permit(session, "history", name);
   const slice = await session.ask("log", (signal) =>
-    params.reverse === true
-      ? session.hub.read(name, { signal })
-      : session.hub.read(name, { after: isStart(after) ? undefined : after, limit, signal }),
+    session.hub.read(name, reverse ? { signal } : { after, limit, signal }),
   );
-  if (!slice.gapless) throw new Refusal(replies.unrecoverable);
-  const foreign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
-  if (foreign) throw new Refusal(replies.unrecoverable);
-  let entries = slice.entries;
-  if (params.reverse === true) {
-    const end = after === undefined ? entries : entries.filter(({ offset }) => offset < after.offset);
-    entries = [...end].reverse().slice(0, limit);
-  }
+  const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
+  if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);
+  const entries = reverse ? backwards(slice.entries, after, limit) : slice.entries;
+  const { codec, settings } = session.hub;
   const texts: string[] = [];
-  let chars = 0;
+  let bytes = 0;
   for (const entry of entries) {
-    const text = session.hub.codec.publication(entry);
-    chars += text.length;
+    const text = codec.publication(entry);
+    bytes += byteLength(text) + 1;
     // A reply takes one window at most; the client asks for the rest from where this one ends.
-    if (chars > session.hub.settings.window && texts.length > 0) break;
+    if (bytes > settings.window && texts.length > 0) break;
     texts.push(text);
   }
   const result = `{"publications":[${texts.join(",")}],"offset":${slice.top},"epoch":${JSON.stringify(slice.epoch)}}`;
   return { result };
 }
 
-/** `{ offset: 0, epoch: "" }` means all that is in the log, trimmed at its start or not. */
-function isStart(position: Position | undefined): boolean {
-  return position !== undefined && position.offset === 0 && position.epoch === "";
+/** Where a history begins; `{ offset: 0, epoch: "" }` means all that is in the log, trimmed at its start or not. */
+function sinceOf({ since }: Params): Position | undefined {
+  if (since === undefined) return undefined;
+  if (!isObject(since)) throw new Refusal(replies.badRequest);
+  const position = positionOf(since);
+  return position.offset === 0 && position.epoch === "" ? undefined : position;
+}
+
+function backwards(entries: readonly Entry[], before: Position | undefined, limit: number): Entry[] {
+  const wanted = before === undefined ? entries : entries.filter(({ offset }) => offset < before.offset);
+  return wanted.slice(Math.max(0, wanted.length - limit)).reverse();
 }
 
 /** No limit, or 0, asks for the position alone; a negative one for as much as there is. */
@@ -203,16 +209,20 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
   const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
   if (handler === undefined) throw new Refusal(replies.methodNotFound);
-  let value: unknown;
-  try {
-    value = await session.ask("rpc", (signal) => handler(peer, { method, data, session: id, signal }));
-  } catch (error) {
+  const fail = (error: unknown): never => {
     hub.report(error, "rpc", `session ${id}`);
     throw new Refusal(replies.internal);
-  }
-  return {
-    result: value === undefined ? "{}" : `{"data":${hub.serialise(`the answer of ${method}`, value)}}`,
   };
+  const call = (signal: AbortSignal): unknown => handler(peer, { method, data, session: id, signal });
+  const value = await session.ask("rpc", call).catch(fail);
+  if (value === undefined) return { result: "{}" };
+  try {
+    return { result: `{"data":${hub.serialise(`the answer of ${method}`, value)}}` };
+  } catch (error) {
+    // An answer over the limit is the client's to know; one that JSON cannot hold is not.
+    if (error instanceof RangeError) throw error;
+    return fail(error);
+  }
 }
 
 function cancelRun({ hub, peer }: LiveSession, data: unknown): Answer {
@@ -240,7 +250,7 @@ async function refresh(session: LiveSession, params: Params): Promise<Answer> {
     throw new Refusal(replies.unauthorized);
   }
   if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);
-  session.extend(expires);
+  session.pulse.extend(expires);
   return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
 }
 

@@ -35,7 +35,7 @@ const batch = 512;
 export class Channel {
   readonly name: string;
   /** Those who are subscribed, in the order in which they came. */
-  readonly subscriptions = new Set<Subscription>();
+  readonly subscriptions: Set<Subscription> = new Set();
   /** The newest position that was loaded. */
   epoch = "";
   top = 0;
@@ -90,6 +90,11 @@ export class Channel {
     this.#news = true;
     if (this.subscriptions.size > 0) this.#hub.wakeChannel(this);
     for (const wake of [...this.#wakes]) wake();
+  }
+
+  /** Looks into the log again: there may be entries whose wake is still to come. */
+  refresh(): void {
+    this.#wake();
   }
 
   /** Calls `wake` on every append from now on, until the returned function is called. */

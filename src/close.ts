@@ -38,6 +38,8 @@ export function emptyReport(): CloseReport {
 export interface Deadlines {
   /** Aborts when runs have had their share of the grace: half of it. */
   readonly half: AbortSignal;
+  /** Aborts when what is under way into the log has had its share as well: three quarters of it. */
+  readonly late: AbortSignal;
   /** Aborts when the grace ends. */
   readonly over: AbortSignal;
 }
@@ -51,6 +53,9 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const began = hub.clock.now();
   const stuck = stuckSessions(hub);
   const runs = await endRuns(hub, deadlines, cause);
+  // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
+  await hub.settled("publications under way", deadlines.late, hub.lanes.idle());
+  hub.lanes.end();
   const { sessions, cut } = await flushSessions(hub, deadlines, stuck);
   await hub.settled("close the log", deadlines.over, hub.closeLog());
   return { runs, sessions, cut, milliseconds: Math.round(hub.clock.now() - began) };
@@ -62,12 +67,12 @@ function stuckSessions(hub: Hub): Set<LiveSession> {
   return new Set([...hub.sessions.values()].filter(({ silence }) => silence > 0 && silence >= grace));
 }
 
-async function endRuns(hub: Hub, { half, over }: Deadlines, cause: unknown): Promise<RunsReport> {
+async function endRuns(hub: Hub, { half, late }: Deadlines, cause: unknown): Promise<RunsReport> {
   const runs = hub.runs.working;
   for (const run of runs) run.cancelBy("shutdown", undefined, cause);
   await hub.settled("runs to end", half, Promise.all(runs.map((run) => run.ended())));
   // Those still there ignore their signal. Their endings are written for them.
-  await hub.settled("runs to be given up", over, Promise.all(runs.map((run) => run.abandon())));
+  await hub.settled("runs to be given up", late, Promise.all(runs.map((run) => run.abandon())));
   const idsOf = (ending: string): string[] => runs.filter((run) => run.ending === ending).map(({ id }) => id);
   return {
     completed: idsOf("completed"),
@@ -83,12 +88,14 @@ async function flushSessions(
   stuck: Set<LiveSession>,
 ): Promise<Pick<CloseReport, "sessions" | "cut">> {
   const before = hub.sessions.size;
+  const tops = readTops(hub);
   hub.flushing = true;
+  for (const channel of hub.channels.values()) channel.refresh();
   for (const session of [...hub.sessions.values()]) session.settle();
   await hub.settled("sessions to end", over, allEnded(hub, over, stuck));
   const cut: CutSession[] = [];
   for (const session of [...hub.sessions.values()]) {
-    cut.push({ session: session.id, user: session.peer.user, channels: whereItStands(session) });
+    cut.push({ session: session.id, user: session.peer.user, channels: whereItStands(session, tops) });
     session.cut();
   }
   return { sessions: { closed: before - cut.length, cut: cut.length }, cut };
@@ -111,13 +118,26 @@ function allEnded(hub: Hub, over: AbortSignal, stuck: Set<LiveSession>): Promise
   });
 }
 
-function whereItStands(session: LiveSession): CutSession["channels"] {
+/**
+ * Asks where the channels that somebody follows end: nothing is published any more, and a channel whose followers are
+ * all behind has not looked. Until the log answers, what was loaded last counts.
+ */
+function readTops(hub: Hub): Map<string, number> {
+  const tops = new Map<string, number>();
+  for (const { name, top, subscriptions } of hub.channels.values()) {
+    if (subscriptions.size === 0) continue;
+    tops.set(name, top);
+    const read = hub.read(name, { limit: 0 }).then((slice) => tops.set(name, slice.top));
+    hub.scope.own("task", `read ${name}`, read);
+  }
+  return tops;
+}
+
+function whereItStands(session: LiveSession, tops: Map<string, number>): CutSession["channels"] {
   const channels: CutSession["channels"] = {};
-  for (const [name, subscription] of session.subscriptions) {
-    const place = {
-      read: session.window.readOf(subscription.proof, subscription.cursor),
-      top: subscription.channel.top,
-    };
+  for (const [name, { channel, cursor, proof }] of session.subscriptions) {
+    const read = session.window.readOf(proof, cursor);
+    const place = { read, top: Math.max(tops.get(name) ?? 0, channel.top) };
     // A channel may be called __proto__, which an assignment would take for something else.
     Object.defineProperty(channels, name, {
       value: place,

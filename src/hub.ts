@@ -38,8 +38,8 @@ export class Hub {
   readonly scope: Scope;
   readonly wheel: Wheel;
   readonly lanes: Lanes;
-  readonly sessions = new Map<string, LiveSession>();
-  readonly channels = new Map<string, Channel>();
+  readonly sessions: Map<string, LiveSession> = new Map();
+  readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
   /** Bytes of encoded publications kept now, over all channels. */
   cached = 0;
@@ -66,12 +66,8 @@ export class Hub {
     this.scope = new Scope(parts.clock, report);
     this.runs = new RunRegistry(this);
     this.wheel = new Wheel(this.scope, () => this.clock.now());
-    this.lanes = new Lanes({
-      log: parts.log,
-      scope: this.scope,
-      random: () => this.clock.random(),
-      onError: (error, owner) => this.report(error, "log", owner),
-    });
+    const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
+    this.lanes = new Lanes(parts.log, parts.clock, failed, this.scope);
   }
 
   /** Tells the user's error hook, whose own failure must not reach whoever reports. */
@@ -110,15 +106,20 @@ export class Hub {
   }
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
-    return this.scope.follow(`read ${channel}`, options.signal, this.#log.read(channel, options));
+    const owner = `read ${channel}`;
+    return this.scope.follow(
+      owner,
+      options.signal,
+      called(() => this.#log.read(channel, options)),
+    );
   }
 
   watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
-    return this.#log.watch(channel, wake);
+    return called(() => this.#log.watch(channel, wake));
   }
 
-  closeLog(): Promise<void> {
-    return Promise.resolve(this.#log[Symbol.asyncDispose]());
+  async closeLog(): Promise<void> {
+    await this.#log[Symbol.asyncDispose]();
   }
 
   /** Waits for a promise, at most until `signal` aborts. What goes wrong is reported, and the wait is over. */
@@ -135,6 +136,7 @@ export class Hub {
     this.#ended = true;
     for (const session of [...this.sessions.values()]) session.cut();
     this.runs.clear();
+    this.lanes.end();
     this.channels.clear();
     this.#wokenChannels.clear();
     this.#fullSessions.clear();
@@ -142,8 +144,10 @@ export class Hub {
     this.cached = 0;
   }
 
-  /** The channel of that name; it goes away by itself when nobody is left on it. */
+  /** The channel of that name; it goes away by itself when nobody is left on it. Throws a ClosedError after the end. */
   channel(name: string): Channel {
+    if (this.#ended)
+      throw new ClosedError(`Cannot use channel ${JSON.stringify(name)}: the notifier is closed`);
     let channel = this.channels.get(name);
     if (channel === undefined) {
       channel = new Channel(name, this);
@@ -200,4 +204,9 @@ export class Hub {
   get cacheFull(): boolean {
     return this.cached > cacheBytes;
   }
+}
+
+/** A log that throws where it should reject is not to be told from one that rejects. */
+async function called<T>(act: () => Promise<T>): Promise<T> {
+  return act();
 }

@@ -1,6 +1,7 @@
+import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
-import type { Scope } from "./scope.ts";
+import { type Pending, type PendingKind, Scope } from "./scope.ts";
 
 /** The first and the longest wait before the log is tried again, in milliseconds. */
 const backOff = { first: 50, longest: 5_000 };
@@ -8,27 +9,27 @@ const backOff = { first: 50, longest: 5_000 };
 /** Those who wait for a channel, first come first served. Each is what lets it go on. */
 type Queue = Set<() => void>;
 
-/** What the lanes need of their surroundings. */
-export interface LanesContext {
-  readonly log: Log;
-  readonly scope: Scope;
-  random(): number;
-  onError(error: unknown, owner: string): void;
-}
-
 /**
  * Brings publications to the log in the order in which they were made.
  *
- * A log that fails is tried again until the caller's signal aborts or the notifier is over; whatever is published to the
- * same channel meanwhile waits behind, since overtaking would change the order.
+ * A log that fails is tried again until the caller's signal aborts or the lanes end; whatever is published to the same
+ * channel meanwhile waits behind, since overtaking would change the order.
  */
 export class Lanes {
-  readonly #context: LanesContext;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #onError: (error: unknown, owner: string) => void;
+  /** A lifetime of its own: what is under way ends before sessions are flushed. */
+  readonly #scope: Scope;
   /** Who waits for a channel. A channel that is there has an append under way. */
   readonly #queues = new Map<string, Queue>();
+  #quiet: (() => void) | undefined;
 
-  constructor(context: LanesContext) {
-    this.#context = context;
+  constructor(log: Log, clock: Clock, onError: (error: unknown, owner: string) => void, parent?: Scope) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#onError = onError;
+    this.#scope = new Scope(clock, onError, parent);
   }
 
   /** How many appends are under way or waiting. */
@@ -36,6 +37,15 @@ export class Lanes {
     let size = 0;
     for (const queue of this.#queues.values()) size += 1 + queue.size;
     return size;
+  }
+
+  /** Everything the lanes own now. */
+  inspect(): Pending[] {
+    return this.#scope.inspect();
+  }
+
+  count(kind: PendingKind): number {
+    return this.#scope.count(kind);
   }
 
   /** Appends after all that was given to the channel's lane before. */
@@ -48,7 +58,7 @@ export class Lanes {
   }
 
   async #wait(channel: string, queue: Queue, data: string, options: AppendOptions): Promise<Position> {
-    await this.#context.scope.wait<void>(`publish ${channel}`, options.signal, ({ resolve }) => {
+    await this.#scope.wait<void>(`publish ${channel}`, options.signal, ({ resolve }) => {
       queue.add(resolve);
       return () => queue.delete(resolve);
     });
@@ -60,23 +70,42 @@ export class Lanes {
       return await this.#attempt(channel, data, options);
     } finally {
       const [next] = this.#queues.get(channel) ?? [];
-      if (next === undefined) this.#queues.delete(channel);
-      else next();
+      if (next !== undefined) next();
+      else {
+        this.#queues.delete(channel);
+        if (this.#queues.size === 0) this.#quiet?.();
+      }
     }
   }
 
   async #attempt(channel: string, data: string, options: AppendOptions): Promise<Position> {
-    const { log, scope, onError } = this.#context;
     const owner = `publish ${channel}`;
     for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
       try {
-        return await scope.follow(owner, options.signal, log.append(channel, data, options));
+        return await this.#scope.follow(owner, options.signal, this.#log.append(channel, data, options));
       } catch (error) {
         if (options.signal?.aborted) throw options.signal.reason;
         if (error instanceof ClosedError) throw error;
-        onError(error, owner);
+        this.#onError(error, owner);
       }
-      await scope.sleep(owner, wait * (0.5 + this.#context.random() / 2), options.signal);
+      await this.#scope.sleep(owner, wait * (0.5 + this.#clock.random() / 2), options.signal);
     }
+  }
+
+  /** Settles once nothing is under way. */
+  idle(): Promise<void> {
+    return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
+      this.#quiet = resolve;
+      if (this.#queues.size === 0) resolve();
+      return () => {
+        this.#quiet = undefined;
+      };
+    });
+  }
+
+  /** Ends the lanes: whatever is not in the log by now rejects with a `ClosedError`. */
+  end(): void {
+    this.#scope.end(new ClosedError("Cannot publish: the notifier is closed"));
+    this.#queues.clear();
   }
 }

@@ -4,8 +4,8 @@
  * @module
  */
 
-export type { CloseReport, CutSession } from "./close.ts";
 export type { Clock, Timer } from "./clock.ts";
+export type { CloseReport, CutSession } from "./close.ts";
 export { CancelError, type CancelledBy, ClosedError, type Failure, GapError, RunError } from "./errors.ts";
 export type { FollowOptions, Publication } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
@@ -21,8 +21,8 @@ export {
   type Stats,
 } from "./notifier.ts";
 export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
-export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
+export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";
-export type { Session, Socket } from "./socket.ts";
 export type { ErrorContext, Limits, NotifierOptions } from "./settings.ts";
+export type { Session, Socket } from "./socket.ts";

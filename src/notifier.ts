@@ -1,6 +1,6 @@
-import { type CloseReport, closePhases, emptyReport } from "./close.ts";
-import { systemClock } from "./clock.ts";
 import { checkChannel, checkPeer, checkTags } from "./check.ts";
+import { systemClock } from "./clock.ts";
+import { type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { ClosedError, GapError } from "./errors.ts";
 import { type FollowOptions, followChannel, type Publication, publicationOf } from "./follow.ts";
 import { Hub } from "./hub.ts";
@@ -9,10 +9,10 @@ import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
 import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
-import type { Pending } from "./scope.ts";
+import type { Pending, PendingKind } from "./scope.ts";
 import { LiveSession } from "./session.ts";
-import type { Session, Socket } from "./socket.ts";
 import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
+import type { Session, Socket } from "./socket.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
 
@@ -265,6 +265,7 @@ class LiveNotifier implements Notifier {
 
   stats(): Stats {
     const { sessions, channels, runs, lanes, scope } = this.#hub;
+    const count = (kind: PendingKind): number => scope.count(kind) + lanes.count(kind);
     let subscriptions = 0;
     for (const session of sessions.values()) subscriptions += session.subscriptions.size;
     return {
@@ -273,14 +274,14 @@ class LiveNotifier implements Notifier {
       channels: channels.size,
       runs: runs.working.length,
       publishing: lanes.size,
-      tasks: scope.count("task"),
-      waits: scope.count("wait"),
-      timers: scope.count("timer"),
+      tasks: count("task"),
+      waits: count("wait"),
+      timers: count("timer"),
     };
   }
 
   inspect(): Pending[] {
-    return this.#hub.scope.inspect();
+    return [...this.#hub.scope.inspect(), ...this.#hub.lanes.inspect()];
   }
 
   report(error: unknown, { stage, owner }: ErrorContext): void {
@@ -313,19 +314,25 @@ class LiveNotifier implements Notifier {
     return this.close().then(() => {});
   }
 
+  /** A signal that aborts after so many milliseconds, or with another one. */
+  #deadline(ms: number, earlier?: AbortSignal): AbortController {
+    const deadline = new AbortController();
+    this.#hub.scope.link(earlier, () => deadline.abort());
+    this.#hub.scope.timer("grace", ms, () => deadline.abort());
+    return deadline;
+  }
+
   #startClosing(cause: unknown): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     const hub = this.#hub;
     const { grace } = hub.settings;
-    const half = new AbortController();
-    const over = new AbortController();
+    const over = this.#deadline(grace);
     this.#over = over;
-    hub.scope.link(over.signal, () => half.abort());
-    hub.scope.timer("half of the grace", grace / 2, () => half.abort());
-    hub.scope.timer("grace", grace, () => over.abort());
+    const half = this.#deadline(grace / 2, over.signal);
+    const late = this.#deadline((grace * 3) / 4, over.signal);
     this.#closing?.abort(cause ?? new ClosedError());
-    const phases = closePhases(hub, { half: half.signal, over: over.signal }, cause);
+    const phases = closePhases(hub, { half: half.signal, late: late.signal, over: over.signal }, cause);
     // The phases never reject; were there a fault in them, close would still settle.
     phases
       .catch((error: unknown) => {

@@ -7,19 +7,29 @@ import type { LiveSession } from "./session.ts";
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
 export interface Place {
   result: string;
+  /** Bytes of the publications in it. */
+  bytes: number;
   recovered: boolean;
   commit(byServer: boolean, joins: boolean): void;
   abandon(): void;
 }
 
-/** Finds where a subscription would begin, with or without recovery (`protocol.ts` has the rules). */
-export async function place(session: LiveSession, name: string, params: Params): Promise<Place> {
+/**
+ * Finds where a subscription would begin, with or without recovery (`protocol.ts` has the rules).
+ *
+ * The result holds at most `room` bytes of publications.
+ */
+export async function place(
+  session: LiveSession,
+  name: string,
+  params: Params,
+  room: number,
+): Promise<Place> {
   const channel = session.hub.channel(name);
   const release = channel.use();
   try {
     await channel.current();
-    const recovery =
-      params.recover === true ? await recover(session, channel, positionOf(params)) : undefined;
+    const recovery = params.recover === true ? await recover(channel, positionOf(params), room) : undefined;
     const { epoch } = channel;
     const cursor = recovery?.cursor ?? channel.top;
     const data = session.hub.runs.present(name);
@@ -30,6 +40,7 @@ export async function place(session: LiveSession, name: string, params: Params):
       `${data === undefined ? "" : `,"data":${data}`}}`;
     return {
       result,
+      bytes: recovery?.bytes ?? 0,
       recovered: recovery !== undefined,
       commit(byServer, joins) {
         const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
@@ -50,33 +61,31 @@ interface Recovery {
   /** The offset of the last publication in the reply. */
   cursor: number;
   publications: string;
+  bytes: number;
 }
 
 /** Reads what the client missed, or answers undefined when that cannot be had without a hole. */
-async function recover(
-  session: LiveSession,
-  channel: Channel,
-  after: Position,
-): Promise<Recovery | undefined> {
+async function recover(channel: Channel, after: Position, room: number): Promise<Recovery | undefined> {
   const slice = await channel.read(after);
   if (!slice.gapless || slice.epoch !== channel.epoch) return undefined;
   channel.encodeAside(slice);
   const texts: string[] = [];
-  let { room } = session.window;
+  let bytes = 0;
   let cursor = after.offset;
   while (cursor < slice.top) {
     const segment = channel.segmentAfter(cursor);
-    const taken = segment === undefined ? undefined : publications(segment, cursor, room);
+    const taken = segment === undefined ? undefined : publications(segment, cursor, room - bytes);
     // The rest follows as pushes.
     if (taken === undefined || taken.texts.length === 0) break;
     texts.push(...taken.texts);
-    room -= taken.bytes;
+    bytes += taken.bytes;
     cursor += taken.texts.length;
   }
   return {
     after: after.offset,
     cursor,
     publications: texts.length === 0 ? "" : `,"publications":[${texts.join(",")}]`,
+    bytes,
   };
 }
 

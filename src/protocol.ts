@@ -60,11 +60,23 @@ export interface ErrorReply {
   readonly temporary?: true;
 }
 
+/** Names of the errors. */
+export type ErrorName =
+  | "internal"
+  | "unauthorized"
+  | "permissionDenied"
+  | "methodNotFound"
+  | "alreadySubscribed"
+  | "limitExceeded"
+  | "badRequest"
+  | "notAvailable"
+  | "tokenExpired"
+  | "unrecoverable";
+
 /** The errors a command can be answered with. */
-export const replies = {
+export const replies: Readonly<Record<ErrorName, ErrorReply>> = {
   internal: { code: 100, message: "internal server error", temporary: true },
   unauthorized: { code: 101, message: "unauthorized" },
-  unknownChannel: { code: 102, message: "unknown channel" },
   permissionDenied: { code: 103, message: "permission denied" },
   methodNotFound: { code: 104, message: "method not found" },
   alreadySubscribed: { code: 105, message: "already subscribed" },
@@ -72,10 +84,8 @@ export const replies = {
   badRequest: { code: 107, message: "bad request" },
   notAvailable: { code: 108, message: "not available" },
   tokenExpired: { code: 109, message: "token expired" },
-  expired: { code: 110, message: "expired" },
-  tooManyRequests: { code: 111, message: "too many requests", temporary: true },
   unrecoverable: { code: 112, message: "unrecoverable position" },
-} as const satisfies Record<string, ErrorReply>;
+};
 
 /** Why a connection is closed. The reason is text for people, never JSON: clients would take that for advice. */
 export interface Close {
@@ -83,8 +93,29 @@ export interface Close {
   readonly reason: string;
 }
 
+/** Names of the codes. */
+export type CloseName =
+  | "normal"
+  | "shutdown"
+  | "internal"
+  | "expired"
+  | "slow"
+  | "insufficientState"
+  | "reconnect"
+  | "noPong"
+  | "tooManyRequests"
+  | "invalidToken"
+  | "badRequest"
+  | "stale"
+  | "disconnect"
+  | "connectionLimit"
+  | "channelLimit"
+  | "permissionDenied"
+  | "notAvailable"
+  | "messageTooBig";
+
 /** The codes a connection is closed with. */
-export const closes = {
+export const closes: Readonly<Record<CloseName, Close>> = {
   normal: { code: 3000, reason: "connection closed" },
   shutdown: { code: 3001, reason: "shutdown" },
   internal: { code: 3004, reason: "internal server error" },
@@ -103,13 +134,13 @@ export const closes = {
   permissionDenied: { code: 3507, reason: "permission denied" },
   notAvailable: { code: 3508, reason: "not available" },
   messageTooBig: { code: 1009, reason: "message too big" },
-} as const satisfies Record<string, Close>;
+};
 
 /** The codes a subscription of the client's is ended with: 2000 stay away, 2500 and up come back. */
-export const unsubscribes = {
+export const unsubscribes: Readonly<Record<"server" | "insufficientState", Close>> = {
   server: { code: 2000, reason: "server unsubscribed" },
   insufficientState: { code: 2500, reason: "insufficient state" },
-} as const satisfies Record<string, Close>;
+};
 
 /** Says that a frame cannot be read as commands. */
 export class FrameError extends Error {

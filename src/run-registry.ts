@@ -1,3 +1,4 @@
+import { checkChannel } from "./check.ts";
 import type { Hub } from "./hub.ts";
 import type { Action } from "./peer.ts";
 import { isRunChannel, LiveRun, prefix, type RunOptions, type Task } from "./run-task.ts";
@@ -82,8 +83,9 @@ function checkedId({ id, owner, channel }: RunOptions, longest: number): string 
   if (owner !== undefined && (typeof owner !== "string" || owner === "")) {
     throw new TypeError("Cannot run for an owner without a name: give a user's identity, or leave it out");
   }
+  if (channel !== undefined) checkChannel(channel, longest);
   if (channel !== undefined && isRunChannel(channel)) {
-    throw new TypeError(`Cannot announce a run on "${channel}": that channel is a run's own`);
+    throw new TypeError(`Cannot announce a run on ${JSON.stringify(channel)}: that channel is a run's own`);
   }
   if (id === undefined) return crypto.randomUUID();
   if (typeof id !== "string" || id === "" || id.length + prefix.length > longest) {

@@ -74,10 +74,11 @@ export class LiveRun implements Run<unknown> {
   readonly owner: string | undefined;
   status: RunStatus = "working";
   /** When it ended, on the clock's `now`. */
-  endedAt = Number.POSITIVE_INFINITY;
+  endedAt: number = Number.POSITIVE_INFINITY;
   readonly #hub: Hub;
   readonly #onEnd: (run: LiveRun) => void;
   readonly #announce: string | undefined;
+  readonly #startedAt: number;
   readonly #abort = new AbortController();
   readonly #unlink: () => void;
   readonly #waiting = new Set<Settle<unknown>>();
@@ -92,6 +93,7 @@ export class LiveRun implements Run<unknown> {
     this.name = options.name;
     this.owner = options.owner;
     this.#announce = options.channel;
+    this.#startedAt = hub.clock.now();
     this.#unlink = hub.scope.link(options.signal, (reason) => this.#abort.abort(reason));
   }
 
@@ -199,50 +201,63 @@ export class LiveRun implements Run<unknown> {
   /** Writes the one ending there is. The first to come is it. */
   async #end(status: Exclude<RunStatus, "working">, outcome: Outcome): Promise<void> {
     if (this.status !== "working") return;
-    const ending = this.#ending(status, outcome);
     let data: string;
     try {
-      data = this.#hub.serialise(`the result of ${this.label}`, ending);
+      data = this.#ending(status, outcome);
     } catch (error) {
+      // The result is nothing that can be written.
       return this.#end("failed", { error });
     }
     this.status = status;
     this.endedAt = this.#hub.clock.now();
     this.#unlink();
     this.#onEnd(this);
-    if ("error" in outcome && status === "failed")
-      outcome = { error: new RunError(this.id, { cause: outcome.error }) };
     try {
-      await Promise.all([this.#append(data, undefined), this.#tell(data)]);
+      // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
+      const { runTtl } = this.#hub.settings.limits;
+      await Promise.all([this.#append(data, runTtl + this.endedAt - this.#startedAt), this.#tell(data)]);
     } finally {
-      this.#outcome = outcome;
-      for (const settle of [...this.#waiting]) {
-        if ("value" in outcome) settle.resolve(outcome.value);
-        else settle.reject(outcome.error);
-      }
+      this.#settle(
+        status === "failed" && "error" in outcome ? { error: this.#failure(outcome.error) } : outcome,
+      );
     }
   }
 
-  #ending(status: Exclude<RunStatus, "working">, outcome: Outcome): RunLifecycleEvent {
-    const run = this.id;
-    if ("value" in outcome) return { type: "run.completed", run, result: outcome.value };
-    if (status === "failed") return { type: "run.failed", run, error: shortened(describe(outcome.error)) };
-    const { error } = outcome;
-    if (error instanceof CancelError) {
-      return { type: "run.cancelled", run, by: error.by, reason: error.reason?.slice(0, longestText) };
+  #failure(cause: unknown): RunError {
+    return new RunError(this.id, { cause });
+  }
+
+  #settle(outcome: Outcome): void {
+    this.#outcome = outcome;
+    for (const settle of [...this.#waiting]) {
+      if ("value" in outcome) settle.resolve(outcome.value);
+      else settle.reject(outcome.error);
     }
-    return { type: "run.cancelled", run, by: "signal" };
+  }
+
+  /** The text of an ending. Only its result is measured: what tocsin itself says always finds room. */
+  #ending(status: Exclude<RunStatus, "working">, outcome: Outcome): string {
+    const run = this.id;
+    if ("value" in outcome) {
+      const { value } = outcome;
+      const result =
+        value === undefined ? "" : `,"result":${this.#hub.serialise(`the result of ${this.label}`, value)}`;
+      return `{"type":"run.completed","run":${JSON.stringify(run)}${result}}`;
+    }
+    const { error } = outcome;
+    if (status === "failed") return encode({ type: "run.failed", run, error: shortened(describe(error)) });
+    if (!(error instanceof CancelError)) return encode({ type: "run.cancelled", run, by: "signal" });
+    return encode({ type: "run.cancelled", run, by: error.by, reason: error.reason?.slice(0, longestText) });
   }
 
   async #write(event: RunLifecycleEvent): Promise<void> {
-    const data = this.#hub.serialise(this.label, event);
+    const data = encode(event);
     await Promise.all([this.#append(data, Number.POSITIVE_INFINITY), this.#tell(data)]);
   }
 
-  /** While it works its channel is kept whole, within its bytes; from the ending on for a time as well. */
-  async #append(data: string, ttl: number | undefined): Promise<void> {
-    const { runBytes, runTtl } = this.#hub.settings.limits;
-    const retention = { size: Number.POSITIVE_INFINITY, bytes: runBytes, ttl: ttl ?? runTtl };
+  /** While it works its channel is kept whole, within its bytes. */
+  async #append(data: string, ttl: number): Promise<void> {
+    const retention = { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl };
     await this.#hub.append(channelOfRun(this.id), data, { retention });
   }
 
@@ -253,6 +268,10 @@ export class LiveRun implements Run<unknown> {
 
 /** The longest text of an error or reason that is sent on, in characters. */
 const longestText = 10_000;
+
+function encode(event: RunLifecycleEvent): string {
+  return JSON.stringify(event);
+}
 
 function shortened({ name, message }: { name: string; message: string }): { name: string; message: string } {
   return { name: name.slice(0, longestText), message: message.slice(0, longestText) };

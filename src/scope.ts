@@ -44,9 +44,12 @@ export class Scope {
   readonly #onError: (error: unknown, owner: string) => void;
   readonly #held = new Set<Held>();
   readonly #links = new Map<AbortSignal, Link>();
+  readonly #parent: Scope | undefined;
   #ended: { reason: unknown } | undefined;
 
-  constructor(clock: Clock, onError: (error: unknown, owner: string) => void) {
+  /** A scope with a `parent` may end before it, and listens through it, so that a signal still has one listener. */
+  constructor(clock: Clock, onError: (error: unknown, owner: string) => void, parent?: Scope) {
+    this.#parent = parent;
     this.#clock = clock;
     this.#onError = onError;
   }
@@ -55,6 +58,7 @@ export class Scope {
   link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
     if (signal?.aborted) abort(signal.reason);
     if (signal === undefined || signal.aborted || this.#ended !== undefined) return noop;
+    if (this.#parent !== undefined) return this.#parent.link(signal, abort);
     let link = this.#links.get(signal);
     if (link === undefined) {
       link = this.#listen(signal);

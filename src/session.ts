@@ -14,10 +14,14 @@ import {
   type Method,
   unsubscribes,
 } from "./protocol.ts";
+import { type Beating, Pulse } from "./pulse.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { Window } from "./window.ts";
+
+/** Replies over so many bytes are data: a ping behind them gets the time that data gets. */
+const smallReply = 1_024;
 
 /**
  * A session: frames in, frames out, no I/O of its own.
@@ -27,14 +31,13 @@ import { Window } from "./window.ts";
  *
  * A class, not closures: thousands of sessions share its methods.
  */
-export class LiveSession implements Session {
+export class LiveSession implements Session, Beating {
   readonly id: string;
   readonly peer: Peer;
   readonly hub: Hub;
-  readonly subscriptions = new Map<string, Subscription>();
-  /** When the wheel calls next. */
-  due: number = Number.POSITIVE_INFINITY;
+  readonly subscriptions: Map<string, Subscription> = new Map();
   readonly window: Window;
+  readonly pulse: Pulse;
   readonly #socket: Socket;
   readonly #release: () => void;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
@@ -44,11 +47,6 @@ export class LiveSession implements Session {
   #busy = false;
   #asking: AbortController | undefined;
   #out: string[] = [];
-  /** Whether publications are in flight before the outstanding ping: a slow link may need long for a whole window. */
-  #behindData = false;
-  #nextPing = Number.POSITIVE_INFINITY;
-  #expires: number;
-  #closeBy: number;
   readonly #blocked = new Set<Subscription>();
 
   constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
@@ -58,12 +56,8 @@ export class LiveSession implements Session {
     this.window = new Window(hub.settings.window);
     this.#socket = socket;
     this.#release = hub.scope.hold("socket", `session ${id}`);
-    const now = hub.clock.now();
-    this.#expires =
-      peer.expires === undefined ? Number.POSITIVE_INFINITY : now + peer.expires - hub.clock.time();
-    this.#closeBy = now + hub.settings.limits.connect;
+    this.pulse = new Pulse(hub, this.window, this, peer.expires);
     hub.sessions.set(id, this);
-    this.#rest();
   }
 
   /** How others see the peer. */
@@ -81,13 +75,8 @@ export class LiveSession implements Session {
     return this.window.hasPing ? this.hub.clock.now() - this.window.pingedAt : 0;
   }
 
-  /** Milliseconds until the peer's permission ends. */
-  get remaining(): number {
-    return this.#expires - this.hub.clock.now();
-  }
-
   receive(data: unknown): void {
-    if (!this.isOpen) return;
+    if (!this.isOpen || this.#hasExpired()) return;
     const { message, commands: waiting } = this.hub.settings.limits;
     if (typeof data !== "string") return this.close(closes.badRequest);
     if (exceeds(data, message)) return this.close(closes.messageTooBig);
@@ -110,7 +99,7 @@ export class LiveSession implements Session {
     if (this.#phase === "over") return;
     this.#leave();
     this.#phase = "over";
-    this.hub.wheel.set(this, Number.POSITIVE_INFINITY);
+    this.pulse.stop();
     this.#release();
     this.hub.sessions.delete(this.id);
     this.hub.onSessionEnd?.();
@@ -141,17 +130,8 @@ export class LiveSession implements Session {
   /** The connect reply is on its way: from now on there are pings. */
   connected(): void {
     if (this.#phase !== "fresh") return;
-    const { clock, settings } = this.hub;
     this.#phase = "connected";
-    this.#closeBy = Number.POSITIVE_INFINITY;
-    this.#nextPing = clock.now() + settings.heartbeat * (0.5 + clock.random() / 2);
-    this.#rest();
-  }
-
-  /** Moves the end of the peer's permission. */
-  extend(expires: number): void {
-    this.#expires = this.hub.clock.now() + expires - this.hub.clock.time();
-    this.#rest();
+    this.pulse.connected();
   }
 
   /**
@@ -177,8 +157,9 @@ export class LiveSession implements Session {
   /** Puts a reply or push into the queue that leaves with this turn. */
   put(text: string): void {
     if (!this.isOpen) return;
+    const bytes = byteLength(text) + 1;
     this.#out.push(text);
-    this.window.queue(byteLength(text) + 1, false);
+    this.window.queue(bytes, bytes > smallReply);
     this.hub.wakeSession(this);
   }
 
@@ -228,7 +209,7 @@ export class LiveSession implements Session {
 
   /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
   flush(): void {
-    if (!this.isOpen) return;
+    if (!this.isOpen || this.#hasExpired()) return;
     if (this.#needsBarrier()) this.#ping();
     if (this.#out.length === 0) return;
     const text = this.#out.length === 1 ? (this.#out[0] as string) : this.#out.join(this.hub.codec.separator);
@@ -249,18 +230,13 @@ export class LiveSession implements Session {
   }
 
   #ping(): void {
-    const { clock, codec, settings } = this.hub;
-    const now = clock.now();
-    this.#behindData = this.window.isBehindData;
-    this.#out.push(codec.ping);
-    this.window.ping(codec.ping.length + 1, now);
-    this.#nextPing = now + settings.heartbeat;
-    this.#rest();
+    const { ping } = this.hub.codec;
+    this.#out.push(ping);
+    this.pulse.ping(ping.length + 1);
   }
 
   #pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
-    this.#rest();
     // Whoever still finds no room is blocked again, behind the others.
     for (const subscription of [...this.#blocked]) {
       if (this.window.room <= 0) break;
@@ -293,8 +269,7 @@ export class LiveSession implements Session {
     if (!this.isOpen) return;
     this.#leave();
     this.#phase = "closing";
-    this.#closeBy = this.hub.clock.now() + this.hub.settings.limits.pong;
-    this.#rest();
+    this.pulse.closing();
     this.#onSocket(() => this.#socket.close(why.code, why.reason));
   }
 
@@ -323,34 +298,28 @@ export class LiveSession implements Session {
     this.#asking?.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
   }
 
-  /** Called by the wheel when something is due. */
-  tick(now: number): void {
-    if (now >= this.#closeBy) {
-      if (this.#phase === "closing") return this.cut();
-      return this.close(closes.stale);
-    }
-    if (now >= this.#expires) return this.revoke(closes.expired);
-    if (now >= this.#pongBy) return this.close(this.#behindData ? closes.slow : closes.noPong);
-    if (now >= this.#nextPing) {
-      if (!this.window.hasPing) {
-        this.#ping();
-        this.flush();
-      }
-      this.#nextPing = now + this.hub.settings.heartbeat;
-    }
-    this.#rest();
+  /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */
+  #hasExpired(): boolean {
+    if (!this.pulse.hasExpired) return false;
+    this.expired();
+    return true;
   }
 
-  /** Asks the wheel for the next thing that will be due. */
-  #rest(): void {
-    if (this.#phase === "closing") return this.hub.wheel.set(this, this.#closeBy);
-    this.hub.wheel.set(this, Math.min(this.#closeBy, this.#expires, this.#pongBy, this.#nextPing));
+  expired(): void {
+    this.revoke(closes.expired);
   }
 
-  /** Until when the outstanding ping has to be answered. */
-  get #pongBy(): number {
-    if (!this.window.hasPing) return Number.POSITIVE_INFINITY;
-    const { pong, slow } = this.hub.settings.limits;
-    return this.window.pingedAt + (this.#behindData ? slow : pong);
+  late(): void {
+    if (this.#phase === "closing") this.cut();
+    else this.close(closes.stale);
+  }
+
+  silent(behindData: boolean): void {
+    this.close(behindData ? closes.slow : closes.noPong);
+  }
+
+  beat(): void {
+    this.#ping();
+    this.flush();
   }
 }

@@ -73,11 +73,13 @@ export class Wheel {
     const reached = Math.floor((now + 1) / resolution);
     for (const [slot, items] of [...this.#slots]) {
       if (slot > reached) continue;
-      this.#slots.delete(slot);
-      for (const item of items) {
+      for (const item of [...items]) {
+        // A tick may take others out, or put them off.
+        if (!items.delete(item)) continue;
         item.due = Number.POSITIVE_INFINITY;
         item.tick(now);
       }
+      if (items.size === 0) this.#slots.delete(slot);
     }
     let next = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots.keys()) if (slot < next) next = slot;

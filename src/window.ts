@@ -22,8 +22,8 @@ export class Window {
   /** Bytes sent, and proven read, since the session began. */
   #sent = 0;
   #proven = 0;
-  /** Where in those bytes the last publication ends. */
-  #publications = 0;
+  /** Where in those bytes the last data ends: publications, and replies as large. */
+  #data = 0;
   /** Pings sent and answered. One may be outstanding: then it proves `#barrier` bytes. */
   #pings = 0;
   #pongs = 0;
@@ -62,15 +62,15 @@ export class Window {
     return this.#pingedAt;
   }
 
-  /** Whether the outstanding ping, or the next one, has unproven publications before it. */
+  /** Whether the outstanding ping, or the next one, has unproven data before it. */
   get isBehindData(): boolean {
-    return this.#publications > this.#proven;
+    return this.#data > this.#proven;
   }
 
   /** Puts bytes into the frame of this turn. */
-  queue(bytes: number, arePublications: boolean): void {
+  queue(bytes: number, areData: boolean): void {
     this.#queued += bytes;
-    if (arePublications) this.#publications = this.#sent + this.#queued;
+    if (areData) this.#data = this.#sent + this.#queued;
   }
 
   /** The frame has been sent. */

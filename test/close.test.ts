@@ -102,6 +102,7 @@ describe("the promise of close", () => {
     const client = await subscriber(core, "news");
     client.send({ id: 9, rpc: { method: "close" } });
     again();
+    await clock.settle();
     const [promise] = promises;
     expect(await promise).toMatchObject({
       runs: { cancelled: [expect.any(String)] },
@@ -251,6 +252,7 @@ describe("the deadline", () => {
     (await subscriber(core, "news")).stall();
     await core.notifier.publish("news", 1);
     const run = core.notifier.run(() => never());
+    await core.clock.settle();
     const { controller, signal } = spySignal();
     const closed = outcomeOf(core.notifier.close({ signal }));
     await core.clock.advance(700);
@@ -326,17 +328,18 @@ describe("once it has closed", () => {
   });
 
   test("following, reading and waiting refuse, and leave nothing behind", async ({ start }) => {
-    const { notifier } = start();
+    const { notifier, clock } = start();
     await notifier.publish("news", 1);
     const run = notifier.run(async () => 7);
     await run.result();
     const followed = gather(notifier, "news");
+    await clock.settle();
     await notifier.close();
     const spy = spySignal();
     const { signal } = spy;
     expect(await rejection(notifier.follow("news", { signal }).next())).toBeInstanceOf(ClosedError);
-    const start0 = { offset: 0, epoch: "" };
-    expect(await rejection(notifier.follow("news", { after: start0 }).next())).toBeInstanceOf(ClosedError);
+    const after = { offset: 0, epoch: "" };
+    expect(await rejection(notifier.follow("news", { after }).next())).toBeInstanceOf(ClosedError);
     expect(await rejection(notifier.history("news", { signal }))).toBeInstanceOf(ClosedError);
     expect(await rejection(payloads(notifier, "news"))).toBeInstanceOf(ClosedError);
     expect(await run.result()).toBe(7);

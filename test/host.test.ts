@@ -69,6 +69,13 @@ const promptly = 2_000;
 const late = 300 + 2_000;
 
 describe(`serve on ${runtime}`, () => {
+  test("has the same three names in every entry, and can be imported anywhere", async () => {
+    const entries = [import("../src/node.ts"), import("../src/deno.ts"), import("../src/bun.ts")];
+    const names = (await Promise.all(entries)).map((found) => Object.keys(found).sort());
+    const three = ["serve", "terminationSignal", "upgradeWebSocket"];
+    expect(names).toEqual([three, three, three]);
+  });
+
   test("listens on a free port and says where", async () => {
     const { server } = await site();
     expect(server.url).toBe(`http://127.0.0.1:${server.port}`);

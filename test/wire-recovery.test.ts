@@ -217,7 +217,7 @@ describe("a resubscribe", () => {
     expect(client.received).toEqual([pub("news", 501, { n: 501 })]);
   });
 
-  test("into a full window is answered with nothing yet, and everything follows", async () => {
+  test("into a window almost full is answered with nothing yet, and everything follows", async () => {
     const { client: connect, clock, publish, epoch } = wire({ window: 1_000 });
     const member = connect();
     await member.connect();
@@ -230,18 +230,11 @@ describe("a resubscribe", () => {
     await clock.settle();
     member.resume();
     await clock.settle();
-    expect(member.take().filter((message) => !JSON.stringify(message).includes("filler"))).toEqual([
-      {
-        id: 7,
-        subscribe: {
-          ...base,
-          epoch: await epoch("news"),
-          offset: 1,
-          publications: entries(2, 3),
-          recovered: true,
-          was_recovering: true,
-        },
-      },
+    const news = await epoch("news");
+    expect(member.take().slice(1)).toEqual([
+      { id: 7, subscribe: { ...base, epoch: news, offset: 1, recovered: true, was_recovering: true } },
+      pub("news", 2, 2),
+      pub("news", 3, 3),
     ]);
   });
 

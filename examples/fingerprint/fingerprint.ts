@@ -9,6 +9,7 @@ export interface Fingerprint {
   /** SHA-256, in hex, over a line `path NUL hash LF` for every file read, sorted by the bytes of the paths. */
   digest: string;
   files: number;
+  /** Bytes read. */
   bytes: number;
   /** Files and folders that could not be read. They are not part of the digest. */
   unreadable: number;
@@ -73,7 +74,8 @@ async function* list(
         else tally.skipped++;
       }
     } catch (error) {
-      if (path === "") throw error;
+      if (path === "")
+        throw new Error(`Cannot list ${JSON.stringify(folder)}: ${codeOf(error)}`, { cause: error });
       yield* tally.failed(path, error);
     }
     tally.file = path;
@@ -93,11 +95,9 @@ async function* hash(
   for (const path of sorted(tally.paths)) {
     const content = createHash("sha256");
     tally.file = path;
-    let bytes = 0;
     try {
       for await (const part of contents(join(folder, path), buffer, signal)) {
         content.update(part);
-        bytes += part.length;
         tally.bytes += part.length;
         if (tally.due()) yield tally.state();
       }
@@ -105,7 +105,6 @@ async function* hash(
       tally.files++;
     } catch (error) {
       signal.throwIfAborted();
-      tally.bytes -= bytes;
       yield* tally.failed(path, error);
     }
     tally.done++;
@@ -185,8 +184,8 @@ function progressOf(done: number, total: number, details: Record<string, unknown
 
 /** Why the system refused, in its own short word. */
 function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : "unknown";
+  const { code, name } = error as Error & { code?: unknown };
+  return typeof code === "string" ? code : name;
 }
 
 /** Sorts by bytes, as `LC_ALL=C sort` does, so that anybody can check the digest. */

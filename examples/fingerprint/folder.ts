@@ -13,15 +13,23 @@ export async function findFolder(text: unknown, base: string): Promise<Found> {
     if (!(await stat(folder)).isDirectory()) return { problem: `“${path}” is a file, not a folder.` };
     return { folder };
   } catch (error) {
-    return { problem: problemOf(path, (error as { code?: unknown }).code) };
+    return {
+      problem: problemOf(
+        path.length > 100 ? `${path.slice(0, 100)}…` : path,
+        error as Error & { code?: unknown },
+      ),
+    };
   }
 }
 
-function problemOf(path: string, code: unknown): string {
+function problemOf(path: string, { code, name }: Error & { code?: unknown }): string {
   if (code === "ENOENT" && path.startsWith("~"))
     return `“${path}” is not understood: write out what ~ stands for.`;
   if (code === "ENOENT") return `There is no folder “${path}”.`;
   if (code === "ENOTDIR") return `“${path}” leads through a file, not a folder.`;
-  if (code === "EACCES" || code === "EPERM") return `“${path}” may not be read: permission denied.`;
-  return `“${path}” cannot be opened (${typeof code === "string" ? code : "unknown error"}).`;
+  // NotCapable: Deno was not given the permission.
+  if (code === "EACCES" || code === "EPERM" || name === "NotCapable") {
+    return `“${path}” may not be read: permission denied.`;
+  }
+  return `“${path}” cannot be opened (${typeof code === "string" ? code : name}).`;
 }

@@ -1,0 +1,109 @@
+import type { Hub } from "./hub.ts";
+import type { Ticking } from "./wheel.ts";
+import type { Window } from "./window.ts";
+
+/** What a session does when time has come. */
+export interface Beating {
+  /** A ping is due. */
+  beat(): void;
+  /** A ping was not answered in time. */
+  silent(behindData: boolean): void;
+  /** The peer's permission has ended. */
+  expired(): void;
+  /** It has not connected in time, or not answered a close. */
+  late(): void;
+}
+
+/**
+ * All that a session has to do in time: connect, ping, be answered, expire, close.
+ *
+ * One entry on the wheel for the earliest of them, and no timer of its own.
+ */
+export class Pulse implements Ticking {
+  due: number = Number.POSITIVE_INFINITY;
+  readonly #hub: Hub;
+  readonly #window: Window;
+  readonly #session: Beating;
+  #lateAt: number;
+  #expiresAt = Number.POSITIVE_INFINITY;
+  #pingAt = Number.POSITIVE_INFINITY;
+  /** Whether data was in flight before the outstanding ping: a slow link may need long for a whole window. */
+  #behindData = false;
+
+  constructor(hub: Hub, window: Window, session: Beating, expires: number | undefined) {
+    this.#hub = hub;
+    this.#window = window;
+    this.#session = session;
+    this.#lateAt = hub.clock.now() + hub.settings.limits.connect;
+    if (expires === undefined) this.#rest();
+    else this.extend(expires);
+  }
+
+  /** Milliseconds until the peer's permission ends. */
+  get remaining(): number {
+    return this.#expiresAt - this.#hub.clock.now();
+  }
+
+  get hasExpired(): boolean {
+    return this.#expiresAt !== Number.POSITIVE_INFINITY && this.remaining <= 0;
+  }
+
+  /** Moves the end of the peer's permission, given in milliseconds since the Unix epoch. */
+  extend(expires: number): void {
+    this.#expiresAt = this.#hub.clock.now() + expires - this.#hub.clock.time();
+    this.#rest();
+  }
+
+  /** The connect reply is on its way: from now on there are pings. The first is early, so that not all come at once. */
+  connected(): void {
+    const { clock, settings } = this.#hub;
+    this.#lateAt = Number.POSITIVE_INFINITY;
+    this.#pingAt = clock.now() + settings.heartbeat * (0.5 + clock.random() / 2);
+    this.#rest();
+  }
+
+  /** A ping is about to leave. */
+  ping(bytes: number): void {
+    const now = this.#hub.clock.now();
+    this.#behindData = this.#window.isBehindData;
+    this.#window.ping(bytes, now);
+    this.#pingAt = now + this.#hub.settings.heartbeat;
+    this.#rest();
+  }
+
+  /** The socket is being closed: from now on only its end is waited for. */
+  closing(): void {
+    this.#lateAt = this.#hub.clock.now() + this.#hub.settings.limits.pong;
+    this.#expiresAt = Number.POSITIVE_INFINITY;
+    this.#pingAt = Number.POSITIVE_INFINITY;
+    this.#hub.wheel.set(this, this.#lateAt);
+  }
+
+  stop(): void {
+    this.#hub.wheel.set(this, Number.POSITIVE_INFINITY);
+  }
+
+  tick(now: number): void {
+    if (now >= this.#lateAt) return this.#session.late();
+    if (this.hasExpired) return this.#session.expired();
+    if (now >= this.#pongBy) return this.#session.silent(this.#behindData);
+    if (now >= this.#pingAt) {
+      this.#pingAt = now + this.#hub.settings.heartbeat;
+      if (!this.#window.hasPing) this.#session.beat();
+    }
+    this.#rest();
+  }
+
+  /** Asks the wheel for the next thing that will be due. */
+  #rest(): void {
+    const due = Math.min(this.#lateAt, this.#expiresAt, this.#pongBy, this.#pingAt);
+    this.#hub.wheel.set(this, due);
+  }
+
+  /** Until when the outstanding ping has to be answered. */
+  get #pongBy(): number {
+    if (!this.#window.hasPing) return Number.POSITIVE_INFINITY;
+    const { pong, slow } = this.#hub.settings.limits;
+    return this.#window.pingedAt + (this.#behindData ? slow : pong);
+  }
+}

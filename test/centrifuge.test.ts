@@ -1,0 +1,410 @@
+import { Centrifuge, type PublicationContext, type Subscription } from "centrifuge";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { WebSocket as NodeWebSocket } from "ws";
+import { memoryLog } from "../src/memory.ts";
+import { type Inbox, inbox } from "./fixtures/inbox.ts";
+import { runtime } from "./fixtures/runtime.ts";
+import { type Site, type SiteOptions, site } from "./fixtures/server.ts";
+import { gated, range } from "./fixtures/wire.ts";
+
+/** The runtime's own where every supported version has one. */
+const websocket = runtime === "node" ? NodeWebSocket : globalThis.WebSocket;
+
+const open = { authorize: () => true } satisfies SiteOptions;
+
+/** A stock client, disconnected after the test. */
+function dial(address: string, options: ConstructorParameters<typeof Centrifuge>[1] = {}): Centrifuge {
+  const client = new Centrifuge(address, {
+    websocket,
+    minReconnectDelay: 5,
+    maxReconnectDelay: 20,
+    ...options,
+  });
+  onTestFinished(() => client.disconnect());
+  client.connect();
+  return client;
+}
+
+/** What an event of a client or a subscription brings. */
+function heard<C = Record<string, unknown>>(
+  source: { on(name: never, listener: (context: C) => void): unknown },
+  name: string,
+): Inbox<C> {
+  const box = inbox<C>();
+  source.on(name as never, (context) => box.add(context));
+  return box;
+}
+
+/** The data of publications. */
+function dataOf(source: Subscription | Centrifuge): Inbox<unknown> {
+  const box = inbox<unknown>();
+  (source as Subscription).on("publication", ({ data }: PublicationContext) => box.add(data));
+  return box;
+}
+
+/** A client that is subscribed to "news" by its own wish. */
+async function reader(here: Site, user = "ann") {
+  const client = dial(here.address(user));
+  const subscription = client.newSubscription("news", { minResubscribeDelay: 5, maxResubscribeDelay: 20 });
+  const data = dataOf(subscription);
+  const subscribed = heard<{ wasRecovering: boolean; recovered: boolean }>(subscription, "subscribed");
+  subscription.subscribe();
+  await subscribed.until(1);
+  return { client, subscription, data, subscribed };
+}
+
+async function publish(here: Site, channel: string, first: number, last: number): Promise<void> {
+  for (const n of range(first, last)) await here.notifier.publish(channel, n);
+}
+
+describe(`a stock client on ${runtime}`, () => {
+  test("connects, subscribes in the same breath, and hears every publication", async () => {
+    const here = await site(open);
+    const client = dial(here.address("ann"));
+    const connected = heard<{ client: string; transport: string }>(client, "connected");
+    const subscription = client.newSubscription("news");
+    const subscribed = heard(subscription, "subscribed");
+    const publications = heard<PublicationContext>(subscription, "publication");
+    subscription.subscribe();
+    await subscribed.until(1);
+    const { position } = await here.notifier.publish("news", { text: "é😀" }, { tags: { kind: "x" } });
+    await here.notifier.publish("news", null);
+    const session = connected.items[0]?.client;
+    expect(connected.items).toEqual([{ client: session, transport: "websocket" }]);
+    expect(here.notifier.presence("news").clients).toEqual([{ session, user: "ann", info: undefined }]);
+    expect(subscribed.items).toEqual([
+      {
+        channel: "news",
+        positioned: true,
+        recoverable: true,
+        wasRecovering: false,
+        recovered: false,
+        hasRecoveredPublications: false,
+        streamPosition: { offset: 0, epoch: position.epoch },
+      },
+    ]);
+    expect(await publications.until(2)).toEqual([
+      { channel: "news", data: { text: "é😀" }, offset: 1, tags: { kind: "x" } },
+      { channel: "news", data: null, offset: 2 },
+    ]);
+  });
+
+  test.each(["3011", "cut"])(
+    "after its connection ended (%s) recovers all it missed, in order",
+    async (how) => {
+      const here = await site(open);
+      const { client, data, subscribed } = await reader(here);
+      await publish(here, "news", 1, 3);
+      await data.until(3);
+      const connecting = heard<{ code: number }>(client, "connecting");
+      const release = here.hold();
+      if (how === "cut") here.cut();
+      else here.notifier.disconnect({ user: "ann" }, 3011);
+      await connecting.until(1);
+      await publish(here, "news", 4, 203);
+      release();
+      await subscribed.until(2);
+      await publish(here, "news", 204, 205);
+      expect(await data.until(205)).toEqual(range(1, 205));
+      expect(subscribed.items[1]).toMatchObject({ wasRecovering: true, recovered: true });
+      // Without a close frame, the client says it its own way.
+      expect(connecting.items).toMatchObject([{ code: how === "cut" ? 1 : 3011 }]);
+    },
+  );
+
+  test("is told when what it missed is gone, and goes on live", async () => {
+    const here = await site({ ...open, log: memoryLog({ size: 5 }) });
+    const { client, data, subscribed } = await reader(here);
+    await publish(here, "news", 1, 3);
+    await data.until(3);
+    const connecting = heard(client, "connecting");
+    const release = here.hold();
+    here.notifier.disconnect({ user: "ann" }, 3011);
+    await connecting.until(1);
+    await publish(here, "news", 4, 20);
+    release();
+    await subscribed.until(2);
+    await publish(here, "news", 21, 22);
+    expect(await data.until(5)).toEqual([1, 2, 3, 21, 22]);
+    expect(subscribed.items[1]).toMatchObject({
+      wasRecovering: true,
+      recovered: false,
+      streamPosition: { offset: 20 },
+    });
+  });
+
+  test("recovers the server's subscriptions over a reconnect, each for itself", async () => {
+    const here = await site();
+    const client = dial(here.address("ann", "mine", "ours"));
+    const subscribed = heard<{ channel: string; recovered: boolean; wasRecovering: boolean }>(
+      client,
+      "subscribed",
+    );
+    const publications = heard<PublicationContext>(client, "publication");
+    await subscribed.until(2);
+    await here.notifier.publish("mine", 1);
+    await publications.until(1);
+    const connecting = heard(client, "connecting");
+    const release = here.hold();
+    here.cut();
+    await connecting.until(1);
+    for (const n of [2, 3]) await here.notifier.publish("mine", n);
+    await here.notifier.publish("ours", "a");
+    release();
+    await subscribed.until(4);
+    await here.notifier.publish("ours", "b");
+    await publications.until(5);
+    const of = (channel: string) =>
+      publications.items.filter((each) => each.channel === channel).map(({ data, offset }) => [offset, data]);
+    expect(of("mine")).toEqual([1, 2, 3].map((n) => [n, n]));
+    expect(of("ours")).toEqual([
+      [1, "a"],
+      [2, "b"],
+    ]);
+    expect(subscribed.items.slice(2)).toMatchObject([
+      { channel: "mine", wasRecovering: true, recovered: true },
+      { channel: "ours", wasRecovering: true, recovered: true },
+    ]);
+  });
+
+  test("misses nothing and sees nothing twice over 20 forced disconnects while 500 publications flow", async () => {
+    const here = await site(open);
+    const { subscription, data, subscribed } = await reader(here);
+    for (const n of range(1, 500)) {
+      await here.notifier.publish("news", n);
+      if (n % 25 !== 12) continue;
+      await subscription.ready();
+      if (n % 50 === 12) here.cut();
+      else here.notifier.disconnect({ user: "ann" }, 3011);
+    }
+    expect(await data.until(500)).toEqual(range(1, 500));
+    expect(subscribed.items.length).toBe(21);
+    expect(subscribed.items.slice(1).every(({ recovered }) => recovered)).toBe(true);
+  });
+
+  test("reads history by limit, position and direction, and is told of a foreign epoch", async () => {
+    const here = await site(open);
+    const { client, subscription } = await reader(here);
+    await publish(here, "news", 1, 5);
+    const { epoch } = await here.notifier.history("news", { limit: 0 });
+    const offsets = (result: { publications: { offset?: number }[] }) =>
+      result.publications.map(({ offset }) => offset);
+    expect(await subscription.history({})).toEqual({ publications: [], offset: 5, epoch });
+    expect(await subscription.history({ limit: 2 })).toMatchObject({
+      publications: [{ data: 1 }, { data: 2 }],
+    });
+    expect(offsets(await subscription.history({ limit: -1 }))).toEqual(range(1, 5));
+    expect(offsets(await client.history("news", { limit: 10, since: { offset: 3, epoch } }))).toEqual([4, 5]);
+    expect(offsets(await client.history("news", { limit: 3, reverse: true }))).toEqual([5, 4, 3]);
+    expect(
+      offsets(await client.history("news", { limit: 9, reverse: true, since: { offset: 3, epoch } })),
+    ).toEqual([2, 1]);
+    const foreign = client.history("news", { limit: 1, since: { offset: 1, epoch: "other" } });
+    await expect(foreign).rejects.toEqual({ code: 112, message: "unrecoverable position" });
+  });
+
+  test("sees who is there, who comes and who goes", async () => {
+    const here = await site({ ...open, identity: { info: { name: "A" } } });
+    const ann = dial(here.address("ann"));
+    const bob = dial(here.address("bob"));
+    const ids = await Promise.all(
+      [ann, bob].map(
+        async (client) => (await heard<{ client: string }>(client, "connected").until(1))[0]?.client,
+      ),
+    );
+    const [a, b] = ids as [string, string];
+    const room = ann.newSubscription("room", { joinLeave: true });
+    const [joins, leaves] = [heard(room, "join"), heard(room, "leave")];
+    room.subscribe();
+    await room.ready();
+    const other = bob.newSubscription("room");
+    other.subscribe();
+    await joins.until(2);
+    const infos = {
+      [a]: { client: a, user: "ann", connInfo: { name: "A" } },
+      [b]: { client: b, user: "bob", connInfo: { name: "A" } },
+    };
+    expect(await room.presence()).toEqual({ clients: infos });
+    expect(await room.presenceStats()).toEqual({ numClients: 2, numUsers: 2 });
+    other.unsubscribe();
+    await leaves.until(1);
+    other.subscribe();
+    await joins.until(3);
+    bob.disconnect();
+    await leaves.until(2);
+    expect(joins.items).toEqual([a, b, b].map((id) => ({ channel: "room", info: infos[id] })));
+    expect(leaves.items).toEqual([b, b].map((id) => ({ channel: "room", info: infos[id] })));
+  });
+
+  test("calls methods: an answer, an error, an unknown one; and is heard when it only says something", async () => {
+    const messages = inbox<unknown>();
+    const here = await site({
+      identity: { receive: (peer, data) => messages.add([peer.user, data]) },
+      rpc: {
+        double: (_, { data }) => (data as number) * 2,
+        throws() {
+          throw new Error("thrown");
+        },
+        rejects: async () => {
+          throw new Error("rejected");
+        },
+      },
+    });
+    const client = dial(here.address("ann"));
+    expect(await client.rpc("double", 21)).toEqual({ data: 42 });
+    const internal = { code: 100, message: "internal server error", temporary: true };
+    await expect(client.rpc("throws", {})).rejects.toEqual(internal);
+    await expect(client.rpc("rejects", {})).rejects.toEqual(internal);
+    await expect(client.rpc("other", {})).rejects.toEqual({ code: 104, message: "method not found" });
+    await client.send({ hello: 1 });
+    expect(await messages.until(1)).toEqual([["ann", { hello: 1 }]]);
+    expect(here.takeErrors()).toEqual([
+      { stage: "rpc", message: "thrown" },
+      { stage: "rpc", message: "rejected" },
+    ]);
+  });
+
+  test("publishes where it may, and is refused where it may not", async () => {
+    const here = await site({
+      authorize: (_, { type, channel }) => type !== "publish" || channel === "news",
+    });
+    const { client, subscription, data } = await reader(here);
+    await subscription.publish("mine");
+    await client.publish("news", { x: 1 });
+    expect(await data.until(2)).toEqual(["mine", { x: 1 }]);
+    const denied = { code: 103, message: "permission denied" };
+    await expect(client.publish("other", 1)).rejects.toEqual(denied);
+  });
+
+  test("is refused a subscription it may not have, for good, and lives on", async () => {
+    const here = await site();
+    const client = dial(here.address("ann", "mine"));
+    const publications = heard<PublicationContext>(client, "publication");
+    const subscription = client.newSubscription("secret");
+    const unsubscribed = heard(subscription, "unsubscribed");
+    subscription.subscribe();
+    expect(await unsubscribed.until(1)).toEqual([
+      { channel: "secret", code: 103, reason: "permission denied" },
+    ]);
+    await here.notifier.publish("secret", 1);
+    await here.notifier.publish("mine", 2);
+    expect((await publications.until(1)).map(({ data }) => data)).toEqual([2]);
+  });
+
+  test("unsubscribes, hears nothing, and recovers what came when it subscribes again", async () => {
+    const here = await site(open);
+    const { client, subscription, data, subscribed } = await reader(here);
+    await publish(here, "news", 1, 1);
+    await data.until(1);
+    subscription.unsubscribe();
+    await client.presenceStats("news");
+    await publish(here, "news", 2, 3);
+    expect(await client.presenceStats("news")).toEqual({ numClients: 0, numUsers: 0 });
+    expect(data.items).toEqual([1]);
+    subscription.subscribe();
+    await subscribed.until(2);
+    expect(await data.until(3)).toEqual([1, 2, 3]);
+  });
+
+  test("stays away from a channel that the server unsubscribed it from", async () => {
+    const here = await site(open);
+    const { client, subscription } = await reader(here);
+    const unsubscribed = heard(subscription, "unsubscribed");
+    here.notifier.unsubscribe("ann", "news");
+    expect(await unsubscribed.until(1)).toEqual([
+      { channel: "news", code: 2000, reason: "server unsubscribed" },
+    ]);
+    expect(await client.presenceStats("news")).toEqual({ numClients: 0, numUsers: 0 });
+    expect(client.state).toBe("connected");
+  });
+
+  test("subscribes again by itself after an insufficient state", async () => {
+    const log = gated(() => memoryLog());
+    const here = await site({ ...open, log });
+    const { client, subscription, data, subscribed } = await reader(here);
+    const subscribing = heard(subscription, "subscribing");
+    await publish(here, "news", 1, 2);
+    await data.until(2);
+    log.wipe();
+    await publish(here, "news", 3, 3);
+    await subscribed.until(2);
+    await publish(here, "news", 4, 4);
+    expect(await data.until(3)).toEqual([1, 2, 4]);
+    expect(subscribing.items).toEqual([{ channel: "news", code: 2500, reason: "insufficient state" }]);
+    expect(subscribed.items[1]).toMatchObject({ wasRecovering: true, recovered: false });
+    expect(client.state).toBe("connected");
+  });
+
+  test("brings a new token before the old one ends, and stays connected", async () => {
+    const refreshed = inbox<unknown>();
+    const here = await site({
+      identity: {
+        expires: Date.now() + 1_500,
+        refresh(peer, token) {
+          refreshed.add([peer.user, token]);
+          return Date.now() + 60_000;
+        },
+      },
+    });
+    const client = dial(here.address("ann", "mine"), { token: "old", getToken: async () => "new" });
+    const connecting = heard(client, "connecting");
+    const data = dataOf(client as unknown as Subscription);
+    await heard(client, "connected").until(1);
+    expect(await refreshed.until(1)).toEqual([["ann", "new"]]);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    await here.notifier.publish("mine", "after the old one ended");
+    expect(await data.until(1)).toEqual(["after the old one ended"]);
+    expect(connecting.items).toEqual([]);
+  });
+
+  test("whose permission ends comes back, and recovers", async () => {
+    const here = await site({ identity: { expires: Date.now() + 400 } });
+    const client = dial(here.address("ann", "mine"));
+    const connecting = heard<{ code: number; reason: string }>(client, "connecting");
+    await heard(client, "connected").until(1);
+    const release = here.hold();
+    expect(await connecting.until(1)).toEqual([{ code: 3005, reason: "connection expired" }]);
+    release();
+  });
+
+  test("goes to connecting, not to disconnected, when the server closes", async () => {
+    const here = await site(open);
+    const { client } = await reader(here);
+    const connecting = heard(client, "connecting");
+    const disconnected = heard(client, "disconnected");
+    await here.close();
+    expect(await connecting.until(1)).toEqual([{ code: 3001, reason: "shutdown" }]);
+    expect(client.state).toBe("connecting");
+    expect(disconnected.items).toEqual([]);
+    expect((await here.notifier.closed).sessions).toEqual({ closed: 1, cut: 0 });
+  });
+
+  test("gets everything published before the server closes, and then the close", async () => {
+    const here = await site(open);
+    const { client, data } = await reader(here);
+    const connecting = heard(client, "connecting");
+    for (const n of range(1, 200)) void here.notifier.publish("news", n);
+    await here.close();
+    await connecting.until(1);
+    expect(data.items).toEqual(range(1, 200));
+  });
+
+  test("is disconnected for good by the notifier", async () => {
+    const here = await site(open);
+    const { client } = await reader(here);
+    const disconnected = heard(client, "disconnected");
+    const connecting = heard(client, "connecting");
+    here.notifier.disconnect({ user: "ann" });
+    expect(await disconnected.until(1)).toEqual([{ code: 3503, reason: "force disconnect" }]);
+    expect([client.state, connecting.items]).toEqual(["disconnected", []]);
+  });
+
+  test("keeps to itself what is another user's, whatever that one suffers", async () => {
+    const here = await site(open);
+    const [ann, bob] = [await reader(here, "ann"), await reader(here, "bob")];
+    here.notifier.disconnect({ user: "ann" });
+    await publish(here, "news", 1, 50);
+    expect(await bob.data.until(50)).toEqual(range(1, 50));
+    expect(ann.data.items).toEqual([]);
+  });
+});

@@ -1,0 +1,235 @@
+import { describe, expect } from "vitest";
+import { ClosedError, GapError } from "../src/errors.ts";
+import type { Publication } from "../src/follow.ts";
+import { fakeClock } from "../src/testing.ts";
+import {
+  type Core,
+  finish,
+  gather,
+  logWith,
+  never,
+  outcomeOf,
+  rejection,
+  spySignal,
+  startWith,
+  test,
+} from "./fixtures/core.ts";
+
+const fromStart = { offset: 0, epoch: "" };
+const upTo = (last: number, first = 1): number[] =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i);
+const offsets = (got: readonly Publication[]): number[] => got.map(({ offset }) => offset);
+
+async function publishAll({ notifier }: Core, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await notifier.publish("news", i);
+}
+
+describe("following a channel", () => {
+  test("gives what comes from the first next() on, in order", async ({ start }) => {
+    const core = start();
+    await publishAll(core, 3);
+    const following = core.notifier.follow("news");
+    await publishAll(core, 1);
+    const first = outcomeOf(following.next());
+    await core.clock.settle();
+    expect(first.state).toBe("pending");
+    await publishAll(core, 2);
+    await core.clock.settle();
+    expect(first.value).toMatchObject({ done: false, value: { channel: "news", offset: 5, data: 0 } });
+    expect((await following.next()).value).toMatchObject({ offset: 6, data: 1 });
+    await following.return();
+  });
+
+  test("after a position gives what follows it, and then what comes: one path, no hole, none twice", async ({
+    start,
+  }) => {
+    const core = start();
+    await publishAll(core, 900);
+    const { got } = gather(core.notifier, "news");
+    await publishAll(core, 10);
+    await core.clock.settle();
+    await publishAll(core, 10);
+    await core.clock.settle();
+    expect(offsets(got)).toEqual(upTo(920));
+    expect(new Set(got.map(({ epoch }) => epoch)).size).toBe(1);
+  });
+
+  test("goes on from the last position of another", async ({ start }) => {
+    const core = start();
+    await publishAll(core, 5);
+    const following = core.notifier.follow("news", { after: fromStart });
+    await following.next();
+    const { value } = await following.next();
+    await following.return();
+    const { offset, epoch } = value as Publication;
+    const next = await core.notifier.follow("news", { after: { offset, epoch } }).next();
+    expect(next.value).toMatchObject({ offset: 3 });
+  });
+
+  test("misses nothing while its consumer takes its time", async ({ start }) => {
+    const core = start();
+    const following = core.notifier.follow("news", { after: fromStart });
+    for (let round = 0; round < 5; round++) {
+      await publishAll(core, 3);
+      for (let i = 1; i <= 3; i++) {
+        expect((await following.next()).value).toMatchObject({ offset: round * 3 + i });
+        await core.clock.advance(1_000);
+      }
+    }
+    await following.return();
+  });
+
+  test("is done by many at once, each at its own pace", async ({ start }) => {
+    const core = start();
+    const all = Array.from({ length: 20 }, () => gather(core.notifier, "news"));
+    await publishAll(core, 30);
+    await core.clock.settle();
+    for (const { got } of all) expect(offsets(got)).toEqual(upTo(30));
+    expect(core.notifier.stats().channels).toBe(1);
+  });
+
+  test("ends in a GapError where the log was trimmed, which says from where one can go on", async ({
+    start,
+  }) => {
+    const clock = fakeClock();
+    const core = start({ clock, log: logWith(clock, () => ({}), { size: 5 }) });
+    await publishAll(core, 20);
+    const { epoch } = await core.notifier.history("news");
+    for (const after of [
+      { offset: 14, epoch },
+      { offset: 21, epoch },
+      { offset: 18, epoch: "other" },
+    ]) {
+      const reason = (await rejection(core.notifier.follow("news", { after }).next())) as GapError;
+      expect(reason).toBeInstanceOf(GapError);
+      expect(reason).toMatchObject({ channel: "news", after, earliest: { offset: 15, epoch } });
+      const next = await core.notifier.follow("news", { after: reason.earliest }).next();
+      expect(next.value).toMatchObject({ offset: 16 });
+    }
+  });
+
+  test("ends in a GapError when what it had not read yet is trimmed", async ({ start }) => {
+    const clock = fakeClock();
+    const core = start({ clock, log: logWith(clock, () => ({}), { size: 5 }) });
+    await publishAll(core, 1);
+    const following = core.notifier.follow("news", { after: fromStart });
+    await following.next();
+    await publishAll(core, 6);
+    expect(await rejection(following.next())).toMatchObject({
+      name: "GapError",
+      after: { offset: 1 },
+      earliest: { offset: 2 },
+    });
+  });
+
+  test("ends with the signal's reason itself, before it began and while it waits", async ({ start }) => {
+    const { notifier, clock } = start();
+    const spy = spySignal();
+    const reason = { why: "enough" };
+    expect(await rejection(notifier.follow("news", { signal: AbortSignal.abort(reason) }).next())).toBe(
+      reason,
+    );
+    const waiting = rejection(notifier.follow("news", { signal: spy.signal }).next());
+    await clock.settle();
+    expect(spy.listeners).toBe(1);
+    spy.controller.abort(reason);
+    expect(await waiting).toBe(reason);
+    await clock.settle();
+    expect(spy.listeners).toBe(0);
+    expect(notifier.stats()).toMatchObject({ channels: 0, waits: 0 });
+  });
+
+  test("stops at once when its signal aborts, whatever was read ahead", async ({ start }) => {
+    const core = start();
+    await publishAll(core, 10);
+    const controller = new AbortController();
+    const reason = { why: "enough" };
+    const got: number[] = [];
+    const loop = async (): Promise<void> => {
+      for await (const { offset } of core.notifier.follow("news", {
+        after: fromStart,
+        signal: controller.signal,
+      })) {
+        got.push(offset);
+        if (offset === 3) controller.abort(reason);
+      }
+    };
+    expect(await rejection(loop())).toBe(reason);
+    expect(got).toEqual([1, 2, 3]);
+  });
+
+  test("leaves nothing behind after a break, nor after a throw", async ({ start }) => {
+    const core = start();
+    await publishAll(core, 3);
+    const spy = spySignal();
+    const options = { after: fromStart, signal: spy.signal };
+    for await (const { offset } of core.notifier.follow("news", options)) if (offset === 2) break;
+    const fault = new Error("mine");
+    const throwing = async (): Promise<void> => {
+      for await (const _ of core.notifier.follow("news", options)) throw fault;
+    };
+    expect(await rejection(throwing())).toBe(fault);
+    await core.clock.settle();
+    expect(spy.listeners).toBe(0);
+    expect(core.notifier.stats()).toMatchObject({ channels: 0, waits: 0, tasks: 0, timers: 0 });
+    expect(core.notifier.inspect()).toEqual([]);
+  });
+
+  test("that was never begun has done nothing", async ({ start }) => {
+    const spy = spySignal();
+    const { notifier } = start();
+    notifier.follow("news", { signal: spy.signal });
+    expect(spy.most).toBe(0);
+    expect(notifier.stats().channels).toBe(0);
+  });
+
+  test("throws the error of a log that cannot be read or watched", async ({ start }) => {
+    const broken = new Error("gone");
+    const unread = startWith(start, () => ({ read: () => Promise.reject(broken) }));
+    expect(await rejection(unread.notifier.follow("news").next())).toBe(broken);
+    const unwatched = startWith(start, () => ({ watch: () => Promise.reject(broken) }));
+    expect(await rejection(unwatched.notifier.follow("news").next())).toBe(broken);
+    for (const { clock, notifier } of [unread, unwatched]) {
+      await clock.settle();
+      expect(notifier.stats().channels).toBe(0);
+    }
+  });
+
+  test.for([
+    ["rejected", () => Promise.reject(new Error("not yet"))],
+    [
+      "threw",
+      () => {
+        throw new Error("not yet");
+      },
+    ],
+  ] as const)("works again after a watch that %s once", async ([, fail], { start }) => {
+    let failing = true;
+    const core = startWith(start, (log) => ({
+      watch: (...args) => (failing ? (fail() as Promise<never>) : log.watch(...args)),
+    }));
+    const held = outcomeOf(core.notifier.follow("other", { after: fromStart }).next());
+    expect((await rejection(core.notifier.follow("news").next())) as Error).toMatchObject({
+      message: "not yet",
+    });
+    failing = false;
+    const next = outcomeOf(core.notifier.follow("news").next());
+    await core.clock.settle();
+    await publishAll(core, 1);
+    await core.clock.settle();
+    expect(next.value).toMatchObject({ value: { offset: 1 } });
+    expect(held.state).toBe("rejected");
+  });
+
+  test("that waits for a log that never answers ends with its signal, and with close", async ({ start }) => {
+    const core = startWith(start, () => ({ watch: () => never() }));
+    const { controller, signal } = spySignal();
+    const [aborted, closed] = [core.notifier.follow("a", { signal }), core.notifier.follow("b")];
+    const waits = [rejection(aborted.next()), rejection(closed.next())];
+    await core.clock.settle();
+    controller.abort("enough");
+    expect(await waits[0]).toBe("enough");
+    await finish(core);
+    expect(await waits[1]).toBeInstanceOf(ClosedError);
+  });
+});

@@ -1,0 +1,187 @@
+import { byteLength } from "../../src/bytes.ts";
+import type { Notifier } from "../../src/notifier.ts";
+import type { Peer } from "../../src/peer.ts";
+import type { Session } from "../../src/socket.ts";
+
+/** A client as the protocol wants it, behind a network that the scheduler moves. It fails loudly on what breaks a rule. */
+export class Client {
+  readonly user: string;
+  /** The last position of each channel it ever was subscribed to. */
+  readonly positions = new Map<string, { epoch: string; offset: number }>();
+  /** Channels it is subscribed to now. */
+  readonly live = new Set<string>();
+  session: Session | undefined;
+  closed: number | undefined;
+  stalled = false;
+  /** Frames on their way, in either direction. */
+  readonly #down: string[] = [];
+  readonly #up: string[] = [];
+  readonly #commands = new Map<number, { subscribe?: string; recover?: boolean }>();
+  readonly #truth: ReadonlyMap<string, readonly string[]>;
+  readonly #channels: readonly string[];
+  #ids = 0;
+  #ending: number | undefined;
+  #connection = 0;
+
+  constructor(user: string, channels: readonly string[], truth: ReadonlyMap<string, readonly string[]>) {
+    this.user = user;
+    this.#channels = channels;
+    this.#truth = truth;
+  }
+
+  get isConnected(): boolean {
+    return this.session !== undefined;
+  }
+
+  /** Bytes that were sent to it and not read. */
+  get unread(): number {
+    return this.#down.reduce((sum, frame) => sum + byteLength(frame) + 1, 0);
+  }
+
+  connect(notifier: Notifier, rules: Omit<Peer, "user" | "channels">): void {
+    const connection = ++this.#connection;
+    const isCurrent = (): boolean => connection === this.#connection;
+    this.#reset();
+    this.closed = undefined;
+    this.session = notifier.accept(
+      {
+        send: (data) => {
+          if (isCurrent() && this.#ending === undefined) this.#down.push(data as string);
+        },
+        close: (code) => {
+          if (isCurrent()) this.#ending ??= code;
+        },
+        terminate: () => {
+          if (isCurrent()) this.drop();
+        },
+      },
+      { ...rules, user: this.user, channels: this.#channels },
+    );
+    const subs: Record<string, object> = {};
+    for (const channel of this.#channels) {
+      const position = this.positions.get(channel);
+      if (position !== undefined) subs[channel] = { recover: true, ...position };
+    }
+    this.#command({ connect: { subs } }, {});
+  }
+
+  #reset(): void {
+    this.#down.length = 0;
+    this.#up.length = 0;
+    this.#commands.clear();
+    this.live.clear();
+    this.#ending = undefined;
+    this.session = undefined;
+  }
+
+  subscribe(channel: string): void {
+    const position = this.positions.get(channel);
+    const request = position === undefined ? { channel } : { channel, recover: true, ...position };
+    this.#command({ subscribe: request }, { subscribe: channel, recover: position !== undefined });
+  }
+
+  subscribeFromStart(channel: string): void {
+    this.positions.set(channel, { epoch: "", offset: 0 });
+    this.subscribe(channel);
+  }
+
+  unsubscribe(channel: string): void {
+    this.live.delete(channel);
+    this.#command({ unsubscribe: { channel } }, {});
+  }
+
+  send(method: string, params: object): void {
+    this.#command({ [method]: params }, {});
+  }
+
+  #command(body: object, meaning: { subscribe?: string; recover?: boolean }): void {
+    const id = ++this.#ids;
+    this.#commands.set(id, meaning);
+    this.#up.push(JSON.stringify({ id, ...body }));
+  }
+
+  /** The connection breaks: what is on its way is lost. */
+  drop(): void {
+    const { session } = this;
+    this.closed = 1006;
+    this.#reset();
+    this.#connection++;
+    session?.ended(1006);
+  }
+
+  /** Whether the network has something to do for it. */
+  get hasTraffic(): boolean {
+    if (this.session === undefined) return false;
+    if (this.#up.length > 0) return true;
+    return !this.stalled && (this.#down.length > 0 || this.#ending !== undefined);
+  }
+
+  /** Moves one frame, or the end, over the network. */
+  step(up: boolean): void {
+    if (up && this.#up.length > 0) return this.session?.receive(this.#up.shift());
+    if (this.stalled) return;
+    const frame = this.#down.shift();
+    if (frame !== undefined) {
+      for (const line of frame.split("\n")) this.#read(line);
+    } else if (this.#ending !== undefined) {
+      const { session } = this;
+      const code = this.#ending;
+      this.#reset();
+      this.#connection++;
+      this.closed = code;
+      session?.ended(code);
+    }
+  }
+
+  #read(line: string): void {
+    if (line === "{}") {
+      this.#up.push("{}");
+      return;
+    }
+    const message = JSON.parse(line);
+    if (message.id !== undefined) this.#readReply(message);
+    else this.#readPush(message.push);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a reply is what the other end says it is
+  #readReply(message: any): void {
+    const meaning = this.#commands.get(message.id);
+    if (meaning === undefined) throw new Error(`A reply to no command: ${JSON.stringify(message)}`);
+    this.#commands.delete(message.id);
+    for (const [channel, result] of Object.entries(message.connect?.subs ?? {})) {
+      this.#begin(channel, result, this.positions.has(channel));
+    }
+    if (message.subscribe !== undefined) this.#begin(meaning.subscribe as string, message.subscribe, meaning.recover);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a result is what the other end says it is
+  #begin(channel: string, result: any, recovering = false): void {
+    const { epoch, offset, recovered = false, publications = [] } = result;
+    if ((result.was_recovering ?? false) !== recovering) throw new Error(`${channel}: was_recovering is wrong`);
+    const before = this.positions.get(channel);
+    if (recovered) {
+      if (offset !== before?.offset) throw new Error(`${channel}: recovered from ${offset}, not ${before?.offset}`);
+      if (before.epoch !== "" && before.epoch !== epoch) throw new Error(`${channel}: recovered across epochs`);
+    } else if (publications.length > 0) throw new Error(`${channel}: publications without recovery`);
+    this.positions.set(channel, { epoch, offset });
+    this.live.add(channel);
+    for (const publication of publications) this.#take(channel, publication);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a push is what the other end says it is
+  #readPush(push: any): void {
+    if (push.pub !== undefined) {
+      // What was under way when the client unsubscribed is no news to it.
+      if (this.live.has(push.channel)) this.#take(push.channel, push.pub);
+    } else if (push.unsubscribe !== undefined) this.live.delete(push.channel);
+    else throw new Error(`A push nobody asked for: ${JSON.stringify(push)}`);
+  }
+
+  #take(channel: string, { offset, data }: { offset: number; data: unknown }): void {
+    const position = this.positions.get(channel) as { epoch: string; offset: number };
+    if (offset !== position.offset + 1) throw new Error(`${channel}: ${offset} came after ${position.offset}`);
+    const meant = this.#truth.get(`${channel} ${position.epoch}`)?.[offset - 1];
+    if (JSON.stringify(data) !== meant) throw new Error(`${channel}: ${offset} is not what was published`);
+    position.offset = offset;
+  }
+}

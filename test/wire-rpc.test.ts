@@ -1,0 +1,530 @@
+import { describe, expect, test } from "vitest";
+import type { Peer } from "../src/peer.ts";
+import { anybody, deferred, pub, start, version, wire } from "./fixtures/wire.ts";
+
+const internal = { code: 100, message: "internal server error", temporary: true };
+const badRequest = { code: 107, message: "bad request" };
+const notAvailable = { code: 108, message: "not available" };
+
+describe("rpc", () => {
+  test("answers what the handler returns or resolves with, and hands it the peer and the data", async () => {
+    const calls: unknown[] = [];
+    const { client: connect } = wire({
+      rpc: {
+        add(peer, { method, data, session }) {
+          calls.push([peer.user, method, data, session]);
+          const [a, b] = data as [number, number];
+          return { sum: a + b };
+        },
+        later: async (_, { data }) => data,
+        nothing: () => undefined,
+        zero: () => null,
+      },
+    });
+    const client = connect({ peer: { user: "ann" } });
+    await client.connect();
+    expect(await client.call("rpc", { method: "add", data: [1, 2] })).toEqual({
+      id: 2,
+      rpc: { data: { sum: 3 } },
+    });
+    expect(await client.call("rpc", { method: "later", data: "x" })).toEqual({ id: 3, rpc: { data: "x" } });
+    expect(await client.call("rpc", { method: "nothing" })).toEqual({ id: 4, rpc: {} });
+    expect(await client.call("rpc", { method: "zero" })).toEqual({ id: 5, rpc: { data: null } });
+    expect(calls).toEqual([["ann", "add", [1, 2], client.id]]);
+  });
+
+  test("without any handlers is refused with 108, of an unknown method with 104, without a method with 107", async () => {
+    const none = wire();
+    const lonely = none.client();
+    await lonely.connect();
+    expect(await lonely.call("rpc", { method: "a" })).toEqual({ id: 2, error: notAvailable });
+    const some = wire({ rpc: { a: () => 1 } });
+    const client = some.client();
+    await client.connect();
+    for (const [at, method] of ["b", "toString", "__proto__", "constructor", ""].entries()) {
+      expect(await client.call("rpc", { method, data: {} })).toEqual({
+        id: at + 2,
+        error: { code: 104, message: "method not found" },
+      });
+    }
+    expect(await client.call("rpc", { data: 1 })).toEqual({ id: 7, error: badRequest });
+    expect(await client.call("rpc", { method: 7 })).toEqual({ id: 8, error: badRequest });
+  });
+
+  test("whose handler throws, rejects, or answers what JSON cannot hold is answered with 100 and reported", async () => {
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    const { client: connect, takeErrors } = wire({
+      rpc: {
+        throws() {
+          throw new Error("thrown");
+        },
+        rejects: () => Promise.reject(new Error("rejected")),
+        rejectsWithNothing: () => Promise.reject(undefined),
+        cycle: () => cycle,
+        big: () => 1n,
+        func: () => () => {},
+        hostile: () => ({
+          toJSON() {
+            throw new Error("hostile");
+          },
+        }),
+      },
+    });
+    const [client, other] = [connect(), connect()];
+    await client.connect();
+    await other.connect();
+    const methods = ["throws", "rejects", "rejectsWithNothing", "cycle", "big", "func", "hostile"];
+    for (const [at, method] of methods.entries()) {
+      expect(await client.call("rpc", { method })).toEqual({ id: at + 2, error: internal });
+    }
+    expect(await client.call("ping", {})).toEqual({ id: 9, ping: {} });
+    expect(await other.call("ping", {})).toEqual({ id: 2, ping: {} });
+    const errors = takeErrors();
+    expect(errors.map(({ stage }) => stage)).toEqual(methods.map(() => "rpc"));
+    expect(errors.slice(0, 3).map(({ message }) => message)).toEqual(["thrown", "rejected", "undefined"]);
+  });
+
+  test("whose handler never settles is answered with 100 after 10 s, its signal aborted; others are not held up", async () => {
+    const signals: AbortSignal[] = [];
+    const {
+      clock,
+      client: connect,
+      takeErrors,
+    } = wire({
+      rpc: {
+        hang(_, { signal }) {
+          signals.push(signal);
+          return new Promise(() => {});
+        },
+      },
+    });
+    const [client, other] = [connect(), connect()];
+    await client.connect();
+    await other.connect();
+    client.send({ id: 2, rpc: { method: "hang" } }, { id: 3, ping: {} });
+    await clock.advance(9_999);
+    expect(client.received).toEqual([]);
+    expect(await other.call("ping", {})).toEqual({ id: 2, ping: {} });
+    await clock.advance(1);
+    expect(client.received).toEqual([
+      { id: 2, error: internal },
+      { id: 3, ping: {} },
+    ]);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    expect(takeErrors().map(({ stage }) => stage)).toEqual(["rpc"]);
+  });
+
+  test("an answer that comes after its time is not sent", async () => {
+    const answer = deferred<string>();
+    const { clock, client: connect, takeErrors } = wire({ rpc: { late: () => answer.promise } });
+    const client = connect();
+    await client.connect();
+    client.send({ id: 2, rpc: { method: "late" } });
+    await clock.advance(10_000);
+    answer.resolve("late");
+    await clock.advance(1_000);
+    expect(client.received).toEqual([{ id: 2, error: internal }]);
+    expect(takeErrors()).toHaveLength(1);
+  });
+
+  test("an answer above the limit of a publication is refused with 106", async () => {
+    const { client: connect } = wire({ limits: { publication: 10 }, rpc: { long: () => "123456789" } });
+    const client = connect();
+    await client.connect();
+    expect(await client.call("rpc", { method: "long" })).toEqual({
+      id: 2,
+      error: { code: 106, message: "limit exceeded" },
+    });
+  });
+
+  test("a handler may close the notifier, and nobody waits for anybody", async () => {
+    const here = wire({ rpc: { stop: () => here.notifier.close() } });
+    const client = here.client();
+    await client.connect();
+    client.send({ id: 2, rpc: { method: "stop" } });
+    await here.clock.advance(5_000);
+    expect(client.closed).toEqual({ code: 3001, reason: "shutdown" });
+    expect((await here.notifier.closed).sessions.closed + (await here.notifier.closed).sessions.cut).toBe(1);
+  });
+
+  test("a handler may disconnect its own session", async () => {
+    const here = wire({
+      rpc: { leave: (_, { session }) => here.notifier.disconnect({ session }, 3503) },
+    });
+    const client = here.client();
+    await client.connect();
+    expect(await client.call("rpc", { method: "leave" })).toBeUndefined();
+    expect(client.closed).toEqual({ code: 3503, reason: "force disconnect" });
+  });
+});
+
+describe("run.cancel", () => {
+  const cancel = (run: string, reason?: string) => ({ method: "run.cancel", data: { run, reason } });
+  const status = (id: number, text: string) => ({ id, rpc: { data: { status: text } } });
+
+  /** A run that ends when it is told to. */
+  async function working(owner?: string) {
+    const here = wire();
+    const run = here.notifier.run(
+      ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason));
+        }),
+      { owner },
+    );
+    run.result().catch(() => {});
+    await here.clock.settle();
+    const client = here.client({ peer: { user: "ann" } });
+    await client.connect();
+    return { ...here, run, client };
+  }
+
+  test("is requested, then finished, and needs no handlers; the truth is in the log", async () => {
+    const { client, run } = await working();
+    await client.call("subscribe", { channel: `run:${run.id}` });
+    expect(await client.call("rpc", cancel(run.id, "enough"))).toEqual(status(3, "requested"));
+    expect(run.status).toBe("cancelled");
+    const ending = { type: "run.cancelled", run: run.id, by: "client", reason: "enough" };
+    expect(client.received).toEqual([pub(`run:${run.id}`, 2, ending)]);
+    expect(await client.call("rpc", cancel(run.id))).toEqual(status(4, "finished"));
+  });
+
+  test("of a run that is not there is unknown, and so is one of another user", async () => {
+    const { client, run } = await working("bob");
+    expect(await client.call("rpc", cancel("nobody"))).toEqual(status(2, "unknown"));
+    expect(await client.call("rpc", cancel(run.id))).toEqual(status(3, "unknown"));
+    expect(run.status).toBe("working");
+  });
+
+  test("by its owner is requested, by the same user from another session too", async () => {
+    const { client, run } = await working("ann");
+    expect(await client.call("rpc", cancel(run.id))).toEqual(status(2, "requested"));
+    expect(run.status).toBe("cancelled");
+  });
+
+  test("without a run, or with a reason that is no text, is refused with 107", async () => {
+    const { client, run } = await working();
+    for (const [at, data] of [
+      undefined,
+      null,
+      {},
+      { run: 7 },
+      [run.id],
+      { run: run.id, reason: 7 },
+    ].entries()) {
+      expect(await client.call("rpc", { method: "run.cancel", data })).toEqual({
+        id: at + 2,
+        error: badRequest,
+      });
+    }
+    expect(run.status).toBe("working");
+  });
+
+  test("disconnecting and unsubscribing cancel nothing", async () => {
+    const { client, run, clock } = await working();
+    await client.call("subscribe", { channel: `run:${run.id}` });
+    await client.call("unsubscribe", { channel: `run:${run.id}` });
+    client.drop();
+    await clock.advance(60_000);
+    expect(run.status).toBe("working");
+  });
+});
+
+describe("send", () => {
+  test("is heard with its data, in order, and never answered", async () => {
+    const heard: unknown[] = [];
+    const { clock, client: connect } = wire();
+    const receive: Peer["receive"] = (peer, data) => heard.push([peer.user, data]);
+    const client = connect({ peer: { user: "ann", receive } });
+    await client.connect();
+    client.send({ send: { data: 1 } }, { send: { data: { a: [] } } }, { send: {} });
+    await clock.settle();
+    expect(heard).toEqual([
+      ["ann", 1],
+      ["ann", { a: [] }],
+      ["ann", undefined],
+    ]);
+    expect(client.received).toEqual([]);
+  });
+
+  test("without anybody who hears it is ignored", async () => {
+    const { client: connect } = wire();
+    const client = connect();
+    await client.connect();
+    client.send({ send: { data: 1 } });
+    expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
+  });
+
+  test("whose handler throws, rejects or never settles is reported, and the session lives on", async () => {
+    const { clock, client: connect, takeErrors } = wire();
+    const client = connect({
+      peer: {
+        user: "",
+        receive(_, data) {
+          if (data === "throw") throw new Error("thrown");
+          return data === "hang" ? new Promise(() => {}) : Promise.reject(new Error("rejected"));
+        },
+      },
+    });
+    await client.connect();
+    client.send({ send: { data: "throw" } }, { send: { data: "reject" } }, { send: { data: "hang" } });
+    await clock.advance(10_000);
+    expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
+    const errors = takeErrors();
+    expect(errors.map(({ stage }) => stage)).toEqual(["send", "send", "send"]);
+    expect(errors.slice(0, 2).map(({ message }) => message)).toEqual(["thrown", "rejected"]);
+  });
+});
+
+describe("expiry", () => {
+  const minute = 60_000;
+  const peer = { ...anybody, user: "ann", channels: ["private"], expires: start + minute };
+
+  test("is told in the connect reply, with time enough to refresh, to a peer that can", async () => {
+    const { client: connect } = wire();
+    const client = connect({ peer: { ...peer, channels: [], refresh: () => start + 10 * minute } });
+    expect(await client.connect()).toEqual({
+      client: client.id,
+      version,
+      ping: 25,
+      pong: true,
+      expires: true,
+      ttl: 50,
+    });
+    const other = connect({ peer: { ...peer, channels: [], expires: start + 1_500, refresh: () => null } });
+    expect(await other.connect()).toMatchObject({ expires: true, ttl: 1 });
+  });
+
+  test("is not told to a peer that cannot refresh: it closes with 3005 and nothing private is sent", async () => {
+    const { clock, client: connect, notifier } = wire();
+    const client = connect({ peer });
+    expect(Object.keys((await client.connect()) as object)).toEqual([
+      "client",
+      "version",
+      "ping",
+      "pong",
+      "subs",
+    ]);
+    await clock.advance(minute - 1);
+    void notifier.publish("private", "in time");
+    await clock.settle();
+    expect(client.closed).toBeUndefined();
+    client.stall();
+    await clock.advance(1);
+    void notifier.publish("private", "too late");
+    await clock.settle();
+    client.resume();
+    await clock.settle();
+    expect(client.closed).toEqual({ code: 3005, reason: "connection expired" });
+    expect(client.received).toEqual([pub("private", 1, "in time", start + minute - 1)]);
+  });
+
+  test("what is published after it is not sent, though the timer is not due yet", async () => {
+    const { clock, client: connect, publish } = wire();
+    const client = connect({ peer: { ...peer, expires: start + minute + 10 } });
+    await client.connect();
+    await clock.advance(minute + 9);
+    await publish("private", "in time");
+    await clock.advance(1);
+    await publish("private", "too late");
+    await clock.advance(50);
+    expect(client.offsets("private")).toEqual([1]);
+    expect(client.closed).toEqual({ code: 3005, reason: "connection expired" });
+  });
+
+  test("closes with 3005 also when nobody has refreshed, and while an authoriser decides", async () => {
+    const { clock, client: connect, notifier } = wire();
+    const hung = { ...peer, authorize: () => new Promise<boolean>(() => {}), refresh: () => null };
+    const client = connect({ peer: hung });
+    await client.connect();
+    await clock.advance(minute - 5_000);
+    client.send({ id: 2, subscribe: { channel: "a" } });
+    await clock.advance(5_000);
+    expect(client.closed).toEqual({ code: 3005, reason: "connection expired" });
+    await clock.advance(10_000);
+    expect(client.received).toEqual([]);
+    expect(notifier.inspect()).toEqual([]);
+  });
+
+  test("of a peer that has expired before it connects closes with 3005 at once, and answers nothing", async () => {
+    const { clock, client: connect } = wire();
+    const client = connect({ peer: { ...peer, expires: start - 1 } });
+    client.send({ id: 1, connect: {} });
+    await clock.advance(50);
+    expect(client.closed).toEqual({ code: 3005, reason: "connection expired" });
+    expect(client.messages).toEqual([]);
+  });
+
+  test("moves with a new token", async () => {
+    const tokens: string[] = [];
+    const { clock, client: connect } = wire();
+    const refresh: Peer["refresh"] = async (_, token) => {
+      tokens.push(token);
+      return start + 2 * minute;
+    };
+    const client = connect({ peer: { ...peer, channels: [], refresh } });
+    await client.connect();
+    await clock.advance(minute - 10_000);
+    expect(await client.call("refresh", { token: "new" })).toEqual({
+      id: 2,
+      refresh: { client: client.id, version, expires: true, ttl: 60 },
+    });
+    await clock.advance(minute);
+    expect(client.closed).toBeUndefined();
+    await clock.advance(10_000);
+    expect(client.closed).toEqual({ code: 3005, reason: "connection expired" });
+    expect(tokens).toEqual(["new"]);
+  });
+
+  test("with a token that never expires is over", async () => {
+    const { clock, client: connect } = wire();
+    const client = connect({ peer: { ...peer, refresh: () => Number.POSITIVE_INFINITY } });
+    await client.connect();
+    expect(await client.call("refresh", { token: "t" })).toEqual({
+      id: 2,
+      refresh: { client: client.id, version },
+    });
+    await clock.advance(10 * minute);
+    expect(client.closed).toBeUndefined();
+  });
+
+  test("a token that is refused closes with 3500", async () => {
+    const { clock, client: connect } = wire();
+    const client = connect({ peer: { ...peer, refresh: () => null } });
+    await client.connect();
+    client.send({ id: 2, refresh: { token: "bad" } });
+    await clock.settle();
+    expect(client.closed).toEqual({ code: 3500, reason: "invalid token" });
+    expect(client.received).toEqual([]);
+  });
+
+  test("a token that has expired is answered with 109, and the old one holds on", async () => {
+    const { clock, client: connect } = wire();
+    const client = connect({ peer: { ...peer, refresh: () => start } });
+    await client.connect();
+    expect(await client.call("refresh", { token: "old" })).toEqual({
+      id: 2,
+      error: { code: 109, message: "token expired" },
+    });
+    await clock.advance(minute - 1);
+    expect(client.closed).toBeUndefined();
+    await clock.advance(1);
+    expect(client.closed).toEqual({ code: 3005, reason: "connection expired" });
+  });
+
+  test("a refresh nobody offers is refused with 108, one without a token with 107", async () => {
+    const { client: connect } = wire();
+    const client = connect();
+    await client.connect();
+    expect(await client.call("refresh", { token: "t" })).toEqual({ id: 2, error: notAvailable });
+    const other = connect({ peer: { ...peer, refresh: () => null } });
+    await other.connect();
+    expect(await other.call("refresh", {})).toEqual({ id: 2, error: badRequest });
+    expect(await other.call("refresh", { token: "" })).toEqual({ id: 3, error: badRequest });
+    expect(await other.call("refresh", { token: 7 })).toEqual({ id: 4, error: badRequest });
+  });
+
+  test("a refresh that throws, rejects or never settles is answered with 100, and reported", async () => {
+    const { clock, client: connect, takeErrors } = wire();
+    const client = connect({
+      peer: {
+        ...peer,
+        refresh(_, token) {
+          if (token === "throw") throw new Error("thrown");
+          return token === "hang" ? new Promise(() => {}) : Promise.reject(new Error("rejected"));
+        },
+      },
+    });
+    await client.connect();
+    expect(await client.call("refresh", { token: "throw" })).toEqual({ id: 2, error: internal });
+    expect(await client.call("refresh", { token: "reject" })).toEqual({ id: 3, error: internal });
+    client.send({ id: 4, refresh: { token: "hang" } });
+    await clock.advance(10_000);
+    expect(client.received).toEqual([{ id: 4, error: internal }]);
+    expect(takeErrors().map(({ stage }) => stage)).toEqual(["refresh", "refresh", "refresh"]);
+  });
+
+  test("sub_refresh is refused with 108", async () => {
+    const { client: connect } = wire();
+    const client = connect();
+    await client.connect();
+    expect(await client.call("sub_refresh", { channel: "a", token: "t" })).toEqual({
+      id: 2,
+      error: notAvailable,
+    });
+  });
+});
+
+describe("limits", () => {
+  const tooBig = { code: 1009, reason: "message too big" };
+
+  test("a message of 64 KiB is heard, one byte more closes with 1009", async () => {
+    const heard: unknown[] = [];
+    const { clock, client: connect } = wire();
+    const client = connect({ peer: { user: "", receive: (_, data) => heard.push((data as string).length) } });
+    await client.connect();
+    const frame = (bytes: number) => `{"send":{"data":"${"x".repeat(bytes - 20)}"}}`;
+    expect(frame(65_536)).toHaveLength(65_536);
+    client.send(frame(65_536));
+    await clock.settle();
+    expect(heard).toEqual([65_516]);
+    client.send(frame(65_537));
+    await clock.settle();
+    expect(heard).toEqual([65_516]);
+    expect(client.closed).toEqual(tooBig);
+  });
+
+  test("a message is measured in bytes", async () => {
+    const { clock, client: connect } = wire({ limits: { message: 100 } });
+    const frame = (text: string) => `{"send":{"data":"${text}"}}`;
+    const [within, above] = [connect(), connect()];
+    for (const client of [within, above]) await client.connect();
+    within.send(frame("é".repeat(40)));
+    above.send(frame(`${"é".repeat(40)}x`));
+    await clock.settle();
+    expect([within.closed, above.closed]).toEqual([undefined, tooBig]);
+  });
+
+  test("commands that wait behind a slow answer may be 1 000; one more closes with 3013", async () => {
+    const { clock, client: connect } = wire({ rpc: { hang: () => new Promise(() => {}) } });
+    const client = connect();
+    await client.connect();
+    client.send({ id: 2, rpc: { method: "hang" } });
+    for (let id = 3; id <= 1_002; id++) client.send({ id, ping: {} });
+    await clock.settle();
+    expect(client.closed).toBeUndefined();
+    client.send({ id: 1_003, ping: {} });
+    await clock.settle();
+    expect(client.closed).toEqual({ code: 3013, reason: "too many requests" });
+    expect(client.received).toEqual([]);
+  });
+
+  test("a thousand pings in one frame are a thousand replies in one frame", async () => {
+    const { clock, client: connect } = wire();
+    const client = connect();
+    await client.connect();
+    const { frames } = client;
+    client.send(...Array.from({ length: 1_000 }, (_, at) => ({ id: at + 2, ping: {} })));
+    await clock.settle();
+    expect(client.received).toHaveLength(1_000);
+    expect(client.frames).toBe(frames + 1);
+  });
+
+  test("a thousand subscribes and unsubscribes leave nothing behind", async () => {
+    const { client: connect, notifier } = wire();
+    const client = connect();
+    await client.connect();
+    for (let n = 0; n < 500; n++) {
+      await client.call("subscribe", { channel: `c${n}` });
+      await client.call("unsubscribe", { channel: `c${n}` });
+    }
+    expect(notifier.stats()).toMatchObject({
+      sessions: 1,
+      subscriptions: 0,
+      channels: 0,
+      tasks: 0,
+      waits: 0,
+    });
+  });
+});
