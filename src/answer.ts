@@ -209,19 +209,16 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
   const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
   if (handler === undefined) throw new Refusal(replies.methodNotFound);
-  const fail = (error: unknown): never => {
-    hub.report(error, "rpc", `session ${id}`);
-    throw new Refusal(replies.internal);
-  };
   const call = (signal: AbortSignal): unknown => handler(peer, { method, data, session: id, signal });
-  const value = await session.ask("rpc", call).catch(fail);
+  const value = await session.ask("rpc", call);
   if (value === undefined) return { result: "{}" };
   try {
     return { result: `{"data":${hub.serialise(`the answer of ${method}`, value)}}` };
   } catch (error) {
     // An answer over the limit is the client's to know; one that JSON cannot hold is not.
     if (error instanceof RangeError) throw error;
-    return fail(error);
+    hub.report(error, "rpc", `session ${id}`);
+    throw new Refusal(replies.internal);
   }
 }
 
@@ -238,13 +235,7 @@ async function refresh(session: LiveSession, params: Params): Promise<Answer> {
   const { token } = params;
   if (check === undefined) throw new Refusal(replies.notAvailable);
   if (typeof token !== "string" || token === "") throw new Refusal(replies.badRequest);
-  let expires: number | null;
-  try {
-    expires = await session.ask("refresh", () => check(peer, token));
-  } catch (error) {
-    hub.report(error, "refresh", `session ${session.id}`);
-    throw new Refusal(replies.internal);
-  }
+  const expires = await session.ask("refresh", () => check(peer, token));
   if (typeof expires !== "number" || Number.isNaN(expires)) {
     session.revoke(closes.invalidToken);
     throw new Refusal(replies.unauthorized);
@@ -255,12 +246,8 @@ async function refresh(session: LiveSession, params: Params): Promise<Answer> {
 }
 
 async function receive(session: LiveSession, params: Params): Promise<void> {
-  const { hub, peer } = session;
+  const { peer } = session;
   const hear = peer.receive;
-  if (hear === undefined) return;
-  try {
-    await session.ask("send", () => hear(peer, params.data));
-  } catch (error) {
-    hub.report(error, "send", `session ${session.id}`);
-  }
+  // Nobody waits for an answer; what goes wrong has been reported.
+  if (hear !== undefined) await session.ask("send", () => hear(peer, params.data)).catch(() => {});
 }

@@ -33,6 +33,7 @@ export async function* followChannel(
     const { slice, from } = await next(hub, channel, position, signal);
     position = from;
     for (const entry of slice.entries) {
+      if (signal?.aborted) throw signal.reason;
       position = { offset: entry.offset, epoch: slice.epoch };
       yield publicationOf(channel, slice.epoch, entry);
     }

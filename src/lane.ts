@@ -24,6 +24,7 @@ export class Lanes {
   /** Who waits for a channel. A channel that is there has an append under way. */
   readonly #queues = new Map<string, Queue>();
   #quiet: (() => void) | undefined;
+  #ended = false;
 
   constructor(log: Log, clock: Clock, onError: (error: unknown, owner: string) => void, parent?: Scope) {
     this.#log = log;
@@ -51,6 +52,7 @@ export class Lanes {
   /** Appends after all that was given to the channel's lane before. */
   append(channel: string, data: string, options: AppendOptions): Promise<Position> {
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (this.#ended) return Promise.reject(closed());
     const queue = this.#queues.get(channel);
     if (queue !== undefined) return this.#wait(channel, queue, data, options);
     this.#queues.set(channel, new Set());
@@ -105,7 +107,12 @@ export class Lanes {
 
   /** Ends the lanes: whatever is not in the log by now rejects with a `ClosedError`. */
   end(): void {
-    this.#scope.end(new ClosedError("Cannot publish: the notifier is closed"));
+    this.#ended = true;
+    this.#scope.end(closed());
     this.#queues.clear();
   }
+}
+
+function closed(): ClosedError {
+  return new ClosedError("Cannot publish: the notifier is closed");
 }

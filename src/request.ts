@@ -31,14 +31,10 @@ export async function permit(
   if (ofRun === true) return;
   const { authorize } = peer;
   if (ofRun === false || authorize === undefined) throw new Refusal(replies.permissionDenied);
-  let allowed = false;
-  try {
-    allowed =
-      (await session.ask("authorize", (signal) => authorize(peer, { type, channel, data, signal }))) === true;
-  } catch (error) {
-    hub.report(error, "authorize", `session ${session.id}`);
-  }
-  if (!allowed) throw new Refusal(replies.permissionDenied);
+  const ask = (signal: AbortSignal): boolean | Promise<boolean> =>
+    authorize(peer, { type, channel, data, signal });
+  const allowed = await session.ask("authorize", ask).catch(() => false);
+  if (allowed !== true) throw new Refusal(replies.permissionDenied);
 }
 
 export function channelOf(session: LiveSession, { channel }: Params): string {

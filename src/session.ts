@@ -12,9 +12,11 @@ import {
   closes,
   FrameError,
   type Method,
+  replies,
   unsubscribes,
 } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
+import { Refusal } from "./request.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
@@ -137,7 +139,7 @@ export class LiveSession implements Session, Beating {
   /**
    * Calls a handler of the user's, which may wait for as long as `limits.answer` and the session last.
    *
-   * It rejects with what the handler threw, or with why it is no longer waited for.
+   * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
    */
   async ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
     const { scope, settings } = this.hub;
@@ -145,6 +147,10 @@ export class LiveSession implements Session, Beating {
     this.#asking = asking;
     try {
       return await askWithin(scope, settings.limits.answer, `session ${this.id} ${stage}`, asking, call);
+    } catch (error) {
+      if (error instanceof ClosedError) throw error;
+      this.hub.report(error, stage, `session ${this.id}`);
+      throw new Refusal(replies.internal);
     } finally {
       if (this.#asking === asking) this.#asking = undefined;
     }

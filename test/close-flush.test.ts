@@ -4,26 +4,21 @@ import { pipe } from "../src/pipe.ts";
 import { output } from "../src/run.ts";
 import {
   aborted,
-  type Core,
   finish,
   gather,
   type Message,
   never,
   offsetsIn,
   outcomeOf,
+  publishAll,
   rawSocket,
   rejection,
   subscriber,
   test,
+  upTo,
 } from "./fixtures/core.ts";
 
 const shutdown = { code: 3001, reason: "shutdown" };
-const upTo = (last: number, first = 1): number[] =>
-  Array.from({ length: last - first + 1 }, (_, i) => first + i);
-
-async function publishAll({ notifier }: Core, count: number, size: number, channel = "news"): Promise<void> {
-  for (let i = 0; i < count; i++) await notifier.publish(channel, "x".repeat(size - 2));
-}
 
 describe("closing, a peer that reads", () => {
   test("gets every publication made before, in order, and then 3001", async ({ start }) => {

@@ -10,6 +10,9 @@ export class Client {
   readonly positions = new Map<string, { epoch: string; offset: number }>();
   /** Channels it is subscribed to now. */
   readonly live = new Set<string>();
+  /** The session it had last, and the channels it was subscribed to when that ended. */
+  lastSession: string | undefined;
+  lastLive: string[] = [];
   session: Session | undefined;
   closed: number | undefined;
   stalled = false;
@@ -57,6 +60,7 @@ export class Client {
       },
       { ...rules, user: this.user, channels: this.#channels },
     );
+    this.lastSession = this.session.id;
     const subs: Record<string, object> = {};
     for (const channel of this.#channels) {
       const position = this.positions.get(channel);
@@ -66,12 +70,26 @@ export class Client {
   }
 
   #reset(): void {
+    this.lastLive = [...this.live];
     this.#down.length = 0;
     this.#up.length = 0;
     this.#commands.clear();
     this.live.clear();
     this.#ending = undefined;
     this.session = undefined;
+  }
+
+  /** Whether it is subscribed to a channel, or has asked to be. */
+  knows(channel: string): boolean {
+    return (
+      this.live.has(channel) || [...this.#commands.values()].some(({ subscribe }) => subscribe === channel)
+    );
+  }
+
+  /** Reads all that is on its way to it. */
+  drain(): void {
+    this.stalled = false;
+    while (this.#down.length > 0 || this.#ending !== undefined) this.step(false);
   }
 
   subscribe(channel: string): void {
@@ -151,17 +169,21 @@ export class Client {
     for (const [channel, result] of Object.entries(message.connect?.subs ?? {})) {
       this.#begin(channel, result, this.positions.has(channel));
     }
-    if (message.subscribe !== undefined) this.#begin(meaning.subscribe as string, message.subscribe, meaning.recover);
+    if (message.subscribe !== undefined)
+      this.#begin(meaning.subscribe as string, message.subscribe, meaning.recover);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a result is what the other end says it is
   #begin(channel: string, result: any, recovering = false): void {
     const { epoch, offset, recovered = false, publications = [] } = result;
-    if ((result.was_recovering ?? false) !== recovering) throw new Error(`${channel}: was_recovering is wrong`);
+    if ((result.was_recovering ?? false) !== recovering)
+      throw new Error(`${channel}: was_recovering is wrong`);
     const before = this.positions.get(channel);
     if (recovered) {
-      if (offset !== before?.offset) throw new Error(`${channel}: recovered from ${offset}, not ${before?.offset}`);
-      if (before.epoch !== "" && before.epoch !== epoch) throw new Error(`${channel}: recovered across epochs`);
+      if (before === undefined || offset !== before.offset)
+        throw new Error(`${channel}: recovered from ${offset}, not ${before?.offset}`);
+      if (before.epoch !== "" && before.epoch !== epoch)
+        throw new Error(`${channel}: recovered across epochs`);
     } else if (publications.length > 0) throw new Error(`${channel}: publications without recovery`);
     this.positions.set(channel, { epoch, offset });
     this.live.add(channel);
@@ -179,7 +201,8 @@ export class Client {
 
   #take(channel: string, { offset, data }: { offset: number; data: unknown }): void {
     const position = this.positions.get(channel) as { epoch: string; offset: number };
-    if (offset !== position.offset + 1) throw new Error(`${channel}: ${offset} came after ${position.offset}`);
+    if (offset !== position.offset + 1)
+      throw new Error(`${channel}: ${offset} came after ${position.offset}`);
     const meant = this.#truth.get(`${channel} ${position.epoch}`)?.[offset - 1];
     if (JSON.stringify(data) !== meant) throw new Error(`${channel}: ${offset} is not what was published`);
     position.offset = offset;

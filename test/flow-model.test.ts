@@ -1,0 +1,222 @@
+import fc from "fast-check";
+import { expect } from "vitest";
+import { memoryLog } from "../src/memory.ts";
+import type { Notifier } from "../src/notifier.ts";
+import { type Pipe, pipe } from "../src/pipe.ts";
+import { fakeClock } from "../src/testing.ts";
+import { finish, type Message, type Start, type SubscribeResult, test } from "./fixtures/core.ts";
+
+const channels = ["a", "b", "c"];
+const clientCount = 4;
+
+/** What a client knows of a channel. */
+interface Place {
+  epoch: string;
+  offset: number;
+}
+
+/**
+ * A client as the protocol wants it: it comes back where it was, and believes nothing that it cannot check.
+ *
+ * Each publication carries its own number, so that a hole or a double shows even where offsets would not.
+ */
+class Client {
+  readonly places = new Map<string, Place>();
+  /** How often it was told of a gap. */
+  gaps = 0;
+  readonly #notifier: Notifier;
+  /** Channels that the server subscribes it to. */
+  readonly #given: readonly string[];
+  #pipe: Pipe | undefined;
+  #asked = new Map<number, string>();
+  #id = 0;
+
+  constructor(notifier: Notifier, given: readonly string[]) {
+    this.#notifier = notifier;
+    this.#given = given;
+  }
+
+  connect(): void {
+    if (this.#pipe !== undefined) return;
+    this.#pipe = pipe(this.#notifier, { peer: { user: "", channels: this.#given, authorize: () => true } });
+    this.#asked.clear();
+    const subs = Object.fromEntries(this.#given.map((channel) => [channel, this.#recovery(channel)]));
+    this.#pipe.send({ id: ++this.#id, connect: { subs } });
+    for (const channel of channels) if (!this.#given.includes(channel)) this.#subscribe(channel);
+  }
+
+  #recovery(channel: string): object {
+    const place = this.places.get(channel);
+    return place === undefined ? {} : { recover: true, ...place };
+  }
+
+  #subscribe(channel: string): void {
+    this.#asked.set(++this.#id, channel);
+    this.#pipe?.send({ id: this.#id, subscribe: { channel, ...this.#recovery(channel) } });
+  }
+
+  drop(): void {
+    if (this.#pipe === undefined) return;
+    // What had arrived was read before the connection was lost.
+    this.read();
+    this.#pipe?.drop();
+    this.#pipe = undefined;
+  }
+
+  stall(): void {
+    this.#pipe?.stall();
+  }
+
+  resume(): void {
+    this.#pipe?.resume();
+  }
+
+  /** Takes in what came, and checks it. */
+  read(): void {
+    for (const message of (this.#pipe?.take() ?? []) as Message[]) {
+      if (message.error !== undefined) throw new Error(`refused: ${JSON.stringify(message)}`);
+      for (const [channel, result] of Object.entries(message.connect?.subs ?? {}))
+        this.#begin(channel, result);
+      const channel = this.#asked.get(message.id ?? 0);
+      if (channel !== undefined && message.subscribe !== undefined) this.#begin(channel, message.subscribe);
+      const { push } = message;
+      if (push?.pub !== undefined) this.#take(push.channel, push.pub);
+      if (push?.unsubscribe !== undefined) {
+        expect(push.unsubscribe.code).toBe(2500);
+        this.#subscribe(push.channel);
+      }
+    }
+    const { closed } = this.#pipe ?? {};
+    if (closed === undefined) return;
+    expect([3008, 3010, 3012]).toContain(closed.code);
+    if (closed.code === 3010) expect(this.#given.length).toBeGreaterThan(0);
+    this.#pipe?.drop();
+    this.#pipe = undefined;
+  }
+
+  #begin(channel: string, { epoch, offset, recovered, publications = [] }: SubscribeResult): void {
+    const place = this.places.get(channel);
+    if (recovered === true) {
+      expect({ epoch, offset }).toEqual(place);
+      for (const publication of publications) this.#take(channel, publication);
+      return;
+    }
+    expect(publications).toEqual([]);
+    if (place !== undefined) this.gaps++;
+    this.places.set(channel, { epoch, offset });
+  }
+
+  #take(channel: string, { offset, data }: { offset: number; data: unknown }): void {
+    const place = this.places.get(channel) as Place;
+    expect({ channel, offset }).toEqual({ channel, offset: place.offset + 1 });
+    expect((data as [string, number]).slice(0, 2)).toEqual([channel, offset]);
+    place.offset = offset;
+  }
+}
+
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.tuple(fc.constant("publish"), fc.nat(2), fc.integer({ min: 0, max: 600 })) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant("burst"), fc.nat(2), fc.integer({ min: 2, max: 12 })) },
+  { weight: 3, arbitrary: fc.tuple(fc.constant("turn"), fc.constant(0), fc.constant(0)) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.constant("time"), fc.constant(0), fc.integer({ min: 1, max: 30_000 })),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(
+      fc.constantFrom("stall", "resume", "drop", "connect"),
+      fc.nat(clientCount - 1),
+      fc.constant(0),
+    ),
+  },
+);
+
+const setup = fc.record({
+  window: fc.constantFrom(1, 200, 1_000, 5_000),
+  size: fc.integer({ min: 1, max: 20 }),
+  bytes: fc.constantFrom(700, 3_000, 1_000_000),
+  seed: fc.nat(),
+});
+
+type Step = [string, number, number];
+
+async function play(
+  start: Start,
+  { window, size, bytes, seed }: Record<string, number>,
+  steps: Step[],
+): Promise<number> {
+  const clock = fakeClock({ seed: seed as number });
+  const log = memoryLog({ clock, size: size as number, bytes: bytes as number, ttl: Infinity });
+  const core = start({ clock, log, window: window as number });
+  const { notifier } = core;
+  const clients = Array.from(
+    { length: clientCount },
+    (_, n) => new Client(notifier, n === 0 ? ["a", "b"] : []),
+  );
+  const published = new Map(channels.map((channel) => [channel, 0]));
+  const readAll = (): void => {
+    for (const client of clients) client.read();
+  };
+  const publish = (nth: number, length: number): void => {
+    const channel = channels[nth] as string;
+    const offset = (published.get(channel) as number) + 1;
+    published.set(channel, offset);
+    void notifier.publish(channel, [channel, offset, "x".repeat(length)]);
+  };
+  for (const client of clients) client.connect();
+  await clock.settle();
+  for (const [what, which, amount] of steps) {
+    const client = clients[which] as Client;
+    if (what === "publish") publish(which, amount);
+    else if (what === "burst") for (let i = 0; i < amount; i++) publish(which, 30);
+    else if (what === "turn") await clock.settle();
+    else if (what === "time") await clock.advance(amount);
+    else if (what === "stall") client.stall();
+    else if (what === "resume") client.resume();
+    else if (what === "drop") client.drop();
+    else client.connect();
+    readAll();
+  }
+  // In the end everybody reads on, comes back, and stands where the channel does.
+  for (let round = 0; round < 4; round++) {
+    for (const client of clients) {
+      client.resume();
+      client.connect();
+    }
+    await clock.settle();
+    readAll();
+  }
+  for (const client of clients) {
+    for (const [channel, offset] of published) {
+      expect({ channel, offset: client.places.get(channel)?.offset }).toEqual({ channel, offset });
+    }
+  }
+  const gaps = clients.reduce((sum, client) => sum + client.gaps, 0);
+  await finish(core);
+  return gaps;
+}
+
+test("whatever happens, a subscriber sees offsets rise by one, or is told of a gap", async ({ start }) => {
+  let gaps = 0;
+  const property = fc.asyncProperty(
+    setup,
+    fc.array(step, { minLength: 10, maxLength: 80, size: "max" }),
+    async (options, steps) => {
+      gaps += await play(start, options, steps as Step[]);
+    },
+  );
+  await fc.assert(property, { numRuns: 300 });
+  expect(gaps).toBeGreaterThan(0);
+});
+
+test("whatever happens, a log that keeps everything leaves no gap at all", async ({ start }) => {
+  const options = { window: 300, size: Infinity, bytes: Infinity, seed: 1 };
+  const property = fc.asyncProperty(
+    fc.array(step, { minLength: 10, maxLength: 80, size: "max" }),
+    async (steps) => {
+      expect(await play(start, options, steps as Step[])).toBe(0);
+    },
+  );
+  await fc.assert(property, { numRuns: 200 });
+});

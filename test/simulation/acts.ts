@@ -1,0 +1,233 @@
+import type { Client } from "./client.ts";
+import { type SpiedSignal, spiedSignal } from "./signal.ts";
+import { channels, type World } from "./world.ts";
+
+/** Everything that may happen, and how often. */
+const acts: [number, string, (world: World) => string | undefined | Promise<string>][] = [
+  [30, "log", stepLog],
+  [30, "network", stepNetwork],
+  [12, "publish", publish],
+  [8, "connect", connect],
+  [8, "subscribe", subscribe],
+  [2, "unsubscribe", unsubscribe],
+  [3, "command", command],
+  [2, "drop", drop],
+  [3, "stall", stall],
+  [3, "resume", resume],
+  [4, "run", run],
+  [2, "cancel", cancel],
+  [2, "follow", follow],
+  [1, "disconnect", disconnect],
+  [6, "time", time],
+  [2, "faults", faults],
+];
+const total = acts.reduce((sum, [weight]) => sum + weight, 0);
+
+export async function act(world: World): Promise<void> {
+  let at = world.random.next() * total;
+  for (const [weight, name, perform] of acts) {
+    at -= weight;
+    if (at >= 0) continue;
+    const what = await perform(world);
+    if (what !== undefined) world.trace.push(`${name} ${what}`);
+    return;
+  }
+}
+
+/** Lets one answer of the log, or wake, or handler, come: any of them, since nothing promises an order. */
+export function stepLog({ pending, random }: World): string | undefined {
+  if (pending.length === 0) return undefined;
+  const at = random.below(pending.length);
+  const [next] = pending.splice(at, 1);
+  next?.();
+  return `${at} of ${pending.length + 1}`;
+}
+
+export function stepNetwork({ clients, random }: World): string | undefined {
+  const busy = clients.filter(({ hasTraffic }) => hasTraffic);
+  if (busy.length === 0) return undefined;
+  const client = random.pick(busy);
+  const up = random.chance(0.5);
+  client.step(up);
+  return `${client.user} ${up ? "up" : "down"}`;
+}
+
+function publish(world: World): string {
+  const { random, notifier, clients } = world;
+  const channel = random.chance(0.3) ? `user:${random.pick(clients).user}` : random.pick(channels);
+  const size = random.chance(0.1) ? random.below(3_000) : random.below(200);
+  const count = random.chance(0.2) ? 1 + random.below(10) : 1;
+  for (let i = 0; i < count; i++) {
+    const signal = random.chance(0.05) ? spiedSignal() : undefined;
+    if (signal !== undefined) world.signals.push(signal);
+    world.publishing++;
+    const publication = notifier.publish(
+      channel,
+      { n: random.below(1_000), text: "x".repeat(size) },
+      { signal: signal?.signal },
+    );
+    settleInto(world, publication, signal, (receipt) => {
+      const { offset } = receipt.position;
+      if (offset <= (world.published.get(channel) ?? 0))
+        throw new Error(`${channel}: ${offset} was given out of order`);
+      world.published.set(channel, offset);
+    });
+    if (signal !== undefined && random.chance(0.5)) signal.abort("enough");
+  }
+  return `${count} × ${size} bytes to ${channel}`;
+}
+
+/** Owns a publication of ours: it may be refused by its own signal or because of closing, and by nothing else. */
+function settleInto<T>(
+  world: World,
+  promise: Promise<T>,
+  signal: SpiedSignal | undefined,
+  done: (value: T) => void,
+): void {
+  promise
+    .then(done, (error: unknown) => {
+      const isOurs = signal?.signal.aborted && error === signal.signal.reason;
+      if (!isOurs && (error as Error).name !== "ClosedError") throw error;
+    })
+    .catch((error: unknown) => world.notes.push(error))
+    .finally(() => world.publishing--);
+}
+
+function connect(world: World): string | undefined {
+  const { clients, random, notifier, pending } = world;
+  const client = clients.find(({ isConnected }) => !isConnected);
+  if (client === undefined) return undefined;
+  const slow = random.chance(0.3);
+  client.connect(notifier, {
+    authorize: () => !slow || new Promise((resolve) => pending.push(() => resolve(true))),
+  });
+  return `${client.user}${slow ? " behind a slow authoriser" : ""}`;
+}
+
+function connected({ clients, random }: World): Client | undefined {
+  const there = clients.filter(({ isConnected }) => isConnected);
+  return there.length === 0 ? undefined : random.pick(there);
+}
+
+function subscribe(world: World): string | undefined {
+  const client = connected(world);
+  if (client === undefined) return undefined;
+  const run = world.runs.length > 0 && world.random.chance(0.3) ? world.random.pick(world.runs) : undefined;
+  const channel = run === undefined ? world.random.pick(channels) : `run:${run.id}`;
+  if (client.knows(channel)) return undefined;
+  if (run !== undefined && !client.positions.has(channel)) client.subscribeFromStart(channel);
+  else client.subscribe(channel);
+  return `${client.user} to ${channel}`;
+}
+
+function unsubscribe(world: World): string | undefined {
+  const client = connected(world);
+  const channel = [...(client?.live ?? [])].find((name) => !name.startsWith("user:"));
+  if (client === undefined || channel === undefined) return undefined;
+  client.unsubscribe(channel);
+  return `${client.user} from ${channel}`;
+}
+
+function command(world: World): string | undefined {
+  const { random } = world;
+  const client = connected(world);
+  if (client === undefined) return undefined;
+  const [method, params] = random.pick<[string, object]>([
+    ["ping", {}],
+    ["rpc", { method: "wait" }],
+    ["history", { channel: random.pick(channels), limit: random.below(20) - 1 }],
+    ["presence", { channel: random.pick(channels) }],
+    ["publish", { channel: random.pick(channels), data: { by: client.user } }],
+    ["rpc", { method: "run.cancel", data: { run: world.runs.at(-1)?.id ?? "none" } }],
+  ]);
+  client.send(method, params);
+  return `${client.user} ${method}`;
+}
+
+function drop(world: World): string | undefined {
+  const client = connected(world);
+  client?.drop();
+  return client?.user;
+}
+
+function stall(world: World): string | undefined {
+  const client = connected(world);
+  if (client !== undefined) client.stalled = true;
+  return client?.user;
+}
+
+function resume({ clients, random }: World): string | undefined {
+  const stuck = clients.filter(({ stalled }) => stalled);
+  if (stuck.length === 0) return undefined;
+  const client = random.pick(stuck);
+  client.stalled = false;
+  return client.user;
+}
+
+function run(world: World): string {
+  const { notifier, random, pending, runs } = world;
+  const yields = random.below(6);
+  const ending = random.pick(["return", "throw", "hang"] as const);
+  const started = notifier.run(async function* ({ signal }) {
+    for (let i = 0; i < yields; i++) {
+      await new Promise<void>((resolve) => pending.push(resolve));
+      yield { type: "step", i, text: "y".repeat(random.below(100)) };
+    }
+    if (ending === "throw") throw new Error("The task fails");
+    if (ending === "hang") await new Promise(() => {});
+    if (signal.aborted) throw signal.reason;
+    return yields;
+  });
+  runs.push(started);
+  return `${yields} steps, then ${ending}`;
+}
+
+function cancel({ runs, random }: World): string | undefined {
+  if (runs.length === 0) return undefined;
+  const run = random.pick(runs);
+  run.cancel("simulated");
+  return run.id.slice(0, 8);
+}
+
+/** Somebody in this process follows, checks the order, and stops by a signal of its own. */
+function follow(world: World): string {
+  const { notifier, random, signals } = world;
+  const channel = random.pick(channels);
+  const signal = spiedSignal();
+  signals.push(signal);
+  world.waiting++;
+  (async () => {
+    let last: number | undefined;
+    for await (const { offset } of notifier.follow(channel, { signal: signal.signal })) {
+      if (last !== undefined && offset !== last + 1)
+        throw new Error(`follow ${channel}: ${offset} came after ${last}`);
+      last = offset;
+    }
+  })()
+    .catch((error: unknown) => {
+      const expected =
+        error === signal.signal.reason || ["ClosedError", "GapError"].includes((error as Error).name);
+      if (!expected && (error as Error).message !== "The log fails") world.notes.push(error);
+    })
+    .finally(() => world.waiting--);
+  if (random.chance(0.5)) world.pending.push(() => signal.abort("enough"));
+  return channel;
+}
+
+function disconnect({ clients, notifier, random }: World): string {
+  const { user } = random.pick(clients);
+  if (random.chance(0.5)) notifier.disconnect({ user }, random.pick([3011, 3503]));
+  else notifier.unsubscribe(user, random.pick(channels));
+  return user;
+}
+
+async function time({ clock, random }: World): Promise<string> {
+  const ms = 1 + random.below(random.pick([1, 50, 500, 5_000, 30_000]));
+  await clock.advance(ms);
+  return `${ms} ms`;
+}
+
+function faults({ log, random }: World): string {
+  log.faults = random.pick([0, 0, 0.3, 1]);
+  return `${log.faults}`;
+}
