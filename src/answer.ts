@@ -54,22 +54,9 @@ const handlers: Record<Method, (session: LiveSession, params: Params) => Answer 
 };
 
 async function connect(session: LiveSession, params: Params): Promise<Answer> {
-  const { hub, peer } = session;
+  const { hub } = session;
   const wanted = isObject(params.subs) ? params.subs : {};
-  const places = new Map<string, Place>();
-  // All of them share one reply, and so one window.
-  let { room } = session.window;
-  try {
-    for (const name of new Set(peer.channels)) {
-      const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-      const found = await place(session, name, isObject(request) ? request : {}, room);
-      places.set(name, found);
-      room -= found.bytes;
-    }
-  } catch (error) {
-    for (const { abandon } of places.values()) abandon();
-    throw error;
-  }
+  const places = await session.ask("log", (signal) => placeAll(session, wanted, signal));
   const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
   const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
   const result =
@@ -82,6 +69,30 @@ async function connect(session: LiveSession, params: Params): Promise<Answer> {
       for (const { commit } of places.values()) commit(true, false);
     },
   };
+}
+
+/** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window. */
+async function placeAll(
+  session: LiveSession,
+  wanted: Params,
+  signal: AbortSignal,
+): Promise<Map<string, Place>> {
+  const places = new Map<string, Place>();
+  let { room } = session.window;
+  try {
+    for (const name of new Set(session.peer.channels)) {
+      const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
+      const found = await place(session, name, isObject(request) ? request : {}, room);
+      places.set(name, found);
+      room -= found.bytes;
+    }
+    // The answer came too late for whoever asked.
+    if (signal.aborted) throw signal.reason;
+    return places;
+  } catch (error) {
+    for (const { abandon } of places.values()) abandon();
+    throw error;
+  }
 }
 
 /**
@@ -105,7 +116,11 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
   await permit(session, "subscribe", name, params.data);
   const joins = params.join_leave === true;
   if (joins) await permit(session, "presence", name);
-  const { result, recovered, commit, abandon } = await place(session, name, params, session.window.room);
+  const { result, recovered, commit, abandon } = await session.ask("log", async (signal) => {
+    const found = await place(session, name, params, session.window.room);
+    if (signal.aborted) found.abandon();
+    return found;
+  });
   if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
     abandon();
     throw new Refusal(replies.unrecoverable);
@@ -126,9 +141,18 @@ async function publish(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   if (!Object.hasOwn(params, "data")) throw new Refusal(replies.badRequest);
   await permit(session, "publish", name, params.data);
-  const data = session.hub.serialise("the payload", params.data);
+  const data = encode(session, params.data);
   await session.ask("log", (signal) => session.hub.append(name, data, { signal }));
   return { result: "{}" };
+}
+
+/** What came as JSON may still be nested too deep to be written again. */
+function encode({ hub }: LiveSession, data: unknown): string {
+  try {
+    return hub.serialise("the payload", data);
+  } catch (error) {
+    throw error instanceof TypeError ? new Refusal(replies.badRequest) : error;
+  }
 }
 
 async function presence(session: LiveSession, params: Params): Promise<Answer> {

@@ -49,7 +49,7 @@ export class Channel {
   #joinListeners = 0;
   #opening: Promise<void> | undefined;
   #watch: AsyncDisposable | undefined;
-  #loading: Promise<void> | undefined;
+  #loading: Promise<number> | undefined;
   #tending = false;
   #retrying = false;
   #gone = false;
@@ -106,7 +106,12 @@ export class Channel {
   /** Settles once `epoch` and `top` say what was in the log at the time of the call. */
   async current(): Promise<void> {
     await this.opened();
-    while (this.#mayHaveMore) await this.#load();
+    // A read under way may have begun too early; the next one says how far there was to go.
+    await this.#loading?.catch(() => {});
+    if (!this.#mayHaveMore) return;
+    const { epoch } = this;
+    const then = await this.#load();
+    while (this.top < then && this.epoch === epoch) await this.#load();
   }
 
   /**
@@ -143,8 +148,10 @@ export class Channel {
       if (this.#users === 0) this.#close();
       return undefined;
     }
-    if (!this.#news || this.#tending || !this.#anyoneAtTop()) return undefined;
-    return this.#loadAll();
+    if (this.#tending) return undefined;
+    if (this.#news && this.#anyoneAtTop()) return this.#loadAll();
+    this.#advanceAll();
+    return undefined;
   }
 
   /** Somebody who had no room has some again. */
@@ -191,9 +198,7 @@ export class Channel {
     try {
       do {
         await this.#load();
-        for (const subscription of [...this.subscriptions]) {
-          if (subscription.waits === undefined) this.#advance(subscription);
-        }
+        this.#advanceAll();
         this.#tail.trim();
       } while (this.#news && this.#anyoneAtTop());
     } catch (error) {
@@ -203,15 +208,15 @@ export class Channel {
     }
   }
 
-  /** Reads what follows the top into the tail. Calls at the same time share one read. */
-  #load(): Promise<void> {
+  /** Reads what follows the top into the tail, and answers where the log ends. Calls at the same time share one read. */
+  #load(): Promise<number> {
     this.#loading ??= this.#loadOnce().finally(() => {
       this.#loading = undefined;
     });
     return this.#loading;
   }
 
-  async #loadOnce(): Promise<void> {
+  async #loadOnce(): Promise<number> {
     this.#news = false;
     try {
       const after = { offset: this.top, epoch: this.epoch };
@@ -219,11 +224,19 @@ export class Channel {
       const slice = await (this.epoch === ""
         ? this.#hub.read(this.name, { limit: 0 })
         : this.#hub.read(this.name, { after, limit: batch }));
-      if (this.epoch === "" || !slice.gapless) return this.#restart(slice);
+      if (this.epoch === "" || !slice.gapless) {
+        this.#restart(slice);
+        return slice.top;
+      }
       this.top = this.#tail.add(slice.entries) ?? this.top;
       if (slice.top > this.top) this.#news = true;
+      // Somebody who subscribes loads, too; those who were there before are handed it in the coming turn.
+      if (!this.#tending) this.#hub.wakeChannel(this);
+      return slice.top;
     } catch (error) {
       this.#news = true;
+      // Whoever subscribes is told that it failed; those who were there before wait for these news.
+      if (!this.#tending && this.subscriptions.size > 0) this.#retry(error);
       throw error;
     }
   }
@@ -236,6 +249,12 @@ export class Channel {
     this.#tail.drop();
     for (const subscription of [...this.subscriptions]) {
       if (!sameEpoch || subscription.cursor + 1 < slice.first) this.#lose(subscription);
+    }
+  }
+
+  #advanceAll(): void {
+    for (const subscription of [...this.subscriptions]) {
+      if (subscription.waits === undefined) this.#advance(subscription);
     }
   }
 
@@ -293,9 +312,6 @@ export class Channel {
     this.#hub.report(error, "log", `channel ${this.name}`);
     this.#hub.scope.timer(`read ${this.name}`, 500 + 500 * this.#hub.clock.random(), () => {
       this.#retrying = false;
-      for (const subscription of [...this.subscriptions]) {
-        if (subscription.waits === undefined) this.#advance(subscription);
-      }
       this.#hub.wakeChannel(this);
     });
   }

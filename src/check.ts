@@ -15,8 +15,13 @@ export function checkTags(tags: unknown): void {
   }
 }
 
+/** Throws a TypeError for an identity that cannot be one. */
 export function checkPeer(peer: Peer, longest: number): void {
   if (typeof peer?.user !== "string") throw new TypeError("Cannot accept a peer: its user is not a text");
+  const { expires } = peer;
+  if (expires !== undefined && (typeof expires !== "number" || Number.isNaN(expires))) {
+    throw new TypeError("Cannot accept a peer: the end of its permission is not a number");
+  }
   for (const channel of peer.channels ?? []) checkChannel(channel, longest);
   if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
     throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");

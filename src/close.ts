@@ -88,14 +88,15 @@ async function flushSessions(
   stuck: Set<LiveSession>,
 ): Promise<Pick<CloseReport, "sessions" | "cut">> {
   const before = hub.sessions.size;
-  const tops = readTops(hub);
+  const tops = readTops(hub, over);
   hub.flushing = true;
   for (const channel of hub.channels.values()) channel.refresh();
   for (const session of [...hub.sessions.values()]) session.settle();
   await hub.settled("sessions to end", over, allEnded(hub, over, stuck));
+  await tops.read;
   const cut: CutSession[] = [];
   for (const session of [...hub.sessions.values()]) {
-    cut.push({ session: session.id, user: session.peer.user, channels: whereItStands(session, tops) });
+    cut.push({ session: session.id, user: session.peer.user, channels: whereItStands(session, tops.known) });
     session.cut();
   }
   return { sessions: { closed: before - cut.length, cut: cut.length }, cut };
@@ -122,22 +123,21 @@ function allEnded(hub: Hub, over: AbortSignal, stuck: Set<LiveSession>): Promise
  * Asks where the channels that somebody follows end: nothing is published any more, and a channel whose followers are
  * all behind has not looked. Until the log answers, what was loaded last counts.
  */
-function readTops(hub: Hub): Map<string, number> {
-  const tops = new Map<string, number>();
-  for (const { name, top, subscriptions } of hub.channels.values()) {
-    if (subscriptions.size === 0) continue;
-    tops.set(name, top);
-    const read = hub.read(name, { limit: 0 }).then((slice) => tops.set(name, slice.top));
-    hub.scope.own("task", `read ${name}`, read);
-  }
-  return tops;
+function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; read: Promise<void> } {
+  const followed = [...hub.channels.values()].filter(({ subscriptions }) => subscriptions.size > 0);
+  const known = new Map(followed.map(({ name, top }) => [name, top]));
+  const reads = followed.map(async ({ name }) => {
+    const { top } = await hub.read(name, { limit: 0 });
+    known.set(name, top);
+  });
+  return { known, read: hub.settled("where channels end", over, Promise.all(reads)) };
 }
 
 function whereItStands(session: LiveSession, tops: Map<string, number>): CutSession["channels"] {
   const channels: CutSession["channels"] = {};
   for (const [name, { channel, cursor, proof }] of session.subscriptions) {
     const read = session.window.readOf(proof, cursor);
-    const place = { read, top: Math.max(tops.get(name) ?? 0, channel.top) };
+    const place = { read, top: Math.max(tops.get(name) ?? 0, channel.top, cursor) };
     // A channel may be called __proto__, which an assignment would take for something else.
     Object.defineProperty(channels, name, {
       value: place,

@@ -7,8 +7,10 @@
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { WSContext, WSEvents } from "hono/ws";
+import { checkPeer } from "./check.ts";
 import type { Notifier } from "./notifier.ts";
 import type { Authorize, Peer } from "./peer.ts";
+import { closes } from "./protocol.ts";
 import type { Session, Socket } from "./socket.ts";
 
 /** What `authenticate` finds out about a connection; everything a peer has but its `authorize`. */
@@ -79,7 +81,9 @@ async function identify(
 ): Promise<Identity | null> {
   if (authenticate === undefined) return { user: "" };
   try {
-    return (await authenticate(c)) ?? null;
+    const identity = (await authenticate(c)) ?? null;
+    if (identity !== null) checkPeer(identity, Number.POSITIVE_INFINITY);
+    return identity;
   } catch (error) {
     if (error instanceof HTTPException) throw error;
     notifier.report(error, { stage: "authenticate", owner: c.req.path });
@@ -112,15 +116,21 @@ function isOriginAllowed(c: Context, origins: NotificationsOptions["origins"]): 
 function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
   let session: Session | undefined;
   // Not every runtime has an open event, so whatever comes first opens the session.
-  const sessionOf = (ws: WSContext): Session => {
-    session ??= notifier.accept(socketOf(ws), peer);
+  const sessionOf = (ws: WSContext): Session | undefined => {
+    try {
+      session ??= notifier.accept(socketOf(ws), peer);
+    } catch (error) {
+      // Nobody would own the socket.
+      notifier.report(error, { stage: "authenticate", owner: "accept" });
+      ws.close(closes.internal.code, closes.internal.reason);
+    }
     return session;
   };
   return {
     onOpen: (_event, ws) => {
       sessionOf(ws);
     },
-    onMessage: ({ data }, ws) => sessionOf(ws).receive(data),
+    onMessage: ({ data }, ws) => sessionOf(ws)?.receive(data),
     onClose: ({ code }) => session?.ended(code),
     // A socket with an error closes, on every runtime; the close event tells the session.
     onError: () => {},

@@ -1,8 +1,6 @@
 import type { Channel, Subscription } from "./channel.ts";
-import { ClosedError } from "./errors.ts";
 import type { Position } from "./log.ts";
-import { replies } from "./protocol.ts";
-import { type Params, positionOf, Refusal } from "./request.ts";
+import { type Params, positionOf } from "./request.ts";
 import { publications } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 
@@ -53,9 +51,7 @@ export async function place(
     };
   } catch (error) {
     release();
-    if (error instanceof ClosedError || error instanceof Refusal) throw error;
-    session.hub.report(error, "log", `session ${session.id}`);
-    throw new Refusal(replies.internal);
+    throw error;
   }
 }
 

@@ -54,10 +54,15 @@ export class Pulse implements Ticking {
     this.#rest();
   }
 
+  /** The connect command has come, in time. How long its answer takes is not the peer's doing. */
+  greeted(): void {
+    this.#lateAt = Number.POSITIVE_INFINITY;
+    this.#rest();
+  }
+
   /** The connect reply is on its way: from now on there are pings. The first is early, so that not all come at once. */
   connected(): void {
     const { clock, settings } = this.#hub;
-    this.#lateAt = Number.POSITIVE_INFINITY;
     this.#pingAt = clock.now() + settings.heartbeat * (0.5 + clock.random() / 2);
     this.#rest();
   }

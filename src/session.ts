@@ -114,6 +114,7 @@ export class LiveSession implements Session, Beating {
       if (command === undefined) return;
       const isConnect = command.method === "connect";
       if (isConnect === this.#greeted) return this.close(closes.badRequest);
+      if (isConnect) this.pulse.greeted();
       this.#greeted = true;
       this.#busy = true;
       this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answer(command));
@@ -148,7 +149,7 @@ export class LiveSession implements Session, Beating {
     try {
       return await askWithin(scope, settings.limits.answer, `session ${this.id} ${stage}`, asking, call);
     } catch (error) {
-      if (error instanceof ClosedError) throw error;
+      if (error instanceof ClosedError || error instanceof Refusal) throw error;
       this.hub.report(error, stage, `session ${this.id}`);
       throw new Refusal(replies.internal);
     } finally {

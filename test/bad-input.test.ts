@@ -1,11 +1,12 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { WebSocket as NodeWebSocket } from "ws";
+import type { WebSocket as NodeWebSocket } from "ws";
 import { type Inbox, inbox } from "./fixtures/inbox.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { type Site, site } from "./fixtures/server.ts";
+import { websocket } from "./fixtures/stock-client.ts";
+import { tcp, upgrade } from "./fixtures/tcp.ts";
 
-/** The runtime's own where every supported version has one. */
-const WebSocket = (runtime === "node" ? NodeWebSocket : globalThis.WebSocket) as typeof NodeWebSocket;
+const WebSocket = websocket as typeof NodeWebSocket;
 
 /** A bare WebSocket, which says what it is told to. */
 interface Raw {
@@ -193,6 +194,19 @@ describe(`bad input on a socket of ${runtime}`, () => {
     const raw = await connect(here);
     raw.send({ id: 2, ping: { x: "é".repeat(50) } });
     expect(await raw.closed).toEqual({ code: 1009, reason: "message too big" });
+  });
+
+  test.each<[string, object]>([
+    ["a user that is no text", { user: 7 }],
+    ["no user", { user: undefined }],
+    ["a channel without a name", { channels: [""] }],
+    ["an expiry that is no number", { expires: Number.NaN }],
+  ])("an identity with %s refuses the upgrade with 500, and is reported", async (_name, identity) => {
+    const here = await site({ identity });
+    const peer = tcp(Number(new URL(here.address()).port), upgrade("/?user=ann"));
+    onTestFinished(() => peer.destroy());
+    expect((await peer.until(/\r\n\r\n/)).split("\r\n")[0]).toMatch(/^HTTP\/1.1 500 /);
+    expect(here.takeErrors().map(({ stage }) => stage)).toEqual(["authenticate"]);
   });
 
   test("a hundred sockets that say nothing good leave nothing behind", async () => {

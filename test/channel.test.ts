@@ -1,13 +1,19 @@
-import { describe, expect, vi } from "vitest";
+import { describe, expect } from "vitest";
+import type { Log } from "../src/log.ts";
+import { memoryLog } from "../src/memory.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
 import { jsonCodec } from "../src/protocol.ts";
+import { fakeClock } from "../src/testing.ts";
 import {
   type Core,
+  countCalls,
   type Message,
   offsetsIn,
   outcomeOf,
   publishAll,
   rawSocket,
+  rejection,
+  type Start,
   subscriber,
   test,
   upTo,
@@ -70,13 +76,13 @@ describe("publications", () => {
       session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
     }
     await core.clock.settle();
-    const encode = vi.spyOn(jsonCodec, "publication");
+    const encode = countCalls(jsonCodec, "publication");
     try {
       for (let i = 0; i < 30; i++) void core.notifier.publish("news", i);
       await core.clock.settle();
-      expect(encode).toHaveBeenCalledTimes(30);
+      expect(encode.calls).toBe(30);
     } finally {
-      encode.mockRestore();
+      encode.restore();
     }
     const frames = raws.map(({ sent }) => sent.slice(1));
     expect(frames.every(({ length }) => length === 1)).toBe(true);
@@ -90,14 +96,79 @@ describe("publications", () => {
     await subscriber(core, "news");
     for (const client of clients) client.stall();
     await publishAll(core, 300, 200);
-    const encode = vi.spyOn(jsonCodec, "publication");
+    const encode = countCalls(jsonCodec, "publication");
     try {
       for (const client of clients) client.resume();
       await core.clock.settle();
       for (const { received } of clients) expect(offsetsIn(received, "news")).toEqual(upTo(300));
-      expect(encode.mock.calls.length).toBeLessThanOrEqual(2 * 300);
+      expect(encode.calls).toBeLessThanOrEqual(2 * 300);
     } finally {
-      encode.mockRestore();
+      encode.restore();
     }
+  });
+});
+
+describe("when the log was wiped", () => {
+  /** A log that forgets everything when told, as a store does that is emptied or fails over. */
+  function startWiped(start: Start): { core: Core; wipe(): void } {
+    const clock = fakeClock();
+    const wakes = new Set<() => void>();
+    let memory = memoryLog({ clock });
+    const log: Log = {
+      append: async (...args) => {
+        const position = await memory.append(...args);
+        for (const wake of wakes) wake();
+        return position;
+      },
+      read: (...args) => memory.read(...args),
+      watch: async (_, wake) => {
+        wakes.add(wake);
+        return { [Symbol.asyncDispose]: async () => void wakes.delete(wake) };
+      },
+      [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
+    };
+    const wipe = (): void => {
+      memory = memoryLog({ clock });
+    };
+    return { core: start({ clock, log }), wipe };
+  }
+
+  test("whoever is subscribed is told, and comes back into the new epoch with a gap it knows of", async ({
+    start,
+  }) => {
+    const { core, wipe } = startWiped(start);
+    const client = await subscriber(core, "news");
+    const server = pipe(core.notifier, { peer: { user: "ann", channels: ["news"] } });
+    server.send({ id: 1, connect: {} });
+    await publishAll(core, 3);
+    const { epoch: old } = await core.notifier.history("news");
+    wipe();
+    await publishAll(core, 1);
+    const { epoch } = await core.notifier.history("news");
+    expect(epoch).not.toBe(old);
+    expect(offsetsIn(client.received, "news")).toEqual([1, 2, 3]);
+    expect((client.received.at(-1) as Message).push?.unsubscribe?.code).toBe(2500);
+    expect(server.closed?.code).toBe(3010);
+    client.send({ id: 9, subscribe: { channel: "news", recover: true, offset: 3, epoch: old } });
+    await core.clock.settle();
+    const reply = (client.received.at(-1) as Message).subscribe;
+    expect(reply).toMatchObject({ epoch, offset: 1, was_recovering: true });
+    expect(reply?.recovered ?? false).toBe(false);
+    await publishAll(core, 1);
+    expect(offsetsIn(client.received, "news")).toEqual([1, 2, 3, 2]);
+  });
+
+  test("even to a longer log, an old position is never taken for one of the new epoch", async ({ start }) => {
+    const { core, wipe } = startWiped(start);
+    const following = core.notifier.follow("news", { after: { offset: 0, epoch: "" } });
+    await publishAll(core, 3);
+    for (let i = 1; i <= 3; i++) expect((await following.next()).value).toMatchObject({ offset: i });
+    wipe();
+    await publishAll(core, 10);
+    const { epoch } = await core.notifier.history("news");
+    expect(await rejection(following.next())).toMatchObject({
+      name: "GapError",
+      earliest: { offset: 0, epoch },
+    });
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, vi } from "vitest";
+import { describe, expect } from "vitest";
 import { ClosedError } from "../src/errors.ts";
 import { createNotifier } from "../src/notifier.ts";
 import { pipe } from "../src/pipe.ts";
@@ -6,6 +6,7 @@ import { output } from "../src/run.ts";
 import { assertQuiet, fakeClock } from "../src/testing.ts";
 import {
   aborted,
+  countCalls,
   finish,
   gather,
   logWith,
@@ -29,16 +30,17 @@ const emptyReport = {
 describe("a notifier that was made", () => {
   test("has done nothing: no time was asked for, no chance taken, no signal listened to", () => {
     const asked: string[] = [];
+    const spy = spySignal();
     const clock = new Proxy(fakeClock(), {
       get: (target, name, receiver) => {
         asked.push(String(name));
         return Reflect.get(target, name, receiver) as unknown;
       },
     });
-    const spies = [
-      vi.spyOn(crypto, "randomUUID"),
-      vi.spyOn(crypto, "getRandomValues"),
-      vi.spyOn(Math, "random"),
+    const counts = [
+      countCalls(crypto, "randomUUID"),
+      countCalls(crypto, "getRandomValues"),
+      countCalls(Math, "random"),
     ];
     const Original = globalThis.AbortController;
     let controllers = 0;
@@ -48,17 +50,14 @@ describe("a notifier that was made", () => {
         controllers++;
       }
     };
-    const spy = { listened: 0 };
-    const signal = new Original().signal;
-    signal.addEventListener = () => void spy.listened++;
     try {
-      createNotifier({ signal, clock });
+      createNotifier({ signal: spy.signal, clock });
       expect(asked).toEqual([]);
-      expect(spies.map(({ mock }) => mock.calls.length)).toEqual([0, 0, 0]);
-      expect([controllers, spy.listened]).toEqual([0, 0]);
+      expect(counts.map(({ calls }) => calls)).toEqual([0, 0, 0]);
+      expect([controllers, spy.most]).toEqual([0, 0]);
     } finally {
       globalThis.AbortController = Original;
-      for (const each of spies) each.mockRestore();
+      for (const { restore } of counts) restore();
     }
   });
 

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import { memoryLog } from "../src/memory.ts";
+import type { Log } from "../src/log.ts";
 import type { Notifier } from "../src/notifier.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
-import { fakeClock } from "../src/testing.ts";
-import { finish, type Message, type Start, type SubscribeResult, test } from "./fixtures/core.ts";
+import { type FakeClock, fakeClock } from "../src/testing.ts";
+import { finish, logWith, type Message, type Start, type SubscribeResult, test } from "./fixtures/core.ts";
 
 const channels = ["a", "b", "c"];
 const clientCount = 4;
@@ -27,13 +27,15 @@ class Client {
   readonly #notifier: Notifier;
   /** Channels that the server subscribes it to. */
   readonly #given: readonly string[];
+  readonly #isFlaky: boolean;
   #pipe: Pipe | undefined;
   #asked = new Map<number, string>();
   #id = 0;
 
-  constructor(notifier: Notifier, given: readonly string[]) {
+  constructor(notifier: Notifier, given: readonly string[], isFlaky: boolean) {
     this.#notifier = notifier;
     this.#given = given;
+    this.#isFlaky = isFlaky;
   }
 
   connect(): void {
@@ -74,7 +76,12 @@ class Client {
   /** Takes in what came, and checks it. */
   read(): void {
     for (const message of (this.#pipe?.take() ?? []) as Message[]) {
-      if (message.error !== undefined) throw new Error(`refused: ${JSON.stringify(message)}`);
+      if (message.error !== undefined) {
+        // A log that fails now may be well the next time.
+        expect([message.error.code, this.#isFlaky]).toEqual([100, true]);
+        const channel = this.#asked.get(message.id ?? 0);
+        if (channel !== undefined) this.#subscribe(channel);
+      }
       for (const [channel, result] of Object.entries(message.connect?.subs ?? {}))
         this.#begin(channel, result);
       const channel = this.#asked.get(message.id ?? 0);
@@ -88,7 +95,7 @@ class Client {
     }
     const { closed } = this.#pipe ?? {};
     if (closed === undefined) return;
-    expect([3008, 3010, 3012]).toContain(closed.code);
+    expect([3008, 3010, 3012, ...(this.#isFlaky ? [3004] : [])]).toContain(closed.code);
     if (closed.code === 3010) expect(this.#given.length).toBeGreaterThan(0);
     this.#pipe?.drop();
     this.#pipe = undefined;
@@ -132,27 +139,52 @@ const step = fc.oneof(
   },
 );
 
-const setup = fc.record({
+interface Options {
+  window: number;
+  size: number;
+  bytes: number;
+  seed: number;
+  /** How the log behaves: at once, after up to 40 ms, or that and failing now and then. */
+  log: "quick" | "slow" | "flaky";
+}
+
+const setup = fc.record<Options>({
   window: fc.constantFrom(1, 200, 1_000, 5_000),
   size: fc.integer({ min: 1, max: 20 }),
   bytes: fc.constantFrom(700, 3_000, 1_000_000),
   seed: fc.nat(),
+  log: fc.constantFrom("quick", "slow", "flaky"),
 });
 
 type Step = [string, number, number];
 
+/** A log that is away, by chance, for a while or for good. */
+function temperamental(memory: Log, clock: FakeClock, behaviour: Options["log"]): Partial<Log> {
+  if (behaviour === "quick") return {};
+  const wait = async (): Promise<void> => {
+    await new Promise<void>((resolve) => void clock.timer(40 * clock.random(), resolve));
+    if (behaviour === "flaky" && clock.random() < 0.2) throw new Error("gone for a moment");
+  };
+  return {
+    read: (...args) => wait().then(() => memory.read(...args)),
+    watch: (...args) => wait().then(() => memory.watch(...args)),
+    append: (...args) => wait().then(() => memory.append(...args)),
+  };
+}
+
 async function play(
   start: Start,
-  { window, size, bytes, seed }: Record<string, number>,
+  { log: behaviour, window, size, bytes, seed }: Options,
   steps: Step[],
 ): Promise<number> {
-  const clock = fakeClock({ seed: seed as number });
-  const log = memoryLog({ clock, size: size as number, bytes: bytes as number, ttl: Infinity });
-  const core = start({ clock, log, window: window as number });
+  const clock = fakeClock({ seed });
+  const replace = (memory: Log): Partial<Log> => temperamental(memory, clock, behaviour);
+  const log = logWith(clock, replace, { size, bytes, ttl: Infinity });
+  const core = start({ clock, log, window });
   const { notifier } = core;
   const clients = Array.from(
     { length: clientCount },
-    (_, n) => new Client(notifier, n === 0 ? ["a", "b"] : []),
+    (_, n) => new Client(notifier, n === 0 ? ["a", "b"] : [], behaviour === "flaky"),
   );
   const published = new Map(channels.map((channel) => [channel, 0]));
   const readAll = (): void => {
@@ -164,13 +196,14 @@ async function play(
     published.set(channel, offset);
     void notifier.publish(channel, [channel, offset, "x".repeat(length)]);
   };
+  const turn = () => (behaviour === "quick" ? clock.settle() : clock.advance(20));
   for (const client of clients) client.connect();
-  await clock.settle();
+  await turn();
   for (const [what, which, amount] of steps) {
     const client = clients[which] as Client;
     if (what === "publish") publish(which, amount);
     else if (what === "burst") for (let i = 0; i < amount; i++) publish(which, 30);
-    else if (what === "turn") await clock.settle();
+    else if (what === "turn") await turn();
     else if (what === "time") await clock.advance(amount);
     else if (what === "stall") client.stall();
     else if (what === "resume") client.resume();
@@ -179,12 +212,12 @@ async function play(
     readAll();
   }
   // In the end everybody reads on, comes back, and stands where the channel does.
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 8; round++) {
     for (const client of clients) {
       client.resume();
       client.connect();
     }
-    await clock.settle();
+    await (behaviour === "quick" ? clock.settle() : clock.advance(9_000));
     readAll();
   }
   for (const client of clients) {
@@ -194,6 +227,7 @@ async function play(
   }
   const gaps = clients.reduce((sum, client) => sum + client.gaps, 0);
   await finish(core);
+  if (behaviour === "flaky") core.errors.length = 0;
   return gaps;
 }
 
@@ -201,22 +235,23 @@ test("whatever happens, a subscriber sees offsets rise by one, or is told of a g
   let gaps = 0;
   const property = fc.asyncProperty(
     setup,
-    fc.array(step, { minLength: 10, maxLength: 80, size: "max" }),
+    fc.array(step, { minLength: 10, maxLength: 60, size: "max" }),
     async (options, steps) => {
       gaps += await play(start, options, steps as Step[]);
     },
   );
-  await fc.assert(property, { numRuns: 300 });
+  await fc.assert(property, { numRuns: 150 });
   expect(gaps).toBeGreaterThan(0);
 });
 
 test("whatever happens, a log that keeps everything leaves no gap at all", async ({ start }) => {
-  const options = { window: 300, size: Infinity, bytes: Infinity, seed: 1 };
+  const unbounded = setup.map((options) => ({ ...options, window: 300, size: Infinity, bytes: Infinity }));
   const property = fc.asyncProperty(
-    fc.array(step, { minLength: 10, maxLength: 80, size: "max" }),
-    async (steps) => {
+    unbounded,
+    fc.array(step, { minLength: 10, maxLength: 60, size: "max" }),
+    async (options, steps) => {
       expect(await play(start, options, steps as Step[])).toBe(0);
     },
   );
-  await fc.assert(property, { numRuns: 200 });
+  await fc.assert(property, { numRuns: 100 });
 });

@@ -1,14 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  byteLength,
-  closes,
-  FrameError,
-  jsonCodec,
-  methods,
-  replies,
-  unsubscribes,
-} from "../src/protocol.ts";
+import { closes, FrameError, jsonCodec, methods, replies, unsubscribes } from "../src/protocol.ts";
 
 const { decode } = jsonCodec;
 

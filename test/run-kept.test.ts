@@ -1,4 +1,4 @@
-import { describe, expect, vi } from "vitest";
+import { describe, expect } from "vitest";
 import { CancelError, ClosedError, GapError } from "../src/errors.ts";
 import { pipe } from "../src/pipe.ts";
 import { output, progress, type RunEvent } from "../src/run.ts";
@@ -6,6 +6,7 @@ import type { RunOptions, Task } from "../src/run-task.ts";
 import {
   aborted,
   type Core,
+  countCalls,
   deferred,
   finish,
   gather,
@@ -194,12 +195,12 @@ test("runs lists those that work and those that ended, and finds them by id", as
 });
 
 test("a run's id is a random UUID, and crypto is not asked before the first", async ({ start }) => {
-  const random = vi.spyOn(crypto, "randomUUID");
+  const random = countCalls(crypto, "randomUUID");
   const { notifier } = start();
-  expect(random).toHaveBeenCalledTimes(0);
+  expect(random.calls).toBe(0);
   const run = notifier.run(async () => {});
   expect(run.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  random.mockRestore();
+  random.restore();
   await run.result();
 });
 
@@ -305,6 +306,27 @@ describe("when the notifier closes", () => {
     go.resolve();
     await clock.settle();
     expect(refused).toBeInstanceOf(ClosedError);
+  });
+
+  test("a run may still emit, though nobody publishes any more", async ({ start }) => {
+    const core = start();
+    let refused: unknown;
+    const run = core.notifier.run(async ({ signal, emit }) => {
+      await aborted(signal).catch(() => {});
+      refused = await rejection(core.notifier.publish("news", 1));
+      await emit(output("accepted"));
+      return "done";
+    });
+    const { got } = gather(core.notifier, `run:${run.id}`);
+    await core.clock.settle();
+    expect((await finish(core)).runs.completed).toEqual([run.id]);
+    expect(refused).toBeInstanceOf(ClosedError);
+    expect(got.map(({ data }) => (data as RunEvent).type)).toEqual([
+      "run.started",
+      "output",
+      "run.completed",
+    ]);
+    expect(await run.result()).toBe("done");
   });
 
   test("no other run begins", async ({ start }) => {

@@ -99,6 +99,16 @@ describe("cancelling", () => {
     });
   });
 
+  test.for([null, 0, "", false])("for the reason %j passes just that on", async (reason, { start }) => {
+    const { notifier, clock } = start();
+    const controller = new AbortController();
+    const run = notifier.run(obedient, { signal: controller.signal });
+    await clock.settle();
+    controller.abort(reason);
+    expect(await rejection(run.result())).toBe(reason);
+    expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.cancelled"]);
+  });
+
   test("through a signal that had aborted before never begins the task", async ({ start }) => {
     const { notifier } = start();
     const reason = new Error("too late");

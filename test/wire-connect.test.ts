@@ -239,8 +239,24 @@ describe("connect", () => {
       { id: 1, error: { code: 100, message: "internal server error", temporary: true } },
     ]);
     expect(client.closed).toEqual({ code: 3004, reason: "internal server error" });
-    expect(takeErrors()).toEqual([{ stage: "internal", message: "disk" }]);
+    expect(takeErrors()).toEqual([{ stage: "log", message: "disk" }]);
     log.fail(undefined);
+  });
+
+  test("a log that hangs for 10 s answers with 100, for now, and closes so that the client comes back", async () => {
+    const { clock, log, takeErrors, client: connect, notifier } = wire();
+    const client = connect({ peer: { user: "1", channels: ["a"] } });
+    log.hold();
+    client.send({ id: 1, connect: {} });
+    await clock.advance(10_000);
+    expect(client.received).toEqual([
+      { id: 1, error: { code: 100, message: "internal server error", temporary: true } },
+    ]);
+    expect(client.closed).toEqual({ code: 3004, reason: "internal server error" });
+    expect(takeErrors()).toHaveLength(1);
+    log.open();
+    await clock.settle();
+    expect(notifier.inspect()).toEqual([]);
   });
 });
 

@@ -250,6 +250,24 @@ describe("a stuck peer", () => {
     expect(stuck.closed).toEqual(slow);
   });
 
+  test("is closed together with a crowd of others, and whoever was the last straw does not notice", async () => {
+    const { clock, client: connect } = wire({ window: 2_000 });
+    const crowd = range(1, 500).map(() => connect());
+    for (const peer of crowd) {
+      await peer.connect();
+      await peer.call("subscribe", { channel: "room", join_leave: true });
+    }
+    await clock.advance(25_000);
+    for (const peer of crowd) peer.stall();
+    const other = connect();
+    await other.connect();
+    for (let id = 2; id < 100; id += 2) {
+      expect(await other.call("subscribe", { channel: "room" })).toMatchObject({ id, subscribe: {} });
+      expect(await other.call("unsubscribe", { channel: "room" })).toEqual({ id: id + 1, unsubscribe: {} });
+    }
+    expect(crowd.filter(({ closed }) => closed?.code !== 3008)).toEqual([]);
+  });
+
   test("that reads on every 50 s is never cut, and gets everything", async () => {
     const { peers, publish, clock } = await readers(1, { window: 4_096 });
     const client = first(peers);

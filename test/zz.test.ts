@@ -1,62 +1,28 @@
-import { expect, test } from "vitest";
-import { anybody, wire, range } from "./fixtures/wire.ts";
-test("a subscribe is answered while publications come faster than the log is read", async () => {
-  const { clock, client: connect, log, notifier } = wire();
-  const client = connect();
-  await client.connect();
-  log.hold();
-  client.send({ id: 7, subscribe: { channel: "news" } });
-  for (const n of range(1, 10)) {
+import { test } from "vitest";
+import { createNotifier } from "../src/notifier.ts";
+import { pipe } from "../src/pipe.ts";
+import { fakeClock } from "../src/testing.ts";
+test("crowd", async () => {
+  for (const n of [2500]) {
+  const clock = fakeClock();
+  const errors: unknown[] = [];
+  const notifier = createNotifier({ clock, window: 2_000, onError: (e) => errors.push(e) });
+  let t = performance.now();
+  const crowd = [];
+  for (let i = 0; i < n; i++) {
+    const c = pipe(notifier); crowd.push(c);
+    c.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "room", join_leave: true } });
     await clock.settle();
-    void notifier.publish("news", n);
-    log.open();
-    log.hold();
+    c.received.length = 0;
   }
-  await clock.settle();
-  expect(client.received).toMatchObject([{ id: 7, subscribe: {} }]);
-});
-test("stale", async () => {
-  const { clock, client: connect, log } = wire();
-  const client = connect({ peer: { ...anybody, channels: ["a"] } });
-  log.hold();
-  client.send({ id: 1, connect: {} });
-  await clock.advance(10_000);
-  expect(client.received).toEqual([{ id: 1, error: { code: 100, message: "internal server error", temporary: true } }]);
-  expect(client.closed).toEqual({ code: 3004, reason: "internal server error" });
-});
-test("sub hung", async () => {
-  const { clock, client: connect, log } = wire();
-  const client = connect({ peer: { ...anybody } });
-  await client.connect();
-  log.hold();
-  client.send({ id: 2, subscribe: {channel: "a"} }, { id: 3, ping: {} });
-  await clock.advance(100_000);
-  expect(client.received).toEqual([{ id: 1, error: { code: 100, message: "internal server error", temporary: true } }]);
-});
-test("drop while reads", async () => {
-  const { clock, client: connect, log, notifier } = wire();
-  const client = connect({ peer: { ...anybody } });
-  await client.connect();
-  log.hold();
-  client.send({ id: 2, subscribe: {channel: "a"} }, { id: 3, ping: {} });
-  await clock.settle();
-  client.drop();
-  log.open();
-  await clock.settle();
-  expect(notifier.inspect()).toEqual([]);
-  expect(notifier.stats()).toMatchObject({ channels: 0, sessions: 0, waits: 0, tasks: 0 });
-});
-test("deep", async () => {
-  const { clock, client: connect, takeErrors, notifier } = wire();
-  const client = connect({ peer: { ...anybody } });
-  await client.connect();
-  client.send(`{"id":2,"publish":{"channel":"a","data":${"[".repeat(30000)}${"]".repeat(30000)}}}`);
-  await clock.settle();
-  console.log(JSON.stringify(client.received), JSON.stringify(takeErrors()));
-});
-test("nan", async () => {
-  const { clock, client: connect } = wire();
-  const client = connect({ peer: { ...anybody, expires: Number.NaN } });
-  await clock.advance(20_000);
-  expect(client.closed?.code).toBe(3502);
-});
+  await clock.advance(25_000);
+  for (const c of crowd) { c.received.length = 0; c.stall(); }
+  const other = pipe(notifier);
+  other.send({ id: 1, connect: {} });
+  for (let id = 2; id < 100; id += 2) {
+    other.send({ id, subscribe: { channel: "room" } }, { id: id + 1, unsubscribe: { channel: "room" } });
+    await clock.settle();
+  }
+  console.log(n, crowd.filter((c) => c.closed).length, errors.length, JSON.stringify(other.received.filter((r: any) => r.error)), JSON.stringify(notifier.stats()), performance.now() - t);
+  }
+}, 60_000);

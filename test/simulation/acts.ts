@@ -19,6 +19,7 @@ const acts: [number, string, (world: World) => string | undefined | Promise<stri
   [2, "follow", follow],
   [1, "disconnect", disconnect],
   [6, "time", time],
+  [1, "quiet", quiet],
   [2, "faults", faults],
 ];
 const total = acts.reduce((sum, [weight]) => sum + weight, 0);
@@ -225,6 +226,34 @@ async function time({ clock, random }: World): Promise<string> {
   const ms = 1 + random.below(random.pick([1, 50, 500, 5_000, 30_000]));
   await clock.advance(ms);
   return `${ms} ms`;
+}
+
+/** Lets everything that is under way arrive; then whoever is subscribed has all that was published. */
+async function quiet(world: World): Promise<string> {
+  const { clock, clients, pending, log } = world;
+  const before = log.faults;
+  log.faults = 0;
+  for (const client of clients) client.stalled = false;
+  // A log that failed is asked again after a while, and a publication waits for up to five seconds.
+  for (let round = 0; round < 5; round++) {
+    for (;;) {
+      await clock.settle();
+      if (pending.length > 0) stepLog(world);
+      else if (clients.some(({ hasTraffic }) => hasTraffic)) stepNetwork(world);
+      else break;
+    }
+    await clock.advance(1_300);
+  }
+  for (const client of clients) {
+    for (const channel of client.live) {
+      const { epoch, offset } = client.positions.get(channel) as { epoch: string; offset: number };
+      const top = log.truth.get(`${channel} ${epoch}`)?.length ?? 0;
+      if (offset !== top)
+        throw new Error(`${client.user} waits at ${offset} of ${top} in ${channel} for ever`);
+    }
+  }
+  log.faults = before;
+  return "";
 }
 
 function faults({ log, random }: World): string {

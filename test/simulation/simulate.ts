@@ -10,6 +10,8 @@ export async function simulate(seed: number): Promise<void> {
     const count = 20 + random.below(60);
     for (let step = 0; step < count; step++) {
       await act(world);
+      // Some things happen in one turn of the event loop.
+      if (random.chance(0.3)) continue;
       await clock.settle();
       checkAlways(world);
     }

@@ -1,0 +1,109 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Case, judge, type Outcome, perform, type Scale } from "../../test/fixtures/shutdown.ts";
+import { cases } from "../../test/fixtures/shutdown-cases.ts";
+import { binary, root } from "../../test/runtimes.ts";
+import { type Entrant, others, tocsin } from "./systems.ts";
+import { type Cell, cellOf, type Row, table } from "./table.ts";
+
+/**
+ * Shuts servers down while their peers misbehave, and measures how they end.
+ *
+ * `npm run bench:shutdown -- [--node <path>]… [--only tocsin|others] [--case <text>]`. Ends with code 1 when tocsin is
+ * out of the bounds of its contract anywhere.
+ */
+
+const scale: Scale = { healthy: 180, stuck: 20, grace: 3_000, patience: 35_000 };
+const bounds = { settled: 100, exit: 250 };
+/** Servers of other libraries at a time: nearly all of their time is waiting. */
+const lanes = 6;
+
+const { values } = parseArgs({
+  options: {
+    node: { type: "string", multiple: true, default: [] },
+    only: { type: "string" },
+    case: { type: "string", default: "" },
+  },
+});
+const wanted = cases.filter(({ name }) => name.includes(values.case));
+const entrants = [
+  ...(values.only === "others" ? [] : ours()),
+  ...(values.only === "tocsin" ? [] : others(versionIn)),
+];
+const cells = new Map<string, Cell>();
+const keyOf = (one: Case, { name }: Entrant): string => `${one.name} · ${name}`;
+
+for (const one of wanted) {
+  for (const entrant of entrants) if (entrant.isOurs) await measure(one, entrant);
+}
+const queue = wanted.flatMap((one) =>
+  one.own ? [] : entrants.filter(({ isOurs }) => !isOurs).map((entrant) => ({ one, entrant })),
+);
+const work = async (): Promise<void> => {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift())
+    await measure(next.one, next.entrant);
+};
+await Promise.all(Array.from({ length: lanes }, work));
+
+const rows: Row[] = wanted.map((one) => ({
+  name: one.name,
+  cells: entrants.map((entrant) => cells.get(keyOf(one, entrant))),
+}));
+const text = table(entrants, rows, {
+  ...scale,
+  ...bounds,
+  machine: `${cpus().length} × ${cpus()[0]?.model}`,
+});
+console.log(text);
+if (values.case === "" && values.only === undefined) {
+  mkdirSync(join(root, "bench/results"), { recursive: true });
+  writeFileSync(join(root, "bench/results/shutdown.md"), text);
+}
+if ([...cells.values()].some(({ wrong }) => wrong.length > 0)) process.exitCode = 1;
+
+async function measure(one: Case, entrant: Entrant): Promise<void> {
+  const { outcome, wrong } = await attempt(one, entrant);
+  const faults = entrant.isOurs ? [...judge(one, scale, outcome, bounds), ...wrong] : [];
+  const cell = cellOf(outcome, faults, scale);
+  cells.set(keyOf(one, entrant), cell);
+  console.log(`${keyOf(one, entrant)}: ${cell.text}`);
+  for (const fault of faults) console.log(`  OUT OF BOUNDS: ${fault.slice(0, 500)}`);
+}
+
+/** A server that fails before it is told to close is out of bounds as well. */
+async function attempt(one: Case, entrant: Entrant): Promise<{ outcome: Outcome; wrong: string[] }> {
+  try {
+    return await perform(entrant, scale, one);
+  } catch (error) {
+    const nothing = {
+      exit: undefined,
+      code: null,
+      signal: null,
+      noise: "",
+      codes: {},
+      lost: 0,
+      unreported: 0,
+    };
+    return { outcome: { ...nothing, wrong: [], leftovers: [] }, wrong: [String(error)] };
+  }
+}
+
+function ours(): Entrant[] {
+  const nodes = [binary("node"), ...values.node];
+  return [
+    ...nodes.map((file) => tocsin(`tocsin, Node ${versionOf(file)}`, "node", file)),
+    tocsin(`tocsin, Bun ${versionOf(binary("bun"))}`, "bun", binary("bun")),
+    tocsin(`tocsin, Deno ${versionOf(binary("deno"))}`, "deno", binary("deno")),
+  ];
+}
+
+function versionOf(file: string): string {
+  return /\d+\.\d+\.\d+/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0] ?? "";
+}
+
+function versionIn(name: string): string {
+  return JSON.parse(readFileSync(join(root, "node_modules", name, "package.json"), "utf8")).version;
+}

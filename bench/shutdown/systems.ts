@@ -1,0 +1,70 @@
+import { fileURLToPath } from "node:url";
+import { program } from "../../test/fixtures/runtime.ts";
+import type { System } from "../../test/fixtures/shutdown.ts";
+import type { Dialect } from "../../test/fixtures/tcp.ts";
+import { binary, type Runtime } from "../../test/runtimes.ts";
+
+/** A system under a name, for the table. */
+export interface Entrant extends System {
+  readonly name: string;
+  /** Whether it is held to the contract. */
+  readonly isOurs: boolean;
+}
+
+const address = (topics: readonly string[]): string => `/notifications?topics=${topics.join(",")}`;
+
+/** tocsin's `serve` on an executable of a runtime. */
+export function tocsin(name: string, runtime: Runtime, file: string): Entrant {
+  const child = fileURLToPath(new URL("../../test/fixtures/shutdown-child.ts", import.meta.url));
+  return { name, isOurs: true, file, args: program(child, runtime), address };
+}
+
+/** Other libraries on this Node, each as its documentation says to shut it down. */
+export function others(versions: (name: string) => string): Entrant[] {
+  const entrant = (name: string, script: string, rest: Omit<System, "file" | "args">): Entrant => {
+    const file = fileURLToPath(new URL(script, import.meta.url));
+    return {
+      name: `${name} ${versions(name)}`,
+      isOurs: false,
+      file: binary("node"),
+      args: program(file, "node"),
+      ...rest,
+    };
+  };
+  return [
+    entrant("ws", "ws.ts", { address, dialect: () => plain }),
+    entrant("socket.io", "socket-io.ts", {
+      address: (topics) => `/socket.io/?EIO=4&transport=websocket&topics=${topics.join(",")}`,
+      dialect: () => engine,
+    }),
+    entrant("graphql-ws", "graphql-ws.ts", {
+      address,
+      headers: ["Sec-WebSocket-Protocol: graphql-transport-ws"],
+      dialect: graphql,
+    }),
+  ];
+}
+
+const plain: Dialect = { hello: [], ready: /\r\n\r\n/, answer: () => undefined };
+
+/** Engine.IO's packets: 2 is a ping, 3 its pong; 40 joins the default namespace. */
+const engine: Dialect = {
+  hello: ["40"],
+  ready: /40\{"sid"/,
+  answer: (message) => (message === "2" ? "3" : undefined),
+};
+
+/** One subscription for the first topic: no client of the bench follows more elsewhere than there. */
+function graphql([topic]: readonly string[]): Dialect {
+  const query = `subscription { publications(topic: "${topic}") { topic number text } }`;
+  const subscribe = JSON.stringify({ id: "1", type: "subscribe", payload: { query } });
+  const answers: Record<string, string> = {
+    '{"type":"connection_ack"}': subscribe,
+    '{"type":"ping"}': '{"type":"pong"}',
+  };
+  return {
+    hello: ['{"type":"connection_init"}'],
+    ready: /"number":0/,
+    answer: (message) => answers[message],
+  };
+}

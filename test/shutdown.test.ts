@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { program, runtime } from "./fixtures/runtime.ts";
+import { judge, perform, type Scale, type System } from "./fixtures/shutdown.ts";
+import { cases } from "./fixtures/shutdown-cases.ts";
+
+const system: System = {
+  file: process.execPath,
+  args: program(fileURLToPath(new URL("fixtures/shutdown-child.ts", import.meta.url))),
+  address: (topics) => `/notifications?topics=${topics.join(",")}`,
+};
+const scale: Scale = { healthy: 4, stuck: 2, grace: 500, patience: 10_000 };
+/** Shared machines stall. The bounds of the contract itself are kept by `npm run bench:shutdown`. */
+const slack = { settled: 1_000, exit: 2_000 };
+
+describe.concurrent(`a process of ${runtime} that is shut down`, () => {
+  test.each(cases)("settles in its grace, loses nothing and ends by itself: $name", async (one) => {
+    const { outcome, wrong } = await perform(system, scale, one);
+    expect([...judge(one, scale, outcome, slack), ...wrong]).toEqual([]);
+  });
+});

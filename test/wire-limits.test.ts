@@ -1,0 +1,89 @@
+import { describe, expect, test } from "vitest";
+import { wire } from "./fixtures/wire.ts";
+
+describe("limits", () => {
+  const tooBig = { code: 1009, reason: "message too big" };
+
+  test("a message of 64 KiB is heard, one byte more closes with 1009", async () => {
+    const heard: unknown[] = [];
+    const { clock, client: connect } = wire();
+    const client = connect({ peer: { user: "", receive: (_, data) => heard.push((data as string).length) } });
+    await client.connect();
+    const frame = (bytes: number) => `{"send":{"data":"${"x".repeat(bytes - 20)}"}}`;
+    expect(frame(65_536)).toHaveLength(65_536);
+    client.send(frame(65_536));
+    await clock.settle();
+    expect(heard).toEqual([65_516]);
+    client.send(frame(65_537));
+    await clock.settle();
+    expect(heard).toEqual([65_516]);
+    expect(client.closed).toEqual(tooBig);
+  });
+
+  test("a message is measured in bytes", async () => {
+    const { clock, client: connect } = wire({ limits: { message: 100 } });
+    const frame = (text: string) => `{"send":{"data":"${text}"}}`;
+    const [within, above] = [connect(), connect()];
+    for (const client of [within, above]) await client.connect();
+    within.send(frame("é".repeat(40)));
+    above.send(frame(`${"é".repeat(40)}x`));
+    await clock.settle();
+    expect([within.closed, above.closed]).toEqual([undefined, tooBig]);
+  });
+
+  test("commands that wait behind a slow answer may be 1 000; one more closes with 3013", async () => {
+    const { clock, client: connect } = wire({ rpc: { hang: () => new Promise(() => {}) } });
+    const client = connect();
+    await client.connect();
+    client.send({ id: 2, rpc: { method: "hang" } });
+    for (let id = 3; id <= 1_002; id++) client.send({ id, ping: {} });
+    await clock.settle();
+    expect(client.closed).toBeUndefined();
+    client.send({ id: 1_003, ping: {} });
+    await clock.settle();
+    expect(client.closed).toEqual({ code: 3013, reason: "too many requests" });
+    expect(client.received).toEqual([]);
+  });
+
+  test("a thousand pings in one frame are a thousand replies in one frame", async () => {
+    const { clock, client: connect } = wire();
+    const client = connect();
+    await client.connect();
+    const { frames } = client;
+    client.send(...Array.from({ length: 1_000 }, (_, at) => ({ id: at + 2, ping: {} })));
+    await clock.settle();
+    expect(client.received).toHaveLength(1_000);
+    expect(client.frames).toBe(frames + 1);
+  });
+
+  test("a thousand subscribes and unsubscribes leave nothing behind", async () => {
+    const { client: connect, notifier } = wire();
+    const client = connect();
+    await client.connect();
+    for (let n = 0; n < 500; n++) {
+      await client.call("subscribe", { channel: `c${n}` });
+      await client.call("unsubscribe", { channel: `c${n}` });
+    }
+    expect(notifier.stats()).toMatchObject({
+      sessions: 1,
+      subscriptions: 0,
+      channels: 0,
+      tasks: 0,
+      waits: 0,
+    });
+  });
+
+  test("data nested as deep as a message allows is published or refused, nothing is reported, and the rest lives on", async () => {
+    const { client: connect } = wire();
+    const client = connect();
+    await client.connect();
+    const deep = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
+    client.send(`{"id":7,"publish":{"channel":"a","data":${deep}}}`);
+    expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
+    // How deep JSON may be written is up to the runtime.
+    const [reply] = client.received;
+    if ("error" in (reply as object))
+      expect(reply).toEqual({ id: 7, error: { code: 107, message: "bad request" } });
+    else expect(reply).toEqual({ id: 7, publish: {} });
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import { pub, range, start, version, wire } from "./fixtures/wire.ts";
+
+const base = { recoverable: true, positioned: true };
+
+/** Publications of a reply. */
+const entries = (first: number, last: number) =>
+  range(first, last).map((offset) => ({ data: offset, offset, time: start }));
+
+describe("the server's subscriptions", () => {
+  const peer = { user: "ann", channels: ["mine", "ours"] };
+
+  test("recover in the connect reply, each for itself", async () => {
+    const { client: connect, publish, epoch } = wire();
+    await publish("mine", 1, 2, 3);
+    await publish("ours", 4);
+    const [mine, ours] = [await epoch("mine"), await epoch("ours")];
+    const client = connect({ peer });
+    const subs = { mine: { recover: true, offset: 1, epoch: mine }, ours: { recover: true, epoch: "gone" } };
+    expect(await client.connect({ subs })).toEqual({
+      client: client.id,
+      version,
+      ping: 25,
+      pong: true,
+      subs: {
+        mine: {
+          ...base,
+          epoch: mine,
+          offset: 1,
+          publications: entries(2, 3),
+          recovered: true,
+          was_recovering: true,
+        },
+        ours: { ...base, epoch: ours, offset: 1, was_recovering: true },
+      },
+    });
+    await publish("mine", "live");
+    expect(client.received).toEqual([pub("mine", 4, "live")]);
+  });
+
+  test("with a malformed position are an error of the connect, which holds nothing", async () => {
+    const { clock, client: connect, notifier } = wire();
+    const client = connect({ peer });
+    client.send({ id: 1, connect: { subs: { ours: { recover: true, offset: -1 } } } });
+    await clock.settle();
+    expect(client.received).toEqual([{ id: 1, error: { code: 107, message: "bad request" } }]);
+    expect(client.closed).not.toBeUndefined();
+    expect(notifier.stats()).toMatchObject({ sessions: 0, subscriptions: 0, channels: 0 });
+  });
+
+  test("merge what is published while the connect reply is prepared", async () => {
+    const { clock, client: connect, publish, notifier, log } = wire();
+    await publish("mine", 1, 2);
+    const client = connect({ peer });
+    log.hold();
+    client.send({ id: 1, connect: { subs: { mine: { recover: true } } } });
+    await clock.settle();
+    void notifier.publish("mine", 3);
+    void notifier.publish("ours", "a");
+    await clock.settle();
+    log.open();
+    await publish("mine", 4);
+    await publish("ours", "b");
+    const [reply, ...rest] = client.take() as [
+      { connect: { subs: Record<string, { offset: number; publications?: { data: unknown }[] }> } },
+    ];
+    const { mine, ours } = reply.connect.subs;
+    const pushed = (channel: string) =>
+      (rest as { push: { channel: string; pub: { data: unknown } } }[])
+        .filter(({ push }) => push.channel === channel)
+        .map(({ push }) => push.pub.data);
+    expect([...(mine?.publications ?? []).map(({ data }) => data), ...pushed("mine")]).toEqual([1, 2, 3, 4]);
+    expect(pushed("ours")).toEqual(["a", "b"].slice(ours?.offset));
+  });
+
+  test("together take no more of the connect reply than one window, and all of it follows", async () => {
+    const window = 4_096;
+    const { clock, client: connect, publish } = wire({ window });
+    const channels = range(1, 8).map((n) => `c${n}`);
+    for (const channel of channels) await publish(channel, ...range(1, 12).map(() => "x".repeat(250)));
+    const client = connect({ peer: { user: "ann", channels } });
+    client.stall();
+    const subs = Object.fromEntries(channels.map((channel) => [channel, { recover: true }]));
+    client.send({ id: 1, connect: { subs } });
+    await clock.settle();
+    const bare = channels.length * 150 + 200;
+    expect(client.waiting).toBeLessThanOrEqual(window + bare);
+    client.resume();
+    await clock.settle();
+    const [reply] = client.received as [{ connect: { subs: Record<string, { publications?: unknown[] }> } }];
+    for (const channel of channels) {
+      const replied = reply.connect.subs[channel]?.publications?.length ?? 0;
+      expect([...range(1, replied), ...client.offsets(channel)]).toEqual(range(1, 12));
+    }
+  });
+});
