@@ -31,7 +31,6 @@ export async function answer(session: LiveSession, { id, method, params }: Comma
 
 function errorReply(session: LiveSession, error: unknown): ErrorReply {
   if (error instanceof Refusal) return error.reply;
-  if (error instanceof RangeError) return replies.limitExceeded;
   if (error instanceof ClosedError) return replies.notAvailable;
   session.hub.report(error, "internal", `session ${session.id}`);
   return replies.internal;
@@ -151,7 +150,7 @@ function encode({ hub }: LiveSession, data: unknown): string {
   try {
     return hub.serialise("the payload", data);
   } catch (error) {
-    throw error instanceof TypeError ? new Refusal(replies.badRequest) : error;
+    throw new Refusal(error instanceof RangeError ? replies.limitExceeded : replies.badRequest);
   }
 }
 
@@ -240,7 +239,7 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
     return { result: `{"data":${hub.serialise(`the answer of ${method}`, value)}}` };
   } catch (error) {
     // An answer over the limit is the client's to know; one that JSON cannot hold is not.
-    if (error instanceof RangeError) throw error;
+    if (error instanceof RangeError) throw new Refusal(replies.limitExceeded);
     hub.report(error, "rpc", `session ${id}`);
     throw new Refusal(replies.internal);
   }

@@ -47,6 +47,7 @@ export class LiveSession implements Session, Beating {
   #greeted = false;
   #commands: Command[] = [];
   #busy = false;
+  #overflowed = false;
   #asking: AbortController | undefined;
   #out: string[] = [];
   readonly #blocked = new Set<Subscription>();
@@ -99,8 +100,9 @@ export class LiveSession implements Session, Beating {
 
   ended(_code?: number): void {
     if (this.#phase === "over") return;
-    this.#leave();
+    const wasOpen = this.isOpen;
     this.#phase = "over";
+    if (wasOpen) this.#leave();
     this.pulse.stop();
     this.#release();
     this.hub.sessions.delete(this.id);
@@ -172,8 +174,10 @@ export class LiveSession implements Session, Beating {
 
   /** Puts a push that no log holds. A peer so far behind that these pile up is cut: it could not be told otherwise. */
   notice(text: string): void {
+    if (this.#overflowed) return;
     this.put(text);
-    if (this.window.room < -this.hub.settings.window) this.close(closes.slow);
+    // It is closed in the coming turn, not here: its leaving is itself news to others, who may be as far behind.
+    this.#overflowed = this.window.room < -this.hub.settings.window;
   }
 
   /** Puts publications into the queue, and notes which barrier will prove them read. */
@@ -217,6 +221,7 @@ export class LiveSession implements Session, Beating {
   /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
   flush(): void {
     if (!this.isOpen || this.#hasExpired()) return;
+    if (this.#overflowed) return this.revoke(closes.slow);
     if (this.#needsBarrier()) this.#ping();
     if (this.#out.length === 0) return;
     const text = this.#out.length === 1 ? (this.#out[0] as string) : this.#out.join(this.hub.codec.separator);
@@ -274,8 +279,8 @@ export class LiveSession implements Session, Beating {
   /** Closes the socket without what is queued: the peer may no longer have it. */
   revoke(why: Close): void {
     if (!this.isOpen) return;
-    this.#leave();
     this.#phase = "closing";
+    this.#leave();
     this.pulse.closing();
     this.#onSocket(() => this.#socket.close(why.code, why.reason));
   }
@@ -297,7 +302,6 @@ export class LiveSession implements Session, Beating {
 
   /** Gives up everything that the session holds, but for the socket. */
   #leave(): void {
-    if (!this.isOpen) return;
     this.#commands = [];
     this.#out = [];
     this.#blocked.clear();

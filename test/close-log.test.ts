@@ -78,10 +78,13 @@ async function useAndClose(core: Core): Promise<number> {
   return closed.value?.milliseconds as number;
 }
 
-describe.for(methods)("with a log whose %s", ([, hangs, rejects, throws]) => {
+describe.for(methods)("with a log whose %s", ([method, hangs, rejects, throws]) => {
   test("never settles, close settles by the grace, and so does all that waited", async ({ start }) => {
     const core = startWith(start, hangs);
     expect(await useAndClose(core)).toBeLessThanOrEqual(5_000);
+    // The subscription that waited for it was answered with an error in its time.
+    const stages = core.errors.splice(0).map(({ context }) => context.stage);
+    expect(stages).toEqual(method === "append" ? [] : ["log"]);
   });
 
   test("rejects, close settles by the grace, and so does all that waited", async ({ start }) => {

@@ -158,12 +158,12 @@ const setup = fc.record<Options>({
 
 type Step = [string, number, number];
 
-/** A log that is away, by chance, for a while or for good. */
-function temperamental(memory: Log, clock: FakeClock, behaviour: Options["log"]): Partial<Log> {
-  if (behaviour === "quick") return {};
+/** A log that takes its time, or fails, by chance. */
+function temperamental(memory: Log, clock: FakeClock, behaviour: () => Options["log"]): Partial<Log> {
   const wait = async (): Promise<void> => {
+    if (behaviour() === "quick") return;
     await new Promise<void>((resolve) => void clock.timer(40 * clock.random(), resolve));
-    if (behaviour === "flaky" && clock.random() < 0.2) throw new Error("gone for a moment");
+    if (behaviour() === "flaky" && clock.random() < 0.2) throw new Error("gone for a moment");
   };
   return {
     read: (...args) => wait().then(() => memory.read(...args)),
@@ -178,7 +178,9 @@ async function play(
   steps: Step[],
 ): Promise<number> {
   const clock = fakeClock({ seed });
-  const replace = (memory: Log): Partial<Log> => temperamental(memory, clock, behaviour);
+  let isCalm = false;
+  const replace = (memory: Log): Partial<Log> =>
+    temperamental(memory, clock, () => (isCalm ? "quick" : behaviour));
   const log = logWith(clock, replace, { size, bytes, ttl: Infinity });
   const core = start({ clock, log, window });
   const { notifier } = core;
@@ -211,13 +213,14 @@ async function play(
     else client.connect();
     readAll();
   }
-  // In the end everybody reads on, comes back, and stands where the channel does.
-  for (let round = 0; round < 8; round++) {
+  // In the end the log is well, everybody reads on or comes back, and stands where the channel does.
+  isCalm = true;
+  for (let round = 0; round < 3; round++) {
     for (const client of clients) {
       client.resume();
       client.connect();
     }
-    await (behaviour === "quick" ? clock.settle() : clock.advance(9_000));
+    await (behaviour === "quick" ? clock.settle() : clock.advance(10_000));
     readAll();
   }
   for (const client of clients) {
@@ -240,7 +243,7 @@ test("whatever happens, a subscriber sees offsets rise by one, or is told of a g
       gaps += await play(start, options, steps as Step[]);
     },
   );
-  await fc.assert(property, { numRuns: 150 });
+  await fc.assert(property, { numRuns: 80 });
   expect(gaps).toBeGreaterThan(0);
 });
 
@@ -253,5 +256,5 @@ test("whatever happens, a log that keeps everything leaves no gap at all", async
       expect(await play(start, options, steps as Step[])).toBe(0);
     },
   );
-  await fc.assert(property, { numRuns: 100 });
+  await fc.assert(property, { numRuns: 50 });
 });

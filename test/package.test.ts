@@ -66,6 +66,18 @@ test("Deno would publish it, without slow types", async () => {
   expect(output).not.toMatch(/slow-type|warning/i);
 });
 
+test("Deno's sanitizers find no operation and no resource left behind", async () => {
+  const output = await run(binary("deno"), [
+    "test",
+    "-A",
+    "--no-check",
+    "--sanitize-ops",
+    "--sanitize-resources",
+    "test/deno/sanitized.ts",
+  ]);
+  expect(output).toMatch(/2 passed.* 0 failed/);
+});
+
 test("the tarball holds the built files, README, LICENSE and manifest, and nothing else", async () => {
   const files = (await run("tar", ["-tzf", await tarball()])).trim().split("\n");
   const names = files.map((file) => file.replace(/^package\//, ""));

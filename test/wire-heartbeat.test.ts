@@ -82,7 +82,7 @@ describe("the heartbeat", () => {
   });
 
   test("does not begin before the connect reply", async () => {
-    const { clock, client, log } = wire({ limits: { connect: 300_000 } });
+    const { clock, client, log } = wire({ limits: { connect: 300_000, answer: 300_000 } });
     const peer = client({ peer: { ...anybody, channels: ["news"] } });
     log.hold();
     peer.send({ id: 1, connect: {} });

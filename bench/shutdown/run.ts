@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Case, judge, type Outcome, perform, type Scale } from "../../test/fixtures/shutdown.ts";
+import { type Case, judge, perform, type Scale } from "../../test/fixtures/shutdown.ts";
 import { cases } from "../../test/fixtures/shutdown-cases.ts";
 import { binary, root } from "../../test/runtimes.ts";
 import { type Entrant, others, tocsin } from "./systems.ts";
@@ -65,29 +65,19 @@ if (values.case === "" && values.only === undefined) {
 if ([...cells.values()].some(({ wrong }) => wrong.length > 0)) process.exitCode = 1;
 
 async function measure(one: Case, entrant: Entrant): Promise<void> {
-  const { outcome, wrong } = await attempt(one, entrant);
-  const faults = entrant.isOurs ? [...judge(one, scale, outcome, bounds), ...wrong] : [];
-  const cell = cellOf(outcome, faults, scale);
+  const cell = await attempt(one, entrant);
   cells.set(keyOf(one, entrant), cell);
   console.log(`${keyOf(one, entrant)}: ${cell.text}`);
-  for (const fault of faults) console.log(`  OUT OF BOUNDS: ${fault.slice(0, 500)}`);
+  for (const fault of cell.wrong) console.log(`  out of bounds: ${fault.slice(0, 500)}`);
 }
 
-/** A server that fails before it is told to close is out of bounds as well. */
-async function attempt(one: Case, entrant: Entrant): Promise<{ outcome: Outcome; wrong: string[] }> {
+async function attempt(one: Case, entrant: Entrant): Promise<Cell> {
   try {
-    return await perform(entrant, scale, one);
+    const { outcome, wrong } = await perform(entrant, scale, one);
+    const isHeld = entrant.isOurs;
+    return cellOf(outcome, isHeld ? [...judge(one, scale, outcome, bounds), ...wrong] : [], scale);
   } catch (error) {
-    const nothing = {
-      exit: undefined,
-      code: null,
-      signal: null,
-      noise: "",
-      codes: {},
-      lost: 0,
-      unreported: 0,
-    };
-    return { outcome: { ...nothing, wrong: [], leftovers: [] }, wrong: [String(error)] };
+    return { text: "**failed before it was told to close**", wrong: [String(error)] };
   }
 }
 
