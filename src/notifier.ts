@@ -9,7 +9,7 @@ import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
 import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
-import type { Pending, PendingKind } from "./scope.ts";
+import { inWords, type Pending, type PendingKind } from "./scope.ts";
 import { LiveSession } from "./session.ts";
 import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
@@ -340,6 +340,12 @@ class LiveNotifier implements Notifier {
         return emptyReport();
       })
       .then((report) => {
+        // Nothing hangs without a word: what would not end is named once.
+        const left = hub.scope.inspect().filter(({ kind }) => kind === "run" || kind === "task");
+        if (left.length > 0) {
+          const error = new Error(`Closed without waiting any longer for ${left.map(inWords).join("; ")}`);
+          hub.report(error, "close", "notifier");
+        }
         hub.end();
         this.#settle(report);
       });

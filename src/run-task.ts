@@ -109,7 +109,8 @@ export class LiveRun implements Run<unknown> {
   }
 
   start(task: Task<unknown>): void {
-    this.#hub.scope.own("run", this.label, this.#live(task));
+    const owner = (): string => `${this.label}${this.#abort.signal.aborted ? ", ignores its signal" : ""}`;
+    this.#hub.scope.own("run", owner, this.#live(task));
   }
 
   async #live(task: Task<unknown>): Promise<void> {

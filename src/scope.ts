@@ -27,7 +27,7 @@ interface Link {
 
 interface Held {
   kind: PendingKind;
-  owner: string;
+  owner: string | (() => string);
   since: number;
   /** Called when the scope ends first. */
   end: ((reason: unknown) => void) | undefined;
@@ -91,7 +91,7 @@ export class Scope {
   }
 
   /** Lists something as owned until the returned function is called; `end` hears of the scope's own end before that. */
-  hold(kind: PendingKind, owner: string, end?: (reason: unknown) => void): () => void {
+  hold(kind: PendingKind, owner: string | (() => string), end?: (reason: unknown) => void): () => void {
     if (this.#ended !== undefined) return noop;
     const held: Held = { kind, owner, since: this.#clock.now(), end };
     this.#held.add(held);
@@ -101,11 +101,11 @@ export class Scope {
   }
 
   /** Owns a promise nobody awaits: it is listed until it settles, and a rejection goes to the error hook. */
-  own(kind: PendingKind, owner: string, promise: Promise<unknown>): void {
+  own(kind: PendingKind, owner: string | (() => string), promise: Promise<unknown>): void {
     const release = this.hold(kind, owner);
     promise.then(release, (error: unknown) => {
       release();
-      this.#onError(error, owner);
+      this.#onError(error, nameOf(owner));
     });
   }
 
@@ -189,7 +189,11 @@ export class Scope {
   /** Everything owned now, longest first. */
   inspect(): Pending[] {
     const now = this.#clock.now();
-    return Array.from(this.#held, ({ kind, owner, since }) => ({ kind, owner, age: now - since }));
+    return Array.from(this.#held, ({ kind, owner, since }) => ({
+      kind,
+      owner: nameOf(owner),
+      age: now - since,
+    }));
   }
 
   /** How much of a kind is owned now. */
@@ -205,10 +209,20 @@ export class Scope {
     this.#ended = { reason };
     for (const held of [...this.#held]) {
       // What the end of another one has released is over already.
-      if (this.#held.delete(held)) this.#attempt(held.owner, () => held.end?.(reason));
+      if (this.#held.delete(held)) this.#attempt(nameOf(held.owner), () => held.end?.(reason));
     }
     for (const signal of [...this.#links.keys()]) this.#unlisten(signal);
   }
+}
+
+/** What can change is asked when somebody looks. */
+function nameOf(owner: string | (() => string)): string {
+  return typeof owner === "string" ? owner : owner();
+}
+
+/** Writes what is pending as a person would: `run:42 "render", 3.2 s`. */
+export function inWords({ owner, age }: Pending): string {
+  return `${owner}, ${(age / 1000).toFixed(1)} s`;
 }
 
 function noop(): void {}

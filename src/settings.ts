@@ -33,7 +33,17 @@ export interface Limits {
 /** Where an error of a user's code, or of the log, came up. */
 export interface ErrorContext {
   /** What was being done. */
-  stage: "authenticate" | "authorize" | "rpc" | "send" | "refresh" | "log" | "socket" | "host" | "internal";
+  stage:
+    | "authenticate"
+    | "authorize"
+    | "rpc"
+    | "send"
+    | "refresh"
+    | "log"
+    | "socket"
+    | "host"
+    | "close"
+    | "internal";
   /** For whom: a session, a channel, a run. */
   owner: string;
 }

@@ -12,7 +12,6 @@ import {
   logWith,
   never,
   outcomeOf,
-  payloads,
   rawSocket,
   rejection,
   spySignal,
@@ -340,7 +339,6 @@ describe("once it has closed", () => {
     const after = { offset: 0, epoch: "" };
     expect(await rejection(notifier.follow("news", { after }).next())).toBeInstanceOf(ClosedError);
     expect(await rejection(notifier.history("news", { signal }))).toBeInstanceOf(ClosedError);
-    expect(await rejection(payloads(notifier, "news"))).toBeInstanceOf(ClosedError);
     expect(await run.result()).toBe(7);
     expect(followed.ended.reason).toBeInstanceOf(ClosedError);
     expect(notifier.presence("news")).toEqual({ clients: [], users: 0 });

@@ -193,9 +193,19 @@ describe("cancelling", () => {
     await clock.advance(1_000);
     expect(cancelling.state).toBe("pending");
     expect(run.status).toBe("working");
-    expect(notifier.inspect()).toContainEqual({ kind: "run", owner: `run:${run.id} "stubborn"`, age: 1_000 });
+    expect(notifier.inspect()).toContainEqual({
+      kind: "run",
+      owner: `run:${run.id} "stubborn", ignores its signal`,
+      age: 1_000,
+    });
     expect((await finish(core)).runs.abandoned).toEqual([run.id]);
     expect(cancelling.state).toBe("fulfilled");
+    expect(core.errors.map(({ error, context }) => [(error as Error).message, context])).toEqual([
+      [
+        `Closed without waiting any longer for run:${run.id} "stubborn", ignores its signal, 3.5 s`,
+        { stage: "close", owner: "notifier" },
+      ],
+    ]);
   });
 
   test("never happens by disconnecting or unsubscribing", async ({ start }) => {
