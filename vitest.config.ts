@@ -25,7 +25,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "suite", include: ["test/**/*.test.ts", "examples/*.test.ts"], exclude: ["test/package.test.ts"] },
+        test: {
+          name: "suite",
+          include: ["test/**/*.test.ts", "examples/*.test.ts"],
+          exclude: ["test/package.test.ts"],
+        },
       },
       {
         extends: true,

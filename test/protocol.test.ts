@@ -61,7 +61,7 @@ describe("decode", () => {
 
   test("fails for any frame with a FrameError or not at all, and pollutes nothing", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json(), fc.string({ unit: "binary" })), (frame) => {
+      fc.property(fc.oneof(fc.string(), fc.json({ maxDepth: 2 }), fc.string({ unit: "binary" })), (frame) => {
         try {
           decode(frame);
         } catch (error) {

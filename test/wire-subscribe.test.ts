@@ -249,7 +249,10 @@ describe("subscribe", () => {
       log.hold();
     }
     await clock.settle();
-    expect(client.received).toMatchObject([{ id: 7, subscribe: { recoverable: true } }]);
+    expect(client.received[0]).toMatchObject({ id: 7, subscribe: { recoverable: true, offset: 0 } });
+    log.open();
+    await clock.settle();
+    expect(client.offsets("news")).toEqual(range(1, 10));
   });
 
   test("a log that hangs for 10 s answers with 100, for now, and what waits behind is answered", async () => {

@@ -1,0 +1,678 @@
+/** A fault that somebody could make: in a file of `src`, a text that stands there once, and what is put in its place. */
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+type Fault = Omit<Mutation, "file">;
+
+function inFile(file: string, faults: readonly Fault[]): Mutation[] {
+  return faults.map((fault) => ({ ...fault, file: `${file}.ts` }));
+}
+
+const lifetimes: Mutation[] = [
+  ...inFile("scope", [
+    {
+      name: "the last link of a signal is undone, and the signal is listened to all the same",
+      from: "if (listeners.delete(listener) && listeners.size === 0) this.#unlisten(signal);",
+      to: "listeners.delete(listener);",
+    },
+    {
+      name: "a wait that is over does not undo what it began",
+      from: "if (undo !== undefined) this.#attempt(owner, undo);\n        settle();",
+      to: "settle();",
+    },
+    {
+      name: "a wait that is over still listens to its signal",
+      from: "        unlink();\n",
+      to: "",
+    },
+    {
+      name: "a wait that is over is still listed",
+      from: "        release();\n        unlink();",
+      to: "        unlink();",
+    },
+    {
+      name: "a timer is not disarmed when its scope ends",
+      from: 'this.hold("timer", owner, cancel)',
+      to: 'this.hold("timer", owner)',
+    },
+    {
+      name: "a wait goes on after its scope has ended",
+      from: 'this.hold("wait", owner, fail)',
+      to: 'this.hold("wait", owner)',
+    },
+    {
+      name: "the end of a scope leaves its listeners",
+      from: "for (const signal of [...this.#links.keys()]) this.#unlisten(signal);",
+      to: "",
+    },
+    {
+      name: "a listener that throws keeps the others from their turn",
+      from: 'this.#attempt("abort", () => listener(signal.reason));',
+      to: "listener(signal.reason);",
+    },
+  ]),
+  ...inFile("wheel", [
+    {
+      name: "an earlier deadline waits for a later one",
+      from: "if (slot < this.#armedSlot) this.#arm(slot);",
+      to: "if (this.#armed === undefined) this.#arm(slot);",
+    },
+    {
+      name: "the wheel fires once, and never again",
+      from: "if (next < this.#armedSlot) this.#arm(next);",
+      to: "",
+    },
+    {
+      name: "what another's tick has taken out ticks all the same",
+      from: "if (!items.delete(item)) continue;",
+      to: "items.delete(item);",
+    },
+  ]),
+  ...inFile("notifier", [
+    {
+      name: "the grace never ends",
+      from: 'this.#hub.scope.timer("grace", ms, () => deadline.abort());',
+      to: "",
+    },
+    {
+      name: "the signal given to close does not end the grace",
+      from: "scope.link(signal, () => this.#over?.abort());",
+      to: "",
+    },
+    {
+      name: "the end of the grace does not end its parts",
+      from: "this.#hub.scope.link(earlier, () => deadline.abort());",
+      to: "",
+    },
+    {
+      name: "a session is accepted after closing began",
+      from: "if (this.#isClosing) {\n      socket.close(",
+      to: "if (!this.#begun) {\n      socket.close(",
+    },
+    {
+      name: "a publication is accepted after closing began",
+      from: "if (this.#isClosing) throw new ClosedError(",
+      to: "if (!this.#begun) throw new ClosedError(",
+    },
+    {
+      name: "what closing leaves behind stays",
+      from: "hub.end();\n        this.#settle(report);",
+      to: "this.#settle(report);",
+    },
+    {
+      name: "whoever is disconnected gets what was queued",
+      from: "if (isMeant) session.revoke(",
+      to: "if (isMeant) session.close(",
+    },
+  ]),
+  ...inFile("close", [
+    {
+      name: "closing tells no run",
+      from: 'for (const run of runs) run.cancelBy("shutdown", undefined, cause);',
+      to: "",
+    },
+    {
+      name: "runs may take more than half of the grace",
+      from: 'hub.settled("runs to end", half,',
+      to: 'hub.settled("runs to end", late,',
+    },
+    {
+      name: "a run that ignores its signal is not given up",
+      from: 'await hub.settled("runs to be given up", late, Promise.all(runs.map((run) => run.abandon())));',
+      to: "",
+    },
+    {
+      name: "closing does not wait for what is under way into the log",
+      from: 'await hub.settled("publications under way", deadlines.late, hub.lanes.idle());',
+      to: "",
+    },
+    {
+      name: "closing waits for peers known to be stuck",
+      from: "const stuck = stuckSessions(hub);",
+      to: "const stuck = new Set<LiveSession>();",
+    },
+    {
+      name: "everybody counts as stuck",
+      from: "if (!stuck.has(session) || session.silence < hub.settings.grace) return;",
+      to: "if (!stuck.has(session) && session.silence < 0) return;",
+    },
+    {
+      name: "entries whose wake is still to come are not flushed",
+      from: "for (const channel of hub.channels.values()) channel.refresh();",
+      to: "",
+    },
+    {
+      name: "closing does not hear of sessions that end",
+      from: "hub.onSessionEnd = look;",
+      to: "",
+    },
+    {
+      name: "the report ends channels where they were last looked at",
+      from: "    known.set(name, top);\n",
+      to: "    void top;\n",
+    },
+    {
+      name: "the log is not closed",
+      from: 'await hub.settled("close the log", deadlines.over, hub.closeLog());',
+      to: "",
+    },
+  ]),
+];
+
+const runs: Mutation[] = [
+  ...inFile("run-task", [
+    {
+      name: "a run may end twice",
+      from: 'if (this.status !== "working") return;\n    let data: string;',
+      to: "let data: string;",
+    },
+    {
+      name: "a run that is given up gets no ending",
+      from: "this.#abandoned = true;\n    await this.#endCancelled();",
+      to: "this.#abandoned = true;",
+    },
+    {
+      name: "events are taken after the ending",
+      from: 'if (this.status !== "working")\n      throw new ClosedError(',
+      to: 'if (this.id === "")\n      throw new ClosedError(',
+    },
+    {
+      name: "a run that was cancelled ends as failed",
+      from: "await (this.#abort.signal.aborted ? this.#endCancelled() : this.#end(",
+      to: "await (this.#abandoned ? this.#endCancelled() : this.#end(",
+    },
+    {
+      name: "a run listens to its caller's signal after its end",
+      from: "    this.#unlink();\n",
+      to: "",
+    },
+    {
+      name: "a long run's first events go before its last",
+      from: "runTtl + this.endedAt - this.#startedAt",
+      to: "runTtl",
+    },
+  ]),
+  ...inFile("run-registry", [
+    {
+      name: "anybody cancels a run that has an owner",
+      from: 'if (run === undefined || (run.owner !== undefined && run.owner !== user)) return "unknown";',
+      to: 'if (run === undefined) return "unknown";',
+    },
+    {
+      name: "anybody follows a run that has an owner",
+      from: "if (run.owner !== undefined && run.owner !== user) return false;",
+      to: "",
+    },
+    {
+      name: "a run that is not there can be told from one that is another's",
+      from: 'if (run === undefined || type === "publish") return false;',
+      to: 'if (run === undefined) return undefined;\n    if (type === "publish") return false;',
+    },
+    {
+      name: "a run is remembered for ever",
+      from: "if (run.endedAt > oldest) break;",
+      to: "break;",
+    },
+  ]),
+];
+
+const logs: Mutation[] = [
+  ...inFile("lane", [
+    {
+      name: "a publication overtakes one before it",
+      from: "if (queue !== undefined) return this.#wait(channel, queue, data, options);",
+      to: "",
+    },
+    {
+      name: "an append is tried again after its signal aborted",
+      from: "(0.5 + this.#clock.random() / 2), options.signal);",
+      to: "(0.5 + this.#clock.random() / 2));",
+    },
+    {
+      name: "a publication that the log refused is given up",
+      from: "        this.#onError(error, owner);\n",
+      to: "        throw error;\n",
+    },
+    {
+      name: "the log is asked after the lanes have ended",
+      from: "if (this.#ended) return Promise.reject(closed());",
+      to: "",
+    },
+  ]),
+  ...inFile("memory", [
+    {
+      name: "a log that lacks one publication calls itself gapless",
+      from: "offset + 1 >= first",
+      to: "offset + 2 >= first",
+    },
+    {
+      name: "a position of another epoch is taken for one of this",
+      from: 'epoch === "" || epoch === present',
+      to: 'epoch === "" || epoch !== ""',
+    },
+    {
+      name: "reading begins at the position, not after it",
+      from: "after === undefined ? first : after.offset + 1",
+      to: "after === undefined ? first : after.offset",
+    },
+  ]),
+  ...inFile("follow", [
+    {
+      name: "following skips one between two reads",
+      from: "position = { offset: entry.offset, epoch",
+      to: "position = { offset: entry.offset + 1, epoch",
+    },
+    {
+      name: "whoever follows misses a wake during a read",
+      from: "if (woken) continue;",
+      to: "",
+    },
+    {
+      name: "whoever followed is woken for ever",
+      from: "    unlisten();\n",
+      to: "",
+    },
+    {
+      name: "following never lets the channel go",
+      from: "    release();\n",
+      to: "",
+    },
+    {
+      name: "whoever follows gets what was read ahead after the signal",
+      from: "if (signal?.aborted) throw signal.reason;",
+      to: "",
+    },
+  ]),
+];
+
+const channels: Mutation[] = [
+  ...inFile("channel", [
+    {
+      name: "news that come during a read are lost",
+      from: 'if (this.epoch === "" || !slice.gapless) {',
+      to: 'this.#news = false;\n      if (this.epoch === "" || !slice.gapless) {',
+    },
+    {
+      name: "a channel ignores wakes",
+      from: "if (this.subscriptions.size > 0) this.#hub.wakeChannel(this);",
+      to: "",
+    },
+    {
+      name: "those who follow are not woken",
+      from: "for (const wake of [...this.#wakes]) wake();",
+      to: "",
+    },
+    {
+      name: "what is longer than one read stays in the log",
+      from: "if (slice.top > this.top) this.#news = true;",
+      to: "",
+    },
+    {
+      name: "a subscription goes on into another epoch",
+      from: "if (epoch === this.epoch) this.#advance(subscription);\n    else this.#lose(subscription);",
+      to: "this.#advance(subscription);",
+    },
+    {
+      name: "a channel that began anew tells nobody",
+      from: "if (!sameEpoch || subscription.cursor",
+      to: "if (subscription.cursor",
+    },
+    {
+      name: "whoever is behind the log's start is not told",
+      from: "if (!slice.gapless) return this.#lose(subscription);",
+      to: "",
+    },
+    {
+      name: "a failed read for somebody behind is the last",
+      from: "subscription.waits = undefined;\n      this.#retry(error);",
+      to: "this.#retry(error);",
+    },
+    {
+      name: "a log that failed is asked again only once",
+      from: "      this.#retrying = false;\n",
+      to: "",
+    },
+    {
+      name: "what a channel has not loaded counts as handed on",
+      from: "return !this.#mayHaveMore && subscription.cursor >= this.top;",
+      to: "return subscription.cursor >= this.top;",
+    },
+    {
+      name: "whoever unsubscribed while the log was read still gets it",
+      from: "if (!this.subscriptions.has(subscription)) return;\n      if (!slice.gapless)",
+      to: "if (!slice.gapless)",
+    },
+    {
+      name: "a channel is never let go",
+      from: "if (this.subscriptions.size === 0 && this.#users === 0) this.#hub.wakeChannel(this);",
+      to: "",
+    },
+    {
+      name: "a channel that was let go is watched for ever",
+      from: "this.#tail.drop();\n    this.#unwatch();",
+      to: "this.#tail.drop();",
+    },
+    {
+      name: "a channel let go before its watch came is watched for ever",
+      from: "if (this.#gone) this.#unwatch();",
+      to: "",
+    },
+  ]),
+  ...inFile("tail", [
+    {
+      name: "the search for a segment ends one too early",
+      from: "if ((newest[middle] as Segment).last > offset) high = middle;",
+      to: "if ((newest[middle] as Segment).last >= offset) high = middle;",
+    },
+    {
+      name: "a segment aside that ends at an offset counts as following it",
+      from: "segment.first <= offset + 1 && offset < segment.last",
+      to: "segment.first <= offset + 1 && offset <= segment.last",
+    },
+    {
+      name: "everything that was ever loaded is kept",
+      from: "const most = this.#hub.cacheFull ? 0 : this.#hub.settings.window * 2;",
+      to: "const most = Number.POSITIVE_INFINITY;",
+    },
+    {
+      name: "everything that was ever read for somebody behind is kept",
+      from: "while (this.#aside.length > asideSegments)",
+      to: "while (this.#aside.length > 1_000_000)",
+    },
+  ]),
+  ...inFile("segment", [
+    {
+      name: "a segment is cut one too early",
+      from: "const from = after + 1 - segment.first;",
+      to: "const from = Math.max(0, after - segment.first);",
+    },
+    {
+      name: "a cut piece claims one publication more than it has",
+      from: "last: segment.first + to,",
+      to: "last: segment.first + to + 1,",
+    },
+    {
+      name: "a recovery begins one too early",
+      from: "for (let at = after + 1 - segment.first; at",
+      to: "for (let at = Math.max(0, after - segment.first); at",
+    },
+  ]),
+  ...inFile("place", [
+    {
+      name: "a recovery answers the offset it ends at",
+      from: "recovery?.after ?? channel.top}$",
+      to: "recovery?.cursor ?? channel.top}$",
+    },
+    {
+      name: "a subscription after a recovery begins one too late",
+      from: "cursor += taken.texts.length;",
+      to: "cursor += taken.texts.length + 1;",
+    },
+    {
+      name: "a subscribe that failed holds its channel",
+      from: "    release();\n    throw error;",
+      to: "    throw error;",
+    },
+  ]),
+  ...inFile("hub", [
+    {
+      name: "a slow log holds up who has something to send",
+      from: "if (this.#loading > 0) this.#flush();",
+      to: "",
+    },
+    {
+      name: "an error hook that throws reaches whoever reports",
+      from: "    } catch {\n      // There is nobody left to tell.\n    }",
+      to: "    } finally {\n    }",
+    },
+    {
+      name: "a publication is measured in characters",
+      from: "if (exceeds(text, most)) {",
+      to: "if (text.length > most) {",
+    },
+  ]),
+];
+
+const sessions: Mutation[] = [
+  ...inFile("window", [
+    {
+      name: "a window is never full",
+      from: "return this.#size - this.#inFlight;",
+      to: "return this.#size;",
+    },
+    {
+      name: "a window counts only replies",
+      from: "    this.#queued += bytes;\n",
+      to: "    if (!areData) this.#queued += bytes;\n",
+    },
+    {
+      name: "a window counts only publications",
+      from: "    this.#queued += bytes;\n",
+      to: "    if (areData) this.#queued += bytes;\n",
+    },
+    {
+      name: "a pong without a ping is accepted",
+      from: "if (!this.hasPing) return false;",
+      to: "if (!this.hasPing) return true;",
+    },
+    {
+      name: "a pong proves what was sent after its ping",
+      from: "this.#proven = this.#barrier;",
+      to: "this.#proven = this.#sent;",
+    },
+    {
+      name: "what was sent with an unanswered ping is reported as read",
+      from: "if (proof.barrier <= this.#pongs) return cursor;",
+      to: "if (proof.barrier <= this.#pings) return cursor;",
+    },
+    {
+      name: "what came with a recovery is reported as read",
+      from: "barrier: cursor > after ? this.#pings + 1 : 0 }",
+      to: "barrier: 0 }",
+    },
+  ]),
+  ...inFile("pulse", [
+    {
+      name: "a permission never ends",
+      from: "return this.#expiresAt !== Number.POSITIVE_INFINITY && this.remaining <= 0;",
+      to: "return false;",
+    },
+    {
+      name: "a slow peer has no longer than a silent one",
+      from: "(this.#behindData ? slow : pong)",
+      to: "pong",
+    },
+    {
+      name: "whoever never connects stays",
+      from: "this.#lateAt = hub.clock.now() + hub.settings.limits.connect;",
+      to: "this.#lateAt = Number.POSITIVE_INFINITY;",
+    },
+    {
+      name: "a ping may go unanswered for ever",
+      from: "if (now >= this.#pongBy) return this.#session.silent(this.#behindData);",
+      to: "",
+    },
+    {
+      name: "a second ping leaves before the first is answered",
+      from: "if (!this.#window.hasPing) this.#session.beat();",
+      to: "this.#session.beat();",
+    },
+  ]),
+  ...inFile("session", [
+    {
+      name: "sessions are kept after their end",
+      from: "this.hub.sessions.delete(this.id);",
+      to: "",
+    },
+    {
+      name: "subscriptions stay on their channels after their session",
+      from: "for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);",
+      to: "",
+    },
+    {
+      name: "closing does not wait for the pong",
+      from: "if (this.window.isClear) this.close(closes.shutdown);",
+      to: "if (this.isOpen) this.close(closes.shutdown);",
+    },
+    {
+      name: "closing does not wait until everybody has caught up",
+      from: "if (!subscription.channel.isCaughtUp(subscription)) return;",
+      to: "",
+    },
+    {
+      name: "what is queued is lost by a close",
+      from: "    this.flush();\n    this.revoke(why);",
+      to: "    this.revoke(why);",
+    },
+    {
+      name: "a second connect is accepted",
+      from: "if (isConnect === this.#greeted) return",
+      to: "if (!isConnect && !this.#greeted) return",
+    },
+    {
+      name: "commands are answered out of order",
+      from: "while (!this.#busy && this.isOpen",
+      to: "while (this.isOpen",
+    },
+    {
+      name: "commands are answered into a full window",
+      from: '(this.window.room > 0 || this.#phase === "fresh")',
+      to: "true",
+    },
+    {
+      name: "any number of commands may wait",
+      from: "if (this.#commands.length > waiting) return this.close(closes.tooManyRequests);",
+      to: "",
+    },
+    {
+      name: "a session is heard and answered after it was closed",
+      from: 'return this.#phase === "fresh" || this.#phase === "connected";',
+      to: 'return this.#phase !== "over";',
+    },
+    {
+      name: "a session whose permission has ended gets what is queued",
+      from: "if (!this.isOpen || this.#hasExpired()) return;\n    if (this.#needsBarrier())",
+      to: "if (!this.isOpen) return;\n    if (this.#needsBarrier())",
+    },
+    {
+      name: "a handler is not told that its session is over",
+      from: "this.#asking?.abort(new ClosedError(",
+      to: "void (new ClosedError(",
+    },
+    {
+      name: "a subscription without room never goes on",
+      from: "      subscription.channel.resume(subscription);\n",
+      to: "",
+    },
+    {
+      name: "a subscription that is lost is not told",
+      from: "else this.unsubscribed(subscription.channel.name, unsubscribes.insufficientState);",
+      to: "",
+    },
+    {
+      name: "the loss of the server's subscription leaves the session open",
+      from: "if (subscription.byServer) this.close(closes.insufficientState);\n    else ",
+      to: "",
+    },
+    {
+      name: "a socket that is cut is not torn down",
+      from: 'if (this.#phase === "closing") this.#onSocket(() => this.#socket.terminate?.());',
+      to: "",
+    },
+  ]),
+  ...inFile("request", [
+    {
+      name: "whatever is not false is a permission",
+      from: "if (allowed !== true) throw",
+      to: "if (allowed === false) throw",
+    },
+  ]),
+];
+
+const hosts: Mutation[] = [
+  ...inFile("hono", [
+    {
+      name: "an upgrade that was in flight when closing began is let in",
+      from: "looked up.\n    refuseWhenClosing(notifier);",
+      to: "looked up.",
+    },
+    {
+      name: "any web page may connect",
+      from: 'if (!isOriginAllowed(c, options.origins)) throw refusal(403, "Forbidden");',
+      to: "",
+    },
+    {
+      name: "the end of a socket does not end its session",
+      from: "onClose: ({ code }) => session?.ended(code),",
+      to: "onClose: () => {},",
+    },
+    {
+      name: "a session cannot tear down its socket",
+      from: "    ...terminate,\n",
+      to: "",
+    },
+  ]),
+  ...inFile("host", [
+    {
+      name: "responses in flight are cut at once",
+      from: 'if (!deadline.aborted) await attempt(() => scope.follow("responses", deadline, opened.drained()));',
+      to: "",
+    },
+    {
+      name: "what is left at the deadline is not cut",
+      from: "await attempt(() => opened.cut());",
+      to: "",
+    },
+    {
+      name: "a server has no deadline",
+      from: 'scope.timer("grace of the server", grace, expire);',
+      to: "",
+    },
+    {
+      name: "a server does not hear of its notifier's closing",
+      from: "scope.link(notifier.closing, begin);",
+      to: "",
+    },
+    {
+      name: "a WebSocket handler that rejects ends the process",
+      from: "if (result instanceof Promise) result.catch(report);",
+      to: "",
+    },
+  ]),
+  ...inFile("node", [
+    {
+      name: "idle connections are not freed when closing begins",
+      from: "for (const [socket, count] of requests) if (count === 0) socket.destroy();",
+      to: "",
+    },
+    {
+      name: "a connection whose last request is done stays while closing",
+      from: "if (count === 1 && isStopped) socket.destroySoon();",
+      to: "",
+    },
+    {
+      name: "WebSockets are not cut",
+      from: "for (const socket of [...requests.keys(), ...webSockets]) socket.destroy();",
+      to: "for (const socket of requests.keys()) socket.destroy();",
+    },
+    {
+      name: "a peer that keeps its side open after a refusal holds its connection",
+      from: 'socket.once("finish", () => socket.destroy());',
+      to: "",
+    },
+  ]),
+];
+
+/** Every fault that the simulation or the suite has to catch; `npm run mutate` shows that they do. */
+export const mutations: readonly Mutation[] = [
+  ...lifetimes,
+  ...runs,
+  ...logs,
+  ...channels,
+  ...sessions,
+  ...hosts,
+];
