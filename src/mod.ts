@@ -15,14 +15,14 @@ export {
   type History,
   type HistoryOptions,
   type Notifier,
-  type Presence,
   type PublishOptions,
   type Receipt,
-  type Stats,
 } from "./notifier.ts";
 export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
+export type { Presence } from "./presence.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";
 export type { ErrorContext, Limits, NotifierOptions } from "./settings.ts";
 export type { Session, Socket } from "./socket.ts";
+export type { Stats } from "./stats.ts";

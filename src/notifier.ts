@@ -7,12 +7,14 @@ import { Hub } from "./hub.ts";
 import type { Position } from "./log.ts";
 import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
+import { type Presence, presenceOf } from "./presence.ts";
 import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
 import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
-import { inWords, type Pending, type PendingKind } from "./scope.ts";
+import { inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
 import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
+import { type Stats, statsOf } from "./stats.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
 
@@ -29,28 +31,6 @@ export interface History {
   /** The offset of the newest publication ever made in this epoch. */
   readonly offset: number;
   readonly publications: readonly Publication[];
-}
-
-/** Who is on a channel now. */
-export interface Presence {
-  readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
-  /** How many different users they are. */
-  readonly users: number;
-}
-
-/** How much a notifier owns now; all zero when it is quiet. */
-export interface Stats {
-  sessions: number;
-  subscriptions: number;
-  /** Channels that somebody is on. */
-  channels: number;
-  /** Runs that work. */
-  runs: number;
-  /** Publications on their way into the log. */
-  publishing: number;
-  tasks: number;
-  waits: number;
-  timers: number;
 }
 
 /** How a publication is made. */
@@ -225,12 +205,7 @@ class LiveNotifier implements Notifier {
   }
 
   presence(channel: string): Presence {
-    const sessions = Array.from(
-      this.#hub.channels.get(channel)?.subscriptions ?? [],
-      ({ session }) => session,
-    );
-    const clients = sessions.map(({ id, peer }) => ({ session: id, user: peer.user, info: peer.info }));
-    return { clients, users: new Set(clients.map(({ user }) => user)).size };
+    return presenceOf(this.#hub, channel);
   }
 
   accept(socket: Socket, peer: Peer): Session {
@@ -264,20 +239,7 @@ class LiveNotifier implements Notifier {
   }
 
   stats(): Stats {
-    const { sessions, channels, runs, lanes, scope } = this.#hub;
-    const count = (kind: PendingKind): number => scope.count(kind) + lanes.count(kind);
-    let subscriptions = 0;
-    for (const session of sessions.values()) subscriptions += session.subscriptions.size;
-    return {
-      sessions: sessions.size,
-      subscriptions,
-      channels: channels.size,
-      runs: runs.working.length,
-      publishing: lanes.size,
-      tasks: count("task"),
-      waits: count("wait"),
-      timers: count("timer"),
-    };
+    return statsOf(this.#hub);
   }
 
   inspect(): Pending[] {

@@ -1,0 +1,34 @@
+import type { Hub } from "./hub.ts";
+import type { PendingKind } from "./scope.ts";
+
+/** How much a notifier owns now; all zero when it is quiet. */
+export interface Stats {
+  sessions: number;
+  subscriptions: number;
+  /** Channels that somebody is on. */
+  channels: number;
+  /** Runs that work. */
+  runs: number;
+  /** Publications on their way into the log. */
+  publishing: number;
+  tasks: number;
+  waits: number;
+  timers: number;
+}
+
+/** Counts what a notifier owns. */
+export function statsOf({ sessions, channels, runs, lanes, scope }: Hub): Stats {
+  const count = (kind: PendingKind): number => scope.count(kind) + lanes.count(kind);
+  let subscriptions = 0;
+  for (const session of sessions.values()) subscriptions += session.subscriptions.size;
+  return {
+    sessions: sessions.size,
+    subscriptions,
+    channels: channels.size,
+    runs: runs.working.length,
+    publishing: lanes.size,
+    tasks: count("task"),
+    waits: count("wait"),
+    timers: count("timer"),
+  };
+}
