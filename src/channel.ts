@@ -132,7 +132,7 @@ export class Channel {
     if (this.#joinListeners === 0) return;
     const { codec } = this.#hub;
     const push = codec.push(this.name, kind, `{"info":${codec.clientInfo(session.info)}}`);
-    for (const { joins, session } of this.subscriptions) if (joins) session.notice(push);
+    for (const other of this.subscriptions) if (other.joins) other.session.notice(push);
   }
 
   remove(subscription: Subscription): void {

@@ -51,20 +51,14 @@ export interface Deadlines {
  */
 export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown): Promise<CloseReport> {
   const began = hub.clock.now();
-  const stuck = stuckSessions(hub);
+  const silences = new Map(Array.from(hub.sessions.values(), (session) => [session, session.silence]));
   const runs = await endRuns(hub, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
   await hub.settled("publications under way", deadlines.late, hub.lanes.idle());
   hub.lanes.end();
-  const { sessions, cut } = await flushSessions(hub, deadlines, stuck);
+  const { sessions, cut } = await flushSessions(hub, deadlines, silences);
   await hub.settled("close the log", deadlines.over, hub.closeLog());
   return { runs, sessions, cut, milliseconds: Math.round(hub.clock.now() - began) };
-}
-
-/** Those who were silent for longer than the grace already: there is nothing to wait for that has not been waited for. */
-function stuckSessions(hub: Hub): Set<LiveSession> {
-  const { grace } = hub.settings;
-  return new Set([...hub.sessions.values()].filter(({ silence }) => silence > 0 && silence >= grace));
 }
 
 async function endRuns(hub: Hub, { half, late }: Deadlines, cause: unknown): Promise<RunsReport> {
@@ -85,14 +79,14 @@ async function endRuns(hub: Hub, { half, late }: Deadlines, cause: unknown): Pro
 async function flushSessions(
   hub: Hub,
   { over }: Deadlines,
-  stuck: Set<LiveSession>,
+  silences: ReadonlyMap<LiveSession, number>,
 ): Promise<Pick<CloseReport, "sessions" | "cut">> {
   const before = hub.sessions.size;
   const tops = readTops(hub, over);
   hub.flushing = true;
   for (const channel of hub.channels.values()) channel.refresh();
   for (const session of [...hub.sessions.values()]) session.settle();
-  await hub.settled("sessions to end", over, allEnded(hub, over, stuck));
+  await hub.settled("sessions to end", over, allEnded(hub, over, silences));
   await tops.read;
   const cut: CutSession[] = [];
   for (const session of [...hub.sessions.values()]) {
@@ -102,12 +96,15 @@ async function flushSessions(
   return { sessions: { closed: before - cut.length, cut: cut.length }, cut };
 }
 
-/** Settles once no session is left, but for those known to be stuck who still have not answered. */
-function allEnded(hub: Hub, over: AbortSignal, stuck: Set<LiveSession>): Promise<void> {
+/**
+ * Settles once no session is left but those who had been silent for longer than the grace when closing began, and still
+ * are: there is nothing to wait for that has not been waited for.
+ */
+function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession, number>): Promise<void> {
   return hub.scope.wait<void>("sessions to end", over, ({ resolve }) => {
     const look = (): void => {
       for (const session of hub.sessions.values()) {
-        if (!stuck.has(session) || session.silence < hub.settings.grace) return;
+        if (Math.min(silences.get(session) ?? 0, session.silence) < hub.grace) return;
       }
       resolve();
     };

@@ -126,7 +126,7 @@ function lifetime(
     if (phase !== "open") return;
     phase = "closing";
     scope.timer("grace of the server", grace, expire);
-    const finished = finish(opened, notifier, deadline.signal, scope, report);
+    const finished = finish(opened, notifier, grace, deadline.signal, scope, report);
     resolve(
       finished.finally(() => {
         phase = "closed";
@@ -149,6 +149,7 @@ function lifetime(
 async function finish(
   opened: Host,
   notifier: ServeOptions["notifier"],
+  grace: number,
   deadline: AbortSignal,
   scope: Scope,
   report: (error: unknown) => void,
@@ -162,7 +163,7 @@ async function finish(
   };
   // Not awaited between the two: the notifier must refuse in the same turn in which the host stops.
   const stopped = attempt(() => opened.stop());
-  const settled = await notifier.close({ signal: deadline });
+  const settled = await notifier.close({ signal: deadline, grace });
   await stopped;
   if (!deadline.aborted) await attempt(() => scope.follow("responses", deadline, opened.drained()));
   await attempt(() => opened.cut());

@@ -43,6 +43,8 @@ export class Hub {
   readonly runs: RunRegistry;
   /** Bytes of encoded publications kept now, over all channels. */
   cached = 0;
+  /** Milliseconds that closing may take: the least of what anybody who closes has said. */
+  grace: number;
   /** Whether sessions close themselves as soon as everything was read. */
   flushing = false;
   /** Called whenever a session ended. */
@@ -59,6 +61,7 @@ export class Hub {
     this.clock = parts.clock;
     this.codec = parts.codec;
     this.settings = parts.settings;
+    this.grace = parts.settings.grace;
     this.rpc = parts.rpc;
     this.#log = parts.log;
     this.#onError = parts.onError;
@@ -86,18 +89,12 @@ export class Hub {
     try {
       text = JSON.stringify(value);
     } catch (cause) {
-      throw new TypeError(
-        `Cannot put ${what} into JSON: ${cause instanceof Error ? cause.message : "it threw"}`,
-        {
-          cause,
-        },
-      );
+      const why = cause instanceof Error ? cause.message : "it threw";
+      throw new TypeError(`Cannot put ${what} into JSON: ${why}`, { cause });
     }
     if (text === undefined) throw new TypeError(`Cannot put ${what} into JSON: it is ${typeof value}`);
     const most = this.settings.limits.publication;
-    if (exceeds(text, most)) {
-      throw new RangeError(`Cannot publish ${what}: it is over ${most} bytes`);
-    }
+    if (exceeds(text, most)) throw new RangeError(`Cannot publish ${what}: it is over ${most} bytes`);
     return text;
   }
 
@@ -106,12 +103,8 @@ export class Hub {
   }
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
-    const owner = `read ${channel}`;
-    return this.scope.follow(
-      owner,
-      options.signal,
-      called(() => this.#log.read(channel, options)),
-    );
+    const reading = called(() => this.#log.read(channel, options));
+    return this.scope.follow(`read ${channel}`, options.signal, reading);
   }
 
   watch(channel: string, wake: () => void): Promise<AsyncDisposable> {

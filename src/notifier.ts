@@ -49,6 +49,14 @@ export interface HistoryOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How a notifier is closed. */
+export interface CloseOptions {
+  /** Ends the grace when it aborts: what is left is cut at once, and `close` resolves. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds that closing may take, from when it began. Default: the notifier's own; a longer one changes nothing. */
+  grace?: number | undefined;
+}
+
 /** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
 export interface Notifier extends AsyncDisposable {
   /**
@@ -88,9 +96,9 @@ export interface Notifier extends AsyncDisposable {
    * Closes: refuses what is new, cancels runs, flushes every session and proves it, cuts what is left, closes the log.
    *
    * It settles within the grace, or when `signal` aborts, whichever is first, and never rejects. However often and from
-   * wherever it is called, it is one promise.
+   * wherever it is called, it is one promise, and the earliest deadline that anybody gave is the one that holds.
    */
-  close(options?: { signal?: AbortSignal | undefined }): Promise<CloseReport>;
+  close(options?: CloseOptions): Promise<CloseReport>;
   /** Settles when the notifier has closed; stays pending while nothing closes it. */
   readonly closed: Promise<CloseReport>;
 }
@@ -120,8 +128,9 @@ class LiveNotifier implements Notifier {
   #begun = false;
   #closing: AbortController | undefined;
   #isClosing = false;
-  /** Aborted when the grace ends. */
-  #over: AbortController | undefined;
+  #closingSince = 0;
+  /** When each phase of closing has to be over, as a share of the grace; the last is the grace itself. */
+  #shares: { share: number; deadline: AbortController }[] = [];
   #settle!: (report: CloseReport) => void;
   readonly #closed: Promise<CloseReport>;
 
@@ -264,11 +273,11 @@ class LiveNotifier implements Notifier {
     return this.#closed;
   }
 
-  close({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<CloseReport> {
+  close({ signal, grace }: CloseOptions = {}): Promise<CloseReport> {
     this.#begin();
     this.#startClosing(undefined);
-    const { scope } = this.#hub;
-    scope.link(signal, () => this.#over?.abort());
+    if (grace !== undefined) this.#limit(grace);
+    this.#hub.scope.link(signal, () => this.#shares.at(-1)?.deadline.abort());
     return this.#closed;
   }
 
@@ -276,23 +285,33 @@ class LiveNotifier implements Notifier {
     return this.close().then(() => {});
   }
 
-  /** A signal that aborts after so many milliseconds, or with another one. */
-  #deadline(ms: number, earlier?: AbortSignal): AbortController {
-    const deadline = new AbortController();
-    this.#hub.scope.link(earlier, () => deadline.abort());
-    this.#hub.scope.timer("grace", ms, () => deadline.abort());
-    return deadline;
+  /** Lets closing take so long at most, each phase in its share of it. */
+  #limit(grace: number): void {
+    const { scope, clock } = this.#hub;
+    this.#hub.grace = Math.min(this.#hub.grace, grace);
+    const elapsed = clock.now() - this.#closingSince;
+    for (const { share, deadline } of this.#shares) {
+      scope.timer("grace", grace * share - elapsed, () => deadline.abort());
+    }
   }
 
   #startClosing(cause: unknown): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     const hub = this.#hub;
-    const { grace } = hub.settings;
-    const over = this.#deadline(grace);
-    this.#over = over;
-    const half = this.#deadline(grace / 2, over.signal);
-    const late = this.#deadline((grace * 3) / 4, over.signal);
+    this.#closingSince = hub.clock.now();
+    const [half, late, over] = [new AbortController(), new AbortController(), new AbortController()];
+    this.#shares = [
+      { share: 1 / 2, deadline: half },
+      { share: 3 / 4, deadline: late },
+      { share: 1, deadline: over },
+    ];
+    // The end of the grace is the end of every share of it.
+    hub.scope.link(over.signal, () => {
+      half.abort();
+      late.abort();
+    });
+    this.#limit(hub.settings.grace);
     this.#closing?.abort(cause ?? new ClosedError());
     const phases = closePhases(hub, { half: half.signal, late: late.signal, over: over.signal }, cause);
     // The phases never reject; were there a fault in them, close would still settle.

@@ -296,6 +296,51 @@ describe("the deadline", () => {
     await core.notifier.publish("news", 1);
     expect(await finish(core)).toMatchObject({ milliseconds: 0, sessions: { closed: 0, cut: 1 } });
   });
+
+  test("that a caller shortens is shared out anew: half of it for runs, the rest for those who read", async ({
+    start,
+  }) => {
+    const core = start({ grace: 10_000 });
+    const { notifier, clock } = core;
+    const reader = pipe(notifier);
+    reader.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "news" } });
+    await clock.settle();
+    const run = notifier.run(() => new Promise<void>(() => {}));
+    await clock.settle();
+    const closing = outcomeOf(notifier.close({ grace: 1_000 }));
+    await clock.advance(499);
+    expect([run.status, reader.closed]).toEqual(["working", undefined]);
+    await clock.advance(1);
+    expect([run.status, reader.closed?.code, closing.state]).toEqual(["cancelled", 3001, "fulfilled"]);
+    expect(closing.value?.sessions).toEqual({ closed: 1, cut: 0 });
+  });
+
+  test("is not moved back by a caller who allows more", async ({ start }) => {
+    const core = start({ grace: 1_000 });
+    const { notifier, clock } = core;
+    const stuck = pipe(notifier, { answersClose: false });
+    stuck.send({ id: 1, connect: {} });
+    await clock.settle();
+    stuck.stall();
+    const closing = outcomeOf(notifier.close({ grace: 60_000 }));
+    await clock.advance(999);
+    expect(closing.state).toBe("pending");
+    await clock.advance(1);
+    expect(closing.value?.milliseconds).toBe(1_000);
+  });
+
+  test("of a caller also says who had been silent for too long already", async ({ start }) => {
+    const { notifier, clock } = start({ grace: 60_000, heartbeat: 1_000 });
+    const stuck = pipe(notifier, { answersClose: false });
+    stuck.send({ id: 1, connect: {} });
+    await clock.settle();
+    stuck.stall();
+    // The first ping comes within the interval; a second later nobody has answered it.
+    await clock.advance(2_100);
+    const closing = outcomeOf(notifier.close({ grace: 1_000 }));
+    await clock.settle();
+    expect(closing.value).toMatchObject({ sessions: { closed: 0, cut: 1 }, milliseconds: 0 });
+  });
 });
 
 describe("once it has closed", () => {

@@ -555,8 +555,8 @@ const sessions: Mutation[] = [
     },
     {
       name: "a session whose permission has ended gets what is queued",
-      from: "if (!this.isOpen || this.#hasExpired()) return;\n    if (this.#needsBarrier())",
-      to: "if (!this.isOpen) return;\n    if (this.#needsBarrier())",
+      from: "if (!this.isOpen || this.#hasExpired()) return;\n    if (this.#overflowed)",
+      to: "if (!this.isOpen) return;\n    if (this.#overflowed)",
     },
     {
       name: "a handler is not told that its session is over",

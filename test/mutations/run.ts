@@ -1,0 +1,137 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "../runtimes.ts";
+import { type Check, checksFor, simulation, suites } from "./checks.ts";
+import { stopAll, type Verdict } from "./child.ts";
+import { type Mutation, mutations } from "./list.ts";
+
+/** Breaks copies of the sources one fault at a time, and shows that each is caught: `npm run mutate -- [--only text] [--jobs N]`. */
+
+interface Outcome {
+  mutation: Mutation;
+  /** What caught it, unless it survived. */
+  caught: (Verdict & { by: string }) | undefined;
+}
+
+/** What a copy holds, beside the installed packages, to which it has a link. */
+const copied = [
+  "src",
+  "test",
+  "examples",
+  "README.md",
+  "package.json",
+  "deno.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "vitest.config.ts",
+];
+
+const { values } = parseArgs({ options: { only: { type: "string" }, jobs: { type: "string" } } });
+const jobs = Number(values.jobs ?? 2);
+if (!Number.isSafeInteger(jobs) || jobs < 1)
+  throw new RangeError("Cannot mutate: --jobs is a whole number from 1 up");
+const wanted = mutations.filter(({ name, file }) => `${file}: ${name}`.includes(values.only ?? ""));
+if (wanted.length === 0) throw new RangeError(`Cannot mutate: no mutation is called "${values.only}"`);
+
+const began = performance.now();
+const parent = mkdtempSync(join(tmpdir(), "tocsin-mutations-"));
+let interrupted = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    interrupted = true;
+    stopAll();
+  });
+}
+try {
+  await mutateAll();
+} finally {
+  stopAll();
+  rmSync(parent, { recursive: true, force: true });
+}
+
+async function mutateAll(): Promise<void> {
+  const copies = Array.from({ length: Math.min(jobs, wanted.length) }, (_, job) => copy(String(job)));
+  if (!(await passesUnbroken(copies[0] as string))) {
+    process.exitCode = 1;
+    return;
+  }
+  const queue = [...wanted];
+  const outcomes: Outcome[] = [];
+  const work = async (directory: string): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined && !interrupted; next = queue.shift()) {
+      const outcome = await tryOut(next, directory);
+      if (interrupted) return;
+      outcomes.push(outcome);
+      console.log(line(outcome));
+    }
+  };
+  await Promise.all(copies.map(work));
+  summarize(outcomes);
+}
+
+function copy(name: string): string {
+  const directory = join(parent, name);
+  for (const each of copied) cpSync(join(root, each), join(directory, each), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
+  return directory;
+}
+
+/** Whatever fails without a fault would catch everything. Its times also say how long each check may take. */
+async function passesUnbroken(directory: string): Promise<boolean> {
+  const needed = new Set(wanted.flatMap(({ file }) => checksFor(file)));
+  for (const check of [simulation, ...suites].filter((each) => needed.has(each))) {
+    const verdict = await check.run(directory);
+    if (verdict.failure !== undefined || interrupted) {
+      console.log(`${check.name} fails without a mutation: ${verdict.failure ?? "interrupted"}`);
+      return false;
+    }
+    check.expect(verdict.seconds);
+    console.log(`${check.name} passes without a mutation (${verdict.seconds.toFixed(1)} s)`);
+  }
+  return true;
+}
+
+async function tryOut(mutation: Mutation, directory: string): Promise<Outcome> {
+  const file = join(directory, "src", mutation.file);
+  const whole = readFileSync(file, "utf8");
+  const parts = whole.split(mutation.from);
+  if (parts.length !== 2)
+    throw new Error(`Cannot mutate ${mutation.file}: "${mutation.from}" is not there once`);
+  writeFileSync(file, parts.join(mutation.to));
+  try {
+    return { mutation, caught: await firstFailure(checksFor(mutation.file), directory) };
+  } finally {
+    writeFileSync(file, whole);
+  }
+}
+
+async function firstFailure(checks: readonly Check[], directory: string): Promise<Outcome["caught"]> {
+  let seconds = 0;
+  for (const check of checks) {
+    const verdict = await check.run(directory);
+    seconds += verdict.seconds;
+    if (verdict.failure !== undefined) return { by: check.name, failure: verdict.failure, seconds };
+  }
+  return undefined;
+}
+
+function line({ mutation: { file, name }, caught }: Outcome): string {
+  const who = `${file}: ${name}`;
+  if (caught === undefined) return `SURVIVED ${who}`;
+  return `caught ${who}\n  by the ${caught.by} in ${caught.seconds.toFixed(1)} s: ${caught.failure}`;
+}
+
+function summarize(outcomes: readonly Outcome[]): void {
+  const survivors = outcomes.filter(({ caught }) => caught === undefined);
+  const bySimulation = outcomes.filter(({ caught }) => caught?.by === simulation.name).length;
+  const bySuite = outcomes.length - survivors.length - bySimulation;
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  console.log(
+    `total: ${outcomes.length} of ${wanted.length} mutations tried, ${bySimulation} caught by the simulation, ` +
+      `${bySuite} by the suite, ${survivors.length} survived, in ${seconds} s`,
+  );
+  for (const { mutation } of survivors) console.log(`survived: ${mutation.file}: ${mutation.name}`);
+  if (survivors.length > 0 || outcomes.length < wanted.length) process.exitCode = 1;
+}
