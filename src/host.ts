@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import type { CloseReport, Notifier } from "./notifier.ts";
+import { jsonCodec } from "./protocol.ts";
 import { Scope } from "./scope.ts";
 
 /** What is served: a Hono app, or anything else with such a `fetch`. */
@@ -235,9 +236,9 @@ function contained(onError: (error: unknown) => void): (error: unknown) => void 
   };
 }
 
-/** The subprotocol to answer with: `centrifuge-json` where it is offered, else none, whatever else is. */
+/** The subprotocol to answer with: the codec's where it is offered, else none, whatever else is. */
 export function subprotocol(offered: Iterable<string>): string | undefined {
-  for (const offer of offered) if (offer.trim() === "centrifuge-json") return "centrifuge-json";
+  for (const offer of offered) if (offer.trim() === jsonCodec.subprotocol) return jsonCodec.subprotocol;
   return undefined;
 }
 

@@ -185,7 +185,7 @@ export interface Codec {
 }
 
 /** The kinds of push. */
-export type PushKind = "pub" | "join" | "leave" | "unsubscribe" | "subscribe" | "message" | "refresh";
+export type PushKind = "pub" | "join" | "leave" | "unsubscribe";
 
 /** The protocol's JSON encoding. */
 export const jsonCodec: Codec = {

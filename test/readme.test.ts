@@ -19,10 +19,19 @@ test("every TypeScript block of the README is a file of the examples, word for w
   expect(blocks.map(({ file }) => file)).toEqual([
     "examples/reports.ts",
     "examples/watch.ts",
+    "examples/fingerprint/node.ts",
     "examples/notifier.test.ts",
   ]);
   expect(readme.match(/```ts/g)?.length).toBe(blocks.length);
   for (const { file, code } of blocks) expect(code).toBe(readFileSync(join(root, file as string), "utf8"));
+});
+
+test("the mains of the demo differ in one import", () => {
+  const [node, ...others] = ["node", "bun", "deno"].map((name) => {
+    const code = readFileSync(join(root, `examples/fingerprint/${name}.ts`), "utf8");
+    return code.replace(`tocsin/${name}`, "tocsin/runtime").replace(/^\/\/.*\n/gm, "");
+  });
+  expect(others).toEqual([node, node]);
 });
 
 test("the README's program serves its client, which sees the whole run, and both end by themselves", async () => {

@@ -19,7 +19,7 @@ import { type Cell, cellOf, type Row, table } from "./table.ts";
 const scale: Scale = { healthy: 180, stuck: 20, grace: 3_000, patience: 35_000 };
 const bounds = { settled: 100, exit: 250 };
 /** Servers of other libraries at a time: nearly all of their time is waiting. */
-const lanes = 5;
+const lanes = 8;
 
 const { values } = parseArgs({
   options: {
