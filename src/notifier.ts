@@ -10,7 +10,7 @@ import type { Peer } from "./peer.ts";
 import { type Presence, presenceOf } from "./presence.ts";
 import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
 import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
-import { inWords, type Pending } from "./scope.ts";
+import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
 import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
@@ -63,7 +63,8 @@ export interface Notifier extends AsyncDisposable {
    * Writes a publication into a channel's log; whoever is subscribed gets it from there.
    *
    * While the log fails it tries again. Rejects with a TypeError for a value JSON cannot hold or a bad channel name, a
-   * RangeError above `limits.publication`, the reason of `signal`, or a `ClosedError` after closing began.
+   * RangeError above `limits.publication`, the reason of `signal`, or a `ClosedError` after closing began. The last two
+   * need not be heard: a publication that nobody awaits does not end the process because of closing.
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<Receipt>;
   /** Starts a piece of work. Throws a TypeError for a bad or taken id, and a `ClosedError` after closing began. */
@@ -169,24 +170,34 @@ class LiveNotifier implements Notifier {
     this.#hub.scope.link(this.#signal, (reason) => this.#startClosing(reason));
   }
 
-  #assertOpen(verb: string): void {
+  publish(channel: string, data: unknown, { tags, signal }: PublishOptions = {}): Promise<Receipt> {
     this.#begin();
-    if (this.#isClosing) throw new ClosedError(`Cannot ${verb}: the notifier is closed`);
+    if (this.#isClosing) return ignorable(Promise.reject(refused("publish")));
+    let text: string;
+    try {
+      text = this.#checked(channel, data, tags);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return ignorable(this.#publish(channel, text, { tags, signal }));
   }
 
-  async publish(channel: string, data: unknown, { tags, signal }: PublishOptions = {}): Promise<Receipt> {
-    this.#assertOpen("publish");
-    const hub = this.#hub;
-    checkChannel(channel, hub.settings.limits.channel);
+  /** What is wrong with a publication is its author's to know: it is not among what may be ignored. */
+  #checked(channel: string, data: unknown, tags: PublishOptions["tags"]): string {
+    checkChannel(channel, this.#hub.settings.limits.channel);
     if (isRunChannel(channel))
       throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
     checkTags(tags);
-    const text = hub.serialise(`the payload for ${JSON.stringify(channel)}`, data);
-    return { channel, position: await hub.append(channel, text, { tags, signal }) };
+    return this.#hub.serialise(`the payload for ${JSON.stringify(channel)}`, data);
+  }
+
+  async #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
+    return { channel, position: await this.#hub.append(channel, text, options) };
   }
 
   run<R>(task: Task<R>, options: RunOptions = {}): Run<R> {
-    this.#assertOpen("run");
+    this.#begin();
+    if (this.#isClosing) throw refused("run");
     return this.#hub.runs.start(task, options) as Run<R>;
   }
 
@@ -331,4 +342,8 @@ class LiveNotifier implements Notifier {
         this.#settle(report);
       });
   }
+}
+
+function refused(verb: string): ClosedError {
+  return new ClosedError(`Cannot ${verb}: the notifier is closed`);
 }

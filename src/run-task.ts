@@ -1,14 +1,19 @@
 import { CancelError, type CancelledBy, ClosedError, describe, RunError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
-import type { Settle } from "./scope.ts";
+import { ignorable, type Settle } from "./scope.ts";
 
 /** What a task is given. */
 export interface TaskContext {
   readonly id: string;
   /** Aborts for every reason to stop. */
   readonly signal: AbortSignal;
-  /** Writes an event into the run's channel; settles once it is in the log. Rejects once the run has ended. */
+  /**
+   * Writes an event into the run's channel; settles once it is in the log.
+   *
+   * Rejects with a TypeError or RangeError for what is no event, and with a `ClosedError` once the run has ended. The
+   * latter need not be heard: an event that nobody awaits does not end the process because of closing.
+   */
   emit(event: RunEvent): Promise<void>;
 }
 
@@ -140,20 +145,32 @@ export class LiveRun implements Run<unknown> {
     return next.value;
   }
 
-  async #emit(event: RunEvent): Promise<void> {
-    if (this.status !== "working")
-      throw new ClosedError(`Cannot emit into ${this.label}: it is ${this.status}`);
+  #emit(event: RunEvent): Promise<void> {
+    if (this.status !== "working") {
+      return ignorable(
+        Promise.reject(new ClosedError(`Cannot emit into ${this.label}: it is ${this.status}`)),
+      );
+    }
+    let data: string;
+    try {
+      data = this.#checked(event);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return ignorable(this.#append(data, Number.POSITIVE_INFINITY));
+  }
+
+  #checked(event: RunEvent): string {
     if (typeof event !== "object" || event === null || typeof event.type !== "string") {
       throw new TypeError(`Cannot emit into ${this.label}: an event is an object with a type`);
     }
     if (event.type.startsWith("run.")) {
-      throw new TypeError(
-        `Cannot emit "${event.type}" into ${this.label}: types that begin with run. are reserved`,
-      );
+      const what = `"${event.type}" into ${this.label}`;
+      throw new TypeError(`Cannot emit ${what}: types that begin with run. are reserved`);
     }
     const data = this.#hub.serialise(`an event of ${this.label}`, event);
     if (event.type === "progress") this.#progress = JSON.parse(data) as RunEvent;
-    await this.#append(data, Number.POSITIVE_INFINITY);
+    return data;
   }
 
   /** Cancels on somebody's behalf. Only the first reason counts. */

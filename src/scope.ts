@@ -225,4 +225,15 @@ export function inWords({ owner, age }: Pending): string {
   return `${owner}, ${(age / 1000).toFixed(1)} s`;
 }
 
+/**
+ * Lets a promise be ignored: whoever awaits it hears of its rejection, and nobody has to.
+ *
+ * For what closing refuses. A call that was not awaited would otherwise end the process as an unhandled rejection, in the
+ * middle of a clean close.
+ */
+export function ignorable<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(noop);
+  return promise;
+}
+
 function noop(): void {}

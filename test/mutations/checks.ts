@@ -40,8 +40,10 @@ export const simulation: Check = createCheck("simulation", async (cwd, limit) =>
 });
 
 const hostTests = ["test/host.test.ts", "test/shutdown.test.ts"];
-/** Run elsewhere, or about something else: what is said of the sources as texts, what is built, and whole programs. */
+/** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
 const others = [
+  "test/centrifuge.test.ts",
+  "test/centrifuge-recovery.test.ts",
   "test/demo.test.ts",
   "test/mutations.test.ts",
   "test/package.test.ts",
