@@ -2,7 +2,7 @@ import type { Hub } from "./hub.ts";
 import type { RunsReport } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
 
-/** A session that had to be cut before everything was proven read. */
+/** A session that was cut, or went by itself, before everything was proven read. */
 export interface CutSession {
   session: string;
   user: string;
@@ -16,9 +16,9 @@ export interface CutSession {
 /** What closing did. */
 export interface CloseReport {
   runs: RunsReport;
-  /** How many sessions were closed with everything read, and how many were cut. */
+  /** How many sessions were closed with everything read, and how many were cut or went before. */
   sessions: { closed: number; cut: number };
-  /** The sessions that were cut, with what is not known to have reached them. */
+  /** The latter, with what is not known to have reached them. */
   cut: CutSession[];
   /** How long it took, in milliseconds. */
   milliseconds: number;
@@ -83,17 +83,29 @@ async function flushSessions(
 ): Promise<Pick<CloseReport, "sessions" | "cut">> {
   const before = hub.sessions.size;
   const tops = readTops(hub, over);
+  const cut = new Map<LiveSession, CutSession>();
+  let isOver = false;
+  // Whoever goes by itself before everything was proven read is accounted for like those who are cut.
+  hub.onSessionLeave = (session) => {
+    if (isOver || !isProven(session)) cut.set(session, whereItStands(session));
+  };
   hub.flushing = true;
   for (const channel of hub.channels.values()) channel.refresh();
   for (const session of [...hub.sessions.values()]) session.settle();
   await hub.settled("sessions to end", over, allEnded(hub, over, silences));
   await tops.read;
-  const cut: CutSession[] = [];
+  isOver = true;
   for (const session of [...hub.sessions.values()]) {
-    cut.push({ session: session.id, user: session.peer.user, channels: whereItStands(session, tops.known) });
     session.cut();
+    // One that had read everything, and was only waited for to answer the close, has left before.
+    if (!cut.has(session)) cut.set(session, whereItStands(session));
   }
-  return { sessions: { closed: before - cut.length, cut: cut.length }, cut };
+  hub.onSessionLeave = undefined;
+  for (const { channels } of cut.values()) {
+    for (const [name, place] of Object.entries(channels))
+      place.top = Math.max(place.top, tops.known.get(name) ?? 0);
+  }
+  return { sessions: { closed: before - cut.size, cut: cut.size }, cut: [...cut.values()] };
 }
 
 /**
@@ -130,18 +142,22 @@ function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; re
   return { known, read: hub.settled("where channels end", over, Promise.all(reads)) };
 }
 
-function whereItStands(session: LiveSession, tops: Map<string, number>): CutSession["channels"] {
-  const channels: CutSession["channels"] = {};
-  for (const [name, { channel, cursor, proof }] of session.subscriptions) {
-    const read = session.window.readOf(proof, cursor);
-    const place = { read, top: Math.max(tops.get(name) ?? 0, channel.top, cursor) };
-    // A channel may be called __proto__, which an assignment would take for something else.
-    Object.defineProperty(channels, name, {
-      value: place,
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+/** Whether everything there is for a session is known to have been read. */
+function isProven({ subscriptions, window }: LiveSession): boolean {
+  for (const subscription of subscriptions.values()) {
+    const { channel, cursor, proof } = subscription;
+    if (!channel.isCaughtUp(subscription) || window.readOf(proof, cursor) < cursor) return false;
   }
-  return channels;
+  return true;
+}
+
+function whereItStands({ id, peer, window, subscriptions }: LiveSession): CutSession {
+  const channels: CutSession["channels"] = {};
+  for (const [name, { channel, cursor, proof }] of subscriptions) {
+    const place = { read: window.readOf(proof, cursor), top: Math.max(channel.top, cursor) };
+    // A channel may be called __proto__, which an assignment would take for something else.
+    const whole = { value: place, enumerable: true, configurable: true, writable: true };
+    Object.defineProperty(channels, name, whole);
+  }
+  return { session: id, user: peer.user, channels };
 }

@@ -194,14 +194,52 @@ function respond(
   }
 }
 
-/** Keeps what WebSocket handlers throw or reject with from ending the process, which most runtimes let it do. */
+/**
+ * Keeps what WebSocket handlers throw or reject with from ending the process, which most runtimes let it do, and a peer
+ * that floods from holding it.
+ */
 export function guard<T>(
   c: Context,
   events: WSEvents<T>,
   options: UpgradeOptions | undefined,
 ): Required<WSEvents<T>> {
   const env = c.env as { [hook]?: (error: unknown) => void } | undefined;
-  return guarded(events, contained(options?.onError ?? env?.[hook] ?? console.error));
+  const calls = guarded(events, contained(options?.onError ?? env?.[hook] ?? console.error));
+  const isFlood = createGauge();
+  const onMessage: typeof calls.onMessage = (event, ws) =>
+    isFlood() ? drop(ws) : calls.onMessage(event, ws);
+  return { ...calls, onMessage };
+}
+
+/** What one peer may send before the process comes to anything else. */
+const flood = { messages: 10_000, milliseconds: 50 };
+
+/**
+ * Tells, with each message of a connection, whether the peer floods.
+ *
+ * The runtimes go on reading while there is something to read, and come to no timer meanwhile: on Deno and Bun a few
+ * peers that send as fast as they can would hold up everything, closing included, for as long as they like.
+ */
+function createGauge(): () => boolean {
+  let count = 0;
+  let began = 0;
+  const turn = (): void => {
+    count = 0;
+  };
+  return () => {
+    if (count++ === 0) {
+      began = systemClock.now();
+      systemClock.turn(turn);
+    }
+    return count > flood.messages && systemClock.now() - began > flood.milliseconds;
+  };
+}
+
+/** Deno has no `terminate`, but ends a connection by itself at the first message after a close. */
+function drop(ws: WSContext<unknown>): void {
+  const raw = ws.raw as { terminate?(): void } | undefined;
+  if (typeof raw?.terminate === "function") raw.terminate();
+  else ws.close(1008, "Too many messages");
 }
 
 /** See {@linkcode guard}; for where there is no request any more. */

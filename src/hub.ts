@@ -49,6 +49,8 @@ export class Hub {
   flushing = false;
   /** Called whenever a session ended. */
   onSessionEnd: (() => void) | undefined;
+  /** Called before a session gives up its subscriptions, for whatever reason. */
+  onSessionLeave: ((session: LiveSession) => void) | undefined;
   readonly #log: Log;
   readonly #onError: HubParts["onError"];
   readonly #wokenChannels = new Set<Channel>();

@@ -302,6 +302,7 @@ export class LiveSession implements Session, Beating {
 
   /** Gives up everything that the session holds, but for the socket. */
   #leave(): void {
+    this.hub.onSessionLeave?.(this);
     this.#commands = [];
     this.#out = [];
     this.#blocked.clear();
