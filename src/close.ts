@@ -2,6 +2,14 @@ import type { Hub } from "./hub.ts";
 import type { RunsReport } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
 
+/** How a notifier is closed. */
+export interface CloseOptions {
+  /** Ends the grace when it aborts: what is left is cut at once, and `close` resolves. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds that closing may take, from when it began. Default: the notifier's own; a longer one changes nothing. */
+  grace?: number | undefined;
+}
+
 /** A session that was cut, or went by itself, before everything was proven read. */
 export interface CutSession {
   session: string;

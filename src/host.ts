@@ -4,6 +4,7 @@ import { systemClock } from "./clock.ts";
 import type { CloseReport, Notifier } from "./notifier.ts";
 import { jsonCodec } from "./protocol.ts";
 import { Scope } from "./scope.ts";
+import { checked } from "./settings.ts";
 
 /** What is served: a Hono app, or anything else with such a `fetch`. */
 export interface App {
@@ -91,6 +92,7 @@ export async function host(
     maxMessage = 65_536,
     onError = (error) => notifier.report(error, { stage: "host", owner: "serve" }),
   } = options;
+  checked("grace", grace, 0);
   const report = contained(onError);
   const scope = new Scope(systemClock, report);
   const answer = (request: Request, env: object) =>
@@ -212,7 +214,7 @@ export function guard<T>(
 }
 
 /** What one peer may send before the process comes to anything else. */
-const flood = { messages: 10_000, milliseconds: 50 };
+const flood = { messages: 4_000, milliseconds: 50 };
 
 /**
  * Tells, with each message of a connection, whether the peer floods.

@@ -5,7 +5,7 @@
  */
 
 export type { Clock, Timer } from "./clock.ts";
-export type { CloseReport, CutSession } from "./close.ts";
+export type { CloseOptions, CloseReport, CutSession } from "./close.ts";
 export { CancelError, type CancelledBy, ClosedError, type Failure, GapError, RunError } from "./errors.ts";
 export type { FollowOptions, Publication } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";

@@ -1,6 +1,6 @@
 import { checkChannel, checkPeer, checkTags } from "./check.ts";
 import { systemClock } from "./clock.ts";
-import { type CloseReport, closePhases, emptyReport } from "./close.ts";
+import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { ClosedError, GapError } from "./errors.ts";
 import { type FollowOptions, followChannel, type Publication, publicationOf } from "./follow.ts";
 import { Hub } from "./hub.ts";
@@ -12,7 +12,7 @@ import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
 import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
 import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
-import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
+import { checked, type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { type Stats, statsOf } from "./stats.ts";
 
@@ -47,14 +47,6 @@ export interface HistoryOptions {
   /** Publications at most. Default: all. */
   limit?: number | undefined;
   signal?: AbortSignal | undefined;
-}
-
-/** How a notifier is closed. */
-export interface CloseOptions {
-  /** Ends the grace when it aborts: what is left is cut at once, and `close` resolves. */
-  signal?: AbortSignal | undefined;
-  /** Milliseconds that closing may take, from when it began. Default: the notifier's own; a longer one changes nothing. */
-  grace?: number | undefined;
 }
 
 /** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
@@ -98,6 +90,7 @@ export interface Notifier extends AsyncDisposable {
    *
    * It settles within the grace, or when `signal` aborts, whichever is first, and never rejects. However often and from
    * wherever it is called, it is one promise, and the earliest deadline that anybody gave is the one that holds.
+   * Throws a RangeError, and closes nothing, when `grace` is no number from 0 up.
    */
   close(options?: CloseOptions): Promise<CloseReport>;
   /** Settles when the notifier has closed; stays pending while nothing closes it. */
@@ -285,6 +278,7 @@ class LiveNotifier implements Notifier {
   }
 
   close({ signal, grace }: CloseOptions = {}): Promise<CloseReport> {
+    if (grace !== undefined) checked("grace", grace, 0);
     this.#begin();
     this.#startClosing(undefined);
     if (grace !== undefined) this.#limit(grace);

@@ -107,7 +107,8 @@ export function resolveSettings(options: NotifierOptions): Settings {
   };
 }
 
-function checked(name: string, value: number, least: number): number {
+/** Throws a RangeError for a number that cannot be a bound. */
+export function checked(name: string, value: number, least: number): number {
   if (typeof value !== "number" || Number.isNaN(value) || value < least) {
     throw new RangeError(`Cannot use ${name} "${String(value)}": it is not a number of at least ${least}`);
   }

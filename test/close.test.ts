@@ -315,6 +315,12 @@ describe("the deadline", () => {
     expect(closing.value?.sessions).toEqual({ closed: 1, cut: 0 });
   });
 
+  test("that is no number closes nothing, and is a RangeError", async ({ start }) => {
+    const { notifier } = start();
+    for (const grace of [Number.NaN, -1]) expect(() => notifier.close({ grace })).toThrow(RangeError);
+    expect((await notifier.publish("news", 1)).position.offset).toBe(1);
+  });
+
   test("is not moved back by a caller who allows more", async ({ start }) => {
     const core = start({ grace: 1_000 });
     const { notifier, clock } = core;

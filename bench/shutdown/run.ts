@@ -18,8 +18,6 @@ import { type Cell, cellOf, type Row, table } from "./table.ts";
 
 const scale: Scale = { healthy: 180, stuck: 20, grace: 3_000, patience: 35_000 };
 const bounds = { settled: 100, exit: 250 };
-/** Servers of other libraries at a time: nearly all of their time is waiting. */
-const lanes = 8;
 
 const { values } = parseArgs({
   options: {
@@ -36,17 +34,15 @@ const entrants = [
 const cells = new Map<string, Cell>();
 const keyOf = (one: Case, { name }: Entrant): string => `${one.name} · ${name}`;
 
-for (const one of wanted) {
-  for (const entrant of entrants) if (entrant.isOurs) await measure(one, entrant);
-}
-const queue = wanted.flatMap((one) =>
-  one.own ? [] : entrants.filter(({ isOurs }) => !isOurs).map((entrant) => ({ one, entrant })),
+await measureAll(
+  2,
+  pairs((_, { isOurs }) => isOurs),
 );
-const work = async (): Promise<void> => {
-  for (let next = queue.shift(); next !== undefined; next = queue.shift())
-    await measure(next.one, next.entrant);
-};
-await Promise.all(Array.from({ length: lanes }, work));
+// Nearly all of their time is waiting to be killed.
+await measureAll(
+  12,
+  pairs(({ own = false }, { isOurs }) => !isOurs && !own),
+);
 
 const rows: Row[] = wanted.map((one) => ({
   name: one.name,
@@ -63,6 +59,19 @@ if (values.case === "" && values.only === undefined) {
   writeFileSync(join(root, "bench/results/shutdown.md"), text);
 }
 if ([...cells.values()].some(({ wrong }) => wrong.length > 0)) process.exitCode = 1;
+
+function pairs(isMeant: (one: Case, entrant: Entrant) => boolean): [Case, Entrant][] {
+  const all = wanted.flatMap((one) => entrants.map((entrant): [Case, Entrant] => [one, entrant]));
+  return all.filter(([one, entrant]) => isMeant(one, entrant));
+}
+
+/** Measures so many at a time. */
+async function measureAll(lanes: number, queue: [Case, Entrant][]): Promise<void> {
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await measure(...next);
+  };
+  await Promise.all(Array.from({ length: lanes }, work));
+}
 
 async function measure(one: Case, entrant: Entrant): Promise<void> {
   const cell = await attempt(one, entrant);

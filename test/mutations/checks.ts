@@ -39,7 +39,7 @@ export const simulation: Check = createCheck("simulation", async (cwd, limit) =>
   return { seconds, failure: code === 0 ? undefined : (errorIn(output) ?? `ends with code ${code}`) };
 });
 
-const hostTests = ["test/host.test.ts", "test/shutdown.test.ts"];
+const hostTests = ["test/host.test.ts"];
 /** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
 const others = [
   "test/centrifuge.test.ts",
@@ -48,6 +48,7 @@ const others = [
   "test/mutations.test.ts",
   "test/package.test.ts",
   "test/readme.test.ts",
+  "test/shutdown.test.ts",
   "test/simulation.test.ts",
   "test/walls.test.ts",
 ];

@@ -75,18 +75,28 @@ const lifetimes: Mutation[] = [
   ...inFile("notifier", [
     {
       name: "the grace never ends",
-      from: 'this.#hub.scope.timer("grace", ms, () => deadline.abort());',
+      from: 'scope.timer("grace", grace * share - elapsed, () => deadline.abort());',
       to: "",
     },
     {
       name: "the signal given to close does not end the grace",
-      from: "scope.link(signal, () => this.#over?.abort());",
+      from: "this.#hub.scope.link(signal, () => this.#shares.at(-1)?.deadline.abort());",
       to: "",
     },
     {
-      name: "the end of the grace does not end its parts",
-      from: "this.#hub.scope.link(earlier, () => deadline.abort());",
+      name: "the end of the grace does not end its shares",
+      from: "      half.abort();\n      late.abort();\n",
       to: "",
+    },
+    {
+      name: "a grace given to close begins when it is given",
+      from: "const elapsed = clock.now() - this.#closingSince;",
+      to: "const elapsed = 0 * clock.now();",
+    },
+    {
+      name: "a longer grace given to close lengthens it for stuck peers",
+      from: "this.#hub.grace = Math.min(this.#hub.grace, grace);",
+      to: "this.#hub.grace = grace;",
     },
     {
       name: "a session is accepted after closing began",
@@ -95,8 +105,18 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "a publication is accepted after closing began",
-      from: "if (this.#isClosing) throw new ClosedError(",
-      to: "if (!this.#begun) throw new ClosedError(",
+      from: 'if (this.#isClosing) return ignorable(Promise.reject(refused("publish")));',
+      to: "",
+    },
+    {
+      name: "a run is started after closing began",
+      from: 'if (this.#isClosing) throw refused("run");',
+      to: "",
+    },
+    {
+      name: "a publication that nobody awaits ends a process that closes",
+      from: "return ignorable(this.#publish(channel, text, { tags, signal }));",
+      to: "return this.#publish(channel, text, { tags, signal });",
     },
     {
       name: "what closing leaves behind stays",
@@ -132,13 +152,13 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "closing waits for peers known to be stuck",
-      from: "const stuck = stuckSessions(hub);",
-      to: "const stuck = new Set<LiveSession>();",
+      from: "new Map(Array.from(hub.sessions.values(), (session) => [session, session.silence]))",
+      to: "new Map<LiveSession, number>()",
     },
     {
-      name: "everybody counts as stuck",
-      from: "if (!stuck.has(session) || session.silence < hub.settings.grace) return;",
-      to: "if (!stuck.has(session) && session.silence < 0) return;",
+      name: "who was stuck when closing began counts as stuck for ever",
+      from: "if (Math.min(silences.get(session) ?? 0, session.silence) < hub.grace) return;",
+      to: "if ((silences.get(session) ?? 0) < hub.grace) return;",
     },
     {
       name: "entries whose wake is still to come are not flushed",
@@ -177,8 +197,8 @@ const runs: Mutation[] = [
     },
     {
       name: "events are taken after the ending",
-      from: 'if (this.status !== "working")\n      throw new ClosedError(',
-      to: 'if (this.id === "")\n      throw new ClosedError(',
+      from: 'if (this.status !== "working") {\n',
+      to: 'if (this.id === "") {\n',
     },
     {
       name: "a run that was cancelled ends as failed",
@@ -431,8 +451,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a publication is measured in characters",
-      from: "if (exceeds(text, most)) {",
-      to: "if (text.length > most) {",
+      from: "if (exceeds(text, most)) throw",
+      to: "if (text.length > most) throw",
     },
   ]),
 ];

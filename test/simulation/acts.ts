@@ -1,6 +1,8 @@
 import type { Client } from "./client.ts";
+import { quiet } from "./quiet.ts";
 import { type SpiedSignal, spiedSignal } from "./signal.ts";
-import { channels, type World } from "./world.ts";
+import { stepLog, stepNetwork } from "./steps.ts";
+import { channels, type Follower, type World } from "./world.ts";
 
 /** Everything that may happen, and how often. */
 const acts: [number, string, (world: World) => string | undefined | Promise<string>][] = [
@@ -33,24 +35,6 @@ export async function act(world: World): Promise<void> {
     if (what !== undefined) world.trace.push(`${name} ${what}`);
     return;
   }
-}
-
-/** Lets one answer of the log, or wake, or handler, come: any of them, since nothing promises an order. */
-export function stepLog({ pending, random }: World): string | undefined {
-  if (pending.length === 0) return undefined;
-  const at = random.below(pending.length);
-  const [next] = pending.splice(at, 1);
-  next?.();
-  return `${at} of ${pending.length + 1}`;
-}
-
-export function stepNetwork({ clients, random }: World): string | undefined {
-  const busy = clients.filter(({ hasTraffic }) => hasTraffic);
-  if (busy.length === 0) return undefined;
-  const client = random.pick(busy);
-  const up = random.chance(0.5);
-  client.step(up);
-  return `${client.user} ${up ? "up" : "down"}`;
 }
 
 function publish(world: World): string {
@@ -196,13 +180,15 @@ function follow(world: World): string {
   const channel = random.pick(channels);
   const signal = spiedSignal();
   signals.push(signal);
-  world.waiting++;
+  const fromStart = random.chance(0.5);
+  const after = fromStart ? { offset: 0, epoch: "" } : undefined;
+  const follower: Follower = { channel, last: after?.offset };
+  world.followers.add(follower);
   (async () => {
-    let last: number | undefined;
-    for await (const { offset } of notifier.follow(channel, { signal: signal.signal })) {
-      if (last !== undefined && offset !== last + 1)
-        throw new Error(`follow ${channel}: ${offset} came after ${last}`);
-      last = offset;
+    for await (const { offset } of notifier.follow(channel, { after, signal: signal.signal })) {
+      const { last = offset - 1 } = follower;
+      if (offset !== last + 1) throw new Error(`follow ${channel}: ${offset} came after ${last}`);
+      follower.last = offset;
     }
   })()
     .catch((error: unknown) => {
@@ -210,9 +196,9 @@ function follow(world: World): string {
         error === signal.signal.reason || ["ClosedError", "GapError"].includes((error as Error).name);
       if (!expected && (error as Error).message !== "The log fails") world.notes.push(error);
     })
-    .finally(() => world.waiting--);
+    .finally(() => world.followers.delete(follower));
   if (random.chance(0.5)) world.pending.push(() => signal.abort("enough"));
-  return channel;
+  return `${channel}${fromStart ? " from its start" : ""}`;
 }
 
 function disconnect({ clients, notifier, random }: World): string {
@@ -226,34 +212,6 @@ async function time({ clock, random }: World): Promise<string> {
   const ms = 1 + random.below(random.pick([1, 50, 500, 5_000, 30_000]));
   await clock.advance(ms);
   return `${ms} ms`;
-}
-
-/** Lets everything that is under way arrive; then whoever is subscribed has all that was published. */
-async function quiet(world: World): Promise<string> {
-  const { clock, clients, pending, log } = world;
-  const before = log.faults;
-  log.faults = 0;
-  for (const client of clients) client.stalled = false;
-  // A log that failed is asked again after a while, and a publication waits for up to five seconds.
-  for (let round = 0; round < 5; round++) {
-    for (;;) {
-      await clock.settle();
-      if (pending.length > 0) stepLog(world);
-      else if (clients.some(({ hasTraffic }) => hasTraffic)) stepNetwork(world);
-      else break;
-    }
-    await clock.advance(1_300);
-  }
-  for (const client of clients) {
-    for (const channel of client.live) {
-      const { epoch, offset } = client.positions.get(channel) as { epoch: string; offset: number };
-      const top = log.truth.get(`${channel} ${epoch}`)?.length ?? 0;
-      if (offset !== top)
-        throw new Error(`${client.user} waits at ${offset} of ${top} in ${channel} for ever`);
-    }
-  }
-  log.faults = before;
-  return "";
 }
 
 function faults({ log, random }: World): string {

@@ -1,8 +1,8 @@
 import type { CloseReport } from "../../src/close.ts";
 import type { Run } from "../../src/run-task.ts";
-import { stepLog, stepNetwork } from "./acts.ts";
 import type { Client } from "./client.ts";
 import { spiedSignal } from "./signal.ts";
+import { stepLog, stepNetwork } from "./steps.ts";
 import { grace, type World } from "./world.ts";
 
 /** Closes at this instant, however things stand, and holds the notifier to everything it promises of that. */
@@ -57,7 +57,7 @@ async function untilClosed(
   }
 }
 
-function checkNothingLeft({ notifier, clock, signals, publishing, waiting, notes }: World): void {
+function checkNothingLeft({ notifier, clock, signals, publishing, followers, notes }: World): void {
   for (const [what, count] of Object.entries(notifier.stats())) {
     if (count !== 0) throw new Error(`After closing stats() says ${what}: ${count}`);
   }
@@ -67,7 +67,7 @@ function checkNothingLeft({ notifier, clock, signals, publishing, waiting, notes
   const listening = signals.filter((signal) => signal.listening > 0).length;
   if (listening > 0) throw new Error(`After closing ${listening} signals are listened to`);
   if (publishing > 0) throw new Error(`After closing ${publishing} publications have not settled`);
-  if (waiting > 0) throw new Error(`After closing ${waiting} waits have not settled`);
+  if (followers.size > 0) throw new Error(`After closing ${followers.size} still follow`);
   if (notes.length > 0) throw notes[0];
 }
 

@@ -9,6 +9,8 @@ export interface FaultyLog extends Log {
   faults: number;
   /** What was really appended, by channel and epoch, in order of offset. */
   readonly truth: Map<string, string[]>;
+  /** How many watches have not been disposed. */
+  readonly watches: number;
 }
 
 export function faultyLog(
@@ -20,17 +22,23 @@ export function faultyLog(
   const log = memoryLog({ clock, ...retention });
   const truth: FaultyLog["truth"] = new Map();
   let over = false;
+  let watches = 0;
   /** Does it when the scheduler says so. A failure comes before the effect: afterwards nobody can tell it from success. */
   const answer = <T>(act: () => Promise<T>): Promise<T> =>
     new Promise((resolve, reject) => {
       later(() => {
         if (random.chance(faulty.faults)) reject(new Error("The log fails"));
-        else act().then(resolve, reject);
+        else if (random.chance(0.7)) act().then(resolve, reject);
+        // What it answers may be old by the time that it arrives.
+        else act().then((value) => later(() => resolve(value)), reject);
       });
     });
   const faulty: FaultyLog = {
     faults: 0,
     truth,
+    get watches() {
+      return watches;
+    },
     append: (channel, data, options) =>
       answer(async () => {
         const position = await log.append(channel, data, options);
@@ -44,6 +52,7 @@ export function faultyLog(
     watch: (channel, wake, options) =>
       answer(async () => {
         let watching = true;
+        watches++;
         const watch = await log.watch(
           channel,
           () => later(() => void (watching && !over && wake())),
@@ -51,6 +60,7 @@ export function faultyLog(
         );
         return {
           [Symbol.asyncDispose]: () => {
+            if (watching) watches--;
             watching = false;
             return answer(async () => watch[Symbol.asyncDispose]());
           },

@@ -28,8 +28,15 @@ export interface World {
   /** Publications that resolved, by channel, and those that have not settled. */
   readonly published: Map<string, number>;
   publishing: number;
-  /** Waits of ours that have not settled. */
-  waiting: number;
+  /** Those who follow in this process, and have not been told that it is over. */
+  readonly followers: Set<Follower>;
+}
+
+/** One who follows in this process. */
+export interface Follower {
+  readonly channel: string;
+  /** The offset it was given last; undefined while it does not know where it began. */
+  last: number | undefined;
 }
 
 export function createWorld(seed: number): World {
@@ -70,6 +77,6 @@ export function createWorld(seed: number): World {
     notes,
     published: new Map(),
     publishing: 0,
-    waiting: 0,
+    followers: new Set(),
   };
 }

@@ -1,0 +1,63 @@
+import { stepLog, stepNetwork } from "./steps.ts";
+import type { World } from "./world.ts";
+
+/**
+ * Lets everything that is under way arrive. Then whoever is subscribed or follows has all that was published, and nothing
+ * is held that nobody needs.
+ */
+export async function quiet(world: World): Promise<string> {
+  const { clock, clients, pending, log } = world;
+  const before = log.faults;
+  log.faults = 0;
+  for (const client of clients) client.stalled = false;
+  // A log that failed is asked again after a while, and a publication waits for up to five seconds.
+  for (let round = 0; round < 5; round++) {
+    for (;;) {
+      await clock.settle();
+      if (pending.length > 0) stepLog(world);
+      else if (clients.some(({ hasTraffic }) => hasTraffic)) stepNetwork(world);
+      else break;
+    }
+    await clock.advance(1_300);
+  }
+  checkEverybodyIsThere(world);
+  checkNothingIsKept(world);
+  log.faults = before;
+  return "";
+}
+
+function checkEverybodyIsThere({ clients, followers, log: { truth } }: World): void {
+  for (const client of clients) {
+    for (const channel of client.live) {
+      const { epoch, offset } = client.positions.get(channel) as { epoch: string; offset: number };
+      const top = truth.get(`${channel} ${epoch}`)?.length ?? 0;
+      if (offset !== top)
+        throw new Error(`${client.user} waits at ${offset} of ${top} in ${channel} for ever`);
+    }
+  }
+  for (const { channel, last } of followers) {
+    const top = [...truth].find(([key]) => key.startsWith(`${channel} `))?.[1].length ?? 0;
+    if (last !== undefined && last !== top)
+      throw new Error(`One who follows ${channel} waits at ${last} of ${top} for ever`);
+  }
+}
+
+function checkNothingIsKept({ clients, followers, notifier, log, signals, publishing }: World): void {
+  const live = clients.flatMap((client) => [...client.live]);
+  const used = new Set([...live, ...Array.from(followers, ({ channel }) => channel)]).size;
+  const { subscriptions, channels, publishing: appending, tasks, timers } = notifier.stats();
+  // The notifier's own is listened to for as long as it is open.
+  const given = signals.slice(1);
+  const expected: [string, number, number][] = [
+    ["subscriptions", subscriptions, live.length],
+    ["channels", channels, used],
+    ["watches of the log", log.watches, used],
+    ["publications under way", publishing + appending, 0],
+    ["tasks", tasks, 0],
+    ["signals listened to", given.filter(({ listening }) => listening > 0).length, followers.size],
+  ];
+  for (const [what, count, right] of expected) {
+    if (count !== right) throw new Error(`In quiet there are ${count} ${what}, not ${right}`);
+  }
+  if (timers > 1) throw new Error(`In quiet ${timers} timers are armed`);
+}
