@@ -26,6 +26,27 @@ test("every TypeScript block of the README is a file of the examples, word for w
   for (const { file, code } of blocks) expect(code).toBe(readFileSync(join(root, file as string), "utf8"));
 });
 
+test("the README's table of shutdowns says what the bench measured", () => {
+  const [whole, short] = [readFileSync(join(root, "bench/results/shutdown.md"), "utf8"), readme].map(tableOf);
+  const [systems = [], ...rows] = short ?? [];
+  expect(rows.length).toBeGreaterThan(5);
+  for (const [name, ...cells] of rows) {
+    const measured = whole?.find(([other]) => other === name) ?? [];
+    const meant = systems.slice(1).map((system) => measured[whole?.[0]?.indexOf(system) ?? -1] ?? "");
+    // The first part of a cell is the time it took; one that was killed has none.
+    expect(cells).toEqual(meant.map((cell) => cell.split(" · ")[0]));
+  }
+});
+
+/** The rows of the table about shutdowns, its header first. */
+function tableOf(markdown: string): string[][] {
+  const lines = markdown.split("\n");
+  const first = lines.findIndex((line) => line.includes("tocsin, Node"));
+  const last = lines.findIndex((line, index) => index > first && !line.startsWith("|"));
+  const rows = lines.slice(first, last).map((line) => line.split("|").slice(1, -1));
+  return rows.map((cells) => cells.map((cell) => cell.trim())).filter(([, cell]) => !cell?.startsWith("---"));
+}
+
 test("the mains of the demo differ in one import", () => {
   const [node, ...others] = ["node", "bun", "deno"].map((name) => {
     const code = readFileSync(join(root, `examples/fingerprint/${name}.ts`), "utf8");

@@ -16,6 +16,8 @@ export class Client {
   session: Session | undefined;
   closed: number | undefined;
   stalled = false;
+  /** Bytes it had not read when it was closed last. */
+  unreadAtClose = 0;
   /** Frames on their way, in either direction. */
   readonly #down: string[] = [];
   readonly #up: string[] = [];
@@ -52,7 +54,9 @@ export class Client {
           if (isCurrent() && this.#ending === undefined) this.#down.push(data as string);
         },
         close: (code) => {
-          if (isCurrent()) this.#ending ??= code;
+          if (!isCurrent() || this.#ending !== undefined) return;
+          this.#ending = code;
+          this.unreadAtClose = this.unread;
         },
         terminate: () => {
           if (isCurrent()) this.drop();
