@@ -178,6 +178,8 @@ function track(
   interceptUpgrades(server, traffic, report);
   return {
     stop() {
+      // Called by `close`, Node's own would cut a response that was ended and is still being written.
+      server.closeIdleConnections = () => {};
       server.close();
       traffic.stop();
     },
