@@ -11,6 +11,8 @@ import { version } from "./version.ts";
 interface Answer {
   result: string;
   after?: () => void;
+  /** What is done instead, where nothing may begin any more. */
+  abandon?: () => void;
 }
 
 /** Answers one command of a session's. It never rejects. */
@@ -19,7 +21,12 @@ export async function answer(session: LiveSession, { id, method, params }: Comma
     if (method === "send") return await receive(session, params);
     if (method === "unknown") throw new Refusal(replies.methodNotFound);
     if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
-    const { result, after } = await handlers[method](session, params);
+    const { result, after, abandon } = await handlers[method](session, params);
+    if (abandon !== undefined && session.hub.flushing) {
+      // Closing has counted who is to get what. The client comes back, and asks again.
+      abandon();
+      throw new Refusal(replies.internal);
+    }
     session.reply(id, method, result);
     after?.();
   } catch (error) {
@@ -66,6 +73,9 @@ async function connect(session: LiveSession, params: Params): Promise<Answer> {
     after: () => {
       session.connected();
       for (const { commit } of places.values()) commit(true, false);
+    },
+    abandon: () => {
+      for (const { abandon } of places.values()) abandon();
     },
   };
 }
@@ -124,7 +134,7 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
     abandon();
     throw new Refusal(replies.unrecoverable);
   }
-  return { result, after: () => commit(false, joins) };
+  return { result, after: () => commit(false, joins), abandon };
 }
 
 /** The subscribe flag that asks for an error instead of `recovered: false`. */

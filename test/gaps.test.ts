@@ -206,7 +206,8 @@ test("a channel that begins anew while a connect is answered is not joined in it
     wipe = () => {
       log = memoryLog({ clock });
     };
-    reads = heldReads({ ...first, read: (channel, options) => log.read(channel, options) });
+    const read: Log["read"] = (channel, options) => (channel === "news" ? log : first).read(channel, options);
+    reads = heldReads({ ...first, read });
     return {
       read: reads.read,
       async append(channel, data, options) {
@@ -214,8 +215,8 @@ test("a channel that begins anew while a connect is answered is not joined in it
         for (const wake of wakes) wake();
         return position;
       },
-      async watch(_channel, wake) {
-        wakes.add(wake);
+      async watch(channel, wake) {
+        if (channel === "news") wakes.add(wake);
         return { [Symbol.asyncDispose]: async () => void wakes.delete(wake) };
       },
     };
@@ -337,12 +338,12 @@ describe(`a server on ${runtime} that closes`, () => {
     "frees connections without a request while its notifier closes, and others after it",
     async () => {
       const { server, app, dial, finish } = await site();
-      const idle = dial(get("/"));
-      await idle.until(/hello$/);
+      const idle = [dial(""), dial("GET / HTTP/1.1\r\nHost: loc"), dial(get("/"))];
+      await idle[2]?.until(/hello$/);
       const busy = dial(get("/slow"));
       await app.entered("/slow");
       const closed = server.close();
-      await idle.ended;
+      await Promise.all(idle.map(({ ended }) => ended));
       app.release();
       expect(await busy.ended).toMatch(/slow but sure$/);
       finish();

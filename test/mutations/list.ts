@@ -670,9 +670,9 @@ const hosts: Mutation[] = [
       to: "",
     },
     {
-      name: "a connection whose last request is done stays while closing",
-      from: "if (count === 1 && isStopped) socket.destroySoon();",
-      to: "",
+      name: "a request in flight counts as none",
+      from: "requests.set(socket, (requests.get(socket) ?? 0) + 1)",
+      to: "requests.set(socket, requests.get(socket) ?? 0)",
     },
     {
       name: "WebSockets are not cut",
