@@ -9,7 +9,7 @@ const system: System = {
   args: program(fileURLToPath(new URL("fixtures/shutdown-child.ts", import.meta.url))),
   address: (topics) => `/notifications?topics=${topics.join(",")}`,
 };
-const scale: Scale = { healthy: 4, stuck: 2, grace: 700, patience: 12_000 };
+const scale: Scale = { healthy: 4, stuck: 2, grace: 2_500, patience: 12_000 };
 /** Shared machines stall. The bounds of the contract itself are kept by `npm run bench:shutdown`. */
 const slack = { settled: 1_000, exit: 2_000 };
 
