@@ -16,8 +16,8 @@ export default defineConfig({
     pool: "forks",
     isolate: false,
     maxWorkers: 2,
-    testTimeout: 15_000,
-    hookTimeout: 15_000,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     // Vitest would end a process that does not end; test/run.ts reports it instead.
     teardownTimeout: 2_147_483_647,
     allowOnly: false,

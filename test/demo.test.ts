@@ -663,7 +663,10 @@ describe(`the demo on ${runtime}`, () => {
     expect(await exit).toMatchObject({ code: 0, signal: null });
   });
 
-  test("ends its runs and tells everybody when it is stopped, and is found again when it is back", async () => {
+  // The page waits ever longer between its attempts to come back.
+  test("ends its runs and tells everybody when it is stopped, and is found again when it is back", {
+    timeout: 60_000,
+  }, async () => {
     const { url, kill, exit } = await server();
     const watcher = tab(url);
     const id = await start(url, slow);
