@@ -185,6 +185,7 @@ export class Hub {
       });
     }
     if (this.#loading === 0) this.#flush();
+    else if (this.#fullSessions.size > 0) this.#schedule();
   }
 
   #flush(): void {

@@ -195,6 +195,20 @@ test("whoever unsubscribes while what it missed is read gets none of it", async 
   raw.session.ended();
 });
 
+test("a log that does not answer for one channel holds nothing up for another", async ({ start }) => {
+  const { core, reads } = startHeld(start);
+  const waiting = await subscriber(core, "slow");
+  const other = await subscriber(core, "news");
+  const letThrough = reads.hold("slow");
+  void core.notifier.publish("slow", 1);
+  other.send({ id: 9, ping: {} });
+  await core.clock.settle();
+  expect([reads.waiting, other.received]).toEqual([1, [{ id: 9, ping: {} }]]);
+  letThrough();
+  await core.clock.settle();
+  expect(offsetsIn(waiting.received, "slow")).toEqual([1]);
+});
+
 test("a channel that begins anew while a connect is answered is not joined in its old epoch", async ({
   start,
 }) => {

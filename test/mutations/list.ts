@@ -445,6 +445,11 @@ const channels: Mutation[] = [
       to: "",
     },
     {
+      name: "a read in this turn holds up who has something to send",
+      from: "    else if (this.#fullSessions.size > 0) this.#schedule();\n",
+      to: "",
+    },
+    {
       name: "an error hook that throws reaches whoever reports",
       from: "    } catch {\n      // There is nobody left to tell.\n    }",
       to: "    } finally {\n    }",

@@ -90,9 +90,7 @@ function checkPlaces(directory: string): void {
 async function passesUnbroken(directory: string): Promise<boolean> {
   const needed = new Set(wanted.flatMap(({ file }) => checksFor(file)));
   for (const check of [simulation, ...suites].filter((each) => needed.has(each))) {
-    let verdict = await check.run(directory);
-    // A shared machine stalls now and then: what fails twice is broken.
-    if (verdict.failure !== undefined && !interrupted) verdict = await check.run(directory);
+    const verdict = await check.run(directory);
     if (verdict.failure !== undefined || interrupted) {
       console.log(`${check.name} fails without a mutation: ${verdict.failure ?? "interrupted"}`);
       return false;
