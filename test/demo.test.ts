@@ -672,7 +672,7 @@ describe(`the demo on ${runtime}`, () => {
     const id = await start(url, slow);
     const channel = `run:${id}`;
     watcher.follow(channel);
-    await watcher.until(() => last(watcher.heard(channel))?.bytes > 0);
+    await watcher.until(() => last(watcher.heard(channel))?.file === "last");
     const began = performance.now();
     kill("SIGTERM");
     await watcher.until(() => watcher.states.some(({ state }) => state === "offline"));

@@ -1,14 +1,16 @@
 import { expect, test } from "vitest";
+import { runtime } from "./fixtures/runtime.ts";
 import { simulate } from "./simulation/simulate.ts";
 
-/** The same seeds in every run: a failure is repeated by `npm run simulate -- --seed S`. */
-const schedules = 5_000;
+/** A share of 6 000 for each runtime, with the same seeds in every run: `npm run simulate -- --seed S` repeats one. */
+const schedules = 2_000;
+const first = { node: 1, bun: 2_001, deno: 4_001 }[runtime];
 /** Schedules further out that found a fault once. */
 const found = [2_018_660];
 
-test(`${schedules} schedules break no rule`, { timeout: 60_000 }, async () => {
+test(`${schedules} schedules break no rule`, { timeout: 120_000 }, async () => {
   let done = 0;
-  for (let seed = 1; seed <= schedules; seed++) {
+  for (let seed = first; seed < first + schedules; seed++) {
     await simulate(seed);
     done++;
   }
