@@ -1,8 +1,9 @@
-import { byteLength } from "./bytes.ts";
+import { acknowledge } from "./acknowledgement.ts";
+import { byteLength, exceeds } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
 import type { Entry, Position } from "./log.ts";
 import { type Place, place } from "./place.ts";
-import { type Command, closes, type ErrorReply, type Method, replies } from "./protocol.ts";
+import { type Command, closes, type ErrorReply, FrameError, type Method, replies } from "./protocol.ts";
 import { channelOf, isObject, naturalOf, type Params, permit, positionOf, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { version } from "./version.ts";
@@ -13,6 +14,22 @@ interface Answer {
   after?: () => void;
   /** What is done instead, where nothing may begin any more. */
   abandon?: () => void;
+}
+
+/** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
+export function commandsIn(session: LiveSession, data: unknown): readonly Command[] {
+  const { codec, settings } = session.hub;
+  if (typeof data !== "string") session.close(closes.badRequest);
+  else if (exceeds(data, settings.limits.message)) session.close(closes.messageTooBig);
+  else {
+    try {
+      return codec.decode(data);
+    } catch (error) {
+      if (!(error instanceof FrameError)) session.hub.report(error, "internal", `session ${session.id}`);
+      session.close(closes.badRequest);
+    }
+  }
+  return [];
 }
 
 /** Answers one command of a session's. It never rejects. */
@@ -62,7 +79,10 @@ const handlers: Record<Method, (session: LiveSession, params: Params) => Answer 
 async function connect(session: LiveSession, params: Params): Promise<Answer> {
   const { hub } = session;
   const wanted = isObject(params.subs) ? params.subs : {};
-  const places = await session.ask("log", (signal) => placeAll(session, wanted, signal));
+  const abandonAll = (places: Map<string, Place>): void => {
+    for (const { abandon } of places.values()) abandon();
+  };
+  const places = await found(session, () => placeAll(session, wanted), abandonAll);
   const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
   const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
   const result =
@@ -74,18 +94,12 @@ async function connect(session: LiveSession, params: Params): Promise<Answer> {
       session.connected();
       for (const { commit } of places.values()) commit(true, false);
     },
-    abandon: () => {
-      for (const { abandon } of places.values()) abandon();
-    },
+    abandon: () => abandonAll(places),
   };
 }
 
 /** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window. */
-async function placeAll(
-  session: LiveSession,
-  wanted: Params,
-  signal: AbortSignal,
-): Promise<Map<string, Place>> {
+async function placeAll(session: LiveSession, wanted: Params): Promise<Map<string, Place>> {
   const places = new Map<string, Place>();
   let { room } = session.window;
   try {
@@ -95,11 +109,30 @@ async function placeAll(
       places.set(name, found);
       room -= found.bytes;
     }
-    // The answer came too late for whoever asked.
-    if (signal.aborted) throw signal.reason;
     return places;
   } catch (error) {
     for (const { abandon } of places.values()) abandon();
+    throw error;
+  }
+}
+
+/** Looks for places, and abandons what comes too late for whoever asked. */
+async function found<T>(
+  session: LiveSession,
+  find: () => Promise<T>,
+  abandon: (late: T) => void,
+): Promise<T> {
+  let kept: { value: T } | undefined;
+  try {
+    return await session.ask("log", async (signal) => {
+      const value = await find();
+      if (signal.aborted) abandon(value);
+      else kept = { value };
+      return value;
+    });
+  } catch (error) {
+    // The session may end after it was found, and before that was heard here.
+    if (kept !== undefined) abandon(kept.value);
     throw error;
   }
 }
@@ -125,11 +158,11 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
   await permit(session, "subscribe", name, params.data);
   const joins = params.join_leave === true;
   if (joins) await permit(session, "presence", name);
-  const { result, recovered, commit, abandon } = await session.ask("log", async (signal) => {
-    const found = await place(session, name, params, session.window.room);
-    if (signal.aborted) found.abandon();
-    return found;
-  });
+  const { result, recovered, commit, abandon } = await found(
+    session,
+    () => place(session, name, params, session.window.room),
+    (late) => late.abandon(),
+  );
   if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
     abandon();
     throw new Refusal(replies.unrecoverable);
@@ -239,6 +272,10 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   const { method, data } = params;
   if (typeof method !== "string") throw new Refusal(replies.badRequest);
   if (method === "run.cancel") return cancelRun(session, data);
+  if (method === "ack") {
+    acknowledge(session, data);
+    return { result: "{}" };
+  }
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
   const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
   if (handler === undefined) throw new Refusal(replies.methodNotFound);
@@ -246,7 +283,9 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   const value = await session.ask("rpc", call);
   if (value === undefined) return { result: "{}" };
   try {
-    return { result: `{"data":${hub.serialise(`the answer of ${method}`, value)}}` };
+    return {
+      result: `{"data":${hub.serialise(`the answer of ${method}`, value, { allowsUndefined: true })}}`,
+    };
   } catch (error) {
     // An answer over the limit is the client's to know; one that JSON cannot hold is not.
     if (error instanceof RangeError) throw new Refusal(replies.limitExceeded);

@@ -1,25 +1,11 @@
+import type { Book } from "./book.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
+import { caughtUp, fallBehind } from "./notice.ts";
 import { cut, type Segment } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
+import type { Subscription } from "./subscription.ts";
 import { Tail } from "./tail.ts";
-import type { Proof } from "./window.ts";
-
-/** One session's place in one channel. */
-export interface Subscription {
-  readonly session: LiveSession;
-  readonly channel: Channel;
-  /** Whether the server subscribed it, and not the client. */
-  readonly byServer: boolean;
-  /** Whether it wants to hear of others coming and going. */
-  readonly joins: boolean;
-  /** Offset of the last publication handed to the socket. */
-  cursor: number;
-  /** Why it is not offered news now: its session has no room, or what it misses is being read from the log. */
-  waits: "room" | "log" | undefined;
-  /** What of the handed publications a pong has proven read; see `Window`. */
-  readonly proof: Proof;
-}
 
 /** Publications read from the log at once. */
 const batch = 512;
@@ -39,6 +25,8 @@ export class Channel {
   /** The newest position that was loaded. */
   epoch = "";
   top = 0;
+  /** What of it is waited for, if anything. */
+  book: Book | undefined;
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   readonly #wakes = new Set<() => void>();
@@ -58,6 +46,7 @@ export class Channel {
     this.name = name;
     this.#hub = hub;
     this.#tail = new Tail(hub, name);
+    this.book = hub.ledger.book(name);
   }
 
   /** Keeps the channel open until the returned function is called. */
@@ -117,13 +106,13 @@ export class Channel {
   /**
    * Adds a subscription, which gets all after its cursor, and its share of what comes.
    *
-   * Its cursor is a place in `epoch`: a channel that was begun anew since then has lost it.
+   * Its cursor is a place in its epoch: a channel that was begun anew since then has lost it.
    */
-  add(subscription: Subscription, epoch: string): void {
+  add(subscription: Subscription): void {
     this.subscriptions.add(subscription);
     if (subscription.joins) this.#joinListeners++;
     this.#announce("join", subscription.session);
-    if (epoch === this.epoch) this.#advance(subscription);
+    if (subscription.epoch === this.epoch) this.#advance(subscription);
     else this.#lose(subscription);
   }
 
@@ -137,6 +126,7 @@ export class Channel {
 
   remove(subscription: Subscription): void {
     if (!this.subscriptions.delete(subscription)) return;
+    this.#hub.ledger.left(subscription);
     if (subscription.joins) this.#joinListeners--;
     this.#announce("leave", subscription.session);
     this.#letGo();
@@ -270,17 +260,20 @@ export class Channel {
       const piece = cut(segment, subscription.cursor, session.window.room, session.window.isClear);
       if (piece === undefined) {
         subscription.waits = "room";
+        fallBehind(subscription, this.#hub);
         session.block(subscription);
         return;
       }
       session.hand(subscription, piece);
     }
+    if (subscription.behind !== undefined) caughtUp(subscription, this.#hub);
     if (this.#news) this.#hub.wakeChannel(this);
   }
 
   /** Reads what somebody misses who is further behind than the tail. */
   #fetch(subscription: Subscription): void {
     subscription.waits = "log";
+    fallBehind(subscription, this.#hub);
     const owner = `catch up ${this.name}`;
     this.#hub.scope.own("task", owner, this.#catchUp(subscription));
   }

@@ -1,4 +1,5 @@
 import type { Hub } from "./hub.ts";
+import type { Undelivered } from "./receipt.ts";
 import type { RunsReport } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
 
@@ -28,6 +29,10 @@ export interface CloseReport {
   sessions: { closed: number; cut: number };
   /** The latter, with what is not known to have reached them. */
   cut: CutSession[];
+  /** Confirmed publications that were given up since closing began, in the order of their channels' offsets. */
+  undelivered: Undelivered[];
+  /** How many confirmed publications were given up since the notifier began, with those. */
+  givenUp: number;
   /** How long it took, in milliseconds. */
   milliseconds: number;
 }
@@ -38,6 +43,8 @@ export function emptyReport(): CloseReport {
     runs: { completed: [], failed: [], cancelled: [], abandoned: [] },
     sessions: { closed: 0, cut: 0 },
     cut: [],
+    undelivered: [],
+    givenUp: 0,
     milliseconds: 0,
   };
 }
@@ -59,14 +66,16 @@ export interface Deadlines {
  */
 export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown): Promise<CloseReport> {
   const began = hub.clock.now();
+  hub.ledger.close();
   const silences = new Map(Array.from(hub.sessions.values(), (session) => [session, session.silence]));
   const runs = await endRuns(hub, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
   await hub.settled("publications under way", deadlines.late, hub.lanes.idle());
   hub.lanes.end();
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
+  const { undelivered, givenUp } = hub.ledger.end();
   await hub.settled("close the log", deadlines.over, hub.closeLog());
-  return { runs, sessions, cut, milliseconds: Math.round(hub.clock.now() - began) };
+  return { runs, sessions, cut, undelivered, givenUp, milliseconds: Math.round(hub.clock.now() - began) };
 }
 
 async function endRuns(hub: Hub, { half, late }: Deadlines, cause: unknown): Promise<RunsReport> {
@@ -86,7 +95,7 @@ async function endRuns(hub: Hub, { half, late }: Deadlines, cause: unknown): Pro
 
 async function flushSessions(
   hub: Hub,
-  { over }: Deadlines,
+  { late, over }: Deadlines,
   silences: ReadonlyMap<LiveSession, number>,
 ): Promise<Pick<CloseReport, "sessions" | "cut">> {
   const before = hub.sessions.size;
@@ -98,6 +107,11 @@ async function flushSessions(
     if (isOver || !isProven(session)) cut.set(session, whereItStands(session));
   };
   hub.flushing = true;
+  hub.hearing = true;
+  hub.scope.link(late, () => {
+    hub.hearing = false;
+    for (const session of [...hub.sessions.values()]) session.settle();
+  });
   for (const channel of hub.channels.values()) channel.refresh();
   for (const session of [...hub.sessions.values()]) session.settle();
   await hub.settled("sessions to end", over, allEnded(hub, over, silences));

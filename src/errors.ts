@@ -49,6 +49,31 @@ export class GapError extends Error {
   }
 }
 
+/**
+ * Says that a publication is no longer waited for: its `ttl` is over, or the log has trimmed it, before it was delivered
+ * as far as was asked.
+ */
+export class ExpiredError extends Error {
+  override readonly name = "ExpiredError";
+  readonly channel: string;
+  readonly position: Position;
+  readonly reason: "expired" | "trimmed";
+  /** How far it is known to have come. */
+  readonly level: "logged" | "written" | "read" | "acknowledged";
+  constructor(
+    channel: string,
+    position: Position,
+    { reason, level }: Pick<ExpiredError, "reason" | "level">,
+  ) {
+    const what = reason === "expired" ? "it expired" : "the log trimmed it";
+    super(`Cannot wait for ${position.offset} of ${JSON.stringify(channel)} any longer: ${what}, ${level}`);
+    this.channel = channel;
+    this.position = position;
+    this.reason = reason;
+    this.level = level;
+  }
+}
+
 /** Says that a run failed. `cause` is what its task threw. */
 export class RunError extends Error {
   override readonly name = "RunError";

@@ -1,15 +1,19 @@
-import { exceeds } from "./bytes.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
-import { Lanes } from "./lane.ts";
+import type { Publication } from "./follow.ts";
+import { type AppendSteps, Lanes } from "./lane.ts";
+import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
+import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
 import type { Codec } from "./protocol.ts";
+import type { UndeliveredReason } from "./receipt.ts";
 import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
-import type { ErrorContext, Settings } from "./settings.ts";
+import type { ErrorContext, NotifierOptions, Settings } from "./settings.ts";
+import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
 
 /** What a hub is made of. */
@@ -19,6 +23,7 @@ export interface HubParts {
   readonly codec: Codec;
   readonly settings: Settings;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
+  readonly onUndelivered: NotifierOptions["onUndelivered"];
   onError(error: unknown, context: ErrorContext): void;
 }
 
@@ -38,6 +43,8 @@ export class Hub {
   readonly scope: Scope;
   readonly wheel: Wheel;
   readonly lanes: Lanes;
+  readonly ledger: Ledger;
+  readonly notices: Notices;
   readonly sessions: Map<string, LiveSession> = new Map();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
@@ -47,12 +54,15 @@ export class Hub {
   grace: number;
   /** Whether sessions close themselves as soon as everything was read. */
   flushing = false;
+  /** Whether, while they do, clients that acknowledge are given time to. */
+  hearing = false;
   /** Called whenever a session ended. */
   onSessionEnd: (() => void) | undefined;
   /** Called before a session gives up its subscriptions, for whatever reason. */
   onSessionLeave: ((session: LiveSession) => void) | undefined;
   readonly #log: Log;
   readonly #onError: HubParts["onError"];
+  readonly #onUndelivered: HubParts["onUndelivered"];
   readonly #wokenChannels = new Set<Channel>();
   readonly #fullSessions = new Set<LiveSession>();
   #turnScheduled = false;
@@ -67,12 +77,22 @@ export class Hub {
     this.rpc = parts.rpc;
     this.#log = parts.log;
     this.#onError = parts.onError;
+    this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
     this.runs = new RunRegistry(this);
     this.wheel = new Wheel(this.scope, () => this.clock.now());
     const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
-    this.lanes = new Lanes(parts.log, parts.clock, failed, this.scope);
+    this.ledger = new Ledger(this);
+    this.notices = new Notices(this);
+    const appended = (channel: string): void => this.ledger.appended(channel);
+    this.lanes = new Lanes({
+      log: parts.log,
+      clock: parts.clock,
+      onError: failed,
+      appended,
+      parent: this.scope,
+    });
   }
 
   /** Tells the user's error hook, whose own failure must not reach whoever reports. */
@@ -86,26 +106,44 @@ export class Hub {
   }
 
   /** Serialises a payload, once. Throws a TypeError for what JSON cannot hold and a RangeError for what is too large. */
-  serialise(what: string, value: unknown): string {
-    let text: string | undefined;
-    try {
-      text = JSON.stringify(value);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : "it threw";
-      throw new TypeError(`Cannot put ${what} into JSON: ${why}`, { cause });
-    }
-    if (text === undefined) throw new TypeError(`Cannot put ${what} into JSON: it is ${typeof value}`);
-    const most = this.settings.limits.publication;
-    if (exceeds(text, most)) throw new RangeError(`Cannot publish ${what}: it is over ${most} bytes`);
-    return text;
+  serialise(what: string, value: unknown, options?: SerialiseOptions): string {
+    return serialise(what, value, this.settings.limits.publication, options);
   }
 
-  append(channel: string, data: string, options: Omit<AppendOptions, "time">): Promise<Position> {
-    return this.lanes.append(channel, data, { ...options, time: this.clock.time() });
+  /** Whether somebody wants to hear at once of what is given up. */
+  get hearsUndelivered(): boolean {
+    return this.#onUndelivered !== undefined;
+  }
+
+  /** Tells the user's hook of a confirmed publication that is given up. What goes wrong there is reported. */
+  undelivered(publication: Publication, reason: UndeliveredReason): void {
+    const owner = `${publication.offset} of ${publication.channel}`;
+    const failed = (error: unknown): void => this.report(error, "undelivered", owner);
+    try {
+      const told: unknown = this.#onUndelivered?.(publication, reason);
+      if (isThenable(told))
+        this.scope.own("task", `undelivered ${owner}`, Promise.resolve(told).catch(failed));
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  append(
+    channel: string,
+    data: string,
+    options: Omit<AppendOptions, "time"> & { time?: number },
+    steps?: AppendSteps,
+  ): Promise<Position> {
+    return this.lanes.append(channel, data, { time: this.clock.time(), ...options }, steps);
   }
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
-    const reading = called(() => this.#log.read(channel, options));
+    const { sequence } = this.ledger;
+    const reading = called(async () => {
+      const slice = await this.#log.read(channel, options);
+      this.ledger.looked(channel, slice, sequence);
+      return slice;
+    });
     return this.scope.follow(`read ${channel}`, options.signal, reading);
   }
 
@@ -132,6 +170,8 @@ export class Hub {
     for (const session of [...this.sessions.values()]) session.cut();
     this.runs.clear();
     this.lanes.end();
+    this.ledger.clear();
+    this.notices.clear();
     this.channels.clear();
     this.#wokenChannels.clear();
     this.#fullSessions.clear();
@@ -200,6 +240,10 @@ export class Hub {
   get cacheFull(): boolean {
     return this.cached > cacheBytes;
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }
 
 /** A log that throws where it should reject is not to be told from one that rejects. */

@@ -6,6 +6,23 @@ import { type Pending, type PendingKind, Scope } from "./scope.ts";
 /** The first and the longest wait before the log is tried again, in milliseconds. */
 const backOff = { first: 50, longest: 5_000 };
 
+/** What comes right before and right after an append, in its place in the lane. */
+export interface AppendSteps {
+  /** Waits until it may begin; undefined when it may at once. */
+  admit(): Promise<void> | undefined;
+  appended(position: Position): void;
+}
+
+/** What lanes are made of. */
+export interface LanesParts {
+  readonly log: Log;
+  readonly clock: Clock;
+  onError(error: unknown, owner: string): void;
+  /** Hears of every append that succeeded. */
+  appended?(channel: string): void;
+  readonly parent?: Scope;
+}
+
 /** Those who wait for a channel, first come first served. Each is what lets it go on. */
 type Queue = Set<() => void>;
 
@@ -18,7 +35,8 @@ type Queue = Set<() => void>;
 export class Lanes {
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #onError: (error: unknown, owner: string) => void;
+  readonly #onError: LanesParts["onError"];
+  readonly #appended: LanesParts["appended"];
   /** A lifetime of its own: what is under way ends before sessions are flushed. */
   readonly #scope: Scope;
   /** Who waits for a channel. A channel that is there has an append under way. */
@@ -26,10 +44,11 @@ export class Lanes {
   #quiet: (() => void) | undefined;
   #ended = false;
 
-  constructor(log: Log, clock: Clock, onError: (error: unknown, owner: string) => void, parent?: Scope) {
+  constructor({ log, clock, onError, appended, parent }: LanesParts) {
     this.#log = log;
     this.#clock = clock;
     this.#onError = onError;
+    this.#appended = appended;
     this.#scope = new Scope(clock, onError, parent);
   }
 
@@ -50,26 +69,47 @@ export class Lanes {
   }
 
   /** Appends after all that was given to the channel's lane before. */
-  append(channel: string, data: string, options: AppendOptions): Promise<Position> {
+  append(
+    channel: string,
+    data: string,
+    options: AppendOptions,
+    steps?: AppendSteps | undefined,
+  ): Promise<Position> {
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
     if (this.#ended) return Promise.reject(closed());
     const queue = this.#queues.get(channel);
-    if (queue !== undefined) return this.#wait(channel, queue, data, options);
+    if (queue !== undefined) return this.#wait(channel, queue, data, options, steps);
     this.#queues.set(channel, new Set());
-    return this.#run(channel, data, options);
+    return this.#run(channel, data, options, steps);
   }
 
-  async #wait(channel: string, queue: Queue, data: string, options: AppendOptions): Promise<Position> {
+  async #wait(
+    channel: string,
+    queue: Queue,
+    data: string,
+    options: AppendOptions,
+    steps: AppendSteps | undefined,
+  ): Promise<Position> {
     await this.#scope.wait<void>(`publish ${channel}`, options.signal, ({ resolve }) => {
       queue.add(resolve);
       return () => queue.delete(resolve);
     });
-    return this.#run(channel, data, options);
+    return this.#run(channel, data, options, steps);
   }
 
-  async #run(channel: string, data: string, options: AppendOptions): Promise<Position> {
+  async #run(
+    channel: string,
+    data: string,
+    options: AppendOptions,
+    steps: AppendSteps | undefined,
+  ): Promise<Position> {
     try {
-      return await this.#attempt(channel, data, options);
+      const admission = steps?.admit();
+      if (admission !== undefined) await admission;
+      const position = await this.#attempt(channel, data, options);
+      steps?.appended(position);
+      this.#appended?.(channel);
+      return position;
     } finally {
       const [next] = this.#queues.get(channel) ?? [];
       if (next !== undefined) next();

@@ -6,7 +6,15 @@
 
 export type { Clock, Timer } from "./clock.ts";
 export type { CloseOptions, CloseReport, CutSession } from "./close.ts";
-export { CancelError, type CancelledBy, ClosedError, type Failure, GapError, RunError } from "./errors.ts";
+export {
+  CancelError,
+  type CancelledBy,
+  ClosedError,
+  ExpiredError,
+  type Failure,
+  GapError,
+  RunError,
+} from "./errors.ts";
 export type { FollowOptions, Publication } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";
@@ -16,10 +24,17 @@ export {
   type HistoryOptions,
   type Notifier,
   type PublishOptions,
-  type Receipt,
 } from "./notifier.ts";
 export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
 export type { Presence } from "./presence.ts";
+export type {
+  DeliveredOptions,
+  Delivery,
+  Level,
+  Receipt,
+  Undelivered,
+  UndeliveredReason,
+} from "./receipt.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";

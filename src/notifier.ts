@@ -1,4 +1,4 @@
-import { checkChannel, checkPeer, checkTags } from "./check.ts";
+import { checkChannel, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { ClosedError, GapError } from "./errors.ts";
@@ -9,7 +9,9 @@ import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { type Presence, presenceOf } from "./presence.ts";
 import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
-import { isRunChannel, type Run, type RunOptions, type Task } from "./run-task.ts";
+import { Publisher, type PublishOptions } from "./publisher.ts";
+import type { Receipt } from "./receipt.ts";
+import type { Run, RunOptions, Task } from "./run-task.ts";
 import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
 import { checked, type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
@@ -17,12 +19,8 @@ import type { Session, Socket } from "./socket.ts";
 import { type Stats, statsOf } from "./stats.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
-
-/** What `publish` answers: the publication is in the log, at this position. */
-export interface Receipt {
-  readonly channel: string;
-  readonly position: Position;
-}
+export type { PublishOptions } from "./publisher.ts";
+export type { Receipt } from "./receipt.ts";
 
 /** What is kept of a channel. */
 export interface History {
@@ -31,13 +29,6 @@ export interface History {
   /** The offset of the newest publication ever made in this epoch. */
   readonly offset: number;
   readonly publications: readonly Publication[];
-}
-
-/** How a publication is made. */
-export interface PublishOptions {
-  /** Sent along with it. */
-  tags?: Readonly<Record<string, string>> | undefined;
-  signal?: AbortSignal | undefined;
 }
 
 /** Which part of a channel's history is asked for. */
@@ -54,9 +45,10 @@ export interface Notifier extends AsyncDisposable {
   /**
    * Writes a publication into a channel's log; whoever is subscribed gets it from there.
    *
-   * While the log fails it tries again. Rejects with a TypeError for a value JSON cannot hold or a bad channel name, a
-   * RangeError above `limits.publication`, the reason of `signal`, or a `ClosedError` after closing began. The last two
-   * need not be heard: a publication that nobody awaits does not end the process because of closing.
+   * While the log fails it tries again; a confirmed one waits while `limits.confirmed` others do. Rejects with a TypeError
+   * for a value that JSON would change or lose or a bad channel name, a RangeError above `limits.publication` or for a bad
+   * `ttl`, the reason of `signal`, or a `ClosedError` after closing began. The last two need not be heard: a publication
+   * that nobody awaits does not end the process because of closing.
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<Receipt>;
   /** Starts a piece of work. Throws a TypeError for a bad or taken id, and a `ClosedError` after closing began. */
@@ -118,6 +110,7 @@ export function createNotifier(options: NotifierOptions = {}): Notifier {
 class LiveNotifier implements Notifier {
   readonly runs: Notifier["runs"];
   readonly #hub: Hub;
+  readonly #publisher: Publisher;
   readonly #signal: AbortSignal | undefined;
   #begun = false;
   #closing: AbortController | undefined;
@@ -129,7 +122,7 @@ class LiveNotifier implements Notifier {
   readonly #closed: Promise<CloseReport>;
 
   constructor(options: NotifierOptions) {
-    const { log, signal, clock = systemClock, rpc, onError } = options;
+    const { log, signal, clock = systemClock, rpc, onUndelivered, onError } = options;
     const settings = resolveSettings(options);
     const reportTo =
       onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
@@ -139,9 +132,11 @@ class LiveNotifier implements Notifier {
       codec: jsonCodec,
       settings,
       rpc,
+      onUndelivered,
       onError: reportTo,
     });
     this.#hub = hub;
+    this.#publisher = new Publisher(hub);
     this.#signal = signal;
     this.#closed = new Promise((resolve) => {
       this.#settle = resolve;
@@ -163,29 +158,10 @@ class LiveNotifier implements Notifier {
     this.#hub.scope.link(this.#signal, (reason) => this.#startClosing(reason));
   }
 
-  publish(channel: string, data: unknown, { tags, signal }: PublishOptions = {}): Promise<Receipt> {
+  publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     this.#begin();
     if (this.#isClosing) return ignorable(Promise.reject(refused("publish")));
-    let text: string;
-    try {
-      text = this.#checked(channel, data, tags);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return ignorable(this.#publish(channel, text, { tags, signal }));
-  }
-
-  /** What is wrong with a publication is its author's to know: it is not among what may be ignored. */
-  #checked(channel: string, data: unknown, tags: PublishOptions["tags"]): string {
-    checkChannel(channel, this.#hub.settings.limits.channel);
-    if (isRunChannel(channel))
-      throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
-    checkTags(tags);
-    return this.#hub.serialise(`the payload for ${JSON.stringify(channel)}`, data);
-  }
-
-  async #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
-    return { channel, position: await this.#hub.append(channel, text, options) };
+    return this.#publisher.publish(channel, data, options);
   }
 
   run<R>(task: Task<R>, options: RunOptions = {}): Run<R> {
@@ -333,6 +309,7 @@ class LiveNotifier implements Notifier {
           hub.report(error, "close", "notifier");
         }
         hub.end();
+        this.#publisher.clear();
         this.#settle(report);
       });
   }

@@ -1,8 +1,10 @@
-import type { Channel, Subscription } from "./channel.ts";
-import type { Position } from "./log.ts";
+import type { Channel } from "./channel.ts";
+import type { Position, Slice } from "./log.ts";
+import { isNothing, type Missed } from "./notice.ts";
 import { type Params, positionOf } from "./request.ts";
 import { publications } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
+import type { Subscription } from "./subscription.ts";
 
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
 export interface Place {
@@ -29,22 +31,33 @@ export async function place(
   const release = channel.use();
   try {
     await channel.current();
-    const recovery = params.recover === true ? await recover(channel, positionOf(params), room) : undefined;
+    const wanted = params.recover === true ? positionOf(params) : undefined;
+    const found = wanted === undefined ? undefined : await recover(channel, wanted, room);
+    const recovery = found?.recovery;
     const { epoch } = channel;
     const cursor = recovery?.cursor ?? channel.top;
-    const data = session.hub.runs.present(name);
+    const { notices } = session.hub;
+    const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
+    const notice = missed !== undefined && notices.mayTell(session, name) ? missed : undefined;
+    const data = dataOf(session.hub.runs.present(name), notice);
     const result =
       `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
       `,"offset":${recovery?.after ?? channel.top}${recovery?.publications ?? ""}` +
-      `${recovery === undefined ? "" : ',"recovered":true'}${params.recover === true ? ',"was_recovering":true' : ""}` +
-      `${data === undefined ? "" : `,"data":${data}`}}`;
+      `${recovery === undefined ? "" : ',"recovered":true'}${wanted === undefined ? "" : ',"was_recovering":true'}` +
+      `${data}}`;
     return {
       result,
       bytes: recovery?.bytes ?? 0,
       recovered: recovery !== undefined,
       commit(byServer, joins) {
         const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
-        begin({ session, channel, byServer, joins, cursor, waits: undefined, proof }, epoch);
+        const acknowledged = proof.since;
+        const place = { cursor, waits: undefined, proof, acknowledged, heard: 0, behind: undefined };
+        begin({ session, channel, epoch, byServer, joins, ...place });
+        if (recovery !== undefined)
+          session.hub.ledger.resumed(session, name, { epoch, offset: recovery.after });
+        if (notice !== undefined) notices.told(session, name);
+        else if (missed !== undefined) notices.tell(session, name, missed);
         release();
       },
       abandon: release,
@@ -64,10 +77,14 @@ interface Recovery {
   bytes: number;
 }
 
-/** Reads what the client missed, or answers undefined when that cannot be had without a hole. */
-async function recover(channel: Channel, after: Position, room: number): Promise<Recovery | undefined> {
+/** Reads what the client missed, or answers only how much when that cannot be had without a hole. */
+async function recover(
+  channel: Channel,
+  after: Position,
+  room: number,
+): Promise<{ recovery?: Recovery; missed: Missed }> {
   const slice = await channel.read(after);
-  if (!slice.gapless || slice.epoch !== channel.epoch) return undefined;
+  if (!slice.gapless || slice.epoch !== channel.epoch) return { missed: lost(slice, after) };
   channel.encodeAside(slice);
   const texts: string[] = [];
   let bytes = 0;
@@ -81,17 +98,42 @@ async function recover(channel: Channel, after: Position, room: number): Promise
     bytes += taken.bytes;
     cursor += taken.texts.length;
   }
-  return {
+  const recovery = {
     after: after.offset,
     cursor,
     publications: texts.length === 0 ? "" : `,"publications":[${texts.join(",")}]`,
     bytes,
   };
+  // Whoever begins at the start does not come back.
+  const delayed = isStart(after) ? 0 : slice.top - after.offset;
+  return { recovery, missed: { epoch: slice.epoch, delayed, gone: 0, kept: 0 } };
 }
 
-function begin(subscription: Subscription, epoch: string): void {
+/** Whether everything is asked for that is in the log. */
+function isStart({ epoch, offset }: Position): boolean {
+  return epoch === "" && offset === 0;
+}
+
+/** What the answer says beside the position: how a run stands, and what was missed. */
+function dataOf(present: string | undefined, notice: Missed | undefined): string {
+  if (notice === undefined) return present === undefined ? "" : `,"data":${present}`;
+  const rest = present === undefined ? "" : `${present.slice(1, -1)},`;
+  return `,"data":{${rest}"notice":${JSON.stringify(notice)}}`;
+}
+
+/** What a client will not be sent that asks for what follows a position which is not to be had any more. */
+function lost({ epoch, first, top }: Slice, after: Position): Missed {
+  const isKnown = (after.epoch === epoch || isStart(after)) && after.offset < first;
+  const kept = top + 1 - first;
+  return { epoch, delayed: 0, gone: isKnown ? first - 1 - after.offset : null, kept };
+}
+
+function begin(subscription: Subscription): void {
   const { session, channel } = subscription;
   if (!session.isOpen) return;
   session.subscriptions.set(channel.name, subscription);
-  channel.add(subscription, epoch);
+  // What came with the recovery is on its way already.
+  if (subscription.cursor > subscription.proof.since && channel.book !== undefined)
+    session.tracking.follow(subscription);
+  channel.add(subscription);
 }

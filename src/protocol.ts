@@ -185,7 +185,7 @@ export interface Codec {
 }
 
 /** The kinds of push. */
-export type PushKind = "pub" | "join" | "leave" | "unsubscribe";
+export type PushKind = "pub" | "join" | "leave" | "unsubscribe" | "message";
 
 /** The protocol's JSON encoding. */
 export const jsonCodec: Codec = {

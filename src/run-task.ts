@@ -1,5 +1,8 @@
+import { byteLength } from "./bytes.ts";
+import { appendConfirmed } from "./confirm.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, RunError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
+import type { Retention } from "./log.ts";
 import type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 import { ignorable, type Settle } from "./scope.ts";
 
@@ -233,7 +236,7 @@ export class LiveRun implements Run<unknown> {
     try {
       // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
       const { runTtl } = this.#hub.settings.limits;
-      await Promise.all([this.#append(data, runTtl + this.endedAt - this.#startedAt), this.#tell(data)]);
+      await Promise.all([this.#confirm(data, runTtl + this.endedAt - this.#startedAt), this.#tell(data)]);
     } finally {
       this.#settle(
         status === "failed" && "error" in outcome ? { error: this.#failure(outcome.error) } : outcome,
@@ -259,7 +262,9 @@ export class LiveRun implements Run<unknown> {
     if ("value" in outcome) {
       const { value } = outcome;
       const result =
-        value === undefined ? "" : `,"result":${this.#hub.serialise(`the result of ${this.label}`, value)}`;
+        value === undefined
+          ? ""
+          : `,"result":${this.#hub.serialise(`the result of ${this.label}`, value, { allowsUndefined: true })}`;
       return `{"type":"run.completed","run":${JSON.stringify(run)}${result}}`;
     }
     const { error } = outcome;
@@ -273,10 +278,25 @@ export class LiveRun implements Run<unknown> {
     await Promise.all([this.#append(data, Number.POSITIVE_INFINITY), this.#tell(data)]);
   }
 
-  /** While it works its channel is kept whole, within its bytes. */
   async #append(data: string, ttl: number): Promise<void> {
-    const retention = { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl };
-    await this.#hub.append(channelOfRun(this.id), data, { retention });
+    await this.#hub.append(channelOfRun(this.id), data, { retention: this.#retention(ttl) });
+  }
+
+  /** While it works its channel is kept whole, within its bytes. */
+  #retention(ttl: number): Retention {
+    return { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl };
+  }
+
+  /** Writes the ending, which somebody has to receive while its channel is kept. */
+  async #confirm(data: string, ttl: number): Promise<void> {
+    const hub = this.#hub;
+    const isAwaited = hub.hearsUndelivered;
+    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited };
+    const time = hub.clock.time();
+    const { runTtl } = hub.settings.limits;
+    const channel = channelOfRun(this.id);
+    const confirmation = { channel, content, time, ttl: runTtl, isBounded: false, signal: undefined };
+    await appendConfirmed(hub, confirmation, { time, retention: this.#retention(ttl) });
   }
 
   async #tell(data: string): Promise<void> {

@@ -1,7 +1,7 @@
-import { answer } from "./answer.ts";
+import { takeWord } from "./acknowledgement.ts";
+import { answer, commandsIn } from "./answer.ts";
 import { askWithin } from "./ask.ts";
-import { byteLength, exceeds } from "./bytes.ts";
-import type { Subscription } from "./channel.ts";
+import { byteLength } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import type { Peer } from "./peer.ts";
@@ -10,7 +10,6 @@ import {
   type Close,
   type Command,
   closes,
-  FrameError,
   type Method,
   replies,
   unsubscribes,
@@ -20,6 +19,8 @@ import { Refusal } from "./request.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
+import type { Subscription } from "./subscription.ts";
+import { Tracking } from "./tracking.ts";
 import { Window } from "./window.ts";
 
 /** Replies over so many bytes are data: a ping behind them gets the time that data gets. */
@@ -40,6 +41,9 @@ export class LiveSession implements Session, Beating {
   readonly subscriptions: Map<string, Subscription> = new Map();
   readonly window: Window;
   readonly pulse: Pulse;
+  readonly tracking: Tracking = new Tracking(this);
+  /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
+  acknowledges = false;
   readonly #socket: Socket;
   readonly #release: () => void;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
@@ -69,6 +73,11 @@ export class LiveSession implements Session, Beating {
     return { user, client: this.id, info: info === undefined ? undefined : JSON.stringify(info) };
   }
 
+  /** Whose acknowledgements count as one: the user's, or the session's own where there is no user. */
+  get identity(): string {
+    return this.peer.user === "" ? this.id : this.peer.user;
+  }
+
   get isOpen(): boolean {
     return this.#phase === "fresh" || this.#phase === "connected";
   }
@@ -80,21 +89,12 @@ export class LiveSession implements Session, Beating {
 
   receive(data: unknown): void {
     if (!this.isOpen || this.#hasExpired()) return;
-    const { message, commands: waiting } = this.hub.settings.limits;
-    if (typeof data !== "string") return this.close(closes.badRequest);
-    if (exceeds(data, message)) return this.close(closes.messageTooBig);
-    let commands: Command[];
-    try {
-      commands = this.hub.codec.decode(data);
-    } catch (error) {
-      if (!(error instanceof FrameError)) this.hub.report(error, "internal", `session ${this.id}`);
-      return this.close(closes.badRequest);
-    }
-    for (const command of commands) {
+    for (const command of commandsIn(this, data)) {
       if (command.method === "pong") this.#pong();
+      else if (this.#greeted && takeWord(this, command)) continue;
       else if (!this.hub.flushing) this.#commands.push(command);
     }
-    if (this.#commands.length > waiting) return this.close(closes.tooManyRequests);
+    if (this.#commands.length > this.hub.settings.limits.commands) return this.close(closes.tooManyRequests);
     this.#work();
   }
 
@@ -182,6 +182,8 @@ export class LiveSession implements Session, Beating {
 
   /** Puts publications into the queue, and notes which barrier will prove them read. */
   hand(subscription: Subscription, piece: Piece): void {
+    const { book } = subscription.channel;
+    if (book !== undefined && book.newest > subscription.cursor) this.tracking.follow(subscription);
     this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
     this.#out.push(piece.text);
@@ -209,6 +211,7 @@ export class LiveSession implements Session, Beating {
   }
 
   #forget(subscription: Subscription): void {
+    this.tracking.forget(subscription);
     this.subscriptions.delete(subscription.channel.name);
     this.#blocked.delete(subscription);
   }
@@ -225,20 +228,21 @@ export class LiveSession implements Session, Beating {
     if (this.#needsBarrier()) this.#ping();
     if (this.#out.length === 0) return;
     const text = this.#out.length === 1 ? (this.#out[0] as string) : this.#out.join(this.hub.codec.separator);
-    this.window.send();
     this.#out = [];
     try {
       this.#socket.send(text);
+      this.window.send();
+      this.tracking.sent();
     } catch (error) {
       this.hub.report(error, "socket", `session ${this.id}`);
-      this.close(closes.internal);
+      this.revoke(closes.internal);
     }
   }
 
   #needsBarrier(): boolean {
     const { window } = this;
     if (this.#phase !== "connected" || window.hasPing || window.isClear) return false;
-    return this.hub.flushing || this.#blocked.size > 0 || window.isHalfFull;
+    return this.hub.flushing || this.#blocked.size > 0 || window.isHalfFull || this.tracking.wantsProof;
   }
 
   #ping(): void {
@@ -249,6 +253,7 @@ export class LiveSession implements Session, Beating {
 
   #pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
+    this.tracking.proven();
     // Whoever still finds no room is blocked again, behind the others.
     for (const subscription of [...this.#blocked]) {
       if (this.window.room <= 0) break;
@@ -265,6 +270,8 @@ export class LiveSession implements Session, Beating {
     if (this.#phase !== "connected") return;
     for (const subscription of this.subscriptions.values()) {
       if (!subscription.channel.isCaughtUp(subscription)) return;
+      if (this.acknowledges && this.hub.hearing && subscription.channel.book?.awaitsWord(subscription))
+        return;
     }
     if (this.window.isClear) this.close(closes.shutdown);
     else if (this.#needsBarrier()) this.hub.wakeSession(this);

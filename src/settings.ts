@@ -1,6 +1,8 @@
 import type { Clock } from "./clock.ts";
+import type { Publication } from "./follow.ts";
 import type { Log } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
+import type { UndeliveredReason } from "./receipt.ts";
 
 /** Bounds on what a peer, a publisher or a run can ask for. Sizes are bytes of UTF-8, spans milliseconds. */
 export interface Limits {
@@ -24,6 +26,18 @@ export interface Limits {
   pong: number;
   /** How long a ping behind data may stay unanswered; then the session is closed 3008. Default 60 000. */
   slow: number;
+  /** How long a publication is waited for to be delivered, unless its `ttl` says otherwise. Default 300 000 (5 min). */
+  delivery: number;
+  /** Confirmed publications that wait in one channel; one more waits to be published. Default 1 000. */
+  confirmed: number;
+  /** Bytes of payload and tags of those. Default 1 048 576 (1 MiB). */
+  confirmedBytes: number;
+  /** Confirmed publications that wait in all channels together. Default 100 000. */
+  confirmedTotal: number;
+  /** Bytes of payload and tags of those. Default 67 108 864 (64 MiB). */
+  confirmedTotalBytes: number;
+  /** How long an `idempotencyKey` counts, from its first use. The newest 10 000 are kept. Default 300 000 (5 min). */
+  idempotency: number;
   /** Bytes kept of one run's channel. Default 8 388 608 (8 MiB). */
   runBytes: number;
   /** How long a run and its channel are kept after its ending. Default 300 000 (5 min). */
@@ -40,6 +54,7 @@ export interface ErrorContext {
     | "send"
     | "refresh"
     | "log"
+    | "undelivered"
     | "socket"
     | "host"
     | "close"
@@ -62,8 +77,13 @@ export interface NotifierOptions {
   window?: number | undefined;
   limits?: Partial<Limits> | undefined;
   clock?: Clock | undefined;
-  /** Methods that clients may call, by name. Default: none but `run.cancel`. */
+  /** Methods that clients may call, by name. Default: none but `run.cancel` and `ack`, which are tocsin's own. */
   rpc?: Readonly<Record<string, RpcHandler>> | undefined;
+  /**
+   * Hears, once each, of confirmed publications that are given up, and why. What it throws or rejects with is reported;
+   * nobody waits for it. Default: they are in the report of closing, if they wait that long.
+   */
+  onUndelivered?: ((publication: Publication, reason: UndeliveredReason) => unknown) | undefined;
   /** Hears of errors that nobody's promise carries. Default: `console.error`. */
   onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
 }
@@ -87,6 +107,12 @@ const defaultLimits: Readonly<Limits> = {
   answer: 10_000,
   pong: 10_000,
   slow: 60_000,
+  delivery: 300_000,
+  confirmed: 1_000,
+  confirmedBytes: 1_048_576,
+  confirmedTotal: 100_000,
+  confirmedTotalBytes: 67_108_864,
+  idempotency: 300_000,
   runBytes: 8_388_608,
   runTtl: 300_000,
 };

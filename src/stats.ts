@@ -11,13 +11,17 @@ export interface Stats {
   runs: number;
   /** Publications on their way into the log. */
   publishing: number;
+  /** Confirmed publications that wait to be delivered, with those on their way into the log, and their bytes. */
+  confirmed: number;
+  confirmedBytes: number;
   tasks: number;
   waits: number;
   timers: number;
 }
 
 /** Counts what a notifier owns. */
-export function statsOf({ sessions, channels, runs, lanes, scope }: Hub): Stats {
+export function statsOf({ sessions, channels, runs, lanes, ledger, scope }: Hub): Stats {
+  ledger.expire();
   const count = (kind: PendingKind): number => scope.count(kind) + lanes.count(kind);
   let subscriptions = 0;
   for (const session of sessions.values()) subscriptions += session.subscriptions.size;
@@ -27,6 +31,8 @@ export function statsOf({ sessions, channels, runs, lanes, scope }: Hub): Stats 
     channels: channels.size,
     runs: runs.working.length,
     publishing: lanes.size,
+    confirmed: ledger.room.confirmed,
+    confirmedBytes: ledger.room.bytes,
     tasks: count("task"),
     waits: count("wait"),
     timers: count("timer"),

@@ -7,6 +7,11 @@ export interface Proof {
   markBarrier: number;
   /** The barrier that covers all that was handed on since. */
   barrier: number;
+  /** Where it began: nothing up to there was sent. */
+  readonly since: number;
+  /** Offset that was sent before frame number `frame`, the last that something was handed to. */
+  sent: number;
+  frame: number;
 }
 
 /**
@@ -22,6 +27,8 @@ export class Window {
   /** Bytes sent, and proven read, since the session began. */
   #sent = 0;
   #proven = 0;
+  /** Frames sent. */
+  #frames = 0;
   /** Where in those bytes the last data ends: publications, and replies as large. */
   #data = 0;
   /** Pings sent and answered. One may be outstanding: then it proves `#barrier` bytes. */
@@ -77,6 +84,7 @@ export class Window {
   send(): void {
     this.#sent += this.#queued;
     this.#queued = 0;
+    this.#frames++;
   }
 
   /** A ping, of so many bytes, goes into the frame. */
@@ -97,17 +105,35 @@ export class Window {
 
   /** What is known of a subscription whose client has everything to `after`, and is being sent on to `cursor`. */
   proofFrom(after: number, cursor: number): Proof {
-    return { read: after, mark: after, markBarrier: 0, barrier: cursor > after ? this.#pings + 1 : 0 };
+    const barrier = cursor > after ? this.#pings + 1 : 0;
+    return {
+      read: after,
+      mark: after,
+      markBarrier: 0,
+      barrier,
+      since: after,
+      sent: after,
+      frame: this.#frames,
+    };
   }
 
   /** Notes, before a subscription moves on from `cursor`, which barrier covers what. */
   cover(proof: Proof, cursor: number): void {
+    if (proof.frame !== this.#frames) {
+      proof.sent = cursor;
+      proof.frame = this.#frames;
+    }
     const next = this.#pings + 1;
     if (proof.barrier === next) return;
     if (proof.markBarrier <= this.#pongs) proof.read = proof.mark;
     proof.mark = cursor;
     proof.markBarrier = proof.barrier;
     proof.barrier = next;
+  }
+
+  /** The offset up to which a subscription, now at `cursor`, was sent what it was handed. */
+  writtenOf(proof: Proof, cursor: number): number {
+    return proof.frame < this.#frames ? cursor : proof.sent;
   }
 
   /** The offset up to which the pongs prove a subscription, now at `cursor`, read. */

@@ -209,6 +209,41 @@ test("a log that does not answer for one channel holds nothing up for another", 
   expect(offsetsIn(waiting.received, "slow")).toEqual([1]);
 });
 
+describe("a session that ends just as its place in a channel was found", () => {
+  // One promise after the other settles between what the log answers and the reply: at each of them it may end.
+  const steps = Array.from({ length: 30 }, (_, step) => step);
+
+  test.for(steps)(
+    "holds nothing, %i steps after the log has answered a subscribe",
+    async (step, { start }) => {
+      await endAfter(step, start, '{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
+    },
+  );
+
+  test.for(steps)("holds nothing, %i steps after the log has answered a connect", async (step, { start }) => {
+    await endAfter(step, start, '{"id":1,"connect":{}}', ["news"]);
+  });
+
+  async function endAfter(
+    step: number,
+    start: Parameters<typeof startWith>[0],
+    frame: string,
+    channels: string[] = [],
+  ): Promise<void> {
+    const { core, reads } = startHeld(start);
+    const letThrough = reads.hold("news");
+    const raw = rawSocket(core.notifier, { ...person("ann"), channels });
+    raw.session.receive(frame);
+    await core.clock.settle();
+    expect(reads.waiting).toBe(1);
+    letThrough();
+    for (let at = 0; at < step; at++) await undefined;
+    raw.session.ended();
+    await core.clock.settle();
+    expect(core.notifier.stats()).toMatchObject({ sessions: 0, subscriptions: 0, channels: 0, tasks: 0 });
+  }
+});
+
 test("a channel that begins anew while a connect is answered is not joined in its old epoch", async ({
   start,
 }) => {
@@ -270,7 +305,15 @@ describe("whoever follows", () => {
     const clock = fakeClock();
     const log = memoryLog({ clock });
     const settings = resolveSettings({});
-    const hub = new Hub({ log, clock, codec: jsonCodec, settings, rpc: undefined, onError() {} });
+    const hub = new Hub({
+      log,
+      clock,
+      codec: jsonCodec,
+      settings,
+      rpc: undefined,
+      onUndelivered: undefined,
+      onError() {},
+    });
     const channel = hub.channel("news");
     const release = channel.use();
     const onWake = channel.onWake.bind(channel);

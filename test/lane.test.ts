@@ -18,9 +18,11 @@ function make(append?: (...args: Parameters<Append>) => Promise<Position> | unde
       return append?.(channel, data, options) ?? memory.append(channel, data, options);
     },
   }));
-  const lanes = new Lanes(log, { ...clock, random: () => 0.5 }, (error, owner) =>
-    errors.push({ error, owner }),
-  );
+  const lanes = new Lanes({
+    log,
+    clock: { ...clock, random: () => 0.5 },
+    onError: (error, owner) => void errors.push({ error, owner }),
+  });
   const publish = (data: string, signal?: AbortSignal, channel = "news") =>
     outcomeOf(lanes.append(channel, data, { time: 0, signal }));
   const logged = async (channel = "news") => (await log.read(channel, {})).entries.map(({ data }) => data);

@@ -200,7 +200,8 @@ export class Client {
       // What was under way when the client unsubscribed is no news to it.
       if (this.live.has(push.channel)) this.#take(push.channel, push.pub);
     } else if (push.unsubscribe !== undefined) this.live.delete(push.channel);
-    else throw new Error(`A push nobody asked for: ${JSON.stringify(push)}`);
+    else if (push.message?.data?.notice === undefined)
+      throw new Error(`A push nobody asked for: ${JSON.stringify(push)}`);
   }
 
   #take(channel: string, { offset, data }: { offset: number; data: unknown }): void {

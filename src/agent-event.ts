@@ -1,0 +1,91 @@
+/** How grave an error is. The presenter itself only ever says `critical`, `high` or `medium`. */
+export type AgentSeverity = "critical" | "high" | "medium" | "low";
+
+/** Fields of the caller's own, put beside the named ones. None may be called as what every event has anyway. */
+export type AgentDetails = { readonly [detail: string]: unknown };
+
+/** The fields of every agent event beside `type`, `run`, `agent_name` and `timestamp`. Times are in milliseconds. */
+export interface AgentEventFields {
+  agent_started: Record<never, never>;
+  agent_thinking: {
+    readonly thought: string;
+    readonly step_number?: number | undefined;
+    readonly total_steps?: number | undefined;
+    /** From 0 to 100; what lies outside is moved there. */
+    readonly progress_percentage?: number | undefined;
+    readonly estimated_remaining_ms?: number | undefined;
+    readonly current_operation?: string | undefined;
+  };
+  /** A piece of the answer; pieces follow one another. */
+  partial_result: { readonly content: string; readonly is_complete: boolean };
+  tool_started: { readonly tool_name: string; readonly parameters: unknown };
+  tool_executing: {
+    readonly tool_name: string;
+    readonly call_id: string;
+    readonly tool_purpose?: string | undefined;
+    readonly estimated_duration_ms?: number | undefined;
+    readonly parameters_summary?: string | undefined;
+  };
+  tool_completed: { readonly tool_name: string; readonly call_id: string; readonly result: unknown };
+  final_report: { readonly report: unknown; readonly total_duration_ms: number };
+  agent_completed: { readonly result: unknown; readonly duration_ms: number };
+  agent_fallback: { readonly fallback_type: string; readonly message: string };
+  agent_error: {
+    readonly error_message: string;
+    readonly error_type: string;
+    readonly error_details: unknown;
+    readonly severity: AgentSeverity;
+    readonly is_recoverable: boolean;
+    readonly recovery_suggestions: readonly string[];
+    readonly estimated_retry_delay_ms?: number | undefined;
+    readonly user_friendly_message: string;
+  };
+  agent_log: { readonly level: string; readonly message: string; readonly metadata: unknown };
+  agent_stopped: Record<never, never>;
+  stream_chunk: {
+    readonly stream_id: string;
+    /** From 0. */
+    readonly index: number;
+    readonly content: string;
+    readonly is_final: boolean;
+  };
+  stream_complete: { readonly stream_id: string; readonly total_chunks: number };
+  subagent_started: { readonly subagent_name: string; readonly subagent_id: string };
+  subagent_completed: { readonly subagent_name: string; readonly subagent_id: string };
+  agent_registered: AgentDetails;
+  agent_unregistered: AgentDetails;
+  agent_failed: {
+    readonly error_message: string;
+    readonly error_type?: string | undefined;
+  } & AgentDetails;
+  agent_cancelled: { readonly reason?: string | undefined } & AgentDetails;
+  agent_status_changed: {
+    readonly status: string;
+    readonly previous_status?: string | undefined;
+  } & AgentDetails;
+  agent_metrics_updated: { readonly metrics: unknown } & AgentDetails;
+  agent_manager_shutdown: { readonly reason?: string | undefined } & AgentDetails;
+  periodic_update: { readonly operation_name: string } & AgentDetails;
+  operation_started: { readonly operation_name: string } & AgentDetails;
+  operation_completed: { readonly operation_name: string } & AgentDetails;
+  agent_update: AgentDetails;
+}
+
+/** The type of an agent event, as it stands on the wire. */
+export type AgentEventType = keyof AgentEventFields;
+
+/** What every agent event has. */
+export type AgentEnvelope<T extends AgentEventType = AgentEventType> = {
+  readonly type: T;
+  /** The run it belongs to. */
+  readonly run: string;
+  /** Who speaks; `"agent"` where nobody is named. */
+  readonly agent_name: string;
+  /** When it was made, in milliseconds since the Unix epoch. */
+  readonly timestamp: number;
+};
+
+/** An agent event as it stands on the wire: all of them, told apart by `type`, or the one of type `T`. */
+export type AgentEvent<T extends AgentEventType = AgentEventType> = {
+  [K in T]: AgentEnvelope<K> & AgentEventFields[K];
+}[T];

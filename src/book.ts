@@ -1,0 +1,218 @@
+import { ClosedError, ExpiredError } from "./errors.ts";
+import type { Expiring } from "./expiry.ts";
+import { type Publication, publicationOf } from "./follow.ts";
+import type { Hub } from "./hub.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Position, Slice } from "./log.ts";
+import type { Delivery, Level, UndeliveredReason } from "./receipt.ts";
+import type { Taken } from "./room.ts";
+import type { Settle } from "./scope.ts";
+import { has, type Standing } from "./standing.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** Somebody who waits for a publication to be delivered. */
+export interface Waiter {
+  readonly level: Level | undefined;
+  readonly by: string | undefined;
+  readonly settle: Settle<Delivery>;
+}
+
+/** What has to be known of a publication to report it. */
+export interface Content {
+  readonly data: string;
+  readonly tags: Readonly<Record<string, string>> | undefined;
+  readonly bytes: number;
+  /** Whether somebody asked for it to be confirmed, and is to be told in time; a run's ending nobody asked about is not. */
+  readonly isAwaited: boolean;
+}
+
+/** A publication that somebody waits for, or that is to be confirmed. */
+export class Entry implements Expiring {
+  place = -1;
+  readonly book: Book;
+  readonly position: Position;
+  readonly time: number;
+  readonly expires: number;
+  /** There while it is to be confirmed, and neither discharged nor given up. */
+  content: Content | undefined;
+  readonly waiters: Set<Waiter> = new Set();
+  /** The log no longer holds it. */
+  isTrimmed = false;
+  /** How its confirmation ended. */
+  outcome: { delivery: Delivery } | { reason: UndeliveredReason; level: Level } | undefined;
+
+  constructor(book: Book, position: Position, time: number, expires: number, content?: Content) {
+    this.book = book;
+    this.position = position;
+    this.time = time;
+    this.expires = expires;
+    this.content = content;
+  }
+
+  /** The publication, for users of this process. */
+  publication({ data, tags }: Content): Publication {
+    const { book, position, time } = this;
+    return publicationOf(book.channel, position.epoch, { offset: position.offset, data, time, tags });
+  }
+}
+
+/** What of one channel is waited for: its confirmed publications, and those whose receipts were asked. */
+export class Book {
+  readonly channel: string;
+  /** By offset, all of one epoch. */
+  readonly entries: Map<number, Entry> = new Map();
+  epoch: string;
+  /** The highest offset that was ever entered. */
+  newest = 0;
+  /** The first offset that the log is known to hold. */
+  first = 1;
+  /** When the last entry was made, in the ledger's own count of events. */
+  sequence = 0;
+  /** What its confirmed publications take. */
+  readonly room: Taken = { confirmed: 0, bytes: 0 };
+  #isLooking = false;
+  readonly #ledger: Ledger;
+
+  constructor(ledger: Ledger, channel: string, epoch: string) {
+    this.#ledger = ledger;
+    this.channel = channel;
+    this.epoch = epoch;
+  }
+
+  get isEmpty(): boolean {
+    return this.entries.size === 0 && this.room.confirmed === 0;
+  }
+
+  /** Whether reading what a subscription was handed would tell somebody something. */
+  wantsReading({ session, proof, cursor }: Subscription): boolean {
+    for (const { position, content, waiters } of this.entries.values()) {
+      if (position.offset <= proof.since || position.offset > cursor) continue;
+      if (content !== undefined && !session.acknowledges) return true;
+      for (const { level } of waiters) if (level === "read" || level === undefined) return true;
+    }
+    return false;
+  }
+
+  /** Whether a client that acknowledges has not yet said so of a confirmed publication that it was sent. */
+  awaitsWord({ proof, acknowledged, cursor }: Subscription): boolean {
+    for (const { position, content } of this.entries.values()) {
+      const isSent = position.offset > proof.since && position.offset <= cursor;
+      if (content !== undefined && isSent && position.offset > acknowledged) return true;
+    }
+    return false;
+  }
+
+  /** Somebody has come so far: whoever waits for any of what lies between is told. */
+  reached(standing: Standing, level: Exclude<Level, "logged">, after: number): void {
+    const last = standing[level];
+    const from = Math.max(after, standing.since);
+    if (last - from < this.entries.size) {
+      for (let offset = from + 1; offset <= last; offset++) this.#tell(this.entries.get(offset), standing);
+    } else {
+      for (const entry of this.entries.values()) {
+        const { offset } = entry.position;
+        if (offset > from && offset <= last) this.#tell(entry, standing);
+      }
+    }
+  }
+
+  #tell(entry: Entry | undefined, standing: Standing): void {
+    if (entry === undefined) return;
+    const { offset } = entry.position;
+    const time = this.#ledger.time;
+    for (const waiter of [...entry.waiters]) {
+      const delivery = deliveryBy(standing, offset, waiter, time);
+      if (delivery === undefined) continue;
+      entry.waiters.delete(waiter);
+      waiter.settle.resolve(delivery);
+    }
+    const discharge = deliveryBy(standing, offset, { level: undefined, by: undefined }, time);
+    if (discharge !== undefined) this.#ledger.discharge(entry, discharge);
+    this.#ledger.tidy(entry);
+  }
+
+  /** What was read of the channel tells what its log no longer holds; entries made since that read began are younger. */
+  looked({ epoch, first }: Slice, since: number): void {
+    if (epoch !== this.epoch) {
+      if (since < this.sequence) return;
+      for (const entry of [...this.entries.values()]) this.#ledger.giveUp(entry, "trimmed");
+    } else if (first > this.first) {
+      this.first = first;
+      for (const entry of this.entries.values()) if (entry.position.offset < first) entry.isTrimmed = true;
+      this.giveUpTrimmed();
+    }
+  }
+
+  /** Looks, in the coming turn, what the log still holds. What it finds is noted where it is read. */
+  lookSoon(hub: Hub): void {
+    if (this.#isLooking || this.entries.size === 0) return;
+    this.#isLooking = true;
+    hub.clock.turn(() => {
+      this.#isLooking = false;
+      if (this.entries.size === 0) return;
+      const failed = (error: unknown): void => hub.report(error, "log", `channel ${this.channel}`);
+      const looking = hub.read(this.channel, { limit: 0 }).catch(failed);
+      hub.scope.own("task", `look after ${this.channel}`, looking);
+    });
+  }
+
+  /** What the log no longer holds, and nobody is just being sent, nobody will receive. */
+  giveUpTrimmed(): void {
+    for (const entry of [...this.entries.values()])
+      if (entry.isTrimmed && !this.#isUnderWay(entry)) this.#ledger.giveUp(entry, "trimmed");
+  }
+
+  /** Tells whoever waits for an entry that it need not wait any longer. */
+  refuse({ position, waiters }: Entry, reason: UndeliveredReason, level: Level): void {
+    for (const { settle } of waiters) settle.reject(refusal(this.channel, position, reason, level));
+    waiters.clear();
+  }
+
+  /** The highest level that a publication is known to have reached with anybody. */
+  levelOf(offset: number): Level {
+    let best: Level = "logged";
+    for (const standing of this.#ledger.standings(this.channel, this.epoch, offset)) {
+      if (has(standing, offset, "acknowledged")) return "acknowledged";
+      if (has(standing, offset, "read")) best = "read";
+      else if (best === "logged" && has(standing, offset, "written")) best = "written";
+    }
+    return best;
+  }
+
+  #isUnderWay({ position: { offset } }: Entry): boolean {
+    for (const { proof, cursor } of this.#ledger.subscriptions(this.channel, this.epoch))
+      if (proof.since < offset && offset <= cursor) return true;
+    return false;
+  }
+}
+
+/** What a standing says to somebody who waits: the delivery, where it is far enough. */
+export function deliveryBy(
+  standing: Standing,
+  offset: number,
+  { level, by }: Pick<Waiter, "level" | "by">,
+  time: number,
+): Delivery | undefined {
+  if (by !== undefined && by !== standing.by) return undefined;
+  const isAcknowledged = has(standing, offset, "acknowledged");
+  if (level !== undefined) {
+    if (!has(standing, offset, level)) return undefined;
+    return { level, by: standing.by, time: isAcknowledged ? standing.time : time };
+  }
+  if (!has(standing, offset, "discharged")) return undefined;
+  if (isAcknowledged) return { level: "acknowledged", by: standing.by, time: standing.time };
+  return { level: "read", by: standing.by, time };
+}
+
+export function refusal(
+  channel: string,
+  position: Position,
+  reason: UndeliveredReason,
+  level: Level,
+): ClosedError | ExpiredError {
+  if (reason === "expired" || reason === "trimmed")
+    return new ExpiredError(channel, position, { reason, level });
+  return new ClosedError(
+    `Cannot wait for ${position.offset} of ${JSON.stringify(channel)} any longer: the notifier is closed`,
+  );
+}

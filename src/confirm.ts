@@ -1,0 +1,34 @@
+import type { Entry } from "./book.ts";
+import type { Hub } from "./hub.ts";
+import type { Confirmation } from "./ledger.ts";
+import type { Position } from "./log.ts";
+
+/** Appends a confirmed publication as soon as there is room to wait for it. */
+export async function appendConfirmed(
+  hub: Hub,
+  confirmation: Confirmation,
+  options: Parameters<Hub["append"]>[2],
+): Promise<Entry> {
+  const { channel, content } = confirmation;
+  let isAdmitted = false;
+  let entry: Entry | undefined;
+  const admitted = (): void => {
+    isAdmitted = true;
+  };
+  try {
+    await hub.append(channel, content.data, options, {
+      admit() {
+        const waiting = hub.ledger.admit(confirmation);
+        if (waiting === undefined) admitted();
+        return waiting?.then(admitted);
+      },
+      appended(position: Position) {
+        entry = hub.ledger.confirm(confirmation, position);
+      },
+    });
+  } catch (error) {
+    if (isAdmitted && entry === undefined) hub.ledger.release(channel, content.bytes);
+    throw error;
+  }
+  return entry as Entry;
+}

@@ -1,0 +1,342 @@
+import { Book, type Content, deliveryBy, Entry, refusal, type Waiter } from "./book.ts";
+import { ClosedError } from "./errors.ts";
+import { Expiries } from "./expiry.ts";
+import type { Hub } from "./hub.ts";
+import type { Position, Slice } from "./log.ts";
+import type { Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
+import { Room } from "./room.ts";
+import type { LiveSession } from "./session.ts";
+import { type Standing, Standings, standingOf } from "./standing.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** A confirmed publication on its way into the log. */
+export interface Confirmation {
+  readonly channel: string;
+  readonly content: Content;
+  readonly time: number;
+  /** Milliseconds after which it is given up. */
+  readonly ttl: number;
+  /** Whether it waits for room among the others; a run's ending is never held up. */
+  readonly isBounded: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A publication whose delivery is asked for. */
+export interface Asked {
+  readonly channel: string;
+  readonly position: Position;
+  readonly time: number;
+  readonly expires: number;
+}
+
+/**
+ * What became of publications: who was sent, has read and has acknowledged what, and who waits to know.
+ *
+ * Nothing is kept of a publication but while somebody waits for it, or it is to be confirmed. What subscribers have is
+ * theirs to say, as a place in the channel: it answers for every publication up to there.
+ */
+export class Ledger {
+  /** What confirmed publications take that wait, with those on their way into the log. */
+  readonly room: Room;
+  readonly #hub: Hub;
+  readonly #books = new Map<string, Book>();
+  readonly #departed = new Standings();
+  readonly #expiries: Expiries<Entry>;
+  /** Entries whose end somebody wants to hear of in time. */
+  #awaited = 0;
+  #sequence = 0;
+  /** What was given up since closing began. */
+  #rows: Undelivered[] | undefined;
+  #givenUp = 0;
+  #isOver = false;
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+    this.room = new Room(hub.settings.limits);
+    const isWanted = (): boolean => this.#awaited > 0 || this.room.isWaitedFor;
+    this.#expiries = new Expiries(hub, isWanted, (entry) => this.giveUp(entry, "expired"));
+  }
+
+  /** How many things have been entered; a read that began at one of them knows nothing of later ones. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get time(): number {
+    return this.#hub.clock.time();
+  }
+
+  book(channel: string): Book | undefined {
+    return this.#books.get(channel);
+  }
+
+  /** Waits until a confirmed publication may be appended; undefined when it may at once. */
+  admit(confirmation: Confirmation): Promise<void> | undefined {
+    const { channel, content, isBounded, signal } = confirmation;
+    const { room } = this;
+    const fits = (): boolean => room.fits(this.#books.get(channel)?.room, content.bytes);
+    const reserve = (): void => room.take(this.#open(channel, "").room, content.bytes);
+    if (isBounded && !fits()) {
+      const owner = `room for a confirmed publication to ${channel}`;
+      return this.#hub.scope.wait<void>(owner, signal, (settle) => {
+        const undo = room.wait(fits, reserve, settle);
+        this.#expiries.arm();
+        return undo;
+      });
+    }
+    reserve();
+    return undefined;
+  }
+
+  /** What was reserved is free again. */
+  release(channel: string, bytes: number): void {
+    const book = this.#books.get(channel);
+    if (book === undefined) return;
+    this.room.free(book.room, bytes);
+    this.#dropEmpty(book);
+  }
+
+  #open(channel: string, epoch: string): Book {
+    let book = this.#books.get(channel);
+    if (book === undefined) {
+      book = new Book(this, channel, epoch);
+      this.#books.set(channel, book);
+      const live = this.#hub.channels.get(channel);
+      if (live !== undefined) live.book = book;
+    }
+    if (epoch !== "" && book.epoch !== epoch) {
+      // The log begins anew: of what was there before nothing can be read any more.
+      for (const entry of [...book.entries.values()]) this.giveUp(entry, "trimmed");
+      book.epoch = epoch;
+      book.newest = 0;
+      book.first = 1;
+    }
+    return book;
+  }
+
+  #dropEmpty(book: Book): void {
+    if (!book.isEmpty || this.#books.get(book.channel) !== book) return;
+    this.#books.delete(book.channel);
+    const live = this.#hub.channels.get(book.channel);
+    if (live?.book === book) live.book = undefined;
+  }
+
+  /** A confirmed publication, for which there is room, is in the log. */
+  confirm({ channel, content, time, ttl }: Confirmation, position: Position): Entry {
+    const book = this.#open(channel, position.epoch);
+    const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
+    this.#enter(entry);
+    if (content.isAwaited) this.#awaited++;
+    if (this.room.isOver) {
+      this.giveUp(entry, "overflow");
+      return entry;
+    }
+    this.#lookAround(entry);
+    this.#expiries.arm();
+    return entry;
+  }
+
+  #enter(entry: Entry): void {
+    const { book } = entry;
+    book.entries.set(entry.position.offset, entry);
+    book.newest = Math.max(book.newest, entry.position.offset);
+    book.sequence = ++this.#sequence;
+    this.#expiries.add(entry);
+  }
+
+  /** Somebody may have it already: the log wakes subscribers, and answers the publisher, in any order. */
+  #lookAround(entry: Entry): void {
+    const { book, position } = entry;
+    for (const standing of this.standings(book.channel, book.epoch, position.offset)) {
+      book.reached(standing, "written", position.offset - 1);
+      if (entry.place < 0) return;
+    }
+    for (const subscription of this.subscriptions(book.channel, book.epoch)) {
+      if (subscription.cursor >= position.offset) subscription.session.tracking.follow(subscription);
+    }
+  }
+
+  /** Waits until a publication has reached somebody; see `Receipt.delivered`. */
+  async delivered(
+    asked: Asked,
+    entry: Entry | undefined,
+    wanted: Omit<Waiter, "settle">,
+    signal: AbortSignal | undefined,
+  ): Promise<Delivery> {
+    const { channel, position, time, expires } = asked;
+    if (signal?.aborted) throw signal.reason;
+    if (wanted.level === "logged") return { level: "logged", by: "", time };
+    const known = this.#known(asked, entry, wanted);
+    if (known !== undefined) return known;
+    const owner = `delivered ${position.offset} of ${channel}`;
+    return await this.#hub.scope.wait<Delivery>(owner, signal, (settle) => {
+      const book = this.#open(channel, "");
+      if (book.epoch === "") book.epoch = position.epoch;
+      let waited = book.epoch === position.epoch ? book.entries.get(position.offset) : undefined;
+      if (book.epoch !== position.epoch || position.offset < book.first) {
+        settle.reject(refusal(channel, position, "trimmed", "logged"));
+        this.#dropEmpty(book);
+        return () => {};
+      }
+      if (waited === undefined) {
+        waited = new Entry(book, position, time, expires);
+        this.#enter(waited);
+      }
+      const waiter = { ...wanted, settle };
+      waited.waiters.add(waiter);
+      this.#awaited++;
+      this.#lookAround(waited);
+      this.#expiries.arm();
+      return () => {
+        waited.waiters.delete(waiter);
+        this.#awaited--;
+        this.tidy(waited);
+      };
+    });
+  }
+
+  /** What is known without waiting. Throws where there is nothing to wait for. */
+  #known(asked: Asked, entry: Entry | undefined, wanted: Omit<Waiter, "settle">): Delivery | undefined {
+    const { channel, position, expires } = asked;
+    const isDefault = wanted.level === undefined && wanted.by === undefined;
+    const outcome = entry?.outcome;
+    if (isDefault && outcome !== undefined && "delivery" in outcome) return outcome.delivery;
+    for (const standing of this.standings(channel, position.epoch, position.offset)) {
+      const delivery = deliveryBy(standing, position.offset, wanted, this.time);
+      if (delivery !== undefined) return delivery;
+    }
+    const isDue = this.#hub.clock.now() >= expires;
+    if (outcome !== undefined && "reason" in outcome)
+      throw refusal(channel, position, outcome.reason, outcome.level);
+    if (this.#isOver) throw refusal(channel, position, "closed", "logged");
+    if (isDue) throw refusal(channel, position, "expired", "logged");
+    return undefined;
+  }
+
+  /** Those who follow a channel now. */
+  subscriptions(channel: string, epoch: string): Iterable<Subscription> {
+    const live = this.#hub.channels.get(channel);
+    return live?.epoch === epoch ? live.subscriptions : [];
+  }
+
+  /** Whatever is known of those who may have been sent a publication. */
+  *standings(channel: string, epoch: string, offset: number): Generator<Standing> {
+    for (const subscription of this.subscriptions(channel, epoch)) {
+      if (subscription.proof.since < offset && offset <= subscription.cursor) yield standingOf(subscription);
+    }
+    yield* this.#departed.of(channel, epoch, offset);
+  }
+
+  /** A client says that it has everything up to an offset. */
+  acknowledge(subscription: Subscription, offset: number): void {
+    const before = Math.max(subscription.acknowledged, subscription.proof.since);
+    subscription.heard = this.time;
+    if (offset <= before) return;
+    subscription.acknowledged = offset;
+    subscription.channel.book?.reached(standingOf(subscription), "acknowledged", before);
+  }
+
+  /** A client that comes back says where it had come to, and so that it has what it was sent until there. */
+  resumed({ identity: by }: LiveSession, channel: string, { epoch, offset }: Position): void {
+    const standing = this.#departed.get(channel, epoch, by);
+    const book = this.#books.get(channel);
+    if (standing !== undefined && standing.since <= offset) {
+      const before = standing.acknowledged;
+      for (const level of ["written", "read", "acknowledged", "discharged"] as const)
+        standing[level] = Math.max(standing[level], offset);
+      standing.time = this.time;
+      book?.reached(standing, "acknowledged", before);
+    }
+    if (book === undefined) return;
+    // The connection it had before may not be known to be over.
+    for (const subscription of this.subscriptions(channel, epoch)) {
+      if (subscription.session.identity !== by) continue;
+      this.acknowledge(subscription, Math.min(offset, standingOf(subscription).written));
+    }
+  }
+
+  /** A subscription has ended: what it had come to is remembered for a while, and nothing is under way to it any more. */
+  left(subscription: Subscription): void {
+    const { channel, epoch, proof, cursor } = subscription;
+    if (cursor > proof.since) this.#departed.add(channel.name, epoch, standingOf(subscription));
+    channel.book?.giveUpTrimmed();
+  }
+
+  /** A confirmed publication has arrived. */
+  discharge(entry: Entry, delivery: Delivery): void {
+    if (entry.content !== undefined) this.#settle(entry, { delivery });
+  }
+
+  /** Lets go of an entry that nobody waits for any more. */
+  tidy(entry: Entry): void {
+    const { book, content, waiters, position } = entry;
+    if (content !== undefined || waiters.size > 0 || entry.place < 0) return;
+    book.entries.delete(position.offset);
+    this.#expiries.delete(entry);
+    this.#dropEmpty(book);
+    this.#expiries.arm();
+  }
+
+  #settle(entry: Entry, outcome: NonNullable<Entry["outcome"]>): void {
+    const { content, book } = entry;
+    entry.outcome = outcome;
+    entry.content = undefined;
+    if (content === undefined) return;
+    if (content.isAwaited) this.#awaited--;
+    this.release(book.channel, content.bytes);
+  }
+
+  /** A publication is waited for no longer. */
+  giveUp(entry: Entry, reason: UndeliveredReason): void {
+    const { book, content, position, time } = entry;
+    const level = book.levelOf(position.offset);
+    if (content !== undefined) this.#settle(entry, { reason, level });
+    book.refuse(entry, reason, level);
+    this.tidy(entry);
+    if (content === undefined) return;
+    this.#givenUp++;
+    this.#rows?.push({ channel: book.channel, position, time, level, reason });
+    this.#hub.undelivered(entry.publication(content), reason);
+  }
+
+  /** What was read of a channel tells what its log no longer holds. `since` is the ledger's `sequence` before the read. */
+  looked(channel: string, slice: Slice, since: number): void {
+    this.#books.get(channel)?.looked(slice, since);
+  }
+
+  /** Something was appended, which may have pushed out something else. */
+  appended(channel: string): void {
+    this.#books.get(channel)?.lookSoon(this.#hub);
+  }
+
+  /** Gives up whatever is past its time, though nobody wanted to hear of it in time. */
+  expire(): void {
+    this.#expiries.run();
+  }
+
+  /** Closing begins: whoever waits for room is refused, and what is given up from here on is in the report. */
+  close(): void {
+    this.expire();
+    this.#rows = [];
+    this.room.refuse(new ClosedError("Cannot publish: the notifier is closed"));
+  }
+
+  /** Gives up everything that is left, and answers what was since closing began, and how much in all. */
+  end(): { undelivered: Undelivered[]; givenUp: number } {
+    for (const book of [...this.#books.values()]) {
+      const entries = [...book.entries.values()].sort(
+        (one, other) => one.position.offset - other.position.offset,
+      );
+      for (const entry of entries) this.giveUp(entry, "closed");
+    }
+    return { undelivered: this.#rows ?? [], givenUp: this.#givenUp };
+  }
+
+  clear(): void {
+    this.#isOver = true;
+    for (const { entries } of this.#books.values()) entries.clear();
+    this.#books.clear();
+    this.#departed.clear();
+    this.room.clear();
+  }
+}

@@ -1,0 +1,136 @@
+import type { Hub } from "./hub.ts";
+import type { LiveSession } from "./session.ts";
+import type { Subscription } from "./subscription.ts";
+import type { Ticking } from "./wheel.ts";
+
+/** What a subscriber did not get when it was published. */
+export interface Missed {
+  readonly epoch: string;
+  /** Publications that come late: with the answer and after it, or shortly before a push. */
+  delayed: number;
+  /** Publications that the log no longer holds; null when nobody knows how many. */
+  gone: number | null;
+  /** Publications that are not sent either, but that the log still holds. */
+  kept: number;
+}
+
+/** Milliseconds between two notices to one subscriber about one channel. */
+const interval = 5_000;
+/** Milliseconds for which a subscriber has to be held up before it is worth telling. */
+const late = 1_000;
+
+/** The subscription cannot be given news: what follows comes late. */
+export function fallBehind(subscription: Subscription, { clock }: Hub): void {
+  subscription.behind ??= { cursor: subscription.cursor, since: clock.now() };
+}
+
+/** The subscription has everything again. */
+export function caughtUp(subscription: Subscription, { clock, notices }: Hub): void {
+  const { behind, session, channel, cursor, epoch } = subscription;
+  subscription.behind = undefined;
+  if (behind === undefined || clock.now() - behind.since < late) return;
+  notices.tell(session, channel.name, { epoch, delayed: cursor - behind.cursor, gone: 0, kept: 0 });
+}
+
+/** When somebody was told last about a channel, and what there is to add. */
+class Told implements Ticking {
+  due: number = Number.POSITIVE_INFINITY;
+  at: number;
+  owed: Missed | undefined;
+  readonly tick: () => void;
+
+  constructor(at: number, tick: () => void) {
+    this.at = at;
+    this.tick = tick;
+  }
+}
+
+/**
+ * Tells subscribers, once each time, what came late and what will not come: with the answer to a recovery, in its `data`,
+ * or with a `message` push.
+ */
+export class Notices {
+  readonly #hub: Hub;
+  /** By subscriber and channel, for as long as they may not be told again; the longest ago first. */
+  readonly #told = new Map<string, Told>();
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+  }
+
+  /** Whether a subscriber has not been told of a channel for a while. */
+  mayTell(session: LiveSession, channel: string): boolean {
+    this.#forget();
+    return !this.#told.has(keyOf(session, channel));
+  }
+
+  /** A subscriber has been told, with an answer. */
+  told({ identity }: LiveSession, channel: string): void {
+    const key = keyOf({ identity }, channel);
+    const again = (): void => this.#again(key, identity, channel);
+    this.#told.set(key, new Told(this.#hub.clock.now(), again));
+  }
+
+  /** Tells a subscriber what it missed of a channel, as soon as it may be told again. */
+  tell(session: LiveSession, channel: string, missed: Missed): void {
+    if (isNothing(missed)) return;
+    if (this.mayTell(session, channel)) {
+      this.told(session, channel);
+      return session.notice(text(session, channel, missed));
+    }
+    const told = this.#told.get(keyOf(session, channel));
+    if (told === undefined) return;
+    told.owed = told.owed?.epoch === missed.epoch ? sum(told.owed, missed) : missed;
+    this.#hub.wheel.set(told, told.at + interval);
+  }
+
+  /** The time has come to say what was owed, where somebody is there to hear it. */
+  #again(key: string, identity: string, channel: string): void {
+    const told = this.#told.get(key);
+    const owed = told?.owed;
+    if (told === undefined || owed === undefined) return;
+    this.#told.delete(key);
+    for (const { session, epoch } of this.#hub.channels.get(channel)?.subscriptions ?? []) {
+      if (session.identity !== identity || epoch !== owed.epoch) continue;
+      told.owed = undefined;
+      session.notice(text(session, channel, owed));
+    }
+    if (told.owed !== undefined) return;
+    told.at = this.#hub.clock.now();
+    this.#told.set(key, told);
+  }
+
+  #forget(): void {
+    const now = this.#hub.clock.now();
+    for (const [key, { at, owed }] of this.#told) {
+      if (now - at < interval) return;
+      if (owed === undefined) this.#told.delete(key);
+    }
+  }
+
+  clear(): void {
+    this.#told.clear();
+  }
+}
+
+/** Whether there is nothing to tell. */
+export function isNothing({ delayed, gone, kept }: Missed): boolean {
+  return delayed === 0 && gone === 0 && kept === 0;
+}
+
+function keyOf({ identity }: Pick<LiveSession, "identity">, channel: string): string {
+  return `${identity}\n${channel}`;
+}
+
+function text({ hub: { codec } }: LiveSession, channel: string, missed: Missed): string {
+  return codec.push(channel, "message", `{"data":{"notice":${JSON.stringify({ channel, ...missed })}}}`);
+}
+
+function sum(one: Missed, other: Missed): Missed {
+  return {
+    epoch: one.epoch,
+    delayed: one.delayed + other.delayed,
+    gone: one.gone === null || other.gone === null ? null : one.gone + other.gone,
+    kept: one.kept + other.kept,
+  };
+}

@@ -1,0 +1,116 @@
+import type { Entry } from "./book.ts";
+import { byteLength } from "./bytes.ts";
+import { checkChannel, checkTags } from "./check.ts";
+import { appendConfirmed } from "./confirm.ts";
+import type { Hub } from "./hub.ts";
+import type { Asked } from "./ledger.ts";
+import { Once } from "./once.ts";
+import { type DeliveredOptions, levels, type Receipt } from "./receipt.ts";
+import { isRunChannel } from "./run-task.ts";
+import { ignorable } from "./scope.ts";
+import { checked } from "./settings.ts";
+
+/** How a publication is made. */
+export interface PublishOptions {
+  /**
+   * Whether it has to arrive: it is waited for until somebody has acknowledged it, or has read it with a client that never
+   * acknowledges, and reported as undelivered otherwise. Default false.
+   */
+  confirm?: boolean | undefined;
+  /**
+   * Milliseconds after which nobody waits for its delivery any longer, from when it is in the log. It bounds the waiting,
+   * and takes nothing out of the log. Default `limits.delivery`.
+   */
+  ttl?: number | undefined;
+  /**
+   * Within `limits.idempotency` of the first, publications to the channel with the same key are one: it is appended once,
+   * and everybody gets the first receipt. It is this process that remembers. A text of 1 to 255 characters.
+   */
+  idempotencyKey?: string | undefined;
+  /** Sent along with it. */
+  tags?: Readonly<Record<string, string>> | undefined;
+  /** Ends the waiting until it is in the log; with an `idempotencyKey`, which others may share, it is published all the same. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The longest idempotency key, in characters. */
+const longestKey = 255;
+
+/** Publishes: checks, appends once where there is a key, and answers receipts. */
+export class Publisher {
+  readonly #hub: Hub;
+  readonly #once: Once<Receipt>;
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+    this.#once = new Once(hub.clock, hub.settings.limits.idempotency);
+  }
+
+  publish(channel: string, data: unknown, options: PublishOptions): Promise<Receipt> {
+    let text: string;
+    try {
+      text = this.#checked(channel, data, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { idempotencyKey: key, signal } = options;
+    if (key === undefined) return ignorable(this.#publish(channel, text, options));
+    if (signal?.aborted) return ignorable(Promise.reject(signal.reason));
+    return ignorable(this.#shared(channel, text, options, key));
+  }
+
+  /** What is wrong with a publication is its author's to know: it is not among what may be ignored. */
+  #checked(channel: string, data: unknown, { tags, ttl, idempotencyKey: key }: PublishOptions): string {
+    checkChannel(channel, this.#hub.settings.limits.channel);
+    if (isRunChannel(channel))
+      throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
+    checkTags(tags);
+    if (ttl !== undefined) checked("ttl", ttl, 0);
+    if (key !== undefined && (typeof key !== "string" || key === "" || key.length > longestKey)) {
+      throw new TypeError(
+        `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,
+      );
+    }
+    return this.#hub.serialise(`the payload for ${JSON.stringify(channel)}`, data);
+  }
+
+  /** One that others may share goes on when the first of them stops waiting. */
+  #shared(channel: string, text: string, options: PublishOptions, key: string): Promise<Receipt> {
+    const { signal, ...rest } = options;
+    const first = this.#once.do(`${channel}\n${key}`, () => this.#publish(channel, text, rest));
+    return this.#hub.scope.follow(`publish ${channel}`, signal, first);
+  }
+
+  async #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
+    const { tags, signal, confirm = false, ttl = this.#hub.settings.limits.delivery } = options;
+    const time = this.#hub.clock.time();
+    if (!confirm) {
+      const position = await this.#hub.append(channel, text, { time, tags, signal });
+      return this.#receipt({ channel, position, time, expires: this.#hub.clock.now() + ttl }, undefined);
+    }
+    const words = tags === undefined ? "" : Object.entries(tags).flat().join("");
+    const content = { data: text, tags, bytes: byteLength(text) + byteLength(words), isAwaited: true };
+    const confirmation = { channel, content, time, ttl, isBounded: true, signal };
+    const entry = await appendConfirmed(this.#hub, confirmation, { time, tags, signal });
+    return this.#receipt({ channel, position: entry.position, time, expires: entry.expires }, entry);
+  }
+
+  #receipt(asked: Asked, entry: Entry | undefined): Receipt {
+    const { channel, position } = asked;
+    const { ledger } = this.#hub;
+    return {
+      channel,
+      position,
+      delivered({ level, by, signal }: DeliveredOptions = {}) {
+        if (level !== undefined && !levels.includes(level)) {
+          return Promise.reject(new TypeError(`Cannot wait for "${String(level)}": it is no level`));
+        }
+        return ignorable(ledger.delivered(asked, entry, { level, by }, signal));
+      },
+    };
+  }
+
+  clear(): void {
+    this.#once.clear();
+  }
+}

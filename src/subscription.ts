@@ -1,0 +1,26 @@
+import type { Channel } from "./channel.ts";
+import type { LiveSession } from "./session.ts";
+import type { Proof } from "./window.ts";
+
+/** One session's place in one channel. */
+export interface Subscription {
+  readonly session: LiveSession;
+  readonly channel: Channel;
+  /** The channel's when it began. */
+  readonly epoch: string;
+  /** Whether the server subscribed it, and not the client. */
+  readonly byServer: boolean;
+  /** Whether it wants to hear of others coming and going. */
+  readonly joins: boolean;
+  /** Offset of the last publication handed to the socket. */
+  cursor: number;
+  /** Why it is not offered news now: its session has no room, or what it misses is being read from the log. */
+  waits: "room" | "log" | undefined;
+  /** What of the handed publications a pong has proven read; see `Window`. */
+  readonly proof: Proof;
+  /** The offset up to which the client said that it has everything, and when it last did. */
+  acknowledged: number;
+  heard: number;
+  /** Since when, and from which offset, it has been held up, while it is. */
+  behind: { cursor: number; since: number } | undefined;
+}

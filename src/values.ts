@@ -1,0 +1,108 @@
+import { exceeds } from "./bytes.ts";
+
+/** How a value is checked. */
+export interface SerialiseOptions {
+  /** Whether the value may have members that are undefined, which JSON leaves out. Default false. */
+  allowsUndefined?: boolean | undefined;
+}
+
+/**
+ * Writes a value as JSON, if JSON can hold it: what arrives is what was given, or nothing is sent.
+ *
+ * Throws a TypeError that names the path of what JSON would change, lose or refuse (BigInt, functions, symbols, NaN,
+ * infinities, maps and sets and other objects whose content it does not see, cycles, `undefined`), and a RangeError above
+ * `most` bytes. An object's own `toJSON` decides for it. Deeper than the top, members that are undefined are left out.
+ */
+export function serialise(
+  what: string,
+  value: unknown,
+  most: number,
+  { allowsUndefined = false }: SerialiseOptions = {},
+): string {
+  let text: string | undefined;
+  try {
+    const lost = findLost(value, allowsUndefined);
+    if (lost !== undefined) throw new TypeError(`Cannot put ${what} into JSON: ${lost}`);
+    text = JSON.stringify(value);
+  } catch (cause) {
+    if (cause instanceof TypeError && cause.message.startsWith(`Cannot put ${what}`)) throw cause;
+    const why = cause instanceof Error ? cause.message : "it threw";
+    throw new TypeError(`Cannot put ${what} into JSON: ${why}`, { cause });
+  }
+  // A `toJSON` may answer anything.
+  if (text === undefined) throw new TypeError(`Cannot put ${what} into JSON: it is ${typeof value}`);
+  if (exceeds(text, most)) throw new RangeError(`Cannot publish ${what}: it is over ${most} bytes`);
+  return text;
+}
+
+/** Says what JSON would not keep, and where; undefined where it keeps everything. */
+function findLost(value: unknown, allowsUndefined: boolean): string | undefined {
+  // One that is entered again while it is open is a cycle; the same object twice beside itself is not.
+  const open = new Set<object>();
+  const look = (part: unknown, depth: number): Lost | undefined => {
+    const plain = lostPlain(part);
+    if (plain !== undefined) return { why: plain, path: "" };
+    if (typeof part !== "object" || part === null || isSelfMade(part)) return undefined;
+    if (open.has(part)) return { why: "a cycle", path: "" };
+    const opaque = lostObject(part);
+    if (opaque !== undefined) return { why: opaque, path: "" };
+    open.add(part);
+    const lost = Array.isArray(part) ? inItems(part, depth) : inMembers(part, depth);
+    open.delete(part);
+    return lost;
+  };
+  const inItems = (items: readonly unknown[], depth: number): Lost | undefined => {
+    for (let at = 0; at < items.length; at++) {
+      const lost = items[at] === undefined ? { why: "undefined", path: "" } : look(items[at], depth + 1);
+      if (lost !== undefined) return { why: lost.why, path: `[${at}]${lost.path}` };
+    }
+    return undefined;
+  };
+  const inMembers = (part: object, depth: number): Lost | undefined => {
+    for (const name of Object.keys(part)) {
+      const member = (part as Record<string, unknown>)[name];
+      if (member === undefined && (depth > 0 || allowsUndefined)) continue;
+      const lost = look(member, depth + 1);
+      if (lost !== undefined) return { why: lost.why, path: `.${name}${lost.path}` };
+    }
+    return undefined;
+  };
+  const lost = look(value, 0);
+  return lost === undefined ? undefined : `data${lost.path} is ${lost.why}`;
+}
+
+interface Lost {
+  why: string;
+  path: string;
+}
+
+function lostPlain(value: unknown): string | undefined {
+  if (typeof value === "number") return Number.isFinite(value) ? undefined : String(value);
+  if (typeof value === "bigint") return `a BigInt (${value})`;
+  if (typeof value === "function") return "a function";
+  if (typeof value === "symbol") return "a symbol";
+  return value === undefined ? "undefined" : undefined;
+}
+
+/** Whether the value itself says what JSON is to write. */
+function isSelfMade(value: object): boolean {
+  return typeof (value as { toJSON?: unknown }).toJSON === "function";
+}
+
+/** Of these JSON would write `{}`, or something that reads back as another thing. */
+function lostObject(value: object): string | undefined {
+  if (Array.isArray(value)) return undefined;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return undefined;
+  const made: unknown = value.constructor;
+  const name = typeof made === "function" && made.name !== "" ? made.name : "an object";
+  if (ArrayBuffer.isView(value)) return name;
+  const isBoxed = value instanceof Number || value instanceof String || value instanceof Boolean;
+  if (isBoxed) return undefined;
+  return Object.keys(value).length === 0 && !isOwnClass(value) ? name : undefined;
+}
+
+/** Whether it is an object of a class of the user's, which may be empty: those built in say what they are. */
+function isOwnClass(value: object): boolean {
+  return Object.prototype.toString.call(value) === "[object Object]";
+}
