@@ -117,24 +117,19 @@ async function placeAll(session: LiveSession, wanted: Params): Promise<Map<strin
 }
 
 /** Looks for places, and abandons what comes too late for whoever asked. */
-async function found<T>(
-  session: LiveSession,
-  find: () => Promise<T>,
-  abandon: (late: T) => void,
-): Promise<T> {
+function found<T>(session: LiveSession, find: () => Promise<T>, abandon: (late: T) => void): Promise<T> {
   let kept: { value: T } | undefined;
-  try {
-    return await session.ask("log", async (signal) => {
-      const value = await find();
-      if (signal.aborted) abandon(value);
-      else kept = { value };
-      return value;
-    });
-  } catch (error) {
-    // The session may end after it was found, and before that was heard here.
+  const asked = session.ask("log", async (signal) => {
+    const value = await find();
+    if (signal.aborted) abandon(value);
+    else kept = { value };
+    return value;
+  });
+  // The session may end after it was found, and before that was heard here.
+  asked.catch(() => {
     if (kept !== undefined) abandon(kept.value);
-    throw error;
-  }
+  });
+  return asked;
 }
 
 /**

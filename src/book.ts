@@ -151,8 +151,8 @@ export class Book {
       this.#isLooking = false;
       if (this.entries.size === 0) return;
       const failed = (error: unknown): void => hub.report(error, "log", `channel ${this.channel}`);
-      const looking = hub.read(this.channel, { limit: 0 }).catch(failed);
-      hub.scope.own("task", `look after ${this.channel}`, looking);
+      // The read is itself listed as a wait, and ends with the hub.
+      hub.read(this.channel, { limit: 0 }).catch(failed);
     });
   }
 

@@ -73,10 +73,11 @@ export class Notices {
 
   /** Tells a subscriber what it missed of a channel, as soon as it may be told again. */
   tell(session: LiveSession, channel: string, missed: Missed): void {
-    if (isNothing(missed)) return;
+    // What closes has enough to do with what was published.
+    if (isNothing(missed) || this.#hub.flushing) return;
     if (this.mayTell(session, channel)) {
       this.told(session, channel);
-      return session.notice(text(session, channel, missed));
+      return session.put(text(session, channel, missed));
     }
     const told = this.#told.get(keyOf(session, channel));
     if (told === undefined) return;
@@ -93,7 +94,7 @@ export class Notices {
     for (const { session, epoch } of this.#hub.channels.get(channel)?.subscriptions ?? []) {
       if (session.identity !== identity || epoch !== owed.epoch) continue;
       told.owed = undefined;
-      session.notice(text(session, channel, owed));
+      session.put(text(session, channel, owed));
     }
     if (told.owed !== undefined) return;
     told.at = this.#hub.clock.now();
