@@ -21,6 +21,17 @@
  * **Barrier.** Clients answer each `{}` with `{}` after handling all that came before it. A pong therefore proves that
  * what was sent before its ping has been read; never two pings are outstanding.
  *
+ * **Acknowledgement.** A client says what it has with `{"send":{"data":{"ack":{"<channel>":{"offset":17,"epoch":"x"}}}}}`,
+ * or with the rpc method `ack` and the same `data`, which is answered `{}`. It is cumulative in each channel and may be
+ * coalesced; one that says less than before changes nothing. In an rpc one that cannot be true refuses all of them: error
+ * 103 for a channel that is not subscribed, 112 for another epoch, 107 for an offset past what was sent; in a `send` it is
+ * ignored. Both are taken at once, ahead of commands that wait. An empty `ack` says that the client acknowledges, so that
+ * what it has read is no longer taken for its word. The offset of a recovery acknowledges as well.
+ *
+ * **Notice.** A recovery's `data` holds `notice`: how many publications are `delayed`, `gone` (null when unknown) and
+ * `kept` in the log without being sent. A subscriber that was held up for a second gets a `message` push with the same, and
+ * its channel. To one user about one channel it comes at most every 5 s; what there is to add comes then.
+ *
  * **Close codes.** 3000–3499, 4000–4499 and from 5000: come back. 3500–3999 and 4500–4999: do not.
  *
  * @module

@@ -43,6 +43,8 @@ export interface Run<R> {
   readonly name: string | undefined;
   readonly owner: string | undefined;
   readonly status: RunStatus;
+  /** How many events it has written, its start and ending among them, and when the last one, in milliseconds since 1970. */
+  readonly activity: { readonly events: number; readonly time: number };
   /**
    * Waits for the ending. Rejects with a `RunError` when the task failed, with a `CancelError` when it was cancelled, or
    * with the reason of `options.signal` when that did it.
@@ -81,6 +83,7 @@ export class LiveRun implements Run<unknown> {
   readonly name: string | undefined;
   readonly owner: string | undefined;
   status: RunStatus = "working";
+  readonly activity: { events: number; time: number };
   /** When it ended, on the clock's `now`. */
   endedAt: number = Number.POSITIVE_INFINITY;
   readonly #hub: Hub;
@@ -102,6 +105,7 @@ export class LiveRun implements Run<unknown> {
     this.owner = options.owner;
     this.#announce = options.channel;
     this.#startedAt = hub.clock.now();
+    this.activity = { events: 0, time: hub.clock.time() };
     this.#unlink = hub.scope.link(options.signal, (reason) => this.#abort.abort(reason));
   }
 
@@ -280,6 +284,12 @@ export class LiveRun implements Run<unknown> {
 
   async #append(data: string, ttl: number): Promise<void> {
     await this.#hub.append(channelOfRun(this.id), data, { retention: this.#retention(ttl) });
+    this.#wrote();
+  }
+
+  #wrote(): void {
+    this.activity.events++;
+    this.activity.time = this.#hub.clock.time();
   }
 
   /** While it works its channel is kept whole, within its bytes. */
@@ -297,6 +307,7 @@ export class LiveRun implements Run<unknown> {
     const channel = channelOfRun(this.id);
     const confirmation = { channel, content, time, ttl: runTtl, isBounded: false, signal: undefined };
     await appendConfirmed(hub, confirmation, { time, retention: this.#retention(ttl) });
+    this.#wrote();
   }
 
   async #tell(data: string): Promise<void> {

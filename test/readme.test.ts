@@ -20,6 +20,8 @@ test("every TypeScript block of the README is a file of the examples, word for w
     "examples/reports.ts",
     "examples/watch.ts",
     "examples/fingerprint/node.ts",
+    "examples/receipt.test.ts",
+    "examples/agent.test.ts",
     "examples/notifier.test.ts",
   ]);
   expect(readme.match(/```ts/g)?.length).toBe(blocks.length);
