@@ -3,11 +3,17 @@ import { isObject, positionOf, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 
 /**
- * Takes what a client says it has, at once: as `send`, which ends with that, or as `rpc`, which is answered in its turn.
+ * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or
+ * `unsubscribe`, which are answered in their turn.
  *
  * Answers whether nothing is left to do. In a `send` nobody hears of what is wrong, and the rest of it counts.
  */
 export function takeWord(session: LiveSession, { method, params }: Command): boolean {
+  if (method === "unsubscribe") {
+    const subscription = session.subscriptions.get(String(params.channel));
+    if (subscription !== undefined) session.tracking.quit(subscription);
+    return false;
+  }
   if (method === "send") {
     const { data } = params;
     if (!isObject(data) || !isObject(data.ack)) return false;

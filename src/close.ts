@@ -108,14 +108,19 @@ async function flushSessions(
   };
   hub.flushing = true;
   hub.hearing = true;
-  hub.scope.link(late, () => {
-    hub.hearing = false;
-    for (const session of [...hub.sessions.values()]) session.settle();
-  });
   for (const channel of hub.channels.values()) channel.refresh();
-  for (const session of [...hub.sessions.values()]) session.settle();
+  const settleAll = (): void => {
+    for (const session of [...hub.sessions.values()]) session.settle();
+  };
+  settleAll();
+  // Whoever acknowledges has until then to do so of what it has read.
+  const unlink = hub.scope.link(late, () => {
+    hub.hearing = false;
+    settleAll();
+  });
   await hub.settled("sessions to end", over, allEnded(hub, over, silences));
   await tops.read;
+  unlink();
   isOver = true;
   for (const session of [...hub.sessions.values()]) {
     session.cut();

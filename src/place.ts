@@ -52,7 +52,15 @@ export async function place(
       commit(byServer, joins) {
         const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
         const acknowledged = proof.since;
-        const place = { cursor, waits: undefined, proof, acknowledged, heard: 0, behind: undefined };
+        const place = {
+          cursor,
+          waits: undefined,
+          proof,
+          acknowledged,
+          heard: 0,
+          quit: undefined,
+          behind: undefined,
+        };
         begin({ session, channel, epoch, byServer, joins, ...place });
         if (recovery !== undefined)
           session.hub.ledger.resumed(session, name, { epoch, offset: recovery.after });

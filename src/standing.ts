@@ -27,9 +27,9 @@ interface Departed {
 const remembered = 10_000;
 
 /** How far a subscription is now. */
-export function standingOf({ session, proof, cursor, acknowledged, heard }: Subscription): Standing {
+export function standingOf({ session, proof, cursor, acknowledged, heard, quit }: Subscription): Standing {
   const { window } = session;
-  const read = Math.max(window.readOf(proof, cursor), acknowledged);
+  const read = Math.max(quit ?? window.readOf(proof, cursor), acknowledged);
   return {
     by: session.identity,
     since: proof.since,

@@ -21,6 +21,8 @@ export interface Subscription {
   /** The offset up to which the client said that it has everything, and when it last did. */
   acknowledged: number;
   heard: number;
+  /** The offset that it had read when its client asked to end it, from which on nobody knows what becomes of the rest. */
+  quit: number | undefined;
   /** Since when, and from which offset, it has been held up, while it is. */
   behind: { cursor: number; since: number } | undefined;
 }

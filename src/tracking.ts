@@ -23,6 +23,7 @@ export class Tracking {
 
   /** A subscription is about to be handed what follows its cursor, or has been handed something already. */
   follow(subscription: Subscription): void {
+    if (subscription.quit !== undefined) return;
     this.#told ??= new Map();
     if (!this.#told.has(subscription)) this.#told.set(subscription, { written: 0, read: 0 });
     this.#session.hub.wakeSession(this.#session);
@@ -57,6 +58,13 @@ export class Tracking {
       subscription.channel.book?.reached(standing, "read", before);
       if (standing.read >= subscription.cursor) this.forget(subscription);
     }
+  }
+
+  /** The client has asked to end a subscription: what it is sent from here on it does not look at. */
+  quit(subscription: Subscription): void {
+    const { window } = this.#session;
+    subscription.quit ??= window.readOf(subscription.proof, subscription.cursor);
+    this.forget(subscription);
   }
 
   forget(subscription: Subscription): void {

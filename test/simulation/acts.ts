@@ -13,6 +13,7 @@ const acts: [number, string, (world: World) => string | undefined | Promise<stri
   [8, "subscribe", subscribe],
   [2, "unsubscribe", unsubscribe],
   [3, "command", command],
+  [6, "acknowledge", acknowledge],
   [2, "drop", drop],
   [3, "stall", stall],
   [3, "resume", resume],
@@ -46,12 +47,12 @@ function publish(world: World): string {
     const signal = random.chance(0.05) ? spiedSignal() : undefined;
     if (signal !== undefined) world.signals.push(signal);
     world.publishing++;
-    const publication = notifier.publish(
-      channel,
-      { n: random.below(1_000), text: "x".repeat(size) },
-      { signal: signal?.signal },
-    );
+    const data = { n: random.below(1_000), text: "x".repeat(size) };
+    const confirm = random.chance(0.4);
+    const ttl = 1 + random.below(world.longestTtl);
+    const publication = notifier.publish(channel, data, { confirm, ttl, signal: signal?.signal });
     settleInto(world, publication, signal, (receipt) => {
+      if (confirm) world.confirmations.add(receipt)?.catch((error: unknown) => world.notes.push(error));
       const { offset } = receipt.position;
       if (offset <= (world.published.get(channel) ?? 0))
         throw new Error(`${channel}: ${offset} was given out of order`);
@@ -127,6 +128,16 @@ function command(world: World): string | undefined {
   ]);
   client.send(method, params);
   return `${client.user} ${method}`;
+}
+
+function acknowledge(world: World): string | undefined {
+  const { random } = world;
+  const client = connected(world);
+  if (client === undefined) return undefined;
+  const how = random.pick(["right", "right", "right", "less", "more", "elsewhere"] as const);
+  const byRpc = random.chance(0.3);
+  for (let said = 0; said < (random.chance(0.2) ? 2 : 1); said++) client.acknowledge(how, byRpc);
+  return `${client.user} ${how}${byRpc ? " by rpc" : ""}`;
 }
 
 function drop(world: World): string | undefined {

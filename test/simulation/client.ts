@@ -10,6 +10,13 @@ export class Client {
   readonly positions = new Map<string, { epoch: string; offset: number }>();
   /** Channels it is subscribed to now. */
   readonly live = new Set<string>();
+  /** Whether it has acknowledged anything in this session. */
+  acknowledges = false;
+  /** Where its subscriptions began. */
+  readonly #since = new Map<string, number>();
+  /** All that it ever was given, and how far it has said so, by channel and epoch. */
+  readonly #taken = new Map<string, Set<number>>();
+  readonly #said = new Map<string, number>();
   /** The session it had last, and the channels it was subscribed to when that ended. */
   lastSession: string | undefined;
   lastLive: string[] = [];
@@ -79,6 +86,7 @@ export class Client {
     this.#up.length = 0;
     this.#commands.clear();
     this.live.clear();
+    this.acknowledges = false;
     this.#ending = undefined;
     this.session = undefined;
   }
@@ -110,6 +118,44 @@ export class Client {
   unsubscribe(channel: string): void {
     this.live.delete(channel);
     this.#command({ unsubscribe: { channel } }, {});
+  }
+
+  /** Whether it was ever given a publication. */
+  has(channel: string, { epoch, offset }: { epoch: string; offset: number }): boolean {
+    return this.#taken.get(`${channel} ${epoch}`)?.has(offset) === true;
+  }
+
+  /** Whether it was given a publication by the subscription it has now. */
+  hasNow(channel: string, { epoch, offset }: { epoch: string; offset: number }): boolean {
+    const position = this.positions.get(channel);
+    if (!this.live.has(channel) || position?.epoch !== epoch) return false;
+    return offset > (this.#since.get(channel) ?? 0) && offset <= position.offset;
+  }
+
+  /** Whether it has said that it has a publication. */
+  acknowledged(channel: string, { epoch, offset }: { epoch: string; offset: number }): boolean {
+    return (this.#said.get(`${channel} ${epoch}`) ?? 0) >= offset;
+  }
+
+  /** Says what it has: rightly, or in one of the ways that have to be ignored. */
+  acknowledge(how: "right" | "less" | "more" | "elsewhere", byRpc: boolean): void {
+    this.acknowledges = true;
+    const ack: Record<string, { offset: number; epoch: string }> = {};
+    for (const channel of this.live) {
+      const { epoch, offset } = this.positions.get(channel) as { epoch: string; offset: number };
+      const said = { right: offset, less: Math.max(0, offset - 2), more: offset + 1_000, elsewhere: offset }[
+        how
+      ];
+      ack[channel] = { offset: said, epoch: how === "elsewhere" ? "another" : epoch };
+      if (how === "right" || how === "less") this.#say(channel, epoch, said);
+    }
+    if (byRpc) this.#command({ rpc: { method: "ack", data: { ack } } }, {});
+    else this.#up.push(JSON.stringify({ send: { data: { ack } } }));
+  }
+
+  #say(channel: string, epoch: string, offset: number): void {
+    const key = `${channel} ${epoch}`;
+    this.#said.set(key, Math.max(offset, this.#said.get(key) ?? 0));
   }
 
   send(method: string, params: object): void {
@@ -189,6 +235,8 @@ export class Client {
       if (before.epoch !== "" && before.epoch !== epoch)
         throw new Error(`${channel}: recovered across epochs`);
     } else if (publications.length > 0) throw new Error(`${channel}: publications without recovery`);
+    if (recovered) this.#say(channel, epoch, offset);
+    this.#since.set(channel, offset);
     this.positions.set(channel, { epoch, offset });
     this.live.add(channel);
     for (const publication of publications) this.#take(channel, publication);
@@ -211,5 +259,8 @@ export class Client {
     const meant = this.#truth.get(`${channel} ${position.epoch}`)?.[offset - 1];
     if (JSON.stringify(data) !== meant) throw new Error(`${channel}: ${offset} is not what was published`);
     position.offset = offset;
+    const key = `${channel} ${position.epoch}`;
+    const taken = this.#taken.get(key) ?? new Set();
+    this.#taken.set(key, taken.add(offset));
   }
 }

@@ -25,6 +25,10 @@ export async function closeAndCheck(world: World): Promise<void> {
   checkNothingLeft(world);
   checkRuns(world, report, ended);
   for (const client of clients) checkDelivered(world, report, client, sessions.get(client), before);
+  await world.confirmations.checkClosed();
+  const { reported } = world.confirmations;
+  if (report.givenUp !== reported || report.undelivered.length > reported)
+    throw new Error(`${report.givenUp} are given up, and ${reported} reported`);
   await checkRefuses(world);
 }
 

@@ -22,6 +22,8 @@ export async function quiet(world: World): Promise<string> {
   }
   checkEverybodyIsThere(world);
   checkNothingIsKept(world);
+  world.confirmations.checkQuiet();
+  checkConfirmed(world);
   log.faults = before;
   return "";
 }
@@ -42,6 +44,18 @@ function checkEverybodyIsThere({ clients, followers, log: { truth } }: World): v
   }
 }
 
+/** What waits is what nobody has said anything of; runs' endings wait beside it. */
+function checkConfirmed({ confirmations, notifier, runs }: World): void {
+  if (!confirmations.asks) return;
+  const waiting = confirmations.waiting.length;
+  const ended = runs.filter(({ status }) => status !== "working").length;
+  const { confirmed } = notifier.stats();
+  if (confirmed < waiting || confirmed > waiting + ended)
+    throw new Error(
+      `${confirmed} publications wait to be confirmed, not ${waiting} and up to ${ended} endings`,
+    );
+}
+
 function checkNothingIsKept({ clients, followers, notifier, log, signals, publishing }: World): void {
   const live = clients.flatMap((client) => [...client.live]);
   const used = new Set([...live, ...Array.from(followers, ({ channel }) => channel)]).size;
@@ -59,5 +73,6 @@ function checkNothingIsKept({ clients, followers, notifier, log, signals, publis
   for (const [what, count, right] of expected) {
     if (count !== right) throw new Error(`In quiet there are ${count} ${what}, not ${right}`);
   }
-  if (timers > 1) throw new Error(`In quiet ${timers} timers are armed`);
+  // One for heartbeats, and one for what expires.
+  if (timers > 2) throw new Error(`In quiet ${timers} timers are armed`);
 }

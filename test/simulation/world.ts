@@ -2,6 +2,7 @@ import { createNotifier, type Notifier } from "../../src/notifier.ts";
 import type { Run } from "../../src/run-task.ts";
 import { Client } from "./client.ts";
 import { type SimulatedClock, simulatedClock } from "./clock.ts";
+import { Confirmations } from "./confirmed.ts";
 import { type FaultyLog, faultyLog } from "./faulty-log.ts";
 import { type Random, random } from "./random.ts";
 import { type SpiedSignal, spiedSignal } from "./signal.ts";
@@ -28,6 +29,9 @@ export interface World {
   /** Publications that resolved, by channel, and those that have not settled. */
   readonly published: Map<string, number>;
   publishing: number;
+  readonly confirmations: Confirmations;
+  /** How long confirmed publications may take at most; short where only a few may wait. */
+  readonly longestTtl: number;
   /** Those who follow in this process, and have not been told that it is over. */
   readonly followers: Set<Follower>;
 }
@@ -48,8 +52,18 @@ export function createWorld(seed: number): World {
   const log = faultyLog(clock, source, later, small ? { size: 4 + source.below(12) } : {});
   log.faults = source.chance(0.5) ? 0 : 0.2;
   const signal = spiedSignal();
-  const limits = { message: 4_096, runBytes: small ? 1_500 : 1_000_000, slow: 60_000, commands: 50 };
+  const few = source.chance(0.3);
+  const confirmed = few ? { confirmed: 3, confirmedTotal: 5 } : {};
+  const limits = {
+    ...confirmed,
+    message: 4_096,
+    runBytes: small ? 1_500 : 1_000_000,
+    slow: 60_000,
+    commands: 50,
+  };
   const notes: unknown[] = [];
+  const clients = ["ann", "bob", "cleo"].map((user) => new Client(user, [`user:${user}`], log.truth));
+  const confirmations = new Confirmations(clients, log.truth, source.chance(0.5));
   const trace: string[] = [`faults ${log.faults}, ${small ? "small log" : "large log"}`];
   const notifier = createNotifier({
     log,
@@ -58,12 +72,13 @@ export function createWorld(seed: number): World {
     grace,
     limits,
     signal: signal.signal,
+    onUndelivered: (publication, reason) => confirmations.report(publication, reason),
     onError: (error, { stage }) => {
+      if (stage === "undelivered") notes.push(error);
       if (stage === "internal" && (error as Error).message !== "The log fails") notes.push(error);
     },
     rpc: { wait: () => new Promise((resolve) => later(() => resolve(1))) },
   });
-  const clients = ["ann", "bob", "cleo"].map((user) => new Client(user, [`user:${user}`], log.truth));
   return {
     random: source,
     clock,
@@ -77,6 +92,8 @@ export function createWorld(seed: number): World {
     notes,
     published: new Map(),
     publishing: 0,
+    confirmations,
+    longestTtl: few ? 1_000 : 40_000,
     followers: new Set(),
   };
 }

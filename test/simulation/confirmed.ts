@@ -1,0 +1,92 @@
+import type { Publication } from "../../src/follow.ts";
+import type { Delivery, Receipt, UndeliveredReason } from "../../src/receipt.ts";
+import type { Client } from "./client.ts";
+
+/** What the notifier says of confirmed publications, held against what clients have. */
+export class Confirmations {
+  /** Receipts of those that were published. */
+  readonly published = new Map<string, Receipt>();
+  readonly #delivered = new Map<string, Delivery>();
+  readonly #reported = new Map<string, UndeliveredReason>();
+  readonly #clients: readonly Client[];
+  readonly #truth: ReadonlyMap<string, readonly string[]>;
+  /** Whether somebody asks about each as soon as it is published. */
+  readonly asks: boolean;
+
+  constructor(clients: readonly Client[], truth: ReadonlyMap<string, readonly string[]>, asks: boolean) {
+    this.#clients = clients;
+    this.#truth = truth;
+    this.asks = asks;
+  }
+
+  get reported(): number {
+    return this.#reported.size;
+  }
+
+  /** Those of which nobody has said what became of them. */
+  get waiting(): Receipt[] {
+    return [...this.published]
+      .filter(([key]) => !this.#delivered.has(key) && !this.#reported.has(key))
+      .map(([, receipt]) => receipt);
+  }
+
+  add(receipt: Receipt): Promise<void> | undefined {
+    const key = keyOf(receipt.channel, receipt.position);
+    this.published.set(key, receipt);
+    return this.asks ? this.#ask(key, receipt) : undefined;
+  }
+
+  async #ask(key: string, receipt: Receipt): Promise<void> {
+    const delivery = await receipt.delivered().catch((error: Error) => error);
+    if (delivery instanceof Error) {
+      if (!["ExpiredError", "ClosedError"].includes(delivery.name)) throw delivery;
+      if (!this.#reported.has(key)) throw new Error(`${key} is given up, and nobody is told`);
+      return;
+    }
+    this.#take(key, receipt, delivery);
+  }
+
+  /** Whoever is said to have it has to have it, and to have said so. */
+  #take(key: string, { channel, position }: Receipt, delivery: Delivery): void {
+    const client = this.#clients.find(({ user }) => user === delivery.by);
+    if (!client?.has(channel, position))
+      throw new Error(`${key} is said to be ${delivery.level} by ${delivery.by}, who lacks it`);
+    if (delivery.level === "acknowledged" && !client.acknowledged(channel, position))
+      throw new Error(`${key} is said to be acknowledged by ${delivery.by}, who never said so`);
+    if (this.#reported.has(key)) throw new Error(`${key} is reported and delivered`);
+    this.#delivered.set(key, delivery);
+  }
+
+  report({ channel, epoch, offset, data }: Publication, reason: UndeliveredReason): void {
+    const key = keyOf(channel, { epoch, offset });
+    if (this.#reported.has(key)) throw new Error(`${key} is reported twice`);
+    if (this.#delivered.has(key)) throw new Error(`${key} is delivered, and reported as ${reason}`);
+    if (this.#truth.get(`${channel} ${epoch}`)?.[offset - 1] !== JSON.stringify(data))
+      throw new Error(`${key} is reported with a payload that was never published`);
+    this.#reported.set(key, reason);
+  }
+
+  /** In quiet, whatever a stock client has read is discharged. */
+  checkQuiet(): void {
+    if (!this.asks) return;
+    for (const { channel, position } of this.waiting) {
+      const reader = this.#clients.find((client) => !client.acknowledges && client.hasNow(channel, position));
+      if (reader !== undefined)
+        throw new Error(`${keyOf(channel, position)} waits, though ${reader.user} has read it`);
+    }
+  }
+
+  /** After closing each was delivered or reported, and not both. */
+  async checkClosed(): Promise<void> {
+    for (const [key, receipt] of this.published) {
+      if (this.#reported.has(key)) continue;
+      const delivery = await receipt.delivered().catch((error: Error) => error);
+      if (delivery instanceof Error) throw new Error(`${key} is neither delivered nor reported`);
+      if (!this.#delivered.has(key)) this.#take(key, receipt, delivery);
+    }
+  }
+}
+
+function keyOf(channel: string, { epoch, offset }: { epoch: string; offset: number }): string {
+  return `${offset} of ${channel} in ${epoch}`;
+}
