@@ -24,6 +24,8 @@ export interface Content {
   readonly bytes: number;
   /** Whether somebody asked for it to be confirmed, and is to be told in time; a run's ending nobody asked about is not. */
   readonly isAwaited: boolean;
+  /** Whether it is a run's ending, which is never held up, and takes nobody's room. */
+  readonly isEnding: boolean;
 }
 
 /** A publication that somebody waits for, or that is to be confirmed. */

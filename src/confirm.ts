@@ -1,7 +1,16 @@
-import type { Entry } from "./book.ts";
+import type { Content, Entry } from "./book.ts";
 import type { Hub } from "./hub.ts";
-import type { Confirmation } from "./ledger.ts";
 import type { Position } from "./log.ts";
+
+/** A confirmed publication on its way into the log. */
+export interface Confirmation {
+  readonly channel: string;
+  readonly content: Content;
+  readonly time: number;
+  /** Milliseconds after which it is given up. */
+  readonly ttl: number;
+  readonly signal: AbortSignal | undefined;
+}
 
 /** Appends a confirmed publication as soon as there is room to wait for it. */
 export async function appendConfirmed(
@@ -27,7 +36,7 @@ export async function appendConfirmed(
       },
     });
   } catch (error) {
-    if (isAdmitted && entry === undefined) hub.ledger.release(channel, content.bytes);
+    if (isAdmitted && entry === undefined) hub.ledger.release(channel, content);
     throw error;
   }
   return entry as Entry;

@@ -1,25 +1,14 @@
 import { Book, type Content, deliveryBy, Entry, refusal, type Waiter } from "./book.ts";
+import type { Confirmation } from "./confirm.ts";
 import { ClosedError } from "./errors.ts";
 import { Expiries } from "./expiry.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
-import { Room } from "./room.ts";
+import { Room, type Taken } from "./room.ts";
 import type { LiveSession } from "./session.ts";
 import { type Standing, Standings, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
-
-/** A confirmed publication on its way into the log. */
-export interface Confirmation {
-  readonly channel: string;
-  readonly content: Content;
-  readonly time: number;
-  /** Milliseconds after which it is given up. */
-  readonly ttl: number;
-  /** Whether it waits for room among the others; a run's ending is never held up. */
-  readonly isBounded: boolean;
-  readonly signal: AbortSignal | undefined;
-}
 
 /** A publication whose delivery is asked for. */
 export interface Asked {
@@ -36,11 +25,12 @@ export interface Asked {
  * theirs to say, as a place in the channel: it answers for every publication up to there.
  */
 export class Ledger {
-  /** What confirmed publications take that wait, with those on their way into the log. */
-  readonly room: Room;
   readonly #hub: Hub;
   readonly #books = new Map<string, Book>();
   readonly #departed = new Standings();
+  /** What confirmed publications take that wait, with those on their way into the log; runs' endings for themselves. */
+  readonly #room: Room;
+  readonly #endings: Room;
   readonly #expiries: Expiries<Entry>;
   /** Entries whose end somebody wants to hear of in time. */
   #awaited = 0;
@@ -52,9 +42,16 @@ export class Ledger {
 
   constructor(hub: Hub) {
     this.#hub = hub;
-    this.room = new Room(hub.settings.limits);
-    const isWanted = (): boolean => this.#awaited > 0 || this.room.isWaitedFor;
+    this.#room = new Room(hub.settings.limits);
+    this.#endings = new Room(hub.settings.limits);
+    const isWanted = (): boolean => this.#awaited > 0 || this.#room.isWaitedFor;
     this.#expiries = new Expiries(hub, isWanted, (entry) => this.giveUp(entry, "expired"));
+  }
+
+  /** What waits to be confirmed now, with what is on its way into the log. */
+  get taken(): Taken {
+    const [one, other] = [this.#room, this.#endings];
+    return { confirmed: one.confirmed + other.confirmed, bytes: one.bytes + other.bytes };
   }
 
   /** How many things have been entered; a read that began at one of them knows nothing of later ones. */
@@ -72,11 +69,11 @@ export class Ledger {
 
   /** Waits until a confirmed publication may be appended; undefined when it may at once. */
   admit(confirmation: Confirmation): Promise<void> | undefined {
-    const { channel, content, isBounded, signal } = confirmation;
-    const { room } = this;
+    const { channel, content, signal } = confirmation;
+    const room = this.#roomOf(content);
     const fits = (): boolean => room.fits(this.#books.get(channel)?.room, content.bytes);
     const reserve = (): void => room.take(this.#open(channel, "").room, content.bytes);
-    if (isBounded && !fits()) {
+    if (!content.isEnding && !fits()) {
       const owner = `room for a confirmed publication to ${channel}`;
       return this.#hub.scope.wait<void>(owner, signal, (settle) => {
         const undo = room.wait(fits, reserve, settle);
@@ -89,11 +86,15 @@ export class Ledger {
   }
 
   /** What was reserved is free again. */
-  release(channel: string, bytes: number): void {
+  release(channel: string, content: Content): void {
     const book = this.#books.get(channel);
     if (book === undefined) return;
-    this.room.free(book.room, bytes);
+    this.#roomOf(content).free(book.room, content.bytes);
     this.#dropEmpty(book);
+  }
+
+  #roomOf({ isEnding }: Content): Room {
+    return isEnding ? this.#endings : this.#room;
   }
 
   #open(channel: string, epoch: string): Book {
@@ -127,7 +128,7 @@ export class Ledger {
     const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
     this.#enter(entry);
     if (content.isAwaited) this.#awaited++;
-    if (this.room.isOver) {
+    if (this.#roomOf(content).isOver) {
       this.giveUp(entry, "overflow");
       return entry;
     }
@@ -283,7 +284,7 @@ export class Ledger {
     entry.content = undefined;
     if (content === undefined) return;
     if (content.isAwaited) this.#awaited--;
-    this.release(book.channel, content.bytes);
+    this.release(book.channel, content);
   }
 
   /** A publication is waited for no longer. */
@@ -318,7 +319,7 @@ export class Ledger {
   close(): void {
     this.expire();
     this.#rows = [];
-    this.room.refuse(new ClosedError("Cannot publish: the notifier is closed"));
+    this.#room.refuse(new ClosedError("Cannot publish: the notifier is closed"));
   }
 
   /** Gives up everything that is left, and answers what was since closing began, and how much in all. */
@@ -337,6 +338,7 @@ export class Ledger {
     for (const { entries } of this.#books.values()) entries.clear();
     this.#books.clear();
     this.#departed.clear();
-    this.room.clear();
+    this.#room.clear();
+    this.#endings.clear();
   }
 }

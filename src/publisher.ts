@@ -89,8 +89,14 @@ export class Publisher {
       return this.#receipt({ channel, position, time, expires: this.#hub.clock.now() + ttl }, undefined);
     }
     const words = tags === undefined ? "" : Object.entries(tags).flat().join("");
-    const content = { data: text, tags, bytes: byteLength(text) + byteLength(words), isAwaited: true };
-    const confirmation = { channel, content, time, ttl, isBounded: true, signal };
+    const content = {
+      data: text,
+      tags,
+      bytes: byteLength(text) + byteLength(words),
+      isAwaited: true,
+      isEnding: false,
+    };
+    const confirmation = { channel, content, time, ttl, signal };
     const entry = await appendConfirmed(this.#hub, confirmation, { time, tags, signal });
     return this.#receipt({ channel, position: entry.position, time, expires: entry.expires }, entry);
   }

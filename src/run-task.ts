@@ -301,11 +301,11 @@ export class LiveRun implements Run<unknown> {
   async #confirm(data: string, ttl: number): Promise<void> {
     const hub = this.#hub;
     const isAwaited = hub.hearsUndelivered;
-    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited };
+    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true };
     const time = hub.clock.time();
     const { runTtl } = hub.settings.limits;
     const channel = channelOfRun(this.id);
-    const confirmation = { channel, content, time, ttl: runTtl, isBounded: false, signal: undefined };
+    const confirmation = { channel, content, time, ttl: runTtl, signal: undefined };
     await appendConfirmed(hub, confirmation, { time, retention: this.#retention(ttl) });
     this.#wrote();
   }

@@ -32,7 +32,7 @@ export interface Limits {
   confirmed: number;
   /** Bytes of payload and tags of those. Default 1 048 576 (1 MiB). */
   confirmedBytes: number;
-  /** Confirmed publications that wait in all channels together. Default 100 000. */
+  /** Confirmed publications that wait in all channels together; and, beside them, endings of runs. Default 100 000. */
   confirmedTotal: number;
   /** Bytes of payload and tags of those. Default 67 108 864 (64 MiB). */
   confirmedTotalBytes: number;

@@ -33,7 +33,8 @@ export function standingOf({ session, proof, cursor, acknowledged, heard, quit }
   return {
     by: session.identity,
     since: proof.since,
-    written: window.writtenOf(proof, cursor),
+    // A pong may come while the frame is still being handed over.
+    written: Math.max(window.writtenOf(proof, cursor), read),
     read,
     acknowledged,
     discharged: session.acknowledges ? acknowledged : read,

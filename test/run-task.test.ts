@@ -330,6 +330,28 @@ test("a hundred runs at once keep separate records, and each has one ending", as
   expect(notifier.stats().runs).toBe(0);
 });
 
+test("A3: a run's activity counts every event, of whatever kind, and knows when the last one was", async ({
+  start,
+}) => {
+  const { notifier, clock } = start();
+  const go = deferred();
+  const began = clock.time();
+  const run = notifier.run(async function* ({ emit }) {
+    yield progress(1, 2);
+    yield output("line");
+    await emit({ type: "agent_log", message: "said" });
+    await go.promise;
+    yield { type: "anything" };
+  });
+  expect(run.activity).toEqual({ events: 0, time: began });
+  await clock.settle();
+  expect(run.activity).toEqual({ events: 4, time: began });
+  await clock.advance(700);
+  go.resolve();
+  await clock.settle();
+  expect(run.activity).toEqual({ events: 6, time: began + 700 });
+});
+
 test("a result that nobody waits for rejects into nothing", async ({ start }) => {
   const { notifier, clock } = start();
   notifier.run(() => Promise.reject(new Error("unheard")));

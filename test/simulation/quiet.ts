@@ -47,9 +47,10 @@ function checkEverybodyIsThere({ clients, followers, log: { truth } }: World): v
 /** What waits is what nobody has said anything of; runs' endings wait beside it. */
 function checkConfirmed({ confirmations, notifier, runs }: World): void {
   if (!confirmations.asks) return;
+  // Asked first: it gives up what is past its time.
+  const { confirmed } = notifier.stats();
   const waiting = confirmations.waiting.length;
   const ended = runs.filter(({ status }) => status !== "working").length;
-  const { confirmed } = notifier.stats();
   if (confirmed < waiting || confirmed > waiting + ended)
     throw new Error(
       `${confirmed} publications wait to be confirmed, not ${waiting} and up to ${ended} endings`,
