@@ -75,7 +75,9 @@ export class Client {
     const subs: Record<string, object> = {};
     for (const channel of this.#channels) {
       const position = this.positions.get(channel);
-      if (position !== undefined) subs[channel] = { recover: true, ...position };
+      if (position === undefined) continue;
+      subs[channel] = { recover: true, ...position };
+      this.#say(channel, position.epoch, position.offset);
     }
     this.#command({ connect: { subs } }, {});
   }
@@ -106,6 +108,7 @@ export class Client {
 
   subscribe(channel: string): void {
     const position = this.positions.get(channel);
+    if (position !== undefined) this.#say(channel, position.epoch, position.offset);
     const request = position === undefined ? { channel } : { channel, recover: true, ...position };
     this.#command({ subscribe: request }, { subscribe: channel, recover: position !== undefined });
   }
@@ -235,7 +238,6 @@ export class Client {
       if (before.epoch !== "" && before.epoch !== epoch)
         throw new Error(`${channel}: recovered across epochs`);
     } else if (publications.length > 0) throw new Error(`${channel}: publications without recovery`);
-    if (recovered) this.#say(channel, epoch, offset);
     this.#since.set(channel, offset);
     this.positions.set(channel, { epoch, offset });
     this.live.add(channel);

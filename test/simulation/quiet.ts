@@ -20,6 +20,7 @@ export async function quiet(world: World): Promise<string> {
     }
     await clock.advance(1_300);
   }
+  if (world.notes.length > 0) throw world.notes[0];
   checkEverybodyIsThere(world);
   checkNothingIsKept(world);
   world.confirmations.checkQuiet();
