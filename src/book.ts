@@ -70,6 +70,8 @@ export class Book {
   first = 1;
   /** When the last entry was made, in the ledger's own count of events. */
   sequence = 0;
+  /** How many wait for receipts. */
+  waiters = 0;
   /** What its confirmed publications take. */
   readonly room: Taken = { confirmed: 0, bytes: 0 };
   #isLooking = false;
@@ -87,6 +89,7 @@ export class Book {
 
   /** Whether reading what a subscription was handed would tell somebody something. */
   wantsReading({ session, proof, cursor }: Subscription): boolean {
+    if (session.acknowledges && this.waiters === 0) return false;
     for (const { position, content, waiters } of this.entries.values()) {
       if (position.offset <= proof.since || position.offset > cursor) continue;
       if (content !== undefined && !session.acknowledges) return true;

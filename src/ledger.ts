@@ -185,11 +185,13 @@ export class Ledger {
       }
       const waiter = { ...wanted, settle };
       waited.waiters.add(waiter);
+      book.waiters++;
       this.#awaited++;
       this.#lookAround(waited);
       this.#expiries.arm();
       return () => {
         waited.waiters.delete(waiter);
+        book.waiters--;
         this.#awaited--;
         this.tidy(waited);
       };
