@@ -1,4 +1,4 @@
-import { acknowledge } from "./acknowledgement.ts";
+import { acknowledge, takeWord } from "./acknowledgement.ts";
 import { byteLength, exceeds } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
 import type { Entry, Position } from "./log.ts";
@@ -33,9 +33,11 @@ export function commandsIn(session: LiveSession, data: unknown): readonly Comman
 }
 
 /** Answers one command of a session's. It never rejects. */
-export async function answer(session: LiveSession, { id, method, params }: Command): Promise<void> {
+export async function answer(session: LiveSession, command: Command): Promise<void> {
+  const { id, method, params } = command;
   try {
-    if (method === "send") return await receive(session, params);
+    // One that came ahead of the answer to connect has waited for it.
+    if (method === "send") return takeWord(session, command) ? undefined : await receive(session, params);
     if (method === "unknown") throw new Refusal(replies.methodNotFound);
     if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
     const { result, after, abandon } = await handlers[method](session, params);

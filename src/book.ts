@@ -31,6 +31,7 @@ export interface Content {
 /** A publication that somebody waits for, or that is to be confirmed. */
 export class Entry implements Expiring {
   place = -1;
+  order = 0;
   readonly book: Book;
   readonly position: Position;
   readonly time: number;
@@ -93,7 +94,8 @@ export class Book {
     for (const { position, content, waiters } of this.entries.values()) {
       if (position.offset <= proof.since || position.offset > cursor) continue;
       if (content !== undefined && !session.acknowledges) return true;
-      for (const { level } of waiters) if (level === "read" || level === undefined) return true;
+      for (const { level } of waiters)
+        if (level === "read" || (level === undefined && !session.acknowledges)) return true;
     }
     return false;
   }

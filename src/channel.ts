@@ -266,7 +266,7 @@ export class Channel {
       }
       session.hand(subscription, piece);
     }
-    if (subscription.behind !== undefined) caughtUp(subscription, this.#hub);
+    if (subscription.behind !== undefined && !this.#mayHaveMore) caughtUp(subscription, this.#hub);
     if (this.#news) this.#hub.wakeChannel(this);
   }
 

@@ -4,13 +4,15 @@ import type { Hub } from "./hub.ts";
 export interface Expiring {
   /** On the clock's `now`. */
   readonly expires: number;
-  /** Where it stands among the others; kept by `Expiries` alone, -1 for nowhere. */
+  /** Where it stands among the others, -1 for nowhere, and which was first; kept by `Expiries` alone. */
   place: number;
+  order: number;
 }
 
 /** What expires, the next one first, with one timer: a binary heap that anything can leave at once. */
 export class Expiries<T extends Expiring> {
   readonly #items: T[] = [];
+  #added = 0;
   readonly #hub: Pick<Hub, "clock" | "scope">;
   readonly #isWanted: () => boolean;
   readonly #expired: (item: T) => void;
@@ -48,6 +50,7 @@ export class Expiries<T extends Expiring> {
   }
 
   add(item: T): void {
+    item.order = this.#added++;
     this.#items.push(item);
     this.#rise(item, this.#items.length - 1);
   }
@@ -72,7 +75,7 @@ export class Expiries<T extends Expiring> {
     while (place > 0) {
       const above = (place - 1) >> 1;
       const other = this.#items[above] as T;
-      if (other.expires <= item.expires) break;
+      if (isBefore(other, item)) break;
       this.#put(other, place);
       place = above;
     }
@@ -85,12 +88,17 @@ export class Expiries<T extends Expiring> {
     for (;;) {
       let below = place * 2 + 1;
       if (below >= items.length) break;
-      if (below + 1 < items.length && (items[below + 1] as T).expires < (items[below] as T).expires) below++;
+      if (below + 1 < items.length && isBefore(items[below + 1] as T, items[below] as T)) below++;
       const other = items[below] as T;
-      if (item.expires <= other.expires) break;
+      if (isBefore(item, other)) break;
       this.#put(other, place);
       place = below;
     }
     this.#put(item, place);
   }
+}
+
+/** What expires at the same time does so in the order in which it came. */
+function isBefore(one: Expiring, other: Expiring): boolean {
+  return one.expires < other.expires || (one.expires === other.expires && one.order < other.order);
 }

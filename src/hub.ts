@@ -203,6 +203,11 @@ export class Hub {
     this.#schedule();
   }
 
+  /** Has a turn come though there is nothing to send: sessions that close look again whether they may. */
+  wake(): void {
+    this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#turnScheduled || this.#ended) return;
     this.#turnScheduled = true;

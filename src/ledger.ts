@@ -71,18 +71,19 @@ export class Ledger {
   admit(confirmation: Confirmation): Promise<void> | undefined {
     const { channel, content, signal } = confirmation;
     const room = this.#roomOf(content);
-    const fits = (): boolean => room.fits(this.#books.get(channel)?.room, content.bytes);
-    const reserve = (): void => room.take(this.#open(channel, "").room, content.bytes);
-    if (!content.isEnding && !fits()) {
-      const owner = `room for a confirmed publication to ${channel}`;
-      return this.#hub.scope.wait<void>(owner, signal, (settle) => {
-        const undo = room.wait(fits, reserve, settle);
-        this.#expiries.arm();
-        return undo;
-      });
+    const { bytes } = content;
+    const taken = (): Taken | undefined => this.#books.get(channel)?.room;
+    const take = (): void => room.take(this.#open(channel, "").room, bytes);
+    if (content.isEnding || room.fits(taken(), bytes)) {
+      take();
+      return undefined;
     }
-    reserve();
-    return undefined;
+    const owner = `room for a confirmed publication to ${channel}`;
+    return this.#hub.scope.wait<void>(owner, signal, (settle) => {
+      const undo = room.wait({ bytes, taken, take, settle });
+      this.#expiries.arm();
+      return undo;
+    });
   }
 
   /** What was reserved is free again. */
@@ -128,7 +129,7 @@ export class Ledger {
     const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
     this.#enter(entry);
     if (content.isAwaited) this.#awaited++;
-    if (this.#roomOf(content).isOver) {
+    if (content.isEnding && this.#endings.isOver) {
       this.giveUp(entry, "overflow");
       return entry;
     }
@@ -287,6 +288,8 @@ export class Ledger {
     if (content === undefined) return;
     if (content.isAwaited) this.#awaited--;
     this.release(book.channel, content);
+    // Sessions may have been kept open for it.
+    if (this.#hub.flushing) this.#hub.wake();
   }
 
   /** A publication is waited for no longer. */

@@ -58,27 +58,26 @@ export class Notices {
     this.#hub = hub;
   }
 
-  /** Whether a subscriber has not been told of a channel for a while. */
-  mayTell(session: LiveSession, channel: string): boolean {
+  /** Whether a subscriber may be told of a channel, for which its turn is then taken. `undo` gives it back. */
+  begin({ identity }: LiveSession, channel: string): { undo(): void } | undefined {
     this.#forget();
-    return !this.#told.has(keyOf(session, channel));
-  }
-
-  /** A subscriber has been told, with an answer. */
-  told({ identity }: LiveSession, channel: string): void {
     const key = keyOf({ identity }, channel);
-    const again = (): void => this.#again(key, identity, channel);
-    this.#told.set(key, new Told(this.#hub.clock.now(), again));
+    if (this.#told.has(key)) return undefined;
+    const told = new Told(this.#hub.clock.now(), () => this.#again(key, identity, channel));
+    this.#told.set(key, told);
+    return {
+      undo: () => {
+        // What has come to be owed meanwhile is told when its time has come.
+        if (told.owed === undefined && this.#told.get(key) === told) this.#told.delete(key);
+      },
+    };
   }
 
   /** Tells a subscriber what it missed of a channel, as soon as it may be told again. */
   tell(session: LiveSession, channel: string, missed: Missed): void {
     // What closes has enough to do with what was published.
     if (isNothing(missed) || this.#hub.flushing) return;
-    if (this.mayTell(session, channel)) {
-      this.told(session, channel);
-      return session.put(text(session, channel, missed));
-    }
+    if (this.begin(session, channel) !== undefined) return session.put(text(session, channel, missed));
     const told = this.#told.get(keyOf(session, channel));
     if (told === undefined) return;
     told.owed = told.owed?.epoch === missed.epoch ? sum(told.owed, missed) : missed;
@@ -89,7 +88,7 @@ export class Notices {
   #again(key: string, identity: string, channel: string): void {
     const told = this.#told.get(key);
     const owed = told?.owed;
-    if (told === undefined || owed === undefined) return;
+    if (told === undefined || owed === undefined || this.#hub.flushing) return;
     this.#told.delete(key);
     for (const { session, epoch } of this.#hub.channels.get(channel)?.subscriptions ?? []) {
       if (session.identity !== identity || epoch !== owed.epoch) continue;

@@ -38,7 +38,8 @@ export async function place(
     const cursor = recovery?.cursor ?? channel.top;
     const { notices } = session.hub;
     const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
-    const notice = missed !== undefined && notices.mayTell(session, name) ? missed : undefined;
+    const turn = missed === undefined ? undefined : notices.begin(session, name);
+    const notice = turn === undefined ? undefined : missed;
     const data = dataOf(session.hub.runs.present(name), notice);
     const result =
       `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
@@ -64,11 +65,14 @@ export async function place(
         begin({ session, channel, epoch, byServer, joins, ...place });
         if (recovery !== undefined)
           session.hub.ledger.resumed(session, name, { epoch, offset: recovery.after });
-        if (notice !== undefined) notices.told(session, name);
-        else if (missed !== undefined) notices.tell(session, name, missed);
+        const isThere = session.subscriptions.has(name);
+        if (missed !== undefined && notice === undefined && isThere) notices.tell(session, name, missed);
         release();
       },
-      abandon: release,
+      abandon() {
+        turn?.undo();
+        release();
+      },
     };
   } catch (error) {
     release();

@@ -77,7 +77,7 @@ export class Publisher {
   /** One that others may share goes on when the first of them stops waiting. */
   #shared(channel: string, text: string, options: PublishOptions, key: string): Promise<Receipt> {
     const { signal, ...rest } = options;
-    const first = this.#once.do(`${channel}\n${key}`, () => this.#publish(channel, text, rest));
+    const first = this.#once.do(JSON.stringify([channel, key]), () => this.#publish(channel, text, rest));
     return this.#hub.scope.follow(`publish ${channel}`, signal, first);
   }
 

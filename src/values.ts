@@ -97,8 +97,9 @@ function lostObject(value: object): string | undefined {
   const made: unknown = value.constructor;
   const name = typeof made === "function" && made.name !== "" ? made.name : "an object";
   if (ArrayBuffer.isView(value)) return name;
-  const isBoxed = value instanceof Number || value instanceof String || value instanceof Boolean;
-  if (isBoxed) return undefined;
+  if (value instanceof Number) return lostPlain(value.valueOf());
+  if (value instanceof String || value instanceof Boolean) return undefined;
+  if (value instanceof Error || value instanceof Map || value instanceof Set) return name;
   return Object.keys(value).length === 0 && !isOwnClass(value) ? name : undefined;
 }
 

@@ -172,6 +172,8 @@ describe("closing, a peer that does not read", () => {
           channels: { news: { read: 1, top: 21 }, sport: { read: 1, top: 1 } },
         },
       ],
+      undelivered: [],
+      givenUp: 0,
       milliseconds: 5_000,
     });
     expect(client.cut).toBe(true);

@@ -23,6 +23,8 @@ const emptyReport = {
   runs: { completed: [], failed: [], cancelled: [], abandoned: [] },
   sessions: { closed: 0, cut: 0 },
   cut: [],
+  undelivered: [],
+  givenUp: 0,
   milliseconds: 0,
 };
 

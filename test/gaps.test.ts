@@ -244,6 +244,47 @@ describe("a session that ends just as its place in a channel was found", () => {
   }
 });
 
+test("what came to a client that had asked to unsubscribe does not count as read", async ({ start }) => {
+  const core = start({ window: 1_000 });
+  const raw = await silent(core, { channel: "news" }, person("ann"));
+  const receipt = await core.notifier.publish("news", "x".repeat(2_000));
+  await core.clock.settle();
+  raw.pong();
+  await core.clock.settle();
+  // The window is full: the ping behind the publication is on its way, and the command waits.
+  expect([raw.lines.at(-2), raw.lines.at(-1)]).toEqual([expect.stringContaining("xxx"), "{}"]);
+  raw.session.receive('{"id":3,"unsubscribe":{"channel":"news"}}');
+  await core.clock.settle();
+  raw.pong();
+  await core.clock.settle();
+  expect(raw.lines.at(-1)).toBe('{"id":3,"unsubscribe":{}}');
+  const read = outcomeOf(receipt.delivered({ level: "read" }));
+  await core.clock.settle();
+  expect(read.state).toBe("pending");
+  raw.session.ended();
+});
+
+test("what somebody received after they had been away is known, and what they missed does not count", async ({
+  start,
+}) => {
+  const core = start();
+  const visit = async (data: unknown) => {
+    const tab = await subscriber(core, "news", { peer: person("ann") });
+    const receipt = await core.notifier.publish("news", data);
+    await core.clock.settle();
+    tab.drop();
+    await core.clock.settle();
+    return receipt;
+  };
+  await visit(1);
+  const missed = await core.notifier.publish("news", 2);
+  const late = await visit(3);
+  expect(await late.delivered({ level: "written" })).toMatchObject({ by: "ann" });
+  const waiting = outcomeOf(missed.delivered({ level: "written" }));
+  await core.clock.settle();
+  expect(waiting.state).toBe("pending");
+});
+
 test("a channel that begins anew while a connect is answered is not joined in its old epoch", async ({
   start,
 }) => {

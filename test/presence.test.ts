@@ -137,6 +137,8 @@ describe("what a notifier owns", () => {
       channels: 0,
       runs: 0,
       publishing: 0,
+      confirmed: 0,
+      confirmedBytes: 0,
       tasks: 0,
       waits: 0,
       timers: 0,

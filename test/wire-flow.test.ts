@@ -21,6 +21,10 @@ const text = "x".repeat(100);
 const one = 200;
 const slow = { code: 3008, reason: "slow" };
 
+function isPublication(message: unknown): boolean {
+  return (message as { push?: { pub?: object } }).push?.pub !== undefined;
+}
+
 function stackDepth(): number {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = Number.POSITIVE_INFINITY;
@@ -295,17 +299,23 @@ describe("a stuck peer", () => {
   });
 
   test("that reads on every 50 s is never cut, and gets everything", async () => {
-    const { peers, publish, clock } = await readers(1, { window: 4_096 });
+    const { peers, publish, clock, epoch } = await readers(1, { window: 4_096 });
     const client = first(peers);
+    const missed = { channel: "news", epoch: await epoch("news"), gone: 0, kept: 0 };
     for (const round of range(0, 19)) {
       client.stall();
       for (const n of range(1, 50)) await publish("news", { n: round * 50 + n, text });
       await clock.advance(50_000);
+      // What had been sent when it hung came in time; the rest did not.
+      const delayed = (round + 1) * 50 - client.messages.filter(isPublication).length;
       client.resume();
       await clock.settle();
+      expect(client.offsets("news")).toEqual(range(round * 50 + 1, round * 50 + 50));
+      expect(client.take().filter((message) => !isPublication(message))).toEqual([
+        { push: { channel: "news", message: { data: { notice: { ...missed, delayed } } } } },
+      ]);
     }
     expect(client.closed).toBeUndefined();
-    expect(client.offsets("news")).toEqual(range(1, 1_000));
   });
 });
 

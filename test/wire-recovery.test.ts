@@ -19,6 +19,12 @@ const entries = (first: number, last: number) =>
 
 const recover = (offset: number, epoch: string) => ({ channel: "news", recover: true, offset, epoch });
 
+/** What an answer says beside the position: what was missed. */
+const late = (epoch: string, delayed: number) => ({ notice: { epoch, delayed, gone: 0, kept: 0 } });
+const lost = (epoch: string, gone: number | null, kept: number) => ({
+  notice: { epoch, delayed: 0, gone, kept },
+});
+
 describe("a resubscribe", () => {
   test("with the same epoch gets all it missed in the reply, whose offset is the one it sent", async () => {
     const { client, news, publish } = await withNews(5);
@@ -31,6 +37,7 @@ describe("a resubscribe", () => {
         publications: entries(3, 5),
         recovered: true,
         was_recovering: true,
+        data: late(news, 3),
       },
     });
     await publish("news", "live");
@@ -48,6 +55,7 @@ describe("a resubscribe", () => {
         publications: entries(2, 3),
         recovered: true,
         was_recovering: true,
+        data: late(news, 2),
       },
     });
   });
@@ -92,19 +100,20 @@ describe("a resubscribe", () => {
     const { client, news, publish } = await withNews(5);
     expect(await client.call("subscribe", recover(offset, epoch ?? news))).toEqual({
       id: 2,
-      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true },
+      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true, data: lost(news, null, 5) },
     });
     await publish("news", "live");
     expect(client.received).toEqual([pub("news", 6, "live")]);
   });
 
   test("that misses what was trimmed is not recovered, and the first still kept is where it begins", async () => {
-    const { client, news } = await withNews(5, { memory: { size: 2 } });
+    const { client, clock, news } = await withNews(5, { memory: { size: 2 } });
     expect(await client.call("subscribe", recover(2, news))).toEqual({
       id: 2,
-      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true },
+      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true, data: lost(news, 1, 2) },
     });
     await client.call("unsubscribe", { channel: "news" });
+    await clock.advance(5_000);
     expect(await client.call("subscribe", recover(3, news))).toEqual({
       id: 4,
       subscribe: {
@@ -114,7 +123,36 @@ describe("a resubscribe", () => {
         publications: entries(4, 5),
         recovered: true,
         was_recovering: true,
+        data: late(news, 2),
       },
+    });
+  });
+
+  test("soon after another says in a push what it missed, once 5 s are over", async () => {
+    const { client, clock, news } = await withNews(5);
+    const recovered = { ...base, epoch: news, recovered: true, was_recovering: true };
+    const subscribe = { ...recovered, offset: 1, publications: entries(2, 5) };
+    expect(await client.call("subscribe", recover(1, news))).toEqual({
+      id: 2,
+      subscribe: { ...subscribe, data: late(news, 4) },
+    });
+    await client.call("unsubscribe", { channel: "news" });
+    expect(await client.call("subscribe", recover(1, news))).toEqual({ id: 4, subscribe });
+    await client.call("unsubscribe", { channel: "news" });
+    expect(await client.call("subscribe", recover(3, news))).toEqual({
+      id: 6,
+      subscribe: { ...recovered, offset: 3, publications: entries(4, 5) },
+    });
+    await clock.advance(4_999);
+    expect(client.take()).toEqual([]);
+    await clock.advance(1);
+    const notice = { channel: "news", ...late(news, 6).notice };
+    expect(client.take()).toEqual([{ push: { channel: "news", message: { data: { notice } } } }]);
+    await clock.advance(5_000);
+    await client.call("unsubscribe", { channel: "news" });
+    expect(await client.call("subscribe", recover(1, news))).toEqual({
+      id: 8,
+      subscribe: { ...subscribe, data: late(news, 4) },
     });
   });
 
@@ -122,7 +160,7 @@ describe("a resubscribe", () => {
     const { client, news } = await withNews(5, { memory: { size: 2 } });
     expect(await client.call("subscribe", { channel: "news", recover: true })).toEqual({
       id: 2,
-      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true },
+      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true, data: lost(news, 3, 2) },
     });
   });
 
@@ -136,7 +174,7 @@ describe("a resubscribe", () => {
     await client.call("unsubscribe", { channel: "news" });
     expect(await client.call("subscribe", recover(2, news))).toEqual({
       id: 4,
-      subscribe: { ...base, epoch: news, offset: 3, was_recovering: true },
+      subscribe: { ...base, epoch: news, offset: 3, was_recovering: true, data: lost(news, 1, 0) },
     });
   });
 
@@ -164,7 +202,7 @@ describe("a resubscribe", () => {
     await client.call("unsubscribe", { channel: "news" });
     expect(await client.call("subscribe", { ...recover(9, news), flag: 1 })).toEqual({
       id: 4,
-      subscribe: { ...base, epoch: news, offset: 2, was_recovering: true },
+      subscribe: { ...base, epoch: news, offset: 2, was_recovering: true, data: lost(news, null, 2) },
     });
     expect(await client.call("subscribe", { channel: "first", flag: 2 })).toMatchObject({
       id: 5,
@@ -231,8 +269,9 @@ describe("a resubscribe", () => {
     member.resume();
     await clock.settle();
     const news = await epoch("news");
+    const recovered = { epoch: news, offset: 1, recovered: true, was_recovering: true };
     expect(member.take().slice(1)).toEqual([
-      { id: 7, subscribe: { ...base, epoch: news, offset: 1, recovered: true, was_recovering: true } },
+      { id: 7, subscribe: { ...base, ...recovered, data: late(news, 2) } },
       pub("news", 2, 2),
       pub("news", 3, 3),
     ]);

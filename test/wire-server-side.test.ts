@@ -30,8 +30,15 @@ describe("the server's subscriptions", () => {
           publications: entries(2, 3),
           recovered: true,
           was_recovering: true,
+          data: { notice: { epoch: mine, delayed: 2, gone: 0, kept: 0 } },
         },
-        ours: { ...base, epoch: ours, offset: 1, was_recovering: true },
+        ours: {
+          ...base,
+          epoch: ours,
+          offset: 1,
+          was_recovering: true,
+          data: { notice: { epoch: ours, delayed: 0, gone: null, kept: 1 } },
+        },
       },
     });
     await publish("mine", "live");

@@ -23,15 +23,16 @@ describe("insufficient state of a live subscription", () => {
   test("of the client's is told with an unsubscribe push 2500, after which a resubscribe works", async () => {
     const { client, publish, epoch } = await overtaken([]);
     const got = client.offsets("news");
-    expect(got).toEqual(range(1, got.length));
+    expect(got).toEqual(range(1, 4));
     expect(client.received.at(-1)).toEqual({
       push: { channel: "news", unsubscribe: { code: 2500, reason: "insufficient state" } },
     });
     client.take();
     const news = await epoch("news");
+    const notice = { epoch: news, delayed: 0, gone: 41, kept: 5 };
     expect(await client.call("subscribe", recover(got.length, news))).toEqual({
       id: 3,
-      subscribe: { ...base, epoch: news, offset: 50, was_recovering: true },
+      subscribe: { ...base, epoch: news, offset: 50, was_recovering: true, data: { notice } },
     });
     await publish("news", "live");
     expect(client.received).toEqual([pub("news", 51, "live", start + 30_000)]);

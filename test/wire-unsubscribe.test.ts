@@ -23,6 +23,7 @@ describe("unsubscribe", () => {
         publications: [{ data: "b", offset: 2, time: start }],
         recovered: true,
         was_recovering: true,
+        data: { notice: { epoch: position.epoch, delayed: 1, gone: 0, kept: 0 } },
       },
     });
   });

@@ -114,14 +114,9 @@ const lifetimes: Mutation[] = [
       to: "",
     },
     {
-      name: "a publication that nobody awaits ends a process that closes",
-      from: "return ignorable(this.#publish(channel, text, { tags, signal }));",
-      to: "return this.#publish(channel, text, { tags, signal });",
-    },
-    {
       name: "what closing leaves behind stays",
-      from: "hub.end();\n        this.#settle(report);",
-      to: "this.#settle(report);",
+      from: "        hub.end();\n        this.#publisher.clear();\n",
+      to: "        this.#publisher.clear();\n",
     },
     {
       name: "whoever is disconnected gets what was queued",
@@ -163,6 +158,16 @@ const lifetimes: Mutation[] = [
     {
       name: "entries whose wake is still to come are not flushed",
       from: "for (const channel of hub.channels.values()) channel.refresh();",
+      to: "",
+    },
+    {
+      name: "closing leaves no time to acknowledge",
+      from: "  hub.hearing = true;\n",
+      to: "",
+    },
+    {
+      name: "closing waits for acknowledgements as long as it can",
+      from: "    hub.hearing = false;\n",
       to: "",
     },
     {
@@ -244,7 +249,7 @@ const logs: Mutation[] = [
   ...inFile("lane", [
     {
       name: "a publication overtakes one before it",
-      from: "if (queue !== undefined) return this.#wait(channel, queue, data, options);",
+      from: "if (queue !== undefined) return this.#wait(channel, queue, data, options, steps);",
       to: "",
     },
     {
@@ -333,7 +338,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a subscription goes on into another epoch",
-      from: "if (epoch === this.epoch) this.#advance(subscription);\n    else this.#lose(subscription);",
+      from: "if (subscription.epoch === this.epoch) this.#advance(subscription);\n    else this.#lose(subscription);",
       to: "this.#advance(subscription);",
     },
     {
@@ -454,11 +459,6 @@ const channels: Mutation[] = [
       from: "    } catch {\n      // There is nobody left to tell.\n    }",
       to: "    } finally {\n    }",
     },
-    {
-      name: "a publication is measured in characters",
-      from: "if (exceeds(text, most)) throw",
-      to: "if (text.length > most) throw",
-    },
   ]),
 ];
 
@@ -496,8 +496,8 @@ const sessions: Mutation[] = [
     },
     {
       name: "what came with a recovery is reported as read",
-      from: "barrier: cursor > after ? this.#pings + 1 : 0 }",
-      to: "barrier: 0 }",
+      from: "const barrier = cursor > after ? this.#pings + 1 : 0;",
+      to: "const barrier = 0;",
     },
   ]),
   ...inFile("pulse", [
@@ -570,7 +570,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "any number of commands may wait",
-      from: "if (this.#commands.length > waiting) return this.close(closes.tooManyRequests);",
+      from: "if (this.#commands.length > this.hub.settings.limits.commands) return this.close(closes.tooManyRequests);",
       to: "",
     },
     {
@@ -614,6 +614,238 @@ const sessions: Mutation[] = [
       name: "whatever is not false is a permission",
       from: "if (allowed !== true) throw",
       to: "if (allowed === false) throw",
+    },
+  ]),
+];
+
+const publishing: Mutation[] = [
+  ...inFile("publisher", [
+    {
+      name: "a publication that nobody awaits ends a process that closes",
+      from: "if (key === undefined) return ignorable(this.#publish(channel, text, options));",
+      to: "if (key === undefined) return this.#publish(channel, text, options);",
+    },
+    {
+      name: "one key is one publication in all channels together",
+      from: "this.#once.do(`$",
+      to: "this.#once.do(true ? key : `$",
+    },
+    {
+      name: "whoever stops waiting takes a publication from those who share its key",
+      from: "const { signal, ...rest } = options;",
+      to: "const { signal } = options;\n    const rest = options;",
+    },
+  ]),
+  ...inFile("once", [
+    {
+      name: "a key is forgotten at once",
+      from: "if (until > now && this.#made.size <= most) return;",
+      to: "",
+    },
+    {
+      name: "a key is never free again after a failure",
+      from: "if (this.#made.get(key) === made) this.#made.delete(key);",
+      to: "",
+    },
+  ]),
+  ...inFile("values", [
+    {
+      name: "a publication is measured in characters",
+      from: "if (exceeds(text, most)) throw",
+      to: "if (text.length > most) throw",
+    },
+    {
+      name: "what is no number becomes null",
+      from: "return Number.isFinite(value) ? undefined : String(value);",
+      to: "return undefined;",
+    },
+    {
+      name: "nobody is told where a value cannot be written",
+      from: "path: `.$",
+      to: 'path: "" && `.$',
+    },
+    {
+      name: "the same object twice beside itself is a cycle",
+      from: "    open.delete(part);\n",
+      to: "",
+    },
+  ]),
+  ...inFile("confirm", [
+    {
+      name: "a publication that the log never took keeps its room",
+      from: "if (isAdmitted && entry === undefined)",
+      to: "if (false)",
+    },
+  ]),
+  ...inFile("room", [
+    {
+      name: "one more may wait to be confirmed than may",
+      from: "taken.confirmed < most &&",
+      to: "taken.confirmed <= most &&",
+    },
+    {
+      name: "a run's ending has room for one less than it has",
+      from: "this.confirmed > this.#limits.confirmedTotal ||",
+      to: "this.confirmed >= this.#limits.confirmedTotal ||",
+    },
+    {
+      name: "whoever waits for room is not told that there is some",
+      from: "for (const look of [...this.#waiting.keys()]) look();",
+      to: "",
+    },
+  ]),
+];
+
+const receipts: Mutation[] = [
+  ...inFile("ledger", [
+    {
+      name: "a confirmed publication that has arrived keeps its room",
+      from: "this.release(book.channel, ",
+      to: "void (book.channel, ",
+    },
+    {
+      name: "a run's ending takes room from others",
+      from: "return isEnding ? this.#endings : this.#room;",
+      to: "return isEnding ? this.#room : this.#room;",
+    },
+    {
+      name: "nobody is told in time of a publication that expires",
+      from: "    this.#lookAround(entry);\n    this.#expiries.arm();\n    return entry;",
+      to: "    this.#lookAround(entry);\n    return entry;",
+    },
+    {
+      name: "closing leaves those waiting who wait for room",
+      from: "this.#room.refuse(new ClosedError(",
+      to: "void (new ClosedError(",
+    },
+    {
+      name: "what closing gives up is not in its report",
+      from: "    this.#rows = [];\n",
+      to: "",
+    },
+    {
+      name: "nothing is remembered of those who left",
+      from: "if (cursor > proof.since) this.#departed.add(channel.name, epoch, standingOf(subscription));",
+      to: "void cursor;",
+    },
+    {
+      name: "a client that acknowledges less than before takes back its word",
+      from: "if (offset <= before) return;",
+      to: "",
+    },
+    {
+      name: "nobody is watched who was sent a publication before it was waited for",
+      from: "if (subscription.cursor >= position.offset) subscription.session.tracking.follow(subscription);",
+      to: "void subscription;",
+    },
+    {
+      name: "what waits in a channel whose log began anew is waited for",
+      from: 'for (const entry of [...book.entries.values()]) this.giveUp(entry, "trimmed");\n      book.epoch = epoch;',
+      to: "book.epoch = epoch;",
+    },
+  ]),
+  ...inFile("book", [
+    {
+      name: "what is under way is given up when the log trims it",
+      from: "if (entry.isTrimmed && !this.#isUnderWay(entry))",
+      to: "if (entry.isTrimmed)",
+    },
+    {
+      name: "what the log has trimmed is waited for",
+      from: "if (entry.position.offset < first) entry.isTrimmed = true;",
+      to: "void entry;",
+    },
+    {
+      name: "nobody looks whether the log still holds what is waited for",
+      from: "hub.read(this.channel, { limit: 0 }).catch(failed);",
+      to: "void failed;",
+    },
+  ]),
+  ...inFile("standing", [
+    {
+      name: "what a client that acknowledges has read has arrived",
+      from: "discharged: session.acknowledges ? acknowledged : read,",
+      to: "discharged: read,",
+    },
+    {
+      name: "what comes to a client that has asked to leave counts as read",
+      from: "Math.max(quit ?? window.readOf(proof, cursor), acknowledged)",
+      to: "Math.max(window.readOf(proof, cursor), acknowledged)",
+    },
+    {
+      name: "what was published before somebody came counts as theirs",
+      from: "(standing.since < offset && offset <= standing[level])",
+      to: "offset <= standing[level]",
+    },
+    {
+      name: "what somebody received after they had been away is forgotten",
+      from: "if (last.since > first.written) return last;",
+      to: "",
+    },
+  ]),
+  ...inFile("acknowledgement", [
+    {
+      name: "a client acknowledges what it was never sent",
+      from: "if (offset > session.window.writtenOf(proof, cursor)) throw new Refusal(replies.badRequest);",
+      to: "void [proof, cursor];",
+    },
+    {
+      name: "a client acknowledges what is of another epoch",
+      from: "if (epoch !== subscription.channel.epoch) throw new Refusal(replies.unrecoverable);",
+      to: "void epoch;",
+    },
+  ]),
+  ...inFile("place", [
+    {
+      name: "coming back says nothing of what was received",
+      from: "session.hub.ledger.resumed(session, name, { epoch, offset: recovery.after });",
+      to: "{}",
+    },
+  ]),
+  ...inFile("tracking", [
+    {
+      name: "nobody asks whether what a receipt waits for was read",
+      from: "if (subscription.channel.book?.wantsReading(subscription)) return true;",
+      to: "void subscription;",
+    },
+  ]),
+  ...inFile("expiry", [
+    {
+      name: "what expires later stands before what expires sooner",
+      from: "if (item.expires <= other.expires) break;",
+      to: "if (item.expires >= other.expires) break;",
+    },
+    {
+      name: "what sinks changes places with the later of two",
+      from: "(items[below + 1] as T).expires < (items[below] as T).expires) below++;",
+      to: "(items[below + 1] as T).expires > (items[below] as T).expires) below++;",
+    },
+    {
+      name: "the timer is not moved to what expires sooner",
+      from: "if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY && due >= this.#armed.due) return;",
+      to: "if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY) return;",
+    },
+  ]),
+  ...inFile("notice", [
+    {
+      name: "somebody is told again within five seconds",
+      from: "if (now - at < interval) return;",
+      to: "void at;",
+    },
+    {
+      name: "somebody who was told is never told again",
+      from: "if (owed === undefined) this.#told.delete(key);",
+      to: "void [key, owed];",
+    },
+    {
+      name: "what is owed is never said",
+      from: "this.#hub.wheel.set(told, told.at + interval);",
+      to: "",
+    },
+    {
+      name: "whoever was held up for a moment is told",
+      from: "if (behind === undefined || clock.now() - behind.since < late) return;",
+      to: "if (behind === undefined) return;",
     },
   ]),
 ];
@@ -699,5 +931,7 @@ export const mutations: readonly Mutation[] = [
   ...logs,
   ...channels,
   ...sessions,
+  ...publishing,
+  ...receipts,
   ...hosts,
 ];
