@@ -29,7 +29,7 @@ export interface CloseReport {
   sessions: { closed: number; cut: number };
   /** The latter, with what is not known to have reached them. */
   cut: CutSession[];
-  /** Confirmed publications that were given up since closing began, in the order of their channels' offsets. */
+  /** Confirmed publications that were given up since closing began, in the order in which they were. */
   undelivered: Undelivered[];
   /** How many confirmed publications were given up since the notifier began, with those. */
   givenUp: number;

@@ -4,19 +4,11 @@ import { ClosedError } from "./errors.ts";
 import { Expiries } from "./expiry.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
-import type { Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
+import type { Asked, Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
 import { Room, type Taken } from "./room.ts";
 import type { LiveSession } from "./session.ts";
 import { type Standing, Standings, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
-
-/** A publication whose delivery is asked for. */
-export interface Asked {
-  readonly channel: string;
-  readonly position: Position;
-  readonly time: number;
-  readonly expires: number;
-}
 
 /**
  * What became of publications: who was sent, has read and has acknowledged what, and who waits to know.
@@ -189,6 +181,7 @@ export class Ledger {
       book.waiters++;
       this.#awaited++;
       this.#lookAround(waited);
+      book.lookSoon(this.#hub);
       this.#expiries.arm();
       return () => {
         waited.waiters.delete(waiter);
@@ -246,8 +239,10 @@ export class Ledger {
     const book = this.#books.get(channel);
     if (standing !== undefined && standing.since <= offset) {
       const before = standing.acknowledged;
-      for (const level of ["written", "read", "acknowledged", "discharged"] as const)
-        standing[level] = Math.max(standing[level], offset);
+      // Of what it was never sent from here its word says nothing.
+      const said = Math.min(offset, standing.written);
+      for (const level of ["read", "acknowledged", "discharged"] as const)
+        standing[level] = Math.max(standing[level], said);
       standing.time = this.time;
       book?.reached(standing, "acknowledged", before);
     }

@@ -67,4 +67,12 @@ export interface Undelivered {
   readonly reason: UndeliveredReason;
 }
 
+/** A publication whose delivery is asked for. */
+export interface Asked {
+  readonly channel: string;
+  readonly position: Position;
+  readonly time: number;
+  readonly expires: number;
+}
+
 export const levels: readonly Level[] = ["logged", "written", "read", "acknowledged"];

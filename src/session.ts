@@ -268,13 +268,14 @@ export class LiveSession implements Session, Beating {
   settle(): void {
     if (this.#phase === "fresh") return this.close(closes.shutdown);
     if (this.#phase !== "connected") return;
+    const isHeard = this.acknowledges && this.hub.hearing;
+    let owesWord = false;
     for (const subscription of this.subscriptions.values()) {
       if (!subscription.channel.isCaughtUp(subscription)) return;
-      if (this.acknowledges && this.hub.hearing && subscription.channel.book?.awaitsWord(subscription))
-        return;
+      owesWord ||= isHeard && subscription.channel.book?.awaitsWord(subscription) === true;
     }
-    if (this.window.isClear) this.close(closes.shutdown);
-    else if (this.#needsBarrier()) this.hub.wakeSession(this);
+    if (this.#needsBarrier()) this.hub.wakeSession(this);
+    else if (this.window.isClear && !owesWord) this.close(closes.shutdown);
   }
 
   /** Closes the socket after what is queued. The peer has as long as for a pong to answer; then it is cut. */

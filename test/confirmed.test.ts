@@ -382,7 +382,7 @@ describe("closing reports", () => {
     await core.clock.advance(1_000);
     expect([core.heard, closed.state]).toEqual([["news 1 expired", "news 2 expired"], "pending"]);
     await core.clock.advance(2_000);
-    expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 2 written expired", "news 3 read closed"]);
+    expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 2 read expired", "news 3 read closed"]);
     expect(closed.value?.givenUp).toBe(3);
     expect(ann.closed).toEqual({ code: 3001, reason: "shutdown" });
   });

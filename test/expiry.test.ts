@@ -9,7 +9,7 @@ interface Item extends Expiring {
 }
 
 function item(name: number, expires: number): Item {
-  return { name, expires, place: -1 };
+  return { name, expires, place: -1, order: 0 };
 }
 
 /** Expiries on a clock that stands still, which nobody wants to hear of until the test says so. */
