@@ -546,6 +546,20 @@ describe("a confirmed publication waits for room", () => {
     },
   );
 
+  test("and no smaller one overtakes it meanwhile, unless its signal ends the waiting", async ({ start }) => {
+    const core = start({ limits: { confirmedTotalBytes: 20 } });
+    const stop = new AbortController();
+    await core.notifier.publish("a", "x".repeat(10), { confirm });
+    const large = outcomeOf(core.notifier.publish("b", "x".repeat(10), { confirm, signal: stop.signal }));
+    const small = publishing(core, "c", 1);
+    await core.clock.settle();
+    expect([large.state, small.state, waiting(core)]).toEqual(["pending", "pending", [1, 12]]);
+    stop.abort("enough");
+    await core.clock.settle();
+    expect([large.reason, small.state, waiting(core)]).toEqual(["enough", "fulfilled", [2, 13]]);
+    await finish(core);
+  });
+
   test("in the order of the calls, one for each that leaves", async ({ start }) => {
     const core = start({ limits: { confirmedTotal: 2 } });
     const ann = await acknowledging(core, ["a", "b"]);

@@ -540,8 +540,8 @@ const sessions: Mutation[] = [
     },
     {
       name: "closing does not wait for the pong",
-      from: "if (this.window.isClear) this.close(closes.shutdown);",
-      to: "if (this.isOpen) this.close(closes.shutdown);",
+      from: "else if (this.window.isClear && !owesWord) this.close(closes.shutdown);",
+      to: "else if (this.isOpen && !owesWord) this.close(closes.shutdown);",
     },
     {
       name: "closing does not wait until everybody has caught up",
@@ -627,8 +627,8 @@ const publishing: Mutation[] = [
     },
     {
       name: "one key is one publication in all channels together",
-      from: "this.#once.do(`$",
-      to: "this.#once.do(true ? key : `$",
+      from: "this.#once.do(JSON.stringify([channel, key]), ",
+      to: "this.#once.do(key, ",
     },
     {
       name: "whoever stops waiting takes a publication from those who share its key",
@@ -679,6 +679,11 @@ const publishing: Mutation[] = [
   ]),
   ...inFile("room", [
     {
+      name: "whoever comes overtakes those who wait for room",
+      from: "if (this.#channelFits(waiting.taken(), waiting.bytes)) return false;",
+      to: "if (this.#channelFits(waiting.taken(), waiting.bytes)) return true;",
+    },
+    {
       name: "one more may wait to be confirmed than may",
       from: "taken.confirmed < most &&",
       to: "taken.confirmed <= most &&",
@@ -690,8 +695,8 @@ const publishing: Mutation[] = [
     },
     {
       name: "whoever waits for room is not told that there is some",
-      from: "for (const look of [...this.#waiting.keys()]) look();",
-      to: "",
+      from: "      taken.bytes -= bytes;\n    }\n    this.#serve();",
+      to: "      taken.bytes -= bytes;\n    }",
     },
   ]),
 ];
@@ -812,13 +817,13 @@ const receipts: Mutation[] = [
   ...inFile("expiry", [
     {
       name: "what expires later stands before what expires sooner",
-      from: "if (item.expires <= other.expires) break;",
-      to: "if (item.expires >= other.expires) break;",
+      from: "if (isBefore(item, other)) break;",
+      to: "if (isBefore(other, item)) break;",
     },
     {
       name: "what sinks changes places with the later of two",
-      from: "(items[below + 1] as T).expires < (items[below] as T).expires) below++;",
-      to: "(items[below + 1] as T).expires > (items[below] as T).expires) below++;",
+      from: "isBefore(items[below + 1] as T, items[below] as T)) below++;",
+      to: "isBefore(items[below] as T, items[below + 1] as T)) below++;",
     },
     {
       name: "the timer is not moved to what expires sooner",
