@@ -1,6 +1,9 @@
+import type { Position } from "./log.ts";
 import { type Command, replies } from "./protocol.ts";
 import { isObject, positionOf, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
+import { type Standing, standingOf } from "./standing.ts";
+import type { Subscription } from "./subscription.ts";
 
 /**
  * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or
@@ -49,5 +52,43 @@ function judged(session: LiveSession, channel: string, said: unknown): () => voi
   if (epoch !== subscription.channel.epoch) throw new Refusal(replies.unrecoverable);
   const { proof, cursor } = subscription;
   if (offset > session.window.writtenOf(proof, cursor)) throw new Refusal(replies.badRequest);
-  return () => session.hub.ledger.acknowledge(subscription, offset);
+  return () => hear(subscription, offset);
+}
+
+/** A client says that it has everything up to an offset. */
+function hear(subscription: Subscription, offset: number): void {
+  const before = Math.max(subscription.acknowledged, subscription.proof.since);
+  subscription.heard = subscription.session.hub.clock.time();
+  if (offset <= before) return;
+  subscription.acknowledged = offset;
+  subscription.channel.book?.reached(standingOf(subscription), "acknowledged", before);
+}
+
+/**
+ * Takes the word of a client that comes back: it says where it had come to, and so that it has what it was sent until there.
+ *
+ * A user may be there several times, and their clients cannot be told apart: it speaks for the shortest stretch that it
+ * may have come from, and for nothing that it was not sent from here.
+ */
+export function resumed({ hub, identity }: LiveSession, channel: string, { epoch, offset }: Position): void {
+  const { ledger } = hub;
+  const stretches = new Map<Standing, Subscription | undefined>();
+  for (const left of ledger.departed.get(channel, epoch, identity)) stretches.set(left, undefined);
+  // The connection it had before may not be known to be over.
+  for (const subscription of ledger.subscriptions(channel, epoch)) {
+    if (subscription.session.identity === identity) stretches.set(standingOf(subscription), subscription);
+  }
+  let from: Standing | undefined;
+  for (const standing of stretches.keys()) {
+    const isPossible = standing.since < offset && offset <= standing.written;
+    if (isPossible && standing.since > (from?.since ?? -1)) from = standing;
+  }
+  if (from === undefined) return;
+  const subscription = stretches.get(from);
+  if (subscription !== undefined) return hear(subscription, offset);
+  const before = from.acknowledged;
+  for (const level of ["read", "acknowledged", "discharged"] as const)
+    from[level] = Math.max(from[level], offset);
+  from.time = hub.clock.time();
+  ledger.book(channel)?.reached(from, "acknowledged", before);
 }

@@ -98,7 +98,7 @@ async function flushSessions(
   { late, over }: Deadlines,
   silences: ReadonlyMap<LiveSession, number>,
 ): Promise<Pick<CloseReport, "sessions" | "cut">> {
-  const before = hub.sessions.size;
+  const before = [...hub.sessions.values()];
   const tops = readTops(hub, over);
   const cut = new Map<LiveSession, CutSession>();
   let isOver = false;
@@ -106,6 +106,8 @@ async function flushSessions(
   hub.onSessionLeave = (session) => {
     if (isOver || !isProven(session)) cut.set(session, whereItStands(session));
   };
+  // Those that are just being closed for some other reason are none of those that have read everything.
+  const wereOpen = new Set(before.filter(({ isOpen }) => isOpen));
   hub.flushing = true;
   hub.hearing = true;
   for (const channel of hub.channels.values()) channel.refresh();
@@ -128,11 +130,13 @@ async function flushSessions(
     if (!cut.has(session)) cut.set(session, whereItStands(session));
   }
   hub.onSessionLeave = undefined;
+  for (const session of before)
+    if (!wereOpen.has(session) && !cut.has(session)) cut.set(session, whereItStands(session));
   for (const { channels } of cut.values()) {
     for (const [name, place] of Object.entries(channels))
       place.top = Math.max(place.top, tops.known.get(name) ?? 0);
   }
-  return { sessions: { closed: before - cut.size, cut: cut.size }, cut: [...cut.values()] };
+  return { sessions: { closed: before.length - cut.size, cut: cut.size }, cut: [...cut.values()] };
 }
 
 /**

@@ -6,7 +6,6 @@ import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
 import { Room, type Taken } from "./room.ts";
-import type { LiveSession } from "./session.ts";
 import { type Standing, Standings, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -19,7 +18,8 @@ import type { Subscription } from "./subscription.ts";
 export class Ledger {
   readonly #hub: Hub;
   readonly #books = new Map<string, Book>();
-  readonly #departed = new Standings();
+  /** How far those had come who left. */
+  readonly departed: Standings = new Standings();
   /** What confirmed publications take that wait, with those on their way into the log; runs' endings for themselves. */
   readonly #room: Room;
   readonly #endings: Room;
@@ -70,6 +70,7 @@ export class Ledger {
       take();
       return undefined;
     }
+    if (this.#rows !== undefined) return Promise.reject(closed());
     const owner = `room for a confirmed publication to ${channel}`;
     return this.#hub.scope.wait<void>(owner, signal, (settle) => {
       const undo = room.wait({ bytes, taken, take, settle });
@@ -221,43 +222,13 @@ export class Ledger {
     for (const subscription of this.subscriptions(channel, epoch)) {
       if (subscription.proof.since < offset && offset <= subscription.cursor) yield standingOf(subscription);
     }
-    yield* this.#departed.of(channel, epoch, offset);
-  }
-
-  /** A client says that it has everything up to an offset. */
-  acknowledge(subscription: Subscription, offset: number): void {
-    const before = Math.max(subscription.acknowledged, subscription.proof.since);
-    subscription.heard = this.time;
-    if (offset <= before) return;
-    subscription.acknowledged = offset;
-    subscription.channel.book?.reached(standingOf(subscription), "acknowledged", before);
-  }
-
-  /** A client that comes back says where it had come to, and so that it has what it was sent until there. */
-  resumed({ identity: by }: LiveSession, channel: string, { epoch, offset }: Position): void {
-    const standing = this.#departed.get(channel, epoch, by);
-    const book = this.#books.get(channel);
-    if (standing !== undefined && standing.since <= offset) {
-      const before = standing.acknowledged;
-      // Of what it was never sent from here its word says nothing.
-      const said = Math.min(offset, standing.written);
-      for (const level of ["read", "acknowledged", "discharged"] as const)
-        standing[level] = Math.max(standing[level], said);
-      standing.time = this.time;
-      book?.reached(standing, "acknowledged", before);
-    }
-    if (book === undefined) return;
-    // The connection it had before may not be known to be over.
-    for (const subscription of this.subscriptions(channel, epoch)) {
-      if (subscription.session.identity !== by) continue;
-      this.acknowledge(subscription, Math.min(offset, standingOf(subscription).written));
-    }
+    yield* this.departed.of(channel, epoch, offset);
   }
 
   /** A subscription has ended: what it had come to is remembered for a while, and nothing is under way to it any more. */
   left(subscription: Subscription): void {
     const { channel, epoch, proof, cursor } = subscription;
-    if (cursor > proof.since) this.#departed.add(channel.name, epoch, standingOf(subscription));
+    if (cursor > proof.since) this.departed.add(channel.name, epoch, standingOf(subscription));
     channel.book?.giveUpTrimmed();
   }
 
@@ -319,7 +290,7 @@ export class Ledger {
   close(): void {
     this.expire();
     this.#rows = [];
-    this.#room.refuse(new ClosedError("Cannot publish: the notifier is closed"));
+    this.#room.refuse(closed());
   }
 
   /** Gives up everything that is left, and answers what was since closing began, and how much in all. */
@@ -337,8 +308,12 @@ export class Ledger {
     this.#isOver = true;
     for (const { entries } of this.#books.values()) entries.clear();
     this.#books.clear();
-    this.#departed.clear();
+    this.departed.clear();
     this.#room.clear();
     this.#endings.clear();
   }
+}
+
+function closed(): ClosedError {
+  return new ClosedError("Cannot publish: the notifier is closed");
 }

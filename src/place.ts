@@ -1,3 +1,4 @@
+import { resumed } from "./acknowledgement.ts";
 import type { Channel } from "./channel.ts";
 import type { Position, Slice } from "./log.ts";
 import { isNothing, type Missed } from "./notice.ts";
@@ -63,8 +64,7 @@ export async function place(
           behind: undefined,
         };
         begin({ session, channel, epoch, byServer, joins, ...place });
-        if (recovery !== undefined)
-          session.hub.ledger.resumed(session, name, { epoch, offset: recovery.after });
+        if (recovery !== undefined) resumed(session, name, { epoch, offset: recovery.after });
         const isThere = session.subscriptions.has(name);
         if (missed !== undefined && notice === undefined && isThere) notices.tell(session, name, missed);
         release();

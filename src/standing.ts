@@ -20,11 +20,14 @@ interface Departed {
   epoch: string;
   /** The furthest that anybody of them was sent. */
   written: number;
-  readonly standings: Map<string, Standing>;
+  /** Each stretch that somebody was subscribed for, the last one last. */
+  readonly stretches: Map<string, Standing[]>;
 }
 
-/** Standings of those who left, in all channels together. Past it the longest unused channel's are forgotten first. */
+/** Stretches of those who left, in all channels together. Past it those of the channel longest unused are forgotten. */
 const remembered = 10_000;
+/** Stretches of one subscriber in one channel. */
+const longest = 8;
 
 /** How far a subscription is now. */
 export function standingOf({ session, proof, cursor, acknowledged, heard, quit }: Subscription): Standing {
@@ -53,43 +56,56 @@ export class Standings {
   #size = 0;
 
   /** Those who left a channel, as far as they may have been sent something from `offset` on. */
-  of(channel: string, epoch: string, offset: number): Iterable<Standing> {
+  *of(channel: string, epoch: string, offset: number): Generator<Standing> {
     const departed = this.#channels.get(channel);
-    if (departed === undefined || departed.epoch !== epoch || departed.written < offset) return [];
-    return departed.standings.values();
+    if (departed === undefined || departed.epoch !== epoch || departed.written < offset) return;
+    for (const stretches of departed.stretches.values()) yield* stretches;
   }
 
-  get(channel: string, epoch: string, by: string): Standing | undefined {
+  get(channel: string, epoch: string, by: string): readonly Standing[] {
     const departed = this.#channels.get(channel);
-    return departed?.epoch === epoch ? departed.standings.get(by) : undefined;
+    return (departed?.epoch === epoch ? departed.stretches.get(by) : undefined) ?? [];
   }
 
   /** Somebody leaves a channel. */
   add(channel: string, epoch: string, standing: Standing): void {
-    let departed = this.#channels.get(channel);
-    if (departed?.epoch !== epoch) {
-      this.#size -= departed?.standings.size ?? 0;
-      departed = { epoch, written: 0, standings: new Map() };
-    }
-    // The channels least recently left come first.
-    this.#channels.delete(channel);
-    this.#channels.set(channel, departed);
-    const known = departed.standings.get(standing.by);
-    if (known === undefined) this.#size++;
-    departed.standings.delete(standing.by);
-    departed.standings.set(standing.by, known === undefined ? standing : joined(known, standing));
+    const departed = this.#departed(channel, epoch);
+    const stretches = departed.stretches.get(standing.by) ?? [];
+    // The subscribers least recently there come first.
+    departed.stretches.delete(standing.by);
+    departed.stretches.set(standing.by, stretches);
     departed.written = Math.max(departed.written, standing.written);
+    const last = stretches.at(-1);
+    if (last !== undefined && goesOn(last, standing)) {
+      stretches[stretches.length - 1] = { ...standing, since: last.since };
+      return;
+    }
+    stretches.push(standing);
+    if (stretches.length > longest) stretches.shift();
+    else this.#size++;
     while (this.#size > remembered) this.#forget();
   }
 
+  /** The channel, as the one that was used last. */
+  #departed(channel: string, epoch: string): Departed {
+    let departed = this.#channels.get(channel);
+    if (departed?.epoch !== epoch) {
+      for (const stretches of departed?.stretches.values() ?? []) this.#size -= stretches.length;
+      departed = { epoch, written: 0, stretches: new Map() };
+    }
+    this.#channels.delete(channel);
+    this.#channels.set(channel, departed);
+    return departed;
+  }
+
   #forget(): void {
-    for (const [channel, { standings }] of this.#channels) {
-      for (const by of standings.keys()) {
-        standings.delete(by);
-        this.#size--;
+    for (const [channel, { stretches }] of this.#channels) {
+      for (const [by, each] of stretches) {
+        stretches.delete(by);
+        this.#size -= each.length;
         break;
       }
-      if (standings.size === 0) this.#channels.delete(channel);
+      if (stretches.size === 0) this.#channels.delete(channel);
       return;
     }
   }
@@ -100,19 +116,7 @@ export class Standings {
   }
 }
 
-/** Two stretches of one channel as one, where they meet; else the later one, since what lies between was never sent. */
-function joined(one: Standing, other: Standing): Standing {
-  const [first, last] = one.since <= other.since ? [one, other] : [other, one];
-  if (last.since > first.written) return last;
-  const furthest = (level: "written" | "read" | "acknowledged" | "discharged"): number =>
-    first[level] >= last.since ? Math.max(first[level], last[level]) : first[level];
-  return {
-    by: first.by,
-    since: first.since,
-    written: furthest("written"),
-    read: furthest("read"),
-    acknowledged: furthest("acknowledged"),
-    discharged: furthest("discharged"),
-    time: Math.max(one.time, other.time),
-  };
+/** Whether one stretch goes on where another ended, with nothing of that left open: then they are one. */
+function goesOn({ by: _, since: __, time: ___, ...reached }: Standing, next: Standing): boolean {
+  return Object.values(reached).every((offset) => offset === next.since);
 }

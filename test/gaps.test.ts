@@ -264,6 +264,64 @@ test("what came to a client that had asked to unsubscribe does not count as read
   raw.session.ended();
 });
 
+test.for(["there", "gone"] as const)(
+  "whoever comes back does not speak for another tab of theirs that is %s",
+  async (other, { start }) => {
+    const core = start();
+    const stuck = await subscriber(core, "news", { peer: person("ann") });
+    stuck.stall();
+    const receipt = await core.notifier.publish("news", "for the first tab", { confirm: true });
+    await core.clock.settle();
+    if (other === "gone") stuck.drop();
+    const tab = await subscriber(core, "news", { peer: person("ann") });
+    await core.notifier.publish("news", "for both");
+    await core.clock.settle();
+    tab.drop();
+    const { epoch } = receipt.position;
+    const back = await silent(core, { channel: "news", recover: true, offset: 2, epoch }, person("ann"));
+    expect(core.notifier.stats().confirmed).toBe(1);
+    const acknowledged = outcomeOf(receipt.delivered({ level: "acknowledged" }));
+    await core.clock.settle();
+    expect(acknowledged.state).toBe("pending");
+    back.session.ended();
+    if (other === "there") stuck.drop();
+  },
+);
+
+test("closing refuses at once all that wait for room, in their order", async ({ start }) => {
+  const core = start({ grace: 4_000, limits: { confirmed: 1 } });
+  const refused: number[] = [];
+  const publications = [1, 2, 3, 4].map((data) => {
+    const publication = core.notifier.publish("news", data, { confirm: true });
+    publication.catch(() => refused.push(data));
+    return outcomeOf(publication);
+  });
+  await core.clock.settle();
+  const closed = outcomeOf(core.notifier.close());
+  await core.clock.settle();
+  expect(refused).toEqual([2, 3, 4]);
+  expect(publications.map(({ state }) => state)).toEqual(["fulfilled", "rejected", "rejected", "rejected"]);
+  expect(closed.value).toMatchObject({ milliseconds: 0, givenUp: 1 });
+});
+
+test("a session that is just being closed for being slow is not among those that have read everything", async ({
+  start,
+}) => {
+  const core = start({ grace: 20_000, limits: { slow: 1_000, pong: 5_000 } });
+  const slow = await silent(core, { channel: "news" }, person("ann"));
+  const other = await subscriber(core, "news");
+  other.stall();
+  await core.notifier.publish("news", 1, { confirm: true });
+  await core.clock.advance(2_000);
+  expect(slow.closed?.code).toBe(3008);
+  const stuck = await subscriber(core, "sport");
+  stuck.stall();
+  await core.notifier.publish("sport", 1);
+  const closed = outcomeOf(core.notifier.close());
+  await core.clock.advance(20_000);
+  expect(closed.value?.sessions).toEqual({ closed: 0, cut: 3 });
+});
+
 test("what somebody received after they had been away is known, and what they missed does not count", async ({
   start,
 }) => {

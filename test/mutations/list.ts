@@ -704,6 +704,11 @@ const publishing: Mutation[] = [
 const receipts: Mutation[] = [
   ...inFile("ledger", [
     {
+      name: "whoever waits for room waits on while closing",
+      from: "if (this.#rows !== undefined) return Promise.reject(closed());",
+      to: "",
+    },
+    {
       name: "a confirmed publication that has arrived keeps its room",
       from: "this.release(book.channel, ",
       to: "void (book.channel, ",
@@ -720,8 +725,8 @@ const receipts: Mutation[] = [
     },
     {
       name: "closing leaves those waiting who wait for room",
-      from: "this.#room.refuse(new ClosedError(",
-      to: "void (new ClosedError(",
+      from: "this.#room.refuse(closed());",
+      to: "",
     },
     {
       name: "what closing gives up is not in its report",
@@ -730,13 +735,8 @@ const receipts: Mutation[] = [
     },
     {
       name: "nothing is remembered of those who left",
-      from: "if (cursor > proof.since) this.#departed.add(channel.name, epoch, standingOf(subscription));",
+      from: "if (cursor > proof.since) this.departed.add(channel.name, epoch, standingOf(subscription));",
       to: "void cursor;",
-    },
-    {
-      name: "a client that acknowledges less than before takes back its word",
-      from: "if (offset <= before) return;",
-      to: "",
     },
     {
       name: "nobody is watched who was sent a publication before it was waited for",
@@ -784,11 +784,21 @@ const receipts: Mutation[] = [
     },
     {
       name: "what somebody received after they had been away is forgotten",
-      from: "if (last.since > first.written) return last;",
-      to: "",
+      from: "    stretches.push(standing);\n",
+      to: "    if (last === undefined) stretches.push(standing);\n",
     },
   ]),
   ...inFile("acknowledgement", [
+    {
+      name: "a client that acknowledges less than before takes back its word",
+      from: "if (offset <= before) return;",
+      to: "",
+    },
+    {
+      name: "whoever comes back speaks for the longest stretch it may have come from",
+      from: "standing.since > (from?.since ?? -1)",
+      to: "standing.since < (from?.since ?? Infinity)",
+    },
     {
       name: "a client acknowledges what it was never sent",
       from: "if (offset > session.window.writtenOf(proof, cursor)) throw new Refusal(replies.badRequest);",
@@ -803,8 +813,8 @@ const receipts: Mutation[] = [
   ...inFile("place", [
     {
       name: "coming back says nothing of what was received",
-      from: "session.hub.ledger.resumed(session, name, { epoch, offset: recovery.after });",
-      to: "{}",
+      from: "if (recovery !== undefined) resumed(session, name, { epoch, offset: recovery.after });",
+      to: "",
     },
   ]),
   ...inFile("tracking", [
