@@ -6,6 +6,7 @@ import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
 import { Room, type Taken } from "./room.ts";
+import type { Pending } from "./scope.ts";
 import { type Standing, Standings, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -44,6 +45,18 @@ export class Ledger {
   get taken(): Taken {
     const [one, other] = [this.#room, this.#endings];
     return { confirmed: one.confirmed + other.confirmed, bytes: one.bytes + other.bytes };
+  }
+
+  /** Confirmed publications that nobody is known to have received yet. */
+  inspect(): Pending[] {
+    this.expire();
+    const now = this.time;
+    return [...this.#books.values()].flatMap(({ channel, entries }) =>
+      [...entries.values()].flatMap(({ content, position, time }) => {
+        if (content === undefined) return [];
+        return { kind: "publication", owner: `confirmed ${position.offset} of ${channel}`, age: now - time };
+      }),
+    );
   }
 
   /** How many things have been entered; a read that began at one of them knows nothing of later ones. */

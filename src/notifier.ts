@@ -71,7 +71,7 @@ export interface Notifier extends AsyncDisposable {
   /** Ends a user's subscriptions to a channel at once. */
   unsubscribe(user: string, channel: string): void;
   stats(): Stats;
-  /** Every socket, task, wait and timer owned now. */
+  /** Every socket, task, wait, timer and confirmed publication owned now. */
   inspect(): Pending[];
   /** Tells the notifier's `onError`; for hosts and adapters, whose errors nobody's promise carries either. */
   report(error: unknown, context: ErrorContext): void;
@@ -232,7 +232,8 @@ class LiveNotifier implements Notifier {
   }
 
   inspect(): Pending[] {
-    return [...this.#hub.scope.inspect(), ...this.#hub.lanes.inspect()];
+    const { scope, lanes, ledger } = this.#hub;
+    return [...scope.inspect(), ...lanes.inspect(), ...ledger.inspect()];
   }
 
   report(error: unknown, { stage, owner }: ErrorContext): void {

@@ -2,7 +2,7 @@ import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 
 /** What kind of thing is owned. */
-export type PendingKind = "run" | "task" | "wait" | "timer" | "socket";
+export type PendingKind = "run" | "task" | "wait" | "timer" | "socket" | "publication";
 
 /** Something the notifier owns at this moment: what it is, whose, and for how many milliseconds. */
 export interface Pending {

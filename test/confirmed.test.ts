@@ -187,7 +187,8 @@ describe("a confirmed publication expires", () => {
     const core = hearing(start);
     for (const ttl of [3_000, 1_000, 2_000, 1_000])
       await core.notifier.publish("news", ttl, { confirm, ttl });
-    expect([heldBy(core), core.clock.armed]).toEqual([["timer confirmed publications"], 1]);
+    const waiting = upTo(4).map((offset) => `publication confirmed ${offset} of news`);
+    expect([heldBy(core), core.clock.armed]).toEqual([["timer confirmed publications", ...waiting], 1]);
     const at: number[] = [];
     for (let second = 1; second <= 3; second++) {
       await core.clock.advance(1_000);
@@ -786,7 +787,8 @@ describe("the ending of a run", () => {
     const run = core.notifier.run(async () => 1);
     await run.result();
     await core.clock.settle();
-    expect([waiting(core)[0], core.clock.armed, heldBy(core)]).toEqual([1, 0, []]);
+    const held = [`publication confirmed 2 of run:${run.id}`];
+    expect([waiting(core)[0], core.clock.armed, heldBy(core)]).toEqual([1, 0, held]);
     await core.clock.advance(2_000);
     expect(waiting(core)).toEqual([0, 0]);
   });
