@@ -39,23 +39,20 @@ export class Tracking {
 
   /** What was handed is on its way. */
   sent(): void {
-    if (this.#told === undefined) return;
-    for (const [subscription, told] of [...this.#told]) {
-      const standing = standingOf(subscription);
-      const before = told.written;
-      told.written = standing.written;
-      subscription.channel.book?.reached(standing, "written", before);
-    }
+    this.#tell("written");
   }
 
   /** A pong has proven something read. */
   proven(): void {
-    if (this.#told === undefined) return;
-    for (const [subscription, told] of [...this.#told]) {
+    this.#tell("read");
+  }
+
+  #tell(level: keyof Told): void {
+    for (const [subscription, told] of [...(this.#told ?? [])]) {
       const standing = standingOf(subscription);
-      const before = told.read;
-      told.read = standing.read;
-      subscription.channel.book?.reached(standing, "read", before);
+      const before = told[level];
+      told[level] = standing[level];
+      subscription.channel.book?.reached(standing, level, before);
       if (standing.read >= subscription.cursor) this.forget(subscription);
     }
   }

@@ -10,8 +10,9 @@ export async function quiet(world: World): Promise<string> {
   const before = log.faults;
   log.faults = 0;
   for (const client of clients) client.stalled = false;
-  // A log that failed is asked again after a while, and a publication waits for up to five seconds.
-  for (let round = 0; round < 5; round++) {
+  // A log that failed is asked again after a while, and a publication waits for up to five seconds; where only a few may
+  // wait to be confirmed, one after the other waits for those before it to expire.
+  for (let round = 0; round < 5 || (round < 40 && world.publishing > 0); round++) {
     for (;;) {
       await clock.settle();
       if (pending.length > 0) stepLog(world);
