@@ -154,6 +154,18 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     await peer.until(/^HTTP\/1.1 101 /);
   });
 
+  test("lets go of a peer that it refused, and that keeps its own side open", async (context) => {
+    context.skip(runtime !== "node", "Node only: Bun lets go after 11 s, Deno not within 30 s");
+    const here = await site();
+    const peer = here.dial(upgrade("/refuse/403"));
+    await peer.ended;
+    const gone = new Promise((resolve) => peer.socket.once("close", resolve));
+    const talk = setInterval(() => peer.send("x"), 5);
+    await gone;
+    clearInterval(talk);
+    expect(peer.received).toMatch(/^HTTP\/1.1 403 /);
+  });
+
   test.each([401, 403, 426, 503])(
     "refuses with the status %i and the headers it was given",
     async (status) => {
