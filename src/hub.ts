@@ -1,3 +1,4 @@
+import { Census } from "./census.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
@@ -13,6 +14,7 @@ import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext, NotifierOptions, Settings } from "./settings.ts";
+import { Tally } from "./totals.ts";
 import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
 
@@ -24,6 +26,7 @@ export interface HubParts {
   readonly settings: Settings;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly onUndelivered: NotifierOptions["onUndelivered"];
+  readonly redact?: NotifierOptions["redact"];
   onError(error: unknown, context: ErrorContext): void;
 }
 
@@ -40,11 +43,14 @@ export class Hub {
   readonly codec: Codec;
   readonly settings: Settings;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
+  readonly redact: NotifierOptions["redact"];
   readonly scope: Scope;
   readonly wheel: Wheel;
   readonly lanes: Lanes;
   readonly ledger: Ledger;
   readonly notices: Notices;
+  readonly census: Census;
+  readonly tally: Tally = new Tally();
   readonly sessions: Map<string, LiveSession> = new Map();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
@@ -75,11 +81,13 @@ export class Hub {
     this.settings = parts.settings;
     this.grace = parts.settings.grace;
     this.rpc = parts.rpc;
+    this.redact = parts.redact;
     this.#log = parts.log;
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
+    this.census = new Census(parts.settings.limits);
     this.runs = new RunRegistry(this);
     this.wheel = new Wheel(this.scope, () => this.clock.now());
     const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
@@ -177,6 +185,28 @@ export class Hub {
     this.#fullSessions.clear();
     this.scope.end(new ClosedError());
     this.cached = 0;
+  }
+
+  enter(session: LiveSession): void {
+    this.sessions.set(session.id, session);
+    this.census.enter(session.peer.user);
+    this.tally.opened();
+  }
+
+  leave(session: LiveSession): void {
+    this.sessions.delete(session.id);
+    this.census.leave(session.peer.user);
+    this.onSessionEnd?.();
+  }
+
+  /** Bytes that the log holds, where it says so. */
+  get logBytes(): number {
+    return this.#log.bytes ?? 0;
+  }
+
+  /** Whether a channel that nobody is on yet would be one too many. */
+  isFullFor(channel: string): boolean {
+    return this.channels.size >= this.settings.limits.channels && !this.channels.has(channel);
   }
 
   /** The channel of that name; it goes away by itself when nobody is left on it. Throws a ClosedError after the end. */

@@ -25,7 +25,7 @@ export {
   type Notifier,
   type PublishOptions,
 } from "./notifier.ts";
-export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
+export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./peer.ts";
 export type { Presence } from "./presence.ts";
 export type {
   DeliveredOptions,
@@ -38,6 +38,7 @@ export type {
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";
-export type { ErrorContext, Limits, NotifierOptions } from "./settings.ts";
+export type { ErrorContext, FailedRun, Limits, NotifierOptions } from "./settings.ts";
 export type { Session, Socket } from "./socket.ts";
 export type { Stats } from "./stats.ts";
+export type { LimitName, Totals } from "./totals.ts";

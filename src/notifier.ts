@@ -8,7 +8,7 @@ import type { Position } from "./log.ts";
 import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { type Presence, presenceOf } from "./presence.ts";
-import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
+import { type Close, closes, jsonCodec, unsubscribes } from "./protocol.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Run, RunOptions, Task } from "./run-task.ts";
@@ -17,6 +17,7 @@ import { LiveSession } from "./session.ts";
 import { checked, type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { type Stats, statsOf } from "./stats.ts";
+import type { Totals } from "./totals.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
 export type { PublishOptions } from "./publisher.ts";
@@ -64,13 +65,17 @@ export interface Notifier extends AsyncDisposable {
   presence(channel: string): Presence;
   /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
   accept(socket: Socket, peer: Peer): Session;
+  /** Says whether a user may have one more session; where not, it counts as a limit hit. For hosts, before the upgrade. */
+  admits(user: string): boolean;
   /** Runs that work, and those that ended less than `limits.runTtl` ago. */
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
   /** Closes sessions at once, with code 3503 (do not come back) unless said otherwise. */
   disconnect(who: { user: string } | { session: string }, code?: number): void;
-  /** Ends a user's subscriptions to a channel at once. */
+  /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
   unsubscribe(user: string, channel: string): void;
   stats(): Stats;
+  /** What it holds in bytes, and what has happened since it began: sessions, errors, limits hit. */
+  totals(): Totals;
   /** Every socket, task, wait, timer and confirmed publication owned now. */
   inspect(): Pending[];
   /** Tells the notifier's `onError`; for hosts and adapters, whose errors nobody's promise carries either. */
@@ -122,7 +127,7 @@ class LiveNotifier implements Notifier {
   readonly #closed: Promise<CloseReport>;
 
   constructor(options: NotifierOptions) {
-    const { log, signal, clock = systemClock, rpc, onUndelivered, onError } = options;
+    const { log, signal, clock = systemClock, rpc, onUndelivered, redact, onError } = options;
     const settings = resolveSettings(options);
     const reportTo =
       onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
@@ -133,6 +138,7 @@ class LiveNotifier implements Notifier {
       settings,
       rpc,
       onUndelivered,
+      redact,
       onError: reportTo,
     });
     this.#hub = hub;
@@ -200,11 +206,15 @@ class LiveNotifier implements Notifier {
   accept(socket: Socket, peer: Peer): Session {
     this.#begin();
     checkPeer(peer, this.#hub.settings.limits.channel);
-    if (this.#isClosing) {
-      socket.close(closes.shutdown.code, closes.shutdown.reason);
-      return { id: "", receive: () => {}, ended: () => {} };
-    }
+    if (this.#isClosing) return refuse(socket, closes.shutdown);
+    if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);
     return new LiveSession(crypto.randomUUID(), this.#hub, socket, peer);
+  }
+
+  admits(user: string): boolean {
+    const limit = this.#hub.census.fullFor(user);
+    if (limit !== undefined) this.#hub.tally.hit(limit);
+    return limit === undefined;
   }
 
   disconnect(who: { user: string } | { session: string }, code: number = closes.disconnect.code): void {
@@ -220,15 +230,16 @@ class LiveNotifier implements Notifier {
 
   unsubscribe(user: string, channel: string): void {
     for (const session of [...this.#hub.sessions.values()]) {
-      const subscription = session.peer.user === user ? session.subscriptions.get(channel) : undefined;
-      if (subscription === undefined) continue;
-      session.drop(subscription);
-      session.unsubscribed(channel, unsubscribes.server);
+      if (session.peer.user === user) withdraw(session, channel);
     }
   }
 
   stats(): Stats {
     return statsOf(this.#hub);
+  }
+
+  totals(): Totals {
+    return this.#hub.tally.totals(this.#hub);
   }
 
   inspect(): Pending[] {
@@ -314,6 +325,21 @@ class LiveNotifier implements Notifier {
         this.#settle(report);
       });
   }
+}
+
+function refuse(socket: Socket, { code, reason }: Close): Session {
+  socket.close(code, reason);
+  return { id: "", receive: () => {}, ended: () => {} };
+}
+
+/** Takes a channel from a peer at once: nothing of it that has not left yet is sent. */
+function withdraw(session: LiveSession, channel: string): void {
+  // What goes with it is only late: the client comes back, and asks for it again.
+  if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);
+  const subscription = session.subscriptions.get(channel);
+  if (subscription === undefined) return;
+  session.drop(subscription);
+  session.unsubscribed(channel, unsubscribes.server);
 }
 
 function refused(verb: string): ClosedError {

@@ -59,8 +59,8 @@ export type Method = (typeof methods)[number];
 export interface Command {
   /** 0 where the command has none. */
   readonly id: number;
-  /** `unknown` when none of the methods is there, `ambiguous` when several are. */
-  readonly method: Method | "send" | "pong" | "unknown" | "ambiguous";
+  /** `unknown` when none of the methods is there, `ambiguous` when several are, `deep` when it is nested too deep. */
+  readonly method: Method | "send" | "pong" | "unknown" | "ambiguous" | "deep";
   readonly params: Readonly<Record<string, unknown>>;
 }
 
@@ -82,6 +82,7 @@ export type ErrorName =
   | "badRequest"
   | "notAvailable"
   | "tokenExpired"
+  | "tooManyRequests"
   | "unrecoverable";
 
 /** The errors a command can be answered with. */
@@ -95,6 +96,7 @@ export const replies: Readonly<Record<ErrorName, ErrorReply>> = {
   badRequest: { code: 107, message: "bad request" },
   notAvailable: { code: 108, message: "not available" },
   tokenExpired: { code: 109, message: "token expired" },
+  tooManyRequests: { code: 111, message: "too many requests", temporary: true },
   unrecoverable: { code: 112, message: "unrecoverable position" },
 };
 
@@ -183,8 +185,8 @@ export interface Codec {
   readonly subprotocol: string;
   readonly separator: string;
   readonly ping: string;
-  /** Reads the commands of a frame. Throws a {@linkcode FrameError}. */
-  decode(frame: string): Command[];
+  /** Reads the commands of a frame, those nested deeper than `deepest` without their content. Throws a {@linkcode FrameError}. */
+  decode(frame: string, deepest?: number): Command[];
   reply(id: number, method: Method, result: string): string;
   error(id: number, error: ErrorReply): string;
   /** A push to a channel: `kind` names its one member besides the channel. It is `pushHead`, the body, and `pushTail`. */
@@ -225,16 +227,16 @@ function encodePublication({ offset, data, time, tags }: Published): string {
   return `{"data":${data},"offset":${offset},"time":${time}${rest}}`;
 }
 
-function decodeFrame(frame: string): Command[] {
+function decodeFrame(frame: string, deepest: number = Number.POSITIVE_INFINITY): Command[] {
   const commands: Command[] = [];
   for (const line of frame.split("\n")) {
-    if (line.trim() !== "") commands.push(decodeCommand(line));
+    if (line.trim() !== "") commands.push(decodeCommand(line, deepest));
   }
   if (commands.length === 0) throw new FrameError("Cannot read a frame: it is empty");
   return commands;
 }
 
-function decodeCommand(line: string): Command {
+function decodeCommand(line: string, deepest: number): Command {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -242,10 +244,11 @@ function decodeCommand(line: string): Command {
     throw new FrameError("Cannot read a command: it is not JSON", { cause });
   }
   if (!isObject(value)) throw new FrameError("Cannot read a command: it is not an object");
+  const isDeep = isDeeper(line, deepest);
   const present = methods.filter((method) => Object.hasOwn(value, method));
   const sends = Object.hasOwn(value, "send");
   if (!Object.hasOwn(value, "id") && present.length === 0) {
-    if (sends) return { id: 0, method: "send", params: paramsOf(value, "send") };
+    if (sends) return { id: 0, method: isDeep ? "deep" : "send", params: paramsOf(value, "send") };
     if (Object.keys(value).length === 0) return { id: 0, method: "pong", params: value };
   }
   const id = value.id;
@@ -253,9 +256,29 @@ function decodeCommand(line: string): Command {
     throw new FrameError("Cannot read a command: it has no id above 0");
   }
   const [method] = present;
+  if (isDeep) return { id, method: "deep", params: {} };
   if (method === undefined) return { id, method: sends ? "ambiguous" : "unknown", params: {} };
   if (present.length > 1 || sends) return { id, method: "ambiguous", params: {} };
   return { id, method, params: paramsOf(value, method) };
+}
+
+/** Whether arrays and objects of a JSON text are nested deeper than that. */
+function isDeeper(json: string, deepest: number): boolean {
+  // Each level takes two characters at least.
+  if (json.length < 2 * deepest) return false;
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (isText) {
+      if (character === "\\") at++;
+      else if (character === '"') isText = false;
+    } else if (character === '"') isText = true;
+    else if (character === "{" || character === "[") {
+      if (++depth > deepest) return true;
+    } else if (character === "}" || character === "]") depth--;
+  }
+  return false;
 }
 
 /** A request that is no object reads as an empty one: its missing fields are then an error of that command alone. */

@@ -4,7 +4,20 @@ import { expect, test } from "vitest";
 import { root } from "./runtimes.ts";
 
 /** Files of `src` that may know a runtime, Hono or `node:`. Every other file is core. */
-const outside = ["hono", "node", "deno", "bun", "host", "testing", "pipe", "log-suite"];
+const outside = [
+  "hono",
+  "metrics",
+  "tokens",
+  "keys",
+  "tickets",
+  "node",
+  "deno",
+  "bun",
+  "host",
+  "testing",
+  "pipe",
+  "log-suite",
+];
 
 /** Files that may import nothing but these. */
 const imports: Record<string, string[]> = {

@@ -100,8 +100,23 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "a session is accepted after closing began",
-      from: "if (this.#isClosing) {\n      socket.close(",
-      to: "if (!this.#begun) {\n      socket.close(",
+      from: "if (this.#isClosing) return refuse(socket, closes.shutdown);",
+      to: "if (!this.#begun) return refuse(socket, closes.shutdown);",
+    },
+    {
+      name: "any number of sessions are accepted",
+      from: "    if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);\n",
+      to: "",
+    },
+    {
+      name: "what a reply holds of a channel is sent after it was taken from the peer",
+      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
+      to: "session.out.withhold(channel);",
+    },
+    {
+      name: "what is queued of a channel is sent after it was taken from the peer",
+      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
+      to: "",
     },
     {
       name: "a publication is accepted after closing began",
@@ -224,8 +239,18 @@ const runs: Mutation[] = [
   ...inFile("run-registry", [
     {
       name: "anybody cancels a run that has an owner",
-      from: 'if (run === undefined || (run.owner !== undefined && run.owner !== user)) return "unknown";',
-      to: 'if (run === undefined) return "unknown";',
+      from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
+      to: 'if (run.asksToCancel && !isAuthorized) return "unknown";',
+    },
+    {
+      name: "anybody cancels a run that asks who may",
+      from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
+      to: 'if (!run.asksToCancel && !this.isCancelledBy(user, id)) return "unknown";',
+    },
+    {
+      name: "the owner of a run that asks who may cancel it is not asked about",
+      from: "return run !== undefined && !run.asksToCancel && (",
+      to: "return run !== undefined && (",
     },
     {
       name: "anybody follows a run that has an owner",
@@ -530,7 +555,17 @@ const sessions: Mutation[] = [
   ...inFile("session", [
     {
       name: "sessions are kept after their end",
-      from: "this.hub.sessions.delete(this.id);",
+      from: "    this.hub.leave(this);\n",
+      to: "",
+    },
+    {
+      name: "somebody who has said who it is goes on as who it was",
+      from: "this.peer = { ...this.peer, ...identity };",
+      to: "",
+    },
+    {
+      name: "who it is may be said with another's permission to decide",
+      from: "    if (identity.expires !== undefined) this.pulse.extend(identity.expires);\n",
       to: "",
     },
     {
@@ -570,7 +605,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "any number of commands may wait",
-      from: "if (this.#commands.length > this.hub.settings.limits.commands) return this.close(closes.tooManyRequests);",
+      from: "if (exceeded !== undefined) return this.exceed(exceeded, closes.tooManyRequests);",
       to: "",
     },
     {
@@ -585,7 +620,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "a handler is not told that its session is over",
-      from: "this.#asking?.abort(new ClosedError(",
+      from: "this.#asker.abort(new ClosedError(",
       to: "void (new ClosedError(",
     },
     {
@@ -612,8 +647,8 @@ const sessions: Mutation[] = [
   ...inFile("request", [
     {
       name: "whatever is not false is a permission",
-      from: "if (allowed !== true) throw",
-      to: "if (allowed === false) throw",
+      from: "return allowed === true;",
+      to: "return allowed !== false;",
     },
   ]),
 ];
@@ -874,7 +909,22 @@ const hosts: Mutation[] = [
     },
     {
       name: "any web page may connect",
-      from: 'if (!isOriginAllowed(c, options.origins)) throw refusal(403, "Forbidden");',
+      from: 'if (!(await isOriginAllowed(c, notifier, options))) throw refusal(403, "Forbidden");',
+      to: "",
+    },
+    {
+      name: "an origin is anything with the host in it",
+      from: "return url.origin === origin.toLowerCase() && url.host",
+      to: "return url.host",
+    },
+    {
+      name: "whatever a function of origins answers that is not false lets a page in",
+      from: 'return (await origins(origin ?? "", c)) === true;',
+      to: 'return Boolean(await origins(origin ?? "", c));',
+    },
+    {
+      name: "any number of sessions are upgraded",
+      from: "    if (!notifier.admits(identity.user)) throw unavailable();\n",
       to: "",
     },
     {
