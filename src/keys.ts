@@ -27,6 +27,8 @@ export class Keys {
   readonly #options: KeysOptions;
   readonly #clock: Clock;
   readonly #scope: Scope;
+  /** Where they are fetched, unless they were given. */
+  readonly #url: URL | undefined;
   #keys: readonly PublicKey[] = [];
   #fetching: Promise<void> | undefined;
   #triedAt = Number.NEGATIVE_INFINITY;
@@ -38,27 +40,29 @@ export class Keys {
     // What goes wrong here is thrown to those who wait for it.
     this.#scope = new Scope(this.#clock, () => {});
     const { jwks } = options;
-    if (Array.isArray(jwks)) {
-      this.#keys = jwks;
-      this.#fetchedAt = Number.POSITIVE_INFINITY;
-    } else new URL(jwks as string | URL);
+    if (Array.isArray(jwks)) this.#keys = jwks;
+    else this.#url = new URL(jwks as string | URL);
   }
 
   /** The keys, fetched anew where they are old or none has that id. */
   async with(id: string | undefined): Promise<PublicKey[]> {
+    if (this.#url !== undefined) await this.#refresh(this.#url, id);
+    return [...this.#keys];
+  }
+
+  async #refresh(url: URL, id: string | undefined): Promise<void> {
     const isKnown = this.#keys.some(({ kid }) => kid === id);
     const now = this.#clock.now();
     const isWanted = !isKnown || now - this.#fetchedAt >= fresh;
     if (isWanted && (this.#fetching !== undefined || now - this.#triedAt >= interval))
-      await this.#fetch(isKnown);
+      await this.#fetch(url, isKnown);
     if (this.#fetchedAt === Number.NEGATIVE_INFINITY)
       throw new Error("Cannot check a token: there are no keys yet");
-    return [...this.#keys];
   }
 
-  async #fetch(isKnown: boolean): Promise<void> {
+  async #fetch(url: URL, isKnown: boolean): Promise<void> {
     this.#triedAt = this.#clock.now();
-    this.#fetching ??= this.#load().finally(() => {
+    this.#fetching ??= this.#load(url).finally(() => {
       this.#fetching = undefined;
     });
     try {
@@ -69,13 +73,13 @@ export class Keys {
     }
   }
 
-  async #load(): Promise<void> {
+  async #load(url: URL): Promise<void> {
     const ending = new AbortController();
     const unlink = this.#scope.link(this.#options.signal, (reason) => ending.abort(reason));
     const late = (): void => ending.abort(new Error(`Cannot fetch keys: it took over ${patience} ms`));
     const disarm = this.#scope.timer("keys", patience, late);
     try {
-      const response = await fetch(this.#options.jwks as string, { signal: ending.signal });
+      const response = await fetch(url, { signal: ending.signal });
       const set = response.ok ? ((await response.json()) as { keys?: unknown } | null) : undefined;
       if (!Array.isArray(set?.keys))
         throw new Error(`Cannot fetch keys: the answer, ${response.status}, holds none`);
