@@ -14,7 +14,7 @@ export interface TicketsOptions {
   ttl?: number | undefined;
   /** Tickets that wait to be used; past it the oldest are void. Default 10 000. */
   size?: number | undefined;
-  /** Tickets of one user that wait to be used; past it that user's oldest are void. Default 10. */
+  /** Tickets of one user, where it has a name, that wait to be used; past it that user's oldest are void. Default 10. */
   perUser?: number | undefined;
   /** What time it is. Default: the machine's clock. */
   clock?: Pick<Clock, "now"> | undefined;
@@ -84,7 +84,8 @@ export function createTickets({
       byUser.set(identity.user, own.add(ticket));
       waiting.set(ticket, { identity, until: clock.now() + ttl });
       const [oldest] = own;
-      if (oldest !== undefined && own.size > perUser) take(oldest);
+      // Nobody in particular is many.
+      if (oldest !== undefined && own.size > perUser && identity.user !== "") take(oldest);
       forget();
       return ticket;
     },
