@@ -167,8 +167,9 @@ async function presence(session: LiveSession, params: Params): Promise<Answer> {
   const { codec, settings } = session.hub;
   const sessions = present(session, name);
   if (sessions.length > settings.limits.presence) throw new Refusal(replies.limitExceeded, "presence");
-  const clients = sessions.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`);
-  return { result: `{"presence":{${clients.join(",")}}}`, channels: [name] };
+  const clients = sessions.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`).join(",");
+  if (exceeds(clients, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
+  return { result: `{"presence":{${clients}}}`, channels: [name] };
 }
 
 async function presenceStats(session: LiveSession, params: Params): Promise<Answer> {

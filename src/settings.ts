@@ -39,7 +39,7 @@ export interface Limits {
   userSessions: number;
   /** Publications in one history reply; where there are more, the client asks again. Default 1 000. */
   history: number;
-  /** Clients in one presence reply; of a channel with more it is refused with error 106. Default 1 000. */
+  /** Clients in one presence reply, and a window's worth; of a channel with more it gets error 106. Default 1 000. */
   presence: number;
   /** How long a session may take to send `connect`; then it is closed 3502. Default 10 000. */
   connect: number;
