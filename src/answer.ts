@@ -69,8 +69,8 @@ export async function answer(session: LiveSession, command: Command, isOver: boo
     after?.();
   } catch (error) {
     const reply = errorReply(session, error);
-    // Nobody waits for an answer to what has no id.
-    if (id === 0) return;
+    // Nobody waits for an answer to what has no id, or came from who is gone.
+    if (id === 0 || !session.isOpen) return;
     session.hub.tally.error(reply.code);
     session.put(session.hub.codec.error(id, reply));
     // A client waits for its connect reply, and knows what to do after a close.
