@@ -10,6 +10,7 @@ import type { Identity, Peer } from "./peer.ts";
 import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
 import type { Piece } from "./segment.ts";
+import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import type { Subscription } from "./subscription.ts";
 import type { LimitName } from "./totals.ts";
@@ -37,7 +38,6 @@ export class LiveSession implements Session, Beating {
   readonly pulse: Pulse;
   readonly intake: Intake;
   readonly out: Outbox;
-  readonly ask: Asker["ask"];
   readonly tracking: Tracking = new Tracking(this);
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
   acknowledges = false;
@@ -62,7 +62,6 @@ export class LiveSession implements Session, Beating {
     this.intake = new Intake(hub.settings.limits, hub.clock.now());
     this.out = new Outbox(hub.codec);
     this.#asker = new Asker(hub, `session ${id}`);
-    this.ask = this.#asker.ask.bind(this.#asker);
     hub.enter(this);
   }
 
@@ -143,6 +142,11 @@ export class LiveSession implements Session, Beating {
     if (this.#phase !== "fresh") return;
     this.#phase = "connected";
     this.pulse.connected();
+  }
+
+  /** See {@linkcode Asker.ask}. */
+  ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+    return this.#asker.ask(stage, call);
   }
 
   /** It has said who it is, and is that from now on. */

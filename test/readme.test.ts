@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, onTestFinished, test } from "vitest";
+import { resolveSettings } from "../src/settings.ts";
 import { type Child, child } from "./fixtures/child.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { root } from "./runtimes.ts";
@@ -21,11 +22,21 @@ test("every TypeScript block of the README is a file of the examples, word for w
     "examples/watch.ts",
     "examples/fingerprint/node.ts",
     "examples/receipt.test.ts",
+    "examples/tokens.test.ts",
+    "examples/telemetry.ts",
     "examples/agent.test.ts",
     "examples/notifier.test.ts",
   ]);
   expect(readme.match(/```ts/g)?.length).toBe(blocks.length);
   for (const { file, code } of blocks) expect(code).toBe(readFileSync(join(root, file as string), "utf8"));
+});
+
+test("the README's table of limits has every one, with its default", () => {
+  const rows = [...readme.matchAll(/^\| `(\w+)` \| ([\d ]+) \|/gm)].map(([, name, value]) => [
+    name,
+    Number((value as string).replaceAll(" ", "")),
+  ]);
+  expect(Object.fromEntries(rows)).toEqual(resolveSettings({}).limits);
 });
 
 test("the README's table of shutdowns says what the bench measured", () => {
