@@ -157,3 +157,25 @@ test("a hostile swarm is held to every limit at once, and what is held to the su
     expect(opened - ended).toBeLessThanOrEqual(limits.sessions);
   }
 });
+
+test("twenty thousand names that nobody ever uses again take no more than the log may hold", async () => {
+  const clock = fakeClock();
+  const totalBytes = 1_000_000;
+  const log = memoryLog({ clock, totalBytes });
+  const notifier = createNotifier({ clock, log, limits: { burst: 100_000 } });
+  const client = pipe(notifier);
+  client.send({ id: 1, connect: {} });
+  await clock.settle();
+  client.stall();
+  for (let n = 0; n < 20_000; n += 500) {
+    const commands = range(n, n + 499).map((each) => `{"id":2,"history":{"channel":"${each}"}}`);
+    client.session.receive(commands.join("\n"));
+    await clock.settle();
+    client.session.receive("{}");
+  }
+  expect(notifier.totals().bytes.log).toBeLessThanOrEqual(totalBytes);
+  expect(notifier.stats().channels).toBe(0);
+  void notifier.close({ grace: 0 });
+  await clock.advance(0);
+  assertQuiet(notifier);
+});

@@ -430,7 +430,7 @@ const channels: Mutation[] = [
     },
     {
       name: "everything that was ever read for somebody behind is kept",
-      from: "while (this.#aside.length > asideSegments)",
+      from: "while (this.#aside.length > most)",
       to: "while (this.#aside.length > 1_000_000)",
     },
   ]),
@@ -989,6 +989,272 @@ const hosts: Mutation[] = [
   ]),
 ];
 
+const defences: Mutation[] = [
+  ...inFile("intake", [
+    {
+      name: "an allowance is never used up",
+      from: "* rate) / 1_000) - 1;",
+      to: "* rate) / 1_000);",
+    },
+    {
+      name: "an allowance never grows back",
+      from: "this.#allowance + ((now - this.#at) * rate) / 1_000",
+      to: "this.#allowance",
+    },
+    {
+      name: "an allowance grows without end",
+      from: "Math.min(burst, this.#allowance",
+      to: "Math.max(burst, this.#allowance",
+    },
+    {
+      name: "whoever is over the rate is never closed",
+      from: 'return this.#allowance < -burst ? "rate" : undefined;',
+      to: "return undefined;",
+    },
+    {
+      name: "commands that wait may be as long as they like",
+      from: 'if (this.#chars > commandChars) return "commandChars";',
+      to: "",
+    },
+    {
+      name: "commands are held to be waiting after they were answered",
+      from: "this.#waiting.length === 0 ? 0 : this.#chars - next.chars",
+      to: "this.#chars",
+    },
+  ]),
+  ...inFile("census", [
+    {
+      name: "sessions in all are not counted",
+      from: 'if (this.#all >= this.#limits.sessions) return "sessions";',
+      to: "",
+    },
+    {
+      name: "a session that ends makes no room for its user",
+      from: "    this.#count(user, -1);\n",
+      to: "",
+    },
+    {
+      name: "nobody in particular is one user",
+      from: 'if (user === "") return;',
+      to: "",
+    },
+  ]),
+  ...inFile("outbox", [
+    {
+      name: "what is queued for a channel leaves after it was taken from the peer",
+      from: "this.#texts = this.#texts.filter((text) => !heads.some((head) => text.startsWith(head)));",
+      to: "",
+    },
+    {
+      name: "a reply's content is forgotten before it has left",
+      from: "for (const name of channels) this.#answered.add(name);",
+      to: "",
+    },
+    {
+      name: "a channel that was taken away once is refused for ever",
+      from: "  begin(): void {\n    this.#withheld = undefined;",
+      to: "  begin(): void {",
+    },
+  ]),
+  ...inFile("answer", [
+    {
+      name: "a command that was allowed is answered after its channel was taken away",
+      from: "if (channels.some((name) => session.out.isWithheld(name))) {",
+      to: "if (channels.length < 0) {",
+    },
+    {
+      name: "commands over the rate are answered",
+      from: 'if (isOver) throw new Refusal(replies.tooManyRequests, "rate");',
+      to: "",
+    },
+    {
+      name: "a presence reply takes as many clients as there are",
+      from: 'if (sessions.length > settings.limits.presence) throw new Refusal(replies.limitExceeded, "presence");',
+      to: "",
+    },
+    {
+      name: "answers that nobody gets are errors",
+      from: "if (id === 0 || !session.isOpen) return;",
+      to: "if (id === 0) return;",
+    },
+  ]),
+  ...inFile("connect", [
+    {
+      name: "nobody is asked who connects",
+      from: "  await identify(session, params);\n",
+      to: "",
+    },
+    {
+      name: "a token that is invalid connects",
+      from: "  if (identity === null) return over(session, closes.invalidToken);\n",
+      to: "  if (identity === null) return;\n",
+    },
+    {
+      name: "a token that has expired closes before its error is told",
+      from: "throw new Refusal(replies.tokenExpired);",
+      to: "return over(session, closes.expired);",
+    },
+    {
+      name: "a token is as good as room for its user",
+      from: "if (!hub.census.isFullOf(identity.user)) return session.become(identity);",
+      to: "return session.become(identity);",
+    },
+    {
+      name: "a refresh with a token that has expired is an error, at which clients give up",
+      from: "if (expires <= hub.clock.time()) return over(session, closes.expired);",
+      to: "if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);",
+    },
+  ]),
+  ...inFile("place", [
+    {
+      name: "any number of channels are opened",
+      from: 'if (session.hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");',
+      to: "",
+    },
+  ]),
+  ...inFile("protocol", [
+    {
+      name: "brackets in texts are nesting",
+      from: "else if (character === '\"') isText = true;",
+      to: "else if (character === '\"') isText = false;",
+    },
+    {
+      name: "brackets beside each other are nesting",
+      from: 'else if (character === "}" || character === "]") depth--;',
+      to: "",
+    },
+    {
+      name: "nesting has no end",
+      from: "if (++depth > deepest) return true;",
+      to: "if (++depth < 0) return true;",
+    },
+  ]),
+  ...inFile("check", [
+    {
+      name: "a channel's name may be anything",
+      from: "return /^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]+$/u.test(text);",
+      to: 'return text !== "";',
+    },
+  ]),
+  ...inFile("failure", [
+    {
+      name: "a redactor that fails shows what it was to hide",
+      from: 'return { name: "Error", message: "failed" };',
+      to: "return describe(error);",
+    },
+    {
+      name: "nobody asks the redactor",
+      from: "const { redact = describe } = hub;",
+      to: "const redact: typeof describe = describe;",
+    },
+  ]),
+  ...inFile("cached", [
+    {
+      name: "answers of one connection are another's",
+      from: "const remembered = known.get(peer)?.get(key);",
+      to: "const remembered = [...[peer]].map((each) => known.get(each)?.get(action.channel))[0];",
+    },
+    {
+      name: "an answer is remembered for ever",
+      from: "if (remembered !== undefined && clock.now() < remembered.until)",
+      to: "if (remembered !== undefined)",
+    },
+    {
+      name: "an answer that was looked up before all were forgotten is remembered",
+      from: "const asked = known;",
+      to: "const asked = { get: (one: Peer) => known.get(one), set: (one: Peer, all: Map<string, Remembered>) => known.set(one, all) };",
+    },
+    {
+      name: "any number of answers are remembered",
+      from: "if (answers.size <= size) break;",
+      to: "break;",
+    },
+  ]),
+  ...inFile("tokens", [
+    {
+      name: "a later token may be somebody else's",
+      from: "return found?.user === user ? found.expires : null;",
+      to: "return found === null ? null : found.expires;",
+    },
+    {
+      name: "a secret may be short",
+      from: "new TextEncoder().encode(secret).length < 32",
+      to: 'secret === ""',
+    },
+    {
+      name: "a public key may be given for a secret",
+      from: "const allowed = listOf(algorithms, /^HS(256|384|512)$/);",
+      to: "const allowed = [...algorithms];",
+    },
+    {
+      name: "a token without claims is an error of ours",
+      from: 'typeof payload === "object" && payload !== null ? await check(token) : undefined',
+      to: "payload === undefined ? undefined : await check(token)",
+    },
+    {
+      name: "an invalid token is reported, with what it holds",
+      from: 'if (error instanceof Error && error.name.startsWith("Jwt")) return undefined;',
+      to: "",
+    },
+    {
+      name: "an empty audience is no audience",
+      from: "if (value !== undefined && value.length === 0)",
+      to: "if (value !== undefined && value.length < 0)",
+    },
+  ]),
+  ...inFile("keys", [
+    {
+      name: "keys that peers make up are fetched each time",
+      from: "(this.#fetching !== undefined || now - this.#triedAt >= interval)",
+      to: "now > 0 - interval",
+    },
+    {
+      name: "everybody who waits for keys fetches them",
+      from: "this.#fetching ??= this.#load(url)",
+      to: "this.#fetching = this.#load(url)",
+    },
+    {
+      name: "old keys are worse than none",
+      from: "if (!isKnown) throw error;",
+      to: "throw error;",
+    },
+    {
+      name: "a fetch of keys ends when it likes",
+      from: "fetch(url, { signal: ending.signal })",
+      to: "fetch(url)",
+    },
+  ]),
+  ...inFile("tickets", [
+    {
+      name: "a ticket lets in twice",
+      from: "    waiting.delete(ticket);\n",
+      to: "",
+    },
+    {
+      name: "a ticket never expires",
+      from: "if (until > clock.now() && waiting.size <= size) return;",
+      to: "if (waiting.size <= size) return;",
+    },
+    {
+      name: "there are as many tickets as anybody likes",
+      from: "if (until > clock.now() && waiting.size <= size) return;",
+      to: "if (until > clock.now()) return;",
+    },
+    {
+      name: "one user's tickets take everybody else's place",
+      from: 'own.size > perUser && identity.user !== ""',
+      to: "own.size > size",
+    },
+  ]),
+  ...inFile("totals", [
+    {
+      name: "a peer makes up as many codes as it likes",
+      from: 'increase(this.#closed, ownCodes.includes(known) ? known : "other");',
+      to: "increase(this.#closed, known);",
+    },
+  ]),
+];
+
 /** Every fault that the simulation or the suite has to catch; `npm run mutate` shows that they do. */
 export const mutations: readonly Mutation[] = [
   ...lifetimes,
@@ -999,4 +1265,5 @@ export const mutations: readonly Mutation[] = [
   ...publishing,
   ...receipts,
   ...hosts,
+  ...defences,
 ];
