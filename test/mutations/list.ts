@@ -543,8 +543,18 @@ const sessions: Mutation[] = [
     },
     {
       name: "a ping may go unanswered for ever",
-      from: "if (now >= this.#pongBy) return this.#session.silent(this.#behindData);",
+      from: "if (this.#excused > 0 || now - this.#pongBy < tolerance) return this.#session.silent(this.#behindData);",
       to: "",
+    },
+    {
+      name: "a process that was held up takes its peers to be silent",
+      from: "if (this.#excused > 0 || now - this.#pongBy < tolerance) return",
+      to: "return",
+    },
+    {
+      name: "a peer is excused each time that the process is held up",
+      from: "this.#excused > 0 || now",
+      to: "now",
     },
     {
       name: "a second ping leaves before the first is answered",
