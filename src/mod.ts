@@ -15,6 +15,16 @@ export {
   GapError,
   RunError,
 } from "./errors.ts";
+export type {
+  EventInput,
+  EventInputsOf,
+  EventOutput,
+  EventSchema,
+  EventSchemas,
+  EventsOf,
+  SchemaIssue,
+  SchemaResult,
+} from "./events.ts";
 export type { FollowOptions, Publication } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";

@@ -10,6 +10,7 @@ const outside = ["hono", "node", "deno", "bun", "host", "testing", "pipe", "log-
 const imports: Record<string, string[]> = {
   protocol: [],
   bytes: [],
+  events: [],
   memory: ["./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
 };
 
