@@ -6,6 +6,7 @@ import { type Place, place } from "./place.ts";
 import { type Command, closes, type ErrorReply, FrameError, type Method, replies } from "./protocol.ts";
 import { channelOf, isObject, naturalOf, type Params, permit, positionOf, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
+import { errorOf, validate } from "./validate.ts";
 import { version } from "./version.ts";
 
 /** What answers a command: the result's JSON text, and what is done once that is in the queue. */
@@ -180,9 +181,21 @@ async function publish(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   if (!Object.hasOwn(params, "data")) throw new Refusal(replies.badRequest);
   await permit(session, "publish", name, params.data);
-  const data = encode(session, params.data);
+  const data = encode(session, valid(session, name, params.data));
   await session.ask("log", (signal) => session.hub.append(name, data, { signal }));
   return { result: "{}" };
+}
+
+/** What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is. */
+function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknown {
+  if (hub.events === undefined) return data;
+  const validation = validate(hub.events, data);
+  if ("event" in validation) return validation.event;
+  if (validation.isFault) {
+    const where = `to ${JSON.stringify(channel)}`;
+    hub.report(errorOf(validation, { verb: "publish", where }), "publish", `session ${id}`);
+  }
+  throw new Refusal(replies.badRequest);
 }
 
 /** What came as JSON may still be nested too deep to be written again. */

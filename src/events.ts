@@ -60,7 +60,8 @@ export type EventsOf<N> = EventOutput<SchemasOf<N>>;
 /** The events that may be published on a notifier's channels; `unknown` where it has no schemas. */
 export type EventInputsOf<N> = EventInput<SchemasOf<N>>;
 
-type SchemasOf<N> = N extends { readonly events?: infer Schemas }
+/** The schemas of a notifier; any, where it has none. */
+export type SchemasOf<N> = N extends { readonly events?: infer Schemas }
   ? Exclude<Schemas, undefined> extends infer Given extends EventSchemas
     ? Given
     : EventSchemas

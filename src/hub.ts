@@ -1,6 +1,7 @@
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
+import type { EventSchemas } from "./events.ts";
 import type { Publication } from "./follow.ts";
 import { type AppendSteps, Lanes } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
@@ -22,6 +23,7 @@ export interface HubParts {
   readonly clock: Clock;
   readonly codec: Codec;
   readonly settings: Settings;
+  readonly events?: EventSchemas | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly onUndelivered: NotifierOptions["onUndelivered"];
   onError(error: unknown, context: ErrorContext): void;
@@ -39,6 +41,7 @@ export class Hub {
   readonly clock: Clock;
   readonly codec: Codec;
   readonly settings: Settings;
+  readonly events: EventSchemas | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly scope: Scope;
   readonly wheel: Wheel;
@@ -74,6 +77,7 @@ export class Hub {
     this.codec = parts.codec;
     this.settings = parts.settings;
     this.grace = parts.settings.grace;
+    this.events = parts.events;
     this.rpc = parts.rpc;
     this.#log = parts.log;
     this.#onError = parts.onError;

@@ -24,6 +24,7 @@ export type {
   EventsOf,
   SchemaIssue,
   SchemaResult,
+  SchemasOf,
 } from "./events.ts";
 export type { FollowOptions, Publication } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
@@ -51,3 +52,4 @@ export type { Pending, PendingKind } from "./scope.ts";
 export type { ErrorContext, Limits, NotifierOptions } from "./settings.ts";
 export type { Session, Socket } from "./socket.ts";
 export type { Stats } from "./stats.ts";
+export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./vocabulary.ts";

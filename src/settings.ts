@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import type { EventSchemas } from "./events.ts";
 import type { Publication } from "./follow.ts";
 import type { Log } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
@@ -50,6 +51,7 @@ export interface ErrorContext {
   stage:
     | "authenticate"
     | "authorize"
+    | "publish"
     | "rpc"
     | "send"
     | "refresh"
@@ -64,7 +66,7 @@ export interface ErrorContext {
 }
 
 /** How a notifier is made. */
-export interface NotifierOptions {
+export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   /** Where channels are kept. Default: a `memoryLog()` of the notifier's own. */
   log?: Log | undefined;
   /** Closes the notifier when it aborts. */
@@ -77,6 +79,11 @@ export interface NotifierOptions {
   window?: number | undefined;
   limits?: Partial<Limits> | undefined;
   clock?: Clock | undefined;
+  /**
+   * The schemas of the events that may be published, by their `type`; no others may, by anybody. Runs may also emit the
+   * vocabularies of `tocsin/run` and `tocsin/agent`. What is written is what a schema makes of an event. Default: anything.
+   */
+  events?: Schemas | undefined;
   /** Methods that clients may call, by name. Default: none but `run.cancel` and `ack`, which are tocsin's own. */
   rpc?: Readonly<Record<string, RpcHandler>> | undefined;
   /**

@@ -11,6 +11,7 @@ const imports: Record<string, string[]> = {
   protocol: [],
   bytes: [],
   events: [],
+  vocabulary: ["./agent-event.ts", "./events.ts", "./run.ts"],
   memory: ["./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
 };
 
