@@ -72,7 +72,7 @@ export function checkSchemas(schemas: EventSchemas | undefined): void {
 /** A strict schema of fields alone refuses a type beside them; one that has the type in it refuses to be without. */
 function either(schema: EventSchema, fields: object, whole: object): Validation {
   const first = attempt(schema, fields);
-  if ("event" in first || first.why === asynchronous.why) return first;
+  if ("event" in first || first === asynchronous) return first;
   const second = attempt(schema, whole);
   return "event" in second || first.lacksType ? second : first;
 }

@@ -228,6 +228,23 @@ describe("an event is refused, and nothing is written,", () => {
     expect((await refusal(notifier, { type: "invoice.payed" })).cause).toBeUndefined();
   });
 
+  test("after it was asked once where it is asynchronous, and with and without the type where it refuses", async ({
+    start,
+  }) => {
+    const asked: unknown[] = [];
+    const asking = (answer: () => unknown) =>
+      schemaOf((value) => {
+        asked.push(value);
+        return answer();
+      });
+    const { notifier } = start({
+      events: { later: asking(async () => boom), never: asking(() => ({ issues: [issue] })) },
+    });
+    await refusal(notifier, { type: "later", a: 1 });
+    await refusal(notifier, { type: "never", a: 1 });
+    expect(asked).toEqual([{ a: 1 }, { a: 1 }, { type: "never", a: 1 }]);
+  });
+
   test("with the words for being whole where its schema asks for the type", async ({ start }) => {
     const { notifier } = start({
       events: {

@@ -191,6 +191,16 @@ const lifetimes: Mutation[] = [
 const runs: Mutation[] = [
   ...inFile("run-task", [
     {
+      name: "events of a vocabulary pass their own schema",
+      from: "(isVocabulary(event.type) && !Object.hasOwn(events, event.type))",
+      to: "isVocabulary(event.type)",
+    },
+    {
+      name: "a run emits past the schemas",
+      from: "return validated(events, event, {",
+      to: "return event ?? validated(events, event, {",
+    },
+    {
       name: "a run may end twice",
       from: 'if (this.status !== "working") return;\n    let data: string;',
       to: "let data: string;",
@@ -646,6 +656,60 @@ const publishing: Mutation[] = [
       name: "a key is never free again after a failure",
       from: "if (this.#made.get(key) === made) this.#made.delete(key);",
       to: "",
+    },
+  ]),
+  ...inFile("validate", [
+    {
+      name: "what every object has counts as a type that is listed",
+      from: "Object.hasOwn(schemas, type) ? schemas[type] : undefined;",
+      to: "schemas[type];",
+    },
+    {
+      name: "a schema may give an event another type",
+      from: "return { event: { type, ...rest } };",
+      to: "return { event: { type, ...rest, ...made.event } };",
+    },
+    {
+      name: "an event is written as it was given, and not as its schema made it",
+      from: "const { type: _, ...rest } = made.event as { type?: unknown };",
+      to: "const { type: _, ...rest } = event;",
+    },
+    {
+      name: "a schema that has the type in it is never given it",
+      from: 'return "event" in second || first.lacksType ? second : first;',
+      to: "return first;",
+    },
+    {
+      name: "what an asynchronous schema rejects with ends the process",
+      from: "ignorable(Promise.resolve(result));",
+      to: "Promise.resolve(result);",
+    },
+    {
+      name: "a schema that answers later is asked again",
+      from: " || first === asynchronous",
+      to: "",
+    },
+    {
+      name: "what a schema makes of an event may say itself what JSON is to write",
+      from: 'return typeof (value as { toJSON?: unknown }).toJSON !== "function";',
+      to: "return true;",
+    },
+    {
+      name: "what a schema threw is kept from whoever publishes",
+      from: 'return { why: "its schema threw", cause, isFault: true, lacksType: true };',
+      to: 'return { why: "its schema threw", isFault: true, lacksType: true };',
+    },
+  ]),
+  ...inFile("answer", [
+    {
+      name: "a client publishes past the schemas",
+      from: "if (hub.events === undefined) return data;",
+      to: "return data;",
+    },
+    {
+      name: "nobody hears of a schema at fault when it is a client that publishes",
+      from: "if (validation.isFault) {",
+      to: "if (false) {",
     },
   ]),
   ...inFile("values", [
