@@ -45,6 +45,7 @@ export interface HistoryOptions {
 
 /** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
 export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends AsyncDisposable {
+  // Readonly has notifiers compared member by member: by their schemas alone, one with some would not do for one without.
   /** The schemas of its events, where it was given any. */
   readonly events?: Readonly<Schemas> | undefined;
   /**
