@@ -26,7 +26,7 @@ export type {
   SchemaResult,
   SchemasOf,
 } from "./events.ts";
-export type { FollowOptions, Publication } from "./follow.ts";
+export type { FollowOptions } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";
 export {
@@ -38,6 +38,7 @@ export {
 } from "./notifier.ts";
 export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
 export type { Presence } from "./presence.ts";
+export type { Publication } from "./publication.ts";
 export type {
   DeliveredOptions,
   Delivery,

@@ -14,7 +14,8 @@
  * **Recovery.** A first subscribe answers the channel's epoch and top. A later one carries `recover`, `offset` and
  * `epoch`, and succeeds if the epoch is empty or equal and every missed publication is still in the log: `recovered` is
  * true, `offset` is the one the client sent, `publications` holds what the window allows, and the rest follows as pushes.
- * Otherwise `recovered` is false, there are no publications, and `offset` is the top. `{ offset: 0, epoch: "" }` asks for
+ * Otherwise `recovered` is false, there are no publications, and `offset` is the top; the log is whole after the `kept` of the
+ * notice before that, or after `data.earliest` where there is no notice. `{ offset: 0, epoch: "" }` asks for
  * the channel from its start. Within a subscription offsets rise by exactly one; when that can no longer be kept, a
  * subscription of the client's ends with an `unsubscribe` push 2500, one of the server's with close code 3010.
  *

@@ -29,6 +29,8 @@ export async function permit(
   const { hub, peer } = session;
   const ofRun = hub.runs.allows(peer.user, channel, type);
   if (ofRun === true) return;
+  // What the server subscribes a peer to it may also leave, and come back to from where it was.
+  if (type === "subscribe" && peer.channels?.includes(channel)) return;
   const { authorize } = peer;
   if (ofRun === false || authorize === undefined) throw new Refusal(replies.permissionDenied);
   const ask = (signal: AbortSignal): boolean | Promise<boolean> =>

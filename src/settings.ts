@@ -1,8 +1,8 @@
 import type { Clock } from "./clock.ts";
 import type { EventSchemas } from "./events.ts";
-import type { Publication } from "./follow.ts";
 import type { Log } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
+import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
 
 /** Bounds on what a peer, a publisher or a run can ask for. Sizes are bytes of UTF-8, spans milliseconds. */

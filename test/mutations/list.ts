@@ -46,13 +46,13 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "the end of a scope leaves its listeners",
-      from: "for (const signal of [...this.#links.keys()]) this.#unlisten(signal);",
+      from: "for (const signal of [...this.#listeners.keys()]) this.#unlisten(signal);",
       to: "",
     },
     {
       name: "a listener that throws keeps the others from their turn",
-      from: 'this.#attempt("abort", () => listener(signal.reason));',
-      to: "listener(signal.reason);",
+      from: "this.#onError(error);\n      }",
+      to: "throw error;\n      }",
     },
   ]),
   ...inFile("wheel", [
