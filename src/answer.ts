@@ -1,5 +1,6 @@
 import { acknowledge, takeWord } from "./acknowledgement.ts";
 import { byteLength, exceeds } from "./bytes.ts";
+import { canBeChannel } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
 import { ClosedError } from "./errors.ts";
 import type { Entry, Position } from "./log.ts";
@@ -26,6 +27,7 @@ import {
 } from "./request.ts";
 import { channelOfRun } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
+import { errorOf, validate } from "./validate.ts";
 
 /** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
 export function commandsIn(session: LiveSession, data: unknown): readonly Command[] {
@@ -48,7 +50,7 @@ export async function answer(session: LiveSession, command: Command, isOver: boo
   const { id, method, params } = command;
   try {
     if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
-    if (method === "deep") throw new Refusal(replies.badRequest, "depth");
+    if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
     // One that came ahead of the answer to connect has waited for it.
     if (method === "send") return takeWord(session, command) ? undefined : await receive(session, params);
     if (method === "unknown") throw new Refusal(replies.methodNotFound);
@@ -146,9 +148,21 @@ async function publish(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   if (!Object.hasOwn(params, "data")) throw new Refusal(replies.badRequest);
   await permit(session, "publish", name, params.data);
-  const data = encode(session, params.data);
+  const data = encode(session, valid(session, name, params.data));
   await session.ask("log", (signal) => session.hub.append(name, data, { signal }));
   return { result: "{}" };
+}
+
+/** What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is. */
+function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknown {
+  if (hub.events === undefined) return data;
+  const validation = validate(hub.events, data);
+  if ("event" in validation) return validation.event;
+  if (validation.isFault) {
+    const where = `to ${JSON.stringify(channel)}`;
+    hub.report(errorOf(validation, { verb: "publish", where }), "publish", `session ${id}`);
+  }
+  throw new Refusal(replies.badRequest);
 }
 
 /** What came as JSON may still be nested too deep to be written again. */
@@ -267,9 +281,11 @@ async function cancelRun(session: LiveSession, data: unknown): Promise<Answer> {
   if (data.reason !== undefined && typeof data.reason !== "string") throw new Refusal(replies.badRequest);
   const { run, reason } = data;
   // Whoever may not cancel it cannot tell by the time this takes whether there is such a run.
+  const channel = channelOfRun(run);
   const isAuthorized =
     !hub.runs.isCancelledBy(peer.user, run) &&
-    (await authorizes(session, "cancel", channelOf(session, { channel: channelOfRun(run) }), reason));
+    canBeChannel(channel, hub.settings.limits.channel) &&
+    (await authorizes(session, "cancel", channel, reason));
   const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason });
   return { result: `{"data":{"status":"${status}"}}` };
 }

@@ -1,9 +1,10 @@
 import { ClosedError, ExpiredError } from "./errors.ts";
 import type { Expiring } from "./expiry.ts";
-import { type Publication, publicationOf } from "./follow.ts";
+import { publicationOf } from "./follow.ts";
 import type { Hub } from "./hub.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Position, Slice } from "./log.ts";
+import type { Publication } from "./publication.ts";
 import type { Delivery, Level, UndeliveredReason } from "./receipt.ts";
 import type { Taken } from "./room.ts";
 import type { Settle } from "./scope.ts";

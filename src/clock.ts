@@ -25,19 +25,26 @@ export interface Clock {
 /** The longest delay that every runtime's timer can hold; a longer one would fire at once. */
 const longestDelay = 2_147_483_647;
 
+const now = (): number => performance.now();
+const random = (): number => Math.random();
+const timer = (ms: number, fire: () => void): Timer => {
+  const handle = setTimeout(fire, Math.min(Math.max(ms, 0), longestDelay));
+  return { cancel: () => clearTimeout(handle) };
+};
+
+/** What a client takes of the machine's clock. */
+export const systemTiming: Pick<Clock, "now" | "timer" | "random"> = { now, timer, random };
+
 /** The clock of the machine. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now,
   time: () => Date.now(),
-  timer(ms, fire) {
-    const handle = setTimeout(fire, Math.min(Math.max(ms, 0), longestDelay));
-    return { cancel: () => clearTimeout(handle) };
-  },
+  timer,
   turn(run) {
     if (typeof setImmediate === "function") setImmediate(run);
     else turnByMessage(run);
   },
-  random: () => Math.random(),
+  random,
 };
 
 /** Browsers and Workers have no `setImmediate`; a message to oneself is the one macrotask that is never clamped to 4 ms. */

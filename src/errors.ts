@@ -85,6 +85,24 @@ export class RunError extends Error {
   }
 }
 
+/**
+ * Says that the server refused what a client asked for, or that the connection ended before it answered.
+ *
+ * `code` is one of the protocol's error codes (from 100), close codes (from 1000, or 0 where nobody gave one) or codes of
+ * an ended subscription (from 2000); `protocol.ts` has them.
+ */
+export class ReplyError extends Error {
+  override readonly name = "ReplyError";
+  readonly code: number;
+  /** Whether trying again may help. */
+  readonly temporary: boolean;
+  constructor(code: number, message: string, temporary = false, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.temporary = temporary;
+  }
+}
+
 /** What of a thrown value may be shown to a person: its name and message, never a stack or a cause. */
 export interface Failure {
   name: string;

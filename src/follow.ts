@@ -1,17 +1,7 @@
 import { GapError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import type { Entry, Position, Slice } from "./log.ts";
-
-/** A publication as it is read back. */
-export interface Publication {
-  readonly channel: string;
-  readonly offset: number;
-  readonly epoch: string;
-  readonly data: unknown;
-  /** When it was published, in milliseconds since the Unix epoch. */
-  readonly time: number;
-  readonly tags?: Readonly<Record<string, string>> | undefined;
-}
+import type { Publication } from "./publication.ts";
 
 /** Where following begins: after a position, or with what is published from the first `next()` on. */
 export interface FollowOptions {

@@ -54,9 +54,9 @@ export class Intake {
 
   /** The limit that the session is over for good, if any. */
   get exceeded(): IntakeLimit | undefined {
-    const { commands, commandChars, burst } = this.#limits;
+    const { commands, commandChars, message, burst } = this.#limits;
     if (this.#waiting.length > commands) return "commands";
-    if (this.#chars > commandChars) return "commandChars";
+    if (this.#chars > Math.max(commandChars, message)) return "commandChars";
     return this.#allowance < -burst ? "rate" : undefined;
   }
 

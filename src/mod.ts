@@ -15,7 +15,18 @@ export {
   GapError,
   RunError,
 } from "./errors.ts";
-export type { FollowOptions, Publication } from "./follow.ts";
+export type {
+  EventInput,
+  EventInputsOf,
+  EventOutput,
+  EventSchema,
+  EventSchemas,
+  EventsOf,
+  SchemaIssue,
+  SchemaResult,
+  SchemasOf,
+} from "./events.ts";
+export type { FollowOptions } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";
 export {
@@ -27,6 +38,7 @@ export {
 } from "./notifier.ts";
 export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./peer.ts";
 export type { Presence } from "./presence.ts";
+export type { Publication } from "./publication.ts";
 export type {
   DeliveredOptions,
   Delivery,
@@ -42,3 +54,4 @@ export type { ErrorContext, FailedRun, Limits, NotifierOptions } from "./setting
 export type { Session, Socket } from "./socket.ts";
 export type { Stats } from "./stats.ts";
 export type { LimitName, Totals } from "./totals.ts";
+export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./vocabulary.ts";

@@ -2,15 +2,18 @@ import { checkChannel, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { ClosedError, GapError } from "./errors.ts";
-import { type FollowOptions, followChannel, type Publication, publicationOf } from "./follow.ts";
+import type { EventInput, EventOutput, EventSchemas } from "./events.ts";
+import { type FollowOptions, followChannel, publicationOf } from "./follow.ts";
 import { Hub } from "./hub.ts";
 import type { Position } from "./log.ts";
 import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { type Presence, presenceOf } from "./presence.ts";
-import { type Close, closes, jsonCodec, unsubscribes } from "./protocol.ts";
+import { closes, jsonCodec } from "./protocol.ts";
+import type { Publication } from "./publication.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 import type { Receipt } from "./receipt.ts";
+import { disconnect, refuse, unsubscribe } from "./revocation.ts";
 import type { Run, RunOptions, Task } from "./run-task.ts";
 import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
@@ -18,18 +21,20 @@ import { checked, type ErrorContext, type NotifierOptions, resolveSettings } fro
 import type { Session, Socket } from "./socket.ts";
 import { type Stats, statsOf } from "./stats.ts";
 import type { Totals } from "./totals.ts";
+import { checkSchemas } from "./validate.ts";
+import type { RunOutput, TaskEvent } from "./vocabulary.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
 export type { PublishOptions } from "./publisher.ts";
 export type { Receipt } from "./receipt.ts";
 
 /** What is kept of a channel. */
-export interface History {
+export interface History<Data = unknown> {
   readonly channel: string;
   readonly epoch: string;
   /** The offset of the newest publication ever made in this epoch. */
   readonly offset: number;
-  readonly publications: readonly Publication[];
+  readonly publications: readonly Publication<Data>[];
 }
 
 /** Which part of a channel's history is asked for. */
@@ -42,26 +47,37 @@ export interface HistoryOptions {
 }
 
 /** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
-export interface Notifier extends AsyncDisposable {
+export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends AsyncDisposable {
+  // Readonly has notifiers compared member by member: by their schemas alone, one with some would not do for one without.
+  /** The schemas of its events, where it was given any. */
+  readonly events?: Readonly<Schemas> | undefined;
   /**
    * Writes a publication into a channel's log; whoever is subscribed gets it from there.
    *
    * While the log fails it tries again; a confirmed one waits while `limits.confirmed` others do. Rejects with a TypeError
-   * for a value that JSON would change or lose or a bad channel name, a RangeError above `limits.publication` or for a bad
+   * for what its schema refuses, a value that JSON would change or lose or a bad channel name, a RangeError above `limits.publication` or for a bad
    * `ttl`, the reason of `signal`, or a `ClosedError` after closing began. The last two need not be heard: a publication
    * that nobody awaits does not end the process because of closing.
    */
-  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Receipt>;
+  publish(channel: string, data: EventInput<Schemas>, options?: PublishOptions): Promise<Receipt>;
   /** Starts a piece of work. Throws a TypeError for a bad or taken id, and a `ClosedError` after closing began. */
-  run<R>(task: Task<R>, options?: RunOptions): Run<R>;
+  run<R>(task: Task<R, TaskEvent<Schemas>>, options?: RunOptions): Run<R>;
   /**
    * Yields a channel's publications, those after `after` first, then live. `{ offset: 0, epoch: "" }` is the start.
    *
    * Throws a `GapError` where that would leave a hole, the reason of `signal`, or a `ClosedError` when the notifier closed.
    */
-  follow(channel: string, options?: FollowOptions): AsyncGenerator<Publication, void, void>;
+  follow(
+    channel: `run:${string}`,
+    options?: FollowOptions,
+  ): AsyncGenerator<Publication<RunOutput<Schemas>>, void, void>;
+  follow(
+    channel: string,
+    options?: FollowOptions,
+  ): AsyncGenerator<Publication<EventOutput<Schemas>>, void, void>;
   /** Reads what is kept of a channel. Rejects with a `GapError` when what follows `after` is no longer whole. */
-  history(channel: string, options?: HistoryOptions): Promise<History>;
+  history(channel: `run:${string}`, options?: HistoryOptions): Promise<History<RunOutput<Schemas>>>;
+  history(channel: string, options?: HistoryOptions): Promise<History<EventOutput<Schemas>>>;
   presence(channel: string): Presence;
   /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
   accept(socket: Socket, peer: Peer): Session;
@@ -97,7 +113,7 @@ export interface Notifier extends AsyncDisposable {
 /**
  * Makes a notifier. Nothing happens until it is first used: no timer, no random value, no listener.
  *
- * Throws a RangeError for a number that cannot be a bound.
+ * Throws a RangeError for a number that cannot be a bound, and a TypeError for `events` that are no schemas.
  *
  * @example
  * ```ts
@@ -108,11 +124,15 @@ export interface Notifier extends AsyncDisposable {
  * await notifier.close();
  * ```
  */
-export function createNotifier(options: NotifierOptions = {}): Notifier {
-  return new LiveNotifier(options);
+export function createNotifier<Schemas extends EventSchemas = EventSchemas>(
+  options: NotifierOptions<Schemas> = {},
+): Notifier<Schemas> {
+  // The schemas have checked what the narrower types promise.
+  return new LiveNotifier(options) as unknown as Notifier<Schemas>;
 }
 
 class LiveNotifier implements Notifier {
+  readonly events: EventSchemas | undefined;
   readonly runs: Notifier["runs"];
   readonly #hub: Hub;
   readonly #publisher: Publisher;
@@ -127,8 +147,10 @@ class LiveNotifier implements Notifier {
   readonly #closed: Promise<CloseReport>;
 
   constructor(options: NotifierOptions) {
-    const { log, signal, clock = systemClock, rpc, onUndelivered, redact, onError } = options;
+    const { log, signal, clock = systemClock, events, rpc, onUndelivered, redact, onError } = options;
     const settings = resolveSettings(options);
+    checkSchemas(events);
+    this.events = events;
     const reportTo =
       onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
     const hub = new Hub({
@@ -136,6 +158,7 @@ class LiveNotifier implements Notifier {
       clock,
       codec: jsonCodec,
       settings,
+      events,
       rpc,
       onUndelivered,
       redact,
@@ -218,20 +241,11 @@ class LiveNotifier implements Notifier {
   }
 
   disconnect(who: { user: string } | { session: string }, code: number = closes.disconnect.code): void {
-    if (!Number.isInteger(code) || code < 3000 || code > 4999) {
-      throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
-    }
-    const known = Object.values(closes).find((close) => close.code === code);
-    for (const session of [...this.#hub.sessions.values()]) {
-      const isMeant = "session" in who ? session.id === who.session : session.peer.user === who.user;
-      if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
-    }
+    disconnect(this.#hub, who, code);
   }
 
   unsubscribe(user: string, channel: string): void {
-    for (const session of [...this.#hub.sessions.values()]) {
-      if (session.peer.user === user) withdraw(session, channel);
-    }
+    unsubscribe(this.#hub, user, channel);
   }
 
   stats(): Stats {
@@ -325,21 +339,6 @@ class LiveNotifier implements Notifier {
         this.#settle(report);
       });
   }
-}
-
-function refuse(socket: Socket, { code, reason }: Close): Session {
-  socket.close(code, reason);
-  return { id: "", receive: () => {}, ended: () => {} };
-}
-
-/** Takes a channel from a peer at once: nothing of it that has not left yet is sent. */
-function withdraw(session: LiveSession, channel: string): void {
-  // What goes with it is only late: the client comes back, and asks for it again.
-  if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);
-  const subscription = session.subscriptions.get(channel);
-  if (subscription === undefined) return;
-  session.drop(subscription);
-  session.unsubscribed(channel, unsubscribes.server);
 }
 
 function refused(verb: string): ClosedError {

@@ -43,7 +43,9 @@ export async function place(
     const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
     const turn = missed === undefined ? undefined : notices.begin(session, name);
     const notice = turn === undefined ? undefined : missed;
-    const data = dataOf(session.hub.runs.present(name), notice);
+    // Whoever cannot be given what it missed may go on from here; a notice says as much.
+    const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
+    const data = dataOf(session.hub.runs.present(name), { earliest, notice });
     const result =
       `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
       `,"offset":${recovery?.after ?? channel.top}${recovery?.publications ?? ""}` +
@@ -96,9 +98,10 @@ async function recover(
   channel: Channel,
   after: Position,
   room: number,
-): Promise<{ recovery?: Recovery; missed: Missed }> {
+): Promise<{ recovery?: Recovery; missed: Missed; earliest?: number }> {
   const slice = await channel.read(after);
-  if (!slice.gapless || slice.epoch !== channel.epoch) return { missed: lost(slice, after) };
+  if (!slice.gapless || slice.epoch !== channel.epoch)
+    return { missed: lost(slice, after), earliest: slice.first - 1 };
   channel.encodeAside(slice);
   const texts: string[] = [];
   let bytes = 0;
@@ -128,11 +131,14 @@ function isStart({ epoch, offset }: Position): boolean {
   return epoch === "" && offset === 0;
 }
 
-/** What the answer says beside the position: how a run stands, and what was missed. */
-function dataOf(present: string | undefined, notice: Missed | undefined): string {
-  if (notice === undefined) return present === undefined ? "" : `,"data":${present}`;
-  const rest = present === undefined ? "" : `${present.slice(1, -1)},`;
-  return `,"data":{${rest}"notice":${JSON.stringify(notice)}}`;
+/** What the answer says beside the position: how a run stands, from where one can go on, and what was missed. */
+function dataOf(
+  present: string | undefined,
+  said: { earliest: number | undefined; notice: Missed | undefined },
+): string {
+  const texts = [present ?? "{}", JSON.stringify(said)].map((text) => text.slice(1, -1));
+  const members = texts.filter((text) => text !== "");
+  return members.length === 0 ? "" : `,"data":{${members.join(",")}}`;
 }
 
 /** What a client will not be sent that asks for what follows a position which is not to be had any more. */

@@ -14,7 +14,8 @@
  * **Recovery.** A first subscribe answers the channel's epoch and top. A later one carries `recover`, `offset` and
  * `epoch`, and succeeds if the epoch is empty or equal and every missed publication is still in the log: `recovered` is
  * true, `offset` is the one the client sent, `publications` holds what the window allows, and the rest follows as pushes.
- * Otherwise `recovered` is false, there are no publications, and `offset` is the top. `{ offset: 0, epoch: "" }` asks for
+ * Otherwise `recovered` is false, there are no publications, and `offset` is the top; the log is whole after the `kept` of the
+ * notice before that, or after `data.earliest` where there is no notice. `{ offset: 0, epoch: "" }` asks for
  * the channel from its start. Within a subscription offsets rise by exactly one; when that can no longer be kept, a
  * subscription of the client's ends with an `unsubscribe` push 2500, one of the server's with close code 3010.
  *
@@ -59,9 +60,11 @@ export type Method = (typeof methods)[number];
 export interface Command {
   /** 0 where the command has none. */
   readonly id: number;
-  /** `unknown` when none of the methods is there, `ambiguous` when several are, `deep` when it is nested too deep. */
-  readonly method: Method | "send" | "pong" | "unknown" | "ambiguous" | "deep";
+  /** `unknown` when none of the methods is there, `ambiguous` when several are. */
+  readonly method: Method | "send" | "pong" | "unknown" | "ambiguous";
   readonly params: Readonly<Record<string, unknown>>;
+  /** Whether it was nested too deep: then its params are left out. */
+  readonly isDeep?: boolean;
 }
 
 /** An error reply. A `temporary` one may be tried again. */
@@ -237,6 +240,11 @@ function decodeFrame(frame: string, deepest: number = Number.POSITIVE_INFINITY):
 }
 
 function decodeCommand(line: string, deepest: number): Command {
+  const command = readCommand(line);
+  return isDeeper(line, deepest) ? { ...command, params: {}, isDeep: true } : command;
+}
+
+function readCommand(line: string): Command {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -244,11 +252,10 @@ function decodeCommand(line: string, deepest: number): Command {
     throw new FrameError("Cannot read a command: it is not JSON", { cause });
   }
   if (!isObject(value)) throw new FrameError("Cannot read a command: it is not an object");
-  const isDeep = isDeeper(line, deepest);
   const present = methods.filter((method) => Object.hasOwn(value, method));
   const sends = Object.hasOwn(value, "send");
   if (!Object.hasOwn(value, "id") && present.length === 0) {
-    if (sends) return { id: 0, method: isDeep ? "deep" : "send", params: paramsOf(value, "send") };
+    if (sends) return { id: 0, method: "send", params: paramsOf(value, "send") };
     if (Object.keys(value).length === 0) return { id: 0, method: "pong", params: value };
   }
   const id = value.id;
@@ -256,7 +263,6 @@ function decodeCommand(line: string, deepest: number): Command {
     throw new FrameError("Cannot read a command: it has no id above 0");
   }
   const [method] = present;
-  if (isDeep) return { id, method: "deep", params: {} };
   if (method === undefined) return { id, method: sends ? "ambiguous" : "unknown", params: {} };
   if (present.length > 1 || sends) return { id, method: "ambiguous", params: {} };
   return { id, method, params: paramsOf(value, method) };

@@ -8,6 +8,7 @@ import { type Asked, type DeliveredOptions, levels, type Receipt } from "./recei
 import { isRunChannel } from "./run-task.ts";
 import { ignorable } from "./scope.ts";
 import { checked } from "./settings.ts";
+import { validated } from "./validate.ts";
 
 /** How a publication is made. */
 export interface PublishOptions {
@@ -70,7 +71,9 @@ export class Publisher {
         `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,
       );
     }
-    return this.#hub.serialise(`the payload for ${JSON.stringify(channel)}`, data);
+    const name = JSON.stringify(channel);
+    const valid = validated(this.#hub.events, data, { verb: "publish", where: `to ${name}` });
+    return this.#hub.serialise(`the payload for ${name}`, valid);
   }
 
   /** One that others may share goes on when the first of them stops waiting. */

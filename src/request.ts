@@ -44,6 +44,8 @@ export async function permit(
   const { hub, peer } = session;
   const ofRun = hub.runs.allows(peer.user, channel, type);
   if (ofRun === true) return;
+  // What the server subscribes a peer to it may also leave, and come back to from where it was.
+  if (type === "subscribe" && peer.channels?.includes(channel)) return;
   if (ofRun === false) throw new Refusal(replies.permissionDenied);
   if (!(await authorizes(session, type, channel, data))) throw new Refusal(replies.permissionDenied);
 }

@@ -6,23 +6,27 @@ import type { Hub } from "./hub.ts";
 import type { Retention } from "./log.ts";
 import type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 import { ignorable, type Settle } from "./scope.ts";
+import { validated } from "./validate.ts";
+import { isVocabulary } from "./vocabulary.ts";
 
 /** What a task is given. */
-export interface TaskContext {
+export interface TaskContext<Event = RunEvent> {
   readonly id: string;
   /** Aborts for every reason to stop. */
   readonly signal: AbortSignal;
   /**
    * Writes an event into the run's channel; settles once it is in the log.
    *
-   * Rejects with a TypeError or RangeError for what is no event, and with a `ClosedError` once the run has ended. The
+   * Rejects with a TypeError or RangeError for what is no event or what its schema refuses, and with a `ClosedError` once the run has ended. The
    * latter need not be heard: an event that nobody awaits does not end the process because of closing.
    */
-  emit(event: RunEvent): Promise<void>;
+  emit(event: Event): Promise<void>;
 }
 
 /** A piece of work: it yields its events, or emits them, and returns its result. */
-export type Task<R> = (context: TaskContext) => AsyncGenerator<RunEvent, R, void> | Promise<R>;
+export type Task<R, Event = RunEvent> = (
+  context: TaskContext<Event>,
+) => AsyncGenerator<Event, R, void> | Promise<R>;
 
 /** How a run is made. */
 export interface RunOptions {
@@ -183,9 +187,17 @@ export class LiveRun implements Run<unknown> {
       const what = `"${event.type}" into ${this.label}`;
       throw new TypeError(`Cannot emit ${what}: types that begin with run. are reserved`);
     }
-    const data = this.#hub.serialise(`an event of ${this.label}`, event);
+    const data = this.#hub.serialise(`an event of ${this.label}`, this.#valid(event));
     if (event.type === "progress") this.#progress = JSON.parse(data) as RunEvent;
     return data;
+  }
+
+  /** What the schemas make of it. The vocabularies need none. */
+  #valid(event: RunEvent): unknown {
+    const { events } = this.#hub;
+    if (events === undefined || (isVocabulary(event.type) && !Object.hasOwn(events, event.type)))
+      return event;
+    return validated(events, event, { verb: "emit", where: `into ${this.label}` });
   }
 
   /** Cancels on somebody's behalf. Only the first reason counts. */

@@ -19,12 +19,6 @@ export interface Settle<T> {
   reject(reason: unknown): void;
 }
 
-/** One listener on one foreign signal, however many here care about it. */
-interface Link {
-  listeners: Set<(reason: unknown) => void>;
-  unlisten(): void;
-}
-
 interface Held {
   kind: PendingKind;
   owner: string | (() => string);
@@ -34,16 +28,70 @@ interface Held {
 }
 
 /**
+ * Signals that are listened to, with one listener each, however many here care about it.
+ *
+ * Linking is done by hand: `AbortSignal.any` and `Promise.race` keep what loses for as long as the other side lives.
+ */
+export class Links {
+  readonly #listeners = new Map<AbortSignal, Set<(reason: unknown) => void>>();
+  readonly #onError: (error: unknown) => void;
+
+  /** `onError` hears what somebody who was told throws: the others are told all the same. */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  /** Calls `abort` once with the reason when `signal` aborts, at once if it has. Returns what stops listening. */
+  link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
+    if (signal?.aborted) abort(signal.reason);
+    if (signal === undefined || signal.aborted) return noop;
+    const listeners = this.#listeners.get(signal) ?? new Set();
+    if (listeners.size === 0) {
+      this.#listeners.set(signal, listeners);
+      signal.addEventListener("abort", this.#heard);
+    }
+    // A function of our own, so that the same `abort` linked twice counts twice.
+    const listener = (reason: unknown): void => abort(reason);
+    listeners.add(listener);
+    return () => {
+      if (listeners.delete(listener) && listeners.size === 0) this.#unlisten(signal);
+    };
+  }
+
+  readonly #heard = ({ target }: Event): void => {
+    const signal = target as AbortSignal;
+    const listeners = this.#listeners.get(signal) ?? new Set();
+    this.#unlisten(signal);
+    for (const listener of [...listeners]) {
+      try {
+        if (listeners.delete(listener)) listener(signal.reason);
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+  };
+
+  #unlisten(signal: AbortSignal): void {
+    signal.removeEventListener("abort", this.#heard);
+    this.#listeners.delete(signal);
+  }
+
+  /** Stops listening to all of them. */
+  end(): void {
+    for (const signal of [...this.#listeners.keys()]) this.#unlisten(signal);
+  }
+}
+
+/**
  * A lifetime: everything that waits, ticks or works belongs to one, is listed by it, and is gone when it ends.
  *
- * This is the only file that listens to an `AbortSignal` or holds a promise nobody awaits. Linking is done by hand, with
- * one listener a signal: `AbortSignal.any` and `Promise.race` keep what loses for as long as the other side lives.
+ * This is the only file that listens to an `AbortSignal` or holds a promise nobody awaits.
  */
 export class Scope {
   readonly #clock: Clock;
   readonly #onError: (error: unknown, owner: string) => void;
   readonly #held = new Set<Held>();
-  readonly #links = new Map<AbortSignal, Link>();
+  readonly #links: Links;
   readonly #parent: Scope | undefined;
   #ended: { reason: unknown } | undefined;
 
@@ -52,44 +100,14 @@ export class Scope {
     this.#parent = parent;
     this.#clock = clock;
     this.#onError = onError;
+    this.#links = new Links((error) => onError(error, "abort"));
   }
 
-  /** Calls `abort` once with the reason when `signal` aborts, at once if it has. Returns what stops listening. */
+  /** See {@linkcode Links.link}. A scope that has ended calls only what has to be called at once. */
   link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
-    if (signal?.aborted) abort(signal.reason);
-    if (signal === undefined || signal.aborted || this.#ended !== undefined) return noop;
-    if (this.#parent !== undefined) return this.#parent.link(signal, abort);
-    let link = this.#links.get(signal);
-    if (link === undefined) {
-      link = this.#listen(signal);
-      this.#links.set(signal, link);
-    }
-    // A function of our own, so that the same `abort` linked twice counts twice.
-    const listener = (reason: unknown): void => abort(reason);
-    const { listeners } = link;
-    listeners.add(listener);
-    return () => {
-      if (listeners.delete(listener) && listeners.size === 0) this.#unlisten(signal);
-    };
+    if (this.#ended !== undefined && !signal?.aborted) return noop;
+    return (this.#parent ?? this.#links).link(signal, abort);
   }
-
-  #listen(signal: AbortSignal): Link {
-    const listeners = new Set<(reason: unknown) => void>();
-    const onAbort = (): void => {
-      this.#unlisten(signal);
-      for (const listener of [...listeners]) {
-        if (listeners.delete(listener)) this.#attempt("abort", () => listener(signal.reason));
-      }
-    };
-    signal.addEventListener("abort", onAbort);
-    return { listeners, unlisten: () => signal.removeEventListener("abort", onAbort) };
-  }
-
-  #unlisten(signal: AbortSignal): void {
-    this.#links.get(signal)?.unlisten();
-    this.#links.delete(signal);
-  }
-
   /** Lists something as owned until the returned function is called; `end` hears of the scope's own end before that. */
   hold(kind: PendingKind, owner: string | (() => string), end?: (reason: unknown) => void): () => void {
     if (this.#ended !== undefined) return noop;
@@ -211,7 +229,7 @@ export class Scope {
       // What the end of another one has released is over already.
       if (this.#held.delete(held)) this.#attempt(nameOf(held.owner), () => held.end?.(reason));
     }
-    for (const signal of [...this.#links.keys()]) this.#unlisten(signal);
+    this.#links.end();
   }
 }
 

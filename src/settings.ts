@@ -1,8 +1,9 @@
 import type { Clock } from "./clock.ts";
 import type { Failure } from "./errors.ts";
-import type { Publication } from "./follow.ts";
+import type { EventSchemas } from "./events.ts";
 import type { Log } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
+import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
 
 /** Bounds on what a peer, a publisher or a run can ask for. Sizes are bytes of UTF-8, spans milliseconds. */
@@ -75,6 +76,7 @@ export interface ErrorContext {
     | "authenticate"
     | "connect"
     | "authorize"
+    | "publish"
     | "rpc"
     | "send"
     | "refresh"
@@ -97,7 +99,7 @@ export interface FailedRun {
 }
 
 /** How a notifier is made. */
-export interface NotifierOptions {
+export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   /** Where channels are kept. Default: a `memoryLog()` of the notifier's own. */
   log?: Log | undefined;
   /** Closes the notifier when it aborts. */
@@ -110,6 +112,11 @@ export interface NotifierOptions {
   window?: number | undefined;
   limits?: Partial<Limits> | undefined;
   clock?: Clock | undefined;
+  /**
+   * The schemas of the events that may be published, by their `type`; no others may, by anybody. Runs may also emit the
+   * vocabularies of `tocsin/run` and `tocsin/agent`. What is written is what a schema makes of an event. Default: anything.
+   */
+  events?: Schemas | undefined;
   /** Methods that clients may call, by name. Default: none but `run.cancel` and `ack`, which are tocsin's own. */
   rpc?: Readonly<Record<string, RpcHandler>> | undefined;
   /**

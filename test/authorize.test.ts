@@ -152,6 +152,17 @@ describe("cancelling a run as a client", () => {
     expect(isWorking).toBe((outcome as { status: string }).status === "unknown");
   });
 
+  test("of a name that no run can have is unknown, and nobody is asked", async () => {
+    const asked: unknown[] = [];
+    const authorize: Authorize = (_, action) => asked.push(action) > 0;
+    const client = await connected(wire(), { user: "bob", authorize });
+    for (const run of ["a\n", "\ud800", "r".repeat(252)]) {
+      const reply = await client.call("rpc", { method: "run.cancel", data: { run } });
+      expect(reply).toMatchObject({ rpc: { data: { status: "unknown" } } });
+    }
+    expect(asked).toEqual([]);
+  });
+
   test("cannot tell a run that is not there from one that is forbidden, by no command, answer or question", async () => {
     const here = wire();
     const owned = { owner: "ann", id: "forbidden" };

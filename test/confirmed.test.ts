@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 import { ClosedError, ExpiredError } from "../src/errors.ts";
-import type { Publication } from "../src/follow.ts";
 import { memoryLog } from "../src/memory.ts";
+import type { Publication } from "../src/publication.ts";
 import type { PublishOptions } from "../src/publisher.ts";
 import type { UndeliveredReason } from "../src/receipt.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";

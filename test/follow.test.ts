@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { ClosedError, GapError } from "../src/errors.ts";
-import type { Publication } from "../src/follow.ts";
+import type { Publication } from "../src/publication.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   finish,

@@ -25,6 +25,7 @@ test("every TypeScript block of the README is a file of the examples, word for w
     "examples/tokens.test.ts",
     "examples/telemetry.ts",
     "examples/agent.test.ts",
+    "examples/events.test.ts",
     "examples/notifier.test.ts",
   ]);
   expect(readme.match(/```ts/g)?.length).toBe(blocks.length);

@@ -118,6 +118,20 @@ describe("unsubscribing a user", () => {
     });
   });
 
+  plainTest("takes what was granted as well: it cannot be subscribed to again", async () => {
+    const { clock, client: connect, notifier } = wire();
+    const client = connect({ peer: { user: "ann", channels: ["private", "news"] } });
+    await client.connect();
+    for (const channel of ["private", "news"]) await client.call("unsubscribe", { channel });
+    expect(await client.call("subscribe", { channel: "private" })).toHaveProperty("subscribe");
+    notifier.unsubscribe("ann", "private");
+    await clock.settle();
+    const denied = { code: 103, message: "permission denied" };
+    expect(await client.call("subscribe", { channel: "private" })).toEqual({ id: 5, error: denied });
+    expect(await client.call("subscribe", { channel: "news" })).toHaveProperty("subscribe");
+    expect(client.take()).toEqual([unsubscribed("private")]);
+  });
+
   plainTest("while a connect is being answered closes with 3011, and the client comes back", async () => {
     const { clock, client: connect, notifier, log } = wire();
     const client = connect({ peer: { user: "ann", channels: ["private", "news"] } });

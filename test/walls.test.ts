@@ -23,8 +23,14 @@ const outside = [
 const imports: Record<string, string[]> = {
   protocol: [],
   bytes: [],
+  events: [],
+  vocabulary: ["./agent-event.ts", "./events.ts", "./run.ts"],
   memory: ["./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
 };
+
+/** The files of the client, which a browser loads: they import each other, and what both sides share. */
+const client = ["awake", "client", "feed", "link", "linked-run", "reply", "timers"];
+const shared = ["clock", "errors", "events", "log", "publication", "run", "scope", "vocabulary"];
 
 /** What only some files of `src` may say. */
 const reserved: { what: string; pattern: RegExp; allowed: string[] }[] = [
@@ -55,6 +61,15 @@ test("import specifiers are found in every form", () => {
 
 test.each(Object.entries(imports))("%s.ts imports only %j", (name, allowed) => {
   expect(importsOf(name).filter((specifier) => !allowed.includes(specifier))).toEqual([]);
+});
+
+test("the client imports nothing of the server", () => {
+  const allowed = [...client, ...shared].map((name) => `./${name}.ts`);
+  const imported = (name: string) => importsOf(name).filter((specifier) => !allowed.includes(specifier));
+  expect(client.flatMap(imported)).toEqual([]);
+  // What is shared must not bring the server along either.
+  const runtime = [...shared, "publication"].filter((name) => name !== "vocabulary").flatMap(imported);
+  expect(runtime).toEqual([]);
 });
 
 test("the core imports no runtime, no Hono and no ws", () => {

@@ -46,13 +46,13 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "the end of a scope leaves its listeners",
-      from: "for (const signal of [...this.#links.keys()]) this.#unlisten(signal);",
+      from: "for (const signal of [...this.#listeners.keys()]) this.#unlisten(signal);",
       to: "",
     },
     {
       name: "a listener that throws keeps the others from their turn",
-      from: 'this.#attempt("abort", () => listener(signal.reason));',
-      to: "listener(signal.reason);",
+      from: "this.#onError(error);\n      }",
+      to: "throw error;\n      }",
     },
   ]),
   ...inFile("wheel", [
@@ -109,16 +109,6 @@ const lifetimes: Mutation[] = [
       to: "",
     },
     {
-      name: "what a reply holds of a channel is sent after it was taken from the peer",
-      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
-      to: "session.out.withhold(channel);",
-    },
-    {
-      name: "what is queued of a channel is sent after it was taken from the peer",
-      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
-      to: "",
-    },
-    {
       name: "a publication is accepted after closing began",
       from: 'if (this.#isClosing) return ignorable(Promise.reject(refused("publish")));',
       to: "",
@@ -132,11 +122,6 @@ const lifetimes: Mutation[] = [
       name: "what closing leaves behind stays",
       from: "        hub.end();\n        this.#publisher.clear();\n",
       to: "        this.#publisher.clear();\n",
-    },
-    {
-      name: "whoever is disconnected gets what was queued",
-      from: "if (isMeant) session.revoke(",
-      to: "if (isMeant) session.close(",
     },
   ]),
   ...inFile("close", [
@@ -205,6 +190,16 @@ const lifetimes: Mutation[] = [
 
 const runs: Mutation[] = [
   ...inFile("run-task", [
+    {
+      name: "events of a vocabulary pass their own schema",
+      from: "(isVocabulary(event.type) && !Object.hasOwn(events, event.type))",
+      to: "isVocabulary(event.type)",
+    },
+    {
+      name: "a run emits past the schemas",
+      from: "return validated(events, event, {",
+      to: "return event ?? validated(events, event, {",
+    },
     {
       name: "a run may end twice",
       from: 'if (this.status !== "working") return;\n    let data: string;',
@@ -693,6 +688,60 @@ const publishing: Mutation[] = [
       to: "",
     },
   ]),
+  ...inFile("validate", [
+    {
+      name: "what every object has counts as a type that is listed",
+      from: "Object.hasOwn(schemas, type) ? schemas[type] : undefined;",
+      to: "schemas[type];",
+    },
+    {
+      name: "a schema may give an event another type",
+      from: "return { event: { type, ...rest } };",
+      to: "return { event: { type, ...rest, ...made.event } };",
+    },
+    {
+      name: "an event is written as it was given, and not as its schema made it",
+      from: "const { type: _, ...rest } = made.event as { type?: unknown };",
+      to: "const { type: _, ...rest } = event;",
+    },
+    {
+      name: "a schema that has the type in it is never given it",
+      from: 'return "event" in second || first.lacksType ? second : first;',
+      to: "return first;",
+    },
+    {
+      name: "what an asynchronous schema rejects with ends the process",
+      from: "ignorable(Promise.resolve(result));",
+      to: "Promise.resolve(result);",
+    },
+    {
+      name: "a schema that answers later is asked again",
+      from: " || first === asynchronous",
+      to: "",
+    },
+    {
+      name: "what a schema makes of an event may say itself what JSON is to write",
+      from: 'return typeof (value as { toJSON?: unknown }).toJSON !== "function";',
+      to: "return true;",
+    },
+    {
+      name: "what a schema threw is kept from whoever publishes",
+      from: 'return { why: "its schema threw", cause, isFault: true, lacksType: true };',
+      to: 'return { why: "its schema threw", isFault: true, lacksType: true };',
+    },
+  ]),
+  ...inFile("answer", [
+    {
+      name: "a client publishes past the schemas",
+      from: "if (hub.events === undefined) return data;",
+      to: "return data;",
+    },
+    {
+      name: "nobody hears of a schema at fault when it is a client that publishes",
+      from: "if (validation.isFault) {",
+      to: "if (false) {",
+    },
+  ]),
   ...inFile("values", [
     {
       name: "a publication is measured in characters",
@@ -939,7 +988,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "the end of a socket does not end its session",
-      from: "onClose: ({ code }) => session?.ended(code),",
+      from: "onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),",
       to: "onClose: () => {},",
     },
     {
@@ -1000,6 +1049,28 @@ const hosts: Mutation[] = [
 ];
 
 const defences: Mutation[] = [
+  ...inFile("revocation", [
+    {
+      name: "whoever is disconnected gets what was queued",
+      from: "if (isMeant) session.revoke(",
+      to: "if (isMeant) session.close(",
+    },
+    {
+      name: "what a reply holds of a channel is sent after it was taken from the peer",
+      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
+      to: "session.out.withhold(channel);",
+    },
+    {
+      name: "what is queued of a channel is sent after it was taken from the peer",
+      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
+      to: "",
+    },
+    {
+      name: "what was granted stays granted after it was taken away",
+      from: "peer.channels.filter((name) => name !== channel)",
+      to: "peer.channels",
+    },
+  ]),
   ...inFile("intake", [
     {
       name: "an allowance is never used up",
@@ -1023,7 +1094,7 @@ const defences: Mutation[] = [
     },
     {
       name: "commands that wait may be as long as they like",
-      from: 'if (this.#chars > commandChars) return "commandChars";',
+      from: 'if (this.#chars > Math.max(commandChars, message)) return "commandChars";',
       to: "",
     },
     {

@@ -1,4 +1,4 @@
-import type { Publication } from "../../src/follow.ts";
+import type { Publication } from "../../src/publication.ts";
 import type { Delivery, Receipt, UndeliveredReason } from "../../src/receipt.ts";
 import type { Client } from "./client.ts";
 

@@ -1,0 +1,169 @@
+/**
+ * The client: follows channels and runs over one WebSocket, acknowledges what was handled, comes back where it was, and
+ * leaves nothing behind when it is closed. It runs in browsers, Node, Bun, Deno and Workers.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "tocsin/client";
+ *
+ * const client = connect("wss://example.com/notifications");
+ * for await (const { data } of client.follow("news")) console.log(data);
+ * ```
+ *
+ * @module
+ */
+
+import { type Clock, systemTiming } from "./clock.ts";
+import { ClosedError, type ReplyError } from "./errors.ts";
+import type { EventInputsOf, EventsOf } from "./events.ts";
+import { type ClientSocket, type ClientStatus, Link } from "./link.ts";
+import { type ClientHistory, LinkedRun, pageOf, start } from "./linked-run.ts";
+import type { Position } from "./log.ts";
+import type { Publication } from "./publication.ts";
+import type { RunStatus } from "./run.ts";
+
+export { CancelError, ClosedError, GapError, ReplyError, RunError } from "./errors.ts";
+export type { ClientSocket, ClientStatus } from "./link.ts";
+export type { ClientHistory } from "./linked-run.ts";
+
+/** How a client connects. Each member may be left out. */
+export interface ConnectOptions {
+  /** Closes the client when it aborts; what waits then rejects with its reason. */
+  signal?: AbortSignal | undefined;
+  /** Says who connects, where the server asks for it. */
+  token?: string | undefined;
+  /** Gets a token, where there is none, and after one expired. While it fails the client waits and tries again. */
+  getToken?: ((context: { signal: AbortSignal }) => string | Promise<string>) | undefined;
+  /** Sent along with the connect command: anything JSON holds. */
+  data?: unknown;
+  /** The class of its sockets. Default: the runtime's own; Node 20 has none, and `ws` will do there. */
+  WebSocket?: (new (url: string) => ClientSocket) | undefined;
+  /** Default: the machine's. */
+  clock?: Pick<Clock, "now" | "timer" | "random"> | undefined;
+  /** Characters of JSON that may wait for one reader; what is more stays on the server until there is room. Default: 1 048 576. */
+  buffer?: number | undefined;
+  /** Hears how it is connected, whenever that changes, and why it was lost or refused. */
+  onStatus?: ((status: ClientStatus, why?: ReplyError) => void) | undefined;
+}
+
+/** What a call may be given. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+/** Where following begins: after a position, or with what is published from now on. */
+export interface ClientFollowOptions extends CallOptions {
+  /** `{ offset: 0, epoch: "" }` is the start. */
+  after?: Position | undefined;
+}
+
+/** Which part of a channel's history is asked for. */
+export interface ClientHistoryOptions extends ClientFollowOptions {
+  /** Publications at most. Default: as many as the server gives at once; go on after the last one for more. */
+  limit?: number | undefined;
+}
+
+/** Who is on a channel. */
+export interface ClientPresence {
+  readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
+}
+
+/** A run, as a client sees it. Iterating it yields its events, from its start unless `after` says otherwise. */
+export interface ClientRun<Event = unknown, R = unknown> extends AsyncIterable<Publication<Event>, R, void> {
+  readonly id: string;
+  /** What was last heard of it here; undefined before anything was. */
+  readonly status: RunStatus | undefined;
+  /**
+   * Waits for its ending. Rejects with a `RunError` when it failed, a `CancelError` when it was cancelled, a `ReplyError`
+   * when it is not there or not for this user, a `GapError` when its channel was trimmed, or the reason of `signal`.
+   */
+  result(options?: CallOptions): Promise<R>;
+  /** Asks it to stop, and answers whether it was asked, had finished, or is unknown. Its ending says what came of it. */
+  cancel(reason?: string, options?: CallOptions): Promise<"requested" | "finished" | "unknown">;
+}
+
+/** A client of one notifier. Disposing of it closes it. */
+export interface Client<Event = unknown, Input = unknown> extends AsyncDisposable {
+  readonly status: ClientStatus;
+  /** A run of that id. Nothing is asked before it is read. */
+  run<R = unknown>(id: string, options?: ClientFollowOptions): ClientRun<Event, R>;
+  /**
+   * Yields a channel's publications, across connections, each once and in order. Asking for the next one acknowledges the
+   * last; leaving the loop acknowledges nothing and cancels nothing.
+   *
+   * Throws a `GapError` where some are gone, a `ReplyError` when the server refuses, the reason of `signal`, or a
+   * `ClosedError` when the client is closed.
+   */
+  follow(channel: string, options?: ClientFollowOptions): AsyncGenerator<Publication<Event>, void, void>;
+  /** Publishes. Rejects with a `ReplyError` when it is refused, or when the connection ends before that is known. */
+  publish(channel: string, data: Input, options?: CallOptions): Promise<void>;
+  /** Calls a method of the server's. Rejects as `publish` does. */
+  rpc(method: string, data?: unknown, options?: CallOptions): Promise<unknown>;
+  /** Reads what is kept of a channel. Rejects with a `ReplyError` 112 when what follows `after` is no longer whole. */
+  history(channel: string, options?: ClientHistoryOptions): Promise<ClientHistory<Event>>;
+  presence(channel: string, options?: CallOptions): Promise<ClientPresence>;
+  /** Closes. What waits rejects with a `ClosedError`. Settles once nothing is left, 2 s later at most; calling it again answers the same promise. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to a notifier, and stays connected until it is closed, its signal aborts, or the server wants it gone.
+ *
+ * `connect<typeof notifier>(url)` takes the types of events from the server's notifier. `http` in the URL is taken for
+ * `ws`; in a browser it may be relative. Throws a TypeError for what is no URL, or where there is no WebSocket.
+ */
+export function connect<N = unknown>(
+  url: string | URL,
+  options: ConnectOptions = {},
+): Client<EventsOf<N>, EventInputsOf<N>> {
+  const { signal, WebSocket = (globalThis as Pick<ConnectOptions, "WebSocket">).WebSocket } = options;
+  if (WebSocket === undefined) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
+  const { clock = systemTiming, buffer = 1_048_576 } = options;
+  const link = new Link({ ...options, clock, buffer, url: addressOf(url), WebSocket });
+  link.open(signal);
+  return clientOf(link) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
+}
+
+function clientOf(link: Link): Client {
+  const close = (): Promise<void> => link.close(new ClosedError("Cannot go on: the client is closed"));
+  return {
+    get status() {
+      return link.status;
+    },
+    run: <R>(id: string, options: ClientFollowOptions = {}): ClientRun<unknown, R> =>
+      new LinkedRun<R>(link, id, options),
+    // Without a last publication there is none to return.
+    follow: (channel, options = {}) =>
+      link.feed.read(channel, options) as AsyncGenerator<Publication, never, void>,
+    async publish(channel, data, { signal } = {}) {
+      await link.call({ publish: { channel, data } }, signal);
+    },
+    async rpc(method, data, { signal } = {}) {
+      const { rpc } = await link.call({ rpc: { method, data } }, signal);
+      return (rpc as { data?: unknown }).data;
+    },
+    history: (channel, { after = start, limit = -1, signal } = {}) =>
+      pageOf(link, { channel, limit, since: after }, signal),
+    presence: (channel, { signal } = {}) => presenceOf(link, channel, signal),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function presenceOf(
+  link: Link,
+  channel: string,
+  signal: AbortSignal | undefined,
+): Promise<ClientPresence> {
+  const reply = await link.call({ presence: { channel } }, signal, true);
+  const { presence } = reply.presence as { presence: Record<string, { user: string; conn_info?: unknown }> };
+  const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {
+    return { session, user, info };
+  });
+  return { clients };
+}
+
+function addressOf(url: string | URL): string {
+  const { location } = globalThis as { location?: { href: string } };
+  return new URL(url, location?.href).href.replace(/^http/, "ws");
+}

@@ -1,0 +1,45 @@
+/** A publication as the wire has it. */
+export interface PublicationFields {
+  data: unknown;
+  offset: number;
+  time?: number;
+  tags?: Readonly<Record<string, string>>;
+}
+
+/** The answer to a subscribe command. */
+export interface SubscribeResult {
+  epoch?: string;
+  offset?: number;
+  publications?: PublicationFields[];
+  recovered?: boolean;
+  data?: { earliest?: number; notice?: { kept: number } };
+}
+
+/** The answer to a connect command, or to a refresh. */
+export interface ConnectResult {
+  ping?: number;
+  pong?: boolean;
+  ttl?: number;
+  expires?: boolean;
+}
+
+/** What answers a command: a result under the command's name, or an error. */
+export interface Reply {
+  error?: { code: number; message: string; temporary?: boolean };
+  connect?: ConnectResult;
+  subscribe?: SubscribeResult;
+  refresh?: ConnectResult;
+  [command: string]: unknown;
+}
+
+/** A reply, a push or a ping. */
+export interface Message extends Reply {
+  id?: number;
+  push?: Push;
+}
+
+interface Push {
+  channel: string;
+  pub?: PublicationFields;
+  unsubscribe?: { code: number; reason: string };
+}

@@ -1,0 +1,59 @@
+import type { AgentEvent, AgentEventType } from "./agent-event.ts";
+import type { EventInput, EventOutput, EventSchemas, SchemasOf } from "./events.ts";
+import type { OutputEvent, ProgressEvent, RunEvent, RunLifecycleEvent } from "./run.ts";
+
+/** The events that tocsin has names for, which a run may emit although no schema is listed for them. */
+export type VocabularyEvent = ProgressEvent | OutputEvent | AgentEvent;
+
+/** The events that a run may emit where these schemas are given; any, where none are. */
+export type TaskEvent<Schemas extends EventSchemas> = string extends keyof Schemas
+  ? RunEvent
+  : EventInput<Schemas> | Unlisted<Schemas>;
+
+/** The events that are read from a run's channel where these schemas are given. */
+export type RunOutput<Schemas extends EventSchemas> = string extends keyof Schemas
+  ? unknown
+  : EventOutput<Schemas> | Unlisted<Schemas> | RunLifecycleEvent;
+
+/** The events that are read from the channels of a notifier's runs; `unknown` where it has no schemas. */
+export type RunEventsOf<N> = RunOutput<SchemasOf<N>>;
+
+type Unlisted<Schemas extends EventSchemas> = Exclude<VocabularyEvent, { readonly type: keyof Schemas }>;
+
+/** A record of all of them, so that the compiler says when one is missing. */
+const types: Readonly<Record<(ProgressEvent | OutputEvent)["type"] | AgentEventType, true>> = {
+  progress: true,
+  output: true,
+  agent_started: true,
+  agent_thinking: true,
+  partial_result: true,
+  tool_started: true,
+  tool_executing: true,
+  tool_completed: true,
+  final_report: true,
+  agent_completed: true,
+  agent_fallback: true,
+  agent_error: true,
+  agent_log: true,
+  agent_stopped: true,
+  stream_chunk: true,
+  stream_complete: true,
+  subagent_started: true,
+  subagent_completed: true,
+  agent_registered: true,
+  agent_unregistered: true,
+  agent_failed: true,
+  agent_cancelled: true,
+  agent_status_changed: true,
+  agent_metrics_updated: true,
+  agent_manager_shutdown: true,
+  periodic_update: true,
+  operation_started: true,
+  operation_completed: true,
+  agent_update: true,
+};
+
+/** Whether an event of that type is one of tocsin's vocabularies. */
+export function isVocabulary(type: string): boolean {
+  return Object.hasOwn(types, type);
+}

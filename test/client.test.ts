@@ -1,0 +1,157 @@
+import { describe, expect } from "vitest";
+import { connect, ReplyError } from "../src/client.ts";
+import { progress } from "../src/run.ts";
+import { outcomeOf, rejection } from "./fixtures/core.ts";
+import { read, test } from "./fixtures/dial.ts";
+
+describe("a client", () => {
+  test("connects, and follows what is published from then on", async ({ open }) => {
+    const { client, clock, notifier, statuses } = open();
+    await notifier.publish("news", "before");
+    const { got } = read(client.follow("news"));
+    await clock.settle();
+    expect([client.status, statuses]).toEqual(["connected", ["connecting", "connected"]]);
+    await notifier.publish("news", { text: "é😀" }, { tags: { kind: "x" } });
+    await notifier.publish("news", null);
+    await clock.settle();
+    expect(got).toEqual([{ text: "é😀" }, null]);
+  });
+
+  test("reads publications whole: channel, position, time and tags", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const next = outcomeOf(client.follow("news").next());
+    await clock.settle();
+    const { position } = await notifier.publish("news", 1, { tags: { kind: "x" } });
+    await clock.settle();
+    const value = { channel: "news", ...position, data: 1, time: clock.time(), tags: { kind: "x" } };
+    expect(next.value).toEqual({ done: false, value });
+  });
+
+  test("follows from a position, from the start, and from where it asks to", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const receipts = await Promise.all([1, 2, 3].map((n) => notifier.publish("news", n)));
+    const start = read(client.follow("news", { after: { offset: 0, epoch: "" } }));
+    await clock.settle();
+    const middle = read(client.follow("news", { after: receipts[1]?.position }));
+    await clock.settle();
+    await notifier.publish("news", 4);
+    await clock.settle();
+    expect([start.got, middle.got]).toEqual([
+      [1, 2, 3, 4],
+      [3, 4],
+    ]);
+  });
+
+  test("publishes, calls methods, reads history and sees who is there", async ({ open }) => {
+    const rpc = { double: (_: unknown, { data }: { data: unknown }) => (data as number) * 2 };
+    const { client, clock, notifier } = open({ rpc });
+    const reader = read(client.follow("news"));
+    await clock.settle();
+    const calls = Promise.all([
+      client.publish("news", { n: 1 }),
+      client.rpc("double", 21),
+      client.presence("news"),
+    ]);
+    await clock.settle();
+    const [published, doubled, { clients }] = await calls;
+    expect([published, doubled, clients.map(({ user }) => user)]).toEqual([undefined, 42, ["ann"]]);
+    expect(reader.got).toEqual([{ n: 1 }]);
+    const history = client.history("news");
+    await clock.settle();
+    expect(await history).toEqual(await notifier.history("news"));
+  });
+
+  test("rejects with the code when the server refuses", async ({ open }) => {
+    const { client, clock, notifier } = open({ user: "bob" });
+    const run = notifier.run(async () => {}, { id: "secret", owner: "ann" });
+    const refused = rejection(client.run(run.id).result());
+    const unknown = rejection(client.rpc("unknown"));
+    const followed = read(client.follow("run:secret"));
+    await clock.settle();
+    expect(await refused).toEqual(new ReplyError(103, "permission denied"));
+    expect(await unknown).toMatchObject({ name: "ReplyError", code: 108, temporary: false });
+    expect(followed.ended.reason).toEqual(new ReplyError(103, "permission denied"));
+  });
+
+  test("waits for the connection with what it is asked before", async ({ open }) => {
+    const { client, clock, network, notifier } = open();
+    await clock.settle();
+    network.mode = "down";
+    network.last.drop();
+    await clock.settle();
+    const published = outcomeOf(client.publish("news", 1));
+    await clock.advance(1_000);
+    expect(published.state).toBe("pending");
+    network.mode = "up";
+    await clock.advance(60_000);
+    expect(published.state).toBe("fulfilled");
+    expect((await notifier.history("news")).offset).toBe(1);
+  });
+
+  test("throws for what is no URL, and where there is no WebSocket", () => {
+    class Never {
+      onopen = null;
+      onmessage = null;
+      onclose = null;
+      onerror = null;
+      send(): void {}
+      close(): void {}
+    }
+    expect(() => connect("::", { WebSocket: Never })).toThrow(TypeError);
+    const { WebSocket } = globalThis as { WebSocket?: unknown };
+    Object.assign(globalThis, { WebSocket: undefined });
+    try {
+      expect(() => connect("ws://localhost/")).toThrow(
+        new TypeError("Cannot connect: give a WebSocket, this runtime has none"),
+      );
+    } finally {
+      Object.assign(globalThis, { WebSocket });
+    }
+  });
+});
+
+describe("a run", () => {
+  test("yields its events from its start, and ends with its result", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const run = notifier.run(async function* () {
+      yield progress(1, 2);
+      yield progress(2, 2);
+      return { url: "/42" };
+    });
+    await clock.settle();
+    const handle = client.run(run.id);
+    expect(handle.status).toBeUndefined();
+    const events = handle[Symbol.asyncIterator]();
+    const types: unknown[] = [];
+    let last: IteratorResult<{ data: unknown }> | undefined;
+    for (;;) {
+      const next = outcomeOf(events.next());
+      await clock.settle();
+      last = next.value as typeof last;
+      if (last?.done !== false) break;
+      types.push((last.value.data as { type: string }).type, handle.status);
+    }
+    expect(types).toEqual(["run.started", "working", "progress", "working", "progress", "working"]);
+    expect([last?.value, handle.status]).toEqual([{ url: "/42" }, "completed"]);
+  });
+
+  test("is followed live, after a position too", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const steps: (() => void)[] = [];
+    const run = notifier.run(async ({ emit }) => {
+      await emit({ type: "one" });
+      await new Promise<void>((resolve) => steps.push(resolve));
+      await emit({ type: "two" });
+    });
+    await clock.settle();
+    const { epoch } = await notifier.history(`run:${run.id}`);
+    const later = read(client.run(run.id, { after: { offset: 2, epoch } }));
+    const result = outcomeOf(client.run(run.id).result());
+    await clock.settle();
+    expect([later.got, result.state]).toEqual([[], "pending"]);
+    steps[0]?.();
+    await clock.settle();
+    expect([later.got, later.ended.state]).toEqual([[{ type: "two" }], "fulfilled"]);
+    expect(result).toEqual({ state: "fulfilled", value: undefined });
+  });
+});
