@@ -22,6 +22,7 @@ export interface NotificationsOptions {
   /**
    * Finds out who connects, from cookies, headers, or what middleware has set. `null` refuses with 401; an
    * `HTTPException` refuses with its response; any other throw refuses with 500 and is told to the notifier's `onError`.
+   * `tokens` of `tocsin/tokens` and `redeem` of `tocsin/tickets` fit here.
    * Default: everybody is let in as nobody in particular, with no channels.
    */
   // biome-ignore lint/suspicious/noExplicitAny: an app's own Env has to fit, whatever it is

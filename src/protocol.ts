@@ -33,6 +33,11 @@
  * `kept` in the log without being sent. A subscriber that was held up for a second gets a `message` push with the same, and
  * its channel. To one user about one channel it comes at most every 5 s; what there is to add comes then.
  *
+ * **Limits.** A command nested too deep is answered with error 107, and one more than the session's rate allows with 111;
+ * whoever goes on at that rate is closed 3013. Error 106 says that something would be over any other limit. A refresh with a
+ * token that has expired closes 3005, since clients give up for good at an error there; at 109, with which a connect is
+ * refused, they get another token and come back.
+ *
  * **Close codes.** 3000–3499, 4000–4499 and from 5000: come back. 3500–3999 and 4500–4999: do not.
  *
  * @module

@@ -46,7 +46,7 @@ describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
   test("delays nobody, is cut at its bound, and is told what it lost when it comes back", async () => {
     const here = await rawSite({
       window: 4_096,
-      limits: { slow: 2_500, userSessions: 1_000 },
+      limits: { slow: 2_500, userSessions: 2_000 },
       log: memoryLog({ size: 12 }),
     });
     const stuck = await here.connected({ id: 2, subscribe: { channel: "news" } });
