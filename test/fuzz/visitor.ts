@@ -27,6 +27,8 @@ export class Visitor {
   readonly peer: Peer;
   /** The channels of their publications that were taken, one each. */
   readonly published: string[] = [];
+  /** The channels of those that nobody knows of, since the session ended before they were answered. */
+  readonly uncertain: string[] = [];
   /** How the session was closed, if it was. */
   closed: { code: number; reason: string } | undefined;
   /** Whether a connect was answered with an error. */
@@ -72,6 +74,8 @@ export class Visitor {
         close: (code, reason) => {
           judge.closed(code, reason);
           this.closed = { code, reason };
+          const lost = judge.unanswered.filter(({ name }) => name === "publish");
+          this.uncertain.push(...lost.map(({ channel }) => channel));
           queueMicrotask(() => session.ended(code));
         },
       },
@@ -92,9 +96,9 @@ export class Visitor {
 
   /** What is wrong with what they were sent, if they have been sent everything by now. */
   complaints(): string[] {
-    const { breaches = [], unanswered = 0 } = this.#judge ?? {};
+    const { breaches = [], unanswered = [] } = this.#judge ?? {};
     const found = [...breaches, ...this.#pending.splice(0)];
-    if (this.isOpen && unanswered > 0) found.push(`${unanswered} commands are not answered`);
+    if (this.isOpen && unanswered.length > 0) found.push(`${unanswered.length} commands are not answered`);
     if (this.closed !== undefined && !isOneOf(closes, this.closed))
       found.push(`closed as the protocol does not: ${JSON.stringify(this.closed)}`);
     return found;
