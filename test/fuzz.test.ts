@@ -15,7 +15,7 @@ test(`anything that three peers say to a notifier is answered as the protocol ha
 });
 
 test(`anything that is sent to a server of ${runtime} is answered as the protocol has it, and the server ends by itself (seed ${seed})`, async () => {
-  const file = fileURLToPath(new URL("fuzz/server.ts", import.meta.url));
+  const file = fileURLToPath(new URL("fuzz/fuzz-server.ts", import.meta.url));
   const server = await target(process.execPath, program(file));
   onTestFinished(() => server.program.destroy());
   expect(await fuzzWire(server, { seed, connections: 100 })).toBeGreaterThan(1_000);

@@ -49,7 +49,7 @@ async function fuzzCommands(): Promise<void> {
 /** Sends bytes to a server of a runtime until there were enough frames. */
 async function fuzzServer(on: Runtime): Promise<void> {
   const began = performance.now();
-  const file = fileURLToPath(new URL("server.ts", import.meta.url));
+  const file = fileURLToPath(new URL("fuzz-server.ts", import.meta.url));
   const server = await target(binary(on), program(file, on));
   try {
     let frames = 0;
