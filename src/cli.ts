@@ -41,7 +41,7 @@ async function tail(command: Tail): Promise<number> {
   // The second one ends the process at once, as it would without us.
   for (const name of signals) process.once(name, stopped);
   // Whoever reads what is printed may leave, as `head` does.
-  stdout.on("error", stopped);
+  for (const stream of [stdout, stderr]) stream.on("error", stopped);
   const view = viewOf(command, signal);
   try {
     const { url, token } = command;

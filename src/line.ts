@@ -27,9 +27,11 @@ const told: Record<string, (event: Fields) => [Parameters<Paint>[0] | undefined,
   "run.completed": (event) => ["green", ["completed", ...resultOf(event)].join(" ")],
   "run.failed": (event) => ["red", `failed ${failureOf(event)}`],
   "run.cancelled": (event) => ["yellow", `cancelled ${cancellerOf(event)}`],
-  progress: ({ type: _, progress, done, total, ...details }) => {
-    const share = `progress ${percentOf(Number(progress))} (${wordsOf(done)} of ${wordsOf(total)})`;
-    return [undefined, Object.keys(details).length > 0 ? `${share} ${wordsOf(details)}` : share];
+  progress: ({ type, progress, done, total, ...details }) => {
+    const percent = typeof progress === "number" ? [percentOf(progress)] : [];
+    const share = typeof done === "number" && typeof total === "number" ? [`(${done} of ${total})`] : [];
+    const more = Object.keys(details).length > 0 ? [wordsOf(details)] : [];
+    return [undefined, [type, ...percent, ...share, ...more].join(" ")];
   },
   output: ({ output }) => [undefined, wordsOf(output ?? null)],
 };

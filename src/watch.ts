@@ -2,6 +2,7 @@ import { endingOf } from "./bar.ts";
 import { type Client, type ConnectOptions, GapError, ReplyError } from "./client.ts";
 import { prefix, type Tail } from "./command.ts";
 import type { Position } from "./log.ts";
+import type { Publication } from "./publication.ts";
 import type { View } from "./view.ts";
 
 /** What is watched, and who is told. */
@@ -50,7 +51,15 @@ async function followed(
   { from = channel.startsWith(prefix) ? "start" : "now", view }: WatchOptions,
 ): Promise<ReturnType<typeof endingOf>> {
   let after = from === "now" ? undefined : from === "start" ? start : from;
+  const isRun = channel.startsWith(prefix);
+  if (isRun) after ??= await client.history(channel, { limit: 0 });
   for (;;) {
+    // Nothing comes after an ending, and so nothing would say that the run is over.
+    const last = isRun && after !== undefined ? await publicationAt(client, channel, after) : undefined;
+    if (last !== undefined && endingOf(last) !== undefined) {
+      await view.show(last);
+      return endingOf(last);
+    }
     try {
       return await read(client, channel, after, view);
     } catch (error) {
@@ -59,6 +68,25 @@ async function followed(
       view.note(`${gone}: going on after ${error.earliest.offset}`);
       after = error.earliest;
     }
+  }
+}
+
+async function publicationAt(
+  client: Client,
+  channel: string,
+  { offset, epoch }: Position,
+): Promise<Publication | undefined> {
+  if (offset === 0) return undefined;
+  try {
+    const { publications } = await client.history(channel, {
+      after: { offset: offset - 1, epoch },
+      limit: 1,
+    });
+    return publications[0];
+  } catch (error) {
+    // It is gone, which following from there tells, too.
+    if (error instanceof ReplyError && error.code === 112) return undefined;
+    throw error;
   }
 }
 

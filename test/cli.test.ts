@@ -1,10 +1,13 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { usage } from "../src/command.ts";
 import { progress } from "../src/run.ts";
 import { type Child, child } from "./fixtures/child.ts";
 import { aborted } from "./fixtures/core.ts";
+import { program } from "./fixtures/runtime.ts";
 import { site } from "./fixtures/server.ts";
 
 /** Starts the command on this runtime, with its output piped here. */
@@ -67,6 +70,22 @@ test("a run is cancelled from the terminal, and a channel followed until Ctrl-C"
     "run:1 cancelled by the client: enough",
     "run:1 started",
   ]);
+});
+
+test("the command ends when nobody reads what it prints any more", async () => {
+  const { notifier, address } = await site();
+  const file = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+  const args = [...program(file), "tail", address("ann", "news"), "news", "--from", "start"];
+  const command = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void command.kill("SIGKILL"));
+  const exit = once(command, "exit");
+  await notifier.publish("news", "first");
+  await once(command.stdout, "data");
+  const closed = once(command.stdout, "close");
+  command.stdout.destroy();
+  await closed;
+  await notifier.publish("news", "second");
+  expect(await exit).toEqual([0, null]);
 });
 
 test("a wrong command line is explained, and help is given, without a connection", async () => {

@@ -9,6 +9,7 @@ const told: [unknown, string][] = [
   [{ type: "run.started", run: "1", name: "render" }, 'started "render"'],
   [progress(3, 10), "progress 30% (3 of 10)"],
   [progress(2, 3, { page: 2 }), 'progress 66% (2 of 3) {"page":2}'],
+  [{ type: "progress", step: "rendering" }, 'progress {"step":"rendering"}'],
   [output("two\nlines"), "two\\nlines"],
   [output({ a: 1 }), '{"a":1}'],
   [{ type: "run.completed", run: "1" }, "completed"],

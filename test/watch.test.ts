@@ -15,7 +15,7 @@ interface Watched {
   stop(): void;
 }
 
-function watched({ client }: Ends, options: Partial<WatchOptions>): Watched {
+function watched({ client }: Pick<Ends, "client">, options: Partial<WatchOptions>): Watched {
   const [shown, said, stop]: [Watched["shown"], Watched["said"], AbortController] = [
     [],
     [],
@@ -141,6 +141,39 @@ test("it begins where it is told to", async ({ open }) => {
   const all = from.map((each) => watched(ends, { channels: ["news"], from: each }));
   await clock.settle();
   expect(all.map(({ shown }) => shown.map(([, data]) => data))).toEqual([[], [], [1, 2, 3], [3]]);
+});
+
+test("a run that had ended before where it begins says how, and is over", async ({ open }) => {
+  const ends = open();
+  const { notifier, clock } = ends;
+  const run = notifier.run(async () => {});
+  await clock.settle();
+  const channel = `run:${run.id}`;
+  const { epoch, offset } = await notifier.history(channel);
+  const froms = ["now", { epoch, offset }, { epoch, offset: offset - 1 }, { epoch: "gone", offset }] as const;
+  const all = froms.map((from) => watched({ client: ends.dial() }, { channels: [channel], from }));
+  await clock.settle();
+  expect(all.map(({ outcome }) => outcome.value)).toEqual([true, true, true, true]);
+  expect(all.map(types)).toEqual([
+    ["run.completed"],
+    ["run.completed"],
+    ["run.completed"],
+    ["run.started", "run.completed"],
+  ]);
+});
+
+test("a run that works is followed from now on to its end", async ({ open }) => {
+  const ends = open();
+  const { notifier, clock } = ends;
+  const gate = deferred();
+  const run = notifier.run(() => gate.promise);
+  await clock.settle();
+  const now = watched(ends, { channels: [`run:${run.id}`], from: "now" });
+  await clock.settle();
+  expect(now.shown).toEqual([]);
+  gate.resolve();
+  await clock.settle();
+  expect([types(now), now.outcome.value]).toEqual([["run.completed"], true]);
 });
 
 test("a connection that is closed for good is told of once, by whoever hears of it", async ({ open }) => {
