@@ -1,30 +1,42 @@
 import { acknowledge, takeWord } from "./acknowledgement.ts";
 import { byteLength, exceeds } from "./bytes.ts";
+import { canBeChannel } from "./check.ts";
+import { connect, found, refresh } from "./connect.ts";
 import { ClosedError } from "./errors.ts";
 import type { Entry, Position } from "./log.ts";
-import { type Place, place } from "./place.ts";
-import { type Command, closes, type ErrorReply, FrameError, type Method, replies } from "./protocol.ts";
-import { channelOf, isObject, naturalOf, type Params, permit, positionOf, Refusal } from "./request.ts";
+import { place } from "./place.ts";
+import {
+  type Close,
+  type Command,
+  closes,
+  type ErrorReply,
+  FrameError,
+  type Method,
+  replies,
+} from "./protocol.ts";
+import {
+  type Answer,
+  authorizes,
+  channelOf,
+  isObject,
+  naturalOf,
+  type Params,
+  permit,
+  positionOf,
+  Refusal,
+} from "./request.ts";
+import { channelOfRun } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
 import { errorOf, validate } from "./validate.ts";
-import { version } from "./version.ts";
-
-/** What answers a command: the result's JSON text, and what is done once that is in the queue. */
-interface Answer {
-  result: string;
-  after?: () => void;
-  /** What is done instead, where nothing may begin any more. */
-  abandon?: () => void;
-}
 
 /** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
 export function commandsIn(session: LiveSession, data: unknown): readonly Command[] {
   const { codec, settings } = session.hub;
   if (typeof data !== "string") session.close(closes.badRequest);
-  else if (exceeds(data, settings.limits.message)) session.close(closes.messageTooBig);
+  else if (exceeds(data, settings.limits.message)) session.exceed("message", closes.messageTooBig);
   else {
     try {
-      return codec.decode(data);
+      return codec.decode(data, settings.limits.depth);
     } catch (error) {
       if (!(error instanceof FrameError)) session.hub.report(error, "internal", `session ${session.id}`);
       session.close(closes.badRequest);
@@ -33,33 +45,54 @@ export function commandsIn(session: LiveSession, data: unknown): readonly Comman
   return [];
 }
 
-/** Answers one command of a session's. It never rejects. */
-export async function answer(session: LiveSession, command: Command): Promise<void> {
+/** Answers one command of a session's, with an error where it is over the session's rate. It never rejects. */
+export async function answer(session: LiveSession, command: Command, isOver: boolean): Promise<void> {
   const { id, method, params } = command;
   try {
+    if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
+    if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
     // One that came ahead of the answer to connect has waited for it.
     if (method === "send") return takeWord(session, command) ? undefined : await receive(session, params);
     if (method === "unknown") throw new Refusal(replies.methodNotFound);
     if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
-    const { result, after, abandon } = await handlers[method](session, params);
+    const { result, channels = [], after, abandon } = await handlers[method](session, params);
+    if (channels.some((name) => session.out.isWithheld(name))) {
+      abandon?.();
+      if (method === "connect") return session.revoke(closes.reconnect);
+      throw new Refusal(replies.permissionDenied);
+    }
     if (abandon !== undefined && session.hub.flushing) {
       // Closing has counted who is to get what. The client comes back, and asks again.
       abandon();
       throw new Refusal(replies.internal);
     }
-    session.reply(id, method, result);
+    session.put(session.hub.codec.reply(id, method, result));
+    session.out.answered(channels);
     after?.();
   } catch (error) {
-    session.put(session.hub.codec.error(id, errorReply(session, error)));
-    // A client waits for its connect reply, and knows to come back after a close.
-    if (method === "connect") session.close(closes.internal);
+    const reply = errorReply(session, error);
+    // Nobody waits for an answer to what has no id, or came from who is gone.
+    if (id === 0 || !session.isOpen) return;
+    session.hub.tally.error(reply.code);
+    session.put(session.hub.codec.error(id, reply));
+    // A client waits for its connect reply, and knows what to do after a close.
+    if (method === "connect") session.close(closeOf(reply));
   }
 }
 
-function errorReply(session: LiveSession, error: unknown): ErrorReply {
-  if (error instanceof Refusal) return error.reply;
+/** Why a connection ends whose connect command was answered with an error. */
+function closeOf({ code }: ErrorReply): Close {
+  if (code === replies.tokenExpired.code) return closes.expired;
+  return code === replies.limitExceeded.code ? closes.channelLimit : closes.internal;
+}
+
+function errorReply({ id, hub }: LiveSession, error: unknown): ErrorReply {
+  if (error instanceof Refusal) {
+    if (error.limit !== undefined) hub.tally.hit(error.limit);
+    return error.reply;
+  }
   if (error instanceof ClosedError) return replies.notAvailable;
-  session.hub.report(error, "internal", `session ${session.id}`);
+  hub.report(error, "internal", `session ${id}`);
   return replies.internal;
 }
 
@@ -79,78 +112,12 @@ const handlers: Record<Method, (session: LiveSession, params: Params) => Answer 
   ping: () => ({ result: "{}" }),
 };
 
-async function connect(session: LiveSession, params: Params): Promise<Answer> {
-  const { hub } = session;
-  const wanted = isObject(params.subs) ? params.subs : {};
-  const abandonAll = (places: Map<string, Place>): void => {
-    for (const { abandon } of places.values()) abandon();
-  };
-  const places = await found(session, () => placeAll(session, wanted), abandonAll);
-  const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
-  const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
-  const result =
-    `{"client":"${session.id}","version":"tocsin ${version}","ping":${heartbeat},"pong":true` +
-    `${expiry(session)}${subs === "" ? "" : `,"subs":{${subs}}`}}`;
-  return {
-    result,
-    after: () => {
-      session.connected();
-      for (const { commit } of places.values()) commit(true, false);
-    },
-    abandon: () => abandonAll(places),
-  };
-}
-
-/** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window. */
-async function placeAll(session: LiveSession, wanted: Params): Promise<Map<string, Place>> {
-  const places = new Map<string, Place>();
-  let { room } = session.window;
-  try {
-    for (const name of new Set(session.peer.channels)) {
-      const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-      const found = await place(session, name, isObject(request) ? request : {}, room);
-      places.set(name, found);
-      room -= found.bytes;
-    }
-    return places;
-  } catch (error) {
-    for (const { abandon } of places.values()) abandon();
-    throw error;
-  }
-}
-
-/** Looks for places, and abandons what comes too late for whoever asked. */
-function found<T>(session: LiveSession, find: () => Promise<T>, abandon: (late: T) => void): Promise<T> {
-  let kept: { value: T } | undefined;
-  const asked = session.ask("log", async (signal) => {
-    const value = await find();
-    if (signal.aborted) abandon(value);
-    else kept = { value };
-    return value;
-  });
-  // The session may end after it was found, and before that was heard here.
-  asked.catch(() => {
-    if (kept !== undefined) abandon(kept.value);
-  });
-  return asked;
-}
-
-/**
- * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
- * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
- */
-function expiry(session: LiveSession): string {
-  if (session.peer.refresh === undefined || session.pulse.remaining === Number.POSITIVE_INFINITY) return "";
-  const ahead = Math.min(10_000, session.pulse.remaining / 5);
-  return `,"expires":true,"ttl":${Math.max(1, Math.floor((session.pulse.remaining - ahead) / 1000))}`;
-}
-
 async function subscribe(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   if (params.type !== undefined && params.type !== 0) throw new Refusal(replies.notAvailable);
   if (session.subscriptions.has(name)) throw new Refusal(replies.alreadySubscribed);
   if (session.subscriptions.size >= session.hub.settings.limits.subscriptions)
-    throw new Refusal(replies.limitExceeded);
+    throw new Refusal(replies.limitExceeded, "subscriptions");
   const flag = naturalOf(params, "flag");
   positionOf(params);
   await permit(session, "subscribe", name, params.data);
@@ -165,7 +132,7 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
     abandon();
     throw new Refusal(replies.unrecoverable);
   }
-  return { result, after: () => commit(false, joins), abandon };
+  return { result, channels: [name], after: () => commit(false, joins), abandon };
 }
 
 /** The subscribe flag that asks for an error instead of `recovered: false`. */
@@ -203,16 +170,20 @@ function encode({ hub }: LiveSession, data: unknown): string {
   try {
     return hub.serialise("the payload", data);
   } catch (error) {
-    throw new Refusal(error instanceof RangeError ? replies.limitExceeded : replies.badRequest);
+    if (error instanceof RangeError) throw new Refusal(replies.limitExceeded, "publication");
+    throw new Refusal(replies.badRequest);
   }
 }
 
 async function presence(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   await permit(session, "presence", name);
-  const { codec } = session.hub;
-  const clients = Array.from(present(session, name), ({ id, info }) => `"${id}":${codec.clientInfo(info)}`);
-  return { result: `{"presence":{${clients.join(",")}}}` };
+  const { codec, settings } = session.hub;
+  const sessions = present(session, name);
+  if (sessions.length > settings.limits.presence) throw new Refusal(replies.limitExceeded, "presence");
+  const clients = sessions.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`).join(",");
+  if (exceeds(clients, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
+  return { result: `{"presence":{${clients}}}`, channels: [name] };
 }
 
 async function presenceStats(session: LiveSession, params: Params): Promise<Answer> {
@@ -253,7 +224,7 @@ async function history(session: LiveSession, params: Params): Promise<Answer> {
     texts.push(text);
   }
   const result = `{"publications":[${texts.join(",")}],"offset":${slice.top},"epoch":${JSON.stringify(slice.epoch)}}`;
-  return { result };
+  return { result, channels: [name] };
 }
 
 /** Where a history begins; `{ offset: 0, epoch: "" }` means all that is in the log, trimmed at its start or not. */
@@ -298,33 +269,25 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
     };
   } catch (error) {
     // An answer over the limit is the client's to know; one that JSON cannot hold is not.
-    if (error instanceof RangeError) throw new Refusal(replies.limitExceeded);
+    if (error instanceof RangeError) throw new Refusal(replies.limitExceeded, "publication");
     hub.report(error, "rpc", `session ${id}`);
     throw new Refusal(replies.internal);
   }
 }
 
-function cancelRun({ hub, peer }: LiveSession, data: unknown): Answer {
+async function cancelRun(session: LiveSession, data: unknown): Promise<Answer> {
+  const { hub, peer } = session;
   if (!isObject(data) || typeof data.run !== "string") throw new Refusal(replies.badRequest);
   if (data.reason !== undefined && typeof data.reason !== "string") throw new Refusal(replies.badRequest);
-  const status = hub.runs.cancelFor(peer.user, data.run, data.reason);
+  const { run, reason } = data;
+  // Whoever may not cancel it cannot tell by the time this takes whether there is such a run.
+  const channel = channelOfRun(run);
+  const isAuthorized =
+    !hub.runs.isCancelledBy(peer.user, run) &&
+    canBeChannel(channel, hub.settings.limits.channel) &&
+    (await authorizes(session, "cancel", channel, reason));
+  const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason });
   return { result: `{"data":{"status":"${status}"}}` };
-}
-
-async function refresh(session: LiveSession, params: Params): Promise<Answer> {
-  const { hub, peer } = session;
-  const check = peer.refresh;
-  const { token } = params;
-  if (check === undefined) throw new Refusal(replies.notAvailable);
-  if (typeof token !== "string" || token === "") throw new Refusal(replies.badRequest);
-  const expires = await session.ask("refresh", () => check(peer, token));
-  if (typeof expires !== "number" || Number.isNaN(expires)) {
-    session.revoke(closes.invalidToken);
-    throw new Refusal(replies.unauthorized);
-  }
-  if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);
-  session.pulse.extend(expires);
-  return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
 }
 
 async function receive(session: LiveSession, params: Params): Promise<void> {

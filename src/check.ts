@@ -1,9 +1,20 @@
 import type { Peer } from "./peer.ts";
 
+/** Whether a text holds nothing that a log or a terminal would not show as itself: control characters, half characters. */
+export function isName(text: string): boolean {
+  return /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u.test(text);
+}
+
+/** Whether a channel may have such a name. */
+export function canBeChannel(name: string, longest: number): boolean {
+  return name.length <= longest && isName(name);
+}
+
 export function checkChannel(channel: unknown, longest: number): void {
-  if (typeof channel !== "string" || channel === "" || channel.length > longest) {
+  if (typeof channel !== "string" || !canBeChannel(channel, longest)) {
     const shown = typeof channel === "string" ? JSON.stringify(channel.slice(0, 80)) : String(channel);
-    throw new TypeError(`Cannot use channel ${shown}: a name is a text of 1 to ${longest} characters`);
+    const rule = `a name is a text of 1 to ${longest} characters, without control characters`;
+    throw new TypeError(`Cannot use channel ${shown}: ${rule}`);
   }
 }
 

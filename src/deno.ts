@@ -1,6 +1,8 @@
+import { HTTPException } from "hono/http-exception";
 import { defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSReadyState } from "hono/ws";
 import {
   type App,
+  checkHandshake,
   guard,
   type Host,
   host,
@@ -33,7 +35,12 @@ export interface DenoWebSocket {
 
 interface DenoInfo {
   readonly completed: Promise<void>;
+  /** The response that Deno made to the upgrade of this request. */
+  [upgraded]?: Response;
 }
+
+/** Where a request's `env` carries the response to its upgrade to `serve`. */
+const upgraded: unique symbol = Symbol("upgraded");
 
 declare const Deno: {
   readonly build: { readonly os: string };
@@ -88,15 +95,19 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   UpgradeOptions
 >((c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
+  checkHandshake(c);
+  // Deno would upgrade a connection that was lost meanwhile to a socket that never opens, and keeps the process from ending.
+  if (c.req.raw.signal.aborted) throw new HTTPException(400);
+  const url = new URL(c.req.url);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
   // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
-  const { socket, response } = Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 });
+  const { socket, response } = quietly(() => Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 }));
   // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   const { onOpen, onMessage, onClose, onError } = guard(c, events, options);
   const context = new WSContext<DenoWebSocket>({
     raw: socket,
-    url: new URL(c.req.url),
+    url,
     protocol: protocol ?? "",
     get readyState() {
       return socket.readyState as WSReadyState;
@@ -104,6 +115,7 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
     send: (data) => socket.send(data),
     close: (code, reason) => socket.close(code, reason),
   });
+  if (c.env !== undefined) (c.env as DenoInfo)[upgraded] = response;
   socket.binaryType = "arraybuffer";
   socket.onopen = (event) => onOpen(event, context);
   socket.onmessage = (event) => onMessage(event, context);
@@ -111,6 +123,17 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   socket.onerror = (event) => onError(event, context);
   return response;
 });
+
+/** Keeps Deno from warning whoever has looked at a request's signal that it aborts for more than one reason. */
+function quietly<T>(upgrade: () => T): T {
+  const { warn } = console;
+  console.warn = () => {};
+  try {
+    return upgrade();
+  } finally {
+    console.warn = warn;
+  }
+}
 
 /**
  * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
@@ -143,9 +166,11 @@ function listen({ port, hostname, answer, report, scope }: Listening): Host {
   const server = Deno.serve(options, (request, info) => {
     if (stopped) return refusal();
     flight.enter(info.completed);
-    const response = answer(request, info);
     const isUpgrade = wantsWebSocket(request.headers.get("upgrade") ?? undefined);
-    return isUpgrade && response instanceof Promise ? flight.refusable(response) : response;
+    // Deno begins to look whether a client leaves when it is asked for the first time.
+    if (isUpgrade) void request.signal;
+    const response = answer(request, info);
+    return isUpgrade && response instanceof Promise ? flight.refusable(response, info) : response;
   });
   return {
     port: server.addr.port,
@@ -187,14 +212,19 @@ function createFlight() {
       if (count === 0) call();
       return () => {};
     },
-    /** An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever. */
-    refusable: (response: Promise<Response>): Promise<Response> =>
+    /**
+     * An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever.
+     *
+     * Once Deno has upgraded a request its server ends, without a word, at any other response than the one it made. A
+     * middleware that puts another in its place, or throws behind the upgrade, is not heard, as on Node and Bun.
+     */
+    refusable: (response: Promise<Response>, info: DenoInfo): Promise<Response> =>
       new Promise((resolve) => {
-        const refuse = (): void => resolve(refusal());
+        const refuse = (): void => resolve(info[upgraded] ?? refusal());
         upgrades.add(refuse);
         response.then((answered) => {
           upgrades.delete(refuse);
-          resolve(answered);
+          resolve(answered.status === 101 ? answered : (info[upgraded] ?? answered));
         });
       }),
     refuse(): boolean {

@@ -9,37 +9,40 @@ import { HTTPException } from "hono/http-exception";
 import type { WSContext, WSEvents } from "hono/ws";
 import { checkPeer } from "./check.ts";
 import type { Notifier } from "./notifier.ts";
-import type { Authorize, Peer } from "./peer.ts";
+import type { Authorize, Identity, Peer } from "./peer.ts";
 import { closes } from "./protocol.ts";
 import type { Session, Socket } from "./socket.ts";
 
-/** What `authenticate` finds out about a connection; everything a peer has but its `authorize`. */
-export type Identity = Omit<Peer, "authorize">;
+export { type CachedAuthorize, type CachedOptions, cached } from "./cached.ts";
+export { metrics } from "./metrics.ts";
+export type { Identity } from "./peer.ts";
 
 /** How connections are let in. */
 export interface NotificationsOptions {
   /**
    * Finds out who connects, from cookies, headers, or what middleware has set. `null` refuses with 401; an
    * `HTTPException` refuses with its response; any other throw refuses with 500 and is told to the notifier's `onError`.
+   * `tokens` of `tocsin/tokens` and `redeem` of `tocsin/tickets` fit here.
    * Default: everybody is let in as nobody in particular, with no channels.
    */
   // biome-ignore lint/suspicious/noExplicitAny: an app's own Env has to fit, whatever it is
   authenticate?: ((c: Context<any>) => Identity | null | Promise<Identity | null>) | undefined;
-  /** Decides about everything beyond the identity's channels and runs. Default: refuses. */
+  /** Decides about everything beyond the identity's channels and runs. Default: refuses. See {@linkcode cached}. */
   authorize?: Authorize | undefined;
   /**
-   * Which web pages may connect: exact origins (`https://example.com`), or a function that says so. A request without an
-   * `Origin` header comes from no web page and is let in. Default: the origin of the request itself.
+   * Which web pages may connect: exact origins (`https://example.com`), or a function that says so, with `true`. Without
+   * a function a request that has no `Origin` header is let in, since it comes from no web page; a function is asked about
+   * it, too, with "". One that throws or rejects refuses, and is reported. Default: the origin of the request itself.
    */
-  origins?: readonly string[] | ((origin: string, c: Context) => boolean) | undefined;
+  origins?: readonly string[] | ((origin: string, c: Context) => boolean | Promise<boolean>) | undefined;
 }
 
-/** Seconds after which a client refused because of closing may try again. */
+/** Seconds after which a client refused because of closing, or because there are too many, may try again. */
 const retryAfter = "1";
 
 /**
  * Makes what every Hono `upgradeWebSocket` takes: it refuses before the upgrade with 426 (no WebSocket was asked for),
- * 503 and `Retry-After` (closing), 403 (Origin) or 401 (nobody known), and otherwise connects the peer.
+ * 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (nobody known), and otherwise connects the peer.
  *
  * @example
  * ```ts
@@ -65,11 +68,12 @@ export function notifications(
       throw refusal(426, "Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" });
     }
     refuseWhenClosing(notifier);
-    if (!isOriginAllowed(c, options.origins)) throw refusal(403, "Forbidden");
+    if (!(await isOriginAllowed(c, notifier, options))) throw refusal(403, "Forbidden");
     const identity = await identify(c, notifier, options);
     if (identity === null) throw refusal(401, "Unauthorized");
     // Closing may have begun while the identity was looked up.
     refuseWhenClosing(notifier);
+    if (!notifier.admits(identity.user)) throw unavailable();
     return eventsOf(notifier, { ...identity, authorize: options.authorize });
   };
 }
@@ -92,7 +96,11 @@ async function identify(
 }
 
 function refuseWhenClosing(notifier: Notifier): void {
-  if (notifier.closing.aborted) throw refusal(503, "Service Unavailable", { "Retry-After": retryAfter });
+  if (notifier.closing.aborted) throw unavailable();
+}
+
+function unavailable(): HTTPException {
+  return refusal(503, "Service Unavailable", { "Retry-After": retryAfter });
 }
 
 function refusal(
@@ -103,14 +111,30 @@ function refusal(
   return new HTTPException(status, { res: new Response(text, { status, headers }) });
 }
 
-function isOriginAllowed(c: Context, origins: NotificationsOptions["origins"]): boolean {
+async function isOriginAllowed(
+  c: Context,
+  notifier: Notifier,
+  { origins }: NotificationsOptions,
+): Promise<boolean> {
   const origin = c.req.header("origin");
+  if (typeof origins === "function") {
+    try {
+      return (await origins(origin ?? "", c)) === true;
+    } catch (error) {
+      notifier.report(error, { stage: "origins", owner: c.req.path });
+      return false;
+    }
+  }
   if (origin === undefined) return true;
-  if (typeof origins === "function") return origins(origin, c) === true;
-  if (origins !== undefined) return origins.includes(origin);
+  return origins === undefined ? isOwn(origin, c.req.header("host")) : origins.includes(origin);
+}
+
+/** Whether a page comes from the host that was asked; anything that is not written as browsers do comes from none. */
+function isOwn(origin: string, host: string | undefined): boolean {
+  if (host === undefined || !/^https?:/i.test(origin) || !URL.canParse(origin)) return false;
+  const url = new URL(origin);
   // The host alone decides: behind a proxy that ends TLS the request's own scheme is not the page's.
-  const host = c.req.header("host");
-  return URL.canParse(origin) && host !== undefined && new URL(origin).host === host.toLowerCase();
+  return url.origin === origin.toLowerCase() && url.host === host.toLowerCase();
 }
 
 function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
@@ -131,7 +155,8 @@ function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
       sessionOf(ws);
     },
     onMessage: ({ data }, ws) => sessionOf(ws)?.receive(data),
-    onClose: ({ code }) => session?.ended(code),
+    // Deno says 0 where the connection was lost, and every other runtime 1006.
+    onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),
     // A socket with an error closes, on every runtime; the close event tells the session.
     onError: () => {},
   };

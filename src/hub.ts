@@ -1,3 +1,4 @@
+import { Census } from "./census.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
@@ -14,6 +15,7 @@ import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext, NotifierOptions, Settings } from "./settings.ts";
+import { Tally } from "./totals.ts";
 import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
 
@@ -26,6 +28,7 @@ export interface HubParts {
   readonly events?: EventSchemas | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly onUndelivered: NotifierOptions["onUndelivered"];
+  readonly redact?: NotifierOptions["redact"];
   onError(error: unknown, context: ErrorContext): void;
 }
 
@@ -43,11 +46,14 @@ export class Hub {
   readonly settings: Settings;
   readonly events: EventSchemas | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
+  readonly redact: NotifierOptions["redact"];
   readonly scope: Scope;
   readonly wheel: Wheel;
   readonly lanes: Lanes;
   readonly ledger: Ledger;
   readonly notices: Notices;
+  readonly census: Census;
+  readonly tally: Tally = new Tally();
   readonly sessions: Map<string, LiveSession> = new Map();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
@@ -79,11 +85,13 @@ export class Hub {
     this.grace = parts.settings.grace;
     this.events = parts.events;
     this.rpc = parts.rpc;
+    this.redact = parts.redact;
     this.#log = parts.log;
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
+    this.census = new Census(parts.settings.limits);
     this.runs = new RunRegistry(this);
     this.wheel = new Wheel(this.scope, () => this.clock.now());
     const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
@@ -181,6 +189,28 @@ export class Hub {
     this.#fullSessions.clear();
     this.scope.end(new ClosedError());
     this.cached = 0;
+  }
+
+  enter(session: LiveSession): void {
+    this.sessions.set(session.id, session);
+    this.census.enter(session.peer.user);
+    this.tally.opened();
+  }
+
+  leave(session: LiveSession): void {
+    this.sessions.delete(session.id);
+    this.census.leave(session.peer.user);
+    this.onSessionEnd?.();
+  }
+
+  /** Bytes that the log holds, where it says so. */
+  get logBytes(): number {
+    return this.#log.bytes ?? 0;
+  }
+
+  /** Whether a channel that nobody is on yet would be one too many. */
+  isFullFor(channel: string): boolean {
+    return this.channels.size >= this.settings.limits.channels && !this.channels.has(channel);
   }
 
   /** The channel of that name; it goes away by itself when nobody is left on it. Throws a ClosedError after the end. */

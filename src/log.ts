@@ -81,4 +81,6 @@ export interface Log extends AsyncDisposable {
     wake: () => void,
     options?: { signal?: AbortSignal | undefined },
   ): Promise<AsyncDisposable>;
+  /** Bytes it holds in this process, where it knows. */
+  readonly bytes?: number;
 }

@@ -80,6 +80,10 @@ class MemoryLog implements Log {
     this.#settings = settings;
   }
 
+  get bytes(): number {
+    return this.#total;
+  }
+
   async append(name: string, data: string, options: AppendOptions): Promise<Position> {
     const now = this.#enter("append to", name, options.signal);
     const { time, tags, retention } = options;

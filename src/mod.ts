@@ -31,14 +31,13 @@ export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";
 export {
   createNotifier,
-  type History,
   type HistoryOptions,
   type Notifier,
   type PublishOptions,
 } from "./notifier.ts";
-export type { Action, Authorize, Peer, RpcCall, RpcHandler } from "./peer.ts";
+export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./peer.ts";
 export type { Presence } from "./presence.ts";
-export type { Publication } from "./publication.ts";
+export type { History, Publication } from "./publication.ts";
 export type {
   DeliveredOptions,
   Delivery,
@@ -50,7 +49,8 @@ export type {
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";
-export type { ErrorContext, Limits, NotifierOptions } from "./settings.ts";
+export type { ErrorContext, FailedRun, Limits, NotifierOptions } from "./settings.ts";
 export type { Session, Socket } from "./socket.ts";
 export type { Stats } from "./stats.ts";
+export type { LimitName, Totals } from "./totals.ts";
 export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./vocabulary.ts";

@@ -9,31 +9,24 @@ import type { Position } from "./log.ts";
 import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { type Presence, presenceOf } from "./presence.ts";
-import { closes, jsonCodec, unsubscribes } from "./protocol.ts";
-import type { Publication } from "./publication.ts";
+import { closes, jsonCodec } from "./protocol.ts";
+import type { History, Publication } from "./publication.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 import type { Receipt } from "./receipt.ts";
+import { disconnect, refuse, unsubscribe } from "./revocation.ts";
 import type { Run, RunOptions, Task } from "./run-task.ts";
 import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
 import { checked, type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { type Stats, statsOf } from "./stats.ts";
+import type { Totals } from "./totals.ts";
 import { checkSchemas } from "./validate.ts";
 import type { RunOutput, TaskEvent } from "./vocabulary.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
 export type { PublishOptions } from "./publisher.ts";
 export type { Receipt } from "./receipt.ts";
-
-/** What is kept of a channel. */
-export interface History<Data = unknown> {
-  readonly channel: string;
-  readonly epoch: string;
-  /** The offset of the newest publication ever made in this epoch. */
-  readonly offset: number;
-  readonly publications: readonly Publication<Data>[];
-}
 
 /** Which part of a channel's history is asked for. */
 export interface HistoryOptions {
@@ -79,13 +72,17 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   presence(channel: string): Presence;
   /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
   accept(socket: Socket, peer: Peer): Session;
+  /** Says whether a user may have one more session; where not, it counts as a limit hit. For hosts, before the upgrade. */
+  admits(user: string): boolean;
   /** Runs that work, and those that ended less than `limits.runTtl` ago. */
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
   /** Closes sessions at once, with code 3503 (do not come back) unless said otherwise. */
   disconnect(who: { user: string } | { session: string }, code?: number): void;
-  /** Ends a user's subscriptions to a channel at once. */
+  /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
   unsubscribe(user: string, channel: string): void;
   stats(): Stats;
+  /** What it holds in bytes, and what has happened since it began: sessions, errors, limits hit. */
+  totals(): Totals;
   /** Every socket, task, wait, timer and confirmed publication owned now. */
   inspect(): Pending[];
   /** Tells the notifier's `onError`; for hosts and adapters, whose errors nobody's promise carries either. */
@@ -141,7 +138,7 @@ class LiveNotifier implements Notifier {
   readonly #closed: Promise<CloseReport>;
 
   constructor(options: NotifierOptions) {
-    const { log, signal, clock = systemClock, events, rpc, onUndelivered, onError } = options;
+    const { log, signal, clock = systemClock, events, rpc, onUndelivered, redact, onError } = options;
     const settings = resolveSettings(options);
     checkSchemas(events);
     this.events = events;
@@ -155,6 +152,7 @@ class LiveNotifier implements Notifier {
       events,
       rpc,
       onUndelivered,
+      redact,
       onError: reportTo,
     });
     this.#hub = hub;
@@ -222,35 +220,31 @@ class LiveNotifier implements Notifier {
   accept(socket: Socket, peer: Peer): Session {
     this.#begin();
     checkPeer(peer, this.#hub.settings.limits.channel);
-    if (this.#isClosing) {
-      socket.close(closes.shutdown.code, closes.shutdown.reason);
-      return { id: "", receive: () => {}, ended: () => {} };
-    }
+    if (this.#isClosing) return refuse(socket, closes.shutdown);
+    if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);
     return new LiveSession(crypto.randomUUID(), this.#hub, socket, peer);
   }
 
+  admits(user: string): boolean {
+    const limit = this.#hub.census.fullFor(user);
+    if (limit !== undefined) this.#hub.tally.hit(limit);
+    return limit === undefined;
+  }
+
   disconnect(who: { user: string } | { session: string }, code: number = closes.disconnect.code): void {
-    if (!Number.isInteger(code) || code < 3000 || code > 4999) {
-      throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
-    }
-    const known = Object.values(closes).find((close) => close.code === code);
-    for (const session of [...this.#hub.sessions.values()]) {
-      const isMeant = "session" in who ? session.id === who.session : session.peer.user === who.user;
-      if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
-    }
+    disconnect(this.#hub, who, code);
   }
 
   unsubscribe(user: string, channel: string): void {
-    for (const session of [...this.#hub.sessions.values()]) {
-      const subscription = session.peer.user === user ? session.subscriptions.get(channel) : undefined;
-      if (subscription === undefined) continue;
-      session.drop(subscription);
-      session.unsubscribed(channel, unsubscribes.server);
-    }
+    unsubscribe(this.#hub, user, channel);
   }
 
   stats(): Stats {
     return statsOf(this.#hub);
+  }
+
+  totals(): Totals {
+    return this.#hub.tally.totals(this.#hub);
   }
 
   inspect(): Pending[] {

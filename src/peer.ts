@@ -1,8 +1,9 @@
 /** What a peer asks to do with a channel. */
 export interface Action {
-  type: "subscribe" | "publish" | "history" | "presence";
+  /** `cancel` asks to end the run of that channel, which decides about runs made with `cancel: "authorized"` alone. */
+  type: "subscribe" | "publish" | "history" | "presence" | "cancel";
   channel: string;
-  /** What the client sent along: the subscription's `data`, or the payload to publish. */
+  /** What the client sent along: the subscription's `data`, the payload to publish, or the reason to cancel. */
   data?: unknown;
   /** Aborts when the answer no longer matters: the session ended, or the handler took too long. */
   signal: AbortSignal;
@@ -24,7 +25,19 @@ export type RpcHandler = (peer: Peer, call: RpcCall) => unknown;
 /** Says whether a peer may; anything but `true`, a throw included, refuses. */
 export type Authorize = (peer: Peer, action: Action) => boolean | Promise<boolean>;
 
-/** Who is connected, fixed when the connection is accepted, and what it may do. */
+/** What `authenticate` finds out about a connection; everything a peer has but its `authorize`. */
+export type Identity = Omit<Peer, "authorize">;
+
+/** What a client sent along with its connect command. */
+export interface ConnectCall {
+  /** Its token; "" where it has sent none. */
+  token: string;
+  data: unknown;
+  /** Aborts when the answer no longer matters: the session ended, or the handler took too long. */
+  signal: AbortSignal;
+}
+
+/** Who is connected, fixed when it has connected, and what it may do. */
 export interface Peer {
   /** The user's identity; "" for nobody in particular. */
   readonly user: string;
@@ -37,8 +50,16 @@ export interface Peer {
   /** Decides about everything beyond `channels`. Default: refuses. */
   readonly authorize?: Authorize | undefined;
   /**
-   * Checks a new token, and answers until when it holds, in milliseconds since the Unix epoch, or null to refuse it.
-   * Default: tokens cannot be refreshed.
+   * Finds out who it is, once, when its connect command has come: what it answers is who connects from then on, with this
+   * peer's members where it has none itself. `null` closes with 3500, and one whose `expires` has passed is refused with
+   * error 109, so that the client gets a new token. Default: it is who it was accepted as.
+   */
+  readonly connect?:
+    | ((peer: Peer, call: ConnectCall) => Identity | null | Promise<Identity | null>)
+    | undefined;
+  /**
+   * Checks a new token, and answers until when it holds, in milliseconds since the Unix epoch, or null, which closes with
+   * 3500. Default: tokens cannot be refreshed.
    */
   readonly refresh?: ((peer: Peer, token: string) => number | null | Promise<number | null>) | undefined;
   /** Hears the client's one-way messages. Default: they are ignored. */

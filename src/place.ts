@@ -2,7 +2,8 @@ import { resumed } from "./acknowledgement.ts";
 import type { Channel } from "./channel.ts";
 import type { Position, Slice } from "./log.ts";
 import { isNothing, type Missed } from "./notice.ts";
-import { type Params, positionOf } from "./request.ts";
+import { replies } from "./protocol.ts";
+import { type Params, positionOf, Refusal } from "./request.ts";
 import { publications } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Subscription } from "./subscription.ts";
@@ -28,6 +29,7 @@ export async function place(
   params: Params,
   room: number,
 ): Promise<Place> {
+  if (session.hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
   const channel = session.hub.channel(name);
   const release = channel.use();
   try {

@@ -33,6 +33,11 @@
  * `kept` in the log without being sent. A subscriber that was held up for a second gets a `message` push with the same, and
  * its channel. To one user about one channel it comes at most every 5 s; what there is to add comes then.
  *
+ * **Limits.** A command nested too deep is answered with error 107, and one more than the session's rate allows with 111;
+ * whoever goes on at that rate is closed 3013. Error 106 says that something would be over any other limit. A refresh with a
+ * token that has expired closes 3005, since clients give up for good at an error there; at 109, with which a connect is
+ * refused, they get another token and come back.
+ *
  * **Close codes.** 3000–3499, 4000–4499 and from 5000: come back. 3500–3999 and 4500–4999: do not.
  *
  * @module
@@ -63,6 +68,8 @@ export interface Command {
   /** `unknown` when none of the methods is there, `ambiguous` when several are. */
   readonly method: Method | "send" | "pong" | "unknown" | "ambiguous";
   readonly params: Readonly<Record<string, unknown>>;
+  /** Whether it was nested too deep: then its params are left out. */
+  readonly isDeep?: boolean;
 }
 
 /** An error reply. A `temporary` one may be tried again. */
@@ -83,6 +90,7 @@ export type ErrorName =
   | "badRequest"
   | "notAvailable"
   | "tokenExpired"
+  | "tooManyRequests"
   | "unrecoverable";
 
 /** The errors a command can be answered with. */
@@ -96,6 +104,7 @@ export const replies: Readonly<Record<ErrorName, ErrorReply>> = {
   badRequest: { code: 107, message: "bad request" },
   notAvailable: { code: 108, message: "not available" },
   tokenExpired: { code: 109, message: "token expired" },
+  tooManyRequests: { code: 111, message: "too many requests", temporary: true },
   unrecoverable: { code: 112, message: "unrecoverable position" },
 };
 
@@ -184,8 +193,8 @@ export interface Codec {
   readonly subprotocol: string;
   readonly separator: string;
   readonly ping: string;
-  /** Reads the commands of a frame. Throws a {@linkcode FrameError}. */
-  decode(frame: string): Command[];
+  /** Reads the commands of a frame, those nested deeper than `deepest` without their content. Throws a {@linkcode FrameError}. */
+  decode(frame: string, deepest?: number): Command[];
   reply(id: number, method: Method, result: string): string;
   error(id: number, error: ErrorReply): string;
   /** A push to a channel: `kind` names its one member besides the channel. It is `pushHead`, the body, and `pushTail`. */
@@ -226,16 +235,21 @@ function encodePublication({ offset, data, time, tags }: Published): string {
   return `{"data":${data},"offset":${offset},"time":${time}${rest}}`;
 }
 
-function decodeFrame(frame: string): Command[] {
+function decodeFrame(frame: string, deepest: number = Number.POSITIVE_INFINITY): Command[] {
   const commands: Command[] = [];
   for (const line of frame.split("\n")) {
-    if (line.trim() !== "") commands.push(decodeCommand(line));
+    if (line.trim() !== "") commands.push(decodeCommand(line, deepest));
   }
   if (commands.length === 0) throw new FrameError("Cannot read a frame: it is empty");
   return commands;
 }
 
-function decodeCommand(line: string): Command {
+function decodeCommand(line: string, deepest: number): Command {
+  const command = readCommand(line);
+  return isDeeper(line, deepest) ? { ...command, params: {}, isDeep: true } : command;
+}
+
+function readCommand(line: string): Command {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -257,6 +271,25 @@ function decodeCommand(line: string): Command {
   if (method === undefined) return { id, method: sends ? "ambiguous" : "unknown", params: {} };
   if (present.length > 1 || sends) return { id, method: "ambiguous", params: {} };
   return { id, method, params: paramsOf(value, method) };
+}
+
+/** Whether arrays and objects of a JSON text are nested deeper than that. */
+function isDeeper(json: string, deepest: number): boolean {
+  // Each level takes two characters at least.
+  if (json.length < 2 * deepest) return false;
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (isText) {
+      if (character === "\\") at++;
+      else if (character === '"') isText = false;
+    } else if (character === '"') isText = true;
+    else if (character === "{" || character === "[") {
+      if (++depth > deepest) return true;
+    } else if (character === "}" || character === "]") depth--;
+  }
+  return false;
 }
 
 /** A request that is no object reads as an empty one: its missing fields are then an error of that command alone. */

@@ -2,6 +2,12 @@ import type { Hub } from "./hub.ts";
 import type { Ticking } from "./wheel.ts";
 import type { Window } from "./window.ts";
 
+/**
+ * Milliseconds by which a timer may be late. A process that was held up for longer has not read what peers answered
+ * meanwhile, and reads it for as long before it takes them to be silent.
+ */
+const tolerance = 1_000;
+
 /** What a session does when time has come. */
 export interface Beating {
   /** A ping is due. */
@@ -29,6 +35,8 @@ export class Pulse implements Ticking {
   #pingAt = Number.POSITIVE_INFINITY;
   /** Whether data was in flight before the outstanding ping: a slow link may need long for a whole window. */
   #behindData = false;
+  /** Until when the outstanding ping may be answered after the process itself came too late to read the answer. */
+  #excused = 0;
 
   constructor(hub: Hub, window: Window, session: Beating, expires: number | undefined) {
     this.#hub = hub;
@@ -72,6 +80,7 @@ export class Pulse implements Ticking {
     const now = this.#hub.clock.now();
     this.#behindData = this.#window.isBehindData;
     this.#window.ping(bytes, now);
+    this.#excused = 0;
     this.#pingAt = now + this.#hub.settings.heartbeat;
     this.#rest();
   }
@@ -91,7 +100,10 @@ export class Pulse implements Ticking {
   tick(now: number): void {
     if (now >= this.#lateAt) return this.#session.late();
     if (this.hasExpired) return this.#session.expired();
-    if (now >= this.#pongBy) return this.#session.silent(this.#behindData);
+    if (now >= this.#pongBy) {
+      if (this.#excused > 0 || now - this.#pongBy < tolerance) return this.#session.silent(this.#behindData);
+      this.#excused = now + tolerance;
+    }
     if (now >= this.#pingAt) {
       this.#pingAt = now + this.#hub.settings.heartbeat;
       if (!this.#window.hasPing) this.#session.beat();
@@ -109,6 +121,6 @@ export class Pulse implements Ticking {
   get #pongBy(): number {
     if (!this.#window.hasPing) return Number.POSITIVE_INFINITY;
     const { pong, slow } = this.#hub.settings.limits;
-    return this.#window.pingedAt + (this.#behindData ? slow : pong);
+    return Math.max(this.#excused, this.#window.pingedAt + (this.#behindData ? slow : pong));
   }
 }

@@ -1,18 +1,33 @@
+import { isName } from "./check.ts";
 import type { Position } from "./log.ts";
 import type { Action } from "./peer.ts";
 import { type ErrorReply, replies } from "./protocol.ts";
 import type { LiveSession } from "./session.ts";
+import type { LimitName } from "./totals.ts";
 
 /** What a client sent along with a command: nothing in it is checked yet. */
 export type Params = Readonly<Record<string, unknown>>;
+
+/** What answers a command: the result's JSON text, and what is done once that is in the queue. */
+export interface Answer {
+  result: string;
+  /** The channels whose content is in it. */
+  channels?: readonly string[];
+  after?: () => void;
+  /** What is done instead, where nothing may begin any more. */
+  abandon?: () => void;
+}
 
 /** Thrown to answer a command with an error. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly reply: ErrorReply;
-  constructor(reply: ErrorReply) {
+  /** The limit that the command is over, where that is why. */
+  readonly limit: LimitName | undefined;
+  constructor(reply: ErrorReply, limit?: LimitName) {
     super(reply.message);
     this.reply = reply;
+    this.limit = limit;
   }
 }
 
@@ -22,7 +37,7 @@ export class Refusal extends Error {
  */
 export async function permit(
   session: LiveSession,
-  type: Action["type"],
+  type: Exclude<Action["type"], "cancel">,
   channel: string,
   data?: unknown,
 ): Promise<void> {
@@ -31,17 +46,31 @@ export async function permit(
   if (ofRun === true) return;
   // What the server subscribes a peer to it may also leave, and come back to from where it was.
   if (type === "subscribe" && peer.channels?.includes(channel)) return;
+  if (ofRun === false) throw new Refusal(replies.permissionDenied);
+  if (!(await authorizes(session, type, channel, data))) throw new Refusal(replies.permissionDenied);
+}
+
+/** Asks the peer's `authorize`. A throw refuses like a no, and so does having none. */
+export async function authorizes(
+  session: LiveSession,
+  type: Action["type"],
+  channel: string,
+  data: unknown,
+): Promise<boolean> {
+  const { peer } = session;
   const { authorize } = peer;
-  if (ofRun === false || authorize === undefined) throw new Refusal(replies.permissionDenied);
+  if (authorize === undefined) return false;
   const ask = (signal: AbortSignal): boolean | Promise<boolean> =>
     authorize(peer, { type, channel, data, signal });
   const allowed = await session.ask("authorize", ask).catch(() => false);
-  if (allowed !== true) throw new Refusal(replies.permissionDenied);
+  return allowed === true;
 }
 
 export function channelOf(session: LiveSession, { channel }: Params): string {
   if (typeof channel !== "string" || channel === "") throw new Refusal(replies.badRequest);
-  if (channel.length > session.hub.settings.limits.channel) throw new Refusal(replies.limitExceeded);
+  if (channel.length > session.hub.settings.limits.channel)
+    throw new Refusal(replies.limitExceeded, "channel");
+  if (!isName(channel)) throw new Refusal(replies.badRequest);
   return channel;
 }
 

@@ -60,7 +60,7 @@ export class RunRegistry {
   }
 
   /** Whether a user may do that with a run's channel; undefined where the run does not decide. */
-  allows(user: string, channel: string, type: Action["type"]): boolean | undefined {
+  allows(user: string, channel: string, type: Exclude<Action["type"], "cancel">): boolean | undefined {
     if (!isRunChannel(channel)) return undefined;
     const run = this.get(channel.slice(prefix.length));
     if (run === undefined || type === "publish") return false;
@@ -69,10 +69,21 @@ export class RunRegistry {
     return type === "presence" ? undefined : true;
   }
 
-  /** Cancels for a client. A run that is not the user's looks like one that is not there. */
-  cancelFor(user: string, id: string, reason: string | undefined): "requested" | "finished" | "unknown" {
+  /** Whether a run is a user's to cancel without being asked about. */
+  isCancelledBy(user: string, id: string): boolean {
     const run = this.get(id);
-    if (run === undefined || (run.owner !== undefined && run.owner !== user)) return "unknown";
+    return run !== undefined && !run.asksToCancel && (run.owner === undefined || run.owner === user);
+  }
+
+  /** Cancels for a client. A run that it may not cancel looks like one that is not there. */
+  cancelFor(
+    user: string,
+    id: string,
+    { isAuthorized, reason }: { isAuthorized: boolean; reason: string | undefined },
+  ): "requested" | "finished" | "unknown" {
+    const run = this.get(id);
+    if (run === undefined) return "unknown";
+    if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";
     if (run.status !== "working") return "finished";
     run.cancelBy("client", reason);
     return "requested";

@@ -1,6 +1,7 @@
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
-import { CancelError, type CancelledBy, ClosedError, describe, RunError } from "./errors.ts";
+import { CancelError, type CancelledBy, ClosedError, RunError } from "./errors.ts";
+import { longestText, shownOf } from "./failure.ts";
 import type { Hub } from "./hub.ts";
 import type { Retention } from "./log.ts";
 import type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
@@ -35,6 +36,11 @@ export interface RunOptions {
   channel?: string | undefined;
   /** The only user who may follow and cancel it. Default: whoever knows the id. */
   owner?: string | undefined;
+  /**
+   * Which client may cancel it. `"default"`: the owner's, and without an owner whoever knows the id. `"authorized"`: the
+   * one that its `authorize` lets `cancel`, whoever owns the run. Default: `"default"`.
+   */
+  cancel?: "default" | "authorized" | undefined;
   /** What it does, for people. */
   name?: string | undefined;
   /** Cancels it when it aborts; its reason passes through everywhere as it is. */
@@ -86,6 +92,7 @@ export class LiveRun implements Run<unknown> {
   readonly id: string;
   readonly name: string | undefined;
   readonly owner: string | undefined;
+  readonly asksToCancel: boolean;
   status: RunStatus = "working";
   readonly activity: { events: number; time: number };
   /** When it ended, on the clock's `now`. */
@@ -107,6 +114,7 @@ export class LiveRun implements Run<unknown> {
     this.id = id;
     this.name = options.name;
     this.owner = options.owner;
+    this.asksToCancel = options.cancel === "authorized";
     this.#announce = options.channel;
     this.#startedAt = hub.clock.now();
     this.activity = { events: 0, time: hub.clock.time() };
@@ -284,7 +292,8 @@ export class LiveRun implements Run<unknown> {
       return `{"type":"run.completed","run":${JSON.stringify(run)}${result}}`;
     }
     const { error } = outcome;
-    if (status === "failed") return encode({ type: "run.failed", run, error: shortened(describe(error)) });
+    if (status === "failed")
+      return encode({ type: "run.failed", run, error: shownOf(this.#hub, error, this) });
     if (!(error instanceof CancelError)) return encode({ type: "run.cancelled", run, by: "signal" });
     return encode({ type: "run.cancelled", run, by: error.by, reason: error.reason?.slice(0, longestText) });
   }
@@ -327,15 +336,8 @@ export class LiveRun implements Run<unknown> {
   }
 }
 
-/** The longest text of an error or reason that is sent on, in characters. */
-const longestText = 10_000;
-
 function encode(event: RunLifecycleEvent): string {
   return JSON.stringify(event);
-}
-
-function shortened({ name, message }: { name: string; message: string }): { name: string; message: string } {
-  return { name: name.slice(0, longestText), message: message.slice(0, longestText) };
 }
 
 function isGenerator(made: unknown): made is AsyncGenerator<RunEvent, unknown, void> {

@@ -1,25 +1,19 @@
 import { takeWord } from "./acknowledgement.ts";
 import { answer, commandsIn } from "./answer.ts";
-import { askWithin } from "./ask.ts";
+import { Asker } from "./ask.ts";
 import { byteLength } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
-import type { Peer } from "./peer.ts";
-import {
-  type ClientInfo,
-  type Close,
-  type Command,
-  closes,
-  type Method,
-  replies,
-  unsubscribes,
-} from "./protocol.ts";
+import { Intake } from "./intake.ts";
+import { Outbox } from "./outbox.ts";
+import type { Identity, Peer } from "./peer.ts";
+import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
-import { Refusal } from "./request.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import type { Subscription } from "./subscription.ts";
+import type { LimitName } from "./totals.ts";
 import { Tracking } from "./tracking.ts";
 import { Window } from "./window.ts";
 
@@ -36,11 +30,14 @@ const smallReply = 1_024;
  */
 export class LiveSession implements Session, Beating {
   readonly id: string;
-  readonly peer: Peer;
+  /** Who it is, once its connect command has said so. */
+  peer: Peer;
   readonly hub: Hub;
   readonly subscriptions: Map<string, Subscription> = new Map();
   readonly window: Window;
   readonly pulse: Pulse;
+  readonly intake: Intake;
+  readonly out: Outbox;
   readonly tracking: Tracking = new Tracking(this);
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
   acknowledges = false;
@@ -49,11 +46,9 @@ export class LiveSession implements Session, Beating {
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
   /** Whether the first command has been seen: the next one must not be `connect` again. */
   #greeted = false;
-  #commands: Command[] = [];
   #busy = false;
   #overflowed = false;
-  #asking: AbortController | undefined;
-  #out: string[] = [];
+  readonly #asker: Asker;
   readonly #blocked = new Set<Subscription>();
 
   constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
@@ -64,7 +59,10 @@ export class LiveSession implements Session, Beating {
     this.#socket = socket;
     this.#release = hub.scope.hold("socket", `session ${id}`);
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
-    hub.sessions.set(id, this);
+    this.intake = new Intake(hub.settings.limits, hub.clock.now());
+    this.out = new Outbox(hub.codec);
+    this.#asker = new Asker(hub, `session ${id}`);
+    hub.enter(this);
   }
 
   /** How others see the peer. */
@@ -89,43 +87,50 @@ export class LiveSession implements Session, Beating {
 
   receive(data: unknown): void {
     if (!this.isOpen || this.#hasExpired()) return;
-    for (const command of commandsIn(this, data)) {
+    const commands = commandsIn(this, data);
+    for (const command of commands) {
       if (command.method === "pong") this.#pong();
       else if (this.#greeted && takeWord(this, command)) continue;
-      else if (!this.hub.flushing) this.#commands.push(command);
+      else if (!this.hub.flushing)
+        this.intake.add(command, (data as string).length / commands.length, this.hub.clock.now());
     }
-    if (this.#commands.length > this.hub.settings.limits.commands) return this.close(closes.tooManyRequests);
+    const { exceeded } = this.intake;
+    if (exceeded !== undefined) return this.exceed(exceeded, closes.tooManyRequests);
     this.#work();
   }
 
-  ended(_code?: number): void {
+  ended(code?: number): void {
     if (this.#phase === "over") return;
     const wasOpen = this.isOpen;
     this.#phase = "over";
-    if (wasOpen) this.#leave();
+    if (wasOpen) {
+      this.hub.tally.left(code);
+      this.#leave();
+    }
     this.pulse.stop();
     this.#release();
-    this.hub.sessions.delete(this.id);
-    this.hub.onSessionEnd?.();
+    this.hub.leave(this);
   }
 
   /** Answers commands in their order, one after the other, while the window has room for the answers. */
   #work(): void {
     while (!this.#busy && this.isOpen && (this.window.room > 0 || this.#phase === "fresh")) {
-      const command = this.#commands.shift();
-      if (command === undefined) return;
+      const next = this.intake.next();
+      if (next === undefined) return;
+      const { command, isOver } = next;
       const isConnect = command.method === "connect";
       if (isConnect === this.#greeted) return this.close(closes.badRequest);
       if (isConnect) this.pulse.greeted();
       this.#greeted = true;
       this.#busy = true;
-      this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answer(command));
+      this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answer(command, isOver));
     }
   }
 
-  async #answer(command: Command): Promise<void> {
+  async #answer(command: Command, isOver: boolean): Promise<void> {
+    this.out.begin();
     try {
-      await answer(this, command);
+      await answer(this, command, isOver);
     } finally {
       this.#busy = false;
       this.#work();
@@ -139,35 +144,24 @@ export class LiveSession implements Session, Beating {
     this.pulse.connected();
   }
 
-  /**
-   * Calls a handler of the user's, which may wait for as long as `limits.answer` and the session last.
-   *
-   * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
-   */
-  async ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
-    const { scope, settings } = this.hub;
-    const asking = new AbortController();
-    this.#asking = asking;
-    try {
-      return await askWithin(scope, settings.limits.answer, `session ${this.id} ${stage}`, asking, call);
-    } catch (error) {
-      if (error instanceof ClosedError || error instanceof Refusal) throw error;
-      this.hub.report(error, stage, `session ${this.id}`);
-      throw new Refusal(replies.internal);
-    } finally {
-      if (this.#asking === asking) this.#asking = undefined;
-    }
+  /** See {@linkcode Asker.ask}. */
+  ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+    return this.#asker.ask(stage, call);
   }
 
-  reply(id: number, method: Method, result: string): void {
-    this.put(this.hub.codec.reply(id, method, result));
+  /** It has said who it is, and is that from now on. */
+  become(identity: Identity): void {
+    this.hub.census.leave(this.peer.user);
+    this.peer = { ...this.peer, ...identity };
+    this.hub.census.enter(this.peer.user);
+    if (identity.expires !== undefined) this.pulse.extend(identity.expires);
   }
 
   /** Puts a reply or push into the queue that leaves with this turn. */
   put(text: string): void {
     if (!this.isOpen) return;
     const bytes = byteLength(text) + 1;
-    this.#out.push(text);
+    this.out.push(text);
     this.window.queue(bytes, bytes > smallReply);
     this.hub.wakeSession(this);
   }
@@ -186,7 +180,7 @@ export class LiveSession implements Session, Beating {
     if (book !== undefined && book.newest > subscription.cursor) this.tracking.follow(subscription);
     this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
-    this.#out.push(piece.text);
+    this.out.push(piece.text);
     this.window.queue(piece.bytes + 1, true);
     this.hub.wakeSession(this);
   }
@@ -224,11 +218,13 @@ export class LiveSession implements Session, Beating {
   /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
   flush(): void {
     if (!this.isOpen || this.#hasExpired()) return;
-    if (this.#overflowed) return this.revoke(closes.slow);
+    if (this.#overflowed) {
+      this.hub.tally.hit("window");
+      return this.revoke(closes.slow);
+    }
     if (this.#needsBarrier()) this.#ping();
-    if (this.#out.length === 0) return;
-    const text = this.#out.length === 1 ? (this.#out[0] as string) : this.#out.join(this.hub.codec.separator);
-    this.#out = [];
+    const text = this.out.take();
+    if (text === undefined) return;
     try {
       this.#socket.send(text);
       this.window.send();
@@ -247,7 +243,7 @@ export class LiveSession implements Session, Beating {
 
   #ping(): void {
     const { ping } = this.hub.codec;
-    this.#out.push(ping);
+    this.out.push(ping);
     this.pulse.ping(ping.length + 1);
   }
 
@@ -284,10 +280,17 @@ export class LiveSession implements Session, Beating {
     this.revoke(why);
   }
 
+  /** Closes it for being over a limit. */
+  exceed(limit: LimitName, why: Close): void {
+    if (this.isOpen) this.hub.tally.hit(limit);
+    this.close(why);
+  }
+
   /** Closes the socket without what is queued: the peer may no longer have it. */
   revoke(why: Close): void {
     if (!this.isOpen) return;
     this.#phase = "closing";
+    this.hub.tally.closed(why.code);
     this.#leave();
     this.pulse.closing();
     this.#onSocket(() => this.#socket.close(why.code, why.reason));
@@ -311,11 +314,11 @@ export class LiveSession implements Session, Beating {
   /** Gives up everything that the session holds, but for the socket. */
   #leave(): void {
     this.hub.onSessionLeave?.(this);
-    this.#commands = [];
-    this.#out = [];
+    this.intake.clear();
+    this.out.clear();
     this.#blocked.clear();
     for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);
-    this.#asking?.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
+    this.#asker.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
   }
 
   /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */
@@ -331,11 +334,11 @@ export class LiveSession implements Session, Beating {
 
   late(): void {
     if (this.#phase === "closing") this.cut();
-    else this.close(closes.stale);
+    else this.exceed("connect", closes.stale);
   }
 
   silent(behindData: boolean): void {
-    this.close(behindData ? closes.slow : closes.noPong);
+    this.exceed(behindData ? "slow" : "pong", behindData ? closes.slow : closes.noPong);
   }
 
   beat(): void {

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import type { Failure } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
 import type { Log } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
@@ -11,14 +12,36 @@ export interface Limits {
   publication: number;
   /** Bytes of one message of a peer's; a larger one closes it 1009. Default 65 536 (64 KiB). */
   message: number;
-  /** Characters of a channel's name. Default 255. */
+  /** How deep arrays and objects in a command of a peer's may be nested; a deeper one gets error 107. Default 64. */
+  depth: number;
+  /** Characters of a channel's name; a longer one gets error 106. Default 255. */
   channel: number;
-  /** Commands of one session that wait behind another, or behind a full window; more close it 3013. Default 1 000. */
+  /**
+   * Commands of one session that wait: for the answer to connect, behind another, or behind a full window; more close it
+   * 3013. Default 1 000.
+   */
   commands: number;
+  /** Characters of those; more close it 3013. Default 262 144. */
+  commandChars: number;
+  /**
+   * Commands a second of one session, in the long run, acknowledgements left out; one more is answered with error 111,
+   * and whoever goes on is closed 3013. Default 200.
+   */
+  rate: number;
+  /** Commands that one session may send at once, having been quiet before. Default 2 000. */
+  burst: number;
   /** Subscriptions of one session; one more is answered with error 106. Default 1 000. */
   subscriptions: number;
-  /** Publications in one history reply. Default 1 000. */
+  /** Channels that anybody is on; one more gets error 106, or closes 3505 whoever connects to it. Default 100 000. */
+  channels: number;
+  /** Sessions in all; one more is refused with 503 before the upgrade, or closed 3504. Default 100 000. */
+  sessions: number;
+  /** Sessions of one user, where it has a name; one more is refused like that, too. Default 10 000. */
+  userSessions: number;
+  /** Publications in one history reply; where there are more, the client asks again. Default 1 000. */
   history: number;
+  /** Clients in one presence reply, and a window's worth; of a channel with more it gets error 106. Default 1 000. */
+  presence: number;
   /** How long a session may take to send `connect`; then it is closed 3502. Default 10 000. */
   connect: number;
   /** How long a handler of yours may take over one command; then that is answered with error 100. Default 10 000. */
@@ -49,7 +72,9 @@ export interface Limits {
 export interface ErrorContext {
   /** What was being done. */
   stage:
+    | "origins"
     | "authenticate"
+    | "connect"
     | "authorize"
     | "publish"
     | "rpc"
@@ -57,12 +82,20 @@ export interface ErrorContext {
     | "refresh"
     | "log"
     | "undelivered"
+    | "redact"
     | "socket"
     | "host"
     | "close"
     | "internal";
   /** For whom: a session, a channel, a run. */
   owner: string;
+}
+
+/** The run whose failure is to be shown. */
+export interface FailedRun {
+  id: string;
+  name: string | undefined;
+  owner: string | undefined;
 }
 
 /** How a notifier is made. */
@@ -91,6 +124,11 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
    * nobody waits for it. Default: they are in the report of closing, if they wait that long.
    */
   onUndelivered?: ((publication: Publication, reason: UndeliveredReason) => unknown) | undefined;
+  /**
+   * Says what `run.failed` shows of what a task threw, to everybody who follows the run. What it throws itself is
+   * reported, and nothing is shown then but that the run failed. Default: name and message, never a stack or a cause.
+   */
+  redact?: ((error: unknown, run: FailedRun) => Failure) | undefined;
   /** Hears of errors that nobody's promise carries. Default: `console.error`. */
   onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
 }
@@ -106,10 +144,18 @@ export interface Settings {
 const defaultLimits: Readonly<Limits> = {
   publication: 262_144,
   message: 65_536,
+  depth: 64,
   channel: 255,
   commands: 1_000,
+  commandChars: 262_144,
+  rate: 200,
+  burst: 2_000,
   subscriptions: 1_000,
+  channels: 100_000,
+  sessions: 100_000,
+  userSessions: 10_000,
   history: 1_000,
+  presence: 1_000,
   connect: 10_000,
   answer: 10_000,
   pong: 10_000,

@@ -61,7 +61,8 @@ export class Tail {
     const segments = this.#encode(entries);
     this.#aside.unshift(...segments);
     for (const segment of segments) this.#hub.cached += segment.bytes;
-    while (this.#aside.length > asideSegments) this.#hub.cached -= (this.#aside.pop() as Segment).bytes;
+    const most = this.#hub.cacheFull ? segments.length : asideSegments;
+    while (this.#aside.length > most) this.#hub.cached -= (this.#aside.pop() as Segment).bytes;
   }
 
   /** A segment takes a quarter of a window at most, so that a full one never waits for an empty window. */

@@ -78,7 +78,7 @@ interface Lost {
 
 function lostPlain(value: unknown): string | undefined {
   if (typeof value === "number") return Number.isFinite(value) ? undefined : String(value);
-  if (typeof value === "bigint") return `a BigInt (${value})`;
+  if (typeof value === "bigint") return "a BigInt";
   if (typeof value === "function") return "a function";
   if (typeof value === "symbol") return "a symbol";
   return value === undefined ? "undefined" : undefined;

@@ -166,7 +166,7 @@ describe("codes", () => {
     ]);
   });
 
-  test("of errors are the protocol's, and only an internal one may be tried again", () => {
+  test("of errors are the protocol's, and those may be tried again that pass by themselves", () => {
     expect(words(replies)).toEqual([
       "100 internal server error",
       "101 unauthorized",
@@ -177,9 +177,12 @@ describe("codes", () => {
       "107 bad request",
       "108 not available",
       "109 token expired",
+      "111 too many requests",
       "112 unrecoverable position",
     ]);
-    expect(Object.values(replies).filter((reply) => "temporary" in reply)).toEqual([replies.internal]);
+    const { internal, tooManyRequests } = replies;
+    const temporary = Object.values(replies).filter((reply) => "temporary" in reply);
+    expect(temporary).toEqual([internal, tooManyRequests]);
   });
 
   test("of unsubscribing tell the client to stay away, or to come back", () => {

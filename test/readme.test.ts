@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { unpainted } from "../src/cells.ts";
 import { progress } from "../src/run.ts";
+import { resolveSettings } from "../src/settings.ts";
 import { fakeClock } from "../src/testing.ts";
 import { bars } from "../src/view.ts";
 import { type Child, child } from "./fixtures/child.ts";
@@ -26,12 +27,22 @@ test("every TypeScript block of the README is a file of the examples, word for w
     "examples/watch.ts",
     "examples/fingerprint/node.ts",
     "examples/receipt.test.ts",
+    "examples/tokens.test.ts",
+    "examples/telemetry.ts",
     "examples/agent.test.ts",
     "examples/events.test.ts",
     "examples/notifier.test.ts",
   ]);
   expect(readme.match(/```ts/g)?.length).toBe(blocks.length);
   for (const { file, code } of blocks) expect(code).toBe(readFileSync(join(root, file as string), "utf8"));
+});
+
+test("the README's table of limits has every one, with its default", () => {
+  const rows = [...readme.matchAll(/^\| `(\w+)` \| ([\d ]+) \|/gm)].map(([, name, value]) => [
+    name,
+    Number((value as string).replaceAll(" ", "")),
+  ]);
+  expect(Object.fromEntries(rows)).toEqual(resolveSettings({}).limits);
 });
 
 test("the README's table of shutdowns says what the bench measured", () => {
@@ -96,8 +107,9 @@ test("the README's program serves its client, which sees the whole run, and both
   expect(events.map(({ type, progress, result }) => [type, progress ?? result])).toEqual([
     ["run.started", undefined],
     ...Array.from({ length: 10 }, (_, page) => ["progress", (page + 1) / 10]),
-    ["run.completed", { url: "/reports/42.pdf" }],
+    [undefined, undefined],
   ]);
+  expect(events.at(-1)).toEqual({ url: "/reports/42.pdf" });
   server.kill("SIGTERM");
   const served = await server.exit;
   expect(served.code).toBe(0);

@@ -7,7 +7,21 @@ import { root } from "./runtimes.ts";
 const terminal = ["cli", "command", "watch", "view", "screen", "bar", "line", "cells"];
 
 /** Files of `src` that may know a runtime, Hono or `node:`. Every other file is core. */
-const outside = ["hono", "node", "deno", "bun", "host", "testing", "pipe", "log-suite", ...terminal];
+const outside = [
+  "hono",
+  "metrics",
+  "tokens",
+  "keys",
+  "tickets",
+  "node",
+  "deno",
+  "bun",
+  "host",
+  "testing",
+  "pipe",
+  "log-suite",
+  ...terminal,
+];
 
 /** Files that may import nothing but these. */
 const imports: Record<string, string[]> = {
@@ -19,7 +33,7 @@ const imports: Record<string, string[]> = {
 };
 
 /** The files of the client, which a browser loads: they import each other, and what both sides share. */
-const client = ["client", "feed", "link", "linked-run", "reply", "timers"];
+const client = ["awake", "client", "feed", "link", "linked-run", "reply", "timers"];
 const shared = ["clock", "errors", "events", "log", "publication", "run", "scope", "vocabulary"];
 
 /** What only some files of `src` may say. */

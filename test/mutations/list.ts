@@ -100,8 +100,13 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "a session is accepted after closing began",
-      from: "if (this.#isClosing) {\n      socket.close(",
-      to: "if (!this.#begun) {\n      socket.close(",
+      from: "if (this.#isClosing) return refuse(socket, closes.shutdown);",
+      to: "if (!this.#begun) return refuse(socket, closes.shutdown);",
+    },
+    {
+      name: "any number of sessions are accepted",
+      from: "    if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);\n",
+      to: "",
     },
     {
       name: "a publication is accepted after closing began",
@@ -117,11 +122,6 @@ const lifetimes: Mutation[] = [
       name: "what closing leaves behind stays",
       from: "        hub.end();\n        this.#publisher.clear();\n",
       to: "        this.#publisher.clear();\n",
-    },
-    {
-      name: "whoever is disconnected gets what was queued",
-      from: "if (isMeant) session.revoke(",
-      to: "if (isMeant) session.close(",
     },
   ]),
   ...inFile("close", [
@@ -234,8 +234,18 @@ const runs: Mutation[] = [
   ...inFile("run-registry", [
     {
       name: "anybody cancels a run that has an owner",
-      from: 'if (run === undefined || (run.owner !== undefined && run.owner !== user)) return "unknown";',
-      to: 'if (run === undefined) return "unknown";',
+      from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
+      to: 'if (run.asksToCancel && !isAuthorized) return "unknown";',
+    },
+    {
+      name: "anybody cancels a run that asks who may",
+      from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
+      to: 'if (!run.asksToCancel && !this.isCancelledBy(user, id)) return "unknown";',
+    },
+    {
+      name: "the owner of a run that asks who may cancel it is not asked about",
+      from: "return run !== undefined && !run.asksToCancel && (",
+      to: "return run !== undefined && (",
     },
     {
       name: "anybody follows a run that has an owner",
@@ -415,7 +425,7 @@ const channels: Mutation[] = [
     },
     {
       name: "everything that was ever read for somebody behind is kept",
-      from: "while (this.#aside.length > asideSegments)",
+      from: "while (this.#aside.length > most)",
       to: "while (this.#aside.length > 1_000_000)",
     },
   ]),
@@ -528,8 +538,18 @@ const sessions: Mutation[] = [
     },
     {
       name: "a ping may go unanswered for ever",
-      from: "if (now >= this.#pongBy) return this.#session.silent(this.#behindData);",
+      from: "if (this.#excused > 0 || now - this.#pongBy < tolerance) return this.#session.silent(this.#behindData);",
       to: "",
+    },
+    {
+      name: "a process that was held up takes its peers to be silent",
+      from: "if (this.#excused > 0 || now - this.#pongBy < tolerance) return",
+      to: "return",
+    },
+    {
+      name: "a peer is excused each time that the process is held up",
+      from: "this.#excused > 0 || now",
+      to: "now",
     },
     {
       name: "a second ping leaves before the first is answered",
@@ -540,7 +560,17 @@ const sessions: Mutation[] = [
   ...inFile("session", [
     {
       name: "sessions are kept after their end",
-      from: "this.hub.sessions.delete(this.id);",
+      from: "    this.hub.leave(this);\n",
+      to: "",
+    },
+    {
+      name: "somebody who has said who it is goes on as who it was",
+      from: "this.peer = { ...this.peer, ...identity };",
+      to: "",
+    },
+    {
+      name: "who it is may be said with another's permission to decide",
+      from: "    if (identity.expires !== undefined) this.pulse.extend(identity.expires);\n",
       to: "",
     },
     {
@@ -580,7 +610,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "any number of commands may wait",
-      from: "if (this.#commands.length > this.hub.settings.limits.commands) return this.close(closes.tooManyRequests);",
+      from: "if (exceeded !== undefined) return this.exceed(exceeded, closes.tooManyRequests);",
       to: "",
     },
     {
@@ -595,7 +625,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "a handler is not told that its session is over",
-      from: "this.#asking?.abort(new ClosedError(",
+      from: "this.#asker.abort(new ClosedError(",
       to: "void (new ClosedError(",
     },
     {
@@ -622,8 +652,8 @@ const sessions: Mutation[] = [
   ...inFile("request", [
     {
       name: "whatever is not false is a permission",
-      from: "if (allowed !== true) throw",
-      to: "if (allowed === false) throw",
+      from: "return allowed === true;",
+      to: "return allowed !== false;",
     },
   ]),
 ];
@@ -854,6 +884,11 @@ const receipts: Mutation[] = [
   ]),
   ...inFile("acknowledgement", [
     {
+      name: "a channel that is no text is asked for its text, which may throw",
+      from: 'typeof channel === "string" ? session.subscriptions.get(channel) : undefined',
+      to: "session.subscriptions.get(String(channel))",
+    },
+    {
       name: "a client that acknowledges less than before takes back its word",
       from: "if (offset <= before) return;",
       to: "",
@@ -938,12 +973,27 @@ const hosts: Mutation[] = [
     },
     {
       name: "any web page may connect",
-      from: 'if (!isOriginAllowed(c, options.origins)) throw refusal(403, "Forbidden");',
+      from: 'if (!(await isOriginAllowed(c, notifier, options))) throw refusal(403, "Forbidden");',
+      to: "",
+    },
+    {
+      name: "an origin is anything with the host in it",
+      from: "return url.origin === origin.toLowerCase() && url.host",
+      to: "return url.host",
+    },
+    {
+      name: "whatever a function of origins answers that is not false lets a page in",
+      from: 'return (await origins(origin ?? "", c)) === true;',
+      to: 'return Boolean(await origins(origin ?? "", c));',
+    },
+    {
+      name: "any number of sessions are upgraded",
+      from: "    if (!notifier.admits(identity.user)) throw unavailable();\n",
       to: "",
     },
     {
       name: "the end of a socket does not end its session",
-      from: "onClose: ({ code }) => session?.ended(code),",
+      from: "onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),",
       to: "onClose: () => {},",
     },
     {
@@ -953,6 +1003,16 @@ const hosts: Mutation[] = [
     },
   ]),
   ...inFile("host", [
+    {
+      name: "a handshake without its key is left to the runtime",
+      from: "const isWhole = tokens.some(",
+      to: "const isWhole = true || tokens.some(",
+    },
+    {
+      name: "a handshake of any version is left to the runtime",
+      from: 'c.req.header("sec-websocket-version") !== "13"',
+      to: "false",
+    },
     {
       name: "responses in flight are cut at once",
       from: 'if (!deadline.aborted) await attempt(() => scope.follow("responses", deadline, opened.drained()));',
@@ -981,6 +1041,16 @@ const hosts: Mutation[] = [
   ]),
   ...inFile("node", [
     {
+      name: "a handshake is read without the headers that Node left out",
+      from: "if (rawHeaders.length >= 2 * mostHeaders)",
+      to: "if (rawHeaders.length < 0)",
+    },
+    {
+      name: "a host that no URL can have is the server's fault",
+      from: '? undefined : "400 Bad Request";',
+      to: "? undefined : undefined;",
+    },
+    {
       name: "idle connections are not freed when closing begins",
       from: "for (const [socket, count] of requests) if (count === 0) socket.destroy();",
       to: "",
@@ -1003,6 +1073,294 @@ const hosts: Mutation[] = [
   ]),
 ];
 
+const defences: Mutation[] = [
+  ...inFile("revocation", [
+    {
+      name: "whoever is disconnected gets what was queued",
+      from: "if (isMeant) session.revoke(",
+      to: "if (isMeant) session.close(",
+    },
+    {
+      name: "what a reply holds of a channel is sent after it was taken from the peer",
+      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
+      to: "session.out.withhold(channel);",
+    },
+    {
+      name: "what is queued of a channel is sent after it was taken from the peer",
+      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
+      to: "",
+    },
+    {
+      name: "what was granted stays granted after it was taken away",
+      from: "peer.channels.filter((name) => name !== channel)",
+      to: "peer.channels",
+    },
+  ]),
+  ...inFile("intake", [
+    {
+      name: "an allowance is never used up",
+      from: "* rate) / 1_000) - 1;",
+      to: "* rate) / 1_000);",
+    },
+    {
+      name: "an allowance never grows back",
+      from: "this.#allowance + ((now - this.#at) * rate) / 1_000",
+      to: "this.#allowance",
+    },
+    {
+      name: "an allowance grows without end",
+      from: "Math.min(burst, this.#allowance",
+      to: "Math.max(burst, this.#allowance",
+    },
+    {
+      name: "whoever is over the rate is never closed",
+      from: 'return this.#allowance < -burst ? "rate" : undefined;',
+      to: "return undefined;",
+    },
+    {
+      name: "commands that wait may be as long as they like",
+      from: 'if (this.#chars > Math.max(commandChars, message)) return "commandChars";',
+      to: "",
+    },
+    {
+      name: "commands are held to be waiting after they were answered",
+      from: "this.#waiting.length === 0 ? 0 : this.#chars - next.chars",
+      to: "this.#chars",
+    },
+  ]),
+  ...inFile("census", [
+    {
+      name: "sessions in all are not counted",
+      from: 'if (this.#all >= this.#limits.sessions) return "sessions";',
+      to: "",
+    },
+    {
+      name: "a session that ends makes no room for its user",
+      from: "    this.#count(user, -1);\n",
+      to: "",
+    },
+    {
+      name: "nobody in particular is one user",
+      from: 'if (user === "") return;',
+      to: "",
+    },
+  ]),
+  ...inFile("outbox", [
+    {
+      name: "what is queued for a channel leaves after it was taken from the peer",
+      from: "this.#texts = this.#texts.filter((text) => !heads.some((head) => text.startsWith(head)));",
+      to: "",
+    },
+    {
+      name: "a reply's content is forgotten before it has left",
+      from: "for (const name of channels) this.#answered.add(name);",
+      to: "",
+    },
+    {
+      name: "a channel that was taken away once is refused for ever",
+      from: "  begin(): void {\n    this.#withheld = undefined;",
+      to: "  begin(): void {",
+    },
+  ]),
+  ...inFile("answer", [
+    {
+      name: "a command that was allowed is answered after its channel was taken away",
+      from: "if (channels.some((name) => session.out.isWithheld(name))) {",
+      to: "if (channels.length < 0) {",
+    },
+    {
+      name: "commands over the rate are answered",
+      from: 'if (isOver) throw new Refusal(replies.tooManyRequests, "rate");',
+      to: "",
+    },
+    {
+      name: "a presence reply takes as many clients as there are",
+      from: 'if (sessions.length > settings.limits.presence) throw new Refusal(replies.limitExceeded, "presence");',
+      to: "",
+    },
+    {
+      name: "answers that nobody gets are errors",
+      from: "if (id === 0 || !session.isOpen) return;",
+      to: "if (id === 0) return;",
+    },
+  ]),
+  ...inFile("connect", [
+    {
+      name: "nobody is asked who connects",
+      from: "  await identify(session, params);\n",
+      to: "",
+    },
+    {
+      name: "a token that is invalid connects",
+      from: "  if (identity === null) return over(session, closes.invalidToken);\n",
+      to: "  if (identity === null) return;\n",
+    },
+    {
+      name: "a token that has expired closes before its error is told",
+      from: "throw new Refusal(replies.tokenExpired);",
+      to: "return over(session, closes.expired);",
+    },
+    {
+      name: "a token is as good as room for its user",
+      from: "if (!hub.census.isFullOf(identity.user)) return session.become(identity);",
+      to: "return session.become(identity);",
+    },
+    {
+      name: "a refresh with a token that has expired is an error, at which clients give up",
+      from: "if (expires <= hub.clock.time()) return over(session, closes.expired);",
+      to: "if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);",
+    },
+  ]),
+  ...inFile("place", [
+    {
+      name: "any number of channels are opened",
+      from: 'if (session.hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");',
+      to: "",
+    },
+  ]),
+  ...inFile("protocol", [
+    {
+      name: "brackets in texts are nesting",
+      from: "else if (character === '\"') isText = true;",
+      to: "else if (character === '\"') isText = false;",
+    },
+    {
+      name: "brackets beside each other are nesting",
+      from: 'else if (character === "}" || character === "]") depth--;',
+      to: "",
+    },
+    {
+      name: "nesting has no end",
+      from: "if (++depth > deepest) return true;",
+      to: "if (++depth < 0) return true;",
+    },
+  ]),
+  ...inFile("check", [
+    {
+      name: "a channel's name may be anything",
+      from: "return /^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]+$/u.test(text);",
+      to: 'return text !== "";',
+    },
+  ]),
+  ...inFile("failure", [
+    {
+      name: "a redactor that fails shows what it was to hide",
+      from: 'return { name: "Error", message: "failed" };',
+      to: "return describe(error);",
+    },
+    {
+      name: "nobody asks the redactor",
+      from: "const { redact = describe } = hub;",
+      to: "const redact: typeof describe = describe;",
+    },
+  ]),
+  ...inFile("cached", [
+    {
+      name: "answers of one connection are another's",
+      from: "const remembered = known.get(peer)?.get(key);",
+      to: "const remembered = [...[peer]].map((each) => known.get(each)?.get(action.channel))[0];",
+    },
+    {
+      name: "an answer is remembered for ever",
+      from: "if (remembered !== undefined && clock.now() < remembered.until)",
+      to: "if (remembered !== undefined)",
+    },
+    {
+      name: "an answer that was looked up before all were forgotten is remembered",
+      from: "const asked = known;",
+      to: "const asked = { get: (one: Peer) => known.get(one), set: (one: Peer, all: Map<string, Remembered>) => known.set(one, all) };",
+    },
+    {
+      name: "any number of answers are remembered",
+      from: "if (answers.size <= size) break;",
+      to: "break;",
+    },
+  ]),
+  ...inFile("tokens", [
+    {
+      name: "a later token may be somebody else's",
+      from: "return found?.user === user ? found.expires : null;",
+      to: "return found === null ? null : found.expires;",
+    },
+    {
+      name: "a secret may be short",
+      from: "new TextEncoder().encode(secret).length < 32",
+      to: 'secret === ""',
+    },
+    {
+      name: "a public key may be given for a secret",
+      from: "const allowed = listOf(algorithms, /^HS(256|384|512)$/);",
+      to: "const allowed = [...algorithms];",
+    },
+    {
+      name: "a token without claims is an error of ours",
+      from: 'typeof payload === "object" && payload !== null ? await check(token) : undefined',
+      to: "payload === undefined ? undefined : await check(token)",
+    },
+    {
+      name: "an invalid token is reported, with what it holds",
+      from: 'if (error instanceof Error && error.name.startsWith("Jwt")) return undefined;',
+      to: "",
+    },
+    {
+      name: "an empty audience is no audience",
+      from: "if (value !== undefined && value.length === 0)",
+      to: "if (value !== undefined && value.length < 0)",
+    },
+  ]),
+  ...inFile("keys", [
+    {
+      name: "keys that peers make up are fetched each time",
+      from: "(this.#fetching !== undefined || now - this.#triedAt >= interval)",
+      to: "now > 0 - interval",
+    },
+    {
+      name: "everybody who waits for keys fetches them",
+      from: "this.#fetching ??= this.#load(url)",
+      to: "this.#fetching = this.#load(url)",
+    },
+    {
+      name: "old keys are worse than none",
+      from: "if (!isKnown) throw error;",
+      to: "throw error;",
+    },
+    {
+      name: "a fetch of keys ends when it likes",
+      from: "fetch(url, { signal: ending.signal })",
+      to: "fetch(url)",
+    },
+  ]),
+  ...inFile("tickets", [
+    {
+      name: "a ticket lets in twice",
+      from: "    waiting.delete(ticket);\n",
+      to: "",
+    },
+    {
+      name: "a ticket never expires",
+      from: "if (until > clock.now() && waiting.size <= size) return;",
+      to: "if (waiting.size <= size) return;",
+    },
+    {
+      name: "there are as many tickets as anybody likes",
+      from: "if (until > clock.now() && waiting.size <= size) return;",
+      to: "if (until > clock.now()) return;",
+    },
+    {
+      name: "one user's tickets take everybody else's place",
+      from: 'own.size > perUser && identity.user !== ""',
+      to: "own.size > size",
+    },
+  ]),
+  ...inFile("totals", [
+    {
+      name: "a peer makes up as many codes as it likes",
+      from: 'increase(this.#closed, ownCodes.includes(known) ? known : "other");',
+      to: "increase(this.#closed, known);",
+    },
+  ]),
+];
+
 /** Every fault that the simulation or the suite has to catch; `npm run mutate` shows that they do. */
 export const mutations: readonly Mutation[] = [
   ...lifetimes,
@@ -1013,4 +1371,5 @@ export const mutations: readonly Mutation[] = [
   ...publishing,
   ...receipts,
   ...hosts,
+  ...defences,
 ];

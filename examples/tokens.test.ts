@@ -1,0 +1,45 @@
+import { Hono } from "hono";
+import { sign } from "hono/jwt";
+import { createNotifier } from "tocsin";
+import { notifications } from "tocsin/hono";
+import { pipe } from "tocsin/testing";
+import { createTickets } from "tocsin/tickets";
+import { tokens } from "tocsin/tokens";
+import { expect, test, vi } from "vitest";
+
+const secret = "at least 32 bytes that nobody else has";
+const notifier = createNotifier();
+const app = new Hono();
+
+// In the connect command, checked there, and refreshed before it expires; its claims are Centrifugo's.
+const byToken = tokens({ secret, audience: "app" });
+// app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: byToken })));
+
+// In the address, for one upgrade within 30 s; who asks for it has shown who it is with a cookie or a header.
+const tickets = createTickets();
+app.get("/ticket", (c) => {
+  c.header("Cache-Control", "no-store");
+  return c.json({ ticket: tickets.issue({ user: c.req.header("x-user") ?? "" }) });
+});
+app.get("/notifications", async (c) => {
+  await notifications(notifier, { authenticate: tickets.redeem })(c); // upgradeWebSocket(…) in a server
+  return c.text("Let in");
+});
+
+test("a token says who connects, and what it is subscribed to", async () => {
+  const exp = Math.ceil(Date.now() / 1000) + 60;
+  const token = await sign({ sub: "ann", aud: "app", channels: ["user:ann"], exp }, secret);
+  const client = pipe(notifier, { peer: byToken() });
+  client.send({ id: 1, connect: { token } });
+  await vi.waitFor(() => expect(client.received).toMatchObject([{ connect: { subs: { "user:ann": {} } } }]));
+  expect(notifier.presence("user:ann").clients).toMatchObject([{ user: "ann" }]);
+  client.drop();
+});
+
+test("a ticket lets one connection in", async () => {
+  const response = await app.request("/ticket", { headers: { "x-user": "ann" } });
+  const { ticket } = (await response.json()) as { ticket: string };
+  const enter = () => app.request(`/notifications?ticket=${ticket}`, { headers: { upgrade: "websocket" } });
+  expect([(await enter()).status, (await enter()).status]).toEqual([200, 401]);
+  await notifier.close();
+});

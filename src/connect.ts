@@ -1,0 +1,120 @@
+import { checkPeer } from "./check.ts";
+import { ClosedError } from "./errors.ts";
+import { type Place, place } from "./place.ts";
+import { type Close, closes, replies } from "./protocol.ts";
+import { type Answer, isObject, type Params, Refusal } from "./request.ts";
+import type { LiveSession } from "./session.ts";
+import { version } from "./version.ts";
+
+/** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
+export async function connect(session: LiveSession, params: Params): Promise<Answer> {
+  const { hub } = session;
+  await identify(session, params);
+  const wanted = isObject(params.subs) ? params.subs : {};
+  const abandonAll = (places: Map<string, Place>): void => {
+    for (const { abandon } of places.values()) abandon();
+  };
+  const places = await found(session, () => placeAll(session, wanted), abandonAll);
+  const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
+  const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
+  const result =
+    `{"client":"${session.id}","version":"tocsin ${version}","ping":${heartbeat},"pong":true` +
+    `${expiry(session)}${subs === "" ? "" : `,"subs":{${subs}}`}}`;
+  return {
+    result,
+    channels: [...places.keys()],
+    after: () => {
+      session.connected();
+      for (const { commit } of places.values()) commit(true, false);
+    },
+    abandon: () => abandonAll(places),
+  };
+}
+
+/** Finds out who connects, where the peer says how. A session that cannot be anybody's is closed. */
+async function identify(session: LiveSession, { token, data }: Params): Promise<void> {
+  const { hub, peer } = session;
+  const find = peer.connect;
+  if (find === undefined) return;
+  const call = { token: typeof token === "string" ? token : "", data };
+  const identity = await session.ask("connect", async (signal) => {
+    const found = await find(peer, { ...call, signal });
+    if (found !== null) checkPeer(found, hub.settings.limits.channel);
+    return found;
+  });
+  if (identity === null) return over(session, closes.invalidToken);
+  if ((identity.expires ?? Number.POSITIVE_INFINITY) <= hub.clock.time())
+    throw new Refusal(replies.tokenExpired);
+  if (!hub.census.isFullOf(identity.user)) return session.become(identity);
+  hub.tally.hit("userSessions");
+  over(session, closes.connectionLimit);
+}
+
+/** Ends a session in the middle of a command, which then goes unanswered. */
+function over(session: LiveSession, why: Close): never {
+  session.revoke(why);
+  throw new ClosedError(`Cannot go on: session ${session.id} is over`);
+}
+
+/** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window. */
+async function placeAll(session: LiveSession, wanted: Params): Promise<Map<string, Place>> {
+  const places = new Map<string, Place>();
+  let { room } = session.window;
+  try {
+    for (const name of new Set(session.peer.channels)) {
+      const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
+      const found = await place(session, name, isObject(request) ? request : {}, room);
+      places.set(name, found);
+      room -= found.bytes;
+    }
+    return places;
+  } catch (error) {
+    for (const { abandon } of places.values()) abandon();
+    throw error;
+  }
+}
+
+/** Looks for places, and abandons what comes too late for whoever asked. */
+export function found<T>(
+  session: LiveSession,
+  find: () => Promise<T>,
+  abandon: (late: T) => void,
+): Promise<T> {
+  let kept: { value: T } | undefined;
+  const asked = session.ask("log", async (signal) => {
+    const value = await find();
+    if (signal.aborted) abandon(value);
+    else kept = { value };
+    return value;
+  });
+  // The session may end after it was found, and before that was heard here.
+  asked.catch(() => {
+    if (kept !== undefined) abandon(kept.value);
+  });
+  return asked;
+}
+
+/**
+ * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
+ * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
+ */
+function expiry(session: LiveSession): string {
+  if (session.peer.refresh === undefined || session.pulse.remaining === Number.POSITIVE_INFINITY) return "";
+  const ahead = Math.min(10_000, session.pulse.remaining / 5);
+  return `,"expires":true,"ttl":${Math.max(1, Math.floor((session.pulse.remaining - ahead) / 1000))}`;
+}
+
+/** Answers a new token of a session's. */
+export async function refresh(session: LiveSession, params: Params): Promise<Answer> {
+  const { hub, peer } = session;
+  const check = peer.refresh;
+  const { token } = params;
+  if (check === undefined) throw new Refusal(replies.notAvailable);
+  if (typeof token !== "string" || token === "") throw new Refusal(replies.badRequest);
+  const expires = await session.ask("refresh", () => check(peer, token));
+  if (typeof expires !== "number" || Number.isNaN(expires)) return over(session, closes.invalidToken);
+  // Clients give up for good at an error here. After this close they come back, and get a new token.
+  if (expires <= hub.clock.time()) return over(session, closes.expired);
+  session.pulse.extend(expires);
+  return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
+}

@@ -1,0 +1,53 @@
+import type { Context } from "hono";
+import type { Notifier } from "./notifier.ts";
+
+/** What is counted, in the order in which it is written. */
+type Family = [
+  name: string,
+  type: "gauge" | "counter",
+  help: string,
+  samples: [labels: string, value: number][],
+];
+
+/**
+ * Makes a handler that answers what a notifier owns, and what has happened in it, in Prometheus' text format.
+ *
+ * It tells how many people are there: let nobody see it whom that is none of their business.
+ *
+ * @example
+ * ```ts
+ * app.get("/metrics", metrics(notifier));
+ * ```
+ */
+export function metrics(notifier: Pick<Notifier, "stats" | "totals">): (c: Context) => Response {
+  return (c) =>
+    c.body(textOf(familiesOf(notifier)), 200, {
+      "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+      "Cache-Control": "no-store",
+    });
+}
+
+function familiesOf(notifier: Pick<Notifier, "stats" | "totals">): Family[] {
+  const { bytes, opened, closed, errors, limits } = notifier.totals();
+  return [
+    ["tocsin_owned", "gauge", "What the notifier owns now.", labelled("kind", notifier.stats())],
+    ["tocsin_bytes", "gauge", "Bytes it holds now.", labelled("kind", bytes)],
+    ["tocsin_sessions_opened_total", "counter", "Sessions that were accepted.", [["", opened]]],
+    ["tocsin_sessions_closed_total", "counter", "Sessions that ended.", labelled("code", closed)],
+    ["tocsin_errors_total", "counter", "Commands answered with an error.", labelled("code", errors)],
+    ["tocsin_limits_total", "counter", "Times that a limit was hit.", labelled("limit", limits)],
+  ];
+}
+
+function labelled(label: string, values: object): [string, number][] {
+  return Object.entries(values).map(([name, value]) => [`{${label}="${name}"}`, value]);
+}
+
+function textOf(families: readonly Family[]): string {
+  const lines = families.flatMap(([name, type, help, samples]) => [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} ${type}`,
+    ...samples.map(([labels, value]) => `${name}${labels} ${value}`),
+  ]);
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,43 @@
+import type { Hub } from "./hub.ts";
+import { type Close, closes, unsubscribes } from "./protocol.ts";
+import type { LiveSession } from "./session.ts";
+import type { Session, Socket } from "./socket.ts";
+
+/** Closes a socket that gets no session. */
+export function refuse(socket: Socket, { code, reason }: Close): Session {
+  socket.close(code, reason);
+  return { id: "", receive: () => {}, ended: () => {} };
+}
+
+/** Closes sessions at once. Throws a RangeError for a code that no application may close with. */
+export function disconnect(hub: Hub, who: { user: string } | { session: string }, code: number): void {
+  if (!Number.isInteger(code) || code < 3000 || code > 4999) {
+    throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
+  }
+  const known = Object.values(closes).find((close) => close.code === code);
+  for (const session of [...hub.sessions.values()]) {
+    const isMeant = "session" in who ? session.id === who.session : session.peer.user === who.user;
+    if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
+  }
+}
+
+/** Takes a channel from a user at once. */
+export function unsubscribe(hub: Hub, user: string, channel: string): void {
+  for (const session of [...hub.sessions.values()]) {
+    if (session.peer.user === user) withdraw(session, channel);
+  }
+}
+
+/** Takes a channel from a peer: nothing of it that has not left yet is sent, and what was granted is so no longer. */
+function withdraw(session: LiveSession, channel: string): void {
+  const { peer } = session;
+  if (peer.channels?.includes(channel)) {
+    session.peer = { ...peer, channels: peer.channels.filter((name) => name !== channel) };
+  }
+  // What goes with a reply is only late: the client comes back, and asks for it again.
+  if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);
+  const subscription = session.subscriptions.get(channel);
+  if (subscription === undefined) return;
+  session.drop(subscription);
+  session.unsubscribed(channel, unsubscribes.server);
+}

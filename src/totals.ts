@@ -1,0 +1,81 @@
+import type { Hub } from "./hub.ts";
+import type { Limits } from "./settings.ts";
+
+/** A limit by its name, or the window. */
+export type LimitName = keyof Limits | "window";
+
+/** What a notifier holds in bytes, and what has happened since it began. */
+export interface Totals {
+  /** Held now; all zero after closing. */
+  bytes: {
+    /** Characters of commands that wait. */
+    commands: number;
+    /** Bytes on their way to peers, not proven read. */
+    windows: number;
+    /** Encoded publications kept for sharing. */
+    cache: number;
+    /** What the log holds, where it says so: the one in memory does. */
+    log: number;
+  };
+  /** Sessions that were accepted. */
+  opened: number;
+  /** Sessions that ended, by the code they were closed with, or that their peer left with. */
+  closed: Record<string, number>;
+  /** Commands answered with an error, by its code. */
+  errors: Record<string, number>;
+  /** How often a limit was hit, by its name in `limits`. */
+  limits: Partial<Record<LimitName, number>>;
+}
+
+/** Codes of a peer's own that are worth telling apart; a hostile one could use any. */
+const ownCodes = [1000, 1001, 1005, 1006, 1009];
+
+/** Counts what happens. */
+export class Tally {
+  readonly #closed = new Map<number | "other", number>();
+  readonly #errors = new Map<number, number>();
+  readonly #limits = new Map<LimitName, number>();
+  #opened = 0;
+
+  opened(): void {
+    this.#opened++;
+  }
+
+  /** We close a session. */
+  closed(code: number): void {
+    increase(this.#closed, code);
+  }
+
+  /** A peer leaves. Some runtimes say nothing, or 0, of a connection that broke. */
+  left(code: number | undefined): void {
+    const known = code === undefined || code === 0 ? 1006 : code;
+    increase(this.#closed, ownCodes.includes(known) ? known : "other");
+  }
+
+  error(code: number): void {
+    increase(this.#errors, code);
+  }
+
+  hit(limit: LimitName): void {
+    increase(this.#limits, limit);
+  }
+
+  totals({ sessions, settings, cached, logBytes }: Hub): Totals {
+    const bytes = { commands: 0, windows: 0, cache: cached, log: logBytes };
+    for (const session of sessions.values()) {
+      bytes.commands += Math.ceil(session.intake.chars);
+      bytes.windows += settings.window - session.window.room;
+    }
+    return {
+      bytes,
+      opened: this.#opened,
+      closed: Object.fromEntries(this.#closed),
+      errors: Object.fromEntries(this.#errors),
+      limits: Object.fromEntries(this.#limits),
+    };
+  }
+}
+
+function increase<K>(counts: Map<K, number>, key: K): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}

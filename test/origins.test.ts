@@ -1,0 +1,192 @@
+import { Hono } from "hono";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type NotificationsOptions, notifications } from "../src/hono.ts";
+import { createNotifier } from "../src/notifier.ts";
+import type { NotifierOptions } from "../src/settings.ts";
+import { assertQuiet } from "../src/testing.ts";
+import { createTickets } from "../src/tickets.ts";
+import { entry, runtime } from "./fixtures/runtime.ts";
+import { tcp, upgrade } from "./fixtures/tcp.ts";
+
+interface Here {
+  /** The status with which an upgrade is answered, and the headers. */
+  answer(path: string, ...headers: string[]): Promise<string>;
+  /** Opens a connection that stays. */
+  open(path: string, ...headers: string[]): Promise<void>;
+  app: Hono;
+  notifier: ReturnType<typeof createNotifier>;
+  errors: [stage: string, message: string][];
+}
+
+/** A server whose upgrades are at `/ws`. */
+async function served(
+  options: NotificationsOptions = {},
+  limits: NotifierOptions["limits"] = {},
+): Promise<Here> {
+  const errors: Here["errors"] = [];
+  const notifier = createNotifier({
+    grace: 1_000,
+    limits,
+    onError: (error, { stage }) => void errors.push([stage, (error as Error).message]),
+  });
+  const app = new Hono();
+  app.get("/ws", entry.upgradeWebSocket(notifications(notifier, options)));
+  const server = await entry.serve(app, { notifier, port: 0, grace: 1_000 });
+  const peers: ReturnType<typeof tcp>[] = [];
+  const dial = (request: string) => {
+    const peer = tcp(server.port, request);
+    peers.push(peer);
+    return peer.until(/\r\n\r\n/);
+  };
+  onTestFinished(async () => {
+    for (const peer of peers) peer.destroy();
+    await server.close();
+    assertQuiet(notifier);
+  });
+  return {
+    app,
+    notifier,
+    errors,
+    answer: async (path, ...headers) => (await dial(upgrade(path, headers))).slice("HTTP/1.1 ".length),
+    async open(path, ...headers) {
+      expect(await dial(upgrade(path, headers))).toMatch(/^HTTP\/1.1 101 /);
+    },
+  };
+}
+
+const statuses = async ({ answer }: Here, origins: readonly (string | undefined)[]): Promise<string[]> => {
+  const answers = origins.map((origin) =>
+    answer("/ws", ...(origin === undefined ? [] : [`Origin: ${origin}`])),
+  );
+  return (await Promise.all(answers)).map((head) => head.slice(0, 3));
+};
+
+/** Pages that are not of `localhost`, however much they look like it. */
+const strangers = [
+  "https://elsewhere.example",
+  "null",
+  "https://localhost.elsewhere.example",
+  "https://elsewhere.example/localhost",
+  "https://elsewhere-localhost",
+  "https://localhost@elsewhere.example",
+  "https://user@localhost",
+  "https://localhost/",
+  "https://localhost/path",
+  "https://localhost:8443",
+  "https://localhost.",
+  "https://localhost https://elsewhere.example",
+  "https://localhost, https://elsewhere.example",
+  "https://l\u00f6calhost",
+  "file://localhost",
+  "chrome-extension://localhost",
+  "ws://localhost",
+  "localhost",
+  "//localhost",
+  "*",
+];
+
+describe(`the origin of an upgrade on ${runtime}`, () => {
+  test("has to be the host that was asked, whatever its scheme, or missing", async () => {
+    const here = await served();
+    expect(await statuses(here, ["http://localhost", "https://LOCALHOST", undefined])).toEqual([
+      "101",
+      "101",
+      "101",
+    ]);
+    const refused = await statuses(here, strangers);
+    expect(refused).toEqual(strangers.map(() => "403"));
+    expect(here.errors).toEqual([]);
+  });
+
+  test("has to be one of a list, to the letter, where there is one", async () => {
+    const here = await served({ origins: ["https://app.example", "http://localhost:5173"] });
+    const allowed = ["https://app.example", "http://localhost:5173", undefined];
+    const refused = [
+      "http://app.example",
+      "https://app.example:444",
+      "https://app.example.evil.example",
+      "https://evil.example/https://app.example",
+      "https://APP.example",
+      "http://localhost",
+      "null",
+      "https://app.example\thttps://app.example",
+    ];
+    expect(await statuses(here, allowed)).toEqual(["101", "101", "101"]);
+    expect(await statuses(here, refused)).toEqual(refused.map(() => "403"));
+  });
+
+  test("is a function's to judge, a missing one too, and nothing but true lets in", async () => {
+    const asked: string[] = [];
+    const here = await served({
+      origins(origin, c) {
+        asked.push(`${origin} ${c.req.path}`);
+        if (origin === "throws") throw new Error("thrown");
+        if (origin === "rejects") return Promise.reject(new Error("rejected"));
+        if (origin === "truthy") return "yes" as never;
+        if (origin === "later") return Promise.resolve(true);
+        return origin === "https://app.example";
+      },
+    });
+    const outcome = async (origin?: string) => (await statuses(here, [origin]))[0];
+    expect(await outcome("https://app.example")).toBe("101");
+    expect(await outcome("later")).toBe("101");
+    for (const origin of ["https://other.example", "truthy", "throws", "rejects", undefined]) {
+      expect(await outcome(origin)).toBe("403");
+    }
+    expect(asked.at(-1)).toBe(" /ws");
+    expect(here.errors).toEqual([
+      ["origins", "thrown"],
+      ["origins", "rejected"],
+    ]);
+  });
+
+  test("is judged before anybody is authenticated", async () => {
+    let asked = 0;
+    const here = await served({
+      authenticate() {
+        asked++;
+        return null;
+      },
+    });
+    expect(await statuses(here, ["null", "http://localhost"])).toEqual(["403", "401"]);
+    expect(asked).toBe(1);
+  });
+});
+
+describe(`an upgrade on ${runtime}`, () => {
+  test("that would be one session too many is refused with 503, and told when to come back", async () => {
+    const authenticate: NotificationsOptions["authenticate"] = (c) => ({ user: c.req.query("user") ?? "" });
+    const here = await served({ authenticate }, { sessions: 3, userSessions: 2 });
+    await here.open("/ws?user=ann");
+    await here.open("/ws?user=ann");
+    expect(await here.answer("/ws?user=ann")).toMatch(/^503 .*\r\nretry-after: 1\r\n/is);
+    await here.open("/ws?user=bob");
+    expect(await here.answer("/ws?user=cat")).toMatch(/^503 /);
+    expect(here.notifier.totals()).toMatchObject({ opened: 3, limits: { userSessions: 1, sessions: 1 } });
+  });
+
+  test("whose authenticator fails says nothing of why, and of the path and headers nothing either", async () => {
+    const here = await served({
+      authenticate() {
+        throw new Error("connection to db.internal:5432 refused for admin:hunter2");
+      },
+    });
+    const answer = await here.answer("/ws?token=t0ken", "Cookie: session=c00kie");
+    expect(answer).toMatch(/^500 /);
+    expect(answer).not.toMatch(/internal:|hunter2|t0ken|c00kie|\.ts|at /);
+    expect(here.errors.map(([stage]) => stage)).toEqual(["authenticate"]);
+  });
+
+  test("with a ticket is let in once", async () => {
+    const tickets = createTickets();
+    const here = await served({ authenticate: tickets.redeem });
+    here.app.get("/ticket", (c) => c.json({ ticket: tickets.issue({ user: "ann" }) }));
+    const issued = await here.app.fetch(new Request("http://localhost/ticket"));
+    const { ticket } = (await issued.json()) as { ticket: string };
+    expect(ticket).toMatch(/^[0-9a-f]{64}$/);
+    await here.open(`/ws?ticket=${ticket}`);
+    for (const path of [`/ws?ticket=${ticket}`, "/ws?ticket=", "/ws", `/ws?ticket=${"0".repeat(64)}`]) {
+      expect(await here.answer(path)).toMatch(/^401 /);
+    }
+  });
+});
