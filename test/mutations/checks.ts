@@ -44,6 +44,7 @@ const hostTests = ["test/gaps.test.ts", "test/host.test.ts"];
 const others = [
   "test/centrifuge.test.ts",
   "test/centrifuge-recovery.test.ts",
+  "test/chromium.test.ts",
   "test/delivered.test.ts",
   "test/demo.test.ts",
   "test/host.test.ts",
