@@ -13,7 +13,9 @@ import type { Subscription } from "./subscription.ts";
  */
 export function takeWord(session: LiveSession, { method, params }: Command): boolean {
   if (method === "unsubscribe") {
-    const subscription = session.subscriptions.get(String(params.channel));
+    // Of an object, even its text could be one that throws.
+    const { channel } = params;
+    const subscription = typeof channel === "string" ? session.subscriptions.get(channel) : undefined;
     if (subscription !== undefined) session.tracking.quit(subscription);
     return false;
   }

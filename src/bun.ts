@@ -9,6 +9,7 @@ import {
 } from "hono/ws";
 import {
   type App,
+  checkHandshake,
   guard,
   guarded,
   type Host,
@@ -112,6 +113,7 @@ export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = 
   UpgradeOptions
 >((c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
+  checkHandshake(c);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []) ?? "";
   const data = { events: guard(c, events, options), url: new URL(c.req.url), protocol };
   // Left to itself, Bun agrees to whatever was offered first.

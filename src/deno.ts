@@ -1,6 +1,7 @@
 import { defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSReadyState } from "hono/ws";
 import {
   type App,
+  checkHandshake,
   guard,
   type Host,
   host,
@@ -33,7 +34,12 @@ export interface DenoWebSocket {
 
 interface DenoInfo {
   readonly completed: Promise<void>;
+  /** The response that Deno made to the upgrade of this request. */
+  [upgraded]?: Response;
 }
+
+/** Where a request's `env` carries the response to its upgrade to `serve`. */
+const upgraded: unique symbol = Symbol("upgraded");
 
 declare const Deno: {
   readonly build: { readonly os: string };
@@ -88,6 +94,8 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   UpgradeOptions
 >((c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
+  checkHandshake(c);
+  const url = new URL(c.req.url);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
   // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
   const { socket, response } = Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 });
@@ -96,7 +104,7 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   const { onOpen, onMessage, onClose, onError } = guard(c, events, options);
   const context = new WSContext<DenoWebSocket>({
     raw: socket,
-    url: new URL(c.req.url),
+    url,
     protocol: protocol ?? "",
     get readyState() {
       return socket.readyState as WSReadyState;
@@ -104,6 +112,7 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
     send: (data) => socket.send(data),
     close: (code, reason) => socket.close(code, reason),
   });
+  if (c.env !== undefined) (c.env as DenoInfo)[upgraded] = response;
   socket.binaryType = "arraybuffer";
   socket.onopen = (event) => onOpen(event, context);
   socket.onmessage = (event) => onMessage(event, context);
@@ -145,7 +154,7 @@ function listen({ port, hostname, answer, report, scope }: Listening): Host {
     flight.enter(info.completed);
     const response = answer(request, info);
     const isUpgrade = wantsWebSocket(request.headers.get("upgrade") ?? undefined);
-    return isUpgrade && response instanceof Promise ? flight.refusable(response) : response;
+    return isUpgrade && response instanceof Promise ? flight.refusable(response, info) : response;
   });
   return {
     port: server.addr.port,
@@ -187,14 +196,19 @@ function createFlight() {
       if (count === 0) call();
       return () => {};
     },
-    /** An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever. */
-    refusable: (response: Promise<Response>): Promise<Response> =>
+    /**
+     * An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever.
+     *
+     * Once Deno has upgraded a request its server ends, without a word, at any other response than the one it made. A
+     * middleware that puts another in its place, or throws behind the upgrade, is not heard, as on Node and Bun.
+     */
+    refusable: (response: Promise<Response>, info: DenoInfo): Promise<Response> =>
       new Promise((resolve) => {
-        const refuse = (): void => resolve(refusal());
+        const refuse = (): void => resolve(info[upgraded] ?? refusal());
         upgrades.add(refuse);
         response.then((answered) => {
           upgrades.delete(refuse);
-          resolve(answered);
+          resolve(answered.status === 101 ? answered : (info[upgraded] ?? answered));
         });
       }),
     refuse(): boolean {

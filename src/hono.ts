@@ -131,7 +131,8 @@ function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
       sessionOf(ws);
     },
     onMessage: ({ data }, ws) => sessionOf(ws)?.receive(data),
-    onClose: ({ code }) => session?.ended(code),
+    // Deno says 0 where the connection was lost, and every other runtime 1006.
+    onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),
     // A socket with an error closes, on every runtime; the close event tells the session.
     onError: () => {},
   };

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
 import type { WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import type { CloseReport, Notifier } from "./notifier.ts";
@@ -285,6 +286,21 @@ export function subprotocol(offered: Iterable<string>): string | undefined {
 /** Whether a request asks for a WebSocket. The header's value has no case. */
 export function wantsWebSocket(upgrade: string | undefined): boolean {
   return upgrade?.toLowerCase() === "websocket";
+}
+
+/**
+ * Throws the refusal of a request for a WebSocket that is not a whole one, by RFC 6455, 4.2.1, or that names a host which
+ * no URL can have. Left to themselves some runtimes let such a request in, and others answer that the server is at fault.
+ */
+export function checkHandshake(c: Context): void {
+  const tokens = c.req.header("connection")?.toLowerCase().split(",") ?? [];
+  const key = c.req.header("sec-websocket-key") ?? "";
+  const isWhole = tokens.some((token) => token.trim() === "upgrade") && /^[+/0-9A-Za-z]{22}==$/.test(key);
+  if (!isWhole || !URL.canParse(c.req.url)) throw new HTTPException(400);
+  if (c.req.header("sec-websocket-version") !== "13") {
+    const headers = { "Sec-WebSocket-Version": "13" };
+    throw new HTTPException(426, { res: new Response("Upgrade Required", { status: 426, headers }) });
+  }
 }
 
 /** Turns the operating system's requests to end into a signal. A second one is heard and changes nothing. */

@@ -1,3 +1,4 @@
+import { onAwake } from "./awake.ts";
 import type { Clock } from "./clock.ts";
 import { ReplyError } from "./errors.ts";
 import { Feed } from "./feed.ts";
@@ -90,7 +91,7 @@ export class Link {
     this.#links.link(signal, (reason) => this.close(reason));
     if (this.#life.signal.aborted) return;
     this.dial();
-    this.#unlisten = listen(() => this.wake());
+    this.#unlisten = onAwake(() => this.wake());
   }
 
   /** Whether nothing is waited for any more. */
@@ -332,19 +333,4 @@ export class Link {
   time(name: string, ms: number, fire: () => void): void {
     this.#timers.set(name, ms, fire);
   }
-}
-
-/** Hears when a browser is online again, or its tab is looked at. Returns what stops listening. */
-function listen(wake: () => void): () => void {
-  const page = globalThis as Partial<EventTarget> & { document?: EventTarget & { visibilityState: string } };
-  const { document } = page;
-  const hear = (): void => {
-    if (document?.visibilityState !== "hidden") wake();
-  };
-  const each = (verb: "addEventListener" | "removeEventListener"): void => {
-    page[verb]?.("online", hear);
-    document?.[verb]("visibilitychange", hear);
-  };
-  each("addEventListener");
-  return () => each("removeEventListener");
 }

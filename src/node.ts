@@ -10,6 +10,7 @@ import { defineWebSocketHelper, type UpgradeWebSocket } from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import {
   type App,
+  checkHandshake,
   guard,
   type Host,
   host,
@@ -58,6 +59,7 @@ export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = def
   UpgradeOptions
 >((c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
+  checkHandshake(c);
   // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
   return (adapted as UpgradeWebSocket<WebSocket>)(c, guard(c, events, options));
 });
@@ -204,13 +206,28 @@ function interceptUpgrades(
       serveWithoutUpgrade(server, request, socket, head);
       return;
     }
-    enter(socket);
     // Both sides have said their last word when ours has ended; a peer may keep its own side open for ever.
     socket.once("finish", () => socket.destroy());
+    const fault = faultOf(request);
+    if (fault !== undefined) {
+      socket.on("error", () => {});
+      socket.end(`HTTP/1.1 ${fault}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      return;
+    }
+    enter(socket);
     Promise.resolve(adapter?.call(server, request, socket, head))
       .catch(report)
       .finally(() => leave(socket));
   });
+}
+
+/** How many headers Node reads by default: it leaves out the others without a word, and an `Origin` may be among them. */
+const mostHeaders = 1000;
+
+/** Why nothing can be made of a request for a WebSocket: the adapter would answer 500, or never see all of it. */
+function faultOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
+  if (rawHeaders.length >= 2 * mostHeaders) return "431 Request Header Fields Too Large";
+  return URL.canParse(`http://${headers.host ?? "localhost"}`) ? undefined : "400 Bad Request";
 }
 
 /** Puts a request back on its connection without its wish for an upgrade, as a server that does not know it would read it. */

@@ -943,7 +943,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "the end of a socket does not end its session",
-      from: "onClose: ({ code }) => session?.ended(code),",
+      from: "onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),",
       to: "onClose: () => {},",
     },
     {

@@ -1,0 +1,14 @@
+/** Hears when a browser is online again, or its tab is looked at. Returns what stops listening. */
+export function onAwake(wake: () => void): () => void {
+  const page = globalThis as Partial<EventTarget> & { document?: EventTarget & { visibilityState: string } };
+  const { document } = page;
+  const hear = (): void => {
+    if (document?.visibilityState !== "hidden") wake();
+  };
+  const each = (verb: "addEventListener" | "removeEventListener"): void => {
+    page[verb]?.("online", hear);
+    document?.[verb]("visibilitychange", hear);
+  };
+  each("addEventListener");
+  return () => each("removeEventListener");
+}

@@ -1,0 +1,229 @@
+import fc, { type Arbitrary } from "fast-check";
+import { methods } from "../../src/protocol.ts";
+
+/** What a peer may send: valid, nearly valid, hostile. Everything is text or bytes, as it would come from a socket. */
+
+/** Characters that something may take for something else. */
+const character = fc.constantFrom(
+  ...'ab:0\0\n\r"\\{}[]/',
+  "\u2028",
+  "é",
+  "\u{1f600}",
+  "\ud800",
+  "\udc00",
+  "\ufeff",
+);
+
+/** Channels that something is known about, names that objects have anyway, and any text. */
+const channel: Arbitrary<unknown> = fc.oneof(
+  { weight: 12, arbitrary: fc.constantFrom("a", "b", "user:ann", "run:open", "run:owned", "run:none") },
+  { weight: 3, arbitrary: fc.constantFrom("deny", "throw", "reject", "later") },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom("__proto__", "constructor", "toString", "", "c".repeat(255), "c".repeat(256)),
+  },
+  { weight: 1, arbitrary: fc.string({ unit: character, maxLength: 20 }) },
+);
+
+const number: Arbitrary<unknown> = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 0, max: 6 }) },
+  { weight: 1, arbitrary: fc.integer() },
+  { weight: 1, arbitrary: fc.constantFrom(-1, 0.5, -0, 1e21, 2 ** 53, 2 ** 53 - 1, 2 ** 31, 2 ** 32, 1e308) },
+);
+
+/** Values that fit nowhere; the last are text that no value is written as. */
+const strange: Arbitrary<unknown> = fc.constantFrom<unknown>(
+  null,
+  true,
+  "",
+  "1",
+  [],
+  {},
+  { toString: 1, valueOf: 1 },
+  { toJSON: 1 },
+  written('{"then":1,"__proto__":null}'),
+  written("1e999"),
+  written("-1e999"),
+  written("0.1e-999"),
+  written('"\\ud800"'),
+  written('{"__proto__":{"polluted":1}}'),
+  written('{"constructor":{"prototype":{"polluted":1}}}'),
+  written('{"a":1,"a":2}'),
+  written("[".repeat(5_000) + "]".repeat(5_000)),
+);
+
+const value: Arbitrary<unknown> = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom<unknown>(1, "text", null, { x: [1] }) },
+  { weight: 2, arbitrary: strange },
+  { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3, stringUnit: character }) },
+);
+
+/** Now and then something else than what belongs there. */
+function mostly(arbitrary: Arbitrary<unknown>): Arbitrary<unknown> {
+  return fc.oneof({ weight: 12, arbitrary }, { weight: 1, arbitrary: strange });
+}
+
+const epoch = mostly(fc.constantFrom("", "current", "other"));
+const position = fc.record({ offset: mostly(number), epoch }, { requiredKeys: [] });
+const recovery = { recover: mostly(fc.boolean()), offset: mostly(number), epoch };
+const ack = fc.oneof(
+  fc.record({ ack: fc.dictionary(fc.constantFrom("a", "b", "user:ann", "__proto__"), mostly(position)) }),
+  value,
+);
+
+const subscribe = {
+  channel: mostly(channel),
+  ...recovery,
+  data: value,
+  positioned: mostly(fc.boolean()),
+  recoverable: mostly(fc.boolean()),
+  join_leave: mostly(fc.boolean()),
+  flag: mostly(number),
+  type: mostly(fc.constantFrom(0, 0, 0, 1)),
+};
+const cancel = fc.record(
+  { run: mostly(fc.constantFrom("open", "owned", "none")), reason: mostly(fc.string()) },
+  { requiredKeys: ["run"] },
+);
+const rpc = fc.oneof(
+  fc.record({ method: fc.constant("run.cancel"), data: mostly(cancel) }),
+  fc.record({ method: fc.constant("ack"), data: ack }),
+  fc.record({
+    method: mostly(
+      fc.constantFrom("echo", "throw", "reject", "later", "unspeakable", "nothing", "toString", "__proto__"),
+    ),
+    data: value,
+  }),
+);
+
+/** The parameters of each method, well-formed for the most part. */
+const params: Readonly<Record<(typeof methods)[number], Arbitrary<unknown>>> = {
+  connect: fc.record(
+    {
+      token: value,
+      data: value,
+      name: value,
+      subs: mostly(
+        fc.dictionary(
+          fc.constantFrom("user:ann", "b", "__proto__"),
+          mostly(fc.record(recovery, { requiredKeys: [] })),
+        ),
+      ),
+    },
+    { requiredKeys: [] },
+  ),
+  subscribe: fc.record(subscribe, { requiredKeys: ["channel"] }),
+  unsubscribe: fc.record({ channel: mostly(channel) }),
+  publish: fc.record({ channel: mostly(channel), data: value }, { requiredKeys: ["channel"] }),
+  presence: fc.record({ channel: mostly(channel) }),
+  presence_stats: fc.record({ channel: mostly(channel) }),
+  history: fc.record(
+    {
+      channel: mostly(channel),
+      limit: mostly(number),
+      since: mostly(position),
+      reverse: mostly(fc.boolean()),
+    },
+    { requiredKeys: ["channel"] },
+  ),
+  rpc,
+  refresh: fc.record({ token: mostly(fc.constantFrom("good", "late", "bad", "throw", "")) }),
+  sub_refresh: fc.record({ channel: mostly(channel), token: value }),
+  ping: fc.constant({}),
+};
+
+/** Connecting again ends a session, so it is rarer than the others. */
+const method = fc.oneof(
+  { weight: 40, arbitrary: fc.constantFrom(...methods.filter((name) => name !== "connect")) },
+  { weight: 1, arbitrary: fc.constant("connect" as const) },
+);
+
+const id: Arbitrary<unknown> = fc.oneof(
+  { weight: 60, arbitrary: fc.integer({ min: 1, max: 9 }) },
+  { weight: 2, arbitrary: fc.constantFrom<unknown>(2 ** 53 - 1, 2 ** 31) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<unknown>(0, -1, 1.5, 2 ** 53, "1", null, {}, written("1e999"), written("1e0")),
+  },
+);
+
+const command = fc
+  .tuple(id, method)
+  .chain(([id, name]) => mostly(params[name]).map((body): object => ({ id, [name]: body })));
+
+const line: Arbitrary<string> = fc.oneof(
+  { weight: 60, arbitrary: command.map(text) },
+  { weight: 8, arbitrary: ack.map((data) => text({ send: { data } })) },
+  { weight: 3, arbitrary: value.map((data) => text({ send: data })) },
+  // Several methods, and names that are none.
+  { weight: 2, arbitrary: fc.tuple(command, command).map(([one, other]) => text({ ...one, ...other })) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(id, value).map(([id, body]) => text({ id, teleport: body })),
+  },
+  { weight: 1, arbitrary: fc.tuple(id, value).map(([id, body]) => text({ id, send: body })) },
+  { weight: 1, arbitrary: command.map((whole) => text(whole).replace(/"/g, "'")) },
+  { weight: 1, arbitrary: fc.tuple(command, fc.nat()).map(([whole, at]) => broken(text(whole), at)) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom("{}", "[]", "null", "0", '"', "{", "\0", "\ufeff{}", '{"id":1}', "{} {}"),
+  },
+  { weight: 1, arbitrary: fc.string({ unit: character, maxLength: 30 }) },
+);
+
+const blank = fc.constantFrom("\n", "\n", "\n", "\n\n", "\r\n", " \n\t");
+
+/** One message of a peer's. */
+export const message: Arbitrary<string | Uint8Array> = fc.oneof(
+  { weight: 30, arbitrary: line },
+  {
+    weight: 8,
+    arbitrary: fc
+      .tuple(fc.array(line, { minLength: 2, maxLength: 5 }), blank)
+      .map(([lines, by]) => lines.join(by)),
+  },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      "",
+      " ",
+      "\n",
+      "[".repeat(60_000),
+      "x".repeat(65_537),
+      `"${"é".repeat(40_000)}"`,
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constant(Array.from({ length: 1_001 }, (_, n) => `{"id":${n + 2},"ping":{}}`).join("\n")),
+  },
+);
+
+/** A text that stands in JSON as it is, where `JSON.stringify` would write something else. */
+interface Written {
+  readonly raw: string;
+}
+
+function written(raw: string): Written {
+  return { raw };
+}
+
+const mark = "\u{10ffff}";
+
+function text(value: unknown): string {
+  const raws: string[] = [];
+  const json = JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part !== "object" || part === null || !("raw" in part) || typeof part.raw !== "string")
+      return part;
+    raws.push(part.raw);
+    return mark;
+  });
+  return raws.reduce((whole, raw) => whole.replace(`"${mark}"`, () => raw), json);
+}
+
+/** The same text with one character fewer. */
+function broken(whole: string, at: number): string {
+  const place = at % whole.length;
+  return whole.slice(0, place) + whole.slice(place + 1);
+}

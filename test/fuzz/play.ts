@@ -1,0 +1,203 @@
+import fc, { type Arbitrary } from "fast-check";
+import { createNotifier, type Notifier } from "../../src/notifier.ts";
+import type { Authorize, Peer, RpcHandler } from "../../src/peer.ts";
+import { assertQuiet, type FakeClock, fakeClock } from "../../src/testing.ts";
+import { message } from "./commands.ts";
+import { fateOf, owners } from "./fate.ts";
+import { Visitor } from "./visitor.ts";
+
+/** Something that happens. */
+export type Step =
+  | { does: "say"; who: number; message: string | Uint8Array }
+  | { does: "wait"; ms: number }
+  | { does: "publish"; channel: string; confirm: boolean }
+  | { does: "unsubscribe"; channel: string }
+  | { does: "disconnect"; who: number }
+  | { does: "leave"; who: number };
+
+const who = fc.nat({ max: 2 });
+const channel = fc.constantFrom("a", "b", "user:ann");
+const step: Arbitrary<Step> = fc.oneof(
+  { weight: 60, arbitrary: fc.record({ does: fc.constant("say" as const), who, message }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ does: fc.constant("publish" as const), channel, confirm: fc.boolean() }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      does: fc.constant("wait" as const),
+      ms: fc.constantFrom(1, 1_000, 9_000, 30_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("unsubscribe" as const), channel }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("disconnect" as const), who }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("leave" as const), who }) },
+);
+
+/** What happens to one notifier, one thing after the other. */
+export const schedule: Arbitrary<Step[]> = fc.array(step, { minLength: 1, maxLength: 40, size: "max" });
+
+/** What a user's own handler throws. */
+const ours = new Error("thrown by a handler");
+
+const fail = (): never => {
+  throw ours;
+};
+
+const authorize: Authorize = (_, { channel }) => {
+  if (channel === "throw") return fail();
+  if (channel === "reject") return Promise.reject(ours);
+  return channel === "later" ? Promise.resolve(true) : channel !== "deny";
+};
+
+const rpc: Record<string, RpcHandler> = {
+  echo: (_, { data }) => data,
+  throw: fail,
+  reject: () => Promise.reject(ours),
+  later: async () => "later",
+  unspeakable: () => 1n,
+  nothing: () => undefined,
+};
+
+interface World {
+  readonly notifier: Notifier;
+  readonly clock: FakeClock;
+  readonly visitors: readonly Visitor[];
+  readonly errors: unknown[];
+  /** Runs that somebody has cancelled who may. */
+  readonly cancelled: Set<string>;
+  /** How many publications of the server's own were taken, by channel. */
+  readonly published: string[];
+}
+
+/** Plays a schedule. Rejects with the first thing that is not as it must be. */
+export async function play(steps: readonly Step[]): Promise<void> {
+  const world = createWorld();
+  for (const each of steps) {
+    await perform(world, each);
+    check(world);
+  }
+  await end(world);
+}
+
+function createWorld(): World {
+  const clock = fakeClock();
+  const errors: unknown[] = [];
+  const notifier = createNotifier({ clock, rpc, onError: (error) => void errors.push(error) });
+  const refresh: Peer["refresh"] = (_, token) => {
+    if (token === "throw") return fail();
+    if (token === "bad") return null;
+    return clock.time() + (token === "late" ? -1 : 60_000);
+  };
+  const visitors = [
+    { user: "ann", channels: ["user:ann"], authorize, info: { name: "Ann" } },
+    { user: "bob", authorize, refresh, receive: fail },
+    { user: "" },
+  ].map((peer: Peer) => new Visitor(peer, clock));
+  for (const [id, owner] of Object.entries(owners)) {
+    const run = notifier.run(async ({ signal }) => until(signal), { id, owner });
+    run.result().catch(() => {});
+  }
+  return { notifier, clock, visitors, errors, cancelled: new Set(), published: [] };
+}
+
+function until(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+  );
+}
+
+async function perform(world: World, step: Step): Promise<void> {
+  const { notifier, clock, visitors, published } = world;
+  switch (step.does) {
+    case "say":
+      return say(world, visitors[step.who] as Visitor, step.message);
+    case "wait":
+      return clock.advance(step.ms);
+    case "publish":
+      await notifier.publish(step.channel, "news", { confirm: step.confirm });
+      published.push(step.channel);
+      break;
+    case "unsubscribe":
+      notifier.unsubscribe("ann", step.channel);
+      break;
+    case "disconnect":
+      notifier.disconnect({ user: (visitors[step.who] as Visitor).peer.user }, 3503);
+      break;
+    case "leave":
+      visitors[step.who]?.leave();
+  }
+  await clock.settle();
+}
+
+async function say(
+  { notifier, clock, cancelled }: World,
+  visitor: Visitor,
+  text: string | Uint8Array,
+): Promise<void> {
+  const { user, refresh } = visitor.peer;
+  if (!visitor.isOpen) {
+    visitor.arrive(notifier);
+    // Some speak before they connect: those that say something odd first.
+    if (typeof text === "string" && text.length % 8 !== 0) {
+      visitor.say('{"id":1,"connect":{}}');
+      visitor.greeted = true;
+      await clock.settle();
+    }
+  }
+  const { epoch } = await notifier.history("a", { limit: 0 });
+  const said = typeof text === "string" ? text.replaceAll('"current"', JSON.stringify(epoch)) : text;
+  const fate = fateOf(said, { user, greeted: visitor.greeted, refreshes: refresh !== undefined });
+  visitor.say(said);
+  visitor.greeted = true;
+  await clock.settle();
+  for (const run of visitor.refused ? [] : fate.cancels) cancelled.add(run);
+  const expected = visitor.refused ? 3004 : fate.close;
+  if (visitor.closed?.code !== expected)
+    throw new Error(`Closed with ${visitor.closed?.code}, not ${expected}`);
+}
+
+/** What has to hold whenever everything has settled. */
+function check({ notifier, visitors, errors, cancelled }: World): void {
+  const wrong = visitors.flatMap((visitor) => visitor.complaints());
+  const { sessions, subscriptions } = notifier.stats();
+  const open = visitors.filter(({ isOpen }) => isOpen).length;
+  if (sessions !== open) wrong.push(`${sessions} sessions are kept of ${open}`);
+  const known = visitors.reduce((sum, visitor) => sum + visitor.subscriptions, 0);
+  if (subscriptions !== known) wrong.push(`${subscriptions} subscriptions are kept of ${known}`);
+  for (const run of notifier.runs.list()) {
+    if ((run.status !== "working") !== cancelled.has(run.id)) wrong.push(`run ${run.id} is ${run.status}`);
+  }
+  for (const error of errors.splice(0)) if (!isOurs(error)) wrong.push(`reported: ${String(error)}`);
+  if (Object.keys(Object.prototype).length > 0 || "polluted" in {}) wrong.push("every object is polluted");
+  if (wrong.length > 0) throw new Error(wrong.join("\n"));
+}
+
+function isOurs(error: unknown): boolean {
+  return (
+    error === ours || (error instanceof TypeError && error.message.startsWith("Cannot put the answer of "))
+  );
+}
+
+/** Closes, and checks that everything is over and that the logs hold what was taken, and nothing that was refused. */
+async function end({ notifier, clock, visitors, published }: World): Promise<void> {
+  const taken = new Map<string, number>([
+    ["deny", 0],
+    ["throw", 0],
+    ["reject", 0],
+  ]);
+  for (const name of [...published, ...visitors.flatMap(({ published }) => published)])
+    taken.set(name, (taken.get(name) ?? 0) + 1);
+  for (const [name, count] of taken) {
+    const { offset } = await notifier.history(name, { limit: 0 });
+    if (offset !== count) throw new Error(`${JSON.stringify(name)} holds ${offset} publications of ${count}`);
+  }
+  const closed = notifier.close();
+  await clock.advance(10_000);
+  await closed;
+  assertQuiet(notifier);
+  if (clock.armed > 0) throw new Error(`${clock.armed} timers are armed after the end`);
+  const wrong = visitors.flatMap((visitor) => visitor.complaints());
+  if (wrong.length > 0) throw new Error(wrong.join("\n"));
+}

@@ -1,0 +1,118 @@
+import type { Notifier } from "../../src/notifier.ts";
+import type { Peer } from "../../src/peer.ts";
+import { closes } from "../../src/protocol.ts";
+import type { Session } from "../../src/socket.ts";
+import type { FakeClock } from "../../src/testing.ts";
+import { type Referee, referee, type Told } from "../fixtures/wire-rules.ts";
+import { isOneOf } from "../fixtures/wire-shapes.ts";
+
+/** The errors that each command may be answered with. "" is one that has no method of its own. */
+const errors: Readonly<Record<string, readonly number[]>> = {
+  connect: [107],
+  subscribe: [103, 105, 106, 107, 108, 112],
+  unsubscribe: [106, 107],
+  publish: [103, 106, 107],
+  presence: [103, 106, 107],
+  presence_stats: [103, 106, 107],
+  history: [103, 106, 107, 112],
+  rpc: [100, 103, 104, 107, 112],
+  refresh: [100, 107, 108, 109],
+  sub_refresh: [108],
+  ping: [],
+  "": [104, 107],
+};
+
+/** Somebody who connects, says anything, answers pings, and comes again when they are closed. */
+export class Visitor {
+  readonly peer: Peer;
+  /** The channels of their publications that were taken, one each. */
+  readonly published: string[] = [];
+  /** How the session was closed, if it was. */
+  closed: { code: number; reason: string } | undefined;
+  /** Whether a connect was answered with an error. */
+  refused = false;
+  /** Whether a connect has been sent in this session. */
+  greeted = false;
+  readonly #clock: FakeClock;
+  readonly #told: Told = new Map();
+  readonly #pending: string[] = [];
+  #session: Session | undefined;
+  #judge: Referee | undefined;
+
+  constructor(peer: Peer, clock: FakeClock) {
+    this.peer = peer;
+    this.#clock = clock;
+  }
+
+  get isOpen(): boolean {
+    return this.#session !== undefined && this.closed === undefined;
+  }
+
+  /** Channels they are on, as far as they know. */
+  get subscriptions(): number {
+    return this.isOpen ? (this.#judge as Referee).places.size : 0;
+  }
+
+  arrive(notifier: Notifier): void {
+    this.closed = undefined;
+    this.refused = false;
+    this.greeted = false;
+    const judge = referee({
+      now: () => this.#clock.now(),
+      told: this.peer.user === "" ? new Map() : this.#told,
+      answered: (reply, method, channel) => this.#answered(reply, method, channel),
+    });
+    this.#judge = judge;
+    const session = notifier.accept(
+      {
+        send: (data) => {
+          judge.sent(data);
+          if ((data as string).split("\n").includes("{}")) queueMicrotask(() => this.#hear(session, "{}"));
+        },
+        close: (code, reason) => {
+          judge.closed(code, reason);
+          this.closed = { code, reason };
+          queueMicrotask(() => session.ended(code));
+        },
+      },
+      this.peer,
+    );
+    this.#session = session;
+  }
+
+  /** Says something; nothing it says may throw. */
+  say(message: string | Uint8Array): void {
+    this.#hear(this.#session as Session, message);
+  }
+
+  leave(): void {
+    this.#session?.ended(1006);
+    this.#session = undefined;
+  }
+
+  /** What is wrong with what they were sent, if they have been sent everything by now. */
+  complaints(): string[] {
+    const { breaches = [], unanswered = 0 } = this.#judge ?? {};
+    const found = [...breaches, ...this.#pending.splice(0)];
+    if (this.isOpen && unanswered > 0) found.push(`${unanswered} commands are not answered`);
+    if (this.closed !== undefined && !isOneOf(closes, this.closed))
+      found.push(`closed as the protocol does not: ${JSON.stringify(this.closed)}`);
+    return found;
+  }
+
+  #hear(session: Session, message: string | Uint8Array): void {
+    if (session !== this.#session || !this.isOpen) return;
+    this.#judge?.arrived(message);
+    session.receive(message);
+  }
+
+  #answered({ error }: { error?: { code: number } }, method: string, channel: string): void {
+    if (error === undefined) {
+      if (method === "publish") this.published.push(channel);
+      return;
+    }
+    if (method === "connect") this.refused = true;
+    if (!errors[method]?.includes(error.code))
+      this.#pending.push(`${method || "nothing"} is answered ${error.code}`);
+  }
+}
