@@ -54,6 +54,7 @@ const others = [
   "test/pairs.test.ts",
   "test/centrifuge.test.ts",
   "test/centrifuge-recovery.test.ts",
+  "test/chromium.test.ts",
   "test/delivered.test.ts",
   "test/demo.test.ts",
   "test/host.test.ts",
