@@ -17,14 +17,14 @@ import { type Clock, systemTiming } from "./clock.ts";
 import { ClosedError, type ReplyError } from "./errors.ts";
 import type { EventInputsOf, EventsOf } from "./events.ts";
 import { type ClientSocket, type ClientStatus, Link } from "./link.ts";
-import { type ClientHistory, LinkedRun, pageOf, start } from "./linked-run.ts";
+import { LinkedRun, pageOf, start } from "./linked-run.ts";
 import type { Position } from "./log.ts";
-import type { Publication } from "./publication.ts";
+import type { History, Publication } from "./publication.ts";
 import type { RunStatus } from "./run.ts";
 
 export { CancelError, ClosedError, GapError, ReplyError, RunError } from "./errors.ts";
 export type { ClientSocket, ClientStatus } from "./link.ts";
-export type { ClientHistory } from "./linked-run.ts";
+export type { History, Publication } from "./publication.ts";
 
 /** How a client connects. Each member may be left out. */
 export interface ConnectOptions {
@@ -100,7 +100,7 @@ export interface Client<Event = unknown, Input = unknown> extends AsyncDisposabl
   /** Calls a method of the server's. Rejects as `publish` does. */
   rpc(method: string, data?: unknown, options?: CallOptions): Promise<unknown>;
   /** Reads what is kept of a channel. Rejects with a `ReplyError` 112 when what follows `after` is no longer whole. */
-  history(channel: string, options?: ClientHistoryOptions): Promise<ClientHistory<Event>>;
+  history(channel: string, options?: ClientHistoryOptions): Promise<History<Event>>;
   presence(channel: string, options?: CallOptions): Promise<ClientPresence>;
   /** Closes. What waits rejects with a `ClosedError`. Settles once nothing is left, 2 s later at most; calling it again answers the same promise. */
   close(): Promise<void>;

@@ -1,3 +1,4 @@
+import { HTTPException } from "hono/http-exception";
 import { defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSReadyState } from "hono/ws";
 import {
   type App,
@@ -95,10 +96,12 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
 >((c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
   checkHandshake(c);
+  // Deno would upgrade a connection that was lost meanwhile to a socket that never opens, and keeps the process from ending.
+  if (c.req.raw.signal.aborted) throw new HTTPException(400);
   const url = new URL(c.req.url);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
   // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
-  const { socket, response } = Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 });
+  const { socket, response } = quietly(() => Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 }));
   // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   const { onOpen, onMessage, onClose, onError } = guard(c, events, options);
@@ -120,6 +123,17 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   socket.onerror = (event) => onError(event, context);
   return response;
 });
+
+/** Keeps Deno from warning whoever has looked at a request's signal that it aborts for more than one reason. */
+function quietly<T>(upgrade: () => T): T {
+  const { warn } = console;
+  console.warn = () => {};
+  try {
+    return upgrade();
+  } finally {
+    console.warn = warn;
+  }
+}
 
 /**
  * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
@@ -152,8 +166,10 @@ function listen({ port, hostname, answer, report, scope }: Listening): Host {
   const server = Deno.serve(options, (request, info) => {
     if (stopped) return refusal();
     flight.enter(info.completed);
-    const response = answer(request, info);
     const isUpgrade = wantsWebSocket(request.headers.get("upgrade") ?? undefined);
+    // Deno begins to look whether a client leaves when it is asked for the first time.
+    if (isUpgrade) void request.signal;
+    const response = answer(request, info);
     return isUpgrade && response instanceof Promise ? flight.refusable(response, info) : response;
   });
   return {

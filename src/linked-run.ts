@@ -3,18 +3,9 @@ import { CancelError, RunError } from "./errors.ts";
 import { publicationOf } from "./feed.ts";
 import type { Link } from "./link.ts";
 import type { Position } from "./log.ts";
-import type { Publication } from "./publication.ts";
+import type { History, Publication } from "./publication.ts";
 import type { PublicationFields } from "./reply.ts";
 import type { RunLifecycleEvent, RunStatus } from "./run.ts";
-
-/** What is kept of a channel, or a page of it. */
-export interface ClientHistory<Event = unknown> {
-  readonly channel: string;
-  readonly epoch: string;
-  /** The offset of the newest publication ever made in this epoch. */
-  readonly offset: number;
-  readonly publications: readonly Publication<Event>[];
-}
 
 /** The start of any channel. */
 export const start: Position = { offset: 0, epoch: "" };
@@ -89,7 +80,7 @@ export async function pageOf(
   link: Link,
   query: { channel: string; limit: number; since?: Position; reverse?: boolean },
   signal: AbortSignal | undefined,
-): Promise<ClientHistory> {
+): Promise<History> {
   const { history } = await link.call({ history: query }, signal, true);
   const { epoch, offset, publications } = history as Position & { publications: PublicationFields[] };
   const { channel } = query;

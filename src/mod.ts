@@ -31,14 +31,13 @@ export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";
 export {
   createNotifier,
-  type History,
   type HistoryOptions,
   type Notifier,
   type PublishOptions,
 } from "./notifier.ts";
 export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./peer.ts";
 export type { Presence } from "./presence.ts";
-export type { Publication } from "./publication.ts";
+export type { History, Publication } from "./publication.ts";
 export type {
   DeliveredOptions,
   Delivery,

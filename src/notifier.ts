@@ -10,7 +10,7 @@ import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { type Presence, presenceOf } from "./presence.ts";
 import { closes, jsonCodec } from "./protocol.ts";
-import type { Publication } from "./publication.ts";
+import type { History, Publication } from "./publication.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 import type { Receipt } from "./receipt.ts";
 import { disconnect, refuse, unsubscribe } from "./revocation.ts";
@@ -27,15 +27,6 @@ import type { RunOutput, TaskEvent } from "./vocabulary.ts";
 export type { CloseReport, CutSession } from "./close.ts";
 export type { PublishOptions } from "./publisher.ts";
 export type { Receipt } from "./receipt.ts";
-
-/** What is kept of a channel. */
-export interface History<Data = unknown> {
-  readonly channel: string;
-  readonly epoch: string;
-  /** The offset of the newest publication ever made in this epoch. */
-  readonly offset: number;
-  readonly publications: readonly Publication<Data>[];
-}
 
 /** Which part of a channel's history is asked for. */
 export interface HistoryOptions {

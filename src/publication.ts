@@ -8,3 +8,12 @@ export interface Publication<Data = unknown> {
   readonly time: number;
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
+
+/** What is kept of a channel. */
+export interface History<Data = unknown> {
+  readonly channel: string;
+  readonly epoch: string;
+  /** The offset of the newest publication ever made in this epoch. */
+  readonly offset: number;
+  readonly publications: readonly Publication<Data>[];
+}

@@ -36,7 +36,7 @@ export interface Limits {
   channels: number;
   /** Sessions in all; one more is refused with 503 before the upgrade, or closed 3504. Default 100 000. */
   sessions: number;
-  /** Sessions of one user, where it has a name; one more is refused like that, too. Default 100. */
+  /** Sessions of one user, where it has a name; one more is refused like that, too. Default 10 000. */
   userSessions: number;
   /** Publications in one history reply; where there are more, the client asks again. Default 1 000. */
   history: number;
@@ -153,7 +153,7 @@ const defaultLimits: Readonly<Limits> = {
   subscriptions: 1_000,
   channels: 100_000,
   sessions: 100_000,
-  userSessions: 100,
+  userSessions: 10_000,
   history: 1_000,
   presence: 1_000,
   connect: 10_000,

@@ -1,14 +1,25 @@
-import { expect, test } from "vitest";
-import { runtime } from "./fixtures/runtime.ts";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { program, runtime } from "./fixtures/runtime.ts";
 import { fateOf } from "./fuzz/fate.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import { play } from "./fuzz/play.ts";
+import { finish, fuzzWire, target } from "./fuzz/wire.ts";
 
 /** The same schedules in every run, others on every runtime; `npm run fuzz -- --runs 1000000` plays more. */
 const seed = { node: 1, bun: 2, deno: 3 }[runtime];
 
 test(`anything that three peers say to a notifier is answered as the protocol has it, or ends them alone (seed ${seed})`, async () => {
-  expect(await fuzz({ seed, schedules: 100 })).toBeGreaterThan(1_000);
+  expect(await fuzz({ seed, schedules: 60 })).toBeGreaterThan(1_000);
+});
+
+test(`anything that is sent to a server of ${runtime} is answered as the protocol has it, and the server ends by itself (seed ${seed})`, async () => {
+  const file = fileURLToPath(new URL("fuzz/fuzz-server.ts", import.meta.url));
+  const server = await target(process.execPath, program(file));
+  onTestFinished(() => server.program.destroy());
+  expect(await fuzzWire(server, { seed, connections: 60 })).toBeGreaterThan(1_000);
+  expect(await finish(server)).toEqual([]);
 });
 
 /** What broke something once. */

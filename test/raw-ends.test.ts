@@ -1,7 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { child } from "./fixtures/child.ts";
 import { joined, type RawSite, rawSite } from "./fixtures/raw.ts";
 import { runtime } from "./fixtures/runtime.ts";
-import { closing, frame, type Tcp, upgrade } from "./fixtures/tcp.ts";
+import { closing, frame, type Tcp, tcp, upgrade } from "./fixtures/tcp.ts";
 
 /** A subscriber that has stopped reading, behind so much that the server's writes to it are under way. */
 async function midSend(here: RawSite): Promise<Tcp> {
@@ -96,4 +97,22 @@ describe(`a connection to ${runtime}`, () => {
     await here.unharmed();
     expect(here.notifier.stats().sessions).toBe(1);
   });
+
+  test.each(["reset", "ended"])(
+    "that is %s while its peer is authenticated keeps no process from ending",
+    async (how) => {
+      const program = child("host-child.ts");
+      onTestFinished(() => program.destroy());
+      const port = Number((await program.until(/port (\d+)\n/))[1]);
+      const { socket } = tcp(port, upgrade("/left/ws"));
+      await program.until(/asked\n/);
+      if (how === "reset") socket.resetAndDestroy();
+      else socket.end();
+      await program.until(/answered\n/);
+      program.kill("SIGTERM");
+      const { code, signal } = await program.exit;
+      expect([code, signal]).toEqual([0, null]);
+      socket.destroy();
+    },
+  );
 });

@@ -1,12 +1,26 @@
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { program } from "../fixtures/runtime.ts";
+import { binary, type Runtime } from "../runtimes.ts";
 import { fuzz } from "./fuzz.ts";
+import { finish, fuzzWire, stats, target } from "./wire.ts";
 
-/** Says anything to notifiers: `npm run fuzz -- --runs N [--seed S [--path P]]`. A failure prints what replays it. */
+/**
+ * Says anything: `npm run fuzz -- --runs N [--seed S [--path P]]` to notifiers in this process, and with `--wire`, in
+ * bytes, to a server of each runtime, or only of `--on node|bun|deno`. A failure prints what replays it.
+ */
 
 const { values } = parseArgs({
-  options: { runs: { type: "string" }, seed: { type: "string" }, path: { type: "string" } },
+  options: {
+    runs: { type: "string" },
+    seed: { type: "string" },
+    path: { type: "string" },
+    wire: { type: "boolean" },
+    on: { type: "string", multiple: true },
+    connection: { type: "string" },
+  },
 });
-const runs = Number(values.runs ?? 20_000);
+const runs = Number(values.runs ?? 100_000);
 const first = Number(values.seed ?? 1);
 if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(first)) {
   throw new RangeError("Cannot fuzz: --runs and --seed are whole numbers");
@@ -16,15 +30,53 @@ process.on("unhandledRejection", (error) => {
   throw error;
 });
 
-/** Schedules that share a seed. */
-const share = 250;
-const began = performance.now();
-let inputs = 0;
-let seed = first;
-for (; inputs < runs; seed++) {
-  inputs += await fuzz({ seed, schedules: share, path: values.path });
-  if (values.path !== undefined) break;
-  if ((seed - first) % 100 === 99) console.log(`${inputs} inputs, up to seed ${seed}`);
+if (!values.wire) await fuzzCommands();
+else for (const on of values.on ?? ["node", "bun", "deno"]) await fuzzServer(on as Runtime);
+
+/** Plays schedules, so many a seed, until enough has happened. */
+async function fuzzCommands(): Promise<void> {
+  const began = performance.now();
+  let inputs = 0;
+  let seed = first;
+  for (; inputs < runs; seed++) {
+    inputs += await fuzz({ seed, schedules: 250, path: values.path });
+    if (values.path !== undefined) break;
+    if ((seed - first) % 50 === 49) console.log(`${inputs} inputs, up to seed ${seed}`);
+  }
+  console.log(`${inputs} inputs of seeds ${first} to ${seed - 1} broke nothing, in ${seconds(began)} s`);
 }
-const seconds = (performance.now() - began) / 1000;
-console.log(`${inputs} inputs of seeds ${first} to ${seed - 1} broke nothing, in ${seconds.toFixed(1)} s`);
+
+/** Sends bytes to a server of a runtime until there were enough frames. */
+async function fuzzServer(on: Runtime): Promise<void> {
+  const began = performance.now();
+  const file = fileURLToPath(new URL("fuzz-server.ts", import.meta.url));
+  const server = await target(binary(on), program(file, on));
+  try {
+    let frames = 0;
+    let seed = first;
+    const only = values.connection === undefined ? undefined : Number(values.connection);
+    for (; frames < runs; seed++) {
+      frames += await fuzzWire(server, { seed, connections: 200, only });
+      if (only !== undefined) break;
+      if ((seed - first) % 25 === 24)
+        console.log(`${on}: ${frames} frames, up to seed ${seed}: ${await memory(server.port)}`);
+    }
+    const left = await memory(server.port);
+    const wrong = await finish(server);
+    if (wrong.length > 0) throw new Error(`${on}: ${wrong.join("; ")}`);
+    console.log(
+      `${on}: ${frames} frames of seeds ${first} to ${seed - 1} broke nothing, in ${seconds(began)} s; ${left}`,
+    );
+  } finally {
+    server.program.destroy();
+  }
+}
+
+async function memory(port: number): Promise<string> {
+  const { rss, heapUsed } = await stats(port);
+  return `${(heapUsed / 1e6).toFixed(1)} MB of heap, ${(rss / 1e6).toFixed(0)} MB in all`;
+}
+
+function seconds(began: number): string {
+  return ((performance.now() - began) / 1000).toFixed(1);
+}

@@ -3,8 +3,9 @@ import type { Peer } from "../../src/peer.ts";
 import { closes } from "../../src/protocol.ts";
 import type { Session } from "../../src/socket.ts";
 import type { FakeClock } from "../../src/testing.ts";
-import { type Referee, referee, type Told } from "../fixtures/wire-rules.ts";
+import { type Asked, type Referee, referee, type Told } from "../fixtures/wire-rules.ts";
 import { isOneOf } from "../fixtures/wire-shapes.ts";
+import { isForbidden, isMalformed } from "./refusals.ts";
 
 /** The errors that each command may be answered with. "" is one that has no method of its own. */
 const errors: Readonly<Record<string, readonly number[]>> = {
@@ -27,6 +28,8 @@ export class Visitor {
   readonly peer: Peer;
   /** The channels of their publications that were taken, one each. */
   readonly published: string[] = [];
+  /** The channels of those that nobody knows of, since the session ended before they were answered. */
+  readonly uncertain: string[] = [];
   /** How the session was closed, if it was. */
   closed: { code: number; reason: string } | undefined;
   /** Whether a connect was answered with an error. */
@@ -60,7 +63,7 @@ export class Visitor {
     const judge = referee({
       now: () => this.#clock.now(),
       told: this.peer.user === "" ? new Map() : this.#told,
-      answered: (reply, method, channel) => this.#answered(reply, method, channel),
+      answered: (reply, command) => this.#answered(reply, command),
     });
     this.#judge = judge;
     const session = notifier.accept(
@@ -72,6 +75,8 @@ export class Visitor {
         close: (code, reason) => {
           judge.closed(code, reason);
           this.closed = { code, reason };
+          const lost = judge.unanswered.filter(({ name }) => name === "publish");
+          this.uncertain.push(...lost.map(({ channel }) => channel));
           queueMicrotask(() => session.ended(code));
         },
       },
@@ -92,9 +97,9 @@ export class Visitor {
 
   /** What is wrong with what they were sent, if they have been sent everything by now. */
   complaints(): string[] {
-    const { breaches = [], unanswered = 0 } = this.#judge ?? {};
+    const { breaches = [], unanswered = [] } = this.#judge ?? {};
     const found = [...breaches, ...this.#pending.splice(0)];
-    if (this.isOpen && unanswered > 0) found.push(`${unanswered} commands are not answered`);
+    if (this.isOpen && unanswered.length > 0) found.push(`${unanswered.length} commands are not answered`);
     if (this.closed !== undefined && !isOneOf(closes, this.closed))
       found.push(`closed as the protocol does not: ${JSON.stringify(this.closed)}`);
     return found;
@@ -106,13 +111,16 @@ export class Visitor {
     session.receive(message);
   }
 
-  #answered({ error }: { error?: { code: number } }, method: string, channel: string): void {
+  #answered({ error }: { error?: { code: number } }, command: Asked): void {
+    const { name, channel, params } = command;
     if (error === undefined) {
-      if (method === "publish") this.published.push(channel);
+      if (name === "publish") this.published.push(channel);
+      if (isMalformed(command)) this.#pending.push(`${name} of ${JSON.stringify(params)} is not refused`);
+      if (isForbidden(this.peer.user, command)) this.#pending.push(`${name} of ${channel} is permitted`);
       return;
     }
-    if (method === "connect") this.refused = true;
-    if (!errors[method]?.includes(error.code))
-      this.#pending.push(`${method || "nothing"} is answered ${error.code}`);
+    if (name === "connect") this.refused = true;
+    if (!errors[name]?.includes(error.code))
+      this.#pending.push(`${name || "nothing"} is answered ${error.code}`);
   }
 }

@@ -39,7 +39,12 @@ export const simulation: Check = createCheck("simulation", async (cwd, limit) =>
   return { seconds, failure: code === 0 ? undefined : (errorIn(output) ?? `ends with code ${code}`) };
 });
 
-const hostTests = ["test/gaps.test.ts", "test/host.test.ts"];
+const hostTests = [
+  "test/gaps.test.ts",
+  "test/host.test.ts",
+  "test/raw-ends.test.ts",
+  "test/raw-handshake.test.ts",
+];
 /** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
 const others = [
   "test/centrifuge.test.ts",
@@ -49,6 +54,12 @@ const others = [
   "test/host.test.ts",
   "test/mutations.test.ts",
   "test/package.test.ts",
+  "test/raw-content.test.ts",
+  "test/raw-ends.test.ts",
+  "test/raw-flow.test.ts",
+  "test/raw-frames.test.ts",
+  "test/raw-handshake.test.ts",
+  "test/raw-messages.test.ts",
   "test/readme.test.ts",
   "test/shutdown.test.ts",
   "test/simulation.test.ts",

@@ -884,6 +884,11 @@ const receipts: Mutation[] = [
   ]),
   ...inFile("acknowledgement", [
     {
+      name: "a channel that is no text is asked for its text, which may throw",
+      from: 'typeof channel === "string" ? session.subscriptions.get(channel) : undefined',
+      to: "session.subscriptions.get(String(channel))",
+    },
+    {
       name: "a client that acknowledges less than before takes back its word",
       from: "if (offset <= before) return;",
       to: "",
@@ -999,6 +1004,16 @@ const hosts: Mutation[] = [
   ]),
   ...inFile("host", [
     {
+      name: "a handshake without its key is left to the runtime",
+      from: "const isWhole = tokens.some(",
+      to: "const isWhole = true || tokens.some(",
+    },
+    {
+      name: "a handshake of any version is left to the runtime",
+      from: 'c.req.header("sec-websocket-version") !== "13"',
+      to: "false",
+    },
+    {
       name: "responses in flight are cut at once",
       from: 'if (!deadline.aborted) await attempt(() => scope.follow("responses", deadline, opened.drained()));',
       to: "",
@@ -1025,6 +1040,16 @@ const hosts: Mutation[] = [
     },
   ]),
   ...inFile("node", [
+    {
+      name: "a handshake is read without the headers that Node left out",
+      from: "if (rawHeaders.length >= 2 * mostHeaders)",
+      to: "if (rawHeaders.length < 0)",
+    },
+    {
+      name: "a host that no URL can have is the server's fault",
+      from: '? undefined : "400 Bad Request";',
+      to: "? undefined : undefined;",
+    },
     {
       name: "idle connections are not freed when closing begins",
       from: "for (const [socket, count] of requests) if (count === 0) socket.destroy();",

@@ -1,0 +1,25 @@
+import { Hono } from "hono";
+import { notifications } from "../../src/hono.ts";
+import { createNotifier } from "../../src/notifier.ts";
+import { entry } from "../fixtures/runtime.ts";
+import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";
+
+/** A server to be fuzzed, as a program of its own: it prints its port, and whatever it did not expect. */
+const signal = entry.terminationSignal();
+const onError = (error: unknown): void => {
+  if (!isOurs(error)) console.log("unexpected:", error);
+};
+const notifier = createNotifier({ signal, grace: 1_000, rpc, onError });
+const peers = peersAt(Date.now);
+startRuns(notifier);
+
+const app = new Hono();
+app.get("/stats", (c) => c.json({ ...notifier.stats(), ...process.memoryUsage() }));
+for (const [at, { authorize, ...identity }] of peers.entries()) {
+  const events = notifications(notifier, { authenticate: () => identity, authorize });
+  app.get(`/${at}`, entry.upgradeWebSocket(events));
+}
+const server = await entry.serve(app, { notifier, signal, port: 0, grace: 1_000 });
+console.log(`port ${server.port}`);
+await server.closed;
+console.log(`closed ${JSON.stringify(notifier.stats())}`);
