@@ -202,7 +202,11 @@ function contextOf(ws: BunWebSocket): WSContext<BunWebSocket> {
     get readyState() {
       return ws.readyState as WSReadyState;
     },
-    send: (data, options) => ws.send(data, options?.compress),
+    send(data, options) {
+      // Above the limit Bun drops a frame without a word: nothing may be taken as sent that came after it either.
+      const isDropped = ws.send(data, options?.compress) === 0 && ws.readyState === 1;
+      if (isDropped) throw new Error("Cannot send: Bun dropped the frame");
+    },
     close: (code, reason) => ws.close(code, reason),
   });
 }

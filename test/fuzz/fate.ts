@@ -78,7 +78,7 @@ function read(line: string): Command | undefined {
     return undefined;
   }
   if (!isObject(command)) return undefined;
-  return depthOf(command) > 64 ? judged(unseen(command)) : judged(command);
+  return isDeeper(command, 64) ? judged(unseen(command)) : judged(command);
 }
 
 /** A command whose parameters are nobody's business: they are not looked at. */
@@ -93,9 +93,10 @@ function judged(command: Command): Command | undefined {
   return typeof id === "number" && Number.isSafeInteger(id) && id > 0 ? command : undefined;
 }
 
-function depthOf(value: unknown): number {
-  if (typeof value !== "object" || value === null) return 0;
-  return 1 + Object.values(value).reduce((most: number, each) => Math.max(most, depthOf(each)), 0);
+/** Whether arrays and objects are in each other deeper than so many levels. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
 }
 
 function isPong(command: Command): boolean {
