@@ -112,7 +112,7 @@ async function stay(
   signal: AbortSignal,
 ): Promise<void> {
   for (let left = 1 + Math.random() * 12; left > 0 && !signal.aborted; left--) {
-    await pause(Math.random() * 5_000, signal);
+    await pause(Math.random() * 10_000, signal);
     const [channel = "shared:0"] = some();
     const dice = Math.random();
     if (dice < 0.1) command("publish", { channel, data: { text: "x".repeat(Math.random() * 400) } });
