@@ -1220,19 +1220,14 @@ const defences: Mutation[] = [
   ]),
   ...inFile("protocol", [
     {
-      name: "brackets in texts are nesting",
-      from: "else if (character === '\"') isText = true;",
-      to: "else if (character === '\"') isText = false;",
-    },
-    {
-      name: "brackets beside each other are nesting",
-      from: 'else if (character === "}" || character === "]") depth--;',
-      to: "",
+      name: "what is beside each other is nested",
+      from: "if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true;",
+      to: "if (isDeeper((value as Record<string, unknown>)[name], --levels)) return true;",
     },
     {
       name: "nesting has no end",
-      from: "if (++depth > deepest) return true;",
-      to: "if (++depth < 0) return true;",
+      from: "if (levels === 0) return true;",
+      to: "",
     },
   ]),
   ...inFile("check", [
