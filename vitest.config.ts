@@ -2,6 +2,8 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const src = fileURLToPath(new URL("./src/", import.meta.url));
+/** What says nothing about a runtime, and so is run on one of them. */
+const once = ["test/package.test.ts", "test/chromium.test.ts"];
 
 export default defineConfig({
   resolve: {
@@ -28,14 +30,14 @@ export default defineConfig({
         test: {
           name: "suite",
           include: ["test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: ["test/package.test.ts"],
+          exclude: once,
         },
       },
       {
         extends: true,
         test: {
-          name: "package",
-          include: ["test/package.test.ts"],
+          name: "once",
+          include: once,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },

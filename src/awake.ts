@@ -1,4 +1,4 @@
-/** Hears when a browser is online again, or its tab is looked at. Returns what stops listening. */
+/** Hears when a browser goes on- or offline, or its tab is looked at. Returns what stops listening. */
 export function onAwake(wake: () => void): () => void {
   const page = globalThis as Partial<EventTarget> & { document?: EventTarget & { visibilityState: string } };
   const { document } = page;
@@ -7,6 +7,7 @@ export function onAwake(wake: () => void): () => void {
   };
   const each = (verb: "addEventListener" | "removeEventListener"): void => {
     page[verb]?.("online", hear);
+    page[verb]?.("offline", hear);
     document?.[verb]("visibilitychange", hear);
   };
   each("addEventListener");

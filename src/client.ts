@@ -71,7 +71,7 @@ export interface ClientPresence {
 /** A run, as a client sees it. Iterating it yields its events, from its start unless `after` says otherwise. */
 export interface ClientRun<Event = unknown, R = unknown> extends AsyncIterable<Publication<Event>, R, void> {
   readonly id: string;
-  /** What was last heard of it here; undefined before anything was. */
+  /** What was last heard of it here, where reading it was refused too; undefined before anything was. */
   readonly status: RunStatus | undefined;
   /**
    * Waits for its ending. Rejects with a `RunError` when it failed, a `CancelError` when it was cancelled, a `ReplyError`

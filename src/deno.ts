@@ -1,5 +1,6 @@
 import { HTTPException } from "hono/http-exception";
 import { defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSReadyState } from "hono/ws";
+import { systemClock } from "./clock.ts";
 import {
   type App,
   checkHandshake,
@@ -37,10 +38,13 @@ interface DenoInfo {
   readonly completed: Promise<void>;
   /** The response that Deno made to the upgrade of this request. */
   [upgraded]?: Response;
+  /** Whether the process has come to anything else since the request arrived, the loss of its connection for one. */
+  [waited]?: boolean;
 }
 
-/** Where a request's `env` carries the response to its upgrade to `serve`. */
+/** Where a request's `env` carries what `serve` and `upgradeWebSocket` tell each other. */
 const upgraded: unique symbol = Symbol("upgraded");
+const waited: unique symbol = Symbol("waited");
 
 declare const Deno: {
   readonly build: { readonly os: string };
@@ -93,11 +97,11 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> = defineWebSocketHelper<
   DenoWebSocket,
   UpgradeOptions
->((c, events, options) => {
+>(async (c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
   checkHandshake(c);
-  // Deno would upgrade a connection that was lost meanwhile to a socket that never opens, and keeps the process from ending.
-  if (c.req.raw.signal.aborted) throw new HTTPException(400);
+  const info = c.env as DenoInfo | undefined;
+  if (info?.[waited] !== false && (await isLost(c.req.raw))) throw new HTTPException(400);
   const url = new URL(c.req.url);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
   // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
@@ -115,7 +119,7 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
     send: (data) => socket.send(data),
     close: (code, reason) => socket.close(code, reason),
   });
-  if (c.env !== undefined) (c.env as DenoInfo)[upgraded] = response;
+  if (info !== undefined) info[upgraded] = response;
   socket.binaryType = "arraybuffer";
   socket.onopen = (event) => onOpen(event, context);
   socket.onmessage = (event) => onMessage(event, context);
@@ -123,6 +127,16 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   socket.onerror = (event) => onError(event, context);
   return response;
 });
+
+/**
+ * Whether a client has gone while its request was looked at. Deno would upgrade it all the same, to a socket that never
+ * opens, and that keeps the process from ending.
+ */
+async function isLost({ signal }: Request): Promise<boolean> {
+  // It only begins to look when it is asked for its signal.
+  await new Promise<void>((resolve) => systemClock.turn(resolve));
+  return signal.aborted;
+}
 
 /** Keeps Deno from warning whoever has looked at a request's signal that it aborts for more than one reason. */
 function quietly<T>(upgrade: () => T): T {
@@ -167,8 +181,12 @@ function listen({ port, hostname, answer, report, scope }: Listening): Host {
     if (stopped) return refusal();
     flight.enter(info.completed);
     const isUpgrade = wantsWebSocket(request.headers.get("upgrade") ?? undefined);
-    // Deno begins to look whether a client leaves when it is asked for the first time.
-    if (isUpgrade) void request.signal;
+    if (isUpgrade) {
+      info[waited] = false;
+      systemClock.turn(() => {
+        info[waited] = true;
+      });
+    }
     const response = answer(request, info);
     return isUpgrade && response instanceof Promise ? flight.refusable(response, info) : response;
   });

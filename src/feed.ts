@@ -11,6 +11,8 @@ export interface Reading {
   signal?: AbortSignal | undefined;
   /** Says which publication is the last; it is returned, not yielded. Default: none is. */
   isLast?: ((publication: Publication) => boolean) | undefined;
+  /** Hears what the server says of the channel beside its position: of a run, how it stands. */
+  onPresent?: ((data: NonNullable<SubscribeResult["data"]>) => void) | undefined;
 }
 
 /** One reader of a channel. */
@@ -27,6 +29,7 @@ interface Reader {
   /** There while it waits for more. */
   wake: (() => void) | undefined;
   failed: unknown;
+  readonly onPresent: Reading["onPresent"];
 }
 
 /** What there is of a channel on this connection: one subscription, however many read it. */
@@ -67,11 +70,11 @@ export class Feed {
   /** Yields publications. Asking for the next one says that the reader is done with the last. */
   async *read(
     channel: string,
-    { after, signal, isLast }: Reading,
+    { after, signal, isLast, onPresent }: Reading,
   ): AsyncGenerator<Publication, Publication, void> {
     const at = after?.offset ?? 0;
     const own = { received: at, done: at, unread: [], size: 0, wake: undefined, failed: undefined };
-    const reader: Reader = { epoch: after?.epoch, ...own };
+    const reader: Reader = { epoch: after?.epoch, ...own, onPresent };
     const subscription = this.#subscriptions.get(channel) ?? subscriptionTo(channel);
     this.#subscriptions.set(channel, subscription);
     subscription.readers.add(reader);
@@ -226,11 +229,12 @@ export class Feed {
     const { channel, readers } = subscription;
     Object.assign(subscription, { state: "in", epoch, received: offset, acknowledged: offset, failures: 0 });
     for (const reader of readers) {
+      if (data !== undefined) reader.onPresent?.(data);
       const isAsked = reader.epoch === asked?.epoch && reader.received === (asked?.offset ?? 0);
       // Only who asks without a position is told the top.
       if (isAsked && !asked) Object.assign(reader, { epoch, received: offset, done: offset });
       else if (isAsked && recovered) reader.epoch = epoch;
-      else if (isAsked || (reader.epoch && reader.epoch !== epoch)) {
+      else if (isAsked) {
         const after = { offset: reader.received, epoch: reader.epoch ?? "" };
         fail(
           subscription,

@@ -16,6 +16,7 @@ type Ending = Exclude<RunLifecycleEvent, { type: "run.started" }>;
 export class LinkedRun<R> implements ClientRun<unknown, R> {
   readonly id: string;
   status: RunStatus | undefined;
+  #ending: Publication | undefined;
   readonly #link: Link;
   readonly #options: ClientFollowOptions;
 
@@ -26,20 +27,40 @@ export class LinkedRun<R> implements ClientRun<unknown, R> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Publication, R, void> {
-    const { after = start, signal } = this.#options;
-    return this.#ended(yield* this.#read(after, signal));
+    const { after, signal } = this.#options;
+    if (after !== undefined) {
+      const { epoch, offset } = await this.#last(signal);
+      // Nothing follows an ending, so that whoever has had it would wait for ever.
+      if (this.#ending !== undefined && epoch === after.epoch && offset <= after.offset)
+        return this.#ended(this.#ending);
+    }
+    return this.#ended(yield* this.#read(after ?? start, signal));
   }
 
   async result({ signal = this.#options.signal }: Pick<ClientFollowOptions, "signal"> = {}): Promise<R> {
-    const query = { channel: `run:${this.id}`, limit: 1, reverse: true };
-    const { epoch, offset, publications } = await pageOf(this.#link, query, signal);
+    if (this.#ending !== undefined && !signal?.aborted) return this.#ended(this.#ending);
+    const { epoch, offset } = await this.#last(signal);
     // One that has ended is read once more, so that its ending is acknowledged.
-    const isOver = publications.some((publication) => endingOf(publication) !== undefined);
-    const events = this.#read({ epoch, offset: isOver ? offset - 1 : offset }, signal);
+    const events = this.#read({ epoch, offset: this.#ending === undefined ? offset : offset - 1 }, signal);
     for (;;) {
       const { done, value } = await events.next();
       if (done) return this.#ended(value);
     }
+  }
+
+  /** Where its channel ends, and whether that is its ending. */
+  async #last(signal: AbortSignal | undefined): Promise<Position> {
+    const query = { channel: `run:${this.id}`, limit: 1, reverse: true };
+    const { epoch, offset, publications } = await pageOf(this.#link, query, signal);
+    for (const publication of publications) this.#hear(publication);
+    return { epoch, offset };
+  }
+
+  /** Notes how it stands, and answers whether that is its ending. */
+  #hear(publication: Publication): boolean {
+    this.status = endingOf(publication) ?? "working";
+    if (this.status !== "working") this.#ending = publication;
+    return this.#ending !== undefined;
   }
 
   async cancel(
@@ -52,11 +73,11 @@ export class LinkedRun<R> implements ClientRun<unknown, R> {
   }
 
   #read(after: Position, signal: AbortSignal | undefined): AsyncGenerator<Publication, Publication, void> {
-    const isLast = (publication: Publication): boolean => {
-      this.status = endingOf(publication) ?? "working";
-      return this.status !== "working";
+    const isLast = (publication: Publication): boolean => this.#hear(publication);
+    const onPresent = ({ status }: { status?: RunStatus }): void => {
+      this.status = status ?? this.status;
     };
-    return this.#link.feed.read(`run:${this.id}`, { after, signal, isLast });
+    return this.#link.feed.read(`run:${this.id}`, { after, signal, isLast, onPresent });
   }
 
   #ended({ data }: Publication): R {

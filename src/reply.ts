@@ -1,3 +1,5 @@
+import type { RunStatus } from "./run.ts";
+
 /** A publication as the wire has it. */
 export interface PublicationFields {
   data: unknown;
@@ -12,7 +14,7 @@ export interface SubscribeResult {
   offset?: number;
   publications?: PublicationFields[];
   recovered?: boolean;
-  data?: { earliest?: number; notice?: { kept: number } };
+  data?: { earliest?: number; notice?: { kept: number }; status?: RunStatus };
 }
 
 /** The answer to a connect command, or to a refresh. */

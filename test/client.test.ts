@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { connect, ReplyError } from "../src/client.ts";
+import { connect, type GapError, ReplyError } from "../src/client.ts";
 import { progress } from "../src/run.ts";
 import { outcomeOf, rejection } from "./fixtures/core.ts";
 import { read, test } from "./fixtures/dial.ts";
@@ -153,5 +153,82 @@ describe("a run", () => {
     await clock.settle();
     expect([later.got, later.ended.state]).toEqual([[{ type: "two" }], "fulfilled"]);
     expect(result).toEqual({ state: "fulfilled", value: undefined });
+  });
+
+  test("that has ended tells its result or its failure at once, and who asks acknowledges it", async ({
+    open,
+  }) => {
+    const { client, clock, notifier } = open();
+    const runs = [
+      notifier.run(async () => 42),
+      notifier.run(async () => {
+        throw new RangeError("no font");
+      }),
+      notifier.run(
+        ({ signal }) =>
+          new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      ),
+      notifier.run(() => new Promise(() => {}), { signal: AbortSignal.abort() }),
+    ];
+    await clock.settle();
+    const cancelled = runs[2]?.cancel("enough");
+    await clock.settle();
+    await cancelled;
+    for (const run of runs) run.result().catch(() => {});
+    const asked = runs.map(({ id }) => client.run(id));
+    const results = asked.map((run) => outcomeOf(run.result()));
+    await clock.settle();
+    expect(results.map(({ state, value, reason }) => value ?? [state, String(reason)])).toEqual([
+      42,
+      ["rejected", `RunError: Run "${runs[1]?.id}" failed: no font`],
+      ["rejected", "CancelError: Cancelled by the caller: enough"],
+      ["rejected", "CancelError: Cancelled by the caller"],
+    ]);
+    expect(asked.map(({ status }) => status)).toEqual(["completed", "failed", "cancelled", "cancelled"]);
+    await clock.advance(100);
+    expect(notifier.inspect().filter(({ kind }) => kind === "publication")).toEqual([]);
+    // What is known is not asked for again.
+    const closed = client.close();
+    await clock.settle();
+    await closed;
+    expect(await asked[0]?.result()).toBe(42);
+  });
+
+  test("read after its ending is over", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const run = notifier.run(async () => 42);
+    await clock.settle();
+    const { epoch, offset } = await notifier.history(`run:${run.id}`);
+    const [had, ahead] = [offset, offset - 1].map((at) =>
+      read(client.run(run.id, { after: { epoch, offset: at } })),
+    );
+    const [other] = [read(client.run(run.id, { after: { epoch: "other", offset } }))];
+    await clock.settle();
+    expect([had, ahead].map((each) => [each?.got, each?.ended.state])).toEqual([
+      [[], "fulfilled"],
+      [[], "fulfilled"],
+    ]);
+    expect(other?.ended.reason).toMatchObject({ name: "GapError" });
+  });
+
+  test("whose start is gone says where it can be read from, and how it stands", async ({ open }) => {
+    const { client, clock, notifier } = open({ limits: { runBytes: 300 } });
+    const run = notifier.run(async function* () {
+      for (let step = 1; step <= 20; step++) yield progress(step, 20);
+      await new Promise(() => {});
+    });
+    await clock.settle();
+    const handle = client.run(run.id);
+    const { ended } = read(handle);
+    await clock.settle();
+    expect([handle.status, ended.reason]).toMatchObject([
+      "working",
+      { name: "GapError", channel: `run:${run.id}` },
+    ]);
+    const { earliest } = ended.reason as GapError;
+    const rest = read(client.run(run.id, { after: earliest }));
+    await clock.settle();
+    expect(rest.got.at(-1)).toMatchObject({ type: "progress", progress: 1 });
+    expect(rest.got.length).toBe(21 - earliest.offset);
   });
 });

@@ -108,6 +108,57 @@ describe("a reader", () => {
     expect(delivered.state).toBe("fulfilled");
   });
 
+  test("says so before it leaves, and for a channel only what all its readers are done with", async ({
+    open,
+  }) => {
+    const ends = open();
+    const { client, clock, network } = ends;
+    const [fast, slow] = [reader(client.follow("news")), reader(client.follow("news"))];
+    fast.next();
+    slow.next();
+    await clock.settle();
+    await publishAll(ends, 1, 3);
+    await clock.settle();
+    for (const _ of upTo(2)) fast.next();
+    slow.next();
+    await clock.advance(50);
+    expect([fast.got, slow.got, acks(ends)]).toEqual([[1, 2, 3], [1, 2], [["news", 1]]]);
+    await slow.events.return(undefined);
+    await fast.events.return(undefined);
+    await clock.settle();
+    const kinds = network.last.sent.slice(-2).map((each) => Object.keys(each as object).at(-1));
+    expect([acks(ends).at(-1), kinds]).toEqual([
+      ["news", 2],
+      ["send", "unsubscribe"],
+    ]);
+  });
+
+  test("that is further behind decides from where a channel is asked for anew, once for all", async ({
+    open,
+  }) => {
+    const ends = open();
+    const { client, clock, network, notifier } = ends;
+    const [ahead, behind] = [read(client.follow("news")), reader(client.follow("news"))];
+    behind.next();
+    await clock.settle();
+    await publishAll(ends, 1, 2);
+    await clock.settle();
+    const asked = commands(ends, "subscribe").length;
+    network.last.drop();
+    await clock.settle();
+    behind.next();
+    await clock.settle();
+    behind.next();
+    await clock.advance(1_000);
+    const { epoch } = await notifier.history("news");
+    expect(commands(ends, "subscribe").slice(asked)).toEqual([
+      { channel: "news", recover: true, offset: 2, epoch },
+    ]);
+    await publishAll(ends, 3, 3);
+    await clock.settle();
+    expect([ahead.got, behind.got]).toEqual([upTo(3), upTo(3)]);
+  });
+
   test("that leaves stops nobody else, and the last one leaves the channel", async ({ open }) => {
     const ends = open();
     const { client, clock, notifier } = ends;
@@ -211,8 +262,42 @@ describe("a gap", () => {
     await clock.settle();
     await publishAll(ends, 4, 4);
     await clock.settle();
-    expect(foreign.ended.reason).toMatchObject({ name: "GapError", after: { offset: 2, epoch: "foreign" } });
+    const { epoch } = await ends.notifier.history("news");
+    const [after, earliest] = [
+      { offset: 2, epoch: "foreign" },
+      { offset: 0, epoch },
+    ];
+    expect(foreign.ended.reason).toMatchObject({ name: "GapError", after, earliest });
     expect(all.got).toEqual([1, 2, 3, 4]);
+  });
+
+  test("is told to whoever knows another epoch, also beside one who begins at the start", async ({
+    open,
+  }) => {
+    const ends = open();
+    const { client, clock } = ends;
+    const old = read(client.follow("news"));
+    await clock.settle();
+    await publishAll(ends, 1, 2);
+    await clock.settle();
+    await ends.restart();
+    await publishAll(ends, 11, 12);
+    const fresh = read(client.follow("news", { after: start }));
+    await clock.advance(10_000);
+    expect([old.got, old.ended.reason, fresh.got]).toEqual([[1, 2], expect.any(GapError), [11, 12]]);
+  });
+
+  test("in what is pushed is never passed on: it is asked for again", async ({ open }) => {
+    const ends = open();
+    const { client, clock, network } = ends;
+    const one = read(client.follow("news"));
+    await clock.settle();
+    await publishAll(ends, 1, 1);
+    await clock.settle();
+    network.say({ push: { channel: "news", pub: { data: "from the future", offset: 9 } } });
+    await publishAll(ends, 2, 3);
+    await clock.settle();
+    expect([one.got, one.ended.state]).toEqual([[1, 2, 3], "pending"]);
   });
 
   test("is what a server that has lost everything leaves", async ({ open }) => {

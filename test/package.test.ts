@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -104,6 +105,17 @@ test("every entry can be imported on Node, Bun and Deno, and the process then en
   expect(outputs).toEqual([imported, imported, imported]);
 });
 
+test("its command runs on Node, Bun and Deno, as npm links it", async () => {
+  const directory = await install();
+  const linked = join(directory, "node_modules/.bin", "tocsin");
+  const outputs = await Promise.all([
+    run(linked, ["--version"], directory),
+    run(binary("bun"), [linked, "--version"], directory),
+    run(binary("deno"), ["run", "-A", `npm:${npm.name}`, "--version"], directory),
+  ]);
+  expect(outputs).toEqual(Array(3).fill(`${npm.version}\n`));
+});
+
 test("package.json, deno.json and src agree", () => {
   expect(deno.name).toBe(`@tocsin/${npm.name}`);
   expect([deno.version, deno.license]).toEqual([npm.version, npm.license]);
@@ -155,13 +167,17 @@ async function pack(): Promise<string> {
 
 /** Makes a project that has the package and its peers, and a program that imports every entry. */
 async function install(): Promise<string> {
-  const directory = join(temporary, "project");
+  const directory = mkdtempSync(join(temporary, "project-"));
   const modules = join(directory, "node_modules");
   mkdirSync(join(modules, npm.name), { recursive: true });
   mkdirSync(join(modules, "@hono"));
+  mkdirSync(join(modules, ".bin"));
   await run("tar", ["-xzf", await tarball(), "-C", join(modules, npm.name), "--strip-components=1"]);
   for (const peer of Object.keys(npm.peerDependencies))
     symlinkSync(join(root, "node_modules", peer), join(modules, peer));
+  const command = join(modules, npm.name, npm.bin.tocsin);
+  chmodSync(command, 0o755);
+  symlinkSync(command, join(modules, ".bin/tocsin"));
   const ranges = { ...npm.peerDependencies, [npm.name]: npm.version };
   writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module", dependencies: ranges }));
   const lines = [...entries.keys()].map((entry) => {

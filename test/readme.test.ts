@@ -2,9 +2,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, onTestFinished, test } from "vitest";
+import { unpainted } from "../src/cells.ts";
+import { progress } from "../src/run.ts";
 import { resolveSettings } from "../src/settings.ts";
+import { fakeClock } from "../src/testing.ts";
+import { bars } from "../src/view.ts";
 import { type Child, child } from "./fixtures/child.ts";
 import { runtime } from "./fixtures/runtime.ts";
+import { fakeTerminal } from "./fixtures/terminal.ts";
 import { root } from "./runtimes.ts";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -60,6 +65,25 @@ function tableOf(markdown: string): string[][] {
   const rows = lines.slice(first, last).map((line) => line.split("|").slice(1, -1));
   return rows.map((cells) => cells.map((cell) => cell.trim())).filter(([, cell]) => !cell?.startsWith("---"));
 }
+
+test("the README's picture of a terminal is what the command draws there", async () => {
+  const [terminal, clock] = [fakeTerminal(90), fakeClock()];
+  const channels = ["run:6f1c", "run:a90d", "run:77b2", "news"];
+  const view = bars({ terminal, errors: undefined, clock, channels, paint: unpainted });
+  const tell = (channel: string | undefined, after: number, data: unknown): Promise<void> =>
+    view.show({ channel: `${channel}`, offset: 1, epoch: "e", data, time: Date.UTC(2026, 0, 1) + after });
+  const [render, exporting, importing, news] = channels;
+  await tell(render, 0, { type: "run.started", name: "Render the report" });
+  await tell(exporting, 0, { type: "run.started", name: "Export" });
+  await tell(importing, 0, { type: "run.started", name: "Import" });
+  await tell(render, 1_900, progress(19, 40, { message: "page 19" }));
+  await tell(exporting, 1_900, progress(6, 10));
+  await tell(importing, 2_000, { type: "run.completed", result: { rows: 812 } });
+  await tell(news, 2_000, { text: "Maintenance at noon" });
+  await tell(exporting, 3_500, { type: "run.failed", error: { name: "Error", message: "No paper" } });
+  view.end();
+  expect(readme).toContain(`\`\`\`text\n${terminal.seen.join("\n")}\n\`\`\`\n`);
+});
 
 test("the mains of the demo differ in one import", () => {
   const [node, ...others] = ["node", "bun", "deno"].map((name) => {

@@ -58,7 +58,9 @@ function target(runtime: Runtime, file: string, whole: boolean): Target {
   const version = /\d+\.\d+\.\d+\S*/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0];
   const name = `${runtime} ${version}`;
   if (!whole)
-    console.log(`${name}: leaves out the package checks: they run once, on the Node that runs npm test`);
+    console.log(
+      `${name}: leaves out the package and the browser: they are checked once, on the Node that runs npm test`,
+    );
   const vitest =
     runtime === "deno" ? ["run", "-A", "npm:vitest"] : [join(root, "node_modules/vitest/vitest.mjs")];
   const projects = whole ? [] : ["--project", "suite"];

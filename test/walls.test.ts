@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { root } from "./runtimes.ts";
 
+/** The files of the command: they import each other, the client, what it shares with the server, and `node:`. */
+const terminal = ["cli", "command", "watch", "view", "screen", "bar", "line", "cells"];
+
 /** Files of `src` that may know a runtime, Hono or `node:`. Every other file is core. */
 const outside = [
   "hono",
@@ -17,6 +20,7 @@ const outside = [
   "testing",
   "pipe",
   "log-suite",
+  ...terminal,
 ];
 
 /** Files that may import nothing but these. */
@@ -70,6 +74,13 @@ test("the client imports nothing of the server", () => {
   // What is shared must not bring the server along either.
   const runtime = [...shared, "publication"].filter((name) => name !== "vocabulary").flatMap(imported);
   expect(runtime).toEqual([]);
+});
+
+test("the command imports nothing of the server", () => {
+  const allowed = [...terminal, "client", ...shared, "version"].map((name) => `./${name}.ts`);
+  const isOwn = (specifier: string) => /^(node:\w+|ws)$/.test(specifier) || allowed.includes(specifier);
+  expect(terminal.flatMap((name) => importsOf(name).filter((it) => !isOwn(it)))).toEqual([]);
+  expect(terminal.filter((name) => importsOf(name).includes("ws"))).toEqual(["cli"]);
 });
 
 test("the core imports no runtime, no Hono and no ws", () => {

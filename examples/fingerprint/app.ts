@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -8,6 +6,8 @@ import { createNotifier, type Notifier } from "tocsin";
 import { notifications } from "tocsin/hono";
 import { fingerprint } from "./fingerprint.ts";
 import { findFolder } from "./folder.ts";
+import { moduleHeaders, readClient, readPage } from "./page.ts";
+import { introduce, type UserEnv, userOf, usersOnly } from "./user.ts";
 
 /** What the demo needs of its surroundings. */
 export interface AppOptions {
@@ -19,29 +19,39 @@ export interface AppOptions {
   folder?: string | undefined;
 }
 
-/** Announces the start and the ending of every run. */
-const channel = "runs";
 /** Runs that may work at the same time. */
 const most = 8;
 
-/** Makes the demo: a page on which a person has the fingerprints of folders taken, and watches. */
+/** Announces the start and the ending of every run of a user. */
+const channelOf = (user: string): string => `user:${user}`;
+
+/**
+ * Makes the demo: a page on which a person has the fingerprints of folders taken, and watches.
+ *
+ * Every browser is a user of its own, and sees and cancels its own runs only.
+ */
 export async function createApp({
   upgradeWebSocket,
   signal,
   folder: base = fileURLToPath(new URL("../..", import.meta.url)),
-}: AppOptions): Promise<{ app: Hono; notifier: Notifier }> {
-  const page = await readPage();
+}: AppOptions): Promise<{ app: Hono<UserEnv>; notifier: Notifier }> {
+  const [page, modules] = await Promise.all([readPage(), readClient()]);
   // Runs are listed, and can be read from their start, for as long as the server lives; the log bounds its bytes itself.
   const notifier = createNotifier({ signal, limits: { runTtl: Number.POSITIVE_INFINITY } });
-  const app = new Hono();
+  const app = new Hono<UserEnv>();
   app.use(localNamesOnly);
-  app.get("/", (c) => c.html(page.html, 200, page.headers));
-  app.get("/runs", (c) =>
-    c.json({
-      folder: base,
-      runs: notifier.runs.list().map(({ id, name, status }) => ({ id, name, status })),
-    }),
-  );
+  app.get("/", introduce, (c) => c.html(page.html, 200, page.headers));
+  app.get("/client/:module", (c) => {
+    const code = modules.get(c.req.param("module"));
+    return code === undefined ? c.notFound() : c.body(code, 200, moduleHeaders);
+  });
+  app.use("/runs", usersOnly);
+  app.get("/runs", (c) => {
+    const user = c.get("user");
+    const own = notifier.runs.list().filter(({ owner }) => owner === user);
+    const runs = own.map(({ id, name, status }) => ({ id, name, status }));
+    return c.json({ folder: base, channel: channelOf(user), runs });
+  });
   app.post("/runs", ownOriginOnly, bodyLimit({ maxSize: 16_384 }), async (c) => {
     const body: unknown = await c.req.json().catch(() => undefined);
     const { folder, problem } = await findFolder(
@@ -56,12 +66,19 @@ export async function createApp({
         429,
       );
     }
-    const run = notifier.run(({ signal }) => fingerprint(folder, { signal }), { name: folder, channel });
+    const owner = c.get("user");
+    const options = { name: folder, owner, channel: channelOf(owner) };
+    const run = notifier.run(({ signal }) => fingerprint(folder, { signal }), options);
     return c.json({ run: run.id }, 202);
   });
-  const authorize = (_: unknown, action: { type: string; channel: string }) =>
-    action.type === "subscribe" && action.channel === channel;
-  app.get("/notifications", upgradeWebSocket(notifications(notifier, { authorize })));
+  const connectUsers = notifications(notifier, {
+    authenticate: (c) => {
+      const user = userOf(c);
+      return user === undefined ? null : { user };
+    },
+    authorize: ({ user }, { type, channel }) => type === "subscribe" && channel === channelOf(user),
+  });
+  app.get("/notifications", upgradeWebSocket(connectUsers));
   return { app, notifier };
 }
 
@@ -81,34 +98,3 @@ const ownOriginOnly: MiddlewareHandler = async (c, next) => {
   }
   return next();
 };
-
-/** The page, and a policy under which nothing runs in it but what is written in it. */
-async function readPage(): Promise<{ html: string; headers: Record<string, string> }> {
-  const text = await readFile(new URL("./page.html", import.meta.url), "utf8");
-  // A browser hashes what it has parsed, whatever line ends the file was checked out with.
-  const html = text.replaceAll("\r\n", "\n");
-  const policy = [
-    "default-src 'none'",
-    `script-src ${hashes(html, /<script>(.*?)<\/script>/gs)}`,
-    `style-src ${hashes(html, /<style>(.*?)<\/style>/gs)}`,
-    "connect-src 'self'",
-    "img-src data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ];
-  const headers = {
-    "Content-Security-Policy": policy.join("; "),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-  };
-  return { html, headers };
-}
-
-function hashes(html: string, element: RegExp): string {
-  const contents = Array.from(html.matchAll(element), ([, content = ""]) => content);
-  return contents
-    .map((content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`)
-    .join(" ");
-}

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { closes } from "../../src/protocol.ts";
 import { type Child, start } from "../fixtures/child.ts";
-import { command, framesOf, joined } from "../fixtures/raw.ts";
-import { closing, get, type Tcp, tcp, upgrade } from "../fixtures/tcp.ts";
+import { command, framesOf } from "../fixtures/raw.ts";
+import { client, closing, get, type Tcp, tcp, upgrade } from "../fixtures/tcp.ts";
 import { isMessage } from "../fixtures/wire-shapes.ts";
 import { type Connection, connection } from "./bytes.ts";
 
@@ -25,7 +25,8 @@ export interface Target {
 export async function target(file: string, args: readonly string[]): Promise<Target> {
   const program = start(file, args);
   const port = Number((await program.until(/port (\d+)\n/))[1]);
-  const canary = await joined(tcp(port, upgrade("/0")));
+  const canary = tcp(port, upgrade("/0"));
+  await client(canary).connected;
   return { program, port, canary };
 }
 

@@ -45,10 +45,16 @@ const hostTests = [
   "test/raw-ends.test.ts",
   "test/raw-handshake.test.ts",
 ];
+const clientTests = ["test/client.test.ts", "test/feed.test.ts", "test/link.test.ts"];
 /** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
 const others = [
+  ...clientTests,
+  "test/client-size.test.ts",
+  "test/comparison.test.ts",
+  "test/pairs.test.ts",
   "test/centrifuge.test.ts",
   "test/centrifuge-recovery.test.ts",
+  "test/chromium.test.ts",
   "test/delivered.test.ts",
   "test/demo.test.ts",
   "test/host.test.ts",
@@ -75,10 +81,13 @@ const core = createSuite("tests of the core", (directory) =>
 
 const hosts = createSuite("tests of the hosts", () => hostTests);
 
-export const suites: readonly Check[] = [core, hosts];
+const client = createSuite("tests of the client", () => clientTests);
+
+export const suites: readonly Check[] = [core, hosts, client];
 
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
+  if (["feed.ts", "link.ts", "linked-run.ts"].includes(file)) return [client];
   return ["hono.ts", "host.ts", "node.ts"].includes(file) ? [hosts] : [simulation, core];
 }
 

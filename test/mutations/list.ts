@@ -1,16 +1,7 @@
-/** A fault that somebody could make: in a file of `src`, a text that stands there once, and what is put in its place. */
-export interface Mutation {
-  readonly name: string;
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
+import { client } from "./client.ts";
+import { inFile, type Mutation } from "./mutation.ts";
 
-type Fault = Omit<Mutation, "file">;
-
-function inFile(file: string, faults: readonly Fault[]): Mutation[] {
-  return faults.map((fault) => ({ ...fault, file: `${file}.ts` }));
-}
+export type { Mutation } from "./mutation.ts";
 
 const lifetimes: Mutation[] = [
   ...inFile("scope", [
@@ -1367,4 +1358,5 @@ export const mutations: readonly Mutation[] = [
   ...receipts,
   ...hosts,
   ...defences,
+  ...client,
 ];

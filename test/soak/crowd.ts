@@ -97,9 +97,11 @@ async function visit({ port, user, positions, counts, signal }: Visit): Promise<
     }
   });
   const over = new AbortController();
-  closed.then(() => over.abort());
-  signal.addEventListener("abort", () => over.abort(), { once: true, signal: over.signal });
+  const end = (): void => over.abort();
+  closed.then(end);
+  signal.addEventListener("abort", end);
   await stay(socket, command, positions, over.signal);
+  signal.removeEventListener("abort", end);
   await leave(socket, closed);
   return closed;
 }
@@ -112,7 +114,7 @@ async function stay(
   signal: AbortSignal,
 ): Promise<void> {
   for (let left = 1 + Math.random() * 12; left > 0 && !signal.aborted; left--) {
-    await pause(Math.random() * 5_000, signal);
+    await pause(Math.random() * 10_000, signal);
     const [channel = "shared:0"] = some();
     const dice = Math.random();
     if (dice < 0.1) command("publish", { channel, data: { text: "x".repeat(Math.random() * 400) } });
@@ -140,9 +142,9 @@ async function leave(socket: WebSocket, closed: Promise<unknown>): Promise<void>
   else if (dice < 0.6)
     (socket as unknown as { _socket?: { resetAndDestroy(): void } })._socket?.resetAndDestroy();
   else socket.terminate();
-  const late = setTimeout(() => socket.terminate(), 5_000);
+  const late = setInterval(() => socket.terminate(), 5_000);
   await closed;
-  clearTimeout(late);
+  clearInterval(late);
 }
 
 function some(): string[] {

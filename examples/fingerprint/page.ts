@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
+/** The page, and a policy under which nothing runs in it but what is written in it, and modules of this server. */
+export async function readPage(): Promise<{ html: string; headers: Record<string, string> }> {
+  const text = await readFile(new URL("./page.html", import.meta.url), "utf8");
+  // A browser hashes what it has parsed, whatever line ends the file was checked out with.
+  const html = text.replaceAll("\r\n", "\n");
+  const policy = [
+    "default-src 'none'",
+    `script-src 'self' ${hashes(html, /<script\b[^>]*>(.*?)<\/script>/gs)}`,
+    `style-src ${hashes(html, /<style>(.*?)<\/style>/gs)}`,
+    "connect-src 'self'",
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ];
+  const headers = {
+    "Content-Security-Policy": policy.join("; "),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+  };
+  return { html, headers };
+}
+
+/** What a module is served with. */
+export const moduleHeaders: Record<string, string> = {
+  "Content-Type": "text/javascript; charset=utf-8",
+  "Cache-Control": "no-cache",
+  "X-Content-Type-Options": "nosniff",
+};
+
+/** `tocsin/client` as it is in the package, and the modules that it imports, by file name. */
+export async function readClient(): Promise<Map<string, string>> {
+  const modules = new Map<string, string>();
+  const wanted = ["client.js"];
+  for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
+    if (modules.has(name)) continue;
+    const code = await readBuilt(name);
+    modules.set(name, code);
+    wanted.push(...Array.from(code.matchAll(/ from "\.\/([\w-]+\.js)"/g), ([, file = ""]) => file));
+  }
+  return modules;
+}
+
+async function readBuilt(name: string): Promise<string> {
+  try {
+    return await readFile(new URL(`../../dist/${name}`, import.meta.url), "utf8");
+  } catch (cause) {
+    throw new Error(`Cannot serve "${name}" of the client: run npm run build first`, { cause });
+  }
+}
+
+function hashes(html: string, element: RegExp): string {
+  const contents = Array.from(html.matchAll(element), ([, content = ""]) => content);
+  return contents
+    .map((content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`)
+    .join(" ");
+}

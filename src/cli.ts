@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+import process from "node:process";
+import { styleText } from "node:util";
+import { type Paint, unpainted } from "./cells.ts";
+import { type ConnectOptions, connect } from "./client.ts";
+import { systemTiming } from "./clock.ts";
+import { type Command, commandOf, type Tail, usage } from "./command.ts";
+import { version } from "./version.ts";
+import { bars, lines, type View } from "./view.ts";
+import { attend, watch } from "./watch.ts";
+
+const { env, stdout, stderr } = process;
+const signals = ["SIGINT", "SIGTERM"] as const;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  let command: Command;
+  try {
+    command = commandOf(args, env);
+  } catch (error) {
+    stderr.write(`${(error as Error).message}\nTry tocsin --help\n`);
+    return 2;
+  }
+  if (command.action === "tail") return tail(command);
+  stdout.write(command.action === "help" ? usage : `${version}\n`);
+  return 0;
+}
+
+async function tail(command: Tail): Promise<number> {
+  const WebSocket = await socketClass();
+  if (WebSocket === undefined) {
+    stderr.write(
+      "Cannot connect: this runtime has no WebSocket; use Node 22 or newer, or install ws beside tocsin (npx -p tocsin -p ws tocsin)\n",
+    );
+    return 1;
+  }
+  const stop = new AbortController();
+  const { signal } = stop;
+  const stopped = (): void => stop.abort();
+  // The second one ends the process at once, as it would without us.
+  for (const name of signals) process.once(name, stopped);
+  // Whoever reads what is printed may leave, as `head` does.
+  for (const stream of [stdout, stderr]) stream.on("error", stopped);
+  const view = viewOf(command, signal);
+  try {
+    const { url, token } = command;
+    await using client = connect(url, { signal, token, WebSocket, onStatus: attend(url, view) });
+    return (await watch(client, { ...command, view, signal })) ? 0 : 1;
+  } finally {
+    view.end();
+    for (const name of signals) process.off(name, stopped);
+  }
+}
+
+function viewOf({ isJson, channels }: Tail, signal: AbortSignal): View {
+  const isTerminal = stdout.isTTY && env.TERM !== "dumb";
+  const paint: Paint = isTerminal && !env.NO_COLOR ? painted : unpainted;
+  if (isJson || !isTerminal) return lines({ output: stdout, errors: stderr, signal, isJson, paint });
+  const errors = stderr.isTTY ? undefined : stderr;
+  return bars({ terminal: stdout, errors, clock: systemTiming, channels, paint });
+}
+
+function painted(...[style, text]: Parameters<Paint>): string {
+  return styleText(style, text);
+}
+
+/** The runtime's own class, or that of `ws`; undefined where there is neither. */
+async function socketClass(): Promise<ConnectOptions["WebSocket"]> {
+  const { WebSocket } = globalThis as Pick<ConnectOptions, "WebSocket">;
+  return WebSocket ?? (await import("ws").then((ws) => ws.WebSocket).catch(() => undefined));
+}
