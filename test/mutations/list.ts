@@ -1183,8 +1183,13 @@ const defences: Mutation[] = [
     },
     {
       name: "a token that is invalid connects",
-      from: "  if (identity === null) return over(session, closes.invalidToken);\n",
-      to: "  if (identity === null) return;\n",
+      from: "if (identity === null || !session.isOpen) return over(session, closes.invalidToken);",
+      to: "if (identity === null) return;",
+    },
+    {
+      name: "a session that has ended takes the room of who it would have been",
+      from: "if (identity === null || !session.isOpen)",
+      to: "if (identity === null)",
     },
     {
       name: "a token that has expired closes before its error is told",
