@@ -56,11 +56,12 @@ export class LinkedRun<R> implements ClientRun<unknown, R> {
     return { epoch, offset };
   }
 
-  /** Notes how it stands, and answers whether that is its ending. */
+  /** Notes how it stands, and answers whether the publication is its ending. */
   #hear(publication: Publication): boolean {
-    this.status = endingOf(publication) ?? "working";
-    if (this.status !== "working") this.#ending = publication;
-    return this.#ending !== undefined;
+    const ending = endingOf(publication);
+    if (ending !== undefined) this.#ending = publication;
+    this.status = ending ?? this.status ?? "working";
+    return ending !== undefined;
   }
 
   async cancel(

@@ -211,6 +211,23 @@ describe("a run", () => {
     expect(other?.ended.reason).toMatchObject({ name: "GapError" });
   });
 
+  test("that has ended is read whole from a position before, as from its start", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const run = notifier.run(async function* () {
+      yield progress(1, 1);
+      return 42;
+    });
+    await clock.settle();
+    const { epoch } = await notifier.history(`run:${run.id}`);
+    const positions = [undefined, { offset: 0, epoch: "" }, { offset: 0, epoch }, { offset: 1, epoch }];
+    const readers = positions.map((after) => read(client.run(run.id, { after })));
+    await clock.settle();
+    const types = readers.map(({ got }) => got.map((event) => (event as { type: string }).type));
+    const whole = ["run.started", "progress"];
+    expect(types).toEqual([whole, whole, whole, ["progress"]]);
+    expect(readers.map(({ ended }) => ended.state)).toEqual(positions.map(() => "fulfilled"));
+  });
+
   test("whose start is gone says where it can be read from, and how it stands", async ({ open }) => {
     const { client, clock, notifier } = open({ limits: { runBytes: 300 } });
     const run = notifier.run(async function* () {

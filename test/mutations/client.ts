@@ -134,7 +134,7 @@ export const client: readonly Mutation[] = [
   ...inFile("linked-run", [
     {
       name: "a run's ending is yielded like any other event",
-      from: "return this.#ending !== undefined;",
+      from: "return ending !== undefined;",
       to: "return false;",
     },
     {
