@@ -42,7 +42,8 @@ async function identify(session: LiveSession, { token, data }: Params): Promise<
     if (found !== null) checkPeer(found, hub.settings.limits.channel);
     return found;
   });
-  if (identity === null) return over(session, closes.invalidToken);
+  // It may have ended after that was found, and before it was heard here.
+  if (identity === null || !session.isOpen) return over(session, closes.invalidToken);
   if ((identity.expires ?? Number.POSITIVE_INFINITY) <= hub.clock.time())
     throw new Refusal(replies.tokenExpired);
   if (!hub.census.isFullOf(identity.user)) return session.become(identity);

@@ -76,7 +76,10 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   admits(user: string): boolean;
   /** Runs that work, and those that ended less than `limits.runTtl` ago. */
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
-  /** Closes sessions at once, with code 3503 (do not come back) unless said otherwise. */
+  /**
+   * Closes sessions at once, with code 3503 (do not come back) unless said otherwise. What is queued is not sent. Whoever
+   * is just being let in is not there yet: take the permission away first.
+   */
   disconnect(who: { user: string } | { session: string }, code?: number): void;
   /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
   unsubscribe(user: string, channel: string): void;

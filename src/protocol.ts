@@ -245,11 +245,6 @@ function decodeFrame(frame: string, deepest: number = Number.POSITIVE_INFINITY):
 }
 
 function decodeCommand(line: string, deepest: number): Command {
-  const command = readCommand(line);
-  return isDeeper(line, deepest) ? { ...command, params: {}, isDeep: true } : command;
-}
-
-function readCommand(line: string): Command {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -257,6 +252,13 @@ function readCommand(line: string): Command {
     throw new FrameError("Cannot read a command: it is not JSON", { cause });
   }
   if (!isObject(value)) throw new FrameError("Cannot read a command: it is not an object");
+  const command = commandOf(value);
+  // Each level takes two characters at least.
+  const isDeep = line.length >= 2 * deepest && isDeeper(value, deepest);
+  return isDeep ? { ...command, params: {}, isDeep } : command;
+}
+
+function commandOf(value: Record<string, unknown>): Command {
   const present = methods.filter((method) => Object.hasOwn(value, method));
   const sends = Object.hasOwn(value, "send");
   if (!Object.hasOwn(value, "id") && present.length === 0) {
@@ -273,22 +275,11 @@ function readCommand(line: string): Command {
   return { id, method, params: paramsOf(value, method) };
 }
 
-/** Whether arrays and objects of a JSON text are nested deeper than that. */
-function isDeeper(json: string, deepest: number): boolean {
-  // Each level takes two characters at least.
-  if (json.length < 2 * deepest) return false;
-  let depth = 0;
-  let isText = false;
-  for (let at = 0; at < json.length; at++) {
-    const character = json[at];
-    if (isText) {
-      if (character === "\\") at++;
-      else if (character === '"') isText = false;
-    } else if (character === '"') isText = true;
-    else if (character === "{" || character === "[") {
-      if (++depth > deepest) return true;
-    } else if (character === "}" || character === "]") depth--;
-  }
+/** Whether arrays and objects are in each other deeper than so many levels. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const name in value) if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true;
   return false;
 }
 

@@ -69,7 +69,7 @@ type Check = (token: string) => Promise<Claims>;
  * ```ts
  * import { tokens } from "tocsin/tokens";
  *
- * const authenticate = tokens({ secret: process.env.TOKEN_SECRET, audience: "notifications" });
+ * const authenticate = tokens({ secret: process.env.TOKEN_SECRET ?? "", audience: "notifications" });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate })));
  * ```
  */

@@ -148,6 +148,23 @@ describe("a token in the connect command", () => {
     expect(await connectWith(here, third, token)).toMatchObject({ client: third.id });
   });
 
+  test("of a session that ends while it is looked at takes nobody's room", async () => {
+    const here = wire({ limits: { userSessions: 1 } });
+    for (let steps = 0; steps < 20; steps++) {
+      let find: (identity: { user: string }) => void = () => {};
+      const connect: Peer["connect"] = () => new Promise((resolve) => (find = resolve));
+      const client = here.client({ peer: { user: "", connect } });
+      client.send({ id: 1, connect: { token: "t" } });
+      await here.clock.settle();
+      find({ user: "ann" });
+      for (let step = 0; step < steps; step++) await Promise.resolve();
+      client.drop();
+      await here.clock.settle();
+      expect([steps, here.notifier.admits("ann")]).toEqual([steps, true]);
+    }
+    expect(here.notifier.stats()).toMatchObject({ sessions: 0, waits: 0, tasks: 0 });
+  });
+
   test("counts once: disconnecting the user ends the session", async () => {
     const { here, client } = guest();
     await connectWith(here, client, await signed({ sub: "ann" }));

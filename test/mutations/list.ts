@@ -1183,8 +1183,13 @@ const defences: Mutation[] = [
     },
     {
       name: "a token that is invalid connects",
-      from: "  if (identity === null) return over(session, closes.invalidToken);\n",
-      to: "  if (identity === null) return;\n",
+      from: "if (identity === null || !session.isOpen) return over(session, closes.invalidToken);",
+      to: "if (identity === null) return;",
+    },
+    {
+      name: "a session that has ended takes the room of who it would have been",
+      from: "if (identity === null || !session.isOpen)",
+      to: "if (identity === null)",
     },
     {
       name: "a token that has expired closes before its error is told",
@@ -1211,19 +1216,14 @@ const defences: Mutation[] = [
   ]),
   ...inFile("protocol", [
     {
-      name: "brackets in texts are nesting",
-      from: "else if (character === '\"') isText = true;",
-      to: "else if (character === '\"') isText = false;",
-    },
-    {
-      name: "brackets beside each other are nesting",
-      from: 'else if (character === "}" || character === "]") depth--;',
-      to: "",
+      name: "what is beside each other is nested",
+      from: "if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true;",
+      to: "if (isDeeper((value as Record<string, unknown>)[name], --levels)) return true;",
     },
     {
       name: "nesting has no end",
-      from: "if (++depth > deepest) return true;",
-      to: "if (++depth < 0) return true;",
+      from: "if (levels === 0) return true;",
+      to: "",
     },
   ]),
   ...inFile("check", [
