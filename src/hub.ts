@@ -2,6 +2,7 @@ import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import type { Publication } from "./follow.ts";
+import { Joint } from "./joint.ts";
 import { type AppendSteps, Lanes } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
@@ -40,6 +41,7 @@ export class Hub {
   readonly codec: Codec;
   readonly settings: Settings;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
+  readonly joint: Joint;
   readonly scope: Scope;
   readonly wheel: Wheel;
   readonly lanes: Lanes;
@@ -64,7 +66,7 @@ export class Hub {
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
   readonly #wokenChannels = new Set<Channel>();
-  readonly #fullSessions = new Set<LiveSession>();
+  readonly #fullSessions: LiveSession[] = [];
   #turnScheduled = false;
   #ended = false;
   #loading = 0;
@@ -72,6 +74,7 @@ export class Hub {
   constructor(parts: HubParts) {
     this.clock = parts.clock;
     this.codec = parts.codec;
+    this.joint = new Joint(parts.codec.separator);
     this.settings = parts.settings;
     this.grace = parts.settings.grace;
     this.rpc = parts.rpc;
@@ -139,12 +142,23 @@ export class Hub {
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
     const { sequence } = this.ledger;
-    const reading = called(async () => {
-      const slice = await this.#log.read(channel, options);
+    const reading = called(() => this.#log.read(channel, options)).then((slice) => {
       this.ledger.looked(channel, slice, sequence);
       return slice;
     });
     return this.scope.follow(`read ${channel}`, options.signal, reading);
+  }
+
+  /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
+  readNow(channel: string, options: ReadOptions): Slice | undefined {
+    const { sequence } = this.ledger;
+    try {
+      const slice = this.#log.readNow?.(channel, options);
+      if (slice !== undefined) this.ledger.looked(channel, slice, sequence);
+      return slice;
+    } catch {
+      return undefined;
+    }
   }
 
   watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
@@ -174,7 +188,7 @@ export class Hub {
     this.notices.clear();
     this.channels.clear();
     this.#wokenChannels.clear();
-    this.#fullSessions.clear();
+    this.#fullSessions.length = 0;
     this.scope.end(new ClosedError());
     this.cached = 0;
   }
@@ -199,7 +213,9 @@ export class Hub {
 
   /** Has the session send, in the coming turn, what was put into it. */
   wakeSession(session: LiveSession): void {
-    this.#fullSessions.add(session);
+    if (session.isGathered) return;
+    session.isGathered = true;
+    this.#fullSessions.push(session);
     this.#schedule();
   }
 
@@ -230,14 +246,17 @@ export class Hub {
       });
     }
     if (this.#loading === 0) this.#flush();
-    else if (this.#fullSessions.size > 0) this.#schedule();
+    else if (this.#fullSessions.length > 0) this.#schedule();
   }
 
   #flush(): void {
+    // What is woken by a flush is flushed in this one.
     for (const session of this.#fullSessions) {
-      this.#fullSessions.delete(session);
+      session.isGathered = false;
       session.flush();
     }
+    this.#fullSessions.length = 0;
+    this.joint.clear();
     if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
   }
 
@@ -252,6 +271,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** A log that throws where it should reject is not to be told from one that rejects. */
-async function called<T>(act: () => Promise<T>): Promise<T> {
-  return act();
+function called<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(act());
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

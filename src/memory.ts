@@ -24,8 +24,6 @@ export interface MemoryLogOptions {
   clock?: Clock | undefined;
 }
 
-type WatchOptions = Parameters<Log["watch"]>[2];
-
 /** What a publication and a channel take beside their text, as measured on V8 and rounded up. */
 const entryCost = 192;
 const channelCost = 512;
@@ -35,8 +33,9 @@ const remembered = 24 * 3_600_000;
 /**
  * Makes a log that keeps its channels in this process.
  *
- * It arms no timer: what is past its `ttl` is trimmed when its channel is next used, or as others are. Epoch and top outlive the entries: while the channel is watched, and for 24 hours
- * after it was last appended to, read or watched. A channel forgotten after that gets an epoch never used before.
+ * It arms no timer: what is past its `ttl` is trimmed when its channel is next used, or as others are. Epoch and top
+ * outlive the entries: while the channel is watched, and for 24 hours after it was last appended to, read or watched. A
+ * channel forgotten after that gets an epoch never used before.
  *
  * @throws {RangeError} when a bound is negative or not a number
  * @example
@@ -81,6 +80,10 @@ class MemoryLog implements Log {
   }
 
   async append(name: string, data: string, options: AppendOptions): Promise<Position> {
+    return this.appendNow(name, data, options);
+  }
+
+  appendNow(name: string, data: string, options: AppendOptions): Position {
     const now = this.#enter("append to", name, options.signal);
     const { time, tags, retention } = options;
     const channel = this.#use(name, now);
@@ -98,7 +101,11 @@ class MemoryLog implements Log {
     return { offset, epoch: channel.epoch };
   }
 
-  async read(name: string, { after, limit = Infinity, signal }: ReadOptions): Promise<Slice> {
+  async read(name: string, options: ReadOptions): Promise<Slice> {
+    return this.readNow(name, options);
+  }
+
+  readNow(name: string, { after, limit = Infinity, signal }: ReadOptions): Slice {
     const now = this.#enter("read", name, signal);
     check("limit", limit);
     const channel = this.#use(name, now);
@@ -109,7 +116,7 @@ class MemoryLog implements Log {
     return { epoch, top, first, entries, gapless };
   }
 
-  async watch(name: string, wake: () => void, options?: WatchOptions): Promise<AsyncDisposable> {
+  async watch(...[name, wake, options]: Parameters<Log["watch"]>): Promise<AsyncDisposable> {
     const now = this.#enter("watch", name, options?.signal);
     const channel = this.#use(name, now);
     const watcher = { wake };
@@ -231,6 +238,7 @@ class Link {
   }
 
   leave(): void {
+    if (this.newer === this) return;
     this.older.newer = this.newer;
     this.newer.older = this.older;
     this.older = this.newer = this;

@@ -6,7 +6,13 @@ import {
   createAdaptorServer,
   type WebSocketServerLike,
 } from "@hono/node-server";
-import { defineWebSocketHelper, type UpgradeWebSocket } from "hono/ws";
+import {
+  defineWebSocketHelper,
+  type UpgradeWebSocket,
+  WSContext,
+  type WSEvents,
+  type WSReadyState,
+} from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import {
   type App,
@@ -59,8 +65,89 @@ export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = def
 >((c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
   // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
-  return (adapted as UpgradeWebSocket<WebSocket>)(c, guard(c, events, options));
+  return (adapted as UpgradeWebSocket<WebSocket>)(c, direct(c.env, guard(c, events, options)));
 });
+
+/** What `serve` puts into a request's `env`, beside what the adapter does. */
+interface Env {
+  incoming?: IncomingMessage;
+  frames?: Frames;
+}
+
+/**
+ * Has text leave as frames that are made once and shared by all who are sent the same text, one write each.
+ *
+ * Only under `serve`, whose sockets compress nothing: then `ws` keeps nothing of its own before or behind a frame.
+ */
+function direct(
+  { incoming, frames }: Env,
+  events: Required<WSEvents<WebSocket>>,
+): Required<WSEvents<WebSocket>> {
+  if (incoming === undefined || frames === undefined) return events;
+  const { socket } = incoming;
+  let own: WSContext<WebSocket> | undefined;
+  const contextOf = (ws: WSContext<WebSocket>): WSContext<WebSocket> => {
+    own ??= shared(ws, socket, frames);
+    return own;
+  };
+  return {
+    onOpen: (event, ws) => events.onOpen(event, contextOf(ws)),
+    onMessage: (event, ws) => events.onMessage(event, contextOf(ws)),
+    onClose: (event, ws) => events.onClose(event, contextOf(ws)),
+    onError: (event, ws) => events.onError(event, contextOf(ws)),
+  };
+}
+
+function shared(ws: WSContext<WebSocket>, socket: Socket, frames: Frames): WSContext<WebSocket> {
+  const { raw, url, protocol } = ws;
+  if (raw === undefined) return ws;
+  return new WSContext<WebSocket>({
+    raw,
+    url,
+    protocol,
+    get readyState() {
+      return raw.readyState as WSReadyState;
+    },
+    send: (data, { compress }) => {
+      if (typeof data !== "string") raw.send(data, compress === undefined ? {} : { compress });
+      // Behind a close frame there must not be another.
+      else if (raw.readyState === raw.OPEN) socket.write(frames.of(data));
+    },
+    close: (code, reason) => raw.close(code, reason),
+  });
+}
+
+/** Makes text frames of WebSocket, each once for all who are sent the same text one after the other. */
+class Frames {
+  #text = "";
+  #frame = frameOf("");
+
+  of(text: string): Buffer {
+    if (text !== this.#text) {
+      this.#text = text;
+      this.#frame = frameOf(text);
+    }
+    return this.#frame;
+  }
+}
+
+/** A server's frame has no mask: a bit for the last of its message, 1 for text, and the size in 7, 16 or 64 bits. */
+function frameOf(text: string): Buffer {
+  const size = Buffer.byteLength(text);
+  const head = size < 126 ? 2 : size < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(head + size);
+  frame[0] = 0x81;
+  if (head === 2) frame[1] = size;
+  else if (head === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(size, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(size), 2);
+  }
+  frame.write(text, head);
+  return frame;
+}
 
 /**
  * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
@@ -85,7 +172,9 @@ async function listen({ port, hostname, grace, maxMessage, answer, report }: Lis
   const webSockets = new WebSocketServer(options);
   // The two packages mean the same and write it differently, under `exactOptionalPropertyTypes`.
   const websocket = { server: webSockets as unknown as WebSocketServerLike };
-  const server = createAdaptorServer({ fetch: answer, websocket }) as HttpServer;
+  const frames = new Frames();
+  const fetch = (request: Request, env: object) => answer(request, Object.assign(env, { frames }));
+  const server = createAdaptorServer({ fetch, websocket }) as HttpServer;
   const connections = track(server, webSockets, report);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

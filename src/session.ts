@@ -4,6 +4,7 @@ import { askWithin } from "./ask.ts";
 import { byteLength } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
+import { Outbox } from "./outbox.ts";
 import type { Peer } from "./peer.ts";
 import {
   type ClientInfo,
@@ -30,9 +31,8 @@ const smallReply = 1_024;
  * A session: frames in, frames out, no I/O of its own.
  *
  * Everything for the peer goes through one ordered queue, which leaves as one frame a turn. What is sent counts as in
- * flight until a pong proves that it was read; while a window's worth is, publications stay in the log.
- *
- * A class, not closures: thousands of sessions share its methods.
+ * flight until a pong proves that it was read; while a window's worth is, publications stay in the log. A class, not
+ * closures: thousands of sessions share its methods.
  */
 export class LiveSession implements Session, Beating {
   readonly id: string;
@@ -44,6 +44,8 @@ export class LiveSession implements Session, Beating {
   readonly tracking: Tracking = new Tracking(this);
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
   acknowledges = false;
+  /** Whether it is among those that send in the coming turn; the hub's to say. */
+  isGathered = false;
   readonly #socket: Socket;
   readonly #release: () => void;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
@@ -53,8 +55,8 @@ export class LiveSession implements Session, Beating {
   #busy = false;
   #overflowed = false;
   #asking: AbortController | undefined;
-  #out: string[] = [];
-  readonly #blocked = new Set<Subscription>();
+  readonly #out = new Outbox();
+  #blocked: Set<Subscription> | undefined;
 
   constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
     this.id = id;
@@ -167,7 +169,7 @@ export class LiveSession implements Session, Beating {
   put(text: string): void {
     if (!this.isOpen) return;
     const bytes = byteLength(text) + 1;
-    this.#out.push(text);
+    this.#out.add(text);
     this.window.queue(bytes, bytes > smallReply);
     this.hub.wakeSession(this);
   }
@@ -186,13 +188,14 @@ export class LiveSession implements Session, Beating {
     if (book !== undefined && book.newest > subscription.cursor) this.tracking.follow(subscription);
     this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
-    this.#out.push(piece.text);
+    this.#out.add(piece.text);
     this.window.queue(piece.bytes + 1, true);
     this.hub.wakeSession(this);
   }
 
   /** The subscription has to wait until the window has room again. */
   block(subscription: Subscription): void {
+    this.#blocked ??= new Set();
     this.#blocked.add(subscription);
     this.hub.wakeSession(this);
   }
@@ -213,7 +216,7 @@ export class LiveSession implements Session, Beating {
   #forget(subscription: Subscription): void {
     this.tracking.forget(subscription);
     this.subscriptions.delete(subscription.channel.name);
-    this.#blocked.delete(subscription);
+    this.#blocked?.delete(subscription);
   }
 
   /** Tells the client that it is no longer subscribed. */
@@ -226,9 +229,8 @@ export class LiveSession implements Session, Beating {
     if (!this.isOpen || this.#hasExpired()) return;
     if (this.#overflowed) return this.revoke(closes.slow);
     if (this.#needsBarrier()) this.#ping();
-    if (this.#out.length === 0) return;
-    const text = this.#out.length === 1 ? (this.#out[0] as string) : this.#out.join(this.hub.codec.separator);
-    this.#out = [];
+    const text = this.#out.take(this.hub.joint);
+    if (text === undefined) return;
     try {
       this.#socket.send(text);
       this.window.send();
@@ -242,12 +244,14 @@ export class LiveSession implements Session, Beating {
   #needsBarrier(): boolean {
     const { window } = this;
     if (this.#phase !== "connected" || window.hasPing || window.isClear) return false;
-    return this.hub.flushing || this.#blocked.size > 0 || window.isHalfFull || this.tracking.wantsProof;
+    return (
+      this.hub.flushing || (this.#blocked?.size ?? 0) > 0 || window.isHalfFull || this.tracking.wantsProof
+    );
   }
 
   #ping(): void {
     const { ping } = this.hub.codec;
-    this.#out.push(ping);
+    this.#out.add(ping);
     this.pulse.ping(ping.length + 1);
   }
 
@@ -255,9 +259,9 @@ export class LiveSession implements Session, Beating {
     if (!this.window.pong()) return this.close(closes.badRequest);
     this.tracking.proven();
     // Whoever still finds no room is blocked again, behind the others.
-    for (const subscription of [...this.#blocked]) {
+    for (const subscription of [...(this.#blocked ?? [])]) {
       if (this.window.room <= 0) break;
-      this.#blocked.delete(subscription);
+      this.#blocked?.delete(subscription);
       subscription.channel.resume(subscription);
     }
     this.#work();
@@ -312,8 +316,8 @@ export class LiveSession implements Session, Beating {
   #leave(): void {
     this.hub.onSessionLeave?.(this);
     this.#commands = [];
-    this.#out = [];
-    this.#blocked.clear();
+    this.#out.clear();
+    this.#blocked = undefined;
     for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);
     this.#asking?.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
   }

@@ -378,12 +378,14 @@ const channels: Mutation[] = [
     },
     {
       name: "a channel that was let go is watched for ever",
-      from: "this.#tail.drop();\n    this.#unwatch();",
+      from: "this.#tail.drop();\n    this.#watch.end();",
       to: "this.#tail.drop();",
     },
+  ]),
+  ...inFile("watch", [
     {
       name: "a channel let go before its watch came is watched for ever",
-      from: "if (this.#gone) this.#unwatch();",
+      from: "if (this.#ended) this.#dispose();",
       to: "",
     },
   ]),
@@ -451,7 +453,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a read in this turn holds up who has something to send",
-      from: "    else if (this.#fullSessions.size > 0) this.#schedule();\n",
+      from: "    else if (this.#fullSessions.length > 0) this.#schedule();\n",
       to: "",
     },
     {
@@ -666,7 +668,7 @@ const publishing: Mutation[] = [
     },
     {
       name: "the same object twice beside itself is a cycle",
-      from: "    open.delete(part);\n",
+      from: "  open.delete(part);\n",
       to: "",
     },
   ]),
