@@ -204,7 +204,10 @@ class LiveNotifier implements Notifier {
       socket.close(closes.shutdown.code, closes.shutdown.reason);
       return { id: "", receive: () => {}, ended: () => {} };
     }
-    return new LiveSession(crypto.randomUUID(), this.#hub, socket, peer);
+    const id = crypto.randomUUID();
+    // Node puts it together from sixteen parts, and keeps them all until somebody reads a character.
+    id.charCodeAt(0);
+    return new LiveSession(id, this.#hub, socket, peer);
   }
 
   disconnect(who: { user: string } | { session: string }, code: number = closes.disconnect.code): void {

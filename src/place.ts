@@ -80,6 +80,18 @@ export async function place(
   }
 }
 
+interface Found {
+  recovery?: Recovery;
+  missed: Missed;
+}
+
+/** What was found last for somebody who came back to a channel, and had missed no more than a reply holds. */
+export interface Recovered {
+  readonly epoch: string;
+  readonly top: number;
+  readonly found: Found;
+}
+
 interface Recovery {
   /** The offset the client sent. */
   after: number;
@@ -89,12 +101,25 @@ interface Recovery {
   bytes: number;
 }
 
+/** Finds what the client missed, once for all who come back to the same place. */
+async function recover(channel: Channel, after: Position, room: number): Promise<Found> {
+  const known = channel.recovered;
+  if (known !== undefined && isAgain(known, channel, after, room)) return known.found;
+  const found = await read(channel, after, room);
+  const isWhole = found.recovery?.cursor === channel.top && after.epoch === channel.epoch;
+  channel.recovered = isWhole ? { epoch: after.epoch, top: channel.top, found } : undefined;
+  return found;
+}
+
+/** Whether what was found is what would be found now: all that there is. */
+function isAgain({ epoch, top, found }: Recovered, channel: Channel, after: Position, room: number): boolean {
+  const { recovery } = found;
+  const isSame = epoch === after.epoch && epoch === channel.epoch && top === channel.top;
+  return isSame && recovery?.after === after.offset && recovery.bytes <= room;
+}
+
 /** Reads what the client missed, or answers only how much when that cannot be had without a hole. */
-async function recover(
-  channel: Channel,
-  after: Position,
-  room: number,
-): Promise<{ recovery?: Recovery; missed: Missed }> {
+async function read(channel: Channel, after: Position, room: number): Promise<Found> {
   const slice = await channel.read(after);
   if (!slice.gapless || slice.epoch !== channel.epoch) return { missed: lost(slice, after) };
   channel.encodeAside(slice);

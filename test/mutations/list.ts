@@ -913,7 +913,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "a WebSocket handler that rejects ends the process",
-      from: "if (result instanceof Promise) result.catch(report);",
+      from: "if (result instanceof Promise) result.catch(this.#report);",
       to: "",
     },
   ]),
