@@ -10,6 +10,8 @@ import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
 import type { Codec } from "./protocol.ts";
 import type { UndeliveredReason } from "./receipt.ts";
+import { Replies } from "./replies.ts";
+import { Roster } from "./roster.ts";
 import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
@@ -42,12 +44,14 @@ export class Hub {
   readonly settings: Settings;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly joint: Joint;
+  readonly replies: Replies;
   readonly scope: Scope;
   readonly wheel: Wheel;
   readonly lanes: Lanes;
   readonly ledger: Ledger;
   readonly notices: Notices;
   readonly sessions: Map<string, LiveSession> = new Map();
+  readonly roster: Roster = new Roster();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
   /** Bytes of encoded publications kept now, over all channels. */
@@ -75,6 +79,7 @@ export class Hub {
     this.clock = parts.clock;
     this.codec = parts.codec;
     this.joint = new Joint(parts.codec.separator);
+    this.replies = new Replies(parts.codec);
     this.settings = parts.settings;
     this.grace = parts.settings.grace;
     this.rpc = parts.rpc;
@@ -257,6 +262,7 @@ export class Hub {
     }
     this.#fullSessions.length = 0;
     this.joint.clear();
+    this.replies.clear();
     if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
   }
 

@@ -42,11 +42,9 @@ export async function place(
     const turn = missed === undefined ? undefined : notices.begin(session, name);
     const notice = turn === undefined ? undefined : missed;
     const data = dataOf(session.hub.runs.present(name), notice);
-    const result =
-      `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
-      `,"offset":${recovery?.after ?? channel.top}${recovery?.publications ?? ""}` +
-      `${recovery === undefined ? "" : ',"recovered":true'}${wanted === undefined ? "" : ',"was_recovering":true'}` +
-      `${data}}`;
+    const answered = data === "" ? found : undefined;
+    const result = answered?.result ?? resultOf(channel, recovery, wanted !== undefined, data);
+    if (answered?.recovery !== undefined) answered.result = result;
     return {
       result,
       bytes: recovery?.bytes ?? 0,
@@ -80,8 +78,24 @@ export async function place(
   }
 }
 
+function resultOf(
+  { epoch, top }: Channel,
+  recovery: Recovery | undefined,
+  wasRecovering: boolean,
+  data: string,
+): string {
+  return (
+    `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
+    `,"offset":${recovery?.after ?? top}${recovery?.publications ?? ""}` +
+    `${recovery === undefined ? "" : ',"recovered":true'}${wasRecovering ? ',"was_recovering":true' : ""}` +
+    `${data}}`
+  );
+}
+
 interface Found {
   recovery?: Recovery;
+  /** The result that says so, where it says nothing else. */
+  result?: string;
   missed: Missed;
 }
 

@@ -6,15 +6,8 @@ import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import { Outbox } from "./outbox.ts";
 import type { Peer } from "./peer.ts";
-import {
-  type ClientInfo,
-  type Close,
-  type Command,
-  closes,
-  type Method,
-  replies,
-  unsubscribes,
-} from "./protocol.ts";
+import type { ClientInfo, Close, Command, Method } from "./protocol.ts";
+import { closes, replies, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
 import { Refusal } from "./request.ts";
 import type { Piece } from "./segment.ts";
@@ -67,6 +60,7 @@ export class LiveSession implements Session, Beating {
     this.#release = hub.scope.hold("socket", `session ${id}`);
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
     hub.sessions.set(id, this);
+    hub.roster.add(this);
   }
 
   /** How others see the peer. */
@@ -108,6 +102,7 @@ export class LiveSession implements Session, Beating {
     this.pulse.stop();
     this.#release();
     this.hub.sessions.delete(this.id);
+    this.hub.roster.delete(this);
     this.hub.onSessionEnd?.();
   }
 
@@ -162,15 +157,15 @@ export class LiveSession implements Session, Beating {
   }
 
   reply(id: number, method: Method, result: string): void {
-    this.put(this.hub.codec.reply(id, method, result));
+    const { text, bytes } = this.hub.replies.write(id, method, result);
+    this.put(text, bytes);
   }
 
   /** Puts a reply or push into the queue that leaves with this turn. */
-  put(text: string): void {
+  put(text: string, bytes: number = byteLength(text)): void {
     if (!this.isOpen) return;
-    const bytes = byteLength(text) + 1;
     this.#out.add(text);
-    this.window.queue(bytes, bytes > smallReply);
+    this.window.queue(bytes + 1, bytes >= smallReply);
     this.hub.wakeSession(this);
   }
 

@@ -431,8 +431,8 @@ const channels: Mutation[] = [
   ...inFile("place", [
     {
       name: "a recovery answers the offset it ends at",
-      from: "recovery?.after ?? channel.top}$",
-      to: "recovery?.cursor ?? channel.top}$",
+      from: "recovery?.after ?? top}$",
+      to: "recovery?.cursor ?? top}$",
     },
     {
       name: "a subscription after a recovery begins one too late",
