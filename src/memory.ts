@@ -102,7 +102,9 @@ class MemoryLog implements Log {
   }
 
   async read(name: string, options: ReadOptions): Promise<Slice> {
-    return this.readNow(name, options);
+    const slice = this.readNow(name, options);
+    this.#sweep(this.#settings.clock.now());
+    return slice;
   }
 
   readNow(name: string, { after, limit = Infinity, signal }: ReadOptions): Slice {
@@ -112,7 +114,6 @@ class MemoryLog implements Log {
     const { epoch, top, first } = channel;
     const gapless = after === undefined || follows(after, channel);
     const entries = gapless ? channel.slice(after === undefined ? first : after.offset + 1, limit) : [];
-    this.#sweep(now);
     return { epoch, top, first, entries, gapless };
   }
 

@@ -41,6 +41,7 @@ export class LiveSession implements Session, Beating {
   isGathered = false;
   readonly #socket: Socket;
   readonly #release: () => void;
+  readonly #mayExpire: boolean;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
   /** Whether the first command has been seen: the next one must not be `connect` again. */
   #greeted = false;
@@ -57,6 +58,7 @@ export class LiveSession implements Session, Beating {
     this.peer = peer;
     this.window = new Window(hub.settings.window);
     this.#socket = socket;
+    this.#mayExpire = peer.expires !== undefined || peer.refresh !== undefined;
     this.#release = hub.scope.hold("socket", `session ${id}`);
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
     hub.sessions.set(id, this);
@@ -319,7 +321,7 @@ export class LiveSession implements Session, Beating {
 
   /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */
   #hasExpired(): boolean {
-    if (!this.pulse.hasExpired) return false;
+    if (!this.#mayExpire || !this.pulse.hasExpired) return false;
     this.expired();
     return true;
   }

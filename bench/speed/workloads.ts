@@ -40,7 +40,7 @@ function delivery(
 /** The same for long enough that the runtime has compiled what it runs. */
 function warmUp(order: Order): Order {
   if (order.do === "flood") return { ...order, count: 2_000 };
-  return order.do === "fill" ? order : { ...order, for: 1_500 };
+  return order.do === "fill" ? order : { ...order, for: 1_200 };
 }
 
 async function within<T>(trial: Trial, act: (trial: Trial) => Promise<T>): Promise<T> {
@@ -65,7 +65,7 @@ export const workloads: readonly Workload[] = [
       channel: "all",
       count: 1,
       every: 5,
-      for: 5_000,
+      for: 4_000,
       bytes: 200,
     }),
   },
@@ -79,7 +79,7 @@ export const workloads: readonly Workload[] = [
       channel: "all",
       count: 10,
       every: 50,
-      for: 5_000,
+      for: 4_000,
       bytes: 200,
     }),
   },
@@ -106,7 +106,7 @@ export const workloads: readonly Workload[] = [
       channel: "c",
       channels: 400,
       second: 8_000,
-      for: 6_000,
+      for: 5_000,
       bytes: 80,
     }),
   },
@@ -153,12 +153,12 @@ async function idle(trial: Trial, entrant: Entrant): Promise<Found> {
   await sleep(1_000);
   const before = trial.server.memory;
   await trial.connect(count, entrant.greeting("c%d"));
-  // Two heartbeats: what connecting has left over is collected, and pings have come and gone.
-  await sleep(3_000);
+  // What connecting has left over has a while to be collected.
+  await sleep(2_000);
   const memory = (trial.server.memory - before) / count / 1024;
   const began = trial.server.cpu;
-  await sleep(5_000);
-  return { memory, busy: (trial.server.cpu - began) / 5_000_000 };
+  await sleep(3_000);
+  return { memory, busy: (trial.server.cpu - began) / 3_000_000 };
 }
 
 async function connecting(trial: Trial, entrant: Entrant): Promise<Found> {
@@ -201,7 +201,7 @@ async function storm(trial: Trial, entrant: Entrant): Promise<Found> {
 
 async function slow(trial: Trial, entrant: Entrant): Promise<Found> {
   const [subscribers, stuck] = [500, 50];
-  const order: Order = { do: "steady", channel: "all", count: 1, every: 5, for: 5_000, bytes: 200 };
+  const order: Order = { do: "steady", channel: "all", count: 1, every: 5, for: 4_000, bytes: 200 };
   await trial.connect(subscribers, entrant.greeting("all"));
   const usual = await trial.deliver(warmUp(order), subscribers);
   await trial.clients.tell(`stuck ${stuck}`);
