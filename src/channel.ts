@@ -33,7 +33,7 @@ export class Channel {
   recovered: Recovered | undefined;
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
-  readonly #wakes = new Set<() => void>();
+  #wakes: Set<() => void> | undefined;
   readonly #tail: Tail;
   readonly #watch: Watch;
   /** Whether the log may hold more than was loaded. */
@@ -70,7 +70,7 @@ export class Channel {
   #wake(): void {
     this.#news = true;
     if (this.subscriptions.size > 0) this.#hub.wakeChannel(this);
-    for (const wake of [...this.#wakes]) wake();
+    if (this.#wakes !== undefined) for (const wake of [...this.#wakes]) wake();
   }
 
   /** Looks into the log again: there may be entries whose wake is still to come. */
@@ -80,8 +80,9 @@ export class Channel {
 
   /** Calls `wake` on every append from now on, until the returned function is called. */
   onWake(wake: () => void): () => void {
+    this.#wakes ??= new Set();
     this.#wakes.add(wake);
-    return () => this.#wakes.delete(wake);
+    return () => this.#wakes?.delete(wake);
   }
 
   /** Settles once `epoch` and `top` say what was in the log at the time of the call. */

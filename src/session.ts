@@ -112,6 +112,8 @@ export class LiveSession implements Session, Beating {
   #work(): void {
     while (!this.#busy && this.isOpen && (this.window.room > 0 || this.#phase === "fresh")) {
       const command = this.#commands.shift();
+      // An array that was emptied keeps its room.
+      if (this.#commands.length === 0) this.#commands = [];
       if (command === undefined) return;
       const isConnect = command.method === "connect";
       if (isConnect === this.#greeted) return this.close(closes.badRequest);

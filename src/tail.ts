@@ -82,7 +82,8 @@ export class Tail {
       this.#newestBytes -= bytes;
       this.#hub.cached -= bytes;
     }
-    if (gone > 0) this.#newest.splice(0, gone);
+    if (gone === this.#newest.length) this.#newest = [];
+    else if (gone > 0) this.#newest.splice(0, gone);
   }
 
   drop(): void {

@@ -20,6 +20,10 @@ export function report(results: readonly Result[], cost: ImportCost, { machine, 
     workload.name,
     ...entrants.map((entrant) => cell(workload, find(workload, entrant))),
   ]);
+  const once = workloads
+    .filter((workload) => workload.once)
+    .map(({ name }) => `${name},`)
+    .join(" ");
   const targets = judge(results, cost).map(({ text, value, goal, isMet }) => [
     text,
     value,
@@ -29,8 +33,8 @@ export function report(results: readonly Result[], cost: ImportCost, { machine, 
   return [
     "# What it costs",
     "",
-    `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds. The server is pinned to one core, and`,
-    "its CPU is what the operating system says of its process; the clients are a native program on the other core.",
+    `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds (${once} one). The server is pinned to one core,`,
+    "and its CPU is what the operating system says of its process; the clients are a native program on the other core.",
     "",
     ...workloads.map(({ name, text, unit }) => `- **${name}**: ${text}; ${unit}`),
     "",

@@ -12,6 +12,8 @@ export interface Workload {
   readonly measure: string;
   readonly unit: string;
   readonly higherIsBetter?: boolean;
+  /** Whether the first round is enough: it takes long, and varies little. */
+  readonly once?: boolean;
   /** Who takes part, by id. */
   readonly entrants: readonly string[];
   run(entrant: Entrant): Promise<Found>;
@@ -112,6 +114,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: "idle",
+    once: true,
     text: "10 000 connections with a subscription each",
     measure: "memory",
     unit: "kB of resident memory per connection",
@@ -136,6 +139,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: "slow",
+    once: true,
     text: "spread, while 50 of the 500 do not read; compared with spread",
     measure: "p99",
     unit: "µs of latency, p99 of the others",
@@ -221,6 +225,7 @@ function curve(channels: number): Workload {
   );
   return {
     name: `curve-${channels}`,
+    once: true,
     text: `${channels} channels with one subscriber each, 8 000 events of 80 bytes a second to 100 of them`,
     ...cpu,
     entrants: ["tocsin-node", "tocsin-bun", "tocsin-deno"],

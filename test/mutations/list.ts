@@ -328,7 +328,7 @@ const channels: Mutation[] = [
     },
     {
       name: "those who follow are not woken",
-      from: "for (const wake of [...this.#wakes]) wake();",
+      from: "if (this.#wakes !== undefined) for (const wake of [...this.#wakes]) wake();",
       to: "",
     },
     {
