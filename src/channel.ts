@@ -2,7 +2,6 @@ import type { Book } from "./book.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
-import type { Recovered } from "./place.ts";
 import { cut, type Segment } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Subscription } from "./subscription.ts";
@@ -29,8 +28,6 @@ export class Channel {
   top = 0;
   /** What of it is waited for, if anything. */
   book: Book | undefined;
-  /** What was sent last to somebody who came back: others may follow. It is kept for as long as it is all there is. */
-  recovered: Recovered | undefined;
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;
@@ -244,7 +241,6 @@ export class Channel {
       return false;
     }
     this.top = this.#tail.add(slice.entries) ?? this.top;
-    this.recovered = undefined;
     if (slice.top > this.top) this.#news = true;
     return true;
   }
@@ -254,7 +250,6 @@ export class Channel {
     const sameEpoch = slice.epoch === this.epoch;
     this.epoch = slice.epoch;
     this.top = slice.top;
-    this.recovered = undefined;
     this.#tail.drop();
     for (const subscription of [...this.subscriptions]) {
       if (!sameEpoch || subscription.cursor + 1 < slice.first) this.#lose(subscription);

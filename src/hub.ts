@@ -8,6 +8,7 @@ import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
+import type { Recovered } from "./place.ts";
 import type { Codec } from "./protocol.ts";
 import type { UndeliveredReason } from "./receipt.ts";
 import { Replies } from "./replies.ts";
@@ -54,6 +55,8 @@ export class Hub {
   readonly roster: Roster = new Roster();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
+  /** What somebody who came back in this turn was sent: others may follow. By the next the log may hold less. */
+  recovered: Recovered | undefined;
   /** Bytes of encoded publications kept now, over all channels. */
   cached = 0;
   /** Milliseconds that closing may take: the least of what anybody who closes has said. */
@@ -192,6 +195,7 @@ export class Hub {
     this.ledger.clear();
     this.notices.clear();
     this.channels.clear();
+    this.recovered = undefined;
     this.#wokenChannels.clear();
     this.#fullSessions.length = 0;
     this.scope.end(new ClosedError());
@@ -263,6 +267,7 @@ export class Hub {
     this.#fullSessions.length = 0;
     this.joint.clear();
     this.replies.clear();
+    this.recovered = undefined;
     if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
   }
 

@@ -1,5 +1,6 @@
 import { resumed } from "./acknowledgement.ts";
 import type { Channel } from "./channel.ts";
+import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import { isNothing, type Missed } from "./notice.ts";
 import { type Params, positionOf } from "./request.ts";
@@ -33,7 +34,7 @@ export async function place(
   try {
     await channel.current();
     const wanted = params.recover === true ? positionOf(params) : undefined;
-    const found = wanted === undefined ? undefined : await recover(channel, wanted, room);
+    const found = wanted === undefined ? undefined : await recover(session.hub, channel, wanted, room);
     const recovery = found?.recovery;
     const { epoch } = channel;
     const cursor = recovery?.cursor ?? channel.top;
@@ -101,6 +102,7 @@ interface Found {
 
 /** What was found last for somebody who came back to a channel, and had missed no more than a reply holds. */
 export interface Recovered {
+  readonly channel: Channel;
   readonly epoch: string;
   readonly top: number;
   readonly found: Found;
@@ -116,20 +118,22 @@ interface Recovery {
 }
 
 /** Finds what the client missed, once for all who come back to the same place. */
-async function recover(channel: Channel, after: Position, room: number): Promise<Found> {
-  const known = channel.recovered;
+async function recover(hub: Hub, channel: Channel, after: Position, room: number): Promise<Found> {
+  const known = hub.recovered;
   if (known !== undefined && isAgain(known, channel, after, room)) return known.found;
   const found = await read(channel, after, room);
-  const isWhole = found.recovery?.cursor === channel.top && after.epoch === channel.epoch;
-  channel.recovered = isWhole ? { epoch: after.epoch, top: channel.top, found } : undefined;
+  const { epoch, top } = channel;
+  const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
+  // One at a time, of a window's size at most: storms come to a channel at once.
+  hub.recovered = isWhole ? { channel, epoch, top, found } : undefined;
   return found;
 }
 
 /** Whether what was found is what would be found now: all that there is. */
-function isAgain({ epoch, top, found }: Recovered, channel: Channel, after: Position, room: number): boolean {
-  const { recovery } = found;
-  const isSame = epoch === after.epoch && epoch === channel.epoch && top === channel.top;
-  return isSame && recovery?.after === after.offset && recovery.bytes <= room;
+function isAgain(known: Recovered, channel: Channel, after: Position, room: number): boolean {
+  const { recovery } = known.found;
+  const isThere = known.channel === channel && known.epoch === channel.epoch && known.top === channel.top;
+  return isThere && known.epoch === after.epoch && recovery?.after === after.offset && recovery.bytes <= room;
 }
 
 /** Reads what the client missed, or answers only how much when that cannot be had without a hole. */

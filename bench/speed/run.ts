@@ -7,7 +7,7 @@ import { type Entrant, entrants } from "./entrants.ts";
 import { importCost } from "./import-cost.ts";
 import { plot } from "./plot.ts";
 import { report } from "./report.ts";
-import { type Result, Results } from "./results.ts";
+import { Results } from "./results.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
 /**
@@ -32,17 +32,22 @@ const wanted = workloads.filter(
 );
 const results = new Results();
 
+const cost = await importCost(values.node);
+
 for (let round = 1; round <= Number(values.rounds); round++) {
   const due = wanted.filter(({ once = false }) => round === 1 || !once);
   for (const workload of due) for (const entrant of takingPart(workload)) await measure(workload, entrant);
+  write(round);
 }
+if (wanted.length === 0) write(0);
 
-const cost = await importCost(values.node);
-const measured: Result[] = results.all(wanted, all);
-const machine = `${cpus().length} × ${cpus()[0]?.model}`;
-const text = report(measured, cost, { machine, rounds: Number(values.rounds) });
-console.log(text);
-if (positionals.length === 0 && values.only === undefined) {
+/** After every round, so that a long run that is broken off has said something. */
+function write(rounds: number): void {
+  const measured = results.all(wanted, all);
+  const machine = `${cpus().length} × ${cpus()[0]?.model}`;
+  const text = report(measured, cost, { machine, rounds });
+  console.log(text);
+  if (positionals.length > 0 || values.only !== undefined) return;
   const folder = join(root, "bench/results");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${values.write}.md`), text);
