@@ -77,8 +77,9 @@ export function resumed({ hub, identity }: LiveSession, channel: string, { epoch
   const stretches = new Map<Standing, Subscription | undefined>();
   for (const left of ledger.departed.get(channel, epoch, identity)) stretches.set(left, undefined);
   // The connection it had before may not be known to be over.
-  for (const subscription of ledger.subscriptions(channel, epoch)) {
-    if (subscription.session.identity === identity) stretches.set(standingOf(subscription), subscription);
+  for (const { subscriptions } of hub.roster.of(identity)) {
+    const subscription = subscriptions.get(channel);
+    if (subscription?.channel.epoch === epoch) stretches.set(standingOf(subscription), subscription);
   }
   let from: Standing | undefined;
   for (const standing of stretches.keys()) {

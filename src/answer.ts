@@ -66,7 +66,8 @@ export async function answer(session: LiveSession, command: Command, isOver: boo
       abandon();
       throw new Refusal(replies.internal);
     }
-    session.put(session.hub.codec.reply(id, method, result));
+    const { text, bytes } = session.hub.replies.write(id, method, result);
+    session.put(text, bytes);
     session.out.answered(channels);
     after?.();
   } catch (error) {

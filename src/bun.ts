@@ -3,10 +3,10 @@ import {
   createWSMessageEvent,
   defineWebSocketHelper,
   type UpgradeWebSocket,
-  WSContext,
+  type WSContext,
   type WSEvents,
-  type WSReadyState,
 } from "hono/ws";
+import { Connection } from "./connection.ts";
 import {
   type App,
   checkHandshake,
@@ -115,11 +115,29 @@ export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = 
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
   checkHandshake(c);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []) ?? "";
-  const data = { events: guard(c, events, options), url: new URL(c.req.url), protocol };
+  const data = new Data(guard(c, events, options), c.req.url, protocol);
   // Left to itself, Bun agrees to whatever was offered first.
   if (!serverOf(c).upgrade(c.req.raw, { data, headers: { "sec-websocket-protocol": protocol } })) return;
   return new Response(null);
 });
+
+/** What `hono/bun` expects beside a socket, with the address as it is until somebody asks, and one context for all events. */
+class Data implements BunWebSocketData {
+  readonly events: WSEvents<BunWebSocket>;
+  readonly protocol: string;
+  readonly address: string;
+  context: WSContext<BunWebSocket> | undefined;
+
+  constructor(events: WSEvents<BunWebSocket>, address: string, protocol: string) {
+    this.events = events;
+    this.address = address;
+    this.protocol = protocol;
+  }
+
+  get url(): URL {
+    return new URL(this.address);
+  }
+}
 
 function serverOf(c: Context): BunServer {
   const server: Partial<BunServer> | undefined = c.env?.server ?? c.env;
@@ -195,18 +213,16 @@ function payload(message: string | Uint8Array<ArrayBuffer>): string | ArrayBuffe
 }
 
 function contextOf(ws: BunWebSocket): WSContext<BunWebSocket> {
-  return new WSContext<BunWebSocket>({
-    raw: ws,
-    url: ws.data.url,
-    protocol: ws.data.protocol,
-    get readyState() {
-      return ws.readyState as WSReadyState;
-    },
-    send(data, options) {
-      // Above the limit Bun drops a frame without a word: nothing may be taken as sent that came after it either.
-      const isDropped = ws.send(data, options?.compress) === 0 && ws.readyState === 1;
-      if (isDropped) throw new Error("Cannot send: Bun dropped the frame");
-    },
-    close: (code, reason) => ws.close(code, reason),
-  });
+  const { data } = ws;
+  if (!(data instanceof Data)) return new Compressible(ws, data.url.href, data.protocol) as never;
+  data.context ??= new Compressible(ws, data.address, data.protocol) as never;
+  return data.context as WSContext<BunWebSocket>;
+}
+
+class Compressible extends Connection<BunWebSocket> {
+  override send(data: string | ArrayBuffer | Uint8Array, options?: { compress?: boolean }): void {
+    // Above the limit Bun drops a frame without a word: nothing may be taken as sent that came after it either.
+    const isDropped = this.raw.send(data, options?.compress) === 0 && this.raw.readyState === 1;
+    if (isDropped) throw new Error("Cannot send: Bun dropped the frame");
+  }
 }

@@ -1,6 +1,7 @@
 import type { Book } from "./book.ts";
 import type { Hub } from "./hub.ts";
-import type { Position, Slice } from "./log.ts";
+import type { Position, ReadOptions, Slice } from "./log.ts";
+import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
 import { cut, type Segment } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
@@ -29,14 +30,13 @@ export class Channel {
   book: Book | undefined;
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
-  readonly #wakes = new Set<() => void>();
+  #wakes: Set<() => void> | undefined;
   readonly #tail: Tail;
+  readonly #watch: Watch;
   /** Whether the log may hold more than was loaded. */
   #news = true;
   #users = 0;
   #joinListeners = 0;
-  #opening: Promise<void> | undefined;
-  #watch: AsyncDisposable | undefined;
   #loading: Promise<number> | undefined;
   #tending = false;
   #retrying = false;
@@ -46,6 +46,7 @@ export class Channel {
     this.name = name;
     this.#hub = hub;
     this.#tail = new Tail(hub, name);
+    this.#watch = new Watch(hub, name, () => this.#wake());
     this.book = hub.ledger.book(name);
   }
 
@@ -60,25 +61,13 @@ export class Channel {
 
   /** Settles once the log is watched, so that from then on no publication goes unnoticed. */
   opened(): Promise<void> {
-    this.#opening ??= this.#open();
-    return this.#opening;
-  }
-
-  async #open(): Promise<void> {
-    const opening = this.#hub.watch(this.name, () => this.#wake());
-    try {
-      this.#watch = await this.#hub.scope.follow(`watch ${this.name}`, undefined, opening);
-    } catch (error) {
-      this.#opening = undefined;
-      throw error;
-    }
-    if (this.#gone) this.#unwatch();
+    return this.#watch.opened();
   }
 
   #wake(): void {
     this.#news = true;
     if (this.subscriptions.size > 0) this.#hub.wakeChannel(this);
-    for (const wake of [...this.#wakes]) wake();
+    if (this.#wakes !== undefined) for (const wake of [...this.#wakes]) wake();
   }
 
   /** Looks into the log again: there may be entries whose wake is still to come. */
@@ -88,8 +77,9 @@ export class Channel {
 
   /** Calls `wake` on every append from now on, until the returned function is called. */
   onWake(wake: () => void): () => void {
+    this.#wakes ??= new Set();
     this.#wakes.add(wake);
-    return () => this.#wakes.delete(wake);
+    return () => this.#wakes?.delete(wake);
   }
 
   /** Settles once `epoch` and `top` say what was in the log at the time of the call. */
@@ -139,7 +129,7 @@ export class Channel {
       return undefined;
     }
     if (this.#tending) return undefined;
-    if (this.#news && this.#anyoneAtTop()) return this.#loadAll();
+    if (this.#news && this.#anyoneAtTop()) return this.#loadNow() ? undefined : this.#loadAll();
     this.#advanceAll();
     return undefined;
   }
@@ -182,14 +172,30 @@ export class Channel {
     return false;
   }
 
+  /** The same as `#loadAll` without waiting. Answers whether it is done: not every log can. */
+  #loadNow(): boolean {
+    do {
+      // The first look, and one under way, are waited for.
+      if (this.epoch === "" || this.#loading !== undefined) return false;
+      this.#news = false;
+      const slice = this.#hub.readNow(this.name, this.#following);
+      if (slice === undefined) {
+        this.#news = true;
+        return false;
+      }
+      this.#take(slice);
+      this.#tail.trim(this.#advanceAll());
+    } while (this.#news && this.#anyoneAtTop());
+    return true;
+  }
+
   /** Loads until there are no news, or nobody has room for more. */
   async #loadAll(): Promise<void> {
     this.#tending = true;
     try {
       do {
         await this.#load();
-        this.#advanceAll();
-        this.#tail.trim();
+        this.#tail.trim(this.#advanceAll());
       } while (this.#news && this.#anyoneAtTop());
     } catch (error) {
       this.#retry(error);
@@ -200,26 +206,15 @@ export class Channel {
 
   /** Reads what follows the top into the tail, and answers where the log ends. Calls at the same time share one read. */
   #load(): Promise<number> {
-    this.#loading ??= this.#loadOnce().finally(() => {
-      this.#loading = undefined;
-    });
+    this.#loading ??= this.#loadOnce();
     return this.#loading;
   }
 
   async #loadOnce(): Promise<number> {
     this.#news = false;
     try {
-      const after = { offset: this.top, epoch: this.epoch };
-      // The first look only asks where the channel stands.
-      const slice = await (this.epoch === ""
-        ? this.#hub.read(this.name, { limit: 0 })
-        : this.#hub.read(this.name, { after, limit: batch }));
-      if (this.epoch === "" || !slice.gapless) {
-        this.#restart(slice);
-        return slice.top;
-      }
-      this.top = this.#tail.add(slice.entries) ?? this.top;
-      if (slice.top > this.top) this.#news = true;
+      const slice = await this.#hub.read(this.name, this.#following);
+      if (!this.#take(slice)) return slice.top;
       // Somebody who subscribes loads, too; those who were there before are handed it in the coming turn.
       if (!this.#tending) this.#hub.wakeChannel(this);
       return slice.top;
@@ -228,7 +223,26 @@ export class Channel {
       // Whoever subscribes is told that it failed; those who were there before wait for these news.
       if (!this.#tending && this.subscriptions.size > 0) this.#retry(error);
       throw error;
+    } finally {
+      this.#loading = undefined;
     }
+  }
+
+  /** What to read next. The first look only asks where the channel stands. */
+  get #following(): ReadOptions {
+    if (this.epoch === "") return { limit: 0 };
+    return { after: { offset: this.top, epoch: this.epoch }, limit: batch };
+  }
+
+  /** Takes what follows the top into the tail. Answers whether it does follow: else everything begins anew. */
+  #take(slice: Slice): boolean {
+    if (this.epoch === "" || !slice.gapless) {
+      this.#restart(slice);
+      return false;
+    }
+    this.top = this.#tail.add(slice.entries) ?? this.top;
+    if (slice.top > this.top) this.#news = true;
+    return true;
   }
 
   /** Begins anew where the log now stands: at the first look, and when what followed the top is gone. */
@@ -242,10 +256,14 @@ export class Channel {
     }
   }
 
-  #advanceAll(): void {
-    for (const subscription of [...this.subscriptions]) {
+  /** Hands on to everybody, and answers the offset that nobody is before. */
+  #advanceAll(): number {
+    let least = this.top;
+    for (const subscription of this.subscriptions) {
       if (subscription.waits === undefined) this.#advance(subscription);
+      if (subscription.cursor < least) least = subscription.cursor;
     }
+    return least;
   }
 
   /** Hands on as much as there is room for, or notes what the subscription waits for. */
@@ -319,14 +337,6 @@ export class Channel {
     this.#gone = true;
     this.#hub.channels.delete(this.name);
     this.#tail.drop();
-    this.#unwatch();
-  }
-
-  #unwatch(): void {
-    const watch = this.#watch;
-    this.#watch = undefined;
-    if (watch === undefined) return;
-    const dispose = async (): Promise<void> => watch[Symbol.asyncDispose]();
-    this.#hub.scope.own("task", `unwatch ${this.name}`, dispose());
+    this.#watch.end();
   }
 }

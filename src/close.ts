@@ -67,7 +67,7 @@ export interface Deadlines {
 export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown): Promise<CloseReport> {
   const began = hub.clock.now();
   hub.ledger.close();
-  const silences = new Map(Array.from(hub.sessions.values(), (session) => [session, session.silence]));
+  const silences = new Map(Array.from(hub.sessions.values(), (session) => [session, session.pulse.silence]));
   const runs = await endRuns(hub, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
   await hub.settled("publications under way", deadlines.late, hub.lanes.idle());
@@ -147,7 +147,7 @@ function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession
   return hub.scope.wait<void>("sessions to end", over, ({ resolve }) => {
     const look = (): void => {
       for (const session of hub.sessions.values()) {
-        if (Math.min(silences.get(session) ?? 0, session.silence) < hub.grace) return;
+        if (Math.min(silences.get(session) ?? 0, session.pulse.silence) < hub.grace) return;
       }
       resolve();
     };

@@ -1,6 +1,7 @@
 import { HTTPException } from "hono/http-exception";
-import { defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSReadyState } from "hono/ws";
+import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext } from "hono/ws";
 import { systemClock } from "./clock.ts";
+import { Connection } from "./connection.ts";
 import {
   type App,
   checkHandshake,
@@ -102,29 +103,20 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   checkHandshake(c);
   const info = c.env as DenoInfo | undefined;
   if (info?.[waited] !== false && (await isLost(c.req.raw))) throw new HTTPException(400);
-  const url = new URL(c.req.url);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
   // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
   const { socket, response } = quietly(() => Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 }));
   // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
-  const { onOpen, onMessage, onClose, onError } = guard(c, events, options);
-  const context = new WSContext<DenoWebSocket>({
-    raw: socket,
-    url,
-    protocol: protocol ?? "",
-    get readyState() {
-      return socket.readyState as WSReadyState;
-    },
-    send: (data) => socket.send(data),
-    close: (code, reason) => socket.close(code, reason),
-  });
+  const guarded = guard(c, events, options);
+  const connection = new Connection(socket, c.req.url, protocol ?? "");
+  const context = connection as unknown as WSContext<DenoWebSocket>;
   if (info !== undefined) info[upgraded] = response;
   socket.binaryType = "arraybuffer";
-  socket.onopen = (event) => onOpen(event, context);
-  socket.onmessage = (event) => onMessage(event, context);
-  socket.onclose = (event) => onClose(event, context);
-  socket.onerror = (event) => onError(event, context);
+  socket.onopen = (event) => guarded.onOpen(event, context);
+  socket.onmessage = (event) => guarded.onMessage(event, context);
+  socket.onclose = (event) => guarded.onClose(event, context);
+  socket.onerror = (event) => guarded.onError(event, context);
   return response;
 });
 

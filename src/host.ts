@@ -207,35 +207,68 @@ export function guard<T>(
   options: UpgradeOptions | undefined,
 ): Required<WSEvents<T>> {
   const env = c.env as { [hook]?: (error: unknown) => void } | undefined;
-  const calls = guarded(events, contained(options?.onError ?? env?.[hook] ?? console.error));
-  const isFlood = createGauge();
-  const onMessage: typeof calls.onMessage = (event, ws) =>
-    isFlood() ? drop(ws) : calls.onMessage(event, ws);
-  return { ...calls, onMessage };
+  return new Guard(events, contained(options?.onError ?? env?.[hook] ?? console.error), true);
 }
 
 /** What one peer may send before the process comes to anything else. */
 const flood = { messages: 4_000, milliseconds: 50 };
 
-/**
- * Tells, with each message of a connection, whether the peer floods.
- *
- * The runtimes go on reading while there is something to read, and come to no timer meanwhile: on Deno and Bun a few
- * peers that send as fast as they can would hold up everything, closing included, for as long as they like.
- */
-function createGauge(): () => boolean {
-  let count = 0;
-  let began = 0;
-  const turn = (): void => {
-    count = 0;
-  };
-  return () => {
-    if (count++ === 0) {
-      began = systemClock.now();
-      systemClock.turn(turn);
+/** The handlers of one connection, guarded. A class, not closures: thousands of connections share its methods. */
+class Guard<T> implements Required<WSEvents<T>> {
+  readonly #events: WSEvents<T>;
+  readonly #report: (error: unknown) => void;
+  readonly #isGauged: boolean;
+  /** Messages since the process last came to anything else, and when the first of them was read. */
+  #count = 0;
+  #began = 0;
+
+  constructor(events: WSEvents<T>, report: (error: unknown) => void, isGauged: boolean) {
+    this.#events = events;
+    this.#report = report;
+    this.#isGauged = isGauged;
+  }
+
+  onOpen(event: Event, ws: WSContext<T>): void {
+    this.#call(() => this.#events.onOpen?.(event, ws));
+  }
+
+  onMessage(event: Parameters<Required<WSEvents<T>>["onMessage"]>[0], ws: WSContext<T>): void {
+    if (this.#isGauged && this.#isFlood()) drop(ws);
+    else this.#call(() => this.#events.onMessage?.(event, ws));
+  }
+
+  onClose(event: Parameters<Required<WSEvents<T>>["onClose"]>[0], ws: WSContext<T>): void {
+    this.#call(() => this.#events.onClose?.(event, ws));
+  }
+
+  onError(event: Event, ws: WSContext<T>): void {
+    this.#call(() => this.#events.onError?.(event, ws));
+  }
+
+  #call(handle: () => unknown): void {
+    try {
+      const result = handle();
+      if (result instanceof Promise) result.catch(this.#report);
+    } catch (error) {
+      this.#report(error);
     }
-    return count > flood.messages && systemClock.now() - began > flood.milliseconds;
-  };
+  }
+
+  /**
+   * Tells, with each message of a connection, whether the peer floods.
+   *
+   * The runtimes go on reading while there is something to read, and come to no timer meanwhile: on Deno and Bun a few
+   * peers that send as fast as they can would hold up everything, closing included, for as long as they like.
+   */
+  #isFlood(): boolean {
+    if (this.#count++ === 0) {
+      this.#began = systemClock.now();
+      systemClock.turn(() => {
+        this.#count = 0;
+      });
+    }
+    return this.#count > flood.messages && systemClock.now() - this.#began > flood.milliseconds;
+  }
 }
 
 /** Deno has no `terminate`, but ends a connection by itself at the first message after a close. */
@@ -247,22 +280,7 @@ function drop(ws: WSContext<unknown>): void {
 
 /** See {@linkcode guard}; for where there is no request any more. */
 export function guarded<T>(events: WSEvents<T>, report: (error: unknown) => void): Required<WSEvents<T>> {
-  const call =
-    <E>(pick: () => ((event: E, ws: WSContext<T>) => unknown) | undefined) =>
-    (event: E, ws: WSContext<T>): void => {
-      try {
-        const result = pick()?.call(events, event, ws);
-        if (result instanceof Promise) result.catch(report);
-      } catch (error) {
-        report(error);
-      }
-    };
-  return {
-    onOpen: call(() => events.onOpen),
-    onMessage: call(() => events.onMessage),
-    onClose: call(() => events.onClose),
-    onError: call(() => events.onError),
-  };
+  return events instanceof Guard ? events : new Guard(events, report, false);
 }
 
 /** An error hook that cannot itself throw. */

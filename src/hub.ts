@@ -3,14 +3,18 @@ import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
+import { Joint } from "./joint.ts";
 import { type AppendSteps, Lanes } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
+import type { Recovered } from "./place.ts";
 import type { Codec } from "./protocol.ts";
 import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
+import { Replies } from "./replies.ts";
+import { Roster } from "./roster.ts";
 import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
@@ -47,6 +51,8 @@ export class Hub {
   readonly events: EventSchemas | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly redact: NotifierOptions["redact"];
+  readonly joint: Joint;
+  readonly replies: Replies;
   readonly scope: Scope;
   readonly wheel: Wheel;
   readonly lanes: Lanes;
@@ -55,8 +61,11 @@ export class Hub {
   readonly census: Census;
   readonly tally: Tally = new Tally();
   readonly sessions: Map<string, LiveSession> = new Map();
+  readonly roster: Roster = new Roster();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
+  /** What somebody who came back in this turn was sent: others may follow. By the next the log may hold less. */
+  recovered: Recovered | undefined;
   /** Bytes of encoded publications kept now, over all channels. */
   cached = 0;
   /** Milliseconds that closing may take: the least of what anybody who closes has said. */
@@ -73,7 +82,7 @@ export class Hub {
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
   readonly #wokenChannels = new Set<Channel>();
-  readonly #fullSessions = new Set<LiveSession>();
+  readonly #fullSessions: LiveSession[] = [];
   #turnScheduled = false;
   #ended = false;
   #loading = 0;
@@ -81,6 +90,8 @@ export class Hub {
   constructor(parts: HubParts) {
     this.clock = parts.clock;
     this.codec = parts.codec;
+    this.joint = new Joint(parts.codec.separator);
+    this.replies = new Replies(parts.codec);
     this.settings = parts.settings;
     this.grace = parts.settings.grace;
     this.events = parts.events;
@@ -151,12 +162,23 @@ export class Hub {
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
     const { sequence } = this.ledger;
-    const reading = called(async () => {
-      const slice = await this.#log.read(channel, options);
+    const reading = called(() => this.#log.read(channel, options)).then((slice) => {
       this.ledger.looked(channel, slice, sequence);
       return slice;
     });
     return this.scope.follow(`read ${channel}`, options.signal, reading);
+  }
+
+  /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
+  readNow(channel: string, options: ReadOptions): Slice | undefined {
+    const { sequence } = this.ledger;
+    try {
+      const slice = this.#log.readNow?.(channel, options);
+      if (slice !== undefined) this.ledger.looked(channel, slice, sequence);
+      return slice;
+    } catch {
+      return undefined;
+    }
   }
 
   watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
@@ -185,22 +207,34 @@ export class Hub {
     this.ledger.clear();
     this.notices.clear();
     this.channels.clear();
+    this.recovered = undefined;
     this.#wokenChannels.clear();
-    this.#fullSessions.clear();
+    this.#fullSessions.length = 0;
     this.scope.end(new ClosedError());
     this.cached = 0;
   }
 
   enter(session: LiveSession): void {
     this.sessions.set(session.id, session);
-    this.census.enter(session.peer.user);
+    this.settle(session);
     this.tally.opened();
   }
 
   leave(session: LiveSession): void {
     this.sessions.delete(session.id);
-    this.census.leave(session.peer.user);
+    this.unsettle(session);
     this.onSessionEnd?.();
+  }
+
+  /** Counts and finds a session as its peer's, until that is taken back. */
+  settle(session: LiveSession): void {
+    this.census.enter(session.peer.user);
+    this.roster.add(session);
+  }
+
+  unsettle(session: LiveSession): void {
+    this.census.leave(session.peer.user);
+    this.roster.delete(session);
   }
 
   /** Bytes that the log holds, where it says so. */
@@ -233,7 +267,9 @@ export class Hub {
 
   /** Has the session send, in the coming turn, what was put into it. */
   wakeSession(session: LiveSession): void {
-    this.#fullSessions.add(session);
+    if (session.isGathered) return;
+    session.isGathered = true;
+    this.#fullSessions.push(session);
     this.#schedule();
   }
 
@@ -264,14 +300,19 @@ export class Hub {
       });
     }
     if (this.#loading === 0) this.#flush();
-    else if (this.#fullSessions.size > 0) this.#schedule();
+    else if (this.#fullSessions.length > 0) this.#schedule();
   }
 
   #flush(): void {
+    // What is woken by a flush is flushed in this one.
     for (const session of this.#fullSessions) {
-      this.#fullSessions.delete(session);
+      session.isGathered = false;
       session.flush();
     }
+    this.#fullSessions.length = 0;
+    this.joint.clear();
+    this.replies.clear();
+    this.recovered = undefined;
     if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
   }
 
@@ -286,6 +327,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** A log that throws where it should reject is not to be told from one that rejects. */
-async function called<T>(act: () => Promise<T>): Promise<T> {
-  return act();
+function called<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(act());
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

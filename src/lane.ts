@@ -26,6 +26,9 @@ export interface LanesParts {
 /** Those who wait for a channel, first come first served. Each is what lets it go on. */
 type Queue = Set<() => void>;
 
+/** Nobody: most channels never need a queue. */
+const nobody: Queue = new Set();
+
 /**
  * Brings publications to the log in the order in which they were made.
  *
@@ -79,17 +82,33 @@ export class Lanes {
     if (this.#ended) return Promise.reject(closed());
     const queue = this.#queues.get(channel);
     if (queue !== undefined) return this.#wait(channel, queue, data, options, steps);
-    this.#queues.set(channel, new Set());
+    const position = steps === undefined ? this.#appendNow(channel, data, options) : undefined;
+    if (position !== undefined) return Promise.resolve(position);
+    this.#queues.set(channel, nobody);
     return this.#run(channel, data, options, steps);
+  }
+
+  /** Appends where the log can at once. What goes wrong there goes wrong again, and is dealt with, where it is waited for. */
+  #appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
+    let position: Position | undefined;
+    try {
+      position = this.#log.appendNow?.(channel, data, options);
+    } catch {
+      return undefined;
+    }
+    if (position !== undefined) this.#appended?.(channel);
+    return position;
   }
 
   async #wait(
     channel: string,
-    queue: Queue,
+    present: Queue,
     data: string,
     options: AppendOptions,
     steps: AppendSteps | undefined,
   ): Promise<Position> {
+    const queue: Queue = present === nobody ? new Set() : present;
+    this.#queues.set(channel, queue);
     await this.#scope.wait<void>(`publish ${channel}`, options.signal, ({ resolve }) => {
       queue.add(resolve);
       return () => queue.delete(resolve);
@@ -111,13 +130,17 @@ export class Lanes {
       this.#appended?.(channel);
       return position;
     } finally {
-      const [next] = this.#queues.get(channel) ?? [];
-      if (next !== undefined) next();
-      else {
-        this.#queues.delete(channel);
-        if (this.#queues.size === 0) this.#quiet?.();
-      }
+      this.#goOn(channel);
     }
+  }
+
+  #goOn(channel: string): void {
+    const queue = this.#queues.get(channel);
+    if (queue !== undefined && queue.size > 0) {
+      for (const next of queue) return next();
+    }
+    this.#queues.delete(channel);
+    if (this.#queues.size === 0) this.#quiet?.();
   }
 
   async #attempt(channel: string, data: string, options: AppendOptions): Promise<Position> {

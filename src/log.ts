@@ -70,8 +70,15 @@ export interface Slice {
 export interface Log extends AsyncDisposable {
   /** Appends a payload and answers where it stands. */
   append(channel: string, data: string, options: AppendOptions): Promise<Position>;
+  /**
+   * The same at once, for logs that can; it spares every publication its waits. It MUST throw where `append` rejects, and
+   * then MUST NOT have appended.
+   */
+  appendNow?(channel: string, data: string, options: AppendOptions): Position;
   /** Reads what is kept, and says whether it follows `after` without a hole. */
   read(channel: string, options: ReadOptions): Promise<Slice>;
+  /** The same at once, for logs that have their entries at hand. It MUST throw where `read` rejects. */
+  readNow?(channel: string, options: ReadOptions): Slice;
   /**
    * Calls `wake` after every append to the channel, by whomever, until disposed. A wake carries nothing: too many are
    * fine, too few never. An append made after the promise resolved MUST wake.

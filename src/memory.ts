@@ -1,3 +1,4 @@
+import { Place } from "./aging.ts";
 import { byteLength } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
@@ -24,8 +25,6 @@ export interface MemoryLogOptions {
   clock?: Clock | undefined;
 }
 
-type WatchOptions = Parameters<Log["watch"]>[2];
-
 /** What a publication and a channel take beside their text, as measured on V8 and rounded up. */
 const entryCost = 192;
 const channelCost = 512;
@@ -35,8 +34,9 @@ const remembered = 24 * 3_600_000;
 /**
  * Makes a log that keeps its channels in this process.
  *
- * It arms no timer: what is past its `ttl` is trimmed when its channel is next used, or as others are. Epoch and top outlive the entries: while the channel is watched, and for 24 hours
- * after it was last appended to, read or watched. A channel forgotten after that gets an epoch never used before.
+ * It arms no timer: what is past its `ttl` is trimmed when its channel is next used, or as others are. Epoch and top
+ * outlive the entries: while the channel is watched, and for 24 hours after it was last appended to, read or watched. A
+ * channel forgotten after that gets an epoch never used before.
  *
  * @throws {RangeError} when a bound is negative or not a number
  * @example
@@ -67,9 +67,9 @@ class MemoryLog implements Log {
   /** Goes round all channels, a few steps with every call. */
   #round: Iterator<Channel> = this.#channels.values();
   /** Channels with neither entries nor watchers, by how long they have been so. */
-  #idle = new Link();
+  #idle = new Place();
   /** The entries of all channels. */
-  #kept = new Link();
+  #kept = new Place();
   /** Bytes kept in all, with what entries and channels cost. */
   #total = 0;
   #prefix = "";
@@ -84,7 +84,11 @@ class MemoryLog implements Log {
     return this.#total;
   }
 
-  async append(name: string, data: string, options: AppendOptions): Promise<Position> {
+  async append(...args: Parameters<Log["append"]>): Promise<Position> {
+    return this.appendNow(...args);
+  }
+
+  appendNow(name: string, data: string, options: AppendOptions): Position {
     const now = this.#enter("append to", name, options.signal);
     const { time, tags, retention } = options;
     const channel = this.#use(name, now);
@@ -102,18 +106,23 @@ class MemoryLog implements Log {
     return { offset, epoch: channel.epoch };
   }
 
-  async read(name: string, { after, limit = Infinity, signal }: ReadOptions): Promise<Slice> {
+  async read(name: string, options: ReadOptions): Promise<Slice> {
+    const slice = this.readNow(name, options);
+    this.#sweep(this.#settings.clock.now());
+    return slice;
+  }
+
+  readNow(name: string, { after, limit = Infinity, signal }: ReadOptions): Slice {
     const now = this.#enter("read", name, signal);
     check("limit", limit);
     const channel = this.#use(name, now);
     const { epoch, top, first } = channel;
     const gapless = after === undefined || follows(after, channel);
     const entries = gapless ? channel.slice(after === undefined ? first : after.offset + 1, limit) : [];
-    this.#sweep(now);
     return { epoch, top, first, entries, gapless };
   }
 
-  async watch(name: string, wake: () => void, options?: WatchOptions): Promise<AsyncDisposable> {
+  async watch(...[name, wake, options]: Parameters<Log["watch"]>): Promise<AsyncDisposable> {
     const now = this.#enter("watch", name, options?.signal);
     const channel = this.#use(name, now);
     const watcher = { wake };
@@ -136,8 +145,8 @@ class MemoryLog implements Log {
     // A watch that was never disposed holds its channel, which from here on holds nothing.
     for (const channel of this.#channels.values()) channel.clear();
     this.#channels.clear();
-    this.#idle = new Link();
-    this.#kept = new Link();
+    this.#idle = new Place();
+    this.#kept = new Place();
     this.#total = 0;
   }
 
@@ -221,27 +230,7 @@ class MemoryLog implements Log {
   }
 }
 
-/** A place in a list from oldest to newest, which anything can leave at once. The list is a link too, between its ends. */
-class Link {
-  older: Link = this;
-  newer: Link = this;
-
-  moveTo(list: Link): void {
-    this.leave();
-    this.older = list.older;
-    this.newer = list;
-    this.older.newer = this;
-    list.older = this;
-  }
-
-  leave(): void {
-    this.older.newer = this.newer;
-    this.newer.older = this.older;
-    this.older = this.newer = this;
-  }
-}
-
-class Kept extends Link {
+class Kept extends Place {
   readonly channel: Channel;
   readonly entry: Entry;
   readonly bytes: number;
@@ -256,7 +245,7 @@ class Kept extends Link {
   }
 }
 
-class Channel extends Link {
+class Channel extends Place {
   readonly name: string;
   readonly epoch: string;
   retention: Retention;

@@ -6,8 +6,16 @@ import {
   createAdaptorServer,
   type WebSocketServerLike,
 } from "@hono/node-server";
-import { defineWebSocketHelper, type UpgradeWebSocket } from "hono/ws";
-import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import {
+  createWSMessageEvent,
+  defineWebSocketHelper,
+  type UpgradeWebSocket,
+  type WSContext,
+  type WSEvents,
+} from "hono/ws";
+import { type RawData, type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { Connection, Frames } from "./connection.ts";
+import { frameOf } from "./frame.ts";
 import {
   type App,
   checkHandshake,
@@ -60,9 +68,94 @@ export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = def
 >((c, events, options) => {
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
   checkHandshake(c);
+  const guarded = guard(c, events, options);
+  const { incoming, frames }: Env = c.env;
   // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
-  return (adapted as UpgradeWebSocket<WebSocket>)(c, guard(c, events, options));
+  const upgrade = adapted as UpgradeWebSocket<WebSocket>;
+  if (incoming === undefined || frames === undefined) return upgrade(c, guarded);
+  return upgrade(c, direct(guarded, c.req.url, incoming.socket, frames));
 });
+
+/** What `serve` puts into a request's `env`, beside what the adapter does. */
+interface Env {
+  readonly incoming?: IncomingMessage;
+  readonly frames?: Frames<Buffer>;
+}
+
+/**
+ * Takes the socket over from the adapter as soon as it is open: what the adapter keeps for each would be most of what a
+ * session costs, since the whole request hangs from it.
+ */
+function direct(
+  events: Required<WSEvents<WebSocket>>,
+  url: string,
+  tcp: Socket,
+  frames: Frames<Buffer>,
+): Pick<WSEvents<WebSocket>, "onOpen"> {
+  return {
+    onOpen(event, { raw, protocol }) {
+      if (raw === undefined) return;
+      const connection = new FramedConnection(raw, url, protocol, tcp, frames);
+      const ws = connection as unknown as WSContext<WebSocket>;
+      raw.on("message", (data, isBinary) => events.onMessage(messageOf(data, isBinary), ws));
+      raw.on("close", (code, reason) => {
+        events.onClose(eventOf("close", { code, reason: String(reason) }), ws);
+      });
+      raw.on("error", (error) => events.onError(eventOf("error", { error }), ws));
+      keepListeners(raw);
+      events.onOpen(event, ws);
+    },
+  };
+}
+
+const names = ["message", "close", "error"] as const;
+
+/** The adapter adds listeners of its own next, which have nobody to tell. In a function of its own, whose variables go. */
+function keepListeners(raw: WebSocket): void {
+  const present = new Set(names.flatMap((name) => raw.listeners(name)));
+  queueMicrotask(() => {
+    for (const name of names) {
+      for (const listener of raw.listeners(name))
+        if (!present.has(listener)) raw.off(name, listener as () => void);
+    }
+  });
+}
+
+/** An event with what its class would have: not every Node has the classes. */
+// biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+function eventOf(type: string, members: object): any {
+  return Object.assign(new Event(type), members);
+}
+
+function messageOf(data: RawData, isBinary: boolean): ReturnType<typeof createWSMessageEvent> {
+  if (!isBinary) return createWSMessageEvent(String(data));
+  // By default `ws` hands out Buffers, which share their memory with others.
+  const { buffer, byteOffset, byteLength } = data as Buffer;
+  return createWSMessageEvent(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
+}
+
+/**
+ * Has text leave as frames that all who are sent the same text share, in one write each.
+ *
+ * Only under `serve`, whose sockets compress nothing: then `ws` keeps nothing of its own before or behind a frame.
+ */
+class FramedConnection extends Connection<WebSocket> {
+  readonly #tcp: Socket;
+  readonly #frames: Frames<Buffer>;
+
+  constructor(raw: WebSocket, url: string, protocol: string | null, tcp: Socket, frames: Frames<Buffer>) {
+    super(raw, url, protocol);
+    this.#tcp = tcp;
+    this.#frames = frames;
+  }
+
+  override send(data: string | ArrayBuffer | Uint8Array): void {
+    const { raw } = this;
+    if (typeof data !== "string") raw.send(data);
+    // Behind a close frame there must not be another.
+    else if (raw.readyState === raw.OPEN) this.#tcp.write(this.#frames.of(data));
+  }
+}
 
 /**
  * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
@@ -87,7 +180,9 @@ async function listen({ port, hostname, grace, maxMessage, answer, report }: Lis
   const webSockets = new WebSocketServer(options);
   // The two packages mean the same and write it differently, under `exactOptionalPropertyTypes`.
   const websocket = { server: webSockets as unknown as WebSocketServerLike };
-  const server = createAdaptorServer({ fetch: answer, websocket }) as HttpServer;
+  const frames = new Frames(frameOf);
+  const fetch = (request: Request, env: object) => answer(request, Object.assign(env, { frames }));
+  const server = createAdaptorServer({ fetch, websocket }) as HttpServer;
   const connections = track(server, webSockets, report);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

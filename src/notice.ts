@@ -90,8 +90,8 @@ export class Notices {
     const owed = told?.owed;
     if (told === undefined || owed === undefined || this.#hub.flushing) return;
     this.#told.delete(key);
-    for (const { session, epoch } of this.#hub.channels.get(channel)?.subscriptions ?? []) {
-      if (session.identity !== identity || epoch !== owed.epoch) continue;
+    for (const session of this.#hub.roster.of(identity)) {
+      if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
       told.owed = undefined;
       session.put(text(session, channel, owed));
     }

@@ -225,7 +225,10 @@ class LiveNotifier implements Notifier {
     checkPeer(peer, this.#hub.settings.limits.channel);
     if (this.#isClosing) return refuse(socket, closes.shutdown);
     if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);
-    return new LiveSession(crypto.randomUUID(), this.#hub, socket, peer);
+    const id = crypto.randomUUID();
+    // Node puts it together from sixteen parts, and keeps them all until somebody reads a character.
+    id.charCodeAt(0);
+    return new LiveSession(id, this.#hub, socket, peer);
   }
 
   admits(user: string): boolean {

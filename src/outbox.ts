@@ -1,27 +1,27 @@
+import type { Joint } from "./joint.ts";
 import type { Codec, PushKind } from "./protocol.ts";
 
 /** The pushes that tell what happens on a channel. */
 const kinds: readonly PushKind[] = ["pub", "join", "leave", "message"];
 
 /**
- * What one session is to be sent in the coming turn, in order, and what of it must not leave any more.
+ * What one session is to be sent in the coming turn, in order, and what of it must not leave any more: most often one
+ * text, or nothing.
  *
- * Thousands of them wait for most of the time: its sets are there only while they hold something.
+ * Thousands of them wait for most of the time: what holds more is there only while it does.
  */
 export class Outbox {
-  readonly #codec: Codec;
-  #texts: string[] = [];
+  #first: string | undefined;
+  #rest: string[] | undefined;
   /** Channels whose content is in a reply that waits here. */
   #answered: Set<string> | undefined;
   /** Channels taken from the peer since its present command began to be answered. */
   #withheld: Set<string> | undefined;
 
-  constructor(codec: Codec) {
-    this.#codec = codec;
-  }
-
   push(text: string): void {
-    this.#texts.push(text);
+    if (this.#first === undefined) this.#first = text;
+    else if (this.#rest === undefined) this.#rest = [text];
+    else this.#rest.push(text);
   }
 
   /** The reply that was pushed last holds content of these channels. */
@@ -41,24 +41,27 @@ export class Outbox {
   }
 
   /** Takes out what is pushed to a channel. Answers false where a reply holds more of it: no reply can be taken apart. */
-  withhold(channel: string): boolean {
+  withhold(channel: string, codec: Codec): boolean {
     this.#withheld ??= new Set();
     this.#withheld.add(channel);
-    const heads = kinds.map((kind) => this.#codec.pushHead(channel, kind));
-    this.#texts = this.#texts.filter((text) => !heads.some((head) => text.startsWith(head)));
+    const heads = kinds.map((kind) => codec.pushHead(channel, kind));
+    const texts = this.#first === undefined ? [] : [this.#first, ...(this.#rest ?? [])];
+    this.#first = this.#rest = undefined;
+    for (const text of texts) if (!heads.some((head) => text.startsWith(head))) this.push(text);
     return this.#answered?.has(channel) !== true;
   }
 
   /** Takes everything, as one frame; undefined where there is nothing. */
-  take(): string | undefined {
-    const texts = this.#texts;
-    if (texts.length === 0) return undefined;
+  take(joint: Joint): string | undefined {
+    const first = this.#first;
+    const rest = this.#rest;
     this.clear();
-    return texts.length === 1 ? texts[0] : texts.join(this.#codec.separator);
+    return first === undefined || rest === undefined ? first : joint.join(first, rest);
   }
 
   clear(): void {
-    this.#texts = [];
+    this.#first = undefined;
+    this.#rest = undefined;
     this.#answered = undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { resumed } from "./acknowledgement.ts";
 import type { Channel } from "./channel.ts";
+import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import { isNothing, type Missed } from "./notice.ts";
 import { replies } from "./protocol.ts";
@@ -35,7 +36,7 @@ export async function place(
   try {
     await channel.current();
     const wanted = params.recover === true ? positionOf(params) : undefined;
-    const found = wanted === undefined ? undefined : await recover(channel, wanted, room);
+    const found = wanted === undefined ? undefined : await recover(session.hub, channel, wanted, room);
     const recovery = found?.recovery;
     const { epoch } = channel;
     const cursor = recovery?.cursor ?? channel.top;
@@ -46,11 +47,9 @@ export async function place(
     // Whoever cannot be given what it missed may go on from here; a notice says as much.
     const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
     const data = dataOf(session.hub.runs.present(name), { earliest, notice });
-    const result =
-      `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
-      `,"offset":${recovery?.after ?? channel.top}${recovery?.publications ?? ""}` +
-      `${recovery === undefined ? "" : ',"recovered":true'}${wanted === undefined ? "" : ',"was_recovering":true'}` +
-      `${data}}`;
+    const answered = data === "" ? found : undefined;
+    const result = answered?.result ?? resultOf(channel, recovery, wanted !== undefined, data);
+    if (answered?.recovery !== undefined) answered.result = result;
     return {
       result,
       bytes: recovery?.bytes ?? 0,
@@ -84,6 +83,37 @@ export async function place(
   }
 }
 
+function resultOf(
+  { epoch, top }: Channel,
+  recovery: Recovery | undefined,
+  wasRecovering: boolean,
+  data: string,
+): string {
+  return (
+    `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
+    `,"offset":${recovery?.after ?? top}${recovery?.publications ?? ""}` +
+    `${recovery === undefined ? "" : ',"recovered":true'}${wasRecovering ? ',"was_recovering":true' : ""}` +
+    `${data}}`
+  );
+}
+
+interface Found {
+  recovery?: Recovery;
+  /** The result that says so, where it says nothing else. */
+  result?: string;
+  missed: Missed;
+  /** The offset after which the log is whole, where what was missed cannot be had. */
+  earliest?: number;
+}
+
+/** What was found last for somebody who came back to a channel, and had missed no more than a reply holds. */
+export interface Recovered {
+  readonly channel: Channel;
+  readonly epoch: string;
+  readonly top: number;
+  readonly found: Found;
+}
+
 interface Recovery {
   /** The offset the client sent. */
   after: number;
@@ -93,12 +123,27 @@ interface Recovery {
   bytes: number;
 }
 
+/** Finds what the client missed, once for all who come back to the same place. */
+async function recover(hub: Hub, channel: Channel, after: Position, room: number): Promise<Found> {
+  const known = hub.recovered;
+  if (known !== undefined && isAgain(known, channel, after, room)) return known.found;
+  const found = await read(channel, after, room);
+  const { epoch, top } = channel;
+  const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
+  // One at a time, of a window's size at most: storms come to a channel at once.
+  hub.recovered = isWhole ? { channel, epoch, top, found } : undefined;
+  return found;
+}
+
+/** Whether what was found is what would be found now: all that there is. */
+function isAgain(known: Recovered, channel: Channel, after: Position, room: number): boolean {
+  const { recovery } = known.found;
+  const isThere = known.channel === channel && known.epoch === channel.epoch && known.top === channel.top;
+  return isThere && known.epoch === after.epoch && recovery?.after === after.offset && recovery.bytes <= room;
+}
+
 /** Reads what the client missed, or answers only how much when that cannot be had without a hole. */
-async function recover(
-  channel: Channel,
-  after: Position,
-  room: number,
-): Promise<{ recovery?: Recovery; missed: Missed; earliest?: number }> {
+async function read(channel: Channel, after: Position, room: number): Promise<Found> {
   const slice = await channel.read(after);
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };

@@ -47,6 +47,11 @@ export class Pulse implements Ticking {
     else this.extend(expires);
   }
 
+  /** For how many milliseconds the outstanding ping has been, or 0. */
+  get silence(): number {
+    return this.#window.hasPing ? this.#hub.clock.now() - this.#window.pingedAt : 0;
+  }
+
   /** Milliseconds until the peer's permission ends. */
   get remaining(): number {
     return this.#expiresAt - this.#hub.clock.now();

@@ -35,7 +35,7 @@ function withdraw(session: LiveSession, channel: string): void {
     session.peer = { ...peer, channels: peer.channels.filter((name) => name !== channel) };
   }
   // What goes with a reply is only late: the client comes back, and asks for it again.
-  if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);
+  if (!session.out.withhold(channel, session.hub.codec)) return session.revoke(closes.reconnect);
   const subscription = session.subscriptions.get(channel);
   if (subscription === undefined) return;
   session.drop(subscription);

@@ -181,9 +181,28 @@ export class Scope {
   follow<T>(owner: string, signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
     // Where the wait is over before it begins, nobody else would hear of a rejection.
     if (signal?.aborted || this.#ended !== undefined) promise.catch(noop);
+    else if (signal === undefined) return this.#followToEnd(owner, promise);
     return this.wait<T>(owner, signal, ({ resolve, reject }) => {
       promise.then(resolve, reject);
       return noop;
+    });
+  }
+
+  /** What every publication and every read waits with: nothing to listen to, and nothing to undo. */
+  #followToEnd<T>(owner: string, promise: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const held: Held = { kind: "wait", owner, since: this.#clock.now(), end: reject };
+      this.#held.add(held);
+      promise.then(
+        (value) => {
+          this.#held.delete(held);
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#held.delete(held);
+          reject(error);
+        },
+      );
     });
   }
 

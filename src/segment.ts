@@ -32,6 +32,9 @@ export interface Piece {
   readonly last: number;
 }
 
+/** Where the pushes begin in a segment of one. */
+const start: readonly number[] = [0];
+
 /** Encodes entries, which must be consecutive, into segments of at most `most` bytes, or of a single publication. */
 export function encodeSegments(
   codec: Codec,
@@ -47,15 +50,16 @@ export function encodeSegments(
   let bytes = 0;
   const head = codec.pushHead(channel, "pub");
   const seal = (last: number): void => {
+    const isAlone = texts.length === 1;
     segments.push({
       first: last - texts.length + 1,
       last,
-      text: texts.length === 1 ? (texts[0] as string) : texts.join(codec.separator),
+      text: isAlone ? (texts[0] as string) : texts.join(codec.separator),
       bytes: bytes - codec.separator.length,
       head: head.length,
       tail: codec.pushTail.length,
-      starts,
-      byteStarts,
+      starts: isAlone ? start : starts,
+      byteStarts: isAlone ? start : byteStarts,
     });
     texts = [];
     starts = [];

@@ -24,9 +24,8 @@ const smallReply = 1_024;
  * A session: frames in, frames out, no I/O of its own.
  *
  * Everything for the peer goes through one ordered queue, which leaves as one frame a turn. What is sent counts as in
- * flight until a pong proves that it was read; while a window's worth is, publications stay in the log.
- *
- * A class, not closures: thousands of sessions share its methods.
+ * flight until a pong proves that it was read; while a window's worth is, publications stay in the log. A class, not
+ * closures: thousands of sessions share its methods.
  */
 export class LiveSession implements Session, Beating {
   readonly id: string;
@@ -41,6 +40,8 @@ export class LiveSession implements Session, Beating {
   readonly tracking: Tracking = new Tracking(this);
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
   acknowledges = false;
+  /** Whether it is among those that send in the coming turn; the hub's to say. */
+  isGathered = false;
   readonly #socket: Socket;
   readonly #release: () => void;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
@@ -49,7 +50,7 @@ export class LiveSession implements Session, Beating {
   #busy = false;
   #overflowed = false;
   readonly #asker: Asker;
-  readonly #blocked = new Set<Subscription>();
+  #blocked: Set<Subscription> | undefined;
 
   constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
     this.id = id;
@@ -60,7 +61,7 @@ export class LiveSession implements Session, Beating {
     this.#release = hub.scope.hold("socket", `session ${id}`);
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
     this.intake = new Intake(hub.settings.limits, hub.clock.now());
-    this.out = new Outbox(hub.codec);
+    this.out = new Outbox();
     this.#asker = new Asker(hub, `session ${id}`);
     hub.enter(this);
   }
@@ -78,11 +79,6 @@ export class LiveSession implements Session, Beating {
 
   get isOpen(): boolean {
     return this.#phase === "fresh" || this.#phase === "connected";
-  }
-
-  /** For how many milliseconds the outstanding ping has been, or 0. */
-  get silence(): number {
-    return this.window.hasPing ? this.hub.clock.now() - this.window.pingedAt : 0;
   }
 
   receive(data: unknown): void {
@@ -151,18 +147,17 @@ export class LiveSession implements Session, Beating {
 
   /** It has said who it is, and is that from now on. */
   become(identity: Identity): void {
-    this.hub.census.leave(this.peer.user);
+    this.hub.unsettle(this);
     this.peer = { ...this.peer, ...identity };
-    this.hub.census.enter(this.peer.user);
+    this.hub.settle(this);
     if (identity.expires !== undefined) this.pulse.extend(identity.expires);
   }
 
   /** Puts a reply or push into the queue that leaves with this turn. */
-  put(text: string): void {
+  put(text: string, bytes: number = byteLength(text)): void {
     if (!this.isOpen) return;
-    const bytes = byteLength(text) + 1;
     this.out.push(text);
-    this.window.queue(bytes, bytes > smallReply);
+    this.window.queue(bytes + 1, bytes >= smallReply);
     this.hub.wakeSession(this);
   }
 
@@ -187,6 +182,7 @@ export class LiveSession implements Session, Beating {
 
   /** The subscription has to wait until the window has room again. */
   block(subscription: Subscription): void {
+    this.#blocked ??= new Set();
     this.#blocked.add(subscription);
     this.hub.wakeSession(this);
   }
@@ -207,7 +203,7 @@ export class LiveSession implements Session, Beating {
   #forget(subscription: Subscription): void {
     this.tracking.forget(subscription);
     this.subscriptions.delete(subscription.channel.name);
-    this.#blocked.delete(subscription);
+    this.#blocked?.delete(subscription);
   }
 
   /** Tells the client that it is no longer subscribed. */
@@ -223,7 +219,7 @@ export class LiveSession implements Session, Beating {
       return this.revoke(closes.slow);
     }
     if (this.#needsBarrier()) this.#ping();
-    const text = this.out.take();
+    const text = this.out.take(this.hub.joint);
     if (text === undefined) return;
     try {
       this.#socket.send(text);
@@ -238,7 +234,9 @@ export class LiveSession implements Session, Beating {
   #needsBarrier(): boolean {
     const { window } = this;
     if (this.#phase !== "connected" || window.hasPing || window.isClear) return false;
-    return this.hub.flushing || this.#blocked.size > 0 || window.isHalfFull || this.tracking.wantsProof;
+    return (
+      this.hub.flushing || (this.#blocked?.size ?? 0) > 0 || window.isHalfFull || this.tracking.wantsProof
+    );
   }
 
   #ping(): void {
@@ -251,9 +249,9 @@ export class LiveSession implements Session, Beating {
     if (!this.window.pong()) return this.close(closes.badRequest);
     this.tracking.proven();
     // Whoever still finds no room is blocked again, behind the others.
-    for (const subscription of [...this.#blocked]) {
+    for (const subscription of [...(this.#blocked ?? [])]) {
       if (this.window.room <= 0) break;
-      this.#blocked.delete(subscription);
+      this.#blocked?.delete(subscription);
       subscription.channel.resume(subscription);
     }
     this.#work();
@@ -316,7 +314,7 @@ export class LiveSession implements Session, Beating {
     this.hub.onSessionLeave?.(this);
     this.intake.clear();
     this.out.clear();
-    this.#blocked.clear();
+    this.#blocked = undefined;
     for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);
     this.#asker.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
   }

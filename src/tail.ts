@@ -72,16 +72,19 @@ export class Tail {
     return encodeSegments(codec, this.#channel, firstOf(entries, settings.window), most);
   }
 
-  /** Lets go of all but the newest two windows' worth: who is further behind reads the log. */
-  trim(): void {
+  /** Lets go of what everybody has, and of all but the newest two windows' worth: who is further behind reads the log. */
+  trim(had: number): void {
     const most = this.#hub.cacheFull ? 0 : this.#hub.settings.window * 2;
     let gone = 0;
-    while (this.#newestBytes > most && gone < this.#newest.length) {
-      const { bytes } = this.#newest[gone++] as Segment;
+    while (gone < this.#newest.length) {
+      const { bytes, last } = this.#newest[gone] as Segment;
+      if (this.#newestBytes <= most && last > had) break;
+      gone++;
       this.#newestBytes -= bytes;
       this.#hub.cached -= bytes;
     }
-    if (gone > 0) this.#newest.splice(0, gone);
+    if (gone === this.#newest.length) this.#newest = [];
+    else if (gone > 0) this.#newest.splice(0, gone);
   }
 
   drop(): void {

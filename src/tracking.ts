@@ -48,7 +48,8 @@ export class Tracking {
   }
 
   #tell(level: keyof Told): void {
-    for (const [subscription, told] of [...(this.#told ?? [])]) {
+    if (this.#told === undefined) return;
+    for (const [subscription, told] of [...this.#told]) {
       const standing = standingOf(subscription);
       const before = told[level];
       told[level] = standing[level];

@@ -37,38 +37,42 @@ export function serialise(
 
 /** Says what JSON would not keep, and where; undefined where it keeps everything. */
 function findLost(value: unknown, allowsUndefined: boolean): string | undefined {
-  // One that is entered again while it is open is a cycle; the same object twice beside itself is not.
-  const open = new Set<object>();
-  const look = (part: unknown, depth: number): Lost | undefined => {
-    const plain = lostPlain(part);
-    if (plain !== undefined) return { why: plain, path: "" };
-    if (typeof part !== "object" || part === null || isSelfMade(part)) return undefined;
-    if (open.has(part)) return { why: "a cycle", path: "" };
-    const opaque = lostObject(part);
-    if (opaque !== undefined) return { why: opaque, path: "" };
-    open.add(part);
-    const lost = Array.isArray(part) ? inItems(part, depth) : inMembers(part, depth);
-    open.delete(part);
-    return lost;
-  };
-  const inItems = (items: readonly unknown[], depth: number): Lost | undefined => {
-    for (let at = 0; at < items.length; at++) {
-      const lost = items[at] === undefined ? { why: "undefined", path: "" } : look(items[at], depth + 1);
-      if (lost !== undefined) return { why: lost.why, path: `[${at}]${lost.path}` };
-    }
-    return undefined;
-  };
-  const inMembers = (part: object, depth: number): Lost | undefined => {
-    for (const name of Object.keys(part)) {
-      const member = (part as Record<string, unknown>)[name];
-      if (member === undefined && (depth > 0 || allowsUndefined)) continue;
-      const lost = look(member, depth + 1);
-      if (lost !== undefined) return { why: lost.why, path: `.${name}${lost.path}` };
-    }
-    return undefined;
-  };
-  const lost = look(value, 0);
+  const lost = look(value, new Set(), allowsUndefined);
   return lost === undefined ? undefined : `data${lost.path} is ${lost.why}`;
+}
+
+/** One of `open` that is entered again is a cycle; the same object twice beside itself is not. */
+function look(part: unknown, open: Set<object>, allowsUndefined: boolean): Lost | undefined {
+  if (typeof part === "string") return undefined;
+  const plain = lostPlain(part);
+  if (plain !== undefined) return { why: plain, path: "" };
+  if (typeof part !== "object" || part === null || isSelfMade(part)) return undefined;
+  if (open.has(part)) return { why: "a cycle", path: "" };
+  const opaque = lostObject(part);
+  if (opaque !== undefined) return { why: opaque, path: "" };
+  open.add(part);
+  const lost = Array.isArray(part) ? inItems(part, open) : inMembers(part, open, allowsUndefined);
+  open.delete(part);
+  return lost;
+}
+
+function inItems(items: readonly unknown[], open: Set<object>): Lost | undefined {
+  for (let at = 0; at < items.length; at++) {
+    const lost = items[at] === undefined ? { why: "undefined", path: "" } : look(items[at], open, true);
+    if (lost !== undefined) return { why: lost.why, path: `[${at}]${lost.path}` };
+  }
+  return undefined;
+}
+
+/** Deeper than the top, members may be undefined. */
+function inMembers(part: object, open: Set<object>, allowsUndefined: boolean): Lost | undefined {
+  for (const name of Object.keys(part)) {
+    const member = (part as Record<string, unknown>)[name];
+    if (member === undefined && allowsUndefined) continue;
+    const lost = look(member, open, true);
+    if (lost !== undefined) return { why: lost.why, path: `.${name}${lost.path}` };
+  }
+  return undefined;
 }
 
 interface Lost {

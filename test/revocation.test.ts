@@ -1,4 +1,5 @@
 import { describe, expect, test as plainTest } from "vitest";
+import { Joint } from "../src/joint.ts";
 import type { Log } from "../src/log.ts";
 import { Outbox } from "../src/outbox.ts";
 import { jsonCodec } from "../src/protocol.ts";
@@ -179,25 +180,26 @@ describe("disconnecting a user", () => {
 });
 
 describe("an outbox", () => {
+  const joint = new Joint(jsonCodec.separator);
   const push = (channel: string, kind: "pub" | "join" | "leave" | "message") =>
     jsonCodec.push(channel, kind, "{}");
 
   plainTest("withholds all that is pushed to a channel, and only to that one", () => {
-    const out = new Outbox(jsonCodec);
+    const out = new Outbox();
     const kept = [push("ab", "pub"), push('a"', "pub"), jsonCodec.ping, jsonCodec.reply(1, "ping", "{}")];
     for (const kind of ["pub", "join", "leave", "message"] as const) out.push(push("a", kind));
     for (const text of kept) out.push(text);
-    expect(out.withhold("a")).toBe(true);
-    expect(out.take()).toBe(kept.join("\n"));
-    expect(out.take()).toBeUndefined();
+    expect(out.withhold("a", jsonCodec)).toBe(true);
+    expect(out.take(joint)).toBe(kept.join("\n"));
+    expect(out.take(joint)).toBeUndefined();
   });
 
   plainTest("says that a reply holds more of a channel, until it has left", () => {
-    const out = new Outbox(jsonCodec);
+    const out = new Outbox();
     out.push("reply");
     out.answered(["a"]);
-    expect([out.withhold("b"), out.withhold("a")]).toEqual([true, false]);
-    out.take();
-    expect(out.withhold("a")).toBe(true);
+    expect([out.withhold("b", jsonCodec), out.withhold("a", jsonCodec)]).toEqual([true, false]);
+    out.take(joint);
+    expect(out.withhold("a", jsonCodec)).toBe(true);
   });
 });

@@ -16,6 +16,7 @@ const outside = [
   "node",
   "deno",
   "bun",
+  "frame",
   "host",
   "testing",
   "pipe",
@@ -29,7 +30,7 @@ const imports: Record<string, string[]> = {
   bytes: [],
   events: [],
   vocabulary: ["./agent-event.ts", "./events.ts", "./run.ts"],
-  memory: ["./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
+  memory: ["./aging.ts", "./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
 };
 
 /** The files of the client, which a browser loads: they import each other, and what both sides share. */

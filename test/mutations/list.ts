@@ -138,12 +138,12 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "closing waits for peers known to be stuck",
-      from: "new Map(Array.from(hub.sessions.values(), (session) => [session, session.silence]))",
+      from: "new Map(Array.from(hub.sessions.values(), (session) => [session, session.pulse.silence]))",
       to: "new Map<LiveSession, number>()",
     },
     {
       name: "who was stuck when closing began counts as stuck for ever",
-      from: "if (Math.min(silences.get(session) ?? 0, session.silence) < hub.grace) return;",
+      from: "if (Math.min(silences.get(session) ?? 0, session.pulse.silence) < hub.grace) return;",
       to: "if ((silences.get(session) ?? 0) < hub.grace) return;",
     },
     {
@@ -339,7 +339,7 @@ const channels: Mutation[] = [
     },
     {
       name: "those who follow are not woken",
-      from: "for (const wake of [...this.#wakes]) wake();",
+      from: "if (this.#wakes !== undefined) for (const wake of [...this.#wakes]) wake();",
       to: "",
     },
     {
@@ -389,12 +389,14 @@ const channels: Mutation[] = [
     },
     {
       name: "a channel that was let go is watched for ever",
-      from: "this.#tail.drop();\n    this.#unwatch();",
+      from: "this.#tail.drop();\n    this.#watch.end();",
       to: "this.#tail.drop();",
     },
+  ]),
+  ...inFile("log-watch", [
     {
       name: "a channel let go before its watch came is watched for ever",
-      from: "if (this.#gone) this.#unwatch();",
+      from: "if (this.#ended) this.#dispose();",
       to: "",
     },
   ]),
@@ -440,8 +442,8 @@ const channels: Mutation[] = [
   ...inFile("place", [
     {
       name: "a recovery answers the offset it ends at",
-      from: "recovery?.after ?? channel.top}$",
-      to: "recovery?.cursor ?? channel.top}$",
+      from: "recovery?.after ?? top}$",
+      to: "recovery?.cursor ?? top}$",
     },
     {
       name: "a subscription after a recovery begins one too late",
@@ -462,7 +464,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a read in this turn holds up who has something to send",
-      from: "    else if (this.#fullSessions.size > 0) this.#schedule();\n",
+      from: "    else if (this.#fullSessions.length > 0) this.#schedule();\n",
       to: "",
     },
     {
@@ -751,7 +753,7 @@ const publishing: Mutation[] = [
     },
     {
       name: "the same object twice beside itself is a cycle",
-      from: "    open.delete(part);\n",
+      from: "  open.delete(part);\n",
       to: "",
     },
   ]),
@@ -1026,7 +1028,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "a WebSocket handler that rejects ends the process",
-      from: "if (result instanceof Promise) result.catch(report);",
+      from: "if (result instanceof Promise) result.catch(this.#report);",
       to: "",
     },
   ]),
@@ -1073,12 +1075,12 @@ const defences: Mutation[] = [
     },
     {
       name: "what a reply holds of a channel is sent after it was taken from the peer",
-      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
-      to: "session.out.withhold(channel);",
+      from: "if (!session.out.withhold(channel, session.hub.codec)) return session.revoke(closes.reconnect);",
+      to: "session.out.withhold(channel, session.hub.codec);",
     },
     {
       name: "what is queued of a channel is sent after it was taken from the peer",
-      from: "if (!session.out.withhold(channel)) return session.revoke(closes.reconnect);",
+      from: "if (!session.out.withhold(channel, session.hub.codec)) return session.revoke(closes.reconnect);",
       to: "",
     },
     {
@@ -1139,8 +1141,8 @@ const defences: Mutation[] = [
   ...inFile("outbox", [
     {
       name: "what is queued for a channel leaves after it was taken from the peer",
-      from: "this.#texts = this.#texts.filter((text) => !heads.some((head) => text.startsWith(head)));",
-      to: "",
+      from: "for (const text of texts) if (!heads.some((head) => text.startsWith(head))) this.push(text);",
+      to: "for (const text of texts) this.push(text);",
     },
     {
       name: "a reply's content is forgotten before it has left",

@@ -1,0 +1,26 @@
+import { Backlog, Channels, channelOf, start } from "./program.ts";
+
+/** Deno by hand: a loop of `send` over a Set. */
+declare const Deno: {
+  serve(
+    options: object,
+    handler: (request: Request) => Response,
+  ): { readonly addr: { readonly port: number } };
+  upgradeWebSocket(request: Request): { socket: WebSocket; response: Response };
+};
+
+const channels = new Channels<WebSocket>();
+const backlog = new Backlog();
+const { addr } = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+  const { socket, response } = Deno.upgradeWebSocket(request);
+  const channel = channelOf(request.url);
+  socket.onopen = () => channels.add(channel, socket);
+  socket.onmessage = () => socket.send(backlog.text);
+  socket.onclose = () => channels.delete(channel, socket);
+  return response;
+});
+start(addr.port, (channel, event) => {
+  const text = JSON.stringify(event);
+  backlog.add(text);
+  for (const socket of channels.of(channel)) socket.send(text);
+});

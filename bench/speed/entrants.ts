@@ -1,0 +1,91 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { program } from "../../test/fixtures/runtime.ts";
+import { binary, type Runtime, root } from "../../test/runtimes.ts";
+
+/** How a peer is greeted, and what says that it is ready. `%d` stands for the number of the connection. */
+export interface Greeting {
+  path: string;
+  hello: string;
+  marker: string;
+  dialect: "plain" | "tocsin" | "engine";
+}
+
+/** A program that is measured. */
+export interface Entrant {
+  readonly id: string;
+  /** What it is called in tables. */
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly isOurs: boolean;
+  readonly file: string;
+  readonly args: string[];
+  greeting(channel: string): Greeting;
+}
+
+const plain = (channel: string): Greeting => ({
+  path: `/?channel=${channel}`,
+  hello: "",
+  marker: "",
+  dialect: "plain",
+});
+
+const engine = (channel: string): Greeting => ({
+  path: `/socket.io/?EIO=4&transport=websocket&channel=${channel}`,
+  hello: "40",
+  marker: '40{"sid"',
+  dialect: "engine",
+});
+
+const ours = (channel: string): Greeting => ({
+  path: "/?user=%d",
+  hello: `{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"${channel}"}}`,
+  marker: '"id":2',
+  dialect: "tocsin",
+});
+
+/** Everything that can be measured, on this Node or another. */
+export function entrants(node: string): Entrant[] {
+  const files: Record<Runtime, string> = { node, bun: binary("bun"), deno: binary("deno") };
+  const entrant = (
+    id: string,
+    name: string,
+    runtime: Runtime,
+    script: string,
+    greeting: Entrant["greeting"],
+  ): Entrant => {
+    const file = fileURLToPath(new URL(`../peers/${script}.ts`, import.meta.url));
+    return {
+      id,
+      name,
+      runtime,
+      isOurs: script === "tocsin",
+      file: files[runtime],
+      args: program(file, runtime),
+      greeting,
+    };
+  };
+  return [
+    entrant("tocsin-node", `tocsin, Node ${versionOf(node)}`, "node", "tocsin", ours),
+    entrant("ws", `ws ${versionIn("ws")} by hand`, "node", "ws", plain),
+    entrant("frame", "one prebuilt frame per socket", "node", "frame", plain),
+    entrant("socket-io", `Socket.IO ${versionIn("socket.io")}`, "node", "socket-io", engine),
+    entrant("crossws", `crossws ${versionIn("crossws")}`, "node", "crossws", plain),
+    entrant("hono", `Hono ${versionIn("hono")} on Node by hand`, "node", "hono", plain),
+    entrant("tocsin-bun", `tocsin, Bun ${versionOf(files.bun)}`, "bun", "tocsin", ours),
+    entrant("bun-publish", "Bun's native publish", "bun", "bun-publish", plain),
+    entrant("bun", "Bun by hand", "bun", "bun", plain),
+    entrant("tocsin-deno", `tocsin, Deno ${versionOf(files.deno)}`, "deno", "tocsin", ours),
+    entrant("deno", "Deno by hand", "deno", "deno", plain),
+  ];
+}
+
+function versionOf(file: string): string {
+  return /\d+\.\d+\.\d+/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0] ?? "";
+}
+
+function versionIn(name: string): string {
+  return JSON.parse(readFileSync(join(root, "node_modules", name, "package.json"), "utf8")).version;
+}

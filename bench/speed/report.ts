@@ -1,0 +1,68 @@
+import type { Entrant } from "./entrants.ts";
+import type { ImportCost } from "./import-cost.ts";
+import type { Result } from "./results.ts";
+import { judge } from "./targets.ts";
+import type { Workload } from "./workloads.ts";
+
+/** Where, and how often, it was measured. */
+export interface Setting {
+  machine: string;
+  rounds: number;
+}
+
+/** The whole result, as Markdown. */
+export function report(results: readonly Result[], cost: ImportCost, { machine, rounds }: Setting): string {
+  const workloads = distinct(results.map(({ workload }) => workload));
+  const entrants = distinct(results.map(({ entrant }) => entrant));
+  const find = (workload: Workload, entrant: Entrant): Result | undefined =>
+    results.find((result) => result.workload === workload && result.entrant === entrant);
+  const rows = workloads.map((workload) => [
+    workload.name,
+    ...entrants.map((entrant) => cell(workload, find(workload, entrant))),
+  ]);
+  const once = workloads
+    .filter((workload) => workload.once)
+    .map(({ name }) => `${name},`)
+    .join(" ");
+  const targets = judge(results, cost).map(({ text, value, goal, isMet }) => [
+    text,
+    value,
+    goal,
+    isMet ? "yes" : "**no**",
+  ]);
+  return [
+    "# What it costs",
+    "",
+    `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds (${once} one). The server is pinned to one core,`,
+    "and its CPU is what the operating system says of its process; the clients are a native program on the other core.",
+    "",
+    ...workloads.map(({ name, text, unit }) => `- **${name}**: ${text}; ${unit}`),
+    "",
+    ...table(["", ...entrants.map(({ name }) => name)], rows),
+    "",
+    "What was meant to be reached, and was:",
+    "",
+    ...table(["", "measured", "goal", "met"], targets),
+    "",
+  ].join("\n");
+}
+
+function cell({ measure }: Workload, result: Result | undefined): string {
+  const value = result?.found[measure];
+  return value === undefined ? "–" : shown(value);
+}
+
+/** Three digits, and no powers of ten. */
+export function shown(value: number): string {
+  const digits = Number(value.toPrecision(3));
+  return digits >= 1000 ? digits.toLocaleString("en").replaceAll(",", " ") : String(digits);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (parts: readonly string[]): string => `| ${parts.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)];
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}

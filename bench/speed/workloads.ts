@@ -1,0 +1,249 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Order } from "../peers/program.ts";
+import type { Entrant } from "./entrants.ts";
+import { type Found, Trial } from "./trial.ts";
+
+/** One thing that is measured. */
+export interface Workload {
+  readonly name: string;
+  /** What it is, in a sentence. */
+  readonly text: string;
+  /** What of what is found is compared, in which unit; lower is better unless said otherwise. */
+  readonly measure: string;
+  readonly unit: string;
+  readonly higherIsBetter?: boolean;
+  /** Whether the first round is enough: it takes long, and varies little. */
+  readonly once?: boolean;
+  /** Who takes part, by id. */
+  readonly entrants: readonly string[];
+  run(entrant: Entrant): Promise<Found>;
+}
+
+const talkers = ["tocsin-node", "ws", "frame", "socket-io", "tocsin-bun", "bun-publish", "bun"];
+const everybody = [...talkers, "tocsin-deno", "deno"];
+const bare = ["tocsin-node", "ws", "hono", "tocsin-bun", "bun", "tocsin-deno", "deno"];
+
+/** A server with clients on one channel or on one each, warm, under one order. */
+function delivery(
+  clients: number,
+  subscribers: number,
+  channel: string,
+  order: Order,
+  settings: object = {},
+): Workload["run"] {
+  return (entrant) =>
+    within(new Trial(entrant, settings), async (trial) => {
+      await trial.connect(clients, entrant.greeting(channel));
+      await trial.deliver(warmUp(order), subscribers);
+      return trial.deliver(order, subscribers);
+    });
+}
+
+/** The same for long enough that the runtime has compiled what it runs. */
+function warmUp(order: Order): Order {
+  if (order.do === "flood") return { ...order, count: 2_000 };
+  return order.do === "fill" ? order : { ...order, for: 1_200 };
+}
+
+async function within<T>(trial: Trial, act: (trial: Trial) => Promise<T>): Promise<T> {
+  try {
+    return await act(trial);
+  } finally {
+    await trial.end();
+  }
+}
+
+const cpu = { measure: "cpu", unit: "µs of CPU per delivered event" } as const;
+const keepsAll = { size: 1_000_000, bytes: 512 * 1024 * 1024 };
+
+export const workloads: readonly Workload[] = [
+  {
+    name: "spread",
+    text: "500 subscribers, 1 event of 200 bytes every 5 ms",
+    ...cpu,
+    entrants: everybody,
+    run: delivery(500, 500, "all", {
+      do: "steady",
+      channel: "all",
+      count: 1,
+      every: 5,
+      for: 4_000,
+      bytes: 200,
+    }),
+  },
+  {
+    name: "burst",
+    text: "500 subscribers, 10 events of 200 bytes in one turn every 50 ms",
+    ...cpu,
+    entrants: everybody,
+    run: delivery(500, 500, "all", {
+      do: "steady",
+      channel: "all",
+      count: 10,
+      every: 50,
+      for: 4_000,
+      bytes: 200,
+    }),
+  },
+  {
+    name: "flood",
+    text: "100 subscribers, 20 000 events of 200 bytes as fast as the loop turns, 100 a turn",
+    ...cpu,
+    entrants: everybody,
+    run: delivery(
+      100,
+      100,
+      "all",
+      { do: "flood", channel: "all", count: 20_000, turn: 100, bytes: 200 },
+      keepsAll,
+    ),
+  },
+  {
+    name: "tokens",
+    text: "400 channels with one subscriber each, 20 events of 80 bytes a second on each",
+    ...cpu,
+    entrants: everybody,
+    run: delivery(400, 1, "c%d", {
+      do: "scatter",
+      channel: "c",
+      channels: 400,
+      second: 8_000,
+      for: 5_000,
+      bytes: 80,
+    }),
+  },
+  {
+    name: "idle",
+    once: true,
+    text: "10 000 connections with a subscription each",
+    measure: "memory",
+    unit: "kB of resident memory per connection",
+    entrants: [...bare, "crossws", "socket-io"],
+    run: (entrant) => within(new Trial(entrant), (trial) => idle(trial, entrant)),
+  },
+  {
+    name: "connect",
+    text: "5 000 connections with a subscription each, 64 at once",
+    measure: "rate",
+    unit: "connections per second of CPU",
+    higherIsBetter: true,
+    entrants: [...bare, "crossws", "socket-io"],
+    run: (entrant) => within(new Trial(entrant), (trial) => connecting(trial, entrant)),
+  },
+  {
+    name: "storm",
+    text: "2 000 sessions resume at once, each missing 100 events of 200 bytes; by hand: one text of them, sent to each",
+    ...cpu,
+    entrants: ["tocsin-node", "ws", "tocsin-bun", "bun", "tocsin-deno", "deno"],
+    run: (entrant) => within(new Trial(entrant), (trial) => storm(trial, entrant)),
+  },
+  {
+    name: "slow",
+    once: true,
+    text: "spread, while 50 of the 500 do not read; compared with spread",
+    measure: "p99",
+    unit: "µs of latency, p99 of the others",
+    entrants: ["tocsin-node", "tocsin-bun", "tocsin-deno"],
+    run: (entrant) => within(new Trial(entrant), (trial) => slow(trial, entrant)),
+  },
+  ...[100, 1_000, 10_000, 100_000].map((channels) => curve(channels)),
+];
+
+/** Connects ten thousand after a first few, which have the runtime load what it loads once. */
+async function idle(trial: Trial, entrant: Entrant): Promise<Found> {
+  const count = 10_000;
+  await trial.connect(100, entrant.greeting("c%d"));
+  await trial.clients.end();
+  await sleep(1_000);
+  const before = trial.server.memory;
+  await trial.connect(count, entrant.greeting("c%d"));
+  // What connecting has left over has a while to be collected.
+  await sleep(2_000);
+  const memory = (trial.server.memory - before) / count / 1024;
+  const began = trial.server.cpu;
+  await sleep(3_000);
+  return { memory, busy: (trial.server.cpu - began) / 3_000_000 };
+}
+
+async function connecting(trial: Trial, entrant: Entrant): Promise<Found> {
+  const count = 5_000;
+  await trial.connect(1_000, entrant.greeting("all"));
+  await trial.clients.end();
+  await sleep(500);
+  const before = trial.server.cpu;
+  const milliseconds = await trial.connect(count, entrant.greeting("all"));
+  const rate = (count / (trial.server.cpu - before)) * 1_000_000;
+  return { rate, bySecond: (count / milliseconds) * 1_000 };
+}
+
+async function storm(trial: Trial, entrant: Entrant): Promise<Found> {
+  const sessions = 2_000;
+  const missed = 100;
+  const greeting = entrant.greeting("all");
+  const alone = entrant.isOurs ? { hello: '{"id":1,"connect":{}}', marker: '"id":1' } : {};
+  await trial.connect(sessions, { ...greeting, path: `${greeting.path}&late`, ...alone });
+  const { first } = await trial.order<{ first: { epoch: string } | null }>({
+    do: "fill",
+    channel: "missed",
+    count: missed + (entrant.isOurs ? 1 : 0),
+    bytes: 200,
+  });
+  const come = (id: number): string => {
+    const params = { channel: "missed", recover: true, offset: 1, epoch: first?.epoch };
+    return entrant.isOurs ? JSON.stringify({ id, subscribe: params }) : "resume";
+  };
+  const resume = async (id: number): Promise<number> => {
+    await trial.reset();
+    const before = trial.server.cpu;
+    await trial.clients.tell(`say ${come(id)}`);
+    await trial.received(sessions * missed);
+    return (trial.server.cpu - before) / (sessions * missed);
+  };
+  const cpu = await resume(2);
+  return { cpu };
+}
+
+async function slow(trial: Trial, entrant: Entrant): Promise<Found> {
+  const [subscribers, stuck] = [500, 50];
+  const order: Order = { do: "steady", channel: "all", count: 1, every: 5, for: 4_000, bytes: 200 };
+  await trial.connect(subscribers, entrant.greeting("all"));
+  const usual = await trial.deliver(warmUp(order), subscribers);
+  await trial.clients.tell(`stuck ${stuck}`);
+  const before = trial.server.memory;
+  const found = await trial.deliver(order, subscribers - stuck);
+  const memory = (trial.server.memory - before) / 1024;
+  return { ...found, memory, usual: usual.p99 ?? 0 };
+}
+
+/** One event after the other to a hundred channels, while more and more others are followed too. */
+function curve(channels: number): Workload {
+  const each = Math.max(1, channels / 1_000);
+  const sessions = channels / each;
+  const subscribe = Array.from(
+    { length: each },
+    (_, at) => `{"id":${at + 2},"subscribe":{"channel":"c${at === 0 ? "" : `-${at}-`}%d"}}`,
+  );
+  return {
+    name: `curve-${channels}`,
+    once: true,
+    text: `${channels} channels with one subscriber each, 8 000 events of 80 bytes a second to 100 of them`,
+    ...cpu,
+    entrants: ["tocsin-node", "tocsin-bun", "tocsin-deno"],
+    run: (entrant) =>
+      within(new Trial(entrant), async (trial) => {
+        const greeting = entrant.greeting("c%d");
+        const hello = `{"id":1,"connect":{}}\n${subscribe.join("\n")}`;
+        await trial.connect(sessions, { ...greeting, hello, marker: `"id":${each + 1}` }, 16);
+        const order: Order = {
+          do: "scatter",
+          channel: "c",
+          channels: 100,
+          second: 8_000,
+          for: 4_000,
+          bytes: 80,
+        };
+        await trial.deliver(warmUp(order), 1);
+        return trial.deliver(order, 1);
+      }),
+  };
+}

@@ -1,0 +1,20 @@
+/** A place in a list from oldest to newest, which anything can leave at once. The list is a place too, between its ends. */
+export class Place {
+  older: Place = this;
+  newer: Place = this;
+
+  moveTo(list: Place): void {
+    this.leave();
+    this.older = list.older;
+    this.newer = list;
+    this.older.newer = this;
+    list.older = this;
+  }
+
+  leave(): void {
+    if (this.newer === this) return;
+    this.older.newer = this.newer;
+    this.newer.older = this.older;
+    this.older = this.newer = this;
+  }
+}

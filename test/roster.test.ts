@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { Roster } from "../src/roster.ts";
+import type { LiveSession } from "../src/session.ts";
+
+function session(identity: string): LiveSession {
+  return { identity } as LiveSession;
+}
+
+test("sessions are found by whose they are, the oldest first, until they are gone", () => {
+  const roster = new Roster();
+  const [one, two, three, other] = [session("ann"), session("ann"), session("ann"), session("bob")];
+  for (const each of [one, two, three, other]) roster.add(each);
+  expect([...roster.of("ann")]).toEqual([one, two, three]);
+  expect([...roster.of("bob")]).toEqual([other]);
+  roster.delete(two);
+  expect([...roster.of("ann")]).toEqual([one, three]);
+  for (const each of [one, three, other]) roster.delete(each);
+  expect([[...roster.of("ann")], [...roster.of("bob")], [...roster.of("")]]).toEqual([[], [], []]);
+});
+
+test("one that is not there changes nothing when it goes", () => {
+  const roster = new Roster();
+  const ann = session("ann");
+  roster.add(ann);
+  roster.delete(session("ann"));
+  expect([...roster.of("ann")]).toEqual([ann]);
+});
