@@ -1,7 +1,7 @@
-import { Place } from "./aging.ts";
 import { byteLength } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
+import { Linked } from "./linked.ts";
 import type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 
 /** A bound that is the same for every channel, or depends on the channel's name. */
@@ -67,9 +67,9 @@ class MemoryLog implements Log {
   /** Goes round all channels, a few steps with every call. */
   #round: Iterator<Channel> = this.#channels.values();
   /** Channels with neither entries nor watchers, by how long they have been so. */
-  #idle = new Place();
+  #idle = new Linked();
   /** The entries of all channels. */
-  #kept = new Place();
+  #kept = new Linked();
   /** Bytes kept in all, with what entries and channels cost. */
   #total = 0;
   #prefix = "";
@@ -145,8 +145,8 @@ class MemoryLog implements Log {
     // A watch that was never disposed holds its channel, which from here on holds nothing.
     for (const channel of this.#channels.values()) channel.clear();
     this.#channels.clear();
-    this.#idle = new Place();
-    this.#kept = new Place();
+    this.#idle = new Linked();
+    this.#kept = new Linked();
     this.#total = 0;
   }
 
@@ -230,7 +230,7 @@ class MemoryLog implements Log {
   }
 }
 
-class Kept extends Place {
+class Kept extends Linked {
   readonly channel: Channel;
   readonly entry: Entry;
   readonly bytes: number;
@@ -245,7 +245,7 @@ class Kept extends Place {
   }
 }
 
-class Channel extends Place {
+class Channel extends Linked {
   readonly name: string;
   readonly epoch: string;
   retention: Retention;

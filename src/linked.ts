@@ -1,9 +1,9 @@
 /** A place in a list from oldest to newest, which anything can leave at once. The list is a place too, between its ends. */
-export class Place {
-  older: Place = this;
-  newer: Place = this;
+export class Linked {
+  older: Linked = this;
+  newer: Linked = this;
 
-  moveTo(list: Place): void {
+  moveTo(list: Linked): void {
     this.leave();
     this.older = list.older;
     this.newer = list;
