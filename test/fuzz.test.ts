@@ -11,14 +11,14 @@ import { finish, fuzzWire, target } from "./fuzz/wire.ts";
 const seed = { node: 1, bun: 2, deno: 3 }[runtime];
 
 test(`anything that three peers say to a notifier is answered as the protocol has it, or ends them alone (seed ${seed})`, async () => {
-  expect(await fuzz({ seed, schedules: 60 })).toBeGreaterThan(900);
+  expect(await fuzz({ seed, schedules: 60 })).toBeGreaterThan(500);
 });
 
 test(`anything that is sent to a server of ${runtime} is answered as the protocol has it, and the server ends by itself (seed ${seed})`, async () => {
   const file = fileURLToPath(new URL("fuzz/fuzz-server.ts", import.meta.url));
   const server = await target(process.execPath, program(file));
   onTestFinished(() => server.program.destroy());
-  expect(await fuzzWire(server, { seed, connections: 60 })).toBeGreaterThan(1_000);
+  expect(await fuzzWire(server, { seed, connections: 60 })).toBeGreaterThan(500);
   expect(await finish(server)).toEqual([]);
 });
 

@@ -128,7 +128,7 @@ async function emptied(server: Child, port: number): Promise<string[]> {
   const deadline = performance.now() + 30_000;
   for (;;) {
     const left = await look(server, port, 0);
-    const isEmpty = left.sessions + left.subscriptions === 0 && left.sockets < 20;
+    const isEmpty = left.sessions + left.subscriptions + left.channels === 0 && left.sockets < 20;
     if (isEmpty) console.log(`empty: ${words(left)}`);
     if (isEmpty) return [];
     if (performance.now() > deadline) return [`left: ${words(left)}`];
