@@ -3,8 +3,17 @@ import { Joint } from "../src/joint.ts";
 import type { Log } from "../src/log.ts";
 import { Outbox } from "../src/outbox.ts";
 import { jsonCodec } from "../src/protocol.ts";
-import { deferred, offsetsIn, rawSocket, type Start, startWith, subscriber, test } from "./fixtures/core.ts";
-import { anybody, wire } from "./fixtures/wire.ts";
+import {
+  deferred,
+  offsetsIn,
+  outcomeOf,
+  rawSocket,
+  type Start,
+  startWith,
+  subscriber,
+  test,
+} from "./fixtures/core.ts";
+import { anybody, type Wire, wire } from "./fixtures/wire.ts";
 
 const ann = { ...anybody, user: "ann" };
 const forceReconnect = { code: 3011, reason: "force reconnect" };
@@ -169,6 +178,34 @@ describe("disconnecting a user", () => {
     expect(raw.sent.length).toBe(before);
     raw.session.ended();
   });
+
+  plainTest.each([
+    ["is disconnected", (here: Wire) => here.notifier.disconnect({ user: "ann" }), 3503],
+    ["expires", (here: Wire) => here.clock.advance(5_000), 3005],
+  ])(
+    "who %s with a confirmed publication waiting is not sent it, and it is reported as not delivered, once",
+    async (_, end, code) => {
+      const lost: unknown[] = [];
+      const here = wire({ window: 500, onUndelivered: ({ data }, reason) => lost.push([data, reason]) });
+      const peer = { user: "ann", channels: ["private"], expires: here.clock.time() + 5_000 };
+      const client = here.client({ peer });
+      await client.connect();
+      client.stall();
+      // The first fills the window, so that the second waits in the log.
+      await here.publish("private", "x".repeat(450));
+      const receipt = await here.notifier.publish("private", "secret", { confirm: true, ttl: 60_000 });
+      await end(here);
+      await here.clock.settle();
+      client.resume();
+      await here.clock.settle();
+      expect(client.closed?.code).toBe(code);
+      expect(JSON.stringify(client.messages)).not.toContain("secret");
+      const delivered = outcomeOf(receipt.delivered());
+      await here.clock.advance(60_000);
+      expect(lost).toEqual([["secret", "expired"]]);
+      expect(delivered.reason).toMatchObject({ name: "ExpiredError", level: "logged" });
+    },
+  );
 
   test("ends every session of theirs, and nobody else's", async ({ start }) => {
     const core = start();
