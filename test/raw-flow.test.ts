@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { memoryLog } from "../src/memory.ts";
 import type { CloseReport } from "../src/notifier.ts";
-import { messagesOf, type RawSite, rawSite } from "./fixtures/raw.ts";
+import { joined, messagesOf, type RawSite, rawSite } from "./fixtures/raw.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { client, frame, type Tcp, upgrade } from "./fixtures/tcp.ts";
 import { range } from "./fixtures/wire.ts";
@@ -45,7 +45,8 @@ function seen(peer: Tcp, data: string): Promise<string> {
 describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
   test("delays nobody, is given up at the log's bound, and is told what it lost", async () => {
     const here = await rawSite({ window: 4_096, log: memoryLog({ size: 6 }) });
-    const stuck = await here.connected({ id: 2, subscribe: { channel: "news" } });
+    const stuck = await joined(here.dial(upgrade("/?user=stuck")));
+    stuck.send(frame(1, '{"id":2,"subscribe":{"channel":"news"}}'));
     await stuck.until(/"id":2,"subscribe":/);
     const others: Awaited<ReturnType<typeof subscriber>>[] = [];
     for (let n = 0; n < 999; n += 111) {

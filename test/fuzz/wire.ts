@@ -74,7 +74,9 @@ async function alive({ port, canary }: Target, id: number): Promise<void> {
 
 /** What a server counts, and the memory that it has. */
 export async function stats(port: number): Promise<{ sessions: number; rss: number; heapUsed: number }> {
-  const response = await tcp(port, get("/stats", ["Connection: close"])).ended;
+  const peer = tcp(port, get("/stats", ["Connection: close"]));
+  const response = await peer.ended;
+  peer.destroy();
   return JSON.parse(/\{.*\}/s.exec(response)?.[0] ?? "null");
 }
 

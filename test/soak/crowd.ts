@@ -20,6 +20,8 @@ export interface Crowd {
 }
 
 const shared = 50;
+/** Instead of a code, of a client that never heard of its end. */
+const lost = 0;
 
 export function crowd({ port, sessions, signal }: CrowdOptions): Crowd {
   const counts = { connected: 0, received: 0, errors: 0 };
@@ -103,7 +105,7 @@ async function visit({ port, user, positions, counts, signal }: Visit): Promise<
   await stay(socket, command, positions, over.signal);
   signal.removeEventListener("abort", end);
   await leave(socket, closed);
-  return closed;
+  return Promise.race([closed, sleep(5_000, lost)]);
 }
 
 /** Does this and that for a while. */
@@ -142,9 +144,8 @@ async function leave(socket: WebSocket, closed: Promise<unknown>): Promise<void>
   else if (dice < 0.6)
     (socket as unknown as { _socket?: { resetAndDestroy(): void } })._socket?.resetAndDestroy();
   else socket.terminate();
-  const late = setInterval(() => socket.terminate(), 5_000);
-  await closed;
-  clearInterval(late);
+  await Promise.race([closed, sleep(5_000)]);
+  socket.terminate();
 }
 
 function some(): string[] {

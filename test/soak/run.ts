@@ -84,7 +84,9 @@ function argumentsFor(on: Runtime, file: string): string[] {
 }
 
 async function look(server: Child, port: number, at: number): Promise<Sample> {
-  const response = await tcp(port, get("/stats", ["Connection: close"])).ended;
+  const peer = tcp(port, get("/stats", ["Connection: close"]));
+  const response = await peer.ended;
+  peer.destroy();
   const counted = JSON.parse(/\{.*\}/s.exec(response)?.[0] ?? "null") as Omit<Sample, "at" | "sockets">;
   return { ...counted, at, sockets: socketsOf(server.pid) };
 }
