@@ -3,7 +3,7 @@ import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
-import { cut, type Segment } from "./segment.ts";
+import { pieceOf, type Segment } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Subscription } from "./subscription.ts";
 import { Tail } from "./tail.ts";
@@ -275,7 +275,7 @@ export class Channel {
         this.#fetch(subscription);
         return;
       }
-      const piece = cut(segment, subscription.cursor, session.window.room, session.window.isClear);
+      const piece = pieceOf(segment, subscription.cursor, session.window.room, session.window.isClear);
       if (piece === undefined) {
         subscription.waits = "room";
         fallBehind(subscription, this.#hub);

@@ -82,6 +82,17 @@ export function encodeSegments(
   return segments;
 }
 
+/** The same as `cut`, without a new piece for those at the beginning who have room for all of it, as most do. */
+export function pieceOf(
+  segment: Segment,
+  after: number,
+  room: number,
+  atLeastOne: boolean,
+): Piece | undefined {
+  if (segment.first === after + 1 && segment.bytes <= room) return segment;
+  return cut(segment, after, room, atLeastOne);
+}
+
 /**
  * Takes what follows offset `after` and fits into `room` bytes, or undefined when that is nothing.
  *
