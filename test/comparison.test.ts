@@ -79,7 +79,7 @@ test(`a thousand clients that come and go, on ${runtime}, leave nothing on the s
     },
   };
   const cycle = async (n: number): Promise<void> => {
-    const client = connect(here.address("ann"), { WebSocket, signal, clock });
+    const client = connect(here.direct, { WebSocket, signal, clock });
     // Some are closed while they connect, some as soon as they do, and some while they follow.
     if (n % 3 > 0) await client.publish("news", n, { signal });
     const next = n % 3 > 1 ? rejection(client.follow("news", { signal }).next()) : undefined;
@@ -87,9 +87,10 @@ test(`a thousand clients that come and go, on ${runtime}, leave nothing on the s
     await client.close();
     await next;
   };
-  for (const batch of range(0, 19)) await Promise.all(range(1, 50).map((n) => cycle(batch * 50 + n)));
+  // Node warns of more listeners on one signal than ten.
+  for (const batch of range(0, 99)) await Promise.all(range(1, 10).map((n) => cycle(batch * 10 + n)));
   expect([listening.size, timers.size]).toEqual([0, 0]);
   expect(most).toBeGreaterThan(0);
-  expect(most).toBeLessThanOrEqual(50);
+  expect(most).toBeLessThanOrEqual(10);
   await expect.poll(() => here.notifier.stats().sessions).toBe(0);
 });

@@ -12,7 +12,7 @@ import { binary, type Runtime, root } from "./runtimes.ts";
 /** Milliseconds a process may live on after its results. */
 const patience = 5_000;
 /** Milliseconds a whole run may take. */
-const limit = 120_000;
+const limit = 300_000;
 /** Runs at a time. */
 const lanes = 2;
 
