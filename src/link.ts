@@ -74,7 +74,8 @@ export class Link {
   /** Connections in a row that failed or did not last. */
   #failures = 0;
   #steadyAt = 0;
-  #heardAt = 0;
+  /** Frames so far. */
+  #heard = 0;
   #period = 0;
   /** All that is timed ends with the connection, or with the wait for one. */
   readonly #timers: Timers;
@@ -131,13 +132,15 @@ export class Link {
     const { signal } = life;
     // What is asked for counts no more once waiting for it is over.
     this.#timers.put("token", { cancel: () => life.abort() });
-    new Promise<string>((resolve) => resolve(getToken({ signal }))).then(
-      (token) => {
-        this.#token = token;
-        if (!signal.aborted) this.#open();
-      },
-      () => signal.aborted || this.#lost(101, "no token", true),
-    );
+    new Promise<string>((resolve) => resolve(getToken({ signal })))
+      .then(
+        (token) => {
+          this.#token = token;
+          if (!signal.aborted) this.#open();
+        },
+        () => signal.aborted || this.#lost(101, "no token", true),
+      )
+      .catch((error) => this.close(error));
   }
 
   #open(): void {
@@ -214,17 +217,17 @@ export class Link {
   }
 
   #read(frame: string): void {
-    this.#heardAt = this.#options.clock.now();
+    this.#heard++;
     for (const line of frame.split("\n")) {
       // The connection may have been given up because of what stood before.
-      if (this.isOpen) this.#take(line);
+      if (this.isOpen && line !== "") this.#take(line);
     }
   }
 
   #take(line: string): void {
     let message: Message;
     try {
-      message = JSON.parse(line);
+      message = Object(JSON.parse(line));
     } catch {
       return this.#giveUp();
     }
@@ -243,8 +246,8 @@ export class Link {
 
   /** Gives the connection up when nothing is heard in so many milliseconds, and then in each period. */
   #listen(ms: number): void {
-    const since = this.#options.clock.now();
-    this.time("silence", ms, () => (this.#heardAt > since ? this.#listen(this.#period) : this.#giveUp()));
+    const heard = this.#heard;
+    this.time("silence", ms, () => (this.#heard > heard ? this.#listen(this.#period) : this.#giveUp()));
   }
 
   #giveUp(): void {
@@ -257,8 +260,8 @@ export class Link {
   #lost(code: number, reason: string, mayReturn = !/^(3[5-9]|4[5-9])..$/.test(`${code}`)): void {
     const error = new ReplyError(code, reason, mayReturn);
     if (this.status === "connected" && this.#options.clock.now() >= this.#steadyAt) this.#failures = 0;
-    // It has expired, and so a new one is asked for.
-    if (code === 3005 || code === 109) this.#token = this.#options.getToken && undefined;
+    // It has expired, and so a new one is asked for, where there is somebody to ask.
+    if ((code === 3005 || code === 109) && this.#options.getToken !== undefined) this.#token = undefined;
     this.#drop();
     for (const call of [...this.#calls]) {
       if (call.isSent && !call.again) call.answered({ error });

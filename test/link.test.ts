@@ -140,6 +140,9 @@ describe("a connection that is lost", () => {
   test("is given up where it does not keep the protocol", async ({ open }) => {
     const { clock, network, statuses } = open();
     await clock.settle();
+    network.say("null", "1", "[]", "", '{"id":77}', '{"push":{"channel":"none","pub":{}}}', "\n");
+    await clock.advance(1_000);
+    expect(statuses).toEqual(["connecting", "connected"]);
     network.say("this is no JSON");
     await clock.advance(1_000);
     expect(statuses.slice(2)).toEqual([["waiting", 3012], "connecting", "connected"]);
@@ -309,6 +312,35 @@ describe("a token", () => {
       "connected",
       { id: expect.any(Number), connect: { token: "t3" } },
     ]);
+  });
+
+  test("that nobody can replace is sent again when the server says that it has expired", async ({ open }) => {
+    const { client, clock, network } = open({ client: { token: "t" } });
+    await clock.settle();
+    network.last.drop(3005, "connection expired");
+    await clock.advance(1_000);
+    const sent = { id: expect.any(Number), connect: { token: "t" } };
+    expect([client.status, network.last.sent[0]]).toEqual(["connected", sent]);
+  });
+
+  test("that is there for no socket that can be made closes the client", async ({ open }) => {
+    const { clock, dial } = open();
+    const error = new SyntaxError("no such address");
+    class Broken {
+      onopen = null;
+      onmessage = null;
+      onclose = null;
+      onerror = null;
+      constructor() {
+        throw error;
+      }
+      send(): void {}
+      close(): void {}
+    }
+    const client = dial({ getToken: () => "t", WebSocket: Broken });
+    await clock.settle();
+    expect(client.status).toBe("closed");
+    expect(() => dial({ WebSocket: Broken })).toThrow(error);
   });
 
   test.for([

@@ -102,8 +102,8 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "an expired token is sent again",
-      from: "if (code === 3005 || code === 109)",
-      to: "if (code === 109)",
+      from: "(code === 3005 || code === 109) && this",
+      to: "code === 109 && this",
     },
     {
       name: "a connection that is lost leaves its timers",
@@ -117,7 +117,7 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "a dead link is never noticed",
-      from: "this.#heardAt > since ? this.#listen(this.#period) : this.#giveUp()",
+      from: "this.#heard > heard ? this.#listen(this.#period) : this.#giveUp()",
       to: "this.#listen(this.#period)",
     },
     {
