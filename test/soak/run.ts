@@ -60,6 +60,10 @@ async function soak(on: Runtime): Promise<void> {
       await sleep(every * 1_000);
       at = (performance.now() - began) / 1_000;
       const sample = await look(server, port, at);
+      if (sample === undefined) {
+        console.log(`${on}: ${at.toFixed(0)} s: no answer`);
+        continue;
+      }
       samples.push(sample);
       if (at < minute * 60) continue;
       minute++;
@@ -83,11 +87,14 @@ function argumentsFor(on: Runtime, file: string): string[] {
   return on === "deno" ? ["run", "--v8-flags=--expose-gc", ...args.slice(1)] : args;
 }
 
-async function look(server: Child, port: number, at: number): Promise<Sample> {
+/** Answers nothing when the machine is too busy for the connection to be taken. */
+async function look(server: Child, port: number, at: number): Promise<Sample | undefined> {
   const peer = tcp(port, get("/stats", ["Connection: close"]));
   const response = await peer.ended;
   peer.destroy();
-  const counted = JSON.parse(/\{.*\}/s.exec(response)?.[0] ?? "null") as Omit<Sample, "at" | "sockets">;
+  const body = /\{.*\}/s.exec(response)?.[0];
+  if (body === undefined) return undefined;
+  const counted = JSON.parse(body) as Omit<Sample, "at" | "sockets">;
   return { ...counted, at, sockets: socketsOf(server.pid) };
 }
 
@@ -130,12 +137,17 @@ async function emptied(server: Child, port: number): Promise<string[]> {
   const deadline = performance.now() + 30_000;
   for (;;) {
     const left = await look(server, port, 0);
-    const isEmpty = left.sessions + left.subscriptions + left.channels === 0 && left.sockets < 20;
-    if (isEmpty) console.log(`empty: ${words(left)}`);
-    if (isEmpty) return [];
-    if (performance.now() > deadline) return [`left: ${words(left)}`];
+    if (left !== undefined && isEmpty(left)) {
+      console.log(`empty: ${words(left)}`);
+      return [];
+    }
+    if (performance.now() > deadline) return [`left: ${left === undefined ? "no answer" : words(left)}`];
     await sleep(200);
   }
+}
+
+function isEmpty({ sessions, subscriptions, channels, sockets }: Sample): boolean {
+  return sessions + subscriptions + channels === 0 && sockets < 20;
 }
 
 async function ended(server: Child): Promise<string[]> {
