@@ -26,10 +26,11 @@ export function report(
     workload.name,
     ...entrants.map((entrant) => cell(workload, find(workload, entrant))),
   ]);
-  const once = workloads
+  const inOne = workloads
     .filter((workload) => workload.once)
-    .map(({ name }) => `${name},`)
-    .join(" ");
+    .map(({ name }) => ` ${name},`)
+    .join("");
+  const once = inOne === "" ? "" : ` (${inOne.slice(1)} one)`;
   const targets = judge(results, cost).map(({ text, value, goal, isMet }) => [
     text,
     value,
@@ -39,7 +40,7 @@ export function report(
   return [
     "# What it costs",
     "",
-    `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds (${once} one). The server is pinned to one core,`,
+    `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds${once}. The server is pinned to one core,`,
     "and its CPU is what the operating system says of its process; the clients are a native program on the other core.",
     `The load of the machine was ${load.toFixed(1)} in the end: over 2, others have used it as well, and times say little.`,
     "",
