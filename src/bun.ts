@@ -222,7 +222,9 @@ function contextOf(ws: BunWebSocket): WSContext<BunWebSocket> {
 class Compressible extends Connection<BunWebSocket> {
   override send(data: string | ArrayBuffer | Uint8Array, options?: { compress?: boolean }): void {
     // Above the limit Bun drops a frame without a word: nothing may be taken as sent that came after it either.
-    const isDropped = this.raw.send(data, options?.compress) === 0 && this.raw.readyState === 1;
+    // Of nothing 0 bytes are sent as well.
+    const size = typeof data === "string" ? data.length : data.byteLength;
+    const isDropped = this.raw.send(data, options?.compress) === 0 && size > 0 && this.raw.readyState === 1;
     if (isDropped) throw new Error("Cannot send: Bun dropped the frame");
   }
 }

@@ -57,7 +57,18 @@ test("the README's table of shutdowns says what the bench measured", () => {
   }
 });
 
-/** The rows of the table about shutdowns, its header first. */
+test("the README's table of costs says what the bench measured", () => {
+  const part = readme.slice(readme.indexOf("## What it costs, measured"));
+  const [whole, short] = [readFileSync(join(root, "bench/results/speed.md"), "utf8"), part].map(tableOf);
+  const [systems = [], ...rows] = short ?? [];
+  expect(rows.length).toBe(6);
+  for (const [name, ...cells] of rows) {
+    const measured = whole?.find(([other]) => other === name) ?? [];
+    expect(cells).toEqual(systems.slice(1).map((system) => measured[whole?.[0]?.indexOf(system) ?? -1]));
+  }
+});
+
+/** The rows of the first table with a column for tocsin on Node, its header first. */
 function tableOf(markdown: string): string[][] {
   const lines = markdown.split("\n");
   const first = lines.findIndex((line) => line.includes("tocsin, Node"));

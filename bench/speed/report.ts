@@ -8,10 +8,16 @@ import type { Workload } from "./workloads.ts";
 export interface Setting {
   machine: string;
   rounds: number;
+  /** How many processes wanted a core when it ended, on average: more than its own two are others'. */
+  load: number;
 }
 
 /** The whole result, as Markdown. */
-export function report(results: readonly Result[], cost: ImportCost, { machine, rounds }: Setting): string {
+export function report(
+  results: readonly Result[],
+  cost: ImportCost,
+  { machine, rounds, load }: Setting,
+): string {
   const workloads = distinct(results.map(({ workload }) => workload));
   const entrants = distinct(results.map(({ entrant }) => entrant));
   const find = (workload: Workload, entrant: Entrant): Result | undefined =>
@@ -20,10 +26,11 @@ export function report(results: readonly Result[], cost: ImportCost, { machine, 
     workload.name,
     ...entrants.map((entrant) => cell(workload, find(workload, entrant))),
   ]);
-  const once = workloads
+  const inOne = workloads
     .filter((workload) => workload.once)
-    .map(({ name }) => `${name},`)
-    .join(" ");
+    .map(({ name }) => ` ${name},`)
+    .join("");
+  const once = inOne === "" ? "" : ` (${inOne.slice(1)} one)`;
   const targets = judge(results, cost).map(({ text, value, goal, isMet }) => [
     text,
     value,
@@ -33,8 +40,9 @@ export function report(results: readonly Result[], cost: ImportCost, { machine, 
   return [
     "# What it costs",
     "",
-    `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds (${once} one). The server is pinned to one core,`,
+    `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds${once}. The server is pinned to one core,`,
     "and its CPU is what the operating system says of its process; the clients are a native program on the other core.",
+    `The load of the machine was ${load.toFixed(1)} in the end: over 2, others have used it as well, and times say little.`,
     "",
     ...workloads.map(({ name, text, unit }) => `- **${name}**: ${text}; ${unit}`),
     "",

@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { binary, root } from "../../test/runtimes.ts";
@@ -45,7 +45,7 @@ if (wanted.length === 0) write(0);
 function write(rounds: number): void {
   const measured = results.all(wanted, all);
   const machine = `${cpus().length} × ${cpus()[0]?.model}`;
-  const text = report(measured, cost, { machine, rounds });
+  const text = report(measured, cost, { machine, rounds, load: loadavg()[0] ?? 0 });
   console.log(text);
   if (positionals.length > 0 || values.only !== undefined) return;
   const folder = join(root, "bench/results");
