@@ -216,23 +216,23 @@ export class Hub {
 
   enter(session: LiveSession): void {
     this.sessions.set(session.id, session);
-    this.settle(session);
+    this.register(session);
     this.tally.opened();
   }
 
   leave(session: LiveSession): void {
     this.sessions.delete(session.id);
-    this.unsettle(session);
+    this.unregister(session);
     this.onSessionEnd?.();
   }
 
   /** Counts and finds a session as its peer's, until that is taken back. */
-  settle(session: LiveSession): void {
+  register(session: LiveSession): void {
     this.census.enter(session.peer.user);
     this.roster.add(session);
   }
 
-  unsettle(session: LiveSession): void {
+  unregister(session: LiveSession): void {
     this.census.leave(session.peer.user);
     this.roster.delete(session);
   }

@@ -147,9 +147,9 @@ export class LiveSession implements Session, Beating {
 
   /** It has said who it is, and is that from now on. */
   become(identity: Identity): void {
-    this.hub.unsettle(this);
+    this.hub.unregister(this);
     this.peer = { ...this.peer, ...identity };
-    this.hub.settle(this);
+    this.hub.register(this);
     if (identity.expires !== undefined) this.pulse.extend(identity.expires);
   }
 
