@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, onTestFinished, test } from "vitest";
@@ -17,8 +17,9 @@ const blocks = [...readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([,
   file,
   code,
 }));
-/** Inside the project, so that its packages and names resolve as for any other program of it. */
-const folder = mkdtempSync(join(root, "test/readme-"));
+/** Inside the project, so that its packages and names resolve as for any other program of it; out of sight of other tests. */
+mkdirSync(join(root, ".cache"), { recursive: true });
+const folder = mkdtempSync(join(root, ".cache/readme-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("every TypeScript block of the README is a file of the examples, word for word", () => {
