@@ -69,6 +69,8 @@ const others = [
   "test/readme.test.ts",
   "test/shutdown.test.ts",
   "test/simulation.test.ts",
+  "test/size.test.ts",
+  "test/cli.test.ts",
   "test/walls.test.ts",
 ];
 
