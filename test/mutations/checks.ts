@@ -42,6 +42,7 @@ export const simulation: Check = createCheck("simulation", async (cwd, limit) =>
 const hostTests = [
   "test/gaps.test.ts",
   "test/host.test.ts",
+  "test/origins.test.ts",
   "test/raw-ends.test.ts",
   "test/raw-handshake.test.ts",
 ];
