@@ -17,12 +17,10 @@ export interface SubscribeResult {
   data?: { earliest?: number; notice?: { kept: number }; status?: RunStatus };
 }
 
-/** The answer to a connect command, or to a refresh. */
+/** The answer to a connect command. */
 export interface ConnectResult {
   ping?: number;
   pong?: boolean;
-  ttl?: number;
-  expires?: boolean;
 }
 
 /** What answers a command: a result under the command's name, or an error. */
@@ -30,7 +28,6 @@ export interface Reply {
   error?: { code: number; message: string; temporary?: boolean };
   connect?: ConnectResult;
   subscribe?: SubscribeResult;
-  refresh?: ConnectResult;
   [command: string]: unknown;
 }
 
