@@ -16,10 +16,11 @@
 import { type Clock, systemTiming } from "./clock.ts";
 import { ClosedError, type ReplyError } from "./errors.ts";
 import type { EventInputsOf, EventsOf } from "./events.ts";
-import { type ClientSocket, type ClientStatus, Link } from "./link.ts";
-import { LinkedRun, pageOf, start } from "./linked-run.ts";
+import { type ClientSocket, type ClientStatus, createLink, type Link } from "./link.ts";
+import { createRun, pageOf, start } from "./linked-run.ts";
 import type { Position } from "./log.ts";
 import type { History, Publication } from "./publication.ts";
+import type { PresenceResult } from "./reply.ts";
 import type { RunStatus } from "./run.ts";
 
 export { CancelError, ClosedError, GapError, ReplyError, RunError } from "./errors.ts";
@@ -119,8 +120,7 @@ export function connect<N = unknown>(
   const { signal, WebSocket = (globalThis as Pick<ConnectOptions, "WebSocket">).WebSocket } = options;
   if (WebSocket === undefined) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
   const { clock = systemTiming, buffer = 1_048_576 } = options;
-  const link = new Link({ ...options, clock, buffer, url: addressOf(url), WebSocket });
-  link.open(signal);
+  const link = createLink({ ...options, clock, buffer, url: addressOf(url), WebSocket }, signal);
   return clientOf(link) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
 }
 
@@ -131,36 +131,28 @@ function clientOf(link: Link): Client {
       return link.status;
     },
     run: <R>(id: string, options: ClientFollowOptions = {}): ClientRun<unknown, R> =>
-      new LinkedRun<R>(link, id, options),
+      createRun<R>(link, id, options),
     // Without a last publication there is none to return.
     follow: (channel, options = {}) =>
       link.feed.read(channel, options) as AsyncGenerator<Publication, never, void>,
-    async publish(channel, data, { signal } = {}) {
-      await link.call({ publish: { channel, data } }, signal);
+    async publish(channel, data, options) {
+      await link.call("publish", { channel, data }, options);
     },
-    async rpc(method, data, { signal } = {}) {
-      const { rpc } = await link.call({ rpc: { method, data } }, signal);
-      return (rpc as { data?: unknown }).data;
+    async rpc(method, data, options) {
+      return (await link.call<{ data?: unknown }>("rpc", { method, data }, options)).data;
     },
-    history: (channel, { after = start, limit = -1, signal } = {}) =>
-      pageOf(link, { channel, limit, since: after }, signal),
-    presence: (channel, { signal } = {}) => presenceOf(link, channel, signal),
+    history: (channel, options = {}) =>
+      pageOf(link, { channel, limit: options.limit ?? -1, since: options.after ?? start }, options),
+    async presence(channel, options) {
+      const { presence } = await link.call<PresenceResult>("presence", { channel }, options, true);
+      const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {
+        return { session, user, info };
+      });
+      return { clients };
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-async function presenceOf(
-  link: Link,
-  channel: string,
-  signal: AbortSignal | undefined,
-): Promise<ClientPresence> {
-  const reply = await link.call({ presence: { channel } }, signal, true);
-  const { presence } = reply.presence as { presence: Record<string, { user: string; conn_info?: unknown }> };
-  const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {
-    return { session, user, info };
-  });
-  return { clients };
 }
 
 function addressOf(url: string | URL): string {

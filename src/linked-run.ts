@@ -7,89 +7,89 @@ import type { History, Publication } from "./publication.ts";
 import type { PublicationFields } from "./reply.ts";
 import type { RunLifecycleEvent, RunStatus } from "./run.ts";
 
+type Ending = Exclude<RunLifecycleEvent, { type: "run.started" }>;
+
 /** The start of any channel. */
 export const start: Position = { offset: 0, epoch: "" };
 
-type Ending = Exclude<RunLifecycleEvent, { type: "run.started" }>;
-
 /** A run at the other end of a link. */
-export class LinkedRun<R> implements ClientRun<unknown, R> {
-  readonly id: string;
-  status: RunStatus | undefined;
-  #ending: Publication | undefined;
-  readonly #link: Link;
-  readonly #options: ClientFollowOptions;
+export function createRun<R>(
+  link: Link,
+  id: string,
+  { after, signal: own }: ClientFollowOptions,
+): ClientRun<unknown, R> {
+  const channel = `run:${id}`;
+  let status: RunStatus | undefined;
+  let ending: Publication | undefined;
 
-  constructor(link: Link, id: string, options: ClientFollowOptions) {
-    this.#link = link;
-    this.id = id;
-    this.#options = options;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Publication, R, void> {
-    const { after, signal } = this.#options;
-    if (after !== undefined) {
-      const { epoch, offset } = await this.#last(signal);
-      // Nothing follows an ending, so that whoever has had it would wait for ever.
-      if (this.#ending !== undefined && epoch === after.epoch && offset <= after.offset)
-        return this.#ended(this.#ending);
-    }
-    return this.#ended(yield* this.#read(after ?? start, signal));
-  }
-
-  async result({ signal = this.#options.signal }: Pick<ClientFollowOptions, "signal"> = {}): Promise<R> {
-    if (this.#ending !== undefined && !signal?.aborted) return this.#ended(this.#ending);
-    const { epoch, offset } = await this.#last(signal);
-    // One that has ended is read once more, so that its ending is acknowledged.
-    const events = this.#read({ epoch, offset: this.#ending === undefined ? offset : offset - 1 }, signal);
-    for (;;) {
-      const { done, value } = await events.next();
-      if (done) return this.#ended(value);
-    }
+  /** Notes how it stands, and answers whether the publication is its ending. */
+  function hear(publication: Publication): boolean {
+    const ended = endingOf(publication);
+    if (ended !== undefined) ending = publication;
+    status = ended ?? status ?? "working";
+    return ended !== undefined;
   }
 
   /** Where its channel ends, and whether that is its ending. */
-  async #last(signal: AbortSignal | undefined): Promise<Position> {
-    const query = { channel: `run:${this.id}`, limit: 1, reverse: true };
-    const { epoch, offset, publications } = await pageOf(this.#link, query, signal);
-    for (const publication of publications) this.#hear(publication);
-    return { epoch, offset };
+  async function last(signal: AbortSignal | undefined): Promise<Position> {
+    const page = await pageOf(link, { channel, limit: 1, reverse: true }, { signal });
+    page.publications.forEach(hear);
+    return page;
   }
 
-  /** Notes how it stands, and answers whether the publication is its ending. */
-  #hear(publication: Publication): boolean {
-    const ending = endingOf(publication);
-    if (ending !== undefined) this.#ending = publication;
-    this.status = ending ?? this.status ?? "working";
-    return ending !== undefined;
+  function read(after: Position, signal: AbortSignal | undefined): AsyncGenerator<Publication, Publication> {
+    return link.feed.read(channel, {
+      after,
+      signal,
+      isLast: hear,
+      onPresent(data) {
+        status = data.status ?? status;
+      },
+    });
   }
 
-  async cancel(
-    reason?: string,
-    { signal = this.#options.signal }: Pick<ClientFollowOptions, "signal"> = {},
-  ): ReturnType<ClientRun["cancel"]> {
-    const data = { run: this.id, reason };
-    const { rpc } = await this.#link.call({ rpc: { method: "run.cancel", data } }, signal, true);
-    return (rpc as { data: { status: Awaited<ReturnType<ClientRun["cancel"]>> } }).data.status;
-  }
+  return {
+    id,
+    get status() {
+      return status;
+    },
+    async *[Symbol.asyncIterator]() {
+      if (after !== undefined) {
+        const { epoch, offset } = await last(own);
+        // Nothing follows an ending, so that whoever has had it would wait for ever.
+        if (ending !== undefined && epoch === after.epoch && offset <= after.offset)
+          return outcomeOf(id, ending);
+      }
+      return outcomeOf(id, yield* read(after ?? start, own));
+    },
+    async result({ signal = own } = {}) {
+      if (ending !== undefined && !signal?.aborted) return outcomeOf(id, ending);
+      const { epoch, offset } = await last(signal);
+      // One that has ended is read once more, so that its ending is acknowledged.
+      const events = read({ epoch, offset: ending === undefined ? offset : offset - 1 }, signal);
+      for (;;) {
+        const { done, value } = await events.next();
+        if (done) return outcomeOf(id, value);
+      }
+    },
+    async cancel(reason, { signal = own } = {}) {
+      const params = { method: "run.cancel", data: { run: id, reason } };
+      const { data } = await link.call<{ data: { status: Cancelled } }>("rpc", params, { signal }, true);
+      return data.status;
+    },
+  };
+}
 
-  #read(after: Position, signal: AbortSignal | undefined): AsyncGenerator<Publication, Publication, void> {
-    const isLast = (publication: Publication): boolean => this.#hear(publication);
-    const onPresent = ({ status }: { status?: RunStatus }): void => {
-      this.status = status ?? this.status;
-    };
-    return this.#link.feed.read(`run:${this.id}`, { after, signal, isLast, onPresent });
-  }
+type Cancelled = Awaited<ReturnType<ClientRun["cancel"]>>;
 
-  #ended({ data }: Publication): R {
-    const ending = data as Ending;
-    if (ending.type === "run.completed") return ending.result as R;
-    if (ending.type === "run.cancelled") {
-      // The signal was that of the caller.
-      throw new CancelError(ending.by === "signal" ? "caller" : ending.by, ending.reason);
-    }
-    throw new RunError(this.id, { cause: Object.assign(new Error(), ending.error) });
+function outcomeOf<R>(id: string, { data }: Publication): R {
+  const ending = data as Ending;
+  if (ending.type === "run.completed") return ending.result as R;
+  if (ending.type === "run.cancelled") {
+    // The signal was that of the caller.
+    throw new CancelError(ending.by === "signal" ? "caller" : ending.by, ending.reason);
   }
+  throw new RunError(id, { cause: Object.assign(new Error(), ending.error) });
 }
 
 function endingOf({ data }: Publication): RunStatus | undefined {
@@ -101,10 +101,15 @@ function endingOf({ data }: Publication): RunStatus | undefined {
 export async function pageOf(
   link: Link,
   query: { channel: string; limit: number; since?: Position; reverse?: boolean },
-  signal: AbortSignal | undefined,
+  waiting: Pick<ClientFollowOptions, "signal">,
 ): Promise<History> {
-  const { history } = await link.call({ history: query }, signal, true);
-  const { epoch, offset, publications } = history as Position & { publications: PublicationFields[] };
+  const page = await link.call<Position & { publications: PublicationFields[] }>(
+    "history",
+    query,
+    waiting,
+    true,
+  );
+  const { epoch, offset, publications } = page;
   const { channel } = query;
   const found = publications.map((fields) => publicationOf(channel, epoch, fields));
   return { channel, epoch, offset, publications: found };

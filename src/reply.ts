@@ -23,6 +23,11 @@ export interface ConnectResult {
   pong?: boolean;
 }
 
+/** The answer to a presence command. */
+export interface PresenceResult {
+  presence: Readonly<Record<string, { user: string; conn_info?: unknown }>>;
+}
+
 /** What answers a command: a result under the command's name, or an error. */
 export interface Reply {
   error?: { code: number; message: string; temporary?: boolean };
@@ -37,7 +42,7 @@ export interface Message extends Reply {
   push?: Push;
 }
 
-interface Push {
+export interface Push {
   channel: string;
   pub?: PublicationFields;
   unsubscribe?: { code: number; reason: string };
