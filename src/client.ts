@@ -13,7 +13,7 @@
  * @module
  */
 
-import { type Clock, systemTiming } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { ClosedError, type ReplyError } from "./errors.ts";
 import type { EventInputsOf, EventsOf } from "./events.ts";
 import { type ClientSocket, type ClientStatus, createLink, type Link } from "./link.ts";
@@ -117,11 +117,9 @@ export function connect<N = unknown>(
   url: string | URL,
   options: ConnectOptions = {},
 ): Client<EventsOf<N>, EventInputsOf<N>> {
-  const { signal, WebSocket = (globalThis as Pick<ConnectOptions, "WebSocket">).WebSocket } = options;
-  if (WebSocket === undefined) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
-  const { clock = systemTiming, buffer = 1_048_576 } = options;
-  const link = createLink({ ...options, clock, buffer, url: addressOf(url), WebSocket }, signal);
-  return clientOf(link) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
+  const { location } = globalThis as { location?: { href: string } };
+  const address = new URL(url, location?.href).href.replace(/^http/, "ws");
+  return clientOf(createLink(address, options)) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
 }
 
 function clientOf(link: Link): Client {
@@ -153,9 +151,4 @@ function clientOf(link: Link): Client {
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-function addressOf(url: string | URL): string {
-  const { location } = globalThis as { location?: { href: string } };
-  return new URL(url, location?.href).href.replace(/^http/, "ws");
 }

@@ -23,11 +23,11 @@ export type CancelledBy = "caller" | "client" | "shutdown";
 export class CancelError extends Error {
   override readonly name = "CancelError";
   /** Who cancelled. */
-  readonly by: CancelledBy;
+  declare readonly by: CancelledBy;
   /** The words given to `cancel(reason)`, if any. */
-  readonly reason: string | undefined;
+  declare readonly reason: string | undefined;
   constructor(by: CancelledBy, reason?: string, options?: ErrorOptions) {
-    super(reason === undefined ? `Cancelled by the ${by}` : `Cancelled by the ${by}: ${reason}`, options);
+    super(`Cancelled by the ${by}${reason === undefined ? "" : `: ${reason}`}`, options);
     this.by = by;
     this.reason = reason;
   }
@@ -36,11 +36,11 @@ export class CancelError extends Error {
 /** Says that what follows a position cannot be given without a hole, and from where it can be. */
 export class GapError extends Error {
   override readonly name = "GapError";
-  readonly channel: string;
+  declare readonly channel: string;
   /** The position asked for. */
-  readonly after: Position;
+  declare readonly after: Position;
   /** The earliest position from which reading on leaves no hole. */
-  readonly earliest: Position;
+  declare readonly earliest: Position;
   constructor(channel: string, after: Position, earliest: Position) {
     super(`Cannot resume ${JSON.stringify(channel)} after ${after.offset}: its log was trimmed or replaced`);
     this.channel = channel;
@@ -55,7 +55,7 @@ export class GapError extends Error {
  */
 export class ExpiredError extends Error {
   override readonly name = "ExpiredError";
-  readonly channel: string;
+  declare readonly channel: string;
   readonly position: Position;
   readonly reason: "expired" | "trimmed";
   /** How far it is known to have come. */
@@ -78,9 +78,9 @@ export class ExpiredError extends Error {
 export class RunError extends Error {
   override readonly name = "RunError";
   /** The run's id. */
-  readonly run: string;
+  declare readonly run: string;
   constructor(run: string, options: ErrorOptions) {
-    super(`Run ${JSON.stringify(run)} failed: ${describe(options.cause).message}`, options);
+    super(`Run ${JSON.stringify(run)} failed: ${messageOf(options.cause)}`, options);
     this.run = run;
   }
 }
@@ -93,9 +93,9 @@ export class RunError extends Error {
  */
 export class ReplyError extends Error {
   override readonly name = "ReplyError";
-  readonly code: number;
+  declare readonly code: number;
   /** Whether trying again may help. */
-  readonly temporary: boolean;
+  declare readonly temporary: boolean;
   constructor(code: number, message: string, temporary = false, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -111,10 +111,17 @@ export interface Failure {
 
 /** Reads name and message of whatever was thrown, without ever throwing itself. */
 export function describe(thrown: unknown): Failure {
+  let name = "Error";
   try {
-    if (thrown instanceof Error) return { name: String(thrown.name), message: String(thrown.message) };
-    return { name: "Error", message: String(thrown) };
+    if (thrown instanceof Error) name = String(thrown.name);
+  } catch {}
+  return { name, message: messageOf(thrown) };
+}
+
+function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
   } catch {
-    return { name: "Error", message: "unknown" };
+    return "unknown";
   }
 }

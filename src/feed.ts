@@ -1,8 +1,8 @@
 import { GapError, ReplyError } from "./errors.ts";
-import type { Link } from "./link.ts";
+import type { Wire } from "./link.ts";
 import type { Position } from "./log.ts";
 import type { Publication } from "./publication.ts";
-import type { PublicationFields, Push, Reply, SubscribeResult } from "./reply.ts";
+import type { PublicationFields, Push, SubscribeResult } from "./reply.ts";
 
 /** How a channel is read, on behalf of one reader. */
 export interface Reading {
@@ -34,14 +34,11 @@ export interface Feed {
 
 /** One reader of a channel. */
 interface Reader {
-  /** Undefined until the server says where the channel stands, for one that begins there; "" for the start. */
-  epoch: string | undefined;
-  /** Offset of the last publication that came for it. */
-  received: number;
-  /** Offset of the last publication that it is done with. */
-  done: number;
-  readonly unread: { publication: Publication; size: number }[];
-  /** Characters of what is unread. */
+  /** The last position that came for it, or the one after which it begins. */
+  at: Position;
+  /** What came for it; the first one is what it is busy with. */
+  readonly unread: Publication[];
+  /** Characters of what came since it had nothing to read. */
   size: number;
   /** There while it waits for more. */
   wake?: (() => void) | undefined;
@@ -54,51 +51,52 @@ interface Subscription {
   readonly channel: string;
   readonly readers: Set<Reader>;
   state: "out" | "asking" | "in";
-  epoch: string;
-  /** Offset of the last publication that came on this connection, and of the last that was acknowledged. */
-  received: number;
+  /** The last position that came on this connection. */
+  at: Position;
+  /** Offset of the last publication that was acknowledged. */
   acknowledged: number;
   failures: number;
 }
 
+/** The place of who begins with what is published from now on, until the server says where that is. */
+const live: Position = { offset: -1, epoch: "" };
 /** Milliseconds for which what is acknowledged is gathered; a pong takes it along. */
 const interval = 50;
 
 /** `bound` is how many characters may wait for one reader. */
-export function createFeed(link: Link, bound: number): Feed {
+export function createFeed(link: Wire, bound: number): Feed {
   const subscriptions = new Map<string, Subscription>();
 
   async function* read(
     channel: string,
-    { after, signal, isLast, onPresent }: Reading,
+    { after = live, signal, isLast, onPresent }: Reading,
   ): AsyncGenerator<Publication, Publication, void> {
-    const at = after?.offset ?? -1;
-    const reader: Reader = { epoch: after?.epoch, received: at, done: at, unread: [], size: 0, onPresent };
-    const subscription = subscriptions.get(channel) ?? subscriptionTo(channel);
+    const reader: Reader = { at: after, unread: [], size: 0, onPresent };
+    const subscription: Subscription = subscriptions.get(channel) ?? {
+      channel,
+      readers: new Set(),
+      state: "out",
+      at: live,
+      acknowledged: 0,
+      failures: 0,
+    };
     subscriptions.set(channel, subscription);
     subscription.readers.add(reader);
     try {
       for (;;) {
-        link.check(signal);
-        const next = reader.unread.shift();
-        if (next !== undefined) {
-          const { publication, size } = next;
-          reader.size -= size;
-          const isOver = isLast?.(publication);
-          if (!isOver) yield publication;
-          reader.done = publication.offset;
-          if (isOver) return publication;
-          if (!link.timers.has("words")) link.time("words", interval, acknowledge);
-        } else if (reader.failed !== undefined) throw reader.failed;
-        else {
-          await link.wait<void>(signal, (resolve) => {
-            reader.wake = resolve;
-            tend(subscription);
-            return () => {
-              reader.wake = undefined;
-            };
-          });
-        }
+        await link.wait<void>(signal, (resolve) => {
+          reader.wake = resolve;
+          if (reader.unread[0] || reader.failed) return wake(reader);
+          reader.size = 0;
+          tend(subscription);
+        });
+        const [publication] = reader.unread;
+        if (!publication) throw reader.failed;
+        const isOver = isLast?.(publication);
+        if (!isOver) yield publication;
+        reader.unread.shift();
+        if (isOver) return publication;
+        link.time("words", interval, acknowledge);
       }
     } finally {
       acknowledge();
@@ -117,27 +115,27 @@ export function createFeed(link: Link, bound: number): Feed {
     const subscription = subscriptions.get(channel);
     // One that is just being asked for anew has been left before.
     if (subscription?.state !== "in") return;
-    if (pub !== undefined) take(subscription, pub, size);
-    if (unsubscribe !== undefined) {
-      const { code, reason: message } = unsubscribe;
-      // From 2500 on it asks to come back.
-      ended(subscription, { code, message, temporary: code >= 2500 });
-    }
+    if (pub) take(subscription, pub, size);
+    // From 2500 on it asks to come back.
+    if (unsubscribe) ended(subscription, unsubscribe.code, unsubscribe.reason, unsubscribe.code >= 2500);
   }
 
   function take(subscription: Subscription, fields: PublicationFields, size: number): void {
-    const { channel, epoch, readers } = subscription;
-    const publication = publicationOf(channel, epoch, fields);
-    const { offset } = publication;
-    subscription.received = offset;
+    const { channel, readers } = subscription;
+    const { epoch } = subscription.at;
+    const { offset } = fields;
+    const at = { offset, epoch };
+    const publication = { channel, epoch, time: 0, ...fields };
+    subscription.at = at;
     for (const reader of readers) {
+      const { at: last } = reader;
       // What a log begins with may have any offset.
-      const isNext = reader.received === 0 || reader.received === offset - 1;
-      if (reader.epoch !== epoch || !isNext || reader.size > bound) continue;
-      reader.received = offset;
+      const isNext = last.offset === 0 || last.offset === offset - 1;
+      if (last.epoch !== epoch || !isNext || reader.size > bound) continue;
+      reader.at = at;
       reader.size += size;
-      reader.unread.push({ publication, size });
-      reader.wake?.();
+      reader.unread.push(publication);
+      wake(reader);
     }
     // Who did not take it would have to be sent it again, and then from where they are.
     tend(subscription);
@@ -146,12 +144,15 @@ export function createFeed(link: Link, bound: number): Feed {
   function acknowledge(): void {
     const ack: Record<string, Position> = {};
     for (const subscription of subscriptions.values()) {
-      const { channel, epoch, readers, received } = subscription;
+      const { channel, readers, state, at } = subscription;
       // Nobody may say that they have what they were not sent on this connection.
-      const offset = Math.min(received, ...[...readers].map(({ done }) => done));
-      if (subscription.state !== "in" || offset <= subscription.acknowledged) continue;
+      const offset = Math.min(
+        at.offset,
+        ...[...readers].map(({ at, unread: [next] }) => (next ? next.offset - 1 : at.offset)),
+      );
+      if (state !== "in" || offset <= subscription.acknowledged) continue;
       subscription.acknowledged = offset;
-      ack[channel] = { offset, epoch };
+      ack[channel] = { offset, epoch: at.epoch };
     }
     if (Object.keys(ack).length > 0) link.write({ send: { data: { ack } } });
   }
@@ -166,64 +167,64 @@ export function createFeed(link: Link, bound: number): Feed {
 
   /** Subscribes, or does so anew, where somebody waits for what the subscription does not bring; ends it where nobody can take it. */
   function tend(subscription: Subscription): void {
-    const { channel, readers, state, epoch, received } = subscription;
+    const { channel, readers, state, at } = subscription;
     if (state === "asking") return;
-    const isBehind = (reader: Reader): boolean =>
-      state === "out" || reader.epoch !== epoch || reader.received < received;
-    const [first] = [...readers]
-      .filter((reader) => reader.wake && reader.unread.length === 0 && isBehind(reader))
-      .sort((one, other) => one.received - other.received);
+    const behind = [...readers].filter(
+      (reader) => state === "out" || reader.at.epoch !== at.epoch || reader.at.offset < at.offset,
+    );
+    const [first] = behind
+      .filter((reader) => reader.wake)
+      .sort((one, other) => one.at.offset - other.at.offset);
     if (readers.size === 0) subscriptions.delete(channel);
-    if (first !== undefined || [...readers].every(isBehind)) quit(subscription);
-    if (first !== undefined) ask(subscription, first);
+    if (first || behind.length === readers.size) quit(subscription);
+    if (first) ask(subscription, first.at);
   }
 
-  function ask(subscription: Subscription, { epoch, received: offset }: Reader): void {
+  function ask(subscription: Subscription, after: Position): void {
     const { channel } = subscription;
+    const { offset, epoch } = after;
     subscription.state = "asking";
     link.command(
-      { subscribe: { channel, ...(epoch !== undefined && { recover: true, epoch, offset }) } },
+      { subscribe: { channel, ...(after !== live && { recover: true, offset, epoch }) } },
       ({ subscribe = {}, error }, size) => {
-        if (error === undefined) placed(subscription, { epoch, offset }, subscribe, size);
-        else ended(subscription, error);
+        if (!error) return placed(subscription, after, subscribe, size);
+        const { code, message, temporary = false } = error;
+        // With 105 the server has subscribed to it by itself, from elsewhere.
+        ended(subscription, code, message, temporary || code === 105);
       },
     );
   }
 
   /** The server has refused a subscription, or ended it. */
-  function ended(
-    subscription: Subscription,
-    { code, message, temporary }: NonNullable<Reply["error"]>,
-  ): void {
+  function ended(subscription: Subscription, code: number, message: string, temporary: boolean): void {
+    const { channel, readers } = subscription;
     quit(subscription);
-    // With 105 the server has subscribed to it by itself, from elsewhere.
-    if (temporary || code === 105) {
-      const { channel } = subscription;
+    if (temporary) {
       const delay = link.delay(subscription.failures++);
-      return link.time(`subscribe ${channel}`, delay, () => tend(subscription));
+      link.time(`subscribe ${channel}`, delay, () => tend(subscription));
+    } else {
+      for (const reader of readers) fail(subscription, reader, new ReplyError(code, message));
+      tend(subscription);
     }
-    for (const reader of subscription.readers) fail(subscription, reader, new ReplyError(code, message));
-    tend(subscription);
   }
 
   /** The server has said where the channel stands, and may have sent what was missed, in a reply of so many characters. */
   function placed(
     subscription: Subscription,
-    after: { epoch: string | undefined; offset: number },
+    after: Position,
     { epoch = "", offset = 0, publications = [], recovered, data }: SubscribeResult,
     size: number,
   ): void {
     const { channel, readers } = subscription;
-    Object.assign(subscription, { state: "in", epoch, received: offset, acknowledged: offset, failures: 0 });
+    const at = { offset, epoch };
+    Object.assign(subscription, { state: "in", at, acknowledged: offset, failures: 0 });
     for (const reader of readers) {
-      if (data !== undefined) reader.onPresent?.(data);
-      if (reader.epoch !== after.epoch || reader.received !== after.offset) continue;
-      // Only who asks without a position is told the top.
-      if (after.epoch === undefined) Object.assign(reader, { epoch, received: offset, done: offset });
-      else if (recovered) reader.epoch = epoch;
+      if (data) reader.onPresent?.(data);
+      if (reader.at !== after) continue;
+      if (recovered || after === live) reader.at = at;
       else {
         const earliest = { offset: data?.earliest ?? offset - (data?.notice?.kept ?? 0), epoch };
-        fail(subscription, reader, new GapError(channel, after as Position, earliest));
+        fail(subscription, reader, new GapError(channel, after, earliest));
       }
     }
     for (const each of publications) take(subscription, each, size / publications.length);
@@ -233,21 +234,13 @@ export function createFeed(link: Link, bound: number): Feed {
   return { read, opened, pushed, acknowledge };
 }
 
-/** A publication as it is read here. */
-export function publicationOf(
-  channel: string,
-  epoch: string,
-  { data, offset, time = 0, tags }: PublicationFields,
-): Publication {
-  return { channel, offset, epoch, data, time, tags };
-}
-
-function subscriptionTo(channel: string): Subscription {
-  return { channel, readers: new Set(), state: "out", epoch: "", received: 0, acknowledged: 0, failures: 0 };
+function wake(reader: Reader): void {
+  reader.wake?.();
+  reader.wake = undefined;
 }
 
 function fail({ readers }: Subscription, reader: Reader, error: unknown): void {
   readers.delete(reader);
   reader.failed = error;
-  reader.wake?.();
+  wake(reader);
 }

@@ -1,9 +1,10 @@
 import { onAwake } from "./awake.ts";
-import type { Clock, Timer } from "./clock.ts";
+import type { ConnectOptions } from "./client.ts";
+import { systemTiming, type Timer } from "./clock.ts";
 import { ReplyError } from "./errors.ts";
 import { createFeed, type Feed } from "./feed.ts";
 import type { ConnectResult, Message, Reply } from "./reply.ts";
-import { Links } from "./scope.ts";
+import { type Links, linkTo } from "./scope.ts";
 
 /** What a client needs of a WebSocket: less than the standard's. */
 export interface ClientSocket {
@@ -20,54 +21,41 @@ export interface ClientSocket {
 /** How a client is connected: it dials, it is, it waits to dial again, or it is closed for good. */
 export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";
 
-/** How a link is kept up. */
-export interface LinkOptions {
-  readonly url: string;
-  readonly token?: string | undefined;
-  readonly getToken?: ((context: { signal: AbortSignal }) => string | Promise<string>) | undefined;
-  readonly data?: unknown;
-  readonly clock: Pick<Clock, "now" | "timer" | "random">;
-  /** Characters that may wait for one reader. */
-  readonly buffer: number;
-  readonly WebSocket: new (url: string) => ClientSocket;
-  readonly onStatus?: ((status: ClientStatus, why?: ReplyError) => void) | undefined;
-}
-
 /** What may end a wait before its time. */
 type Waiting = { signal?: AbortSignal | undefined } | undefined;
 
 /** Hears the answer to a command, and how many characters it took. */
 type Answered = (reply: Reply, size: number) => void;
 
-/** One connection at a time, made again whenever it is lost, and the commands that wait for it. */
+type Begin<T> = (resolve: (value: T) => void, reject: (reason: unknown) => void) => void;
+
+/** What a client does over its link. */
 export interface Link {
   readonly status: ClientStatus;
   readonly feed: Feed;
-  readonly timers: ReadonlyMap<string, Timer>;
-  /** Throws where nothing is waited for any more: the reason of `signal`, or that of the closing. */
-  check(signal: AbortSignal | undefined): void;
-  /** Waits until it is settled, `signal` aborts, or the link is closed. What `begin` returns is called in the end. */
-  wait<T>(signal: AbortSignal | undefined, begin: Begin<T>): Promise<T>;
   /** Sends a command once there is a connection. Rejects when it is refused, or when the connection ends without an answer. */
   call<T>(name: string, params: object, waiting: Waiting, again?: boolean): Promise<T>;
-  command(body: object, answered?: Answered): void;
-  write(message: object): void;
-  /** Does something later, unless the connection, or the wait for one, is over before, or the same name is used again. */
-  time(name: string, ms: number, fire: () => void): void;
-  /** How long to wait after so many failures: anything up to twice as long each time, and never nothing. */
-  delay(failures: number): number;
   /** Says what is left to say, and closes: what waits rejects with `reason`. Settles once nothing is left. */
   close(reason: unknown): Promise<void>;
 }
 
-type Begin<T> = (resolve: (value: T) => void, reject: (reason: unknown) => void) => () => void;
+/** What a feed needs of its link. */
+export interface Wire {
+  /** Waits until it is settled, `signal` aborts, or the link is closed; where that was before, nothing begins. */
+  wait<T>(signal: AbortSignal | undefined, begin: Begin<T>): Promise<T>;
+  command(body: object, answered?: Answered): void;
+  write(message: object): void;
+  /** Does something later, unless the status changes before. What is timed by the same name already stays. */
+  time(name: string, ms: number, fire: () => void): void;
+  /** How long to wait after so many failures: anything up to twice as long each time, and never nothing. */
+  delay(failures: number): number;
+}
 
 /** A command that somebody waits for. */
 interface Call {
   readonly body: object;
   /** Whether it is sent again when the connection was lost before its answer. */
   readonly again: boolean;
-  isSent: boolean;
   answered(reply: Reply): void;
 }
 
@@ -80,28 +68,46 @@ const farewell = 2_000;
 /** Milliseconds for which a connection has to last so that the next delay is short again. */
 const steady = 10_000;
 
-/** Dials, and does so again until it is closed, or `signal` aborts. Throws what the socket's class does. */
-export function createLink(options: LinkOptions, signal: AbortSignal | undefined): Link {
-  const { clock, getToken, onStatus } = options;
-  let { token } = options;
-  const links = new Links(console.error);
+/**
+ * One connection at a time, made again whenever it is lost, until it is closed or `signal` aborts.
+ *
+ * Throws what the socket's class does.
+ */
+export function createLink(
+  url: string,
+  {
+    signal,
+    token,
+    getToken,
+    data,
+    WebSocket = (globalThis as Pick<ConnectOptions, "WebSocket">).WebSocket,
+    clock = systemTiming,
+    buffer = 1_048_576,
+    onStatus,
+  }: ConnectOptions,
+): Link {
+  if (!WebSocket) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
+  const Socket = WebSocket;
+  const links: Links = new Map();
   /** Aborts when it is closed, for the reason that all waits then reject with. */
   const life = new AbortController();
   let closed: Promise<void> | undefined;
   let status: ClientStatus = "waiting";
   let socket: ClientSocket | undefined;
-  let isOpen = false;
+  /** The socket, while it is open. */
+  let wire: ClientSocket | undefined;
   let ids = 0;
   const answers = new Map<number, Answered>();
   const calls = new Set<Call>();
   /** Connections in a row that failed or did not last. */
   let failures = 0;
-  /** Milliseconds after which a silence is no longer one between two pings. */
+  /** Milliseconds of silence after which a connection is given up. */
   let period: number;
-  /** All that is timed ends with the connection, or with the wait for one. */
+  /** All that is timed ends with the status. */
   const timers = new Map<string, Timer>();
 
   function become(next: ClientStatus, why?: ReplyError): void {
+    stop();
     status = next;
     try {
       onStatus?.(next, why);
@@ -111,7 +117,7 @@ export function createLink(options: LinkOptions, signal: AbortSignal | undefined
   }
 
   function time(name: string, ms: number, fire: () => void): void {
-    timers.get(name)?.cancel();
+    if (timers.has(name)) return;
     const timer = clock.timer(ms, () => {
       timers.delete(name);
       fire();
@@ -124,41 +130,40 @@ export function createLink(options: LinkOptions, signal: AbortSignal | undefined
     timers.clear();
   }
 
-  function check(signal: AbortSignal | undefined): void {
-    for (const each of [signal, life.signal]) each?.throwIfAborted();
-  }
-
-  async function wait<T>(signal: AbortSignal | undefined, begin: Begin<T>): Promise<T> {
-    check(signal);
+  function wait<T>(signal: AbortSignal | undefined, begin: Begin<T>): Promise<T> {
     const undo: (() => void)[] = [];
-    try {
-      return await new Promise<T>((resolve, reject) => {
-        for (const each of [signal, life.signal]) undo.push(links.link(each, reject));
-        undo.push(begin(resolve, reject));
-      });
-    } finally {
+    const waited = new Promise<T>((resolve, reject) => {
+      for (const each of [signal, life.signal]) {
+        if (!each) continue;
+        each.throwIfAborted();
+        undo.push(linkTo(links, each, reject));
+      }
+      begin(resolve, reject);
+    });
+    return waited.finally(() => {
       for (const end of undo) end();
-    }
+    });
   }
 
   function dial(): void {
-    stop();
     become("connecting");
-    if (token !== undefined || getToken === undefined) return open();
-    const { signal } = life;
-    new Promise<string>((resolve) => resolve(getToken({ signal })))
+    if (token || !getToken) return open();
+    Promise.resolve({ signal: life.signal })
+      .then(getToken)
       .then(
         (given) => {
           token = given;
-          if (!signal.aborted) open();
         },
-        () => signal.aborted || lost(101, "no token", true),
+        () => {},
       )
+      .then(open)
       .catch(close);
   }
 
   function open(): void {
-    socket = new options.WebSocket(options.url);
+    if (life.signal.aborted) return;
+    if (getToken && !token) return lost(101, "no token", true);
+    socket = new Socket(url);
     socket.onerror = () => {};
     socket.onopen = opened;
     socket.onmessage = ({ data }: { data: string }) => read(data);
@@ -168,80 +173,77 @@ export function createLink(options: LinkOptions, signal: AbortSignal | undefined
   }
 
   function opened(): void {
-    isOpen = true;
-    const { data } = options;
+    wire = socket;
     command({ connect: { token, data } }, ({ connect = {}, error }) => {
-      if (error === undefined) return connected(connect);
-      const { code, message, temporary = false } = error;
-      lost(code, message, temporary || (code === 109 && getToken !== undefined));
+      if (error) lost(error.code, error.message, !!error.temporary);
+      else connected(connect);
     });
     // What this client has read is its word only once it says so.
     write({ send: { data: { ack: {} } } });
     feed.opened();
   }
 
-  function connected({ ping }: ConnectResult): void {
-    period = (ping || Number.POSITIVE_INFINITY) * 1000 + patience;
+  function connected({ ping = Infinity }: ConnectResult): void {
+    period = ping * 1000 + patience;
+    become("connected");
     time("steady", steady, () => {
       failures = 0;
     });
-    become("connected");
-    for (const each of calls) send(each);
+    for (const { body, answered } of calls) command(body, answered);
   }
 
   function call<T>(name: string, params: object, waiting: Waiting, again = false): Promise<T> {
+    const body = { [name]: params };
+    let call: Call;
     return wait<T>(waiting?.signal, (resolve, reject) => {
       const answered = ({ error, [name]: result }: Reply): void => {
-        if (error === undefined) resolve(result as T);
-        else reject(new ReplyError(error.code, error.message, error.temporary));
+        if (error) reject(new ReplyError(error.code, error.message, error.temporary));
+        else resolve(result as T);
       };
-      const call = { body: { [name]: params }, again, answered, isSent: false };
+      call = { body, again, answered };
       calls.add(call);
-      if (status === "connected") send(call);
-      return () => calls.delete(call);
-    });
-  }
-
-  function send(call: Call): void {
-    call.isSent = true;
-    command(call.body, call.answered);
+      if (status === "connected") command(body, answered);
+    }).finally(() => calls.delete(call));
   }
 
   function command(body: object, answered?: Answered): void {
     const id = ++ids;
-    if (answered !== undefined) answers.set(id, answered);
+    if (answered) answers.set(id, answered);
     write({ id, ...body });
   }
 
   function write(message: object): void {
-    if (isOpen) socket?.send(JSON.stringify(message));
+    wire?.send(JSON.stringify(message));
   }
 
   function read(frame: string): void {
     try {
       for (const line of frame.split("\n")) {
         // The connection may have been given up because of what stood before.
-        if (isOpen && line !== "") take(Object(JSON.parse(line)), line.length);
+        if (wire && line) take(line);
       }
-      if (isOpen) listen(period);
+      if (wire) listen(period);
     } catch {
       giveUp();
     }
   }
 
-  function take(message: Message, size: number): void {
+  function take(line: string): void {
+    const message: Message = Object(JSON.parse(line));
     const { id = 0, push } = message;
-    if (push !== undefined) feed.pushed(push, size);
-    if (size === 2) {
+    if (push) feed.pushed(push, line.length);
+    if (line === "{}") {
       feed.acknowledge();
       write({});
     }
-    answers.get(id)?.(message, size);
+    answers.get(id)?.(message, line.length);
     answers.delete(id);
   }
 
   /** Gives the connection up when nothing is heard in so many milliseconds. */
   function listen(ms: number): void {
+    timers.get("silence")?.cancel();
+    timers.delete("silence");
     time("silence", ms, giveUp);
   }
 
@@ -250,19 +252,18 @@ export function createLink(options: LinkOptions, signal: AbortSignal | undefined
   }
 
   /** The connection is over, or is to be: the code says whether to come back. */
-  function lost(code: number, reason: string, mayReturn = !/^(3[5-9]|4[5-9])..$/.test(`${code}`)): void {
+  function lost(code: number, reason: string, isBrief = !/^[34][5-9]..$/.test(`${code}`)): void {
+    // A token that has expired is asked for anew, where there is somebody to ask.
+    const isExpired = !!getToken && (code === 3005 || code === 109);
+    if (isExpired) token = undefined;
+    const mayReturn = isBrief || isExpired;
     const error = new ReplyError(code, reason, mayReturn);
-    // It has expired, and so a new one is asked for, where there is somebody to ask.
-    if ((code === 3005 || code === 109) && getToken !== undefined) token = undefined;
     drop()?.terminate?.();
-    for (const call of calls) {
-      if (call.isSent && !call.again) call.answered({ error });
-      call.isSent = false;
-    }
+    if (status === "connected") for (const call of calls) call.again || call.answered({ error });
     if (!mayReturn) return void close(error, error);
     become("waiting", error);
-    const seconds = Number(/retry.after\D{0,3}(\d{1,5})/i.exec(reason)?.[1] ?? 0);
-    time("dial", seconds * 1000 + delay(failures++), dial);
+    const [, seconds = 0] = /retry.after\D*(\d+)/i.exec(reason) ?? [];
+    time("dial", Number(seconds) * 1000 + delay(failures++), dial);
   }
 
   function delay(failures: number): number {
@@ -271,17 +272,15 @@ export function createLink(options: LinkOptions, signal: AbortSignal | undefined
 
   /** Lets go of the connection there is. Answers it where its end is worth waiting for. */
   function drop(): ClientSocket | undefined {
-    const gone = socket;
-    const wasOpen = isOpen;
-    socket = undefined;
-    isOpen = false;
-    answers.clear();
-    stop();
-    if (gone === undefined) return undefined;
-    gone.onopen = gone.onmessage = gone.onclose = null;
-    gone.close(1000);
     // One that is still connecting never tells on some runtimes that it is closed.
-    return wasOpen ? gone : undefined;
+    const last = wire;
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close(1000);
+    }
+    socket = wire = undefined;
+    answers.clear();
+    return last;
   }
 
   function close(reason: unknown, why?: ReplyError): Promise<void> {
@@ -294,43 +293,35 @@ export function createLink(options: LinkOptions, signal: AbortSignal | undefined
     const last = drop();
     become("closed", why);
     life.abort(reason);
-    links.end();
-    if (last === undefined) return;
+    if (!last) return;
     await new Promise<void>((resolve) => {
-      last.onclose = () => resolve();
+      last.onclose = resolve as () => void;
       time("close", farewell, resolve);
     });
     stop();
     last.terminate?.();
   }
 
-  const link: Link = {
+  function awake(): void {
+    if (status === "waiting") dial();
+    if (status !== "connected") return;
+    command({ ping: {} });
+    listen(moment);
+  }
+
+  const feed = createFeed({ wait, command, write, time, delay }, buffer);
+  if (signal?.aborted) close(signal.reason);
+  else {
+    dial();
+    wait(signal, () => {}).catch(close);
+    onAwake(awake, life.signal);
+  }
+  return {
     get status() {
       return status;
     },
-    get feed() {
-      return feed;
-    },
-    timers,
-    check,
-    wait,
+    feed,
     call,
-    command,
-    write,
-    time,
-    delay,
     close,
   };
-  const feed = createFeed(link, options.buffer);
-  links.link(signal, close);
-  if (!life.signal.aborted) {
-    dial();
-    onAwake(() => {
-      if (status === "waiting") dial();
-      if (status !== "connected") return;
-      command({ ping: {} });
-      listen(moment);
-    }, life.signal);
-  }
-  return link;
 }

@@ -1,13 +1,14 @@
 import type { ClientFollowOptions, ClientRun } from "./client.ts";
 import { CancelError, RunError } from "./errors.ts";
-import { publicationOf } from "./feed.ts";
 import type { Link } from "./link.ts";
 import type { Position } from "./log.ts";
 import type { History, Publication } from "./publication.ts";
-import type { PublicationFields } from "./reply.ts";
+import type { HistoryResult } from "./reply.ts";
 import type { RunLifecycleEvent, RunStatus } from "./run.ts";
 
-type Ending = Exclude<RunLifecycleEvent, { type: "run.started" }>;
+/** Whatever an ending may say. */
+type Ending = OmitType<"completed"> & OmitType<"failed"> & OmitType<"cancelled">;
+type OmitType<How extends string> = Omit<Extract<RunLifecycleEvent, { type: `run.${How}` }>, "type">;
 
 /** The start of any channel. */
 export const start: Position = { offset: 0, epoch: "" };
@@ -20,14 +21,14 @@ export function createRun<R>(
 ): ClientRun<unknown, R> {
   const channel = `run:${id}`;
   let status: RunStatus | undefined;
-  let ending: Publication | undefined;
+  let ending: Ending | undefined;
 
   /** Notes how it stands, and answers whether the publication is its ending. */
   function hear(publication: Publication): boolean {
     const ended = endingOf(publication);
-    if (ended !== undefined) ending = publication;
+    if (ended) ending = publication.data as Ending;
     status = ended ?? status ?? "working";
-    return ended !== undefined;
+    return !!ended;
   }
 
   /** Where its channel ends, and whether that is its ending. */
@@ -48,29 +49,36 @@ export function createRun<R>(
     });
   }
 
+  function outcome(): R {
+    const { by, reason, error, result } = ending as Ending;
+    if (status === "completed") return result as R;
+    // The signal was that of the caller.
+    if (status === "cancelled") throw new CancelError(by === "signal" ? "caller" : by, reason);
+    throw new RunError(id, { cause: Object.assign(new Error(), error) });
+  }
+
   return {
     id,
     get status() {
       return status;
     },
     async *[Symbol.asyncIterator]() {
-      if (after !== undefined) {
+      if (after) {
         const { epoch, offset } = await last(own);
         // Nothing follows an ending, so that whoever has had it would wait for ever.
-        if (ending !== undefined && epoch === after.epoch && offset <= after.offset)
-          return outcomeOf(id, ending);
+        if (ending && epoch === after.epoch && offset <= after.offset) return outcome();
       }
-      return outcomeOf(id, yield* read(after ?? start, own));
+      yield* read(after ?? start, own);
+      return outcome();
     },
     async result({ signal = own } = {}) {
-      if (ending !== undefined && !signal?.aborted) return outcomeOf(id, ending);
-      const { epoch, offset } = await last(signal);
-      // One that has ended is read once more, so that its ending is acknowledged.
-      const events = read({ epoch, offset: ending === undefined ? offset : offset - 1 }, signal);
-      for (;;) {
-        const { done, value } = await events.next();
-        if (done) return outcomeOf(id, value);
+      if (!ending || signal?.aborted) {
+        const { epoch, offset } = await last(signal);
+        // One that has ended is read once more, so that its ending is acknowledged.
+        for await (const _ of read({ epoch, offset: ending ? offset - 1 : offset }, signal)) {
+        }
       }
+      return outcome();
     },
     async cancel(reason, { signal = own } = {}) {
       const params = { method: "run.cancel", data: { run: id, reason } };
@@ -82,19 +90,9 @@ export function createRun<R>(
 
 type Cancelled = Awaited<ReturnType<ClientRun["cancel"]>>;
 
-function outcomeOf<R>(id: string, { data }: Publication): R {
-  const ending = data as Ending;
-  if (ending.type === "run.completed") return ending.result as R;
-  if (ending.type === "run.cancelled") {
-    // The signal was that of the caller.
-    throw new CancelError(ending.by === "signal" ? "caller" : ending.by, ending.reason);
-  }
-  throw new RunError(id, { cause: Object.assign(new Error(), ending.error) });
-}
-
 function endingOf({ data }: Publication): RunStatus | undefined {
-  const { type } = (data ?? {}) as { type?: unknown };
-  return /^run\.(completed|failed|cancelled)$/.exec(String(type))?.[1] as RunStatus | undefined;
+  const { type } = Object(data) as { type: string };
+  return /^run\.(completed|failed|cancelled)$/.exec(type)?.[1] as RunStatus | undefined;
 }
 
 /** Asks for what is kept of a channel. */
@@ -103,14 +101,12 @@ export async function pageOf(
   query: { channel: string; limit: number; since?: Position; reverse?: boolean },
   waiting: Pick<ClientFollowOptions, "signal">,
 ): Promise<History> {
-  const page = await link.call<Position & { publications: PublicationFields[] }>(
-    "history",
-    query,
-    waiting,
-    true,
-  );
-  const { epoch, offset, publications } = page;
+  const page = await link.call<HistoryResult>("history", query, waiting, true);
   const { channel } = query;
-  const found = publications.map((fields) => publicationOf(channel, epoch, fields));
-  return { channel, epoch, offset, publications: found };
+  const { epoch, publications } = page;
+  return {
+    ...page,
+    channel,
+    publications: publications.map((fields) => ({ channel, epoch, time: 0, ...fields })),
+  };
 }

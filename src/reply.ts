@@ -17,6 +17,13 @@ export interface SubscribeResult {
   data?: { earliest?: number; notice?: { kept: number }; status?: RunStatus };
 }
 
+/** The answer to a history command. */
+export interface HistoryResult {
+  epoch: string;
+  offset: number;
+  publications: PublicationFields[];
+}
+
 /** The answer to a connect command. */
 export interface ConnectResult {
   ping?: number;

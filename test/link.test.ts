@@ -152,18 +152,15 @@ describe("a connection that is lost", () => {
     const clock = steadyClock(1);
     const page = new EventTarget();
     const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
-    const names = ["addEventListener", "removeEventListener", "document"] as const;
+    const names = ["addEventListener", "document"] as const;
     const before = names.map((name) => Object.getOwnPropertyDescriptor(globalThis, name));
     const listening = new Set<string>();
-    const addEventListener = (name: string, hear: () => void) => {
+    const addEventListener = (name: string, hear: () => void, options: { signal: AbortSignal }) => {
       listening.add(name);
-      page.addEventListener(name, hear);
+      options.signal.addEventListener("abort", () => listening.delete(name));
+      page.addEventListener(name, hear, options);
     };
-    const removeEventListener = (name: string, hear: () => void) => {
-      listening.delete(name);
-      page.removeEventListener(name, hear);
-    };
-    Object.assign(globalThis, { addEventListener, removeEventListener, document });
+    Object.assign(globalThis, { addEventListener, document });
     try {
       const { client, network } = open({ clock });
       network.mode = "down";
