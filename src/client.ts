@@ -40,7 +40,7 @@ export interface ConnectOptions {
   /** The class of its sockets. Default: the runtime's own; Node 20 has none, and `ws` will do there. */
   WebSocket?: (new (url: string) => ClientSocket) | undefined;
   /** Default: the machine's. */
-  clock?: Pick<Clock, "now" | "timer" | "random"> | undefined;
+  clock?: Pick<Clock, "timer" | "random"> | undefined;
   /** Characters of JSON that may wait for one reader; what is more stays on the server until there is room. Default: 1 048 576. */
   buffer?: number | undefined;
   /** Hears how it is connected, whenever that changes, and why it was lost or refused. */

@@ -33,7 +33,7 @@ const timer = (ms: number, fire: () => void): Timer => {
 };
 
 /** What a client takes of the machine's clock. */
-export const systemTiming: Pick<Clock, "now" | "timer" | "random"> = { now, timer, random };
+export const systemTiming: Pick<Clock, "timer" | "random"> = { timer, random };
 
 /** The clock of the machine. */
 export const systemClock: Clock = {

@@ -4,15 +4,16 @@ import type { Position } from "./log.ts";
 import type { Publication } from "./publication.ts";
 import type { PublicationFields, Push, SubscribeResult } from "./reply.ts";
 
+/** What is said of a run: by what is published, or by the server itself. */
+export type Said = Pick<Publication, "data"> | Pick<NonNullable<SubscribeResult["data"]>, "status">;
+
 /** How a channel is read, on behalf of one reader. */
 export interface Reading {
   /** Where it begins. Default: with what is published once the server knows of it. */
   after?: Position | undefined;
   signal?: AbortSignal | undefined;
-  /** Says which publication is the last; it is returned, not yielded. Default: none is. */
-  isLast?: ((publication: Publication) => boolean) | undefined;
-  /** Hears what the server says of the channel beside its position: of a run, how it stands. */
-  onPresent?: ((data: NonNullable<SubscribeResult["data"]>) => void) | undefined;
+  /** Hears each publication before it is yielded, and how a run stands. Whatever it answers true to is the last, and returned. */
+  hear?: ((said: Said) => boolean) | undefined;
 }
 
 /**
@@ -43,14 +44,15 @@ interface Reader {
   /** There while it waits for more. */
   wake?: (() => void) | undefined;
   failed?: unknown;
-  readonly onPresent: Reading["onPresent"];
+  readonly hear: Reading["hear"];
 }
 
 /** What there is of a channel on this connection: one subscription, however many read it. */
 interface Subscription {
   readonly channel: string;
   readonly readers: Set<Reader>;
-  state: "out" | "asking" | "in";
+  /** Undefined while it is not there. */
+  state?: "asking" | "in" | undefined;
   /** The last position that came on this connection. */
   at: Position;
   /** Offset of the last publication that was acknowledged. */
@@ -69,13 +71,12 @@ export function createFeed(link: Wire, bound: number): Feed {
 
   async function* read(
     channel: string,
-    { after = live, signal, isLast, onPresent }: Reading,
+    { after = live, signal, hear }: Reading,
   ): AsyncGenerator<Publication, Publication, void> {
-    const reader: Reader = { at: after, unread: [], size: 0, onPresent };
+    const reader: Reader = { at: after, unread: [], size: 0, hear };
     const subscription: Subscription = subscriptions.get(channel) ?? {
       channel,
       readers: new Set(),
-      state: "out",
       at: live,
       acknowledged: 0,
       failures: 0,
@@ -92,7 +93,7 @@ export function createFeed(link: Wire, bound: number): Feed {
         });
         const [publication] = reader.unread;
         if (!publication) throw reader.failed;
-        const isOver = isLast?.(publication);
+        const isOver = hear?.(publication);
         if (!isOver) yield publication;
         reader.unread.shift();
         if (isOver) return publication;
@@ -106,7 +107,7 @@ export function createFeed(link: Wire, bound: number): Feed {
 
   function opened(): void {
     for (const subscription of subscriptions.values()) {
-      subscription.state = "out";
+      subscription.state = undefined;
       tend(subscription);
     }
   }
@@ -130,7 +131,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     for (const reader of readers) {
       const { at: last } = reader;
       // What a log begins with may have any offset.
-      const isNext = last.offset === 0 || last.offset === offset - 1;
+      const isNext = !last.offset || last.offset === offset - 1;
       if (last.epoch !== epoch || !isNext || reader.size > bound) continue;
       reader.at = at;
       reader.size += size;
@@ -159,10 +160,10 @@ export function createFeed(link: Wire, bound: number): Feed {
 
   /** Ends the subscription, until it is asked for again. */
   function quit(subscription: Subscription): void {
-    if (subscription.state === "out") return;
+    if (!subscription.state) return;
     acknowledge();
     link.command({ unsubscribe: { channel: subscription.channel } });
-    subscription.state = "out";
+    subscription.state = undefined;
   }
 
   /** Subscribes, or does so anew, where somebody waits for what the subscription does not bring; ends it where nobody can take it. */
@@ -170,18 +171,15 @@ export function createFeed(link: Wire, bound: number): Feed {
     const { channel, readers, state, at } = subscription;
     if (state === "asking") return;
     const behind = [...readers].filter(
-      (reader) => state === "out" || reader.at.epoch !== at.epoch || reader.at.offset < at.offset,
+      (reader) => !state || reader.at.epoch !== at.epoch || reader.at.offset < at.offset,
     );
     const [first] = behind
       .filter((reader) => reader.wake)
       .sort((one, other) => one.at.offset - other.at.offset);
     if (readers.size === 0) subscriptions.delete(channel);
     if (first || behind.length === readers.size) quit(subscription);
-    if (first) ask(subscription, first.at);
-  }
-
-  function ask(subscription: Subscription, after: Position): void {
-    const { channel } = subscription;
+    if (!first) return;
+    const { at: after } = first;
     const { offset, epoch } = after;
     subscription.state = "asking";
     link.command(
@@ -219,7 +217,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     const at = { offset, epoch };
     Object.assign(subscription, { state: "in", at, acknowledged: offset, failures: 0 });
     for (const reader of readers) {
-      if (data) reader.onPresent?.(data);
+      if (data?.status) reader.hear?.(data);
       if (reader.at !== after) continue;
       if (recovered || after === live) reader.at = at;
       else {

@@ -51,9 +51,8 @@ export interface Wire {
   delay(failures: number): number;
 }
 
-/** A command that somebody waits for. */
+/** What becomes of a command that somebody waits for. */
 interface Call {
-  readonly body: object;
   /** Whether it is sent again when the connection was lost before its answer. */
   readonly again: boolean;
   answered(reply: Reply): void;
@@ -97,8 +96,9 @@ export function createLink(
   /** The socket, while it is open. */
   let wire: ClientSocket | undefined;
   let ids = 0;
-  const answers = new Map<number, Answered>();
-  const calls = new Set<Call>();
+  const answers = new Map<number, Answered | undefined>();
+  /** The commands that somebody waits for. */
+  const calls = new Map<object, Call>();
   /** Connections in a row that failed or did not last. */
   let failures = 0;
   /** Milliseconds of silence after which a connection is given up. */
@@ -189,26 +189,24 @@ export function createLink(
     time("steady", steady, () => {
       failures = 0;
     });
-    for (const { body, answered } of calls) command(body, answered);
+    for (const [body, { answered }] of calls) command(body, answered);
   }
 
   function call<T>(name: string, params: object, waiting: Waiting, again = false): Promise<T> {
     const body = { [name]: params };
-    let call: Call;
     return wait<T>(waiting?.signal, (resolve, reject) => {
       const answered = ({ error, [name]: result }: Reply): void => {
         if (error) reject(new ReplyError(error.code, error.message, error.temporary));
         else resolve(result as T);
       };
-      call = { body, again, answered };
-      calls.add(call);
+      calls.set(body, { again, answered });
       if (status === "connected") command(body, answered);
-    }).finally(() => calls.delete(call));
+    }).finally(() => calls.delete(body));
   }
 
   function command(body: object, answered?: Answered): void {
     const id = ++ids;
-    if (answered) answers.set(id, answered);
+    answers.set(id, answered);
     write({ id, ...body });
   }
 
@@ -252,14 +250,16 @@ export function createLink(
   }
 
   /** The connection is over, or is to be: the code says whether to come back. */
-  function lost(code: number, reason: string, isBrief = !/^[34][5-9]..$/.test(`${code}`)): void {
+  function lost(code: number, reason: string, mayReturn = !/^[34][5-9]..$/.test(`${code}`)): void {
     // A token that has expired is asked for anew, where there is somebody to ask.
-    const isExpired = !!getToken && (code === 3005 || code === 109);
-    if (isExpired) token = undefined;
-    const mayReturn = isBrief || isExpired;
+    if (getToken && (code === 3005 || code === 109)) {
+      token = undefined;
+      mayReturn = true;
+    }
     const error = new ReplyError(code, reason, mayReturn);
     drop()?.terminate?.();
-    if (status === "connected") for (const call of calls) call.again || call.answered({ error });
+    if (status === "connected")
+      for (const { again, answered } of calls.values()) again || answered({ error });
     if (!mayReturn) return void close(error, error);
     become("waiting", error);
     const [, seconds = 0] = /retry.after\D*(\d+)/i.exec(reason) ?? [];
@@ -310,12 +310,11 @@ export function createLink(
   }
 
   const feed = createFeed({ wait, command, write, time, delay }, buffer);
-  if (signal?.aborted) close(signal.reason);
-  else {
+  if (!signal?.aborted) {
     dial();
-    wait(signal, () => {}).catch(close);
     onAwake(awake, life.signal);
   }
+  wait(signal, () => {}).catch(close);
   return {
     get status() {
       return status;

@@ -1,5 +1,6 @@
 import type { ClientFollowOptions, ClientRun } from "./client.ts";
 import { CancelError, RunError } from "./errors.ts";
+import type { Said } from "./feed.ts";
 import type { Link } from "./link.ts";
 import type { Position } from "./log.ts";
 import type { History, Publication } from "./publication.ts";
@@ -23,11 +24,13 @@ export function createRun<R>(
   let status: RunStatus | undefined;
   let ending: Ending | undefined;
 
-  /** Notes how it stands, and answers whether the publication is its ending. */
-  function hear(publication: Publication): boolean {
-    const ended = endingOf(publication);
-    if (ended) ending = publication.data as Ending;
-    status = ended ?? status ?? "working";
+  /** Notes how it stands, and answers whether that was its ending. */
+  function hear(said: Said): boolean {
+    const { data, status: present } = said as { data?: unknown; status?: RunStatus };
+    const { type } = Object(data) as { type: string };
+    const [, ended] = /^run\.(completed|failed|cancelled)$/.exec(type) ?? [];
+    if (ended) ending = data as Ending;
+    status = (ended as RunStatus | undefined) ?? present ?? status ?? "working";
     return !!ended;
   }
 
@@ -39,14 +42,7 @@ export function createRun<R>(
   }
 
   function read(after: Position, signal: AbortSignal | undefined): AsyncGenerator<Publication, Publication> {
-    return link.feed.read(channel, {
-      after,
-      signal,
-      isLast: hear,
-      onPresent(data) {
-        status = data.status ?? status;
-      },
-    });
+    return link.feed.read(channel, { after, signal, hear });
   }
 
   function outcome(): R {
@@ -89,11 +85,6 @@ export function createRun<R>(
 }
 
 type Cancelled = Awaited<ReturnType<ClientRun["cancel"]>>;
-
-function endingOf({ data }: Publication): RunStatus | undefined {
-  const { type } = Object(data) as { type: string };
-  return /^run\.(completed|failed|cancelled)$/.exec(type)?.[1] as RunStatus | undefined;
-}
 
 /** Asks for what is kept of a channel. */
 export async function pageOf(

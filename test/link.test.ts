@@ -151,7 +151,7 @@ describe("a connection that is lost", () => {
   test("is dialled at once when the browser is online again or the tab is looked at", async ({ open }) => {
     const clock = steadyClock(1);
     const page = new EventTarget();
-    const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+    const document = Object.assign(new EventTarget(), { hidden: true });
     const names = ["addEventListener", "document"] as const;
     const before = names.map((name) => Object.getOwnPropertyDescriptor(globalThis, name));
     const listening = new Set<string>();
@@ -168,7 +168,7 @@ describe("a connection that is lost", () => {
       const count = network.dialled.length;
       page.dispatchEvent(new Event("online"));
       expect(network.dialled.length).toBe(count);
-      document.visibilityState = "visible";
+      document.hidden = false;
       document.dispatchEvent(new Event("visibilitychange"));
       expect(network.dialled.length).toBe(count + 1);
       await clock.settle();
