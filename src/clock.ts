@@ -26,7 +26,7 @@ export interface Clock {
 const longestDelay = 2_147_483_647;
 
 const now = (): number => performance.now();
-const random = (): number => Math.random();
+const { random } = Math;
 const timer = (ms: number, fire: () => void): Timer => {
   const handle = setTimeout(fire, Math.min(Math.max(ms, 0), longestDelay));
   return { cancel: () => clearTimeout(handle) };

@@ -97,7 +97,7 @@ export function createFeed(link: Wire, bound: number): Feed {
         if (!isOver) yield publication;
         reader.unread.shift();
         if (isOver) return publication;
-        link.time("words", interval, acknowledge);
+        link.time("ack", interval, acknowledge);
       }
     } finally {
       acknowledge();
@@ -155,7 +155,7 @@ export function createFeed(link: Wire, bound: number): Feed {
       subscription.acknowledged = offset;
       ack[channel] = { offset, epoch: at.epoch };
     }
-    if (Object.keys(ack).length > 0) link.write({ send: { data: { ack } } });
+    if (Object.keys(ack).length) link.write({ send: { data: { ack } } });
   }
 
   /** Ends the subscription, until it is asked for again. */
@@ -184,9 +184,9 @@ export function createFeed(link: Wire, bound: number): Feed {
     subscription.state = "asking";
     link.command(
       { subscribe: { channel, ...(after !== live && { recover: true, offset, epoch }) } },
-      ({ subscribe = {}, error }, size) => {
-        if (!error) return placed(subscription, after, subscribe, size);
-        const { code, message, temporary = false } = error;
+      ({ subscribe, error }, size) => {
+        if (!error) return placed(subscription, after, subscribe as SubscribeResult, size);
+        const { code, message, temporary } = error;
         // With 105 the server has subscribed to it by itself, from elsewhere.
         ended(subscription, code, message, temporary || code === 105);
       },
@@ -194,12 +194,16 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   /** The server has refused a subscription, or ended it. */
-  function ended(subscription: Subscription, code: number, message: string, temporary: boolean): void {
+  function ended(
+    subscription: Subscription,
+    code: number,
+    message: string,
+    temporary: boolean | undefined,
+  ): void {
     const { channel, readers } = subscription;
     quit(subscription);
     if (temporary) {
-      const delay = link.delay(subscription.failures++);
-      link.time(`subscribe ${channel}`, delay, () => tend(subscription));
+      link.retry(`subscribe ${channel}`, subscription.failures++, () => tend(subscription));
     } else {
       for (const reader of readers) fail(subscription, reader, new ReplyError(code, message));
       tend(subscription);
@@ -210,7 +214,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   function placed(
     subscription: Subscription,
     after: Position,
-    { epoch = "", offset = 0, publications = [], recovered, data }: SubscribeResult,
+    { epoch, offset, publications = [], recovered, data }: SubscribeResult,
     size: number,
   ): void {
     const { channel, readers } = subscription;

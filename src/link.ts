@@ -47,26 +47,16 @@ export interface Wire {
   write(message: object): void;
   /** Does something later, unless the status changes before. What is timed by the same name already stays. */
   time(name: string, ms: number, fire: () => void): void;
-  /** How long to wait after so many failures: anything up to twice as long each time, and never nothing. */
-  delay(failures: number): number;
+  /** Does something after so many failures: anything up to twice as late each time, and never at once. */
+  retry(name: string, failures: number, fire: () => void): void;
 }
 
-/** What becomes of a command that somebody waits for. */
-interface Call {
-  /** Whether it is sent again when the connection was lost before its answer. */
-  readonly again: boolean;
-  answered(reply: Reply): void;
-}
-
-/** Milliseconds that a connection may take to be made, and that may pass after the time of a ping. */
+/** Milliseconds that a connection may take to be made, for which it has to last to count as a good one, and that a ping may be late. */
 const patience = 10_000;
 /** Milliseconds that an answer is waited for when all may have changed. */
 const moment = 5_000;
 /** Milliseconds that a close waits for its answer. */
 const farewell = 2_000;
-/** Milliseconds for which a connection has to last so that the next delay is short again. */
-const steady = 10_000;
-
 /**
  * One connection at a time, made again whenever it is lost, until it is closed or `signal` aborts.
  *
@@ -86,7 +76,6 @@ export function createLink(
   }: ConnectOptions,
 ): Link {
   if (!WebSocket) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
-  const Socket = WebSocket;
   const links: Links = new Map();
   /** Aborts when it is closed, for the reason that all waits then reject with. */
   const life = new AbortController();
@@ -96,9 +85,9 @@ export function createLink(
   /** The socket, while it is open. */
   let wire: ClientSocket | undefined;
   let ids = 0;
-  const answers = new Map<number, Answered | undefined>();
+  const answers = new Map<number | undefined, Answered | undefined>();
   /** The commands that somebody waits for. */
-  const calls = new Map<object, Call>();
+  const calls = new Map<object, Answered>();
   /** Connections in a row that failed or did not last. */
   let failures = 0;
   /** Milliseconds of silence after which a connection is given up. */
@@ -117,7 +106,7 @@ export function createLink(
   }
 
   function time(name: string, ms: number, fire: () => void): void {
-    if (timers.has(name)) return;
+    if (closed || timers.has(name)) return;
     const timer = clock.timer(ms, () => {
       timers.delete(name);
       fire();
@@ -163,7 +152,7 @@ export function createLink(
   function open(): void {
     if (life.signal.aborted) return;
     if (getToken && !token) return lost(101, "no token", true);
-    socket = new Socket(url);
+    socket = new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(url);
     socket.onerror = () => {};
     socket.onopen = opened;
     socket.onmessage = ({ data }: { data: string }) => read(data);
@@ -174,9 +163,9 @@ export function createLink(
 
   function opened(): void {
     wire = socket;
-    command({ connect: { token, data } }, ({ connect = {}, error }) => {
-      if (error) lost(error.code, error.message, !!error.temporary);
-      else connected(connect);
+    command({ connect: { token, data } }, ({ connect, error }) => {
+      if (!error) connected(connect as ConnectResult);
+      else if (wire) lost(error.code, error.message, !!error.temporary);
     });
     // What this client has read is its word only once it says so.
     write({ send: { data: { ack: {} } } });
@@ -186,20 +175,22 @@ export function createLink(
   function connected({ ping = Infinity }: ConnectResult): void {
     period = ping * 1000 + patience;
     become("connected");
-    time("steady", steady, () => {
+    time("connected", patience, () => {
       failures = 0;
     });
-    for (const [body, { answered }] of calls) command(body, answered);
+    for (const [body, answered] of calls) command(body, answered);
   }
 
-  function call<T>(name: string, params: object, waiting: Waiting, again = false): Promise<T> {
+  function call<T>(name: string, params: object, waiting: Waiting, again?: boolean): Promise<T> {
     const body = { [name]: params };
     return wait<T>(waiting?.signal, (resolve, reject) => {
       const answered = ({ error, [name]: result }: Reply): void => {
-        if (error) reject(new ReplyError(error.code, error.message, error.temporary));
-        else resolve(result as T);
+        if (!error) resolve(result as T);
+        // What may be asked again is, on the next connection.
+        else if (!again || !(error instanceof ReplyError))
+          reject(new ReplyError(error.code, error.message, error.temporary));
       };
-      calls.set(body, { again, answered });
+      calls.set(body, answered);
       if (status === "connected") command(body, answered);
     }).finally(() => calls.delete(body));
   }
@@ -228,7 +219,7 @@ export function createLink(
 
   function take(line: string): void {
     const message: Message = Object(JSON.parse(line));
-    const { id = 0, push } = message;
+    const { id, push } = message;
     if (push) feed.pushed(push, line.length);
     if (line === "{}") {
       feed.acknowledge();
@@ -240,9 +231,9 @@ export function createLink(
 
   /** Gives the connection up when nothing is heard in so many milliseconds. */
   function listen(ms: number): void {
-    timers.get("silence")?.cancel();
-    timers.delete("silence");
-    time("silence", ms, giveUp);
+    timers.get("ping")?.cancel();
+    timers.delete("ping");
+    time("ping", ms, giveUp);
   }
 
   function giveUp(): void {
@@ -258,16 +249,17 @@ export function createLink(
     }
     const error = new ReplyError(code, reason, mayReturn);
     drop()?.terminate?.();
-    if (status === "connected")
-      for (const { again, answered } of calls.values()) again || answered({ error });
+    // Nobody knows what became of what was not answered.
+    for (const answered of answers.values()) answered?.({ error }, 0);
+    answers.clear();
     if (!mayReturn) return void close(error, error);
     become("waiting", error);
     const [, seconds = 0] = /retry.after\D*(\d+)/i.exec(reason) ?? [];
-    time("dial", Number(seconds) * 1000 + delay(failures++), dial);
+    retry("connect", failures++, dial, Number(seconds) * 1000);
   }
 
-  function delay(failures: number): number {
-    return 100 + clock.random() * Math.min(20_000, 500 * 2 ** failures);
+  function retry(name: string, failures: number, fire: () => void, least = 0): void {
+    time(name, least + 100 + clock.random() * Math.min(20_000, 500 * 2 ** failures), fire);
   }
 
   /** Lets go of the connection there is. Answers it where its end is worth waiting for. */
@@ -279,7 +271,6 @@ export function createLink(
       socket.close(1000);
     }
     socket = wire = undefined;
-    answers.clear();
     return last;
   }
 
@@ -309,7 +300,7 @@ export function createLink(
     listen(moment);
   }
 
-  const feed = createFeed({ wait, command, write, time, delay }, buffer);
+  const feed = createFeed({ wait, command, write, time, retry }, buffer);
   if (!signal?.aborted) {
     dial();
     onAwake(awake, life.signal);

@@ -46,11 +46,11 @@ export function createRun<R>(
   }
 
   function outcome(): R {
-    const { by, reason, error, result } = ending as Ending;
-    if (status === "completed") return result as R;
+    const said = ending as Ending;
+    if (status === "completed") return said.result as R;
     // The signal was that of the caller.
-    if (status === "cancelled") throw new CancelError(by === "signal" ? "caller" : by, reason);
-    throw new RunError(id, { cause: Object.assign(new Error(), error) });
+    if (status === "cancelled") throw new CancelError(said.by === "signal" ? "caller" : said.by, said.reason);
+    throw new RunError(id, { cause: Object.assign(new Error(), said.error) });
   }
 
   return {

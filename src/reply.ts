@@ -10,8 +10,8 @@ export interface PublicationFields {
 
 /** The answer to a subscribe command. */
 export interface SubscribeResult {
-  epoch?: string;
-  offset?: number;
+  epoch: string;
+  offset: number;
   publications?: PublicationFields[];
   recovered?: boolean;
   data?: { earliest?: number; notice?: { kept: number }; status?: RunStatus };
