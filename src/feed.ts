@@ -28,9 +28,9 @@ export interface Feed {
   read(channel: string, reading: Reading): AsyncGenerator<Publication, Publication, void>;
   /** There is a new connection. */
   opened(): void;
-  pushed(push: Push, size: number): void;
+  push(push: Push, size: number): void;
   /** Says at once what all readers of a channel are done with. */
-  acknowledge(): void;
+  ack(): void;
 }
 
 /** One reader of a channel. */
@@ -52,11 +52,11 @@ interface Subscription {
   readonly channel: string;
   readonly readers: Set<Reader>;
   /** Undefined while it is not there. */
-  state?: "asking" | "in" | undefined;
+  state?: "waiting" | "in" | undefined;
   /** The last position that came on this connection. */
   at: Position;
   /** Offset of the last publication that was acknowledged. */
-  acknowledged: number;
+  said: number;
   failures: number;
 }
 
@@ -78,7 +78,7 @@ export function createFeed(link: Wire, bound: number): Feed {
       channel,
       readers: new Set(),
       at: live,
-      acknowledged: 0,
+      said: 0,
       failures: 0,
     };
     subscriptions.set(channel, subscription);
@@ -112,13 +112,15 @@ export function createFeed(link: Wire, bound: number): Feed {
     }
   }
 
-  function pushed({ channel, pub, unsubscribe }: Push, size: number): void {
+  function push({ channel, pub, unsubscribe }: Push, size: number): void {
     const subscription = subscriptions.get(channel);
     // One that is just being asked for anew has been left before.
     if (subscription?.state !== "in") return;
     if (pub) take(subscription, pub, size);
+    if (!unsubscribe) return;
+    const { code, reason } = unsubscribe;
     // From 2500 on it asks to come back.
-    if (unsubscribe) ended(subscription, unsubscribe.code, unsubscribe.reason, unsubscribe.code >= 2500);
+    ended(subscription, new ReplyError(code, reason, code >= 2500));
   }
 
   function take(subscription: Subscription, fields: PublicationFields, size: number): void {
@@ -151,8 +153,8 @@ export function createFeed(link: Wire, bound: number): Feed {
         at.offset,
         ...[...readers].map(({ at, unread: [next] }) => (next ? next.offset - 1 : at.offset)),
       );
-      if (state !== "in" || offset <= subscription.acknowledged) continue;
-      subscription.acknowledged = offset;
+      if (state !== "in" || offset <= subscription.said) continue;
+      subscription.said = offset;
       ack[channel] = { offset, epoch: at.epoch };
     }
     if (Object.keys(ack).length) link.write({ send: { data: { ack } } });
@@ -169,7 +171,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   /** Subscribes, or does so anew, where somebody waits for what the subscription does not bring; ends it where nobody can take it. */
   function tend(subscription: Subscription): void {
     const { channel, readers, state, at } = subscription;
-    if (state === "asking") return;
+    if (state === "waiting") return;
     const behind = [...readers].filter(
       (reader) => !state || reader.at.epoch !== at.epoch || reader.at.offset < at.offset,
     );
@@ -181,31 +183,25 @@ export function createFeed(link: Wire, bound: number): Feed {
     if (!first) return;
     const { at: after } = first;
     const { offset, epoch } = after;
-    subscription.state = "asking";
+    subscription.state = "waiting";
     link.command(
       { subscribe: { channel, ...(after !== live && { recover: true, offset, epoch }) } },
       ({ subscribe, error }, size) => {
         if (!error) return placed(subscription, after, subscribe as SubscribeResult, size);
-        const { code, message, temporary } = error;
-        // With 105 the server has subscribed to it by itself, from elsewhere.
-        ended(subscription, code, message, temporary || code === 105);
+        ended(subscription, error);
       },
     );
   }
 
   /** The server has refused a subscription, or ended it. */
-  function ended(
-    subscription: Subscription,
-    code: number,
-    message: string,
-    temporary: boolean | undefined,
-  ): void {
+  function ended(subscription: Subscription, error: ReplyError): void {
     const { channel, readers } = subscription;
     quit(subscription);
-    if (temporary) {
+    // With 105 the server has subscribed to it by itself, from elsewhere.
+    if (error.temporary || error.code === 105) {
       link.retry(`subscribe ${channel}`, subscription.failures++, () => tend(subscription));
     } else {
-      for (const reader of readers) fail(subscription, reader, new ReplyError(code, message));
+      for (const reader of readers) fail(subscription, reader, error);
       tend(subscription);
     }
   }
@@ -219,7 +215,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   ): void {
     const { channel, readers } = subscription;
     const at = { offset, epoch };
-    Object.assign(subscription, { state: "in", at, acknowledged: offset, failures: 0 });
+    Object.assign(subscription, { state: "in", at, said: offset, failures: 0 });
     for (const reader of readers) {
       if (data?.status) reader.hear?.(data);
       if (reader.at !== after) continue;
@@ -233,7 +229,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     tend(subscription);
   }
 
-  return { read, opened, pushed, acknowledge };
+  return { read, opened, push, ack: acknowledge };
 }
 
 function wake(reader: Reader): void {

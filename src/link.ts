@@ -24,7 +24,7 @@ export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";
 /** What may end a wait before its time. */
 type Waiting = { signal?: AbortSignal | undefined } | undefined;
 
-/** Hears the answer to a command, and how many characters it took. */
+/** Hears the answer to a command, and how many characters it took: none where the connection was lost before. */
 type Answered = (reply: Reply, size: number) => void;
 
 type Begin<T> = (resolve: (value: T) => void, reject: (reason: unknown) => void) => void;
@@ -165,7 +165,7 @@ export function createLink(
     wire = socket;
     command({ connect: { token, data } }, ({ connect, error }) => {
       if (!error) connected(connect as ConnectResult);
-      else if (wire) lost(error.code, error.message, !!error.temporary);
+      else if (wire) lost(error.code, error.message, error.temporary);
     });
     // What this client has read is its word only once it says so.
     write({ send: { data: { ack: {} } } });
@@ -184,11 +184,10 @@ export function createLink(
   function call<T>(name: string, params: object, waiting: Waiting, again?: boolean): Promise<T> {
     const body = { [name]: params };
     return wait<T>(waiting?.signal, (resolve, reject) => {
-      const answered = ({ error, [name]: result }: Reply): void => {
+      const answered = ({ error, [name]: result }: Reply, size: number): void => {
         if (!error) resolve(result as T);
         // What may be asked again is, on the next connection.
-        else if (!again || !(error instanceof ReplyError))
-          reject(new ReplyError(error.code, error.message, error.temporary));
+        else if (size > 0 || !again) reject(error);
       };
       calls.set(body, answered);
       if (status === "connected") command(body, answered);
@@ -219,10 +218,11 @@ export function createLink(
 
   function take(line: string): void {
     const message: Message = Object(JSON.parse(line));
-    const { id, push } = message;
-    if (push) feed.pushed(push, line.length);
+    const { id, push, error } = message;
+    if (error) message.error = new ReplyError(error.code, error.message, error.temporary);
+    if (push) feed.push(push, line.length);
     if (line === "{}") {
-      feed.acknowledge();
+      feed.ack();
       write({});
     }
     answers.get(id)?.(message, line.length);
@@ -241,7 +241,7 @@ export function createLink(
   }
 
   /** The connection is over, or is to be: the code says whether to come back. */
-  function lost(code: number, reason: string, mayReturn = !/^[34][5-9]..$/.test(`${code}`)): void {
+  function lost(code: number, reason: string, mayReturn = !/^[34][5-9]..$/.exec(`${code}`)): void {
     // A token that has expired is asked for anew, where there is somebody to ask.
     if (getToken && (code === 3005 || code === 109)) {
       token = undefined;
@@ -255,7 +255,7 @@ export function createLink(
     if (!mayReturn) return void close(error, error);
     become("waiting", error);
     const [, seconds = 0] = /retry.after\D*(\d+)/i.exec(reason) ?? [];
-    retry("connect", failures++, dial, Number(seconds) * 1000);
+    retry("connect", failures++, dial, +seconds * 1000);
   }
 
   function retry(name: string, failures: number, fire: () => void, least = 0): void {
@@ -280,7 +280,7 @@ export function createLink(
   }
 
   async function end(reason: unknown, why: ReplyError | undefined): Promise<void> {
-    feed.acknowledge();
+    feed.ack();
     const last = drop();
     become("closed", why);
     life.abort(reason);

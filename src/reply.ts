@@ -1,3 +1,4 @@
+import type { ReplyError } from "./errors.ts";
 import type { RunStatus } from "./run.ts";
 
 /** A publication as the wire has it. */
@@ -37,7 +38,7 @@ export interface PresenceResult {
 
 /** What answers a command: a result under the command's name, or an error. */
 export interface Reply {
-  error?: { code: number; message: string; temporary?: boolean };
+  error?: ReplyError;
   connect?: ConnectResult;
   subscribe?: SubscribeResult;
   [command: string]: unknown;
