@@ -17,7 +17,7 @@ import type { Clock } from "./clock.ts";
 import { ClosedError, type ReplyError } from "./errors.ts";
 import type { EventInputsOf, EventsOf } from "./events.ts";
 import { type ClientSocket, type ClientStatus, createLink, type Link } from "./link.ts";
-import { createRun, pageOf, start } from "./linked-run.ts";
+import { createRun, pageOf } from "./linked-run.ts";
 import type { Position } from "./log.ts";
 import type { History, Publication } from "./publication.ts";
 import type { PresenceResult } from "./reply.ts";
@@ -140,7 +140,7 @@ function clientOf(link: Link): Client {
       return (await link.call<{ data?: unknown }>("rpc", { method, data }, options)).data;
     },
     history: (channel, options = {}) =>
-      pageOf(link, { channel, limit: options.limit ?? -1, since: options.after ?? start }, options),
+      pageOf(link, { channel, limit: options.limit ?? -1, since: options.after }, options),
     async presence(channel, options) {
       const { presence } = await link.call<PresenceResult>("presence", { channel }, options, true);
       const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {

@@ -28,7 +28,7 @@ const longestDelay = 2_147_483_647;
 const now = (): number => performance.now();
 const { random } = Math;
 const timer = (ms: number, fire: () => void): Timer => {
-  const handle = setTimeout(fire, Math.min(Math.max(ms, 0), longestDelay));
+  const handle = setTimeout(fire, Math.min(ms, longestDelay));
   return { cancel: () => clearTimeout(handle) };
 };
 
@@ -39,7 +39,8 @@ export const systemTiming: Pick<Clock, "timer" | "random"> = { timer, random };
 export const systemClock: Clock = {
   now,
   time: () => Date.now(),
-  timer,
+  // What is due already is not to warn of it.
+  timer: (ms, fire) => timer(Math.max(ms, 0), fire),
   turn(run) {
     if (typeof setImmediate === "function") setImmediate(run);
     else turnByMessage(run);

@@ -27,7 +27,7 @@ export interface Feed {
   /** Yields publications. Asking for the next one says that the reader is done with the last. */
   read(channel: string, reading: Reading): AsyncGenerator<Publication, Publication, void>;
   /** There is a new connection. */
-  opened(): void;
+  open(): void;
   push(push: Push, size: number): void;
   /** Says at once what all readers of a channel are done with. */
   ack(): void;
@@ -105,7 +105,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     }
   }
 
-  function opened(): void {
+  function open(): void {
     for (const subscription of subscriptions.values()) {
       subscription.state = undefined;
       tend(subscription);
@@ -229,7 +229,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     tend(subscription);
   }
 
-  return { read, opened, push, ack: acknowledge };
+  return { read, open, push, ack: acknowledge };
 }
 
 function wake(reader: Reader): void {

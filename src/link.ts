@@ -124,7 +124,7 @@ export function createLink(
     const waited = new Promise<T>((resolve, reject) => {
       for (const each of [signal, life.signal]) {
         if (!each) continue;
-        each.throwIfAborted();
+        if (each.aborted) throw each.reason;
         undo.push(linkTo(links, each, reject));
       }
       begin(resolve, reject);
@@ -137,16 +137,13 @@ export function createLink(
   function dial(): void {
     become("connecting");
     if (token || !getToken) return open();
-    Promise.resolve({ signal: life.signal })
-      .then(getToken)
-      .then(
-        (given) => {
-          token = given;
-        },
-        () => {},
-      )
-      .then(open)
-      .catch(close);
+    const renew = async (): Promise<void> => {
+      try {
+        token = await getToken({ signal: life.signal });
+      } catch {}
+      open();
+    };
+    renew().catch(close);
   }
 
   function open(): void {
@@ -169,7 +166,7 @@ export function createLink(
     });
     // What this client has read is its word only once it says so.
     write({ send: { data: { ack: {} } } });
-    feed.opened();
+    feed.open();
   }
 
   function connected({ ping = Infinity }: ConnectResult): void {

@@ -26,10 +26,9 @@ export function createRun<R>(
 
   /** Notes how it stands, and answers whether that was its ending. */
   function hear(said: Said): boolean {
-    const { data, status: present } = said as { data?: unknown; status?: RunStatus };
-    const { type } = Object(data) as { type: string };
-    const [, ended] = /^run\.(completed|failed|cancelled)$/.exec(type) ?? [];
-    if (ended) ending = data as Ending;
+    const { data, status: present } = said as { data?: Ending & { type: string }; status?: RunStatus };
+    const [, ended] = /^run\.(completed|failed|cancelled)$/.exec(data?.type as string) ?? [];
+    if (ended) ending = data;
     status = (ended as RunStatus | undefined) ?? present ?? status ?? "working";
     return !!ended;
   }
@@ -37,7 +36,7 @@ export function createRun<R>(
   /** Where its channel ends, and whether that is its ending. */
   async function last(signal: AbortSignal | undefined): Promise<Position> {
     const page = await pageOf(link, { channel, limit: 1, reverse: true }, { signal });
-    page.publications.forEach(hear);
+    for (const each of page.publications) hear(each);
     return page;
   }
 
@@ -89,7 +88,7 @@ type Cancelled = Awaited<ReturnType<ClientRun["cancel"]>>;
 /** Asks for what is kept of a channel. */
 export async function pageOf(
   link: Link,
-  query: { channel: string; limit: number; since?: Position; reverse?: boolean },
+  query: { channel: string; limit: number; since?: Position | undefined; reverse?: boolean },
   waiting: Pick<ClientFollowOptions, "signal">,
 ): Promise<History> {
   const page = await link.call<HistoryResult>("history", query, waiting, true);

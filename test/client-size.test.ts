@@ -6,5 +6,5 @@ import { root } from "./runtimes.ts";
 test("the client is small, with all that it brings along", async () => {
   const options = { bundle: true, minify: true, format: "esm", write: false, target: "es2022" } as const;
   const { outputFiles } = await build({ entryPoints: [`${root}src/client.ts`], ...options });
-  expect(gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length).toBeLessThan(5_120);
+  expect(gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length).toBeLessThan(4_000);
 });
