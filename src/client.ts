@@ -117,8 +117,8 @@ export function connect<N = unknown>(
   url: string | URL,
   options: ConnectOptions = {},
 ): Client<EventsOf<N>, EventInputsOf<N>> {
-  const { location } = globalThis as { location?: { href: string } };
-  const address = new URL(url, location?.href).href.replace(/^http/, "ws");
+  const page = globalThis as { location?: { href: string } };
+  const address = new URL(url, page.location?.href).href.replace(/^http/, "ws");
   return clientOf(createLink(address, options)) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
 }
 
@@ -130,9 +130,7 @@ function clientOf(link: Link): Client {
     },
     run: <R>(id: string, options: ClientFollowOptions = {}): ClientRun<unknown, R> =>
       createRun<R>(link, id, options),
-    // Without a last publication there is none to return.
-    follow: (channel, options = {}) =>
-      link.feed.read(channel, options) as AsyncGenerator<Publication, never, void>,
+    follow: (channel, options = {}) => link.feed.read(channel, options),
     async publish(channel, data, options) {
       await link.call("publish", { channel, data }, options);
     },

@@ -79,8 +79,13 @@ export class RunError extends Error {
   override readonly name = "RunError";
   /** The run's id. */
   declare readonly run: string;
-  constructor(run: string, options: ErrorOptions) {
-    super(`Run ${JSON.stringify(run)} failed: ${messageOf(options.cause)}`, options);
+  /** `why` is what the message says of the cause: whatever could not say so itself may be thrown. */
+  constructor(
+    run: string,
+    options: ErrorOptions,
+    why = `${(options.cause as Partial<Error> | undefined)?.message ?? options.cause}`,
+  ) {
+    super(`Run ${JSON.stringify(run)} failed: ${why}`, options);
     this.run = run;
   }
 }
@@ -111,17 +116,10 @@ export interface Failure {
 
 /** Reads name and message of whatever was thrown, without ever throwing itself. */
 export function describe(thrown: unknown): Failure {
-  let name = "Error";
   try {
-    if (thrown instanceof Error) name = String(thrown.name);
-  } catch {}
-  return { name, message: messageOf(thrown) };
-}
-
-function messageOf(thrown: unknown): string {
-  try {
-    return String(thrown instanceof Error ? thrown.message : thrown);
+    if (thrown instanceof Error) return { name: String(thrown.name), message: String(thrown.message) };
+    return { name: "Error", message: String(thrown) };
   } catch {
-    return "unknown";
+    return { name: "Error", message: "unknown" };
   }
 }

@@ -12,7 +12,7 @@ export interface Reading {
   /** Where it begins. Default: with what is published once the server knows of it. */
   after?: Position | undefined;
   signal?: AbortSignal | undefined;
-  /** Hears each publication before it is yielded, and how a run stands. Whatever it answers true to is the last, and returned. */
+  /** Hears each publication before it is yielded, and how a run stands. Whatever it answers true to is the last, and not yielded. */
   hear?: ((said: Said) => boolean) | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface Reading {
  */
 export interface Feed {
   /** Yields publications. Asking for the next one says that the reader is done with the last. */
-  read(channel: string, reading: Reading): AsyncGenerator<Publication, Publication, void>;
+  read(channel: string, reading: Reading): AsyncGenerator<Publication, void, void>;
   /** There is a new connection. */
   open(): void;
   push(push: Push, size: number): void;
@@ -72,7 +72,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   async function* read(
     channel: string,
     { after = live, signal, hear }: Reading,
-  ): AsyncGenerator<Publication, Publication, void> {
+  ): AsyncGenerator<Publication, void, void> {
     const reader: Reader = { at: after, unread: [], size: 0, hear };
     const subscription: Subscription = subscriptions.get(channel) ?? {
       channel,
@@ -96,7 +96,7 @@ export function createFeed(link: Wire, bound: number): Feed {
         const isOver = hear?.(publication);
         if (!isOver) yield publication;
         reader.unread.shift();
-        if (isOver) return publication;
+        if (isOver) return;
         link.time("ack", interval, acknowledge);
       }
     } finally {

@@ -79,6 +79,7 @@ export function createLink(
   const links: Links = new Map();
   /** Aborts when it is closed, for the reason that all waits then reject with. */
   const life = new AbortController();
+  const { signal: over } = life;
   let closed: Promise<void> | undefined;
   let status: ClientStatus = "waiting";
   let socket: ClientSocket | undefined;
@@ -107,11 +108,11 @@ export function createLink(
 
   function time(name: string, ms: number, fire: () => void): void {
     if (closed || timers.has(name)) return;
-    const timer = clock.timer(ms, () => {
+    const due = (): void => {
       timers.delete(name);
       fire();
-    });
-    timers.set(name, timer);
+    };
+    timers.set(name, clock.timer(ms, due));
   }
 
   function stop(): void {
@@ -122,7 +123,7 @@ export function createLink(
   function wait<T>(signal: AbortSignal | undefined, begin: Begin<T>): Promise<T> {
     const undo: (() => void)[] = [];
     const waited = new Promise<T>((resolve, reject) => {
-      for (const each of [signal, life.signal]) {
+      for (const each of [signal, over]) {
         if (!each) continue;
         if (each.aborted) throw each.reason;
         undo.push(linkTo(links, each, reject));
@@ -139,7 +140,7 @@ export function createLink(
     if (token || !getToken) return open();
     const renew = async (): Promise<void> => {
       try {
-        token = await getToken({ signal: life.signal });
+        token = await getToken({ signal: over });
       } catch {}
       open();
     };
@@ -147,7 +148,7 @@ export function createLink(
   }
 
   function open(): void {
-    if (life.signal.aborted) return;
+    if (over.aborted) return;
     if (getToken && !token) return lost(101, "no token", true);
     socket = new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(url);
     socket.onerror = () => {};
@@ -300,7 +301,7 @@ export function createLink(
   const feed = createFeed({ wait, command, write, time, retry }, buffer);
   if (!signal?.aborted) {
     dial();
-    onAwake(awake, life.signal);
+    onAwake(awake, over);
   }
   wait(signal, () => {}).catch(close);
   return {

@@ -3,16 +3,13 @@ import { CancelError, RunError } from "./errors.ts";
 import type { Said } from "./feed.ts";
 import type { Link } from "./link.ts";
 import type { Position } from "./log.ts";
-import type { History, Publication } from "./publication.ts";
+import type { History } from "./publication.ts";
 import type { HistoryResult } from "./reply.ts";
 import type { RunLifecycleEvent, RunStatus } from "./run.ts";
 
 /** Whatever an ending may say. */
 type Ending = OmitType<"completed"> & OmitType<"failed"> & OmitType<"cancelled">;
 type OmitType<How extends string> = Omit<Extract<RunLifecycleEvent, { type: `run.${How}` }>, "type">;
-
-/** The start of any channel. */
-export const start: Position = { offset: 0, epoch: "" };
 
 /** A run at the other end of a link. */
 export function createRun<R>(
@@ -40,10 +37,6 @@ export function createRun<R>(
     return page;
   }
 
-  function read(after: Position, signal: AbortSignal | undefined): AsyncGenerator<Publication, Publication> {
-    return link.feed.read(channel, { after, signal, hear });
-  }
-
   function outcome(): R {
     const said = ending as Ending;
     if (status === "completed") return said.result as R;
@@ -63,14 +56,15 @@ export function createRun<R>(
         // Nothing follows an ending, so that whoever has had it would wait for ever.
         if (ending && epoch === after.epoch && offset <= after.offset) return outcome();
       }
-      yield* read(after ?? start, own);
+      yield* link.feed.read(channel, { after: after ?? { offset: 0, epoch: "" }, signal: own, hear });
       return outcome();
     },
     async result({ signal = own } = {}) {
       if (!ending || signal?.aborted) {
         const { epoch, offset } = await last(signal);
         // One that has ended is read once more, so that its ending is acknowledged.
-        for await (const _ of read({ epoch, offset: ending ? offset - 1 : offset }, signal)) {
+        const before = { offset: ending ? offset - 1 : offset, epoch };
+        for await (const _ of link.feed.read(channel, { after: before, signal, hear })) {
         }
       }
       return outcome();
