@@ -51,7 +51,7 @@ interface Reader {
 interface Subscription {
   readonly channel: string;
   readonly readers: Set<Reader>;
-  /** Undefined while it is not there. */
+  /** Undefined while it is not there; it waits for an answer, or to be asked for again. */
   state?: "waiting" | "in" | undefined;
   /** The last position that came on this connection. */
   at: Position;
@@ -106,10 +106,12 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   function open(): void {
-    for (const subscription of subscriptions.values()) {
-      subscription.state = undefined;
-      tend(subscription);
-    }
+    for (const subscription of subscriptions.values()) renew(subscription);
+  }
+
+  function renew(subscription: Subscription): void {
+    subscription.state = undefined;
+    tend(subscription);
   }
 
   function push({ channel, pub, unsubscribe }: Push, size: number): void {
@@ -199,7 +201,8 @@ export function createFeed(link: Wire, bound: number): Feed {
     quit(subscription);
     // With 105 the server has subscribed to it by itself, from elsewhere.
     if (error.temporary || error.code === 105) {
-      link.retry(`subscribe ${channel}`, subscription.failures++, () => tend(subscription));
+      subscription.state = "waiting";
+      link.retry(`subscribe ${channel}`, subscription.failures++, () => renew(subscription));
     } else {
       for (const reader of readers) fail(subscription, reader, error);
       tend(subscription);

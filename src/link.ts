@@ -97,6 +97,7 @@ export function createLink(
   const timers = new Map<string, Timer>();
 
   function become(next: ClientStatus, why?: ReplyError): void {
+    if (status === next) return;
     stop();
     status = next;
     try {
@@ -280,8 +281,8 @@ export function createLink(
   async function end(reason: unknown, why: ReplyError | undefined): Promise<void> {
     feed.ack();
     const last = drop();
-    become("closed", why);
     life.abort(reason);
+    become("closed", why);
     if (!last) return;
     await new Promise<void>((resolve) => {
       last.onclose = resolve as () => void;

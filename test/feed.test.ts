@@ -392,6 +392,30 @@ describe("a subscription", () => {
     expect(errors.splice(0).length).toBe(tries);
   });
 
+  test("that fails for a while is made for whoever comes meanwhile, though who asked first has left", async ({
+    open,
+  }) => {
+    const { memoryLog } = await import("../src/memory.ts");
+    const log = memoryLog();
+    const watch = log.watch.bind(log);
+    let isBroken = true;
+    log.watch = (...args) => (isBroken ? Promise.reject(new Error("the store is away")) : watch(...args));
+    const ends = open({ log });
+    const { client, clock, errors } = ends;
+    const controller = new AbortController();
+    const one = read(client.follow("news", { signal: controller.signal }));
+    await clock.settle();
+    isBroken = false;
+    controller.abort("enough");
+    await clock.settle();
+    const two = read(client.follow("news"));
+    await clock.advance(1_000);
+    await publishAll(ends, 1, 1);
+    await clock.settle();
+    expect([one.ended.reason, two.got, commands(ends, "subscribe").length]).toEqual(["enough", [1], 2]);
+    expect(errors.splice(0).length).toBe(1);
+  });
+
   test("of a thousand channels is made again without a message that is too long", async ({ open }) => {
     const ends = open();
     const { client, clock, notifier } = ends;

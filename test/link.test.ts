@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { ReplyError } from "../src/client.ts";
+import { type Client, ReplyError } from "../src/client.ts";
 import { fakeClock } from "../src/testing.ts";
 import { outcomeOf } from "./fixtures/core.ts";
 import { read, test } from "./fixtures/dial.ts";
@@ -253,6 +253,34 @@ describe("a client that closes", () => {
     await clock.advance(60_000);
     expect(network.dialled.length).toBe(dialled);
   });
+
+  test.for(["connected", "waiting", "closed"])(
+    "may be told to by whoever hears that it is %s, and leaves nothing",
+    async (when, { open }) => {
+      const { clock, network, dial } = open();
+      await clock.advance(60_000);
+      const { armed } = clock;
+      const statuses: string[] = [];
+      const client: Client = dial({
+        onStatus(status) {
+          statuses.push(status);
+          if (status === when) client.close();
+        },
+      });
+      await clock.settle();
+      network.last.drop();
+      await clock.advance(1_000);
+      client.close();
+      await clock.advance(60_000);
+      expect(statuses.filter((status) => status === "closed")).toEqual(["closed"]);
+      expect([statuses.at(-1), client.status, network.open, clock.armed]).toEqual([
+        "closed",
+        "closed",
+        1,
+        armed,
+      ]);
+    },
+  );
 
   test("does not wait for a server that does not answer, after two seconds", async ({ open }) => {
     const { client, clock, network } = open();
