@@ -62,8 +62,6 @@ interface Subscription {
 
 /** The place of who begins with what is published from now on, until the server says where that is. */
 const live: Position = { offset: -1, epoch: "" };
-/** Milliseconds for which what is acknowledged is gathered; a pong takes it along. */
-const interval = 50;
 
 /** `bound` is how many characters may wait for one reader. */
 export function createFeed(link: Wire, bound: number): Feed {
@@ -73,6 +71,8 @@ export function createFeed(link: Wire, bound: number): Feed {
     channel: string,
     { after = live, signal, hear }: Reading,
   ): AsyncGenerator<Publication, void, void> {
+    /** Milliseconds for which what is acknowledged is gathered; a pong takes it along. */
+    const interval = 50;
     const reader: Reader = { at: after, unread: [], size: 0, hear };
     const subscription: Subscription = subscriptions.get(channel) ?? {
       channel,

@@ -53,10 +53,7 @@ export interface Wire {
 
 /** Milliseconds that a connection may take to be made, for which it has to last to count as a good one, and that a ping may be late. */
 const patience = 10_000;
-/** Milliseconds that an answer is waited for when all may have changed. */
-const moment = 5_000;
-/** Milliseconds that a close waits for its answer. */
-const farewell = 2_000;
+
 /**
  * One connection at a time, made again whenever it is lost, until it is closed or `signal` aborts.
  *
@@ -76,10 +73,10 @@ export function createLink(
   }: ConnectOptions,
 ): Link {
   if (!WebSocket) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
-  const links: Links = new Map();
   /** Aborts when it is closed, for the reason that all waits then reject with. */
   const life = new AbortController();
   const { signal: over } = life;
+  const wait = createWait(over);
   let closed: Promise<void> | undefined;
   let status: ClientStatus = "waiting";
   let socket: ClientSocket | undefined;
@@ -87,8 +84,8 @@ export function createLink(
   let wire: ClientSocket | undefined;
   let ids = 0;
   const answers = new Map<number | undefined, Answered | undefined>();
-  /** The commands that somebody waits for. */
-  const calls = new Map<object, Answered>();
+  /** What is waited for, by what it is asked with. */
+  const calls = new Map<object, () => void>();
   /** Connections in a row that failed or did not last. */
   let failures = 0;
   /** Milliseconds of silence after which a connection is given up. */
@@ -119,21 +116,6 @@ export function createLink(
   function stop(): void {
     for (const timer of timers.values()) timer.cancel();
     timers.clear();
-  }
-
-  function wait<T>(signal: AbortSignal | undefined, begin: Begin<T>): Promise<T> {
-    const undo: (() => void)[] = [];
-    const waited = new Promise<T>((resolve, reject) => {
-      for (const each of [signal, over]) {
-        if (!each) continue;
-        if (each.aborted) throw each.reason;
-        undo.push(linkTo(links, each, reject));
-      }
-      begin(resolve, reject);
-    });
-    return waited.finally(() => {
-      for (const end of undo) end();
-    });
   }
 
   function dial(): void {
@@ -177,20 +159,20 @@ export function createLink(
     time("connected", patience, () => {
       failures = 0;
     });
-    for (const [body, answered] of calls) command(body, answered);
+    for (const ask of calls.values()) ask();
   }
 
   function call<T>(name: string, params: object, waiting: Waiting, again?: boolean): Promise<T> {
-    const body = { [name]: params };
     return wait<T>(waiting?.signal, (resolve, reject) => {
-      const answered = ({ error, [name]: result }: Reply, size: number): void => {
-        if (!error) resolve(result as T);
-        // What may be asked again is, on the next connection.
-        else if (size > 0 || !again) reject(error);
-      };
-      calls.set(body, answered);
-      if (status === "connected") command(body, answered);
-    }).finally(() => calls.delete(body));
+      const ask = (): void =>
+        command({ [name]: params }, ({ error, [name]: result }, size) => {
+          if (!error) resolve(result as T);
+          // What may be asked again is, on the next connection.
+          else if (size > 0 || !again) reject(error);
+        });
+      calls.set(params, ask);
+      if (status === "connected") ask();
+    }).finally(() => calls.delete(params));
   }
 
   function command(body: object, answered?: Answered): void {
@@ -284,6 +266,8 @@ export function createLink(
     life.abort(reason);
     become("closed", why);
     if (!last) return;
+    /** Milliseconds that a close waits for its answer. */
+    const farewell = 2_000;
     await new Promise<void>((resolve) => {
       last.onclose = resolve as () => void;
       time("close", farewell, resolve);
@@ -292,7 +276,10 @@ export function createLink(
     last.terminate?.();
   }
 
+  /** All may have changed: tries now what it waits to try, or whether the connection is still one. */
   function awake(): void {
+    /** Milliseconds that an answer is waited for. */
+    const moment = 5_000;
     if (status === "waiting") dial();
     if (status !== "connected") return;
     command({ ping: {} });
@@ -312,5 +299,24 @@ export function createLink(
     feed,
     call,
     close,
+  };
+}
+
+/** Makes what waits until it is settled, a signal aborts, or it is `over`. */
+function createWait(over: AbortSignal): Wire["wait"] {
+  const links: Links = new Map();
+  return <T>(signal: AbortSignal | undefined, begin: Begin<T>) => {
+    const undo: (() => void)[] = [];
+    const waited = new Promise<T>((resolve, reject) => {
+      for (const each of [signal, over]) {
+        if (!each) continue;
+        if (each.aborted) throw each.reason;
+        undo.push(linkTo(links, each, reject));
+      }
+      begin(resolve, reject);
+    });
+    return waited.finally(() => {
+      for (const end of undo) end();
+    });
   };
 }
