@@ -41,7 +41,7 @@ export interface ConnectOptions {
   WebSocket?: (new (url: string) => ClientSocket) | undefined;
   /** Default: the machine's. */
   clock?: Pick<Clock, "timer" | "random"> | undefined;
-  /** Characters of JSON that may wait for one reader; what is more stays on the server until there is room. Default: 1 048 576. */
+  /** Characters of JSON that may wait for one reader; what is more stays on the server until those are read. Default: 1 048 576. */
   buffer?: number | undefined;
   /** Hears how it is connected, whenever that changes, and why it was lost or refused. */
   onStatus?: ((status: ClientStatus, why?: ReplyError) => void) | undefined;

@@ -39,7 +39,7 @@ export const systemTiming: Pick<Clock, "timer" | "random"> = { timer, random };
 export const systemClock: Clock = {
   now,
   time: () => Date.now(),
-  // What is due already is not to warn of it.
+  // Node warns of what should have been before.
   timer: (ms, fire) => timer(Math.max(ms, 0), fire),
   turn(run) {
     if (typeof setImmediate === "function") setImmediate(run);

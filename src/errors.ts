@@ -1,5 +1,7 @@
 import type { Position } from "./log.ts";
 
+// Fields are declared only: their constructors set them, and a browser need not load them twice.
+
 /**
  * Says that the notifier, or what was asked of it, is closed.
  *
@@ -56,10 +58,10 @@ export class GapError extends Error {
 export class ExpiredError extends Error {
   override readonly name = "ExpiredError";
   declare readonly channel: string;
-  readonly position: Position;
-  readonly reason: "expired" | "trimmed";
+  declare readonly position: Position;
+  declare readonly reason: "expired" | "trimmed";
   /** How far it is known to have come. */
-  readonly level: "logged" | "written" | "read" | "acknowledged";
+  declare readonly level: "logged" | "written" | "read" | "acknowledged";
   constructor(
     channel: string,
     position: Position,
@@ -79,7 +81,7 @@ export class RunError extends Error {
   override readonly name = "RunError";
   /** The run's id. */
   declare readonly run: string;
-  /** `why` is what the message says of the cause: whatever could not say so itself may be thrown. */
+  /** `why` is what the message says of the cause. Give it where that may be anything, even what throws when it is read. */
   constructor(
     run: string,
     options: ErrorOptions,

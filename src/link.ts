@@ -51,7 +51,7 @@ export interface Wire {
   retry(name: string, failures: number, fire: () => void): void;
 }
 
-/** Milliseconds that a connection may take to be made, for which it has to last to count as a good one, and that a ping may be late. */
+/** Milliseconds that a connection may take to be made, that a ping may be late, and after which a connection has lasted. */
 const patience = 10_000;
 
 /**
@@ -79,16 +79,17 @@ export function createLink(
   const wait = createWait(over);
   let closed: Promise<void> | undefined;
   let status: ClientStatus = "waiting";
+  let dialled: ClientSocket | undefined;
+  /** The same one, while it is open. */
   let socket: ClientSocket | undefined;
-  /** The socket, while it is open. */
-  let wire: ClientSocket | undefined;
   let ids = 0;
+  /** Who hears the answers to the commands sent. */
   const answers = new Map<number | undefined, Answered | undefined>();
-  /** What is waited for, by what it is asked with. */
+  /** What asks, on this connection or the next, by what it asks with. */
   const calls = new Map<object, () => void>();
   /** Connections in a row that failed or did not last. */
   let failures = 0;
-  /** Milliseconds of silence after which a connection is given up. */
+  /** Milliseconds of silence after which the connection is given up. */
   let period: number;
   /** All that is timed ends with the status. */
   const timers = new Map<string, Timer>();
@@ -105,6 +106,7 @@ export function createLink(
   }
 
   function time(name: string, ms: number, fire: () => void): void {
+    // Who hears of a status may have closed it.
     if (closed || timers.has(name)) return;
     const due = (): void => {
       timers.delete(name);
@@ -113,9 +115,13 @@ export function createLink(
     timers.set(name, clock.timer(ms, due));
   }
 
-  function stop(): void {
-    for (const timer of timers.values()) timer.cancel();
-    timers.clear();
+  /** Stops what is timed by a name, or all of it. */
+  function stop(name?: string): void {
+    for (const [each, timer] of timers) {
+      if (name && each !== name) continue;
+      timer.cancel();
+      timers.delete(each);
+    }
   }
 
   function dial(): void {
@@ -133,20 +139,20 @@ export function createLink(
   function open(): void {
     if (over.aborted) return;
     if (getToken && !token) return lost(101, "no token", true);
-    socket = new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(url);
-    socket.onerror = () => {};
-    socket.onopen = opened;
-    socket.onmessage = ({ data }: { data: string }) => read(data);
-    socket.onclose = ({ code, reason }: { code: number; reason: string }) => lost(code, reason);
+    dialled = new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(url);
+    dialled.onerror = () => {};
+    dialled.onopen = opened;
+    dialled.onmessage = ({ data }: { data: string }) => read(data);
+    dialled.onclose = ({ code, reason }: { code: number; reason: string }) => lost(code, reason);
     period = patience;
     listen(period);
   }
 
   function opened(): void {
-    wire = socket;
+    socket = dialled;
     command({ connect: { token, data } }, ({ connect, error }) => {
       if (!error) connected(connect as ConnectResult);
-      else if (wire) lost(error.code, error.message, error.temporary);
+      else if (socket) lost(error.code, error.message, error.temporary);
     });
     // What this client has read is its word only once it says so.
     write({ send: { data: { ack: {} } } });
@@ -182,16 +188,16 @@ export function createLink(
   }
 
   function write(message: object): void {
-    wire?.send(JSON.stringify(message));
+    socket?.send(JSON.stringify(message));
   }
 
   function read(frame: string): void {
     try {
       for (const line of frame.split("\n")) {
         // The connection may have been given up because of what stood before.
-        if (wire && line) take(line);
+        if (socket && line) take(line);
       }
-      if (wire) listen(period);
+      if (socket) listen(period);
     } catch {
       giveUp();
     }
@@ -212,8 +218,7 @@ export function createLink(
 
   /** Gives the connection up when nothing is heard in so many milliseconds. */
   function listen(ms: number): void {
-    timers.get("ping")?.cancel();
-    timers.delete("ping");
+    stop("ping");
     time("ping", ms, giveUp);
   }
 
@@ -246,12 +251,12 @@ export function createLink(
   /** Lets go of the connection there is. Answers it where its end is worth waiting for. */
   function drop(): ClientSocket | undefined {
     // One that is still connecting never tells on some runtimes that it is closed.
-    const last = wire;
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close(1000);
+    const last = socket;
+    if (dialled) {
+      dialled.onopen = dialled.onmessage = dialled.onclose = null;
+      dialled.close(1000);
     }
-    socket = wire = undefined;
+    dialled = socket = undefined;
     return last;
   }
 

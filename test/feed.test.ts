@@ -326,6 +326,21 @@ describe("a reader that does not read", () => {
     expect(slow.got.map((each) => (each as [number])[0])).toEqual(upTo(500));
   });
 
+  test("says what it is done with before it lets go of what comes too fast", async ({ open }) => {
+    const ends = open({ client: { buffer: 100 } });
+    const { client, clock } = ends;
+    const slow = reader(client.follow("news"));
+    slow.next();
+    await clock.settle();
+    await publishAll(ends, 1, 1);
+    await clock.settle();
+    slow.next();
+    await publishAll(ends, 2, 20);
+    await clock.advance(1_000);
+    expect([slow.got, commands(ends, "unsubscribe").length]).toEqual([[1, 2], 1]);
+    expect(acks(ends)).toEqual([["news", 1]]);
+  });
+
   test("holds up nobody else: not on its channel, not on another, not a call", async ({ open }) => {
     const rpc = { echo: (_: unknown, { data }: { data: unknown }) => data };
     const ends = open({ client: { buffer: 1_000 }, rpc, window: 4_096 });
