@@ -294,6 +294,40 @@ describe("a client that closes", () => {
   });
 });
 
+describe("a signal", () => {
+  test("has one listener while anything waits for it, and none after", async ({ open }) => {
+    const { signal } = new AbortController();
+    const listening = new Set<unknown>();
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listening.add(args[1]);
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listening.delete(args[1]);
+      removeEventListener.apply(signal, args);
+    };
+    const { client, clock, dial, notifier } = open();
+    await clock.settle();
+    const events = client.follow("news", { signal });
+    const next = outcomeOf(events.next());
+    const published = outcomeOf(client.publish("other", 1, { signal }));
+    expect(listening.size).toBe(1);
+    await clock.settle();
+    expect([published.state, next.state, listening.size]).toEqual(["fulfilled", "pending", 1]);
+    await notifier.publish("news", 1);
+    await clock.settle();
+    expect([next.state, listening.size]).toEqual(["fulfilled", 0]);
+    await events.return(undefined);
+    const other = dial({ signal });
+    await clock.settle();
+    expect(listening.size).toBe(1);
+    const closed = outcomeOf(other.close());
+    await clock.settle();
+    expect([closed.state, listening.size]).toEqual(["fulfilled", 0]);
+  });
+});
+
 describe("a token", () => {
   test("is asked for where there is none, and sent along with what else is to be said", async ({ open }) => {
     const asked: AbortSignal[] = [];
