@@ -151,10 +151,9 @@ export function createFeed(link: Wire, bound: number): Feed {
     for (const subscription of subscriptions.values()) {
       const { channel, readers, state, at } = subscription;
       // Nobody may say that they have what they were not sent on this connection.
-      const offset = Math.min(
-        at.offset,
-        ...[...readers].map(({ at, unread: [next] }) => (next ? next.offset - 1 : at.offset)),
-      );
+      let { offset } = at;
+      for (const { at, unread } of readers)
+        offset = Math.min(offset, unread[0] ? unread[0].offset - 1 : at.offset);
       if (state !== "in" || offset <= subscription.said) continue;
       subscription.said = offset;
       ack[channel] = { offset, epoch: at.epoch };

@@ -35,8 +35,8 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "what the slowest reader is not done with is acknowledged",
-      from: "      const offset = Math.min(\n        at.offset,\n",
-      to: "      const offset = Math.max(\n        0,\n",
+      from: "offset = Math.min(offset, unread[0]",
+      to: "offset = Math.max(0, unread[0]",
     },
     {
       name: "the last words are not said before a channel is left",
