@@ -26,8 +26,9 @@ export interface Reading {
 export interface Feed {
   /** Yields publications. Asking for the next one says that the reader is done with the last. */
   read(channel: string, reading: Reading): AsyncGenerator<Publication, void, void>;
-  /** There is a new connection. */
+  /** Asks for all channels anew: there is another connection. */
   open(): void;
+  /** Takes what the server says of a channel, in so many characters. */
   push(push: Push, size: number): void;
   /** Says at once what all readers of a channel are done with. */
   ack(): void;
@@ -152,8 +153,9 @@ export function createFeed(link: Wire, bound: number): Feed {
       const { channel, readers, state, at } = subscription;
       // Nobody may say that they have what they were not sent on this connection.
       let { offset } = at;
-      for (const { at, unread } of readers)
+      for (const { at, unread } of readers) {
         offset = Math.min(offset, unread[0] ? unread[0].offset - 1 : at.offset);
+      }
       if (state !== "in" || offset <= subscription.said) continue;
       subscription.said = offset;
       ack[channel] = { offset, epoch: at.epoch };

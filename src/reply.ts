@@ -28,7 +28,6 @@ export interface HistoryResult {
 /** The answer to a connect command. */
 export interface ConnectResult {
   ping?: number;
-  pong?: boolean;
 }
 
 /** The answer to a presence command. */
@@ -38,6 +37,7 @@ export interface PresenceResult {
 
 /** What answers a command: a result under the command's name, or an error. */
 export interface Reply {
+  /** Made one of ours as soon as it is read. */
   error?: ReplyError;
   connect?: ConnectResult;
   subscribe?: SubscribeResult;
@@ -50,6 +50,7 @@ export interface Message extends Reply {
   push?: Push;
 }
 
+/** What a server says of a channel by itself. */
 export interface Push {
   channel: string;
   pub?: PublicationFields;

@@ -36,7 +36,7 @@ export const client: readonly Mutation[] = [
     {
       name: "what the slowest reader is not done with is acknowledged",
       from: "offset = Math.min(offset, unread[0]",
-      to: "offset = Math.max(0, unread[0]",
+      to: "offset = Math.max(offset, unread[0]",
     },
     {
       name: "the last words are not said before a channel is left",
