@@ -753,7 +753,7 @@ const publishing: Mutation[] = [
     },
     {
       name: "an object that is in itself is looked at for ever",
-      from: "  if (isCycle(part, around)) return { why: \"a cycle\", path: \"\" };\n",
+      from: '  if (isCycle(part, around)) return { why: "a cycle", path: "" };\n',
       to: "",
     },
   ]),
