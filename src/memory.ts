@@ -1,8 +1,9 @@
 import { byteLength } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
+import { Channel, Kept } from "./kept.ts";
 import { Linked } from "./linked.ts";
-import type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
+import type { AppendOptions, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 
 /** A bound that is the same for every channel, or depends on the channel's name. */
 export type Bound = number | ((channel: string) => number);
@@ -232,121 +233,6 @@ class MemoryLog implements Log {
     channel.leave();
     this.#channels.delete(channel.name);
     this.#total -= channelCost;
-  }
-}
-
-/** An entry and its places. There are hundreds of thousands of them: what a reader is given is made when it is read. */
-class Kept extends Linked {
-  readonly channel: Channel;
-  readonly offset: number;
-  readonly data: string;
-  readonly time: number;
-  readonly tags: Entry["tags"];
-  readonly bytes: number;
-  readonly arrived: number;
-
-  constructor(channel: Channel, { offset, data, time, tags }: Entry, bytes: number, arrived: number) {
-    super();
-    this.channel = channel;
-    this.offset = offset;
-    this.data = data;
-    this.time = time;
-    this.tags = tags;
-    this.bytes = bytes;
-    this.arrived = arrived;
-  }
-
-  get entry(): Entry {
-    const { offset, data, time, tags } = this;
-    return { offset, data, time, tags };
-  }
-}
-
-class Channel extends Linked {
-  readonly name: string;
-  readonly epoch: string;
-  retention: Retention;
-  /** When it was last appended to, read or watched. */
-  used = 0;
-  top = 0;
-  first = 1;
-  bytes = 0;
-  /** When the oldest entry came. */
-  #since = Number.POSITIVE_INFINITY;
-  /** None when nobody watches: an empty set would be most of what an idle channel takes. */
-  watchers: Set<{ wake(): void }> | undefined;
-  /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
-  #kept: (Kept | undefined)[] = [];
-  #head = 0;
-
-  constructor(name: string, epoch: string, retention: Retention) {
-    super();
-    this.name = name;
-    this.epoch = epoch;
-    this.retention = retention;
-  }
-
-  get isIdle(): boolean {
-    return this.first > this.top && this.watchers === undefined;
-  }
-
-  isOver(now: number): boolean {
-    if (this.first > this.top) return false;
-    const { size, bytes, ttl } = this.retention;
-    return this.top - this.first + 1 > size || this.bytes > bytes || now - this.#since >= ttl;
-  }
-
-  keep(kept: Kept): void {
-    if (this.first > this.top) this.#since = kept.arrived;
-    this.#kept.push(kept);
-    this.bytes += kept.bytes;
-    this.top++;
-  }
-
-  /** Lets go of the oldest entry, and answers its bytes. */
-  drop(): number {
-    const oldest = this.#kept[this.#head];
-    if (oldest === undefined) return 0;
-    oldest.leave();
-    this.bytes -= oldest.bytes;
-    this.first++;
-    this.#kept[this.#head++] = undefined;
-    this.#since = this.#kept[this.#head]?.arrived ?? Number.POSITIVE_INFINITY;
-    if (this.#head * 2 >= this.#kept.length) {
-      this.#kept = this.#kept.slice(this.#head);
-      this.#head = 0;
-    }
-    return oldest.bytes;
-  }
-
-  slice(offset: number, limit: number): Entry[] {
-    const from = this.#head + offset - this.first;
-    const to = Math.min(from + limit, this.#kept.length);
-    const entries: Entry[] = [];
-    for (let at = from; at < to; at++) entries.push((this.#kept[at] as Kept).entry);
-    return entries;
-  }
-
-  clear(): void {
-    this.#kept = [];
-    this.#head = 0;
-    this.first = this.top + 1;
-    this.watchers = undefined;
-  }
-
-  /** One that throws must fail neither the others nor the publisher; one disposed by another's wake is not called. */
-  wake(): void {
-    const { watchers } = this;
-    if (watchers === undefined) return;
-    // Whoever watches anew meanwhile does so after this append.
-    if (watchers.size > 1) for (const watcher of [...watchers]) this.#call(watcher);
-    else for (const watcher of watchers) return this.#call(watcher);
-  }
-
-  #call(watcher: { wake(): void }): void {
-    try {
-      if (this.watchers?.has(watcher)) watcher.wake();
-    } catch {}
   }
 }
 

@@ -30,7 +30,7 @@ const imports: Record<string, string[]> = {
   bytes: [],
   events: [],
   vocabulary: ["./agent-event.ts", "./events.ts", "./run.ts"],
-  memory: ["./linked.ts", "./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
+  memory: ["./linked.ts", "./kept.ts", "./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
 };
 
 /** The files of the client, which a browser loads: they import each other, and what both sides share. */

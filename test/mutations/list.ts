@@ -296,6 +296,23 @@ const logs: Mutation[] = [
       to: "after === undefined ? first : after.offset",
     },
   ]),
+  ...inFile("kept", [
+    {
+      name: "what is kept is as old as what was before it",
+      from: "    this.#since = this.#kept[this.#head]?.arrived ?? Number.POSITIVE_INFINITY;\n",
+      to: "",
+    },
+    {
+      name: "nothing is ever too old",
+      from: "if (this.first > this.top) this.#since = kept.arrived;",
+      to: "",
+    },
+    {
+      name: "a watch that throws keeps the others from hearing",
+      from: "} catch {}",
+      to: "} finally {}",
+    },
+  ]),
   ...inFile("follow", [
     {
       name: "following skips one between two reads",
