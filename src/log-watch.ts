@@ -21,6 +21,11 @@ export class Watch {
     return this.#opening;
   }
 
+  /** Whether the log is watched now. */
+  get isOpen(): boolean {
+    return this.#watching !== undefined;
+  }
+
   async #open(): Promise<void> {
     const { scope } = this.#hub;
     const opening = this.#hub.watch(this.#channel, this.#wake);

@@ -7,6 +7,7 @@ import { replies } from "./protocol.ts";
 import { type Params, positionOf, Refusal } from "./request.ts";
 import { publications } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
+import { andThen, attempt, type Soon } from "./soon.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
@@ -24,63 +25,66 @@ export interface Place {
  *
  * The result holds at most `room` bytes of publications.
  */
-export async function place(
-  session: LiveSession,
-  name: string,
-  params: Params,
-  room: number,
-): Promise<Place> {
-  if (session.hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
-  const channel = session.hub.channel(name);
+export function place(session: LiveSession, name: string, params: Params, room: number): Soon<Place> {
+  const { hub } = session;
+  if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
+  const channel = hub.channel(name);
   const release = channel.use();
-  try {
-    await channel.current();
+  const find = (): Soon<Place> => {
     const wanted = params.recover === true ? positionOf(params) : undefined;
-    const found = wanted === undefined ? undefined : await recover(session.hub, channel, wanted, room);
-    const recovery = found?.recovery;
-    const { epoch } = channel;
-    const cursor = recovery?.cursor ?? channel.top;
-    const { notices } = session.hub;
-    const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
-    const turn = missed === undefined ? undefined : notices.begin(session, name);
-    const notice = turn === undefined ? undefined : missed;
-    // Whoever cannot be given what it missed may go on from here; a notice says as much.
-    const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
-    const data = dataOf(session.hub.runs.present(name), { earliest, notice });
-    const answered = data === "" ? found : undefined;
-    const result = answered?.result ?? resultOf(channel, recovery, wanted !== undefined, data);
-    if (answered?.recovery !== undefined) answered.result = result;
-    return {
-      result,
-      bytes: recovery?.bytes ?? 0,
-      recovered: recovery !== undefined,
-      commit(byServer, joins) {
-        const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
-        const acknowledged = proof.since;
-        const place = {
-          cursor,
-          waits: undefined,
-          proof,
-          acknowledged,
-          heard: 0,
-          quit: undefined,
-          behind: undefined,
-        };
-        begin({ session, channel, epoch, byServer, joins, ...place });
-        if (recovery !== undefined) resumed(session, name, { epoch, offset: recovery.after });
-        const isThere = session.subscriptions.has(name);
-        if (missed !== undefined && notice === undefined && isThere) notices.tell(session, name, missed);
-        release();
-      },
-      abandon() {
-        turn?.undo();
-        release();
-      },
-    };
-  } catch (error) {
-    release();
-    throw error;
-  }
+    const finding = wanted === undefined ? undefined : recover(hub, channel, wanted, room);
+    return andThen(finding, (found) => placeAt(session, channel, found, release));
+  };
+  return attempt(() => (channel.currentNow() ? find() : channel.current().then(find)), release);
+}
+
+/** The place at a channel's top, or at the end of what was `found` for somebody who comes back. */
+function placeAt(
+  session: LiveSession,
+  channel: Channel,
+  found: Found | undefined,
+  release: () => void,
+): Place {
+  const { notices, runs } = session.hub;
+  const { name, epoch } = channel;
+  const recovery = found?.recovery;
+  const cursor = recovery?.cursor ?? channel.top;
+  const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
+  const turn = missed === undefined ? undefined : notices.begin(session, name);
+  const notice = turn === undefined ? undefined : missed;
+  // Whoever cannot be given what it missed may go on from here; a notice says as much.
+  const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
+  const data = dataOf(runs.present(name), { earliest, notice });
+  const answered = data === "" ? found : undefined;
+  const result = answered?.result ?? resultOf(channel, recovery, found !== undefined, data);
+  if (answered?.recovery !== undefined) answered.result = result;
+  return {
+    result,
+    bytes: recovery?.bytes ?? 0,
+    recovered: recovery !== undefined,
+    commit(byServer, joins) {
+      const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
+      const acknowledged = proof.since;
+      const place = {
+        cursor,
+        waits: undefined,
+        proof,
+        acknowledged,
+        heard: 0,
+        quit: undefined,
+        behind: undefined,
+      };
+      begin({ session, channel, epoch, byServer, joins, ...place });
+      if (recovery !== undefined) resumed(session, name, { epoch, offset: recovery.after });
+      const isThere = session.subscriptions.has(name);
+      if (missed !== undefined && notice === undefined && isThere) notices.tell(session, name, missed);
+      release();
+    },
+    abandon() {
+      turn?.undo();
+      release();
+    },
+  };
 }
 
 function resultOf(
@@ -124,15 +128,17 @@ interface Recovery {
 }
 
 /** Finds what the client missed, once for all who come back to the same place. */
-async function recover(hub: Hub, channel: Channel, after: Position, room: number): Promise<Found> {
+function recover(hub: Hub, channel: Channel, after: Position, room: number): Soon<Found> {
   const known = hub.recovered;
   if (known !== undefined && isAgain(known, channel, after, room)) return known.found;
-  const found = await read(channel, after, room);
-  const { epoch, top } = channel;
-  const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
-  // One at a time, of a window's size at most: storms come to a channel at once.
-  hub.recovered = isWhole ? { channel, epoch, top, found } : undefined;
-  return found;
+  return andThen(channel.read(after), (slice) => {
+    const found = findIn(slice, channel, after, room);
+    const { epoch, top } = channel;
+    const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
+    // One at a time, of a window's size at most: storms come to a channel at once.
+    hub.recovered = isWhole ? { channel, epoch, top, found } : undefined;
+    return found;
+  });
 }
 
 /** Whether what was found is what would be found now: all that there is. */
@@ -142,9 +148,8 @@ function isAgain(known: Recovered, channel: Channel, after: Position, room: numb
   return isThere && known.epoch === after.epoch && recovery?.after === after.offset && recovery.bytes <= room;
 }
 
-/** Reads what the client missed, or answers only how much when that cannot be had without a hole. */
-async function read(channel: Channel, after: Position, room: number): Promise<Found> {
-  const slice = await channel.read(after);
+/** Takes what the client missed, or answers only how much when that cannot be had without a hole. */
+function findIn(slice: Slice, channel: Channel, after: Position, room: number): Found {
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };
   channel.encodeAside(slice);

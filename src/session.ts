@@ -1,17 +1,17 @@
 import { takeWord } from "./acknowledgement.ts";
 import { answer, commandsIn } from "./answer.ts";
-import { Asker } from "./ask.ts";
+import { Asker, type Asking } from "./ask.ts";
 import { byteLength } from "./bytes.ts";
-import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
 import type { Identity, Peer } from "./peer.ts";
-import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "./protocol.ts";
+import { type ClientInfo, type Close, closes, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
+import type { Soon } from "./soon.ts";
 import type { Subscription } from "./subscription.ts";
 import type { LimitName } from "./totals.ts";
 import { Tracking } from "./tracking.ts";
@@ -62,7 +62,7 @@ export class LiveSession implements Session, Beating {
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
     this.intake = new Intake(hub.settings.limits, hub.clock.now());
     this.out = new Outbox();
-    this.#asker = new Asker(hub, `session ${id}`);
+    this.#asker = new Asker(hub, id);
     hub.enter(this);
   }
 
@@ -119,14 +119,16 @@ export class LiveSession implements Session, Beating {
       if (isConnect) this.pulse.greeted();
       this.#greeted = true;
       this.#busy = true;
-      this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answer(command, isOver));
+      this.out.begin();
+      const answering = answer(this, command, isOver);
+      if (answering === undefined) this.#busy = false;
+      else this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answered(answering));
     }
   }
 
-  async #answer(command: Command, isOver: boolean): Promise<void> {
-    this.out.begin();
+  async #answered(answering: Promise<void>): Promise<void> {
     try {
-      await answer(this, command, isOver);
+      await answering;
     } finally {
       this.#busy = false;
       this.#work();
@@ -141,7 +143,7 @@ export class LiveSession implements Session, Beating {
   }
 
   /** See {@linkcode Asker.ask}. */
-  ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+  ask<T>(stage: ErrorContext["stage"], call: (asking: Asking) => T | PromiseLike<T>): Soon<T> {
     return this.#asker.ask(stage, call);
   }
 
@@ -316,7 +318,7 @@ export class LiveSession implements Session, Beating {
     this.out.clear();
     this.#blocked = undefined;
     for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);
-    this.#asker.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
+    this.#asker.abort();
   }
 
   /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */
