@@ -17,6 +17,7 @@ const outside = [
   "deno",
   "bun",
   "frame",
+  "upgrade",
   "host",
   "testing",
   "pipe",

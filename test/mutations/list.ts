@@ -1060,7 +1060,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "a peer that keeps its side open after a refusal holds its connection",
-      from: 'socket.once("finish", () => socket.destroy());',
+      from: 'socket.on("finish", destroy);',
       to: "",
     },
   ]),
