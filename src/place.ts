@@ -186,6 +186,7 @@ function dataOf(
   present: string | undefined,
   said: { earliest: number | undefined; notice: Missed | undefined },
 ): string {
+  if (present === undefined && said.earliest === undefined && said.notice === undefined) return "";
   const texts = [present ?? "{}", JSON.stringify(said)].map((text) => text.slice(1, -1));
   const members = texts.filter((text) => text !== "");
   return members.length === 0 ? "" : `,"data":{${members.join(",")}}`;

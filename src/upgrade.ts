@@ -6,6 +6,7 @@ import type { RawData, WebSocket, WebSocketServer } from "ws";
 import { Connection, Frames } from "./connection.ts";
 import { frameOf } from "./frame.ts";
 import type { Listening } from "./host.ts";
+import { ignorable } from "./scope.ts";
 
 type Handlers = Required<WSEvents<WebSocket>>;
 
@@ -141,10 +142,10 @@ const ownHeaders =
 /** Makes requests as the adapter does when nobody asks for an upgrade: what they hold is looked up when it is read. */
 function createRequests(): (incoming: IncomingMessage) => Request | undefined {
   let made: Request | undefined;
-  const refusal = new Error("Cannot answer: only the request is wanted");
-  const fetch = (request: Request): never => {
+  const refused = ignorable(Promise.reject(new Error("Cannot answer: only the request is wanted")));
+  const fetch = (request: Request): Promise<never> => {
     made = request;
-    throw refusal;
+    return refused;
   };
   const listener = getRequestListener(fetch, { errorHandler: () => {} });
   const outgoing = { on() {} } as unknown as ServerResponse;
