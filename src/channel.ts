@@ -29,6 +29,8 @@ export class Channel {
   top = 0;
   /** What of it is waited for, if anything. */
   book: Book | undefined;
+  /** Whether it is among those looked after in the coming turn; the hub's to say. */
+  isWoken = false;
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;

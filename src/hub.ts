@@ -81,7 +81,7 @@ export class Hub {
   readonly #log: Log;
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
-  readonly #wokenChannels = new Set<Channel>();
+  readonly #wokenChannels: Channel[] = [];
   readonly #fullSessions: LiveSession[] = [];
   #turnScheduled = false;
   #ended = false;
@@ -129,7 +129,7 @@ export class Hub {
   }
 
   /** Serialises a payload, once. Throws a TypeError for what JSON cannot hold and a RangeError for what is too large. */
-  serialise(what: string, value: unknown, options?: SerialiseOptions): string {
+  serialise(what: string | (() => string), value: unknown, options?: SerialiseOptions): string {
     return serialise(what, value, this.settings.limits.publication, options);
   }
 
@@ -208,7 +208,7 @@ export class Hub {
     this.notices.clear();
     this.channels.clear();
     this.recovered = undefined;
-    this.#wokenChannels.clear();
+    this.#wokenChannels.length = 0;
     this.#fullSessions.length = 0;
     this.scope.end(new ClosedError());
     this.cached = 0;
@@ -261,7 +261,9 @@ export class Hub {
 
   /** Has the channel looked after in the coming turn: it has news, or nobody left. */
   wakeChannel(channel: Channel): void {
-    this.#wokenChannels.add(channel);
+    if (channel.isWoken) return;
+    channel.isWoken = true;
+    this.#wokenChannels.push(channel);
     this.#schedule();
   }
 
@@ -289,8 +291,9 @@ export class Hub {
     if (this.#ended) return;
     // Loads left over from an earlier turn mean a slow log: it holds nobody up who has something to send.
     if (this.#loading > 0) this.#flush();
+    // One that is woken while others are looked after has its turn in this one.
     for (const channel of this.#wokenChannels) {
-      this.#wokenChannels.delete(channel);
+      channel.isWoken = false;
       const loaded = channel.tend();
       if (loaded === undefined) continue;
       this.#loading++;
@@ -299,6 +302,7 @@ export class Hub {
         if (--this.#loading === 0) this.#flush();
       });
     }
+    this.#wokenChannels.length = 0;
     if (this.#loading === 0) this.#flush();
     else if (this.#fullSessions.length > 0) this.#schedule();
   }

@@ -80,16 +80,20 @@ export class Lanes {
   ): Promise<Position> {
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
     if (this.#ended) return Promise.reject(closed());
+    const position = steps === undefined ? this.appendNow(channel, data, options) : undefined;
+    if (position !== undefined) return Promise.resolve(position);
     const queue = this.#queues.get(channel);
     if (queue !== undefined) return this.#wait(channel, queue, data, options, steps);
-    const position = steps === undefined ? this.#appendNow(channel, data, options) : undefined;
-    if (position !== undefined) return Promise.resolve(position);
     this.#queues.set(channel, nobody);
     return this.#run(channel, data, options, steps);
   }
 
-  /** Appends where the log can at once. What goes wrong there goes wrong again, and is dealt with, where it is waited for. */
-  #appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
+  /**
+   * Appends at once, where the log can and nobody waits. What goes wrong here goes wrong again, and is dealt with, where it
+   * is waited for.
+   */
+  appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
+    if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;
     let position: Position | undefined;
     try {
       position = this.#log.appendNow?.(channel, data, options);

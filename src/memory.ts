@@ -28,6 +28,8 @@ export interface MemoryLogOptions {
 /** What a publication and a channel take beside their text, as measured on V8 and rounded up. */
 const entryCost = 192;
 const channelCost = 512;
+/** Every so many uses of the log it looks at as many channels. */
+const stride = 8;
 /** How long a position stays valid on a channel nobody uses. */
 const remembered = 24 * 3_600_000;
 
@@ -64,8 +66,9 @@ type Settings = { readonly [Name in keyof MemoryLogOptions]-?: Exclude<MemoryLog
 class MemoryLog implements Log {
   readonly #settings: Settings;
   readonly #channels = new Map<string, Channel>();
-  /** Goes round all channels, a few steps with every call. */
+  /** Goes round all channels, a step for every use on the average. */
   #round: Iterator<Channel> = this.#channels.values();
+  #uses = 0;
   /** Channels with neither entries nor watchers, by how long they have been so. */
   #idle = new Linked();
   /** The entries of all channels. */
@@ -94,13 +97,14 @@ class MemoryLog implements Log {
     const channel = this.#use(name, now);
     if (retention !== undefined) channel.retention = this.#retention(name, retention);
     const offset = channel.top + 1;
-    const text = tags === undefined ? "" : Object.entries(tags).flat().join("");
-    const bytes = byteLength(data) + byteLength(text);
-    const entry = { offset, data, time, tags: tags && { ...tags } };
-    channel.keep(new Kept(channel, entry, bytes, now)).moveTo(this.#kept);
+    const words = tags === undefined ? 0 : byteLength(Object.entries(tags).flat().join(""));
+    const bytes = byteLength(data) + words;
+    const kept = new Kept(channel, { offset, data, time, tags: tags && { ...tags } }, bytes, now);
+    channel.keep(kept);
+    kept.moveTo(this.#kept);
     this.#total += bytes + entryCost;
-    this.#place(channel);
-    this.#tidy(channel, now);
+    channel.leave();
+    while (channel.isOver(now)) this.#drop(channel);
     this.#sweep(now);
     channel.wake();
     return { offset, epoch: channel.epoch };
@@ -194,9 +198,10 @@ class MemoryLog implements Log {
     return false;
   }
 
-  /** Sees to some channels nobody may be using, so that what expired is released without a timer; then to all bytes. */
+  /** Sees to channels nobody may be using, so that what expired is released without a timer; then to all bytes. */
   #sweep(now: number): void {
-    for (let step = 0; step < 2; step++) {
+    this.#uses = (this.#uses + 1) % stride;
+    for (let step = 0; this.#uses === 0 && step < stride; step++) {
       const { value } = this.#round.next();
       if (value === undefined) this.#round = this.#channels.values();
       else this.#tidy(value, now);
@@ -230,18 +235,30 @@ class MemoryLog implements Log {
   }
 }
 
+/** An entry and its places. There are hundreds of thousands of them: what a reader is given is made when it is read. */
 class Kept extends Linked {
   readonly channel: Channel;
-  readonly entry: Entry;
+  readonly offset: number;
+  readonly data: string;
+  readonly time: number;
+  readonly tags: Entry["tags"];
   readonly bytes: number;
   readonly arrived: number;
 
-  constructor(channel: Channel, entry: Entry, bytes: number, arrived: number) {
+  constructor(channel: Channel, { offset, data, time, tags }: Entry, bytes: number, arrived: number) {
     super();
     this.channel = channel;
-    this.entry = entry;
+    this.offset = offset;
+    this.data = data;
+    this.time = time;
+    this.tags = tags;
     this.bytes = bytes;
     this.arrived = arrived;
+  }
+
+  get entry(): Entry {
+    const { offset, data, time, tags } = this;
+    return { offset, data, time, tags };
   }
 }
 
@@ -254,6 +271,8 @@ class Channel extends Linked {
   top = 0;
   first = 1;
   bytes = 0;
+  /** When the oldest entry came. */
+  #since = Number.POSITIVE_INFINITY;
   /** None when nobody watches: an empty set would be most of what an idle channel takes. */
   watchers: Set<{ wake(): void }> | undefined;
   /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
@@ -272,17 +291,16 @@ class Channel extends Linked {
   }
 
   isOver(now: number): boolean {
-    const oldest = this.#kept[this.#head];
-    if (oldest === undefined) return false;
+    if (this.first > this.top) return false;
     const { size, bytes, ttl } = this.retention;
-    return this.top - this.first + 1 > size || this.bytes > bytes || now - oldest.arrived >= ttl;
+    return this.top - this.first + 1 > size || this.bytes > bytes || now - this.#since >= ttl;
   }
 
-  keep(kept: Kept): Kept {
+  keep(kept: Kept): void {
+    if (this.first > this.top) this.#since = kept.arrived;
     this.#kept.push(kept);
     this.bytes += kept.bytes;
     this.top++;
-    return kept;
   }
 
   /** Lets go of the oldest entry, and answers its bytes. */
@@ -293,6 +311,7 @@ class Channel extends Linked {
     this.bytes -= oldest.bytes;
     this.first++;
     this.#kept[this.#head++] = undefined;
+    this.#since = this.#kept[this.#head]?.arrived ?? Number.POSITIVE_INFINITY;
     if (this.#head * 2 >= this.#kept.length) {
       this.#kept = this.#kept.slice(this.#head);
       this.#head = 0;
@@ -302,22 +321,32 @@ class Channel extends Linked {
 
   slice(offset: number, limit: number): Entry[] {
     const from = this.#head + offset - this.first;
-    return (this.#kept.slice(from, from + limit) as Kept[]).map(({ entry }) => entry);
+    const to = Math.min(from + limit, this.#kept.length);
+    const entries: Entry[] = [];
+    for (let at = from; at < to; at++) entries.push((this.#kept[at] as Kept).entry);
+    return entries;
   }
 
   clear(): void {
     this.#kept = [];
     this.#head = 0;
+    this.first = this.top + 1;
     this.watchers = undefined;
   }
 
   /** One that throws must fail neither the others nor the publisher; one disposed by another's wake is not called. */
   wake(): void {
-    for (const watcher of [...(this.watchers ?? [])]) {
-      try {
-        if (this.watchers?.has(watcher)) watcher.wake();
-      } catch {}
-    }
+    const { watchers } = this;
+    if (watchers === undefined) return;
+    // Whoever watches anew meanwhile does so after this append.
+    if (watchers.size > 1) for (const watcher of [...watchers]) this.#call(watcher);
+    else for (const watcher of watchers) return this.#call(watcher);
+  }
+
+  #call(watcher: { wake(): void }): void {
+    try {
+      if (this.watchers?.has(watcher)) watcher.wake();
+    } catch {}
   }
 }
 

@@ -3,6 +3,7 @@ import { byteLength } from "./bytes.ts";
 import { checkChannel, checkTags } from "./check.ts";
 import { appendConfirmed } from "./confirm.ts";
 import type { Hub } from "./hub.ts";
+import type { AppendOptions, Position } from "./log.ts";
 import { Once } from "./once.ts";
 import { type Asked, type DeliveredOptions, levels, type Receipt } from "./receipt.ts";
 import { isRunChannel } from "./run-task.ts";
@@ -54,7 +55,7 @@ export class Publisher {
       return Promise.reject(error);
     }
     const { idempotencyKey: key, signal } = options;
-    if (key === undefined) return ignorable(this.#publish(channel, text, options));
+    if (key === undefined) return this.#publish(channel, text, options);
     if (signal?.aborted) return ignorable(Promise.reject(signal.reason));
     return ignorable(this.#shared(channel, text, options, key));
   }
@@ -71,9 +72,12 @@ export class Publisher {
         `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,
       );
     }
-    const name = JSON.stringify(channel);
-    const valid = validated(this.#hub.events, data, { verb: "publish", where: `to ${name}` });
-    return this.#hub.serialise(`the payload for ${name}`, valid);
+    const { events } = this.#hub;
+    const valid =
+      events === undefined
+        ? data
+        : validated(events, data, { verb: "publish", where: `to ${JSON.stringify(channel)}` });
+    return this.#hub.serialise(() => `the payload for ${JSON.stringify(channel)}`, valid);
   }
 
   /** One that others may share goes on when the first of them stops waiting. */
@@ -83,13 +87,26 @@ export class Publisher {
     return this.#hub.scope.follow(`publish ${channel}`, signal, first);
   }
 
-  async #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
-    const { tags, signal, confirm = false, ttl = this.#hub.settings.limits.delivery } = options;
-    const time = this.#hub.clock.time();
-    if (!confirm) {
-      const position = await this.#hub.append(channel, text, { time, tags, signal });
-      return this.#receipt({ channel, position, time, expires: this.#hub.clock.now() + ttl }, undefined);
-    }
+  #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
+    const { clock, lanes, settings } = this.#hub;
+    const { tags, signal, confirm = false, ttl = settings.limits.delivery } = options;
+    const how = { time: clock.time(), tags, signal };
+    if (confirm) return ignorable(this.#confirm(channel, text, how, ttl));
+    const position = lanes.appendNow(channel, text, how);
+    if (position === undefined) return ignorable(this.#append(channel, text, how, ttl));
+    return Promise.resolve(this.#appended(channel, position, how, ttl));
+  }
+
+  async #append(channel: string, text: string, how: AppendOptions, ttl: number): Promise<Receipt> {
+    return this.#appended(channel, await this.#hub.lanes.append(channel, text, how), how, ttl);
+  }
+
+  #appended(channel: string, position: Position, { time }: AppendOptions, ttl: number): Receipt {
+    return this.#receipt({ channel, position, time, expires: this.#hub.clock.now() + ttl }, undefined);
+  }
+
+  async #confirm(channel: string, text: string, how: AppendOptions, ttl: number): Promise<Receipt> {
+    const { time, tags, signal } = how;
     const words = tags === undefined ? "" : Object.entries(tags).flat().join("");
     const content = {
       data: text,
@@ -99,7 +116,7 @@ export class Publisher {
       isEnding: false,
     };
     const confirmation = { channel, content, time, ttl, signal };
-    const entry = await appendConfirmed(this.#hub, confirmation, { time, tags, signal });
+    const entry = await appendConfirmed(this.#hub, confirmation, how);
     return this.#receipt({ channel, position: entry.position, time, expires: entry.expires }, entry);
   }
 

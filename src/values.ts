@@ -14,49 +14,64 @@ export interface SerialiseOptions {
  * `most` bytes. An object's own `toJSON` decides for it. Deeper than the top, members that are undefined are left out.
  */
 export function serialise(
-  what: string,
+  what: string | (() => string),
   value: unknown,
   most: number,
   { allowsUndefined = false }: SerialiseOptions = {},
 ): string {
   let text: string | undefined;
+  let lost: string | undefined;
   try {
-    const lost = findLost(value, allowsUndefined);
-    if (lost !== undefined) throw new TypeError(`Cannot put ${what} into JSON: ${lost}`);
-    text = JSON.stringify(value);
+    lost = findLost(value, allowsUndefined);
+    if (lost === undefined) text = JSON.stringify(value);
   } catch (cause) {
-    if (cause instanceof TypeError && cause.message.startsWith(`Cannot put ${what}`)) throw cause;
     const why = cause instanceof Error ? cause.message : "it threw";
-    throw new TypeError(`Cannot put ${what} into JSON: ${why}`, { cause });
+    throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${why}`, { cause });
   }
+  if (lost !== undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${lost}`);
   // A `toJSON` may answer anything.
-  if (text === undefined) throw new TypeError(`Cannot put ${what} into JSON: it is ${typeof value}`);
-  if (exceeds(text, most)) throw new RangeError(`Cannot publish ${what}: it is over ${most} bytes`);
+  if (text === undefined)
+    throw new TypeError(`Cannot put ${nameOf(what)} into JSON: it is ${typeof value}`);
+  if (exceeds(text, most)) throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${most} bytes`);
   return text;
+}
+
+/** What it is called matters only where something is wrong with it. */
+function nameOf(what: string | (() => string)): string {
+  return typeof what === "string" ? what : what();
 }
 
 /** Says what JSON would not keep, and where; undefined where it keeps everything. */
 function findLost(value: unknown, allowsUndefined: boolean): string | undefined {
-  const lost = look(value, new Set(), allowsUndefined);
+  const lost = look(value, undefined, allowsUndefined);
   return lost === undefined ? undefined : `data${lost.path} is ${lost.why}`;
 }
 
-/** One of `open` that is entered again is a cycle; the same object twice beside itself is not. */
-function look(part: unknown, open: Set<object>, allowsUndefined: boolean): Lost | undefined {
+/** An object whose content is being looked at, and the one that it is in. */
+interface Open {
+  readonly part: object;
+  readonly around: Open | undefined;
+}
+
+/** One that is entered again within itself is a cycle; the same object twice beside itself is not. */
+function isCycle(part: object, around: Open | undefined): boolean {
+  for (let open = around; open !== undefined; open = open.around) if (open.part === part) return true;
+  return false;
+}
+
+function look(part: unknown, around: Open | undefined, allowsUndefined: boolean): Lost | undefined {
   if (typeof part === "string") return undefined;
   const plain = lostPlain(part);
   if (plain !== undefined) return { why: plain, path: "" };
   if (typeof part !== "object" || part === null || isSelfMade(part)) return undefined;
-  if (open.has(part)) return { why: "a cycle", path: "" };
+  if (isCycle(part, around)) return { why: "a cycle", path: "" };
   const opaque = lostObject(part);
   if (opaque !== undefined) return { why: opaque, path: "" };
-  open.add(part);
-  const lost = Array.isArray(part) ? inItems(part, open) : inMembers(part, open, allowsUndefined);
-  open.delete(part);
-  return lost;
+  const open = { part, around };
+  return Array.isArray(part) ? inItems(part, open) : inMembers(part, open, allowsUndefined);
 }
 
-function inItems(items: readonly unknown[], open: Set<object>): Lost | undefined {
+function inItems(items: readonly unknown[], open: Open): Lost | undefined {
   for (let at = 0; at < items.length; at++) {
     const lost = items[at] === undefined ? { why: "undefined", path: "" } : look(items[at], open, true);
     if (lost !== undefined) return { why: lost.why, path: `[${at}]${lost.path}` };
@@ -65,7 +80,7 @@ function inItems(items: readonly unknown[], open: Set<object>): Lost | undefined
 }
 
 /** Deeper than the top, members may be undefined. */
-function inMembers(part: object, open: Set<object>, allowsUndefined: boolean): Lost | undefined {
+function inMembers(part: object, open: Open, allowsUndefined: boolean): Lost | undefined {
   for (const name of Object.keys(part)) {
     const member = (part as Record<string, unknown>)[name];
     if (member === undefined && allowsUndefined) continue;

@@ -655,8 +655,8 @@ const publishing: Mutation[] = [
   ...inFile("publisher", [
     {
       name: "a publication that nobody awaits ends a process that closes",
-      from: "if (key === undefined) return ignorable(this.#publish(channel, text, options));",
-      to: "if (key === undefined) return this.#publish(channel, text, options);",
+      from: "return ignorable(this.#append(channel, text, how, ttl));",
+      to: "return this.#append(channel, text, how, ttl);",
     },
     {
       name: "one key is one publication in all channels together",
@@ -752,8 +752,8 @@ const publishing: Mutation[] = [
       to: 'path: "" && `.$',
     },
     {
-      name: "the same object twice beside itself is a cycle",
-      from: "  open.delete(part);\n",
+      name: "an object that is in itself is looked at for ever",
+      from: "  if (isCycle(part, around)) return { why: \"a cycle\", path: \"\" };\n",
       to: "",
     },
   ]),
