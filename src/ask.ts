@@ -1,8 +1,8 @@
 import { ClosedError } from "./errors.ts";
-import type { Hub } from "./hub.ts";
 import { replies } from "./protocol.ts";
 import { Refusal } from "./request.ts";
-import { ignorable } from "./scope.ts";
+import { ignorable, type Scope } from "./scope.ts";
+import type { LiveSession } from "./session.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Soon } from "./soon.ts";
 
@@ -33,7 +33,7 @@ export class Asking {
   }
 
   /** Waits for the answer until `abort` is called. */
-  wait<T>({ scope }: Hub, owner: string, answer: Promise<T>): Promise<T> {
+  wait<T>(scope: Scope, owner: string, answer: Promise<T>): Promise<T> {
     // Where the wait is over before it begins, nobody else would hear of a rejection.
     ignorable(answer);
     return scope.wait<T>(owner, undefined, ({ resolve, reject }) => {
@@ -47,73 +47,61 @@ export class Asking {
   }
 }
 
-/** Calls handlers of the user's for one session, one at a time. */
-export class Asker {
-  readonly #hub: Hub;
-  readonly #session: string;
-  #asking: Asking | undefined;
-
-  constructor(hub: Hub, session: string) {
-    this.#hub = hub;
-    this.#session = session;
+/**
+ * Calls a handler of the user's for a session, one at a time. What it answers at once is answered at once.
+ *
+ * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
+ */
+export function ask<T>(
+  session: LiveSession,
+  stage: ErrorContext["stage"],
+  call: (asking: Asking) => T | PromiseLike<T>,
+): Soon<T> {
+  const asking = new Asking();
+  session.asking = asking;
+  try {
+    const answer = call(asking);
+    if (isThenable(answer)) return wait(session, stage, asking, Promise.resolve(answer));
+    over(session, asking);
+    return answer;
+  } catch (error) {
+    throw failed(session, stage, asking, error);
   }
+}
 
-  /**
-   * Calls a handler. What it answers at once is answered at once.
-   *
-   * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
-   */
-  ask<T>(stage: ErrorContext["stage"], call: (asking: Asking) => T | PromiseLike<T>): Soon<T> {
-    const asking = new Asking();
-    this.#asking = asking;
-    try {
-      const answer = call(asking);
-      if (isThenable(answer)) return this.#wait(stage, asking, Promise.resolve(answer));
-      this.#over(asking);
-      return answer;
-    } catch (error) {
-      throw this.#failed(stage, asking, error);
-    }
+async function wait<T>(
+  session: LiveSession,
+  stage: ErrorContext["stage"],
+  asking: Asking,
+  answer: Promise<T>,
+): Promise<T> {
+  const { scope, settings, tally } = session.hub;
+  const owner = `session ${session.id} ${stage}`;
+  const ms = settings.limits.answer;
+  const disarm = scope.timer(owner, ms, () => {
+    tally.hit("answer");
+    asking.abort(new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`));
+  });
+  try {
+    return await asking.wait(scope, owner, answer);
+  } catch (error) {
+    throw failed(session, stage, asking, error);
+  } finally {
+    disarm();
+    over(session, asking);
   }
+}
 
-  /** Tells the handler that nobody waits for it any more. */
-  abort(): void {
-    this.#asking?.abort(new ClosedError(`Cannot go on: ${this.#owner} is over`));
-  }
+/** What the client is answered for what went wrong. */
+function failed(session: LiveSession, stage: ErrorContext["stage"], asking: Asking, error: unknown): unknown {
+  over(session, asking);
+  if (error instanceof ClosedError || error instanceof Refusal) return error;
+  session.hub.report(error, stage, `session ${session.id}`);
+  return new Refusal(replies.internal);
+}
 
-  get #owner(): string {
-    return `session ${this.#session}`;
-  }
-
-  async #wait<T>(stage: ErrorContext["stage"], asking: Asking, answer: Promise<T>): Promise<T> {
-    const { scope, settings, tally } = this.#hub;
-    const owner = `${this.#owner} ${stage}`;
-    const ms = settings.limits.answer;
-    const disarm = scope.timer(owner, ms, () => {
-      tally.hit("answer");
-      asking.abort(new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`));
-    });
-    try {
-      return await asking.wait(this.#hub, owner, answer);
-    } catch (error) {
-      throw this.#failed(stage, asking, error);
-    } finally {
-      disarm();
-      this.#over(asking);
-    }
-  }
-
-  /** What the client is answered for what went wrong. */
-  #failed(stage: ErrorContext["stage"], asking: Asking, error: unknown): unknown {
-    this.#over(asking);
-    if (error instanceof ClosedError || error instanceof Refusal) return error;
-    this.#hub.report(error, stage, this.#owner);
-    return new Refusal(replies.internal);
-  }
-
-  #over(asking: Asking): void {
-    if (this.#asking === asking) this.#asking = undefined;
-  }
+function over(session: LiveSession, asking: Asking): void {
+  if (session.asking === asking) session.asking = undefined;
 }
 
 function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {

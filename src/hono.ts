@@ -142,7 +142,7 @@ function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
   // Not every runtime has an open event, so whatever comes first opens the session.
   const sessionOf = (ws: WSContext): Session | undefined => {
     try {
-      session ??= notifier.accept(socketOf(ws), peer);
+      session ??= notifier.accept(new HonoSocket(ws), peer);
     } catch (error) {
       // Nobody would own the socket.
       notifier.report(error, { stage: "authenticate", owner: "accept" });
@@ -167,12 +167,22 @@ interface RawSocket {
   terminate?(): void;
 }
 
-function socketOf(ws: WSContext): Socket {
-  const raw = ws.raw as RawSocket | undefined;
-  const terminate = typeof raw?.terminate === "function" ? { terminate: () => raw.terminate?.() } : {};
-  return {
-    send: (data) => ws.send(data as string),
-    close: (code, reason) => ws.close(code, reason),
-    ...terminate,
-  };
+class HonoSocket implements Socket {
+  readonly #ws: WSContext;
+
+  constructor(ws: WSContext) {
+    this.#ws = ws;
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#ws.send(data as string);
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws.close(code, reason);
+  }
+
+  terminate(): void {
+    (this.#ws.raw as RawSocket | undefined)?.terminate?.();
+  }
 }

@@ -207,7 +207,10 @@ export function guard<T>(
   options: UpgradeOptions | undefined,
 ): Required<WSEvents<T>> {
   const env = c.env as { [hook]?: (error: unknown) => void } | undefined;
-  return new Guard(events, contained(options?.onError ?? env?.[hook] ?? console.error), true);
+  const onError = options?.onError;
+  // The server's own is contained already.
+  const report = onError === undefined ? (env?.[hook] ?? console.error) : contained(onError);
+  return new Guard(events, report, true);
 }
 
 /** What one peer may send before the process comes to anything else. */

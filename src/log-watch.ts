@@ -17,6 +17,7 @@ export class Watch {
 
   /** Settles once the log is watched; one that failed is tried again when it is next wanted. */
   opened(): Promise<void> {
+    if (this.isOpen) return Promise.resolve();
     this.#opening ??= this.#open();
     return this.#opening;
   }
@@ -31,9 +32,8 @@ export class Watch {
     const opening = this.#hub.watch(this.#channel, this.#wake);
     try {
       this.#watching = await scope.follow(`watch ${this.#channel}`, undefined, opening);
-    } catch (error) {
+    } finally {
       this.#opening = undefined;
-      throw error;
     }
     if (this.#ended) this.#dispose();
   }

@@ -202,7 +202,7 @@ function lost({ epoch, first, top }: Slice, after: Position): Missed {
 function begin(subscription: Subscription): void {
   const { session, channel } = subscription;
   if (!session.isOpen) return;
-  session.subscriptions.set(channel.name, subscription);
+  session.subscriptions.add(subscription);
   // What came with the recovery is on its way already.
   if (subscription.cursor > subscription.proof.since && channel.book !== undefined)
     session.tracking.follow(subscription);

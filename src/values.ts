@@ -30,8 +30,7 @@ export function serialise(
   }
   if (lost !== undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${lost}`);
   // A `toJSON` may answer anything.
-  if (text === undefined)
-    throw new TypeError(`Cannot put ${nameOf(what)} into JSON: it is ${typeof value}`);
+  if (text === undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: it is ${typeof value}`);
   if (exceeds(text, most)) throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${most} bytes`);
   return text;
 }

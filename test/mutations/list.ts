@@ -568,7 +568,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "subscriptions stay on their channels after their session",
-      from: "for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);",
+      from: "for (const subscription of [...this.subscriptions]) this.drop(subscription);",
       to: "",
     },
     {
@@ -618,8 +618,8 @@ const sessions: Mutation[] = [
     },
     {
       name: "a handler is not told that its session is over",
-      from: "    this.#asker.abort();\n",
-      to: "",
+      from: "this.asking?.abort(new ClosedError(",
+      to: "void (new ClosedError(",
     },
     {
       name: "a subscription without room never goes on",
@@ -753,7 +753,7 @@ const publishing: Mutation[] = [
     },
     {
       name: "an object that is in itself is looked at for ever",
-      from: "  if (isCycle(part, around)) return { why: \"a cycle\", path: \"\" };\n",
+      from: '  if (isCycle(part, around)) return { why: "a cycle", path: "" };\n',
       to: "",
     },
   ]),
@@ -991,7 +991,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "a session cannot tear down its socket",
-      from: "    ...terminate,\n",
+      from: "(this.#ws.raw as RawSocket | undefined)?.terminate?.();",
       to: "",
     },
   ]),
@@ -1117,8 +1117,8 @@ const defences: Mutation[] = [
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.#waiting.length === 0 ? 0 : this.#chars - next.chars",
-      to: "this.#chars",
+      from: "this.#chars -= next.chars;\n    if (this.#waiting?.length === 0) this.clear();",
+      to: "this.#chars -= 0;",
     },
   ]),
   ...inFile("census", [
