@@ -181,6 +181,15 @@ export class Hub {
     }
   }
 
+  /** Watches at once, where the log can; as with `readNow`. */
+  watchNow(channel: string, wake: () => void): AsyncDisposable | undefined {
+    try {
+      return this.#log.watchNow?.(channel, wake);
+    } catch {
+      return undefined;
+    }
+  }
+
   watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
     return called(() => this.#log.watch(channel, wake));
   }

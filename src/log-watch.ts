@@ -17,13 +17,14 @@ export class Watch {
 
   /** Settles once the log is watched; one that failed is tried again when it is next wanted. */
   opened(): Promise<void> {
-    if (this.isOpen) return Promise.resolve();
+    if (this.openedNow()) return Promise.resolve();
     this.#opening ??= this.#open();
     return this.#opening;
   }
 
-  /** Whether the log is watched now. */
-  get isOpen(): boolean {
+  /** The same without waiting. Answers whether it is done: not every log can. */
+  openedNow(): boolean {
+    if (this.#opening === undefined) this.#watching ??= this.#hub.watchNow(this.#channel, this.#wake);
     return this.#watching !== undefined;
   }
 

@@ -16,6 +16,19 @@ describe("a log that answers at once", () => {
     expect(log.readNow?.("a", {})).toEqual(await log.read("a", {}));
   });
 
+  test("is watched from when it answers until that is disposed", async () => {
+    const log = memoryLog({ clock: fakeClock() });
+    let wakes = 0;
+    const watching = log.watchNow?.("a", () => wakes++);
+    await log.append("a", "1", { time: 1 });
+    expect(wakes).toBe(1);
+    await watching?.[Symbol.asyncDispose]();
+    await log.append("a", "2", { time: 2 });
+    expect(wakes).toBe(1);
+    await log[Symbol.asyncDispose]();
+    expect(() => log.watchNow?.("a", () => {})).toThrow(ClosedError);
+  });
+
   test("throws where it would reject, and has not appended", async () => {
     const log = memoryLog({ clock: fakeClock() });
     const reason = new Error("enough");
@@ -37,6 +50,7 @@ describe("a log that answers at once", () => {
       append: (...call) => (failing ? Promise.reject(new Error("gone")) : memory.append(...call)),
       appendNow: (...call) => (failing ? refuse() : (memory as Required<Log>).appendNow(...call)),
       readNow: refuse,
+      watchNow: refuse,
     }));
     const core = start({ clock, log });
     const client = await subscriber(core, "news");
