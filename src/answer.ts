@@ -298,15 +298,7 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
   const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
   if (handler === undefined) throw new Refusal(replies.methodNotFound);
-  const call = (asking: Asking): unknown =>
-    handler(peer, {
-      method,
-      data,
-      session: id,
-      get signal() {
-        return asking.signal;
-      },
-    });
+  const call = ({ signal }: Asking): unknown => handler(peer, { method, data, session: id, signal });
   const value = await session.ask("rpc", call);
   if (value === undefined) return { result: "{}" };
   try {

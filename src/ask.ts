@@ -12,7 +12,7 @@ export class Asking {
   #aborted: { reason: unknown } | undefined;
   #fail: ((reason: unknown) => void) | undefined;
 
-  /** Aborts when nobody waits for the answer any more. Most never look at it. */
+  /** Aborts when nobody waits for the answer any more. Not every call looks at it. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();

@@ -66,15 +66,7 @@ export function authorizes(
   const { peer } = session;
   const { authorize } = peer;
   if (authorize === undefined) return false;
-  const ask = (asking: Asking): Soon<boolean> =>
-    authorize(peer, {
-      type,
-      channel,
-      data,
-      get signal() {
-        return asking.signal;
-      },
-    });
+  const ask = ({ signal }: Asking): Soon<boolean> => authorize(peer, { type, channel, data, signal });
   try {
     const allowed = session.ask("authorize", ask);
     return allowed instanceof Promise ? allowed.then(isYes, () => false) : isYes(allowed);

@@ -6,7 +6,6 @@ import type { RawData, WebSocket, WebSocketServer } from "ws";
 import { Connection, Frames } from "./connection.ts";
 import { frameOf } from "./frame.ts";
 import type { Listening } from "./host.ts";
-import { ignorable } from "./scope.ts";
 
 type Handlers = Required<WSEvents<WebSocket>>;
 
@@ -142,13 +141,13 @@ const ownHeaders =
 /** Makes requests as the adapter does when nobody asks for an upgrade: what they hold is looked up when it is read. */
 function createRequests(): (incoming: IncomingMessage) => Request | undefined {
   let made: Request | undefined;
-  const refused = ignorable(Promise.reject(new Error("Cannot answer: only the request is wanted")));
-  const fetch = (request: Request): Promise<never> => {
+  const listener = getRequestListener((request) => {
     made = request;
-    return refused;
-  };
-  const listener = getRequestListener(fetch, { errorHandler: () => {} });
-  const outgoing = { on() {} } as unknown as ServerResponse;
+    return answer;
+  });
+  // Of the adapter's own kind, which it made the global one just now.
+  const answer = new Response(null);
+  const outgoing = { writeHead() {}, end() {}, on() {} } as unknown as ServerResponse;
   return (incoming) => {
     made = undefined;
     listener(incoming, outgoing);

@@ -372,10 +372,13 @@ describe("a subscription", () => {
 
   test("that fails for a while is tried again, later each time", async ({ open }) => {
     const { memoryLog } = await import("../src/memory.ts");
-    const log = Object.assign(memoryLog(), { watchNow: undefined }) as unknown as Log;
+    const log = memoryLog() as Required<Log>;
     let isBroken = true;
-    const watch = log.watch.bind(log);
-    log.watch = (...args) => (isBroken ? Promise.reject(new Error("the store is away")) : watch(...args));
+    const watchNow = log.watchNow.bind(log);
+    log.watchNow = (...args) => {
+      if (isBroken) throw new Error("the store is away");
+      return watchNow(...args);
+    };
     const ends = open({ log });
     const { client, clock, errors } = ends;
     const one = read(client.follow("news"));
