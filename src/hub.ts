@@ -9,7 +9,7 @@ import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
-import type { Recovered } from "./place.ts";
+import { kept, type Recovered } from "./place.ts";
 import type { Codec } from "./protocol.ts";
 import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
@@ -64,7 +64,7 @@ export class Hub {
   readonly roster: Roster = new Roster();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
-  /** What somebody who came back in this turn was sent: others may follow. By the next the log may hold less. */
+  /** What somebody who came back was sent: others may follow. */
   recovered: Recovered | undefined;
   /** Bytes of encoded publications kept now, over all channels. */
   cached = 0;
@@ -324,8 +324,8 @@ export class Hub {
     }
     this.#fullSessions.length = 0;
     this.joint.clear();
-    this.replies.clear();
-    this.recovered = undefined;
+    this.replies.tidy();
+    this.recovered = kept(this.recovered);
     if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
   }
 

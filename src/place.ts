@@ -116,6 +116,15 @@ export interface Recovered {
   readonly epoch: string;
   readonly top: number;
   readonly found: Found;
+  /** Whether it is known to be so in this turn. */
+  isPresent: boolean;
+}
+
+/** What is kept of it for the next turn: nothing where nobody has come back in this one. */
+export function kept(known: Recovered | undefined): Recovered | undefined {
+  if (known?.isPresent !== true) return undefined;
+  known.isPresent = false;
+  return known;
 }
 
 interface Recovery {
@@ -130,13 +139,14 @@ interface Recovery {
 /** Finds what the client missed, once for all who come back to the same place. */
 function recover(hub: Hub, channel: Channel, after: Position, room: number): Soon<Found> {
   const known = hub.recovered;
-  if (known !== undefined && isAgain(known, channel, after, room)) return known.found;
+  if (known !== undefined && isAgain(known, channel, after, room) && isStill(known, hub, after))
+    return known.found;
   return andThen(channel.read(after), (slice) => {
     const found = findIn(slice, channel, after, room);
     const { epoch, top } = channel;
     const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
     // One at a time, of a window's size at most: storms come to a channel at once.
-    hub.recovered = isWhole ? { channel, epoch, top, found } : undefined;
+    hub.recovered = isWhole ? { channel, epoch, top, found, isPresent: true } : undefined;
     return found;
   });
 }
@@ -146,6 +156,14 @@ function isAgain(known: Recovered, channel: Channel, after: Position, room: numb
   const { recovery } = known.found;
   const isThere = known.channel === channel && known.epoch === channel.epoch && known.top === channel.top;
   return isThere && known.epoch === after.epoch && recovery?.after === after.offset && recovery.bytes <= room;
+}
+
+/** Whether the log holds it still: since the last turn it may have let go of some. Not every log can say so at once. */
+function isStill(known: Recovered, hub: Hub, after: Position): boolean {
+  if (known.isPresent) return true;
+  const slice = hub.readNow(known.channel.name, { after, limit: 0 });
+  known.isPresent = slice?.gapless === true && slice.epoch === known.epoch && slice.top === known.top;
+  return known.isPresent;
 }
 
 /** Takes what the client missed, or answers only how much when that cannot be had without a hole. */
