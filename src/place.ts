@@ -55,11 +55,10 @@ function placeAt(
   // Whoever cannot be given what it missed may go on from here; a notice says as much.
   const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
   const data = dataOf(runs.present(name), { earliest, notice });
-  const answered = data === "" ? found : undefined;
-  const result = answered?.result ?? resultOf(channel, recovery, found !== undefined, data);
-  if (answered?.recovery !== undefined) answered.result = result;
+  const said = found?.said?.data === data ? found.said : { data, result: resultOf(channel, found, data) };
+  if (found !== undefined) found.said = said;
   return {
-    result,
+    result: said.result,
     bytes: recovery?.bytes ?? 0,
     recovered: recovery !== undefined,
     commit(byServer, joins) {
@@ -87,24 +86,20 @@ function placeAt(
   };
 }
 
-function resultOf(
-  { epoch, top }: Channel,
-  recovery: Recovery | undefined,
-  wasRecovering: boolean,
-  data: string,
-): string {
+function resultOf({ epoch, top }: Channel, found: Found | undefined, data: string): string {
+  const recovery = found?.recovery;
   return (
     `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
     `,"offset":${recovery?.after ?? top}${recovery?.publications ?? ""}` +
-    `${recovery === undefined ? "" : ',"recovered":true'}${wasRecovering ? ',"was_recovering":true' : ""}` +
+    `${recovery === undefined ? "" : ',"recovered":true'}${found === undefined ? "" : ',"was_recovering":true'}` +
     `${data}}`
   );
 }
 
 interface Found {
   recovery?: Recovery;
-  /** The result that says so, where it says nothing else. */
-  result?: string;
+  /** The result that says so, with what else was last said in it: most are told the same. */
+  said?: { readonly data: string; readonly result: string };
   missed: Missed;
   /** The offset after which the log is whole, where what was missed cannot be had. */
   earliest?: number;
