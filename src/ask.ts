@@ -4,7 +4,7 @@ import { Refusal } from "./request.ts";
 import { ignorable, type Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext } from "./settings.ts";
-import type { Soon } from "./soon.ts";
+import { isThenable, type Soon } from "./soon.ts";
 
 /** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */
 export class Asking {
@@ -102,8 +102,4 @@ function failed(session: LiveSession, stage: ErrorContext["stage"], asking: Aski
 
 function over(session: LiveSession, asking: Asking): void {
   if (session.asking === asking) session.asking = undefined;
-}
-
-function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | null | undefined)?.then === "function";
 }

@@ -2,10 +2,10 @@ import { HTTPException } from "hono/http-exception";
 import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
+import { guard } from "./guard.ts";
 import {
   type App,
   checkHandshake,
-  guard,
   type Host,
   host,
   type Listening,

@@ -19,6 +19,7 @@ import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext, NotifierOptions, Settings } from "./settings.ts";
+import { isThenable } from "./soon.ts";
 import { Tally } from "./totals.ts";
 import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
@@ -333,10 +334,6 @@ export class Hub {
   get cacheFull(): boolean {
     return this.cached > cacheBytes;
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }
 
 /** A log that throws where it should reject is not to be told from one that rejects. */

@@ -8,10 +8,10 @@ import {
 } from "@hono/node-server";
 import { defineWebSocketHelper, type UpgradeWebSocket } from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { guard } from "./guard.ts";
 import {
   type App,
   checkHandshake,
-  guard,
   type Host,
   host,
   type Listening,
@@ -202,6 +202,16 @@ function interceptUpgrades(
   { enter, leave }: Traffic,
   report: (error: unknown) => void,
 ): void {
+  const upgrade = async (request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> => {
+    enter(socket);
+    try {
+      await upgrades.answer(request, socket, head);
+    } catch (error) {
+      report(error);
+    } finally {
+      leave(socket);
+    }
+  };
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     if (!wantsWebSocket(request.headers.upgrade)) {
       serveWithoutUpgrade(server, request, socket, head);
@@ -215,11 +225,7 @@ function interceptUpgrades(
       socket.end(`HTTP/1.1 ${fault}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
-    enter(socket);
-    upgrades
-      .answer(request, socket, head)
-      .catch(report)
-      .finally(() => leave(socket));
+    void upgrade(request, socket, head);
   });
 }
 

@@ -19,3 +19,8 @@ export function attempt<T>(act: () => Soon<T>, undo: () => void): Soon<T> {
     return failed(error);
   }
 }
+
+/** Whether something comes later, a promise of anybody's. */
+export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as PromiseLike<T> | null | undefined)?.then === "function";
+}

@@ -18,6 +18,7 @@ const outside = [
   "bun",
   "frame",
   "upgrade",
+  "guard",
   "host",
   "testing",
   "pipe",

@@ -966,7 +966,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "any web page may connect",
-      from: 'if (!(await isOriginAllowed(c, notifier, options))) throw refusal(403, "Forbidden");',
+      from: 'if (!(allowed instanceof Promise ? await allowed : allowed)) throw refusal(403, "Forbidden");',
       to: "",
     },
     {
@@ -976,8 +976,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "whatever a function of origins answers that is not false lets a page in",
-      from: 'return (await origins(origin ?? "", c)) === true;',
-      to: 'return Boolean(await origins(origin ?? "", c));',
+      from: "return (await isAllowed(origin, c)) === true;",
+      to: "return Boolean(await isAllowed(origin, c));",
     },
     {
       name: "any number of sessions are upgraded",
@@ -1026,6 +1026,8 @@ const hosts: Mutation[] = [
       from: "scope.link(notifier.closing, begin);",
       to: "",
     },
+  ]),
+  ...inFile("guard", [
     {
       name: "a WebSocket handler that rejects ends the process",
       from: "if (result instanceof Promise) result.catch(this.#report);",
