@@ -1213,6 +1213,11 @@ const defences: Mutation[] = [
   ]),
   ...inFile("place", [
     {
+      name: "what was found in another turn is given though the log has lost it",
+      from: " && isStill(known, hub, after))",
+      to: ")",
+    },
+    {
       name: "any number of channels are opened",
       from: 'if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");',
       to: "",
