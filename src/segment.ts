@@ -35,31 +35,46 @@ export interface Piece {
 /** Where the pushes begin in a segment of one. */
 const start: readonly number[] = [0];
 
+/** Encodes one entry. `head` is what the codec puts before a publication to its channel. */
+export function encodeSegment(codec: Codec, head: string, entry: Entry): Segment {
+  const text = head + codec.publication(entry) + codec.pushTail;
+  return {
+    first: entry.offset,
+    last: entry.offset,
+    text,
+    bytes: byteLength(text),
+    head: head.length,
+    tail: codec.pushTail.length,
+    starts: start,
+    byteStarts: start,
+  };
+}
+
 /** Encodes entries, which must be consecutive, into segments of at most `most` bytes, or of a single publication. */
 export function encodeSegments(
   codec: Codec,
-  channel: string,
+  head: string,
   entries: readonly Entry[],
   most: number,
 ): Segment[] {
+  const [alone] = entries;
+  if (entries.length === 1 && alone !== undefined) return [encodeSegment(codec, head, alone)];
   const segments: Segment[] = [];
   let texts: string[] = [];
   let starts: number[] = [];
   let byteStarts: number[] = [];
   let chars = 0;
   let bytes = 0;
-  const head = codec.pushHead(channel, "pub");
   const seal = (last: number): void => {
-    const isAlone = texts.length === 1;
     segments.push({
       first: last - texts.length + 1,
       last,
-      text: isAlone ? (texts[0] as string) : texts.join(codec.separator),
+      text: texts.join(codec.separator),
       bytes: bytes - codec.separator.length,
       head: head.length,
       tail: codec.pushTail.length,
-      starts: isAlone ? start : starts,
-      byteStarts: isAlone ? start : byteStarts,
+      starts,
+      byteStarts,
     });
     texts = [];
     starts = [];

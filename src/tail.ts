@@ -13,6 +13,8 @@ const asideSegments = 8;
 export class Tail {
   readonly #hub: Hub;
   readonly #channel: string;
+  /** What stands before each publication, once there was one. */
+  #head: string | undefined;
   /** Consecutive, the newest last. */
   #newest: Segment[] = [];
   #newestBytes = 0;
@@ -69,7 +71,8 @@ export class Tail {
   #encode(entries: readonly Entry[]): Segment[] {
     const { codec, settings } = this.#hub;
     const most = Math.min(65_536, settings.window / 4);
-    return encodeSegments(codec, this.#channel, firstOf(entries, settings.window), most);
+    this.#head ??= codec.pushHead(this.#channel, "pub");
+    return encodeSegments(codec, this.#head, firstOf(entries, settings.window), most);
   }
 
   /** Lets go of what everybody has, and of all but the newest two windows' worth: who is further behind reads the log. */

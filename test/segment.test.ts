@@ -25,7 +25,7 @@ const pushOf = (name: string, entry: Entry): string =>
 
 /** One segment of everything. */
 function whole(name: string, list: Entry[]): Segment {
-  const [segment, ...rest] = encodeSegments(jsonCodec, name, list, Number.POSITIVE_INFINITY);
+  const [segment, ...rest] = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, Number.POSITIVE_INFINITY);
   expect(rest).toEqual([]);
   return segment as Segment;
 }
@@ -41,7 +41,7 @@ describe("encodeSegments", () => {
   test("splits entries into consecutive segments, each of one entry or within the bound, and as full as can be", () => {
     fc.assert(
       fc.property(channel, entries, fc.integer({ min: 1, max: 1_500 }), (name, list, most) => {
-        const segments = encodeSegments(jsonCodec, name, list, most);
+        const segments = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, most);
         expect(segments.map(({ text }) => text).join("\n")).toBe(
           list.map((entry) => pushOf(name, entry)).join("\n"),
         );
@@ -61,7 +61,7 @@ describe("encodeSegments", () => {
   });
 
   test("makes nothing of nothing", () => {
-    expect(encodeSegments(jsonCodec, "a", [], 100)).toEqual([]);
+    expect(encodeSegments(jsonCodec, "", [], 100)).toEqual([]);
   });
 });
 
