@@ -1,5 +1,5 @@
 import { HTTPException } from "hono/http-exception";
-import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext } from "hono/ws";
+import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
 import { guard } from "./guard.ts";
@@ -110,15 +110,23 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   const guarded = guard(c, events, options);
   const connection = new Connection(socket, c.req.url, protocol ?? "");
-  const context = connection as unknown as WSContext<DenoWebSocket>;
   if (info !== undefined) info[upgraded] = response;
-  socket.binaryType = "arraybuffer";
-  socket.onopen = (event) => guarded.onOpen(event, context);
-  socket.onmessage = (event) => guarded.onMessage(event, context);
-  socket.onclose = (event) => guarded.onClose(event, context);
-  socket.onerror = (event) => guarded.onError(event, context);
+  listenTo(socket, guarded, connection as unknown as WSContext<DenoWebSocket>);
   return response;
 });
+
+/** In a function of its own: the request would hang from the listeners for as long as they do from the socket. */
+function listenTo(
+  socket: DenoWebSocket,
+  handlers: Required<WSEvents<DenoWebSocket>>,
+  context: WSContext<DenoWebSocket>,
+): void {
+  socket.binaryType = "arraybuffer";
+  socket.onopen = (event) => handlers.onOpen(event, context);
+  socket.onmessage = (event) => handlers.onMessage(event, context);
+  socket.onclose = (event) => handlers.onClose(event, context);
+  socket.onerror = (event) => handlers.onError(event, context);
+}
 
 /**
  * Whether a client has gone while its request was looked at. Deno would upgrade it all the same, to a socket that never
