@@ -28,11 +28,7 @@ export interface DenoWebSocket {
   binaryType: string;
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
-  onopen: ((event: Event) => void) | null;
-  onmessage: ((event: MessageEvent) => void) | null;
-  // biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
-  onclose: ((event: any) => void) | null;
-  onerror: ((event: Event) => void) | null;
+  addEventListener(type: string, listener: { handleEvent(event: Event): void }): void;
 }
 
 interface DenoInfo {
@@ -111,21 +107,29 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   const guarded = guard(c, events, options);
   const connection = new Connection(socket, c.req.url, protocol ?? "");
   if (info !== undefined) info[upgraded] = response;
-  listenTo(socket, guarded, connection as unknown as WSContext<DenoWebSocket>);
+  socket.binaryType = "arraybuffer";
+  const listener = new Listener(guarded, connection as unknown as WSContext<DenoWebSocket>);
+  for (const type of ["open", "message", "close", "error"]) socket.addEventListener(type, listener);
   return response;
 });
 
-/** In a function of its own: the request would hang from the listeners for as long as they do from the socket. */
-function listenTo(
-  socket: DenoWebSocket,
-  handlers: Required<WSEvents<DenoWebSocket>>,
-  context: WSContext<DenoWebSocket>,
-): void {
-  socket.binaryType = "arraybuffer";
-  socket.onopen = (event) => handlers.onOpen(event, context);
-  socket.onmessage = (event) => handlers.onMessage(event, context);
-  socket.onclose = (event) => handlers.onClose(event, context);
-  socket.onerror = (event) => handlers.onError(event, context);
+/** Hears all events of one socket. Functions would be four, and the request would hang from each. */
+class Listener {
+  readonly #handlers: Required<WSEvents<DenoWebSocket>>;
+  readonly #context: WSContext<DenoWebSocket>;
+
+  constructor(handlers: Required<WSEvents<DenoWebSocket>>, context: WSContext<DenoWebSocket>) {
+    this.#handlers = handlers;
+    this.#context = context;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+  handleEvent(event: any): void {
+    if (event.type === "message") this.#handlers.onMessage(event, this.#context);
+    else if (event.type === "open") this.#handlers.onOpen(event, this.#context);
+    else if (event.type === "close") this.#handlers.onClose(event, this.#context);
+    else this.#handlers.onError(event, this.#context);
+  }
 }
 
 /**
