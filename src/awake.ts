@@ -1,15 +1,11 @@
-/** Hears when a browser goes on- or offline, or its tab is looked at. Returns what stops listening. */
-export function onAwake(wake: () => void): () => void {
-  const page = globalThis as Partial<EventTarget> & { document?: EventTarget & { visibilityState: string } };
+/** Hears when a browser goes on- or offline, or its tab is looked at, until `signal` aborts. */
+export function onAwake(wake: () => void, signal: AbortSignal): void {
+  const page = globalThis as Partial<EventTarget> & { document?: EventTarget & { hidden: boolean } };
   const { document } = page;
   const hear = (): void => {
-    if (document?.visibilityState !== "hidden") wake();
+    if (!document?.hidden) wake();
   };
-  const each = (verb: "addEventListener" | "removeEventListener"): void => {
-    page[verb]?.("online", hear);
-    page[verb]?.("offline", hear);
-    document?.[verb]("visibilitychange", hear);
-  };
-  each("addEventListener");
-  return () => each("removeEventListener");
+  page.addEventListener?.("online", hear, { signal });
+  page.addEventListener?.("offline", hear, { signal });
+  document?.addEventListener("visibilitychange", hear, { signal });
 }

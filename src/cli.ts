@@ -3,7 +3,7 @@ import process from "node:process";
 import { styleText } from "node:util";
 import { type Paint, unpainted } from "./cells.ts";
 import { type ConnectOptions, connect } from "./client.ts";
-import { systemTiming } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import { type Command, commandOf, type Tail, usage } from "./command.ts";
 import { version } from "./version.ts";
 import { bars, lines, type View } from "./view.ts";
@@ -58,7 +58,7 @@ function viewOf({ isJson, channels }: Tail, signal: AbortSignal): View {
   const paint: Paint = isTerminal && !env.NO_COLOR ? painted : unpainted;
   if (isJson || !isTerminal) return lines({ output: stdout, errors: stderr, signal, isJson, paint });
   const errors = stderr.isTTY ? undefined : stderr;
-  return bars({ terminal: stdout, errors, clock: systemTiming, channels, paint });
+  return bars({ terminal: stdout, errors, clock: systemClock, channels, paint });
 }
 
 function painted(...[style, text]: Parameters<Paint>): string {

@@ -13,13 +13,14 @@
  * @module
  */
 
-import { type Clock, systemTiming } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { ClosedError, type ReplyError } from "./errors.ts";
 import type { EventInputsOf, EventsOf } from "./events.ts";
-import { type ClientSocket, type ClientStatus, Link } from "./link.ts";
-import { LinkedRun, pageOf, start } from "./linked-run.ts";
+import { type ClientSocket, type ClientStatus, createLink, type Link } from "./link.ts";
+import { createRun, pageOf } from "./linked-run.ts";
 import type { Position } from "./log.ts";
 import type { History, Publication } from "./publication.ts";
+import type { PresenceResult } from "./reply.ts";
 import type { RunStatus } from "./run.ts";
 
 export { CancelError, ClosedError, GapError, ReplyError, RunError } from "./errors.ts";
@@ -39,8 +40,8 @@ export interface ConnectOptions {
   /** The class of its sockets. Default: the runtime's own; Node 20 has none, and `ws` will do there. */
   WebSocket?: (new (url: string) => ClientSocket) | undefined;
   /** Default: the machine's. */
-  clock?: Pick<Clock, "now" | "timer" | "random"> | undefined;
-  /** Characters of JSON that may wait for one reader; what is more stays on the server until there is room. Default: 1 048 576. */
+  clock?: Pick<Clock, "timer" | "random"> | undefined;
+  /** Characters of JSON that may wait for one reader; what is more stays on the server until those are read. Default: 1 048 576. */
   buffer?: number | undefined;
   /** Hears how it is connected, whenever that changes, and why it was lost or refused. */
   onStatus?: ((status: ClientStatus, why?: ReplyError) => void) | undefined;
@@ -116,12 +117,9 @@ export function connect<N = unknown>(
   url: string | URL,
   options: ConnectOptions = {},
 ): Client<EventsOf<N>, EventInputsOf<N>> {
-  const { signal, WebSocket = (globalThis as Pick<ConnectOptions, "WebSocket">).WebSocket } = options;
-  if (WebSocket === undefined) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
-  const { clock = systemTiming, buffer = 1_048_576 } = options;
-  const link = new Link({ ...options, clock, buffer, url: addressOf(url), WebSocket });
-  link.open(signal);
-  return clientOf(link) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
+  const page = globalThis as { location?: { href: string } };
+  const address = new URL(url, page.location?.href).href.replace(/^http/, "ws");
+  return clientOf(createLink(address, options)) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
 }
 
 function clientOf(link: Link): Client {
@@ -131,39 +129,24 @@ function clientOf(link: Link): Client {
       return link.status;
     },
     run: <R>(id: string, options: ClientFollowOptions = {}): ClientRun<unknown, R> =>
-      new LinkedRun<R>(link, id, options),
-    // Without a last publication there is none to return.
-    follow: (channel, options = {}) =>
-      link.feed.read(channel, options) as AsyncGenerator<Publication, never, void>,
-    async publish(channel, data, { signal } = {}) {
-      await link.call({ publish: { channel, data } }, signal);
+      createRun<R>(link, id, options),
+    follow: (channel, options = {}) => link.feed.read(channel, options),
+    async publish(channel, data, options) {
+      await link.call("publish", { channel, data }, options);
     },
-    async rpc(method, data, { signal } = {}) {
-      const { rpc } = await link.call({ rpc: { method, data } }, signal);
-      return (rpc as { data?: unknown }).data;
+    async rpc(method, data, options) {
+      return (await link.call<{ data?: unknown }>("rpc", { method, data }, options)).data;
     },
-    history: (channel, { after = start, limit = -1, signal } = {}) =>
-      pageOf(link, { channel, limit, since: after }, signal),
-    presence: (channel, { signal } = {}) => presenceOf(link, channel, signal),
+    history: (channel, options = {}) =>
+      pageOf(link, { channel, limit: options.limit ?? -1, since: options.after }, options),
+    async presence(channel, options) {
+      const { presence } = await link.call<PresenceResult>("presence", { channel }, options, true);
+      const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {
+        return { session, user, info };
+      });
+      return { clients };
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-async function presenceOf(
-  link: Link,
-  channel: string,
-  signal: AbortSignal | undefined,
-): Promise<ClientPresence> {
-  const reply = await link.call({ presence: { channel } }, signal, true);
-  const { presence } = reply.presence as { presence: Record<string, { user: string; conn_info?: unknown }> };
-  const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {
-    return { session, user, info };
-  });
-  return { clients };
-}
-
-function addressOf(url: string | URL): string {
-  const { location } = globalThis as { location?: { href: string } };
-  return new URL(url, location?.href).href.replace(/^http/, "ws");
 }

@@ -1,5 +1,7 @@
 import type { Position } from "./log.ts";
 
+// Fields are declared only: their constructors set them, and a browser need not load them twice.
+
 /**
  * Says that the notifier, or what was asked of it, is closed.
  *
@@ -23,11 +25,11 @@ export type CancelledBy = "caller" | "client" | "shutdown";
 export class CancelError extends Error {
   override readonly name = "CancelError";
   /** Who cancelled. */
-  readonly by: CancelledBy;
+  declare readonly by: CancelledBy;
   /** The words given to `cancel(reason)`, if any. */
-  readonly reason: string | undefined;
+  declare readonly reason: string | undefined;
   constructor(by: CancelledBy, reason?: string, options?: ErrorOptions) {
-    super(reason === undefined ? `Cancelled by the ${by}` : `Cancelled by the ${by}: ${reason}`, options);
+    super(`Cancelled by the ${by}${reason === undefined ? "" : `: ${reason}`}`, options);
     this.by = by;
     this.reason = reason;
   }
@@ -36,11 +38,11 @@ export class CancelError extends Error {
 /** Says that what follows a position cannot be given without a hole, and from where it can be. */
 export class GapError extends Error {
   override readonly name = "GapError";
-  readonly channel: string;
+  declare readonly channel: string;
   /** The position asked for. */
-  readonly after: Position;
+  declare readonly after: Position;
   /** The earliest position from which reading on leaves no hole. */
-  readonly earliest: Position;
+  declare readonly earliest: Position;
   constructor(channel: string, after: Position, earliest: Position) {
     super(`Cannot resume ${JSON.stringify(channel)} after ${after.offset}: its log was trimmed or replaced`);
     this.channel = channel;
@@ -55,11 +57,11 @@ export class GapError extends Error {
  */
 export class ExpiredError extends Error {
   override readonly name = "ExpiredError";
-  readonly channel: string;
-  readonly position: Position;
-  readonly reason: "expired" | "trimmed";
+  declare readonly channel: string;
+  declare readonly position: Position;
+  declare readonly reason: "expired" | "trimmed";
   /** How far it is known to have come. */
-  readonly level: "logged" | "written" | "read" | "acknowledged";
+  declare readonly level: "logged" | "written" | "read" | "acknowledged";
   constructor(
     channel: string,
     position: Position,
@@ -78,9 +80,14 @@ export class ExpiredError extends Error {
 export class RunError extends Error {
   override readonly name = "RunError";
   /** The run's id. */
-  readonly run: string;
-  constructor(run: string, options: ErrorOptions) {
-    super(`Run ${JSON.stringify(run)} failed: ${describe(options.cause).message}`, options);
+  declare readonly run: string;
+  /** `why` is what the message says of the cause. Give it where that may be anything, even what throws when it is read. */
+  constructor(
+    run: string,
+    options: ErrorOptions,
+    why = `${(options.cause as Partial<Error> | undefined)?.message ?? options.cause}`,
+  ) {
+    super(`Run ${JSON.stringify(run)} failed: ${why}`, options);
     this.run = run;
   }
 }
@@ -93,9 +100,9 @@ export class RunError extends Error {
  */
 export class ReplyError extends Error {
   override readonly name = "ReplyError";
-  readonly code: number;
+  declare readonly code: number;
   /** Whether trying again may help. */
-  readonly temporary: boolean;
+  declare readonly temporary: boolean;
   constructor(code: number, message: string, temporary = false, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

@@ -1,3 +1,4 @@
+import type { ReplyError } from "./errors.ts";
 import type { RunStatus } from "./run.ts";
 
 /** A publication as the wire has it. */
@@ -10,22 +11,34 @@ export interface PublicationFields {
 
 /** The answer to a subscribe command. */
 export interface SubscribeResult {
-  epoch?: string;
-  offset?: number;
+  epoch: string;
+  offset: number;
   publications?: PublicationFields[];
   recovered?: boolean;
   data?: { earliest?: number; notice?: { kept: number }; status?: RunStatus };
 }
 
+/** The answer to a history command. */
+export interface HistoryResult {
+  epoch: string;
+  offset: number;
+  publications: PublicationFields[];
+}
+
 /** The answer to a connect command. */
 export interface ConnectResult {
   ping?: number;
-  pong?: boolean;
+}
+
+/** The answer to a presence command. */
+export interface PresenceResult {
+  presence: Readonly<Record<string, { user: string; conn_info?: unknown }>>;
 }
 
 /** What answers a command: a result under the command's name, or an error. */
 export interface Reply {
-  error?: { code: number; message: string; temporary?: boolean };
+  /** Made one of ours as soon as it is read. */
+  error?: ReplyError;
   connect?: ConnectResult;
   subscribe?: SubscribeResult;
   [command: string]: unknown;
@@ -37,7 +50,8 @@ export interface Message extends Reply {
   push?: Push;
 }
 
-interface Push {
+/** What a server says of a channel by itself. */
+export interface Push {
   channel: string;
   pub?: PublicationFields;
   unsubscribe?: { code: number; reason: string };

@@ -1,6 +1,6 @@
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
-import { CancelError, type CancelledBy, ClosedError, RunError } from "./errors.ts";
+import { CancelError, type CancelledBy, ClosedError, describe, RunError } from "./errors.ts";
 import { longestText, shownOf } from "./failure.ts";
 import type { Hub } from "./hub.ts";
 import type { Retention } from "./log.ts";
@@ -269,7 +269,7 @@ export class LiveRun implements Run<unknown> {
   }
 
   #failure(cause: unknown): RunError {
-    return new RunError(this.id, { cause });
+    return new RunError(this.id, { cause }, describe(cause).message);
   }
 
   #settle(outcome: Outcome): void {

@@ -27,59 +27,31 @@ interface Held {
   end: ((reason: unknown) => void) | undefined;
 }
 
+/** All who care about one signal here: it is its listener, on behalf of all of them. */
+class Listener extends Set<(reason: unknown) => void> {
+  handleEvent({ target }: Event): void {
+    // Whoever is unlinked by another is not told any more.
+    for (const abort of this) abort((target as AbortSignal).reason);
+  }
+}
+
 /**
  * Signals that are listened to, with one listener each, however many here care about it.
  *
  * Linking is done by hand: `AbortSignal.any` and `Promise.race` keep what loses for as long as the other side lives.
  */
-export class Links {
-  readonly #listeners = new Map<AbortSignal, Set<(reason: unknown) => void>>();
-  readonly #onError: (error: unknown) => void;
+export type Links = Map<AbortSignal, Listener>;
 
-  /** `onError` hears what somebody who was told throws: the others are told all the same. */
-  constructor(onError: (error: unknown) => void) {
-    this.#onError = onError;
-  }
-
-  /** Calls `abort` once with the reason when `signal` aborts, at once if it has. Returns what stops listening. */
-  link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
-    if (signal?.aborted) abort(signal.reason);
-    if (signal === undefined || signal.aborted) return noop;
-    const listeners = this.#listeners.get(signal) ?? new Set();
-    if (listeners.size === 0) {
-      this.#listeners.set(signal, listeners);
-      signal.addEventListener("abort", this.#heard);
-    }
-    // A function of our own, so that the same `abort` linked twice counts twice.
-    const listener = (reason: unknown): void => abort(reason);
-    listeners.add(listener);
-    return () => {
-      if (listeners.delete(listener) && listeners.size === 0) this.#unlisten(signal);
-    };
-  }
-
-  readonly #heard = ({ target }: Event): void => {
-    const signal = target as AbortSignal;
-    const listeners = this.#listeners.get(signal) ?? new Set();
-    this.#unlisten(signal);
-    for (const listener of [...listeners]) {
-      try {
-        if (listeners.delete(listener)) listener(signal.reason);
-      } catch (error) {
-        this.#onError(error);
-      }
-    }
+/** Calls `abort` with the reason when `signal` aborts. Returns what stops listening, which has to be called then, too. */
+export function linkTo(links: Links, signal: AbortSignal, abort: (reason: unknown) => void): () => void {
+  const listener = links.get(signal) ?? new Listener();
+  if (listener.size === 0) signal.addEventListener("abort", listener);
+  links.set(signal, listener.add(abort));
+  return () => {
+    if (!listener.delete(abort) || listener.size > 0) return;
+    signal.removeEventListener("abort", listener);
+    links.delete(signal);
   };
-
-  #unlisten(signal: AbortSignal): void {
-    signal.removeEventListener("abort", this.#heard);
-    this.#listeners.delete(signal);
-  }
-
-  /** Stops listening to all of them. */
-  end(): void {
-    for (const signal of [...this.#listeners.keys()]) this.#unlisten(signal);
-  }
 }
 
 /**
@@ -91,7 +63,7 @@ export class Scope {
   readonly #clock: Clock;
   readonly #onError: (error: unknown, owner: string) => void;
   readonly #held = new Set<Held>();
-  readonly #links: Links;
+  readonly #links: Links = new Map();
   readonly #parent: Scope | undefined;
   #ended: { reason: unknown } | undefined;
 
@@ -100,14 +72,23 @@ export class Scope {
     this.#parent = parent;
     this.#clock = clock;
     this.#onError = onError;
-    this.#links = new Links((error) => onError(error, "abort"));
   }
 
-  /** See {@linkcode Links.link}. A scope that has ended calls only what has to be called at once. */
+  /**
+   * Calls `abort` once with the reason when `signal` aborts, at once if it has. Returns what stops listening. A scope that
+   * has ended calls only what has to be called at once.
+   */
   link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
-    if (this.#ended !== undefined && !signal?.aborted) return noop;
-    return (this.#parent ?? this.#links).link(signal, abort);
+    if (signal?.aborted) abort(signal.reason);
+    if (signal === undefined || signal.aborted || this.#ended !== undefined) return noop;
+    if (this.#parent !== undefined) return this.#parent.link(signal, abort);
+    const unlink = linkTo(this.#links, signal, (reason) => {
+      unlink();
+      this.#attempt("abort", () => abort(reason));
+    });
+    return unlink;
   }
+
   /** Lists something as owned until the returned function is called; `end` hears of the scope's own end before that. */
   hold(kind: PendingKind, owner: string | (() => string), end?: (reason: unknown) => void): () => void {
     if (this.#ended !== undefined) return noop;
@@ -248,7 +229,8 @@ export class Scope {
       // What the end of another one has released is over already.
       if (this.#held.delete(held)) this.#attempt(nameOf(held.owner), () => held.end?.(reason));
     }
-    this.#links.end();
+    for (const [signal, listener] of this.#links) signal.removeEventListener("abort", listener);
+    this.#links.clear();
   }
 }
 

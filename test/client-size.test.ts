@@ -3,8 +3,11 @@ import { build } from "esbuild";
 import { expect, test } from "vitest";
 import { root } from "./runtimes.ts";
 
-test("the client is small, with all that it brings along", async () => {
+/** Bytes; what a browser loads is meant to stay below, whichever runtime compresses it. */
+const most = 4_000;
+
+test(`tocsin/client takes less than ${most} bytes with all that it brings along, minified and compressed`, async () => {
   const options = { bundle: true, minify: true, format: "esm", write: false, target: "es2022" } as const;
   const { outputFiles } = await build({ entryPoints: [`${root}src/client.ts`], ...options });
-  expect(gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length).toBeLessThan(5_120);
+  expect(gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length).toBeLessThan(most);
 });

@@ -142,6 +142,7 @@ describe("a reader", () => {
     await publishAll(ends, 1, 5);
     const { epoch } = await notifier.history("news");
     network.last.drop();
+    await clock.settle();
     const readers = [3, 1, 2].map((offset) => read(client.follow("news", { after: { offset, epoch } })));
     await clock.advance(1_000);
     expect(commands(ends, "subscribe")).toEqual([{ channel: "news", recover: true, offset: 1, epoch }]);
@@ -326,6 +327,21 @@ describe("a reader that does not read", () => {
     expect(slow.got.map((each) => (each as [number])[0])).toEqual(upTo(500));
   });
 
+  test("says what it is done with before it lets go of what comes too fast", async ({ open }) => {
+    const ends = open({ client: { buffer: 100 } });
+    const { client, clock } = ends;
+    const slow = reader(client.follow("news"));
+    slow.next();
+    await clock.settle();
+    await publishAll(ends, 1, 1);
+    await clock.settle();
+    slow.next();
+    await publishAll(ends, 2, 20);
+    await clock.advance(1_000);
+    expect([slow.got, commands(ends, "unsubscribe").length]).toEqual([[1, 2], 1]);
+    expect(acks(ends)).toEqual([["news", 1]]);
+  });
+
   test("holds up nobody else: not on its channel, not on another, not a call", async ({ open }) => {
     const rpc = { echo: (_: unknown, { data }: { data: unknown }) => data };
     const ends = open({ client: { buffer: 1_000 }, rpc, window: 4_096 });
@@ -357,9 +373,10 @@ describe("a subscription", () => {
     const one = read(client.follow("news"));
     await clock.settle();
     network.say({ push: { channel: "news", unsubscribe: { code: 2500, reason: "insufficient state" } } });
-    // The server knows nothing of that, and so says first that it is subscribed already.
+    // The server knows nothing of that, and so has to be told before it is asked anew.
     await clock.advance(1_000);
-    expect([one.ended.state, commands(ends, "subscribe").length]).toEqual(["pending", 3]);
+    expect([one.ended.state, commands(ends, "subscribe").length]).toEqual(["pending", 2]);
+    expect(commands(ends, "unsubscribe")).toEqual([{ channel: "news" }]);
     notifier.unsubscribe("ann", "news");
     await clock.settle();
     expect(one.ended.reason).toEqual(new ReplyError(2000, "server unsubscribed"));
@@ -392,6 +409,30 @@ describe("a subscription", () => {
     await clock.settle();
     expect(one.got).toEqual([1]);
     expect(errors.splice(0).length).toBe(tries);
+  });
+
+  test("that fails for a while is made for whoever comes meanwhile, though who asked first has left", async ({
+    open,
+  }) => {
+    const { memoryLog } = await import("../src/memory.ts");
+    const log = memoryLog();
+    const watch = log.watch.bind(log);
+    let isBroken = true;
+    log.watch = (...args) => (isBroken ? Promise.reject(new Error("the store is away")) : watch(...args));
+    const ends = open({ log });
+    const { client, clock, errors } = ends;
+    const controller = new AbortController();
+    const one = read(client.follow("news", { signal: controller.signal }));
+    await clock.settle();
+    isBroken = false;
+    controller.abort("enough");
+    await clock.settle();
+    const two = read(client.follow("news"));
+    await clock.advance(1_000);
+    await publishAll(ends, 1, 1);
+    await clock.settle();
+    expect([one.ended.reason, two.got, commands(ends, "subscribe").length]).toEqual(["enough", [1], 2]);
+    expect(errors.splice(0).length).toBe(1);
   });
 
   test("of a thousand channels is made again without a message that is too long", async ({ open }) => {

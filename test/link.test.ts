@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { ReplyError } from "../src/client.ts";
+import { type Client, ReplyError } from "../src/client.ts";
 import { fakeClock } from "../src/testing.ts";
 import { outcomeOf } from "./fixtures/core.ts";
 import { read, test } from "./fixtures/dial.ts";
@@ -151,19 +151,16 @@ describe("a connection that is lost", () => {
   test("is dialled at once when the browser is online again or the tab is looked at", async ({ open }) => {
     const clock = steadyClock(1);
     const page = new EventTarget();
-    const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
-    const names = ["addEventListener", "removeEventListener", "document"] as const;
+    const document = Object.assign(new EventTarget(), { hidden: true });
+    const names = ["addEventListener", "document"] as const;
     const before = names.map((name) => Object.getOwnPropertyDescriptor(globalThis, name));
     const listening = new Set<string>();
-    const addEventListener = (name: string, hear: () => void) => {
+    const addEventListener = (name: string, hear: () => void, options: { signal: AbortSignal }) => {
       listening.add(name);
-      page.addEventListener(name, hear);
+      options.signal.addEventListener("abort", () => listening.delete(name));
+      page.addEventListener(name, hear, options);
     };
-    const removeEventListener = (name: string, hear: () => void) => {
-      listening.delete(name);
-      page.removeEventListener(name, hear);
-    };
-    Object.assign(globalThis, { addEventListener, removeEventListener, document });
+    Object.assign(globalThis, { addEventListener, document });
     try {
       const { client, network } = open({ clock });
       network.mode = "down";
@@ -171,7 +168,7 @@ describe("a connection that is lost", () => {
       const count = network.dialled.length;
       page.dispatchEvent(new Event("online"));
       expect(network.dialled.length).toBe(count);
-      document.visibilityState = "visible";
+      document.hidden = false;
       document.dispatchEvent(new Event("visibilitychange"));
       expect(network.dialled.length).toBe(count + 1);
       await clock.settle();
@@ -257,6 +254,34 @@ describe("a client that closes", () => {
     expect(network.dialled.length).toBe(dialled);
   });
 
+  test.for(["connected", "waiting", "closed"])(
+    "may be told to by whoever hears that it is %s, and leaves nothing",
+    async (when, { open }) => {
+      const { clock, network, dial } = open();
+      await clock.advance(60_000);
+      const { armed } = clock;
+      const statuses: string[] = [];
+      const client: Client = dial({
+        onStatus(status) {
+          statuses.push(status);
+          if (status === when) client.close();
+        },
+      });
+      await clock.settle();
+      network.last.drop();
+      await clock.advance(1_000);
+      client.close();
+      await clock.advance(60_000);
+      expect(statuses.filter((status) => status === "closed")).toEqual(["closed"]);
+      expect([statuses.at(-1), client.status, network.open, clock.armed]).toEqual([
+        "closed",
+        "closed",
+        1,
+        armed,
+      ]);
+    },
+  );
+
   test("does not wait for a server that does not answer, after two seconds", async ({ open }) => {
     const { client, clock, network } = open();
     await clock.settle();
@@ -266,6 +291,40 @@ describe("a client that closes", () => {
     expect(closed.state).toBe("pending");
     await clock.advance(1);
     expect(closed.state).toBe("fulfilled");
+  });
+});
+
+describe("a signal", () => {
+  test("has one listener while anything waits for it, and none after", async ({ open }) => {
+    const { signal } = new AbortController();
+    const listening = new Set<unknown>();
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listening.add(args[1]);
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listening.delete(args[1]);
+      removeEventListener.apply(signal, args);
+    };
+    const { client, clock, dial, notifier } = open();
+    await clock.settle();
+    const events = client.follow("news", { signal });
+    const next = outcomeOf(events.next());
+    const published = outcomeOf(client.publish("other", 1, { signal }));
+    expect(listening.size).toBe(1);
+    await clock.settle();
+    expect([published.state, next.state, listening.size]).toEqual(["fulfilled", "pending", 1]);
+    await notifier.publish("news", 1);
+    await clock.settle();
+    expect([next.state, listening.size]).toEqual(["fulfilled", 0]);
+    await events.return(undefined);
+    const other = dial({ signal });
+    await clock.settle();
+    expect(listening.size).toBe(1);
+    const closed = outcomeOf(other.close());
+    await clock.settle();
+    expect([closed.state, listening.size]).toEqual(["fulfilled", 0]);
   });
 });
 

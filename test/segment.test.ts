@@ -25,7 +25,12 @@ const pushOf = (name: string, entry: Entry): string =>
 
 /** One segment of everything. */
 function whole(name: string, list: Entry[]): Segment {
-  const [segment, ...rest] = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, Number.POSITIVE_INFINITY);
+  const [segment, ...rest] = encodeSegments(
+    jsonCodec,
+    jsonCodec.pushHead(name, "pub"),
+    list,
+    Number.POSITIVE_INFINITY,
+  );
   expect(rest).toEqual([]);
   return segment as Segment;
 }

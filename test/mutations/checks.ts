@@ -90,7 +90,7 @@ export const suites: readonly Check[] = [core, hosts, client];
 
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
-  if (["feed.ts", "link.ts", "linked-run.ts"].includes(file)) return [client];
+  if (["awake.ts", "feed.ts", "link.ts", "linked-run.ts"].includes(file)) return [client];
   return ["hono.ts", "host.ts", "node.ts"].includes(file) ? [hosts] : [simulation, core];
 }
 

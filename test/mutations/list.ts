@@ -7,8 +7,8 @@ const lifetimes: Mutation[] = [
   ...inFile("scope", [
     {
       name: "the last link of a signal is undone, and the signal is listened to all the same",
-      from: "if (listeners.delete(listener) && listeners.size === 0) this.#unlisten(signal);",
-      to: "listeners.delete(listener);",
+      from: "if (!listener.delete(abort) || listener.size > 0) return;",
+      to: "if (listener.delete(abort)) return;",
     },
     {
       name: "a wait that is over does not undo what it began",
@@ -37,13 +37,13 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "the end of a scope leaves its listeners",
-      from: "for (const signal of [...this.#listeners.keys()]) this.#unlisten(signal);",
+      from: 'for (const [signal, listener] of this.#links) signal.removeEventListener("abort", listener);',
       to: "",
     },
     {
       name: "a listener that throws keeps the others from their turn",
-      from: "this.#onError(error);\n      }",
-      to: "throw error;\n      }",
+      from: 'this.#attempt("abort", () => abort(reason));',
+      to: "abort(reason);",
     },
   ]),
   ...inFile("wheel", [
