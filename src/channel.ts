@@ -84,7 +84,7 @@ export class Channel {
   /** The same as `current` without waiting. Answers whether it is done: not every log can. */
   currentNow(): boolean {
     if (!this.#watch.openedNow() || this.#loading !== undefined) return false;
-    for (; this.#news && this.#takeNow(); ) if (!this.#tending) this.#hub.wakeChannel(this);
+    while (this.#news && this.#takeNow()) if (!this.#tending) this.#hub.wakeChannel(this);
     return !this.#news;
   }
 

@@ -80,7 +80,7 @@ function placeAll(session: LiveSession, wanted: Params): Soon<Places> {
   if (channels.length === 0) return nowhere;
   const places = new Map<string, Place>();
   let { room } = session.window;
-  const names = new Set(channels).values();
+  const names = [...new Set(channels)];
   const find = (name: string): Soon<Place> => {
     const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
     return place(session, name, isObject(request) ? request : {}, room);
@@ -89,16 +89,16 @@ function placeAll(session: LiveSession, wanted: Params): Soon<Places> {
     places.set(name, found);
     room -= found.bytes;
   };
-  const findRest = async (name: string, finding: Promise<Place>): Promise<Places> => {
+  const wait = async (name: string, finding: Promise<Place>, rest: readonly string[]): Promise<Places> => {
     keep(name, await finding);
-    for (const next of names) keep(next, await find(next));
+    for (const next of rest) keep(next, await find(next));
     return places;
   };
   const findAll = (): Soon<Places> => {
-    for (let { value } = names.next(); value !== undefined; { value } = names.next()) {
-      const found = find(value);
-      if (found instanceof Promise) return findRest(value, found);
-      keep(value, found);
+    for (const [at, name] of names.entries()) {
+      const found = find(name);
+      if (found instanceof Promise) return wait(name, found, names.slice(at + 1));
+      keep(name, found);
     }
     return places;
   };

@@ -1027,6 +1027,23 @@ const hosts: Mutation[] = [
       to: "",
     },
   ]),
+  ...inFile("upgrade", [
+    {
+      name: "the adapter's own WebSockets are not let in",
+      from: "const env = { ...this.#env, incoming: request, handshake };",
+      to: "const env = { incoming: request, handshake };",
+    },
+    {
+      name: "what the app says in the head of an upgrade is lost",
+      from: 'if (lines.length > 0) this.#webSockets.once("headers", add);',
+      to: "",
+    },
+    {
+      name: "the app's headers take the place of those of the upgrade",
+      from: "if (!ownHeaders.test(name)) lines.push",
+      to: "lines.push",
+    },
+  ]),
   ...inFile("guard", [
     {
       name: "a WebSocket handler that rejects ends the process",
