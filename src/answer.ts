@@ -1,10 +1,11 @@
 import { acknowledge, takeWord } from "./acknowledgement.ts";
+import type { Asking } from "./ask.ts";
 import { byteLength, exceeds } from "./bytes.ts";
 import { canBeChannel } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
 import { ClosedError } from "./errors.ts";
 import type { Entry, Position } from "./log.ts";
-import { place } from "./place.ts";
+import { type Place, place } from "./place.ts";
 import {
   type Close,
   type Command,
@@ -27,6 +28,7 @@ import {
 } from "./request.ts";
 import { channelOfRun } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
+import { andThen, type Soon } from "./soon.ts";
 import { errorOf, validate } from "./validate.ts";
 
 /** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
@@ -45,40 +47,74 @@ export function commandsIn(session: LiveSession, data: unknown): readonly Comman
   return [];
 }
 
-/** Answers one command of a session's, with an error where it is over the session's rate. It never rejects. */
-export async function answer(session: LiveSession, command: Command, isOver: boolean): Promise<void> {
-  const { id, method, params } = command;
+/**
+ * Answers one command of a session's, with an error where it is over the session's rate: at once, where nothing has to be
+ * waited for. It never throws or rejects.
+ */
+export function answer(session: LiveSession, command: Command, isOver: boolean): Promise<void> | undefined {
   try {
-    if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
-    if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
-    // One that came ahead of the answer to connect has waited for it.
-    if (method === "send") return takeWord(session, command) ? undefined : await receive(session, params);
-    if (method === "unknown") throw new Refusal(replies.methodNotFound);
-    if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
-    const { result, channels = [], after, abandon } = await handlers[method](session, params);
-    if (channels.some((name) => session.out.isWithheld(name))) {
-      abandon?.();
-      if (method === "connect") return session.revoke(closes.reconnect);
-      throw new Refusal(replies.permissionDenied);
-    }
-    if (abandon !== undefined && session.hub.flushing) {
-      // Closing has counted who is to get what. The client comes back, and asks again.
-      abandon();
-      throw new Refusal(replies.internal);
-    }
-    const { text, bytes } = session.hub.replies.write(id, method, result);
-    session.put(text, bytes);
-    session.out.answered(channels);
-    after?.();
+    const answered = handle(session, command, isOver);
+    if (answered instanceof Promise) return answerLater(session, command, answered);
+    if (answered !== undefined) reply(session, command, answered);
   } catch (error) {
-    const reply = errorReply(session, error);
-    // Nobody waits for an answer to what has no id, or came from who is gone.
-    if (id === 0 || !session.isOpen) return;
-    session.hub.tally.error(reply.code);
-    session.put(session.hub.codec.error(id, reply));
-    // A client waits for its connect reply, and knows what to do after a close.
-    if (method === "connect") session.close(closeOf(reply));
+    refuse(session, command, error);
   }
+  return undefined;
+}
+
+async function answerLater(
+  session: LiveSession,
+  command: Command,
+  answering: Promise<Answer | undefined>,
+): Promise<void> {
+  try {
+    const answered = await answering;
+    if (answered !== undefined) reply(session, command, answered);
+  } catch (error) {
+    refuse(session, command, error);
+  }
+}
+
+/** Does what a command asks for. What needs no answer has none. */
+function handle(session: LiveSession, command: Command, isOver: boolean): Soon<Answer | undefined> {
+  const { method, params } = command;
+  if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
+  if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
+  // One that came ahead of the answer to connect has waited for it.
+  if (method === "send") return takeWord(session, command) ? undefined : receive(session, params);
+  if (method === "unknown") throw new Refusal(replies.methodNotFound);
+  if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
+  return handlers[method](session, params);
+}
+
+const none: readonly string[] = [];
+
+function reply(session: LiveSession, { id, method }: Command, answered: Answer): void {
+  const { result, channels = none, after, abandon } = answered;
+  if (channels.some((name) => session.out.isWithheld(name))) {
+    abandon?.();
+    if (method === "connect") return session.revoke(closes.reconnect);
+    throw new Refusal(replies.permissionDenied);
+  }
+  if (abandon !== undefined && session.hub.flushing) {
+    // Closing has counted who is to get what. The client comes back, and asks again.
+    abandon();
+    throw new Refusal(replies.internal);
+  }
+  const { text, bytes } = session.hub.replies.write(id, method as Method, result);
+  session.put(text, bytes);
+  session.out.answered(channels);
+  after?.();
+}
+
+function refuse(session: LiveSession, { id, method }: Command, error: unknown): void {
+  const reply = errorReply(session, error);
+  // Nobody waits for an answer to what has no id, or came from who is gone.
+  if (id === 0 || !session.isOpen) return;
+  session.hub.tally.error(reply.code);
+  session.put(session.hub.codec.error(id, reply));
+  // A client waits for its connect reply, and knows what to do after a close.
+  if (method === "connect") session.close(closeOf(reply));
 }
 
 /** Why a connection ends whose connect command was answered with an error. */
@@ -97,7 +133,7 @@ function errorReply({ id, hub }: LiveSession, error: unknown): ErrorReply {
   return replies.internal;
 }
 
-const handlers: Record<Method, (session: LiveSession, params: Params) => Answer | Promise<Answer>> = {
+const handlers: Record<Method, (session: LiveSession, params: Params) => Soon<Answer>> = {
   connect,
   subscribe,
   unsubscribe,
@@ -113,7 +149,7 @@ const handlers: Record<Method, (session: LiveSession, params: Params) => Answer 
   ping: () => ({ result: "{}" }),
 };
 
-async function subscribe(session: LiveSession, params: Params): Promise<Answer> {
+function subscribe(session: LiveSession, params: Params): Soon<Answer> {
   const name = channelOf(session, params);
   if (params.type !== undefined && params.type !== 0) throw new Refusal(replies.notAvailable);
   if (session.subscriptions.has(name)) throw new Refusal(replies.alreadySubscribed);
@@ -121,19 +157,20 @@ async function subscribe(session: LiveSession, params: Params): Promise<Answer> 
     throw new Refusal(replies.limitExceeded, "subscriptions");
   const flag = naturalOf(params, "flag");
   positionOf(params);
-  await permit(session, "subscribe", name, params.data);
   const joins = params.join_leave === true;
-  if (joins) await permit(session, "presence", name);
-  const { result, recovered, commit, abandon } = await found(
-    session,
-    () => place(session, name, params, session.window.room),
-    (late) => late.abandon(),
+  const permitted = andThen(permit(session, "subscribe", name, params.data), () =>
+    joins ? permit(session, "presence", name) : undefined,
   );
-  if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
-    abandon();
-    throw new Refusal(replies.unrecoverable);
-  }
-  return { result, channels: [name], after: () => commit(false, joins), abandon };
+  const find = (): Soon<Place> => place(session, name, params, session.window.room);
+  const abandonLate = (late: Place): void => late.abandon();
+  const placed = andThen(permitted, () => found(session, find, abandonLate));
+  return andThen(placed, ({ result, recovered, commit, abandon }) => {
+    if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
+      abandon();
+      throw new Refusal(replies.unrecoverable);
+    }
+    return { result, channels: [name], after: () => commit(false, joins), abandon };
+  });
 }
 
 /** The subscribe flag that asks for an error instead of `recovered: false`. */
@@ -150,7 +187,7 @@ async function publish(session: LiveSession, params: Params): Promise<Answer> {
   if (!Object.hasOwn(params, "data")) throw new Refusal(replies.badRequest);
   await permit(session, "publish", name, params.data);
   const data = encode(session, valid(session, name, params.data));
-  await session.ask("log", (signal) => session.hub.append(name, data, { signal }));
+  await session.ask("log", ({ signal }) => session.hub.append(name, data, { signal }));
   return { result: "{}" };
 }
 
@@ -208,7 +245,7 @@ async function history(session: LiveSession, params: Params): Promise<Answer> {
   const limit = limitOf(session, params);
   const reverse = params.reverse === true;
   await permit(session, "history", name);
-  const slice = await session.ask("log", (signal) =>
+  const slice = await session.ask("log", ({ signal }) =>
     session.hub.read(name, reverse ? { signal } : { after, limit, signal }),
   );
   const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
@@ -261,7 +298,7 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
   const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
   if (handler === undefined) throw new Refusal(replies.methodNotFound);
-  const call = (signal: AbortSignal): unknown => handler(peer, { method, data, session: id, signal });
+  const call = ({ signal }: Asking): unknown => handler(peer, { method, data, session: id, signal });
   const value = await session.ask("rpc", call);
   if (value === undefined) return { result: "{}" };
   try {
@@ -291,9 +328,12 @@ async function cancelRun(session: LiveSession, data: unknown): Promise<Answer> {
   return { result: `{"data":{"status":"${status}"}}` };
 }
 
-async function receive(session: LiveSession, params: Params): Promise<void> {
+async function receive(session: LiveSession, params: Params): Promise<undefined> {
   const { peer } = session;
   const hear = peer.receive;
-  // Nobody waits for an answer; what goes wrong has been reported.
-  if (hear !== undefined) await session.ask("send", () => hear(peer, params.data)).catch(() => {});
+  try {
+    if (hear !== undefined) await session.ask("send", () => hear(peer, params.data));
+  } catch {
+    // Nobody waits for an answer; what goes wrong has been reported.
+  }
 }

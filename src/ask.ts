@@ -1,67 +1,105 @@
 import { ClosedError } from "./errors.ts";
-import type { Hub } from "./hub.ts";
 import { replies } from "./protocol.ts";
 import { Refusal } from "./request.ts";
+import { ignorable, type Scope } from "./scope.ts";
+import type { LiveSession } from "./session.ts";
 import type { ErrorContext } from "./settings.ts";
+import { isThenable, type Soon } from "./soon.ts";
 
-/** Calls handlers of the user's for one session, one at a time. */
-export class Asker {
-  readonly #hub: Hub;
-  readonly #owner: string;
-  #asking: AbortController | undefined;
+/** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */
+export class Asking {
+  #controller: AbortController | undefined;
+  #aborted: { reason: unknown } | undefined;
+  #fail: ((reason: unknown) => void) | undefined;
 
-  constructor(hub: Hub, owner: string) {
-    this.#hub = hub;
-    this.#owner = owner;
-  }
-
-  /**
-   * Calls a handler, which may wait for as long as `limits.answer` and the session last.
-   *
-   * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
-   */
-  async ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
-    const asking = new AbortController();
-    this.#asking = asking;
-    try {
-      return await this.#within(`${this.#owner} ${stage}`, asking, call);
-    } catch (error) {
-      if (error instanceof ClosedError || error instanceof Refusal) throw error;
-      this.#hub.report(error, stage, this.#owner);
-      throw new Refusal(replies.internal);
-    } finally {
-      if (this.#asking === asking) this.#asking = undefined;
+  /** Aborts when nobody waits for the answer any more. Not every call looks at it. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
     }
+    return this.#controller.signal;
   }
 
-  /** Tells the handler that nobody waits for it any more. */
+  get isAborted(): boolean {
+    return this.#aborted !== undefined;
+  }
+
   abort(reason: unknown): void {
-    this.#asking?.abort(reason);
+    if (this.#aborted !== undefined) return;
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+    this.#fail?.(reason);
   }
 
-  /** Waits for the handler's answer until `asking` aborts, which it does after `limits.answer`. */
-  async #within<T>(
-    owner: string,
-    asking: AbortController,
-    call: (signal: AbortSignal) => T | Promise<T>,
-  ): Promise<T> {
-    const { scope, settings, tally } = this.#hub;
-    const ms = settings.limits.answer;
-    const disarm = scope.timer(owner, ms, () => {
-      tally.hit("answer");
-      asking.abort(new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`));
+  /** Waits for the answer until `abort` is called. */
+  wait<T>(scope: Scope, owner: string, answer: Promise<T>): Promise<T> {
+    // Where the wait is over before it begins, nobody else would hear of a rejection.
+    ignorable(answer);
+    return scope.wait<T>(owner, undefined, ({ resolve, reject }) => {
+      if (this.#aborted !== undefined) reject(this.#aborted.reason);
+      answer.then(resolve, reject);
+      this.#fail = reject;
+      return () => {
+        this.#fail = undefined;
+      };
     });
-    try {
-      const answer = call(asking.signal);
-      return await (isThenable(answer)
-        ? scope.follow(owner, asking.signal, Promise.resolve(answer))
-        : answer);
-    } finally {
-      disarm();
-    }
   }
 }
 
-function isThenable<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as Promise<T> | null | undefined)?.then === "function";
+/**
+ * Calls a handler of the user's for a session, one at a time. What it answers at once is answered at once.
+ *
+ * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
+ */
+export function ask<T>(
+  session: LiveSession,
+  stage: ErrorContext["stage"],
+  call: (asking: Asking) => T | PromiseLike<T>,
+): Soon<T> {
+  const asking = new Asking();
+  session.asking = asking;
+  try {
+    const answer = call(asking);
+    if (isThenable(answer)) return wait(session, stage, asking, Promise.resolve(answer));
+    over(session, asking);
+    return answer;
+  } catch (error) {
+    throw failed(session, stage, asking, error);
+  }
+}
+
+async function wait<T>(
+  session: LiveSession,
+  stage: ErrorContext["stage"],
+  asking: Asking,
+  answer: Promise<T>,
+): Promise<T> {
+  const { scope, settings, tally } = session.hub;
+  const owner = `session ${session.id} ${stage}`;
+  const ms = settings.limits.answer;
+  const disarm = scope.timer(owner, ms, () => {
+    tally.hit("answer");
+    asking.abort(new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`));
+  });
+  try {
+    return await asking.wait(scope, owner, answer);
+  } catch (error) {
+    throw failed(session, stage, asking, error);
+  } finally {
+    disarm();
+    over(session, asking);
+  }
+}
+
+/** What the client is answered for what went wrong. */
+function failed(session: LiveSession, stage: ErrorContext["stage"], asking: Asking, error: unknown): unknown {
+  over(session, asking);
+  if (error instanceof ClosedError || error instanceof Refusal) return error;
+  session.hub.report(error, stage, `session ${session.id}`);
+  return new Refusal(replies.internal);
+}
+
+function over(session: LiveSession, asking: Asking): void {
+  if (session.asking === asking) session.asking = undefined;
 }

@@ -7,11 +7,10 @@ import {
   type WSEvents,
 } from "hono/ws";
 import { Connection } from "./connection.ts";
+import { guard, guarded } from "./guard.ts";
 import {
   type App,
   checkHandshake,
-  guard,
-  guarded,
   type Host,
   host,
   type Listening,

@@ -5,6 +5,7 @@ import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
 import { pieceOf, type Segment } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
+import type { Soon } from "./soon.ts";
 import type { Subscription } from "./subscription.ts";
 import { Tail } from "./tail.ts";
 
@@ -48,7 +49,7 @@ export class Channel {
     this.name = name;
     this.#hub = hub;
     this.#tail = new Tail(hub, name);
-    this.#watch = new Watch(hub, name, () => this.#wake());
+    this.#watch = new Watch(hub, name, () => this.refresh());
     this.book = hub.ledger.book(name);
   }
 
@@ -66,15 +67,11 @@ export class Channel {
     return this.#watch.opened();
   }
 
-  #wake(): void {
+  /** Looks into the log again: there are entries, or may be whose wake is still to come. */
+  refresh(): void {
     this.#news = true;
     if (this.subscriptions.size > 0) this.#hub.wakeChannel(this);
     if (this.#wakes !== undefined) for (const wake of [...this.#wakes]) wake();
-  }
-
-  /** Looks into the log again: there may be entries whose wake is still to come. */
-  refresh(): void {
-    this.#wake();
   }
 
   /** Calls `wake` on every append from now on, until the returned function is called. */
@@ -82,6 +79,13 @@ export class Channel {
     this.#wakes ??= new Set();
     this.#wakes.add(wake);
     return () => this.#wakes?.delete(wake);
+  }
+
+  /** The same as `current` without waiting. Answers whether it is done: not every log can. */
+  currentNow(): boolean {
+    if (!this.#watch.openedNow() || this.#loading !== undefined) return false;
+    while (this.#news && this.#takeNow()) if (!this.#tending) this.#hub.wakeChannel(this);
+    return !this.#news;
   }
 
   /** Settles once `epoch` and `top` say what was in the log at the time of the call. */
@@ -159,8 +163,9 @@ export class Channel {
   }
 
   /** Reads after a position with the limits that all reads for sessions have. */
-  read(after: Position): Promise<Slice> {
-    return this.#hub.read(this.name, { after, limit: batch });
+  read(after: Position): Soon<Slice> {
+    const options = { after, limit: batch };
+    return this.#hub.readNow(this.name, options) ?? this.#hub.read(this.name, options);
   }
 
   /** Whether `top` may not be the last word: there are news, or they are just being read. */
@@ -178,17 +183,18 @@ export class Channel {
   #loadNow(): boolean {
     do {
       // The first look, and one under way, are waited for.
-      if (this.epoch === "" || this.#loading !== undefined) return false;
-      this.#news = false;
-      const slice = this.#hub.readNow(this.name, this.#following);
-      if (slice === undefined) {
-        this.#news = true;
-        return false;
-      }
-      this.#take(slice);
+      if (this.epoch === "" || this.#loading !== undefined || !this.#takeNow()) return false;
       this.#tail.trim(this.#advanceAll());
     } while (this.#news && this.#anyoneAtTop());
     return true;
+  }
+
+  #takeNow(): boolean {
+    this.#news = false;
+    const slice = this.#hub.readNow(this.name, this.#following);
+    if (slice === undefined) this.#news = true;
+    else this.#take(slice);
+    return slice !== undefined;
   }
 
   /** Loads until there are no news, or nobody has room for more. */
@@ -216,9 +222,8 @@ export class Channel {
     this.#news = false;
     try {
       const slice = await this.#hub.read(this.name, this.#following);
-      if (!this.#take(slice)) return slice.top;
       // Somebody who subscribes loads, too; those who were there before are handed it in the coming turn.
-      if (!this.#tending) this.#hub.wakeChannel(this);
+      if (this.#take(slice) && !this.#tending) this.#hub.wakeChannel(this);
       return slice.top;
     } catch (error) {
       this.#news = true;

@@ -175,7 +175,7 @@ function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; re
 
 /** Whether everything there is for a session is known to have been read. */
 function isProven({ subscriptions, window }: LiveSession): boolean {
-  for (const subscription of subscriptions.values()) {
+  for (const subscription of subscriptions) {
     const { channel, cursor, proof } = subscription;
     if (!channel.isCaughtUp(subscription) || window.readOf(proof, cursor) < cursor) return false;
   }
@@ -184,11 +184,11 @@ function isProven({ subscriptions, window }: LiveSession): boolean {
 
 function whereItStands({ id, peer, window, subscriptions }: LiveSession): CutSession {
   const channels: CutSession["channels"] = {};
-  for (const [name, { channel, cursor, proof }] of subscriptions) {
+  for (const { channel, cursor, proof } of subscriptions) {
     const place = { read: window.readOf(proof, cursor), top: Math.max(channel.top, cursor) };
     // A channel may be called __proto__, which an assignment would take for something else.
     const whole = { value: place, enumerable: true, configurable: true, writable: true };
-    Object.defineProperty(channels, name, whole);
+    Object.defineProperty(channels, channel.name, whole);
   }
   return { session: id, user: peer.user, channels };
 }

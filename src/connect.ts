@@ -1,20 +1,30 @@
+import type { Asking } from "./ask.ts";
 import { checkPeer } from "./check.ts";
 import { ClosedError } from "./errors.ts";
+import type { Peer } from "./peer.ts";
 import { type Place, place } from "./place.ts";
 import { type Close, closes, replies } from "./protocol.ts";
 import { type Answer, isObject, type Params, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
+import { andThen, attempt, type Soon } from "./soon.ts";
 import { version } from "./version.ts";
 
 /** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
-export async function connect(session: LiveSession, params: Params): Promise<Answer> {
-  const { hub } = session;
-  await identify(session, params);
+export function connect(session: LiveSession, params: Params): Soon<Answer> {
   const wanted = isObject(params.subs) ? params.subs : {};
-  const abandonAll = (places: Map<string, Place>): void => {
-    for (const { abandon } of places.values()) abandon();
-  };
-  const places = await found(session, () => placeAll(session, wanted), abandonAll);
+  const place = (): Soon<Places> => placeAll(session, wanted);
+  const placed = andThen(identify(session, params), () => found(session, place, abandonAll));
+  return andThen(placed, (places) => welcome(session, places));
+}
+
+type Places = ReadonlyMap<string, Place>;
+
+function abandonAll(places: Places): void {
+  for (const { abandon } of places.values()) abandon();
+}
+
+function welcome(session: LiveSession, places: Places): Answer {
+  const { hub } = session;
   const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
   const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
   const result =
@@ -32,12 +42,19 @@ export async function connect(session: LiveSession, params: Params): Promise<Ans
 }
 
 /** Finds out who connects, where the peer says how. A session that cannot be anybody's is closed. */
-async function identify(session: LiveSession, { token, data }: Params): Promise<void> {
+function identify(session: LiveSession, params: Params): Soon<void> {
+  const find = session.peer.connect;
+  return find === undefined ? undefined : identifyBy(find, session, params);
+}
+
+async function identifyBy(
+  find: NonNullable<Peer["connect"]>,
+  session: LiveSession,
+  { token, data }: Params,
+): Promise<void> {
   const { hub, peer } = session;
-  const find = peer.connect;
-  if (find === undefined) return;
   const call = { token: typeof token === "string" ? token : "", data };
-  const identity = await session.ask("connect", async (signal) => {
+  const identity = await session.ask("connect", async ({ signal }) => {
     const found = await find(peer, { ...call, signal });
     if (found !== null) checkPeer(found, hub.settings.limits.channel);
     return found;
@@ -58,40 +75,55 @@ function over(session: LiveSession, why: Close): never {
 }
 
 /** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window. */
-async function placeAll(session: LiveSession, wanted: Params): Promise<Map<string, Place>> {
+function placeAll(session: LiveSession, wanted: Params): Soon<Places> {
+  const { channels = [] } = session.peer;
+  if (channels.length === 0) return nowhere;
   const places = new Map<string, Place>();
   let { room } = session.window;
-  try {
-    for (const name of new Set(session.peer.channels)) {
-      const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-      const found = await place(session, name, isObject(request) ? request : {}, room);
-      places.set(name, found);
-      room -= found.bytes;
+  const names = [...new Set(channels)];
+  const find = (name: string): Soon<Place> => {
+    const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
+    return place(session, name, isObject(request) ? request : {}, room);
+  };
+  const keep = (name: string, found: Place): void => {
+    places.set(name, found);
+    room -= found.bytes;
+  };
+  const wait = async (name: string, finding: Promise<Place>, rest: readonly string[]): Promise<Places> => {
+    keep(name, await finding);
+    for (const next of rest) keep(next, await find(next));
+    return places;
+  };
+  const findAll = (): Soon<Places> => {
+    for (const [at, name] of names.entries()) {
+      const found = find(name);
+      if (found instanceof Promise) return wait(name, found, names.slice(at + 1));
+      keep(name, found);
     }
     return places;
-  } catch (error) {
-    for (const { abandon } of places.values()) abandon();
-    throw error;
-  }
+  };
+  return attempt(findAll, () => abandonAll(places));
 }
 
+const nowhere: Places = new Map();
+
 /** Looks for places, and abandons what comes too late for whoever asked. */
-export function found<T>(
-  session: LiveSession,
-  find: () => Promise<T>,
-  abandon: (late: T) => void,
-): Promise<T> {
+export function found<T>(session: LiveSession, find: () => Soon<T>, abandon: (late: T) => void): Soon<T> {
   let kept: { value: T } | undefined;
-  const asked = session.ask("log", async (signal) => {
-    const value = await find();
-    if (signal.aborted) abandon(value);
+  const keep = (asking: Asking, value: T): T => {
+    if (asking.isAborted) abandon(value);
     else kept = { value };
     return value;
+  };
+  const asked = session.ask("log", (asking) => {
+    const value = find();
+    return value instanceof Promise ? value.then((late) => keep(asking, late)) : value;
   });
   // The session may end after it was found, and before that was heard here.
-  asked.catch(() => {
-    if (kept !== undefined) abandon(kept.value);
-  });
+  if (asked instanceof Promise)
+    asked.catch(() => {
+      if (kept !== undefined) abandon(kept.value);
+    });
   return asked;
 }
 

@@ -1,11 +1,11 @@
 import { HTTPException } from "hono/http-exception";
-import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext } from "hono/ws";
+import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
+import { guard } from "./guard.ts";
 import {
   type App,
   checkHandshake,
-  guard,
   type Host,
   host,
   type Listening,
@@ -28,11 +28,7 @@ export interface DenoWebSocket {
   binaryType: string;
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
-  onopen: ((event: Event) => void) | null;
-  onmessage: ((event: MessageEvent) => void) | null;
-  // biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
-  onclose: ((event: any) => void) | null;
-  onerror: ((event: Event) => void) | null;
+  addEventListener(type: string, listener: { handleEvent(event: Event): void }): void;
 }
 
 interface DenoInfo {
@@ -110,15 +106,31 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   const guarded = guard(c, events, options);
   const connection = new Connection(socket, c.req.url, protocol ?? "");
-  const context = connection as unknown as WSContext<DenoWebSocket>;
   if (info !== undefined) info[upgraded] = response;
   socket.binaryType = "arraybuffer";
-  socket.onopen = (event) => guarded.onOpen(event, context);
-  socket.onmessage = (event) => guarded.onMessage(event, context);
-  socket.onclose = (event) => guarded.onClose(event, context);
-  socket.onerror = (event) => guarded.onError(event, context);
+  const listener = new Listener(guarded, connection as unknown as WSContext<DenoWebSocket>);
+  for (const type of ["open", "message", "close", "error"]) socket.addEventListener(type, listener);
   return response;
 });
+
+/** Hears all events of one socket. Functions would be four, and the request would hang from each. */
+class Listener {
+  readonly #handlers: Required<WSEvents<DenoWebSocket>>;
+  readonly #context: WSContext<DenoWebSocket>;
+
+  constructor(handlers: Required<WSEvents<DenoWebSocket>>, context: WSContext<DenoWebSocket>) {
+    this.#handlers = handlers;
+    this.#context = context;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+  handleEvent(event: any): void {
+    if (event.type === "message") this.#handlers.onMessage(event, this.#context);
+    else if (event.type === "open") this.#handlers.onOpen(event, this.#context);
+    else if (event.type === "close") this.#handlers.onClose(event, this.#context);
+    else this.#handlers.onError(event, this.#context);
+  }
+}
 
 /**
  * Whether a client has gone while its request was looked at. Deno would upgrade it all the same, to a socket that never

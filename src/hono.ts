@@ -12,6 +12,7 @@ import type { Notifier } from "./notifier.ts";
 import type { Authorize, Identity, Peer } from "./peer.ts";
 import { closes } from "./protocol.ts";
 import type { Session, Socket } from "./socket.ts";
+import { isThenable, type Soon } from "./soon.ts";
 
 export { type CachedAuthorize, type CachedOptions, cached } from "./cached.ts";
 export { metrics } from "./metrics.ts";
@@ -68,8 +69,11 @@ export function notifications(
       throw refusal(426, "Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" });
     }
     refuseWhenClosing(notifier);
-    if (!(await isOriginAllowed(c, notifier, options))) throw refusal(403, "Forbidden");
-    const identity = await identify(c, notifier, options);
+    // Most answers are there at once, and every wait costs as much as the rest of it.
+    const allowed = isOriginAllowed(c, notifier, options);
+    if (!(allowed instanceof Promise ? await allowed : allowed)) throw refusal(403, "Forbidden");
+    const identifying = identify(c, notifier, options);
+    const identity = identifying instanceof Promise ? await identifying : identifying;
     if (identity === null) throw refusal(401, "Unauthorized");
     // Closing may have begun while the identity was looked up.
     refuseWhenClosing(notifier);
@@ -78,21 +82,29 @@ export function notifications(
   };
 }
 
-async function identify(
+function identify(
   c: Context,
   notifier: Notifier,
   { authenticate }: NotificationsOptions,
-): Promise<Identity | null> {
+): Soon<Identity | null> {
   if (authenticate === undefined) return { user: "" };
-  try {
-    const identity = (await authenticate(c)) ?? null;
-    if (identity !== null) checkPeer(identity, Number.POSITIVE_INFINITY);
-    return identity;
-  } catch (error) {
+  const failed = (error: unknown): never => {
     if (error instanceof HTTPException) throw error;
     notifier.report(error, { stage: "authenticate", owner: c.req.path });
     throw refusal(500, "Internal Server Error");
+  };
+  try {
+    const found = authenticate(c);
+    return isThenable(found) ? Promise.resolve(found).then(checked).catch(failed) : checked(found);
+  } catch (error) {
+    return failed(error);
   }
+}
+
+function checked(identity: Identity | null): Identity | null {
+  if (identity === null || identity === undefined) return null;
+  checkPeer(identity, Number.POSITIVE_INFINITY);
+  return identity;
 }
 
 function refuseWhenClosing(notifier: Notifier): void {
@@ -111,20 +123,9 @@ function refusal(
   return new HTTPException(status, { res: new Response(text, { status, headers }) });
 }
 
-async function isOriginAllowed(
-  c: Context,
-  notifier: Notifier,
-  { origins }: NotificationsOptions,
-): Promise<boolean> {
+function isOriginAllowed(c: Context, notifier: Notifier, { origins }: NotificationsOptions): Soon<boolean> {
   const origin = c.req.header("origin");
-  if (typeof origins === "function") {
-    try {
-      return (await origins(origin ?? "", c)) === true;
-    } catch (error) {
-      notifier.report(error, { stage: "origins", owner: c.req.path });
-      return false;
-    }
-  }
+  if (typeof origins === "function") return asked(origins, origin ?? "", c, notifier);
   if (origin === undefined) return true;
   return origins === undefined ? isOwn(origin, c.req.header("host")) : origins.includes(origin);
 }
@@ -137,12 +138,26 @@ function isOwn(origin: string, host: string | undefined): boolean {
   return url.origin === origin.toLowerCase() && url.host === host.toLowerCase();
 }
 
+async function asked(
+  isAllowed: (origin: string, c: Context) => boolean | Promise<boolean>,
+  origin: string,
+  c: Context,
+  notifier: Notifier,
+): Promise<boolean> {
+  try {
+    return (await isAllowed(origin, c)) === true;
+  } catch (error) {
+    notifier.report(error, { stage: "origins", owner: c.req.path });
+    return false;
+  }
+}
+
 function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
   let session: Session | undefined;
   // Not every runtime has an open event, so whatever comes first opens the session.
   const sessionOf = (ws: WSContext): Session | undefined => {
     try {
-      session ??= notifier.accept(socketOf(ws), peer);
+      session ??= notifier.accept(new HonoSocket(ws), peer);
     } catch (error) {
       // Nobody would own the socket.
       notifier.report(error, { stage: "authenticate", owner: "accept" });
@@ -167,12 +182,22 @@ interface RawSocket {
   terminate?(): void;
 }
 
-function socketOf(ws: WSContext): Socket {
-  const raw = ws.raw as RawSocket | undefined;
-  const terminate = typeof raw?.terminate === "function" ? { terminate: () => raw.terminate?.() } : {};
-  return {
-    send: (data) => ws.send(data as string),
-    close: (code, reason) => ws.close(code, reason),
-    ...terminate,
-  };
+class HonoSocket implements Socket {
+  readonly #ws: WSContext;
+
+  constructor(ws: WSContext) {
+    this.#ws = ws;
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#ws.send(data as string);
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws.close(code, reason);
+  }
+
+  terminate(): void {
+    (this.#ws.raw as RawSocket | undefined)?.terminate?.();
+  }
 }

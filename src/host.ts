@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
-import type { WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
+import { contained, hook } from "./guard.ts";
 import type { CloseReport, Notifier } from "./notifier.ts";
 import { jsonCodec } from "./protocol.ts";
 import { Scope } from "./scope.ts";
@@ -78,9 +78,6 @@ export interface Host {
   /** Ends every connection that is left, WebSockets too. Called last, once. */
   cut(): void | Promise<void>;
 }
-
-/** Where a request's `env` carries the server's error hook to `upgradeWebSocket`. */
-const hook: unique symbol = Symbol("onError");
 
 /** Serves an app on a runtime's HTTP server and ends both with the notifier, under one deadline. */
 export async function host(
@@ -195,104 +192,6 @@ function respond(
   } catch (error) {
     return fail(error);
   }
-}
-
-/**
- * Keeps what WebSocket handlers throw or reject with from ending the process, which most runtimes let it do, and a peer
- * that floods from holding it.
- */
-export function guard<T>(
-  c: Context,
-  events: WSEvents<T>,
-  options: UpgradeOptions | undefined,
-): Required<WSEvents<T>> {
-  const env = c.env as { [hook]?: (error: unknown) => void } | undefined;
-  return new Guard(events, contained(options?.onError ?? env?.[hook] ?? console.error), true);
-}
-
-/** What one peer may send before the process comes to anything else. */
-const flood = { messages: 4_000, milliseconds: 50 };
-
-/** The handlers of one connection, guarded. A class, not closures: thousands of connections share its methods. */
-class Guard<T> implements Required<WSEvents<T>> {
-  readonly #events: WSEvents<T>;
-  readonly #report: (error: unknown) => void;
-  readonly #isGauged: boolean;
-  /** Messages since the process last came to anything else, and when the first of them was read. */
-  #count = 0;
-  #began = 0;
-
-  constructor(events: WSEvents<T>, report: (error: unknown) => void, isGauged: boolean) {
-    this.#events = events;
-    this.#report = report;
-    this.#isGauged = isGauged;
-  }
-
-  onOpen(event: Event, ws: WSContext<T>): void {
-    this.#call(() => this.#events.onOpen?.(event, ws));
-  }
-
-  onMessage(event: Parameters<Required<WSEvents<T>>["onMessage"]>[0], ws: WSContext<T>): void {
-    if (this.#isGauged && this.#isFlood()) drop(ws);
-    else this.#call(() => this.#events.onMessage?.(event, ws));
-  }
-
-  onClose(event: Parameters<Required<WSEvents<T>>["onClose"]>[0], ws: WSContext<T>): void {
-    this.#call(() => this.#events.onClose?.(event, ws));
-  }
-
-  onError(event: Event, ws: WSContext<T>): void {
-    this.#call(() => this.#events.onError?.(event, ws));
-  }
-
-  #call(handle: () => unknown): void {
-    try {
-      const result = handle();
-      if (result instanceof Promise) result.catch(this.#report);
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  /**
-   * Tells, with each message of a connection, whether the peer floods.
-   *
-   * The runtimes go on reading while there is something to read, and come to no timer meanwhile: on Deno and Bun a few
-   * peers that send as fast as they can would hold up everything, closing included, for as long as they like.
-   */
-  #isFlood(): boolean {
-    if (this.#count++ === 0) {
-      this.#began = systemClock.now();
-      systemClock.turn(() => {
-        this.#count = 0;
-      });
-    }
-    return this.#count > flood.messages && systemClock.now() - this.#began > flood.milliseconds;
-  }
-}
-
-/** Deno has no `terminate`, but ends a connection by itself at the first message after a close. */
-function drop(ws: WSContext<unknown>): void {
-  const raw = ws.raw as { terminate?(): void } | undefined;
-  if (typeof raw?.terminate === "function") raw.terminate();
-  else ws.close(1008, "Too many messages");
-}
-
-/** See {@linkcode guard}; for where there is no request any more. */
-export function guarded<T>(events: WSEvents<T>, report: (error: unknown) => void): Required<WSEvents<T>> {
-  return events instanceof Guard ? events : new Guard(events, report, false);
-}
-
-/** An error hook that cannot itself throw. */
-function contained(onError: (error: unknown) => void): (error: unknown) => void {
-  return (error) => {
-    try {
-      const result: unknown = onError(error);
-      if (result instanceof Promise) result.catch(console.error);
-    } catch (thrown) {
-      console.error(thrown);
-    }
-  };
 }
 
 /** The subprotocol to answer with: the codec's where it is offered, else none, whatever else is. */

@@ -9,7 +9,7 @@ import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
-import type { Recovered } from "./place.ts";
+import { kept, type Recovered } from "./place.ts";
 import type { Codec } from "./protocol.ts";
 import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
@@ -19,6 +19,7 @@ import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext, NotifierOptions, Settings } from "./settings.ts";
+import { isThenable } from "./soon.ts";
 import { Tally } from "./totals.ts";
 import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
@@ -64,7 +65,7 @@ export class Hub {
   readonly roster: Roster = new Roster();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
-  /** What somebody who came back in this turn was sent: others may follow. By the next the log may hold less. */
+  /** What somebody who came back was sent: others may follow. */
   recovered: Recovered | undefined;
   /** Bytes of encoded publications kept now, over all channels. */
   cached = 0;
@@ -176,6 +177,15 @@ export class Hub {
       const slice = this.#log.readNow?.(channel, options);
       if (slice !== undefined) this.ledger.looked(channel, slice, sequence);
       return slice;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Watches at once, where the log can; as with `readNow`. */
+  watchNow(channel: string, wake: () => void): AsyncDisposable | undefined {
+    try {
+      return this.#log.watchNow?.(channel, wake);
     } catch {
       return undefined;
     }
@@ -315,8 +325,8 @@ export class Hub {
     }
     this.#fullSessions.length = 0;
     this.joint.clear();
-    this.replies.clear();
-    this.recovered = undefined;
+    this.replies.tidy();
+    this.recovered = kept(this.recovered);
     if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
   }
 
@@ -324,10 +334,6 @@ export class Hub {
   get cacheFull(): boolean {
     return this.cached > cacheBytes;
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }
 
 /** A log that throws where it should reject is not to be told from one that rejects. */

@@ -21,7 +21,8 @@ interface Waiting {
  */
 export class Intake {
   readonly #limits: Limits;
-  #waiting: Waiting[] = [];
+  /** There while somebody waits: most of the time nobody does. */
+  #waiting: Waiting[] | undefined;
   #chars = 0;
   #allowance: number;
   #at: number;
@@ -42,26 +43,28 @@ export class Intake {
     const { rate, burst } = this.#limits;
     this.#allowance = Math.min(burst, this.#allowance + ((now - this.#at) * rate) / 1_000) - 1;
     this.#at = now;
+    this.#waiting ??= [];
     this.#waiting.push({ command, chars, isOver: this.#allowance < 0 });
     this.#chars += chars;
   }
 
   next(): Waiting | undefined {
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#chars = this.#waiting.length === 0 ? 0 : this.#chars - next.chars;
+    const next = this.#waiting?.shift();
+    if (next !== undefined) this.#chars -= next.chars;
+    if (this.#waiting?.length === 0) this.clear();
     return next;
   }
 
   /** The limit that the session is over for good, if any. */
   get exceeded(): IntakeLimit | undefined {
     const { commands, commandChars, message, burst } = this.#limits;
-    if (this.#waiting.length > commands) return "commands";
+    if ((this.#waiting?.length ?? 0) > commands) return "commands";
     if (this.#chars > Math.max(commandChars, message)) return "commandChars";
     return this.#allowance < -burst ? "rate" : undefined;
   }
 
   clear(): void {
-    this.#waiting = [];
+    this.#waiting = undefined;
     this.#chars = 0;
   }
 }

@@ -17,8 +17,15 @@ export class Watch {
 
   /** Settles once the log is watched; one that failed is tried again when it is next wanted. */
   opened(): Promise<void> {
+    if (this.openedNow()) return Promise.resolve();
     this.#opening ??= this.#open();
     return this.#opening;
+  }
+
+  /** The same without waiting. Answers whether it is done: not every log can. */
+  openedNow(): boolean {
+    if (this.#opening === undefined) this.#watching ??= this.#hub.watchNow(this.#channel, this.#wake);
+    return this.#watching !== undefined;
   }
 
   async #open(): Promise<void> {
@@ -26,9 +33,8 @@ export class Watch {
     const opening = this.#hub.watch(this.#channel, this.#wake);
     try {
       this.#watching = await scope.follow(`watch ${this.#channel}`, undefined, opening);
-    } catch (error) {
+    } finally {
       this.#opening = undefined;
-      throw error;
     }
     if (this.#ended) this.#dispose();
   }

@@ -88,6 +88,8 @@ export interface Log extends AsyncDisposable {
     wake: () => void,
     options?: { signal?: AbortSignal | undefined },
   ): Promise<AsyncDisposable>;
+  /** The same at once, for logs that can: from then on every append MUST wake. It MUST throw where `watch` rejects. */
+  watchNow?(channel: string, wake: () => void): AsyncDisposable;
   /** Bytes it holds in this process, where it knows. */
   readonly bytes?: number;
 }

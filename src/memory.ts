@@ -128,7 +128,11 @@ class MemoryLog implements Log {
   }
 
   async watch(...[name, wake, options]: Parameters<Log["watch"]>): Promise<AsyncDisposable> {
-    const now = this.#enter("watch", name, options?.signal);
+    return this.watchNow(name, wake, options?.signal);
+  }
+
+  watchNow(name: string, wake: () => void, signal?: AbortSignal): AsyncDisposable {
+    const now = this.#enter("watch", name, signal);
     const channel = this.#use(name, now);
     const watcher = { wake };
     channel.watchers ??= new Set();

@@ -6,20 +6,12 @@ import {
   createAdaptorServer,
   type WebSocketServerLike,
 } from "@hono/node-server";
-import {
-  createWSMessageEvent,
-  defineWebSocketHelper,
-  type UpgradeWebSocket,
-  type WSContext,
-  type WSEvents,
-} from "hono/ws";
-import { type RawData, type ServerOptions, type WebSocket, WebSocketServer } from "ws";
-import { Connection, Frames } from "./connection.ts";
-import { frameOf } from "./frame.ts";
+import { defineWebSocketHelper, type UpgradeWebSocket } from "hono/ws";
+import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { guard } from "./guard.ts";
 import {
   type App,
   checkHandshake,
-  guard,
   type Host,
   host,
   type Listening,
@@ -30,6 +22,7 @@ import {
   type UpgradeOptions,
   wantsWebSocket,
 } from "./host.ts";
+import { type Env, Upgrades } from "./upgrade.ts";
 
 export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
@@ -69,93 +62,11 @@ export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = def
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
   checkHandshake(c);
   const guarded = guard(c, events, options);
-  const { incoming, frames }: Env = c.env;
+  const { handshake }: Env = c.env;
+  if (handshake !== undefined) return handshake.accept(guarded, c.req.url);
   // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
-  const upgrade = adapted as UpgradeWebSocket<WebSocket>;
-  if (incoming === undefined || frames === undefined) return upgrade(c, guarded);
-  return upgrade(c, direct(guarded, c.req.url, incoming.socket, frames));
+  return (adapted as UpgradeWebSocket<WebSocket>)(c, guarded);
 });
-
-/** What `serve` puts into a request's `env`, beside what the adapter does. */
-interface Env {
-  readonly incoming?: IncomingMessage;
-  readonly frames?: Frames<Buffer>;
-}
-
-/**
- * Takes the socket over from the adapter as soon as it is open: what the adapter keeps for each would be most of what a
- * session costs, since the whole request hangs from it.
- */
-function direct(
-  events: Required<WSEvents<WebSocket>>,
-  url: string,
-  tcp: Socket,
-  frames: Frames<Buffer>,
-): Pick<WSEvents<WebSocket>, "onOpen"> {
-  return {
-    onOpen(event, { raw, protocol }) {
-      if (raw === undefined) return;
-      const connection = new FramedConnection(raw, url, protocol, tcp, frames);
-      const ws = connection as unknown as WSContext<WebSocket>;
-      raw.on("message", (data, isBinary) => events.onMessage(messageOf(data, isBinary), ws));
-      raw.on("close", (code, reason) => {
-        events.onClose(eventOf("close", { code, reason: String(reason) }), ws);
-      });
-      raw.on("error", (error) => events.onError(eventOf("error", { error }), ws));
-      keepListeners(raw);
-      events.onOpen(event, ws);
-    },
-  };
-}
-
-const names = ["message", "close", "error"] as const;
-
-/** The adapter adds listeners of its own next, which have nobody to tell. In a function of its own, whose variables go. */
-function keepListeners(raw: WebSocket): void {
-  const present = new Set(names.flatMap((name) => raw.listeners(name)));
-  queueMicrotask(() => {
-    for (const name of names) {
-      for (const listener of raw.listeners(name))
-        if (!present.has(listener)) raw.off(name, listener as () => void);
-    }
-  });
-}
-
-/** An event with what its class would have: not every Node has the classes. */
-// biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
-function eventOf(type: string, members: object): any {
-  return Object.assign(new Event(type), members);
-}
-
-function messageOf(data: RawData, isBinary: boolean): ReturnType<typeof createWSMessageEvent> {
-  if (!isBinary) return createWSMessageEvent(String(data));
-  // By default `ws` hands out Buffers, which share their memory with others.
-  const { buffer, byteOffset, byteLength } = data as Buffer;
-  return createWSMessageEvent(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
-}
-
-/**
- * Has text leave as frames that all who are sent the same text share, in one write each.
- *
- * Only under `serve`, whose sockets compress nothing: then `ws` keeps nothing of its own before or behind a frame.
- */
-class FramedConnection extends Connection<WebSocket> {
-  readonly #tcp: Socket;
-  readonly #frames: Frames<Buffer>;
-
-  constructor(raw: WebSocket, url: string, protocol: string | null, tcp: Socket, frames: Frames<Buffer>) {
-    super(raw, url, protocol);
-    this.#tcp = tcp;
-    this.#frames = frames;
-  }
-
-  override send(data: string | ArrayBuffer | Uint8Array): void {
-    const { raw } = this;
-    if (typeof data !== "string") raw.send(data);
-    // Behind a close frame there must not be another.
-    else if (raw.readyState === raw.OPEN) this.#tcp.write(this.#frames.of(data));
-  }
-}
 
 /**
  * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
@@ -180,10 +91,18 @@ async function listen({ port, hostname, grace, maxMessage, answer, report }: Lis
   const webSockets = new WebSocketServer(options);
   // The two packages mean the same and write it differently, under `exactOptionalPropertyTypes`.
   const websocket = { server: webSockets as unknown as WebSocketServerLike };
-  const frames = new Frames(frameOf);
-  const fetch = (request: Request, env: object) => answer(request, Object.assign(env, { frames }));
+  const traffic = createTraffic();
+  const upgrades = new Upgrades(answer, webSockets, traffic.upgraded);
+  const fetch: (request: Request, env: object) => unknown = upgrades.fetch;
   const server = createAdaptorServer({ fetch, websocket }) as HttpServer;
-  const connections = track(server, webSockets, report);
+  await upgrades.replace(server);
+  webSockets.on("connection", (webSocket, { socket }) => {
+    traffic.upgraded(socket);
+    // An error before the adapter listens for it would end the process.
+    webSocket.on("error", () => {});
+  });
+  interceptUpgrades(server, upgrades, traffic, report);
+  const connections = track(server, traffic);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ port, host: hostname }, () => {
@@ -218,16 +137,18 @@ function createTraffic(): Traffic {
   const check = (): void => {
     if (quiet !== undefined && [...requests.values()].every((count) => count === 0)) quiet();
   };
+  // One listener for all of them, which are many.
+  function closed(this: Socket): void {
+    requests.delete(this);
+    webSockets.delete(this);
+    check();
+  }
   return {
     connected(socket) {
       // A connection whose wish for an upgrade was ignored comes a second time.
       if (requests.has(socket)) return;
       requests.set(socket, 0);
-      socket.once("close", () => {
-        requests.delete(socket);
-        webSockets.delete(socket);
-        check();
-      });
+      socket.on("close", closed);
     },
     enter: (socket) => void requests.set(socket, (requests.get(socket) ?? 0) + 1),
     leave(socket) {
@@ -255,24 +176,13 @@ function createTraffic(): Traffic {
   };
 }
 
-function track(
-  server: HttpServer,
-  webSockets: WebSocketServer,
-  report: (error: unknown) => void,
-): Omit<Host, "port"> {
-  const traffic = createTraffic();
+function track(server: HttpServer, traffic: Traffic): Omit<Host, "port"> {
   server.on("connection", traffic.connected);
   // Before the adapter's listener, whose app may close the server at once.
   server.prependListener("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
     traffic.enter(socket);
     response.once("close", () => traffic.leave(socket));
   });
-  webSockets.on("connection", (webSocket, { socket }) => {
-    traffic.upgraded(socket);
-    // An error before the adapter listens for it would end the process.
-    webSocket.on("error", () => {});
-  });
-  interceptUpgrades(server, traffic, report);
   return {
     stop() {
       // Called by `close`, Node's own would cut a response that was ended and is still being written.
@@ -285,35 +195,42 @@ function track(
   };
 }
 
-/**
- * Stands before the adapter's listener, which never answers an upgrade to anything but a WebSocket, and which refuses
- * with a response only while it is the one listener there is.
- */
+/** Stands before the adapter's listener, which never answers an upgrade to anything but a WebSocket. */
 function interceptUpgrades(
   server: HttpServer,
+  upgrades: Upgrades,
   { enter, leave }: Traffic,
   report: (error: unknown) => void,
 ): void {
-  const [adapter] = server.listeners("upgrade");
-  server.removeAllListeners("upgrade");
+  const upgrade = async (request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> => {
+    enter(socket);
+    try {
+      await upgrades.answer(request, socket, head);
+    } catch (error) {
+      report(error);
+    } finally {
+      leave(socket);
+    }
+  };
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     if (!wantsWebSocket(request.headers.upgrade)) {
       serveWithoutUpgrade(server, request, socket, head);
       return;
     }
     // Both sides have said their last word when ours has ended; a peer may keep its own side open for ever.
-    socket.once("finish", () => socket.destroy());
+    socket.on("finish", destroy);
     const fault = faultOf(request);
     if (fault !== undefined) {
       socket.on("error", () => {});
       socket.end(`HTTP/1.1 ${fault}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
-    enter(socket);
-    Promise.resolve(adapter?.call(server, request, socket, head))
-      .catch(report)
-      .finally(() => leave(socket));
+    void upgrade(request, socket, head);
   });
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
 }
 
 /** How many headers Node reads by default: it leaves out the others without a word, and an `Origin` may be among them. */

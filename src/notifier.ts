@@ -19,7 +19,7 @@ import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
 import { checked, type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
-import { type Stats, statsOf } from "./stats.ts";
+import { pendingOf, type Stats, statsOf } from "./stats.ts";
 import type { Totals } from "./totals.ts";
 import { checkSchemas } from "./validate.ts";
 import type { RunOutput, TaskEvent } from "./vocabulary.ts";
@@ -225,9 +225,8 @@ class LiveNotifier implements Notifier {
     checkPeer(peer, this.#hub.settings.limits.channel);
     if (this.#isClosing) return refuse(socket, closes.shutdown);
     if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);
-    const id = crypto.randomUUID();
-    // Node puts it together from sixteen parts, and keeps them all until somebody reads a character.
-    id.charCodeAt(0);
+    // Node puts it together from sixteen parts, and keeps them all for as long as nobody has to look at each character.
+    const id = crypto.randomUUID().toLowerCase();
     return new LiveSession(id, this.#hub, socket, peer);
   }
 
@@ -254,8 +253,7 @@ class LiveNotifier implements Notifier {
   }
 
   inspect(): Pending[] {
-    const { scope, lanes, ledger } = this.#hub;
-    return [...scope.inspect(), ...lanes.inspect(), ...ledger.inspect()];
+    return pendingOf(this.#hub);
   }
 
   report(error: unknown, { stage, owner }: ErrorContext): void {

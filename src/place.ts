@@ -7,6 +7,7 @@ import { replies } from "./protocol.ts";
 import { type Params, positionOf, Refusal } from "./request.ts";
 import { publications } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
+import { andThen, attempt, type Soon } from "./soon.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
@@ -24,83 +25,81 @@ export interface Place {
  *
  * The result holds at most `room` bytes of publications.
  */
-export async function place(
-  session: LiveSession,
-  name: string,
-  params: Params,
-  room: number,
-): Promise<Place> {
-  if (session.hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
-  const channel = session.hub.channel(name);
+export function place(session: LiveSession, name: string, params: Params, room: number): Soon<Place> {
+  const { hub } = session;
+  if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
+  const channel = hub.channel(name);
   const release = channel.use();
-  try {
-    await channel.current();
+  const find = (): Soon<Place> => {
     const wanted = params.recover === true ? positionOf(params) : undefined;
-    const found = wanted === undefined ? undefined : await recover(session.hub, channel, wanted, room);
-    const recovery = found?.recovery;
-    const { epoch } = channel;
-    const cursor = recovery?.cursor ?? channel.top;
-    const { notices } = session.hub;
-    const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
-    const turn = missed === undefined ? undefined : notices.begin(session, name);
-    const notice = turn === undefined ? undefined : missed;
-    // Whoever cannot be given what it missed may go on from here; a notice says as much.
-    const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
-    const data = dataOf(session.hub.runs.present(name), { earliest, notice });
-    const answered = data === "" ? found : undefined;
-    const result = answered?.result ?? resultOf(channel, recovery, wanted !== undefined, data);
-    if (answered?.recovery !== undefined) answered.result = result;
-    return {
-      result,
-      bytes: recovery?.bytes ?? 0,
-      recovered: recovery !== undefined,
-      commit(byServer, joins) {
-        const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
-        const acknowledged = proof.since;
-        const place = {
-          cursor,
-          waits: undefined,
-          proof,
-          acknowledged,
-          heard: 0,
-          quit: undefined,
-          behind: undefined,
-        };
-        begin({ session, channel, epoch, byServer, joins, ...place });
-        if (recovery !== undefined) resumed(session, name, { epoch, offset: recovery.after });
-        const isThere = session.subscriptions.has(name);
-        if (missed !== undefined && notice === undefined && isThere) notices.tell(session, name, missed);
-        release();
-      },
-      abandon() {
-        turn?.undo();
-        release();
-      },
-    };
-  } catch (error) {
-    release();
-    throw error;
-  }
+    const finding = wanted === undefined ? undefined : recover(hub, channel, wanted, room);
+    return andThen(finding, (found) => placeAt(session, channel, found, release));
+  };
+  return attempt(() => (channel.currentNow() ? find() : channel.current().then(find)), release);
 }
 
-function resultOf(
-  { epoch, top }: Channel,
-  recovery: Recovery | undefined,
-  wasRecovering: boolean,
-  data: string,
-): string {
+/** The place at a channel's top, or at the end of what was `found` for somebody who comes back. */
+function placeAt(
+  session: LiveSession,
+  channel: Channel,
+  found: Found | undefined,
+  release: () => void,
+): Place {
+  const { notices, runs } = session.hub;
+  const { name, epoch } = channel;
+  const recovery = found?.recovery;
+  const cursor = recovery?.cursor ?? channel.top;
+  const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
+  const turn = missed === undefined ? undefined : notices.begin(session, name);
+  const notice = turn === undefined ? undefined : missed;
+  // Whoever cannot be given what it missed may go on from here; a notice says as much.
+  const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
+  const data = dataOf(runs.present(name), { earliest, notice });
+  const said = found?.said?.data === data ? found.said : { data, result: resultOf(channel, found, data) };
+  if (found !== undefined) found.said = said;
+  return {
+    result: said.result,
+    bytes: recovery?.bytes ?? 0,
+    recovered: recovery !== undefined,
+    commit(byServer, joins) {
+      const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
+      const acknowledged = proof.since;
+      const place = {
+        cursor,
+        waits: undefined,
+        proof,
+        acknowledged,
+        heard: 0,
+        quit: undefined,
+        behind: undefined,
+      };
+      begin({ session, channel, epoch, byServer, joins, ...place });
+      if (recovery !== undefined) resumed(session, name, { epoch, offset: recovery.after });
+      const isThere = session.subscriptions.has(name);
+      if (missed !== undefined && notice === undefined && isThere) notices.tell(session, name, missed);
+      release();
+    },
+    abandon() {
+      turn?.undo();
+      release();
+    },
+  };
+}
+
+function resultOf({ epoch, top }: Channel, found: Found | undefined, data: string): string {
+  const recovery = found?.recovery;
   return (
     `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
     `,"offset":${recovery?.after ?? top}${recovery?.publications ?? ""}` +
-    `${recovery === undefined ? "" : ',"recovered":true'}${wasRecovering ? ',"was_recovering":true' : ""}` +
+    `${recovery === undefined ? "" : ',"recovered":true'}${found === undefined ? "" : ',"was_recovering":true'}` +
     `${data}}`
   );
 }
 
 interface Found {
   recovery?: Recovery;
-  /** The result that says so, where it says nothing else. */
-  result?: string;
+  /** The result that says so, with what else was last said in it: most are told the same. */
+  said?: { readonly data: string; readonly result: string };
   missed: Missed;
   /** The offset after which the log is whole, where what was missed cannot be had. */
   earliest?: number;
@@ -112,6 +111,15 @@ export interface Recovered {
   readonly epoch: string;
   readonly top: number;
   readonly found: Found;
+  /** Whether it is known to be so in this turn. */
+  isPresent: boolean;
+}
+
+/** What is kept of it for the next turn: nothing where nobody has come back in this one. */
+export function kept(known: Recovered | undefined): Recovered | undefined {
+  if (known?.isPresent !== true) return undefined;
+  known.isPresent = false;
+  return known;
 }
 
 interface Recovery {
@@ -124,15 +132,18 @@ interface Recovery {
 }
 
 /** Finds what the client missed, once for all who come back to the same place. */
-async function recover(hub: Hub, channel: Channel, after: Position, room: number): Promise<Found> {
+function recover(hub: Hub, channel: Channel, after: Position, room: number): Soon<Found> {
   const known = hub.recovered;
-  if (known !== undefined && isAgain(known, channel, after, room)) return known.found;
-  const found = await read(channel, after, room);
-  const { epoch, top } = channel;
-  const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
-  // One at a time, of a window's size at most: storms come to a channel at once.
-  hub.recovered = isWhole ? { channel, epoch, top, found } : undefined;
-  return found;
+  if (known !== undefined && isAgain(known, channel, after, room) && isStill(known, hub, after))
+    return known.found;
+  return andThen(channel.read(after), (slice) => {
+    const found = findIn(slice, channel, after, room);
+    const { epoch, top } = channel;
+    const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
+    // One at a time, of a window's size at most: storms come to a channel at once.
+    hub.recovered = isWhole ? { channel, epoch, top, found, isPresent: true } : undefined;
+    return found;
+  });
 }
 
 /** Whether what was found is what would be found now: all that there is. */
@@ -142,9 +153,16 @@ function isAgain(known: Recovered, channel: Channel, after: Position, room: numb
   return isThere && known.epoch === after.epoch && recovery?.after === after.offset && recovery.bytes <= room;
 }
 
-/** Reads what the client missed, or answers only how much when that cannot be had without a hole. */
-async function read(channel: Channel, after: Position, room: number): Promise<Found> {
-  const slice = await channel.read(after);
+/** Whether the log holds it still: since the last turn it may have let go of some. Not every log can say so at once. */
+function isStill(known: Recovered, hub: Hub, after: Position): boolean {
+  if (known.isPresent) return true;
+  const slice = hub.readNow(known.channel.name, { after, limit: 0 });
+  known.isPresent = slice?.gapless === true && slice.epoch === known.epoch && slice.top === known.top;
+  return known.isPresent;
+}
+
+/** Takes what the client missed, or answers only how much when that cannot be had without a hole. */
+function findIn(slice: Slice, channel: Channel, after: Position, room: number): Found {
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };
   channel.encodeAside(slice);
@@ -181,6 +199,7 @@ function dataOf(
   present: string | undefined,
   said: { earliest: number | undefined; notice: Missed | undefined },
 ): string {
+  if (present === undefined && said.earliest === undefined && said.notice === undefined) return "";
   const texts = [present ?? "{}", JSON.stringify(said)].map((text) => text.slice(1, -1));
   const members = texts.filter((text) => text !== "");
   return members.length === 0 ? "" : `,"data":{${members.join(",")}}`;
@@ -196,7 +215,7 @@ function lost({ epoch, first, top }: Slice, after: Position): Missed {
 function begin(subscription: Subscription): void {
   const { session, channel } = subscription;
   if (!session.isOpen) return;
-  session.subscriptions.set(channel.name, subscription);
+  session.subscriptions.add(subscription);
   // What came with the recovery is on its way already.
   if (subscription.cursor > subscription.proof.since && channel.book !== undefined)
     session.tracking.follow(subscription);

@@ -259,21 +259,24 @@ function decodeCommand(line: string, deepest: number): Command {
 }
 
 function commandOf(value: Record<string, unknown>): Command {
-  const present = methods.filter((method) => Object.hasOwn(value, method));
-  const sends = Object.hasOwn(value, "send");
-  if (!Object.hasOwn(value, "id") && present.length === 0) {
-    if (sends) return { id: 0, method: "send", params: paramsOf(value, "send") };
-    if (Object.keys(value).length === 0) return { id: 0, method: "pong", params: value };
-  }
-  const id = value.id;
+  let method: Command["method"] = "unknown";
+  const names = Object.keys(value);
+  for (const name of names)
+    if (name === "send" || known.has(name))
+      method = method === "unknown" ? (name as Method | "send") : "ambiguous";
+  const { id } = value;
+  if (names.length === 0) return { id: 0, method: "pong", params: value };
+  if (method === "send" && !names.includes("id")) return { id: 0, method, params: paramsOf(value, method) };
   if (typeof id !== "number" || !Number.isSafeInteger(id) || id <= 0) {
     throw new FrameError("Cannot read a command: it has no id above 0");
   }
-  const [method] = present;
-  if (method === undefined) return { id, method: sends ? "ambiguous" : "unknown", params: {} };
-  if (present.length > 1 || sends) return { id, method: "ambiguous", params: {} };
-  return { id, method, params: paramsOf(value, method) };
+  // With an id it would want an answer, and has none.
+  if (method === "send") method = "ambiguous";
+  const isOne = method !== "unknown" && method !== "ambiguous";
+  return { id, method, params: isOne ? paramsOf(value, method) : {} };
 }
+
+const known: ReadonlySet<string> = new Set(methods);
 
 /** Whether arrays and objects are in each other deeper than so many levels. */
 function isDeeper(value: unknown, levels: number): boolean {

@@ -69,8 +69,8 @@ export class Pulse implements Ticking {
 
   /** The connect command has come, in time. How long its answer takes is not the peer's doing. */
   greeted(): void {
+    // What the wheel has been asked for finds that there is nothing to do: mostly the answer is next to ask it.
     this.#lateAt = Number.POSITIVE_INFINITY;
-    this.#rest();
   }
 
   /** The connect reply is on its way: from now on there are pings. The first is early, so that not all come at once. */

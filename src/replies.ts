@@ -17,6 +17,7 @@ const worthwhile = 1_024;
 export class Replies {
   readonly #codec: Codec;
   #last: Written | undefined;
+  #isUsed = false;
 
   constructor(codec: Codec) {
     this.#codec = codec;
@@ -24,15 +25,21 @@ export class Replies {
 
   write(id: number, method: Method, result: string): Pick<Written, "text" | "bytes"> {
     const last = this.#last;
-    if (last !== undefined && last.id === id && last.method === method && last.result === result) return last;
+    if (last !== undefined && last.id === id && last.method === method && last.result === result) {
+      this.#isUsed = true;
+      return last;
+    }
     const text = this.#codec.reply(id, method, result);
     const written = { id, method, result, text, bytes: byteLength(text) };
-    if (result.length > worthwhile) this.#last = written;
+    if (result.length <= worthwhile) return written;
+    this.#last = written;
+    this.#isUsed = true;
     return written;
   }
 
-  /** Keeps nothing until the next turn. */
-  clear(): void {
-    this.#last = undefined;
+  /** Keeps for the next turn only what was written in this one. */
+  tidy(): void {
+    if (!this.#isUsed) this.#last = undefined;
+    this.#isUsed = false;
   }
 }

@@ -1,8 +1,10 @@
+import type { Asking } from "./ask.ts";
 import { isName } from "./check.ts";
 import type { Position } from "./log.ts";
 import type { Action } from "./peer.ts";
 import { type ErrorReply, replies } from "./protocol.ts";
 import type { LiveSession } from "./session.ts";
+import { andThen, type Soon } from "./soon.ts";
 import type { LimitName } from "./totals.ts";
 
 /** What a client sent along with a command: nothing in it is checked yet. */
@@ -35,34 +37,45 @@ export class Refusal extends Error {
  * Refuses what is not allowed. A run's channel belongs to whoever may follow the run; any other is up to the peer's
  * `authorize`, and a throw there refuses like a no.
  */
-export async function permit(
+export function permit(
   session: LiveSession,
   type: Exclude<Action["type"], "cancel">,
   channel: string,
   data?: unknown,
-): Promise<void> {
+): Soon<void> {
   const { hub, peer } = session;
   const ofRun = hub.runs.allows(peer.user, channel, type);
   if (ofRun === true) return;
   // What the server subscribes a peer to it may also leave, and come back to from where it was.
   if (type === "subscribe" && peer.channels?.includes(channel)) return;
   if (ofRun === false) throw new Refusal(replies.permissionDenied);
-  if (!(await authorizes(session, type, channel, data))) throw new Refusal(replies.permissionDenied);
+  return andThen(authorizes(session, type, channel, data), demand);
+}
+
+function demand(isAllowed: boolean): void {
+  if (!isAllowed) throw new Refusal(replies.permissionDenied);
 }
 
 /** Asks the peer's `authorize`. A throw refuses like a no, and so does having none. */
-export async function authorizes(
+export function authorizes(
   session: LiveSession,
   type: Action["type"],
   channel: string,
   data: unknown,
-): Promise<boolean> {
+): Soon<boolean> {
   const { peer } = session;
   const { authorize } = peer;
   if (authorize === undefined) return false;
-  const ask = (signal: AbortSignal): boolean | Promise<boolean> =>
-    authorize(peer, { type, channel, data, signal });
-  const allowed = await session.ask("authorize", ask).catch(() => false);
+  const ask = ({ signal }: Asking): Soon<boolean> => authorize(peer, { type, channel, data, signal });
+  try {
+    const allowed = session.ask("authorize", ask);
+    return allowed instanceof Promise ? allowed.then(isYes, () => false) : isYes(allowed);
+  } catch {
+    return false;
+  }
+}
+
+function isYes(allowed: unknown): boolean {
   return allowed === true;
 }
 

@@ -1,18 +1,19 @@
 import { takeWord } from "./acknowledgement.ts";
 import { answer, commandsIn } from "./answer.ts";
-import { Asker } from "./ask.ts";
+import { type Asking, ask } from "./ask.ts";
 import { byteLength } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
 import type { Identity, Peer } from "./peer.ts";
-import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "./protocol.ts";
+import { type ClientInfo, type Close, closes, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
-import type { Subscription } from "./subscription.ts";
+import type { Soon } from "./soon.ts";
+import { type Subscription, Subscriptions } from "./subscription.ts";
 import type { LimitName } from "./totals.ts";
 import { Tracking } from "./tracking.ts";
 import { Window } from "./window.ts";
@@ -32,7 +33,7 @@ export class LiveSession implements Session, Beating {
   /** Who it is, once its connect command has said so. */
   peer: Peer;
   readonly hub: Hub;
-  readonly subscriptions: Map<string, Subscription> = new Map();
+  readonly subscriptions: Subscriptions = new Subscriptions();
   readonly window: Window;
   readonly pulse: Pulse;
   readonly intake: Intake;
@@ -42,14 +43,16 @@ export class LiveSession implements Session, Beating {
   acknowledges = false;
   /** Whether it is among those that send in the coming turn; the hub's to say. */
   isGathered = false;
+  /** The handler that is asked for it, while one is. */
+  asking: Asking | undefined;
+  /** When it began, on the clock's `now`. */
+  readonly since: number;
   readonly #socket: Socket;
-  readonly #release: () => void;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
   /** Whether the first command has been seen: the next one must not be `connect` again. */
   #greeted = false;
   #busy = false;
   #overflowed = false;
-  readonly #asker: Asker;
   #blocked: Set<Subscription> | undefined;
 
   constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
@@ -58,11 +61,10 @@ export class LiveSession implements Session, Beating {
     this.peer = peer;
     this.window = new Window(hub.settings.window);
     this.#socket = socket;
-    this.#release = hub.scope.hold("socket", `session ${id}`);
+    this.since = hub.clock.now();
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
-    this.intake = new Intake(hub.settings.limits, hub.clock.now());
+    this.intake = new Intake(hub.settings.limits, this.since);
     this.out = new Outbox();
-    this.#asker = new Asker(hub, `session ${id}`);
     hub.enter(this);
   }
 
@@ -104,7 +106,6 @@ export class LiveSession implements Session, Beating {
       this.#leave();
     }
     this.pulse.stop();
-    this.#release();
     this.hub.leave(this);
   }
 
@@ -119,14 +120,16 @@ export class LiveSession implements Session, Beating {
       if (isConnect) this.pulse.greeted();
       this.#greeted = true;
       this.#busy = true;
-      this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answer(command, isOver));
+      this.out.begin();
+      const answering = answer(this, command, isOver);
+      if (answering === undefined) this.#busy = false;
+      else this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answered(answering));
     }
   }
 
-  async #answer(command: Command, isOver: boolean): Promise<void> {
-    this.out.begin();
+  async #answered(answering: Promise<void>): Promise<void> {
     try {
-      await answer(this, command, isOver);
+      await answering;
     } finally {
       this.#busy = false;
       this.#work();
@@ -140,9 +143,9 @@ export class LiveSession implements Session, Beating {
     this.pulse.connected();
   }
 
-  /** See {@linkcode Asker.ask}. */
-  ask<T>(stage: ErrorContext["stage"], call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
-    return this.#asker.ask(stage, call);
+  /** See {@linkcode ask}. */
+  ask<T>(stage: ErrorContext["stage"], call: (asking: Asking) => T | PromiseLike<T>): Soon<T> {
+    return ask(this, stage, call);
   }
 
   /** It has said who it is, and is that from now on. */
@@ -202,7 +205,7 @@ export class LiveSession implements Session, Beating {
 
   #forget(subscription: Subscription): void {
     this.tracking.forget(subscription);
-    this.subscriptions.delete(subscription.channel.name);
+    this.subscriptions.delete(subscription);
     this.#blocked?.delete(subscription);
   }
 
@@ -264,7 +267,7 @@ export class LiveSession implements Session, Beating {
     if (this.#phase !== "connected") return;
     const isHeard = this.acknowledges && this.hub.hearing;
     let owesWord = false;
-    for (const subscription of this.subscriptions.values()) {
+    for (const subscription of this.subscriptions) {
       if (!subscription.channel.isCaughtUp(subscription)) return;
       owesWord ||= isHeard && subscription.channel.book?.awaitsWord(subscription) === true;
     }
@@ -315,8 +318,8 @@ export class LiveSession implements Session, Beating {
     this.intake.clear();
     this.out.clear();
     this.#blocked = undefined;
-    for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);
-    this.#asker.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
+    for (const subscription of [...this.subscriptions]) this.drop(subscription);
+    this.asking?.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
   }
 
   /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */

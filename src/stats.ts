@@ -1,5 +1,5 @@
 import type { Hub } from "./hub.ts";
-import type { PendingKind } from "./scope.ts";
+import type { Pending, PendingKind } from "./scope.ts";
 
 /** How much a notifier owns now; all zero when it is quiet. */
 export interface Stats {
@@ -37,4 +37,13 @@ export function statsOf({ sessions, channels, runs, lanes, ledger, scope }: Hub)
     waits: count("wait"),
     timers: count("timer"),
   };
+}
+
+/** Lists what a notifier owns. */
+export function pendingOf({ sessions, clock, scope, lanes, ledger }: Hub): Pending[] {
+  const now = clock.now();
+  const sockets = Array.from(sessions.values(), ({ id, since }): Pending => {
+    return { kind: "socket", owner: `session ${id}`, age: now - since };
+  });
+  return [...sockets, ...scope.inspect(), ...lanes.inspect(), ...ledger.inspect()];
 }

@@ -43,7 +43,14 @@ async function raw(here: Site, user: string, channel: string, manners: Manners =
 function intercept(here: Site, send: (data: string, user: string, socket: Socket) => void): void {
   const accept = here.notifier.accept.bind(here.notifier);
   here.notifier.accept = (socket, peer) =>
-    accept({ ...socket, send: (data) => send(data as string, peer.user, socket) }, peer);
+    accept(
+      {
+        send: (data) => send(data as string, peer.user, socket),
+        close: (code, reason) => socket.close(code, reason),
+        terminate: () => socket.terminate?.(),
+      },
+      peer,
+    );
 }
 
 /** The machine's clock, which can be put forward, and counts turns. */

@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
 import { GapError, ReplyError } from "../src/client.ts";
+import type { Log } from "../src/log.ts";
 import type { Publication } from "../src/publication.ts";
 import { type Outcome, outcomeOf, upTo } from "./fixtures/core.ts";
 import { type Ends, read, test } from "./fixtures/dial.ts";
@@ -388,10 +389,13 @@ describe("a subscription", () => {
 
   test("that fails for a while is tried again, later each time", async ({ open }) => {
     const { memoryLog } = await import("../src/memory.ts");
-    const log = memoryLog();
+    const log = memoryLog() as Required<Log>;
     let isBroken = true;
-    const watch = log.watch.bind(log);
-    log.watch = (...args) => (isBroken ? Promise.reject(new Error("the store is away")) : watch(...args));
+    const watchNow = log.watchNow.bind(log);
+    log.watchNow = (...args) => {
+      if (isBroken) throw new Error("the store is away");
+      return watchNow(...args);
+    };
     const ends = open({ log });
     const { client, clock, errors } = ends;
     const one = read(client.follow("news"));

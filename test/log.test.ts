@@ -16,6 +16,19 @@ describe("a log that answers at once", () => {
     expect(log.readNow?.("a", {})).toEqual(await log.read("a", {}));
   });
 
+  test("is watched from when it answers until that is disposed", async () => {
+    const log = memoryLog({ clock: fakeClock() });
+    let wakes = 0;
+    const watching = log.watchNow?.("a", () => wakes++);
+    await log.append("a", "1", { time: 1 });
+    expect(wakes).toBe(1);
+    await watching?.[Symbol.asyncDispose]();
+    await log.append("a", "2", { time: 2 });
+    expect(wakes).toBe(1);
+    await log[Symbol.asyncDispose]();
+    expect(() => log.watchNow?.("a", () => {})).toThrow(ClosedError);
+  });
+
   test("throws where it would reject, and has not appended", async () => {
     const log = memoryLog({ clock: fakeClock() });
     const reason = new Error("enough");
@@ -37,6 +50,7 @@ describe("a log that answers at once", () => {
       append: (...call) => (failing ? Promise.reject(new Error("gone")) : memory.append(...call)),
       appendNow: (...call) => (failing ? refuse() : (memory as Required<Log>).appendNow(...call)),
       readNow: refuse,
+      watchNow: refuse,
     }));
     const core = start({ clock, log });
     const client = await subscriber(core, "news");
@@ -74,22 +88,27 @@ test("publications are encoded once for all who come back to the same place", as
   expect(offsetsIn(first.received, "news")).toEqual(upTo(100));
 });
 
-test("what was sent to somebody who came back is not sent again once the log has lost it", async ({
-  start,
-}) => {
-  const core = start();
-  await publishAll(core, 3, 50);
-  const { epoch } = await core.notifier.history("news");
-  const resume = async (): Promise<unknown> => {
-    const client = pipe(core.notifier);
-    client.send(
-      { id: 1, connect: {} },
-      { id: 2, subscribe: { channel: "news", recover: true, offset: 1, epoch } },
-    );
-    await core.clock.settle();
-    return client.received;
-  };
-  expect(await resume()).toMatchObject([{ id: 1 }, { subscribe: { recovered: true, offset: 1 } }]);
-  await core.clock.advance(300_000);
-  expect(await resume()).toMatchObject([{ id: 1 }, { subscribe: { was_recovering: true, offset: 3 } }]);
-});
+test.for([
+  ["in the next turn", 1_000],
+  ["when nobody has come back for a while", 300_000],
+] as const)(
+  "what was sent to somebody who came back is not sent again once the log has lost it, %s",
+  async ([_, ttl], { start }) => {
+    const clock = fakeClock();
+    const core = start({ clock, log: memoryLog({ clock, ttl }) });
+    await publishAll(core, 3, 50);
+    const { epoch } = await core.notifier.history("news");
+    const resume = async (): Promise<unknown> => {
+      const client = pipe(core.notifier);
+      client.send(
+        { id: 1, connect: {} },
+        { id: 2, subscribe: { channel: "news", recover: true, offset: 1, epoch } },
+      );
+      await core.clock.settle();
+      return client.received;
+    };
+    expect(await resume()).toMatchObject([{ id: 1 }, { subscribe: { recovered: true, offset: 1 } }]);
+    await core.clock.advance(ttl);
+    expect(await resume()).toMatchObject([{ id: 1 }, { subscribe: { was_recovering: true, offset: 3 } }]);
+  },
+);

@@ -17,6 +17,8 @@ const outside = [
   "deno",
   "bun",
   "frame",
+  "upgrade",
+  "guard",
   "host",
   "testing",
   "pipe",

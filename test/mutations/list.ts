@@ -469,8 +469,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a subscribe that failed holds its channel",
-      from: "    release();\n    throw error;",
-      to: "    throw error;",
+      from: "channel.current().then(find)), release);",
+      to: "channel.current().then(find)), () => {});",
     },
   ]),
   ...inFile("hub", [
@@ -585,7 +585,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "subscriptions stay on their channels after their session",
-      from: "for (const subscription of [...this.subscriptions.values()]) this.drop(subscription);",
+      from: "for (const subscription of [...this.subscriptions]) this.drop(subscription);",
       to: "",
     },
     {
@@ -635,7 +635,7 @@ const sessions: Mutation[] = [
     },
     {
       name: "a handler is not told that its session is over",
-      from: "this.#asker.abort(new ClosedError(",
+      from: "this.asking?.abort(new ClosedError(",
       to: "void (new ClosedError(",
     },
     {
@@ -983,7 +983,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "any web page may connect",
-      from: 'if (!(await isOriginAllowed(c, notifier, options))) throw refusal(403, "Forbidden");',
+      from: 'if (!(allowed instanceof Promise ? await allowed : allowed)) throw refusal(403, "Forbidden");',
       to: "",
     },
     {
@@ -993,8 +993,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "whatever a function of origins answers that is not false lets a page in",
-      from: 'return (await origins(origin ?? "", c)) === true;',
-      to: 'return Boolean(await origins(origin ?? "", c));',
+      from: "return (await isAllowed(origin, c)) === true;",
+      to: "return Boolean(await isAllowed(origin, c));",
     },
     {
       name: "any number of sessions are upgraded",
@@ -1008,7 +1008,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "a session cannot tear down its socket",
-      from: "    ...terminate,\n",
+      from: "(this.#ws.raw as RawSocket | undefined)?.terminate?.();",
       to: "",
     },
   ]),
@@ -1043,6 +1043,25 @@ const hosts: Mutation[] = [
       from: "scope.link(notifier.closing, begin);",
       to: "",
     },
+  ]),
+  ...inFile("upgrade", [
+    {
+      name: "the adapter's own WebSockets are not let in",
+      from: "const env = { ...this.#env, incoming: request, handshake };",
+      to: "const env = { incoming: request, handshake };",
+    },
+    {
+      name: "what the app says in the head of an upgrade is lost",
+      from: 'if (lines.length > 0) this.#webSockets.once("headers", add);',
+      to: "",
+    },
+    {
+      name: "the app's headers take the place of those of the upgrade",
+      from: "if (!ownHeaders.test(name)) lines.push",
+      to: "lines.push",
+    },
+  ]),
+  ...inFile("guard", [
     {
       name: "a WebSocket handler that rejects ends the process",
       from: "if (result instanceof Promise) result.catch(this.#report);",
@@ -1077,7 +1096,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "a peer that keeps its side open after a refusal holds its connection",
-      from: 'socket.once("finish", () => socket.destroy());',
+      from: 'socket.on("finish", destroy);',
       to: "",
     },
   ]),
@@ -1134,8 +1153,8 @@ const defences: Mutation[] = [
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.#waiting.length === 0 ? 0 : this.#chars - next.chars",
-      to: "this.#chars",
+      from: "this.#chars -= next.chars;\n    if (this.#waiting?.length === 0) this.clear();",
+      to: "this.#chars -= 0;",
     },
   ]),
   ...inFile("census", [
@@ -1197,8 +1216,8 @@ const defences: Mutation[] = [
   ...inFile("connect", [
     {
       name: "nobody is asked who connects",
-      from: "  await identify(session, params);\n",
-      to: "",
+      from: "andThen(identify(session, params), () =>",
+      to: "andThen(undefined, () =>",
     },
     {
       name: "a token that is invalid connects",
@@ -1228,8 +1247,13 @@ const defences: Mutation[] = [
   ]),
   ...inFile("place", [
     {
+      name: "what was found in another turn is given though the log has lost it",
+      from: " && isStill(known, hub, after))",
+      to: ")",
+    },
+    {
       name: "any number of channels are opened",
-      from: 'if (session.hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");',
+      from: 'if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");',
       to: "",
     },
   ]),

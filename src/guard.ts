@@ -1,0 +1,108 @@
+import type { Context } from "hono";
+import type { WSContext, WSEvents } from "hono/ws";
+import { systemClock } from "./clock.ts";
+import type { UpgradeOptions } from "./host.ts";
+
+/** Where a request's `env` carries the server's error hook to `upgradeWebSocket`. */
+export const hook: unique symbol = Symbol("onError");
+
+/**
+ * Keeps what WebSocket handlers throw or reject with from ending the process, which most runtimes let it do, and a peer
+ * that floods from holding it.
+ */
+export function guard<T>(
+  c: Context,
+  events: WSEvents<T>,
+  options: UpgradeOptions | undefined,
+): Required<WSEvents<T>> {
+  const env = c.env as { [hook]?: (error: unknown) => void } | undefined;
+  const onError = options?.onError;
+  // The server's own is contained already.
+  const report = onError === undefined ? (env?.[hook] ?? console.error) : contained(onError);
+  return new Guard(events, report, true);
+}
+
+/** What one peer may send before the process comes to anything else. So few messages are not even looked at. */
+const flood = { messages: 4_000, milliseconds: 50, few: 32 };
+
+/** The handlers of one connection, guarded. A class, not closures: thousands of connections share its methods. */
+class Guard<T> implements Required<WSEvents<T>> {
+  readonly #events: WSEvents<T>;
+  readonly #report: (error: unknown) => void;
+  readonly #isGauged: boolean;
+  /** Messages since the process came to anything else, and a few, and when those few had been read. */
+  #count = 0;
+  #began = 0;
+
+  constructor(events: WSEvents<T>, report: (error: unknown) => void, isGauged: boolean) {
+    this.#events = events;
+    this.#report = report;
+    this.#isGauged = isGauged;
+  }
+
+  onOpen(event: Event, ws: WSContext<T>): void {
+    this.#call(() => this.#events.onOpen?.(event, ws));
+  }
+
+  onMessage(event: Parameters<Required<WSEvents<T>>["onMessage"]>[0], ws: WSContext<T>): void {
+    if (this.#isGauged && this.#isFlood()) drop(ws);
+    else this.#call(() => this.#events.onMessage?.(event, ws));
+  }
+
+  onClose(event: Parameters<Required<WSEvents<T>>["onClose"]>[0], ws: WSContext<T>): void {
+    this.#call(() => this.#events.onClose?.(event, ws));
+  }
+
+  onError(event: Event, ws: WSContext<T>): void {
+    this.#call(() => this.#events.onError?.(event, ws));
+  }
+
+  #call(handle: () => unknown): void {
+    try {
+      const result = handle();
+      if (result instanceof Promise) result.catch(this.#report);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /**
+   * Tells, with each message of a connection, whether the peer floods.
+   *
+   * The runtimes go on reading while there is something to read, and come to no timer meanwhile: on Deno and Bun a few
+   * peers that send as fast as they can would hold up everything, closing included, for as long as they like.
+   */
+  #isFlood(): boolean {
+    if (++this.#count === flood.few) {
+      this.#began = systemClock.now();
+      systemClock.turn(() => {
+        this.#count = 0;
+      });
+    }
+    return this.#count > flood.messages && systemClock.now() - this.#began > flood.milliseconds;
+  }
+}
+
+/** Deno has no `terminate`, but ends a connection by itself at the first message after a close. */
+function drop(ws: WSContext<unknown>): void {
+  const raw = ws.raw as { terminate?(): void } | undefined;
+  if (typeof raw?.terminate === "function") raw.terminate();
+  else ws.close(1008, "Too many messages");
+}
+
+/** See {@linkcode guard}; for where there is no request any more. */
+export function guarded<T>(events: WSEvents<T>, report: (error: unknown) => void): Required<WSEvents<T>> {
+  return events instanceof Guard ? events : new Guard(events, report, false);
+}
+
+/** An error hook that cannot itself throw. */
+export function contained(onError: (error: unknown) => void): (error: unknown) => void {
+  return (error) => {
+    try {
+      const result: unknown = onError(error);
+      if (result instanceof Promise) result.catch(console.error);
+    } catch (thrown) {
+      console.error(thrown);
+    }
+  };
+}
