@@ -415,10 +415,13 @@ describe("a subscription", () => {
     open,
   }) => {
     const { memoryLog } = await import("../src/memory.ts");
-    const log = memoryLog();
-    const watch = log.watch.bind(log);
+    const log = memoryLog() as Required<Log>;
+    const watchNow = log.watchNow.bind(log);
     let isBroken = true;
-    log.watch = (...args) => (isBroken ? Promise.reject(new Error("the store is away")) : watch(...args));
+    log.watchNow = (...args) => {
+      if (isBroken) throw new Error("the store is away");
+      return watchNow(...args);
+    };
     const ends = open({ log });
     const { client, clock, errors } = ends;
     const controller = new AbortController();
