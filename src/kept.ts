@@ -40,8 +40,9 @@ export class Channel extends Linked {
   bytes = 0;
   /** When the oldest entry came. */
   #since = Number.POSITIVE_INFINITY;
-  /** None when nobody watches: an empty set would be most of what an idle channel takes. */
-  watchers: Set<{ wake(): void }> | undefined;
+  /** Who watches: mostly one, and a set would be most of what an idle channel takes. */
+  #watcher: Watcher | undefined;
+  #others: Set<Watcher> | undefined;
   /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
   #kept: (Kept | undefined)[] = [];
   #head = 0;
@@ -54,7 +55,7 @@ export class Channel extends Linked {
   }
 
   get isIdle(): boolean {
-    return this.first > this.top && this.watchers === undefined;
+    return this.first > this.top && this.#watcher === undefined && this.#others === undefined;
   }
 
   isOver(now: number): boolean {
@@ -98,21 +99,60 @@ export class Channel extends Linked {
     this.#kept = [];
     this.#head = 0;
     this.first = this.top + 1;
-    this.watchers = undefined;
+    this.#watcher = undefined;
+    this.#others = undefined;
+  }
+
+  watch(watcher: Watcher): void {
+    if (this.#watcher === undefined) this.#watcher = watcher;
+    else if (this.#others === undefined) this.#others = new Set([watcher]);
+    else this.#others.add(watcher);
+  }
+
+  /** Answers whether it was watching. */
+  unwatch(watcher: Watcher): boolean {
+    if (!this.#isWatchedBy(watcher)) return false;
+    // The next one takes the place of the first.
+    const [next] = this.#others ?? [];
+    const gone = watcher === this.#watcher ? next : watcher;
+    if (watcher === this.#watcher) this.#watcher = next;
+    if (gone !== undefined) this.#others?.delete(gone);
+    if (this.#others?.size === 0) this.#others = undefined;
+    return true;
+  }
+
+  #isWatchedBy(watcher: Watcher): boolean {
+    return watcher === this.#watcher || this.#others?.has(watcher) === true;
   }
 
   /** One that throws must fail neither the others nor the publisher; one disposed by another's wake is not called. */
   wake(): void {
-    const { watchers } = this;
-    if (watchers === undefined) return;
     // Whoever watches anew meanwhile does so after this append.
-    if (watchers.size > 1) for (const watcher of [...watchers]) this.#call(watcher);
-    else for (const watcher of watchers) return this.#call(watcher);
+    const others = this.#others === undefined ? undefined : [...this.#others];
+    if (this.#watcher !== undefined) call(this.#watcher);
+    if (others !== undefined) for (const other of others) if (this.#isWatchedBy(other)) call(other);
+  }
+}
+
+/** Somebody who watches a channel. */
+export class Watcher implements AsyncDisposable {
+  readonly #channel: Channel;
+  readonly #unwatched: (channel: Channel) => void;
+  readonly wake: () => void;
+
+  constructor(channel: Channel, wake: () => void, unwatched: (channel: Channel) => void) {
+    this.#channel = channel;
+    this.wake = wake;
+    this.#unwatched = unwatched;
   }
 
-  #call(watcher: { wake(): void }): void {
-    try {
-      if (this.watchers?.has(watcher)) watcher.wake();
-    } catch {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#channel.unwatch(this)) this.#unwatched(this.#channel);
   }
+}
+
+function call(watcher: Watcher): void {
+  try {
+    watcher.wake();
+  } catch {}
 }

@@ -1,7 +1,7 @@
 import { byteLength } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
-import { Channel, Kept } from "./kept.ts";
+import { Channel, Kept, Watcher } from "./kept.ts";
 import { Linked } from "./linked.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 
@@ -76,12 +76,17 @@ class MemoryLog implements Log {
   #kept = new Linked();
   /** Bytes kept in all, with what entries and channels cost. */
   #total = 0;
+  /** How much is kept of every channel, where that does not depend on its name. */
+  #usual: Retention | undefined;
   #prefix = "";
   #epochs = 0;
   #closed = false;
 
   constructor(settings: Settings) {
     this.#settings = settings;
+    const { size, bytes, ttl } = settings;
+    if (![size, bytes, ttl].some((bound) => typeof bound === "function"))
+      this.#usual = this.#retention("", {});
   }
 
   get bytes(): number {
@@ -134,20 +139,17 @@ class MemoryLog implements Log {
   watchNow(name: string, wake: () => void, signal?: AbortSignal): AsyncDisposable {
     const now = this.#enter("watch", name, signal);
     const channel = this.#use(name, now);
-    const watcher = { wake };
-    channel.watchers ??= new Set();
-    channel.watchers.add(watcher);
+    const watcher = new Watcher(channel, wake, this.#unwatched);
+    channel.watch(watcher);
     this.#place(channel);
     this.#sweep(now);
-    return {
-      [Symbol.asyncDispose]: async () => {
-        if (!channel.watchers?.delete(watcher)) return;
-        if (channel.watchers.size === 0) channel.watchers = undefined;
-        channel.used = this.#settings.clock.now();
-        this.#place(channel);
-      },
-    };
+    return watcher;
   }
+
+  readonly #unwatched = (channel: Channel): void => {
+    channel.used = this.#settings.clock.now();
+    this.#place(channel);
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
@@ -188,6 +190,8 @@ class MemoryLog implements Log {
   }
 
   #retention(channel: string, { size, bytes, ttl }: Partial<Retention>): Retention {
+    if (this.#usual !== undefined && size === undefined && bytes === undefined && ttl === undefined)
+      return this.#usual;
     const bound = (name: keyof Retention, given: number | undefined): number => {
       const bound = given ?? this.#settings[name];
       return check(name, typeof bound === "function" ? bound(channel) : bound);

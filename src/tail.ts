@@ -2,6 +2,9 @@ import type { Hub } from "./hub.ts";
 import type { Entry } from "./log.ts";
 import { encodeSegments, type Segment } from "./segment.ts";
 
+/** What most channels have at most times; nothing is ever added to it. */
+const none: Segment[] = [];
+
 /** Segments read for sessions that are behind, kept in case others are at the same place. */
 const asideSegments = 8;
 
@@ -16,10 +19,10 @@ export class Tail {
   /** What stands before each publication, once there was one. */
   #head: string | undefined;
   /** Consecutive, the newest last. */
-  #newest: Segment[] = [];
+  #newest: Segment[] = none;
   #newestBytes = 0;
   /** From anywhere, the last added first. */
-  #aside: Segment[] = [];
+  #aside: Segment[] = none;
 
   constructor(hub: Hub, channel: string) {
     this.#hub = hub;
@@ -48,8 +51,9 @@ export class Tail {
   /** Adds entries behind the newest, as many as are worth encoding at once. Answers the offset of the last one. */
   add(entries: readonly Entry[]): number | undefined {
     const segments = this.#encode(entries);
+    if (this.#newest.length === 0) this.#newest = segments;
+    else this.#newest.push(...segments);
     for (const segment of segments) {
-      this.#newest.push(segment);
       this.#newestBytes += segment.bytes;
       this.#hub.cached += segment.bytes;
     }
@@ -61,7 +65,7 @@ export class Tail {
     const first = entries[0];
     if (first === undefined || this.after(first.offset - 1) !== undefined) return;
     const segments = this.#encode(entries);
-    this.#aside.unshift(...segments);
+    this.#aside = [...segments, ...this.#aside];
     for (const segment of segments) this.#hub.cached += segment.bytes;
     const most = this.#hub.cacheFull ? segments.length : asideSegments;
     while (this.#aside.length > most) this.#hub.cached -= (this.#aside.pop() as Segment).bytes;
@@ -86,16 +90,16 @@ export class Tail {
       this.#newestBytes -= bytes;
       this.#hub.cached -= bytes;
     }
-    if (gone === this.#newest.length) this.#newest = [];
+    if (gone === this.#newest.length) this.#newest = none;
     else if (gone > 0) this.#newest.splice(0, gone);
   }
 
   drop(): void {
     for (const { bytes } of this.#aside) this.#hub.cached -= bytes;
     this.#hub.cached -= this.#newestBytes;
-    this.#newest = [];
+    this.#newest = none;
     this.#newestBytes = 0;
-    this.#aside = [];
+    this.#aside = none;
   }
 }
 

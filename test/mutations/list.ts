@@ -310,7 +310,7 @@ const logs: Mutation[] = [
     {
       name: "a watch that throws keeps the others from hearing",
       from: "} catch {}",
-      to: "} finally {}",
+      to: "} finally {\n  }",
     },
   ]),
   ...inFile("follow", [
