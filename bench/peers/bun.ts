@@ -22,7 +22,9 @@ const { port } = Bun.serve({
   },
   websocket: {
     open: (socket: Socket) => channels.add(socket.data.channel, socket),
-    message: (socket: Socket) => socket.send(backlog.text),
+    message(socket: Socket, text: string) {
+      if (text === "resume") socket.send(backlog.text);
+    },
     close: (socket: Socket) => channels.delete(socket.data.channel, socket),
   },
 });

@@ -15,7 +15,9 @@ const { addr } = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (
   const { socket, response } = Deno.upgradeWebSocket(request);
   const channel = channelOf(request.url);
   socket.onopen = () => channels.add(channel, socket);
-  socket.onmessage = () => socket.send(backlog.text);
+  socket.onmessage = ({ data }) => {
+    if (data === "resume") socket.send(backlog.text);
+  };
   socket.onclose = () => channels.delete(channel, socket);
   return response;
 });

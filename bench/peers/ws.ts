@@ -10,7 +10,9 @@ server.on("connection", (socket, request) => {
   const channel = channelOf(request.url);
   channels.add(channel, socket);
   socket.on("error", () => {});
-  socket.on("message", () => socket.send(backlog.text));
+  socket.on("message", (data) => {
+    if (String(data) === "resume") socket.send(backlog.text);
+  });
   socket.on("close", () => channels.delete(channel, socket));
 });
 server.on("listening", () =>

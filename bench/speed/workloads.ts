@@ -44,7 +44,7 @@ function delivery(
  * answered acknowledge later, and at the sender's cost.
  */
 function spoken(greeting: Greeting): Greeting {
-  return greeting.hello === "" ? { ...greeting, hello: "resume" } : greeting;
+  return greeting.hello === "" ? { ...greeting, hello: "hello" } : greeting;
 }
 
 /** The same for long enough that the runtime has compiled what it runs. */
