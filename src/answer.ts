@@ -89,6 +89,14 @@ function handle(session: LiveSession, command: Command, isOver: boolean): Soon<A
 
 const none: readonly string[] = [];
 
+/**
+ * Characters that the first frame has at least, by spaces that JSON does not mind and the window does not count.
+ *
+ * A system acknowledges at once, at the sender's cost, what it has got that is longer together than the longest segment so
+ * far, and before there was one than 536 bytes (Linux, `tcp_initialize_rcv_mss`): two small events. This saves up to a fifth.
+ */
+const firstFrame = 1_000;
+
 function reply(session: LiveSession, { id, method }: Command, answered: Answer): void {
   const { result, channels = none, after, abandon } = answered;
   if (channels.some((name) => session.out.isWithheld(name))) {
@@ -102,7 +110,7 @@ function reply(session: LiveSession, { id, method }: Command, answered: Answer):
     throw new Refusal(replies.internal);
   }
   const { text, bytes } = session.hub.replies.write(id, method as Method, result);
-  session.put(text, bytes);
+  session.put(method === "connect" ? text.padEnd(firstFrame) : text, bytes);
   session.out.answered(channels);
   after?.();
 }

@@ -142,7 +142,8 @@ export interface LogSuiteOptions {
 }
 
 /**
- * Tests that a store is a log: that it keeps the contract of `Log`. Each test makes a log, and disposes it.
+ * Tests that a store is a log: that it keeps the contract of `Log`. Each test makes a log, and disposes it. One that does
+ * something at once, too (`appendNow`, `readNow`, `watchNow`), is tested a second time that way.
  *
  * @example
  * ```ts
@@ -157,15 +158,38 @@ export function logSuite(
   describe("a log", () => {
     for (const [name, prove] of Object.entries(logTests)) {
       test(name, async () => {
-        const log = await make({ clock: fakeClock() });
-        try {
-          await prove(log, `suite:${crypto.randomUUID()}`);
-        } finally {
-          await log[Symbol.asyncDispose]();
+        for (const way of [later, atOnce]) {
+          const log = await make({ clock: fakeClock() });
+          try {
+            const tested = way(log);
+            if (tested !== undefined) await prove(tested, `suite:${crypto.randomUUID()}`);
+          } finally {
+            await log[Symbol.asyncDispose]();
+          }
         }
       });
     }
   });
+}
+
+function later(log: Log): Log {
+  return log;
+}
+
+/** The log as it is where all is done at once that can be; undefined where nothing can. */
+function atOnce(log: Log): Log | undefined {
+  const { appendNow, readNow, watchNow } = log;
+  if (appendNow === undefined && readNow === undefined && watchNow === undefined) return undefined;
+  return {
+    append: async (...args) => (appendNow === undefined ? log.append(...args) : appendNow.apply(log, args)),
+    read: async (...args) => (readNow === undefined ? log.read(...args) : readNow.apply(log, args)),
+    async watch(channel, wake, options) {
+      if (watchNow === undefined) return log.watch(channel, wake, options);
+      options?.signal?.throwIfAborted();
+      return watchNow.call(log, channel, wake);
+    },
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  };
 }
 
 function* countsIn(value: unknown, path: string): Generator<string> {

@@ -71,8 +71,8 @@ describe("the window", () => {
     const raw = rawSocket(core.notifier);
     raw.session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
     await core.clock.settle();
-    // Each message counts, and a separator with it.
-    let inFlight = raw.lines.reduce((sum, line) => sum + line.length + 1, 0);
+    // Each message counts, without spaces at its end, and a separator with it.
+    let inFlight = raw.lines.reduce((sum, line) => sum + line.trimEnd().length + 1, 0);
     for (let pings = 0; pings < 5; inFlight = 0, pings++) {
       while (inFlight < 500) {
         await publishAll(core, 1, 40);
@@ -84,6 +84,19 @@ describe("the window", () => {
     }
     await publishAll(core, 20, 40);
     expect(raw.lines.filter((line) => line === "{}")).toHaveLength(5);
+  });
+
+  test("does not count the spaces that make the first frame a thousand characters", async ({ start }) => {
+    const core = start({ window: 1_000 });
+    const raw = rawSocket(core.notifier);
+    raw.session.receive('{"id":1,"connect":{}}');
+    await core.clock.settle();
+    const [first = ""] = raw.lines;
+    expect([raw.lines.length, first.length]).toEqual([1, 1_000]);
+    expect([JSON.parse(first).id, core.notifier.totals().bytes.windows]).toEqual([
+      1,
+      first.trimEnd().length + 1,
+    ]);
   });
 
   test("full for limits.slow closes the session 3008, and not before", async ({ start }) => {

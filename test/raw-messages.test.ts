@@ -70,7 +70,7 @@ describe(`a message to ${runtime}`, () => {
     const peer = await here.connected();
     begin(peer);
     let sent = 0;
-    while (peer.received.length < 1_000 && closeOf(peer) === undefined && sent < 1_000) {
+    while (peer.received.length < 2_000 && closeOf(peer) === undefined && sent < 1_000) {
       await new Promise((resolve) => peer.socket.write(repeated(1, "y".repeat(10_000)), resolve));
       sent++;
     }

@@ -218,12 +218,50 @@ async function failuresOf(change: (log: Log) => Partial<Log>): Promise<string[]>
   return results.flat();
 }
 
+/** What the log does at once. */
+function atOnce(log: Required<Log>): Pick<Log, "appendNow" | "readNow" | "watchNow"> {
+  return {
+    appendNow: (...args) => log.appendNow(...args),
+    readNow: (...args) => log.readNow(...args),
+    watchNow: (...args) => log.watchNow(...args),
+  };
+}
+
 const everyWake = "every append wakes, from the moment a watch is there";
 const everyWatch = "every watch of a channel wakes, and one that throws harms nobody";
 
 describe("logSuite passes a log that is right, and fails one that", () => {
   test("(is right)", async () => {
     expect(await failuresOf(() => ({}))).toEqual([]);
+  });
+
+  test("(is right, at once too)", async () => {
+    expect(await failuresOf((log) => atOnce(log as Required<Log>))).toEqual([]);
+  });
+
+  test("reads at once what it does not read later", async () => {
+    const failures = await failuresOf((log) => ({
+      ...atOnce(log as Required<Log>),
+      readNow: (channel, options) => ({ ...(log as Required<Log>).readNow(channel, options), gapless: true }),
+    }));
+    expect(failures).toEqual([
+      "a position of another epoch is not gapless",
+      "a position from the future is not gapless",
+      "a position is gapless exactly while nothing after it was trimmed",
+    ]);
+  });
+
+  test("watches at once, and never wakes", async () => {
+    const deaf = await failuresOf((log) => ({
+      ...atOnce(log as Required<Log>),
+      watchNow: (channel) => (log as Required<Log>).watchNow(channel, () => {}),
+    }));
+    expect(deaf).toEqual([
+      everyWake,
+      "what woke can be read",
+      everyWatch,
+      "a watch that was disposed never wakes, and others of its channel still do",
+    ]);
   });
 
   test("answers appends in another order than they were called", async () => {

@@ -69,7 +69,7 @@ describe("totals", () => {
     await clock.settle();
     raw.session.receive('{"id":2,"rpc":{"method":"hang"}}\n{"id":3,"ping":{}}\n{"id":4,"ping":{}}');
     const { bytes } = notifier.totals();
-    const sent = raw.sent.reduce((sum, frame) => sum + frame.length + 1, 0);
+    const sent = raw.sent.reduce((sum, frame) => sum + frame.trimEnd().length + 1, 0);
     expect(bytes).toEqual({
       commands: 47,
       windows: sent,
