@@ -6,7 +6,8 @@
  * **Frames.** A WebSocket text frame holds one or more JSON objects joined by a newline. A client sends *commands*: an `id`
  * above 0 and exactly one of {@linkcode methods}, or `send` without an id, or `{}`, a pong. The server sends *replies*
  * (the `id`, and a result under the command's name or an `error`), *pushes* (`{"push":{"channel":…}}`) and `{}`, a ping.
- * What is read may hold unknown fields; what is written holds none but those of the protocol.
+ * What is read may hold unknown fields; what is written holds none but those of the protocol. Spaces around an object mean
+ * nothing, and the connect reply is followed by some.
  *
  * **Order.** The first command is `connect`. Commands of one connection are answered in order; pongs are handled at once.
  * No ping precedes the connect reply.

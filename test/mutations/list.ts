@@ -742,6 +742,11 @@ const publishing: Mutation[] = [
   ]),
   ...inFile("answer", [
     {
+      name: "the first frame is as short as it happens to be",
+      from: "text.padEnd(firstFrame)",
+      to: "text",
+    },
+    {
       name: "a client publishes past the schemas",
       from: "if (hub.events === undefined) return data;",
       to: "return data;",
