@@ -205,7 +205,7 @@ function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknow
   const validation = validate(hub.events, data);
   if ("event" in validation) return validation.event;
   if (validation.isFault) {
-    const where = `to ${JSON.stringify(channel)}`;
+    const where = (): string => `to ${JSON.stringify(channel)}`;
     hub.report(errorOf(validation, { verb: "publish", where }), "publish", `session ${id}`);
   }
   throw new Refusal(replies.badRequest);

@@ -72,12 +72,9 @@ export class Publisher {
         `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,
       );
     }
-    const { events } = this.#hub;
-    const valid =
-      events === undefined
-        ? data
-        : validated(events, data, { verb: "publish", where: `to ${JSON.stringify(channel)}` });
-    return this.#hub.serialise(() => `the payload for ${JSON.stringify(channel)}`, valid);
+    const name = (): string => JSON.stringify(channel);
+    const valid = validated(this.#hub.events, data, { verb: "publish", where: () => `to ${name()}` });
+    return this.#hub.serialise(() => `the payload for ${name()}`, valid);
   }
 
   /** One that others may share goes on when the first of them stops waiting. */

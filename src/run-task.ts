@@ -197,7 +197,7 @@ export class LiveRun implements Run<unknown> {
     const { events } = this.#hub;
     if (events === undefined || (isVocabulary(event.type) && !Object.hasOwn(events, event.type)))
       return event;
-    return validated(events, event, { verb: "emit", where: `into ${this.label}` });
+    return validated(events, event, { verb: "emit", where: () => `into ${this.label}` });
   }
 
   /** Cancels on somebody's behalf. Only the first reason counts. */

@@ -234,8 +234,8 @@ export class Scope {
   }
 }
 
-/** What can change is asked when somebody looks. */
-function nameOf(owner: string | (() => string)): string {
+/** What can change, or is dear to say, is asked when somebody looks. */
+export function nameOf(owner: string | (() => string)): string {
   return typeof owner === "string" ? owner : owner();
 }
 

@@ -1,10 +1,10 @@
 import type { EventSchema, EventSchemas, SchemaIssue } from "./events.ts";
 import { ignorable } from "./scope.ts";
 
-/** What is being done with an event, in the words of an error: `publish`, `to "news"`. */
+/** What is being done with an event, in the words of an error, which is seldom made: `publish`, `to "news"`. */
 export interface Intent {
   readonly verb: string;
-  readonly where: string;
+  where(): string;
 }
 
 /** An event as its schema made it, or why there is none. */
@@ -56,7 +56,7 @@ export function validated(schemas: EventSchemas | undefined, given: unknown, int
 }
 
 export function errorOf({ why, cause, type }: Refused, { verb, where }: Intent): TypeError {
-  const what = type === undefined ? where : `${JSON.stringify(type.slice(0, longest))} ${where}`;
+  const what = type === undefined ? where() : `${JSON.stringify(type.slice(0, longest))} ${where()}`;
   return new TypeError(`Cannot ${verb} ${what}: ${why}`, cause === undefined ? undefined : { cause });
 }
 

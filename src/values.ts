@@ -1,4 +1,5 @@
 import { exceeds } from "./bytes.ts";
+import { nameOf } from "./scope.ts";
 
 /** How a value is checked. */
 export interface SerialiseOptions {
@@ -33,11 +34,6 @@ export function serialise(
   if (text === undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: it is ${typeof value}`);
   if (exceeds(text, most)) throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${most} bytes`);
   return text;
-}
-
-/** What it is called matters only where something is wrong with it. */
-function nameOf(what: string | (() => string)): string {
-  return typeof what === "string" ? what : what();
 }
 
 /** Says what JSON would not keep, and where; undefined where it keeps everything. */
