@@ -38,9 +38,9 @@ export class Channel extends Linked {
   top = 0;
   first = 1;
   bytes = 0;
-  /** When the oldest entry came. */
+  /** When the oldest entry came; here, so that whoever asks need not touch the entry. */
   #since = Number.POSITIVE_INFINITY;
-  /** Who watches: mostly one, and a set would be most of what an idle channel takes. */
+  /** Who watches: mostly one, and a set would be most of what an idle channel takes. There are others only beside one. */
   #watcher: Watcher | undefined;
   #others: Set<Watcher> | undefined;
   /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
@@ -55,7 +55,7 @@ export class Channel extends Linked {
   }
 
   get isIdle(): boolean {
-    return this.first > this.top && this.#watcher === undefined && this.#others === undefined;
+    return this.first > this.top && this.#watcher === undefined;
   }
 
   isOver(now: number): boolean {

@@ -109,8 +109,8 @@ class MemoryLog implements Log {
     channel.keep(kept);
     kept.moveTo(this.#kept);
     this.#total += bytes + entryCost;
-    channel.leave();
-    while (channel.isOver(now)) this.#drop(channel);
+    this.#place(channel);
+    this.#tidy(channel, now);
     this.#sweep(now);
     channel.wake();
     return { offset, epoch: channel.epoch };
@@ -171,7 +171,7 @@ class MemoryLog implements Log {
   #use(name: string, now: number): Channel {
     let channel = this.#channels.get(name);
     if (channel === undefined || !this.#tidy(channel, now)) {
-      channel = new Channel(name, this.#epoch(), this.#retention(name, {}));
+      channel = new Channel(name, this.#epoch(), this.#usual ?? this.#retention(name, {}));
       this.#channels.set(name, channel);
       this.#total += channelCost;
     }
@@ -190,8 +190,6 @@ class MemoryLog implements Log {
   }
 
   #retention(channel: string, { size, bytes, ttl }: Partial<Retention>): Retention {
-    if (this.#usual !== undefined && size === undefined && bytes === undefined && ttl === undefined)
-      return this.#usual;
     const bound = (name: keyof Retention, given: number | undefined): number => {
       const bound = given ?? this.#settings[name];
       return check(name, typeof bound === "function" ? bound(channel) : bound);
