@@ -36,7 +36,7 @@ export interface Piece {
 const start: readonly number[] = [0];
 
 /** Encodes one entry. `head` is what the codec puts before a publication to its channel. */
-export function encodeSegment(codec: Codec, head: string, entry: Entry): Segment {
+function encodeSegment(codec: Codec, head: string, entry: Entry): Segment {
   const text = head + codec.publication(entry) + codec.pushTail;
   return {
     first: entry.offset,
