@@ -22,7 +22,7 @@ import {
   type UpgradeOptions,
   wantsWebSocket,
 } from "./host.ts";
-import { type Env, Upgrades } from "./upgrade.ts";
+import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
 
 export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
@@ -99,7 +99,7 @@ async function listen({ port, hostname, grace, maxMessage, answer, report }: Lis
   webSockets.on("connection", (webSocket, { socket }) => {
     traffic.upgraded(socket);
     // An error before the adapter listens for it would end the process.
-    webSocket.on("error", () => {});
+    webSocket.on("error", () => endWithPeer(socket));
   });
   interceptUpgrades(server, upgrades, traffic, report);
   const connections = track(server, traffic);
@@ -217,8 +217,7 @@ function interceptUpgrades(
       serveWithoutUpgrade(server, request, socket, head);
       return;
     }
-    // Both sides have said their last word when ours has ended; a peer may keep its own side open for ever.
-    socket.on("finish", destroy);
+    endWithUs(socket);
     const fault = faultOf(request);
     if (fault !== undefined) {
       socket.on("error", () => {});
@@ -227,10 +226,6 @@ function interceptUpgrades(
     }
     void upgrade(request, socket, head);
   });
-}
-
-function destroy(this: Socket): void {
-  this.destroy();
 }
 
 /** How many headers Node reads by default: it leaves out the others without a word, and an `Origin` may be among them. */

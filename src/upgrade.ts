@@ -195,6 +195,7 @@ class FramedConnection extends Connection<WebSocket> {
   }
 
   failed(error: Error): void {
+    endWithPeer(this.#tcp);
     this.#handlers.onError(eventOf("error", { error }), this.#context);
   }
 
@@ -220,6 +221,25 @@ function closed(this: WebSocket, code: number, reason: Buffer): void {
 
 function failed(this: WebSocket, error: Error): void {
   (this as Connected)[connection].failed(error);
+}
+
+/** Has a connection be over when our side is: a peer may keep its own open for ever. */
+export function endWithUs(socket: Socket): void {
+  socket.on("finish", destroy);
+}
+
+/**
+ * Has a connection stay after all until its peer ends it, or `ws` does after its `closeTimeout`.
+ *
+ * For a peer that could not be understood and is likely sending still: destroyed at once, the connection would be reset
+ * by what comes, and take the close frame with it before it is read.
+ */
+export function endWithPeer(socket: Socket): void {
+  socket.off("finish", destroy);
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
 }
 
 function ignore(): void {}
