@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { child } from "./fixtures/child.ts";
 import { joined, type RawSite, rawSite } from "./fixtures/raw.ts";
 import { runtime } from "./fixtures/runtime.ts";
-import { closing, frame, type Tcp, tcp, upgrade } from "./fixtures/tcp.ts";
+import { closeFrame, closing, frame, type Tcp, tcp, upgrade } from "./fixtures/tcp.ts";
 
 /** A subscriber that has stopped reading, behind so much that the server's writes to it are under way. */
 async function midSend(here: RawSite): Promise<Tcp> {
@@ -81,6 +81,28 @@ describe(`a connection to ${runtime}`, () => {
     }
     await here.unharmed();
     expect(here.notifier.stats().sessions).toBe(1);
+  });
+
+  test("that is closed for its message may be sent the rest of it, and is not reset", async (context) => {
+    context.skip(runtime === "deno", "Deno waits for the answer to its close frame, and reads on until then");
+    const here = await rawSite();
+    const peer = await here.connected();
+    const reset = new Promise((resolve) => peer.socket.once("close", resolve));
+    const message = frame(1, "x".repeat(1_000_000));
+    peer.send(message.subarray(0, 100_000));
+    await peer.until(closeFrame(1009));
+    peer.socket.end(message.subarray(100_000));
+    expect(await reset).toBe(false);
+    expect(await here.ended.until(1)).toEqual([1006]);
+  });
+
+  test("that is closed for its message and goes on for ever is cut", async (context) => {
+    context.skip(runtime === "deno", "Deno cuts no WebSocket before its server ends");
+    const here = await rawSite();
+    const peer = await here.connected();
+    peer.send(frame(1, "x".repeat(100_000)));
+    await peer.until(closeFrame(1009));
+    expect(await here.ended.until(1)).toEqual([1006]);
   });
 
   test("may be lost a hundred times in a row, in every way, and leaves nothing", async () => {

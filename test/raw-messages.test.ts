@@ -92,19 +92,6 @@ describe(`a message to ${runtime}`, () => {
     else expect(closeOf({ received: await peer.ended })).toBeUndefined();
   });
 
-  test("that is too long may be sent to its end by who was told so meanwhile", async (context) => {
-    context.skip(runtime !== "node", "Bun and Deno end their connections themselves");
-    const here = await rawSite();
-    const peer = await here.connected();
-    const outcome = new Promise((resolve) => peer.socket.once("close", resolve));
-    const message = frame(1, "x".repeat(1_000_000));
-    peer.send(message.subarray(0, 100_000));
-    await peer.until(closeFrame(1009));
-    peer.socket.end(message.subarray(100_000));
-    expect(await outcome).toBe(false);
-    expect(await here.ended.until(1)).toEqual([1006]);
-  });
-
   test("that is half there when its connection closes is no message", async () => {
     const here = await rawSite();
     const peer = await here.connected();

@@ -1065,6 +1065,11 @@ const hosts: Mutation[] = [
       from: "if (!ownHeaders.test(name)) lines.push",
       to: "lines.push",
     },
+    {
+      name: "who is still sending is reset, and does not read why it was closed",
+      from: "endWithPeer(this.#tcp);",
+      to: "",
+    },
   ]),
   ...inFile("guard", [
     {
