@@ -1106,7 +1106,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "a peer that keeps its side open after a refusal holds its connection",
-      from: 'socket.on("finish", destroy);',
+      from: "endWithUs(socket);",
       to: "",
     },
   ]),
