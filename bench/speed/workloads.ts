@@ -50,7 +50,7 @@ function spoken(greeting: Greeting): Greeting {
 /** The same for long enough that the runtime has compiled what it runs. */
 function warmUp(order: Order): Order {
   if (order.do === "flood") return { ...order, count: 2_000 };
-  return order.do === "fill" ? order : { ...order, for: 1_200 };
+  return order.do === "fill" ? order : { ...order, for: 5_000 };
 }
 
 async function within<T>(trial: Trial, act: (trial: Trial) => Promise<T>): Promise<T> {
