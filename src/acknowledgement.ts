@@ -4,6 +4,7 @@ import { isObject, positionOf, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
+import { quit } from "./tracking.ts";
 
 /**
  * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or
@@ -16,7 +17,7 @@ export function takeWord(session: LiveSession, { method, params }: Command): boo
     // Of an object, even its text could be one that throws.
     const { channel } = params;
     const subscription = typeof channel === "string" ? session.subscriptions.get(channel) : undefined;
-    if (subscription !== undefined) session.tracking.quit(subscription);
+    if (subscription !== undefined) quit(subscription);
     return false;
   }
   if (method === "send") {

@@ -1,4 +1,5 @@
 import type { Book } from "./book.ts";
+import { Few } from "./few.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
@@ -17,13 +18,11 @@ const batch = 512;
  *
  * There is one way for data: a wake says that there may be news, entries are read after a cursor, and whoever is behind
  * catches up by the same steps. A session without room keeps its cursor and costs nothing.
- *
- * A class, not closures: many channels share its methods.
  */
 export class Channel {
   readonly name: string;
   /** Those who are subscribed, in the order in which they came. */
-  readonly subscriptions: Set<Subscription> = new Set();
+  readonly subscriptions: Few<Subscription> = new Few();
   /** The newest position that was loaded. */
   epoch = "";
   top = 0;
@@ -34,7 +33,8 @@ export class Channel {
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;
-  readonly #tail: Tail;
+  /** There since anything was read: many channels are there to be waited for. */
+  #tail: Tail | undefined;
   readonly #watch: Watch;
   /** Whether the log may hold more than was loaded. */
   #news = true;
@@ -48,7 +48,6 @@ export class Channel {
   constructor(name: string, hub: Hub) {
     this.name = name;
     this.#hub = hub;
-    this.#tail = new Tail(hub, name);
     this.#watch = new Watch(hub, name, () => this.refresh());
     this.book = hub.ledger.book(name);
   }
@@ -154,12 +153,13 @@ export class Channel {
 
   /** The encoded publications after an offset, as far as they are at hand. */
   segmentAfter(offset: number): Segment | undefined {
-    return this.#tail.after(offset);
+    return this.#tail?.after(offset);
   }
 
   /** Keeps at hand, encoded, what a read for somebody behind has brought. */
-  encodeAside(slice: Slice): void {
-    this.#tail.addAside(slice.entries);
+  encodeAside({ entries }: Slice): void {
+    this.#tail ??= new Tail(this.#hub, this.name);
+    this.#tail.addAside(entries);
   }
 
   /** Reads after a position with the limits that all reads for sessions have. */
@@ -184,7 +184,7 @@ export class Channel {
     do {
       // The first look, and one under way, are waited for.
       if (this.epoch === "" || this.#loading !== undefined || !this.#takeNow()) return false;
-      this.#tail.trim(this.#advanceAll());
+      this.#advanceAll();
     } while (this.#news && this.#anyoneAtTop());
     return true;
   }
@@ -203,7 +203,7 @@ export class Channel {
     try {
       do {
         await this.#load();
-        this.#tail.trim(this.#advanceAll());
+        this.#advanceAll();
       } while (this.#news && this.#anyoneAtTop());
     } catch (error) {
       this.#retry(error);
@@ -247,6 +247,7 @@ export class Channel {
       this.#restart(slice);
       return false;
     }
+    this.#tail ??= new Tail(this.#hub, this.name);
     this.top = this.#tail.add(slice.entries) ?? this.top;
     if (slice.top > this.top) this.#news = true;
     return true;
@@ -257,20 +258,20 @@ export class Channel {
     const sameEpoch = slice.epoch === this.epoch;
     this.epoch = slice.epoch;
     this.top = slice.top;
-    this.#tail.drop();
+    this.#tail?.drop();
     for (const subscription of [...this.subscriptions]) {
       if (!sameEpoch || subscription.cursor + 1 < slice.first) this.#lose(subscription);
     }
   }
 
-  /** Hands on to everybody, and answers the offset that nobody is before. */
-  #advanceAll(): number {
+  /** Hands on to everybody, and lets go of what everybody has. */
+  #advanceAll(): void {
     let least = this.top;
     for (const subscription of this.subscriptions) {
       if (subscription.waits === undefined) this.#advance(subscription);
       if (subscription.cursor < least) least = subscription.cursor;
     }
-    return least;
+    this.#tail?.trim(least);
   }
 
   /** Hands on as much as there is room for, or notes what the subscription waits for. */
@@ -278,10 +279,7 @@ export class Channel {
     const { session } = subscription;
     while (subscription.cursor < this.top) {
       const segment = this.segmentAfter(subscription.cursor);
-      if (segment === undefined) {
-        this.#fetch(subscription);
-        return;
-      }
+      if (segment === undefined) return this.#fetch(subscription);
       const piece = pieceOf(segment, subscription.cursor, session.window.room, session.window.isClear);
       if (piece === undefined) {
         subscription.waits = "room";
@@ -343,7 +341,7 @@ export class Channel {
     if (this.#gone) return;
     this.#gone = true;
     this.#hub.channels.delete(this.name);
-    this.#tail.drop();
+    this.#tail?.drop();
     this.#watch.end();
   }
 }

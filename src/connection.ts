@@ -4,11 +4,12 @@ interface Raw {
   // biome-ignore lint/suspicious/noExplicitAny: the runtimes do not agree which bytes they take
   send(data: any): unknown;
   close(code?: number, reason?: string): void;
+  terminate?(): void;
 }
 
 /**
  * A context as Hono's own class makes it, but for its weight: there is one for every connection, and that class parses the
- * request's address for each.
+ * request's address for each. It is a session's socket as well.
  */
 export class Connection<R extends Raw> {
   readonly raw: R;
@@ -36,6 +37,11 @@ export class Connection<R extends Raw> {
 
   close(code?: number, reason?: string): void {
     this.raw.close(code, reason);
+  }
+
+  /** Cuts the connection at once; Deno cannot. */
+  terminate(): void {
+    this.raw.terminate?.();
   }
 }
 

@@ -28,7 +28,11 @@ export interface DenoWebSocket {
   binaryType: string;
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: string, listener: { handleEvent(event: Event): void }): void;
+  addEventListener(
+    type: string,
+    listener: { handleEvent(event: Event): void },
+    options?: { once: boolean },
+  ): void;
 }
 
 interface DenoInfo {
@@ -109,7 +113,8 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   if (info !== undefined) info[upgraded] = response;
   socket.binaryType = "arraybuffer";
   const listener = new Listener(guarded, connection as unknown as WSContext<DenoWebSocket>);
-  for (const type of ["open", "message", "close", "error"]) socket.addEventListener(type, listener);
+  socket.addEventListener("open", listener, { once: true });
+  for (const type of ["message", "close", "error"]) socket.addEventListener(type, listener);
   return response;
 });
 

@@ -8,6 +8,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { WSContext, WSEvents } from "hono/ws";
 import { checkPeer } from "./check.ts";
+import { Connection } from "./connection.ts";
 import type { Notifier } from "./notifier.ts";
 import type { Authorize, Identity, Peer } from "./peer.ts";
 import { closes } from "./protocol.ts";
@@ -152,29 +153,40 @@ async function asked(
   }
 }
 
+/** Functions, not methods: whoever wraps them may take them apart. As few as can be: thousands of connections have them. */
 function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
   let session: Session | undefined;
-  // Not every runtime has an open event, so whatever comes first opens the session.
-  const sessionOf = (ws: WSContext): Session | undefined => {
-    try {
-      session ??= notifier.accept(new HonoSocket(ws), peer);
-    } catch (error) {
-      // Nobody would own the socket.
-      notifier.report(error, { stage: "authenticate", owner: "accept" });
-      ws.close(closes.internal.code, closes.internal.reason);
-    }
-    return session;
-  };
   return {
     onOpen: (_event, ws) => {
-      sessionOf(ws);
+      session ??= accept(notifier, peer, ws);
     },
-    onMessage: ({ data }, ws) => sessionOf(ws)?.receive(data),
+    // Not every runtime has an open event, so whatever comes first opens the session.
+    onMessage: ({ data }, ws) => {
+      session ??= accept(notifier, peer, ws);
+      session?.receive(data);
+    },
     // Deno says 0 where the connection was lost, and every other runtime 1006.
     onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),
-    // A socket with an error closes, on every runtime; the close event tells the session.
-    onError: () => {},
+    onError: ignore,
   };
+}
+
+function accept(notifier: Notifier, peer: Peer, ws: WSContext): Session | undefined {
+  try {
+    return notifier.accept(socketOf(ws), peer);
+  } catch (error) {
+    // Nobody would own the socket.
+    notifier.report(error, { stage: "authenticate", owner: "accept" });
+    ws.close(closes.internal.code, closes.internal.reason);
+    return undefined;
+  }
+}
+
+/** A socket with an error closes, on every runtime; the close event tells the session. */
+function ignore(): void {}
+
+function socketOf(context: unknown): Socket {
+  return context instanceof Connection ? context : new HonoSocket(context as WSContext);
 }
 
 /** What the runtimes' sockets have in common and Hono's context hides. */
@@ -182,6 +194,7 @@ interface RawSocket {
   terminate?(): void;
 }
 
+/** The context of an adapter that is not ours. */
 class HonoSocket implements Socket {
   readonly #ws: WSContext;
 

@@ -1,4 +1,3 @@
-import { Census } from "./census.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
@@ -59,7 +58,6 @@ export class Hub {
   readonly lanes: Lanes;
   readonly ledger: Ledger;
   readonly notices: Notices;
-  readonly census: Census;
   readonly tally: Tally = new Tally();
   readonly sessions: Map<string, LiveSession> = new Map();
   readonly roster: Roster = new Roster();
@@ -103,7 +101,6 @@ export class Hub {
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
-    this.census = new Census(parts.settings.limits);
     this.runs = new RunRegistry(this);
     this.wheel = new Wheel(this.scope, () => this.clock.now());
     const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
@@ -236,15 +233,18 @@ export class Hub {
     this.onSessionEnd?.();
   }
 
-  /** Counts and finds a session as its peer's, until that is taken back. */
+  /** Finds a session as its peer's, until that is taken back. */
   register(session: LiveSession): void {
-    this.census.enter(session.peer.user);
     this.roster.add(session);
   }
 
   unregister(session: LiveSession): void {
-    this.census.leave(session.peer.user);
     this.roster.delete(session);
+  }
+
+  /** Whether a user has as many sessions as one may. */
+  isFullOf(user: string): boolean {
+    return this.roster.countOf(user) >= this.settings.limits.userSessions;
   }
 
   /** Bytes that the log holds, where it says so. */

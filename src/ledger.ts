@@ -9,6 +9,7 @@ import { Room, type Taken } from "./room.ts";
 import type { Pending } from "./scope.ts";
 import { type Standing, Standings, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
+import { follow } from "./tracking.ts";
 
 /**
  * What became of publications: who was sent, has read and has acknowledged what, and who waits to know.
@@ -160,7 +161,7 @@ export class Ledger {
       if (entry.place < 0) return;
     }
     for (const subscription of this.subscriptions(book.channel, book.epoch)) {
-      if (subscription.cursor >= position.offset) subscription.session.tracking.follow(subscription);
+      if (subscription.cursor >= position.offset) follow(subscription);
     }
   }
 

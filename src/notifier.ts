@@ -231,9 +231,11 @@ class LiveNotifier implements Notifier {
   }
 
   admits(user: string): boolean {
-    const limit = this.#hub.census.fullFor(user);
-    if (limit !== undefined) this.#hub.tally.hit(limit);
-    return limit === undefined;
+    const { sessions, settings, tally } = this.#hub;
+    const isFull = sessions.size >= settings.limits.sessions;
+    if (!isFull && !this.#hub.isFullOf(user)) return true;
+    tally.hit(isFull ? "sessions" : "userSessions");
+    return false;
   }
 
   disconnect(who: { user: string } | { session: string }, code: number = closes.disconnect.code): void {

@@ -9,6 +9,7 @@ import { publications } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, attempt, type Soon } from "./soon.ts";
 import type { Subscription } from "./subscription.ts";
+import { follow } from "./tracking.ts";
 
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
 export interface Place {
@@ -217,7 +218,6 @@ function begin(subscription: Subscription): void {
   if (!session.isOpen) return;
   session.subscriptions.add(subscription);
   // What came with the recovery is on its way already.
-  if (subscription.cursor > subscription.proof.since && channel.book !== undefined)
-    session.tracking.follow(subscription);
+  if (subscription.cursor > subscription.proof.since && channel.book !== undefined) follow(subscription);
   channel.add(subscription);
 }

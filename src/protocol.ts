@@ -233,7 +233,19 @@ function pushHead(channel: string, kind: PushKind): string {
 
 function encodePublication({ offset, data, time, tags }: Published): string {
   const rest = tags === undefined ? "" : `,"tags":${JSON.stringify(tags)}`;
-  return `{"data":${data},"offset":${offset},"time":${time}${rest}}`;
+  return `{"data":${data},"offset":${offset},"time":${textOf(time)}${rest}}`;
+}
+
+let written = 0;
+let text = "0";
+
+/** A number as JSON: that of many publications is the same, and V8 takes long to write one so large. */
+function textOf(time: number): string {
+  if (time !== written) {
+    written = time;
+    text = String(time);
+  }
+  return text;
 }
 
 function decodeFrame(frame: string, deepest: number = Number.POSITIVE_INFINITY): Command[] {

@@ -27,4 +27,11 @@ export class Roster {
     const present = this.#sessions.get(identity) ?? nobody;
     return Symbol.iterator in present ? present : [present];
   }
+
+  /** How many a user has. Who has no name is not one user, and has none. */
+  countOf(user: string): number {
+    const present = this.#sessions.get(user);
+    if (present === undefined) return 0;
+    return present instanceof Set ? present.size : 1;
+  }
 }

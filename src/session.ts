@@ -15,7 +15,7 @@ import type { Session, Socket } from "./socket.ts";
 import type { Soon } from "./soon.ts";
 import { type Subscription, Subscriptions } from "./subscription.ts";
 import type { LimitName } from "./totals.ts";
-import { Tracking } from "./tracking.ts";
+import { follow, type Tracking } from "./tracking.ts";
 import { Window } from "./window.ts";
 
 /** Replies over so many bytes are data: a ping behind them gets the time that data gets. */
@@ -38,7 +38,8 @@ export class LiveSession implements Session, Beating {
   readonly pulse: Pulse;
   readonly intake: Intake;
   readonly out: Outbox;
-  readonly tracking: Tracking = new Tracking(this);
+  /** There while the ledger wants to hear of something that is being sent: for most sessions at most times it is not. */
+  tracking: Tracking | undefined;
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
   acknowledges = false;
   /** Whether it is among those that send in the coming turn; the hub's to say. */
@@ -175,7 +176,7 @@ export class LiveSession implements Session, Beating {
   /** Puts publications into the queue, and notes which barrier will prove them read. */
   hand(subscription: Subscription, piece: Piece): void {
     const { book } = subscription.channel;
-    if (book !== undefined && book.newest > subscription.cursor) this.tracking.follow(subscription);
+    if (book !== undefined && book.newest > subscription.cursor) follow(subscription);
     this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
     this.out.push(piece.text);
@@ -204,7 +205,7 @@ export class LiveSession implements Session, Beating {
   }
 
   #forget(subscription: Subscription): void {
-    this.tracking.forget(subscription);
+    this.tracking?.forget(subscription);
     this.subscriptions.delete(subscription);
     this.#blocked?.delete(subscription);
   }
@@ -227,7 +228,7 @@ export class LiveSession implements Session, Beating {
     try {
       this.#socket.send(text);
       this.window.send();
-      this.tracking.sent();
+      this.tracking?.tell("written");
     } catch (error) {
       this.hub.report(error, "socket", `session ${this.id}`);
       this.revoke(closes.internal);
@@ -237,9 +238,8 @@ export class LiveSession implements Session, Beating {
   #needsBarrier(): boolean {
     const { window } = this;
     if (this.#phase !== "connected" || window.hasPing || window.isClear) return false;
-    return (
-      this.hub.flushing || (this.#blocked?.size ?? 0) > 0 || window.isHalfFull || this.tracking.wantsProof
-    );
+    if (this.hub.flushing || window.isHalfFull) return true;
+    return (this.#blocked?.size ?? 0) > 0 || this.tracking?.wantsProof === true;
   }
 
   #ping(): void {
@@ -250,7 +250,7 @@ export class LiveSession implements Session, Beating {
 
   #pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
-    this.tracking.proven();
+    this.tracking?.tell("read");
     // Whoever still finds no room is blocked again, behind the others.
     for (const subscription of [...(this.#blocked ?? [])]) {
       if (this.window.room <= 0) break;

@@ -8,47 +8,48 @@ interface Told {
   read: number;
 }
 
+/** A subscription is about to be handed what the ledger wants to hear of, or has been handed it already. */
+export function follow(subscription: Subscription): void {
+  const { session } = subscription;
+  if (subscription.quit !== undefined) return;
+  session.tracking ??= new Tracking(session);
+  session.tracking.follow(subscription);
+  session.hub.wakeSession(session);
+}
+
+/** A client has asked to end a subscription: what it is sent from here on it does not look at. */
+export function quit(subscription: Subscription): void {
+  const { session, proof, cursor } = subscription;
+  subscription.quit ??= session.window.readOf(proof, cursor);
+  session.tracking?.forget(subscription);
+}
+
 /**
  * Which of a session's subscriptions are being sent something that the ledger wants to hear of.
  *
- * While there is none, as for most sessions at most times, it costs nothing.
+ * It is there only while there is one: for most sessions at most times there is none.
  */
 export class Tracking {
   readonly #session: LiveSession;
-  #told: Map<Subscription, Told> | undefined;
+  readonly #told = new Map<Subscription, Told>();
 
   constructor(session: LiveSession) {
     this.#session = session;
   }
 
-  /** A subscription is about to be handed what follows its cursor, or has been handed something already. */
   follow(subscription: Subscription): void {
-    if (subscription.quit !== undefined) return;
-    this.#told ??= new Map();
     if (!this.#told.has(subscription)) this.#told.set(subscription, { written: 0, read: 0 });
-    this.#session.hub.wakeSession(this.#session);
   }
 
   /** Whether a pong would tell somebody something. */
   get wantsProof(): boolean {
-    if (this.#told === undefined) return false;
     for (const subscription of this.#told.keys())
       if (subscription.channel.book?.wantsReading(subscription)) return true;
     return false;
   }
 
-  /** What was handed is on its way. */
-  sent(): void {
-    this.#tell("written");
-  }
-
-  /** A pong has proven something read. */
-  proven(): void {
-    this.#tell("read");
-  }
-
-  #tell(level: keyof Told): void {
-    if (this.#told === undefined) return;
+  /** What was handed is on its way, or a pong has proven something read. */
+  tell(level: keyof Told): void {
     for (const [subscription, told] of [...this.#told]) {
       const standing = standingOf(subscription);
       const before = told[level];
@@ -58,15 +59,7 @@ export class Tracking {
     }
   }
 
-  /** The client has asked to end a subscription: what it is sent from here on it does not look at. */
-  quit(subscription: Subscription): void {
-    const { window } = this.#session;
-    subscription.quit ??= window.readOf(subscription.proof, subscription.cursor);
-    this.forget(subscription);
-  }
-
   forget(subscription: Subscription): void {
-    this.#told?.delete(subscription);
-    if (this.#told?.size === 0) this.#told = undefined;
+    if (this.#told.delete(subscription) && this.#told.size === 0) this.#session.tracking = undefined;
   }
 }

@@ -65,6 +65,11 @@ const lifetimes: Mutation[] = [
   ]),
   ...inFile("notifier", [
     {
+      name: "sessions in all are not counted",
+      from: "const isFull = sessions.size >= settings.limits.sessions;",
+      to: "const isFull = sessions.size < 0;",
+    },
+    {
       name: "the grace never ends",
       from: 'scope.timer("grace", grace * share - elapsed, () => deadline.abort());',
       to: "",
@@ -406,8 +411,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a channel that was let go is watched for ever",
-      from: "this.#tail.drop();\n    this.#watch.end();",
-      to: "this.#tail.drop();",
+      from: "this.#tail?.drop();\n    this.#watch.end();",
+      to: "this.#tail?.drop();",
     },
   ]),
   ...inFile("log-watch", [
@@ -849,7 +854,7 @@ const receipts: Mutation[] = [
     },
     {
       name: "nobody is watched who was sent a publication before it was waited for",
-      from: "if (subscription.cursor >= position.offset) subscription.session.tracking.follow(subscription);",
+      from: "if (subscription.cursor >= position.offset) follow(subscription);",
       to: "void subscription;",
     },
     {
@@ -1167,21 +1172,16 @@ const defences: Mutation[] = [
       to: "this.#chars -= 0;",
     },
   ]),
-  ...inFile("census", [
-    {
-      name: "sessions in all are not counted",
-      from: 'if (this.#all >= this.#limits.sessions) return "sessions";',
-      to: "",
-    },
+  ...inFile("roster", [
     {
       name: "a session that ends makes no room for its user",
-      from: "    this.#count(user, -1);\n",
-      to: "",
+      from: "present instanceof Set ? present.delete(session) && present.size === 0 : present === session;",
+      to: "present instanceof Set ? present.delete(session) && present.size === 0 : false;",
     },
     {
-      name: "nobody in particular is one user",
-      from: 'if (user === "") return;',
-      to: "",
+      name: "a user's sessions count as one",
+      from: "return present instanceof Set ? present.size : 1;",
+      to: "return 1;",
     },
   ]),
   ...inFile("outbox", [
@@ -1246,7 +1246,7 @@ const defences: Mutation[] = [
     },
     {
       name: "a token is as good as room for its user",
-      from: "if (!hub.census.isFullOf(identity.user)) return session.become(identity);",
+      from: "if (!hub.isFullOf(identity.user)) return session.become(identity);",
       to: "return session.become(identity);",
     },
     {
