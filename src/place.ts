@@ -63,18 +63,21 @@ function placeAt(
     bytes: recovery?.bytes ?? 0,
     recovered: recovery !== undefined,
     commit(byServer, joins) {
-      const proof = session.window.proofFrom(recovery?.after ?? cursor, cursor);
-      const acknowledged = proof.since;
-      const place = {
+      const since = recovery?.after ?? cursor;
+      begin({
+        session,
+        channel,
+        epoch,
+        byServer,
+        joins,
         cursor,
         waits: undefined,
-        proof,
-        acknowledged,
+        proof: session.window.proofFrom(since, cursor),
+        acknowledged: since,
         heard: 0,
         quit: undefined,
         behind: undefined,
-      };
-      begin({ session, channel, epoch, byServer, joins, ...place });
+      });
       if (recovery !== undefined) resumed(session, name, { epoch, offset: recovery.after });
       const isThere = session.subscriptions.has(name);
       if (missed !== undefined && notice === undefined && isThere) notices.tell(session, name, missed);
