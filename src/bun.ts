@@ -114,27 +114,29 @@ export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = 
   if (!wantsWebSocket(c.req.header("upgrade"))) return;
   checkHandshake(c);
   const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []) ?? "";
-  const data = new Data(guard(c, events, options), c.req.url, protocol);
+  const data = new BunConnection(guard(c, events, options), c.req.url, protocol);
   // Left to itself, Bun agrees to whatever was offered first.
   if (!serverOf(c).upgrade(c.req.raw, { data, headers: { "sec-websocket-protocol": protocol } })) return;
   return new Response(null);
 });
 
-/** What `hono/bun` expects beside a socket, with the address as it is until somebody asks, and one context for all events. */
-class Data implements BunWebSocketData {
+/** The context of a connection, for all of its events, which is also what `hono/bun` expects beside a socket. */
+class BunConnection extends Connection<BunWebSocket> implements BunWebSocketData {
+  declare readonly protocol: string;
   readonly events: WSEvents<BunWebSocket>;
-  readonly protocol: string;
-  readonly address: string;
-  context: WSContext<BunWebSocket> | undefined;
 
-  constructor(events: WSEvents<BunWebSocket>, address: string, protocol: string) {
+  constructor(events: WSEvents<BunWebSocket>, url: string, protocol: string) {
+    // There is a socket once there is an event, and nobody has the connection before.
+    super(undefined as never, url, protocol);
     this.events = events;
-    this.address = address;
-    this.protocol = protocol;
   }
 
-  get url(): URL {
-    return new URL(this.address);
+  override send(data: string | ArrayBuffer | Uint8Array, options?: { compress?: boolean }): void {
+    // Above the limit Bun drops a frame without a word: nothing may be taken as sent that came after it either.
+    // Of nothing 0 bytes are sent as well.
+    const size = typeof data === "string" ? data.length : data.byteLength;
+    const isDropped = this.raw.send(data, options?.compress) === 0 && size > 0 && this.raw.readyState === 1;
+    if (isDropped) throw new Error("Cannot send: Bun dropped the frame");
   }
 }
 
@@ -213,17 +215,8 @@ function payload(message: string | Uint8Array<ArrayBuffer>): string | ArrayBuffe
 
 function contextOf(ws: BunWebSocket): WSContext<BunWebSocket> {
   const { data } = ws;
-  if (!(data instanceof Data)) return new Compressible(ws, data.url.href, data.protocol) as never;
-  data.context ??= new Compressible(ws, data.address, data.protocol) as never;
-  return data.context as WSContext<BunWebSocket>;
-}
-
-class Compressible extends Connection<BunWebSocket> {
-  override send(data: string | ArrayBuffer | Uint8Array, options?: { compress?: boolean }): void {
-    // Above the limit Bun drops a frame without a word: nothing may be taken as sent that came after it either.
-    // Of nothing 0 bytes are sent as well.
-    const size = typeof data === "string" ? data.length : data.byteLength;
-    const isDropped = this.raw.send(data, options?.compress) === 0 && size > 0 && this.raw.readyState === 1;
-    if (isDropped) throw new Error("Cannot send: Bun dropped the frame");
-  }
+  const isOurs = data instanceof BunConnection;
+  const connection = isOurs ? data : new BunConnection(data.events, data.url.href, data.protocol);
+  connection.raw = ws;
+  return connection as unknown as WSContext<BunWebSocket>;
 }

@@ -12,7 +12,7 @@ interface Raw {
  * request's address for each. It is a session's socket as well.
  */
 export class Connection<R extends Raw> {
-  readonly raw: R;
+  raw: R;
   readonly protocol: string | null;
   binaryType = "arraybuffer";
   readonly #url: string;

@@ -109,31 +109,35 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
   // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   const guarded = guard(c, events, options);
-  const connection = new Connection(socket, c.req.url, protocol ?? "");
   if (info !== undefined) info[upgraded] = response;
   socket.binaryType = "arraybuffer";
-  const listener = new Listener(guarded, connection as unknown as WSContext<DenoWebSocket>);
-  socket.addEventListener("open", listener, { once: true });
-  for (const type of ["message", "close", "error"]) socket.addEventListener(type, listener);
+  const connection = new DenoConnection(socket, c.req.url, protocol ?? "", guarded);
+  socket.addEventListener("open", connection, { once: true });
+  for (const type of ["message", "close", "error"]) socket.addEventListener(type, connection);
   return response;
 });
 
-/** Hears all events of one socket. Functions would be four, and the request would hang from each. */
-class Listener {
+/** Hears all events of its socket. Functions would be four, and the request would hang from each. */
+class DenoConnection extends Connection<DenoWebSocket> {
   readonly #handlers: Required<WSEvents<DenoWebSocket>>;
-  readonly #context: WSContext<DenoWebSocket>;
 
-  constructor(handlers: Required<WSEvents<DenoWebSocket>>, context: WSContext<DenoWebSocket>) {
+  constructor(
+    raw: DenoWebSocket,
+    url: string,
+    protocol: string,
+    handlers: Required<WSEvents<DenoWebSocket>>,
+  ) {
+    super(raw, url, protocol);
     this.#handlers = handlers;
-    this.#context = context;
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
   handleEvent(event: any): void {
-    if (event.type === "message") this.#handlers.onMessage(event, this.#context);
-    else if (event.type === "open") this.#handlers.onOpen(event, this.#context);
-    else if (event.type === "close") this.#handlers.onClose(event, this.#context);
-    else this.#handlers.onError(event, this.#context);
+    const context = this as unknown as WSContext<DenoWebSocket>;
+    if (event.type === "message") this.#handlers.onMessage(event, context);
+    else if (event.type === "open") this.#handlers.onOpen(event, context);
+    else if (event.type === "close") this.#handlers.onClose(event, context);
+    else this.#handlers.onError(event, context);
   }
 }
 
