@@ -1,5 +1,5 @@
 /** Things of which there is mostly one: a set would then be most of what whoever holds them takes. */
-export class Few<T> implements Iterable<T> {
+export class Few<T extends object> implements Iterable<T> {
   #one: T | undefined;
   /** All of them, since there was a second. */
   #all: Set<T> | undefined;
@@ -9,7 +9,7 @@ export class Few<T> implements Iterable<T> {
   }
 
   has(item: T): boolean {
-    return this.#all?.has(item) ?? (item !== undefined && this.#one === item);
+    return this.#all?.has(item) ?? this.#one === item;
   }
 
   add(item: T): void {
@@ -30,7 +30,7 @@ export class Few<T> implements Iterable<T> {
     return true;
   }
 
-  /** In the order in which they came. One that comes or goes meanwhile is seen, or not, as in a set, but for the second. */
+  /** In the order in which they came, as a set's; but where there is one, another that comes meanwhile is not seen. */
   [Symbol.iterator](): Iterator<T> {
     return this.#all?.values() ?? (this.#one === undefined ? [] : [this.#one]).values();
   }

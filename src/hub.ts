@@ -8,7 +8,7 @@ import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
-import { kept, type Recovered } from "./place.ts";
+import { carriedOver, type Recovered } from "./place.ts";
 import type { Codec } from "./protocol.ts";
 import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
@@ -326,7 +326,7 @@ export class Hub {
     this.#fullSessions.length = 0;
     this.joint.clear();
     this.replies.tidy();
-    this.recovered = kept(this.recovered);
+    this.recovered = carriedOver(this.recovered);
     if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
   }
 

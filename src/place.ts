@@ -120,7 +120,7 @@ export interface Recovered {
 }
 
 /** What is kept of it for the next turn: nothing where nobody has come back in this one. */
-export function kept(known: Recovered | undefined): Recovered | undefined {
+export function carriedOver(known: Recovered | undefined): Recovered | undefined {
   if (known?.isPresent !== true) return undefined;
   known.isPresent = false;
   return known;

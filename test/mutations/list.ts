@@ -1172,6 +1172,18 @@ const defences: Mutation[] = [
       to: "this.#chars -= 0;",
     },
   ]),
+  ...inFile("few", [
+    {
+      name: "the second takes the place of the first",
+      from: "this.#all = new Set([this.#one, item]);",
+      to: "this.#all = new Set([item]);",
+    },
+    {
+      name: "the only one cannot be told from another",
+      from: "return this.#all?.has(item) ?? this.#one === item;",
+      to: "return this.#all?.has(item) ?? this.#one !== undefined;",
+    },
+  ]),
   ...inFile("roster", [
     {
       name: "a session that ends makes no room for its user",
