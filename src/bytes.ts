@@ -1,13 +1,11 @@
 const encoder = new TextEncoder();
-const notAscii = /[^\0-\x7f]/;
+/** Where short texts are encoded to be counted. Nobody looks at it, and nothing is allocated for it. */
+const scratch = new Uint8Array(16_384);
 
-/**
- * How many bytes a text takes as UTF-8.
- *
- * Encoding is the fastest count on every runtime, but for short ASCII, where the call into the runtime costs more.
- */
+/** How many bytes a text takes as UTF-8. To encode it is the fastest count on every runtime. */
 export function byteLength(text: string): number {
-  if (text.length < 1024 && !notAscii.test(text)) return text.length;
+  // A character takes three bytes at most.
+  if (text.length * 3 <= scratch.length) return encoder.encodeInto(text, scratch).written;
   return encoder.encode(text).length;
 }
 

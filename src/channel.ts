@@ -4,7 +4,7 @@ import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
-import { pieceOf, type Segment } from "./segment.ts";
+import { pieceOf } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Soon } from "./soon.ts";
 import type { Subscription } from "./subscription.ts";
@@ -33,7 +33,6 @@ export class Channel {
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;
-  /** There since anything was read: many channels are there to be waited for. */
   #tail: Tail | undefined;
   readonly #watch: Watch;
   /** Whether the log may hold more than was loaded. */
@@ -129,11 +128,9 @@ export class Channel {
 
   /** Looks after the channel once in a turn. The promise, if there is work, never rejects. */
   tend(): Promise<void> | undefined {
-    if (this.subscriptions.size === 0) {
-      if (this.#users === 0) this.#close();
-      return undefined;
-    }
-    if (this.#tending) return undefined;
+    const isEmpty = this.subscriptions.size === 0;
+    if (isEmpty && this.#users === 0) this.#close();
+    if (isEmpty || this.#tending) return undefined;
     if (this.#news && this.#anyoneAtTop()) return this.#loadNow() ? undefined : this.#loadAll();
     this.#advanceAll();
     return undefined;
@@ -151,15 +148,10 @@ export class Channel {
     return !this.#mayHaveMore && subscription.cursor >= this.top;
   }
 
-  /** The encoded publications after an offset, as far as they are at hand. */
-  segmentAfter(offset: number): Segment | undefined {
-    return this.#tail?.after(offset);
-  }
-
-  /** Keeps at hand, encoded, what a read for somebody behind has brought. */
-  encodeAside({ entries }: Slice): void {
+  /** What is at hand, encoded: there since anything was read, as many channels are only waited for. */
+  get tail(): Tail {
     this.#tail ??= new Tail(this.#hub, this.name);
-    this.#tail.addAside(entries);
+    return this.#tail;
   }
 
   /** Reads after a position with the limits that all reads for sessions have. */
@@ -174,9 +166,14 @@ export class Channel {
   }
 
   #anyoneAtTop(): boolean {
-    for (const { cursor, waits } of this.subscriptions)
-      if (waits === undefined && cursor >= this.top) return true;
+    const { only } = this.subscriptions;
+    if (only !== undefined) return this.#isAtTop(only);
+    for (const subscription of this.subscriptions) if (this.#isAtTop(subscription)) return true;
     return false;
+  }
+
+  #isAtTop({ cursor, waits }: Subscription): boolean {
+    return waits === undefined && cursor >= this.top;
   }
 
   /** The same as `#loadAll` without waiting. Answers whether it is done: not every log can. */
@@ -247,8 +244,7 @@ export class Channel {
       this.#restart(slice);
       return false;
     }
-    this.#tail ??= new Tail(this.#hub, this.name);
-    this.top = this.#tail.add(slice.entries) ?? this.top;
+    this.top = this.tail.add(slice.entries) ?? this.top;
     if (slice.top > this.top) this.#news = true;
     return true;
   }
@@ -266,19 +262,24 @@ export class Channel {
 
   /** Hands on to everybody, and lets go of what everybody has. */
   #advanceAll(): void {
-    let least = this.top;
-    for (const subscription of this.subscriptions) {
-      if (subscription.waits === undefined) this.#advance(subscription);
-      if (subscription.cursor < least) least = subscription.cursor;
-    }
-    this.#tail?.trim(least);
+    const { only } = this.subscriptions;
+    let had = this.top;
+    if (only !== undefined) had = this.#handOn(only, had);
+    else for (const subscription of this.subscriptions) had = this.#handOn(subscription, had);
+    this.#tail?.trim(had);
+  }
+
+  /** Hands on to one, and answers how far it has come, or another before it. */
+  #handOn(subscription: Subscription, least: number): number {
+    if (subscription.waits === undefined) this.#advance(subscription);
+    return Math.min(least, subscription.cursor);
   }
 
   /** Hands on as much as there is room for, or notes what the subscription waits for. */
   #advance(subscription: Subscription): void {
     const { session } = subscription;
     while (subscription.cursor < this.top) {
-      const segment = this.segmentAfter(subscription.cursor);
+      const segment = this.tail.after(subscription.cursor);
       if (segment === undefined) return this.#fetch(subscription);
       const piece = pieceOf(segment, subscription.cursor, session.window.room, session.window.isClear);
       if (piece === undefined) {
@@ -306,7 +307,7 @@ export class Channel {
       const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
       if (!this.subscriptions.has(subscription)) return;
       if (!slice.gapless) return this.#lose(subscription);
-      this.encodeAside(slice);
+      this.tail.addAside(slice.entries);
       subscription.waits = undefined;
       this.#advance(subscription);
     } catch (error) {

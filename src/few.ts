@@ -4,6 +4,11 @@ export class Few<T extends object> implements Iterable<T> {
   /** All of them, since there was a second. */
   #all: Set<T> | undefined;
 
+  /** The only one, where there has been no second: whoever looks at it needs no iterator. */
+  get only(): T | undefined {
+    return this.#one;
+  }
+
   get size(): number {
     return this.#all?.size ?? (this.#one === undefined ? 0 : 1);
   }

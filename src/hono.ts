@@ -8,7 +8,6 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { WSContext, WSEvents } from "hono/ws";
 import { checkPeer } from "./check.ts";
-import { Connection } from "./connection.ts";
 import type { Notifier } from "./notifier.ts";
 import type { Authorize, Identity, Peer } from "./peer.ts";
 import { closes } from "./protocol.ts";
@@ -185,8 +184,9 @@ function accept(notifier: Notifier, peer: Peer, ws: WSContext): Session | undefi
 /** A socket with an error closes, on every runtime; the close event tells the session. */
 function ignore(): void {}
 
-function socketOf(context: unknown): Socket {
-  return context instanceof Connection ? context : new HonoSocket(context as WSContext);
+/** A context that can be terminated, as those of our own adapters, is a socket as it is. */
+function socketOf(ws: WSContext | Socket): Socket {
+  return "terminate" in ws ? ws : new HonoSocket(ws as WSContext);
 }
 
 /** What the runtimes' sockets have in common and Hono's context hides. */
@@ -194,7 +194,6 @@ interface RawSocket {
   terminate?(): void;
 }
 
-/** The context of an adapter that is not ours. */
 class HonoSocket implements Socket {
   readonly #ws: WSContext;
 

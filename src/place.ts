@@ -169,12 +169,12 @@ function isStill(known: Recovered, hub: Hub, after: Position): boolean {
 function findIn(slice: Slice, channel: Channel, after: Position, room: number): Found {
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };
-  channel.encodeAside(slice);
+  channel.tail.addAside(slice.entries);
   const texts: string[] = [];
   let bytes = 0;
   let cursor = after.offset;
   while (cursor < slice.top) {
-    const segment = channel.segmentAfter(cursor);
+    const segment = channel.tail.after(cursor);
     const taken = segment === undefined ? undefined : publications(segment, cursor, room - bytes);
     // The rest follows as pushes.
     if (taken === undefined || taken.texts.length === 0) break;

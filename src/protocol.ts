@@ -232,18 +232,18 @@ function pushHead(channel: string, kind: PushKind): string {
 }
 
 function encodePublication({ offset, data, time, tags }: Published): string {
-  const rest = tags === undefined ? "" : `,"tags":${JSON.stringify(tags)}`;
-  return `{"data":${data},"offset":${offset},"time":${textOf(time)}${rest}}`;
+  const end = tags === undefined ? "}" : `,"tags":${JSON.stringify(tags)}}`;
+  return `{"data":${data},"offset":${offset}${timeOf(time)}${end}`;
 }
 
-let written = 0;
-let text = "0";
+let written = Number.NaN;
+let text = "";
 
-/** A number as JSON: that of many publications is the same, and V8 takes long to write one so large. */
-function textOf(time: number): string {
+/** Many publications have the same time, and V8 takes long to write a number so large. */
+function timeOf(time: number): string {
   if (time !== written) {
     written = time;
-    text = String(time);
+    text = `,"time":${time}`;
   }
   return text;
 }

@@ -57,8 +57,12 @@ export function encodeSegments(
   entries: readonly Entry[],
   most: number,
 ): Segment[] {
-  const [alone] = entries;
+  const alone = entries[0];
   if (entries.length === 1 && alone !== undefined) return [encodeSegment(codec, head, alone)];
+  return encodeSeveral(codec, head, entries, most);
+}
+
+function encodeSeveral(codec: Codec, head: string, entries: readonly Entry[], most: number): Segment[] {
   const segments: Segment[] = [];
   let texts: string[] = [];
   let starts: number[] = [];

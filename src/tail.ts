@@ -45,6 +45,10 @@ export class Tail {
       }
       return newest[low];
     }
+    return this.#aside.length === 0 ? undefined : this.#asideAfter(offset);
+  }
+
+  #asideAfter(offset: number): Segment | undefined {
     return this.#aside.find((segment) => segment.first <= offset + 1 && offset < segment.last);
   }
 

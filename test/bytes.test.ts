@@ -20,6 +20,15 @@ describe("byteLength", () => {
     );
   });
 
+  test.each([1_000, 5_461, 5_462, 20_000])("counts texts of %i characters of any size", (length) => {
+    expect(["a", "é", "…"].map((character) => byteLength(character.repeat(length)))).toEqual([
+      length,
+      2 * length,
+      3 * length,
+    ]);
+    expect(byteLength("😀".repeat(length))).toBe(4 * length);
+  });
+
   test.each([
     ["", 0],
     ["a", 1],

@@ -14,7 +14,7 @@ const patience = 5_000;
 /** Milliseconds a whole run may take. */
 const limit = 300_000;
 /** Runs at a time. */
-const lanes = 2;
+const lanes = 3;
 
 interface Target {
   name: string;
