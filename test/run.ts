@@ -45,30 +45,29 @@ await Promise.all(Array.from({ length: lanes }, lane));
 summarize(outcomes);
 
 function targets(): Target[] {
-  if (values.node !== undefined) return values.node.map((file) => target("node", file, false));
+  if (values.node !== undefined) return values.node.map((file) => target("node", file, "suite"));
   const runtimes: Runtime[] = ["node", "bun", "deno"];
   const wanted =
     values.only === undefined ? runtimes : runtimes.filter((name) => values.only?.includes(name));
   if (wanted.length === 0)
     throw new RangeError(`Cannot run on ${JSON.stringify(values.only)}: not a runtime`);
-  return wanted.map((runtime) => target(runtime, binary(runtime), runtime === "node"));
+  const suites = wanted.map((runtime) => target(runtime, binary(runtime), "suite"));
+  if (wanted.includes("node")) suites.push(target("node", binary("node"), "once"));
+  else console.log("The package and the browser are left out: they are checked on Node");
+  return suites;
 }
 
-function target(runtime: Runtime, file: string, whole: boolean): Target {
+/** One of the projects of `vitest.config.ts` on a runtime. */
+function target(runtime: Runtime, file: string, project: "suite" | "once"): Target {
   const version = /\d+\.\d+\.\d+\S*/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0];
-  const name = `${runtime} ${version}`;
-  if (!whole)
-    console.log(
-      `${name}: leaves out the package and the browser: they are checked once, on the Node that runs npm test`,
-    );
+  const name = `${runtime} ${version}${project === "once" ? ", package and browser" : ""}`;
   const vitest =
     runtime === "deno" ? ["run", "-A", "npm:vitest"] : [join(root, "node_modules/vitest/vitest.mjs")];
-  const projects = whole ? [] : ["--project", "suite"];
   const filters = positionals.length > 0 ? ["--passWithNoTests", ...positionals] : [];
   return {
     name,
     file,
-    args: [...vitest, "run", "--reporter", "test/reporter.ts", ...projects, ...filters],
+    args: [...vitest, "run", "--reporter", "test/reporter.ts", "--project", project, ...filters],
   };
 }
 
