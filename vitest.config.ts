@@ -3,7 +3,9 @@ import { defineConfig } from "vitest/config";
 
 const src = fileURLToPath(new URL("./src/", import.meta.url));
 /** What says nothing about a runtime, and so is run on one of them. */
-const once = ["test/package.test.ts", "test/chromium.test.ts"];
+const once = ["chromium", "client-size", "mutations", "package", "size", "walls"].map(
+  (name) => `test/${name}.test.ts`,
+);
 
 export default defineConfig({
   resolve: {

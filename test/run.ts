@@ -53,14 +53,14 @@ function targets(): Target[] {
     throw new RangeError(`Cannot run on ${JSON.stringify(values.only)}: not a runtime`);
   const suites = wanted.map((runtime) => target(runtime, binary(runtime), "suite"));
   if (wanted.includes("node")) suites.push(target("node", binary("node"), "once"));
-  else console.log("The package and the browser are left out: they are checked on Node");
+  else console.log("The package, the sources and the browser are left out: they are checked on Node");
   return suites;
 }
 
 /** One of the projects of `vitest.config.ts` on a runtime. */
 function target(runtime: Runtime, file: string, project: "suite" | "once"): Target {
   const version = /\d+\.\d+\.\d+\S*/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0];
-  const name = `${runtime} ${version}${project === "once" ? ", package and browser" : ""}`;
+  const name = `${runtime} ${version}${project === "once" ? ", package, sources and browser" : ""}`;
   const vitest =
     runtime === "deno" ? ["run", "-A", "npm:vitest"] : [join(root, "node_modules/vitest/vitest.mjs")];
   const filters = positionals.length > 0 ? ["--passWithNoTests", ...positionals] : [];

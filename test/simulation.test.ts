@@ -3,7 +3,7 @@ import { runtime } from "./fixtures/runtime.ts";
 import { simulate } from "./simulation/simulate.ts";
 
 /** A share of 5 000 for each runtime, with the same seeds in every run: `npm run simulate -- --seed S` repeats one. */
-const [first, schedules] = { node: [1, 1_000], bun: [1_001, 1_000], deno: [2_001, 1_000] }[runtime] as [
+const [first, schedules] = { node: [1, 500], bun: [501, 500], deno: [1_001, 500] }[runtime] as [
   number,
   number,
 ];
