@@ -1,3 +1,4 @@
+import { Few } from "./few.ts";
 import { Linked } from "./linked.ts";
 import type { Entry, Retention } from "./log.ts";
 
@@ -40,9 +41,7 @@ export class Channel extends Linked {
   bytes = 0;
   /** When the oldest entry came; here, so that whoever asks need not touch the entry. */
   #since = Number.POSITIVE_INFINITY;
-  /** Who watches: mostly one, and a set would be most of what an idle channel takes. There are others only beside one. */
-  #watcher: Watcher | undefined;
-  #others: Set<Watcher> | undefined;
+  #watchers: Few<Watcher> = new Few();
   /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
   #kept: (Kept | undefined)[] = [];
   #head = 0;
@@ -55,7 +54,7 @@ export class Channel extends Linked {
   }
 
   get isIdle(): boolean {
-    return this.first > this.top && this.#watcher === undefined;
+    return this.first > this.top && this.#watchers.size === 0;
   }
 
   isOver(now: number): boolean {
@@ -99,38 +98,24 @@ export class Channel extends Linked {
     this.#kept = [];
     this.#head = 0;
     this.first = this.top + 1;
-    this.#watcher = undefined;
-    this.#others = undefined;
+    this.#watchers = new Few();
   }
 
   watch(watcher: Watcher): void {
-    if (this.#watcher === undefined) this.#watcher = watcher;
-    else if (this.#others === undefined) this.#others = new Set([watcher]);
-    else this.#others.add(watcher);
+    this.#watchers.add(watcher);
   }
 
   /** Answers whether it was watching. */
   unwatch(watcher: Watcher): boolean {
-    if (!this.#isWatchedBy(watcher)) return false;
-    // The next one takes the place of the first.
-    const [next] = this.#others ?? [];
-    const gone = watcher === this.#watcher ? next : watcher;
-    if (watcher === this.#watcher) this.#watcher = next;
-    if (gone !== undefined) this.#others?.delete(gone);
-    if (this.#others?.size === 0) this.#others = undefined;
-    return true;
-  }
-
-  #isWatchedBy(watcher: Watcher): boolean {
-    return watcher === this.#watcher || this.#others?.has(watcher) === true;
+    return this.#watchers.delete(watcher);
   }
 
   /** One that throws must fail neither the others nor the publisher; one disposed by another's wake is not called. */
   wake(): void {
+    const { only } = this.#watchers;
+    if (only !== undefined) return call(only);
     // Whoever watches anew meanwhile does so after this append.
-    const others = this.#others === undefined ? undefined : [...this.#others];
-    if (this.#watcher !== undefined) call(this.#watcher);
-    if (others !== undefined) for (const other of others) if (this.#isWatchedBy(other)) call(other);
+    for (const watcher of [...this.#watchers]) if (this.#watchers.has(watcher)) call(watcher);
   }
 }
 
