@@ -39,8 +39,8 @@ export class Channel extends Linked {
   top = 0;
   first = 1;
   bytes = 0;
-  /** When the oldest entry came; here, so that whoever asks need not touch the entry. */
-  #since = Number.POSITIVE_INFINITY;
+  /** When the oldest entry came, while there is one; here, so that whoever asks need not touch the entry. */
+  #since = 0;
   #watchers: Few<Watcher> = new Few();
   /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
   #kept: (Kept | undefined)[] = [];
@@ -78,7 +78,7 @@ export class Channel extends Linked {
     this.bytes -= oldest.bytes;
     this.first++;
     this.#kept[this.#head++] = undefined;
-    this.#since = this.#kept[this.#head]?.arrived ?? Number.POSITIVE_INFINITY;
+    this.#since = this.#kept[this.#head]?.arrived ?? 0;
     if (this.#head * 2 >= this.#kept.length) {
       this.#kept = this.#kept.slice(this.#head);
       this.#head = 0;

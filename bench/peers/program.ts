@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 
 /** What a server is told to do, one at a time. */
 export type Order =
-  /** So many events to a channel, in one turn. Answers with the position of the first, where there is one. */
+  /** So many events to a channel, in one turn. Answers with what the peer says of the first, where it says something. */
   | { do: "fill"; channel: string; count: number; bytes: number }
   /** Some events in one turn, every so many milliseconds. */
   | { do: "steady"; channel: string; count: number; every: number; for: number; bytes: number }

@@ -31,4 +31,4 @@ app.get(
   ),
 );
 const { port } = await serve(app, { notifier, port: 0 });
-start(port, (channel, event) => notifier.publish(channel, event).then(({ position }) => position));
+start(port, (channel, event) => notifier.publish(channel, event));
