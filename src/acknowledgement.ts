@@ -75,24 +75,30 @@ function hear(subscription: Subscription, offset: number): void {
  */
 export function resumed({ hub, identity }: LiveSession, channel: string, { epoch, offset }: Position): void {
   const { ledger } = hub;
-  const stretches = new Map<Standing, Subscription | undefined>();
-  for (const left of ledger.departed.get(channel, epoch, identity)) stretches.set(left, undefined);
+  let from: Standing | undefined;
+  let subscription: Subscription | undefined;
+  for (const left of ledger.departed.get(channel, epoch, identity)) {
+    if (isNearer(left, offset, from)) from = left;
+  }
   // The connection it had before may not be known to be over.
   for (const { subscriptions } of hub.roster.of(identity)) {
-    const subscription = subscriptions.get(channel);
-    if (subscription?.channel.epoch === epoch) stretches.set(standingOf(subscription), subscription);
-  }
-  let from: Standing | undefined;
-  for (const standing of stretches.keys()) {
-    const isPossible = standing.since < offset && offset <= standing.written;
-    if (isPossible && standing.since > (from?.since ?? -1)) from = standing;
+    const present = subscriptions.get(channel);
+    if (present?.channel.epoch !== epoch) continue;
+    const standing = standingOf(present);
+    if (!isNearer(standing, offset, from)) continue;
+    from = standing;
+    subscription = present;
   }
   if (from === undefined) return;
-  const subscription = stretches.get(from);
   if (subscription !== undefined) return hear(subscription, offset);
   const before = from.acknowledged;
   for (const level of ["read", "acknowledged", "discharged"] as const)
     from[level] = Math.max(from[level], offset);
   from.time = hub.clock.time();
   ledger.book(channel)?.reached(from, "acknowledged", before);
+}
+
+/** Whether what was sent reaches an offset from a place nearer to it. */
+function isNearer({ since, written }: Standing, offset: number, than: Standing | undefined): boolean {
+  return since < offset && offset <= written && since > (than?.since ?? -1);
 }

@@ -55,8 +55,10 @@ function placeAt(
   const notice = turn === undefined ? undefined : missed;
   // Whoever cannot be given what it missed may go on from here; a notice says as much.
   const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
-  const data = dataOf(runs.present(name), { earliest, notice });
-  const said = found?.said?.data === data ? found.said : { data, result: resultOf(channel, found, data) };
+  const present = runs.present(name);
+  const known = found?.said;
+  const isAgain = known !== undefined && known.present === present && known.notice === notice;
+  const said = isAgain ? known : saidOf(channel, found, { present, notice, earliest });
   if (found !== undefined) found.said = said;
   return {
     result: said.result,
@@ -102,11 +104,26 @@ function resultOf({ epoch, top }: Channel, found: Found | undefined, data: strin
 
 interface Found {
   recovery?: Recovery;
-  /** The result that says so, with what else was last said in it: most are told the same. */
-  said?: { readonly data: string; readonly result: string };
+  /** What was last said of it: most are told the same. */
+  said?: Said;
   missed: Missed;
   /** The offset after which the log is whole, where what was missed cannot be had. */
   earliest?: number;
+}
+
+/** A result, and what is in it that one may be told and another not. */
+interface Said {
+  readonly present: string | undefined;
+  readonly notice: Missed | undefined;
+  readonly result: string;
+}
+
+function saidOf(
+  channel: Channel,
+  found: Found | undefined,
+  { present, notice, earliest }: Omit<Said, "result"> & { earliest: number | undefined },
+): Said {
+  return { present, notice, result: resultOf(channel, found, dataOf(present, { earliest, notice })) };
 }
 
 /** What was found last for somebody who came back to a channel, and had missed no more than a reply holds. */

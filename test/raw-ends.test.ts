@@ -3,6 +3,7 @@ import { child } from "./fixtures/child.ts";
 import { joined, type RawSite, rawSite } from "./fixtures/raw.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { closeFrame, closing, frame, type Tcp, tcp, upgrade } from "./fixtures/tcp.ts";
+import { honosUpgradeWebSocket } from "./fixtures/user-server.ts";
 
 /** A subscriber that has stopped reading, behind so much that the server's writes to it are under way. */
 async function midSend(here: RawSite): Promise<Tcp> {
@@ -83,18 +84,30 @@ describe(`a connection to ${runtime}`, () => {
     expect(here.notifier.stats().sessions).toBe(1);
   });
 
-  test("that is closed for its message may be sent the rest of it, and is not reset", async (context) => {
-    context.skip(runtime === "deno", "Deno waits for the answer to its close frame, and reads on until then");
-    const here = await rawSite();
-    const peer = await here.connected();
-    const reset = new Promise((resolve) => peer.socket.once("close", resolve));
-    const message = frame(1, "x".repeat(1_000_000));
-    peer.send(message.subarray(0, 100_000));
-    await peer.until(closeFrame(1009));
-    peer.socket.end(message.subarray(100_000));
-    expect(await reset).toBe(false);
-    expect(await here.ended.until(1)).toEqual([1006]);
-  });
+  test.for([
+    ["", () => rawSite()],
+    [
+      ", let in by Hono's own upgradeWebSocket,",
+      async () => rawSite({ upgradeWebSocket: await honosUpgradeWebSocket() }),
+    ],
+  ] as const)(
+    "that is closed for its message%s may be sent the rest of it, and is not reset",
+    async ([_, site], context) => {
+      context.skip(
+        runtime === "deno",
+        "Deno waits for the answer to its close frame, and reads on until then",
+      );
+      const here = await site();
+      const peer = await here.connected();
+      const reset = new Promise((resolve) => peer.socket.once("close", resolve));
+      const message = frame(1, "x".repeat(1_000_000));
+      peer.send(message.subarray(0, 100_000));
+      await peer.until(closeFrame(1009));
+      peer.socket.end(message.subarray(100_000));
+      expect(await reset).toBe(false);
+      expect(await here.ended.until(1)).toEqual([1006]);
+    },
+  );
 
   test("that is closed for its message and goes on for ever is cut", async (context) => {
     context.skip(runtime === "deno", "Deno cuts no WebSocket before its server ends");

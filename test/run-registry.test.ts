@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
 import { CancelError } from "../src/errors.ts";
+import type { Log } from "../src/log.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
 import { output, progress } from "../src/run.ts";
 import type { Task } from "../src/run-task.ts";
@@ -14,7 +15,9 @@ import {
   outcomeOf,
   payloads,
   rejection,
+  slowAppend,
   spySignal,
+  startWith,
   test,
   typesOf,
 } from "./fixtures/core.ts";
@@ -302,6 +305,33 @@ describe("a client", () => {
       status: "completed",
       progress: { type: "progress", progress: 0.5, done: 2, total: 4 },
     });
+  });
+
+  test("who comes back after another to the same place is told how it stands by then", async ({ start }) => {
+    const core = startWith(start, (log, clock) => ({
+      append: slowAppend(clock, log, 100),
+      readNow: (...args) => (log as Required<Log>).readNow(...args),
+      watchNow: (...args) => (log as Required<Log>).watchNow(...args),
+    }));
+    let advance = (): void => {};
+    const run = core.notifier.run(({ emit, signal }) => {
+      advance = () => void emit(progress(1, 4));
+      return aborted(signal);
+    });
+    const channel = `run:${run.id}`;
+    await core.clock.advance(100);
+    const { epoch } = await core.notifier.history(channel);
+    const [ann, bob] = [connected(core, "ann"), connected(core, "bob")];
+    const back = { subscribe: { channel, recover: true, offset: 0, epoch } };
+    const told = [ann.ask(back)];
+    // The log has it a while later.
+    advance();
+    told.push(bob.ask(back));
+    const [before, after] = await Promise.all(told);
+    expect(before?.subscribe?.publications).toHaveLength(1);
+    expect(after?.subscribe?.publications).toEqual(before?.subscribe?.publications);
+    expect(before?.subscribe?.data).not.toHaveProperty("progress");
+    expect(after?.subscribe?.data).toMatchObject({ progress: { progress: 0.25 } });
   });
 
   test("who comes too late for the start still knows status and last progress", async ({ start }) => {

@@ -473,6 +473,16 @@ const channels: Mutation[] = [
       to: "cursor += taken.texts.length + 1;",
     },
     {
+      name: "who comes back after another is told what that one was told",
+      from: "known.present === present && known.notice === notice",
+      to: "known.present === present",
+    },
+    {
+      name: "who comes back after another is told how the run stood then",
+      from: "known.present === present && known.notice === notice",
+      to: "known.notice === notice",
+    },
+    {
       name: "a subscribe that failed holds its channel",
       from: "channel.current().then(find)), release);",
       to: "channel.current().then(find)), () => {});",
@@ -915,8 +925,8 @@ const receipts: Mutation[] = [
     },
     {
       name: "whoever comes back speaks for the longest stretch it may have come from",
-      from: "standing.since > (from?.since ?? -1)",
-      to: "standing.since < (from?.since ?? Infinity)",
+      from: "since > (than?.since ?? -1)",
+      to: "since < (than?.since ?? Infinity)",
     },
     {
       name: "a client acknowledges what it was never sent",
@@ -1108,6 +1118,11 @@ const hosts: Mutation[] = [
       name: "WebSockets are not cut",
       from: "for (const socket of [...requests.keys(), ...webSockets]) socket.destroy();",
       to: "for (const socket of requests.keys()) socket.destroy();",
+    },
+    {
+      name: "who is still sending is reset where the adapter has let it in",
+      from: "() => endWithPeer(socket));",
+      to: "() => {});",
     },
     {
       name: "a peer that keeps its side open after a refusal holds its connection",
