@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { closes, FrameError, jsonCodec, methods, replies, unsubscribes } from "../src/protocol.ts";
+import { unit } from "./fixtures/texts.ts";
 
 const { decode } = jsonCodec;
 
@@ -61,7 +62,7 @@ describe("decode", () => {
 
   test("fails for any frame with a FrameError or not at all, and pollutes nothing", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json({ maxDepth: 2 }), fc.string({ unit: "binary" })), (frame) => {
+      fc.property(fc.oneof(fc.string(), fc.json({ maxDepth: 2 }), fc.string({ unit })), (frame) => {
         try {
           decode(frame);
         } catch (error) {
@@ -121,7 +122,7 @@ describe("what is written", () => {
 
   test("has no raw newline, whatever the channel, the user or the tags are", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "binary" }), fc.jsonValue(), (text, value) => {
+      fc.property(fc.string({ unit }), fc.jsonValue(), (text, value) => {
         const data = JSON.stringify(value);
         const body = jsonCodec.publication({ offset: 1, data, time: 0, tags: { [text]: text } });
         const push = jsonCodec.push(text, "pub", body);

@@ -5,7 +5,7 @@ export interface Results {
   passed: number;
   /** Failed tests, and errors outside of any test. */
   failed: number;
-  /** Names of the tests that were skipped. */
+  /** The tests that were skipped, by name and reason. */
   skipped: string[];
 }
 
@@ -24,7 +24,7 @@ export default class RunnerReporter implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const result = test.result();
     if (result.state === "passed") this.#results.passed++;
-    else if (result.state === "skipped") this.#results.skipped.push(nameOf(test));
+    else if (result.state === "skipped") this.#results.skipped.push(`${nameOf(test)}${whyOf(result)}`);
     else this.#fail(nameOf(test), result.errors ?? [], test);
   }
 
@@ -55,4 +55,9 @@ export default class RunnerReporter implements Reporter {
 
 function nameOf(test: TestCase | TestSuite): string {
   return `${test.module.relativeModuleId} > ${test.fullName}`;
+}
+
+/** Why a test was skipped, where its name does not say so itself. */
+function whyOf({ note }: { readonly note: string | undefined }): string {
+  return note === undefined ? "" : ` (${note})`;
 }

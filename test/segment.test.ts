@@ -3,20 +3,18 @@ import { describe, expect, test } from "vitest";
 import type { Entry } from "../src/log.ts";
 import { jsonCodec } from "../src/protocol.ts";
 import { cut, encodeSegments, publications, type Segment } from "../src/segment.ts";
+import { unit } from "./fixtures/texts.ts";
 
 const encoder = new TextEncoder();
 const bytesOf = (text: string): number => encoder.encode(text).length;
 
 /** Consecutive entries of any text, from any offset on. */
 const entries = fc
-  .tuple(
-    fc.nat(1_000),
-    fc.array(fc.string({ unit: "binary", maxLength: 30 }), { minLength: 1, maxLength: 12 }),
-  )
+  .tuple(fc.nat(1_000), fc.array(fc.string({ unit, maxLength: 30 }), { minLength: 1, maxLength: 12 }))
   .map(([before, texts]) =>
     texts.map((text, at): Entry => ({ offset: before + at + 1, data: JSON.stringify(text), time: at })),
   );
-const channel = fc.string({ unit: "binary", maxLength: 10 });
+const channel = fc.string({ unit, maxLength: 10 });
 /** Bytes that are nothing, little, or more than everything. */
 const room = fc.integer({ min: -10, max: 1_500 });
 

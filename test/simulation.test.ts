@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { runtime } from "./fixtures/runtime.ts";
 import { simulate } from "./simulation/simulate.ts";
 
-/** A share of 5 000 for each runtime, with the same seeds in every run: `npm run simulate -- --seed S` repeats one. */
+/** A share of 1 500 for each runtime, with the same seeds in every run: `npm run simulate -- --seed S` repeats one. */
 const [first, schedules] = { node: [1, 500], bun: [501, 500], deno: [1_001, 500] }[runtime] as [
   number,
   number,
