@@ -58,7 +58,9 @@ function placeAt(
   const present = runs.present(name);
   const known = found?.said;
   const isAgain = known !== undefined && known.present === present && known.notice === notice;
-  const said = isAgain ? known : saidOf(channel, found, { present, notice, earliest });
+  const said = isAgain
+    ? known
+    : { present, notice, result: resultOf(channel, found, dataOf(present, { earliest, notice })) };
   if (found !== undefined) found.said = said;
   return {
     result: said.result,
@@ -116,14 +118,6 @@ interface Said {
   readonly present: string | undefined;
   readonly notice: Missed | undefined;
   readonly result: string;
-}
-
-function saidOf(
-  channel: Channel,
-  found: Found | undefined,
-  { present, notice, earliest }: Omit<Said, "result"> & { earliest: number | undefined },
-): Said {
-  return { present, notice, result: resultOf(channel, found, dataOf(present, { earliest, notice })) };
 }
 
 /** What was found last for somebody who came back to a channel, and had missed no more than a reply holds. */

@@ -1,11 +1,11 @@
 import { describe, expect } from "vitest";
 import { CancelError } from "../src/errors.ts";
-import type { Log } from "../src/log.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
 import { output, progress } from "../src/run.ts";
 import type { Task } from "../src/run-task.ts";
 import {
   aborted,
+  atOnce,
   type Core,
   deferred,
   finish,
@@ -308,11 +308,10 @@ describe("a client", () => {
   });
 
   test("who comes back after another to the same place is told how it stands by then", async ({ start }) => {
-    const core = startWith(start, (log, clock) => ({
-      append: slowAppend(clock, log, 100),
-      readNow: (...args) => (log as Required<Log>).readNow(...args),
-      watchNow: (...args) => (log as Required<Log>).watchNow(...args),
-    }));
+    const core = startWith(start, (log, clock) => {
+      const { readNow, watchNow } = atOnce(log);
+      return { append: slowAppend(clock, log, 100), readNow, watchNow };
+    });
     let advance = (): void => {};
     const run = core.notifier.run(({ emit, signal }) => {
       advance = () => void emit(progress(1, 4));

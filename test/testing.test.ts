@@ -4,6 +4,7 @@ import type { Log } from "../src/log.ts";
 import { memoryLog } from "../src/memory.ts";
 import { Scope } from "../src/scope.ts";
 import { assertQuiet, fakeClock, logSuite } from "../src/testing.ts";
+import { atOnce } from "./fixtures/core.ts";
 
 describe("fakeClock", () => {
   test("time stands still, and moves by exactly what is asked", async () => {
@@ -218,15 +219,6 @@ async function failuresOf(change: (log: Log) => Partial<Log>): Promise<string[]>
   return results.flat();
 }
 
-/** What the log does at once. */
-function atOnce(log: Required<Log>): Pick<Log, "appendNow" | "readNow" | "watchNow"> {
-  return {
-    appendNow: (...args) => log.appendNow(...args),
-    readNow: (...args) => log.readNow(...args),
-    watchNow: (...args) => log.watchNow(...args),
-  };
-}
-
 const everyWake = "every append wakes, from the moment a watch is there";
 const everyWatch = "every watch of a channel wakes, and one that throws harms nobody";
 
@@ -236,12 +228,12 @@ describe("logSuite passes a log that is right, and fails one that", () => {
   });
 
   test("(is right, at once too)", async () => {
-    expect(await failuresOf((log) => atOnce(log as Required<Log>))).toEqual([]);
+    expect(await failuresOf((log) => atOnce(log))).toEqual([]);
   });
 
   test("reads at once what it does not read later", async () => {
     const failures = await failuresOf((log) => ({
-      ...atOnce(log as Required<Log>),
+      ...atOnce(log),
       readNow: (channel, options) => ({ ...(log as Required<Log>).readNow(channel, options), gapless: true }),
     }));
     expect(failures).toEqual([
@@ -253,7 +245,7 @@ describe("logSuite passes a log that is right, and fails one that", () => {
 
   test("watches at once, and never wakes", async () => {
     const deaf = await failuresOf((log) => ({
-      ...atOnce(log as Required<Log>),
+      ...atOnce(log),
       watchNow: (channel) => (log as Required<Log>).watchNow(channel, () => {}),
     }));
     expect(deaf).toEqual([
