@@ -1,13 +1,8 @@
 import type { Context } from "hono";
-import {
-  createWSMessageEvent,
-  defineWebSocketHelper,
-  type UpgradeWebSocket,
-  type WSContext,
-  type WSEvents,
-} from "hono/ws";
+import { createWSMessageEvent, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { Connection } from "./connection.ts";
 import { guard, guarded } from "./guard.ts";
+import { upgrader } from "./handlers.ts";
 import {
   type App,
   checkHandshake,
@@ -107,18 +102,17 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
  * ```
  */
-export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = defineWebSocketHelper<
-  BunWebSocket,
-  UpgradeOptions
->((c, events, options) => {
-  if (!wantsWebSocket(c.req.header("upgrade"))) return;
-  checkHandshake(c);
-  const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []) ?? "";
-  const data = new BunConnection(guard(c, events, options), c.req.url, protocol);
-  // Left to itself, Bun agrees to whatever was offered first.
-  if (!serverOf(c).upgrade(c.req.raw, { data, headers: { "sec-websocket-protocol": protocol } })) return;
-  return new Response(null);
-});
+export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = upgrader<BunWebSocket>(
+  (c, events, options) => {
+    if (!wantsWebSocket(c.req.header("upgrade"))) return;
+    checkHandshake(c);
+    const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []) ?? "";
+    const data = new BunConnection(guard(c, events, options), c.req.url, protocol);
+    // Left to itself, Bun agrees to whatever was offered first.
+    if (!serverOf(c).upgrade(c.req.raw, { data, headers: { "sec-websocket-protocol": protocol } })) return;
+    return new Response(null);
+  },
+);
 
 /** The context of a connection, for all of its events, which is also what `hono/bun` expects beside a socket. */
 class BunConnection extends Connection<BunWebSocket> implements BunWebSocketData {

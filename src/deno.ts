@@ -1,8 +1,9 @@
 import { HTTPException } from "hono/http-exception";
-import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
+import type { UpgradeWebSocket, WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
 import { guard } from "./guard.ts";
+import { upgrader } from "./handlers.ts";
 import {
   type App,
   checkHandshake,
@@ -95,27 +96,26 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
  * ```
  */
-export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> = defineWebSocketHelper<
-  DenoWebSocket,
-  UpgradeOptions
->(async (c, events, options) => {
-  if (!wantsWebSocket(c.req.header("upgrade"))) return;
-  checkHandshake(c);
-  const info = c.env as DenoInfo | undefined;
-  if (info?.[waited] !== false && (await isLost(c.req.raw))) throw new HTTPException(400);
-  const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
-  // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
-  const { socket, response } = quietly(() => Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 }));
-  // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
-  if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
-  const guarded = guard(c, events, options);
-  if (info !== undefined) info[upgraded] = response;
-  socket.binaryType = "arraybuffer";
-  const connection = new DenoConnection(socket, c.req.url, protocol ?? "", guarded);
-  socket.addEventListener("open", connection, { once: true });
-  for (const type of ["message", "close", "error"]) socket.addEventListener(type, connection);
-  return response;
-});
+export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> = upgrader<DenoWebSocket>(
+  async (c, events, options) => {
+    if (!wantsWebSocket(c.req.header("upgrade"))) return;
+    checkHandshake(c);
+    const info = c.env as DenoInfo | undefined;
+    if (info?.[waited] !== false && (await isLost(c.req.raw))) throw new HTTPException(400);
+    const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
+    // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
+    const { socket, response } = quietly(() => Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 }));
+    // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
+    if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
+    const guarded = guard(c, events, options);
+    if (info !== undefined) info[upgraded] = response;
+    socket.binaryType = "arraybuffer";
+    const connection = new DenoConnection(socket, c.req.url, protocol ?? "", guarded);
+    socket.addEventListener("open", connection, { once: true });
+    for (const type of ["message", "close", "error"]) socket.addEventListener(type, connection);
+    return response;
+  },
+);
 
 /** Hears all events of its socket. Functions would be four, and the request would hang from each. */
 class DenoConnection extends Connection<DenoWebSocket> {

@@ -6,12 +6,11 @@
 
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
-import type { WSContext, WSEvents } from "hono/ws";
+import type { WSEvents } from "hono/ws";
 import { checkPeer } from "./check.ts";
+import { apart, PeerHandlers } from "./handlers.ts";
 import type { Notifier } from "./notifier.ts";
-import type { Authorize, Identity, Peer } from "./peer.ts";
-import { closes } from "./protocol.ts";
-import type { Session, Socket } from "./socket.ts";
+import type { Authorize, Identity } from "./peer.ts";
 import { isThenable, type Soon } from "./soon.ts";
 
 export { type CachedAuthorize, type CachedOptions, cached } from "./cached.ts";
@@ -64,7 +63,7 @@ export function notifications(
   notifier: Notifier,
   options: NotificationsOptions = {},
 ): (c: Context) => Promise<WSEvents> {
-  return async function connectPeer(c: Context): Promise<WSEvents> {
+  return apart(async (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
       throw refusal(426, "Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" });
     }
@@ -78,8 +77,8 @@ export function notifications(
     // Closing may have begun while the identity was looked up.
     refuseWhenClosing(notifier);
     if (!notifier.admits(identity.user)) throw unavailable();
-    return eventsOf(notifier, { ...identity, authorize: options.authorize });
-  };
+    return new PeerHandlers(notifier, { ...identity, authorize: options.authorize });
+  });
 }
 
 function identify(
@@ -149,67 +148,5 @@ async function asked(
   } catch (error) {
     notifier.report(error, { stage: "origins", owner: c.req.path });
     return false;
-  }
-}
-
-/** Functions, not methods: whoever wraps them may take them apart. As few as can be: thousands of connections have them. */
-function eventsOf(notifier: Notifier, peer: Peer): WSEvents {
-  let session: Session | undefined;
-  return {
-    onOpen: (_event, ws) => {
-      session ??= accept(notifier, peer, ws);
-    },
-    // Not every runtime has an open event, so whatever comes first opens the session.
-    onMessage: ({ data }, ws) => {
-      session ??= accept(notifier, peer, ws);
-      session?.receive(data);
-    },
-    // Deno says 0 where the connection was lost, and every other runtime 1006.
-    onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),
-    onError: ignore,
-  };
-}
-
-function accept(notifier: Notifier, peer: Peer, ws: WSContext): Session | undefined {
-  try {
-    return notifier.accept(socketOf(ws), peer);
-  } catch (error) {
-    // Nobody would own the socket.
-    notifier.report(error, { stage: "authenticate", owner: "accept" });
-    ws.close(closes.internal.code, closes.internal.reason);
-    return undefined;
-  }
-}
-
-/** A socket with an error closes, on every runtime; the close event tells the session. */
-function ignore(): void {}
-
-/** A context that can be terminated, as those of our own adapters, is a socket as it is. */
-function socketOf(ws: WSContext | Socket): Socket {
-  return "terminate" in ws ? ws : new HonoSocket(ws as WSContext);
-}
-
-/** What the runtimes' sockets have in common and Hono's context hides. */
-interface RawSocket {
-  terminate?(): void;
-}
-
-class HonoSocket implements Socket {
-  readonly #ws: WSContext;
-
-  constructor(ws: WSContext) {
-    this.#ws = ws;
-  }
-
-  send(data: string | Uint8Array): void {
-    this.#ws.send(data as string);
-  }
-
-  close(code: number, reason: string): void {
-    this.#ws.close(code, reason);
-  }
-
-  terminate(): void {
-    (this.#ws.raw as RawSocket | undefined)?.terminate?.();
   }
 }

@@ -24,12 +24,13 @@ export class Intake {
   /** There while somebody waits: most of the time nobody does. */
   #waiting: Waiting[] | undefined;
   #chars = 0;
+  /** In thousandths of a command: what a millisecond adds is then a whole number, which V8 keeps in place. */
   #allowance: number;
   #at: number;
 
   constructor(limits: Limits, now: number) {
     this.#limits = limits;
-    this.#allowance = limits.burst;
+    this.#allowance = limits.burst * 1_000;
     this.#at = now;
   }
 
@@ -41,7 +42,7 @@ export class Intake {
   /** Takes a command, of so many characters. */
   add(command: Command, chars: number, now: number): void {
     const { rate, burst } = this.#limits;
-    this.#allowance = Math.min(burst, this.#allowance + ((now - this.#at) * rate) / 1_000) - 1;
+    this.#allowance = Math.min(burst * 1_000, this.#allowance + (now - this.#at) * rate) - 1_000;
     this.#at = now;
     this.#waiting ??= [];
     this.#waiting.push({ command, chars, isOver: this.#allowance < 0 });
@@ -60,7 +61,7 @@ export class Intake {
     const { commands, commandChars, message, burst } = this.#limits;
     if ((this.#waiting?.length ?? 0) > commands) return "commands";
     if (this.#chars > Math.max(commandChars, message)) return "commandChars";
-    return this.#allowance < -burst ? "rate" : undefined;
+    return this.#allowance < -burst * 1_000 ? "rate" : undefined;
   }
 
   clear(): void {

@@ -167,9 +167,8 @@ class MemoryLog implements Log {
     return this.#now;
   }
 
-  /** In whole milliseconds: V8 keeps any other number in an object of its own. */
   get #now(): number {
-    return Math.floor(this.#settings.clock.now());
+    return this.#settings.clock.now();
   }
 
   /** The channel as it stands now; a new one when it is unknown, or so long unused that it counts as forgotten. */

@@ -6,9 +6,10 @@ import {
   createAdaptorServer,
   type WebSocketServerLike,
 } from "@hono/node-server";
-import { defineWebSocketHelper, type UpgradeWebSocket } from "hono/ws";
+import type { UpgradeWebSocket } from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import { guard } from "./guard.ts";
+import { upgrader } from "./handlers.ts";
 import {
   type App,
   checkHandshake,
@@ -55,18 +56,17 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
  * ```
  */
-export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = defineWebSocketHelper<
-  WebSocket,
-  UpgradeOptions
->((c, events, options) => {
-  if (!wantsWebSocket(c.req.header("upgrade"))) return;
-  checkHandshake(c);
-  const guarded = guard(c, events, options);
-  const { handshake }: Env = c.env;
-  if (handshake !== undefined) return handshake.accept(guarded, c.req.url);
-  // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
-  return (adapted as UpgradeWebSocket<WebSocket>)(c, guarded);
-});
+export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = upgrader<WebSocket>(
+  (c, events, options) => {
+    if (!wantsWebSocket(c.req.header("upgrade"))) return;
+    checkHandshake(c);
+    const guarded = guard(c, events, options);
+    const { handshake }: Env = c.env;
+    if (handshake !== undefined) return handshake.accept(guarded, c.req.url);
+    // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
+    return (adapted as UpgradeWebSocket<WebSocket>)(c, guarded);
+  },
+);
 
 /**
  * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.

@@ -26,14 +26,14 @@ export interface Beating {
  * One entry on the wheel for the earliest of them, and no timer of its own.
  */
 export class Pulse implements Ticking {
-  due: number = Number.POSITIVE_INFINITY;
+  due: number | undefined;
   readonly #hub: Hub;
   readonly #window: Window;
   readonly #session: Beating;
-  #lateAt: number;
-  /** Undefined for most, who are asked about it with every frame: in V8, Infinity would be an object to look into. */
+  /** Undefined while it cannot be: in V8, Infinity would be an object to keep, and to look into. */
+  #lateAt: number | undefined;
   #expiresAt: number | undefined;
-  #pingAt = Number.POSITIVE_INFINITY;
+  #pingAt: number | undefined;
   /** Whether data was in flight before the outstanding ping: a slow link may need long for a whole window. */
   #behindData = false;
   /** Until when the outstanding ping may be answered after the process itself came too late to read the answer. */
@@ -71,13 +71,13 @@ export class Pulse implements Ticking {
   /** The connect command has come, in time. How long its answer takes is not the peer's doing. */
   greeted(): void {
     // What the wheel has been asked for finds that there is nothing to do: mostly the answer is next to ask it.
-    this.#lateAt = Number.POSITIVE_INFINITY;
+    this.#lateAt = undefined;
   }
 
   /** The connect reply is on its way: from now on there are pings. The first is early, so that not all come at once. */
   connected(): void {
     const { clock, settings } = this.#hub;
-    this.#pingAt = clock.now() + settings.heartbeat * (0.5 + clock.random() / 2);
+    this.#pingAt = clock.now() + Math.round(settings.heartbeat * (0.5 + clock.random() / 2));
     this.#rest();
   }
 
@@ -95,22 +95,23 @@ export class Pulse implements Ticking {
   closing(): void {
     this.#lateAt = this.#hub.clock.now() + this.#hub.settings.limits.pong;
     this.#expiresAt = undefined;
-    this.#pingAt = Number.POSITIVE_INFINITY;
+    this.#pingAt = undefined;
     this.#hub.wheel.set(this, this.#lateAt);
   }
 
   stop(): void {
-    this.#hub.wheel.set(this, Number.POSITIVE_INFINITY);
+    this.#hub.wheel.set(this, undefined);
   }
 
   tick(now: number): void {
-    if (now >= this.#lateAt) return this.#session.late();
+    if (isBy(this.#lateAt, now)) return this.#session.late();
     if (this.hasExpired) return this.#session.expired();
-    if (now >= this.#pongBy) {
-      if (this.#excused > 0 || now - this.#pongBy < tolerance) return this.#session.silent(this.#behindData);
+    const pongBy = this.#pongBy;
+    if (pongBy !== undefined && now >= pongBy) {
+      if (this.#excused > 0 || now - pongBy < tolerance) return this.#session.silent(this.#behindData);
       this.#excused = now + tolerance;
     }
-    if (now >= this.#pingAt) {
+    if (isBy(this.#pingAt, now)) {
       this.#pingAt = now + this.#hub.settings.heartbeat;
       if (!this.#window.hasPing) this.#session.beat();
     }
@@ -119,19 +120,21 @@ export class Pulse implements Ticking {
 
   /** Asks the wheel for the next thing that will be due. */
   #rest(): void {
-    const due = Math.min(
-      this.#lateAt,
-      this.#expiresAt ?? Number.POSITIVE_INFINITY,
-      this.#pongBy,
-      this.#pingAt,
-    );
+    let due: number | undefined;
+    for (const time of [this.#lateAt, this.#expiresAt, this.#pongBy, this.#pingAt]) {
+      if (time !== undefined && (due === undefined || time < due)) due = time;
+    }
     this.#hub.wheel.set(this, due);
   }
 
   /** Until when the outstanding ping has to be answered. */
-  get #pongBy(): number {
-    if (!this.#window.hasPing) return Number.POSITIVE_INFINITY;
+  get #pongBy(): number | undefined {
+    if (!this.#window.hasPing) return undefined;
     const { pong, slow } = this.#hub.settings.limits;
     return Math.max(this.#excused, this.#window.pingedAt + (this.#behindData ? slow : pong));
   }
+}
+
+function isBy(time: number | undefined, now: number): boolean {
+  return time !== undefined && now >= time;
 }

@@ -2,8 +2,8 @@ import type { Scope } from "./scope.ts";
 
 /** Something with a deadline of its own, kept by a wheel. */
 export interface Ticking {
-  /** When it wants to hear next, on the clock's `now`; set by the wheel alone. */
-  due: number;
+  /** When it wants to hear next, on the clock's `now`; undefined or Infinity: never. Set by the wheel alone. */
+  due: number | undefined;
   /** Called at or shortly after `due`; may ask again. */
   tick(now: number): void;
 }
@@ -27,8 +27,8 @@ export class Wheel {
     this.#now = now;
   }
 
-  /** Sets when `item` hears next; Infinity: never. */
-  set(item: Ticking, due: number): void {
+  /** Sets when `item` hears next; undefined or Infinity: never. */
+  set(item: Ticking, due: number | undefined): void {
     const slot = slotOf(due);
     if (slotOf(item.due) === slot) {
       item.due = due;
@@ -36,7 +36,7 @@ export class Wheel {
     }
     this.#take(item);
     item.due = due;
-    if (due === Number.POSITIVE_INFINITY) return;
+    if (slot === undefined) return;
     const items = this.#slots.get(slot);
     if (items === undefined) this.#slots.set(slot, new Set([item]));
     else items.add(item);
@@ -49,6 +49,7 @@ export class Wheel {
 
   #take(item: Ticking): void {
     const slot = slotOf(item.due);
+    if (slot === undefined) return;
     const items = this.#slots.get(slot);
     if (!items?.delete(item) || items.size > 0) return;
     this.#slots.delete(slot);
@@ -76,7 +77,7 @@ export class Wheel {
       for (const item of [...items]) {
         // A tick may take others out, or put them off.
         if (!items.delete(item)) continue;
-        item.due = Number.POSITIVE_INFINITY;
+        item.due = undefined;
         item.tick(now);
       }
       if (items.size === 0) this.#slots.delete(slot);
@@ -88,6 +89,6 @@ export class Wheel {
   }
 }
 
-function slotOf(due: number): number {
-  return due === Number.POSITIVE_INFINITY ? due : Math.ceil(due / resolution);
+function slotOf(due: number | undefined): number | undefined {
+  return due === undefined || due === Number.POSITIVE_INFINITY ? undefined : Math.ceil(due / resolution);
 }

@@ -9,6 +9,7 @@ const terminal = ["cli", "command", "watch", "view", "screen", "bar", "line", "c
 /** Files of `src` that may know a runtime, Hono or `node:`. Every other file is core. */
 const outside = [
   "hono",
+  "handlers",
   "metrics",
   "tokens",
   "keys",

@@ -10,7 +10,7 @@ function make() {
   /** When which item ticked. */
   const ticks: [string, number][] = [];
   const item = (name: string, onTick: () => void = () => {}): Ticking => ({
-    due: Number.POSITIVE_INFINITY,
+    due: undefined,
     tick(now) {
       ticks.push([name, now]);
       onTick();
@@ -25,6 +25,12 @@ test("nothing is armed until something is due, nor after", async () => {
   wheel.set(item("a"), 1_000);
   expect(clock.armed).toBe(1);
   await clock.advance(1_000);
+  expect(clock.armed).toBe(0);
+});
+
+test("nothing is armed for what is never due", () => {
+  const { clock, wheel, item } = make();
+  wheel.set(item("a"), Number.POSITIVE_INFINITY);
   expect(clock.armed).toBe(0);
 });
 

@@ -563,12 +563,12 @@ const sessions: Mutation[] = [
     },
     {
       name: "a ping may go unanswered for ever",
-      from: "if (this.#excused > 0 || now - this.#pongBy < tolerance) return this.#session.silent(this.#behindData);",
+      from: "if (this.#excused > 0 || now - pongBy < tolerance) return this.#session.silent(this.#behindData);",
       to: "",
     },
     {
       name: "a process that was held up takes its peers to be silent",
-      from: "if (this.#excused > 0 || now - this.#pongBy < tolerance) return",
+      from: "if (this.#excused > 0 || now - pongBy < tolerance) return",
       to: "return",
     },
     {
@@ -1021,10 +1021,17 @@ const hosts: Mutation[] = [
       from: "    if (!notifier.admits(identity.user)) throw unavailable();\n",
       to: "",
     },
+  ]),
+  ...inFile("handlers", [
     {
       name: "the end of a socket does not end its session",
-      from: "onClose: ({ code }) => session?.ended(code === 0 ? 1006 : code),",
-      to: "onClose: () => {},",
+      from: "this.#session?.ended(code === 0 ? 1006 : code);",
+      to: "",
+    },
+    {
+      name: "handlers that were taken apart do not hear of the end",
+      from: "handlers.onClose(event),",
+      to: "{},",
     },
     {
       name: "a session cannot tear down its socket",
@@ -1158,22 +1165,22 @@ const defences: Mutation[] = [
   ...inFile("intake", [
     {
       name: "an allowance is never used up",
-      from: "* rate) / 1_000) - 1;",
-      to: "* rate) / 1_000);",
+      from: "* rate) - 1_000;",
+      to: "* rate);",
     },
     {
       name: "an allowance never grows back",
-      from: "this.#allowance + ((now - this.#at) * rate) / 1_000",
+      from: "this.#allowance + (now - this.#at) * rate",
       to: "this.#allowance",
     },
     {
       name: "an allowance grows without end",
-      from: "Math.min(burst, this.#allowance",
-      to: "Math.max(burst, this.#allowance",
+      from: "Math.min(burst * 1_000, this.#allowance",
+      to: "Math.max(burst * 1_000, this.#allowance",
     },
     {
       name: "whoever is over the rate is never closed",
-      from: 'return this.#allowance < -burst ? "rate" : undefined;',
+      from: 'return this.#allowance < -burst * 1_000 ? "rate" : undefined;',
       to: "return undefined;",
     },
     {
