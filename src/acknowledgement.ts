@@ -81,7 +81,7 @@ export function resumed({ hub, identity }: LiveSession, channel: string, { epoch
     if (isNearer(left, offset, from)) from = left;
   }
   // The connection it had before may not be known to be over.
-  for (const { subscriptions } of hub.roster.of(identity)) {
+  for (const { subscriptions } of hub.sessions.of(identity)) {
     const present = subscriptions.get(channel);
     if (present?.channel.epoch !== epoch) continue;
     const standing = standingOf(present);

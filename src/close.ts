@@ -67,7 +67,7 @@ export interface Deadlines {
 export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown): Promise<CloseReport> {
   const began = hub.clock.now();
   hub.ledger.close();
-  const silences = new Map(Array.from(hub.sessions.values(), (session) => [session, session.pulse.silence]));
+  const silences = new Map(Array.from(hub.sessions, (session) => [session, session.pulse.silence]));
   const runs = await endRuns(hub, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
   await hub.settled("publications under way", deadlines.late, hub.lanes.idle());
@@ -98,7 +98,7 @@ async function flushSessions(
   { late, over }: Deadlines,
   silences: ReadonlyMap<LiveSession, number>,
 ): Promise<Pick<CloseReport, "sessions" | "cut">> {
-  const before = [...hub.sessions.values()];
+  const before = [...hub.sessions];
   const tops = readTops(hub, over);
   const cut = new Map<LiveSession, CutSession>();
   let isOver = false;
@@ -112,7 +112,7 @@ async function flushSessions(
   hub.hearing = true;
   for (const channel of hub.channels.values()) channel.refresh();
   const settleAll = (): void => {
-    for (const session of [...hub.sessions.values()]) session.settle();
+    for (const session of [...hub.sessions]) session.settle();
   };
   settleAll();
   // Whoever acknowledges has until then to do so of what it has read.
@@ -124,7 +124,7 @@ async function flushSessions(
   await tops.read;
   unlink();
   isOver = true;
-  for (const session of [...hub.sessions.values()]) {
+  for (const session of [...hub.sessions]) {
     session.cut();
     // One that had read everything, and was only waited for to answer the close, has left before.
     if (!cut.has(session)) cut.set(session, whereItStands(session));
@@ -146,7 +146,7 @@ async function flushSessions(
 function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession, number>): Promise<void> {
   return hub.scope.wait<void>("sessions to end", over, ({ resolve }) => {
     const look = (): void => {
-      for (const session of hub.sessions.values()) {
+      for (const session of hub.sessions) {
         if (Math.min(silences.get(session) ?? 0, session.pulse.silence) < hub.grace) return;
       }
       resolve();

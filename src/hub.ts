@@ -59,8 +59,7 @@ export class Hub {
   readonly ledger: Ledger;
   readonly notices: Notices;
   readonly tally: Tally = new Tally();
-  readonly sessions: Map<string, LiveSession> = new Map();
-  readonly roster: Roster = new Roster();
+  readonly sessions: Roster = new Roster();
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
   /** What somebody who came back was sent: others may follow. */
@@ -210,7 +209,7 @@ export class Hub {
   /** Ends everything: afterwards nothing is owned, armed or listened to. */
   end(): void {
     this.#ended = true;
-    for (const session of [...this.sessions.values()]) session.cut();
+    for (const session of [...this.sessions]) session.cut();
     this.runs.clear();
     this.lanes.end();
     this.ledger.clear();
@@ -224,29 +223,18 @@ export class Hub {
   }
 
   enter(session: LiveSession): void {
-    this.sessions.set(session.id, session);
-    this.register(session);
+    this.sessions.add(session);
     this.tally.opened();
   }
 
   leave(session: LiveSession): void {
-    this.sessions.delete(session.id);
-    this.unregister(session);
+    this.sessions.delete(session);
     this.onSessionEnd?.();
-  }
-
-  /** Finds a session as its peer's, until that is taken back. */
-  register(session: LiveSession): void {
-    this.roster.add(session);
-  }
-
-  unregister(session: LiveSession): void {
-    this.roster.delete(session);
   }
 
   /** Whether a user has as many sessions as one may. */
   isFullOf(user: string): boolean {
-    return this.roster.countOf(user) >= this.settings.limits.userSessions;
+    return this.sessions.countOf(user) >= this.settings.limits.userSessions;
   }
 
   /** Bytes that the log holds, where it says so. */
@@ -329,7 +317,7 @@ export class Hub {
     this.joint.clear();
     this.replies.tidy();
     this.recovered = carriedOver(this.recovered);
-    if (this.flushing) for (const session of [...this.sessions.values()]) session.settle();
+    if (this.flushing) for (const session of [...this.sessions]) session.settle();
   }
 
   /** Whether more encoded publications are kept than all channels together may. */

@@ -90,7 +90,7 @@ export class Notices {
     const owed = told?.owed;
     if (told === undefined || owed === undefined || this.#hub.flushing) return;
     this.#told.delete(key);
-    for (const session of this.#hub.roster.of(identity)) {
+    for (const session of this.#hub.sessions.of(identity)) {
       if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
       told.owed = undefined;
       session.put(text(session, channel, owed));

@@ -15,7 +15,7 @@ export function disconnect(hub: Hub, who: { user: string } | { session: string }
     throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
   }
   const known = Object.values(closes).find((close) => close.code === code);
-  for (const session of [...hub.sessions.values()]) {
+  for (const session of [...hub.sessions]) {
     const isMeant = "session" in who ? session.id === who.session : session.peer.user === who.user;
     if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
   }
@@ -23,7 +23,7 @@ export function disconnect(hub: Hub, who: { user: string } | { session: string }
 
 /** Takes a channel from a user at once. */
 export function unsubscribe(hub: Hub, user: string, channel: string): void {
-  for (const session of [...hub.sessions.values()]) {
+  for (const session of [...hub.sessions]) {
     if (session.peer.user === user) withdraw(session, channel);
   }
 }

@@ -3,11 +3,19 @@ import type { LiveSession } from "./session.ts";
 const nobody: readonly LiveSession[] = [];
 
 /** The sessions there are, by whose they are. Most have one. */
-export class Roster {
+export class Roster implements Iterable<LiveSession> {
   readonly #sessions = new Map<string, LiveSession | Set<LiveSession>>();
+  #size = 0;
 
+  /** How many there are in all. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes a session in as its peer's, until that is taken back: before the peer becomes another. */
   add(session: LiveSession): void {
     const { identity } = session;
+    this.#size++;
     const present = this.#sessions.get(identity);
     if (present === undefined) this.#sessions.set(identity, session);
     else if (present instanceof Set) present.add(session);
@@ -17,9 +25,10 @@ export class Roster {
   delete(session: LiveSession): void {
     const { identity } = session;
     const present = this.#sessions.get(identity);
-    const isLast =
-      present instanceof Set ? present.delete(session) && present.size === 0 : present === session;
-    if (isLast) this.#sessions.delete(identity);
+    const isThere = present instanceof Set ? present.delete(session) : present === session;
+    if (!isThere) return;
+    this.#size--;
+    if (present === session || this.countOf(identity) === 0) this.#sessions.delete(identity);
   }
 
   /** Those of one user, or the one with that id, the oldest first. */
@@ -33,5 +42,12 @@ export class Roster {
     const present = this.#sessions.get(user);
     if (present === undefined) return 0;
     return present instanceof Set ? present.size : 1;
+  }
+
+  *[Symbol.iterator](): Generator<LiveSession> {
+    for (const present of this.#sessions.values()) {
+      if (present instanceof Set) yield* present;
+      else yield present;
+    }
   }
 }

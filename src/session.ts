@@ -151,9 +151,9 @@ export class LiveSession implements Session, Beating {
 
   /** It has said who it is, and is that from now on. */
   become(identity: Identity): void {
-    this.hub.unregister(this);
+    this.hub.sessions.delete(this);
     this.peer = { ...this.peer, ...identity };
-    this.hub.register(this);
+    this.hub.sessions.add(this);
     if (identity.expires !== undefined) this.pulse.extend(identity.expires);
   }
 

@@ -24,7 +24,7 @@ export function statsOf({ sessions, channels, runs, lanes, ledger, scope }: Hub)
   ledger.expire();
   const count = (kind: PendingKind): number => scope.count(kind) + lanes.count(kind);
   let subscriptions = 0;
-  for (const session of sessions.values()) subscriptions += session.subscriptions.size;
+  for (const session of sessions) subscriptions += session.subscriptions.size;
   return {
     sessions: sessions.size,
     subscriptions,
@@ -42,7 +42,7 @@ export function statsOf({ sessions, channels, runs, lanes, ledger, scope }: Hub)
 /** Lists what a notifier owns. */
 export function pendingOf({ sessions, clock, scope, lanes, ledger }: Hub): Pending[] {
   const now = clock.now();
-  const sockets = Array.from(sessions.values(), ({ id, since }): Pending => {
+  const sockets = Array.from(sessions, ({ id, since }): Pending => {
     return { kind: "socket", owner: `session ${id}`, age: now - since };
   });
   return [...sockets, ...scope.inspect(), ...lanes.inspect(), ...ledger.inspect()];

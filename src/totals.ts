@@ -62,7 +62,7 @@ export class Tally {
 
   totals({ sessions, settings, cached, logBytes }: Hub): Totals {
     const bytes = { commands: 0, windows: 0, cache: cached, log: logBytes };
-    for (const session of sessions.values()) {
+    for (const session of sessions) {
       bytes.commands += Math.ceil(session.intake.chars);
       bytes.windows += settings.window - session.window.room;
     }

@@ -12,9 +12,12 @@ test("sessions are found by whose they are, the oldest first, until they are gon
   for (const each of [one, two, three, other]) roster.add(each);
   expect([...roster.of("ann")]).toEqual([one, two, three]);
   expect([...roster.of("bob")]).toEqual([other]);
+  expect([roster.size, ...roster]).toEqual([4, one, two, three, other]);
   roster.delete(two);
   expect([...roster.of("ann")]).toEqual([one, three]);
+  expect([roster.size, ...roster]).toEqual([3, one, three, other]);
   for (const each of [one, three, other]) roster.delete(each);
+  expect([roster.size, ...roster]).toEqual([0]);
   expect([[...roster.of("ann")], [...roster.of("bob")], [...roster.of("")]]).toEqual([[], [], []]);
 });
 
@@ -23,5 +26,6 @@ test("one that is not there changes nothing when it goes", () => {
   const ann = session("ann");
   roster.add(ann);
   roster.delete(session("ann"));
-  expect([...roster.of("ann")]).toEqual([ann]);
+  roster.delete(session("bob"));
+  expect([roster.size, ...roster.of("ann")]).toEqual([1, ann]);
 });

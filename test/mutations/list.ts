@@ -143,7 +143,7 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "closing waits for peers known to be stuck",
-      from: "new Map(Array.from(hub.sessions.values(), (session) => [session, session.pulse.silence]))",
+      from: "new Map(Array.from(hub.sessions, (session) => [session, session.pulse.silence]))",
       to: "new Map<LiveSession, number>()",
     },
     {
@@ -1209,8 +1209,8 @@ const defences: Mutation[] = [
   ...inFile("roster", [
     {
       name: "a session that ends makes no room for its user",
-      from: "present instanceof Set ? present.delete(session) && present.size === 0 : present === session;",
-      to: "present instanceof Set ? present.delete(session) && present.size === 0 : false;",
+      from: "present instanceof Set ? present.delete(session) : present === session;",
+      to: "present instanceof Set ? present.delete(session) : false;",
     },
     {
       name: "a user's sessions count as one",
