@@ -1,9 +1,11 @@
-import { Hono } from "hono";
-import type { WSContext } from "hono/ws";
+import { type Context, Hono } from "hono";
+import type { UpgradeWebSocket, WSContext, WSEvents } from "hono/ws";
 import { afterEach, expect, test } from "vitest";
 import { deferred, fakeNotifier } from "./fixtures/fake-notifier.ts";
+import { rawSite } from "./fixtures/raw.ts";
 import { entry, runtime } from "./fixtures/runtime.ts";
 import { websocket } from "./fixtures/stock-client.ts";
+import { closing } from "./fixtures/tcp.ts";
 
 const opened: { destroy(): void }[] = [];
 afterEach(() => {
@@ -77,4 +79,48 @@ test(`a context says what it is, on ${runtime}`, async () => {
   });
   await heard(url);
   expect(await seen.promise).toEqual([1, "ann", true, "arraybuffer"]);
+});
+
+type Make = (c: Context) => WSEvents | Promise<WSEvents>;
+
+/** What somebody may do with handlers on their way to an upgrade, and what of them they hear of. */
+const ways: [how: string, heard: string[], upgrade: (make: Make, hear: (what: string) => void) => unknown][] =
+  [
+    [
+      "wrapped",
+      ["message", "message", "message", "close"],
+      (make, hear) =>
+        entry.upgradeWebSocket(async (c) => {
+          const { onMessage, onClose, ...others } = await make(c);
+          return {
+            ...others,
+            onMessage(event, ws) {
+              hear("message");
+              onMessage?.(event, ws);
+            },
+            onClose(event, ws) {
+              hear("close");
+              onClose?.(event, ws);
+            },
+          };
+        }),
+    ],
+    [
+      "made by the app",
+      [],
+      (make) => async (c: Context) => entry.upgradeWebSocket(c, (await make(c)) as WSEvents),
+    ],
+  ];
+
+test.each(ways)(`handlers that are %s do what they always do, on ${runtime}`, async (_, heard, upgrade) => {
+  const told: string[] = [];
+  const upgradeWebSocket = (make: Make) => upgrade(make, (what) => void told.push(what));
+  const here = await rawSite({ upgradeWebSocket: upgradeWebSocket as UpgradeWebSocket });
+  const peer = await here.connected({ id: 2, subscribe: { channel: "news" } });
+  await peer.until(/"id":2,"subscribe":/);
+  await here.notifier.publish("news", "hello");
+  await peer.until(/"hello"/);
+  peer.send(closing(4001));
+  expect(await here.ended.until(1)).toEqual([4001]);
+  expect(told).toEqual(heard);
 });
