@@ -3,6 +3,11 @@ export class Linked {
   older: Linked = this;
   newer: Linked = this;
 
+  /** Whether nothing else is in it. */
+  get isEmpty(): boolean {
+    return this.newer === this;
+  }
+
   moveTo(list: Linked): void {
     this.leave();
     this.older = list.older;
@@ -12,7 +17,7 @@ export class Linked {
   }
 
   leave(): void {
-    if (this.newer === this) return;
+    if (this.isEmpty) return;
     this.older.newer = this.newer;
     this.newer.older = this.older;
     this.older = this.newer = this;

@@ -1,7 +1,7 @@
 import type { Hub } from "./hub.ts";
 import type { LiveSession } from "./session.ts";
 import type { Subscription } from "./subscription.ts";
-import type { Ticking } from "./wheel.ts";
+import { Ticking } from "./wheel.ts";
 
 /** What a subscriber did not get when it was published. */
 export interface Missed {
@@ -33,13 +33,13 @@ export function caughtUp(subscription: Subscription, { clock, notices }: Hub): v
 }
 
 /** When somebody was told last about a channel, and what there is to add. */
-class Told implements Ticking {
-  due: number = Number.POSITIVE_INFINITY;
+class Told extends Ticking {
   at: number;
   owed: Missed | undefined;
-  readonly tick: () => void;
+  override readonly tick: () => void;
 
   constructor(at: number, tick: () => void) {
+    super();
     this.at = at;
     this.tick = tick;
   }

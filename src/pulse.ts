@@ -1,5 +1,5 @@
 import type { Hub } from "./hub.ts";
-import type { Ticking } from "./wheel.ts";
+import { Ticking } from "./wheel.ts";
 import type { Window } from "./window.ts";
 
 /**
@@ -25,8 +25,7 @@ export interface Beating {
  *
  * One entry on the wheel for the earliest of them, and no timer of its own.
  */
-export class Pulse implements Ticking {
-  due: number | undefined;
+export class Pulse extends Ticking {
   readonly #hub: Hub;
   readonly #window: Window;
   readonly #session: Beating;
@@ -40,6 +39,7 @@ export class Pulse implements Ticking {
   #excused = 0;
 
   constructor(hub: Hub, window: Window, session: Beating, expires: number | undefined) {
+    super();
     this.#hub = hub;
     this.#window = window;
     this.#session = session;
@@ -103,7 +103,7 @@ export class Pulse implements Ticking {
     this.#hub.wheel.set(this, undefined);
   }
 
-  tick(now: number): void {
+  override tick(now: number): void {
     if (isBy(this.#lateAt, now)) return this.#session.late();
     if (this.hasExpired) return this.#session.expired();
     const pongBy = this.#pongBy;

@@ -1,11 +1,12 @@
+import { Linked } from "./linked.ts";
 import type { Scope } from "./scope.ts";
 
 /** Something with a deadline of its own, kept by a wheel. */
-export interface Ticking {
+export abstract class Ticking extends Linked {
   /** When it wants to hear next, on the clock's `now`; undefined or Infinity: never. Set by the wheel alone. */
   due: number | undefined;
   /** Called at or shortly after `due`; may ask again. */
-  tick(now: number): void;
+  abstract tick(now: number): void;
 }
 
 /** Deadlines are rounded up to this many milliseconds, so that thousands of sessions share a few firings. */
@@ -19,7 +20,7 @@ const resolution = 50;
 export class Wheel {
   readonly #scope: Scope;
   readonly #now: () => number;
-  readonly #slots = new Map<number, Set<Ticking>>();
+  readonly #slots = new Map<number, Linked>();
   #armed: { slot: number; cancel(): void } | undefined;
 
   constructor(scope: Scope, now: () => number) {
@@ -37,9 +38,12 @@ export class Wheel {
     this.#take(item);
     item.due = due;
     if (slot === undefined) return;
-    const items = this.#slots.get(slot);
-    if (items === undefined) this.#slots.set(slot, new Set([item]));
-    else items.add(item);
+    let items = this.#slots.get(slot);
+    if (items === undefined) {
+      items = new Linked();
+      this.#slots.set(slot, items);
+    }
+    item.moveTo(items);
     if (slot < this.#armedSlot) this.#arm(slot);
   }
 
@@ -50,8 +54,8 @@ export class Wheel {
   #take(item: Ticking): void {
     const slot = slotOf(item.due);
     if (slot === undefined) return;
-    const items = this.#slots.get(slot);
-    if (!items?.delete(item) || items.size > 0) return;
+    item.leave();
+    if (this.#slots.get(slot)?.isEmpty !== true) return;
     this.#slots.delete(slot);
     if (this.#slots.size === 0) this.#disarm();
   }
@@ -72,20 +76,23 @@ export class Wheel {
     const now = this.#now();
     // A timer may fire a fraction early; what it was armed for is due all the same.
     const reached = Math.floor((now + 1) / resolution);
-    for (const [slot, items] of [...this.#slots]) {
-      if (slot > reached) continue;
-      for (const item of [...items]) {
-        // A tick may take others out, or put them off.
-        if (!items.delete(item)) continue;
-        item.due = undefined;
-        item.tick(now);
-      }
-      if (items.size === 0) this.#slots.delete(slot);
-    }
+    for (const slot of [...this.#slots.keys()]) if (slot <= reached) this.#tick(slot, now);
     let next = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots.keys()) if (slot < next) next = slot;
     // What ticked may have armed it for something earlier already.
     if (next < this.#armedSlot) this.#arm(next);
+  }
+
+  /** A tick may take others out, or put them off, or ask again for now: that is for the next firing. */
+  #tick(slot: number, now: number): void {
+    const items = this.#slots.get(slot);
+    this.#slots.delete(slot);
+    while (items?.isEmpty === false) {
+      const item = items.newer as Ticking;
+      item.leave();
+      item.due = undefined;
+      item.tick(now);
+    }
   }
 }
 

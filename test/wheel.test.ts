@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Scope } from "../src/scope.ts";
 import { fakeClock } from "../src/testing.ts";
-import { type Ticking, Wheel } from "../src/wheel.ts";
+import { Ticking, Wheel } from "../src/wheel.ts";
 
 function make() {
   const clock = fakeClock();
@@ -9,13 +9,13 @@ function make() {
   const wheel = new Wheel(scope, () => clock.now());
   /** When which item ticked. */
   const ticks: [string, number][] = [];
-  const item = (name: string, onTick: () => void = () => {}): Ticking => ({
-    due: undefined,
-    tick(now) {
-      ticks.push([name, now]);
-      onTick();
-    },
-  });
+  const item = (name: string, onTick: () => unknown = () => {}): Ticking =>
+    new (class extends Ticking {
+      override tick(now: number): void {
+        ticks.push([name, now]);
+        onTick();
+      }
+    })();
   return { clock, scope, wheel, ticks, item };
 }
 
@@ -107,6 +107,16 @@ test("an item may ask again while it ticks: each time exactly once", async () =>
   expect(ticks.map(([, now]) => now)).toEqual([1_000, 2_000, 3_000, 4_000, 5_000]);
   expect(clock.armed).toBe(1);
   wheel.set(again, Number.POSITIVE_INFINITY);
+  expect(clock.armed).toBe(0);
+});
+
+test("an item that asks for now while it ticks hears after those who waited", async () => {
+  const { clock, wheel, ticks, item } = make();
+  const again: Ticking = item("again", () => ticks.length === 1 && wheel.set(again, clock.now()));
+  wheel.set(again, 1_000);
+  wheel.set(item("other"), 1_000);
+  await clock.advance(1_000);
+  expect(ticks.map(([name]) => name)).toEqual(["again", "other", "again"]);
   expect(clock.armed).toBe(0);
 });
 

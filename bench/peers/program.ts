@@ -129,14 +129,17 @@ export class Channels<Socket> {
   }
 }
 
-/** What a peer without a log sends to whoever comes back: all that it has published, as one text. */
+/**
+ * What a peer without a log sends to whoever comes back: all that it has published, as one text, and of each event where
+ * it stands, so that one can come back again.
+ */
 export class Backlog {
   #texts: string[] = [];
   #joined: string | undefined;
 
   add(text: string): void {
     if (this.#texts.length >= 1000) return;
-    this.#texts.push(text);
+    this.#texts.push(`{"data":${text},"offset":${this.#texts.length + 1},"time":${Date.now()}}`);
     this.#joined = undefined;
   }
 

@@ -141,7 +141,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: "storm",
-    text: "2 000 sessions resume at once, each missing 100 events of 200 bytes, eight times after twenty others; by hand: one text of them, sent to each",
+    text: "2 000 sessions resume at once, each missing 100 events of 200 bytes, eight times after twenty others; by hand: one text of them, with their offsets and times, sent to each",
     ...cpu,
     entrants: ["tocsin-node", "ws", "tocsin-bun", "bun", "tocsin-deno", "deno"],
     run: (entrant) => within(new Trial(entrant), (trial) => storm(trial, entrant)),

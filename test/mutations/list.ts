@@ -53,14 +53,19 @@ const lifetimes: Mutation[] = [
       to: "if (this.#armed === undefined) this.#arm(slot);",
     },
     {
+      name: "the wheel ticks on while something asks for now",
+      from: "    this.#slots.delete(slot);\n    while (items",
+      to: "    while (items",
+    },
+    {
       name: "the wheel fires once, and never again",
       from: "if (next < this.#armedSlot) this.#arm(next);",
       to: "",
     },
     {
       name: "what another's tick has taken out ticks all the same",
-      from: "if (!items.delete(item)) continue;",
-      to: "items.delete(item);",
+      from: "    item.leave();\n    if (this.#slots",
+      to: "    if (this.#slots",
     },
   ]),
   ...inFile("notifier", [
@@ -758,7 +763,7 @@ const publishing: Mutation[] = [
   ...inFile("answer", [
     {
       name: "the first frame is as short as it happens to be",
-      from: "text.padEnd(firstFrame)",
+      from: "text + spaces.slice(text.length)",
       to: "text",
     },
     {
