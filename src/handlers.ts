@@ -12,8 +12,6 @@ import type { Peer } from "./peer.ts";
 import { closes } from "./protocol.ts";
 import type { Session, Socket } from "./socket.ts";
 
-type Handled = Required<WSEvents>;
-
 /** Makes the handlers of one connection. */
 type Make<Made extends WSEvents = WSEvents> = (c: Context) => Promise<Made>;
 
@@ -24,7 +22,7 @@ const whole: unique symbol = Symbol("whole");
  * The handlers of a peer's connection. A class, not closures: thousands of connections share its methods. So they are
  * nothing that may be taken apart.
  */
-export class PeerHandlers implements Handled {
+export class PeerHandlers implements Required<WSEvents> {
   readonly #notifier: Notifier;
   readonly #peer: Peer;
   #session: Session | undefined;
