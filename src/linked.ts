@@ -3,8 +3,8 @@ export class Linked {
   older: Linked = this;
   newer: Linked = this;
 
-  /** Whether nothing else is in it. */
-  get isEmpty(): boolean {
+  /** Whether it is an empty list, or a place in none. */
+  get isAlone(): boolean {
     return this.newer === this;
   }
 
@@ -17,7 +17,7 @@ export class Linked {
   }
 
   leave(): void {
-    if (this.isEmpty) return;
+    if (this.isAlone) return;
     this.older.newer = this.newer;
     this.newer.older = this.older;
     this.older = this.newer = this;

@@ -222,7 +222,7 @@ class MemoryLog implements Log {
       const isCrowded = this.#channels.size * channelCost * 2 > this.#settings.totalBytes;
       const idle = this.#idle.newer;
       const oldest = this.#kept.newer;
-      if (idle instanceof Channel && (isCrowded || oldest === this.#kept)) this.#forget(idle);
+      if (idle instanceof Channel && (isCrowded || this.#kept.isAlone)) this.#forget(idle);
       else if (oldest instanceof Kept) this.#drop(oldest.channel);
       else return;
     }

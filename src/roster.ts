@@ -28,7 +28,7 @@ export class Roster implements Iterable<LiveSession> {
     const isThere = present instanceof Set ? present.delete(session) : present === session;
     if (!isThere) return;
     this.#size--;
-    if (present === session || this.countOf(identity) === 0) this.#sessions.delete(identity);
+    if (!(present instanceof Set) || present.size === 0) this.#sessions.delete(identity);
   }
 
   /** Those of one user, or the one with that id, the oldest first. */

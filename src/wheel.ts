@@ -55,7 +55,7 @@ export class Wheel {
     const slot = slotOf(item.due);
     if (slot === undefined) return;
     item.leave();
-    if (this.#slots.get(slot)?.isEmpty !== true) return;
+    if (this.#slots.get(slot)?.isAlone !== true) return;
     this.#slots.delete(slot);
     if (this.#slots.size === 0) this.#disarm();
   }
@@ -87,7 +87,7 @@ export class Wheel {
   #tick(slot: number, now: number): void {
     const items = this.#slots.get(slot);
     this.#slots.delete(slot);
-    while (items?.isEmpty === false) {
+    while (items?.isAlone === false) {
       const item = items.newer as Ticking;
       item.leave();
       item.due = undefined;

@@ -84,7 +84,7 @@ test(`a context says what it is, on ${runtime}`, async () => {
 type Make = (c: Context) => WSEvents | Promise<WSEvents>;
 
 /** What somebody may do with handlers on their way to an upgrade, and what of them they hear of. */
-const ways: [how: string, heard: string[], upgrade: (make: Make, hear: (what: string) => void) => unknown][] =
+const ways: [how: string, seen: string[], upgrade: (make: Make, hear: (what: string) => void) => unknown][] =
   [
     [
       "wrapped",
@@ -112,7 +112,7 @@ const ways: [how: string, heard: string[], upgrade: (make: Make, hear: (what: st
     ],
   ];
 
-test.each(ways)(`handlers that are %s do what they always do, on ${runtime}`, async (_, heard, upgrade) => {
+test.each(ways)(`handlers that are %s do what they always do, on ${runtime}`, async (_, seen, upgrade) => {
   const told: string[] = [];
   const upgradeWebSocket = (make: Make) => upgrade(make, (what) => void told.push(what));
   const here = await rawSite({ upgradeWebSocket: upgradeWebSocket as UpgradeWebSocket });
@@ -122,5 +122,5 @@ test.each(ways)(`handlers that are %s do what they always do, on ${runtime}`, as
   await peer.until(/"hello"/);
   peer.send(closing(4001));
   expect(await here.ended.until(1)).toEqual([4001]);
-  expect(told).toEqual(heard);
+  expect(told).toEqual(seen);
 });
