@@ -14,6 +14,26 @@ export class ClosedError extends Error {
   }
 }
 
+/**
+ * Says that too much is waiting to be published already: for its turn, or for a log that fails.
+ *
+ * Nothing was published. Await what you publish, publish less at once, or raise `limits.waiting`.
+ */
+export class BusyError extends Error {
+  override readonly name = "BusyError";
+}
+
+/** Says what is wrong with a log. A store throws it; `publish` passes on one that is `lasting`. */
+export class LogError extends Error {
+  override readonly name = "LogError";
+  /** Whether trying again is of no use: the store is read-only, corrupt, of a newer format, or closed. */
+  declare readonly lasting: boolean;
+  constructor(message: string, { lasting = false, ...options }: ErrorOptions & { lasting?: boolean } = {}) {
+    super(message, options);
+    this.lasting = lasting;
+  }
+}
+
 /** Who ended a piece of work: code that called `cancel()`, a connected client, or the notifier closing. */
 export type CancelledBy = "caller" | "client" | "shutdown";
 

@@ -23,6 +23,11 @@ export interface Retention {
   bytes: number;
   /** Milliseconds a publication is kept. */
   ttl: number;
+  /**
+   * Bytes that a channel may take beyond `size` and `bytes` while what is over them is younger than 10 s. It keeps a burst
+   * from taking away what subscribers have not been sent yet. 0: `size` and `bytes` hold at once.
+   */
+  slack: number;
 }
 
 /** How an append is made. */
@@ -32,6 +37,22 @@ export interface AppendOptions {
   tags?: Readonly<Record<string, string>> | undefined;
   /** Replaces what the log keeps of this channel, from this append on. What is left out is the log's default. */
   retention?: Partial<Retention> | undefined;
+  /**
+   * Makes an append that may be sent again safe. `n` counts the appends of writer `by` to this channel: 1, 2, 3, without
+   * holes. The last `n` again MUST append nothing, and answer what the first one did; a lower `n`, and one above the last
+   * plus 1, MUST be refused with an error. A writer may be forgotten 10 minutes after its last append.
+   */
+  once?: { readonly by: string; readonly n: number } | undefined;
+  /**
+   * The publisher's own name for this publication. For `ttl` milliseconds after its first use the same key in the same
+   * channel MUST append nothing, and answer the position of the first.
+   */
+  key?: { readonly text: string; readonly ttl: number } | undefined;
+  /**
+   * `"first"`: the channel begins anew with this append. It MUST get an epoch never used before, and nothing of what was in
+   * the channel may be read any more.
+   */
+  place?: "first" | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -64,6 +85,8 @@ export interface Slice {
  * - Appends to one channel MUST get offsets that rise by one, in the order in which they were called.
  * - A position MUST mean the same for ever: an epoch whose offsets could repeat MUST never come back.
  * - Epoch and top MUST outlive the entries, while the channel is watched and for 24 hours after its last append.
+ * - A log that can never again do what it is asked MUST reject with a `LogError` whose `lasting` is true. Whatever else it
+ *   rejects with is taken to pass, and is tried again.
  * - Everything that waits MUST reject with `signal.reason` itself when its signal aborts.
  * - A log MUST NOT call `wake` after the watch was disposed, nor anything at all after its own disposal.
  */
@@ -90,6 +113,11 @@ export interface Log extends AsyncDisposable {
   ): Promise<AsyncDisposable>;
   /** The same at once, for logs that can: from then on every append MUST wake. It MUST throw where `watch` rejects. */
   watchNow?(channel: string, wake: () => void): AsyncDisposable;
+  /**
+   * How much it keeps of a channel, so that publishing can have a pace. What is left out, or all of it where there is no
+   * such method, is taken to be little: 1 000 publications, 1 MiB and no slack.
+   */
+  keeps?(channel: string): Readonly<Partial<Retention>>;
   /** Bytes it holds in this process, where it knows. */
   readonly bytes?: number;
 }

@@ -16,6 +16,8 @@ export interface MemoryLogOptions {
   bytes?: Bound | undefined;
   /** Milliseconds a publication is kept; 5 minutes by default. */
   ttl?: Bound | undefined;
+  /** Bytes a channel may take beyond `size` and `bytes` while what is over them is younger than 10 s; 8 MiB by default. */
+  slack?: Bound | undefined;
   /**
    * Bytes kept in all; 256 MiB by default. Beside its payload and tags a publication counts 192 bytes, and a channel 512.
    * Past it the oldest publications of all are trimmed, then the channels longest idle are forgotten; these go first
@@ -53,13 +55,14 @@ export function memoryLog({
   size = 1000,
   bytes = 1_048_576,
   ttl = 300_000,
+  slack = 8_388_608,
   totalBytes = 268_435_456,
   clock = systemClock,
 }: MemoryLogOptions = {}): Log {
-  for (const [name, bound] of Object.entries({ size, bytes, ttl, totalBytes })) {
+  for (const [name, bound] of Object.entries({ size, bytes, ttl, slack, totalBytes })) {
     if (typeof bound !== "function") check(name, bound);
   }
-  return new MemoryLog({ size, bytes, ttl, totalBytes, clock });
+  return new MemoryLog({ size, bytes, ttl, slack, totalBytes, clock });
 }
 
 type Settings = { readonly [Name in keyof MemoryLogOptions]-?: Exclude<MemoryLogOptions[Name], undefined> };
@@ -84,8 +87,8 @@ class MemoryLog implements Log {
 
   constructor(settings: Settings) {
     this.#settings = settings;
-    const { size, bytes, ttl } = settings;
-    if (![size, bytes, ttl].some((bound) => typeof bound === "function"))
+    const { size, bytes, ttl, slack } = settings;
+    if (![size, bytes, ttl, slack].some((bound) => typeof bound === "function"))
       this.#usual = this.#retention("", {});
   }
 
@@ -193,12 +196,17 @@ class MemoryLog implements Log {
     return this.#prefix + (this.#epochs++).toString(36);
   }
 
-  #retention(channel: string, { size, bytes, ttl }: Partial<Retention>): Retention {
+  #retention(channel: string, { size, bytes, ttl, slack }: Partial<Retention>): Retention {
     const bound = (name: keyof Retention, given: number | undefined): number => {
       const bound = given ?? this.#settings[name];
       return check(name, typeof bound === "function" ? bound(channel) : bound);
     };
-    return { size: bound("size", size), bytes: bound("bytes", bytes), ttl: bound("ttl", ttl) };
+    return {
+      size: bound("size", size),
+      bytes: bound("bytes", bytes),
+      ttl: bound("ttl", ttl),
+      slack: bound("slack", slack),
+    };
   }
 
   /** Brings a channel within its own bounds, and answers whether it is still remembered. */

@@ -7,12 +7,14 @@
 export type { Clock, Timer } from "./clock.ts";
 export type { CloseOptions, CloseReport, CutSession } from "./close.ts";
 export {
+  BusyError,
   CancelError,
   type CancelledBy,
   ClosedError,
   ExpiredError,
   type Failure,
   GapError,
+  LogError,
   RunError,
 } from "./errors.ts";
 export type {

@@ -314,7 +314,7 @@ export class LiveRun implements Run<unknown> {
   }
 
   /** While it works its channel is kept whole, within its bytes. */
-  #retention(ttl: number): Retention {
+  #retention(ttl: number): Partial<Retention> {
     return { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl };
   }
 

@@ -60,6 +60,11 @@ export interface Limits {
   confirmedTotal: number;
   /** Bytes of payload and tags of those. Default 67 108 864 (64 MiB). */
   confirmedTotalBytes: number;
+  /**
+   * Bytes of publications, in all channels, that wait for their turn or for a log that fails; one more rejects with a
+   * `BusyError`. Default 67 108 864 (64 MiB).
+   */
+  waiting: number;
   /** How long an `idempotencyKey` counts, from its first use. The newest 10 000 are kept. Default 300 000 (5 min). */
   idempotency: number;
   /** Bytes kept of one run's channel. Default 8 388 608 (8 MiB). */
@@ -165,6 +170,7 @@ const defaultLimits: Readonly<Limits> = {
   confirmedBytes: 1_048_576,
   confirmedTotal: 100_000,
   confirmedTotalBytes: 67_108_864,
+  waiting: 67_108_864,
   idempotency: 300_000,
   runBytes: 8_388_608,
   runTtl: 300_000,

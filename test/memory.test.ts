@@ -7,7 +7,7 @@ import { type FakeClock, fakeClock, logSuite } from "../src/testing.ts";
 const entryCost = 192;
 const channelCost = 512;
 const day = 24 * 3_600_000;
-const unbounded: Retention = { size: Infinity, bytes: Infinity, ttl: Infinity };
+const unbounded: Retention = { size: Infinity, bytes: Infinity, ttl: Infinity, slack: 0 };
 
 logSuite(({ clock }) => memoryLog({ clock }), { describe, test });
 
@@ -424,7 +424,7 @@ describe("against a naive model", () => {
   }
 
   const channels = ["a", "b", "c"];
-  const defaults: Retention = { size: 4, bytes: 30, ttl: 50 };
+  const defaults: Retention = { size: 4, bytes: 30, ttl: 50, slack: 0 };
   const channel = fc.constantFrom(...channels);
   const retention = fc.option(
     fc.record(
