@@ -70,8 +70,8 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const silences = new Map(Array.from(hub.sessions, (session) => [session, session.pulse.silence]));
   const runs = await endRuns(hub, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
-  await hub.settled("publications under way", deadlines.late, hub.lanes.idle());
-  hub.lanes.end();
+  await hub.settled("publications under way", deadlines.late, hub.appends.idle());
+  hub.appends.end();
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
   const { undelivered, givenUp } = hub.ledger.end();
   await hub.settled("close the log", deadlines.over, hub.closeLog());
