@@ -114,6 +114,7 @@ export class Hub {
       window: parts.settings.window,
       most: parts.settings.limits.waiting,
       isHeard: () => this.channels.size > 0,
+      isAwaited: (channel, offset) => this.channels.get(channel)?.isAwaited(offset) === true,
       onError: failed,
       appended,
       refused: () => this.tally.hit("waiting"),

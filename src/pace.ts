@@ -61,6 +61,11 @@ export class Pace {
     return this.#isSpent;
   }
 
+  /** Has a turn come. */
+  ask(): void {
+    this.#schedule();
+  }
+
   /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
   take(channel: string, chars: number): boolean {
     if (this.#isSpent) return false;
