@@ -305,7 +305,10 @@ export class AppendQueues {
     queue.isHeld = true;
     queue.moveTo(this.#held);
     // Whoever reads nothing any more says so by nothing.
-    this.#disarm ??= this.#scope.timer("subscribers behind a burst", patience, () => this.caughtUp());
+    this.#disarm ??= this.#scope.timer("subscribers behind a burst", patience, () => {
+      this.#disarm = undefined;
+      this.caughtUp();
+    });
   }
 
   /** Lets a channel go on for good. */
@@ -315,19 +318,26 @@ export class AppendQueues {
     queue.isHeld = false;
     this.#rotate(queue);
     this.#pace.ask();
+    this.#disarmIdle();
   }
 
   /** A subscriber has read something, or time has passed: channels that wait for it look again in the coming turn. */
   caughtUp(): void {
     if (this.#held.isAlone) return;
-    this.#disarm?.();
-    this.#disarm = undefined;
     while (!this.#held.isAlone) {
       const queue = this.#held.newer as Queue;
       queue.isHeld = false;
       this.#rotate(queue);
     }
     this.#pace.ask();
+    this.#disarmIdle();
+  }
+
+  /** Disarms the timer where no channel waits for subscribers. */
+  #disarmIdle(): void {
+    if (!this.#held.isAlone) return;
+    this.#disarm?.();
+    this.#disarm = undefined;
   }
 
   /** Appends the first publication of a queue. */
@@ -369,6 +379,7 @@ export class AppendQueues {
   #goOn(queue: Queue): void {
     if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
     queue.leave();
+    if (queue.isHeld) this.#disarmIdle();
     this.#queues.delete(queue.channel);
     if (this.#queues.size === 0) this.#quiet?.();
   }
