@@ -30,8 +30,8 @@ export const exempt: AppendSteps = { isExempt: true };
 export interface AppendQueuesParts {
   readonly log: Log;
   readonly clock: Clock;
-  /** Bytes of a session's window: what a turn may publish while somebody listens. */
-  readonly window: number;
+  /** Bytes that may be published in a turn while somebody listens. Default: 2 MiB. */
+  readonly turn?: number;
   /** Bytes that may wait. */
   readonly most: number;
   /** Whether somebody follows any channel. */
@@ -134,10 +134,10 @@ export class AppendQueues {
   #ended = false;
 
   constructor(parts: AppendQueuesParts) {
-    const { clock, onError, parent, log, window } = parts;
+    const { clock, onError, parent, log, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
-    this.#pace = new Pace({ clock, log, window, isHeard: parts.isHeard, resume: () => this.#resume() });
+    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, resume: () => this.#resume() });
     this.#writers = new Writers(clock);
   }
 

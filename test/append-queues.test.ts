@@ -25,7 +25,6 @@ function make(
   const queues = new AppendQueues({
     log,
     clock: { ...clock, random: () => 0.5 },
-    window: 262_144,
     most: 67_108_864,
     isHeard: () => true,
     onError: (error, owner) => void errors.push({ error, owner }),
@@ -271,7 +270,7 @@ describe("with a log that answers at once", () => {
     const queues = new AppendQueues({
       log,
       clock,
-      window: 312,
+      turn: 600,
       most: 67_108_864,
       isHeard: () => true,
       onError: () => {},
