@@ -34,6 +34,8 @@ export interface AppendQueuesParts {
   readonly turn?: number;
   /** Bytes that may wait. */
   readonly most: number;
+  /** Has a turn come, in which {@linkcode AppendQueues.turn} is called. */
+  schedule(): void;
   /** Whether somebody follows any channel. */
   isHeard(): boolean;
   /** Whether a subscriber that reads what it is sent, and within {@linkcode patience}, has not come to an offset. */
@@ -137,7 +139,7 @@ export class AppendQueues {
     const { clock, onError, parent, log, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
-    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, resume: () => this.#resume() });
+    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule: parts.schedule });
     this.#writers = new Writers(clock);
   }
 
@@ -273,7 +275,8 @@ export class AppendQueues {
   }
 
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
-  #resume(): void {
+  turn(): void {
+    this.#pace.turn();
     for (const burst of this.#bursts.values()) this.#endTurn(burst);
     let refused = 0;
     while (!this.#rotation.isAlone && refused < this.#queues.size) {
@@ -317,7 +320,7 @@ export class AppendQueues {
     if (!queue.isHeld) return;
     queue.isHeld = false;
     this.#rotate(queue);
-    this.#pace.ask();
+    this.#pace.schedule();
     this.#disarmIdle();
   }
 
@@ -329,7 +332,7 @@ export class AppendQueues {
       queue.isHeld = false;
       this.#rotate(queue);
     }
-    this.#pace.ask();
+    this.#pace.schedule();
     this.#disarmIdle();
   }
 

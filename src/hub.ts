@@ -112,6 +112,7 @@ export class Hub {
       log: parts.log,
       clock: parts.clock,
       most: parts.settings.limits.waiting,
+      schedule: () => this.#schedule(),
       isHeard: () => this.channels.size > 0,
       isAwaited: (channel, offset) => this.channels.get(channel)?.isAwaited(offset) === true,
       onError: failed,
@@ -293,6 +294,8 @@ export class Hub {
   #turn(): void {
     this.#turnScheduled = false;
     if (this.#ended) return;
+    // What waited for this turn is published in it, and leaves with it.
+    this.appends.turn();
     // Loads left over from an earlier turn mean a slow log: it holds nobody up who has something to send.
     if (this.#loading > 0) this.#flush();
     // One that is woken while others are looked after has its turn in this one.
