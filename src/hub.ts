@@ -1,4 +1,5 @@
-import { AppendQueues, type AppendSteps } from "./append-queues.ts";
+import type { AppendSteps } from "./append-queue.ts";
+import { AppendQueues } from "./append-queues.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";

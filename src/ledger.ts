@@ -133,7 +133,14 @@ export class Ledger {
   /** A confirmed publication, for which there is room, is in the log. */
   confirm({ channel, content, time, ttl }: Confirmation, position: Position): Entry {
     const book = this.#open(channel, position.epoch);
+    const known = book.entries.get(position.offset);
+    if (known?.content !== undefined) {
+      // The log knew its key: it is the one that waits already.
+      this.release(channel, content);
+      return known;
+    }
     const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
+    for (const waiter of known?.waiters ?? []) entry.waiters.add(waiter);
     this.#enter(entry);
     if (content.isAwaited) this.#awaited++;
     if (content.isEnding && this.#endings.isOver) {
