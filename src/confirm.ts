@@ -10,6 +10,8 @@ export interface Confirmation {
   /** Milliseconds after which it is given up. */
   readonly ttl: number;
   readonly signal: AbortSignal | undefined;
+  /** Hears at once that it is in the log. */
+  readonly logged?: ((position: Position) => void) | undefined;
 }
 
 /** Appends a confirmed publication as soon as there is room to wait for it. */
@@ -24,6 +26,7 @@ export async function appendConfirmed(
   const admitted = (): void => {
     isAdmitted = true;
   };
+  hub.ledger.begin(confirmation);
   try {
     await hub.append(channel, content.data, options, {
       admit() {
@@ -32,11 +35,13 @@ export async function appendConfirmed(
         return waiting?.then(admitted);
       },
       appended(position: Position) {
+        confirmation.logged?.(position);
         entry = hub.ledger.confirm(confirmation, position);
       },
     });
   } catch (error) {
     if (isAdmitted && entry === undefined) hub.ledger.release(channel, content);
+    hub.ledger.failed(confirmation, error);
     throw error;
   }
   return entry as Entry;

@@ -52,7 +52,7 @@ async function next(
     for (;;) {
       woken = false;
       const slice = await hub.read(name, { after: from, limit: batch, signal });
-      if (!slice.gapless) throw new GapError(name, from, { offset: slice.first - 1, epoch: slice.epoch });
+      if (!slice.gapless) throw gapAfter(name, from, slice);
       if (slice.entries.length > 0) return { slice, from };
       if (woken) continue;
       await hub.scope.wait<void>(owner, signal, ({ resolve }) => {
@@ -64,6 +64,11 @@ async function next(
     unlisten();
     release();
   }
+}
+
+/** The error for somebody who asked for what follows a position, and cannot be given it without a hole. */
+export function gapAfter(channel: string, after: Position, { first, epoch }: Slice): GapError {
+  return new GapError(channel, after, { offset: first - 1, epoch });
 }
 
 /** Reads an entry back for users of this process. */

@@ -161,7 +161,9 @@ export class Hub {
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
     const { sequence } = this.ledger;
-    const reading = called(() => this.#log.read(channel, options)).then((slice) => {
+    const begun = this.runs.begun(channel);
+    const read = (): Promise<Slice> => called(() => this.#log.read(channel, options));
+    const reading = (begun === undefined ? read() : begun.then(read)).then((slice) => {
       this.ledger.looked(channel, slice, sequence);
       return slice;
     });
@@ -170,6 +172,7 @@ export class Hub {
 
   /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
   readNow(channel: string, options: ReadOptions): Slice | undefined {
+    if (this.runs.begun(channel) !== undefined) return undefined;
     const { sequence } = this.ledger;
     try {
       const slice = this.#log.readNow?.(channel, options);

@@ -1,7 +1,8 @@
 import { Book, type Content, deliveryBy, Entry, refusal, type Waiter } from "./book.ts";
 import type { Confirmation } from "./confirm.ts";
-import { ClosedError } from "./errors.ts";
+import { BusyError, ClosedError } from "./errors.ts";
 import { Expiries } from "./expiry.ts";
+import { publicationOf } from "./follow.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
@@ -26,6 +27,8 @@ export class Ledger {
   readonly #room: Room;
   readonly #endings: Room;
   readonly #expiries: Expiries<Entry>;
+  /** Confirmed publications that are not in the log yet. */
+  readonly #underWay = new Set<Confirmation>();
   /** Entries whose end somebody wants to hear of in time. */
   #awaited = 0;
   #sequence = 0;
@@ -71,6 +74,29 @@ export class Ledger {
 
   book(channel: string): Book | undefined {
     return this.#books.get(channel);
+  }
+
+  /** A confirmed publication is to be appended: one of `confirm` and `failed` has to follow. */
+  begin(confirmation: Confirmation): void {
+    this.#underWay.add(confirmation);
+  }
+
+  /** A confirmed publication did not get into the log. Who gave it up, or was refused at once, knows; else that is reported. */
+  failed(confirmation: Confirmation, error: unknown): void {
+    if (!this.#underWay.has(confirmation)) return;
+    const isEnding = confirmation.content.isEnding && !(error instanceof BusyError);
+    if (isEnding || error instanceof ClosedError) this.#unlogged(confirmation);
+    else this.#underWay.delete(confirmation);
+  }
+
+  #unlogged(confirmation: Confirmation): void {
+    this.#underWay.delete(confirmation);
+    const { channel, content, time } = confirmation;
+    const { data, tags } = content;
+    const position = { offset: 0, epoch: "" };
+    this.#givenUp++;
+    this.#rows?.push({ channel, position, time, level: "none", reason: "unlogged" });
+    this.#hub.undelivered(publicationOf(channel, "", { offset: 0, data, time, tags }), "unlogged");
   }
 
   /** Waits until a confirmed publication may be appended; undefined when it may at once. */
@@ -131,7 +157,9 @@ export class Ledger {
   }
 
   /** A confirmed publication, for which there is room, is in the log. */
-  confirm({ channel, content, time, ttl }: Confirmation, position: Position): Entry {
+  confirm(confirmation: Confirmation, position: Position): Entry {
+    const { channel, content, time, ttl } = confirmation;
+    this.#underWay.delete(confirmation);
     const book = this.#open(channel, position.epoch);
     const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
     this.#enter(entry);
@@ -315,11 +343,13 @@ export class Ledger {
       );
       for (const entry of entries) this.giveUp(entry, "closed");
     }
+    for (const confirmation of [...this.#underWay]) this.#unlogged(confirmation);
     return { undelivered: this.#rows ?? [], givenUp: this.#givenUp };
   }
 
   clear(): void {
     this.#isOver = true;
+    this.#underWay.clear();
     for (const { entries } of this.#books.values()) entries.clear();
     this.#books.clear();
     this.departed.clear();

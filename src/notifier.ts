@@ -1,9 +1,9 @@
 import { checkChannel, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
-import { ClosedError, GapError } from "./errors.ts";
+import { ClosedError } from "./errors.ts";
 import type { EventInput, EventOutput, EventSchemas } from "./events.ts";
-import { type FollowOptions, followChannel, publicationOf } from "./follow.ts";
+import { type FollowOptions, followChannel, gapAfter, publicationOf } from "./follow.ts";
 import { Hub } from "./hub.ts";
 import type { Position } from "./log.ts";
 import { memoryLog } from "./memory.ts";
@@ -204,9 +204,7 @@ class LiveNotifier implements Notifier {
     checkChannel(channel, this.#hub.settings.limits.channel);
     const fromStart = after?.offset === 0 && after.epoch === "";
     const slice = await this.#hub.read(channel, { after: fromStart ? undefined : after, limit, signal });
-    if (after !== undefined && !slice.gapless) {
-      throw new GapError(channel, after, { offset: slice.first - 1, epoch: slice.epoch });
-    }
+    if (after !== undefined && !slice.gapless) throw gapAfter(channel, after, slice);
     const { epoch, top: offset } = slice;
     return {
       channel,
