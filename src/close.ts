@@ -72,8 +72,8 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const working = hub.runs.working;
   await endRuns(hub, working, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
-  await hub.settled("publications under way", deadlines.late, hub.lanes.idle());
-  hub.lanes.end();
+  await hub.settled("publications under way", deadlines.late, hub.appends.idle());
+  hub.appends.end();
   const runs = reportOf(working);
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
   const { undelivered, givenUp } = hub.ledger.end();

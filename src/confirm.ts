@@ -26,9 +26,10 @@ export async function appendConfirmed(
   const admitted = (): void => {
     isAdmitted = true;
   };
-  hub.ledger.begin(confirmation);
+  hub.ledger.givenUp.begin(confirmation);
   try {
     await hub.append(channel, content.data, options, {
+      isExempt: content.isEnding,
       admit() {
         const waiting = hub.ledger.admit(confirmation);
         if (waiting === undefined) admitted();
@@ -41,7 +42,7 @@ export async function appendConfirmed(
     });
   } catch (error) {
     if (isAdmitted && entry === undefined) hub.ledger.release(channel, content);
-    hub.ledger.failed(confirmation, error);
+    hub.ledger.givenUp.failed(confirmation, error);
     throw error;
   }
   return entry as Entry;

@@ -1,9 +1,9 @@
+import { AppendQueues, type AppendSteps } from "./append-queues.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
 import { Joint } from "./joint.ts";
-import { type AppendSteps, Lanes } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
 import { Notices } from "./notice.ts";
@@ -55,7 +55,7 @@ export class Hub {
   readonly replies: Replies;
   readonly scope: Scope;
   readonly wheel: Wheel;
-  readonly lanes: Lanes;
+  readonly appends: AppendQueues;
   readonly ledger: Ledger;
   readonly notices: Notices;
   readonly tally: Tally = new Tally();
@@ -108,11 +108,15 @@ export class Hub {
     this.ledger = new Ledger(this);
     this.notices = new Notices(this);
     const appended = (channel: string): void => this.ledger.appended(channel);
-    this.lanes = new Lanes({
+    this.appends = new AppendQueues({
       log: parts.log,
       clock: parts.clock,
+      window: parts.settings.window,
+      most: parts.settings.limits.waiting,
+      isHeard: () => this.channels.size > 0,
       onError: failed,
       appended,
+      refused: () => this.tally.hit("waiting"),
       parent: this.scope,
     });
   }
@@ -156,7 +160,7 @@ export class Hub {
     options: Omit<AppendOptions, "time"> & { time?: number },
     steps?: AppendSteps,
   ): Promise<Position> {
-    return this.lanes.append(channel, data, { time: this.clock.time(), ...options }, steps);
+    return this.appends.append(channel, data, { time: this.clock.time(), ...options }, steps);
   }
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
@@ -214,7 +218,7 @@ export class Hub {
     this.#ended = true;
     for (const session of [...this.sessions]) session.cut();
     this.runs.clear();
-    this.lanes.end();
+    this.appends.end();
     this.ledger.clear();
     this.notices.clear();
     this.channels.clear();

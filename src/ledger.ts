@@ -1,8 +1,8 @@
 import { Book, type Content, deliveryBy, Entry, refusal, type Waiter } from "./book.ts";
 import type { Confirmation } from "./confirm.ts";
-import { BusyError, ClosedError } from "./errors.ts";
+import { ClosedError } from "./errors.ts";
 import { Expiries } from "./expiry.ts";
-import { publicationOf } from "./follow.ts";
+import { GivenUp } from "./given-up.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
@@ -27,18 +27,15 @@ export class Ledger {
   readonly #room: Room;
   readonly #endings: Room;
   readonly #expiries: Expiries<Entry>;
-  /** Confirmed publications that are not in the log yet. */
-  readonly #underWay = new Set<Confirmation>();
   /** Entries whose end somebody wants to hear of in time. */
   #awaited = 0;
   #sequence = 0;
-  /** What was given up since closing began. */
-  #rows: Undelivered[] | undefined;
-  #givenUp = 0;
+  readonly givenUp: GivenUp;
   #isOver = false;
 
   constructor(hub: Hub) {
     this.#hub = hub;
+    this.givenUp = new GivenUp(hub);
     this.#room = new Room(hub.settings.limits);
     this.#endings = new Room(hub.settings.limits);
     const isWanted = (): boolean => this.#awaited > 0 || this.#room.isWaitedFor;
@@ -76,29 +73,6 @@ export class Ledger {
     return this.#books.get(channel);
   }
 
-  /** A confirmed publication is to be appended: one of `confirm` and `failed` has to follow. */
-  begin(confirmation: Confirmation): void {
-    this.#underWay.add(confirmation);
-  }
-
-  /** A confirmed publication did not get into the log. Who gave it up, or was refused at once, knows; else that is reported. */
-  failed(confirmation: Confirmation, error: unknown): void {
-    if (!this.#underWay.has(confirmation)) return;
-    const isEnding = confirmation.content.isEnding && !(error instanceof BusyError);
-    if (isEnding || error instanceof ClosedError) this.#unlogged(confirmation);
-    else this.#underWay.delete(confirmation);
-  }
-
-  #unlogged(confirmation: Confirmation): void {
-    this.#underWay.delete(confirmation);
-    const { channel, content, time } = confirmation;
-    const { data, tags } = content;
-    const position = { offset: 0, epoch: "" };
-    this.#givenUp++;
-    this.#rows?.push({ channel, position, time, level: "none", reason: "unlogged" });
-    this.#hub.undelivered(publicationOf(channel, "", { offset: 0, data, time, tags }), "unlogged");
-  }
-
   /** Waits until a confirmed publication may be appended; undefined when it may at once. */
   admit(confirmation: Confirmation): Promise<void> | undefined {
     const { channel, content, signal } = confirmation;
@@ -110,7 +84,7 @@ export class Ledger {
       take();
       return undefined;
     }
-    if (this.#rows !== undefined) return Promise.reject(closed());
+    if (this.givenUp.isClosing) return Promise.reject(closed());
     const owner = `room for a confirmed publication to ${channel}`;
     return this.#hub.scope.wait<void>(owner, signal, (settle) => {
       const undo = room.wait({ bytes, taken, take, settle });
@@ -159,7 +133,7 @@ export class Ledger {
   /** A confirmed publication, for which there is room, is in the log. */
   confirm(confirmation: Confirmation, position: Position): Entry {
     const { channel, content, time, ttl } = confirmation;
-    this.#underWay.delete(confirmation);
+    this.givenUp.logged(confirmation);
     const book = this.#open(channel, position.epoch);
     const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
     this.#enter(entry);
@@ -308,9 +282,7 @@ export class Ledger {
     book.refuse(entry, reason, level);
     this.tidy(entry);
     if (content === undefined) return;
-    this.#givenUp++;
-    this.#rows?.push({ channel: book.channel, position, time, level, reason });
-    this.#hub.undelivered(entry.publication(content), reason);
+    this.givenUp.add({ channel: book.channel, position, time, level, reason }, entry.publication(content));
   }
 
   /** What was read of a channel tells what its log no longer holds. `since` is the ledger's `sequence` before the read. */
@@ -331,7 +303,7 @@ export class Ledger {
   /** Closing begins: whoever waits for room is refused, and what is given up from here on is in the report. */
   close(): void {
     this.expire();
-    this.#rows = [];
+    this.givenUp.close();
     this.#room.refuse(closed());
   }
 
@@ -343,13 +315,12 @@ export class Ledger {
       );
       for (const entry of entries) this.giveUp(entry, "closed");
     }
-    for (const confirmation of [...this.#underWay]) this.#unlogged(confirmation);
-    return { undelivered: this.#rows ?? [], givenUp: this.#givenUp };
+    return this.givenUp.end();
   }
 
   clear(): void {
     this.#isOver = true;
-    this.#underWay.clear();
+    this.givenUp.clear();
     for (const { entries } of this.#books.values()) entries.clear();
     this.#books.clear();
     this.departed.clear();

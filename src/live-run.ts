@@ -1,14 +1,7 @@
+import { type AppendSteps, exempt } from "./append-queues.ts";
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
-import {
-  BusyError,
-  CancelError,
-  type CancelledBy,
-  ClosedError,
-  describe,
-  LogError,
-  RunError,
-} from "./errors.ts";
+import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
 import { gapAfter } from "./follow.ts";
 import type { Hub } from "./hub.ts";
 import type { AppendOptions, Position, Retention } from "./log.ts";
@@ -23,8 +16,6 @@ import { isVocabulary } from "./vocabulary.ts";
 const rowCost = 1_024;
 /** The longest progress event that is kept for those who come late, in characters; of a longer one only its numbers are. */
 const longestProgress = 1_000;
-/** Milliseconds after which a yield that found no room tries again. */
-const pause = 20;
 
 /** Who hears of a run's life: its registry. */
 export interface RunObserver {
@@ -57,7 +48,6 @@ export class LiveRun implements Run<unknown> {
   #signal: AbortSignal | undefined;
   readonly #unlink: () => void;
   #abandoned = false;
-  #hasLost = false;
   /** Where its ending is. */
   #position: Position | undefined;
   /** The last one, as JSON text. */
@@ -114,7 +104,7 @@ export class LiveRun implements Run<unknown> {
 
   async #begin(place: AppendOptions["place"]): Promise<void> {
     const data = encode({ type: "run.started", run: this.id, name: this.name });
-    await Promise.all([this.#inTime(() => this.#append(data, place)), this.#tell(data)]);
+    await Promise.all([this.#append(data, { place }, exempt), this.#tell(data)]);
   }
 
   async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
@@ -135,8 +125,8 @@ export class LiveRun implements Run<unknown> {
     while (!next.done) {
       let refused: { error: unknown } | undefined;
       try {
-        const data = this.#accepted(next.value);
-        await this.#inTime(() => this.#append(data));
+        // It waits for room, as the run does for it.
+        await this.#append(this.#accepted(next.value), {}, exempt);
       } catch (error) {
         refused = { error };
       }
@@ -153,28 +143,7 @@ export class LiveRun implements Run<unknown> {
       const refused = Promise.reject(error);
       return error instanceof ClosedError ? ignorable(refused) : refused;
     }
-    const written = this.#append(data);
-    written.catch((error: unknown) => this.#lost(error));
-    return written;
-  }
-
-  /** What is emitted and not awaited must not be lost in silence, nor told of 100 000 times. */
-  #lost(error: unknown): void {
-    if (this.#hasLost) return;
-    this.#hasLost = true;
-    this.#hub.report(error, "log", this.label);
-  }
-
-  /** Appends as soon as there is room. */
-  async #inTime(append: () => Promise<unknown>): Promise<void> {
-    for (;;) {
-      try {
-        return void (await append());
-      } catch (error) {
-        if (!(error instanceof BusyError)) throw error;
-      }
-      await this.#hub.scope.sleep(`room for ${this.label}`, pause);
-    }
+    return ignorable(this.#append(data, {}, undefined));
   }
 
   #over(): ClosedError {
@@ -277,7 +246,7 @@ export class LiveRun implements Run<unknown> {
     this.#observer.ended(this);
     // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
     const ttl = this.#hub.settings.limits.runTtl + this.endedAt - this.#startedAt;
-    const writing = [this.#inTime(() => this.#confirm(data, ttl)), this.#tell(data)];
+    const writing = [this.#confirm(data, ttl), this.#tell(data)];
     for (const written of await Promise.allSettled(writing))
       if (written.status === "rejected") this.#hub.report(written.reason, "log", this.label);
     this.#settle(outcome);
@@ -302,11 +271,13 @@ export class LiveRun implements Run<unknown> {
     return new RunError(this.id, { cause }, describe(cause).message);
   }
 
-  async #append(data: string, place?: AppendOptions["place"]): Promise<void> {
-    // It may have waited for room until the run was over: nothing follows an ending.
-    if (this.status !== "working") throw this.#over();
+  async #append(
+    data: string,
+    { place }: Pick<AppendOptions, "place">,
+    steps: AppendSteps | undefined,
+  ): Promise<void> {
     const retention = this.#retention(Number.POSITIVE_INFINITY);
-    await this.#hub.append(channelOfRun(this.id), data, { retention, place });
+    await this.#hub.append(channelOfRun(this.id), data, { retention, place }, steps);
     this.#wrote();
   }
 
@@ -337,8 +308,7 @@ export class LiveRun implements Run<unknown> {
   }
 
   async #tell(data: string): Promise<void> {
-    const channel = this.#announce;
-    if (channel !== undefined) await this.#inTime(() => this.#hub.append(channel, data, {}));
+    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {}, exempt);
   }
 }
 

@@ -85,17 +85,18 @@ export class Publisher {
   }
 
   #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
-    const { clock, lanes, settings } = this.#hub;
+    const { clock, appends, settings } = this.#hub;
     const { tags, signal, confirm = false, ttl = settings.limits.delivery } = options;
-    const how = { time: clock.time(), tags, signal };
+    const how = { time: clock.time(), tags, signal, key: this.#keyOf(options) };
     if (confirm) return ignorable(this.#confirm(channel, text, how, ttl));
-    const position = lanes.appendNow(channel, text, how);
-    if (position === undefined) return ignorable(this.#append(channel, text, how, ttl));
-    return Promise.resolve(this.#appended(channel, position, how, ttl));
+    const position = appends.appendNow(channel, text, how);
+    if (position !== undefined) return Promise.resolve(this.#appended(channel, position, how, ttl));
+    const appended = (late: Position): Receipt => this.#appended(channel, late, how, ttl);
+    return ignorable(appends.append(channel, text, how).then(appended));
   }
 
-  async #append(channel: string, text: string, how: AppendOptions, ttl: number): Promise<Receipt> {
-    return this.#appended(channel, await this.#hub.lanes.append(channel, text, how), how, ttl);
+  #keyOf({ idempotencyKey: text }: PublishOptions): AppendOptions["key"] {
+    return text === undefined ? undefined : { text, ttl: this.#hub.settings.limits.idempotency };
   }
 
   #appended(channel: string, position: Position, { time }: AppendOptions, ttl: number): Receipt {

@@ -10,7 +10,7 @@ export interface TaskContext<Event = RunEvent> {
    *
    * Rejects with a TypeError or RangeError for what is no event or what its schema refuses, with a `BusyError` while too much waits
    * already (`limits.waiting`), and with a `ClosedError` once the run has ended. The last two need not be heard: they do not end
-   * the process. The first `BusyError` of a run is told to `onError` as well. A yield gets none: it waits until there is room.
+   * the process, and `onError` hears of a `BusyError`, too. A yield gets none: it waits for its turn.
    */
   emit(event: Event): Promise<void>;
 }

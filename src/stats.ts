@@ -20,9 +20,9 @@ export interface Stats {
 }
 
 /** Counts what a notifier owns. */
-export function statsOf({ sessions, channels, runs, lanes, ledger, scope }: Hub): Stats {
+export function statsOf({ sessions, channels, runs, appends, ledger, scope }: Hub): Stats {
   ledger.expire();
-  const count = (kind: PendingKind): number => scope.count(kind) + lanes.count(kind);
+  const count = (kind: PendingKind): number => scope.count(kind) + appends.count(kind);
   let subscriptions = 0;
   for (const session of sessions) subscriptions += session.subscriptions.size;
   return {
@@ -30,7 +30,7 @@ export function statsOf({ sessions, channels, runs, lanes, ledger, scope }: Hub)
     subscriptions,
     channels: channels.size,
     runs: runs.working.length,
-    publishing: lanes.size,
+    publishing: appends.size,
     confirmed: ledger.taken.confirmed,
     confirmedBytes: ledger.taken.bytes,
     tasks: count("task"),
@@ -40,10 +40,10 @@ export function statsOf({ sessions, channels, runs, lanes, ledger, scope }: Hub)
 }
 
 /** Lists what a notifier owns. */
-export function pendingOf({ sessions, clock, scope, lanes, ledger }: Hub): Pending[] {
+export function pendingOf({ sessions, clock, scope, appends, ledger }: Hub): Pending[] {
   const now = clock.now();
   const sockets = Array.from(sessions, ({ id, since }): Pending => {
     return { kind: "socket", owner: `session ${id}`, age: now - since };
   });
-  return [...sockets, ...scope.inspect(), ...lanes.inspect(), ...ledger.inspect()];
+  return [...sockets, ...scope.inspect(), ...appends.inspect(), ...ledger.inspect()];
 }

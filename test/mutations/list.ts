@@ -143,7 +143,7 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "closing does not wait for what is under way into the log",
-      from: 'await hub.settled("publications under way", deadlines.late, hub.lanes.idle());',
+      from: 'await hub.settled("publications under way", deadlines.late, hub.appends.idle());',
       to: "",
     },
     {
@@ -190,7 +190,7 @@ const lifetimes: Mutation[] = [
 ];
 
 const runs: Mutation[] = [
-  ...inFile("run-task", [
+  ...inFile("live-run", [
     {
       name: "events of a vocabulary pass their own schema",
       from: "(isVocabulary(event.type) && !Object.hasOwn(events, event.type))",
@@ -267,7 +267,7 @@ const runs: Mutation[] = [
 ];
 
 const logs: Mutation[] = [
-  ...inFile("lane", [
+  ...inFile("append-queues", [
     {
       name: "a publication overtakes one before it",
       from: "if (queue !== undefined) return this.#wait(channel, queue, data, options, steps);",

@@ -1,0 +1,393 @@
+import type { Clock } from "./clock.ts";
+import { BusyError, ClosedError, LogError } from "./errors.ts";
+import { Linked } from "./linked.ts";
+import type { AppendOptions, Log, Position } from "./log.ts";
+import { Pace } from "./pace.ts";
+import { type Pending, type PendingKind, Scope } from "./scope.ts";
+import { Writers } from "./writers.ts";
+
+/** The first and the longest wait before the log is tried again, in milliseconds. */
+const backOff = { first: 50, longest: 5_000 };
+/** Bytes that a publication counts beside its payload while it waits. */
+const overhead = 128;
+
+/** What comes right before and right after an append, in its place in the queue, and what it may do. */
+export interface AppendSteps {
+  /** Waits until it may begin; undefined when it may at once. */
+  admit?(): Promise<void> | undefined;
+  appended?(position: Position): void;
+  /** Whether it may wait however much is waiting: what a run says of itself is not refused. */
+  readonly isExempt?: boolean;
+}
+
+/** What a run says of itself. */
+export const exempt: AppendSteps = { isExempt: true };
+
+/** What the queues are made of. */
+export interface AppendQueuesParts {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Bytes of a session's window: what a turn may publish while somebody listens. */
+  readonly window: number;
+  /** Bytes that may wait. */
+  readonly most: number;
+  /** Whether somebody follows any channel. */
+  isHeard(): boolean;
+  onError(error: unknown, owner: string): void;
+  /** Hears of every append that succeeded. */
+  appended?(channel: string): void;
+  /** Hears of each publication that is refused because too much waits. */
+  refused?(): void;
+  readonly parent?: Scope;
+}
+
+/** A publication that is not in the log yet. */
+class Waiting extends Linked {
+  readonly data: string;
+  readonly options: AppendOptions;
+  readonly steps: AppendSteps | undefined;
+  readonly since: number;
+  readonly resolve: (position: Position) => void;
+  readonly reject: (reason: unknown) => void;
+  /** Stops listening to its signal, where it has one. */
+  unlink: (() => void) | undefined;
+
+  constructor(
+    { data, options, steps, since }: Pick<Waiting, "data" | "options" | "steps" | "since">,
+    resolve: Waiting["resolve"],
+    reject: Waiting["reject"],
+  ) {
+    super();
+    this.data = data;
+    this.options = options;
+    this.steps = steps;
+    this.since = since;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  get bytes(): number {
+    return this.data.length + overhead;
+  }
+}
+
+/** The publications of one channel that are not in the log yet, and the place of the channel among those that wait. */
+class Queue extends Linked {
+  readonly channel: string;
+  readonly waiting: Linked = new Linked();
+  size = 0;
+  /** Whether the first one is on its way into the log. */
+  isBusy = false;
+
+  constructor(channel: string) {
+    super();
+    this.channel = channel;
+  }
+
+  get first(): Waiting {
+    return this.waiting.newer as Waiting;
+  }
+}
+
+/**
+ * Brings publications to the log in the order in which they were made, and no faster than turns of the event loop allow.
+ *
+ * A log that fails is tried again until the caller's signal aborts or the queues end; whatever is published to the same
+ * channel meanwhile waits behind, since overtaking would change the order. Channels that wait for the next turn are served
+ * one publication each, round and round, so that one which publishes a lot holds up no other.
+ */
+export class AppendQueues {
+  readonly #parts: AppendQueuesParts;
+  /** A lifetime of its own: what is under way ends before sessions are flushed. */
+  readonly #scope: Scope;
+  readonly #pace: Pace;
+  readonly #writers: Writers;
+  /** By channel, where something is not in the log yet. */
+  readonly #queues = new Map<string, Queue>();
+  /** The queues that wait for the next turn. */
+  readonly #rotation = new Linked();
+  #size = 0;
+  #bytes = 0;
+  /** Whether the log failed when it was last asked: each outage is reported once. */
+  #isFailing = false;
+  /** Whether a publication was refused since there was room: that is reported once, too. */
+  #isBusy = false;
+  #quiet: (() => void) | undefined;
+  #ended = false;
+
+  constructor(parts: AppendQueuesParts) {
+    const { clock, onError, parent, log, window } = parts;
+    this.#parts = parts;
+    this.#scope = new Scope(clock, onError, parent);
+    this.#pace = new Pace({ clock, log, window, isHeard: parts.isHeard, resume: () => this.#resume() });
+    this.#writers = new Writers(clock);
+  }
+
+  /** How many appends are under way or waiting. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes of those. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Everything the queues own now. */
+  inspect(): Pending[] {
+    const now = this.#parts.clock.now();
+    const waiting = Array.from(this.#queues.values(), ({ channel, first, size }): Pending => {
+      const behind = size > 1 ? ` and ${size - 1} behind it` : "";
+      return { kind: "wait", owner: `publish ${channel}${behind}`, age: now - first.since };
+    });
+    return [...waiting, ...this.#scope.inspect().filter(({ kind }) => kind !== "wait")];
+  }
+
+  count(kind: PendingKind): number {
+    return kind === "wait" ? this.#size : this.#scope.count(kind);
+  }
+
+  /** Appends after all that was given for the channel before. Rejects with a `BusyError` where too much waits. */
+  append(
+    channel: string,
+    data: string,
+    options: AppendOptions,
+    steps?: AppendSteps | undefined,
+  ): Promise<Position> {
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (this.#ended) return Promise.reject(closed());
+    const position = steps?.appended === undefined ? this.appendNow(channel, data, options) : undefined;
+    if (position !== undefined) return Promise.resolve(position);
+    if (this.#isFull(data) && steps?.isExempt !== true) return Promise.reject(this.#refuse(channel));
+    return new Promise((resolve, reject) => {
+      const since = this.#parts.clock.now();
+      this.#enter(channel, new Waiting({ data, options, steps, since }, resolve, reject));
+    });
+  }
+
+  /**
+   * Appends at once, where the log can, nobody waits and this turn has room. What goes wrong here goes wrong again, and is
+   * dealt with, where it is waited for.
+   */
+  appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
+    if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;
+    const { log } = this.#parts;
+    if (log.appendNow === undefined || !this.#pace.take(channel, data.length)) return undefined;
+    const position = attemptNow(log, channel, data, options);
+    if (position !== undefined) this.#parts.appended?.(channel);
+    return position;
+  }
+
+  /** The first always finds room, however large it is. */
+  #isFull(data: string): boolean {
+    return this.#bytes > 0 && this.#bytes + data.length + overhead > this.#parts.most;
+  }
+
+  #refuse(channel: string): BusyError {
+    const { most, onError, refused } = this.#parts;
+    const error = new BusyError(
+      `Cannot publish to ${JSON.stringify(channel)}: ${this.#size} publications wait, and limits.waiting is ${most} bytes`,
+    );
+    refused?.();
+    // Its caller may not be listening.
+    if (!this.#isBusy) onError(error, `publish ${channel}`);
+    this.#isBusy = true;
+    return error;
+  }
+
+  #enter(channel: string, item: Waiting): void {
+    let queue = this.#queues.get(channel);
+    const isFirst = queue === undefined;
+    if (queue === undefined) {
+      queue = new Queue(channel);
+      this.#queues.set(channel, queue);
+    }
+    item.moveTo(queue.waiting);
+    queue.size++;
+    this.#size++;
+    this.#bytes += item.bytes;
+    const { signal } = item.options;
+    if (isFirst) this.#advance(queue);
+    if (signal === undefined || item.isAlone || (queue.isBusy && queue.first === item)) return;
+    const owner = queue;
+    item.unlink = this.#scope.link(signal, (reason) => this.#withdraw(owner, item, reason));
+  }
+
+  /** Nobody waits for it any more, and it is not on its way yet. */
+  #withdraw(queue: Queue, item: Waiting, reason: unknown): void {
+    this.#remove(queue, item);
+    item.reject(reason);
+    this.#goOn(queue);
+  }
+
+  #remove(queue: Queue, item: Waiting): void {
+    if (item.isAlone) return;
+    item.leave();
+    item.unlink?.();
+    queue.size--;
+    this.#size--;
+    this.#bytes -= item.bytes;
+    if (this.#bytes * 2 <= this.#parts.most) this.#isBusy = false;
+  }
+
+  /** Appends what waits for a channel, as far as the log answers at once and this turn has room. */
+  #advance(queue: Queue): void {
+    while (queue.size > 0 && !queue.isBusy) {
+      if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
+      else return queue.moveTo(this.#rotation);
+    }
+    this.#goOn(queue);
+  }
+
+  /** A turn has come: channels that wait for it are served one publication each, round and round. */
+  #resume(): void {
+    let refused = 0;
+    while (!this.#rotation.isAlone && refused < this.#queues.size) {
+      const queue = this.#rotation.newer as Queue;
+      queue.moveTo(this.#rotation);
+      if (!this.#pace.take(queue.channel, queue.first.data.length)) {
+        if (this.#pace.isSpent) return;
+        refused++;
+        continue;
+      }
+      refused = 0;
+      this.#start(queue);
+      this.#goOn(queue);
+    }
+  }
+
+  /** Appends the first publication of a queue. */
+  #start(queue: Queue): void {
+    const item = queue.first;
+    item.unlink?.();
+    item.unlink = undefined;
+    const admission = item.steps?.admit?.();
+    if (admission === undefined) {
+      const position = attemptNow(this.#parts.log, queue.channel, item.data, item.options);
+      if (position !== undefined) return this.#appended(queue, item, position);
+    }
+    queue.isBusy = true;
+    queue.leave();
+    void this.#appendLater(queue, item, admission);
+  }
+
+  async #appendLater(queue: Queue, item: Waiting, admission: Promise<void> | undefined): Promise<void> {
+    try {
+      if (admission !== undefined) await admission;
+      const position = await this.#attempt(queue.channel, item);
+      this.#appended(queue, item, position);
+    } catch (error) {
+      this.#remove(queue, item);
+      item.reject(error);
+    }
+    queue.isBusy = false;
+    if (!this.#ended) this.#advance(queue);
+  }
+
+  #appended(queue: Queue, item: Waiting, position: Position): void {
+    this.#remove(queue, item);
+    item.steps?.appended?.(position);
+    this.#parts.appended?.(queue.channel);
+    item.resolve(position);
+  }
+
+  /** Lets go of a queue in which nothing waits any more. */
+  #goOn(queue: Queue): void {
+    if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
+    queue.leave();
+    this.#queues.delete(queue.channel);
+    if (this.#queues.size === 0) this.#quiet?.();
+  }
+
+  async #attempt(channel: string, { data, options }: Waiting): Promise<Position> {
+    const owner = `publish ${channel}`;
+    const { log, clock } = this.#parts;
+    // The answer to an append may be lost, and the append be done: with its number it may be sent again.
+    const numbered = { ...options, once: this.#writers.next(channel) };
+    try {
+      for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
+        try {
+          const position = await this.#scope.follow(
+            owner,
+            options.signal,
+            log.append(channel, data, numbered),
+          );
+          this.#isFailing = false;
+          return position;
+        } catch (error) {
+          if (options.signal?.aborted) throw options.signal.reason;
+          if (this.#ended) throw error;
+          this.#failed(error, channel);
+        }
+        await this.#scope.sleep(owner, wait * (0.5 + clock.random() / 2), options.signal);
+      }
+    } catch (error) {
+      this.#writers.abandon(channel);
+      throw error;
+    }
+  }
+
+  /** Tells the operator, once an outage, and throws what no retry helps against. */
+  #failed(error: unknown, channel: string): void {
+    const lasting = lastingError(error, channel);
+    if (!this.#isFailing) this.#parts.onError(lasting ?? error, `publish ${channel}`);
+    this.#isFailing = true;
+    if (lasting !== undefined) throw lasting;
+  }
+
+  /** Settles once nothing is under way. */
+  idle(): Promise<void> {
+    return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
+      this.#quiet = resolve;
+      if (this.#queues.size === 0) resolve();
+      return () => {
+        this.#quiet = undefined;
+      };
+    });
+  }
+
+  /** Ends the queues: whatever is not in the log by now rejects with a `ClosedError`. */
+  end(): void {
+    this.#ended = true;
+    this.#scope.end(closed());
+    for (const queue of this.#queues.values()) {
+      while (queue.size > 0) {
+        const item = queue.first;
+        this.#remove(queue, item);
+        item.reject(closed());
+      }
+      queue.leave();
+    }
+    this.#queues.clear();
+    this.#writers.clear();
+  }
+}
+
+/** Appends where the log can at once; undefined where it cannot, or where it went wrong. */
+function attemptNow(log: Log, channel: string, data: string, options: AppendOptions): Position | undefined {
+  try {
+    return log.appendNow?.(channel, data, options);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What no retry helps against: the log says so, it is closed, or its code is at fault. */
+function lastingError(error: unknown, channel: string): LogError | undefined {
+  if (error instanceof LogError) return error.lasting ? error : undefined;
+  const why =
+    error instanceof ClosedError
+      ? "its log is closed"
+      : error instanceof TypeError || error instanceof ReferenceError
+        ? "the code of its log is at fault"
+        : undefined;
+  if (why === undefined) return undefined;
+  return new LogError(`Cannot publish to ${JSON.stringify(channel)}: ${why}`, {
+    lasting: true,
+    cause: error,
+  });
+}
+
+function closed(): ClosedError {
+  return new ClosedError("Cannot publish: the notifier is closed");
+}

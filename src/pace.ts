@@ -1,0 +1,129 @@
+import type { Clock } from "./clock.ts";
+import type { Log, Retention } from "./log.ts";
+
+/** Publications after which the time is looked at. */
+const stride = 32;
+/** Milliseconds that publishing may take before everything else has its turn. */
+const longest = 5;
+/** Bytes that a publication counts beside its payload: about what it takes in the log and on the wire. */
+const overhead = 192;
+/** What is assumed of a log that does not say how much it keeps. */
+const little: Readonly<Partial<Retention>> = {};
+
+/** What the pace needs to know. */
+export interface PaceParts {
+  readonly clock: Pick<Clock, "now" | "turn">;
+  readonly log: Pick<Log, "keeps">;
+  /** Bytes that one session may have in flight: what a subscriber can take in one turn. */
+  readonly window: number;
+  /** Whether somebody follows any channel, and could lose its place. */
+  isHeard(): boolean;
+  /** Called in the turn after one in which something was refused. */
+  resume(): void;
+}
+
+/** What was published to one channel in this turn. */
+interface Taken {
+  count: number;
+  bytes: number;
+}
+
+/**
+ * Says when publishing has to wait for the next turn of the event loop.
+ *
+ * Without it a loop that publishes would keep the process from everything else: appends to a log in memory are over at
+ * once, so that neither a timer nor a socket has its turn, and the log trims what nobody was sent yet.
+ */
+export class Pace {
+  readonly #parts: PaceParts;
+  /** Retention that was found to be ample; for most logs it is the same object for every channel. */
+  #ample: Readonly<Partial<Retention>> | undefined;
+  /** Publications until the next look at the time. */
+  #left = stride;
+  /** Bytes published in this turn, and how many may be. */
+  #bytes = 0;
+  #budget: number;
+  /** When this turn was first looked at. */
+  #began = 0;
+  #isSpent = false;
+  #isScheduled = false;
+  /** By channel, for logs that keep so little that a turn could overrun it. */
+  readonly #taken = new Map<string, Taken>();
+  readonly #next = (): void => this.#turn();
+
+  constructor(parts: PaceParts) {
+    this.#parts = parts;
+    this.#budget = parts.window;
+  }
+
+  /** Whether nothing more may be published in this turn. */
+  get isSpent(): boolean {
+    return this.#isSpent;
+  }
+
+  /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
+  take(channel: string, chars: number): boolean {
+    if (this.#isSpent) return false;
+    const keeps = this.#parts.log.keeps?.(channel) ?? little;
+    if (keeps !== this.#ample && !this.#fits(channel, chars, keeps)) {
+      this.#schedule();
+      return false;
+    }
+    this.#bytes += chars + overhead;
+    if (--this.#left === 0 || this.#bytes >= this.#budget) this.#look();
+    return true;
+  }
+
+  /** Whether a publication leaves half of what the log keeps of its channel to those who read it after this turn. */
+  #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
+    const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
+    const { window } = this.#parts;
+    if (slack >= 2 * window || (size >= (2 * window) / overhead && bytes >= 2 * window)) {
+      this.#ample = keeps;
+      return true;
+    }
+    if (!this.#parts.isHeard()) return true;
+    let taken = this.#taken.get(channel);
+    if (taken === undefined) {
+      taken = { count: 0, bytes: 0 };
+      this.#taken.set(channel, taken);
+    }
+    const fits =
+      taken.count === 0 ||
+      (taken.count < size / 2 && taken.bytes + chars <= bytes / 2) ||
+      taken.bytes + chars + overhead * taken.count <= slack / 2;
+    if (!fits) return false;
+    taken.count++;
+    taken.bytes += chars;
+    if (taken.count === 1) this.#schedule();
+    return true;
+  }
+
+  #look(): void {
+    this.#left = stride;
+    const now = this.#parts.clock.now();
+    if (!this.#isScheduled) {
+      this.#began = now;
+      this.#schedule();
+    }
+    // With nobody to hear it, only the time counts.
+    if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Number.POSITIVE_INFINITY;
+    this.#isSpent = this.#bytes >= this.#budget || now - this.#began >= longest;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#parts.clock.turn(this.#next);
+  }
+
+  #turn(): void {
+    this.#isScheduled = false;
+    this.#isSpent = false;
+    this.#left = stride;
+    this.#bytes = 0;
+    this.#budget = this.#parts.window;
+    this.#taken.clear();
+    this.#parts.resume();
+  }
+}
