@@ -22,9 +22,14 @@ export async function appendConfirmed(
 ): Promise<Entry> {
   const { channel, content } = confirmation;
   let isAdmitted = false;
+  let isRefused = false;
   let entry: Entry | undefined;
   const admitted = (): void => {
     isAdmitted = true;
+  };
+  const refused = (error: unknown): never => {
+    isRefused = true;
+    throw error;
   };
   hub.ledger.givenUp.begin(confirmation);
   try {
@@ -33,7 +38,7 @@ export async function appendConfirmed(
       admit() {
         const waiting = hub.ledger.admit(confirmation);
         if (waiting === undefined) admitted();
-        return waiting?.then(admitted);
+        return waiting?.then(admitted, refused);
       },
       appended(position: Position) {
         confirmation.logged?.(position);
@@ -42,7 +47,8 @@ export async function appendConfirmed(
     });
   } catch (error) {
     if (isAdmitted && entry === undefined) hub.ledger.release(channel, content);
-    hub.ledger.givenUp.failed(confirmation, error);
+    if (isRefused) hub.ledger.givenUp.refused(confirmation);
+    else hub.ledger.givenUp.failed(confirmation, error);
     throw error;
   }
   return entry as Entry;

@@ -22,7 +22,7 @@ export class GivenUp {
     return this.#rows !== undefined;
   }
 
-  /** A confirmed publication is to be appended: one of `logged` and `failed` has to follow. */
+  /** A confirmed publication is to be appended: one of the next three has to follow. */
   begin(confirmation: Confirmation): void {
     this.#underWay.add(confirmation);
   }
@@ -31,7 +31,12 @@ export class GivenUp {
     this.#underWay.delete(confirmation);
   }
 
-  /** A confirmed publication did not get into the log. Whoever was refused at once, or gave it up, knows; the rest is told. */
+  /** There was no room for it, and closing began, or its publisher gave it up: it was never on its way. */
+  refused(confirmation: Confirmation): void {
+    this.#underWay.delete(confirmation);
+  }
+
+  /** It did not get into the log. A publisher who gave it up knows; what closing ended, and a run's ending, is reported. */
   failed(confirmation: Confirmation, error: unknown): void {
     if (!this.#underWay.has(confirmation)) return;
     if (confirmation.content.isEnding || error instanceof ClosedError) this.#unlogged(confirmation);

@@ -14,8 +14,11 @@ import { isVocabulary } from "./vocabulary.ts";
 
 /** What an ended run takes beside its texts, as measured on V8 and rounded up. */
 const rowCost = 1_024;
-/** The longest progress event that is kept for those who come late, in characters; of a longer one only its numbers are. */
-const longestProgress = 1_000;
+/**
+ * The longest progress event, and the longest ending, that is kept for those who come late, in characters. Of a longer
+ * progress event only the numbers are, and a longer ending is in the log.
+ */
+const longestKept = 1_000;
 
 /** Who hears of a run's life: its registry. */
 export interface RunObserver {
@@ -48,8 +51,9 @@ export class LiveRun implements Run<unknown> {
   #signal: AbortSignal | undefined;
   readonly #unlink: () => void;
   #abandoned = false;
-  /** Where its ending is. */
+  /** Where its ending is, and its text where that is short. */
   #position: Position | undefined;
+  #text: string | undefined;
   /** The last one, as JSON text. */
   #progress: string | undefined;
 
@@ -72,6 +76,10 @@ export class LiveRun implements Run<unknown> {
     return `run:${this.id}${this.name === undefined ? "" : ` ${JSON.stringify(this.name)}`}`;
   }
 
+  get #isToStop(): boolean {
+    return this.#abandoned || this.#abort?.signal.aborted === true;
+  }
+
   /** What someone who subscribes is told at once, so that being too late for the start is no loss. */
   get present(): string {
     const text = JSON.stringify({ run: this.id, name: this.name, status: this.status });
@@ -80,8 +88,8 @@ export class LiveRun implements Run<unknown> {
 
   /** Bytes that it takes once it has ended. A character takes two at most. */
   get bytes(): number {
-    const { id, name = "", owner = "" } = this;
-    return rowCost + 2 * (id.length + name.length + owner.length + (this.#progress?.length ?? 0));
+    const texts = [this.id, this.name, this.owner, this.#progress, this.#text];
+    return texts.reduce((sum, text) => sum + 2 * (text?.length ?? 0), rowCost);
   }
 
   /** How it ended for good, where nothing more is written: whoever reads its channel has to find the same. */
@@ -91,7 +99,7 @@ export class LiveRun implements Run<unknown> {
 
   /** `isAgain`: whether there may be another run's events in its channel. */
   start(task: Task<unknown>, isAgain: boolean): void {
-    const owner = (): string => `${this.label}${this.#abort?.signal.aborted ? ", ignores its signal" : ""}`;
+    const owner = (): string => `${this.label}${this.#isToStop ? ", ignores its signal" : ""}`;
     const begun = this.#begin(isAgain ? "first" : undefined);
     if (isAgain) {
       const over = (): void => {
@@ -210,13 +218,14 @@ export class LiveRun implements Run<unknown> {
     });
   }
 
-  /** Reads the ending from the log. A signal of the caller's own has its reason still. */
+  /** Reads the ending back. A signal of the caller's own has its reason still. */
   async #readResult(signal: AbortSignal | undefined): Promise<unknown> {
     if (this.#signal !== undefined) throw this.#signal.reason;
     if (this.#position === undefined) {
       const message = `Cannot read the result of ${this.label}: its ending is not in the log`;
       throw new LogError(message, { lasting: true });
     }
+    if (this.#text !== undefined) return resultIn(this.id, this.#text);
     const { offset, epoch } = this.#position;
     const after = { offset: offset - 1, epoch };
     const channel = channelOfRun(this.id);
@@ -241,6 +250,7 @@ export class LiveRun implements Run<unknown> {
       return this.#end("failed", { error });
     }
     this.status = status;
+    if (data.length <= longestKept) this.#text = data;
     this.endedAt = this.#hub.clock.now();
     this.#unlink();
     this.#observer.ended(this);
@@ -318,7 +328,7 @@ function isGenerator(made: unknown): made is AsyncGenerator<RunEvent, unknown, v
 
 /** What is kept of a progress event, as JSON text: all of a short one. */
 function shortProgress(data: string): string {
-  if (data.length <= longestProgress) return data;
+  if (data.length <= longestKept) return data;
   const { type, progress, done, total } = JSON.parse(data) as RunEvent;
   const number = (value: unknown): unknown => (typeof value === "number" ? value : undefined);
   return JSON.stringify({ type, progress: number(progress), done: number(done), total: number(total) });

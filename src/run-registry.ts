@@ -76,12 +76,12 @@ export class RunRegistry implements RunObserver {
   /** Lets go of runs whose channel is no longer kept either, and of those that are too many. */
   #forget(): void {
     const { clock, settings, tally } = this.#hub;
-    const { runTtl, endedRuns } = settings.limits;
+    const { runTtl, endedBytes } = settings.limits;
     const oldest = clock.now() - runTtl;
     for (const run of this.#ended) {
       const isOver = run.endedAt <= oldest;
-      if (!isOver && this.#ended.size <= endedRuns) break;
-      if (!isOver) tally.hit("endedRuns");
+      if (!isOver && this.#bytes <= endedBytes) break;
+      if (!isOver) tally.hit("endedBytes");
       this.#ended.delete(run);
       this.#runs.delete(run.id);
       this.#bytes -= run.bytes;

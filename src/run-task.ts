@@ -56,9 +56,10 @@ export interface Run<R> {
    * with the reason of `options.signal` when that did it.
    *
    * Whoever waits before the run has ended gets the task's own value, or a `RunError` whose `cause` is what it threw. After
-   * that nothing of it is kept in memory. Later calls read the ending from the log: they get the value as JSON holds it, and
-   * of an error what everybody is shown, name and message. They reject with a `GapError` when the log has trimmed the ending
-   * or another run with this id has begun, with a `ClosedError` when the notifier is closed, or with the log's own error.
+   * that neither is kept. Later calls get what the ending says: the value as JSON holds it, and of an error what everybody is
+   * shown, name and message. An ending of more than 1 000 characters is read from the log: they reject with a `GapError` when
+   * the log has trimmed it or another run with this id has begun, with a `ClosedError` when the notifier is closed, and with
+   * the log's own error; with a `LogError` where the ending could not be written.
    */
   result(options?: { signal?: AbortSignal | undefined }): Promise<R>;
   /** Asks it to stop; settles once it has ended, however. Rejects with a TypeError for a reason that is not a text. */

@@ -72,10 +72,10 @@ export interface Limits {
   /** How long a run and its channel are kept after its ending. Default 300 000 (5 min). */
   runTtl: number;
   /**
-   * Runs that are remembered after their ending, status, name, owner and last progress; past it those that ended first are
-   * forgotten before their time. Default 100 000.
+   * Bytes of what is remembered of ended runs beside their channels: status, name, owner, last progress, a short ending.
+   * Past it those that ended first are forgotten before their time. Default 67 108 864 (64 MiB).
    */
-  endedRuns: number;
+  endedBytes: number;
 }
 
 /** Where an error of a user's code, or of the log, came up. */
@@ -179,7 +179,7 @@ const defaultLimits: Readonly<Limits> = {
   idempotency: 300_000,
   runBytes: 8_388_608,
   runTtl: 300_000,
-  endedRuns: 100_000,
+  endedBytes: 67_108_864,
 };
 
 /** Fills in the defaults. Throws a RangeError for a number that cannot be a bound. */
