@@ -1,7 +1,8 @@
 import type { Clock } from "./clock.ts";
-import { BusyError, ClosedError, LogError } from "./errors.ts";
+import { BusyError, ClosedError } from "./errors.ts";
 import { Linked } from "./linked.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
+import { lastingError } from "./log-failure.ts";
 import { Pace } from "./pace.ts";
 import { type Pending, type PendingKind, Scope } from "./scope.ts";
 import { Writers } from "./writers.ts";
@@ -329,7 +330,7 @@ export class AppendQueues {
 
   /** Tells the operator, once an outage, and throws what no retry helps against. */
   #failed(error: unknown, channel: string): void {
-    const lasting = lastingError(error, channel);
+    const lasting = lastingError(error, `publish to ${JSON.stringify(channel)}`);
     if (!this.#isFailing) this.#parts.onError(lasting ?? error, `publish ${channel}`);
     this.#isFailing = true;
     if (lasting !== undefined) throw lasting;
@@ -370,22 +371,6 @@ function attemptNow(log: Log, channel: string, data: string, options: AppendOpti
   } catch {
     return undefined;
   }
-}
-
-/** What no retry helps against: the log says so, it is closed, or its code is at fault. */
-function lastingError(error: unknown, channel: string): LogError | undefined {
-  if (error instanceof LogError) return error.lasting ? error : undefined;
-  const why =
-    error instanceof ClosedError
-      ? "its log is closed"
-      : error instanceof TypeError || error instanceof ReferenceError
-        ? "the code of its log is at fault"
-        : undefined;
-  if (why === undefined) return undefined;
-  return new LogError(`Cannot publish to ${JSON.stringify(channel)}: ${why}`, {
-    lasting: true,
-    cause: error,
-  });
 }
 
 function closed(): ClosedError {

@@ -2,8 +2,10 @@ import type { Book } from "./book.ts";
 import { Few } from "./few.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
+import { lastingError } from "./log-failure.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
+import { Outage, type Reading } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Soon } from "./soon.ts";
@@ -41,7 +43,8 @@ export class Channel {
   #joinListeners = 0;
   #loading: Promise<number> | undefined;
   #tending = false;
-  #retrying = false;
+  /** There while it cannot be read. */
+  #outage: Outage | undefined;
   #gone = false;
 
   constructor(name: string, hub: Hub) {
@@ -131,7 +134,8 @@ export class Channel {
     const isEmpty = this.subscriptions.size === 0;
     if (isEmpty && this.#users === 0) this.#close();
     if (isEmpty || this.#tending) return undefined;
-    if (this.#news && this.#anyoneAtTop()) return this.#loadNow() ? undefined : this.#loadAll();
+    if (this.#news && this.#anyoneAtTop() && this.#outage?.isPausing !== true)
+      return this.#loadNow() ? undefined : this.#loadAll();
     this.#advanceAll();
     return undefined;
   }
@@ -203,7 +207,7 @@ export class Channel {
         this.#advanceAll();
       } while (this.#news && this.#anyoneAtTop());
     } catch (error) {
-      this.#retry(error);
+      this.#failed(error, "top");
     } finally {
       this.#tending = false;
     }
@@ -225,7 +229,7 @@ export class Channel {
     } catch (error) {
       this.#news = true;
       // Whoever subscribes is told that it failed; those who were there before wait for these news.
-      if (!this.#tending && this.subscriptions.size > 0) this.#retry(error);
+      if (!this.#tending && this.subscriptions.size > 0) this.#failed(error, "top");
       throw error;
     } finally {
       this.#loading = undefined;
@@ -240,6 +244,7 @@ export class Channel {
 
   /** Takes what follows the top into the tail. Answers whether it does follow: else everything begins anew. */
   #take(slice: Slice): boolean {
+    this.#works("top");
     if (this.epoch === "" || !slice.gapless) {
       this.#restart(slice);
       return false;
@@ -296,8 +301,9 @@ export class Channel {
 
   /** Reads what somebody misses who is further behind than the tail. */
   #fetch(subscription: Subscription): void {
-    subscription.waits = "log";
     fallBehind(subscription, this.#hub);
+    if (this.#outage?.isPausing) return;
+    subscription.waits = "log";
     const owner = `catch up ${this.name}`;
     this.#hub.scope.own("task", owner, this.#catchUp(subscription));
   }
@@ -305,6 +311,7 @@ export class Channel {
   async #catchUp(subscription: Subscription): Promise<void> {
     try {
       const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
+      this.#works("behind");
       if (!this.subscriptions.has(subscription)) return;
       if (!slice.gapless) return this.#lose(subscription);
       this.tail.addAside(slice.entries);
@@ -313,7 +320,7 @@ export class Channel {
     } catch (error) {
       if (!this.subscriptions.has(subscription)) return;
       subscription.waits = undefined;
-      this.#retry(error);
+      this.#failed(error, "behind");
     }
   }
 
@@ -322,15 +329,21 @@ export class Channel {
     subscription.session.lose(subscription);
   }
 
-  /** The log failed: look again in a while, for everybody at once. */
-  #retry(error: unknown): void {
-    if (this.#retrying) return;
-    this.#retrying = true;
-    this.#hub.report(error, "log", `channel ${this.name}`);
-    this.#hub.scope.timer(`read ${this.name}`, 500 + 500 * this.#hub.clock.random(), () => {
-      this.#retrying = false;
-      this.#hub.wakeChannel(this);
-    });
+  /** The log failed: look again in a while, for everybody at once. Where that is of no use they are told to come back. */
+  #failed(error: unknown, of: Reading): void {
+    if (lastingError(error, "") === undefined) {
+      this.#outage ??= new Outage(this.#hub, this.name, of, () => this.#hub.wakeChannel(this));
+      this.#outage.failed(error);
+    } else {
+      this.#hub.report(error, "log", `channel ${this.name}`);
+      for (const subscription of [...this.subscriptions]) this.#lose(subscription);
+    }
+  }
+
+  #works(of: Reading): void {
+    if (this.#outage?.of !== of) return;
+    this.#outage.end();
+    this.#outage = undefined;
   }
 
   /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
@@ -343,6 +356,7 @@ export class Channel {
     this.#gone = true;
     this.#hub.channels.delete(this.name);
     this.#tail?.drop();
+    this.#outage?.end();
     this.#watch.end();
   }
 }
