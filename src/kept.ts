@@ -1,6 +1,12 @@
 import { Few } from "./few.ts";
 import { Linked } from "./linked.ts";
 import type { Entry, Retention } from "./log.ts";
+import type { Mark } from "./repeats.ts";
+
+/** What an entry takes beside its text, as measured on V8 and rounded up. */
+export const entryCost = 192;
+/** Milliseconds for which an entry beyond the bounds is young, and is kept while there is slack. */
+const youth = 10_000;
 
 /** An entry and its places. There are hundreds of thousands of them: what a reader is given is made when it is read. */
 export class Kept extends Linked {
@@ -32,13 +38,20 @@ export class Kept extends Linked {
 /** What is kept of a channel. */
 export class Channel extends Linked {
   readonly name: string;
-  readonly epoch: string;
+  epoch: string;
   retention: Retention;
   /** When it was last appended to, read or watched. */
   used = 0;
   top = 0;
   first = 1;
-  bytes = 0;
+  /** Who appended under a number, and what was appended under a key; made and let go of by `Repeats`. */
+  writers: Map<string, Mark> | undefined;
+  keys: Map<string, Mark> | undefined;
+  /** Offset of the first entry within `size` and `bytes`; those before it are kept as long as they are young. */
+  #within = 1;
+  /** Bytes of the entries within, and of those beyond with what each takes beside. */
+  #bytes = 0;
+  #beyond = 0;
   /** When the oldest entry came, while there is one; here, so that whoever asks need not touch the entry. */
   #since = 0;
   #watchers: Few<Watcher> = new Few();
@@ -57,17 +70,48 @@ export class Channel extends Linked {
     return this.first > this.top && this.#watchers.size === 0;
   }
 
+  /** Whether the oldest entry has to go. */
   isOver(now: number): boolean {
     if (this.first > this.top) return false;
-    const { size, bytes, ttl } = this.retention;
-    return this.top - this.first + 1 > size || this.bytes > bytes || now - this.#since >= ttl;
+    const age = now - this.#since;
+    if (age >= this.retention.ttl) return true;
+    return this.#beyond > 0 && (age >= youth || this.#beyond > this.retention.slack);
   }
 
   keep(kept: Kept): void {
     if (this.first > this.top) this.#since = kept.arrived;
     this.#kept.push(kept);
-    this.bytes += kept.bytes;
+    this.#bytes += kept.bytes;
     this.top++;
+    this.#divide();
+  }
+
+  /** Finds which entries are beyond the bounds: each is looked at once. */
+  #divide(): void {
+    const { size, bytes } = this.retention;
+    while (this.top - this.#within + 1 > size || this.#bytes > bytes) {
+      const kept = this.#kept[this.#head + this.#within++ - this.first] as Kept;
+      this.#bytes -= kept.bytes;
+      this.#beyond += kept.bytes + entryCost;
+    }
+  }
+
+  /** Keeps so much from here on. */
+  keepTo(retention: Retention): void {
+    if (retention === this.retention) return;
+    this.retention = retention;
+    this.#bytes += this.#beyond - (this.#within - this.first) * entryCost;
+    this.#beyond = 0;
+    this.#within = this.first;
+    this.#divide();
+  }
+
+  /** Begins anew, once its entries are gone. Those who watch it stay. */
+  begin(epoch: string, retention: Retention): void {
+    this.epoch = epoch;
+    this.retention = retention;
+    this.top = 0;
+    this.first = this.#within = 1;
   }
 
   /** Lets go of the oldest entry, and answers its bytes. */
@@ -75,8 +119,11 @@ export class Channel extends Linked {
     const oldest = this.#kept[this.#head];
     if (oldest === undefined) return 0;
     oldest.leave();
-    this.bytes -= oldest.bytes;
-    this.first++;
+    if (this.first++ < this.#within) this.#beyond -= oldest.bytes + entryCost;
+    else {
+      this.#bytes -= oldest.bytes;
+      this.#within++;
+    }
     this.#kept[this.#head++] = undefined;
     this.#since = this.#kept[this.#head]?.arrived ?? 0;
     if (this.#head * 2 >= this.#kept.length) {
@@ -97,7 +144,8 @@ export class Channel extends Linked {
   clear(): void {
     this.#kept = [];
     this.#head = 0;
-    this.first = this.top + 1;
+    this.first = this.#within = this.top + 1;
+    this.#bytes = this.#beyond = 0;
     this.#watchers = new Few();
   }
 

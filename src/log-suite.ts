@@ -8,7 +8,7 @@ export type LogTest = (log: Log, channel: string) => Promise<void>;
 /** Real milliseconds within which a wake must come; nothing waits longer than the wake takes. */
 const deadline = 3000;
 const time = 1_767_225_600_000;
-const all = { size: 1_000, bytes: 16_777_216, ttl: 3_600_000 };
+const all = { size: 1_000, bytes: 16_777_216, ttl: 3_600_000, slack: 0 };
 
 /** The behaviours that every log must have, by what they say. */
 export const logTests: Readonly<Record<string, LogTest>> = {
@@ -116,7 +116,7 @@ export const logTests: Readonly<Record<string, LogTest>> = {
     await fill(log, channel, 5, { size: 2 });
     await fill(log, channel, 2, { size: 3 });
     same((await log.read(channel, {})).first, 5);
-    await log.append(channel, "0", { time });
+    await log.append(channel, "0", { time, retention: { slack: 0 } });
     await append(log, channel, "1234567890", { retention: { ...all, bytes: 10 } });
     same(dataOf(await log.read(channel, {})), ["1234567890"]);
   },

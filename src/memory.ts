@@ -1,12 +1,11 @@
+import { type Bound, Bounds, check } from "./bounds.ts";
 import { byteLength } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
-import { Channel, Kept, Watcher } from "./kept.ts";
+import { Channel, entryCost, Kept, Watcher } from "./kept.ts";
 import { Linked } from "./linked.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
-
-/** A bound that is the same for every channel, or depends on the channel's name. */
-export type Bound = number | ((channel: string) => number);
+import { Repeats } from "./repeats.ts";
 
 /** How a memory log is made. */
 export interface MemoryLogOptions {
@@ -16,20 +15,25 @@ export interface MemoryLogOptions {
   bytes?: Bound | undefined;
   /** Milliseconds a publication is kept; 5 minutes by default. */
   ttl?: Bound | undefined;
-  /** Bytes a channel may take beyond `size` and `bytes` while what is over them is younger than 10 s; 8 MiB by default. */
+  /**
+   * Bytes that what is beyond `size` and `bytes` may take, while it is younger than 10 s; 8 MiB by default, which is 6 000
+   * publications of 1 kB at once. Each of them counts 192 bytes beside its payload and tags. Past it, or past 10 s, a
+   * channel is brought within `size` and `bytes`, oldest first. 0: it always is.
+   */
   slack?: Bound | undefined;
   /**
    * Bytes kept in all; 256 MiB by default. Beside its payload and tags a publication counts 192 bytes, and a channel 512.
    * Past it the oldest publications of all are trimmed, then the channels longest idle are forgotten; these go first
-   * while channels alone take more than half. A channel being watched is never forgotten.
+   * while channels alone take more than half. A channel being watched is never forgotten. A writer and a key that are
+   * remembered (`once`, `key`) count 256 bytes beside their text, and take a quarter of it at most: past that those nearest
+   * to their end are forgotten before their time.
    */
   totalBytes?: number | undefined;
   /** What time it is; the machine's clock by default. */
   clock?: Clock | undefined;
 }
 
-/** What a publication and a channel take beside their text, as measured on V8 and rounded up. */
-const entryCost = 192;
+/** What a channel takes beside its text, as measured on V8 and rounded up. */
 const channelCost = 512;
 /** Every so many uses of the log it looks at as many channels. */
 const stride = 8;
@@ -59,16 +63,14 @@ export function memoryLog({
   totalBytes = 268_435_456,
   clock = systemClock,
 }: MemoryLogOptions = {}): Log {
-  for (const [name, bound] of Object.entries({ size, bytes, ttl, slack, totalBytes })) {
-    if (typeof bound !== "function") check(name, bound);
-  }
-  return new MemoryLog({ size, bytes, ttl, slack, totalBytes, clock });
+  const bounds = new Bounds({ size, bytes, ttl, slack });
+  return new MemoryLog(bounds, check("totalBytes", totalBytes), clock);
 }
 
-type Settings = { readonly [Name in keyof MemoryLogOptions]-?: Exclude<MemoryLogOptions[Name], undefined> };
-
 class MemoryLog implements Log {
-  readonly #settings: Settings;
+  readonly #bounds: Bounds;
+  readonly #totalBytes: number;
+  readonly #clock: Clock;
   readonly #channels = new Map<string, Channel>();
   /** Goes round all channels, a step for every use on the average. */
   #round: Iterator<Channel> = this.#channels.values();
@@ -77,23 +79,28 @@ class MemoryLog implements Log {
   #idle = new Linked();
   /** The entries of all channels. */
   #kept = new Linked();
-  /** Bytes kept in all, with what entries and channels cost. */
+  /** Which appends were made under a number or a key. */
+  readonly #repeats = new Repeats((bytes) => {
+    this.#total += bytes;
+  });
+  /** Bytes kept in all, with what entries, channels and repeats cost. */
   #total = 0;
-  /** How much is kept of every channel, where that does not depend on its name. */
-  #usual: Retention | undefined;
   #prefix = "";
   #epochs = 0;
   #closed = false;
 
-  constructor(settings: Settings) {
-    this.#settings = settings;
-    const { size, bytes, ttl, slack } = settings;
-    if (![size, bytes, ttl, slack].some((bound) => typeof bound === "function"))
-      this.#usual = this.#retention("", {});
+  constructor(bounds: Bounds, totalBytes: number, clock: Clock) {
+    this.#bounds = bounds;
+    this.#totalBytes = totalBytes;
+    this.#clock = clock;
   }
 
   get bytes(): number {
     return this.#total;
+  }
+
+  keeps(channel: string): Retention {
+    return this.#channels.get(channel)?.retention ?? this.#bounds.of(channel);
   }
 
   async append(...args: Parameters<Log["append"]>): Promise<Position> {
@@ -102,9 +109,16 @@ class MemoryLog implements Log {
 
   appendNow(name: string, data: string, options: AppendOptions): Position {
     const now = this.#enter("append to", name, options.signal);
-    const { time, tags, retention } = options;
+    const { time, tags, retention, once, key, place } = options;
     const channel = this.#use(name, now);
-    if (retention !== undefined) channel.retention = this.#retention(name, retention);
+    const bounds = retention && this.#bounds.with(name, retention, channel.retention);
+    const isMarked = once !== undefined || key !== undefined;
+    if (isMarked) {
+      const offset = this.#repeats.find(channel, options, now);
+      if (offset !== undefined) return this.#repeated(channel, offset, now);
+    }
+    if (place !== undefined) this.#begin(channel);
+    if (bounds !== undefined) channel.keepTo(bounds);
     const offset = channel.top + 1;
     const words = tags === undefined ? 0 : byteLength(Object.entries(tags).flat().join(""));
     const bytes = byteLength(data) + words;
@@ -112,11 +126,27 @@ class MemoryLog implements Log {
     channel.keep(kept);
     kept.moveTo(this.#kept);
     this.#total += bytes + entryCost;
+    if (isMarked) this.#repeats.remember(channel, options, offset, now);
     this.#place(channel);
     this.#tidy(channel, now);
+    const { epoch } = channel;
     this.#sweep(now);
     channel.wake();
-    return { offset, epoch: channel.epoch };
+    return { offset, epoch };
+  }
+
+  #repeated({ epoch }: Channel, offset: number, now: number): Position {
+    this.#sweep(now);
+    return { offset, epoch };
+  }
+
+  /** Begins a channel anew. Where nothing was ever appended to it, it is as new as can be, and its readers stay. */
+  #begin(channel: Channel): void {
+    const { name, epoch, top } = channel;
+    const bounds = this.#bounds.of(name);
+    while (channel.first <= channel.top) this.#drop(channel);
+    this.#repeats.forget(channel);
+    channel.begin(top === 0 ? epoch : this.#epoch(), bounds);
   }
 
   async read(name: string, options: ReadOptions): Promise<Slice> {
@@ -157,7 +187,10 @@ class MemoryLog implements Log {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     // A watch that was never disposed holds its channel, which from here on holds nothing.
-    for (const channel of this.#channels.values()) channel.clear();
+    for (const channel of this.#channels.values()) {
+      this.#repeats.forget(channel);
+      channel.clear();
+    }
     this.#channels.clear();
     this.#idle = new Linked();
     this.#kept = new Linked();
@@ -171,14 +204,14 @@ class MemoryLog implements Log {
   }
 
   get #now(): number {
-    return this.#settings.clock.now();
+    return this.#clock.now();
   }
 
   /** The channel as it stands now; a new one when it is unknown, or so long unused that it counts as forgotten. */
   #use(name: string, now: number): Channel {
     let channel = this.#channels.get(name);
     if (channel === undefined || !this.#tidy(channel, now)) {
-      channel = new Channel(name, this.#epoch(), this.#usual ?? this.#retention(name, {}));
+      channel = new Channel(name, this.#epoch(), this.#bounds.of(name));
       this.#channels.set(name, channel);
       this.#total += channelCost;
     }
@@ -196,23 +229,11 @@ class MemoryLog implements Log {
     return this.#prefix + (this.#epochs++).toString(36);
   }
 
-  #retention(channel: string, { size, bytes, ttl, slack }: Partial<Retention>): Retention {
-    const bound = (name: keyof Retention, given: number | undefined): number => {
-      const bound = given ?? this.#settings[name];
-      return check(name, typeof bound === "function" ? bound(channel) : bound);
-    };
-    return {
-      size: bound("size", size),
-      bytes: bound("bytes", bytes),
-      ttl: bound("ttl", ttl),
-      slack: bound("slack", slack),
-    };
-  }
-
   /** Brings a channel within its own bounds, and answers whether it is still remembered. */
   #tidy(channel: Channel, now: number): boolean {
     while (channel.isOver(now)) this.#drop(channel);
-    if (!channel.isIdle || now - channel.used < remembered) return true;
+    // What its keys answer must stay true until they expire.
+    if (!channel.isIdle || now - channel.used < remembered || channel.keys !== undefined) return true;
     this.#forget(channel);
     return false;
   }
@@ -220,19 +241,24 @@ class MemoryLog implements Log {
   /** Sees to channels nobody may be using, so that what expired is released without a timer; then to all bytes. */
   #sweep(now: number): void {
     this.#uses = (this.#uses + 1) % stride;
-    for (let step = 0; this.#uses === 0 && step < stride; step++) {
-      const { value } = this.#round.next();
-      if (value === undefined) this.#round = this.#channels.values();
-      else this.#tidy(value, now);
-    }
-    while (this.#total > this.#settings.totalBytes) {
+    if (this.#uses === 0) this.#goRound(now);
+    while (this.#total > this.#totalBytes) {
       // Endless names, each read once, would otherwise leave no room for any entry.
-      const isCrowded = this.#channels.size * channelCost * 2 > this.#settings.totalBytes;
+      const isCrowded = this.#channels.size * channelCost * 2 > this.#totalBytes;
       const idle = this.#idle.newer;
       const oldest = this.#kept.newer;
       if (idle instanceof Channel && (isCrowded || this.#kept.isAlone)) this.#forget(idle);
       else if (oldest instanceof Kept) this.#drop(oldest.channel);
       else return;
+    }
+  }
+
+  #goRound(now: number): void {
+    this.#repeats.trim(now, this.#totalBytes / 4);
+    for (let step = 0; step < stride; step++) {
+      const { value } = this.#round.next();
+      if (value === undefined) this.#round = this.#channels.values();
+      else this.#tidy(value, now);
     }
   }
 
@@ -249,6 +275,7 @@ class MemoryLog implements Log {
 
   #forget(channel: Channel): void {
     channel.leave();
+    this.#repeats.forget(channel);
     this.#channels.delete(channel.name);
     this.#total -= channelCost;
   }
@@ -258,9 +285,4 @@ class MemoryLog implements Log {
 function follows({ epoch, offset }: Position, { epoch: present, first, top }: Channel): boolean {
   const isSameEpoch = epoch === "" || epoch === present;
   return isSameEpoch && Number.isInteger(offset) && offset + 1 >= first && offset <= top;
-}
-
-function check(name: string, bound: number): number {
-  if (typeof bound === "number" && bound >= 0) return bound;
-  throw new RangeError(`Cannot use ${name} "${String(bound)}": it is not a number from 0 up`);
 }

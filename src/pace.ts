@@ -5,8 +5,8 @@ import type { Log, Retention } from "./log.ts";
 const stride = 32;
 /** Milliseconds that publishing may take before everything else has its turn. */
 const longest = 5;
-/** Bytes that a publication counts beside its payload: about what it takes in the log and on the wire. */
-const overhead = 192;
+/** Bytes that a publication counts beside its payload: about what it takes on the wire. */
+const overhead = 96;
 /** What is assumed of a log that does not say how much it keeps. */
 const little: Readonly<Partial<Retention>> = {};
 

@@ -33,7 +33,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
   );
 
   test("is told when what it missed is gone, and goes on live", async () => {
-    const here = await site({ ...open, log: memoryLog({ size: 5 }) });
+    const here = await site({ ...open, log: memoryLog({ size: 5, slack: 0 }) });
     const { client, data, subscribed } = await reader(here);
     await publish(here, "news", 1, 3);
     await data.until(3);

@@ -230,7 +230,7 @@ describe("a confirmed publication expires", () => {
 describe("a confirmed publication that its log has trimmed", () => {
   function small(start: Start, size = 2) {
     const clock = fakeClock();
-    return hearing(start, { clock, log: memoryLog({ clock, size }) });
+    return hearing(start, { clock, log: memoryLog({ clock, size, slack: 0 }) });
   }
 
   test("is given up, once", async ({ start }) => {

@@ -296,7 +296,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
   test("A9: of 1 500 failures against a bound of 1 000 every one dropped is counted, reported and a gap", async () => {
     const undelivered = inbox<[number, string]>();
     const onUndelivered = ({ offset }: Publication, reason: string) => undelivered.add([offset, reason]);
-    const log = memoryLog({ size: 1_000 });
+    const log = memoryLog({ size: 1_000, slack: 0 });
     const here = await site({ ...open, log, limits: { confirmed: 2_000 }, onUndelivered });
     const { client: ann, data, subscribed } = await reader(here);
     const connecting = heard(ann, "connecting");

@@ -217,7 +217,7 @@ describe("a channel that the server subscribes to", () => {
 describe("a gap", () => {
   test("is told with the earliest position that still is, from where one can go on", async ({ open }) => {
     const { memoryLog } = await import("../src/memory.ts");
-    const ends = open({ log: memoryLog({ size: 3 }) });
+    const ends = open({ log: memoryLog({ size: 3, slack: 0 }) });
     const { client, clock, network, notifier } = ends;
     const one = read(client.follow("news"));
     await clock.settle();

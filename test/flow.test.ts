@@ -205,7 +205,7 @@ describe("a peer that comes back from a stall", () => {
   test("past the log's bound is told 2500, and once it comes back, from where it goes on", async ({
     start,
   }) => {
-    const { core } = startCounting(start, { size: 10 });
+    const { core } = startCounting(start, { size: 10, slack: 0 });
     const client = await subscriber(core, "news");
     client.stall();
     await publishAll(core, 100, 300);
@@ -227,7 +227,7 @@ describe("a peer that comes back from a stall", () => {
   });
 
   test("past the log's bound, subscribed by the server, is closed 3010", async ({ start }) => {
-    const { core } = startCounting(start, { size: 10 });
+    const { core } = startCounting(start, { size: 10, slack: 0 });
     const client = pipe(core.notifier, { peer: { user: "ann", channels: ["news"] } });
     client.send({ id: 1, connect: {} });
     await core.clock.settle();

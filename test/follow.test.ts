@@ -87,7 +87,7 @@ describe("following a channel", () => {
     start,
   }) => {
     const clock = fakeClock();
-    const core = start({ clock, log: logWith(clock, () => ({}), { size: 5 }) });
+    const core = start({ clock, log: logWith(clock, () => ({}), { size: 5, slack: 0 }) });
     await publishAll(core, 20);
     const { epoch } = await core.notifier.history("news");
     for (const after of [
@@ -105,7 +105,7 @@ describe("following a channel", () => {
 
   test("ends in a GapError when what it had not read yet is trimmed", async ({ start }) => {
     const clock = fakeClock();
-    const core = start({ clock, log: logWith(clock, () => ({}), { size: 5 }) });
+    const core = start({ clock, log: logWith(clock, () => ({}), { size: 5, slack: 0 }) });
     await publishAll(core, 1);
     const following = core.notifier.follow("news", { after: fromStart });
     await following.next();

@@ -52,7 +52,7 @@ async function back(
 
 function small(start: Start, size: number, options: StartOptions = {}): Core {
   const clock = fakeClock();
-  return start({ ...options, clock, log: memoryLog({ clock, size }) });
+  return start({ ...options, clock, log: memoryLog({ clock, size, slack: 0 }) });
 }
 
 describe("whoever comes back is told with the answer", () => {

@@ -225,7 +225,7 @@ describe("history", () => {
     start,
   }) => {
     const clock = fakeClock();
-    const { notifier } = start({ clock, log: logWith(clock, () => ({}), { size: 3 }) });
+    const { notifier } = start({ clock, log: logWith(clock, () => ({}), { size: 3, slack: 0 }) });
     for (let i = 1; i <= 10; i++) await notifier.publish("news", i);
     const { epoch } = await notifier.history("news");
     const earliest = { epoch, offset: 7 };

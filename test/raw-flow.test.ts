@@ -44,7 +44,7 @@ function seen(peer: Tcp, data: string): Promise<string> {
 
 describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
   test("delays nobody, is given up at the log's bound, and is told what it lost", async () => {
-    const here = await rawSite({ window: 4_096, log: memoryLog({ size: 6 }) });
+    const here = await rawSite({ window: 4_096, log: memoryLog({ size: 6, slack: 0 }) });
     const stuck = await joined(here.dial(upgrade("/?user=stuck")));
     stuck.send(frame(1, '{"id":2,"subscribe":{"channel":"news"}}'));
     await stuck.until(/"id":2,"subscribe":/);

@@ -430,7 +430,7 @@ describe("waiting for it ends", () => {
 
   test("when the log has trimmed it", async ({ start }) => {
     const clock = fakeClock();
-    const core = start({ clock, log: memoryLog({ clock, size: 2 }) });
+    const core = start({ clock, log: memoryLog({ clock, size: 2, slack: 0 }) });
     const receipt = await core.notifier.publish("news", 1);
     const delivered = arrival(receipt);
     await core.notifier.publish("news", 2);

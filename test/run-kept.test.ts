@@ -1,8 +1,10 @@
 import { describe, expect } from "vitest";
 import { CancelError, ClosedError, GapError } from "../src/errors.ts";
+import { memoryLog } from "../src/memory.ts";
 import { pipe } from "../src/pipe.ts";
 import { output, progress, type RunEvent } from "../src/run.ts";
 import type { RunOptions, Task } from "../src/run-task.ts";
+import { fakeClock } from "../src/testing.ts";
 import {
   aborted,
   type Core,
@@ -151,7 +153,8 @@ describe("a run is kept", () => {
   });
 
   test("within its bytes: beyond them it loses its oldest events first", async ({ start }) => {
-    const { notifier, clock } = start({ limits: { runBytes: 500 } });
+    const clock = fakeClock();
+    const { notifier } = start({ clock, log: memoryLog({ clock, slack: 0 }), limits: { runBytes: 500 } });
     const run = notifier.run(async function* () {
       for (let i = 0; i < 10; i++) yield output("x".repeat(100));
     });

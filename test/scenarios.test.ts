@@ -259,7 +259,9 @@ describe("A9: a bound is a bound: of 1 500 failures", () => {
     start,
   }) => {
     const { heard, onUndelivered } = hook();
-    const core = start({ onUndelivered, limits: { confirmed: 2_000 } });
+    const clock = fakeClock();
+    const log = memoryLog({ clock, slack: 0 });
+    const core = start({ onUndelivered, clock, log, limits: { confirmed: 2_000 } });
     const ann = await acknowledging(core, "user:ann");
     ann.drop();
     const { epoch } = await core.notifier.history("user:ann");
@@ -326,7 +328,7 @@ test("A11: a returning subscriber is told once, truthfully, what was delayed, an
   start,
 }) => {
   const clock = fakeClock();
-  const core = start({ clock, log: memoryLog({ clock, size: 4 }) });
+  const core = start({ clock, log: memoryLog({ clock, size: 4, slack: 0 }) });
   const noticeIn = ({ received }: Pipe): unknown =>
     ((received as Message[]).find(({ id }) => id === 2)?.subscribe?.data as { notice?: unknown } | undefined)
       ?.notice;

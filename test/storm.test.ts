@@ -205,7 +205,7 @@ class Storm {
     const { clock } = this;
     this.notifier = createNotifier({
       clock,
-      log: memoryLog({ clock, size: 150 }),
+      log: memoryLog({ clock, size: 150, slack: 0 }),
       window: 8_192,
       grace: 2_000,
       limits: { slow: 3_000, confirmed: 40, delivery: ttl },

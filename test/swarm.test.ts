@@ -58,7 +58,7 @@ const limits = {
 /** Peers that keep to nothing, told apart by a seed. */
 function swarm(seed: number) {
   const clock = fakeClock({ seed });
-  const log = memoryLog({ clock, totalBytes, bytes: 64 * kib });
+  const log = memoryLog({ clock, totalBytes, bytes: 64 * kib, slack: 0 });
   const rpc = { hang: () => new Promise(() => {}), long: () => "x".repeat(4_000) };
   const notifier = createNotifier({ clock, log, window, limits, rpc, onError() {} });
   const pick = (count: number): number => Math.floor(clock.random() * count);

@@ -27,13 +27,19 @@ const outside = [
   ...terminal,
 ];
 
+const fileOf = (name: string): string => `./${name}.ts`;
+
 /** Files that may import nothing but these. */
 const imports: Record<string, string[]> = {
   protocol: [],
   bytes: [],
   events: [],
   vocabulary: ["./agent-event.ts", "./events.ts", "./run.ts"],
-  memory: ["./linked.ts", "./kept.ts", "./bytes.ts", "./log.ts", "./errors.ts", "./clock.ts"],
+  memory: ["linked", "kept", "bounds", "repeats", "bytes", "log", "errors", "clock"].map(fileOf),
+  kept: ["few", "linked", "log", "repeats"].map(fileOf),
+  bounds: ["errors", "log"].map(fileOf),
+  repeats: ["bounds", "bytes", "heap", "kept", "log"].map(fileOf),
+  heap: [],
 };
 
 /** The files of the client, which a browser loads: they import each other, and what both sides share. */

@@ -95,7 +95,7 @@ describe("history", () => {
   });
 
   test("since { 0, no epoch } of a trimmed log answers all that is in it", async () => {
-    const { peer, news } = await withNews(5, { memory: { size: 2 } });
+    const { peer, news } = await withNews(5, { memory: { size: 2, slack: 0 } });
     const since = { offset: 0, epoch: "" };
     expect(await peer.call("history", { channel: "news", limit: -1, since })).toEqual({
       id: 2,
@@ -109,7 +109,7 @@ describe("history", () => {
     ["whose successor was trimmed", { offset: 2, epoch: "" }],
     ["in the future", { offset: 6, epoch: "" }],
   ])("since a position %s is refused with 112", async (_name, since) => {
-    const { peer } = await withNews(5, { memory: { size: 2 } });
+    const { peer } = await withNews(5, { memory: { size: 2, slack: 0 } });
     expect(await peer.call("history", { channel: "news", limit: -1, since })).toEqual({
       id: 2,
       error: unrecoverable,

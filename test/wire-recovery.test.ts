@@ -107,7 +107,7 @@ describe("a resubscribe", () => {
   });
 
   test("that misses what was trimmed is not recovered, and the first still kept is where it begins", async () => {
-    const { client, clock, news } = await withNews(5, { memory: { size: 2 } });
+    const { client, clock, news } = await withNews(5, { memory: { size: 2, slack: 0 } });
     expect(await client.call("subscribe", recover(2, news))).toEqual({
       id: 2,
       subscribe: { ...base, epoch: news, offset: 5, was_recovering: true, data: lost(news, 1, 2) },
@@ -157,7 +157,7 @@ describe("a resubscribe", () => {
   });
 
   test("from the start of a trimmed log is not recovered: that would be a silent hole", async () => {
-    const { client, news } = await withNews(5, { memory: { size: 2 } });
+    const { client, news } = await withNews(5, { memory: { size: 2, slack: 0 } });
     expect(await client.call("subscribe", { channel: "news", recover: true })).toEqual({
       id: 2,
       subscribe: { ...base, epoch: news, offset: 5, was_recovering: true, data: lost(news, 3, 2) },
@@ -183,7 +183,7 @@ describe("a resubscribe", () => {
     ["a future offset", 6, ""],
     ["a trimmed offset", 1, ""],
   ])("with flag 2 and %s is refused with 112, and holds nothing", async (_name, offset, epoch) => {
-    const { client, notifier, publish, clock } = await withNews(5, { memory: { size: 3 } });
+    const { client, notifier, publish, clock } = await withNews(5, { memory: { size: 3, slack: 0 } });
     const command = { ...recover(offset, epoch), flag: 2 };
     expect(await client.call("subscribe", command)).toEqual({ id: 2, error: unrecoverable });
     await publish("news", "live");
@@ -279,7 +279,7 @@ describe("a resubscribe", () => {
 
   test("whose rest was trimmed before it could be sent is told 2500", async () => {
     const window = 4_096;
-    const { client: connect, clock, publish, epoch } = wire({ window, memory: { size: 200 } });
+    const { client: connect, clock, publish, epoch } = wire({ window, memory: { size: 200, slack: 0 } });
     const text = "x".repeat(200);
     await publish("news", ...range(1, 200).map((n) => ({ n, text })));
     const client = connect();

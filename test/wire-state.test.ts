@@ -7,7 +7,7 @@ const recover = (offset: number, epoch: string) => ({ channel: "news", recover: 
 describe("insufficient state of a live subscription", () => {
   /** A client that hung while more was published than the log keeps. */
   async function overtaken(channels: string[]) {
-    const here = wire({ window: 1_000, memory: { size: 5 } });
+    const here = wire({ window: 1_000, memory: { size: 5, slack: 0 } });
     const client = here.client({ peer: { ...anybody, channels } });
     await client.connect();
     if (channels.length === 0) await client.call("subscribe", { channel: "news" });

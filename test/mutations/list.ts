@@ -958,7 +958,7 @@ const receipts: Mutation[] = [
       to: "void subscription;",
     },
   ]),
-  ...inFile("expiry", [
+  ...inFile("heap", [
     {
       name: "what expires later stands before what expires sooner",
       from: "if (isBefore(item, other)) break;",
@@ -969,6 +969,8 @@ const receipts: Mutation[] = [
       from: "isBefore(items[below + 1] as T, items[below] as T)) below++;",
       to: "isBefore(items[below] as T, items[below + 1] as T)) below++;",
     },
+  ]),
+  ...inFile("expiry", [
     {
       name: "the timer is not moved to what expires sooner",
       from: "if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY && due >= this.#armed.due) return;",

@@ -49,7 +49,7 @@ export function createWorld(seed: number): World {
   const pending: (() => void)[] = [];
   const later = (run: () => void): void => void pending.push(run);
   const small = source.chance(0.5);
-  const log = faultyLog(clock, source, later, small ? { size: 4 + source.below(12) } : {});
+  const log = faultyLog(clock, source, later, small ? { size: 4 + source.below(12), slack: 0 } : {});
   log.faults = source.chance(0.5) ? 0 : 0.2;
   const signal = spiedSignal();
   const few = source.chance(0.3);

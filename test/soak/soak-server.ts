@@ -16,7 +16,7 @@ const notifier = createNotifier({
   grace: 3_000,
   window: 32_768,
   heartbeat: 10_000,
-  log: memoryLog({ ttl: kept, size: 200 }),
+  log: memoryLog({ ttl: kept, size: 200, slack: 0 }),
   limits: { runTtl: kept, slow: 10_000, idempotency: kept },
   rpc: { echo: (_, { data }) => data },
   onUndelivered: () => {},
