@@ -2,10 +2,9 @@ import type { Book } from "./book.ts";
 import { Few } from "./few.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
-import { lastingError } from "./log-failure.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
-import { Outage, type Reading } from "./outage.ts";
+import { failed, isPausing, type Outage, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Soon } from "./soon.ts";
@@ -32,6 +31,8 @@ export class Channel {
   book: Book | undefined;
   /** Whether it is among those looked after in the coming turn; the hub's to say. */
   isWoken = false;
+  /** There while it cannot be read. */
+  outage: Outage | undefined;
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;
@@ -43,8 +44,6 @@ export class Channel {
   #joinListeners = 0;
   #loading: Promise<number> | undefined;
   #tending = false;
-  /** There while it cannot be read. */
-  #outage: Outage | undefined;
   #gone = false;
 
   constructor(name: string, hub: Hub) {
@@ -110,7 +109,7 @@ export class Channel {
     if (subscription.joins) this.#joinListeners++;
     this.#announce("join", subscription.session);
     if (subscription.epoch === this.epoch) this.#advance(subscription);
-    else this.#lose(subscription);
+    else this.lose(subscription);
   }
 
   /** Tells those who want to know, which includes the session itself where it does. */
@@ -134,7 +133,7 @@ export class Channel {
     const isEmpty = this.subscriptions.size === 0;
     if (isEmpty && this.#users === 0) this.#close();
     if (isEmpty || this.#tending) return undefined;
-    if (this.#news && this.#anyoneAtTop() && this.#outage?.isPausing !== true)
+    if (this.#news && !isPausing(this) && this.#anyoneAtTop())
       return this.#loadNow() ? undefined : this.#loadAll();
     this.#advanceAll();
     return undefined;
@@ -207,7 +206,7 @@ export class Channel {
         this.#advanceAll();
       } while (this.#news && this.#anyoneAtTop());
     } catch (error) {
-      this.#failed(error, "top");
+      failed(this, this.#hub, error, "top");
     } finally {
       this.#tending = false;
     }
@@ -229,7 +228,7 @@ export class Channel {
     } catch (error) {
       this.#news = true;
       // Whoever subscribes is told that it failed; those who were there before wait for these news.
-      if (!this.#tending && this.subscriptions.size > 0) this.#failed(error, "top");
+      if (!this.#tending && this.subscriptions.size > 0) failed(this, this.#hub, error, "top");
       throw error;
     } finally {
       this.#loading = undefined;
@@ -244,7 +243,7 @@ export class Channel {
 
   /** Takes what follows the top into the tail. Answers whether it does follow: else everything begins anew. */
   #take(slice: Slice): boolean {
-    this.#works("top");
+    works(this, "top");
     if (this.epoch === "" || !slice.gapless) {
       this.#restart(slice);
       return false;
@@ -261,7 +260,7 @@ export class Channel {
     this.top = slice.top;
     this.#tail?.drop();
     for (const subscription of [...this.subscriptions]) {
-      if (!sameEpoch || subscription.cursor + 1 < slice.first) this.#lose(subscription);
+      if (!sameEpoch || subscription.cursor + 1 < slice.first) this.lose(subscription);
     }
   }
 
@@ -296,13 +295,13 @@ export class Channel {
       session.hand(subscription, piece);
     }
     if (subscription.behind !== undefined && !this.#mayHaveMore) caughtUp(subscription, this.#hub);
-    if (this.#news) this.#hub.wakeChannel(this);
+    if (this.#news && !isPausing(this)) this.#hub.wakeChannel(this);
   }
 
   /** Reads what somebody misses who is further behind than the tail. */
   #fetch(subscription: Subscription): void {
     fallBehind(subscription, this.#hub);
-    if (this.#outage?.isPausing) return;
+    if (isPausing(this)) return;
     subscription.waits = "log";
     const owner = `catch up ${this.name}`;
     this.#hub.scope.own("task", owner, this.#catchUp(subscription));
@@ -311,39 +310,23 @@ export class Channel {
   async #catchUp(subscription: Subscription): Promise<void> {
     try {
       const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
-      this.#works("behind");
+      works(this, "behind");
       if (!this.subscriptions.has(subscription)) return;
-      if (!slice.gapless) return this.#lose(subscription);
+      if (!slice.gapless) return this.lose(subscription);
       this.tail.addAside(slice.entries);
       subscription.waits = undefined;
       this.#advance(subscription);
     } catch (error) {
       if (!this.subscriptions.has(subscription)) return;
       subscription.waits = undefined;
-      this.#failed(error, "behind");
+      failed(this, this.#hub, error, "behind");
     }
   }
 
-  #lose(subscription: Subscription): void {
+  /** Ends a subscription that cannot go on without a hole, and tells it. */
+  lose(subscription: Subscription): void {
     this.remove(subscription);
     subscription.session.lose(subscription);
-  }
-
-  /** The log failed: look again in a while, for everybody at once. Where that is of no use they are told to come back. */
-  #failed(error: unknown, of: Reading): void {
-    if (lastingError(error, "") === undefined) {
-      this.#outage ??= new Outage(this.#hub, this.name, of, () => this.#hub.wakeChannel(this));
-      this.#outage.failed(error);
-    } else {
-      this.#hub.report(error, "log", `channel ${this.name}`);
-      for (const subscription of [...this.subscriptions]) this.#lose(subscription);
-    }
-  }
-
-  #works(of: Reading): void {
-    if (this.#outage?.of !== of) return;
-    this.#outage.end();
-    this.#outage = undefined;
   }
 
   /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
@@ -356,7 +339,7 @@ export class Channel {
     this.#gone = true;
     this.#hub.channels.delete(this.name);
     this.#tail?.drop();
-    this.#outage?.end();
+    this.outage?.end();
     this.#watch.end();
   }
 }

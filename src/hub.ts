@@ -1,7 +1,7 @@
 import { AppendQueues, type AppendSteps } from "./append-queues.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
-import { ClosedError, LogError } from "./errors.ts";
+import { ClosedError } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
 import { Joint } from "./joint.ts";
 import { Ledger } from "./ledger.ts";
@@ -88,7 +88,7 @@ export class Hub {
   readonly #due = (): void => this.#turn();
   #turnScheduled = false;
   #ended = false;
-  /** Whether it was told that the log does not work any more. */
+  /** Whether somebody else has closed the log, and that was told. */
   #isLogLost = false;
   #loading = 0;
 
@@ -129,8 +129,7 @@ export class Hub {
 
   /** Tells the user's error hook, whose own failure must not reach whoever reports. */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void {
-    if (error instanceof ClosedError || (error instanceof LogError && error.lasting && this.#isKnown(error)))
-      return;
+    if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isKnown())) return;
     try {
       this.#onError(error, { stage, owner });
     } catch {
@@ -138,11 +137,11 @@ export class Hub {
     }
   }
 
-  /** Whether it is known that the log does not work any more. Where it is closed, sessions are too: nothing reaches them. */
-  #isKnown(error: LogError): boolean {
+  /** Whether it is known that the log is closed. Sessions are closed with it, to come back to a server that works. */
+  #isKnown(): boolean {
     if (this.#isLogLost) return true;
     this.#isLogLost = true;
-    if (isOfClosedLog(error)) for (const session of [...this.sessions]) session.close(closes.internal);
+    for (const session of [...this.sessions]) session.close(closes.internal);
     return false;
   }
 

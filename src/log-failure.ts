@@ -14,8 +14,8 @@ export function lastingError(error: unknown, doing: string): LogError | undefine
 }
 
 /** Whether an error says that the log is closed. */
-export function isOfClosedLog(error: LogError): boolean {
-  return error.cause instanceof ClosedError;
+export function isOfClosedLog(error: unknown): boolean {
+  return error instanceof LogError && error.lasting && error.cause instanceof ClosedError;
 }
 
 /**
