@@ -256,9 +256,8 @@ export class LiveRun implements Run<unknown> {
     this.#observer.ended(this);
     // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
     const ttl = this.#hub.settings.limits.runTtl + this.endedAt - this.#startedAt;
-    const writing = [this.#confirm(data, ttl), this.#tell(data)];
-    for (const written of await Promise.allSettled(writing))
-      if (written.status === "rejected") this.#hub.report(written.reason, "log", this.label);
+    // What cannot be written was told of where it was tried.
+    await Promise.allSettled([this.#confirm(data, ttl), this.#tell(data)]);
     this.#settle(outcome);
   }
 

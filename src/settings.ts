@@ -110,7 +110,10 @@ export interface FailedRun {
 
 /** How a notifier is made. */
 export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
-  /** Where channels are kept. Default: a `memoryLog()` of the notifier's own. */
+  /**
+   * Where channels are kept. Closing the notifier closes it: one log is for one notifier. Default: a `memoryLog()` of the
+   * notifier's own.
+   */
   log?: Log | undefined;
   /** Closes the notifier when it aborts. */
   signal?: AbortSignal | undefined;

@@ -1,8 +1,10 @@
 import { describe, expect } from "vitest";
 import { CancelError } from "../src/errors.ts";
+import { memoryLog } from "../src/memory.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
 import { output, progress } from "../src/run.ts";
 import type { Task } from "../src/run-task.ts";
+import { fakeClock } from "../src/testing.ts";
 import {
   aborted,
   atOnce,
@@ -335,7 +337,8 @@ describe("a client", () => {
   });
 
   test("who comes too late for the start still knows status and last progress", async ({ start }) => {
-    const core = start({ limits: { runBytes: 1_000 } });
+    const clock = fakeClock();
+    const core = start({ clock, log: memoryLog({ clock, slack: 0 }), limits: { runBytes: 1_000 } });
     const go = deferred();
     const run = core.notifier.run(async function* () {
       yield progress(1, 4);
