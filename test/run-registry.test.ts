@@ -214,6 +214,47 @@ describe("cancelling", () => {
     ]);
   });
 
+  test.for([[new Error("no")], [{}], [null], [7], [Symbol("x")]])(
+    "for a reason that is not a text is refused, and the run works on: %#",
+    async ([reason], { start }) => {
+      const { notifier, clock } = start();
+      const run = notifier.run(obedient);
+      await clock.settle();
+      const error = await rejection(run.cancel(reason as string));
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toMatch(/^Cannot cancel run:\S+ for ".*": a reason is a text$/);
+      expect(run.status).toBe("working");
+      await run.cancel("enough");
+      expect(run.status).toBe("cancelled");
+    },
+  );
+
+  test("for a long reason tells the task all of it, and the log whole characters of it", async ({
+    start,
+  }) => {
+    const { notifier, clock } = start();
+    const run = notifier.run(obedient);
+    await clock.settle();
+    const reason = `${"x".repeat(9_999)}😀`;
+    const waiting = rejection(run.result());
+    await run.cancel(reason);
+    expect(await waiting).toMatchObject({ reason });
+    expect((await payloads(notifier, `run:${run.id}`)).at(-1)).toMatchObject({ reason: "x".repeat(9_999) });
+  });
+
+  test("by a signal whose reason is a CancelError with anything in it still ends as cancelled", async ({
+    start,
+  }) => {
+    const { notifier, clock } = start();
+    const controller = new AbortController();
+    const run = notifier.run(obedient, { signal: controller.signal });
+    await clock.settle();
+    const reason = new CancelError("caller", { odd: true } as unknown as string);
+    controller.abort(reason);
+    expect(await rejection(run.result())).toBe(reason);
+    expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.cancelled"]);
+  });
+
   test("never happens by disconnecting or unsubscribing", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(obedient);
@@ -248,6 +289,17 @@ describe("a client", () => {
       by: "client",
       reason: "changed my mind",
     });
+  });
+
+  test("may give only a text as its reason", async ({ start }) => {
+    const core = start();
+    const run = core.notifier.run(obedient);
+    const { ask } = connected(core, "ann");
+    for (const reason of [7, {}, null, true])
+      expect((await ask({ rpc: { method: "run.cancel", data: { run: run.id, reason } } })).error?.code).toBe(
+        107,
+      );
+    expect(run.status).toBe("working");
   });
 
   test("cannot tell a run that is not its own from one that is not there", async ({ start }) => {
