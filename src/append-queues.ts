@@ -1,3 +1,4 @@
+import { Burst } from "./burst.ts";
 import type { Clock } from "./clock.ts";
 import { BusyError, ClosedError } from "./errors.ts";
 import { Linked } from "./linked.ts";
@@ -11,6 +12,8 @@ import { Writers } from "./writers.ts";
 const backOff = { first: 50, longest: 5_000 };
 /** Bytes that a publication counts beside its payload while it waits. */
 const overhead = 128;
+/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
+export const patience = 100;
 
 /** What comes right before and right after an append, in its place in the queue, and what it may do. */
 export interface AppendSteps {
@@ -28,12 +31,14 @@ export const exempt: AppendSteps = { isExempt: true };
 export interface AppendQueuesParts {
   readonly log: Log;
   readonly clock: Clock;
-  /** Bytes of a session's window: what a turn may publish while somebody listens. */
-  readonly window: number;
+  /** Bytes that may be published in a turn while somebody listens. Default: 2 MiB. */
+  readonly turn?: number;
   /** Bytes that may wait. */
   readonly most: number;
   /** Whether somebody follows any channel. */
   isHeard(): boolean;
+  /** Whether a subscriber that reads what it is sent, and within {@linkcode patience}, has not come to an offset. */
+  isAwaited?(channel: string, offset: number): boolean;
   onError(error: unknown, owner: string): void;
   /** Hears of every append that succeeded. */
   appended?(channel: string): void;
@@ -79,6 +84,9 @@ class Queue extends Linked {
   size = 0;
   /** Whether the first one is on its way into the log. */
   isBusy = false;
+  /** Whether it waits for subscribers to catch up, and whether it may: not once a run has something to say of itself. */
+  isHeld = false;
+  mayHold = true;
 
   constructor(channel: string) {
     super();
@@ -96,6 +104,9 @@ class Queue extends Linked {
  * A log that fails is tried again until the caller's signal aborts or the queues end; whatever is published to the same
  * channel meanwhile waits behind, since overtaking would change the order. Channels that wait for the next turn are served
  * one publication each, round and round, so that one which publishes a lot holds up no other.
+ *
+ * Who publishes to a channel without a pause waits for subscribers that are behind by half of what the log keeps, as long
+ * as they read. One that does not, or is slow, is not waited for.
  */
 export class AppendQueues {
   readonly #parts: AppendQueuesParts;
@@ -105,8 +116,15 @@ export class AppendQueues {
   readonly #writers: Writers;
   /** By channel, where something is not in the log yet. */
   readonly #queues = new Map<string, Queue>();
-  /** The queues that wait for the next turn. */
+  /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
   readonly #rotation = new Linked();
+  readonly #held = new Linked();
+  /** The channels that have had something waiting in every turn. */
+  readonly #bursts = new Map<string, Burst>();
+  /** The one of them that was published to last. */
+  #burst: Burst | undefined;
+  #disarm: (() => void) | undefined;
+  #isClosing = false;
   #size = 0;
   #bytes = 0;
   /** Whether the log failed when it was last asked: each outage is reported once. */
@@ -117,10 +135,10 @@ export class AppendQueues {
   #ended = false;
 
   constructor(parts: AppendQueuesParts) {
-    const { clock, onError, parent, log, window } = parts;
+    const { clock, onError, parent, log, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
-    this.#pace = new Pace({ clock, log, window, isHeard: parts.isHeard, resume: () => this.#resume() });
+    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, resume: () => this.#resume() });
     this.#writers = new Writers(clock);
   }
 
@@ -175,8 +193,16 @@ export class AppendQueues {
     const { log } = this.#parts;
     if (log.appendNow === undefined || !this.#pace.take(channel, data.length)) return undefined;
     const position = attemptNow(log, channel, data, options);
-    if (position !== undefined) this.#parts.appended?.(channel);
+    if (position !== undefined) this.#count(channel, data, position);
     return position;
+  }
+
+  /** Something was appended. */
+  #count(channel: string, data: string, { offset }: Position): void {
+    this.#parts.appended?.(channel);
+    if (this.#bursts.size === 0) return;
+    if (this.#burst?.channel !== channel) this.#burst = this.#bursts.get(channel);
+    this.#burst?.add(data.length, offset);
   }
 
   /** The first always finds room, however large it is. */
@@ -208,6 +234,7 @@ export class AppendQueues {
     this.#size++;
     this.#bytes += item.bytes;
     const { signal } = item.options;
+    if (item.steps?.isExempt === true) this.#release(queue);
     if (isFirst) this.#advance(queue);
     if (signal === undefined || item.isAlone || (queue.isBusy && queue.first === item)) return;
     const owner = queue;
@@ -235,13 +262,20 @@ export class AppendQueues {
   #advance(queue: Queue): void {
     while (queue.size > 0 && !queue.isBusy) {
       if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
-      else return queue.moveTo(this.#rotation);
+      else return this.#rotate(queue);
     }
     this.#goOn(queue);
   }
 
+  #rotate(queue: Queue): void {
+    queue.moveTo(this.#rotation);
+    const { channel } = queue;
+    if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel));
+  }
+
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
   #resume(): void {
+    for (const burst of this.#bursts.values()) this.#endTurn(burst);
     let refused = 0;
     while (!this.#rotation.isAlone && refused < this.#queues.size) {
       const queue = this.#rotation.newer as Queue;
@@ -255,6 +289,56 @@ export class AppendQueues {
       this.#start(queue);
       this.#goOn(queue);
     }
+  }
+
+  /** Has a channel wait where subscribers could lose their place to what is published next. */
+  #endTurn(burst: Burst): void {
+    const { channel } = burst;
+    const queue = this.#queues.get(channel);
+    if (queue === undefined) {
+      this.#bursts.delete(channel);
+      if (this.#burst === burst) this.#burst = undefined;
+      return;
+    }
+    if (queue.isBusy || queue.isHeld || !queue.mayHold || this.#isClosing) return;
+    const { log, isAwaited } = this.#parts;
+    if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;
+    queue.isHeld = true;
+    queue.moveTo(this.#held);
+    // Whoever reads nothing any more says so by nothing.
+    this.#disarm ??= this.#scope.timer("subscribers behind a burst", patience, () => {
+      this.#disarm = undefined;
+      this.caughtUp();
+    });
+  }
+
+  /** Lets a channel go on for good. */
+  #release(queue: Queue): void {
+    queue.mayHold = false;
+    if (!queue.isHeld) return;
+    queue.isHeld = false;
+    this.#rotate(queue);
+    this.#pace.ask();
+    this.#disarmIdle();
+  }
+
+  /** A subscriber has read something, or time has passed: channels that wait for it look again in the coming turn. */
+  caughtUp(): void {
+    if (this.#held.isAlone) return;
+    while (!this.#held.isAlone) {
+      const queue = this.#held.newer as Queue;
+      queue.isHeld = false;
+      this.#rotate(queue);
+    }
+    this.#pace.ask();
+    this.#disarmIdle();
+  }
+
+  /** Disarms the timer where no channel waits for subscribers. */
+  #disarmIdle(): void {
+    if (!this.#held.isAlone) return;
+    this.#disarm?.();
+    this.#disarm = undefined;
   }
 
   /** Appends the first publication of a queue. */
@@ -288,7 +372,7 @@ export class AppendQueues {
   #appended(queue: Queue, item: Waiting, position: Position): void {
     this.#remove(queue, item);
     item.steps?.appended?.(position);
-    this.#parts.appended?.(queue.channel);
+    this.#count(queue.channel, item.data, position);
     item.resolve(position);
   }
 
@@ -296,6 +380,7 @@ export class AppendQueues {
   #goOn(queue: Queue): void {
     if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
     queue.leave();
+    if (queue.isHeld) this.#disarmIdle();
     this.#queues.delete(queue.channel);
     if (this.#queues.size === 0) this.#quiet?.();
   }
@@ -336,8 +421,10 @@ export class AppendQueues {
     if (lasting !== undefined) throw lasting;
   }
 
-  /** Settles once nothing is under way. */
+  /** Settles once nothing is under way, for which subscribers are no longer waited for. */
   idle(): Promise<void> {
+    this.#isClosing = true;
+    this.caughtUp();
     return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
       this.#quiet = resolve;
       if (this.#queues.size === 0) resolve();
@@ -360,6 +447,8 @@ export class AppendQueues {
       queue.leave();
     }
     this.#queues.clear();
+    this.#bursts.clear();
+    this.#burst = undefined;
     this.#writers.clear();
   }
 }

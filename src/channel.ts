@@ -1,3 +1,4 @@
+import { patience } from "./append-queues.ts";
 import type { Book } from "./book.ts";
 import { Few } from "./few.ts";
 import type { Hub } from "./hub.ts";
@@ -149,6 +150,13 @@ export class Channel {
   /** Whether a subscription has been handed everything there is. */
   isCaughtUp(subscription: Subscription): boolean {
     return !this.#mayHaveMore && subscription.cursor >= this.top;
+  }
+
+  /** Whether a subscriber that reads what it is sent, without much delay, has not come to an offset. */
+  isAwaited(offset: number): boolean {
+    for (const { cursor, session } of this.subscriptions)
+      if (cursor < offset && session.pulse.silence < patience) return true;
+    return false;
   }
 
   /** What is at hand, encoded: there since anything was read, as many channels are only waited for. */

@@ -117,9 +117,9 @@ export class Hub {
     this.appends = new AppendQueues({
       log: parts.log,
       clock: parts.clock,
-      window: parts.settings.window,
       most: parts.settings.limits.waiting,
       isHeard: () => this.channels.size > 0,
+      isAwaited: (channel, offset) => this.channels.get(channel)?.isAwaited(offset) === true,
       onError: failed,
       appended,
       refused: () => this.tally.hit("waiting"),

@@ -5,8 +5,8 @@ import type { Log, Retention } from "./log.ts";
 const stride = 32;
 /** Milliseconds that publishing may take before everything else has its turn. */
 const longest = 5;
-/** Bytes that a publication counts beside its payload: about what it takes on the wire. */
-const overhead = 96;
+/** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
+const overhead = 192;
 /** What is assumed of a log that does not say how much it keeps. */
 const little: Readonly<Partial<Retention>> = {};
 
@@ -14,8 +14,8 @@ const little: Readonly<Partial<Retention>> = {};
 export interface PaceParts {
   readonly clock: Pick<Clock, "now" | "turn">;
   readonly log: Pick<Log, "keeps">;
-  /** Bytes that one session may have in flight: what a subscriber can take in one turn. */
-  readonly window: number;
+  /** Bytes that may be published in a turn while somebody listens, to all channels together. */
+  readonly most: number;
   /** Whether somebody follows any channel, and could lose its place. */
   isHeard(): boolean;
   /** Called in the turn after one in which something was refused. */
@@ -53,12 +53,17 @@ export class Pace {
 
   constructor(parts: PaceParts) {
     this.#parts = parts;
-    this.#budget = parts.window;
+    this.#budget = parts.most;
   }
 
   /** Whether nothing more may be published in this turn. */
   get isSpent(): boolean {
     return this.#isSpent;
+  }
+
+  /** Has a turn come. */
+  ask(): void {
+    this.#schedule();
   }
 
   /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
@@ -74,11 +79,12 @@ export class Pace {
     return true;
   }
 
-  /** Whether a publication leaves half of what the log keeps of its channel to those who read it after this turn. */
+  /** Whether a turn takes no more than a quarter of what the log keeps of a channel, or half of what has no slack. */
   #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
     const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
-    const { window } = this.#parts;
-    if (slack >= 2 * window || (size >= (2 * window) / overhead && bytes >= 2 * window)) {
+    const { most } = this.#parts;
+    const share = slack > 0 ? (bytes + slack) / 4 : Math.min(bytes, size * overhead) / 2;
+    if (share >= most) {
       this.#ample = keeps;
       return true;
     }
@@ -88,13 +94,11 @@ export class Pace {
       taken = { count: 0, bytes: 0 };
       this.#taken.set(channel, taken);
     }
-    const fits =
-      taken.count === 0 ||
-      (taken.count < size / 2 && taken.bytes + chars <= bytes / 2) ||
-      taken.bytes + chars + overhead * taken.count <= slack / 2;
+    const isFew = slack > 0 || taken.count < size / 2;
+    const fits = taken.count === 0 || (isFew && taken.bytes + chars <= (slack > 0 ? share : bytes / 2));
     if (!fits) return false;
     taken.count++;
-    taken.bytes += chars;
+    taken.bytes += chars + (slack > 0 ? overhead : 0);
     if (taken.count === 1) this.#schedule();
     return true;
   }
@@ -122,7 +126,7 @@ export class Pace {
     this.#isSpent = false;
     this.#left = stride;
     this.#bytes = 0;
-    this.#budget = this.#parts.window;
+    this.#budget = this.#parts.most;
     this.#taken.clear();
     this.#parts.resume();
   }

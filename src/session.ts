@@ -259,6 +259,7 @@ export class LiveSession implements Session, Beating {
     }
     this.#work();
     this.hub.wakeSession(this);
+    this.hub.appends.caughtUp();
   }
 
   /** While the notifier flushes: closes as soon as everything there is has been handed on and proven read. */

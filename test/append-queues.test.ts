@@ -3,7 +3,7 @@ import { AppendQueues, type AppendQueuesParts, exempt } from "../src/append-queu
 import { BusyError, ClosedError, LogError } from "../src/errors.ts";
 import type { Log, Position } from "../src/log.ts";
 import { memoryLog } from "../src/memory.ts";
-import { fakeClock } from "../src/testing.ts";
+import { type FakeClock, fakeClock } from "../src/testing.ts";
 import { deferred, logWith, never, outcomeOf, spySignal } from "./fixtures/core.ts";
 
 type Append = Log["append"];
@@ -25,7 +25,6 @@ function make(
   const queues = new AppendQueues({
     log,
     clock: { ...clock, random: () => 0.5 },
-    window: 262_144,
     most: 67_108_864,
     isHeard: () => true,
     onError: (error, owner) => void errors.push({ error, owner }),
@@ -263,13 +262,15 @@ test("what a run says of itself waits however much is waiting", async () => {
 
 describe("with a log that answers at once", () => {
   /** Queues on a log in memory, where a turn has room for three publications of eight characters. */
-  function makeAtOnce(parts: Partial<AppendQueuesParts> = {}) {
-    const clock = fakeClock();
-    const log = memoryLog({ clock });
+  function makeAtOnce({
+    clock = fakeClock(),
+    log = memoryLog({ clock }),
+    ...parts
+  }: Partial<AppendQueuesParts & { clock: FakeClock }> = {}) {
     const queues = new AppendQueues({
       log,
       clock,
-      window: 600,
+      turn: 600,
       most: 67_108_864,
       isHeard: () => true,
       onError: () => {},
@@ -340,6 +341,73 @@ describe("with a log that answers at once", () => {
       "rejected",
     ]);
     expect([queues.size, queues.bytes, queues.inspect()]).toEqual([0, 0, []]);
+  });
+
+  /** Publishes without a pause into a log that keeps 4 000 bytes beyond its size, until it is told to stop. */
+  function endless(isAwaited: NonNullable<AppendQueuesParts["isAwaited"]>) {
+    const clock = fakeClock();
+    const log = memoryLog({ clock, size: 1, bytes: 0, slack: 4_000 });
+    const here = makeAtOnce({ clock, log, isAwaited });
+    const state = { isOver: false, top: 0 };
+    const looping = (async () => {
+      while (!state.isOver && state.top < 1_000)
+        state.top = (await here.queues.append("news", "12345678", { time: 0 })).offset;
+    })();
+    return { ...here, clock, log, state, looping };
+  }
+
+  test("a burst waits for a subscriber that reads, and is behind by half of what the log keeps", async () => {
+    let read = 0;
+    const asked: number[] = [];
+    const { clock, queues, state, looping } = endless((_, offset) => {
+      asked.push(offset);
+      return read < offset;
+    });
+    await clock.settle();
+    // Ten of 200 bytes are half of 4 000.
+    expect([state.top, asked.filter((offset) => offset > 0)]).toEqual([18, [6]]);
+    expect(queues.inspect().map(({ kind, owner }) => [kind, owner])).toEqual([
+      ["wait", "publish news"],
+      ["timer", "subscribers behind a burst"],
+    ]);
+    read = 18;
+    queues.caughtUp();
+    await clock.settle();
+    expect(state.top).toBe(33);
+    state.isOver = true;
+    read = 1_000;
+    queues.caughtUp();
+    await clock.settle();
+    await looping;
+    expect([queues.size, clock.armed]).toEqual([0, 0]);
+  });
+
+  test("it looks again when nothing is heard for 100 ms, and goes on where nobody is to be waited for", async () => {
+    let isReading = true;
+    const { clock, state, looping } = endless((_, offset) => isReading && offset > 0);
+    await clock.settle();
+    expect(state.top).toBe(18);
+    isReading = false;
+    await clock.advance(99);
+    expect(state.top).toBe(18);
+    await clock.advance(1);
+    expect(state.top).toBe(1_000);
+    await looping;
+    expect(clock.armed).toBe(0);
+  });
+
+  test("what a run says of itself, and closing, wait for no subscriber", async () => {
+    for (const end of ["exempt", "closing"]) {
+      const { clock, queues, state, looping } = endless((_, offset) => offset > 0);
+      await clock.settle();
+      expect(state.top).toBe(18);
+      state.isOver = true;
+      const over =
+        end === "closing" ? queues.idle() : queues.append("news", "over", { time: 0 }, { isExempt: true });
+      await clock.settle();
+      await Promise.all([looping, over]);
+      expect([queues.size, clock.armed]).toEqual([0, 0]);
+    }
   });
 
   test("with nobody to hear it a turn has no share, but time", async () => {

@@ -3,7 +3,7 @@ import type { Retention } from "../src/log.ts";
 import { Pace, type PaceParts } from "../src/pace.ts";
 
 /** A pace on a clock and a log that say what a test wants them to. */
-function make({ keeps, isHeard = () => true, window = 262_144 }: Options = {}) {
+function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
   const turns: (() => void)[] = [];
   const state = { now: 0, resumed: 0, looks: 0 };
   const pace = new Pace({
@@ -15,7 +15,7 @@ function make({ keeps, isHeard = () => true, window = 262_144 }: Options = {}) {
       turn: (run) => void turns.push(run),
     },
     log: keeps === undefined ? {} : { keeps },
-    window,
+    most,
     isHeard,
     resume: () => void state.resumed++,
   });
@@ -30,13 +30,13 @@ function make({ keeps, isHeard = () => true, window = 262_144 }: Options = {}) {
   return { pace, state, turns, taken, turn };
 }
 
-interface Options extends Partial<Pick<PaceParts, "isHeard" | "window">> {
+interface Options extends Partial<Pick<PaceParts, "isHeard" | "most">> {
   keeps?(channel: string): Partial<Retention>;
 }
 
 const ample = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
 
-test("a turn has room for a window of publications, the next one for another", () => {
+test("a turn has room for so many bytes, the next one for another", () => {
   const { state, taken, turn } = make({ keeps: () => ample });
   expect(taken(10_000)).toBe(1_311);
   expect(taken(1)).toBe(0);
@@ -65,8 +65,8 @@ test("few publications, each with a turn of its own, ask for no turn and for no 
   expect(turns.length).toBe(1);
 });
 
-test("a publication larger than the window is taken, and the next one waits", () => {
-  const { taken } = make({ keeps: () => ample, window: 1_000 });
+test("a publication larger than what a turn has room for is taken, and the next one waits", () => {
+  const { taken } = make({ keeps: () => ample, most: 1_000 });
   expect(taken(2, 5_000)).toBe(1);
 });
 

@@ -40,7 +40,7 @@ for (const on of (values.on ?? ["node", "bun", "deno"]) as Runtime[]) {
     const name = what === "granted" ? "granted" : channel;
     const began = performance.now();
     const answer = await (await post(`burst/${how}/${name}/${count}`)).json();
-    await all(watchers, count);
+    await all(watchers, count, 30_000);
     const wrong = watchers.filter((each) => each.count !== count || each.fault !== undefined);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     const faults = [...new Set(wrong.map((each) => `${each.name} ${each.count}: ${each.fault}`))].slice(0, 3);
