@@ -9,7 +9,7 @@ import { failed, isPausing, type Outage, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Soon } from "./soon.ts";
-import type { Subscription } from "./subscription.ts";
+import { isAnyoneAt, type Subscription } from "./subscription.ts";
 import { Tail } from "./tail.ts";
 
 /** Publications read from the log at once. */
@@ -134,7 +134,7 @@ export class Channel {
     const isEmpty = this.subscriptions.size === 0;
     if (isEmpty && this.#users === 0) this.#close();
     if (isEmpty || this.#tending) return undefined;
-    if (this.#news && !isPausing(this) && this.#anyoneAtTop())
+    if (this.#news && !isPausing(this) && isAnyoneAt(this.subscriptions, this.top))
       return this.#loadNow() ? undefined : this.#loadAll();
     this.#advanceAll();
     return undefined;
@@ -176,24 +176,13 @@ export class Channel {
     return this.#news || this.#loading !== undefined;
   }
 
-  #anyoneAtTop(): boolean {
-    const { only } = this.subscriptions;
-    if (only !== undefined) return this.#isAtTop(only);
-    for (const subscription of this.subscriptions) if (this.#isAtTop(subscription)) return true;
-    return false;
-  }
-
-  #isAtTop({ cursor, waits }: Subscription): boolean {
-    return waits === undefined && cursor >= this.top;
-  }
-
   /** The same as `#loadAll` without waiting. Answers whether it is done: not every log can. */
   #loadNow(): boolean {
     do {
       // The first look, and one under way, are waited for.
       if (this.epoch === "" || this.#loading !== undefined || !this.#takeNow()) return false;
       this.#advanceAll();
-    } while (this.#news && this.#anyoneAtTop());
+    } while (this.#news && isAnyoneAt(this.subscriptions, this.top));
     return true;
   }
 
@@ -212,7 +201,7 @@ export class Channel {
       do {
         await this.#load();
         this.#advanceAll();
-      } while (this.#news && this.#anyoneAtTop());
+      } while (this.#news && isAnyoneAt(this.subscriptions, this.top));
     } catch (error) {
       failed(this, this.#hub, error, "top");
     } finally {

@@ -213,12 +213,12 @@ const runs: Mutation[] = [
     },
     {
       name: "events are taken after the ending",
-      from: 'if (this.status !== "working") {\n',
-      to: 'if (this.id === "") {\n',
+      from: 'if (this.status !== "working") throw this.#over();',
+      to: "",
     },
     {
       name: "a run that was cancelled ends as failed",
-      from: "await (this.#abort.signal.aborted ? this.#endCancelled() : this.#end(",
+      from: "await (signal.aborted ? this.#endCancelled() : this.#end(",
       to: "await (this.#abandoned ? this.#endCancelled() : this.#end(",
     },
     {
@@ -230,6 +230,36 @@ const runs: Mutation[] = [
       name: "a long run's first events go before its last",
       from: "runTtl + this.endedAt - this.#startedAt",
       to: "runTtl",
+    },
+    {
+      name: "a run whose id was used before goes on in the old one's channel",
+      from: 'this.#begin(isAgain ? "first" : undefined)',
+      to: "this.#begin(undefined)",
+    },
+    {
+      name: "a run whose ending could not be written is said to have completed",
+      from: "this.#abandoned || this.#position === undefined ?",
+      to: "this.#abandoned ?",
+    },
+    {
+      name: "a long result is kept with its run",
+      from: "if (data.length <= longestKept) this.#text = data;",
+      to: "this.#text = data;",
+    },
+    {
+      name: "any progress is kept whole",
+      from: "if (data.length <= longestKept) return data;",
+      to: "return data;",
+    },
+    {
+      name: "a yield is refused where too much waits",
+      from: "this.#append(this.#accepted(next.value), {}, exempt)",
+      to: "this.#append(this.#accepted(next.value), {}, undefined)",
+    },
+    {
+      name: "anything is a reason",
+      from: 'if (reason !== undefined && typeof reason !== "string")',
+      to: "if (reason === null)",
     },
   ]),
   ...inFile("run-registry", [
@@ -260,8 +290,23 @@ const runs: Mutation[] = [
     },
     {
       name: "a run is remembered for ever",
-      from: "if (run.endedAt > oldest) break;",
-      to: "break;",
+      from: "const isOver = run.endedAt <= oldest;",
+      to: "const isOver = run.endedAt === 0;",
+    },
+    {
+      name: "any number of ended runs is remembered",
+      from: "if (!isOver && this.#bytes <= endedBytes) break;",
+      to: "if (!isOver) break;",
+    },
+    {
+      name: "an old run is read before the new one of its id has begun",
+      from: "return this.#runs.get(channel.slice(prefix.length))?.begun;",
+      to: "return undefined;",
+    },
+    {
+      name: "who waits for the first run of an id loses its place",
+      from: "return this.#hub.readNow(channelOfRun(id), { limit: 0 })?.top !== 0;",
+      to: "return true;",
     },
   ]),
 ];
@@ -376,7 +421,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a subscription goes on into another epoch",
-      from: "if (subscription.epoch === this.epoch) this.#advance(subscription);\n    else this.#lose(subscription);",
+      from: "if (subscription.epoch === this.epoch) this.#advance(subscription);\n    else this.lose(subscription);",
       to: "this.#advance(subscription);",
     },
     {
@@ -386,18 +431,13 @@ const channels: Mutation[] = [
     },
     {
       name: "whoever is behind the log's start is not told",
-      from: "if (!slice.gapless) return this.#lose(subscription);",
+      from: "if (!slice.gapless) return this.lose(subscription);",
       to: "",
     },
     {
       name: "a failed read for somebody behind is the last",
-      from: "subscription.waits = undefined;\n      this.#retry(error);",
-      to: "this.#retry(error);",
-    },
-    {
-      name: "a log that failed is asked again only once",
-      from: "      this.#retrying = false;\n",
-      to: "",
+      from: 'subscription.waits = undefined;\n      failed(this, this.#hub, error, "behind");',
+      to: 'failed(this, this.#hub, error, "behind");',
     },
     {
       name: "what a channel has not loaded counts as handed on",
@@ -416,8 +456,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a channel that was let go is watched for ever",
-      from: "this.#tail?.drop();\n    this.#watch.end();",
-      to: "this.#tail?.drop();",
+      from: "    this.#watch.end();\n",
+      to: "",
     },
   ]),
   ...inFile("log-watch", [
@@ -834,7 +874,7 @@ const receipts: Mutation[] = [
   ...inFile("ledger", [
     {
       name: "whoever waits for room waits on while closing",
-      from: "if (this.#rows !== undefined) return Promise.reject(closed());",
+      from: "if (this.givenUp.isClosing) return Promise.reject(closed());",
       to: "",
     },
     {
@@ -855,11 +895,6 @@ const receipts: Mutation[] = [
     {
       name: "closing leaves those waiting who wait for room",
       from: "this.#room.refuse(closed());",
-      to: "",
-    },
-    {
-      name: "what closing gives up is not in its report",
-      from: "    this.#rows = [];\n",
       to: "",
     },
     {
@@ -1325,6 +1360,100 @@ const defences: Mutation[] = [
       name: "a channel's name may be anything",
       from: "return /^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]+$/u.test(text);",
       to: 'return text !== "";',
+    },
+  ]),
+  ...inFile("given-up", [
+    {
+      name: "what closing gives up is not in its report",
+      from: "    this.#rows = [];\n",
+      to: "",
+    },
+    {
+      name: "a confirmed publication that closing keeps out of the log is not reported",
+      from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
+      to: "if (confirmation.content.isEnding)",
+    },
+    {
+      name: "an ending that the log refuses is not reported",
+      from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
+      to: "if (error instanceof ClosedError)",
+    },
+    {
+      name: "what had no room when closing began is reported, too",
+      from: "  refused(confirmation: Confirmation): void {\n    this.#underWay.delete(confirmation);",
+      to: "  refused(_: Confirmation): void {",
+    },
+  ]),
+  ...inFile("outage", [
+    {
+      name: "a log that failed is asked again only once",
+      from: "      this.#cancel = undefined;\n",
+      to: "",
+    },
+    {
+      name: "pauses do not grow",
+      from: "this.#pause = Math.min(this.#pause * 2, pause.longest);",
+      to: "",
+    },
+    {
+      name: "a channel that cannot be read is told of at each look",
+      from: "if (message !== this.#told) ",
+      to: "",
+    },
+    {
+      name: "news shorten the pause",
+      from: "return outage?.isPausing === true;",
+      to: "return outage?.isPausing === undefined;",
+    },
+    {
+      name: "what will never be read is waited for",
+      from: "for (const subscription of [...channel.subscriptions]) channel.lose(subscription);",
+      to: "",
+    },
+  ]),
+  ...inFile("log-failure", [
+    {
+      name: "entries may have holes between them",
+      from: "if (offset !== next) throw torn(",
+      to: "if (offset < next) throw torn(",
+    },
+    {
+      name: "a log may be empty below its top",
+      from: "if (entries.length === 0 && before < top && limit > 0)",
+      to: "if (entries.length === 0 && before < first - 1)",
+    },
+    {
+      name: "a network that fails is a fault in the code of the log",
+      from: "error instanceof TypeError && error.cause === undefined",
+      to: "error instanceof TypeError",
+    },
+  ]),
+  ...inFile("follow", [
+    {
+      name: "following goes on waiting though it was ended",
+      from: "    following.isOver = true;\n    following.wake();\n",
+      to: "    following.isOver = true;\n",
+    },
+  ]),
+  ...inFile("check", [
+    {
+      name: "any number is an offset",
+      from: "if (!Number.isSafeInteger(offset) || offset < 0)",
+      to: "if (offset < 0)",
+    },
+  ]),
+  ...inFile("bytes", [
+    {
+      name: "a text is cut inside a character",
+      from: "isHigh ? most - 1 : most",
+      to: "most",
+    },
+  ]),
+  ...inFile("hub", [
+    {
+      name: "a closed log leaves its sessions where they are",
+      from: "for (const session of [...this.sessions]) session.close(closes.internal);",
+      to: "",
     },
   ]),
   ...inFile("failure", [
