@@ -97,7 +97,7 @@ export class LiveRun implements Run<unknown> {
     return this.#abandoned || this.#position === undefined ? "abandoned" : this.status;
   }
 
-  /** `isAgain`: whether another run's events are in its channel, or may come into it ahead of its own. */
+  /** `isAgain`: whether there may be another run's events in its channel. */
   start(task: Task<unknown>, isAgain: boolean): void {
     const owner = (): string => `${this.label}${this.#isToStop ? ", ignores its signal" : ""}`;
     const begun = this.#begin(isAgain ? "first" : undefined);

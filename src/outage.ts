@@ -4,7 +4,7 @@ import type { Hub } from "./hub.ts";
 import { lastingError } from "./log-failure.ts";
 
 /** The first and the longest pause before a channel is read again, in milliseconds; a random part is added, of as much at most. */
-const pause = { first: 500, longest: 2_500 };
+const pause = { first: 100, longest: 500 };
 
 /** What of a channel is read: what follows its top, or what somebody misses who is further behind. */
 export type Reading = "top" | "behind";

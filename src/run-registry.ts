@@ -4,7 +4,7 @@ import { describe } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import { LiveRun, type RunObserver } from "./live-run.ts";
 import type { Action } from "./peer.ts";
-import { channelOfRun, isRunChannel, prefix, type RunOptions, type Task } from "./run-task.ts";
+import { isRunChannel, prefix, type RunOptions, type Task } from "./run-task.ts";
 
 /** The longest name of a run, in characters. */
 const longestName = 255;
@@ -38,19 +38,12 @@ export class RunRegistry implements RunObserver {
     const id = checkedId(options, this.#hub.settings.limits.channel);
     if (typeof task !== "function") throw new TypeError(`Cannot run "${id}": its task is not a function`);
     if (this.get(id) !== undefined) throw new TypeError(`Cannot run "${id}": a run with that id exists`);
-    // Nobody has ever used a random id.
-    const isAgain = options.id !== undefined && this.#mayBeAgain(id);
     const run = new LiveRun(this.#hub, id, options, this);
     this.#runs.set(id, run);
     this.#unsettled.add(run);
-    run.start(task, isAgain);
+    // Nobody has ever used a random id.
+    run.start(task, options.id !== undefined);
     return run;
-  }
-
-  /** Whether a run of this id may have been before. Where a log can say at once that there was none, its followers stay. */
-  #mayBeAgain(id: string): boolean {
-    for (const other of this.#unsettled) if (other.id === id) return true;
-    return this.#hub.readNow(channelOfRun(id), { limit: 0 })?.top !== 0;
   }
 
   ended(run: LiveRun): void {

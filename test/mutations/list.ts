@@ -303,11 +303,6 @@ const runs: Mutation[] = [
       from: "return this.#runs.get(channel.slice(prefix.length))?.begun;",
       to: "return undefined;",
     },
-    {
-      name: "who waits for the first run of an id loses its place",
-      from: "return this.#hub.readNow(channelOfRun(id), { limit: 0 })?.top !== 0;",
-      to: "return true;",
-    },
   ]),
 ];
 
