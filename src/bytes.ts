@@ -13,3 +13,11 @@ export function byteLength(text: string): number {
 export function exceeds(text: string, most: number): boolean {
   return text.length > most || (text.length * 3 > most && byteLength(text) > most);
 }
+
+/** Cuts a text to at most so many UTF-16 code units, never between the two halves of a character: JSON of a half is no text. */
+export function cutText(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const last = text.charCodeAt(most - 1);
+  const isHigh = last >= 0xd800 && last <= 0xdbff;
+  return text.slice(0, isHigh ? most - 1 : most);
+}

@@ -5,10 +5,11 @@ import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
+import { failed, isPausing, type Outage, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 import type { LiveSession } from "./session.ts";
 import type { Soon } from "./soon.ts";
-import type { Subscription } from "./subscription.ts";
+import { isAnyoneAt, type Subscription } from "./subscription.ts";
 import { Tail } from "./tail.ts";
 
 /** Publications read from the log at once. */
@@ -31,6 +32,8 @@ export class Channel {
   book: Book | undefined;
   /** Whether it is among those looked after in the coming turn; the hub's to say. */
   isWoken = false;
+  /** There while it cannot be read. */
+  outage: Outage | undefined;
   readonly #hub: Hub;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;
@@ -42,7 +45,6 @@ export class Channel {
   #joinListeners = 0;
   #loading: Promise<number> | undefined;
   #tending = false;
-  #retrying = false;
   #gone = false;
 
   constructor(name: string, hub: Hub) {
@@ -108,7 +110,7 @@ export class Channel {
     if (subscription.joins) this.#joinListeners++;
     this.#announce("join", subscription.session);
     if (subscription.epoch === this.epoch) this.#advance(subscription);
-    else this.#lose(subscription);
+    else this.lose(subscription);
   }
 
   /** Tells those who want to know, which includes the session itself where it does. */
@@ -132,7 +134,8 @@ export class Channel {
     const isEmpty = this.subscriptions.size === 0;
     if (isEmpty && this.#users === 0) this.#close();
     if (isEmpty || this.#tending) return undefined;
-    if (this.#news && this.#anyoneAtTop()) return this.#loadNow() ? undefined : this.#loadAll();
+    if (this.#news && !isPausing(this) && isAnyoneAt(this.subscriptions, this.top))
+      return this.#loadNow() ? undefined : this.#loadAll();
     this.#advanceAll();
     return undefined;
   }
@@ -173,24 +176,13 @@ export class Channel {
     return this.#news || this.#loading !== undefined;
   }
 
-  #anyoneAtTop(): boolean {
-    const { only } = this.subscriptions;
-    if (only !== undefined) return this.#isAtTop(only);
-    for (const subscription of this.subscriptions) if (this.#isAtTop(subscription)) return true;
-    return false;
-  }
-
-  #isAtTop({ cursor, waits }: Subscription): boolean {
-    return waits === undefined && cursor >= this.top;
-  }
-
   /** The same as `#loadAll` without waiting. Answers whether it is done: not every log can. */
   #loadNow(): boolean {
     do {
       // The first look, and one under way, are waited for.
       if (this.epoch === "" || this.#loading !== undefined || !this.#takeNow()) return false;
       this.#advanceAll();
-    } while (this.#news && this.#anyoneAtTop());
+    } while (this.#news && isAnyoneAt(this.subscriptions, this.top));
     return true;
   }
 
@@ -209,9 +201,9 @@ export class Channel {
       do {
         await this.#load();
         this.#advanceAll();
-      } while (this.#news && this.#anyoneAtTop());
+      } while (this.#news && isAnyoneAt(this.subscriptions, this.top));
     } catch (error) {
-      this.#retry(error);
+      failed(this, this.#hub, error, "top");
     } finally {
       this.#tending = false;
     }
@@ -233,7 +225,7 @@ export class Channel {
     } catch (error) {
       this.#news = true;
       // Whoever subscribes is told that it failed; those who were there before wait for these news.
-      if (!this.#tending && this.subscriptions.size > 0) this.#retry(error);
+      if (!this.#tending && this.subscriptions.size > 0) failed(this, this.#hub, error, "top");
       throw error;
     } finally {
       this.#loading = undefined;
@@ -248,6 +240,7 @@ export class Channel {
 
   /** Takes what follows the top into the tail. Answers whether it does follow: else everything begins anew. */
   #take(slice: Slice): boolean {
+    works(this, "top");
     if (this.epoch === "" || !slice.gapless) {
       this.#restart(slice);
       return false;
@@ -264,7 +257,7 @@ export class Channel {
     this.top = slice.top;
     this.#tail?.drop();
     for (const subscription of [...this.subscriptions]) {
-      if (!sameEpoch || subscription.cursor + 1 < slice.first) this.#lose(subscription);
+      if (!sameEpoch || subscription.cursor + 1 < slice.first) this.lose(subscription);
     }
   }
 
@@ -299,13 +292,14 @@ export class Channel {
       session.hand(subscription, piece);
     }
     if (subscription.behind !== undefined && !this.#mayHaveMore) caughtUp(subscription, this.#hub);
-    if (this.#news) this.#hub.wakeChannel(this);
+    if (this.#news && !isPausing(this)) this.#hub.wakeChannel(this);
   }
 
   /** Reads what somebody misses who is further behind than the tail. */
   #fetch(subscription: Subscription): void {
-    subscription.waits = "log";
     fallBehind(subscription, this.#hub);
+    if (isPausing(this)) return;
+    subscription.waits = "log";
     const owner = `catch up ${this.name}`;
     this.#hub.scope.own("task", owner, this.#catchUp(subscription));
   }
@@ -313,32 +307,23 @@ export class Channel {
   async #catchUp(subscription: Subscription): Promise<void> {
     try {
       const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
+      works(this, "behind");
       if (!this.subscriptions.has(subscription)) return;
-      if (!slice.gapless) return this.#lose(subscription);
+      if (!slice.gapless) return this.lose(subscription);
       this.tail.addAside(slice.entries);
       subscription.waits = undefined;
       this.#advance(subscription);
     } catch (error) {
       if (!this.subscriptions.has(subscription)) return;
       subscription.waits = undefined;
-      this.#retry(error);
+      failed(this, this.#hub, error, "behind");
     }
   }
 
-  #lose(subscription: Subscription): void {
+  /** Ends a subscription that cannot go on without a hole, and tells it. */
+  lose(subscription: Subscription): void {
     this.remove(subscription);
     subscription.session.lose(subscription);
-  }
-
-  /** The log failed: look again in a while, for everybody at once. */
-  #retry(error: unknown): void {
-    if (this.#retrying) return;
-    this.#retrying = true;
-    this.#hub.report(error, "log", `channel ${this.name}`);
-    this.#hub.scope.timer(`read ${this.name}`, 500 + 500 * this.#hub.clock.random(), () => {
-      this.#retrying = false;
-      this.#hub.wakeChannel(this);
-    });
   }
 
   /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
@@ -351,6 +336,7 @@ export class Channel {
     this.#gone = true;
     this.#hub.channels.delete(this.name);
     this.#tail?.drop();
+    this.outage?.end();
     this.#watch.end();
   }
 }

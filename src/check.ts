@@ -1,3 +1,6 @@
+import { cutText } from "./bytes.ts";
+import { describe } from "./errors.ts";
+import type { Position } from "./log.ts";
 import type { Peer } from "./peer.ts";
 
 /** Whether a text holds nothing that a log or a terminal would not show as itself: control characters, half characters. */
@@ -16,6 +19,32 @@ export function checkChannel(channel: unknown, longest: number): void {
     const rule = `a name is a text of 1 to ${longest} characters, without control characters`;
     throw new TypeError(`Cannot use channel ${shown}: ${rule}`);
   }
+}
+
+/** Throws a TypeError for what is no position, and a RangeError for an offset there cannot be. `doing` is what it is given for. */
+export function checkAfter(doing: string, after: unknown): void {
+  if (after === undefined) return;
+  const { offset, epoch } = (after ?? {}) as Partial<Position>;
+  if (typeof offset !== "number" || typeof epoch !== "string") {
+    throw new TypeError(
+      `Cannot ${doing} after ${shown(after)}: a position is { offset, epoch }, a number and a text`,
+    );
+  }
+  if (!Number.isSafeInteger(offset) || offset < 0)
+    throw new RangeError(`Cannot ${doing} after "${offset}": an offset is a whole number from 0 up`);
+}
+
+/** The same for how much is asked for. */
+export function checkLimit(doing: string, limit: unknown): void {
+  if (limit === undefined) return;
+  if (typeof limit !== "number")
+    throw new TypeError(`Cannot ${doing} with the limit ${shown(limit)}: it is not a number`);
+  if (!(limit >= 0) || (limit !== Number.POSITIVE_INFINITY && !Number.isSafeInteger(limit)))
+    throw new RangeError(`Cannot ${doing} with the limit "${limit}": it is a whole number from 0 up`);
+}
+
+function shown(value: unknown): string {
+  return `"${cutText(describe(value).message, 80)}"`;
 }
 
 export function checkTags(tags: unknown): void {

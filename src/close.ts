@@ -1,4 +1,5 @@
 import type { Hub } from "./hub.ts";
+import type { LiveRun } from "./live-run.ts";
 import type { Undelivered } from "./receipt.ts";
 import type { RunsReport } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
@@ -68,22 +69,31 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const began = hub.clock.now();
   hub.ledger.close();
   const silences = new Map(Array.from(hub.sessions, (session) => [session, session.pulse.silence]));
-  const runs = await endRuns(hub, deadlines, cause);
+  const working = hub.runs.working;
+  await endRuns(hub, working, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
   await hub.settled("publications under way", deadlines.late, hub.appends.idle());
   hub.appends.end();
+  const runs = reportOf(working);
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
   const { undelivered, givenUp } = hub.ledger.end();
   await hub.settled("close the log", deadlines.over, hub.closeLog());
   return { runs, sessions, cut, undelivered, givenUp, milliseconds: Math.round(hub.clock.now() - began) };
 }
 
-async function endRuns(hub: Hub, { half, late }: Deadlines, cause: unknown): Promise<RunsReport> {
-  const runs = hub.runs.working;
+async function endRuns(
+  hub: Hub,
+  runs: readonly LiveRun[],
+  { half, late }: Deadlines,
+  cause: unknown,
+): Promise<void> {
   for (const run of runs) run.cancelBy("shutdown", undefined, cause);
   await hub.settled("runs to end", half, Promise.all(runs.map((run) => run.ended())));
   // Those still there ignore their signal. Their endings are written for them.
   await hub.settled("runs to be given up", late, Promise.all(runs.map((run) => run.abandon())));
+}
+
+function reportOf(runs: readonly LiveRun[]): RunsReport {
   const idsOf = (ending: string): string[] => runs.filter((run) => run.ending === ending).map(({ id }) => id);
   return {
     completed: idsOf("completed"),

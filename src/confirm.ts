@@ -10,6 +10,8 @@ export interface Confirmation {
   /** Milliseconds after which it is given up. */
   readonly ttl: number;
   readonly signal: AbortSignal | undefined;
+  /** Hears at once that it is in the log. */
+  readonly logged?: ((position: Position) => void) | undefined;
 }
 
 /** Appends a confirmed publication as soon as there is room to wait for it. */
@@ -20,23 +22,33 @@ export async function appendConfirmed(
 ): Promise<Entry> {
   const { channel, content } = confirmation;
   let isAdmitted = false;
+  let isRefused = false;
   let entry: Entry | undefined;
   const admitted = (): void => {
     isAdmitted = true;
   };
+  const refused = (error: unknown): never => {
+    isRefused = true;
+    throw error;
+  };
+  hub.ledger.givenUp.begin(confirmation);
   try {
     await hub.append(channel, content.data, options, {
+      isExempt: content.isEnding,
       admit() {
         const waiting = hub.ledger.admit(confirmation);
         if (waiting === undefined) admitted();
-        return waiting?.then(admitted);
+        return waiting?.then(admitted, refused);
       },
       appended(position: Position) {
+        confirmation.logged?.(position);
         entry = hub.ledger.confirm(confirmation, position);
       },
     });
   } catch (error) {
     if (isAdmitted && entry === undefined) hub.ledger.release(channel, content);
+    if (isRefused) hub.ledger.givenUp.refused(confirmation);
+    else hub.ledger.givenUp.failed(confirmation, error);
     throw error;
   }
   return entry as Entry;

@@ -1,3 +1,4 @@
+import { cutText } from "./bytes.ts";
 import { describe, type Failure } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import type { FailedRun } from "./settings.ts";
@@ -11,8 +12,8 @@ export function shownOf(hub: Hub, error: unknown, { id, name, owner }: FailedRun
   try {
     const shown = redact(error, { id, name, owner });
     return {
-      name: String(shown.name).slice(0, longestText),
-      message: String(shown.message).slice(0, longestText),
+      name: cutText(String(shown.name), longestText),
+      message: cutText(String(shown.message), longestText),
     };
   } catch (thrown) {
     hub.report(thrown, "redact", `run:${id}`);

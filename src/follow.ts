@@ -12,15 +12,42 @@ export interface FollowOptions {
 /** Publications read at once. */
 const batch = 256;
 
+/** What is being waited for on somebody's behalf, and whether they still want it. */
+interface Following {
+  isOver: boolean;
+  /** Ends the wait for the next publication. */
+  wake(): void;
+}
+
 /** Yields a channel's publications; see `Notifier.follow`. */
-export async function* followChannel(
+export function followChannel(
+  hub: Hub,
+  channel: string,
+  options: FollowOptions,
+): AsyncGenerator<Publication, void, void> {
+  const following: Following = { isOver: false, wake() {} };
+  const publications = follow(hub, channel, options, following);
+  const end = publications.return.bind(publications);
+  // A generator's own `return` waits for the `next` that is under way, which may be for ever.
+  publications.return = (value) => {
+    following.isOver = true;
+    following.wake();
+    return end(value);
+  };
+  return publications;
+}
+
+async function* follow(
   hub: Hub,
   channel: string,
   { after, signal }: FollowOptions,
+  following: Following,
 ): AsyncGenerator<Publication, void, void> {
   let position = after;
   for (;;) {
-    const { slice, from } = await next(hub, channel, position, signal);
+    const found = await next(hub, channel, { after: position, signal }, following);
+    if (found === undefined) return;
+    const { slice, from } = found;
     position = from;
     for (const entry of slice.entries) {
       if (signal?.aborted) throw signal.reason;
@@ -30,40 +57,50 @@ export async function* followChannel(
   }
 }
 
-/** Waits for what follows a position. The channel is only held meanwhile: whoever stops asking leaves nothing behind. */
+/**
+ * Waits for what follows a position; undefined where nobody wants it any more. The channel is only held meanwhile: whoever
+ * stops asking leaves nothing behind.
+ */
 async function next(
   hub: Hub,
   name: string,
-  after: Position | undefined,
-  signal: AbortSignal | undefined,
-): Promise<{ slice: Slice; from: Position }> {
+  { after, signal }: FollowOptions,
+  following: Following,
+): Promise<{ slice: Slice; from: Position } | undefined> {
   const owner = `follow ${name}`;
   const channel = hub.channel(name);
   const release = channel.use();
   let woken = false;
-  let wake = (): void => {};
+  following.wake = () => {};
   const unlisten = channel.onWake(() => {
     woken = true;
-    wake();
+    following.wake();
   });
   try {
     await hub.scope.follow(owner, signal, after === undefined ? channel.current() : channel.opened());
     const from = after ?? { offset: channel.top, epoch: channel.epoch };
-    for (;;) {
+    while (!following.isOver) {
       woken = false;
       const slice = await hub.read(name, { after: from, limit: batch, signal });
-      if (!slice.gapless) throw new GapError(name, from, { offset: slice.first - 1, epoch: slice.epoch });
+      if (!slice.gapless) throw gapAfter(name, from, slice);
+      if (following.isOver) return undefined;
       if (slice.entries.length > 0) return { slice, from };
       if (woken) continue;
       await hub.scope.wait<void>(owner, signal, ({ resolve }) => {
-        wake = resolve;
+        following.wake = resolve;
         return () => {};
       });
     }
+    return undefined;
   } finally {
     unlisten();
     release();
   }
+}
+
+/** The error for somebody who asked for what follows a position, and cannot be given it without a hole. */
+export function gapAfter(channel: string, after: Position, { first, epoch }: Slice): GapError {
+  return new GapError(channel, after, { offset: first - 1, epoch });
 }
 
 /** Reads an entry back for users of this process. */

@@ -7,11 +7,13 @@ import type { EventSchemas } from "./events.ts";
 import { Joint } from "./joint.ts";
 import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
+import { isOfClosedLog } from "./log-failure.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
 import { carriedOver, type Recovered } from "./place.ts";
-import type { Codec } from "./protocol.ts";
+import { type Codec, closes } from "./protocol.ts";
 import type { Publication } from "./publication.ts";
+import { Reader } from "./reader.ts";
 import type { UndeliveredReason } from "./receipt.ts";
 import { Replies } from "./replies.ts";
 import { Roster } from "./roster.ts";
@@ -78,6 +80,7 @@ export class Hub {
   /** Called before a session gives up its subscriptions, for whatever reason. */
   onSessionLeave: ((session: LiveSession) => void) | undefined;
   readonly #log: Log;
+  readonly #reader: Reader;
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
   readonly #wokenChannels: Channel[] = [];
@@ -86,6 +89,8 @@ export class Hub {
   readonly #due = (): void => this.#turn();
   #turnScheduled = false;
   #ended = false;
+  /** Whether somebody else has closed the log, and that was told. */
+  #isLogLost = false;
   #loading = 0;
 
   constructor(parts: HubParts) {
@@ -99,6 +104,7 @@ export class Hub {
     this.rpc = parts.rpc;
     this.redact = parts.redact;
     this.#log = parts.log;
+    this.#reader = new Reader(this, parts.log);
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
@@ -125,12 +131,20 @@ export class Hub {
 
   /** Tells the user's error hook, whose own failure must not reach whoever reports. */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void {
-    if (error instanceof ClosedError) return;
+    if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isKnown())) return;
     try {
       this.#onError(error, { stage, owner });
     } catch {
       // There is nobody left to tell.
     }
+  }
+
+  /** Whether it is known that the log is closed. Sessions are closed with it, to come back to a server that works. */
+  #isKnown(): boolean {
+    if (this.#isLogLost) return true;
+    this.#isLogLost = true;
+    for (const session of [...this.sessions]) session.close(closes.internal);
+    return false;
   }
 
   /** Serialises a payload, once. Throws a TypeError for what JSON cannot hold and a RangeError for what is too large. */
@@ -166,41 +180,25 @@ export class Hub {
   }
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
-    const { sequence } = this.ledger;
-    const reading = called(() => this.#log.read(channel, options)).then((slice) => {
-      this.ledger.looked(channel, slice, sequence);
-      return slice;
-    });
-    return this.scope.follow(`read ${channel}`, options.signal, reading);
+    return this.#reader.read(channel, options);
   }
 
-  /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
+  /** The same at once, where the log can. */
   readNow(channel: string, options: ReadOptions): Slice | undefined {
-    const { sequence } = this.ledger;
-    try {
-      const slice = this.#log.readNow?.(channel, options);
-      if (slice !== undefined) this.ledger.looked(channel, slice, sequence);
-      return slice;
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** Watches at once, where the log can; as with `readNow`. */
-  watchNow(channel: string, wake: () => void): AsyncDisposable | undefined {
-    try {
-      return this.#log.watchNow?.(channel, wake);
-    } catch {
-      return undefined;
-    }
+    return this.#reader.readNow(channel, options);
   }
 
   watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
-    return called(() => this.#log.watch(channel, wake));
+    return this.#reader.watch(channel, wake);
   }
 
-  async closeLog(): Promise<void> {
-    await this.#log[Symbol.asyncDispose]();
+  /** The same at once, where the log can. */
+  watchNow(channel: string, wake: () => void): AsyncDisposable | undefined {
+    return this.#reader.watchNow(channel, wake);
+  }
+
+  closeLog(): Promise<void> {
+    return this.#reader.close();
   }
 
   /** Waits for a promise, at most until `signal` aborts. What goes wrong is reported, and the wait is over. */
@@ -331,14 +329,5 @@ export class Hub {
   /** Whether more encoded publications are kept than all channels together may. */
   get cacheFull(): boolean {
     return this.cached > cacheBytes;
-  }
-}
-
-/** A log that throws where it should reject is not to be told from one that rejects. */
-function called<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return Promise.resolve(act());
-  } catch (error) {
-    return Promise.reject(error);
   }
 }

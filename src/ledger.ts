@@ -2,6 +2,7 @@ import { Book, type Content, deliveryBy, Entry, refusal, type Waiter } from "./b
 import type { Confirmation } from "./confirm.ts";
 import { ClosedError } from "./errors.ts";
 import { Expiries } from "./expiry.ts";
+import { GivenUp } from "./given-up.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
@@ -29,13 +30,12 @@ export class Ledger {
   /** Entries whose end somebody wants to hear of in time. */
   #awaited = 0;
   #sequence = 0;
-  /** What was given up since closing began. */
-  #rows: Undelivered[] | undefined;
-  #givenUp = 0;
+  readonly givenUp: GivenUp;
   #isOver = false;
 
   constructor(hub: Hub) {
     this.#hub = hub;
+    this.givenUp = new GivenUp(hub);
     this.#room = new Room(hub.settings.limits);
     this.#endings = new Room(hub.settings.limits);
     const isWanted = (): boolean => this.#awaited > 0 || this.#room.isWaitedFor;
@@ -84,7 +84,7 @@ export class Ledger {
       take();
       return undefined;
     }
-    if (this.#rows !== undefined) return Promise.reject(closed());
+    if (this.givenUp.isClosing) return Promise.reject(closed());
     const owner = `room for a confirmed publication to ${channel}`;
     return this.#hub.scope.wait<void>(owner, signal, (settle) => {
       const undo = room.wait({ bytes, taken, take, settle });
@@ -131,7 +131,9 @@ export class Ledger {
   }
 
   /** A confirmed publication, for which there is room, is in the log. */
-  confirm({ channel, content, time, ttl }: Confirmation, position: Position): Entry {
+  confirm(confirmation: Confirmation, position: Position): Entry {
+    const { channel, content, time, ttl } = confirmation;
+    this.givenUp.logged(confirmation);
     const book = this.#open(channel, position.epoch);
     const known = book.entries.get(position.offset);
     if (known?.content !== undefined) {
@@ -139,9 +141,9 @@ export class Ledger {
       this.release(channel, content);
       return known;
     }
-    const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
-    for (const waiter of known?.waiters ?? []) entry.waiters.add(waiter);
-    this.#enter(entry);
+    const entry = known ?? new Entry(book, position, time, this.#hub.clock.now() + ttl);
+    entry.content = content;
+    if (known === undefined) this.#enter(entry);
     if (content.isAwaited) this.#awaited++;
     if (content.isEnding && this.#endings.isOver) {
       this.giveUp(entry, "overflow");
@@ -287,9 +289,7 @@ export class Ledger {
     book.refuse(entry, reason, level);
     this.tidy(entry);
     if (content === undefined) return;
-    this.#givenUp++;
-    this.#rows?.push({ channel: book.channel, position, time, level, reason });
-    this.#hub.undelivered(entry.publication(content), reason);
+    this.givenUp.add({ channel: book.channel, position, time, level, reason }, entry.publication(content));
   }
 
   /** What was read of a channel tells what its log no longer holds. `since` is the ledger's `sequence` before the read. */
@@ -310,7 +310,7 @@ export class Ledger {
   /** Closing begins: whoever waits for room is refused, and what is given up from here on is in the report. */
   close(): void {
     this.expire();
-    this.#rows = [];
+    this.givenUp.close();
     this.#room.refuse(closed());
   }
 
@@ -322,11 +322,12 @@ export class Ledger {
       );
       for (const entry of entries) this.giveUp(entry, "closed");
     }
-    return { undelivered: this.#rows ?? [], givenUp: this.#givenUp };
+    return this.givenUp.end();
   }
 
   clear(): void {
     this.#isOver = true;
+    this.givenUp.clear();
     for (const { entries } of this.#books.values()) entries.clear();
     this.#books.clear();
     this.departed.clear();

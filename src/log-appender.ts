@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
-import { ClosedError, LogError } from "./errors.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
+import { lastingError } from "./log-failure.ts";
 import type { Scope } from "./scope.ts";
 import { Writers } from "./writers.ts";
 
@@ -70,7 +70,7 @@ export class LogAppender {
 
   /** Tells the operator, once an outage, and throws what no retry helps against. */
   #failed(error: unknown, channel: string): void {
-    const lasting = lastingError(error, channel);
+    const lasting = lastingError(error, `publish to ${JSON.stringify(channel)}`);
     if (!this.#isFailing) this.#parts.onError(lasting ?? error, `publish ${channel}`);
     this.#isFailing = true;
     if (lasting !== undefined) throw lasting;
@@ -81,20 +81,4 @@ export class LogAppender {
     this.#ended = true;
     this.#writers.clear();
   }
-}
-
-/** What no retry helps against: the log says so, it is closed, or its code is at fault. */
-function lastingError(error: unknown, channel: string): LogError | undefined {
-  if (error instanceof LogError) return error.lasting ? error : undefined;
-  const why =
-    error instanceof ClosedError
-      ? "its log is closed"
-      : error instanceof TypeError || error instanceof ReferenceError
-        ? "the code of its log is at fault"
-        : undefined;
-  if (why === undefined) return undefined;
-  return new LogError(`Cannot publish to ${JSON.stringify(channel)}: ${why}`, {
-    lasting: true,
-    cause: error,
-  });
 }

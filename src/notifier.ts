@@ -1,11 +1,11 @@
-import { checkChannel, checkPeer } from "./check.ts";
+import { checkAfter, checkChannel, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
-import { ClosedError, GapError } from "./errors.ts";
+import { ClosedError } from "./errors.ts";
 import type { EventInput, EventOutput, EventSchemas } from "./events.ts";
-import { type FollowOptions, followChannel, publicationOf } from "./follow.ts";
+import { type FollowOptions, followChannel } from "./follow.ts";
+import { type HistoryOptions, historyOf } from "./history.ts";
 import { Hub } from "./hub.ts";
-import type { Position } from "./log.ts";
 import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { type Presence, presenceOf } from "./presence.ts";
@@ -25,17 +25,9 @@ import { checkSchemas } from "./validate.ts";
 import type { RunOutput, TaskEvent } from "./vocabulary.ts";
 
 export type { CloseReport, CutSession } from "./close.ts";
+export type { HistoryOptions } from "./history.ts";
 export type { PublishOptions } from "./publisher.ts";
 export type { Receipt } from "./receipt.ts";
-
-/** Which part of a channel's history is asked for. */
-export interface HistoryOptions {
-  /** Only what follows it. Default: all that is kept. */
-  after?: Position | undefined;
-  /** Publications at most. Default: all. */
-  limit?: number | undefined;
-  signal?: AbortSignal | undefined;
-}
 
 /** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
 export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends AsyncDisposable {
@@ -51,12 +43,18 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * that nobody awaits does not end the process because of closing.
    */
   publish(channel: string, data: EventInput<Schemas>, options?: PublishOptions): Promise<Receipt>;
-  /** Starts a piece of work. Throws a TypeError for a bad or taken id, and a `ClosedError` after closing began. */
+  /**
+   * Starts a piece of work. Throws a TypeError for a bad name, or a bad or taken id, and a `ClosedError` after closing began.
+   *
+   * An id may be used again once its run is forgotten (`limits.runTtl`): its channel then begins anew, with nothing of the
+   * old run in it. Whoever has a position of the old run gets a `GapError`.
+   */
   run<R>(task: Task<R, TaskEvent<Schemas>>, options?: RunOptions): Run<R>;
   /**
    * Yields a channel's publications, those after `after` first, then live. `{ offset: 0, epoch: "" }` is the start.
    *
-   * Throws a `GapError` where that would leave a hole, the reason of `signal`, or a `ClosedError` when the notifier closed.
+   * Throws a `GapError` where that would leave a hole, the reason of `signal`, the log's own error, or a `ClosedError` when
+   * the notifier closed; a TypeError or RangeError at once for what is no position. `return()` ends a `next()` that waits.
    */
   follow(
     channel: `run:${string}`,
@@ -66,7 +64,10 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
     channel: string,
     options?: FollowOptions,
   ): AsyncGenerator<Publication<EventOutput<Schemas>>, void, void>;
-  /** Reads what is kept of a channel. Rejects with a `GapError` when what follows `after` is no longer whole. */
+  /**
+   * Reads what is kept of a channel. Rejects with a `GapError` when what follows `after` is no longer whole, with the log's own
+   * error, and with a TypeError or RangeError for what is no position or no limit.
+   */
   history(channel: `run:${string}`, options?: HistoryOptions): Promise<History<RunOutput<Schemas>>>;
   history(channel: string, options?: HistoryOptions): Promise<History<EventOutput<Schemas>>>;
   presence(channel: string): Presence;
@@ -74,7 +75,7 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   accept(socket: Socket, peer: Peer): Session;
   /** Says whether a user may have one more session; where not, it counts as a limit hit. For hosts, before the upgrade. */
   admits(user: string): boolean;
-  /** Runs that work, and those that ended less than `limits.runTtl` ago. */
+  /** Runs that work, and those that ended less than `limits.runTtl` ago, as far as `limits.endedBytes` allows. */
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
   /**
    * Closes sessions at once, with code 3503 (do not come back) unless said otherwise. What is queued is not sent. Whoever
@@ -196,24 +197,13 @@ class LiveNotifier implements Notifier {
   follow(channel: string, options: FollowOptions = {}): AsyncGenerator<Publication, void, void> {
     this.#begin();
     checkChannel(channel, this.#hub.settings.limits.channel);
+    checkAfter(`follow ${JSON.stringify(channel)}`, options.after);
     return followChannel(this.#hub, channel, options);
   }
 
-  async history(channel: string, { after, limit, signal }: HistoryOptions = {}): Promise<History> {
+  async history(channel: string, options: HistoryOptions = {}): Promise<History> {
     this.#begin();
-    checkChannel(channel, this.#hub.settings.limits.channel);
-    const fromStart = after?.offset === 0 && after.epoch === "";
-    const slice = await this.#hub.read(channel, { after: fromStart ? undefined : after, limit, signal });
-    if (after !== undefined && !slice.gapless) {
-      throw new GapError(channel, after, { offset: slice.first - 1, epoch: slice.epoch });
-    }
-    const { epoch, top: offset } = slice;
-    return {
-      channel,
-      epoch,
-      offset,
-      publications: slice.entries.map((entry) => publicationOf(channel, epoch, entry)),
-    };
+    return historyOf(this.#hub, channel, options);
   }
 
   presence(channel: string): Presence {

@@ -53,17 +53,20 @@ export interface Receipt {
  * - `trimmed`: the log no longer holds it, and nobody is just being sent it.
  * - `closed`: the notifier closed.
  * - `overflow`: a run's ending, for which the notifier had no room to wait (`limits.confirmedTotal`).
+ * - `unlogged`: it did not get into the log. The notifier closed first, or the log refused a run's ending for good. Its
+ *   offset is then 0, and its epoch "".
  */
-export type UndeliveredReason = "expired" | "trimmed" | "closed" | "overflow";
+export type UndeliveredReason = "expired" | "trimmed" | "closed" | "overflow" | "unlogged";
 
 /** A confirmed publication that nobody is known to have received. */
 export interface Undelivered {
   readonly channel: string;
+  /** Where it is in the log; `{ offset: 0, epoch: "" }` where it is not. */
   readonly position: Position;
   /** When it was published, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** How far it has come all the same. */
-  readonly level: Level;
+  /** How far it has come all the same; `"none"` where it is not in the log. */
+  readonly level: Level | "none";
   readonly reason: UndeliveredReason;
 }
 

@@ -1,14 +1,23 @@
+import { cutText } from "./bytes.ts";
 import { checkChannel } from "./check.ts";
+import { describe } from "./errors.ts";
 import type { Hub } from "./hub.ts";
+import { LiveRun, type RunObserver } from "./live-run.ts";
 import type { Action } from "./peer.ts";
-import { isRunChannel, LiveRun, prefix, type RunOptions, type Task } from "./run-task.ts";
+import { isRunChannel, prefix, type RunOptions, type Task } from "./run-task.ts";
+
+/** The longest name of a run, in characters. */
+const longestName = 255;
 
 /** The runs of one notifier: those that work, and those that ended a short while ago. */
-export class RunRegistry {
+export class RunRegistry implements RunObserver {
   readonly #hub: Hub;
   readonly #runs = new Map<string, LiveRun>();
+  /** Those whose endings are neither written nor given up. */
+  readonly #unsettled = new Set<LiveRun>();
   /** Those that ended, in the order in which they did. */
   readonly #ended = new Set<LiveRun>();
+  #bytes = 0;
 
   constructor(hub: Hub) {
     this.#hub = hub;
@@ -16,17 +25,35 @@ export class RunRegistry {
 
   /** Runs that still work. */
   get working(): LiveRun[] {
-    return this.list().filter(({ status }) => status === "working");
+    return [...this.#unsettled].filter(({ status }) => status === "working");
+  }
+
+  /** Bytes that those take which have ended. */
+  get bytes(): number {
+    this.#forget();
+    return this.#bytes;
   }
 
   start(task: Task<unknown>, options: RunOptions): LiveRun {
     const id = checkedId(options, this.#hub.settings.limits.channel);
     if (typeof task !== "function") throw new TypeError(`Cannot run "${id}": its task is not a function`);
     if (this.get(id) !== undefined) throw new TypeError(`Cannot run "${id}": a run with that id exists`);
-    const run = new LiveRun(this.#hub, id, options, (ended) => this.#ended.add(ended));
+    const run = new LiveRun(this.#hub, id, options, this);
     this.#runs.set(id, run);
-    run.start(task);
+    this.#unsettled.add(run);
+    // Nobody has ever used a random id.
+    run.start(task, options.id !== undefined);
     return run;
+  }
+
+  ended(run: LiveRun): void {
+    this.#ended.add(run);
+    this.#bytes += run.bytes;
+    this.#forget();
+  }
+
+  settled(run: LiveRun): void {
+    this.#unsettled.delete(run);
   }
 
   get(id: string): LiveRun | undefined {
@@ -41,17 +68,33 @@ export class RunRegistry {
 
   clear(): void {
     this.#runs.clear();
+    this.#unsettled.clear();
     this.#ended.clear();
+    this.#bytes = 0;
   }
 
-  /** Lets go of runs whose channel is no longer kept either. */
+  /** Lets go of runs whose channel is no longer kept either, and of those that are too many. */
   #forget(): void {
-    const oldest = this.#hub.clock.now() - this.#hub.settings.limits.runTtl;
+    const { clock, settings, tally } = this.#hub;
+    const { runTtl, endedBytes } = settings.limits;
+    const oldest = clock.now() - runTtl;
     for (const run of this.#ended) {
-      if (run.endedAt > oldest) break;
+      const isOver = run.endedAt <= oldest;
+      if (!isOver && this.#bytes <= endedBytes) break;
+      if (!isOver) tally.hit("endedBytes");
       this.#ended.delete(run);
       this.#runs.delete(run.id);
+      this.#bytes -= run.bytes;
     }
+  }
+
+  /**
+   * Settles once the run that writes this channel has begun to; undefined where that need not be waited for. Until then an
+   * earlier run of its id may be in the channel.
+   */
+  begun(channel: string): Promise<void> | undefined {
+    if (this.#unsettled.size === 0 || !isRunChannel(channel)) return undefined;
+    return this.#runs.get(channel.slice(prefix.length))?.begun;
   }
 
   /** The status of the run that writes this channel, as JSON text. */
@@ -90,7 +133,14 @@ export class RunRegistry {
   }
 }
 
-function checkedId({ id, owner, channel }: RunOptions, longest: number): string {
+function checkedId({ id, owner, name, channel }: RunOptions, longest: number): string {
+  if (name !== undefined && (typeof name !== "string" || name.length > longestName)) {
+    const shown =
+      typeof name === "string" ? JSON.stringify(cutText(name, 80)) : `"${describe(name as unknown).message}"`;
+    throw new TypeError(
+      `Cannot run with the name ${shown}: a name is a text of at most ${longestName} characters`,
+    );
+  }
   if (owner !== undefined && (typeof owner !== "string" || owner === "")) {
     throw new TypeError("Cannot run for an owner without a name: give a user's identity, or leave it out");
   }

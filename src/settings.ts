@@ -74,6 +74,11 @@ export interface Limits {
   runBytes: number;
   /** How long a run and its channel are kept after its ending. Default 300 000 (5 min). */
   runTtl: number;
+  /**
+   * Bytes of what is remembered of ended runs beside their channels: status, name, owner, last progress, a short ending.
+   * Past it those that ended first are forgotten before their time. Default 67 108 864 (64 MiB).
+   */
+  endedBytes: number;
 }
 
 /** Where an error of a user's code, or of the log, came up. */
@@ -108,7 +113,10 @@ export interface FailedRun {
 
 /** How a notifier is made. */
 export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
-  /** Where channels are kept. Default: a `memoryLog()` of the notifier's own. */
+  /**
+   * Where channels are kept. Closing the notifier closes it: one log is for one notifier. Default: a `memoryLog()` of the
+   * notifier's own.
+   */
   log?: Log | undefined;
   /** Closes the notifier when it aborts. */
   signal?: AbortSignal | undefined;
@@ -177,6 +185,7 @@ const defaultLimits: Readonly<Limits> = {
   idempotency: 300_000,
   runBytes: 8_388_608,
   runTtl: 300_000,
+  endedBytes: 67_108_864,
 };
 
 /** Fills in the defaults. Throws a RangeError for a number that cannot be a bound. */

@@ -1,4 +1,5 @@
 import type { Channel } from "./channel.ts";
+import type { Few } from "./few.ts";
 import type { LiveSession } from "./session.ts";
 import type { Proof } from "./window.ts";
 
@@ -25,6 +26,18 @@ export interface Subscription {
   quit: number | undefined;
   /** Since when, and from which offset, it has been held up, while it is. */
   behind: { cursor: number; since: number } | undefined;
+}
+
+/** Whether anybody has all up to an offset, and waits for nothing but news. */
+export function isAnyoneAt(subscriptions: Few<Subscription>, top: number): boolean {
+  const { only } = subscriptions;
+  if (only !== undefined) return isAt(only, top);
+  for (const subscription of subscriptions) if (isAt(subscription, top)) return true;
+  return false;
+}
+
+function isAt({ cursor, waits }: Subscription, top: number): boolean {
+  return waits === undefined && cursor >= top;
 }
 
 /** The subscriptions of one session, by channel. Most have one: a map would be more than all the rest of it. */

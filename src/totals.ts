@@ -16,6 +16,8 @@ export interface Totals {
     cache: number;
     /** What the log holds, where it says so: the one in memory does. */
     log: number;
+    /** What is remembered of runs that have ended, beside their channels. */
+    runs: number;
   };
   /** Sessions that were accepted. */
   opened: number;
@@ -60,8 +62,8 @@ export class Tally {
     increase(this.#limits, limit);
   }
 
-  totals({ sessions, settings, cached, logBytes }: Hub): Totals {
-    const bytes = { commands: 0, windows: 0, cache: cached, log: logBytes };
+  totals({ sessions, settings, cached, logBytes, runs }: Hub): Totals {
+    const bytes = { commands: 0, windows: 0, cache: cached, log: logBytes, runs: runs.bytes };
     for (const session of sessions) {
       bytes.commands += Math.ceil(session.intake.chars);
       bytes.windows += settings.window - session.window.room;

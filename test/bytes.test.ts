@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { byteLength } from "../src/bytes.ts";
+import { byteLength, cutText } from "../src/bytes.ts";
 
 describe("byteLength", () => {
   const encoder = new TextEncoder();
@@ -41,5 +41,30 @@ describe("byteLength", () => {
     ["\ud83d\ud83d\ude00", 7],
   ])("of %j is %i", (text, bytes) => {
     expect(byteLength(text)).toBe(bytes);
+  });
+});
+
+describe("cutText", () => {
+  test.for([
+    ["a text that fits", "abc", 3, "abc"],
+    ["a text that is longer", "abcd", 3, "abc"],
+    ["a character of two halves in front of the cut", "a😀b", 3, "a😀"],
+    ["a character of two halves across the cut", "ab😀", 3, "ab"],
+    ["nothing but half a character", "😀", 1, ""],
+    ["to nothing", "abc", 0, ""],
+  ] as const)("cuts %s", ([, text, most, cut]) => {
+    expect(cutText(text, most)).toBe(cut);
+  });
+
+  test("leaves every whole text whole, wherever it is cut", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.nat(20), (text, most) => {
+        const cut = cutText(text, most);
+        expect(text.startsWith(cut)).toBe(true);
+        expect(cut.length).toBeGreaterThanOrEqual(Math.min(text.length, most) - 1);
+        expect(cut.length).toBeLessThanOrEqual(most);
+        expect(encodeURIComponent(cut)).toBeTypeOf("string");
+      }),
+    );
   });
 });

@@ -714,10 +714,10 @@ describe("an append gives its room back", () => {
     }));
     const first = publishing(core, "news", 1);
     await core.clock.settle();
-    const why = 'Cannot publish to "news": its log is closed';
-    expect([(first.reason as Error).message, waiting(core)]).toEqual([why, [0, 0]]);
-    expect(core.errors.splice(0).map(({ error }) => error)).toEqual([first.reason]);
+    expect(first.reason).toMatchObject({ name: "LogError", lasting: true });
+    expect(waiting(core)).toEqual([0, 0]);
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0 });
+    expect(core.errors.splice(0).map(({ error }) => error)).toEqual([first.reason]);
   });
 
   test("not when it succeeds at last", async ({ start }) => {
@@ -741,7 +741,8 @@ describe("an append gives its room back", () => {
     const closed = outcomeOf(core.notifier.close());
     await core.clock.advance(3_000);
     expect(first.reason).toBeInstanceOf(ClosedError);
-    expect(closed.value).toMatchObject({ undelivered: [], givenUp: 0, milliseconds: 3_000 });
+    expect(closed.value).toMatchObject({ givenUp: 1, milliseconds: 3_000 });
+    expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 0 none unlogged"]);
     expect(waiting(core)).toEqual([0, 0]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
 import { ClosedError, GapError } from "../src/errors.ts";
+import type { Position } from "../src/log.ts";
 import type { Publication } from "../src/publication.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
@@ -168,6 +169,89 @@ describe("following a channel", () => {
     expect(spy.listeners).toBe(0);
     expect(core.notifier.stats()).toMatchObject({ channels: 0, waits: 0, tasks: 0, timers: 0 });
     expect(core.notifier.inspect()).toEqual([]);
+  });
+
+  test("ends at once when it is told to while it waits for the next publication", async ({ start }) => {
+    const core = start();
+    await publishAll(core, 1);
+    for (const options of [{}, { after: fromStart }]) {
+      const spy = spySignal();
+      const following = core.notifier.follow("news", { ...options, signal: spy.signal });
+      if ("after" in options) await following.next();
+      const [next, later] = [outcomeOf(following.next()), outcomeOf(following.next())];
+      await core.clock.settle();
+      expect([next.state, later.state]).toEqual(["pending", "pending"]);
+      expect(await following.return()).toEqual({ done: true, value: undefined });
+      await core.clock.settle();
+      for (const each of [next, later]) expect(each.value).toEqual({ done: true, value: undefined });
+      expect(await following.next()).toEqual({ done: true, value: undefined });
+      expect(spy.listeners).toBe(0);
+      expect(core.notifier.stats()).toMatchObject({ channels: 0, waits: 0 });
+    }
+  });
+
+  test("ends when it is told to though it was never begun, and while it reads", async ({ start }) => {
+    const core = start();
+    await publishAll(core, 3);
+    const unbegun = core.notifier.follow("news");
+    expect(await unbegun.return()).toEqual({ done: true, value: undefined });
+    const reading = core.notifier.follow("news", { after: fromStart });
+    const next = reading.next();
+    expect(await reading.return()).toEqual({ done: true, value: undefined });
+    expect(await next).toEqual({ done: true, value: undefined });
+    await core.clock.settle();
+    expect(core.notifier.stats()).toMatchObject({ channels: 0, waits: 0 });
+  });
+
+  const bad: [unknown, typeof TypeError | typeof RangeError, string][] = [
+    [null, TypeError, '"null": a position is { offset, epoch }, a number and a text'],
+    ["7", TypeError, '"7": a position is { offset, epoch }, a number and a text'],
+    [{ offset: "7", epoch: "" }, TypeError, "{ offset, epoch }"],
+    [{ offset: 7 }, TypeError, "{ offset, epoch }"],
+    [{ offset: Number.NaN, epoch: "" }, RangeError, '"NaN": an offset is a whole number from 0 up'],
+    [{ offset: -1, epoch: "" }, RangeError, '"-1": an offset is a whole number from 0 up'],
+    [{ offset: 1.5, epoch: "" }, RangeError, '"1.5": an offset is a whole number from 0 up'],
+    [{ offset: Infinity, epoch: "" }, RangeError, '"Infinity": an offset'],
+  ];
+  test.for(bad)(
+    "after %j is refused at once, and so is its history",
+    async ([after, kind, why], { start }) => {
+      const { notifier } = start();
+      const options = { after: after as Position };
+      expect(() => notifier.follow("news", options)).toThrow(kind);
+      expect(() => notifier.follow("news", options)).toThrow('Cannot follow "news" after ');
+      expect(() => notifier.follow("news", options)).toThrow(why);
+      const error = (await rejection(notifier.history("news", options))) as Error;
+      expect(error).toBeInstanceOf(kind);
+      expect(error.message).toContain('Cannot read the history of "news" after ');
+      expect(error.message).toContain(why);
+    },
+  );
+
+  test.for([
+    ["7", TypeError],
+    [null, TypeError],
+    [Number.NaN, RangeError],
+    [-1, RangeError],
+    [1.5, RangeError],
+  ] as const)("a history of at most %j is refused", async ([limit, kind], { start }) => {
+    const { notifier } = start();
+    const error = await rejection(notifier.history("news", { limit: limit as number }));
+    expect(error).toBeInstanceOf(kind);
+    expect((error as Error).message).toContain(
+      `Cannot read the history of "news" with the limit "${limit}": it is`,
+    );
+  });
+
+  test("a history of at most nothing, and of at most everything, is read", async ({ start }) => {
+    const core = start();
+    await publishAll(core, 3);
+    for (const [limit, length] of [
+      [0, 0],
+      [2, 2],
+      [Infinity, 3],
+    ] as const)
+      expect((await core.notifier.history("news", { limit })).publications).toHaveLength(length);
   });
 
   test("that was never begun has done nothing", async ({ start }) => {

@@ -43,6 +43,8 @@ describe("the options of a run", () => {
     ["an empty id", { id: "", owner: "ann" }],
     ["an id too long for a channel", { id: "x".repeat(252), owner: "ann" }],
     ["an owner without a name", { owner: "" }],
+    ["a name that is too long", { name: "x".repeat(256) }],
+    ["a name that is no text", { name: 7 as unknown as string }],
     ["an announcement on a run's channel", { channel: "run:42" }],
     ["an announcement on a channel without a name", { channel: "" }],
     ["an announcement on a channel whose name is too long", { channel: "x".repeat(256) }],
@@ -58,6 +60,23 @@ describe("the options of a run", () => {
     const run = notifier.run(task, { id: "x".repeat(251), owner: "ann" });
     await run.result();
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
+  });
+
+  test("take the longest name, which everybody is told", async ({ start }) => {
+    const { notifier } = start();
+    const name = "x".repeat(255);
+    const run = notifier.run(task, { name });
+    await run.result();
+    expect((await payloads(notifier, `run:${run.id}`))[0]).toMatchObject({ name });
+  });
+
+  test("say what is wrong with a name", ({ start }) => {
+    const { notifier } = start();
+    expect(() => notifier.run(task, { name: `${"x".repeat(79)}😀${"x".repeat(300)}` })).toThrow(
+      new TypeError(
+        `Cannot run with the name "${"x".repeat(79)}": a name is a text of at most 255 characters`,
+      ),
+    );
   });
 
   test("refuse an id in use, while the run works and while it is kept, but not after", async ({ start }) => {

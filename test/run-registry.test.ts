@@ -1,8 +1,10 @@
 import { describe, expect } from "vitest";
 import { CancelError } from "../src/errors.ts";
+import { memoryLog } from "../src/memory.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
 import { output, progress } from "../src/run.ts";
 import type { Task } from "../src/run-task.ts";
+import { fakeClock } from "../src/testing.ts";
 import {
   aborted,
   atOnce,
@@ -64,7 +66,8 @@ describe("cancelling", () => {
     expect(seen).toBeInstanceOf(CancelError);
     expect(seen).toMatchObject({ name: "CancelError", by: "caller", reason: "enough" });
     expect((seen as Error).cause).toBeUndefined();
-    for (const reason of [...waiting, rejection(run.result())]) expect(await reason).toBe(seen);
+    for (const reason of waiting) expect(await reason).toBe(seen);
+    expect(await rejection(run.result())).toEqual(seen);
     expect(run.status).toBe("cancelled");
     expect((await payloads(notifier, `run:${run.id}`)).at(-1)).toEqual({
       type: "run.cancelled",
@@ -211,6 +214,47 @@ describe("cancelling", () => {
     ]);
   });
 
+  test.for([[new Error("no")], [{}], [null], [7], [Symbol("x")]])(
+    "for a reason that is not a text is refused, and the run works on: %#",
+    async ([reason], { start }) => {
+      const { notifier, clock } = start();
+      const run = notifier.run(obedient);
+      await clock.settle();
+      const error = await rejection(run.cancel(reason as string));
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toMatch(/^Cannot cancel run:\S+ for ".*": a reason is a text$/);
+      expect(run.status).toBe("working");
+      await run.cancel("enough");
+      expect(run.status).toBe("cancelled");
+    },
+  );
+
+  test("for a long reason tells the task all of it, and the log whole characters of it", async ({
+    start,
+  }) => {
+    const { notifier, clock } = start();
+    const run = notifier.run(obedient);
+    await clock.settle();
+    const reason = `${"x".repeat(9_999)}😀`;
+    const waiting = rejection(run.result());
+    await run.cancel(reason);
+    expect(await waiting).toMatchObject({ reason });
+    expect((await payloads(notifier, `run:${run.id}`)).at(-1)).toMatchObject({ reason: "x".repeat(9_999) });
+  });
+
+  test("by a signal whose reason is a CancelError with anything in it still ends as cancelled", async ({
+    start,
+  }) => {
+    const { notifier, clock } = start();
+    const controller = new AbortController();
+    const run = notifier.run(obedient, { signal: controller.signal });
+    await clock.settle();
+    const reason = new CancelError("caller", { odd: true } as unknown as string);
+    controller.abort(reason);
+    expect(await rejection(run.result())).toBe(reason);
+    expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.cancelled"]);
+  });
+
   test("never happens by disconnecting or unsubscribing", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(obedient);
@@ -245,6 +289,17 @@ describe("a client", () => {
       by: "client",
       reason: "changed my mind",
     });
+  });
+
+  test("may give only a text as its reason", async ({ start }) => {
+    const core = start();
+    const run = core.notifier.run(obedient);
+    const { ask } = connected(core, "ann");
+    for (const reason of [7, {}, null, true])
+      expect((await ask({ rpc: { method: "run.cancel", data: { run: run.id, reason } } })).error?.code).toBe(
+        107,
+      );
+    expect(run.status).toBe("working");
   });
 
   test("cannot tell a run that is not its own from one that is not there", async ({ start }) => {
@@ -334,7 +389,8 @@ describe("a client", () => {
   });
 
   test("who comes too late for the start still knows status and last progress", async ({ start }) => {
-    const core = start({ limits: { runBytes: 1_000 } });
+    const clock = fakeClock();
+    const core = start({ clock, log: memoryLog({ clock, slack: 0 }), limits: { runBytes: 1_000 } });
     const go = deferred();
     const run = core.notifier.run(async function* () {
       yield progress(1, 4);

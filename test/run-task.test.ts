@@ -1,5 +1,8 @@
 import { describe, expect } from "vitest";
+import { systemClock } from "../src/clock.ts";
 import { ClosedError, RunError } from "../src/errors.ts";
+import { memoryLog } from "../src/memory.ts";
+import { createNotifier } from "../src/notifier.ts";
 import { pipe } from "../src/pipe.ts";
 import { output, progress, type RunEvent } from "../src/run.ts";
 import type { Task, TaskContext } from "../src/run-task.ts";
@@ -12,6 +15,8 @@ import {
   outcomeOf,
   payloads,
   rejection,
+  slowAppend,
+  startWith,
   test,
   typesOf,
 } from "./fixtures/core.ts";
@@ -219,6 +224,16 @@ describe("a task that fails", () => {
     });
   });
 
+  test("and says a lot is quoted in whole characters", async ({ start }) => {
+    const core = start();
+    const thrown = Object.assign(new Error(`${"x".repeat(9_999)}😀`), { name: `${"n".repeat(9_999)}😀` });
+    const run = core.notifier.run(() => Promise.reject(thrown));
+    await rejection(run.result());
+    expect(await endingOf(core, run.id)).toMatchObject({
+      error: { name: "n".repeat(9_999), message: "x".repeat(9_999) },
+    });
+  });
+
   test("ends, however small a publication must be", async ({ start }) => {
     const core = start({ limits: { publication: 128 } });
     const run = core.notifier.run(() => Promise.reject(new Error("x".repeat(500))));
@@ -350,6 +365,72 @@ test("A3: a run's activity counts every event, of whatever kind, and knows when 
   go.resolve();
   await clock.settle();
   expect(run.activity).toEqual({ events: 6, time: began + 700 });
+});
+
+describe("a task that only yields", () => {
+  test("lets others have their turn, and is cancelled soon after that was asked", async () => {
+    const notifier = createNotifier({ log: memoryLog({ slack: 0 }) });
+    let yielded = 0;
+    const run = notifier.run(async function* ({ signal }) {
+      while (!signal.aborted && yielded < 1_000_000) yield output(yielded++);
+    });
+    await new Promise<void>((resolve) => void systemClock.timer(10, resolve));
+    expect(run.status).toBe("working");
+    const asked = systemClock.now();
+    await run.cancel();
+    expect(systemClock.now() - asked).toBeLessThan(100);
+    expect(run.status).toBe("completed");
+    expect(run.activity.events).toBe(yielded + 2);
+    await notifier.close();
+  });
+
+  test("has what it yielded, and then its one ending, in the log in that order", async ({ start }) => {
+    const core = start();
+    let yielded = 0;
+    const run = core.notifier.run(async function* ({ signal }) {
+      for (;;) {
+        if (signal.aborted) throw signal.reason;
+        yield output(yielded++);
+        if (yielded === 5_000) void run.cancel("enough");
+      }
+    });
+    const { got } = gather(core.notifier, `run:${run.id}`);
+    const result = outcomeOf(run.result());
+    await core.clock.settle();
+    expect(result.reason).toMatchObject({ reason: "enough" });
+    const events = got.map(({ data }) => data as RunEvent);
+    expect(events.map(({ type, output }) => output ?? type)).toEqual([
+      "run.started",
+      ...Array.from({ length: 5_000 }, (_, i) => i),
+      "run.cancelled",
+    ]);
+  });
+});
+
+describe("a task that emits more than may wait", () => {
+  test("hears of it at each emit; what it yields and its ending are written all the same", async ({
+    start,
+  }) => {
+    const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 10) }), {
+      limits: { waiting: 2_000 },
+    });
+    const refused: unknown[] = [];
+    const run = core.notifier.run(async function* ({ emit }) {
+      const all = Array.from({ length: 50 }, (_, n) => emit(output(n)).catch((error) => refused.push(error)));
+      yield output("yielded");
+      await Promise.all(all);
+      return "done";
+    });
+    const result = outcomeOf(run.result());
+    await core.clock.advance(5_000);
+    expect(result.value).toBe("done");
+    expect(new Set(refused.map((error) => (error as Error).name))).toEqual(new Set(["BusyError"]));
+    const events = (await payloads(core.notifier, `run:${run.id}`)) as RunEvent[];
+    expect(events).toHaveLength(3 + 50 - refused.length);
+    expect(refused.length).toBeGreaterThan(20);
+    expect(events.slice(-2)).toMatchObject([{ output: "yielded" }, { type: "run.completed" }]);
+    expect(core.errors.splice(0).map(({ error }) => (error as Error).name)).toEqual(["BusyError"]);
+  });
 });
 
 test("a result that nobody waits for rejects into nothing", async ({ start }) => {

@@ -7,7 +7,7 @@ import { assertQuiet, fakeClock } from "../src/testing.ts";
 import { rawSocket } from "./fixtures/core.ts";
 import { anybody, wire } from "./fixtures/wire.ts";
 
-const none = { commands: 0, windows: 0, cache: 0, log: 0 };
+const none = { commands: 0, windows: 0, cache: 0, log: 0, runs: 0 };
 
 describe("totals", () => {
   test("are zero of a notifier that nothing has happened to", () => {
@@ -75,6 +75,7 @@ describe("totals", () => {
       windows: sent,
       cache: expect.any(Number),
       log: log.bytes,
+      runs: 0,
     });
     expect(bytes.log).toBeGreaterThan(1_000);
     void notifier.close();
@@ -127,6 +128,7 @@ tocsin_bytes{kind="commands"} 0
 tocsin_bytes{kind="windows"} ${bytes.windows}
 tocsin_bytes{kind="cache"} 0
 tocsin_bytes{kind="log"} 0
+tocsin_bytes{kind="runs"} 0
 # HELP tocsin_sessions_opened_total Sessions that were accepted.
 # TYPE tocsin_sessions_opened_total counter
 tocsin_sessions_opened_total 2

@@ -190,7 +190,7 @@ const lifetimes: Mutation[] = [
 ];
 
 const runs: Mutation[] = [
-  ...inFile("run-task", [
+  ...inFile("live-run", [
     {
       name: "events of a vocabulary pass their own schema",
       from: "(isVocabulary(event.type) && !Object.hasOwn(events, event.type))",
@@ -213,12 +213,12 @@ const runs: Mutation[] = [
     },
     {
       name: "events are taken after the ending",
-      from: 'if (this.status !== "working") {\n',
-      to: 'if (this.id === "") {\n',
+      from: 'if (this.status !== "working") throw this.#over();',
+      to: "",
     },
     {
       name: "a run that was cancelled ends as failed",
-      from: "await (this.#abort.signal.aborted ? this.#endCancelled() : this.#end(",
+      from: "await (signal.aborted ? this.#endCancelled() : this.#end(",
       to: "await (this.#abandoned ? this.#endCancelled() : this.#end(",
     },
     {
@@ -230,6 +230,36 @@ const runs: Mutation[] = [
       name: "a long run's first events go before its last",
       from: "runTtl + this.endedAt - this.#startedAt",
       to: "runTtl",
+    },
+    {
+      name: "a run whose id was used before goes on in the old one's channel",
+      from: 'this.#begin(isAgain ? "first" : undefined)',
+      to: "this.#begin(undefined)",
+    },
+    {
+      name: "a run whose ending could not be written is said to have completed",
+      from: "this.#abandoned || this.#position === undefined ?",
+      to: "this.#abandoned ?",
+    },
+    {
+      name: "a long result is kept with its run",
+      from: "if (data.length <= longestKept) this.#text = data;",
+      to: "this.#text = data;",
+    },
+    {
+      name: "any progress is kept whole",
+      from: "if (data.length <= longestKept) return data;",
+      to: "return data;",
+    },
+    {
+      name: "a yield is refused where too much waits",
+      from: "this.#append(this.#accepted(next.value), {}, exempt)",
+      to: "this.#append(this.#accepted(next.value), {}, undefined)",
+    },
+    {
+      name: "anything is a reason",
+      from: 'if (reason !== undefined && typeof reason !== "string")',
+      to: "if (reason === null)",
     },
   ]),
   ...inFile("run-registry", [
@@ -260,8 +290,18 @@ const runs: Mutation[] = [
     },
     {
       name: "a run is remembered for ever",
-      from: "if (run.endedAt > oldest) break;",
-      to: "break;",
+      from: "const isOver = run.endedAt <= oldest;",
+      to: "const isOver = run.endedAt === 0;",
+    },
+    {
+      name: "any number of ended runs is remembered",
+      from: "if (!isOver && this.#bytes <= endedBytes) break;",
+      to: "if (!isOver) break;",
+    },
+    {
+      name: "an old run is read before the new one of its id has begun",
+      from: "return this.#runs.get(channel.slice(prefix.length))?.begun;",
+      to: "return undefined;",
     },
   ]),
 ];
@@ -270,23 +310,101 @@ const logs: Mutation[] = [
   ...inFile("append-queues", [
     {
       name: "a publication overtakes one before it",
-      from: "if (queue !== undefined) return this.#wait(channel, queue, data, options, steps);",
+      from: "if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;",
+      to: "if (this.#ended) return undefined;",
+    },
+    {
+      name: "the log is asked after the queues have ended",
+      from: "if (this.#ended) return Promise.reject(closed());",
       to: "",
     },
     {
+      name: "what waits has no bound",
+      from: "if (this.#isFull(data) && steps?.isExempt !== true)",
+      to: "if (steps?.isExempt === undefined && this.#bytes < 0)",
+    },
+    {
+      name: "a channel with a long queue is served before all others",
+      from: "      queue.moveTo(this.#rotation);\n      if (!this.#pace.take",
+      to: "      if (!this.#pace.take",
+    },
+    {
+      name: "who never pauses waits for nobody",
+      from: "if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;",
+      to: "if (isAwaited === undefined || burst.turn(log.keeps?.(channel) ?? {}) >= 0) return;",
+    },
+    {
+      name: "what a run says of itself waits for subscribers",
+      from: "if (item.steps?.isExempt === true) this.#release(queue);",
+      to: "",
+    },
+    {
+      name: "closing waits for subscribers behind a burst",
+      from: "    this.#isClosing = true;\n    this.caughtUp();",
+      to: "",
+    },
+    {
+      name: "a signal does not take out what waits for its turn",
+      from: "item.unlink = this.#scope.link(signal, (reason) => this.#withdraw(owner, item, reason));",
+      to: "item.unlink = this.#scope.link(signal, () => owner.isHeld);",
+    },
+  ]),
+  ...inFile("log-appender", [
+    {
       name: "an append is tried again after its signal aborted",
-      from: "(0.5 + this.#clock.random() / 2), options.signal);",
-      to: "(0.5 + this.#clock.random() / 2));",
+      from: "(0.5 + clock.random() / 2), options.signal);",
+      to: "(0.5 + clock.random() / 2));",
     },
     {
       name: "a publication that the log refused is given up",
-      from: "        this.#onError(error, owner);\n",
-      to: "        throw error;\n",
+      from: "    if (lasting !== undefined) throw lasting;",
+      to: "    throw lasting ?? error;",
     },
     {
-      name: "the log is asked after the lanes have ended",
-      from: "if (this.#ended) return Promise.reject(closed());",
+      name: "an append that is sent again has another number",
+      from: "const appending = log.append(channel, data, numbered);",
+      to: "const appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
+    },
+    {
+      name: "a writer goes on after an append that nobody waited for",
+      from: "      this.#writers.abandon(channel);\n",
       to: "",
+    },
+    {
+      name: "each try of an outage is reported",
+      from: "    this.#isFailing = true;\n",
+      to: "",
+    },
+  ]),
+  ...inFile("writers", [
+    {
+      name: "a writer keeps a name that the log may have forgotten",
+      from: "    this.#forget(at);\n",
+      to: "",
+    },
+  ]),
+  ...inFile("pace", [
+    {
+      name: "a turn has no end while there is room",
+      from: " || this.#parts.clock.now() - this.#began >= longest;",
+      to: ";",
+    },
+    {
+      name: "a turn has room for everything",
+      from: "this.#isSpent = this.#bytes >= this.#budget ||",
+      to: "this.#isSpent = this.#bytes < 0 ||",
+    },
+    {
+      name: "a turn takes all that a log keeps of a channel",
+      from: "    if (!fits) return false;\n",
+      to: "",
+    },
+  ]),
+  ...inFile("burst", [
+    {
+      name: "a burst waits for nobody before its log is full",
+      from: "const half = (bytes + slack) / 2;",
+      to: "const half = bytes + slack;",
     },
   ]),
   ...inFile("memory", [
@@ -376,7 +494,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a subscription goes on into another epoch",
-      from: "if (subscription.epoch === this.epoch) this.#advance(subscription);\n    else this.#lose(subscription);",
+      from: "if (subscription.epoch === this.epoch) this.#advance(subscription);\n    else this.lose(subscription);",
       to: "this.#advance(subscription);",
     },
     {
@@ -386,18 +504,13 @@ const channels: Mutation[] = [
     },
     {
       name: "whoever is behind the log's start is not told",
-      from: "if (!slice.gapless) return this.#lose(subscription);",
+      from: "if (!slice.gapless) return this.lose(subscription);",
       to: "",
     },
     {
       name: "a failed read for somebody behind is the last",
-      from: "subscription.waits = undefined;\n      this.#retry(error);",
-      to: "this.#retry(error);",
-    },
-    {
-      name: "a log that failed is asked again only once",
-      from: "      this.#retrying = false;\n",
-      to: "",
+      from: 'subscription.waits = undefined;\n      failed(this, this.#hub, error, "behind");',
+      to: 'failed(this, this.#hub, error, "behind");',
     },
     {
       name: "what a channel has not loaded counts as handed on",
@@ -416,8 +529,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a channel that was let go is watched for ever",
-      from: "this.#tail?.drop();\n    this.#watch.end();",
-      to: "this.#tail?.drop();",
+      from: "    this.#watch.end();\n",
+      to: "",
     },
   ]),
   ...inFile("log-watch", [
@@ -834,7 +947,7 @@ const receipts: Mutation[] = [
   ...inFile("ledger", [
     {
       name: "whoever waits for room waits on while closing",
-      from: "if (this.#rows !== undefined) return Promise.reject(closed());",
+      from: "if (this.givenUp.isClosing) return Promise.reject(closed());",
       to: "",
     },
     {
@@ -855,11 +968,6 @@ const receipts: Mutation[] = [
     {
       name: "closing leaves those waiting who wait for room",
       from: "this.#room.refuse(closed());",
-      to: "",
-    },
-    {
-      name: "what closing gives up is not in its report",
-      from: "    this.#rows = [];\n",
       to: "",
     },
     {
@@ -1325,6 +1433,100 @@ const defences: Mutation[] = [
       name: "a channel's name may be anything",
       from: "return /^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]+$/u.test(text);",
       to: 'return text !== "";',
+    },
+  ]),
+  ...inFile("given-up", [
+    {
+      name: "what closing gives up is not in its report",
+      from: "    this.#rows = [];\n",
+      to: "",
+    },
+    {
+      name: "a confirmed publication that closing keeps out of the log is not reported",
+      from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
+      to: "if (confirmation.content.isEnding)",
+    },
+    {
+      name: "an ending that the log refuses is not reported",
+      from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
+      to: "if (error instanceof ClosedError)",
+    },
+    {
+      name: "what had no room when closing began is reported, too",
+      from: "  refused(confirmation: Confirmation): void {\n    this.#underWay.delete(confirmation);",
+      to: "  refused(_: Confirmation): void {",
+    },
+  ]),
+  ...inFile("outage", [
+    {
+      name: "a log that failed is asked again only once",
+      from: "      this.#cancel = undefined;\n",
+      to: "",
+    },
+    {
+      name: "pauses do not grow",
+      from: "this.#pause = Math.min(this.#pause * 2, pause.longest);",
+      to: "",
+    },
+    {
+      name: "a channel that cannot be read is told of at each look",
+      from: "if (message !== this.#told) ",
+      to: "",
+    },
+    {
+      name: "news shorten the pause",
+      from: "return outage?.isPausing === true;",
+      to: "return outage?.isPausing === undefined;",
+    },
+    {
+      name: "what will never be read is waited for",
+      from: "for (const subscription of [...channel.subscriptions]) channel.lose(subscription);",
+      to: "",
+    },
+  ]),
+  ...inFile("log-failure", [
+    {
+      name: "entries may have holes between them",
+      from: "if (offset !== next) throw torn(",
+      to: "if (offset < next) throw torn(",
+    },
+    {
+      name: "a log may be empty below its top",
+      from: "if (entries.length === 0 && before < top && limit > 0)",
+      to: "if (entries.length === 0 && before < first - 1)",
+    },
+    {
+      name: "a network that fails is a fault in the code of the log",
+      from: "error instanceof TypeError && error.cause === undefined",
+      to: "error instanceof TypeError",
+    },
+  ]),
+  ...inFile("follow", [
+    {
+      name: "following goes on waiting though it was ended",
+      from: "    following.isOver = true;\n    following.wake();\n",
+      to: "    following.isOver = true;\n",
+    },
+  ]),
+  ...inFile("check", [
+    {
+      name: "any number is an offset",
+      from: "if (!Number.isSafeInteger(offset) || offset < 0)",
+      to: "if (offset < 0)",
+    },
+  ]),
+  ...inFile("bytes", [
+    {
+      name: "a text is cut inside a character",
+      from: "isHigh ? most - 1 : most",
+      to: "most",
+    },
+  ]),
+  ...inFile("hub", [
+    {
+      name: "a closed log leaves its sessions where they are",
+      from: "for (const session of [...this.sessions]) session.close(closes.internal);",
+      to: "",
     },
   ]),
   ...inFile("failure", [

@@ -92,6 +92,13 @@ function checkRuns(world: World, report: CloseReport, ended: ReadonlySet<Run<unk
     if (ends.length === 1 && types.at(-1) !== ends[0]) throw new Error(`${run.id} goes on after its ending`);
     if (types.length > 0 && types[0] !== "run.started")
       throw new Error(`${run.id} does not begin with its start`);
+    const isReported = report.undelivered.some(
+      ({ channel, reason }) => channel === `run:${run.id}` && reason === "unlogged",
+    );
+    // What the log was busy with at the deadline may have come into it all the same.
+    if (ends.length === 0 && !isReported) throw new Error(`${run.id} has no ending, and nobody is told`);
+    if (isReported && !ended.has(run) && !abandoned.includes(run.id))
+      throw new Error(`${run.id} has no ending, and is not said to be given up`);
     if (ends.length === 1 && ends[0] !== `run.${run.status}`)
       throw new Error(`${run.id} is ${run.status}, not ${ends[0]}`);
   }

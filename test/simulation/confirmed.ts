@@ -8,6 +8,8 @@ export class Confirmations {
   readonly published = new Map<string, Receipt>();
   readonly #delivered = new Map<string, Delivery>();
   readonly #reported = new Map<string, UndeliveredReason>();
+  /** Those that did not get into the log, as far as anybody was told. */
+  #unlogged = 0;
   readonly #clients: readonly Client[];
   readonly #truth: ReadonlyMap<string, readonly string[]>;
   /** Whether somebody asks about each as soon as it is published. */
@@ -20,7 +22,7 @@ export class Confirmations {
   }
 
   get reported(): number {
-    return this.#reported.size;
+    return this.#reported.size + this.#unlogged;
   }
 
   /** Those of which nobody has said what became of them. */
@@ -59,6 +61,12 @@ export class Confirmations {
 
   report({ channel, epoch, offset, data }: Publication, reason: UndeliveredReason): void {
     const key = keyOf(channel, { epoch, offset });
+    if ((reason === "unlogged") !== (offset === 0 && epoch === ""))
+      throw new Error(`${key} is reported as ${reason}`);
+    if (reason === "unlogged") {
+      this.#unlogged++;
+      return;
+    }
     if (this.#reported.has(key)) throw new Error(`${key} is reported twice`);
     if (this.#delivered.has(key)) throw new Error(`${key} is delivered, and reported as ${reason}`);
     if (this.#truth.get(`${channel} ${epoch}`)?.[offset - 1] !== JSON.stringify(data))

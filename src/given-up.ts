@@ -1,0 +1,75 @@
+import type { Confirmation } from "./confirm.ts";
+import { ClosedError } from "./errors.ts";
+import { publicationOf } from "./follow.ts";
+import type { Hub } from "./hub.ts";
+import type { Publication } from "./publication.ts";
+import type { Undelivered } from "./receipt.ts";
+
+/** Confirmed publications that nobody will receive any more, and those of which nobody knows yet: they are not in the log. */
+export class GivenUp {
+  readonly #hub: Hub;
+  readonly #underWay = new Set<Confirmation>();
+  /** What was given up since closing began. */
+  #rows: Undelivered[] | undefined;
+  #count = 0;
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+  }
+
+  /** Whether closing has begun. */
+  get isClosing(): boolean {
+    return this.#rows !== undefined;
+  }
+
+  /** A confirmed publication is to be appended: one of the next three has to follow. */
+  begin(confirmation: Confirmation): void {
+    this.#underWay.add(confirmation);
+  }
+
+  logged(confirmation: Confirmation): void {
+    this.#underWay.delete(confirmation);
+  }
+
+  /** There was no room for it, and closing began, or its publisher gave it up: it was never on its way. */
+  refused(confirmation: Confirmation): void {
+    this.#underWay.delete(confirmation);
+  }
+
+  /** It did not get into the log. A publisher who gave it up knows; what closing ended, and a run's ending, is reported. */
+  failed(confirmation: Confirmation, error: unknown): void {
+    if (!this.#underWay.has(confirmation)) return;
+    if (confirmation.content.isEnding || error instanceof ClosedError) this.#unlogged(confirmation);
+    else this.#underWay.delete(confirmation);
+  }
+
+  #unlogged(confirmation: Confirmation): void {
+    this.#underWay.delete(confirmation);
+    const { channel, content, time } = confirmation;
+    const { data, tags } = content;
+    const position = { offset: 0, epoch: "" };
+    const publication = publicationOf(channel, "", { offset: 0, data, time, tags });
+    this.add({ channel, position, time, level: "none", reason: "unlogged" }, publication);
+  }
+
+  add(row: Undelivered, publication: Publication): void {
+    this.#count++;
+    this.#rows?.push(row);
+    this.#hub.undelivered(publication, row.reason);
+  }
+
+  /** Closing begins: what is given up from here on is in the report. */
+  close(): void {
+    this.#rows = [];
+  }
+
+  /** Gives up what is not in the log, and answers what was given up since closing began, and how much in all. */
+  end(): { undelivered: Undelivered[]; givenUp: number } {
+    for (const confirmation of [...this.#underWay]) this.#unlogged(confirmation);
+    return { undelivered: this.#rows ?? [], givenUp: this.#count };
+  }
+
+  clear(): void {
+    this.#underWay.clear();
+  }
+}

@@ -1,0 +1,36 @@
+import { checkAfter, checkChannel, checkLimit } from "./check.ts";
+import { gapAfter, publicationOf } from "./follow.ts";
+import type { Hub } from "./hub.ts";
+import type { Position } from "./log.ts";
+import type { History } from "./publication.ts";
+
+/** Which part of a channel's history is asked for. */
+export interface HistoryOptions {
+  /** Only what follows it. Default: all that is kept. */
+  after?: Position | undefined;
+  /** Publications at most. Default: all. */
+  limit?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Reads what is kept of a channel; see `Notifier.history`. */
+export async function historyOf(
+  hub: Hub,
+  channel: string,
+  { after, limit, signal }: HistoryOptions,
+): Promise<History> {
+  checkChannel(channel, hub.settings.limits.channel);
+  const doing = `read the history of ${JSON.stringify(channel)}`;
+  checkAfter(doing, after);
+  checkLimit(doing, limit);
+  const fromStart = after?.offset === 0 && after.epoch === "";
+  const slice = await hub.read(channel, { after: fromStart ? undefined : after, limit, signal });
+  if (after !== undefined && !slice.gapless) throw gapAfter(channel, after, slice);
+  const { epoch, top: offset } = slice;
+  return {
+    channel,
+    epoch,
+    offset,
+    publications: slice.entries.map((entry) => publicationOf(channel, epoch, entry)),
+  };
+}

@@ -1,0 +1,335 @@
+import type { AppendSteps } from "./append-queue.ts";
+import { exempt } from "./append-queues.ts";
+import { byteLength } from "./bytes.ts";
+import { appendConfirmed } from "./confirm.ts";
+import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
+import { gapAfter } from "./follow.ts";
+import type { Hub } from "./hub.ts";
+import type { AppendOptions, Position, Retention } from "./log.ts";
+import type { RunEvent, RunStatus } from "./run.ts";
+import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
+import { channelOfRun, type Run, type RunOptions, type Task } from "./run-task.ts";
+import { ignorable, type Settle } from "./scope.ts";
+import { validated } from "./validate.ts";
+import { isVocabulary } from "./vocabulary.ts";
+
+/** What an ended run takes beside its texts, as measured on V8 and rounded up. */
+const rowCost = 1_024;
+/**
+ * The longest progress event, and the longest ending, that is kept for those who come late, in characters. Of a longer
+ * progress event only the numbers are, and a longer ending is in the log.
+ */
+const longestKept = 1_000;
+
+/** Who hears of a run's life: its registry. */
+export interface RunObserver {
+  /** It has ended; its ending is on its way into the log. */
+  ended(run: LiveRun): void;
+  /** Its ending is in the log, or will never be. */
+  settled(run: LiveRun): void;
+}
+
+/** One run: drives its task, and writes its channel. Once its ending is written nothing is kept of it but what this shows. */
+export class LiveRun implements Run<unknown> {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly owner: string | undefined;
+  readonly asksToCancel: boolean;
+  status: RunStatus = "working";
+  readonly activity: { events: number; time: number };
+  /** When it ended, on the clock's `now`. */
+  endedAt: number = Number.POSITIVE_INFINITY;
+  /** Settles once its start is in the log, where that has to push out what an earlier run of its id has left there. */
+  begun: Promise<void> | undefined;
+  readonly #hub: Hub;
+  readonly #observer: RunObserver;
+  readonly #announce: string | undefined;
+  readonly #startedAt: number;
+  /** There until the ending is written, or cannot be. */
+  #abort: AbortController | undefined = new AbortController();
+  #waiting: Set<Settle<unknown>> | undefined = new Set();
+  /** The caller's signal: while it may cancel the run, and then where it did. */
+  #signal: AbortSignal | undefined;
+  readonly #unlink: () => void;
+  #abandoned = false;
+  /** Where its ending is, and its text where that is short. */
+  #position: Position | undefined;
+  #text: string | undefined;
+  /** The last one, as JSON text. */
+  #progress: string | undefined;
+
+  constructor(hub: Hub, id: string, options: RunOptions, observer: RunObserver) {
+    this.#hub = hub;
+    this.#observer = observer;
+    this.id = id;
+    this.name = options.name;
+    this.owner = options.owner;
+    this.asksToCancel = options.cancel === "authorized";
+    this.#announce = options.channel;
+    this.#startedAt = hub.clock.now();
+    this.activity = { events: 0, time: hub.clock.time() };
+    this.#signal = options.signal;
+    this.#unlink = hub.scope.link(options.signal, (reason) => this.#abort?.abort(reason));
+  }
+
+  /** Who it is, for people. */
+  get label(): string {
+    return `run:${this.id}${this.name === undefined ? "" : ` ${JSON.stringify(this.name)}`}`;
+  }
+
+  get #isToStop(): boolean {
+    return this.#abandoned || this.#abort?.signal.aborted === true;
+  }
+
+  /** What someone who subscribes is told at once, so that being too late for the start is no loss. */
+  get present(): string {
+    const text = JSON.stringify({ run: this.id, name: this.name, status: this.status });
+    return this.#progress === undefined ? text : `${text.slice(0, -1)},"progress":${this.#progress}}`;
+  }
+
+  /** Bytes that it takes once it has ended. A character takes two at most. */
+  get bytes(): number {
+    const texts = [this.id, this.name, this.owner, this.#progress, this.#text];
+    return texts.reduce((sum, text) => sum + 2 * (text?.length ?? 0), rowCost);
+  }
+
+  /** How it ended for good, where nothing more is written: whoever reads its channel has to find the same. */
+  get ending(): RunStatus | "abandoned" {
+    return this.#abandoned || this.#position === undefined ? "abandoned" : this.status;
+  }
+
+  /** `isAgain`: whether there may be another run's events in its channel. */
+  start(task: Task<unknown>, isAgain: boolean): void {
+    const owner = (): string => `${this.label}${this.#isToStop ? ", ignores its signal" : ""}`;
+    const begun = this.#begin(isAgain ? "first" : undefined);
+    if (isAgain) {
+      const over = (): void => {
+        this.begun = undefined;
+      };
+      this.begun = begun.then(over, over);
+    }
+    this.#hub.scope.own("run", owner, this.#live(begun, task));
+  }
+
+  async #begin(place: AppendOptions["place"]): Promise<void> {
+    const data = encode({ type: "run.started", run: this.id, name: this.name });
+    await Promise.all([this.#append(data, { place }, exempt), this.#tell(data)]);
+  }
+
+  async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
+    const { signal } = this.#abort as AbortController;
+    try {
+      await begun;
+      if (signal.aborted) throw signal.reason;
+      const made = task({ id: this.id, signal, emit: (event) => this.#emit(event) });
+      const value = isGenerator(made) ? await this.#drive(made) : await made;
+      await this.#end("completed", { value });
+    } catch (error) {
+      await (signal.aborted ? this.#endCancelled() : this.#end("failed", { error }));
+    }
+  }
+
+  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>): Promise<unknown> {
+    let next = await generator.next();
+    while (!next.done) {
+      let refused: { error: unknown } | undefined;
+      try {
+        // It waits for room, as the run does for it.
+        await this.#append(this.#accepted(next.value), {}, exempt);
+      } catch (error) {
+        refused = { error };
+      }
+      next = await (refused === undefined ? generator.next() : generator.throw(refused.error));
+    }
+    return next.value;
+  }
+
+  #emit(event: RunEvent): Promise<void> {
+    let data: string;
+    try {
+      data = this.#accepted(event);
+    } catch (error) {
+      const refused = Promise.reject(error);
+      return error instanceof ClosedError ? ignorable(refused) : refused;
+    }
+    return ignorable(this.#append(data, {}, undefined));
+  }
+
+  #over(): ClosedError {
+    return new ClosedError(`Cannot emit into ${this.label}: it is ${this.status}`);
+  }
+
+  /** The text of an event that may be written. Throws where it may not. */
+  #accepted(event: RunEvent): string {
+    if (this.status !== "working") throw this.#over();
+    if (typeof event !== "object" || event === null || typeof event.type !== "string") {
+      throw new TypeError(`Cannot emit into ${this.label}: an event is an object with a type`);
+    }
+    if (event.type.startsWith("run.")) {
+      const what = `"${event.type}" into ${this.label}`;
+      throw new TypeError(`Cannot emit ${what}: types that begin with run. are reserved`);
+    }
+    const data = this.#hub.serialise(`an event of ${this.label}`, this.#valid(event));
+    if (event.type === "progress") this.#progress = shortProgress(data);
+    return data;
+  }
+
+  /** What the schemas make of it. The vocabularies need none. */
+  #valid(event: RunEvent): unknown {
+    const { events } = this.#hub;
+    if (events === undefined || (isVocabulary(event.type) && !Object.hasOwn(events, event.type)))
+      return event;
+    return validated(events, event, { verb: "emit", where: () => `into ${this.label}` });
+  }
+
+  /** Cancels on somebody's behalf. Only the first reason counts. */
+  cancelBy(by: CancelledBy, reason?: string, cause?: unknown): void {
+    if (this.status !== "working" || this.#abort?.signal.aborted) return;
+    this.#abort?.abort(new CancelError(by, reason, cause === undefined ? undefined : { cause }));
+  }
+
+  async cancel(reason?: string): Promise<void> {
+    if (reason !== undefined && typeof reason !== "string")
+      throw new TypeError(
+        `Cannot cancel ${this.label} for "${describe(reason as unknown).message}": a reason is a text`,
+      );
+    this.cancelBy("caller", reason);
+    await this.ended();
+  }
+
+  /** Settles once it has ended, however. */
+  async ended(): Promise<void> {
+    if (this.#waiting !== undefined) await this.result().catch(() => {});
+  }
+
+  /** Ends it as cancelled although its task still works. */
+  async abandon(): Promise<void> {
+    if (this.status !== "working") return;
+    this.#abandoned = true;
+    await this.#endCancelled();
+  }
+
+  result({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<unknown> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const waiting = this.#waiting;
+    if (waiting === undefined) return this.#readResult(signal);
+    return this.#hub.scope.wait<unknown>(`result of ${this.label}`, signal, (settle) => {
+      waiting.add(settle);
+      return () => waiting.delete(settle);
+    });
+  }
+
+  /** Reads the ending back. A signal of the caller's own has its reason still. */
+  async #readResult(signal: AbortSignal | undefined): Promise<unknown> {
+    if (this.#signal !== undefined) throw this.#signal.reason;
+    if (this.#position === undefined) {
+      const message = `Cannot read the result of ${this.label}: its ending is not in the log`;
+      throw new LogError(message, { lasting: true });
+    }
+    if (this.#text !== undefined) return resultIn(this.id, this.#text);
+    const { offset, epoch } = this.#position;
+    const after = { offset: offset - 1, epoch };
+    const channel = channelOfRun(this.id);
+    const slice = await this.#hub.read(channel, { after, limit: 1, signal });
+    const [entry] = slice.entries;
+    if (!slice.gapless || entry === undefined) throw gapAfter(channel, after, slice);
+    return resultIn(this.id, entry.data);
+  }
+
+  #endCancelled(): Promise<void> {
+    return this.#end("cancelled", { error: this.#abort?.signal.reason });
+  }
+
+  /** Writes the one ending there is. The first to come is it. */
+  async #end(status: Ended, outcome: Outcome): Promise<void> {
+    if (this.status !== "working") return;
+    let data: string;
+    try {
+      data = endingText(this.#hub, this, status, outcome);
+    } catch (error) {
+      // The result is nothing that can be written.
+      return this.#end("failed", { error });
+    }
+    this.status = status;
+    if (data.length <= longestKept) this.#text = data;
+    this.endedAt = this.#hub.clock.now();
+    this.#unlink();
+    this.#observer.ended(this);
+    // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
+    const ttl = this.#hub.settings.limits.runTtl + this.endedAt - this.#startedAt;
+    // What cannot be written was told of where it was tried.
+    await Promise.allSettled([this.#confirm(data, ttl), this.#tell(data)]);
+    this.#settle(outcome);
+  }
+
+  /** Tells those who wait, and lets go of all that only they get. */
+  #settle(outcome: Outcome): void {
+    const waiting = this.#waiting ?? [];
+    const isOwn = "error" in outcome && this.#signal?.aborted && this.#signal.reason === outcome.error;
+    if (this.status !== "cancelled" || !isOwn) this.#signal = undefined;
+    this.#waiting = undefined;
+    this.#abort = undefined;
+    const failure = "error" in outcome && this.status === "failed" ? this.#failure(outcome.error) : undefined;
+    for (const settle of [...waiting]) {
+      if ("value" in outcome) settle.resolve(outcome.value);
+      else settle.reject(failure ?? outcome.error);
+    }
+    this.#observer.settled(this);
+  }
+
+  #failure(cause: unknown): RunError {
+    return new RunError(this.id, { cause }, describe(cause).message);
+  }
+
+  async #append(
+    data: string,
+    { place }: Pick<AppendOptions, "place">,
+    steps: AppendSteps | undefined,
+  ): Promise<void> {
+    const retention = this.#retention(Number.POSITIVE_INFINITY);
+    await this.#hub.append(channelOfRun(this.id), data, { retention, place }, steps);
+    this.#wrote();
+  }
+
+  #wrote(): void {
+    this.activity.events++;
+    this.activity.time = this.#hub.clock.time();
+  }
+
+  /** While it works its channel is kept whole, within its bytes. */
+  #retention(ttl: number): Partial<Retention> {
+    return { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl };
+  }
+
+  /** Writes the ending, which somebody has to receive while its channel is kept. */
+  async #confirm(data: string, ttl: number): Promise<void> {
+    const hub = this.#hub;
+    const isAwaited = hub.hearsUndelivered;
+    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true };
+    const time = hub.clock.time();
+    const { runTtl } = hub.settings.limits;
+    const logged = (position: Position): void => {
+      this.#position = position;
+    };
+    const channel = channelOfRun(this.id);
+    const confirmation = { channel, content, time, ttl: runTtl, signal: undefined, logged };
+    await appendConfirmed(hub, confirmation, { time, retention: this.#retention(ttl) });
+    this.#wrote();
+  }
+
+  async #tell(data: string): Promise<void> {
+    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {}, exempt);
+  }
+}
+
+function isGenerator(made: unknown): made is AsyncGenerator<RunEvent, unknown, void> {
+  return typeof (made as AsyncGenerator | null)?.next === "function";
+}
+
+/** What is kept of a progress event, as JSON text: all of a short one. */
+function shortProgress(data: string): string {
+  if (data.length <= longestKept) return data;
+  const { type, progress, done, total } = JSON.parse(data) as RunEvent;
+  const number = (value: unknown): unknown => (typeof value === "number" ? value : undefined);
+  return JSON.stringify({ type, progress: number(progress), done: number(done), total: number(total) });
+}

@@ -1,0 +1,71 @@
+import type { Channel } from "./channel.ts";
+import { describe } from "./errors.ts";
+import type { Hub } from "./hub.ts";
+import { lastingError } from "./log-failure.ts";
+
+/** The first and the longest pause before a channel is read again, in milliseconds; a random part is added, of as much at most. */
+const pause = { first: 100, longest: 500 };
+
+/** What of a channel is read: what follows its top, or what somebody misses who is further behind. */
+export type Reading = "top" | "behind";
+
+/** A channel was read. */
+export function works(channel: Channel, of: Reading): void {
+  if (channel.outage?.of !== of) return;
+  channel.outage.end();
+  channel.outage = undefined;
+}
+
+/** A channel could not be read: it is looked at again in a while, for everybody at once, or they are told to come back. */
+export function failed(channel: Channel, hub: Hub, error: unknown, of: Reading): void {
+  if (lastingError(error, "") === undefined) {
+    channel.outage ??= new Outage(hub, channel, of);
+    channel.outage.failed(error);
+  } else {
+    hub.report(error, "log", `channel ${channel.name}`);
+    for (const subscription of [...channel.subscriptions]) channel.lose(subscription);
+  }
+}
+
+/** Whether a channel is not to be read now: the end of the pause wakes it. When closing there may be no other time. */
+export function isPausing({ outage }: Channel): boolean {
+  return outage?.isPausing === true;
+}
+
+/** A time in which a channel cannot be read: it is told of once, and looked at again after pauses that grow. */
+export class Outage {
+  readonly of: Reading;
+  readonly #hub: Hub;
+  readonly #channel: Channel;
+  #pause = pause.first;
+  #told: string | undefined;
+  #cancel: (() => void) | undefined;
+
+  constructor(hub: Hub, channel: Channel, of: Reading) {
+    this.#hub = hub;
+    this.#channel = channel;
+    this.of = of;
+  }
+
+  get isPausing(): boolean {
+    return this.#cancel !== undefined && !this.#hub.flushing;
+  }
+
+  /** A read failed. */
+  failed(error: unknown): void {
+    const { message } = describe(error);
+    if (message !== this.#told) this.#hub.report(error, "log", `channel ${this.#channel.name}`);
+    this.#told = message;
+    if (this.#cancel !== undefined) return;
+    const wait = this.#pause * (1 + this.#hub.clock.random());
+    this.#pause = Math.min(this.#pause * 2, pause.longest);
+    this.#cancel = this.#hub.scope.timer(`read ${this.#channel.name}`, wait, () => {
+      this.#cancel = undefined;
+      this.#hub.wakeChannel(this.#channel);
+    });
+  }
+
+  end(): void {
+    this.#cancel?.();
+  }
+}

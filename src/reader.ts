@@ -1,0 +1,83 @@
+import type { Hub } from "./hub.ts";
+import type { Log, ReadOptions, Slice } from "./log.ts";
+import { checkSlice, lastingError } from "./log-failure.ts";
+
+/**
+ * Reads and watches the log for everybody in a notifier.
+ *
+ * What is read is checked, and told to the ledger; what goes wrong for good is told apart from what passes.
+ */
+export class Reader {
+  readonly #hub: Hub;
+  readonly #log: Log;
+  #isClosed = false;
+
+  constructor(hub: Hub, log: Log) {
+    this.#hub = hub;
+    this.#log = log;
+  }
+
+  read(channel: string, options: ReadOptions): Promise<Slice> {
+    const { scope, ledger, runs } = this.#hub;
+    const { sequence } = ledger;
+    const begun = runs.begun(channel);
+    const read = (): Promise<Slice> => called(() => this.#log.read(channel, options));
+    const reading = (begun === undefined ? read() : begun.then(read)).then(
+      (slice) => this.#checked(channel, options, slice, sequence),
+      (error: unknown) => this.#throw(error, `read ${JSON.stringify(channel)}`),
+    );
+    return scope.follow(`read ${channel}`, options.signal, reading);
+  }
+
+  /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
+  readNow(channel: string, options: ReadOptions): Slice | undefined {
+    const { ledger, runs } = this.#hub;
+    if (runs.begun(channel) !== undefined) return undefined;
+    const { sequence } = ledger;
+    try {
+      const slice = this.#log.readNow?.(channel, options);
+      return slice && this.#checked(channel, options, slice, sequence);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #checked(channel: string, options: ReadOptions, slice: Slice, sequence: number): Slice {
+    checkSlice(channel, options, slice);
+    this.#hub.ledger.looked(channel, slice, sequence);
+    return slice;
+  }
+
+  watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
+    const failed = (error: unknown): never => this.#throw(error, `watch ${JSON.stringify(channel)}`);
+    return called(() => this.#log.watch(channel, wake)).catch(failed);
+  }
+
+  /** Watches at once, where the log can; as with `readNow`. */
+  watchNow(channel: string, wake: () => void): AsyncDisposable | undefined {
+    try {
+      return this.#log.watchNow?.(channel, wake);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A log that its own notifier has closed is no failure. */
+  #throw(error: unknown, doing: string): never {
+    throw (this.#isClosed ? undefined : lastingError(error, doing)) ?? error;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#log[Symbol.asyncDispose]();
+  }
+}
+
+/** A log that throws where it should reject is not to be told from one that rejects. */
+function called<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(act());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
