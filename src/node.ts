@@ -8,20 +8,17 @@ import {
 } from "@hono/node-server";
 import type { UpgradeWebSocket } from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
-import { guard } from "./guard.ts";
 import { upgrader } from "./handlers.ts";
+import { subprotocol, wantsWebSocket } from "./handshake.ts";
 import {
   type App,
-  checkHandshake,
   type Host,
   host,
   type Listening,
   type ServeOptions,
   type Server,
-  subprotocol,
   termination,
   type UpgradeOptions,
-  wantsWebSocket,
 } from "./host.ts";
 import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
 
@@ -49,22 +46,30 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 /**
  * Upgrades a request of a Hono app to a WebSocket on Node.
  *
- * Works under `serve` of this module and under that of `@hono/node-server` with its option `websocket`. An exception
- * thrown by `createEvents` refuses the upgrade; status and headers of its response arrive, its body does not.
+ * Works under `serve` of this module, and under that of `@hono/node-server` with its option `websocket` where the request's
+ * `env` is handed on; in any other server it answers 500, and its error says what to do. An exception thrown by
+ * `createEvents` refuses the upgrade; status and headers of its response arrive, its body does not.
  *
  * ```ts
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
  * ```
  */
 export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = upgrader<WebSocket>(
-  (c, events, options) => {
-    if (!wantsWebSocket(c.req.header("upgrade"))) return;
-    checkHandshake(c);
-    const guarded = guard(c, events, options);
-    const { handshake }: Env = c.env;
-    if (handshake !== undefined) return handshake.accept(guarded, c.req.url);
+  async (c, handlers) => {
+    const env = c.env as Env | undefined;
+    if (env?.incoming === undefined) {
+      throw new TypeError(
+        "Cannot upgrade: the request has no env of Node's server; call app.fetch(request, env), and take upgradeWebSocket from the entry of the runtime that serves",
+      );
+    }
+    if (env.wss === undefined) {
+      throw new TypeError(
+        "Cannot upgrade: the server was made without WebSockets; give serve of @hono/node-server websocket: { server: new WebSocketServer({ noServer: true }) }, or use serve of tocsin/node",
+      );
+    }
     // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
-    return (adapted as UpgradeWebSocket<WebSocket>)(c, guarded);
+    await (adapted as UpgradeWebSocket<WebSocket>)(c, handlers);
+    return c.body(null);
   },
 );
 
@@ -78,7 +83,8 @@ export function terminationSignal(): AbortSignal {
   return termination(["SIGINT", "SIGTERM"], (name, heard) => process.on(name, heard));
 }
 
-async function listen({ port, hostname, grace, maxMessage, answer, report }: Listening): Promise<Host> {
+async function listen(listening: Listening): Promise<Host> {
+  const { port, hostname, grace, maxMessage, report } = listening;
   const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
@@ -92,7 +98,7 @@ async function listen({ port, hostname, grace, maxMessage, answer, report }: Lis
   // The two packages mean the same and write it differently, under `exactOptionalPropertyTypes`.
   const websocket = { server: webSockets as unknown as WebSocketServerLike };
   const traffic = createTraffic();
-  const upgrades = new Upgrades(answer, webSockets, traffic.upgraded);
+  const upgrades = new Upgrades(listening, webSockets, traffic.upgraded);
   const fetch: (request: Request, env: object) => unknown = upgrades.fetch;
   const server = createAdaptorServer({ fetch, websocket }) as HttpServer;
   await upgrades.replace(server);

@@ -12,7 +12,14 @@ const none = { commands: 0, windows: 0, cache: 0, log: 0 };
 describe("totals", () => {
   test("are zero of a notifier that nothing has happened to", () => {
     const notifier = createNotifier();
-    expect(notifier.totals()).toEqual({ bytes: none, opened: 0, closed: {}, errors: {}, limits: {} });
+    expect(notifier.totals()).toEqual({
+      bytes: none,
+      refused: {},
+      opened: 0,
+      closed: {},
+      errors: {},
+      limits: {},
+    });
   });
 
   test("count sessions by the code they were closed with, or that their peer left with", async () => {
@@ -83,6 +90,7 @@ describe("totals", () => {
     // It was cut: nobody answered for it.
     expect(notifier.totals()).toEqual({
       bytes: none,
+      refused: {},
       opened: 1,
       closed: { 3001: 1 },
       errors: {},

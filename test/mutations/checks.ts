@@ -91,7 +91,16 @@ export const suites: readonly Check[] = [core, hosts, client];
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
   if (["awake.ts", "feed.ts", "link.ts", "linked-run.ts"].includes(file)) return [client];
-  return ["hono.ts", "handlers.ts", "host.ts", "guard.ts", "node.ts", "upgrade.ts"].includes(file)
+  return [
+    "hono.ts",
+    "handlers.ts",
+    "handshake.ts",
+    "host.ts",
+    "guard.ts",
+    "node.ts",
+    "origins.ts",
+    "upgrade.ts",
+  ].includes(file)
     ? [hosts]
     : [simulation, core];
 }
