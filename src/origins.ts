@@ -2,7 +2,7 @@
 export type Origins<C> = string | readonly string[] | ((origin: string, c: C) => boolean | Promise<boolean>);
 
 /** An origin of another scheme than the web's: `capacitor://localhost`, `chrome-extension://<id>`. */
-const foreign = /^(?!https?:|wss?:)[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s]+$/;
+const foreign = /^(?!https?:|wss?:)[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s*,]+$/;
 
 /**
  * Makes of origins the form in which browsers send them: without a trailing slash or the scheme's own port, in small
@@ -21,7 +21,7 @@ function originOf(given: unknown): string {
   if (typeof given === "string") {
     const text = given.trim().toLowerCase().replace(/\/$/, "");
     if (foreign.test(text)) return text;
-    const url = /^https?:\/\/[^/?#@\\\s]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+    const url = /^https?:\/\/[^/?#@\\\s*,]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined;
     if (url !== undefined) return url.origin;
   }
   throw new TypeError(`Cannot use origin ${inWords(given)}: ${advice(given)}`);

@@ -135,6 +135,9 @@ tocsin_bytes{kind="commands"} 0
 tocsin_bytes{kind="windows"} ${bytes.windows}
 tocsin_bytes{kind="cache"} 0
 tocsin_bytes{kind="log"} 0
+# HELP tocsin_refused_total Peers that were not let in.
+# TYPE tocsin_refused_total counter
+tocsin_refused_total{code="3501"} 1
 # HELP tocsin_sessions_opened_total Sessions that were accepted.
 # TYPE tocsin_sessions_opened_total counter
 tocsin_sessions_opened_total 2
