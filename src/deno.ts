@@ -93,7 +93,12 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
       );
     }
     if (await isLost(c.req.raw)) throw new Gone();
-    return upgradeRequest(c.req.raw, c.req.url, handlers, c.body(null));
+    try {
+      return upgradeRequest(c.req.raw, c.req.url, handlers, c.body(null));
+    } catch (cause) {
+      const message = "Cannot upgrade: Deno did not make this request; hand on its own, and no copy of it";
+      throw new TypeError(message, { cause });
+    }
   },
 );
 
