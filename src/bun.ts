@@ -5,6 +5,7 @@ import { Gone, upgrader } from "./handlers.ts";
 import { saidHeaders, subprotocolOf, wantsWebSocket } from "./handshake.ts";
 import {
   type App,
+  checkRuntime,
   type Host,
   host,
   type Listening,
@@ -160,6 +161,7 @@ export function terminationSignal(): AbortSignal {
 }
 
 function listen(listening: Listening): Host {
+  checkRuntime("Bun", "serve");
   const { port, hostname, maxMessage, answer, report, scope } = listening;
   const server = Bun.serve({
     port,

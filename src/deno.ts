@@ -5,6 +5,7 @@ import { Gone, upgrader } from "./handlers.ts";
 import { saidHeaders, subprotocolOf, wantsWebSocket } from "./handshake.ts";
 import {
   type App,
+  checkRuntime,
   type Host,
   host,
   type Listening,
@@ -174,6 +175,7 @@ function quietly<T>(upgrade: () => T): T {
  * Call it once a process. On Windows, where Deno knows no SIGTERM, it hears SIGINT and SIGBREAK.
  */
 export function terminationSignal(): AbortSignal {
+  checkRuntime("Deno", "listen to signals");
   const names = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
   return termination(names, (name, heard) => Deno.addSignalListener(name, heard));
 }
@@ -187,6 +189,7 @@ const linger = 100;
  * sockets are closed the listener therefore stays, and newcomers are refused by a response.
  */
 function listen(listening: Listening): Host {
+  checkRuntime("Deno", "serve");
   const { port, hostname, answer, refused, report, scope } = listening;
   const cutting = new AbortController();
   const flight = createFlight();

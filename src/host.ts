@@ -211,6 +211,13 @@ async function finish(
   return mergedReport(reports);
 }
 
+/** Throws a TypeError where this is another runtime than the one that an entry is for. */
+export function checkRuntime(name: "Bun" | "Deno", verb: string): void {
+  if (name in globalThis) return;
+  const message = `Cannot ${verb}: this is not ${name}; import from the entry of this runtime, such as tocsin/node`;
+  throw new TypeError(message);
+}
+
 /** Stands in for a server whose signal had aborted before it began. */
 function unopened(port: number): Host {
   return { port, stop() {}, drained: async () => {}, cut() {} };

@@ -238,30 +238,28 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     expect(await closed).toBe(fakeReport);
   });
 
-  // Bun makes the answer to an upgrade before an app's has come.
-  if (runtime === "node")
-    test("sends the headers along that the app has said, but for those of the upgrade", async () => {
-      const notifier = fakeNotifier();
-      const app = new Hono();
-      app.use(async (c, next) => {
-        await next();
-        c.header("X-App", "one");
-        c.header("Connection", "close");
-      });
-      app.get(
-        "/ws",
-        upgradeWebSocket(() => notifier.session()),
-      );
-      const server = await serve(app, { notifier, port: 0 });
-      const peer = dial(server.port, upgrade("/ws"));
-      const head = await peer.until(/\r\n\r\n/);
-      expect(head).toMatch(/^HTTP\/1.1 101 .*\r\nx-app: one\r\n/is);
-      expect(head.match(/^connection: .*$/gim)).toEqual([expect.stringMatching(/^connection: upgrade/i)]);
-      const closed = server.close();
-      await peer.until(closeFrame(3001));
-      peer.send(closing(3001));
-      expect(await closed).toBe(fakeReport);
+  test("sends the headers along that the app has said, but for those of the upgrade", async () => {
+    const notifier = fakeNotifier();
+    const app = new Hono();
+    app.use(async (c, next) => {
+      await next();
+      c.header("X-App", "one");
+      c.header("Connection", "close");
     });
+    app.get(
+      "/ws",
+      upgradeWebSocket(() => notifier.session()),
+    );
+    const server = await serve(app, { notifier, port: 0 });
+    const peer = dial(server.port, upgrade("/ws"));
+    const head = await peer.until(/\r\n\r\n/);
+    expect(head).toMatch(/^HTTP\/1.1 101 .*\r\nx-app: one\r\n/is);
+    expect(head.match(/^connection: .*$/gim)).toEqual([expect.stringMatching(/^connection: upgrade/i)]);
+    const closed = server.close();
+    await peer.until(closeFrame(3001));
+    peer.send(closing(3001));
+    expect(await closed).toBe(fakeReport);
+  });
 
   // Deno has no such limit and leaves it to the notifier.
   const hasLimit = runtime !== "deno";
