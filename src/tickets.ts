@@ -44,7 +44,7 @@ export interface Tickets {
  * const tickets = createTickets();
  * app.get("/ticket", (c) => {
  *   c.header("Cache-Control", "no-store");
- *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) });
+ *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) }); // set by a middleware that has checked who it is
  * });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: tickets.redeem })));
  * ```
