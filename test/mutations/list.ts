@@ -1120,11 +1120,6 @@ const hosts: Mutation[] = [
       to: "(c.env as Carrying | undefined)?.[carried]",
     },
     {
-      name: "a copy of a request has lost its handshake",
-      from: "(c.env as Carrying | undefined)?.[carried] ?? (c.req.raw as Carrying)[carried]",
-      to: "(c.req.raw as Carrying)[carried]",
-    },
-    {
       name: "the app's headers take the place of those of the upgrade",
       from: "return [...headers].filter(([name]) => !ownHeaders.test(name));",
       to: "return [...headers];",
