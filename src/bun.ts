@@ -15,7 +15,7 @@ import {
   type UpgradeOptions,
 } from "./host.ts";
 
-export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /** The part of Bun's server WebSocket that is used here; what is handed out is Bun's own. */
 export interface BunWebSocket {

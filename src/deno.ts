@@ -15,7 +15,7 @@ import {
   type UpgradeOptions,
 } from "./host.ts";
 
-export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /** The part of Deno's server WebSocket that is used here; what is handed out is Deno's own. */
 export interface DenoWebSocket {

@@ -18,6 +18,7 @@ import { isThenable, type Soon } from "./soon.ts";
 
 export { type CachedAuthorize, type CachedOptions, cached } from "./cached.ts";
 export { metrics } from "./metrics.ts";
+export type { Origins } from "./origins.ts";
 export type { Identity } from "./peer.ts";
 
 /** How connections are let in. */

@@ -22,7 +22,7 @@ import {
 } from "./host.ts";
 import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
 
-export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /**
  * Serves a Hono app and its notifier on Node, and ends both together.

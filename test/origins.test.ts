@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type NotificationsOptions, notifications } from "../src/hono.ts";
 import { createNotifier } from "../src/notifier.ts";
+import { isOwn } from "../src/origins.ts";
 import type { NotifierOptions } from "../src/settings.ts";
 import { assertQuiet } from "../src/testing.ts";
 import { createTickets } from "../src/tickets.ts";
@@ -206,6 +207,21 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
       ["https://evil.example", "app.example:443"],
     ] as const)
       expect([host, await answer(origin, host)]).toEqual([host, "403"]);
+  });
+
+  test("is not the host's where that holds more than a host", () => {
+    const hosts = [
+      "localhost@evil.example",
+      "evil.example/",
+      "evil.example#",
+      "evil.example?x",
+      "evil.example\\",
+      "",
+    ];
+    expect(hosts.map((host) => isOwn("https://evil.example", host))).toEqual(hosts.map(() => false));
+    expect([isOwn("https://evil.example", undefined), isOwn("https://evil.example", "evil.example")]).toEqual(
+      [false, true],
+    );
   });
 
   test("is a function's to judge, a missing one too, and nothing but true lets in", async () => {
