@@ -202,7 +202,7 @@ function listen(listening: Listening): Host {
   const server = Deno.serve(options, (request, info) => {
     const isUpgrade = wantsWebSocket(request.headers.get("upgrade"));
     if (stopped) {
-      if (isUpgrade) refused(request, 503, "the server is closing");
+      if (isUpgrade) refused(request.url, 503, "the server is closing");
       return refusal();
     }
     flight.enter(info.completed);

@@ -73,8 +73,8 @@ export interface Listening {
   answer(request: Request, env: object): Response | Promise<Response>;
   /** Answers a request for a WebSocket: where the handshake has handlers then, it is to be upgraded. Never rejects. */
   upgrade(request: Request, env: object): Promise<{ handshake: Handshake; response: Response }>;
-  /** Tells that a request for a WebSocket was refused by the server itself. */
-  refused(request: Request, code: number, reason: string): void;
+  /** Tells that a request for a WebSocket, of that address, was refused by the server itself. */
+  refused(url: string, code: number, reason: string): void;
   report(error: unknown): void;
   /** The server's own lifetime, over once it is closed. */
   scope: Scope;
@@ -105,14 +105,14 @@ export async function host(
   const report = contained(onError);
   const scope = new Scope(systemClock, report);
   const answer = (request: Request, env: object) => respond(app, request, env, report);
-  const refused = ({ url }: Request, code: number, reason: string): void =>
-    first.refused?.({ code, reason, path: URL.canParse(url) ? new URL(url).pathname : url });
+  const refused: Listening["refused"] = (url, code, reason) =>
+    first.refused?.({ code, reason, path: pathOf(url) });
   const upgrade: Listening["upgrade"] = async (request, env) => {
     const handshake = new Handshake(report);
     carry(handshake, request, env);
     const response = await answer(request, env);
-    const isRefused = handshake.handlers === undefined && response.status >= 400;
-    if (isRefused && !handshake.isTold) refused(request, response.status, reasonOf(response));
+    const isRefused = handshake.handlers === undefined && response?.status >= 400;
+    if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));
     return { handshake, response };
   };
   const listening: Listening = { port, hostname, grace, maxMessage, answer, upgrade, refused, report, scope };
@@ -140,6 +140,11 @@ function notifiersOf(app: App, options: ServeOptions | undefined): [ServedNotifi
     typeof each?.close === "function" && typeof each.report === "function";
   if (isNotifier(first) && others.every(isNotifier)) return [first, ...(others as ServedNotifier[])];
   throw new TypeError("Cannot serve: give the notifier that ends with the server, serve(app, { notifier })");
+}
+
+/** The path of an address, whole or without its host. What it asks for behind the path may be a secret. */
+function pathOf(url: string): string {
+  return url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "") || "/";
 }
 
 /** Why an app may have refused a request for a WebSocket, which it does not say. */

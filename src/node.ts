@@ -1,4 +1,9 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
+import {
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import process from "node:process";
 import {
@@ -107,7 +112,7 @@ async function listen(listening: Listening): Promise<Host> {
     // An error before the adapter listens for it would end the process.
     webSocket.on("error", () => endWithPeer(socket));
   });
-  interceptUpgrades(server, upgrades, traffic, report);
+  interceptUpgrades(server, upgrades, traffic, listening);
   const connections = track(server, traffic);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -206,7 +211,7 @@ function interceptUpgrades(
   server: HttpServer,
   upgrades: Upgrades,
   { enter, leave }: Traffic,
-  report: (error: unknown) => void,
+  { report, refused }: Listening,
 ): void {
   const upgrade = async (request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> => {
     enter(socket);
@@ -227,7 +232,10 @@ function interceptUpgrades(
     const fault = faultOf(request);
     if (fault !== undefined) {
       socket.on("error", () => {});
-      socket.end(`HTTP/1.1 ${fault}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      refused(request.url ?? "", fault.code, fault.reason);
+      socket.end(
+        `HTTP/1.1 ${fault.code} ${STATUS_CODES[fault.code]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+      );
       return;
     }
     void upgrade(request, socket, head);
@@ -238,9 +246,11 @@ function interceptUpgrades(
 const mostHeaders = 1000;
 
 /** Why nothing can be made of a request for a WebSocket: the adapter would answer 500, or never see all of it. */
-function faultOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
-  if (rawHeaders.length >= 2 * mostHeaders) return "431 Request Header Fields Too Large";
-  return URL.canParse(`http://${headers.host ?? "localhost"}`) ? undefined : "400 Bad Request";
+function faultOf({ headers, rawHeaders }: IncomingMessage): { code: 400 | 431; reason: string } | undefined {
+  if (rawHeaders.length >= 2 * mostHeaders)
+    return { code: 431, reason: `the handshake has ${mostHeaders} headers or more` };
+  if (URL.canParse(`http://${headers.host ?? "localhost"}`)) return undefined;
+  return { code: 400, reason: "the Host is none that a URL can have" };
 }
 
 /** Puts a request back on its connection without its wish for an upgrade, as a server that does not know it would read it. */

@@ -86,7 +86,10 @@ export class Upgrades {
   async answer(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const made = this.#requestOf(request);
     // What no request can be made of is the adapter's to refuse.
-    if (made === undefined) return void (await this.#adapter(request, socket, head));
+    if (made === undefined) {
+      this.#listening.refused(request.url ?? "", 400, "no request can be made of it");
+      return void (await this.#adapter(request, socket, head));
+    }
     const env = { ...this.#env, incoming: request };
     socket.on("error", ignore);
     const { handshake, response } = await this.#listening.upgrade(made, env);

@@ -49,6 +49,7 @@ describe(`who is refused on ${runtime}`, () => {
     expect(await status(whole.replace("Connection: Upgrade", "Connection: keep-alive, x"))).toBe("400");
     expect(await status(whole.replace(/Sec-WebSocket-Key: .*/, "Sec-WebSocket-Key: short"))).toBe("400");
     expect(await status(whole.replace("Version: 13", "Version: 8"))).toBe("426");
+    expect(await status(upgrade("/ws?secret").replace("Host: localhost", "Host: a:b:c"))).toBe("400");
     const path = "/ws";
     expect(refused).toEqual([
       {
@@ -60,8 +61,9 @@ describe(`who is refused on ${runtime}`, () => {
       { code: 400, reason: "the handshake lacks Connection: Upgrade; have every proxy pass it on", path },
       { code: 400, reason: "the handshake has no valid Sec-WebSocket-Key", path },
       { code: 426, reason: "the handshake is of another version than 13", path },
+      { code: 400, reason: "the Host is none that a URL can have", path },
     ]);
-    expect(notifier.totals().refused).toEqual({ 400: 2, 426: 2 });
+    expect(notifier.totals().refused).toEqual({ 400: 3, 426: 2 });
   });
 
   plainTest("for its origin is told of with it, and with what is allowed", async () => {

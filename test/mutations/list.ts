@@ -1133,7 +1133,7 @@ const hosts: Mutation[] = [
   ...inFile("host", [
     {
       name: "whoever is at no path of an app is refused without a word",
-      from: "if (isRefused && !handshake.isTold) refused(request, response.status, reasonOf(response));",
+      from: "if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));",
       to: "",
     },
     {
@@ -1199,8 +1199,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "a host that no URL can have is the server's fault",
-      from: '? undefined : "400 Bad Request";',
-      to: "? undefined : undefined;",
+      from: 'return { code: 400, reason: "the Host is none that a URL can have" };',
+      to: "return undefined;",
     },
     {
       name: "idle connections are not freed when closing begins",
