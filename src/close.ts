@@ -50,6 +50,24 @@ export function emptyReport(): CloseReport {
   };
 }
 
+/** One report of what closing several notifiers did. Of one it is that one's own. */
+export function mergedReport(reports: readonly CloseReport[]): CloseReport {
+  const [first] = reports;
+  if (first !== undefined && reports.length === 1) return first;
+  const merged = emptyReport();
+  for (const { runs, sessions, cut, undelivered, givenUp, milliseconds } of reports) {
+    for (const kind of ["completed", "failed", "cancelled", "abandoned"] as const)
+      merged.runs[kind].push(...runs[kind]);
+    merged.sessions.closed += sessions.closed;
+    merged.sessions.cut += sessions.cut;
+    merged.cut.push(...cut);
+    merged.undelivered.push(...undelivered);
+    merged.givenUp += givenUp;
+    merged.milliseconds = Math.max(merged.milliseconds, milliseconds);
+  }
+  return merged;
+}
+
 /** When the phases of closing have to be over. */
 export interface Deadlines {
   /** Aborts when runs have had their share of the grace: half of it. */

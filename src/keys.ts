@@ -41,7 +41,11 @@ export class Keys {
     this.#scope = new Scope(this.#clock, () => {});
     const { jwks } = options;
     if (Array.isArray(jwks)) this.#keys = jwks;
-    else this.#url = new URL(jwks as string | URL);
+    else if (URL.canParse(String(jwks))) this.#url = new URL(String(jwks));
+    else
+      throw new TypeError(
+        `Cannot check tokens by jwks ${JSON.stringify(String(jwks))}: give a list of keys, or a URL`,
+      );
   }
 
   /** The keys, fetched anew where they are old or none has that id. */

@@ -48,6 +48,7 @@ export type {
   Undelivered,
   UndeliveredReason,
 } from "./receipt.ts";
+export type { Refused } from "./refused.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";

@@ -20,6 +20,7 @@ const copied = [
   "src",
   "test",
   "examples",
+  "docs",
   "README.md",
   "package.json",
   "deno.json",
