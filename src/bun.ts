@@ -38,7 +38,7 @@ export interface BunWebSocketData {
 }
 
 interface BunServer {
-  readonly port: number;
+  readonly port: number | undefined;
   readonly pendingRequests: number;
   upgrade(request: Request, options: { data: BunWebSocketData; headers: Record<string, string> }): boolean;
   stop(closeActiveConnections?: boolean): Promise<void>;
@@ -169,7 +169,7 @@ function listen({ port, hostname, maxMessage, answer, report, scope }: Listening
   });
   let stopped: Promise<void> | undefined;
   return {
-    port: server.port,
+    port: server.port as number, // only a server on a Unix socket has none
     stop() {
       stopped = server.stop();
     },

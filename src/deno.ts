@@ -64,7 +64,7 @@ declare const Deno: {
     request: Request,
     options: { idleTimeout: number },
   ): { socket: DenoWebSocket; response: Response };
-  addSignalListener(signal: string, handler: () => void): void;
+  addSignalListener(signal: "SIGINT" | "SIGTERM" | "SIGBREAK", handler: () => void): void;
 };
 
 /**
@@ -169,8 +169,8 @@ function quietly<T>(upgrade: () => T): T {
  * Call it once a process. On Windows, where Deno knows no SIGTERM, it hears SIGINT and SIGBREAK.
  */
 export function terminationSignal(): AbortSignal {
-  const names = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
-  return termination(names, (name, heard) => Deno.addSignalListener(name, heard));
+  const other = Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM";
+  return termination(["SIGINT", other], (name, heard) => Deno.addSignalListener(name, heard));
 }
 
 /** Milliseconds given to a response after Deno said it had it, before the connection may be cut. */

@@ -221,9 +221,9 @@ export function checkHandshake(c: Context): void {
 }
 
 /** Turns the operating system's requests to end into a signal. A second one is heard and changes nothing. */
-export function termination(
-  names: readonly string[],
-  listen: (name: string, heard: () => void) => void,
+export function termination<Name extends string>(
+  names: readonly Name[],
+  listen: (name: Name, heard: () => void) => void,
 ): AbortSignal {
   const controller = new AbortController();
   for (const name of names) {
