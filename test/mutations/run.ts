@@ -25,6 +25,7 @@ const copied = [
   "deno.json",
   "tsconfig.json",
   "tsconfig.build.json",
+  "build.ts",
   "vitest.config.ts",
 ];
 
