@@ -214,6 +214,13 @@ test("Deno resolves the package to its sources, and its peers to the same versio
   expect(deno.imports).toEqual(Object.fromEntries([...own, ...peers]));
 });
 
+test("the README tells both of its names, before it imports anything", () => {
+  const words = readFileSync(join(root, "README.md"), "utf8").replace(/\s+/g, " ");
+  const before = words.slice(0, words.indexOf(`from "${npm.name}"`));
+  expect(before).toContain(`after \`deno add jsr:${deno.name}\` write \`${deno.name}\` for \`${npm.name}\``);
+  expect(before).toContain(`after \`deno add ${npm.name}@jsr:${deno.name}\` write what is written here`);
+});
+
 test("it depends on nothing but its peers", () => {
   expect([npm.dependencies, npm.optionalDependencies, npm.bundleDependencies]).toEqual([
     undefined,
