@@ -20,6 +20,7 @@ export {
 export type {
   EventInput,
   EventInputsOf,
+  EventOf,
   EventOutput,
   EventSchema,
   EventSchemas,
@@ -30,7 +31,7 @@ export type {
 } from "./events.ts";
 export type { FollowOptions } from "./follow.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
-export { type MemoryLogOptions, memoryLog } from "./memory.ts";
+export { type Bound, type MemoryLogOptions, memoryLog } from "./memory.ts";
 export {
   createNotifier,
   type HistoryOptions,
