@@ -1,3 +1,9 @@
+/**
+ * A Hono app and its notifier on Bun: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import type { Context } from "hono";
 import { createWSMessageEvent, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { Connection } from "./connection.ts";
@@ -21,19 +27,27 @@ export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /** The part of Bun's server WebSocket that is used here; what is handed out is Bun's own. */
 export interface BunWebSocket {
+  /** 1 while it is open, 2 while it is closing, 3 once it is closed. */
   readonly readyState: number;
   /** The same as in `hono/bun`, so that either `upgradeWebSocket` works with either server. */
   data: BunWebSocketData;
+  /** Sends a message, and answers its bytes: -1 when it has to wait, 0 when Bun dropped it. */
   send(data: string | ArrayBuffer | Uint8Array, compress?: boolean): number;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Cuts the connection at once. */
   terminate(): void;
+  /** Bytes that wait to be sent. */
   getBufferedAmount(): number;
 }
 
 /** What an upgrade leaves with its socket. */
 export interface BunWebSocketData {
+  /** What hears the socket. */
   events: WSEvents<BunWebSocket>;
+  /** The URL of the request. */
   url: URL;
+  /** The subprotocol that was agreed to; "" for none. */
   protocol: string;
 }
 

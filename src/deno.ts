@@ -1,3 +1,9 @@
+/**
+ * A Hono app and its notifier on Deno: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import { HTTPException } from "hono/http-exception";
 import type { UpgradeWebSocket, WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
@@ -22,13 +28,21 @@ export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /** The part of Deno's server WebSocket that is used here; what is handed out is Deno's own. */
 export interface DenoWebSocket {
+  /** 0 until it is open, 1 while it is, 2 while it is closing, 3 once it is closed. */
   readonly readyState: number;
+  /** The subprotocol that was agreed to; "" for none. */
   readonly protocol: string;
+  /** The URL, where Deno knows one. */
   readonly url: string;
+  /** Bytes that wait to be sent; 0 once it is closing. */
   readonly bufferedAmount: number;
+  /** How binary messages arrive: `"arraybuffer"` or `"blob"`. */
   binaryType: string;
+  /** Sends a message. */
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Hears an event: `open`, `message`, `close` or `error`. */
   addEventListener(
     type: string,
     listener: { handleEvent(event: Event): void },

@@ -9,6 +9,7 @@ import { checked } from "./settings.ts";
 
 /** What is served: a Hono app, or anything else with such a `fetch`. */
 export interface App {
+  /** Answers a request. `env` is what the runtime's entry tells its `upgradeWebSocket`. */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
 }
 

@@ -1,3 +1,9 @@
+/**
+ * A Hono app and its notifier on Node: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import process from "node:process";
