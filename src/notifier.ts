@@ -34,6 +34,7 @@ export interface HistoryOptions {
   after?: Position | undefined;
   /** Publications at most. Default: all. */
   limit?: number | undefined;
+  /** Ends the waiting when it aborts; the call rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
@@ -62,13 +63,16 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
     channel: `run:${string}`,
     options?: FollowOptions,
   ): AsyncGenerator<Publication<RunOutput<Schemas>>, void, void>;
+  /** The same of a channel that is no run's. */
   follow(
     channel: string,
     options?: FollowOptions,
   ): AsyncGenerator<Publication<EventOutput<Schemas>>, void, void>;
   /** Reads what is kept of a channel. Rejects with a `GapError` when what follows `after` is no longer whole. */
   history(channel: `run:${string}`, options?: HistoryOptions): Promise<History<RunOutput<Schemas>>>;
+  /** The same of a channel that is no run's. */
   history(channel: string, options?: HistoryOptions): Promise<History<EventOutput<Schemas>>>;
+  /** Tells who is on a channel now. */
   presence(channel: string): Presence;
   /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
   accept(socket: Socket, peer: Peer): Session;
@@ -83,6 +87,7 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   disconnect(who: { user: string } | { session: string }, code?: number): void;
   /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
   unsubscribe(user: string, channel: string): void;
+  /** Counts what it owns now; all zero when it is quiet. */
   stats(): Stats;
   /** What it holds in bytes, and what has happened since it began: sessions, errors, limits hit. */
   totals(): Totals;
