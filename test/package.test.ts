@@ -122,6 +122,33 @@ test("Deno would publish it, without slow types", async () => {
   expect(output).not.toMatch(/slow-type|warning/i);
 });
 
+test("every public symbol and member has a comment, and refers to nothing that is not public", async () => {
+  const files = [...entries.values()].map((name) => `src/${name}.ts`);
+  const command = promisify(execFile)(binary("deno"), ["doc", "--lint", ...files], {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  const said = await command.then(
+    () => "",
+    ({ stderr }: { stderr: string }) => stderr,
+  );
+  const findings = said.match(/^error\[.*\n.*$/gm) ?? [];
+  // Those of Hono and ws are public there. To export them again here would have their own members found as well.
+  const foreign = /references private type '(Context|UpgradeWebSocket|WSEvents|WebSocket)'/;
+  expect(findings.filter((finding) => !foreign.test(finding))).toEqual([]);
+  // Or it has not looked at all.
+  expect(findings.length).toBeGreaterThan(0);
+});
+
+test("every entry says what it is for", () => {
+  const texts = [...entries].map(([entry, name]) => [
+    entry,
+    readFileSync(join(root, `src/${name}.ts`), "utf8"),
+  ]);
+  const without = texts.filter(([, text]) => !/^\/\*\*\n( \*.*\n)+? \* @module\n \*\/\n\n/.test(text ?? ""));
+  expect(without.map(([entry]) => entry)).toEqual([]);
+});
+
 test("Deno's sanitizers find no operation and no resource left behind", async () => {
   const output = await run(binary("deno"), [
     "test",
