@@ -1,3 +1,9 @@
+/**
+ * A Hono app and its notifier on Bun: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import { createWSMessageEvent, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { Connection } from "./connection.ts";
 import { guarded } from "./guard.ts";
@@ -19,24 +25,32 @@ export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "
 
 /** The part of Bun's server WebSocket that is used here; what is handed out is Bun's own. */
 export interface BunWebSocket {
+  /** 1 while it is open, 2 while it is closing, 3 once it is closed. */
   readonly readyState: number;
   /** The same as in `hono/bun`, so that either `upgradeWebSocket` works with either server. */
   data: BunWebSocketData;
+  /** Sends a message, and answers its bytes: -1 when it has to wait, 0 when Bun dropped it. */
   send(data: string | ArrayBuffer | Uint8Array, compress?: boolean): number;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Cuts the connection at once. */
   terminate(): void;
+  /** Bytes that wait to be sent. */
   getBufferedAmount(): number;
 }
 
 /** What an upgrade leaves with its socket. */
 export interface BunWebSocketData {
+  /** What hears the socket. */
   events: WSEvents<BunWebSocket>;
+  /** The URL of the request. */
   url: URL;
+  /** The subprotocol that was agreed to; "" for none. */
   protocol: string;
 }
 
 interface BunServer {
-  readonly port: number;
+  readonly port: number | undefined;
   readonly pendingRequests: number;
   upgrade(request: Request, options: { data: BunWebSocketData; headers: Headers }): boolean;
   stop(closeActiveConnections?: boolean): Promise<void>;
@@ -180,7 +194,7 @@ function listen(listening: Listening): Host {
   });
   let stopped: Promise<void> | undefined;
   return {
-    port: server.port,
+    port: server.port as number, // only a server on a Unix socket has none
     stop() {
       stopped = server.stop();
     },

@@ -14,7 +14,9 @@ export interface CloseOptions {
 
 /** A session that was cut, or went by itself, before everything was proven read. */
 export interface CutSession {
+  /** The session's id. */
   session: string;
+  /** Its user; "" for nobody in particular. */
   user: string;
   /**
    * For each channel it followed, the offset proven read and the channel's top: what lies between was not proven
@@ -25,6 +27,7 @@ export interface CutSession {
 
 /** What closing did. */
 export interface CloseReport {
+  /** What became of the runs that were working. */
   runs: RunsReport;
   /** How many sessions were closed with everything read, and how many were cut or went before. */
   sessions: { closed: number; cut: number };

@@ -1,3 +1,9 @@
+/**
+ * A Hono app and its notifier on Deno: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import type { UpgradeWebSocket, WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
@@ -19,13 +25,21 @@ export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "
 
 /** The part of Deno's server WebSocket that is used here; what is handed out is Deno's own. */
 export interface DenoWebSocket {
+  /** 0 until it is open, 1 while it is, 2 while it is closing, 3 once it is closed. */
   readonly readyState: number;
+  /** The subprotocol that was agreed to; "" for none. */
   readonly protocol: string;
+  /** The URL, where Deno knows one. */
   readonly url: string;
+  /** Bytes that wait to be sent; 0 once it is closing. */
   readonly bufferedAmount: number;
+  /** How binary messages arrive: `"arraybuffer"` or `"blob"`. */
   binaryType: string;
+  /** Sends a message. */
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Hears an event: `open`, `message`, `close` or `error`. */
   addEventListener(
     type: string,
     listener: { handleEvent(event: Event): void },
@@ -53,7 +67,7 @@ declare const Deno: {
     request: Request,
     options: { idleTimeout: number },
   ): { socket: DenoWebSocket; response: Response };
-  addSignalListener(signal: string, handler: () => void): void;
+  addSignalListener(signal: "SIGINT" | "SIGTERM" | "SIGBREAK", handler: () => void): void;
 };
 
 /**
@@ -176,8 +190,8 @@ function quietly<T>(upgrade: () => T): T {
  */
 export function terminationSignal(): AbortSignal {
   checkRuntime("Deno", "listen to signals");
-  const names = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
-  return termination(names, (name, heard) => Deno.addSignalListener(name, heard));
+  const other = Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM";
+  return termination(["SIGINT", other], (name, heard) => Deno.addSignalListener(name, heard));
 }
 
 /** Milliseconds given to a response after Deno said it had it, before the connection may be cut. */

@@ -9,6 +9,7 @@ import { isThenable } from "./soon.ts";
 
 /** What is served: a Hono app, or anything else with such a `fetch`. */
 export interface App {
+  /** Answers a request. `env` is what the runtime's entry tells its `upgradeWebSocket`. */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
 }
 
@@ -247,9 +248,9 @@ function respond(
 }
 
 /** Turns the operating system's requests to end into a signal. A second one is heard and changes nothing. */
-export function termination(
-  names: readonly string[],
-  listen: (name: string, heard: () => void) => void,
+export function termination<Name extends string>(
+  names: readonly Name[],
+  listen: (name: Name, heard: () => void) => void,
 ): AbortSignal {
   const controller = new AbortController();
   for (const name of names) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { Bound } from "./bounds.ts";
 export type { Clock, Timer } from "./clock.ts";
 export type { CloseOptions, CloseReport, CutSession } from "./close.ts";
 export {
@@ -20,6 +21,7 @@ export {
 export type {
   EventInput,
   EventInputsOf,
+  EventOf,
   EventOutput,
   EventSchema,
   EventSchemas,

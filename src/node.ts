@@ -1,3 +1,9 @@
+/**
+ * A Hono app and its notifier on Node: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import {
   type Server as HttpServer,
   type IncomingMessage,

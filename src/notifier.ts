@@ -62,6 +62,7 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
     channel: `run:${string}`,
     options?: FollowOptions,
   ): AsyncGenerator<Publication<RunOutput<Schemas>>, void, void>;
+  /** The same of a channel that is no run's. */
   follow(
     channel: string,
     options?: FollowOptions,
@@ -71,7 +72,9 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * error, and with a TypeError or RangeError for what is no position or no limit.
    */
   history(channel: `run:${string}`, options?: HistoryOptions): Promise<History<RunOutput<Schemas>>>;
+  /** The same of a channel that is no run's. */
   history(channel: string, options?: HistoryOptions): Promise<History<EventOutput<Schemas>>>;
+  /** Tells who is on a channel now. */
   presence(channel: string): Presence;
   /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
   accept(socket: Socket, peer: Peer): Session;
@@ -88,6 +91,7 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   disconnect(who: { user: string } | { session: string }, code?: number): void;
   /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
   unsubscribe(user: string, channel: string): void;
+  /** Counts what it owns now; all zero when it is quiet. */
   stats(): Stats;
   /** What it holds in bytes, and what has happened since it began: sessions, errors, limits hit. */
   totals(): Totals;

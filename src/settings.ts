@@ -108,8 +108,11 @@ export interface ErrorContext {
 
 /** The run whose failure is to be shown. */
 export interface FailedRun {
+  /** The run's id. */
   id: string;
+  /** What it does, for people. */
   name: string | undefined;
+  /** The only user who may follow it, if there is one. */
   owner: string | undefined;
 }
 
@@ -128,7 +131,9 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   heartbeat?: number | undefined;
   /** Bytes a session may have in flight, unproven by a pong. Default 262 144 (256 KiB). */
   window?: number | undefined;
+  /** How much peers and publishers may send, open and ask for. What is left out has its default. */
   limits?: Partial<Limits> | undefined;
+  /** What time it is, and what timers are of. Default: the machine's clock. */
   clock?: Clock | undefined;
   /**
    * The schemas of the events that may be published, by their `type`; no others may, by anybody. Runs may also emit the

@@ -26,6 +26,7 @@ const copied = [
   "deno.json",
   "tsconfig.json",
   "tsconfig.build.json",
+  "build.ts",
   "vitest.config.ts",
 ];
 
