@@ -96,14 +96,13 @@ export class Channel extends Linked {
     }
   }
 
-  /** Keeps so much from here on. */
+  /** Keeps so much from here on: the append that says so comes next, and finds anew what is beyond. */
   keepTo(retention: Retention): void {
     if (retention === this.retention) return;
     this.retention = retention;
     this.#bytes += this.#beyond - (this.#within - this.first) * entryCost;
     this.#beyond = 0;
     this.#within = this.first;
-    this.#divide();
   }
 
   /** Begins anew, once its entries are gone. Those who watch it stay. */

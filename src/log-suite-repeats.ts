@@ -48,6 +48,13 @@ export const repeatTests: LogTests = {
     await reads(log, channel, undefined, numbers(1, 4));
   },
 
+  async "a writer that is not known begins where it says"(log, channel) {
+    same((await append(log, channel, "1", as("w", 7))).offset, 1);
+    same((await append(log, channel, "1", as("w", 7))).offset, 1);
+    same((await append(log, channel, "2", as("w", 8))).offset, 2);
+    await reads(log, channel, undefined, ["1", "2"]);
+  },
+
   async "each writer counts for itself, in each channel"(log, channel) {
     same((await append(log, channel, "1", as("v", 1))).offset, 1);
     same((await append(log, channel, "2", as("w", 1))).offset, 2);

@@ -70,6 +70,7 @@ const caughtBy: Readonly<Record<keyof typeof wrongLogs, string>> = {
   "takes no notice of once": "a writer's last append, sent again, answers its position and appends nothing",
   "takes any number of a writer for a new append":
     "a writer's number that is neither its last nor the next is refused, and may be tried again",
+  "refuses a writer that it has forgotten": "a writer that is not known begins where it says",
   "answers a repeat with the top":
     "a writer's last append, sent again, answers its position and appends nothing",
   "takes no notice of key": "a key that was used answers the first position, and appends nothing",

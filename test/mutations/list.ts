@@ -306,7 +306,73 @@ const logs: Mutation[] = [
       to: "after === undefined ? first : after.offset",
     },
   ]),
+  ...inFile("memory", [
+    {
+      name: "a channel that begins anew keeps its epoch",
+      from: "top === 0 ? epoch : this.#epoch()",
+      to: "epoch",
+    },
+    {
+      name: "a channel that begins anew keeps its writers and keys",
+      from: "    this.#repeats.forget(channel);\n    channel.begin(",
+      to: "    channel.begin(",
+    },
+    {
+      name: "a channel with a key that counts is forgotten",
+      from: " || channel.keys !== undefined",
+      to: "",
+    },
+  ]),
+  ...inFile("bounds", [
+    {
+      name: "a bound that fails is tried again for ever",
+      from: "{ cause, lasting: true }",
+      to: "{ cause }",
+    },
+  ]),
+  ...inFile("repeats", [
+    {
+      name: "a writer's last append is made again",
+      from: "if (writer !== undefined && n === writer.n) return writer.offset;",
+      to: "",
+    },
+    {
+      name: "what a key was used for does not count as a writer's last",
+      from: "if (offset !== undefined) this.remember(channel, { once }, offset, now);",
+      to: "",
+    },
+    {
+      name: "keys and writers count for ever",
+      from: "mark !== undefined && mark.expires > now",
+      to: "mark !== undefined",
+    },
+    {
+      name: "keys and writers have no bound",
+      from: "first.expires > now && this.#bytes <= most",
+      to: "first.expires > now",
+    },
+  ]),
   ...inFile("kept", [
+    {
+      name: "what is beyond the bounds never grows too old",
+      from: "age >= youth || this.#beyond",
+      to: "this.#beyond",
+    },
+    {
+      name: "slack has no bound",
+      from: "age >= youth || this.#beyond > this.retention.slack",
+      to: "age >= youth",
+    },
+    {
+      name: "what a publication takes beside its payload does not count into slack",
+      from: "this.#beyond += kept.bytes + entryCost;",
+      to: "this.#beyond += kept.bytes;",
+    },
+    {
+      name: "slack is not measured anew when the bounds change",
+      from: "    this.#bytes += this.#beyond - (this.#within - this.first) * entryCost;\n    this.#beyond = 0;\n    this.#within = this.first;\n",
+      to: "",
+    },
     {
       name: "what is kept is as old as what was before it",
       from: "    this.#since = this.#kept[this.#head]?.arrived ?? 0;\n",
