@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../src/clock.ts";
 import type { Log } from "../src/log.ts";
 import { memoryLog } from "../src/memory.ts";
 import { fakeClock, type LogSuiteOptions, type LogSuiteStore, logSuite } from "../src/testing.ts";
@@ -63,6 +64,8 @@ const caughtBy: Readonly<Record<keyof typeof wrongLogs, string>> = {
     "appends to several channels at once wake those who watch each",
   "forgets the epoch of a channel that is watched":
     "a watched channel is remembered without entries, whatever else is used",
+  "forgets the epoch of a channel once one of two watches was disposed":
+    "a watched channel is remembered without entries, whatever else is used",
   "rejects an append after it was done": "an append that rejects was not made",
   "rejects an append after it was done, and appends it again":
     "an append that rejects and is sent again with the same once is made once",
@@ -118,6 +121,23 @@ describe("a store that can be wiped", () => {
   });
 });
 
+test("a log that takes its time passes, in order", async () => {
+  const make = (): Log => {
+    const log = memoryLog();
+    const late = () => new Promise<void>((resolve) => systemClock.timer(2, resolve));
+    return withFault(log, fakeClock(), () => ({
+      append: (...args) => late().then(() => log.append(...args)),
+      read: async (...args) => {
+        const slice = await late().then(() => log.read(...args));
+        await late();
+        return slice;
+      },
+      watch: (...args) => late().then(() => log.watch(...args)),
+    }));
+  };
+  expect(await failuresIn(make, {})).toEqual([]);
+});
+
 test("a log with a time of its own is waited for, for as long as a second", async () => {
   expect(await failuresIn(() => memoryLog(), {})).toEqual([]);
   expect(
@@ -127,6 +147,7 @@ test("a log with a time of its own is waited for, for as long as a second", asyn
   ).toEqual([
     "an entry goes when its ttl is over, each at its own time, and not before",
     "a log that says how much it keeps says what the last append set",
+    "a watched channel is remembered without entries, whatever else is used",
   ]);
 });
 
