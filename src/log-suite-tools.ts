@@ -24,7 +24,7 @@ export type LogTests = Readonly<Record<string, LogTest>>;
 
 export const time = 1_767_225_600_000;
 export const minute = 60_000;
-export const day = 24 * 60 * minute;
+export const day = 86_400_000;
 /** Keeps all that a test appends, and trims at once what is over a bound that a test lowers. */
 export const all: Retention = { size: 10_000, bytes: 16_777_216, ttl: day, slack: 0 };
 

@@ -355,12 +355,12 @@ const logs: Mutation[] = [
   ...inFile("kept", [
     {
       name: "what is beyond the bounds never grows too old",
-      from: "age >= youth || this.#beyond",
-      to: "this.#beyond",
+      from: "age >= youth || this.#measureBeyond()",
+      to: "this.#measureBeyond()",
     },
     {
       name: "slack has no bound",
-      from: "age >= youth || this.#beyond > this.retention.slack",
+      from: "age >= youth || this.#measureBeyond() > slack",
       to: "age >= youth",
     },
     {
@@ -370,7 +370,7 @@ const logs: Mutation[] = [
     },
     {
       name: "slack is not measured anew when the bounds change",
-      from: "    this.#bytes += this.#beyond - (this.#within - this.first) * entryCost;\n    this.#beyond = 0;\n    this.#within = this.first;\n",
+      from: "    this.#within = this.first;\n    this.#beyond = 0;\n",
       to: "",
     },
     {
