@@ -10,6 +10,7 @@ export interface HistoryOptions {
   after?: Position | undefined;
   /** Publications at most. Default: all. */
   limit?: number | undefined;
+  /** Ends the waiting when it aborts; the call rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 

@@ -47,10 +47,9 @@ export class Channel extends Linked {
   /** Who appended under a number, and what was appended under a key; made and let go of by `Repeats`. */
   writers: Map<string, Mark> | undefined;
   keys: Map<string, Mark> | undefined;
-  /** Offset of the first entry within `size` and `bytes`; those before it are kept as long as they are young. */
-  #within = 1;
-  /** Bytes of the entries within, and of those beyond with what each takes beside. */
   #bytes = 0;
+  /** Offset of the first entry that is not known to be beyond `size` and `bytes`, and what those before it take. */
+  #within = 1;
   #beyond = 0;
   /** When the oldest entry came, while there is one; here, so that whoever asks need not touch the entry. */
   #since = 0;
@@ -73,9 +72,23 @@ export class Channel extends Linked {
   /** Whether the oldest entry has to go. */
   isOver(now: number): boolean {
     if (this.first > this.top) return false;
+    const { size, bytes, ttl, slack } = this.retention;
     const age = now - this.#since;
-    if (age >= this.retention.ttl) return true;
-    return this.#beyond > 0 && (age >= youth || this.#beyond > this.retention.slack);
+    if (age >= ttl) return true;
+    if (this.top - this.first + 1 <= size && this.#bytes <= bytes) return false;
+    return slack === 0 || age >= youth || this.#measureBeyond() > slack;
+  }
+
+  /** What the entries beyond `size` and `bytes` take. Each is looked at once. */
+  #measureBeyond(): number {
+    const { size, bytes } = this.retention;
+    let within = this.#bytes - this.#beyond + (this.#within - this.first) * entryCost;
+    while (this.top - this.#within + 1 > size || within > bytes) {
+      const kept = this.#kept[this.#head + this.#within++ - this.first] as Kept;
+      within -= kept.bytes;
+      this.#beyond += kept.bytes + entryCost;
+    }
+    return this.#beyond;
   }
 
   keep(kept: Kept): void {
@@ -83,27 +96,14 @@ export class Channel extends Linked {
     this.#kept.push(kept);
     this.#bytes += kept.bytes;
     this.top++;
-    this.#divide();
-  }
-
-  /** Finds which entries are beyond the bounds: each is looked at once. */
-  #divide(): void {
-    const { size, bytes } = this.retention;
-    while (this.top - this.#within + 1 > size || this.#bytes > bytes) {
-      const kept = this.#kept[this.#head + this.#within++ - this.first] as Kept;
-      this.#bytes -= kept.bytes;
-      this.#beyond += kept.bytes + entryCost;
-    }
   }
 
   /** Keeps so much from here on. */
   keepTo(retention: Retention): void {
     if (retention === this.retention) return;
     this.retention = retention;
-    this.#bytes += this.#beyond - (this.#within - this.first) * entryCost;
-    this.#beyond = 0;
     this.#within = this.first;
-    this.#divide();
+    this.#beyond = 0;
   }
 
   /** Begins anew, once its entries are gone. Those who watch it stay. */
@@ -119,11 +119,9 @@ export class Channel extends Linked {
     const oldest = this.#kept[this.#head];
     if (oldest === undefined) return 0;
     oldest.leave();
+    this.#bytes -= oldest.bytes;
     if (this.first++ < this.#within) this.#beyond -= oldest.bytes + entryCost;
-    else {
-      this.#bytes -= oldest.bytes;
-      this.#within++;
-    }
+    else this.#within++;
     this.#kept[this.#head++] = undefined;
     this.#since = this.#kept[this.#head]?.arrived ?? 0;
     if (this.#head * 2 >= this.#kept.length) {

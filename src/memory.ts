@@ -43,9 +43,13 @@ const remembered = 24 * 3_600_000;
 /**
  * Makes a log that keeps its channels in this process.
  *
- * It arms no timer: what is past its `ttl` is trimmed when its channel is next used, or as others are. Epoch and top
- * outlive the entries: while the channel is watched, and for 24 hours after it was last appended to, read or watched. A
- * channel forgotten after that gets an epoch never used before.
+ * It arms no timer: what is past its time (`ttl`, or 10 s beyond `size` and `bytes`) is never read any more, and is released
+ * when its channel is next used, or as others are. Epoch and top outlive the entries: while the channel is watched or has a
+ * key that counts, and for 24 hours after it was last appended to, read or watched. A channel forgotten after that gets an
+ * epoch never used before.
+ *
+ * A bound that is a function fails its channel for good when it throws, or answers no number from 0 up: calls reject with a
+ * lasting `LogError`. Once disposed, the log rejects with a `ClosedError`.
  *
  * @throws {RangeError} when a bound is negative or not a number
  * @example

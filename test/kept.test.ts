@@ -141,6 +141,11 @@ describe("slack", () => {
 
   test("is measured anew when size and bytes change", async () => {
     const { log } = withClock({ size: 1, slack: 3 * (entryCost + 1) });
+    for (let count = 0; count < 10; count++) {
+      await log.append("wider", "1", { time, retention: { slack: Infinity } });
+    }
+    await log.append("wider", "1", { time, retention: { size: 5 } });
+    expect(await offsets(log, "wider")).toEqual(upTo(11, 4));
     await fill(log, "a", 4, "1");
     for (const retention of [{ size: 3 }, { size: 5, bytes: 2 }]) {
       await log.append("a", "1", { time, retention });

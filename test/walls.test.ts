@@ -24,7 +24,15 @@ const outside = [
   "host",
   "testing",
   "pipe",
+  "fake-clock",
   "log-suite",
+  "log-suite-ends",
+  "log-suite-entries",
+  "log-suite-keeping",
+  "log-suite-reads",
+  "log-suite-repeats",
+  "log-suite-tools",
+  "log-suite-wakes",
   ...terminal,
 ];
 

@@ -446,7 +446,73 @@ const logs: Mutation[] = [
       to: "after === undefined ? first : after.offset",
     },
   ]),
+  ...inFile("memory", [
+    {
+      name: "a channel that begins anew keeps its epoch",
+      from: "top === 0 ? epoch : this.#epoch()",
+      to: "epoch",
+    },
+    {
+      name: "a channel that begins anew keeps its writers and keys",
+      from: "    this.#repeats.forget(channel);\n    channel.begin(",
+      to: "    channel.begin(",
+    },
+    {
+      name: "a channel with a key that counts is forgotten",
+      from: " || channel.keys !== undefined",
+      to: "",
+    },
+  ]),
+  ...inFile("bounds", [
+    {
+      name: "a bound that fails is tried again for ever",
+      from: "{ cause, lasting: true }",
+      to: "{ cause }",
+    },
+  ]),
+  ...inFile("repeats", [
+    {
+      name: "a writer's last append is made again",
+      from: "if (writer !== undefined && n === writer.n) return writer.offset;",
+      to: "",
+    },
+    {
+      name: "what a key was used for does not count as a writer's last",
+      from: "if (offset !== undefined) this.remember(channel, { once }, offset, now);",
+      to: "",
+    },
+    {
+      name: "keys and writers count for ever",
+      from: "mark !== undefined && mark.expires > now",
+      to: "mark !== undefined",
+    },
+    {
+      name: "keys and writers have no bound",
+      from: "first.expires > now && this.#bytes <= most",
+      to: "first.expires > now",
+    },
+  ]),
   ...inFile("kept", [
+    {
+      name: "what is beyond the bounds never grows too old",
+      from: "age >= youth || this.#measureBeyond()",
+      to: "this.#measureBeyond()",
+    },
+    {
+      name: "slack has no bound",
+      from: "age >= youth || this.#measureBeyond() > slack",
+      to: "age >= youth",
+    },
+    {
+      name: "what a publication takes beside its payload does not count into slack",
+      from: "this.#beyond += kept.bytes + entryCost;",
+      to: "this.#beyond += kept.bytes;",
+    },
+    {
+      name: "slack is not measured anew when the bounds change",
+      from: "    this.#within = this.first;\n    this.#beyond = 0;\n",
+      to: "",
+    },
     {
       name: "what is kept is as old as what was before it",
       from: "    this.#since = this.#kept[this.#head]?.arrived ?? 0;\n",
@@ -827,8 +893,8 @@ const publishing: Mutation[] = [
   ...inFile("publisher", [
     {
       name: "a publication that nobody awaits ends a process that closes",
-      from: "return ignorable(this.#append(channel, text, how, ttl));",
-      to: "return this.#append(channel, text, how, ttl);",
+      from: "return ignorable(appends.append(channel, text, how).then(appended));",
+      to: "return appends.append(channel, text, how).then(appended);",
     },
     {
       name: "one key is one publication in all channels together",
@@ -844,13 +910,18 @@ const publishing: Mutation[] = [
   ...inFile("once", [
     {
       name: "a key is forgotten at once",
-      from: "if (until > now && this.#made.size <= most) return;",
+      from: "if (until > now && this.#done.size <= most) return;",
       to: "",
     },
     {
+      name: "a key is forgotten while its first publication is under way",
+      from: "const known = this.#pending.get(key) ?? this.#done.get(key)?.promise;",
+      to: "const known = this.#done.get(key)?.promise;",
+    },
+    {
       name: "a key is never free again after a failure",
-      from: "if (this.#made.get(key) === made) this.#made.delete(key);",
-      to: "",
+      from: "      () => over(false),\n",
+      to: "      () => {},\n",
     },
   ]),
   ...inFile("validate", [
