@@ -36,16 +36,14 @@ export function assertQuiet(notifier: Inspectable): void {
   throw new Error(["Expected nothing to be left", ...owned, ...counts].join("\n  "));
 }
 
-/** What a suite needs of a test runner; those of vitest, Node, Bun and Deno's `@std/testing/bdd` fit. */
-export interface TestRunner {
-  /** Names a group of tests, which `body` declares. */
-  describe(name: string, body: () => void): unknown;
-  /** Declares a test, which fails when `body` rejects. */
-  test(name: string, body: () => Promise<void>): unknown;
+function* countsIn(value: unknown, path: string): Generator<string> {
+  if (typeof value === "number" || typeof value === "bigint") {
+    if (value !== 0 && value !== 0n) yield `${path}: ${value}`;
+  } else if (typeof value === "object" && value !== null) {
+    for (const [name, member] of Object.entries(value)) yield* countsIn(member, `${path}.${name}`);
+  }
 }
 
-/** What a log to be tested is made with. */
-export interface LogSuiteOptions {
-  /** Stands still throughout; a log whose store keeps its own time has no need of it. */
-  clock: FakeClock;
+function span(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
