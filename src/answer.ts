@@ -1,4 +1,4 @@
-import { acknowledge, takeWord } from "./acknowledgement.ts";
+import { acknowledge, takeWords } from "./acknowledgement.ts";
 import type { Asking } from "./ask.ts";
 import { byteLength, exceeds } from "./bytes.ts";
 import { canBeChannel } from "./check.ts";
@@ -29,6 +29,7 @@ import {
 import { channelOfRun } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, type Soon } from "./soon.ts";
+import { quitEarly } from "./tracking.ts";
 import { errorOf, validate } from "./validate.ts";
 
 /** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
@@ -81,7 +82,7 @@ function handle(session: LiveSession, command: Command, isOver: boolean): Soon<A
   if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
   if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
   // One that came ahead of the answer to connect has waited for it.
-  if (method === "send") return takeWord(session, command) ? undefined : receive(session, params);
+  if (method === "send") return takeWords(session, command) > 0 ? undefined : receive(session, params);
   if (method === "unknown") throw new Refusal(replies.methodNotFound);
   if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
   return handlers[method](session, params);
@@ -179,7 +180,11 @@ function subscribe(session: LiveSession, params: Params): Soon<Answer> {
       abandon();
       throw new Refusal(replies.unrecoverable);
     }
-    return { result, channels: [name], after: () => commit(false, joins), abandon };
+    const after = (): void => {
+      commit(false, joins);
+      quitEarly(session, name);
+    };
+    return { result, channels: [name], after, abandon };
   });
 }
 
@@ -302,7 +307,8 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   if (typeof method !== "string") throw new Refusal(replies.badRequest);
   if (method === "run.cancel") return cancelRun(session, data);
   if (method === "ack") {
-    acknowledge(session, data);
+    const wrong = acknowledge(session, data);
+    if (wrong !== undefined) throw new Refusal(wrong);
     return { result: "{}" };
   }
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);

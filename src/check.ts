@@ -38,3 +38,15 @@ export function checkPeer(peer: Peer, longest: number): void {
     throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
   }
 }
+
+/** The methods of rpc that are answered without a handler. */
+const ownMethods = ["ack", "run.cancel"];
+
+/** Throws a TypeError for handlers that would never be called. */
+export function checkRpc(rpc: object | undefined): void {
+  const taken = ownMethods.find((method) => rpc !== undefined && Object.hasOwn(rpc, method));
+  if (taken !== undefined)
+    throw new TypeError(
+      `Cannot use rpc method "${taken}": it is one of tocsin's own, so name yours otherwise`,
+    );
+}

@@ -7,6 +7,7 @@ import { type Close, closes, replies } from "./protocol.ts";
 import { type Answer, isObject, type Params, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, attempt, type Soon } from "./soon.ts";
+import { quitEarly } from "./tracking.ts";
 import { version } from "./version.ts";
 
 /** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
@@ -35,7 +36,10 @@ function welcome(session: LiveSession, places: Places): Answer {
     channels: [...places.keys()],
     after: () => {
       session.connected();
-      for (const { commit } of places.values()) commit(true, false);
+      for (const [name, { commit }] of places) {
+        commit(true, false);
+        quitEarly(session, name);
+      }
     },
     abandon: () => abandonAll(places),
   };

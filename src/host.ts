@@ -15,7 +15,7 @@ export interface App {
 /** How an app is served. The same on every runtime. */
 export interface ServeOptions {
   /** The notifier that ends together with this server, whichever of the two begins to close. */
-  notifier: Pick<Notifier, "close" | "closing" | "report">;
+  notifier: Pick<Notifier, "close" | "closing" | "report"> & Partial<Pick<Notifier, "maxMessage">>;
   /** Closes the server and the notifier when it aborts. */
   signal?: AbortSignal | undefined;
   /** The TCP port; 0 picks a free one. Default: 3000. */
@@ -25,8 +25,8 @@ export interface ServeOptions {
   /** Milliseconds that closing may take, responses in flight included. Default: 5000. */
   grace?: number | undefined;
   /**
-   * The largest message in bytes that a WebSocket may send; above it it is closed with 1009. Default: 65536, which is
-   * also the notifier's `limits.message`: raise both. Deno reads any frame up to 64 MiB, and leaves it to the notifier.
+   * The largest message in bytes that a WebSocket may send; above it it is closed with 1009. Default: the notifier's
+   * `limits.message`, which is the least that it can be. Deno reads any frame up to 64 MiB, and leaves it to the notifier.
    */
   maxMessage?: number | undefined;
   /** Hears what was thrown where nobody waits for it: in `app.fetch`, in a WebSocket handler. Default: the notifier's. */
@@ -87,10 +87,14 @@ export async function host(
 ): Promise<Server> {
   const { notifier, signal, port = 3000, hostname = "127.0.0.1", grace = 5000 } = options;
   const {
-    maxMessage = 65_536,
+    maxMessage = notifier.maxMessage ?? 1_048_576,
     onError = (error) => notifier.report(error, { stage: "host", owner: "serve" }),
   } = options;
   checked("grace", grace, 0);
+  if (!(maxMessage >= (notifier.maxMessage ?? 1))) {
+    const why = `its clients may send ${notifier.maxMessage} bytes by limits.message`;
+    throw new RangeError(`Cannot serve the notifier with maxMessage "${maxMessage}": ${why}`);
+  }
   const report = contained(onError);
   const scope = new Scope(systemClock, report);
   const answer = (request: Request, env: object) =>

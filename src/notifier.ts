@@ -1,4 +1,4 @@
-import { checkChannel, checkPeer } from "./check.ts";
+import { checkChannel, checkPeer, checkRpc } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { ClosedError, GapError } from "./errors.ts";
@@ -74,6 +74,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   accept(socket: Socket, peer: Peer): Session;
   /** Says whether a user may have one more session; where not, it counts as a limit hit. For hosts, before the upgrade. */
   admits(user: string): boolean;
+  /** The largest message that a peer may send, in bytes: `limits.message`. Hosts read no larger one. */
+  readonly maxMessage: number;
   /** Runs that work, and those that ended less than `limits.runTtl` ago. */
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
   /**
@@ -107,7 +109,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
 /**
  * Makes a notifier. Nothing happens until it is first used: no timer, no random value, no listener.
  *
- * Throws a RangeError for a number that cannot be a bound, and a TypeError for `events` that are no schemas.
+ * Throws a RangeError for a number that cannot be a bound, or not together with the others, and a TypeError for `events`
+ * that are no schemas, or for an `rpc` method of tocsin's own.
  *
  * @example
  * ```ts
@@ -127,6 +130,7 @@ export function createNotifier<Schemas extends EventSchemas = EventSchemas>(
 
 class LiveNotifier implements Notifier {
   readonly events: EventSchemas | undefined;
+  readonly maxMessage: number;
   readonly runs: Notifier["runs"];
   readonly #hub: Hub;
   readonly #publisher: Publisher;
@@ -144,7 +148,9 @@ class LiveNotifier implements Notifier {
     const { log, signal, clock = systemClock, events, rpc, onUndelivered, redact, onError } = options;
     const settings = resolveSettings(options);
     checkSchemas(events);
+    checkRpc(rpc);
     this.events = events;
+    this.maxMessage = settings.limits.message;
     const reportTo =
       onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
     const hub = new Hub({

@@ -31,6 +31,8 @@ export class Window {
   #frames = 0;
   /** Where in those bytes the last data ends: publications, and replies as large. */
   #data = 0;
+  /** Where in them the last publication ends that was handed on. */
+  #publications = 0;
   /** Pings sent and answered. One may be outstanding: then it proves `#barrier` bytes. */
   #pings = 0;
   #pongs = 0;
@@ -53,6 +55,11 @@ export class Window {
   /** Whether all that was ever put on its way is proven read. */
   get isClear(): boolean {
     return this.#inFlight === 0;
+  }
+
+  /** Whether a publication is in flight. While none is, one may be handed on, however large: else it never could be. */
+  get hasPublications(): boolean {
+    return this.#publications > this.#proven;
   }
 
   /** Whether half of it is in flight: time for a barrier, so that the pong comes before it is full. */
@@ -78,6 +85,12 @@ export class Window {
   queue(bytes: number, areData: boolean): void {
     this.#queued += bytes;
     if (areData) this.#data = this.#sent + this.#queued;
+  }
+
+  /** Puts publications into the frame of this turn. */
+  hand(bytes: number): void {
+    this.queue(bytes, true);
+    this.#publications = this.#data;
   }
 
   /** The frame has been sent. */

@@ -367,23 +367,19 @@ describe("an acknowledgement is taken at once", () => {
       { id: 6, rpc: { method: "ack", data: { ack: { news: { offset: 1, epoch } } } } },
     );
     await core.clock.settle();
-    expect([waiting(core), ann.received]).toEqual([2, []]);
+    // It is answered as well, ahead of what is slow.
+    expect([waiting(core), ann.take()]).toEqual([2, [{ id: 6, rpc: {} }]]);
     ann.ack(2);
     expect(waiting(core)).toBe(1);
     go.resolve(false);
     await core.clock.settle();
-    expect(ann.take()).toMatchObject([
-      { id: 5, error: { code: 103 } },
-      { id: 6, rpc: {} },
-    ]);
+    expect(ann.take()).toMatchObject([{ id: 5, error: { code: 103 } }]);
   });
 
   test("while the window is full", async ({ start }) => {
     const core = start({ window: 512 });
     const raw = await silent(core);
     const receipt = await core.notifier.publish("news", "x".repeat(600), { confirm });
-    await core.clock.settle();
-    raw.pong();
     await core.clock.settle();
     const delivered = arrival(receipt);
     raw.session.receive(JSON.stringify(ackOf("news", 1, receipt.position.epoch)));

@@ -102,14 +102,14 @@ describe("rpc", () => {
     const [client, other] = [connect(), connect()];
     await client.connect();
     await other.connect();
-    client.send({ id: 2, rpc: { method: "hang" } }, { id: 3, ping: {} });
+    client.send({ id: 2, rpc: { method: "hang" } }, { id: 3, sub_refresh: {} });
     await clock.advance(9_999);
     expect(client.received).toEqual([]);
     expect(await other.call("ping", {})).toEqual({ id: 2, ping: {} });
     await clock.advance(1);
     expect(client.received).toEqual([
       { id: 2, error: internal },
-      { id: 3, ping: {} },
+      { id: 3, error: notAvailable },
     ]);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
     expect(takeErrors().map(({ stage }) => stage)).toEqual(["rpc"]);
