@@ -3,6 +3,12 @@ import type { Notifier } from "../../src/notifier.ts";
 import type { Peer } from "../../src/peer.ts";
 import type { Session } from "../../src/socket.ts";
 
+/** What a command asks for: a subscription, until it wants that no more. */
+interface Meaning {
+  subscribe?: string | undefined;
+  recover?: boolean;
+}
+
 /** A client as the protocol wants it, behind a network that the scheduler moves. It fails loudly on what breaks a rule. */
 export class Client {
   readonly user: string;
@@ -28,7 +34,7 @@ export class Client {
   /** Frames on their way, in either direction. */
   readonly #down: string[] = [];
   readonly #up: string[] = [];
-  readonly #commands = new Map<number, { subscribe?: string; recover?: boolean }>();
+  readonly #commands = new Map<number, Meaning>();
   readonly #truth: ReadonlyMap<string, readonly string[]>;
   readonly #channels: readonly string[];
   #ids = 0;
@@ -100,6 +106,11 @@ export class Client {
     );
   }
 
+  /** The channels that it has asked to be on, and was not answered yet. */
+  get asking(): string[] {
+    return [...this.#commands.values()].flatMap(({ subscribe }) => subscribe ?? []);
+  }
+
   /** Reads all that is on its way to it. */
   drain(): void {
     this.stalled = false;
@@ -120,6 +131,9 @@ export class Client {
 
   unsubscribe(channel: string): void {
     this.live.delete(channel);
+    // As stock clients do: whatever the answer to that will be, it does not look at it any more.
+    for (const meaning of this.#commands.values())
+      if (meaning.subscribe === channel) meaning.subscribe = undefined;
     this.#command({ unsubscribe: { channel } }, {});
   }
 
@@ -165,7 +179,7 @@ export class Client {
     this.#command({ [method]: params }, {});
   }
 
-  #command(body: object, meaning: { subscribe?: string; recover?: boolean }): void {
+  #command(body: object, meaning: Meaning): void {
     const id = ++this.#ids;
     this.#commands.set(id, meaning);
     this.#up.push(JSON.stringify({ id, ...body }));
@@ -222,8 +236,8 @@ export class Client {
     for (const [channel, result] of Object.entries(message.connect?.subs ?? {})) {
       this.#begin(channel, result, this.positions.has(channel));
     }
-    if (message.subscribe !== undefined)
-      this.#begin(meaning.subscribe as string, message.subscribe, meaning.recover);
+    if (message.subscribe !== undefined && meaning.subscribe !== undefined)
+      this.#begin(meaning.subscribe, message.subscribe, meaning.recover);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a result is what the other end says it is
