@@ -1,11 +1,13 @@
 import { acknowledge, takeWords } from "./acknowledgement.ts";
 import type { Asking } from "./ask.ts";
+import { readBackwards } from "./backwards.ts";
 import { byteLength, exceeds } from "./bytes.ts";
 import { canBeChannel } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
 import { ClosedError } from "./errors.ts";
-import type { Entry, Position } from "./log.ts";
+import type { Position } from "./log.ts";
 import { type Place, place } from "./place.ts";
+import { usersOn } from "./presence.ts";
 import {
   type Close,
   type Command,
@@ -172,7 +174,7 @@ function subscribe(session: LiveSession, params: Params): Soon<Answer> {
   const permitted = andThen(permit(session, "subscribe", name, params.data), () =>
     joins ? permit(session, "presence", name) : undefined,
   );
-  const find = (): Soon<Place> => place(session, name, params, session.window.room);
+  const find = (): Soon<Place> => place(session, name, params);
   const abandonLate = (late: Place): void => late.abandon();
   const placed = andThen(permitted, () => found(session, find, abandonLate));
   return andThen(placed, ({ result, recovered, commit, abandon }) => {
@@ -206,7 +208,10 @@ async function publish(session: LiveSession, params: Params): Promise<Answer> {
   return { result: "{}" };
 }
 
-/** What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is. */
+/**
+ * What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is, and the client
+ * that it failed for now.
+ */
 function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknown {
   if (hub.events === undefined) return data;
   const validation = validate(hub.events, data);
@@ -214,6 +219,7 @@ function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknow
   if (validation.isFault) {
     const where = (): string => `to ${JSON.stringify(channel)}`;
     hub.report(errorOf(validation, { verb: "publish", where }), "publish", `session ${id}`);
+    throw new Refusal(replies.internal);
   }
   throw new Refusal(replies.badRequest);
 }
@@ -232,9 +238,11 @@ async function presence(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   await permit(session, "presence", name);
   const { codec, settings } = session.hub;
-  const sessions = present(session, name);
-  if (sessions.length > settings.limits.presence) throw new Refusal(replies.limitExceeded, "presence");
-  const clients = sessions.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`).join(",");
+  const subscriptions = session.hub.channels.get(name)?.subscriptions;
+  if ((subscriptions?.size ?? 0) > settings.limits.presence)
+    throw new Refusal(replies.limitExceeded, "presence");
+  const present = Array.from(subscriptions ?? [], ({ session: { id, info } }) => ({ id, info }));
+  const clients = present.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`).join(",");
   if (exceeds(clients, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
   return { result: `{"presence":{${clients}}}`, channels: [name] };
 }
@@ -242,16 +250,9 @@ async function presence(session: LiveSession, params: Params): Promise<Answer> {
 async function presenceStats(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   await permit(session, "presence", name);
-  const sessions = present(session, name);
-  const users = new Set(sessions.map(({ peer }) => peer.user));
-  return { result: `{"num_clients":${sessions.length},"num_users":${users.size}}` };
-}
-
-function present(session: LiveSession, name: string): LiveSession[] {
-  return Array.from(
-    session.hub.channels.get(name)?.subscriptions ?? [],
-    (subscription) => subscription.session,
-  );
+  const { hub } = session;
+  const clients = hub.channels.get(name)?.subscriptions.size ?? 0;
+  return { result: `{"num_clients":${clients},"num_users":${usersOn(hub, name)}}` };
 }
 
 async function history(session: LiveSession, params: Params): Promise<Answer> {
@@ -261,15 +262,16 @@ async function history(session: LiveSession, params: Params): Promise<Answer> {
   const reverse = params.reverse === true;
   await permit(session, "history", name);
   const slice = await session.ask("log", ({ signal }) =>
-    session.hub.read(name, reverse ? { signal } : { after, limit, signal }),
+    reverse
+      ? readBackwards(session.hub, name, { before: after, limit, signal })
+      : session.hub.read(name, { after, limit, signal }),
   );
   const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
   if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);
-  const entries = reverse ? backwards(slice.entries, after, limit) : slice.entries;
   const { codec, settings } = session.hub;
   const texts: string[] = [];
   let bytes = 0;
-  for (const entry of entries) {
+  for (const entry of slice.entries) {
     const text = codec.publication(entry);
     bytes += byteLength(text) + 1;
     // A reply takes one window at most; the client asks for the rest from where this one ends.
@@ -286,11 +288,6 @@ function sinceOf({ since }: Params): Position | undefined {
   if (!isObject(since)) throw new Refusal(replies.badRequest);
   const position = positionOf(since);
   return position.offset === 0 && position.epoch === "" ? undefined : position;
-}
-
-function backwards(entries: readonly Entry[], before: Position | undefined, limit: number): Entry[] {
-  const wanted = before === undefined ? entries : entries.filter(({ offset }) => offset < before.offset);
-  return wanted.slice(Math.max(0, wanted.length - limit)).reverse();
 }
 
 /** No limit, or 0, asks for the position alone; a negative one for as much as there is. */

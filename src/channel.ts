@@ -5,6 +5,7 @@ import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
+import type { Census } from "./presence.ts";
 import { pieceOf } from "./segment.ts";
 import type { Soon } from "./soon.ts";
 import type { Subscription } from "./subscription.ts";
@@ -28,6 +29,8 @@ export class Channel {
   top = 0;
   /** What of it is waited for, if anything. */
   book: Book | undefined;
+  /** Counts its users, since somebody has asked for their number. */
+  census: Census | undefined;
   /** Whether it is among those looked after in the coming turn; the hub's to say. */
   isWoken = false;
   readonly #hub: Hub;
@@ -109,6 +112,7 @@ export class Channel {
       this.#announcements ??= new Announcements(this.#hub, this);
       this.#announcements.listeners++;
     }
+    this.census?.came(subscription.session.peer.user);
     this.#announcements?.note(subscription.session, "join");
     if (subscription.epoch === this.epoch) this.#advance(subscription);
     else this.#lose(subscription);
@@ -118,6 +122,7 @@ export class Channel {
     if (!this.subscriptions.delete(subscription)) return;
     this.#hub.ledger.left(subscription);
     if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
+    this.census?.left(subscription.session.peer.user);
     this.#announcements?.note(subscription.session, "leave");
     this.#letGo();
   }

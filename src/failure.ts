@@ -1,6 +1,7 @@
 import { describe, type Failure } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import type { FailedRun } from "./settings.ts";
+import { shortened } from "./text.ts";
 
 /** The longest text of an error or reason that is sent on, in characters. */
 export const longestText = 10_000;
@@ -11,8 +12,8 @@ export function shownOf(hub: Hub, error: unknown, { id, name, owner }: FailedRun
   try {
     const shown = redact(error, { id, name, owner });
     return {
-      name: String(shown.name).slice(0, longestText),
-      message: String(shown.message).slice(0, longestText),
+      name: shortened(String(shown.name), longestText),
+      message: shortened(String(shown.message), longestText),
     };
   } catch (thrown) {
     hub.report(thrown, "redact", `run:${id}`);

@@ -6,6 +6,7 @@ import type { Hub } from "./hub.ts";
 import type { Retention } from "./log.ts";
 import type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 import { ignorable, type Settle } from "./scope.ts";
+import { shortened } from "./text.ts";
 import { validated } from "./validate.ts";
 import { isVocabulary } from "./vocabulary.ts";
 
@@ -295,7 +296,7 @@ export class LiveRun implements Run<unknown> {
     if (status === "failed")
       return encode({ type: "run.failed", run, error: shownOf(this.#hub, error, this) });
     if (!(error instanceof CancelError)) return encode({ type: "run.cancelled", run, by: "signal" });
-    return encode({ type: "run.cancelled", run, by: error.by, reason: error.reason?.slice(0, longestText) });
+    return encode({ type: "run.cancelled", run, by: error.by, reason: shortened(error.reason, longestText) });
   }
 
   async #write(event: RunLifecycleEvent): Promise<void> {

@@ -120,7 +120,7 @@ export class LiveSession implements Session, Beating {
 
   /** Pings, acknowledgements and cancelling a run overtake what is slow. Before it has connected nothing does. */
   #isAnsweredAtOnce({ method, params }: Command): boolean {
-    if (this.#phase !== "connected" || !this.#hasRoomToReply) return false;
+    if (this.#phase !== "connected" || !this.window.hasRoomToReply) return false;
     return (
       method === "ping" || (method === "rpc" && (params.method === "run.cancel" || params.method === "ack"))
     );
@@ -141,16 +141,11 @@ export class LiveSession implements Session, Beating {
     this.hub.scope.own("task", `session ${this.id} ${command.method}`, done);
   }
 
-  /** Replies may take as much as the window once more. */
-  get #hasRoomToReply(): boolean {
-    return this.window.room > -this.hub.settings.window;
-  }
-
   #mayAnswer({ method, params }: Command): boolean {
     if (this.window.room > 0 || this.#phase === "fresh") return true;
     const isForStored =
       method === "history" || method === "presence" || (method === "subscribe" && params.recover === true);
-    return !isForStored && this.#hasRoomToReply;
+    return !isForStored && this.window.hasRoomToReply;
   }
 
   /** Answers commands in their order, one after the other, while there is room for the answers. */

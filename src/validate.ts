@@ -1,5 +1,6 @@
 import type { EventSchema, EventSchemas, SchemaIssue } from "./events.ts";
 import { ignorable } from "./scope.ts";
+import { shortened } from "./text.ts";
 
 /** What is being done with an event, in the words of an error, which is seldom made: `publish`, `to "news"`. */
 export interface Intent {
@@ -56,7 +57,7 @@ export function validated(schemas: EventSchemas | undefined, given: unknown, int
 }
 
 export function errorOf({ why, cause, type }: Refused, { verb, where }: Intent): TypeError {
-  const what = type === undefined ? where() : `${JSON.stringify(type.slice(0, longest))} ${where()}`;
+  const what = type === undefined ? where() : `${JSON.stringify(shortened(type, longest))} ${where()}`;
   return new TypeError(`Cannot ${verb} ${what}: ${why}`, cause === undefined ? undefined : { cause });
 }
 
@@ -101,7 +102,7 @@ function attempt(schema: EventSchema, value: object): Validation {
 
 function placeOf(issue: SchemaIssue | undefined): string {
   const steps = keys(issue?.path).map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`));
-  return `data${steps.join("")}`.slice(0, longest);
+  return shortened(`data${steps.join("")}`, longest);
 }
 
 function keys(path: SchemaIssue["path"]): PropertyKey[] {

@@ -33,6 +33,8 @@ export class Window {
   #data = 0;
   /** Where in them the last publication ends that was handed on. */
   #publications = 0;
+  /** By how much the one in flight went past the window, where it is too large for it. */
+  #excess = 0;
   /** Pings sent and answered. One may be outstanding: then it proves `#barrier` bytes. */
   #pings = 0;
   #pongs = 0;
@@ -50,6 +52,11 @@ export class Window {
 
   get #inFlight(): number {
     return this.#sent - this.#proven + this.#queued;
+  }
+
+  /** Whether replies may still be put on their way: they take as much as the window once more, whatever was published. */
+  get hasRoomToReply(): boolean {
+    return this.room + this.#excess > -this.#size;
   }
 
   /** Whether all that was ever put on its way is proven read. */
@@ -91,6 +98,7 @@ export class Window {
   hand(bytes: number): void {
     this.queue(bytes, true);
     this.#publications = this.#data;
+    this.#excess = Math.min(bytes, Math.max(0, -this.room));
   }
 
   /** The frame has been sent. */
@@ -113,6 +121,7 @@ export class Window {
     if (!this.hasPing) return false;
     this.#pongs++;
     this.#proven = this.#barrier;
+    if (!this.hasPublications) this.#excess = 0;
     return true;
   }
 
