@@ -41,8 +41,7 @@ export class Announcements {
 
   /** Notes that somebody came or left. */
   note(session: LiveSession, kind: "join" | "leave"): void {
-    // Nobody is told that others leave because the notifier closes.
-    if (this.listeners === 0 || this.#hub.flushing) return;
+    if (this.listeners === 0) return;
     this.#changes ??= new Map();
     const before = this.#changes.get(session);
     if (before !== undefined && before !== kind) this.#changes.delete(session);
@@ -58,6 +57,7 @@ export class Announcements {
     const isDue = wait <= 0 || this.listeners === 0 || this.#hub.flushing;
     if (!isDue) return this.#tellIn(wait);
     this.#changes = undefined;
+    // Nobody is told that others leave because the notifier closes.
     if (this.listeners === 0 || this.#hub.flushing || changes.size === 0) return;
     this.#restsUntil = this.#hub.clock.now() + (this.listeners < few ? 0 : this.listeners / 10);
     const pieces = this.#encode(changes);

@@ -46,8 +46,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * Writes a publication into a channel's log; whoever is subscribed gets it from there.
    *
    * While the log fails it tries again; a confirmed one waits while `limits.confirmed` others do. Rejects with a TypeError
-   * for what its schema refuses, a value that JSON would change or lose or a bad channel name, a RangeError above `limits.publication` or for a bad
-   * `ttl`, the reason of `signal`, or a `ClosedError` after closing began. The last two need not be heard: a publication
+   * for what its schema refuses, a value that JSON would change or lose or a bad channel name, a RangeError above
+   * `limits.publication`, tags included, or for a bad `ttl`, the reason of `signal`, or a `ClosedError` after closing began. The last two need not be heard: a publication
    * that nobody awaits does not end the process because of closing.
    */
   publish(channel: string, data: EventInput<Schemas>, options?: PublishOptions): Promise<Receipt>;

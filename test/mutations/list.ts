@@ -1478,8 +1478,8 @@ const bounds: Mutation[] = [
     },
     {
       name: "closing is announced to those who are being closed",
-      from: "if (this.listeners === 0 || this.#hub.flushing) return;\n    this.#changes ??=",
-      to: "this.#changes ??=",
+      from: "if (this.listeners === 0 || this.#hub.flushing || changes.size === 0) return;",
+      to: "if (this.listeners === 0 || changes.size === 0) return;",
     },
     {
       name: "a crowd is told of everybody who leaves at once",
