@@ -7,6 +7,8 @@ import type { Session } from "../../src/socket.ts";
 interface Meaning {
   subscribe?: string | undefined;
   recover?: boolean;
+  /** Whether it has come to a server that had nothing to wait for before it answers. */
+  isDue?: boolean;
 }
 
 /** A client as the protocol wants it, behind a network that the scheduler moves. It fails loudly on what breaks a rule. */
@@ -35,6 +37,8 @@ export class Client {
   readonly #down: string[] = [];
   readonly #up: string[] = [];
   readonly #commands = new Map<number, Meaning>();
+  /** Whether the answer to its connect has left the server. */
+  #isGreeted = false;
   readonly #truth: ReadonlyMap<string, readonly string[]>;
   readonly #channels: readonly string[];
   #ids = 0;
@@ -64,7 +68,9 @@ export class Client {
     this.session = notifier.accept(
       {
         send: (data) => {
-          if (isCurrent() && this.#ending === undefined) this.#down.push(data as string);
+          if (!isCurrent() || this.#ending !== undefined) return;
+          this.#down.push(data as string);
+          this.#isGreeted ||= (data as string).includes(',"connect":{');
         },
         close: (code) => {
           if (!isCurrent() || this.#ending !== undefined) return;
@@ -93,6 +99,7 @@ export class Client {
     this.#down.length = 0;
     this.#up.length = 0;
     this.#commands.clear();
+    this.#isGreeted = false;
     this.live.clear();
     this.acknowledges = false;
     this.#ending = undefined;
@@ -203,7 +210,7 @@ export class Client {
 
   /** Moves one frame, or the end, over the network. */
   step(up: boolean): void {
-    if (up && this.#up.length > 0) return this.session?.receive(this.#up.shift());
+    if (up && this.#up.length > 0) return this.#deliver(this.#up.shift() as string);
     if (this.stalled) return;
     const frame = this.#down.shift();
     if (frame !== undefined) {
@@ -216,6 +223,22 @@ export class Client {
       this.closed = code;
       session?.ended(code);
     }
+  }
+
+  #deliver(text: string): void {
+    const { id, ping } = JSON.parse(text) as { id?: number; ping?: object };
+    const meaning = ping === undefined ? undefined : this.#commands.get(id as number);
+    const { window } = this.session as unknown as { window: { hasRoomToReply: boolean } };
+    if (meaning !== undefined) meaning.isDue = this.#isGreeted && window.hasRoomToReply;
+    this.session?.receive(text);
+  }
+
+  /** Whether a ping of its own has come, and was not answered, though pings overtake whatever is slow. */
+  get waitsForPing(): boolean {
+    if (this.#ending !== undefined) return false;
+    for (const [id, { isDue }] of this.#commands)
+      if (isDue === true && !this.#down.some((frame) => frame.includes(`{"id":${id},`))) return true;
+    return false;
   }
 
   #read(line: string): void {
