@@ -27,6 +27,17 @@ const defaults: Readonly<Omit<Limits, "message" | "commandChars" | "commands" | 
   runTtl: 300_000,
 };
 
+/** Limits from which others follow, or which are counted with: they cannot be infinite. */
+const finite: readonly string[] = [
+  "message",
+  "commandChars",
+  "commands",
+  "rate",
+  "burst",
+  "subscriptions",
+  "channel",
+];
+
 /** What a message and the commands that wait may be at least by default, in bytes and in characters. */
 const mebibyte = 1_048_576;
 /** The largest message that every runtime takes: Deno reads no frame above it. */
@@ -40,17 +51,17 @@ const characterBytes = 3;
  * Fills in the defaults. What one limit lets a client have it must be able to come back with: with all its subscriptions
  * in one message, as the protocol's clients do.
  *
- * Throws a RangeError for what is no whole number of at least 1, and for a limit that cannot hold with another.
+ * Throws a RangeError for what is no whole number of at least 1, or Infinity where nothing follows from it, and for a limit that cannot hold with another.
  */
 export function resolveLimits(given: Readonly<Partial<Limits>> = {}): Limits {
   const said: Partial<Limits> = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
-  for (const [name, value] of Object.entries(said))
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new RangeError(
-        `Cannot use limits.${name} "${String(value)}": it is no whole number of at least 1`,
-      );
+  for (const [name, value] of Object.entries(said)) {
+    if (Number.isSafeInteger(value) && value >= 1) continue;
+    if (value === Number.POSITIVE_INFINITY && !finite.includes(name)) continue;
+    throw new RangeError(`Cannot use limits.${name} "${String(value)}": it is no whole number of at least 1`);
+  }
   const { subscriptions, channel, message: most } = { ...defaults, ...said };
   const least = comingBack(subscriptions, channel);
   const message = most ?? Math.max(mebibyte, least);

@@ -8,8 +8,8 @@ import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
 
 /**
- * Bounds on what a peer, a publisher or a run can ask for, in whole numbers of at least 1. Sizes are bytes of UTF-8, spans
- * milliseconds. Whatever they let a client have, it can come back with: some follow from others, and one that cannot hold
+ * Bounds on what a peer, a publisher or a run can ask for, in whole numbers of at least 1; all but those on messages,
+ * commands, names and subscriptions may be Infinity. Sizes are bytes of UTF-8, spans milliseconds. Whatever they let a client have, it can come back with: some follow from others, and one that cannot hold
  * with another is a RangeError.
  */
 export interface Limits {

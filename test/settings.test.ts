@@ -79,12 +79,40 @@ describe("limits", () => {
   });
 
   const names = Object.keys(resolveSettings({}).limits) as (keyof Limits)[];
+  const finite = ["message", "commandChars", "commands", "rate", "burst", "subscriptions", "channel"];
   test.each(names)("%s is a whole number of at least 1", (name) => {
-    for (const value of [Number.POSITIVE_INFINITY, Number.NaN, 0.5, 1.5, 0, -1, 2 ** 53, "1", null])
+    const none = `RangeError: Cannot use limits.${name} "Infinity": it is no whole number of at least 1`;
+    expect(refusal({ [name]: Number.POSITIVE_INFINITY })).toBe(finite.includes(name) ? none : "fine");
+    for (const value of [Number.NEGATIVE_INFINITY, Number.NaN, 0.5, 1.5, 0, -1, 2 ** 53, "1", null])
       expect(refusal({ [name]: value })).toBe(
         `RangeError: Cannot use limits.${name} "${String(value)}": it is no whole number of at least 1`,
       );
   });
+});
+
+test("where all the limits that may be are infinite, everything works, and closing leaves nothing", async () => {
+  const { message, commandChars, commands, rate, burst, subscriptions, channel, ...others } = resolveSettings(
+    {},
+  ).limits;
+  const limits = Object.fromEntries(Object.keys(others).map((name) => [name, Number.POSITIVE_INFINITY]));
+  const here = wire({ limits, rpc: { echo: async (_, { data }) => data } });
+  const client = here.client({ peer: { user: "ann", authorize: async () => true } });
+  await client.connect();
+  await client.call("subscribe", { channel: "news" });
+  const receipt = await here.notifier.publish("news", 1, { confirm: true, idempotencyKey: "once" });
+  await here.clock.settle();
+  expect(await receipt.delivered()).toMatchObject({ level: "read" });
+  expect(await client.call("rpc", { method: "echo", data: 7 })).toMatchObject({ rpc: { data: 7 } });
+  for (const reverse of [false, true])
+    expect(await client.call("history", { channel: "news", limit: -1, reverse })).toMatchObject({
+      history: { publications: [{ data: 1 }] },
+    });
+  const run = here.notifier.run(async () => 1);
+  expect(await run.result()).toBe(1);
+  await here.clock.advance(60_000);
+  expect([message, commandChars, commands, rate, burst, subscriptions, channel].every(Number.isFinite)).toBe(
+    true,
+  );
 });
 
 describe("other numbers", () => {
