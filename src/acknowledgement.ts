@@ -1,6 +1,6 @@
 import type { Position } from "./log.ts";
-import { type Command, replies } from "./protocol.ts";
-import { isObject, positionOf, Refusal } from "./request.ts";
+import { type Command, type ErrorReply, replies } from "./protocol.ts";
+import { isNatural, isObject } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
@@ -8,54 +8,69 @@ import { quit } from "./tracking.ts";
 
 /**
  * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or
- * `unsubscribe`, which are answered in their turn.
+ * `unsubscribe`, which are answered besides.
  *
- * Answers whether nothing is left to do. In a `send` nobody hears of what is wrong, and the rest of it counts.
+ * Answers how many words that were: none, where it says neither. In a `send` nobody hears of what is wrong, and the rest
+ * of it counts.
  */
-export function takeWord(session: LiveSession, { method, params }: Command): boolean {
+export function takeWords(session: LiveSession, { method, params }: Command): number {
+  if (method === "send") {
+    const { data } = params;
+    return isObject(data) && isObject(data.ack) ? take(session, data.ack) : 0;
+  }
   if (method === "unsubscribe") {
     // Of an object, even its text could be one that throws.
     const { channel } = params;
     const subscription = typeof channel === "string" ? session.subscriptions.get(channel) : undefined;
     if (subscription !== undefined) quit(subscription);
-    return false;
+    return 0;
   }
-  if (method === "send") {
-    const { data } = params;
-    if (!isObject(data) || !isObject(data.ack)) return false;
-    session.acknowledges = true;
-    for (const [channel, position] of Object.entries(data.ack)) {
-      try {
-        judged(session, channel, position)();
-      } catch {}
-    }
-    return true;
-  }
-  if (method !== "rpc" || params.method !== "ack") return false;
-  try {
-    acknowledge(session, params.data);
-  } catch {}
-  return false;
+  if (method !== "rpc" || params.method !== "ack") return 0;
+  const { data } = params;
+  acknowledge(session, data);
+  return isObject(data) && isObject(data.ack) ? 1 + Object.keys(data.ack).length : 1;
 }
 
-/** Takes all that a client says it has, or throws a Refusal and takes nothing. */
-export function acknowledge(session: LiveSession, data: unknown): void {
-  if (!isObject(data) || !isObject(data.ack)) throw new Refusal(replies.badRequest);
+/** Takes all that a client says it has, or nothing, and answers why. */
+export function acknowledge(session: LiveSession, data: unknown): ErrorReply | undefined {
+  if (!isObject(data) || !isObject(data.ack)) return replies.badRequest;
   session.acknowledges = true;
-  const words = Object.entries(data.ack).map(([channel, position]) => judged(session, channel, position));
-  for (const take of words) take();
+  for (const channel in data.ack) {
+    const wrong = wrongIn(session, channel, data.ack[channel]);
+    if (wrong !== undefined) return wrong;
+  }
+  take(session, data.ack);
+  return undefined;
 }
 
-/** What takes a client's word on one channel; one that cannot be true is refused, one that says less than before is not. */
-function judged(session: LiveSession, channel: string, said: unknown): () => void {
-  if (!isObject(said)) throw new Refusal(replies.badRequest);
-  const { offset, epoch } = positionOf(said);
+/** Takes what can be true. Peers can send thousands that cannot: nothing is made or thrown for one. */
+function take(session: LiveSession, words: Words): number {
+  session.acknowledges = true;
+  let count = 1;
+  for (const channel in words) {
+    count++;
+    const said = words[channel];
+    if (wrongIn(session, channel, said) !== undefined) continue;
+    const subscription = session.subscriptions.get(channel);
+    if (subscription !== undefined) hear(subscription, (said as Partial<Position>).offset ?? 0);
+  }
+  return count;
+}
+
+/** As JSON has them: nothing is inherited. */
+type Words = Readonly<Record<string, unknown>>;
+
+/** Why a client's word on one channel cannot be true; one that says less than before can. */
+function wrongIn(session: LiveSession, channel: string, said: unknown): ErrorReply | undefined {
+  if (!isObject(said)) return replies.badRequest;
+  const { epoch = "" } = said;
+  const offset = said.offset ?? 0;
+  if (!isNatural(offset) || typeof epoch !== "string") return replies.badRequest;
   const subscription = session.subscriptions.get(channel);
-  if (subscription === undefined) throw new Refusal(replies.permissionDenied);
-  if (epoch !== subscription.channel.epoch) throw new Refusal(replies.unrecoverable);
+  if (subscription === undefined) return replies.permissionDenied;
+  if (epoch !== subscription.channel.epoch) return replies.unrecoverable;
   const { proof, cursor } = subscription;
-  if (offset > session.window.writtenOf(proof, cursor)) throw new Refusal(replies.badRequest);
-  return () => hear(subscription, offset);
+  return offset > session.window.writtenOf(proof, cursor) ? replies.badRequest : undefined;
 }
 
 /** A client says that it has everything up to an offset. */

@@ -1,4 +1,5 @@
 import type { AgentEvent, AgentEventFields, AgentEventType } from "./agent-event.ts";
+import { cutText } from "./bytes.ts";
 
 /** What a field has to be: it returns the value to send, or throws. */
 type Check = (value: unknown, what: string) => unknown;
@@ -168,7 +169,7 @@ export function nameOf(value: unknown, neutral: string, what: string): string {
 
 /** A value in a message: short, and of any kind without a throw. */
 export function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "string") return JSON.stringify(cutText(value, 80));
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
   return typeof value === "function" ? "a function" : String(value);
 }

@@ -1,11 +1,13 @@
-import { acknowledge, takeWord } from "./acknowledgement.ts";
+import { acknowledge, takeWords } from "./acknowledgement.ts";
 import type { Asking } from "./ask.ts";
+import { readBackwards } from "./backwards.ts";
 import { byteLength, exceeds } from "./bytes.ts";
 import { canBeChannel } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
 import { ClosedError } from "./errors.ts";
-import type { Entry, Position } from "./log.ts";
+import type { Position } from "./log.ts";
 import { type Place, place } from "./place.ts";
+import { usersOn } from "./presence.ts";
 import {
   type Close,
   type Command,
@@ -29,6 +31,7 @@ import {
 import { channelOfRun } from "./run-task.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, type Soon } from "./soon.ts";
+import { quitEarly } from "./tracking.ts";
 import { errorOf, validate } from "./validate.ts";
 
 /** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
@@ -81,7 +84,7 @@ function handle(session: LiveSession, command: Command, isOver: boolean): Soon<A
   if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
   if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
   // One that came ahead of the answer to connect has waited for it.
-  if (method === "send") return takeWord(session, command) ? undefined : receive(session, params);
+  if (method === "send") return takeWords(session, command) > 0 ? undefined : receive(session, params);
   if (method === "unknown") throw new Refusal(replies.methodNotFound);
   if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
   return handlers[method](session, params);
@@ -171,7 +174,7 @@ function subscribe(session: LiveSession, params: Params): Soon<Answer> {
   const permitted = andThen(permit(session, "subscribe", name, params.data), () =>
     joins ? permit(session, "presence", name) : undefined,
   );
-  const find = (): Soon<Place> => place(session, name, params, session.window.room);
+  const find = (): Soon<Place> => place(session, name, params);
   const abandonLate = (late: Place): void => late.abandon();
   const placed = andThen(permitted, () => found(session, find, abandonLate));
   return andThen(placed, ({ result, recovered, commit, abandon }) => {
@@ -179,7 +182,11 @@ function subscribe(session: LiveSession, params: Params): Soon<Answer> {
       abandon();
       throw new Refusal(replies.unrecoverable);
     }
-    return { result, channels: [name], after: () => commit(false, joins), abandon };
+    const after = (): void => {
+      commit(false, joins);
+      quitEarly(session, name);
+    };
+    return { result, channels: [name], after, abandon };
   });
 }
 
@@ -201,7 +208,10 @@ async function publish(session: LiveSession, params: Params): Promise<Answer> {
   return { result: "{}" };
 }
 
-/** What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is. */
+/**
+ * What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is, and the client
+ * that it failed for now.
+ */
 function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknown {
   if (hub.events === undefined) return data;
   const validation = validate(hub.events, data);
@@ -209,6 +219,7 @@ function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknow
   if (validation.isFault) {
     const where = (): string => `to ${JSON.stringify(channel)}`;
     hub.report(errorOf(validation, { verb: "publish", where }), "publish", `session ${id}`);
+    throw new Refusal(replies.internal);
   }
   throw new Refusal(replies.badRequest);
 }
@@ -227,9 +238,11 @@ async function presence(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   await permit(session, "presence", name);
   const { codec, settings } = session.hub;
-  const sessions = present(session, name);
-  if (sessions.length > settings.limits.presence) throw new Refusal(replies.limitExceeded, "presence");
-  const clients = sessions.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`).join(",");
+  const subscriptions = session.hub.channels.get(name)?.subscriptions;
+  if ((subscriptions?.size ?? 0) > settings.limits.presence)
+    throw new Refusal(replies.limitExceeded, "presence");
+  const present = Array.from(subscriptions ?? [], ({ session: { id, info } }) => ({ id, info }));
+  const clients = present.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`).join(",");
   if (exceeds(clients, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
   return { result: `{"presence":{${clients}}}`, channels: [name] };
 }
@@ -237,16 +250,9 @@ async function presence(session: LiveSession, params: Params): Promise<Answer> {
 async function presenceStats(session: LiveSession, params: Params): Promise<Answer> {
   const name = channelOf(session, params);
   await permit(session, "presence", name);
-  const sessions = present(session, name);
-  const users = new Set(sessions.map(({ peer }) => peer.user));
-  return { result: `{"num_clients":${sessions.length},"num_users":${users.size}}` };
-}
-
-function present(session: LiveSession, name: string): LiveSession[] {
-  return Array.from(
-    session.hub.channels.get(name)?.subscriptions ?? [],
-    (subscription) => subscription.session,
-  );
+  const { hub } = session;
+  const clients = hub.channels.get(name)?.subscriptions.size ?? 0;
+  return { result: `{"num_clients":${clients},"num_users":${usersOn(hub, name)}}` };
 }
 
 async function history(session: LiveSession, params: Params): Promise<Answer> {
@@ -256,15 +262,16 @@ async function history(session: LiveSession, params: Params): Promise<Answer> {
   const reverse = params.reverse === true;
   await permit(session, "history", name);
   const slice = await session.ask("log", ({ signal }) =>
-    session.hub.read(name, reverse ? { signal } : { after, limit, signal }),
+    reverse
+      ? readBackwards(session.hub, name, { before: after, limit, signal })
+      : session.hub.read(name, { after, limit, signal }),
   );
   const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
   if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);
-  const entries = reverse ? backwards(slice.entries, after, limit) : slice.entries;
   const { codec, settings } = session.hub;
   const texts: string[] = [];
   let bytes = 0;
-  for (const entry of entries) {
+  for (const entry of slice.entries) {
     const text = codec.publication(entry);
     bytes += byteLength(text) + 1;
     // A reply takes one window at most; the client asks for the rest from where this one ends.
@@ -283,11 +290,6 @@ function sinceOf({ since }: Params): Position | undefined {
   return position.offset === 0 && position.epoch === "" ? undefined : position;
 }
 
-function backwards(entries: readonly Entry[], before: Position | undefined, limit: number): Entry[] {
-  const wanted = before === undefined ? entries : entries.filter(({ offset }) => offset < before.offset);
-  return wanted.slice(Math.max(0, wanted.length - limit)).reverse();
-}
-
 /** No limit, or 0, asks for the position alone; a negative one for as much as there is. */
 function limitOf(session: LiveSession, params: Params): number {
   const { limit = 0 } = params;
@@ -302,7 +304,8 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   if (typeof method !== "string") throw new Refusal(replies.badRequest);
   if (method === "run.cancel") return cancelRun(session, data);
   if (method === "ack") {
-    acknowledge(session, data);
+    const wrong = acknowledge(session, data);
+    if (wrong !== undefined) throw new Refusal(wrong);
     return { result: "{}" };
   }
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);

@@ -1,4 +1,4 @@
-import { ClosedError } from "./errors.ts";
+import { BusyError, ClosedError } from "./errors.ts";
 import { replies } from "./protocol.ts";
 import { Refusal } from "./request.ts";
 import { ignorable, type Scope } from "./scope.ts";
@@ -11,6 +11,8 @@ export class Asking {
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
   #fail: ((reason: unknown) => void) | undefined;
+  /** Another call for the same session, made before this one and not over either. */
+  earlier: Asking | undefined;
 
   /** Aborts when nobody waits for the answer any more. Not every call looks at it. */
   get signal(): AbortSignal {
@@ -48,7 +50,7 @@ export class Asking {
 }
 
 /**
- * Calls a handler of the user's for a session, one at a time. What it answers at once is answered at once.
+ * Calls a handler of the user's for a session. What it answers at once is answered at once.
  *
  * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
  */
@@ -58,6 +60,7 @@ export function ask<T>(
   call: (asking: Asking) => T | PromiseLike<T>,
 ): Soon<T> {
   const asking = new Asking();
+  asking.earlier = session.asking;
   session.asking = asking;
   try {
     const answer = call(asking);
@@ -96,10 +99,14 @@ async function wait<T>(
 function failed(session: LiveSession, stage: ErrorContext["stage"], asking: Asking, error: unknown): unknown {
   over(session, asking);
   if (error instanceof ClosedError || error instanceof Refusal) return error;
+  // Too much waits to be published already: later there may be room.
+  if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");
   session.hub.report(error, stage, `session ${session.id}`);
   return new Refusal(replies.internal);
 }
 
 function over(session: LiveSession, asking: Asking): void {
-  if (session.asking === asking) session.asking = undefined;
+  if (session.asking === asking) session.asking = asking.earlier;
+  for (let later = session.asking; later !== undefined; later = later.earlier)
+    if (later.earlier === asking) later.earlier = asking.earlier;
 }

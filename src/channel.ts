@@ -1,3 +1,4 @@
+import { Announcements } from "./announcements.ts";
 import { patience } from "./append-queues.ts";
 import type { Book } from "./book.ts";
 import { Few } from "./few.ts";
@@ -6,8 +7,8 @@ import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
 import { failed, isPausing, type Outage, works } from "./outage.ts";
+import type { Census } from "./presence.ts";
 import { pieceOf } from "./segment.ts";
-import type { LiveSession } from "./session.ts";
 import type { Soon } from "./soon.ts";
 import { isAnyoneAt, type Subscription } from "./subscription.ts";
 import { Tail } from "./tail.ts";
@@ -30,6 +31,8 @@ export class Channel {
   top = 0;
   /** What of it is waited for, if anything. */
   book: Book | undefined;
+  /** Counts its users, since somebody has asked for their number. */
+  census: Census | undefined;
   /** Whether it is among those looked after in the coming turn; the hub's to say. */
   isWoken = false;
   /** There while it cannot be read. */
@@ -42,7 +45,8 @@ export class Channel {
   /** Whether the log may hold more than was loaded. */
   #news = true;
   #users = 0;
-  #joinListeners = 0;
+  /** There since somebody has wanted to hear of others coming and going. */
+  #announcements: Announcements | undefined;
   #loading: Promise<number> | undefined;
   #tending = false;
   #gone = false;
@@ -107,31 +111,29 @@ export class Channel {
    */
   add(subscription: Subscription): void {
     this.subscriptions.add(subscription);
-    if (subscription.joins) this.#joinListeners++;
-    this.#announce("join", subscription.session);
+    if (subscription.joins) {
+      this.#announcements ??= new Announcements(this.#hub, this);
+      this.#announcements.listeners++;
+    }
+    this.census?.came(subscription.session.peer.user);
+    this.#announcements?.note(subscription.session, "join");
     if (subscription.epoch === this.epoch) this.#advance(subscription);
     else this.lose(subscription);
-  }
-
-  /** Tells those who want to know, which includes the session itself where it does. */
-  #announce(kind: "join" | "leave", session: LiveSession): void {
-    if (this.#joinListeners === 0) return;
-    const { codec } = this.#hub;
-    const push = codec.push(this.name, kind, `{"info":${codec.clientInfo(session.info)}}`);
-    for (const other of this.subscriptions) if (other.joins) other.session.notice(push);
   }
 
   remove(subscription: Subscription): void {
     if (!this.subscriptions.delete(subscription)) return;
     this.#hub.ledger.left(subscription);
-    if (subscription.joins) this.#joinListeners--;
-    this.#announce("leave", subscription.session);
+    if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
+    this.census?.left(subscription.session.peer.user);
+    this.#announcements?.note(subscription.session, "leave");
     this.#letGo();
   }
 
   /** Looks after the channel once in a turn. The promise, if there is work, never rejects. */
   tend(): Promise<void> | undefined {
     const isEmpty = this.subscriptions.size === 0;
+    this.#announcements?.tell();
     if (isEmpty && this.#users === 0) this.#close();
     if (isEmpty || this.#tending) return undefined;
     if (this.#news && !isPausing(this) && isAnyoneAt(this.subscriptions, this.top))
@@ -282,7 +284,9 @@ export class Channel {
     while (subscription.cursor < this.top) {
       const segment = this.tail.after(subscription.cursor);
       if (segment === undefined) return this.#fetch(subscription);
-      const piece = pieceOf(segment, subscription.cursor, session.window.room, session.window.isClear);
+      const piece = session.isHeld(subscription)
+        ? undefined
+        : pieceOf(segment, subscription.cursor, session.window.room, !session.window.hasPublications);
       if (piece === undefined) {
         subscription.waits = "room";
         fallBehind(subscription, this.#hub);

@@ -15,7 +15,7 @@ export function canBeChannel(name: string, longest: number): boolean {
 
 export function checkChannel(channel: unknown, longest: number): void {
   if (typeof channel !== "string" || !canBeChannel(channel, longest)) {
-    const shown = typeof channel === "string" ? JSON.stringify(channel.slice(0, 80)) : String(channel);
+    const shown = typeof channel === "string" ? JSON.stringify(cutText(channel, 80)) : String(channel);
     const rule = `a name is a text of 1 to ${longest} characters, without control characters`;
     throw new TypeError(`Cannot use channel ${shown}: ${rule}`);
   }
@@ -66,4 +66,16 @@ export function checkPeer(peer: Peer, longest: number): void {
   if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
     throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
   }
+}
+
+/** The methods of rpc that are answered without a handler. */
+const ownMethods = ["ack", "run.cancel"];
+
+/** Throws a TypeError for handlers that would never be called. */
+export function checkRpc(rpc: object | undefined): void {
+  const taken = ownMethods.find((method) => rpc !== undefined && Object.hasOwn(rpc, method));
+  if (taken !== undefined)
+    throw new TypeError(
+      `Cannot use rpc method "${taken}": it is one of tocsin's own, so name yours otherwise`,
+    );
 }

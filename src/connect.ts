@@ -2,11 +2,13 @@ import type { Asking } from "./ask.ts";
 import { checkPeer } from "./check.ts";
 import { ClosedError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
-import { type Place, place } from "./place.ts";
+import { type Place, type Sought, seek } from "./place.ts";
 import { type Close, closes, replies } from "./protocol.ts";
 import { type Answer, isObject, type Params, Refusal } from "./request.ts";
+import { ignorable } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, attempt, type Soon } from "./soon.ts";
+import { quitEarly } from "./tracking.ts";
 import { version } from "./version.ts";
 
 /** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
@@ -35,7 +37,10 @@ function welcome(session: LiveSession, places: Places): Answer {
     channels: [...places.keys()],
     after: () => {
       session.connected();
-      for (const { commit } of places.values()) commit(true, false);
+      for (const [name, { commit }] of places) {
+        commit(true, false);
+        quitEarly(session, name);
+      }
     },
     abandon: () => abandonAll(places),
   };
@@ -74,35 +79,51 @@ function over(session: LiveSession, why: Close): never {
   throw new ClosedError(`Cannot go on: session ${session.id} is over`);
 }
 
-/** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window. */
+/** So many channels are looked into at once: what is read of them is held until they have their places. */
+const atOnce = 64;
+
+/** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window, in order. */
 function placeAll(session: LiveSession, wanted: Params): Soon<Places> {
   const { channels = [] } = session.peer;
   if (channels.length === 0) return nowhere;
   const places = new Map<string, Place>();
   let { room } = session.window;
   const names = [...new Set(channels)];
-  const find = (name: string): Soon<Place> => {
+  const seekOne = (name: string): Soon<Sought> => {
     const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-    return place(session, name, isObject(request) ? request : {}, room);
+    return seek(session, name, isObject(request) ? request : {});
   };
-  const keep = (name: string, found: Place): void => {
-    places.set(name, found);
-    room -= found.bytes;
+  const placeFrom = (first: number): Soon<Places> => {
+    const some = names.slice(first, first + atOnce);
+    if (some.length === 0) return places;
+    return andThen(all(some.map((name) => () => seekOne(name))), (sought) => {
+      for (const [at, name] of some.entries()) {
+        const place = (sought[at] as Sought).take(room);
+        places.set(name, place);
+        room -= place.bytes;
+      }
+      return placeFrom(first + atOnce);
+    });
   };
-  const wait = async (name: string, finding: Promise<Place>, rest: readonly string[]): Promise<Places> => {
-    keep(name, await finding);
-    for (const next of rest) keep(next, await find(next));
-    return places;
-  };
-  const findAll = (): Soon<Places> => {
-    for (const [at, name] of names.entries()) {
-      const found = find(name);
-      if (found instanceof Promise) return wait(name, found, names.slice(at + 1));
-      keep(name, found);
+  return attempt(
+    () => placeFrom(0),
+    () => abandonAll(places),
+  );
+}
+
+/** Does all at once, and abandons the others where one fails. */
+function all(acts: readonly (() => Soon<Sought>)[]): Soon<readonly Sought[]> {
+  const begun: Soon<Sought>[] = [];
+  const undo = (): void => {
+    for (const each of begun) {
+      if (each instanceof Promise) ignorable(each.then(({ abandon }) => abandon()));
+      else each.abandon();
     }
-    return places;
   };
-  return attempt(findAll, () => abandonAll(places));
+  return attempt(() => {
+    for (const act of acts) begun.push(act());
+    return begun.some((each) => each instanceof Promise) ? Promise.all(begun) : (begun as Sought[]);
+  }, undo);
 }
 
 const nowhere: Places = new Map();
@@ -127,6 +148,9 @@ export function found<T>(session: LiveSession, find: () => Soon<T>, abandon: (la
   return asked;
 }
 
+/** Seconds for which clients can wait, by timers that take no more than 2 ** 31 - 1 ms: they only refresh too early then. */
+const longestTtl = 2_147_483;
+
 /**
  * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
  * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
@@ -134,7 +158,8 @@ export function found<T>(session: LiveSession, find: () => Soon<T>, abandon: (la
 function expiry(session: LiveSession): string {
   if (session.peer.refresh === undefined || session.pulse.remaining === Number.POSITIVE_INFINITY) return "";
   const ahead = Math.min(10_000, session.pulse.remaining / 5);
-  return `,"expires":true,"ttl":${Math.max(1, Math.floor((session.pulse.remaining - ahead) / 1000))}`;
+  const ttl = Math.floor((session.pulse.remaining - ahead) / 1000);
+  return `,"expires":true,"ttl":${Math.min(longestTtl, Math.max(1, ttl))}`;
 }
 
 /** Answers a new token of a session's. */

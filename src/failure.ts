@@ -20,13 +20,6 @@ export function shownOf(hub: Hub, error: unknown, { id, name, owner }: FailedRun
       );
       throw new TypeError("Cannot show what redact answered: it is a promise, and nobody waits for one");
     }
-    if (isThenable(shown)) {
-      attended(
-        () => shown,
-        (thrown) => hub.report(thrown, "redact", `run:${id}`),
-      );
-      throw new TypeError("Cannot show what redact answered: it is a promise, and nobody waits for one");
-    }
     return {
       name: cutText(String(shown.name), longestText),
       message: cutText(String(shown.message), longestText),

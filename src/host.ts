@@ -15,7 +15,7 @@ export interface App {
 
 /** What of a notifier a server uses. */
 export type ServedNotifier = Pick<Notifier, "close" | "closing" | "report"> &
-  Partial<Pick<Notifier, "refused">>;
+  Partial<Pick<Notifier, "refused" | "maxMessage">>;
 
 /** How an app is served. The same on every runtime. */
 export interface ServeOptions {
@@ -34,8 +34,8 @@ export interface ServeOptions {
   /** Milliseconds that closing may take, responses in flight included. Default: 5000. */
   grace?: number | undefined;
   /**
-   * The largest message in bytes that a WebSocket may send; above it it is closed with 1009. Default: 65536, which is
-   * also the notifier's `limits.message`: raise both. Deno reads any frame up to 64 MiB, and leaves it to the notifier.
+   * The largest message in bytes that a WebSocket may send; above it it is closed with 1009. Default: the notifier's
+   * `limits.message`, which is the least that it can be. Deno reads any frame up to 64 MiB, and leaves it to the notifier.
    */
   maxMessage?: number | undefined;
   /** Hears what was thrown where nobody waits for it: in `app.fetch`, in a WebSocket handler. Default: the notifier's. */
@@ -98,8 +98,9 @@ export async function host(
   options: ServeOptions,
   listen: (listening: Listening) => Host | Promise<Host>,
 ): Promise<Server> {
-  const { signal, port = 3000, hostname = "127.0.0.1", grace = 5000, maxMessage = 65_536 } = options ?? {};
   const notifiers = notifiersOf(app, options);
+  const { signal, port = 3000, hostname = "127.0.0.1", grace = 5000 } = options;
+  const maxMessage = messageOf(notifiers, options.maxMessage);
   const [first] = notifiers;
   const { onError = (error: unknown) => first.report(error, { stage: "host", owner: "serve" }) } = options;
   checked("grace", grace, 0);
@@ -131,6 +132,14 @@ export async function host(
 }
 
 /** The notifiers of a server, of which there is one at least. Throws a TypeError for arguments that cannot be served. */
+/** The largest message that is read: what any of the notifiers lets its clients send, unless more is given. */
+function messageOf(notifiers: readonly ServedNotifier[], given: number | undefined): number {
+  const least = Math.max(...notifiers.map(({ maxMessage = 1_048_576 }) => maxMessage));
+  if (given === undefined || given >= least) return given ?? least;
+  const why = `its clients may send ${least} bytes by limits.message`;
+  throw new RangeError(`Cannot serve the notifier with maxMessage "${given}": ${why}`);
+}
+
 function notifiersOf(app: App, options: ServeOptions | undefined): [ServedNotifier, ...ServedNotifier[]] {
   if (typeof app?.fetch !== "function")
     throw new TypeError(

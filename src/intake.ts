@@ -23,6 +23,8 @@ export class Intake {
   readonly #limits: Limits;
   /** There while somebody waits: most of the time nobody does. */
   #waiting: Waiting[] | undefined;
+  /** How many of them count, with those that are answered out of their order: publications wait for the pace instead. */
+  #count = 0;
   #chars = 0;
   /** In thousandths of a command: what a millisecond adds is then a whole number, which V8 keeps in place. */
   #allowance: number;
@@ -39,33 +41,75 @@ export class Intake {
     return this.#chars;
   }
 
+  /** Takes so many commands from the allowance. Answers whether it is overdrawn. */
+  charge(commands: number, now: number): boolean {
+    const { rate, burst } = this.#limits;
+    this.#allowance = Math.min(burst * 1_000, this.#allowance + (now - this.#at) * rate) - commands * 1_000;
+    this.#at = now;
+    return this.#allowance < 0;
+  }
+
   /** Takes a command, of so many characters. */
   add(command: Command, chars: number, now: number): void {
-    const { rate, burst } = this.#limits;
-    this.#allowance = Math.min(burst * 1_000, this.#allowance + (now - this.#at) * rate) - 1_000;
-    this.#at = now;
+    const isOver = this.charge(1, now);
     this.#waiting ??= [];
-    this.#waiting.push({ command, chars, isOver: this.#allowance < 0 });
+    this.#waiting.push({ command, chars, isOver });
+    if (command.method !== "publish") this.#count++;
     this.#chars += chars;
+  }
+
+  /** Counts a command that does not wait for its turn, but for an answer, until `release`. */
+  hold(chars: number): void {
+    this.#count++;
+    this.#chars += chars;
+  }
+
+  release(chars: number): void {
+    this.#count--;
+    this.#chars -= chars;
+    this.#tidy();
+  }
+
+  /** Shares of a message are fractions, whose sum may be a little off. */
+  #tidy(): void {
+    if (this.#waiting?.length === 0) this.#waiting = undefined;
+    if (this.#waiting === undefined && this.#count === 0) this.#chars = 0;
+  }
+
+  /** The next command, which stays. */
+  get first(): Command | undefined {
+    return this.#waiting?.[0]?.command;
   }
 
   next(): Waiting | undefined {
     const next = this.#waiting?.shift();
-    if (next !== undefined) this.#chars -= next.chars;
-    if (this.#waiting?.length === 0) this.clear();
+    if (next === undefined) return undefined;
+    this.#chars -= next.chars;
+    if (next.command.method !== "publish") this.#count--;
+    this.#tidy();
     return next;
+  }
+
+  /** Whether the client has asked to end a subscription that it has not been answered yet. */
+  isQuitting(channel: string): boolean {
+    return (
+      this.#waiting?.some(
+        ({ command: { method, params } }) => method === "unsubscribe" && params.channel === channel,
+      ) === true
+    );
   }
 
   /** The limit that the session is over for good, if any. */
   get exceeded(): IntakeLimit | undefined {
-    const { commands, commandChars, message, burst } = this.#limits;
-    if ((this.#waiting?.length ?? 0) > commands) return "commands";
-    if (this.#chars > Math.max(commandChars, message)) return "commandChars";
+    const { commands, commandChars, burst } = this.#limits;
+    if (this.#count > commands) return "commands";
+    if (this.#chars > commandChars) return "commandChars";
     return this.#allowance < -burst * 1_000 ? "rate" : undefined;
   }
 
   clear(): void {
     this.#waiting = undefined;
+    this.#count = 0;
     this.#chars = 0;
   }
 }

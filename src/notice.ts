@@ -32,6 +32,9 @@ export function caughtUp(subscription: Subscription, { clock, notices }: Hub): v
   notices.tell(session, channel.name, { epoch, delayed: cursor - behind.cursor, gone: 0, kept: 0 });
 }
 
+/** Notices that are remembered. While there are as many nobody else is told: a crowd that comes back may be larger. */
+const most = 100_000;
+
 /** When somebody was told last about a channel, and what there is to add. */
 class Told extends Ticking {
   at: number;
@@ -53,18 +56,22 @@ export class Notices {
   readonly #hub: Hub;
   /** By subscriber and channel, for as long as they may not be told again; the longest ago first. */
   readonly #told = new Map<string, Told>();
+  /** Forgets them when their time is over. */
+  readonly #sweep: Told;
 
   constructor(hub: Hub) {
     this.#hub = hub;
+    this.#sweep = new Told(0, () => this.#forget());
   }
 
   /** Whether a subscriber may be told of a channel, for which its turn is then taken. `undo` gives it back. */
   begin({ identity }: LiveSession, channel: string): { undo(): void } | undefined {
     this.#forget();
     const key = keyOf({ identity }, channel);
-    if (this.#told.has(key)) return undefined;
+    if (this.#told.has(key) || this.#told.size >= most) return undefined;
     const told = new Told(this.#hub.clock.now(), () => this.#again(key, identity, channel));
     this.#told.set(key, told);
+    this.#sweepLater();
     return {
       undo: () => {
         // What has come to be owed meanwhile is told when its time has come.
@@ -90,6 +97,7 @@ export class Notices {
     const owed = told?.owed;
     if (told === undefined || owed === undefined || this.#hub.flushing) return;
     this.#told.delete(key);
+    this.#sweepLater();
     for (const session of this.#hub.sessions.of(identity)) {
       if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
       told.owed = undefined;
@@ -98,17 +106,26 @@ export class Notices {
     if (told.owed !== undefined) return;
     told.at = this.#hub.clock.now();
     this.#told.set(key, told);
+    this.#sweepLater();
   }
 
   #forget(): void {
     const now = this.#hub.clock.now();
     for (const [key, { at, owed }] of this.#told) {
-      if (now - at < interval) return;
+      if (now - at < interval) break;
       if (owed === undefined) this.#told.delete(key);
     }
+    this.#sweepLater();
+  }
+
+  #sweepLater(): void {
+    if (this.#told.size === 0) this.#hub.wheel.set(this.#sweep, undefined);
+    else if (this.#sweep.due === undefined)
+      this.#hub.wheel.set(this.#sweep, this.#hub.clock.now() + interval);
   }
 
   clear(): void {
+    this.#hub.wheel.set(this.#sweep, undefined);
     this.#told.clear();
   }
 }

@@ -1,4 +1,4 @@
-import { checkAfter, checkChannel, checkPeer } from "./check.ts";
+import { checkAfter, checkChannel, checkPeer, checkRpc } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { errorToConsole } from "./console.ts";
@@ -40,8 +40,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * Writes a publication into a channel's log; whoever is subscribed gets it from there.
    *
    * While the log fails it tries again; a confirmed one waits while `limits.confirmed` others do. Rejects with a TypeError
-   * for what its schema refuses, a value that JSON would change or lose or a bad channel name, a RangeError above `limits.publication` or for a bad
-   * `ttl`, the reason of `signal`, or a `ClosedError` after closing began. The last two need not be heard: a publication
+   * for what its schema refuses, a value that JSON would change or lose or a bad channel name, a RangeError above
+   * `limits.publication`, tags included, or for a bad `ttl`, the reason of `signal`, or a `ClosedError` after closing began. The last two need not be heard: a publication
    * that nobody awaits does not end the process because of closing.
    */
   publish(channel: string, data: EventInput<Schemas>, options?: PublishOptions): Promise<Receipt>;
@@ -80,6 +80,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   accept(socket: Socket, peer: Peer): Session;
   /** Says whether a user may have one more session, handshakes included; where not, it counts as a limit hit. */
   admits(user: string): boolean;
+  /** The largest message that a peer may send, in bytes: `limits.message`. Hosts read no larger one. */
+  readonly maxMessage: number;
   /** Like it, and keeps the place until what it answers is called, right before `accept`, or for `limits.connect`. */
   reserve(user: string): (() => void) | "sessions" | "userSessions";
   /** Runs that work, and those that ended less than `limits.runTtl` ago, as far as `limits.endedBytes` allows. */
@@ -118,7 +120,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
 /**
  * Makes a notifier. Nothing happens until it is first used: no timer, no random value, no listener.
  *
- * Throws a RangeError for a number that cannot be a bound, and a TypeError for `events` that are no schemas.
+ * Throws a RangeError for a number that cannot be a bound, or not together with the others, and a TypeError for `events`
+ * that are no schemas, or for an `rpc` method of tocsin's own.
  *
  * @example
  * ```ts
@@ -138,6 +141,7 @@ export function createNotifier<Schemas extends EventSchemas = EventSchemas>(
 
 class LiveNotifier implements Notifier {
   readonly events: EventSchemas | undefined;
+  readonly maxMessage: number;
   readonly runs: Notifier["runs"];
   readonly #hub: Hub;
   readonly #publisher: Publisher;
@@ -155,7 +159,9 @@ class LiveNotifier implements Notifier {
     const { log, signal, clock = systemClock, events, onError = errorToConsole } = options;
     const settings = resolveSettings(options);
     checkSchemas(events);
+    checkRpc(options.rpc);
     this.events = events;
+    this.maxMessage = settings.limits.message;
     const hub = new Hub({
       ...options,
       log: log ?? memoryLog({ clock }),

@@ -25,7 +25,10 @@ export interface RpcCall {
 /** Answers a client's call. What it returns is the reply's `data`; a throw is answered with error 100. */
 export type RpcHandler = (peer: Peer, call: RpcCall) => unknown;
 
-/** Says whether a peer may; anything but `true`, a throw included, refuses. */
+/**
+ * Says whether a peer may; any answer but `true` refuses, with error 103. Where it throws, rejects or takes longer than
+ * `limits.answer`, nobody has answered: the command fails with error 100, upon which clients try again.
+ */
 export type Authorize = (peer: Peer, action: Action) => boolean | Promise<boolean>;
 
 /** What `authenticate` finds out about a connection; everything a peer has but its `authorize`. */

@@ -21,22 +21,33 @@ export interface Place {
   abandon(): void;
 }
 
-/**
- * Finds where a subscription would begin, with or without recovery (`protocol.ts` has the rules).
- *
- * The result holds at most `room` bytes of publications.
- */
-export function place(session: LiveSession, name: string, params: Params, room: number): Soon<Place> {
+/** What has to be known of a channel before there is a place in it, with the channel kept open: one of both has to follow. */
+export interface Sought {
+  /** The place there, whose result holds at most `room` bytes of publications. */
+  take(room: number): Place;
+  abandon(): void;
+}
+
+/** Finds where a subscription would begin, with or without recovery (`protocol.ts` has the rules). */
+export function place(session: LiveSession, name: string, params: Params): Soon<Place> {
+  return andThen(seek(session, name, params), ({ take }) => take(session.window.room));
+}
+
+/** Looks into a channel for a place: several may be looked for at once, and then share the room. */
+export function seek(session: LiveSession, name: string, params: Params): Soon<Sought> {
   const { hub } = session;
   if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
   const channel = hub.channel(name);
   const release = channel.use();
-  const find = (): Soon<Place> => {
+  const read = (): Soon<Sought> => {
     const wanted = params.recover === true ? positionOf(params) : undefined;
-    const finding = wanted === undefined ? undefined : recover(hub, channel, wanted, room);
-    return andThen(finding, (found) => placeAt(session, channel, found, release));
+    const reading = wanted === undefined ? undefined : recover(hub, channel, wanted, session.window.room);
+    return andThen(reading, (find) => ({
+      take: (room) => placeAt(session, channel, find?.(room), release),
+      abandon: release,
+    }));
   };
-  return attempt(() => (channel.currentNow() ? find() : channel.current().then(find)), release);
+  return attempt(() => (channel.currentNow() ? read() : channel.current().then(read)), release);
 }
 
 /** The place at a channel's top, or at the end of what was `found` for somebody who comes back. */
@@ -146,12 +157,14 @@ interface Recovery {
   bytes: number;
 }
 
-/** Finds what the client missed, once for all who come back to the same place. */
-function recover(hub: Hub, channel: Channel, after: Position, room: number): Soon<Found> {
+/** Looks for what the client missed, once for all who come back to the same place. */
+function recover(hub: Hub, channel: Channel, after: Position, room: number): Soon<(room: number) => Found> {
   const known = hub.recovered;
-  if (known !== undefined && isAgain(known, channel, after, room) && isStill(known, hub, after))
-    return known.found;
-  return andThen(channel.read(after), (slice) => {
+  if (known !== undefined && isAgain(known, channel, after, room) && isStill(known, hub, after)) {
+    const { found } = known;
+    return (room) => ((found.recovery?.bytes ?? 0) <= room ? found : withoutPublications(found));
+  }
+  return andThen(channel.read(after), (slice) => (room: number) => {
     const found = findIn(slice, channel, after, room);
     const { epoch, top } = channel;
     const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
@@ -159,6 +172,12 @@ function recover(hub: Hub, channel: Channel, after: Position, room: number): Soo
     hub.recovered = isWhole ? { channel, epoch, top, found, isPresent: true } : undefined;
     return found;
   });
+}
+
+/** The same where others have taken the room: all of it follows as pushes. */
+function withoutPublications({ recovery, missed }: Found): Found {
+  if (recovery === undefined) return { missed };
+  return { missed, recovery: { ...recovery, cursor: recovery.after, publications: "", bytes: 0 } };
 }
 
 /** Whether what was found is what would be found now: all that there is. */

@@ -9,35 +9,52 @@
  * What is read may hold unknown fields; what is written holds none but those of the protocol. Spaces around an object mean
  * nothing, and the connect reply is followed by some.
  *
- * **Order.** The first command is `connect`. Commands of one connection are answered in order; pongs are handled at once.
- * No ping precedes the connect reply.
+ * **Order.** The first command is `connect`. Commands of one connection are answered in order, and everything queues
+ * behind a connect that is being answered. Pongs are handled at once. Once the connect reply is on its way,
+ * acknowledgements, `ping` and the rpc `run.cancel` are answered at once as well, ahead of what is slow. An unsubscribe
+ * is answered in its turn, but heard at once, for a subscribe that is still queued, too: nothing that comes after it
+ * counts as read. No ping precedes the connect reply.
+ *
+ * **Flow.** What a session has in flight, unproven by a pong, is a window at most. While it is full, publications wait in
+ * the log; whoever has waited longest for room is served first, and one that is larger than the window goes as soon as
+ * no other is in flight. Commands that return what is stored (`history`, `presence`, `subscribe` with `recover`) wait
+ * as well. All others are answered, until replies have taken another window.
+ *
+ * **Coming and going.** `join` and `leave` are pushed to subscriptions with `join_leave`, at most once a turn, and for a
+ * hundred listeners or more at most once in a tenth of as many milliseconds. Who comes and goes in between is not
+ * announced. They are dropped where they would take too much, or half of a listener's window, and none is made while
+ * the server closes.
  *
  * **Recovery.** A first subscribe answers the channel's epoch and top. A later one carries `recover`, `offset` and
  * `epoch`, and succeeds if the epoch is empty or equal and every missed publication is still in the log: `recovered` is
- * true, `offset` is the one the client sent, `publications` holds what the window allows, and the rest follows as pushes.
- * Otherwise `recovered` is false, there are no publications, and `offset` is the top; the log is whole after the `kept` of the
- * notice before that, or after `data.earliest` where there is no notice. `{ offset: 0, epoch: "" }` asks for
- * the channel from its start. Within a subscription offsets rise by exactly one; when that can no longer be kept, a
- * subscription of the client's ends with an `unsubscribe` push 2500, one of the server's with close code 3010.
+ * true, `offset` is the one the client sent, `publications` holds what the window allows, and the rest follows as
+ * pushes. Otherwise `recovered` is false, there are no publications, and `offset` is the top; the log is whole after
+ * the `kept` of the notice before that, or after `data.earliest` where there is no notice. `{ offset: 0, epoch: "" }`
+ * asks for the channel from its start. Within a subscription offsets rise by exactly one; when that can no longer be
+ * kept, a subscription of the client's ends with an `unsubscribe` push 2500, one of the server's with close code 3010.
  *
  * **Barrier.** Clients answer each `{}` with `{}` after handling all that came before it. A pong therefore proves that
  * what was sent before its ping has been read; never two pings are outstanding.
  *
- * **Acknowledgement.** A client says what it has with `{"send":{"data":{"ack":{"<channel>":{"offset":17,"epoch":"x"}}}}}`,
- * or with the rpc method `ack` and the same `data`, which is answered `{}`. It is cumulative in each channel and may be
- * coalesced; one that says less than before changes nothing. In an rpc one that cannot be true refuses all of them: error
- * 103 for a channel that is not subscribed, 112 for another epoch, 107 for an offset past what was sent; in a `send` it is
- * ignored. Both are taken at once, ahead of commands that wait. An empty `ack` says that the client acknowledges, so that
- * what it has read is no longer taken for its word. The offset of a recovery acknowledges as well.
+ * **Acknowledgement.** A client says what it has with
+ * `{"send":{"data":{"ack":{"<channel>":{"offset":17,"epoch":"x"}}}}}`, or with the rpc method `ack` and the same
+ * `data`, which is answered `{}`. It is cumulative in each channel and may be coalesced; one that says less than before
+ * changes nothing. In an rpc one that cannot be true refuses all of them: error 103 for a channel that is not
+ * subscribed, 112 for another epoch, 107 for an offset past what was sent; in a `send` it is ignored. Both are taken at
+ * once, ahead of commands that wait, and answered so. An empty `ack` says that the client acknowledges, so that what it
+ * has read is no longer taken for its word. The offset of a recovery acknowledges as well.
  *
  * **Notice.** A recovery's `data` holds `notice`: how many publications are `delayed`, `gone` (null when unknown) and
  * `kept` in the log without being sent. A subscriber that was held up for a second gets a `message` push with the same, and
  * its channel. To one user about one channel it comes at most every 5 s; what there is to add comes then.
  *
- * **Limits.** A command nested too deep is answered with error 107, and one more than the session's rate allows with 111;
- * whoever goes on at that rate is closed 3013. Error 106 says that something would be over any other limit. A refresh with a
- * token that has expired closes 3005, since clients give up for good at an error there; at 109, with which a connect is
- * refused, they get another token and come back.
+ * **Limits.** A client comes back with all its subscriptions in one message, and is let. A command nested too deep is
+ * answered with error 107, and one more than the session's rate allows with 111; whoever goes on at that rate is closed
+ * 3013. As many acknowledgements as there may be subscriptions count as one command. A handler that throws or is late
+ * is error 100: only an answer refuses, with 103. A publication is answered with 111 where too much waits to be
+ * published already. Error 106 says that something would be over any other limit. A refresh with a token that has
+ * expired closes 3005, since clients give up for good at an error there; at 109, with which a connect is refused, they
+ * get another token and come back.
  *
  * **Close codes.** 3000–3499, 4000–4499 and from 5000: come back. 3500–3999 and 4500–4999: do not.
  *

@@ -28,7 +28,7 @@ export interface PublishOptions {
    * and everybody gets the first receipt. This process remembers it, and so does the log. A text of 1 to 255 characters.
    */
   idempotencyKey?: string | undefined;
-  /** Sent along with it. */
+  /** Sent along with it. Their names and texts count into `limits.publication`. */
   tags?: Readonly<Record<string, string>> | undefined;
   /** Ends the waiting until it is in the log; with an `idempotencyKey`, which others may share, it is published all the same. */
   signal?: AbortSignal | undefined;
@@ -74,7 +74,11 @@ export class Publisher {
     }
     const name = (): string => JSON.stringify(channel);
     const valid = validated(this.#hub.events, data, { verb: "publish", where: () => `to ${name()}` });
-    return this.#hub.serialise(() => `the payload for ${name()}`, valid);
+    const text = this.#hub.serialise(() => `the payload for ${name()}`, valid);
+    const { publication } = this.#hub.settings.limits;
+    if (tags !== undefined && byteLength(text) + bytesOf(tags) > publication)
+      throw new RangeError(`Cannot publish to ${name()}: with its tags it is over ${publication} bytes`);
+    return text;
   }
 
   /** One that others may share goes on when the first of them stops waiting. */
@@ -105,11 +109,10 @@ export class Publisher {
 
   async #confirm(channel: string, text: string, how: AppendOptions, ttl: number): Promise<Receipt> {
     const { time, tags, signal } = how;
-    const words = tags === undefined ? "" : Object.entries(tags).flat().join("");
     const content = {
       data: text,
       tags,
-      bytes: byteLength(text) + byteLength(words),
+      bytes: byteLength(text) + bytesOf(tags),
       isAwaited: true,
       isEnding: false,
     };
@@ -136,4 +139,9 @@ export class Publisher {
   clear(): void {
     this.#once.clear();
   }
+}
+
+/** What tags take, names included. */
+function bytesOf(tags: PublishOptions["tags"]): number {
+  return tags === undefined ? 0 : byteLength(Object.entries(tags).flat().join(""));
 }

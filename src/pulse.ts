@@ -32,6 +32,8 @@ export class Pulse extends Ticking {
   /** Undefined while it cannot be: in V8, Infinity would be an object to keep, and to look into. */
   #lateAt: number | undefined;
   #expiresAt: number | undefined;
+  /** The same in milliseconds since the Unix epoch: while a machine sleeps the other clock may stand still. */
+  #expires: number | undefined;
   #pingAt: number | undefined;
   /** Whether data was in flight before the outstanding ping: a slow link may need long for a whole window. */
   #behindData = false;
@@ -55,7 +57,9 @@ export class Pulse extends Ticking {
 
   /** Milliseconds until the peer's permission ends. */
   get remaining(): number {
-    return (this.#expiresAt ?? Number.POSITIVE_INFINITY) - this.#hub.clock.now();
+    if (this.#expiresAt === undefined || this.#expires === undefined) return Number.POSITIVE_INFINITY;
+    const { clock } = this.#hub;
+    return Math.min(this.#expiresAt - clock.now(), this.#expires - clock.time());
   }
 
   get hasExpired(): boolean {
@@ -64,6 +68,7 @@ export class Pulse extends Ticking {
 
   /** Moves the end of the peer's permission, given in milliseconds since the Unix epoch. */
   extend(expires: number): void {
+    this.#expires = expires;
     this.#expiresAt = this.#hub.clock.now() + expires - this.#hub.clock.time();
     this.#rest();
   }

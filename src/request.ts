@@ -20,14 +20,12 @@ export interface Answer {
   abandon?: () => void;
 }
 
-/** Thrown to answer a command with an error. */
-export class Refusal extends Error {
-  override readonly name = "Refusal";
+/** Thrown to answer a command with an error. It is no Error: peers can cause thousands, and a stack is dear and says nothing. */
+export class Refusal {
   readonly reply: ErrorReply;
   /** The limit that the command is over, where that is why. */
   readonly limit: LimitName | undefined;
   constructor(reply: ErrorReply, limit?: LimitName) {
-    super(reply.message);
     this.reply = reply;
     this.limit = limit;
   }
@@ -35,7 +33,7 @@ export class Refusal extends Error {
 
 /**
  * Refuses what is not allowed. A run's channel belongs to whoever may follow the run; any other is up to the peer's
- * `authorize`, and a throw there refuses like a no.
+ * `authorize`. Where that throws or is late nobody has refused: the command fails with error 100, and may be tried again.
  */
 export function permit(
   session: LiveSession,
@@ -56,7 +54,7 @@ function demand(isAllowed: boolean): void {
   if (!isAllowed) throw new Refusal(replies.permissionDenied);
 }
 
-/** Asks the peer's `authorize`. A throw refuses like a no, and so does having none. */
+/** Asks the peer's `authorize`; having none refuses. What goes wrong there is thrown as a {@linkcode Refusal} with error 100. */
 export function authorizes(
   session: LiveSession,
   type: Action["type"],
@@ -67,12 +65,7 @@ export function authorizes(
   const { authorize } = peer;
   if (authorize === undefined) return false;
   const ask = ({ signal }: Asking): Soon<boolean> => authorize(peer, { type, channel, data, signal });
-  try {
-    const allowed = session.ask("authorize", ask);
-    return allowed instanceof Promise ? allowed.then(isYes, () => false) : isYes(allowed);
-  } catch {
-    return false;
-  }
+  return andThen(session.ask("authorize", ask), isYes);
 }
 
 function isYes(allowed: unknown): boolean {
@@ -95,9 +88,12 @@ export function positionOf(params: Params): Position {
 
 export function naturalOf(params: Params, name: string): number {
   const value = params[name] ?? 0;
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
-    throw new Refusal(replies.badRequest);
+  if (!isNatural(value)) throw new Refusal(replies.badRequest);
   return value;
+}
+
+export function isNatural(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -115,7 +115,7 @@ export function pieceOf(
 /**
  * Takes what follows offset `after` and fits into `room` bytes, or undefined when that is nothing.
  *
- * A part is only cut off when `atLeastOne` says that the session has nothing else in flight: otherwise waiting for room
+ * A part is only cut off when `atLeastOne` says that the session has no publication in flight: otherwise waiting for room
  * keeps the session where the others are, and so keeps sharing their text.
  */
 export function cut(segment: Segment, after: number, room: number, atLeastOne: boolean): Piece | undefined {

@@ -1,13 +1,14 @@
-import { takeWord } from "./acknowledgement.ts";
+import { takeWords } from "./acknowledgement.ts";
 import { answer, commandsIn } from "./answer.ts";
 import { type Asking, ask } from "./ask.ts";
+import { Blocked } from "./blocked.ts";
 import { byteLength } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
 import type { Identity, Peer } from "./peer.ts";
-import { type ClientInfo, type Close, closes, unsubscribes } from "./protocol.ts";
+import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
@@ -44,7 +45,7 @@ export class LiveSession implements Session, Beating {
   acknowledges = false;
   /** Whether it is among those that send in the coming turn; the hub's to say. */
   isGathered = false;
-  /** The handler that is asked for it, while one is. */
+  /** The handler that was asked last for it, while it is. */
   asking: Asking | undefined;
   /** When it began, on the clock's `now`. */
   readonly since: number;
@@ -53,8 +54,7 @@ export class LiveSession implements Session, Beating {
   /** Whether the first command has been seen: the next one must not be `connect` again. */
   #greeted = false;
   #busy = false;
-  #overflowed = false;
-  #blocked: Set<Subscription> | undefined;
+  #blocked: Blocked | undefined;
 
   constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
     this.id = id;
@@ -87,12 +87,20 @@ export class LiveSession implements Session, Beating {
   receive(data: unknown): void {
     if (!this.isOpen || this.#hasExpired()) return;
     const commands = commandsIn(this, data);
+    const now = this.hub.clock.now();
+    let words = 0;
     for (const command of commands) {
+      const chars = (data as string).length / commands.length;
+      const said = this.#greeted ? takeWords(this, command) : 0;
+      words += said;
       if (command.method === "pong") this.#pong();
-      else if (this.#greeted && takeWord(this, command)) continue;
-      else if (!this.hub.flushing)
-        this.intake.add(command, (data as string).length / commands.length, this.hub.clock.now());
+      else if ((said > 0 && command.method === "send") || this.hub.flushing) continue;
+      else if (this.#isAnsweredAtOnce(command)) this.#answerAtOnce(command, chars, now);
+      else this.intake.add(command, chars, now);
+      if (!this.isOpen) return;
     }
+    // As many words as there may be subscriptions cost as much as one command.
+    if (words > 0) this.intake.charge(Math.ceil(words / this.hub.settings.limits.subscriptions), now);
     const { exceeded } = this.intake;
     if (exceeded !== undefined) return this.exceed(exceeded, closes.tooManyRequests);
     this.#work();
@@ -110,10 +118,41 @@ export class LiveSession implements Session, Beating {
     this.hub.leave(this);
   }
 
-  /** Answers commands in their order, one after the other, while the window has room for the answers. */
+  /** Pings, acknowledgements and cancelling a run overtake what is slow. Before it has connected nothing does. */
+  #isAnsweredAtOnce({ method, params }: Command): boolean {
+    if (this.#phase !== "connected" || !this.window.hasRoomToReply) return false;
+    return (
+      method === "ping" || (method === "rpc" && (params.method === "run.cancel" || params.method === "ack"))
+    );
+  }
+
+  #answerAtOnce(command: Command, chars: number, now: number): void {
+    const isOver = this.intake.charge(1, now);
+    if (this.intake.exceeded !== undefined) return;
+    // What can be answered before it is.
+    this.#work();
+    if (!this.isOpen) return;
+    const answering = answer(this, command, isOver);
+    if (answering === undefined) return;
+    this.intake.hold(chars);
+    const done = answering.finally(() => {
+      if (this.isOpen) this.intake.release(chars);
+    });
+    this.hub.scope.own("task", `session ${this.id} ${command.method}`, done);
+  }
+
+  #mayAnswer({ method, params }: Command): boolean {
+    if (this.window.room > 0 || this.#phase === "fresh") return true;
+    const isForStored =
+      method === "history" || method === "presence" || (method === "subscribe" && params.recover === true);
+    return !isForStored && this.window.hasRoomToReply;
+  }
+
+  /** Answers commands in their order, one after the other, while there is room for the answers. */
   #work(): void {
-    while (!this.#busy && this.isOpen && (this.window.room > 0 || this.#phase === "fresh")) {
-      const next = this.intake.next();
+    while (!this.#busy && this.isOpen) {
+      const { first } = this.intake;
+      const next = first !== undefined && this.#mayAnswer(first) ? this.intake.next() : undefined;
       if (next === undefined) return;
       const { command, isOver } = next;
       const isConnect = command.method === "connect";
@@ -165,12 +204,11 @@ export class LiveSession implements Session, Beating {
     this.hub.wakeSession(this);
   }
 
-  /** Puts a push that no log holds. A peer so far behind that these pile up is cut: it could not be told otherwise. */
-  notice(text: string): void {
-    if (this.#overflowed) return;
-    this.put(text);
-    // It is closed in the coming turn, not here: its leaving is itself news to others, who may be as far behind.
-    this.#overflowed = this.window.room < -this.hub.settings.window;
+  /** Puts what others do, which no log holds, unless that would take half of the window. Answers whether it did. */
+  announce(text: string, bytes: number): boolean {
+    if (!this.isOpen || this.window.room - bytes < this.hub.settings.window / 2) return false;
+    this.put(text, bytes);
+    return true;
   }
 
   /** Puts publications into the queue, and notes which barrier will prove them read. */
@@ -180,13 +218,18 @@ export class LiveSession implements Session, Beating {
     this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
     this.out.push(piece.text);
-    this.window.queue(piece.bytes + 1, true);
+    this.window.hand(piece.bytes + 1);
     this.hub.wakeSession(this);
+  }
+
+  /** Whether others wait for room that a subscription would take. */
+  isHeld(subscription: Subscription): boolean {
+    return this.#blocked?.holds(subscription) === true;
   }
 
   /** The subscription has to wait until the window has room again. */
   block(subscription: Subscription): void {
-    this.#blocked ??= new Set();
+    this.#blocked ??= new Blocked();
     this.#blocked.add(subscription);
     this.hub.wakeSession(this);
   }
@@ -218,10 +261,6 @@ export class LiveSession implements Session, Beating {
   /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
   flush(): void {
     if (!this.isOpen || this.#hasExpired()) return;
-    if (this.#overflowed) {
-      this.hub.tally.hit("window");
-      return this.revoke(closes.slow);
-    }
     if (this.#needsBarrier()) this.#ping();
     const text = this.out.take(this.hub.joint);
     if (text === undefined) return;
@@ -251,13 +290,10 @@ export class LiveSession implements Session, Beating {
   #pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
     this.tracking?.tell("read");
-    // Whoever still finds no room is blocked again, behind the others.
-    for (const subscription of [...(this.#blocked ?? [])]) {
-      if (this.window.room <= 0) break;
-      this.#blocked?.delete(subscription);
-      subscription.channel.resume(subscription);
-    }
+    // What is published goes on at each pong, so a command that waits for room as well is not to wait behind it for ever.
     this.#work();
+    this.#blocked?.serve();
+    if (this.#blocked?.size === 0) this.#blocked = undefined;
     this.hub.wakeSession(this);
     this.hub.appends.caughtUp();
   }
@@ -318,9 +354,11 @@ export class LiveSession implements Session, Beating {
     this.hub.onSessionLeave?.(this);
     this.intake.clear();
     this.out.clear();
+    this.#blocked?.clear();
     this.#blocked = undefined;
     for (const subscription of [...this.subscriptions]) this.drop(subscription);
-    this.asking?.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
+    for (let asking = this.asking; asking !== undefined; asking = asking.earlier)
+      asking.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
   }
 
   /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */

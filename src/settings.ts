@@ -1,35 +1,49 @@
 import type { Clock } from "./clock.ts";
 import type { Failure } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
+import { resolveLimits } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
 import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
 import type { Refused } from "./refused.ts";
 
-/** Bounds on what a peer, a publisher or a run can ask for. Sizes are bytes of UTF-8, spans milliseconds. */
+/**
+ * Bounds on what a peer, a publisher or a run can ask for, in whole numbers of at least 1. All but those on messages,
+ * commands, names and subscriptions may be Infinity. Sizes are bytes of UTF-8, spans milliseconds.
+ *
+ * Whatever they let a client have, it can come back with: some follow from others, and one that cannot hold with another is
+ * a RangeError.
+ */
 export interface Limits {
-  /** Bytes of one publication's payload; a larger one rejects with a RangeError. Default 262 144 (256 KiB). */
+  /** Bytes of one publication's payload and tags; a larger one rejects with a RangeError. Default 262 144 (256 KiB). */
   publication: number;
-  /** Bytes of one message of a peer's; a larger one closes it 1009. Default 65 536 (64 KiB). */
+  /**
+   * Bytes of one message of a peer's; a larger one closes it 1009. A client comes back with all its subscriptions in one,
+   * so it must take 4 096 + `subscriptions` × (3 × `channel` + 200). Default that, and 1 048 576 (1 MiB) at least.
+   */
   message: number;
   /** How deep arrays and objects in a command of a peer's may be nested; a deeper one gets error 107. Default 64. */
   depth: number;
   /** Characters of a channel's name; a longer one gets error 106. Default 255. */
   channel: number;
   /**
-   * Commands of one session that wait: for the answer to connect, behind another, or behind a full window; more close it
-   * 3013. Default 1 000.
+   * Commands of one session that wait: for the answer to connect, behind another, or for room in the window; more close it
+   * 3013. Those that publish wait for the pace of publishing, and count into `commandChars` alone. Must be more than
+   * `subscriptions`. Default twice those, and 2 000 at least.
    */
   commands: number;
-  /** Characters of those; more close it 3013. Default 262 144. */
+  /** Characters of those; more close it 3013. Must be as many as `message`. Default that, and 1 048 576 at least. */
   commandChars: number;
   /**
-   * Commands a second of one session, in the long run, acknowledgements left out; one more is answered with error 111,
-   * and whoever goes on is closed 3013. Default 200.
+   * Commands a second of one session, in the long run; one more is answered with error 111, and whoever goes on is closed
+   * 3013. As many acknowledgements as `subscriptions` in one message count as one command, and pongs as none. Default 200.
    */
   rate: number;
-  /** Commands that one session may send at once, having been quiet before. Default 2 000. */
+  /**
+   * Commands that one session may send at once, having been quiet before. Must be more than `subscriptions`. Default twice
+   * those, and 2 000 at least.
+   */
   burst: number;
   /** Subscriptions of one session; one more is answered with error 106. Default 1 000. */
   subscriptions: number;
@@ -127,9 +141,12 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   signal?: AbortSignal | undefined;
   /** Milliseconds that closing may take. Default 5 000. */
   grace?: number | undefined;
-  /** Milliseconds between the pings of an idle session. Default 25 000. */
+  /** Milliseconds between the pings of an idle session, up to 2 147 473 000. Default 25 000. */
   heartbeat?: number | undefined;
-  /** Bytes a session may have in flight, unproven by a pong. Default 262 144 (256 KiB). */
+  /**
+   * Bytes a session may have in flight, unproven by a pong; replies may take as much again. A publication that is larger
+   * goes alone. Default 262 144 (256 KiB).
+   */
   window?: number | undefined;
   /** How much peers and publishers may send, open and ask for. What is left out has its default. */
   limits?: Partial<Limits> | undefined;
@@ -173,51 +190,23 @@ export interface Settings {
   readonly limits: Readonly<Limits>;
 }
 
-const defaultLimits: Readonly<Limits> = {
-  publication: 262_144,
-  message: 65_536,
-  depth: 64,
-  channel: 255,
-  commands: 1_000,
-  commandChars: 262_144,
-  rate: 200,
-  burst: 2_000,
-  subscriptions: 1_000,
-  channels: 100_000,
-  sessions: 100_000,
-  userSessions: 10_000,
-  history: 1_000,
-  presence: 1_000,
-  connect: 10_000,
-  answer: 10_000,
-  pong: 10_000,
-  slow: 60_000,
-  delivery: 300_000,
-  confirmed: 1_000,
-  confirmedBytes: 1_048_576,
-  confirmedTotal: 100_000,
-  confirmedTotalBytes: 67_108_864,
-  waiting: 67_108_864,
-  idempotency: 300_000,
-  runBytes: 8_388_608,
-  runTtl: 300_000,
-  endedBytes: 67_108_864,
-};
+/** The longest heartbeat, in milliseconds: clients wait for 10 s more, by timers that take no more than 2 ** 31 - 1 ms. */
+const longestHeartbeat = 2_147_473_000;
 
-/** Fills in the defaults. Throws a RangeError for a number that cannot be a bound. */
+/** Fills in the defaults. Throws a RangeError for a number that cannot be a bound, or not together with the others. */
 export function resolveSettings(options: NotifierOptions): Settings {
   const { grace = 5_000, heartbeat = 25_000, window = 262_144 } = options;
-  const limits = { ...defaultLimits };
-  for (const name of Object.keys(defaultLimits) as (keyof Limits)[]) {
-    const value = options.limits?.[name];
-    if (value !== undefined) limits[name] = checked(`limits.${name}`, value, 1);
-  }
   return {
     grace: checked("grace", grace, 0),
-    heartbeat: checked("heartbeat", heartbeat, 1),
-    window: checked("window", window, 1),
-    limits,
+    heartbeat: checkedWhole("heartbeat", heartbeat, longestHeartbeat),
+    window: checkedWhole("window", window, Number.MAX_SAFE_INTEGER),
+    limits: resolveLimits(options.limits),
   };
+}
+
+function checkedWhole(name: string, value: number, most: number): number {
+  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
+  throw new RangeError(`Cannot use ${name} "${String(value)}": it is no whole number from 1 to ${most}`);
 }
 
 /** Throws a RangeError for a number that cannot be a bound. */

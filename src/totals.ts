@@ -1,8 +1,8 @@
 import type { Hub } from "./hub.ts";
 import type { Limits } from "./settings.ts";
 
-/** A limit by its name, or the window. */
-export type LimitName = keyof Limits | "window";
+/** A limit by its name, or what is dropped where others come and go too often for a listener. */
+export type LimitName = keyof Limits | "announcements";
 
 /** What a notifier holds in bytes, and what has happened since it began. */
 export interface Totals {
@@ -27,7 +27,10 @@ export interface Totals {
   closed: Record<string, number>;
   /** Commands answered with an error, by its code. */
   errors: Record<string, number>;
-  /** How often a limit was hit, by its name in `limits`. */
+  /**
+   * How often a limit was hit, by its name in `limits`. `announcements` counts those of who came and left that were dropped,
+   * once for each listener, since they would have taken too much.
+   */
   limits: Partial<Record<LimitName, number>>;
 }
 
@@ -66,8 +69,8 @@ export class Tally {
     increase(this.#errors, code);
   }
 
-  hit(limit: LimitName): void {
-    increase(this.#limits, limit);
+  hit(limit: LimitName, times = 1): void {
+    increase(this.#limits, limit, times);
   }
 
   totals({ sessions, settings, cached, logBytes, runs }: Hub): Totals {
@@ -87,6 +90,6 @@ export class Tally {
   }
 }
 
-function increase<K>(counts: Map<K, number>, key: K): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function increase<K>(counts: Map<K, number>, key: K, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }

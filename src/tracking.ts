@@ -24,6 +24,12 @@ export function quit(subscription: Subscription): void {
   session.tracking?.forget(subscription);
 }
 
+/** A client may have asked to end a subscription before it was answered that it has one. */
+export function quitEarly({ intake, subscriptions }: LiveSession, channel: string): void {
+  const subscription = subscriptions.get(channel);
+  if (subscription !== undefined && intake.isQuitting(channel)) quit(subscription);
+}
+
 /**
  * Which of a session's subscriptions are being sent something that the ledger wants to hear of.
  *

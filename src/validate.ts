@@ -1,3 +1,4 @@
+import { cutText } from "./bytes.ts";
 import type { EventSchema, EventSchemas, SchemaIssue } from "./events.ts";
 import { ignorable } from "./scope.ts";
 
@@ -56,7 +57,7 @@ export function validated(schemas: EventSchemas | undefined, given: unknown, int
 }
 
 export function errorOf({ why, cause, type }: Refused, { verb, where }: Intent): TypeError {
-  const what = type === undefined ? where() : `${JSON.stringify(type.slice(0, longest))} ${where()}`;
+  const what = type === undefined ? where() : `${JSON.stringify(cutText(type, longest))} ${where()}`;
   return new TypeError(`Cannot ${verb} ${what}: ${why}`, cause === undefined ? undefined : { cause });
 }
 
@@ -101,7 +102,7 @@ function attempt(schema: EventSchema, value: object): Validation {
 
 function placeOf(issue: SchemaIssue | undefined): string {
   const steps = keys(issue?.path).map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`));
-  return `data${steps.join("")}`.slice(0, longest);
+  return cutText(`data${steps.join("")}`, longest);
 }
 
 function keys(path: SchemaIssue["path"]): PropertyKey[] {

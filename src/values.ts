@@ -12,7 +12,8 @@ export interface SerialiseOptions {
  *
  * Throws a TypeError that names the path of what JSON would change, lose or refuse (BigInt, functions, symbols, NaN,
  * infinities, maps and sets and other objects whose content it does not see, cycles, `undefined`), and a RangeError above
- * `most` bytes. An object's own `toJSON` decides for it. Deeper than the top, members that are undefined are left out.
+ * `most` bytes. An object's own `toJSON` decides for it, and is taken at its word: a `Date` arrives as its text, since
+ * that is what it says of itself. Deeper than the top, members that are undefined are left out.
  */
 export function serialise(
   what: string | (() => string),

@@ -31,6 +31,10 @@ export class Window {
   #frames = 0;
   /** Where in those bytes the last data ends: publications, and replies as large. */
   #data = 0;
+  /** Where in them the last publication ends that was handed on. */
+  #publications = 0;
+  /** By how much the one in flight went past the window, where it is too large for it. */
+  #excess = 0;
   /** Pings sent and answered. One may be outstanding: then it proves `#barrier` bytes. */
   #pings = 0;
   #pongs = 0;
@@ -50,9 +54,19 @@ export class Window {
     return this.#sent - this.#proven + this.#queued;
   }
 
+  /** Whether replies may still be put on their way: they take as much as the window once more, whatever was published. */
+  get hasRoomToReply(): boolean {
+    return this.room + this.#excess > -this.#size;
+  }
+
   /** Whether all that was ever put on its way is proven read. */
   get isClear(): boolean {
     return this.#inFlight === 0;
+  }
+
+  /** Whether a publication is in flight. While none is, one may be handed on, however large: else it never could be. */
+  get hasPublications(): boolean {
+    return this.#publications > this.#proven;
   }
 
   /** Whether half of it is in flight: time for a barrier, so that the pong comes before it is full. */
@@ -80,6 +94,13 @@ export class Window {
     if (areData) this.#data = this.#sent + this.#queued;
   }
 
+  /** Puts publications into the frame of this turn. */
+  hand(bytes: number): void {
+    this.queue(bytes, true);
+    this.#publications = this.#data;
+    this.#excess = Math.min(bytes, Math.max(0, -this.room));
+  }
+
   /** The frame has been sent. */
   send(): void {
     this.#sent += this.#queued;
@@ -100,6 +121,7 @@ export class Window {
     if (!this.hasPing) return false;
     this.#pongs++;
     this.#proven = this.#barrier;
+    if (!this.hasPublications) this.#excess = 0;
     return true;
   }
 

@@ -367,23 +367,19 @@ describe("an acknowledgement is taken at once", () => {
       { id: 6, rpc: { method: "ack", data: { ack: { news: { offset: 1, epoch } } } } },
     );
     await core.clock.settle();
-    expect([waiting(core), ann.received]).toEqual([2, []]);
+    // It is answered as well, ahead of what is slow.
+    expect([waiting(core), ann.take()]).toEqual([2, [{ id: 6, rpc: {} }]]);
     ann.ack(2);
     expect(waiting(core)).toBe(1);
     go.resolve(false);
     await core.clock.settle();
-    expect(ann.take()).toMatchObject([
-      { id: 5, error: { code: 103 } },
-      { id: 6, rpc: {} },
-    ]);
+    expect(ann.take()).toMatchObject([{ id: 5, error: { code: 103 } }]);
   });
 
   test("while the window is full", async ({ start }) => {
     const core = start({ window: 512 });
     const raw = await silent(core);
     const receipt = await core.notifier.publish("news", "x".repeat(600), { confirm });
-    await core.clock.settle();
-    raw.pong();
     await core.clock.settle();
     const delivered = arrival(receipt);
     raw.session.receive(JSON.stringify(ackOf("news", 1, receipt.position.epoch)));
@@ -544,4 +540,74 @@ test("A10: 2 000 confirmed publications, acknowledged now and then, leave nothin
   const { sessions, subscriptions, channels, confirmed } = core.notifier.stats();
   expect([sessions, subscriptions, channels, confirmed, core.clock.armed]).toEqual([0, 0, 0, 0, 0]);
   expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0 });
+});
+
+describe("an unsubscribe that comes before its subscription is answered", () => {
+  const subscribe = { id: 2, subscribe: { channel: "news" } };
+  const unsubscribe = { id: 3, unsubscribe: { channel: "news" } };
+
+  /** A client behind an authorizer that takes its time, who answers every ping. */
+  function behind(core: Core): { client: Pipe; allow(): void } {
+    const go = deferred<boolean>();
+    const client = pipe(core.notifier, { peer: { user: "ann", authorize: () => go.promise } });
+    return { client, allow: () => go.resolve(true) };
+  }
+
+  test.for([
+    ["in one message with it", [{ id: 1, connect: {} }, subscribe, unsubscribe], []],
+    ["in a later message", [{ id: 1, connect: {} }, subscribe], [unsubscribe]],
+    [
+      "behind a recovery",
+      [
+        { id: 1, connect: {} },
+        { id: 2, subscribe: { ...subscribe.subscribe, recover: true } },
+      ],
+      [unsubscribe],
+    ],
+  ] as const)("%s keeps what is published from being read", async ([, first, later], { start }) => {
+    const core = start({ rpc: { slow: () => hold.promise } });
+    const hold = deferred();
+    const { client, allow } = behind(core);
+    client.send(...first);
+    await core.clock.settle();
+    // What is between the two holds up the unsubscribe until the publication was sent and answered for.
+    const receipt = await core.notifier.publish("news", 1, { confirm });
+    const delivered = arrival(receipt);
+    if (later.length > 0) client.send({ id: 9, rpc: { method: "slow" } }, ...later);
+    allow();
+    await core.clock.settle();
+    const second = arrival(await core.notifier.publish("news", 2, { confirm }));
+    await core.clock.settle();
+    expect([delivered.state, second.state, waiting(core)]).toEqual(["pending", "pending", 2]);
+    hold.resolve();
+    await core.clock.settle();
+    expect(core.notifier.stats()).toMatchObject({ subscriptions: 0, confirmed: 2 });
+  });
+
+  test("says nothing of the subscription that comes after it", async ({ start }) => {
+    const core = start();
+    const { client, allow } = behind(core);
+    client.send({ id: 1, connect: {} }, subscribe, unsubscribe, { id: 4, subscribe: { channel: "news" } });
+    await core.clock.settle();
+    allow();
+    await core.clock.settle();
+    const delivered = arrival(await core.notifier.publish("news", 1, { confirm }));
+    await core.clock.settle();
+    expect(delivered.value).toEqual({ level: "read", by: "ann", time: began });
+  });
+
+  test("of what the server subscribes it to is heard, too", async ({ start }) => {
+    const core = start({ rpc: { slow: () => hold.promise } });
+    const hold = deferred();
+    const client = pipe(core.notifier, {
+      peer: { user: "ann", channels: ["news"], connect: async () => ({ user: "ann", channels: ["news"] }) },
+    });
+    client.send({ id: 1, connect: {} }, { id: 2, rpc: { method: "slow" } }, unsubscribe);
+    await core.clock.settle();
+    const delivered = arrival(await core.notifier.publish("news", 1, { confirm }));
+    await core.clock.settle();
+    expect([client.received.length > 0, delivered.state]).toEqual([true, "pending"]);
+    hold.resolve();
+    await core.clock.settle();
+  });
 });

@@ -7,6 +7,7 @@ import { aborted } from "./fixtures/core.ts";
 import { type Client, type Wire, wire } from "./fixtures/wire.ts";
 
 const denied = { code: 103, message: "permission denied" };
+const internal = { code: 100, message: "internal server error", temporary: true };
 const signal = new AbortController().signal;
 
 async function connected(here: Wire, peer: Peer): Promise<Client> {
@@ -32,7 +33,7 @@ describe("an authorizer", () => {
     expect(asked).toEqual([["ann", { type, channel: "a", data }]]);
   });
 
-  const refusals: [name: string, authorize: Authorize | undefined, isReported: boolean][] = [
+  const refusals: [name: string, authorize: Authorize | undefined, isFailure: boolean][] = [
     ["is not there", undefined, false],
     ["answers no", () => false, false],
     ["answers something else", () => "yes" as never, false],
@@ -50,8 +51,8 @@ describe("an authorizer", () => {
   ];
 
   test.each(refusals)(
-    "that %s refuses everything, and the session lives on",
-    async (_, authorize, isReported) => {
+    "that %s lets nobody do anything, for good where it has answered, and the session lives on",
+    async (_, authorize, isFailure) => {
       const here = wire();
       const run = here.notifier.run(({ signal }) => aborted(signal), { cancel: "authorized" });
       run.result().catch(() => {});
@@ -63,17 +64,16 @@ describe("an authorizer", () => {
         return client.take()[0];
       };
       for (const [, method, params] of commands) {
-        expect(await ask(7, { [method]: params })).toEqual({ id: 7, error: denied });
+        expect(await ask(7, { [method]: params })).toEqual({ id: 7, error: isFailure ? internal : denied });
       }
       const cancel = { rpc: { method: "run.cancel", data: { run: run.id } } };
-      expect(await ask(8, cancel)).toEqual({ id: 8, rpc: { data: { status: "unknown" } } });
+      const answer = isFailure ? { error: internal } : { rpc: { data: { status: "unknown" } } };
+      expect(await ask(8, cancel)).toEqual({ id: 8, ...answer });
       expect(run.status).toBe("working");
       // The one wait is for the result of the run.
       expect(here.notifier.stats()).toMatchObject({ sessions: 1, subscriptions: 0, channels: 0, waits: 1 });
       const stages = here.takeErrors().map(({ stage }) => stage);
-      expect(stages).toEqual(
-        isReported ? commands.concat([commands[0] as never]).map(() => "authorize") : [],
-      );
+      expect(stages).toEqual(isFailure ? commands.concat([commands[0] as never]).map(() => "authorize") : []);
     },
   );
 

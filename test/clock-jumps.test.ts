@@ -153,3 +153,46 @@ describe("a time of day that is set anew", () => {
     raw.session.ended();
   });
 });
+
+describe("a machine that sleeps, while the clock for spans stands still", () => {
+  const expires = 1_700_000_060_000;
+
+  test("ends a permission that is over by the wall clock, before it hears or sends anything more", async () => {
+    const { clock, notifier } = start();
+    const peer = { user: "ann", channels: ["news"], expires };
+    const [hears, isSent] = [pipe(notifier, { peer }), pipe(notifier, { peer })];
+    for (const each of [hears, isSent]) each.send({ id: 1, connect: {} });
+    await clock.go();
+    for (const each of [hears, isSent]) each.take();
+    clock.shift(60_000);
+    hears.send({ id: 2, ping: {} });
+    await notifier.publish("news", "private");
+    await clock.go();
+    expect([hears, isSent].map(({ received, closed }) => [received, closed?.code])).toEqual([
+      [[], 3005],
+      [[], 3005],
+    ]);
+  });
+
+  test("ends it with the next heartbeat where nothing else happens", async () => {
+    const { clock, notifier } = start();
+    const idle = pipe(notifier, { peer: { user: "ann", expires } });
+    idle.send({ id: 1, connect: {} });
+    await clock.go();
+    clock.shift(60_000);
+    clock.block(25_050);
+    await clock.go();
+    expect(idle.closed?.code).toBe(3005);
+  });
+
+  test("does not lengthen one when the wall clock is set back", async () => {
+    const { clock, notifier } = start();
+    const idle = pipe(notifier, { peer: { user: "ann", expires } });
+    idle.send({ id: 1, connect: {} });
+    await clock.go();
+    clock.shift(-3_600_000);
+    clock.block(60_050);
+    await clock.go();
+    expect(idle.closed?.code).toBe(3005);
+  });
+});

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from "vitest";
+import { smallMessages } from "./fixtures/limits.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { site } from "./fixtures/server.ts";
 import { closeFrame, frame, type Tcp, tcp, upgrade } from "./fixtures/tcp.ts";
@@ -19,7 +20,7 @@ function sendInPieces(peer: Tcp, message: string, length: number): void {
 
 describe(`a message in fragments on ${runtime}`, () => {
   async function open() {
-    const here = await site();
+    const here = await site({ limits: smallMessages });
     const peer = tcp(Number(new URL(here.address()).port), upgrade("/?user=ann"));
     onTestFinished(() => peer.destroy());
     await peer.until(/\r\n\r\n/);

@@ -47,7 +47,8 @@ test.each<[string, string | Uint8Array, number | undefined]>([
   ["a second connect", '{"id":2,"ping":{}}\n{"id":3,"connect":{}}', 3501],
   ["a bad token", '{"id":2,"refresh":{"token":"bad"}}\n{"id":3,"connect":{}}', 3500],
   ["too much", "x".repeat(65_537), 1009],
-  ["too many", '{"id":2,"ping":{}}\n'.repeat(1_001), 3013],
+  ["too many", '{"id":2,"rpc":{}}\n'.repeat(2_001), 3013],
+  ["many pings", '{"id":2,"ping":{}}\n'.repeat(2_001), undefined],
 ])("the fuzzer knows what becomes of whoever says %s", (_, message, close) => {
   expect(fateOf(message, greeted).close).toBe(close);
 });

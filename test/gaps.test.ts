@@ -249,15 +249,13 @@ test("what came to a client that had asked to unsubscribe does not count as read
   const raw = await silent(core, { channel: "news" }, person("ann"));
   const receipt = await core.notifier.publish("news", "x".repeat(2_000));
   await core.clock.settle();
-  raw.pong();
-  await core.clock.settle();
-  // The window is full: the ping behind the publication is on its way, and the command waits.
+  // The window is full: the ping behind the publication is on its way, which is answered all the same.
   expect([raw.lines.at(-2), raw.lines.at(-1)]).toEqual([expect.stringContaining("xxx"), "{}"]);
   raw.session.receive('{"id":3,"unsubscribe":{"channel":"news"}}');
   await core.clock.settle();
+  expect(raw.lines.at(-1)).toBe('{"id":3,"unsubscribe":{}}');
   raw.pong();
   await core.clock.settle();
-  expect(raw.lines.at(-1)).toBe('{"id":3,"unsubscribe":{}}');
   const read = outcomeOf(receipt.delivered({ level: "read" }));
   await core.clock.settle();
   expect(read.state).toBe("pending");
@@ -372,7 +370,9 @@ test("a channel that begins anew while a connect is answered is not joined in it
   await publishAll(core, 3);
   const other = await subscriber(core, "news");
   const letThrough = reads.hold("sport");
-  const raw = rawSocket(core.notifier, { user: "ann", channels: ["news", "sport"] });
+  // Some are looked into at a time: "news" has its place before it is the turn of "sport".
+  const others = upTo(63).map((n) => `other ${n}`);
+  const raw = rawSocket(core.notifier, { user: "ann", channels: ["news", ...others, "sport"] });
   raw.session.receive('{"id":1,"connect":{}}');
   await core.clock.settle();
   wipe();

@@ -7,6 +7,7 @@ import { assertQuiet } from "../src/testing.ts";
 import { type Child, child } from "./fixtures/child.ts";
 import { deferred, fakeNotifier, fakeReport } from "./fixtures/fake-notifier.ts";
 import { type HostApp, hostApp } from "./fixtures/host-app.ts";
+import { smallMessages } from "./fixtures/limits.ts";
 import { entry, runtime } from "./fixtures/runtime.ts";
 import { client, closeFrame, closing, frame, get, type Tcp, tcp, upgrade } from "./fixtures/tcp.ts";
 import { honosUpgradeWebSocket, userServer } from "./fixtures/user-server.ts";
@@ -308,7 +309,7 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
 
 describe(`notifications on ${runtime}`, () => {
   async function served(authenticate: () => Promise<{ user: string } | null>) {
-    const notifier = createNotifier({ grace: 60_000 });
+    const notifier = createNotifier({ grace: 60_000, limits: smallMessages });
     const app = new Hono();
     app.get("/", upgradeWebSocket(notifications(notifier, { authenticate })));
     const server = await serve(app, { notifier, port: 0, grace: 60_000 });

@@ -44,7 +44,7 @@ describe("commands a second", () => {
   });
 
   test("of whoever goes on regardless are not answered for ever: it is closed with 3013", async () => {
-    const here = wire({ limits: { rate: 10, burst: 100 } });
+    const here = wire({ limits: { rate: 10, burst: 100, subscriptions: 10 } });
     const client = await connected(here);
     client.send(...pings(2, 200));
     await here.clock.settle();
@@ -59,51 +59,102 @@ describe("commands a second", () => {
   test("that are over it do nothing, and what needs no answer is dropped", async () => {
     const heard: unknown[] = [];
     const called: unknown[] = [];
-    const here = wire({ limits: { rate: 1, burst: 2 }, rpc: { call: (_, { data }) => called.push(data) } });
+    const here = wire({
+      limits: { rate: 1, burst: 2, subscriptions: 1 },
+      rpc: { call: (_, { data }) => called.push(data) },
+    });
     const client = await connected(here, { peer: { user: "", receive: (_, data) => heard.push(data) } });
     client.send({ send: { data: 1 } }, { send: { data: 2 } }, { id: 2, rpc: { method: "call", data: 3 } });
     await here.clock.settle();
     expect([heard, called, client.take()]).toEqual([[1], [], [{ id: 2, error: overRate }]]);
   });
 
-  test("do not count pongs and acknowledgements, which are never held up", async () => {
-    const here = wire({ limits: { rate: 1, burst: 2 } });
+  test("do not count pongs, nor acknowledgements of a thousand channels every 50 ms", async () => {
+    const here = wire();
     const client = await connected(here);
-    await client.call("subscribe", { channel: "news" });
-    const epoch = await here.epoch("news");
-    for (let offset = 1; offset <= 50; offset++) {
-      const { delivered } = await here.notifier.publish("news", offset, { confirm: true });
-      await here.clock.settle();
-      client.send({ send: { data: { ack: { news: { offset, epoch } } } } });
-      expect((await delivered({ level: "acknowledged" })).level).toBe("acknowledged");
+    const { session } = client;
+    const names = range(1, 1_000).map((n) => `c${n}`);
+    client.send(...names.map((channel, n) => ({ id: n + 2, subscribe: { channel } })));
+    await here.clock.settle();
+    const ack = Object.fromEntries(names.map((name) => [name, { offset: 0, epoch: "" }]));
+    const words = JSON.stringify({ send: { data: { ack } } });
+    for (let n = 0; n < 100; n++) {
+      session.receive(words);
+      await here.clock.advance(50);
     }
     expect(client.closed).toBeUndefined();
     expect(hits(here)).toEqual({});
+  });
+
+  test("count acknowledgements, true or not, of as many as there may be subscriptions as one", async () => {
+    const here = wire({ limits: { rate: 1, burst: 100, subscriptions: 10 } });
+    const client = await connected(here);
+    const bogus = (count: number) => {
+      const ack = Object.fromEntries(range(1, count).map((n) => [`none ${n}`, { offset: 9, epoch: "e" }]));
+      return { send: { data: { ack } } };
+    };
+    // Each frame of them says 10 words: that it acknowledges at all is the first.
+    for (let n = 0; n < 199; n++) client.send(bogus(9));
+    expect(client.closed).toBeUndefined();
+    client.send(bogus(10));
+    expect(client.closed).toEqual(tooMany);
+    expect(hits(here)).toEqual({ rate: 1 });
+  });
+
+  test("that are refused, by the thousand, capture no stack", async () => {
+    const here = wire();
+    const client = await connected(here);
+    const { stackTraceLimit } = Error;
+    let captured = 0;
+    // Every error that is made reads it.
+    Object.defineProperty(Error, "stackTraceLimit", {
+      configurable: true,
+      get: () => {
+        captured++;
+        return 0;
+      },
+    });
+    try {
+      client.send({ send: { data: { ack: { none: { offset: 1, epoch: "" }, other: 7 } } } });
+      client.send({ id: 2, rpc: { method: "ack", data: { ack: { none: { offset: 1, epoch: "" } } } } });
+      client.send({ id: 3, subscribe: {} }, { id: 4, history: { channel: "" } }, { id: 5, sub_refresh: {} });
+      await here.clock.settle();
+    } finally {
+      Object.defineProperty(Error, "stackTraceLimit", {
+        value: stackTraceLimit,
+        configurable: true,
+        writable: true,
+        enumerable: true,
+      });
+    }
+    const refused = client.take() as { id: number; error: object }[];
+    expect(refused.map(({ id, error }) => (error ? id : 0)).sort()).toEqual([2, 3, 4, 5]);
+    expect(captured).toBe(0);
   });
 });
 
 describe("commands that wait", () => {
   test("for the answer to connect may be as many as behind any other", async () => {
-    const here = wire({ limits: { commands: 10 } });
+    const here = wire({ limits: { commands: 11, subscriptions: 10 } });
     const waiting = here.client({
       peer: { user: "", connect: () => new Promise(() => {}) },
     });
-    waiting.send({ id: 1, connect: {} }, ...pings(2, 10));
+    waiting.send({ id: 1, connect: {} }, ...pings(2, 11));
     await here.clock.settle();
     expect(waiting.closed).toBeUndefined();
-    waiting.send(...pings(11, 12));
+    waiting.send(...pings(12, 13));
     await here.clock.settle();
     expect(waiting.closed).toEqual(tooMany);
     expect(hits(here)).toEqual({ commands: 1 });
   });
 
-  test("may be 262 144 characters; one more closes with 3013", async () => {
+  test("may be 1 048 576 characters; one more closes with 3013", async () => {
     const here = wire({ rpc: { hang: () => new Promise(() => {}) } });
     const client = await connected(here);
     client.send({ id: 2, rpc: { method: "hang" } });
-    const message = (chars: number) => `{"id":3,"ping":{"x":"${"x".repeat(chars - 24)}"}}`;
-    for (let n = 0; n < 4; n++) client.send(message(65_536));
-    expect(here.notifier.totals().bytes.commands).toBe(262_144);
+    const message = (chars: number) => `{"id":3,"rpc":{"x":"${"x".repeat(chars - 23)}"}}`;
+    for (let n = 0; n < 16; n++) client.send(message(65_536));
+    expect(here.notifier.totals().bytes.commands).toBe(1_048_576);
     expect(client.closed).toBeUndefined();
     client.send(message(24));
     expect(client.closed).toEqual(tooMany);
@@ -116,6 +167,8 @@ describe("commands that wait", () => {
     const intake = new Intake(limits, 0);
     const command = { id: 1, method: "ping", params: {} } as const;
     for (let n = 0; n < 3; n++) intake.add(command, 10 / 3, 0);
+    intake.hold(5);
+    intake.release(5);
     intake.next();
     expect(intake.chars).toBeCloseTo(20 / 3);
     intake.next();
@@ -294,7 +347,15 @@ describe("replies", () => {
 
 test("every limit that closes or refuses is counted by its name", async () => {
   const here = wire({
-    limits: { message: 100, publication: 20, connect: 1_000, answer: 1_000, pong: 1_000, slow: 2_000 },
+    limits: {
+      message: 8_000,
+      subscriptions: 4,
+      publication: 20,
+      connect: 1_000,
+      answer: 1_000,
+      pong: 1_000,
+      slow: 2_000,
+    },
     heartbeat: 5_000,
     rpc: { hang: () => new Promise(() => {}), long: () => "x".repeat(30) },
   });
@@ -306,7 +367,7 @@ test("every limit that closes or refuses is counted by its name", async () => {
   here.client();
   await here.clock.advance(1_050);
   expectHit("connect");
-  (await connected(here)).send("x".repeat(101));
+  (await connected(here)).send("x".repeat(8_001));
   expectHit("message");
   const client = await connected(here);
   expect(await client.call("publish", { channel: "a", data: "x".repeat(20) })).toMatchObject({

@@ -341,3 +341,13 @@ test("a log that begins anew ends the subscription, and whoever comes back learn
   await clock.settle();
   expect(answered(ann)).toEqual({ epoch: await epochOf(core), delayed: 0, gone: null, kept: 1 });
 });
+
+test("what was told is forgotten when its time is over, though nobody is told anything more", async ({
+  start,
+}) => {
+  const core = start();
+  (await back(core, 3)).drop();
+  expect(core.clock.armed).toBe(1);
+  await core.clock.advance(5_050);
+  expect([core.clock.armed, core.notifier.stats().timers]).toEqual([0, 0]);
+});

@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { pipe } from "../src/pipe.ts";
+import { type Pipe, pipe } from "../src/pipe.ts";
 import {
   type Core,
   deferred,
@@ -39,6 +39,57 @@ describe("presence", () => {
     bob.send({ id: 9, unsubscribe: { channel: "room" } });
     await core.clock.settle();
     expect(core.notifier.presence("room").clients.map(({ session }) => session)).toEqual([ann.session.id]);
+  });
+});
+
+describe("how many are on a channel", () => {
+  test("stays right while they come and go, by client and by user", async ({ start }) => {
+    const core = start();
+    const ann = await person(core, "ann");
+    const stats = async (): Promise<unknown> => {
+      ann.take();
+      ann.send({ id: 9, presence_stats: { channel: "room" } });
+      await core.clock.settle();
+      const { num_clients, num_users } = (ann.take()[0] as { presence_stats: Record<string, number> })
+        .presence_stats;
+      return [num_clients, num_users];
+    };
+    expect(await stats()).toEqual([1, 1]);
+    const [again, bob] = [await person(core, "ann"), await person(core, "bob")];
+    expect(await stats()).toEqual([3, 2]);
+    bob.drop();
+    await person(core, "constructor");
+    expect(await stats()).toEqual([3, 2]);
+    again.drop();
+    expect([await stats(), core.notifier.presence("room").users]).toEqual([[2, 2], 2]);
+    ann.send({ id: 9, unsubscribe: { channel: "room" } });
+    await core.clock.settle();
+    expect(await stats()).toEqual([1, 1]);
+  });
+
+  test("is answered without looking at each of them", async ({ start }) => {
+    const core = start();
+    const clients = await Promise.all(Array.from({ length: 50 }, (_, n) => person(core, `user ${n}`)));
+    const asking = clients[0] as Pipe;
+    let looks = 0;
+    for (const { session } of clients) {
+      const { peer } = session as unknown as { peer: { user: string } };
+      const { user } = peer;
+      Object.defineProperty(peer, "user", {
+        get() {
+          looks++;
+          return user;
+        },
+      });
+    }
+    const ask = async (): Promise<void> => {
+      asking.send({ id: 9, presence_stats: { channel: "room" } });
+      await core.clock.settle();
+    };
+    await ask();
+    const first = looks;
+    await ask();
+    expect([first >= 50, looks - first < 10]).toEqual([true, true]);
   });
 });
 

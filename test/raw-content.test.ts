@@ -4,7 +4,6 @@ import { runtime } from "./fixtures/runtime.ts";
 import { closeFrame, frame } from "./fixtures/tcp.ts";
 
 const badRequest = { code: 3501, reason: "bad request" };
-const large = { maxMessage: 1_048_576, limits: { message: 1_048_576 } };
 
 describe(`text sent to ${runtime}`, () => {
   test.each([
@@ -26,7 +25,7 @@ describe(`text sent to ${runtime}`, () => {
     ["an id that is text", '{"id":"2","ping":{}}'],
     ["an id that only its prototype has", '{"__proto__":{"id":2},"ping":{}}'],
   ])("that is %s closes with 3501, and nobody else notices", async (_, text) => {
-    const here = await rawSite(large);
+    const here = await rawSite();
     const peer = await here.connected();
     peer.send(frame(1, text));
     await peer.until(closeFrame(3501));
@@ -45,7 +44,7 @@ describe(`text sent to ${runtime}`, () => {
     ["blank lines around it", '\n \n\r\n{"id":2,"ping":{}}\n\n'],
     ["parameters that are no object", '{"id":2,"ping":7}'],
   ])("with %s is a command like any other", async (_, text) => {
-    const here = await rawSite(large);
+    const here = await rawSite();
     const peer = await here.connected();
     peer.send(frame(1, text));
     await peer.until(/"id":2,"ping":{}/);
@@ -54,7 +53,7 @@ describe(`text sent to ${runtime}`, () => {
   });
 
   test("with 100 000 brackets inside a command is refused with 107, and nobody else notices", async () => {
-    const here = await rawSite(large);
+    const here = await rawSite();
     const peer = await here.connected();
     peer.send(frame(1, `{"id":2,"ping":{"x":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`));
     await peer.until(/"id":2,"error":{"code":107,"message":"bad request"}/);

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { child } from "./fixtures/child.ts";
+import { smallMessages } from "./fixtures/limits.ts";
 import { joined, type RawSite, rawSite } from "./fixtures/raw.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { closeFrame, closing, frame, type Tcp, tcp, upgrade } from "./fixtures/tcp.ts";
@@ -85,10 +86,10 @@ describe(`a connection to ${runtime}`, () => {
   });
 
   test.for([
-    ["", () => rawSite()],
+    ["", () => rawSite({ limits: smallMessages })],
     [
       ", let in by Hono's own upgradeWebSocket,",
-      async () => rawSite({ upgradeWebSocket: await honosUpgradeWebSocket() }),
+      async () => rawSite({ limits: smallMessages, upgradeWebSocket: await honosUpgradeWebSocket() }),
     ],
   ] as const)(
     "that is closed for its message%s may be sent the rest of it, and is not reset",
@@ -111,7 +112,7 @@ describe(`a connection to ${runtime}`, () => {
 
   test("that is closed for its message and goes on for ever is cut", async (context) => {
     context.skip(runtime === "deno", "Deno cuts no WebSocket before its server ends");
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.send(frame(1, "x".repeat(100_000)));
     await peer.until(closeFrame(1009));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { smallMessages } from "./fixtures/limits.ts";
 import { closeOf, command, odd, rawSite } from "./fixtures/raw.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { closeFrame, frame, type Tcp } from "./fixtures/tcp.ts";
@@ -37,7 +38,7 @@ describe(`a message to ${runtime}`, () => {
     ["in 64", 1_024],
     ["in 4 096", 16],
   ])("of 64 KiB is read %s, and one byte more closes with 1009", async (_, size) => {
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     for (const each of parts(sized(limit), size)) peer.send(each);
     await peer.until(/"id":7,"ping":/);
@@ -48,7 +49,7 @@ describe(`a message to ${runtime}`, () => {
   });
 
   test("in a thousand parts of one byte is read", async () => {
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.send(Buffer.concat(parts(sized(1_000), 1)));
     await peer.until(/"id":7,"ping":/);
@@ -66,7 +67,7 @@ describe(`a message to ${runtime}`, () => {
 
   test("that never ends is cut at 64 KiB, though not on Deno, which says so in the README", async (context) => {
     context.skip(runtime === "deno", "Deno gathers parts without a limit and offers no way to set one");
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     begin(peer);
     let sent = 0;
@@ -93,7 +94,7 @@ describe(`a message to ${runtime}`, () => {
   });
 
   test("that is half there when its connection closes is no message", async () => {
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.send(frame(1, sized(100)).subarray(0, 60));
     peer.socket.end();
@@ -102,7 +103,7 @@ describe(`a message to ${runtime}`, () => {
   });
 
   test("that is compressed is never read, so that no bomb can grow", async () => {
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     // Deflated: a hundred megabytes of one letter begin like this.
     peer.send(odd(Uint8Array.of(0xec, 0xc1, 0x01, 0x01, 0, 0, 0, 0x80, 0x90, 0xfe), { rsv: 4 }));
@@ -111,7 +112,7 @@ describe(`a message to ${runtime}`, () => {
   });
 
   test("comes one byte at a time and is read whole", async () => {
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.socket.setNoDelay(true);
     for (const byte of command(7))
@@ -120,7 +121,7 @@ describe(`a message to ${runtime}`, () => {
   });
 
   test("in a burst of 900 is answered, each, in order", async () => {
-    const here = await rawSite();
+    const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.send(Buffer.concat(Array.from({ length: 900 }, (_, n) => command(n + 2))));
     const received = await peer.until(/"id":901,"ping":/);

@@ -49,7 +49,7 @@ const limits = {
   subscriptions: 10,
   commands: 100,
   commandChars: 32 * kib,
-  message: 8 * kib,
+  message: 16 * kib,
   publication: 4 * kib,
   rate: 50,
   burst: 100,
@@ -77,10 +77,11 @@ function swarm(seed: number) {
     () => many(30, () => ({ presence: { channel: channel() } })),
     () => many(30, () => ({ rpc: { method: "long" } })),
     () => many(60, () => ({ rpc: { method: "hang" } })),
-    () => `{"id":3,"ping":{"x":"${"x".repeat(8_000)}"}}`,
+    () => `{"id":3,"rpc":{"x":"${"x".repeat(8_000)}"}}`,
+    () => many(90, () => ({ rpc: { method: "none" } })),
     () => many(90, () => ({ ping: {} })),
     () => deep,
-    () => "x".repeat(pick(9_000)),
+    () => "x".repeat(pick(17_000)),
   ];
   const live = new Set<Pipe>();
   const enter = (): void => {

@@ -74,7 +74,7 @@ describe("totals", () => {
     await clock.settle();
     await notifier.publish("news", "x".repeat(1_000));
     await clock.settle();
-    raw.session.receive('{"id":2,"rpc":{"method":"hang"}}\n{"id":3,"ping":{}}\n{"id":4,"ping":{}}');
+    raw.session.receive('{"id":2,"rpc":{"method":"hang"}}\n{"id":3,"send":{}}\n{"id":4,"send":{}}');
     const { bytes } = notifier.totals();
     const sent = raw.sent.reduce((sum, frame) => sum + frame.trimEnd().length + 1, 0);
     expect(bytes).toEqual({

@@ -271,7 +271,7 @@ describe("order", () => {
     client.send(
       { id: 2, subscribe: { channel: "slow" } },
       { id: 3, subscribe: { channel: "fast" } },
-      { id: 4, ping: {} },
+      { id: 4, sub_refresh: {} },
     );
     await clock.settle();
     expect(client.received).toEqual([]);
@@ -280,7 +280,7 @@ describe("order", () => {
     expect(client.received).toEqual([
       { id: 2, subscribe: { recoverable: true, positioned: true, epoch: await epoch("slow"), offset: 0 } },
       { id: 3, subscribe: { recoverable: true, positioned: true, epoch: await epoch("fast"), offset: 0 } },
-      { id: 4, ping: {} },
+      { id: 4, error: { code: 108, message: "not available" } },
     ]);
   });
 

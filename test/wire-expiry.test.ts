@@ -187,3 +187,9 @@ describe("expiry", () => {
     });
   });
 });
+
+test("a permission that lasts for longer than timers do is told as one that clients can wait for", async () => {
+  const { client: connect } = wire();
+  const client = connect({ peer: { ...anybody, expires: start + 1e15, refresh: () => null } });
+  expect(await client.connect()).toMatchObject({ expires: true, ttl: 2_147_483 });
+});

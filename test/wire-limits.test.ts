@@ -4,42 +4,47 @@ import { wire } from "./fixtures/wire.ts";
 describe("limits", () => {
   const tooBig = { code: 1009, reason: "message too big" };
 
-  test("a message of 64 KiB is heard, one byte more closes with 1009", async () => {
+  test("a message of 1 MiB is heard, one byte more closes with 1009", async () => {
     const heard: unknown[] = [];
     const { clock, client: connect } = wire();
     const client = connect({ peer: { user: "", receive: (_, data) => heard.push((data as string).length) } });
     await client.connect();
     const frame = (bytes: number) => `{"send":{"data":"${"x".repeat(bytes - 20)}"}}`;
-    expect(frame(65_536)).toHaveLength(65_536);
-    client.send(frame(65_536));
+    expect(frame(1_048_576)).toHaveLength(1_048_576);
+    client.send(frame(1_048_576));
     await clock.settle();
-    expect(heard).toEqual([65_516]);
-    client.send(frame(65_537));
+    expect(heard).toEqual([1_048_556]);
+    client.send(frame(1_048_577));
     await clock.settle();
-    expect(heard).toEqual([65_516]);
+    expect(heard).toEqual([1_048_556]);
     expect(client.closed).toEqual(tooBig);
   });
 
   test("a message is measured in bytes", async () => {
-    const { clock, client: connect } = wire({ limits: { message: 100 } });
+    const { clock, client: connect } = wire({ limits: { message: 6_020, subscriptions: 1 } });
     const frame = (text: string) => `{"send":{"data":"${text}"}}`;
     const [within, above] = [connect(), connect()];
     for (const client of [within, above]) await client.connect();
-    within.send(frame("é".repeat(40)));
-    above.send(frame(`${"é".repeat(40)}x`));
+    within.send(frame("é".repeat(3_000)));
+    above.send(frame(`${"é".repeat(3_000)}x`));
     await clock.settle();
     expect([within.closed, above.closed]).toEqual([undefined, tooBig]);
   });
 
-  test("commands that wait behind a slow answer may be 1 000; one more closes with 3013", async () => {
-    const { clock, client: connect } = wire({ rpc: { hang: () => new Promise(() => {}) } });
+  test("commands that wait behind a slow answer may be 2 000; one more closes with 3013", async () => {
+    const { clock, client: connect } = wire({
+      limits: { burst: 3_000 },
+      rpc: { hang: () => new Promise(() => {}) },
+    });
     const client = connect();
     await client.connect();
     client.send({ id: 2, rpc: { method: "hang" } });
-    for (let id = 3; id <= 1_002; id++) client.send({ id, ping: {} });
+    for (let id = 3; id <= 2_002; id++) client.send({ id, presence: { channel: "a" } });
+    // Publications wait for the pace of publishing, and count by their size alone.
+    for (let id = 1; id <= 20; id++) client.send({ id, publish: { channel: "a", data: id } });
     await clock.settle();
     expect(client.closed).toBeUndefined();
-    client.send({ id: 1_003, ping: {} });
+    client.send({ id: 2_003, presence: { channel: "a" } });
     await clock.settle();
     expect(client.closed).toEqual({ code: 3013, reason: "too many requests" });
     expect(client.received).toEqual([]);

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { BusyError } from "../src/errors.ts";
 import type { Peer } from "../src/peer.ts";
+import { pipe } from "../src/pipe.ts";
 import { deferred, pub, wire } from "./fixtures/wire.ts";
 
 const internal = { code: 100, message: "internal server error", temporary: true };
@@ -102,14 +104,14 @@ describe("rpc", () => {
     const [client, other] = [connect(), connect()];
     await client.connect();
     await other.connect();
-    client.send({ id: 2, rpc: { method: "hang" } }, { id: 3, ping: {} });
+    client.send({ id: 2, rpc: { method: "hang" } }, { id: 3, sub_refresh: {} });
     await clock.advance(9_999);
     expect(client.received).toEqual([]);
     expect(await other.call("ping", {})).toEqual({ id: 2, ping: {} });
     await clock.advance(1);
     expect(client.received).toEqual([
       { id: 2, error: internal },
-      { id: 3, ping: {} },
+      { id: 3, error: notAvailable },
     ]);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
     expect(takeErrors().map(({ stage }) => stage)).toEqual(["rpc"]);
@@ -275,4 +277,93 @@ describe("send", () => {
     expect(errors.map(({ stage }) => stage)).toEqual(["send", "send", "send"]);
     expect(errors.slice(0, 2).map(({ message }) => message)).toEqual(["thrown", "rejected"]);
   });
+});
+
+describe("what is answered at once", () => {
+  test("overtakes a handler that is slow: pings, acknowledgements and cancelling a run", async () => {
+    const answer = deferred<string>();
+    const { clock, client: connect, notifier } = wire({ rpc: { slow: () => answer.promise } });
+    const run = notifier.run(async ({ signal }) => {
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      throw signal.reason;
+    });
+    run.result().catch(() => {});
+    const client = connect();
+    await client.connect();
+    client.send(
+      { id: 2, rpc: { method: "slow" } },
+      { id: 3, presence_stats: { channel: "a" } },
+      { id: 4, ping: {} },
+      { id: 5, rpc: { method: "ack", data: { ack: {} } } },
+      { id: 6, rpc: { method: "run.cancel", data: { run: run.id } } },
+    );
+    await clock.settle();
+    expect(client.take()).toEqual([
+      { id: 4, ping: {} },
+      { id: 5, rpc: {} },
+      { id: 6, rpc: { data: { status: "requested" } } },
+    ]);
+    expect(run.status).toBe("cancelled");
+    answer.resolve("late");
+    await clock.settle();
+    expect(client.take()).toMatchObject([{ id: 2 }, { id: 3 }]);
+  });
+
+  test("does not overtake connect, nor what can be answered before it", async () => {
+    const { clock, client: connect } = wire();
+    const client = connect({
+      peer: { user: "", connect: async () => ({ user: "ann" }), authorize: () => true },
+    });
+    client.send(
+      { id: 1, connect: {} },
+      { id: 2, rpc: { method: "run.cancel", data: { run: "none" } } },
+      { id: 3, ping: {} },
+    );
+    await clock.settle();
+    client.send({ id: 4, sub_refresh: {} }, { id: 5, ping: {} });
+    await clock.settle();
+    expect((client.received as { id: number }[]).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test("and is slow itself counts among the commands that wait, and ends with the session", async () => {
+    const asked: AbortSignal[] = [];
+    const {
+      clock,
+      client: connect,
+      notifier,
+    } = wire({
+      limits: { commands: 5, subscriptions: 4 },
+      rpc: { slow: (_, { signal }) => asked.push(signal) && new Promise(() => {}) },
+    });
+    const client = connect({
+      peer: { user: "ann", authorize: (_, { signal }) => asked.push(signal) > 0 && new Promise(() => {}) },
+    });
+    await client.connect();
+    client.send({ id: 2, rpc: { method: "slow" } });
+    for (let id = 3; id < 8; id++) client.send({ id, rpc: { method: "run.cancel", data: { run: "none" } } });
+    await clock.settle();
+    expect([client.closed, asked.map(({ aborted }) => aborted)]).toEqual([undefined, Array(6).fill(false)]);
+    client.send({ id: 8, rpc: { method: "run.cancel", data: { run: "none" } } });
+    await clock.settle();
+    expect(client.closed).toEqual({ code: 3013, reason: "too many requests" });
+    expect(asked.map(({ aborted }) => aborted)).toEqual(Array(asked.length).fill(true));
+    expect(notifier.stats()).toMatchObject({ sessions: 0, waits: 0, timers: 0 });
+  });
+});
+
+test("what is published while too much waits already is answered with 111, to be tried again", async () => {
+  const here = wire();
+  const client = pipe(here.notifier);
+  client.send({ id: 1, connect: {} });
+  await here.clock.settle();
+  client.take();
+  const { hub } = client.session as unknown as { hub: object };
+  const append = () => Promise.reject(new BusyError("Cannot publish: too much waits already"));
+  Object.assign(hub, { append });
+  client.send({ id: 2, publish: { channel: "a", data: 1 } });
+  await here.clock.settle();
+  expect(client.received).toEqual([
+    { id: 2, error: { code: 111, message: "too many requests", temporary: true } },
+  ]);
+  expect(here.notifier.totals().limits).toEqual({ waiting: 1 });
 });

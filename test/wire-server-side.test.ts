@@ -1,4 +1,9 @@
 import { describe, expect, test } from "vitest";
+import type { Log } from "../src/log.ts";
+import { memoryLog } from "../src/memory.ts";
+import { createNotifier } from "../src/notifier.ts";
+import { pipe } from "../src/pipe.ts";
+import { assertQuiet, type FakeClock, fakeClock } from "../src/testing.ts";
 import { pub, range, start, version, wire } from "./fixtures/wire.ts";
 
 const base = { recoverable: true, positioned: true };
@@ -99,5 +104,81 @@ describe("the server's subscriptions", () => {
       const replied = reply.connect.subs[channel]?.publications?.length ?? 0;
       expect([...range(1, replied), ...client.offsets(channel)]).toEqual(range(1, 12));
     }
+  });
+});
+
+describe("many channels that the server subscribes a peer to", () => {
+  /** A log each of whose reads takes 5 ms. */
+  function slow(): { log: Log; clock: FakeClock; most: () => number } {
+    const clock = fakeClock();
+    const memory = memoryLog({ clock });
+    let reading = 0;
+    let most = 0;
+    const read: Log["read"] = async (channel, options) => {
+      most = Math.max(most, ++reading);
+      await new Promise<void>((resolve) => void clock.timer(5, resolve));
+      reading--;
+      return memory.read(channel, options);
+    };
+    const { append, watch } = memory;
+    const dispose = async (): Promise<void> => memory[Symbol.asyncDispose]();
+    const log = {
+      append: append.bind(memory),
+      watch: watch.bind(memory),
+      read,
+      [Symbol.asyncDispose]: dispose,
+    };
+    return { log, clock, most: () => most };
+  }
+
+  test("are looked into together, some at a time", async () => {
+    const { log, clock, most } = slow();
+    const notifier = createNotifier({ log, clock });
+    const channels = range(1, 1_000).map((n) => `c${n}`);
+    const client = pipe(notifier, { peer: { user: "ann", channels } });
+    client.send({ id: 1, connect: {} });
+    await clock.advance(300);
+    const [reply] = client.received as [{ connect: { subs: object } }];
+    expect(Object.keys(reply.connect.subs)).toEqual(channels);
+    expect(most()).toBe(64);
+    void notifier.close();
+    await clock.advance(5_000);
+    assertQuiet(notifier);
+  });
+
+  test("share the room of one reply in their order, whichever is read first", async () => {
+    const here = wire({ window: 4_096 });
+    const names = ["a", "b", "c"];
+    for (const name of names) await here.publish(name, ...range(1, 6).map(() => "x".repeat(500)));
+    const epochs = await Promise.all(names.map((name) => here.epoch(name)));
+    const subs = Object.fromEntries(
+      names.map((name, at) => [name, { recover: true, offset: 0, epoch: epochs[at] }]),
+    );
+    const client = here.client({ peer: { user: "ann", channels: names } });
+    const result = (await client.connect({ subs })) as { subs: Record<string, { publications?: unknown[] }> };
+    expect(names.map((name) => result.subs[name]?.publications?.length ?? 0)).toEqual([6, 1, 0]);
+    for (const [at, name] of names.entries())
+      expect(client.offsets(name)).toEqual(range([7, 2, 1][at] as number, 6));
+  });
+
+  test("are all let go of where one of them fails", async () => {
+    const { log, clock } = slow();
+    const read: Log["read"] = (channel, options) =>
+      channel === "c3" ? Promise.reject(new Error("torn")) : log.read(channel, options);
+    const notifier = createNotifier({ log: { ...log, read }, clock, onError() {} });
+    const client = pipe(notifier, { peer: { user: "ann", channels: range(1, 100).map((n) => `c${n}`) } });
+    client.send({ id: 1, connect: {} });
+    await clock.advance(1_000);
+    expect(client.closed?.code).toBe(3004);
+    expect(notifier.stats()).toMatchObject({
+      sessions: 0,
+      subscriptions: 0,
+      channels: 0,
+      waits: 0,
+      tasks: 0,
+    });
+    void notifier.close();
+    await clock.advance(5_000);
+    assertQuiet(notifier);
   });
 });

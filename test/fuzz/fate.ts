@@ -34,10 +34,32 @@ export function fateOf(message: string | Uint8Array, sender: Sender): Fate {
     if (command === undefined) return closes(badRequest);
     commands.push(command);
   }
-  if (commands.length === 0 || commands.some(isPong)) return closes(badRequest);
-  const waiting = commands.filter((command) => !sender.greeted || !isWord(command));
-  if (waiting.length > 1_000) return closes(3013);
-  return walk(commands, sender);
+  if (commands.length === 0) return closes(badRequest);
+  // Whoever has connected is answered some commands before all others, and before what ends the session.
+  const cancels = sender.greeted ? cancelledIn(commands, sender) : [];
+  if (commands.some(isPong)) return { close: badRequest, cancels };
+  const waiting = commands.filter((command) => !sender.greeted || !isAtOnce(command));
+  if (waiting.filter((command) => methodOf(command) !== "publish").length > 2_000)
+    return { close: 3013, cancels };
+  const fate = walk(commands, sender);
+  return sender.greeted ? { ...fate, cancels } : fate;
+}
+
+/** What is cancelled ahead of a pong that nobody has asked for. */
+function cancelledIn(commands: readonly Command[], { user }: Sender): string[] {
+  const bad = commands.findIndex(isPong);
+  const runs = commands.slice(0, bad < 0 ? commands.length : bad).map((command) => {
+    const params = methodOf(command) === "rpc" ? command.rpc : undefined;
+    return isObject(params) ? cancelled(params) : undefined;
+  });
+  return runs.filter((run): run is string => run !== undefined && owners[run] === user);
+}
+
+function isAtOnce(command: Command): boolean {
+  if (isWord(command) || methodOf(command) === "ping") return true;
+  const { rpc } = command;
+  const method = methodOf(command) === "rpc" && isObject(rpc) ? rpc.method : undefined;
+  return method === "ack" || method === "run.cancel";
 }
 
 /** Takes the commands one after the other, until one ends the session. */

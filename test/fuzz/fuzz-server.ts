@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { notifications } from "../../src/hono.ts";
 import { createNotifier } from "../../src/notifier.ts";
+import { smallMessages } from "../fixtures/limits.ts";
 import { entry } from "../fixtures/runtime.ts";
 import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";
 
@@ -9,7 +10,7 @@ const signal = entry.terminationSignal();
 const onError = (error: unknown): void => {
   if (!isOurs(error)) console.log("unexpected:", error);
 };
-const notifier = createNotifier({ signal, grace: 1_000, rpc, onError });
+const notifier = createNotifier({ signal, grace: 1_000, rpc, limits: smallMessages, onError });
 const peers = peersAt(Date.now);
 startRuns(notifier);
 

@@ -1,6 +1,7 @@
 import fc, { type Arbitrary } from "fast-check";
 import { createNotifier, type Notifier } from "../../src/notifier.ts";
 import { assertQuiet, type FakeClock, fakeClock } from "../../src/testing.ts";
+import { smallMessages } from "../fixtures/limits.ts";
 import { message } from "./commands.ts";
 import { fateOf } from "./fate.ts";
 import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";
@@ -62,7 +63,12 @@ export async function play(steps: readonly Step[]): Promise<void> {
 function createWorld(): World {
   const clock = fakeClock();
   const errors: unknown[] = [];
-  const notifier = createNotifier({ clock, rpc, onError: (error) => void errors.push(error) });
+  const notifier = createNotifier({
+    clock,
+    rpc,
+    limits: smallMessages,
+    onError: (error) => void errors.push(error),
+  });
   const visitors = peersAt(() => clock.time()).map((peer) => new Visitor(peer, clock));
   startRuns(notifier);
   return { notifier, clock, visitors, errors, cancelled: new Set(), published: [] };

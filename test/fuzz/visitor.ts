@@ -120,6 +120,9 @@ export class Visitor {
       return;
     }
     if (name === "connect") this.refused = true;
+    // Whoever decides about this one throws or rejects: nobody has refused.
+    const isUndecided = ["throw", "reject"].includes(channel) && this.peer.user !== "";
+    if (isUndecided && error.code === 100) return;
     if (!errors[name]?.includes(error.code))
       this.#pending.push(`${name || "nothing"} is answered ${error.code}`);
   }

@@ -690,8 +690,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a subscribe that failed holds its channel",
-      from: "channel.current().then(find)), release);",
-      to: "channel.current().then(find)), () => {});",
+      from: "channel.current().then(read)), release);",
+      to: "channel.current().then(read)), () => {});",
     },
   ]),
   ...inFile("hub", [
@@ -851,18 +851,13 @@ const sessions: Mutation[] = [
     },
     {
       name: "a session whose permission has ended gets what is queued",
-      from: "if (!this.isOpen || this.#hasExpired()) return;\n    if (this.#overflowed)",
-      to: "if (!this.isOpen) return;\n    if (this.#overflowed)",
+      from: "if (!this.isOpen || this.#hasExpired()) return;\n    if (this.#needsBarrier())",
+      to: "if (!this.isOpen) return;\n    if (this.#needsBarrier())",
     },
     {
       name: "a handler is not told that its session is over",
-      from: "this.asking?.abort(new ClosedError(",
+      from: "asking.abort(new ClosedError(",
       to: "void (new ClosedError(",
-    },
-    {
-      name: "a subscription without room never goes on",
-      from: "      subscription.channel.resume(subscription);\n",
-      to: "",
     },
     {
       name: "a subscription that is lost is not told",
@@ -1136,12 +1131,12 @@ const receipts: Mutation[] = [
     },
     {
       name: "a client acknowledges what it was never sent",
-      from: "if (offset > session.window.writtenOf(proof, cursor)) throw new Refusal(replies.badRequest);",
-      to: "void [proof, cursor];",
+      from: "return offset > session.window.writtenOf(proof, cursor) ? replies.badRequest : undefined;",
+      to: "return [proof, cursor].length > 2 ? replies.badRequest : undefined;",
     },
     {
       name: "a client acknowledges what is of another epoch",
-      from: "if (epoch !== subscription.channel.epoch) throw new Refusal(replies.unrecoverable);",
+      from: "if (epoch !== subscription.channel.epoch) return replies.unrecoverable;",
       to: "void epoch;",
     },
   ]),
@@ -1181,7 +1176,7 @@ const receipts: Mutation[] = [
   ...inFile("notice", [
     {
       name: "somebody is told again within five seconds",
-      from: "if (now - at < interval) return;",
+      from: "if (now - at < interval) break;",
       to: "void at;",
     },
     {
@@ -1437,8 +1432,8 @@ const defences: Mutation[] = [
   ...inFile("intake", [
     {
       name: "an allowance is never used up",
-      from: "* rate) - 1_000;",
-      to: "* rate);",
+      from: "* rate) - commands * 1_000;",
+      to: "* rate);\n    void commands;",
     },
     {
       name: "an allowance never grows back",
@@ -1457,13 +1452,13 @@ const defences: Mutation[] = [
     },
     {
       name: "commands that wait may be as long as they like",
-      from: 'if (this.#chars > Math.max(commandChars, message)) return "commandChars";',
+      from: 'if (this.#chars > commandChars) return "commandChars";',
       to: "",
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.#chars -= next.chars;\n    if (this.#waiting?.length === 0) this.clear();",
-      to: "this.#chars -= 0;",
+      from: "this.#chars -= next.chars;",
+      to: "",
     },
   ]),
   ...inFile("few", [
@@ -1520,8 +1515,8 @@ const defences: Mutation[] = [
     },
     {
       name: "a presence reply takes as many clients as there are",
-      from: 'if (sessions.length > settings.limits.presence) throw new Refusal(replies.limitExceeded, "presence");',
-      to: "",
+      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
+      to: "if (settings.limits.presence < 0)",
     },
     {
       name: "answers that nobody gets are errors",
@@ -1806,6 +1801,141 @@ const defences: Mutation[] = [
 ];
 
 /** Every fault that the simulation or the suite has to catch; `npm run mutate` shows that they do. */
+const bounds: Mutation[] = [
+  ...inFile("blocked", [
+    {
+      name: "a subscription without room never goes on",
+      from: "      subscription.channel.resume(subscription);\n",
+      to: "",
+    },
+    {
+      name: "small publications overtake one that waits for room",
+      from: "return this.#waiting.size > 0 && this.#serving !== subscription;",
+      to: "return false && this.#serving === subscription;",
+    },
+    {
+      name: "who was served stays first",
+      from: "if (this.#waiting.delete(subscription) && isBlocked) this.#waiting.add(subscription);",
+      to: "if (!isBlocked) this.#waiting.delete(subscription);",
+    },
+  ]),
+  ...inFile("window", [
+    {
+      name: "a publication larger than the window waits until replies are read, too",
+      from: "return this.#publications > this.#proven;",
+      to: "return this.#publications > this.#proven || this.#inFlight > 0;",
+    },
+    {
+      name: "a publication larger than the window takes the room of replies",
+      from: "this.#excess = Math.min(bytes, Math.max(0, -this.room));",
+      to: "",
+    },
+  ]),
+  ...inFile("announcements", [
+    {
+      name: "who comes and goes at once is announced",
+      from: "if (before !== undefined && before !== kind) this.#changes.delete(session);\n    else this.#changes.set(session, kind);",
+      to: "this.#changes.set(session, kind);",
+    },
+    {
+      name: "closing is announced to those who are being closed",
+      from: "if (this.listeners === 0 || this.#hub.flushing || changes.size === 0) return;",
+      to: "if (this.listeners === 0 || changes.size === 0) return;",
+    },
+    {
+      name: "a crowd is told of everybody who leaves at once",
+      from: "if (total > most && total > size) break;",
+      to: "void most;",
+    },
+    {
+      name: "a crowd is told as often as anybody comes or goes",
+      from: "(this.listeners < few ? 0 : this.listeners / 10)",
+      to: "0",
+    },
+    {
+      name: "announcements are dropped in silence",
+      from: 'if (dropped > 0) this.#hub.tally.hit("announcements", dropped);',
+      to: "",
+    },
+  ]),
+  ...inFile("session", [
+    {
+      name: "announcements take the room of publications",
+      from: "this.window.room - bytes < this.hub.settings.window / 2",
+      to: "this.window.room - bytes < -this.hub.settings.window",
+    },
+    {
+      name: "what asks for stored data is answered into a full window",
+      from: "return !isForStored && this.window.hasRoomToReply;",
+      to: "return this.window.hasRoomToReply;",
+    },
+    {
+      name: "acknowledgements cost nothing",
+      from: "if (words > 0) this.intake.charge(",
+      to: "if (words < 0) this.intake.charge(",
+    },
+    {
+      name: "stored data waits for as long as a backlog fills each window",
+      from: "    this.#work();\n    this.#blocked?.serve();",
+      to: "    this.#blocked?.serve();\n    this.#work();",
+    },
+  ]),
+  ...inFile("tracking", [
+    {
+      name: "an unsubscribe ahead of its subscription is forgotten",
+      from: "if (subscription !== undefined && intake.isQuitting(channel)) quit(subscription);",
+      to: "void [subscription, intake];",
+    },
+  ]),
+  ...inFile("limits", [
+    {
+      name: "a message may be too small to come back with",
+      from: "if (message < least) {",
+      to: "if (message < 0) {",
+    },
+    {
+      name: "a session may have more subscriptions than it may send commands",
+      from: "if (limits[name] > subscriptions) continue;",
+      to: "continue;",
+    },
+  ]),
+  ...inFile("backwards", [
+    {
+      name: "the newest are looked for from the start",
+      from: "const start = Math.max(0, place.first - 1, end - limit);",
+      to: "const start = Math.max(0, place.first - 1);",
+    },
+  ]),
+  ...inFile("presence", [
+    {
+      name: "a user who leaves with one of two clients is counted no more",
+      from: "if (count > 0) this.#sessions.set(user, count);",
+      to: "if (count > 9) this.#sessions.set(user, count);",
+    },
+  ]),
+  ...inFile("pulse", [
+    {
+      name: "a permission outlives a machine's sleep",
+      from: "return Math.min(this.#expiresAt - clock.now(), this.#expires - clock.time());",
+      to: "return this.#expiresAt - clock.now();",
+    },
+  ]),
+  ...inFile("notice", [
+    {
+      name: "what was told is kept until somebody is told again",
+      from: "    this.#told.set(key, told);\n    this.#sweepLater();\n    return {",
+      to: "    this.#told.set(key, told);\n    return {",
+    },
+  ]),
+  ...inFile("ask", [
+    {
+      name: "a client is told of a fault where too much waits to be published",
+      from: 'if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");',
+      to: "void BusyError;",
+    },
+  ]),
+];
+
 export const mutations: readonly Mutation[] = [
   ...lifetimes,
   ...runs,
@@ -1816,5 +1946,6 @@ export const mutations: readonly Mutation[] = [
   ...receipts,
   ...hosts,
   ...defences,
+  ...bounds,
   ...client,
 ];

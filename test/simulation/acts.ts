@@ -108,7 +108,9 @@ function subscribe(world: World): string | undefined {
 
 function unsubscribe(world: World): string | undefined {
   const client = connected(world);
-  const channel = [...(client?.live ?? [])].find((name) => !name.startsWith("user:"));
+  // Before it is answered that it has one, too.
+  const names = client === undefined ? [] : [...client.live, ...client.asking];
+  const channel = names.find((name) => !name.startsWith("user:"));
   if (client === undefined || channel === undefined) return undefined;
   client.unsubscribe(channel);
   return `${client.user} from ${channel}`;

@@ -3,6 +3,14 @@ import type { Notifier } from "../../src/notifier.ts";
 import type { Peer } from "../../src/peer.ts";
 import type { Session } from "../../src/socket.ts";
 
+/** What a command asks for: a subscription, until it wants that no more. */
+interface Meaning {
+  subscribe?: string | undefined;
+  recover?: boolean;
+  /** Whether it has come to a server that had nothing to wait for before it answers. */
+  isDue?: boolean;
+}
+
 /** A client as the protocol wants it, behind a network that the scheduler moves. It fails loudly on what breaks a rule. */
 export class Client {
   readonly user: string;
@@ -28,7 +36,9 @@ export class Client {
   /** Frames on their way, in either direction. */
   readonly #down: string[] = [];
   readonly #up: string[] = [];
-  readonly #commands = new Map<number, { subscribe?: string; recover?: boolean }>();
+  readonly #commands = new Map<number, Meaning>();
+  /** Whether the answer to its connect has left the server. */
+  #isGreeted = false;
   readonly #truth: ReadonlyMap<string, readonly string[]>;
   readonly #channels: readonly string[];
   #ids = 0;
@@ -58,7 +68,9 @@ export class Client {
     this.session = notifier.accept(
       {
         send: (data) => {
-          if (isCurrent() && this.#ending === undefined) this.#down.push(data as string);
+          if (!isCurrent() || this.#ending !== undefined) return;
+          this.#down.push(data as string);
+          this.#isGreeted ||= (data as string).includes(',"connect":{');
         },
         close: (code) => {
           if (!isCurrent() || this.#ending !== undefined) return;
@@ -87,6 +99,7 @@ export class Client {
     this.#down.length = 0;
     this.#up.length = 0;
     this.#commands.clear();
+    this.#isGreeted = false;
     this.live.clear();
     this.acknowledges = false;
     this.#ending = undefined;
@@ -98,6 +111,11 @@ export class Client {
     return (
       this.live.has(channel) || [...this.#commands.values()].some(({ subscribe }) => subscribe === channel)
     );
+  }
+
+  /** The channels that it has asked to be on, and was not answered yet. */
+  get asking(): string[] {
+    return [...this.#commands.values()].flatMap(({ subscribe }) => subscribe ?? []);
   }
 
   /** Reads all that is on its way to it. */
@@ -120,6 +138,9 @@ export class Client {
 
   unsubscribe(channel: string): void {
     this.live.delete(channel);
+    // As stock clients do: whatever the answer to that will be, it does not look at it any more.
+    for (const meaning of this.#commands.values())
+      if (meaning.subscribe === channel) meaning.subscribe = undefined;
     this.#command({ unsubscribe: { channel } }, {});
   }
 
@@ -165,7 +186,7 @@ export class Client {
     this.#command({ [method]: params }, {});
   }
 
-  #command(body: object, meaning: { subscribe?: string; recover?: boolean }): void {
+  #command(body: object, meaning: Meaning): void {
     const id = ++this.#ids;
     this.#commands.set(id, meaning);
     this.#up.push(JSON.stringify({ id, ...body }));
@@ -189,7 +210,7 @@ export class Client {
 
   /** Moves one frame, or the end, over the network. */
   step(up: boolean): void {
-    if (up && this.#up.length > 0) return this.session?.receive(this.#up.shift());
+    if (up && this.#up.length > 0) return this.#deliver(this.#up.shift() as string);
     if (this.stalled) return;
     const frame = this.#down.shift();
     if (frame !== undefined) {
@@ -202,6 +223,22 @@ export class Client {
       this.closed = code;
       session?.ended(code);
     }
+  }
+
+  #deliver(text: string): void {
+    const { id, ping } = JSON.parse(text) as { id?: number; ping?: object };
+    const meaning = ping === undefined ? undefined : this.#commands.get(id as number);
+    const { window } = this.session as unknown as { window: { hasRoomToReply: boolean } };
+    if (meaning !== undefined) meaning.isDue = this.#isGreeted && window.hasRoomToReply;
+    this.session?.receive(text);
+  }
+
+  /** Whether a ping of its own has come, and was not answered, though pings overtake whatever is slow. */
+  get waitsForPing(): boolean {
+    if (this.#ending !== undefined) return false;
+    for (const [id, { isDue }] of this.#commands)
+      if (isDue === true && !this.#down.some((frame) => frame.includes(`{"id":${id},`))) return true;
+    return false;
   }
 
   #read(line: string): void {
@@ -222,8 +259,8 @@ export class Client {
     for (const [channel, result] of Object.entries(message.connect?.subs ?? {})) {
       this.#begin(channel, result, this.positions.has(channel));
     }
-    if (message.subscribe !== undefined)
-      this.#begin(meaning.subscribe as string, message.subscribe, meaning.recover);
+    if (message.subscribe !== undefined && meaning.subscribe !== undefined)
+      this.#begin(meaning.subscribe, message.subscribe, meaning.recover);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a result is what the other end says it is

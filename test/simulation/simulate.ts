@@ -28,6 +28,7 @@ function checkAlways({ clients, notifier }: World): void {
     // One publication may be larger than the window, replies bypass it, and notices take no more than another one.
     if (client.unread > 4 * window + 8_192)
       throw new Error(`${client.user} has ${client.unread} bytes waiting`);
+    if (client.waitsForPing) throw new Error(`${client.user} waits for the answer to a ping`);
   }
   if (notifier.stats().sessions > clients.length + 20) throw new Error("Sessions are kept");
 }

@@ -56,7 +56,9 @@ export function createWorld(seed: number): World {
   const confirmed = few ? { confirmed: 3, confirmedTotal: 5 } : {};
   const limits = {
     ...confirmed,
-    message: 4_096,
+    message: 12_288,
+    subscriptions: 20,
+    channel: 64,
     runBytes: small ? 1_500 : 1_000_000,
     slow: 60_000,
     commands: 50,
