@@ -1,28 +1,15 @@
+import { type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
 import { Burst } from "./burst.ts";
 import type { Clock } from "./clock.ts";
 import { BusyError, ClosedError } from "./errors.ts";
 import { Linked } from "./linked.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
-import { lastingError } from "./log-failure.ts";
+import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 import { type Pending, type PendingKind, Scope } from "./scope.ts";
-import { Writers } from "./writers.ts";
 
-/** The first and the longest wait before the log is tried again, in milliseconds. */
-const backOff = { first: 50, longest: 5_000 };
-/** Bytes that a publication counts beside its payload while it waits. */
-const overhead = 128;
 /** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
 export const patience = 100;
-
-/** What comes right before and right after an append, in its place in the queue, and what it may do. */
-export interface AppendSteps {
-  /** Waits until it may begin; undefined when it may at once. */
-  admit?(): Promise<void> | undefined;
-  appended?(position: Position): void;
-  /** Whether it may wait however much is waiting: what a run says of itself is not refused. */
-  readonly isExempt?: boolean;
-}
 
 /** What a run says of itself. */
 export const exempt: AppendSteps = { isExempt: true };
@@ -35,6 +22,8 @@ export interface AppendQueuesParts {
   readonly turn?: number;
   /** Bytes that may wait. */
   readonly most: number;
+  /** Has a turn come, in which {@linkcode AppendQueues.turn} is called. */
+  schedule(): void;
   /** Whether somebody follows any channel. */
   isHeard(): boolean;
   /** Whether a subscriber that reads what it is sent, and within {@linkcode patience}, has not come to an offset. */
@@ -45,57 +34,6 @@ export interface AppendQueuesParts {
   /** Hears of each publication that is refused because too much waits. */
   refused?(): void;
   readonly parent?: Scope;
-}
-
-/** A publication that is not in the log yet. */
-class Waiting extends Linked {
-  readonly data: string;
-  readonly options: AppendOptions;
-  readonly steps: AppendSteps | undefined;
-  readonly since: number;
-  readonly resolve: (position: Position) => void;
-  readonly reject: (reason: unknown) => void;
-  /** Stops listening to its signal, where it has one. */
-  unlink: (() => void) | undefined;
-
-  constructor(
-    { data, options, steps, since }: Pick<Waiting, "data" | "options" | "steps" | "since">,
-    resolve: Waiting["resolve"],
-    reject: Waiting["reject"],
-  ) {
-    super();
-    this.data = data;
-    this.options = options;
-    this.steps = steps;
-    this.since = since;
-    this.resolve = resolve;
-    this.reject = reject;
-  }
-
-  get bytes(): number {
-    return this.data.length + overhead;
-  }
-}
-
-/** The publications of one channel that are not in the log yet, and the place of the channel among those that wait. */
-class Queue extends Linked {
-  readonly channel: string;
-  readonly waiting: Linked = new Linked();
-  size = 0;
-  /** Whether the first one is on its way into the log. */
-  isBusy = false;
-  /** Whether it waits for subscribers to catch up, and whether it may: not once a run has something to say of itself. */
-  isHeld = false;
-  mayHold = true;
-
-  constructor(channel: string) {
-    super();
-    this.channel = channel;
-  }
-
-  get first(): Waiting {
-    return this.waiting.newer as Waiting;
-  }
 }
 
 /**
@@ -113,7 +51,7 @@ export class AppendQueues {
   /** A lifetime of its own: what is under way ends before sessions are flushed. */
   readonly #scope: Scope;
   readonly #pace: Pace;
-  readonly #writers: Writers;
+  readonly #appender: LogAppender;
   /** By channel, where something is not in the log yet. */
   readonly #queues = new Map<string, Queue>();
   /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
@@ -127,8 +65,6 @@ export class AppendQueues {
   #isClosing = false;
   #size = 0;
   #bytes = 0;
-  /** Whether the log failed when it was last asked: each outage is reported once. */
-  #isFailing = false;
   /** Whether a publication was refused since there was room: that is reported once, too. */
   #isBusy = false;
   #quiet: (() => void) | undefined;
@@ -138,8 +74,8 @@ export class AppendQueues {
     const { clock, onError, parent, log, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
-    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, resume: () => this.#resume() });
-    this.#writers = new Writers(clock);
+    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule: parts.schedule });
+    this.#appender = new LogAppender({ log, clock, onError, scope: this.#scope });
   }
 
   /** How many appends are under way or waiting. */
@@ -190,9 +126,8 @@ export class AppendQueues {
    */
   appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
     if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;
-    const { log } = this.#parts;
-    if (log.appendNow === undefined || !this.#pace.take(channel, data.length)) return undefined;
-    const position = attemptNow(log, channel, data, options);
+    if (!this.#appender.isAtOnce || !this.#pace.take(channel, data.length)) return undefined;
+    const position = this.#appender.appendNow(channel, data, options);
     if (position !== undefined) this.#count(channel, data, position);
     return position;
   }
@@ -207,7 +142,7 @@ export class AppendQueues {
 
   /** The first always finds room, however large it is. */
   #isFull(data: string): boolean {
-    return this.#bytes > 0 && this.#bytes + data.length + overhead > this.#parts.most;
+    return this.#bytes > 0 && this.#bytes + bytesOf(data) > this.#parts.most;
   }
 
   #refuse(channel: string): BusyError {
@@ -274,7 +209,8 @@ export class AppendQueues {
   }
 
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
-  #resume(): void {
+  turn(): void {
+    this.#pace.turn();
     for (const burst of this.#bursts.values()) this.#endTurn(burst);
     let refused = 0;
     while (!this.#rotation.isAlone && refused < this.#queues.size) {
@@ -318,7 +254,7 @@ export class AppendQueues {
     if (!queue.isHeld) return;
     queue.isHeld = false;
     this.#rotate(queue);
-    this.#pace.ask();
+    this.#pace.schedule();
     this.#disarmIdle();
   }
 
@@ -330,7 +266,7 @@ export class AppendQueues {
       queue.isHeld = false;
       this.#rotate(queue);
     }
-    this.#pace.ask();
+    this.#pace.schedule();
     this.#disarmIdle();
   }
 
@@ -348,7 +284,7 @@ export class AppendQueues {
     item.unlink = undefined;
     const admission = item.steps?.admit?.();
     if (admission === undefined) {
-      const position = attemptNow(this.#parts.log, queue.channel, item.data, item.options);
+      const position = this.#appender.appendNow(queue.channel, item.data, item.options);
       if (position !== undefined) return this.#appended(queue, item, position);
     }
     queue.isBusy = true;
@@ -359,7 +295,7 @@ export class AppendQueues {
   async #appendLater(queue: Queue, item: Waiting, admission: Promise<void> | undefined): Promise<void> {
     try {
       if (admission !== undefined) await admission;
-      const position = await this.#attempt(queue.channel, item);
+      const position = await this.#appender.append(queue.channel, item.data, item.options);
       this.#appended(queue, item, position);
     } catch (error) {
       this.#remove(queue, item);
@@ -385,42 +321,6 @@ export class AppendQueues {
     if (this.#queues.size === 0) this.#quiet?.();
   }
 
-  async #attempt(channel: string, { data, options }: Waiting): Promise<Position> {
-    const owner = `publish ${channel}`;
-    const { log, clock } = this.#parts;
-    // The answer to an append may be lost, and the append be done: with its number it may be sent again.
-    const numbered = { ...options, once: this.#writers.next(channel) };
-    try {
-      for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
-        try {
-          const position = await this.#scope.follow(
-            owner,
-            options.signal,
-            log.append(channel, data, numbered),
-          );
-          this.#isFailing = false;
-          return position;
-        } catch (error) {
-          if (options.signal?.aborted) throw options.signal.reason;
-          if (this.#ended) throw error;
-          this.#failed(error, channel);
-        }
-        await this.#scope.sleep(owner, wait * (0.5 + clock.random() / 2), options.signal);
-      }
-    } catch (error) {
-      this.#writers.abandon(channel);
-      throw error;
-    }
-  }
-
-  /** Tells the operator, once an outage, and throws what no retry helps against. */
-  #failed(error: unknown, channel: string): void {
-    const lasting = lastingError(error, `publish to ${JSON.stringify(channel)}`);
-    if (!this.#isFailing) this.#parts.onError(lasting ?? error, `publish ${channel}`);
-    this.#isFailing = true;
-    if (lasting !== undefined) throw lasting;
-  }
-
   /** Settles once nothing is under way, for which subscribers are no longer waited for. */
   idle(): Promise<void> {
     this.#isClosing = true;
@@ -437,6 +337,7 @@ export class AppendQueues {
   /** Ends the queues: whatever is not in the log by now rejects with a `ClosedError`. */
   end(): void {
     this.#ended = true;
+    this.#appender.end();
     this.#scope.end(closed());
     for (const queue of this.#queues.values()) {
       while (queue.size > 0) {
@@ -449,16 +350,6 @@ export class AppendQueues {
     this.#queues.clear();
     this.#bursts.clear();
     this.#burst = undefined;
-    this.#writers.clear();
-  }
-}
-
-/** Appends where the log can at once; undefined where it cannot, or where it went wrong. */
-function attemptNow(log: Log, channel: string, data: string, options: AppendOptions): Position | undefined {
-  try {
-    return log.appendNow?.(channel, data, options);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,4 +1,5 @@
-import { AppendQueues, type AppendSteps } from "./append-queues.ts";
+import type { AppendSteps } from "./append-queue.ts";
+import { AppendQueues } from "./append-queues.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
@@ -118,6 +119,7 @@ export class Hub {
       log: parts.log,
       clock: parts.clock,
       most: parts.settings.limits.waiting,
+      schedule: () => this.#schedule(),
       isHeard: () => this.channels.size > 0,
       isAwaited: (channel, offset) => this.channels.get(channel)?.isAwaited(offset) === true,
       onError: failed,
@@ -291,6 +293,8 @@ export class Hub {
   #turn(): void {
     this.#turnScheduled = false;
     if (this.#ended) return;
+    // What waited for this turn is published in it, and leaves with it.
+    this.appends.turn();
     // Loads left over from an earlier turn mean a slow log: it holds nobody up who has something to send.
     if (this.#loading > 0) this.#flush();
     // One that is woken while others are looked after has its turn in this one.

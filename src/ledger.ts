@@ -135,8 +135,15 @@ export class Ledger {
     const { channel, content, time, ttl } = confirmation;
     this.givenUp.logged(confirmation);
     const book = this.#open(channel, position.epoch);
-    const entry = new Entry(book, position, time, this.#hub.clock.now() + ttl, content);
-    this.#enter(entry);
+    const known = book.entries.get(position.offset);
+    if (known?.content !== undefined) {
+      // The log knew its key: it is the one that waits already.
+      this.release(channel, content);
+      return known;
+    }
+    const entry = known ?? new Entry(book, position, time, this.#hub.clock.now() + ttl);
+    entry.content = content;
+    if (known === undefined) this.#enter(entry);
     if (content.isAwaited) this.#awaited++;
     if (content.isEnding && this.#endings.isOver) {
       this.giveUp(entry, "overflow");

@@ -7,10 +7,12 @@ const most = 10_000;
 export class Once<T> {
   readonly #clock: Clock;
   readonly #window: number;
-  /** In the order in which they were made. */
-  readonly #made = new Map<string, { promise: Promise<T>; until: number }>();
+  /** Those under way. */
+  readonly #pending = new Map<string, Promise<T>>();
+  /** Those that are done, in the order in which they were. */
+  readonly #done = new Map<string, { promise: Promise<T>; until: number }>();
 
-  /** `window` is how many milliseconds a key counts for, from its first use. */
+  /** `window` is how many milliseconds a key counts for, from when its first use is done. */
   constructor(clock: Clock, window: number) {
     this.#clock = clock;
     this.#window = window;
@@ -18,27 +20,33 @@ export class Once<T> {
 
   /** Answers what the key's first use did or is doing, or does it. A failure frees the key. */
   do(key: string, act: () => Promise<T>): Promise<T> {
-    const now = this.#clock.now();
-    this.#forget(now);
-    const known = this.#made.get(key);
-    if (known !== undefined) return known.promise;
+    this.#forget();
+    const known = this.#pending.get(key) ?? this.#done.get(key)?.promise;
+    if (known !== undefined) return known;
     const promise = act();
-    const made = { promise, until: now + this.#window };
-    this.#made.set(key, made);
-    promise.catch(() => {
-      if (this.#made.get(key) === made) this.#made.delete(key);
-    });
+    this.#pending.set(key, promise);
+    const over = (isDone: boolean): void => {
+      if (this.#pending.get(key) !== promise) return;
+      this.#pending.delete(key);
+      if (isDone) this.#done.set(key, { promise, until: this.#clock.now() + this.#window });
+    };
+    promise.then(
+      () => over(true),
+      () => over(false),
+    );
     return promise;
   }
 
-  #forget(now: number): void {
-    for (const [key, { until }] of this.#made) {
-      if (until > now && this.#made.size <= most) return;
-      this.#made.delete(key);
+  #forget(): void {
+    const now = this.#clock.now();
+    for (const [key, { until }] of this.#done) {
+      if (until > now && this.#done.size <= most) return;
+      this.#done.delete(key);
     }
   }
 
   clear(): void {
-    this.#made.clear();
+    this.#pending.clear();
+    this.#done.clear();
   }
 }

@@ -12,14 +12,14 @@ const little: Readonly<Partial<Retention>> = {};
 
 /** What the pace needs to know. */
 export interface PaceParts {
-  readonly clock: Pick<Clock, "now" | "turn">;
+  readonly clock: Pick<Clock, "now">;
   readonly log: Pick<Log, "keeps">;
   /** Bytes that may be published in a turn while somebody listens, to all channels together. */
   readonly most: number;
   /** Whether somebody follows any channel, and could lose its place. */
   isHeard(): boolean;
-  /** Called in the turn after one in which something was refused. */
-  resume(): void;
+  /** Has a turn come, in which {@linkcode Pace.turn} is called. */
+  schedule(): void;
 }
 
 /** What was published to one channel in this turn. */
@@ -49,7 +49,6 @@ export class Pace {
   #isScheduled = false;
   /** By channel, for logs that keep so little that a turn could overrun it. */
   readonly #taken = new Map<string, Taken>();
-  readonly #next = (): void => this.#turn();
 
   constructor(parts: PaceParts) {
     this.#parts = parts;
@@ -61,17 +60,12 @@ export class Pace {
     return this.#isSpent;
   }
 
-  /** Has a turn come. */
-  ask(): void {
-    this.#schedule();
-  }
-
   /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
   take(channel: string, chars: number): boolean {
     if (this.#isSpent) return false;
     const keeps = this.#parts.log.keeps?.(channel) ?? little;
     if (keeps !== this.#ample && !this.#fits(channel, chars, keeps)) {
-      this.#schedule();
+      this.schedule();
       return false;
     }
     this.#bytes += chars + overhead;
@@ -99,35 +93,33 @@ export class Pace {
     if (!fits) return false;
     taken.count++;
     taken.bytes += chars + (slack > 0 ? overhead : 0);
-    if (taken.count === 1) this.#schedule();
+    if (taken.count === 1) this.schedule();
     return true;
   }
 
   #look(): void {
     this.#left = stride;
-    const now = this.#parts.clock.now();
-    if (!this.#isScheduled) {
-      this.#began = now;
-      this.#schedule();
-    }
+    this.schedule();
     // With nobody to hear it, only the time counts.
     if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Number.POSITIVE_INFINITY;
-    this.#isSpent = this.#bytes >= this.#budget || now - this.#began >= longest;
+    this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
   }
 
-  #schedule(): void {
+  /** Has a turn come. */
+  schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#parts.clock.turn(this.#next);
+    this.#began = this.#parts.clock.now();
+    this.#parts.schedule();
   }
 
-  #turn(): void {
+  /** A turn has come: there is room again. */
+  turn(): void {
     this.#isScheduled = false;
     this.#isSpent = false;
     this.#left = stride;
     this.#bytes = 0;
     this.#budget = this.#parts.most;
     this.#taken.clear();
-    this.#parts.resume();
   }
 }

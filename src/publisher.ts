@@ -25,7 +25,7 @@ export interface PublishOptions {
   ttl?: number | undefined;
   /**
    * Within `limits.idempotency` of the first, publications to the channel with the same key are one: it is appended once,
-   * and everybody gets the first receipt. It is this process that remembers. A text of 1 to 255 characters.
+   * and everybody gets the first receipt. This process remembers it, and so does the log. A text of 1 to 255 characters.
    */
   idempotencyKey?: string | undefined;
   /** Sent along with it. */

@@ -65,7 +65,10 @@ export interface Limits {
    * `BusyError`. Default 67 108 864 (64 MiB).
    */
   waiting: number;
-  /** How long an `idempotencyKey` counts, from its first use. The newest 10 000 are kept. Default 300 000 (5 min). */
+  /**
+   * How long an `idempotencyKey` counts, from when its first publication is in the log. This process keeps the newest
+   * 10 000, and the log keeps as many as it has room for. Default 300 000 (5 min).
+   */
   idempotency: number;
   /** Bytes kept of one run's channel. Default 8 388 608 (8 MiB). */
   runBytes: number;

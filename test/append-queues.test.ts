@@ -22,7 +22,8 @@ function make(
       return append?.(channel, data, options) ?? memory.append(channel, data, options);
     },
   }));
-  const queues = new AppendQueues({
+  const queues: AppendQueues = new AppendQueues({
+    schedule: () => clock.turn(() => queues.turn()),
     log,
     clock: { ...clock, random: () => 0.5 },
     most: 67_108_864,
@@ -267,7 +268,8 @@ describe("with a log that answers at once", () => {
     log = memoryLog({ clock }),
     ...parts
   }: Partial<AppendQueuesParts & { clock: FakeClock }> = {}) {
-    const queues = new AppendQueues({
+    const queues: AppendQueues = new AppendQueues({
+      schedule: () => clock.turn(() => queues.turn()),
       log,
       clock,
       turn: 600,

@@ -288,6 +288,8 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     );
     expect(await turnsOf("in the same breath")).toBe(1);
     await Promise.all(backlog);
+    // What the last of them began is over with the turn.
+    await new Promise<void>((resolve) => clock.turn(resolve));
     expect(await turnsOf("behind the backlog")).toBe(1);
     expect(data.items).toEqual(["alone", "in the same breath", "behind the backlog"]);
     expect(here.notifier.stats().confirmed).toBe(1_000);

@@ -24,8 +24,17 @@ function reader(events: AsyncGenerator<Publication, unknown>) {
   };
 }
 
-async function publishAll({ notifier }: Ends, first: number, last: number, channel = "news"): Promise<void> {
-  for (const n of upTo(last, first)) await notifier.publish(channel, n);
+async function publishAll(
+  { notifier, clock }: Ends,
+  first: number,
+  last: number,
+  channel = "news",
+): Promise<void> {
+  const published = upTo(last, first).map((n) => notifier.publish(channel, n));
+  // A log that keeps little takes several turns.
+  const isOver = Promise.all(published);
+  await clock.settle();
+  await isOver;
 }
 
 /** The commands of a kind that a client has sent, over all its connections. */

@@ -112,10 +112,9 @@ describe("a publication that fails", () => {
     }));
     const shared = [publishing(core, 1), publishing(core, 2)];
     await core.clock.settle();
-    expect(shared.map(({ reason }) => (reason as Error).message)).toEqual([
-      "the log is closed",
-      "the log is closed",
-    ]);
+    const why = 'Cannot publish to "news": its log is closed';
+    expect(shared.map(({ reason }) => (reason as Error).message)).toEqual([why, why]);
+    expect(core.errors.splice(0).map(({ error }) => error)).toEqual([shared[0]?.reason]);
     await core.notifier.publish("news", 3, { idempotencyKey });
     expect(await payloads(core.notifier, "news")).toEqual([3]);
   });

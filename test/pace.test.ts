@@ -5,19 +5,18 @@ import { Pace, type PaceParts } from "../src/pace.ts";
 /** A pace on a clock and a log that say what a test wants them to. */
 function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
   const turns: (() => void)[] = [];
-  const state = { now: 0, resumed: 0, looks: 0 };
-  const pace = new Pace({
+  const state = { now: 0, looks: 0 };
+  const pace: Pace = new Pace({
     clock: {
       now() {
         state.looks++;
         return state.now;
       },
-      turn: (run) => void turns.push(run),
     },
     log: keeps === undefined ? {} : { keeps },
     most,
     isHeard,
-    resume: () => void state.resumed++,
+    schedule: () => void turns.push(() => pace.turn()),
   });
   /** How many of so many publications are taken before one is refused. */
   const taken = (count: number, chars = 8, channel = "news"): number => {
@@ -37,11 +36,11 @@ interface Options extends Partial<Pick<PaceParts, "isHeard" | "most">> {
 const ample = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
 
 test("a turn has room for so many bytes, the next one for another", () => {
-  const { state, taken, turn } = make({ keeps: () => ample });
+  const { taken, turn, turns } = make({ keeps: () => ample });
   expect(taken(10_000)).toBe(1_311);
   expect(taken(1)).toBe(0);
+  expect(turns.length).toBe(1);
   turn();
-  expect(state.resumed).toBe(1);
   expect(taken(10_000)).toBe(1_311);
 });
 
@@ -54,7 +53,18 @@ test("a turn has room for five milliseconds, looked at every 32 publications", (
   expect(taken(100)).toBe(32);
   turn();
   expect(taken(32)).toBe(32);
-  expect(state.looks).toBe(4);
+  expect(state.looks).toBe(6);
+});
+
+test("a turn begins with the first look, or with the first publication to a channel of which little is kept", () => {
+  const { state, taken } = make({
+    keeps: () => ({ size: 1_000, bytes: 1_000_000, slack: 0 }),
+    most: 1_000_000,
+  });
+  state.now = 1_000;
+  expect(taken(64)).toBe(64);
+  state.now = 1_005;
+  expect(taken(64)).toBe(32);
 });
 
 test("few publications, each with a turn of its own, ask for no turn and for no time", () => {

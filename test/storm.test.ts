@@ -237,7 +237,8 @@ class Storm {
   async #follow(published: Promise<Receipt>, channel: string, n: number, wait: number | undefined) {
     const receipt = await published;
     if (receipt.position.offset !== n) throw new Error(`${n} of ${channel} is ${receipt.position.offset}`);
-    this.logged.set(channel, n);
+    // Two that wait for the same key hear of it later than whoever published behind them.
+    this.logged.set(channel, Math.max(n, this.logged.get(channel) as number));
     if (wait === undefined) return;
     const isAskedAtOnce = this.chance.chance(0.5);
     const confirmed = { receipt, expires: this.clock.now() + wait, isAskedAtOnce };

@@ -310,23 +310,101 @@ const logs: Mutation[] = [
   ...inFile("append-queues", [
     {
       name: "a publication overtakes one before it",
-      from: "if (queue !== undefined) return this.#wait(channel, queue, data, options, steps);",
+      from: "if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;",
+      to: "if (this.#ended) return undefined;",
+    },
+    {
+      name: "the log is asked after the queues have ended",
+      from: "if (this.#ended) return Promise.reject(closed());",
       to: "",
     },
     {
+      name: "what waits has no bound",
+      from: "if (this.#isFull(data) && steps?.isExempt !== true)",
+      to: "if (steps?.isExempt === undefined && this.#bytes < 0)",
+    },
+    {
+      name: "a channel with a long queue is served before all others",
+      from: "      queue.moveTo(this.#rotation);\n      if (!this.#pace.take",
+      to: "      if (!this.#pace.take",
+    },
+    {
+      name: "who never pauses waits for nobody",
+      from: "if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;",
+      to: "if (isAwaited === undefined || burst.turn(log.keeps?.(channel) ?? {}) >= 0) return;",
+    },
+    {
+      name: "what a run says of itself waits for subscribers",
+      from: "if (item.steps?.isExempt === true) this.#release(queue);",
+      to: "",
+    },
+    {
+      name: "closing waits for subscribers behind a burst",
+      from: "    this.#isClosing = true;\n    this.caughtUp();",
+      to: "",
+    },
+    {
+      name: "a signal does not take out what waits for its turn",
+      from: "item.unlink = this.#scope.link(signal, (reason) => this.#withdraw(owner, item, reason));",
+      to: "item.unlink = this.#scope.link(signal, () => owner.isHeld);",
+    },
+  ]),
+  ...inFile("log-appender", [
+    {
       name: "an append is tried again after its signal aborted",
-      from: "(0.5 + this.#clock.random() / 2), options.signal);",
-      to: "(0.5 + this.#clock.random() / 2));",
+      from: "(0.5 + clock.random() / 2), options.signal);",
+      to: "(0.5 + clock.random() / 2));",
     },
     {
       name: "a publication that the log refused is given up",
-      from: "        this.#onError(error, owner);\n",
-      to: "        throw error;\n",
+      from: "    if (lasting !== undefined) throw lasting;",
+      to: "    throw lasting ?? error;",
     },
     {
-      name: "the log is asked after the lanes have ended",
-      from: "if (this.#ended) return Promise.reject(closed());",
+      name: "an append that is sent again has another number",
+      from: "const appending = log.append(channel, data, numbered);",
+      to: "const appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
+    },
+    {
+      name: "a writer goes on after an append that nobody waited for",
+      from: "      this.#writers.abandon(channel);\n",
       to: "",
+    },
+    {
+      name: "each try of an outage is reported",
+      from: "    this.#isFailing = true;\n",
+      to: "",
+    },
+  ]),
+  ...inFile("writers", [
+    {
+      name: "a writer keeps a name that the log may have forgotten",
+      from: "    this.#forget(at);\n",
+      to: "",
+    },
+  ]),
+  ...inFile("pace", [
+    {
+      name: "a turn has no end while there is room",
+      from: " || this.#parts.clock.now() - this.#began >= longest;",
+      to: ";",
+    },
+    {
+      name: "a turn has room for everything",
+      from: "this.#isSpent = this.#bytes >= this.#budget ||",
+      to: "this.#isSpent = this.#bytes < 0 ||",
+    },
+    {
+      name: "a turn takes all that a log keeps of a channel",
+      from: "    if (!fits) return false;\n",
+      to: "",
+    },
+  ]),
+  ...inFile("burst", [
+    {
+      name: "a burst waits for nobody before its log is full",
+      from: "const half = (bytes + slack) / 2;",
+      to: "const half = bytes + slack;",
     },
   ]),
   ...inFile("memory", [
