@@ -15,7 +15,7 @@ export function canBeChannel(name: string, longest: number): boolean {
 
 export function checkChannel(channel: unknown, longest: number): void {
   if (typeof channel !== "string" || !canBeChannel(channel, longest)) {
-    const shown = typeof channel === "string" ? JSON.stringify(channel.slice(0, 80)) : String(channel);
+    const shown = typeof channel === "string" ? JSON.stringify(cutText(channel, 80)) : String(channel);
     const rule = `a name is a text of 1 to ${longest} characters, without control characters`;
     throw new TypeError(`Cannot use channel ${shown}: ${rule}`);
   }
