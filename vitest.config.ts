@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 const src = fileURLToPath(new URL("./src/", import.meta.url));
 /** What says nothing about a runtime, and so is run on one of them. */
-const once = ["chromium", "client-size", "mutations", "package", "size", "walls"].map(
+const once = ["chromium", "client-size", "mutations", "package", "size", "types", "walls"].map(
   (name) => `test/${name}.test.ts`,
 );
 

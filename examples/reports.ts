@@ -7,7 +7,7 @@ import { progress } from "tocsin/run";
 
 const signal = terminationSignal(); // SIGINT and SIGTERM as an AbortSignal
 const notifier = createNotifier({ signal });
-const app = new Hono();
+const app = new Hono<{ Variables: { user?: string } }>();
 
 app.post("/reports", (c) => {
   const run = notifier.run(async function* ({ signal }) {
@@ -21,8 +21,8 @@ app.post("/reports", (c) => {
 });
 
 const events = notifications(notifier, {
-  authenticate: (c) => ({ user: c.req.header("x-user") ?? "" }),
-  authorize: (_peer, action) => action.channel.startsWith("public:"),
+  authenticate: (c) => ({ user: c.get("user") ?? "" }), // what your login's middleware has found out; "" is anybody
+  authorize: (_peer, { type, channel }) => type === "subscribe" && channel.startsWith("public:"),
 });
 app.get("/notifications", upgradeWebSocket(events));
 

@@ -14,7 +14,7 @@ export function observe(notifier: Pick<Notifier, "stats" | "totals">): void {
   meter.createObservableGauge("tocsin.owned").addCallback((result) => {
     for (const [kind, count] of Object.entries(notifier.stats())) result.observe(count, { kind });
   });
-  for (const name of ["closed", "errors", "limits"] as const) {
+  for (const name of ["refused", "closed", "errors", "limits"] as const) {
     meter.createObservableCounter(`tocsin.${name}`).addCallback((result) => {
       for (const [key, count] of Object.entries(notifier.totals()[name])) result.observe(count, { key });
     });

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { generateSignedCookie, getSignedCookie } from "hono/cookie";
 import { sign } from "hono/jwt";
 import { createNotifier } from "tocsin";
 import { notifications } from "tocsin/hono";
@@ -15,11 +16,13 @@ const app = new Hono();
 const byToken = tokens({ secret, audience: "app" });
 // app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: byToken })));
 
-// In the address, for one upgrade within 30 s; who asks for it has shown who it is with a cookie or a header.
+// In the address, for one upgrade within 30 s; who asks for it shows who it is with the signed cookie of your login.
 const tickets = createTickets();
-app.get("/ticket", (c) => {
+app.get("/ticket", async (c) => {
+  const user = await getSignedCookie(c, secret, "user");
+  if (!user) return c.text("Unauthorized", 401);
   c.header("Cache-Control", "no-store");
-  return c.json({ ticket: tickets.issue({ user: c.req.header("x-user") ?? "" }) });
+  return c.json({ ticket: tickets.issue({ user }) });
 });
 app.get("/notifications", async (c) => {
   await notifications(notifier, { authenticate: tickets.redeem })(c); // upgradeWebSocket(…) in a server
@@ -37,7 +40,9 @@ test("a token says who connects, and what it is subscribed to", async () => {
 });
 
 test("a ticket lets one connection in", async () => {
-  const response = await app.request("/ticket", { headers: { "x-user": "ann" } });
+  expect((await app.request("/ticket", { headers: { cookie: "user=ann" } })).status).toBe(401);
+  const cookie = await generateSignedCookie("user", "ann", secret);
+  const response = await app.request("/ticket", { headers: { cookie } });
   const { ticket } = (await response.json()) as { ticket: string };
   const enter = () => app.request(`/notifications?ticket=${ticket}`, { headers: { upgrade: "websocket" } });
   expect([(await enter()).status, (await enter()).status]).toEqual([200, 401]);

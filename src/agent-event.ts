@@ -6,7 +6,9 @@ export type AgentDetails = { readonly [detail: string]: unknown };
 
 /** The fields of every agent event beside `type`, `run`, `agent_name` and `timestamp`. Times are in milliseconds. */
 export interface AgentEventFields {
+  /** The agent begins. It has no fields of its own. */
   agent_started: Record<never, never>;
+  /** The agent thinks: a thought, and how far it has come. */
   agent_thinking: {
     readonly thought: string;
     readonly step_number?: number | undefined;
@@ -18,7 +20,9 @@ export interface AgentEventFields {
   };
   /** A piece of the answer; pieces follow one another. */
   partial_result: { readonly content: string; readonly is_complete: boolean };
+  /** A tool is about to be used, with these parameters. */
   tool_started: { readonly tool_name: string; readonly parameters: unknown };
+  /** A tool works on the call `call_id`. */
   tool_executing: {
     readonly tool_name: string;
     readonly call_id: string;
@@ -26,10 +30,15 @@ export interface AgentEventFields {
     readonly estimated_duration_ms?: number | undefined;
     readonly parameters_summary?: string | undefined;
   };
+  /** A tool has answered the call `call_id`. */
   tool_completed: { readonly tool_name: string; readonly call_id: string; readonly result: unknown };
+  /** The report that sums up the work. */
   final_report: { readonly report: unknown; readonly total_duration_ms: number };
+  /** The agent has done its work, with this result. */
   agent_completed: { readonly result: unknown; readonly duration_ms: number };
+  /** The agent goes on in another, lesser way: which, and why. */
   agent_fallback: { readonly fallback_type: string; readonly message: string };
+  /** Something went wrong: for programs, for logs, and in words for people. */
   agent_error: {
     readonly error_message: string;
     readonly error_type: string;
@@ -40,8 +49,11 @@ export interface AgentEventFields {
     readonly estimated_retry_delay_ms?: number | undefined;
     readonly user_friendly_message: string;
   };
+  /** A line of the agent's log. */
   agent_log: { readonly level: string; readonly message: string; readonly metadata: unknown };
+  /** The agent was stopped. It has no fields of its own. */
   agent_stopped: Record<never, never>;
+  /** A chunk of one of several streams of text. */
   stream_chunk: {
     readonly stream_id: string;
     /** From 0. */
@@ -49,25 +61,39 @@ export interface AgentEventFields {
     readonly content: string;
     readonly is_final: boolean;
   };
+  /** A stream is over, after so many chunks. */
   stream_complete: { readonly stream_id: string; readonly total_chunks: number };
+  /** A subagent begins. */
   subagent_started: { readonly subagent_name: string; readonly subagent_id: string };
+  /** A subagent has done its work. */
   subagent_completed: { readonly subagent_name: string; readonly subagent_id: string };
+  /** An agent is now known to its manager. */
   agent_registered: AgentDetails;
+  /** An agent is no longer known to its manager. */
   agent_unregistered: AgentDetails;
+  /** The agent has failed, and does not go on. */
   agent_failed: {
     readonly error_message: string;
     readonly error_type?: string | undefined;
   } & AgentDetails;
+  /** The agent was cancelled, and why. */
   agent_cancelled: { readonly reason?: string | undefined } & AgentDetails;
+  /** The agent's status is another one now. */
   agent_status_changed: {
     readonly status: string;
     readonly previous_status?: string | undefined;
   } & AgentDetails;
+  /** New numbers about the agent. */
   agent_metrics_updated: { readonly metrics: unknown } & AgentDetails;
+  /** The agents' manager stops, and why. */
   agent_manager_shutdown: { readonly reason?: string | undefined } & AgentDetails;
+  /** An operation is still under way. */
   periodic_update: { readonly operation_name: string } & AgentDetails;
+  /** An operation within the agent's work begins. */
   operation_started: { readonly operation_name: string } & AgentDetails;
+  /** An operation within the agent's work is done. */
   operation_completed: { readonly operation_name: string } & AgentDetails;
+  /** Anything else that is new about the agent. */
   agent_update: AgentDetails;
 }
 

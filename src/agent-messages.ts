@@ -14,6 +14,7 @@ export type AgentFields<T extends AgentEventType> = AgentEventFields[T] extends 
 
 /** An error as it is given: what is missing is filled in. */
 export interface AgentErrorFields extends Partial<AgentEventFields["agent_error"]> {
+  /** What went wrong, for logs. */
   readonly error_message: string;
   /** Words that say what went wrong, like `rate_limit`. Default: the error's name, or `"error"`. */
   readonly error_type?: string;

@@ -27,7 +27,9 @@ export type AgUiEventType =
 
 /** An event of AG-UI 1.0. Its fields are those that `EventSchemas` of `@ag-ui/core` describe for its type. */
 export interface AgUiEvent {
+  /** What it says; the other fields depend on it. */
   readonly type: AgUiEventType;
+  /** The fields of its type. */
   readonly [field: string]: unknown;
 }
 

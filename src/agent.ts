@@ -58,6 +58,7 @@ export type AgentEvents<R = void> = {
 
 /** A run that agent events are written into. The context of every task is one. */
 export interface AgentRun<R = void> {
+  /** The run's id, which is the `run` of its events. */
   readonly id: string;
   /** MUST take the event before it returns, so that events keep the order of the calls. */
   emit(event: AgentEvent): Promise<R>;
@@ -65,10 +66,12 @@ export interface AgentRun<R = void> {
 
 /** A channel that agent events are published on. */
 export interface AgentChannel<R = void> {
+  /** What publishes the events: a notifier, or anything else with such a `publish`. */
   readonly notifier: {
     /** MUST take the event before it returns. Events that tell how a run ended come with `confirm: true`. */
     publish(channel: string, data: AgentEvent, options?: { confirm?: boolean | undefined }): Promise<R>;
   };
+  /** The channel's name. */
   readonly channel: string;
   /** What tells this run's events from those of others on the channel. Default: a random one. */
   readonly run?: string | undefined;

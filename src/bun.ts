@@ -1,46 +1,58 @@
-import type { Context } from "hono";
+/**
+ * A Hono app and its notifier on Bun: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import { createWSMessageEvent, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { Connection } from "./connection.ts";
-import { guard, guarded } from "./guard.ts";
-import { upgrader } from "./handlers.ts";
+import { guarded } from "./guard.ts";
+import { Gone, upgrader } from "./handlers.ts";
+import { saidHeaders, subprotocolOf, wantsWebSocket } from "./handshake.ts";
 import {
   type App,
-  checkHandshake,
+  checkRuntime,
   type Host,
   host,
   type Listening,
   type ServeOptions,
   type Server,
-  subprotocol,
   termination,
   type UpgradeOptions,
-  wantsWebSocket,
 } from "./host.ts";
 
-export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /** The part of Bun's server WebSocket that is used here; what is handed out is Bun's own. */
 export interface BunWebSocket {
+  /** 1 while it is open, 2 while it is closing, 3 once it is closed. */
   readonly readyState: number;
   /** The same as in `hono/bun`, so that either `upgradeWebSocket` works with either server. */
   data: BunWebSocketData;
+  /** Sends a message, and answers its bytes: -1 when it has to wait, 0 when Bun dropped it. */
   send(data: string | ArrayBuffer | Uint8Array, compress?: boolean): number;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Cuts the connection at once. */
   terminate(): void;
+  /** Bytes that wait to be sent. */
   getBufferedAmount(): number;
 }
 
 /** What an upgrade leaves with its socket. */
 export interface BunWebSocketData {
+  /** What hears the socket. */
   events: WSEvents<BunWebSocket>;
+  /** The URL of the request. */
   url: URL;
+  /** The subprotocol that was agreed to; "" for none. */
   protocol: string;
 }
 
 interface BunServer {
-  readonly port: number;
+  readonly port: number | undefined;
   readonly pendingRequests: number;
-  upgrade(request: Request, options: { data: BunWebSocketData; headers: Record<string, string> }): boolean;
+  upgrade(request: Request, options: { data: BunWebSocketData; headers: Headers }): boolean;
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
 
@@ -94,8 +106,9 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 /**
  * Upgrades a request of a Hono app to a WebSocket on Bun.
  *
- * Works under `serve` of this module and under a `Bun.serve` with the `websocket` of `hono/bun` that hands its server
- * to the app: `fetch: (request, server) => app.fetch(request, { server })`. Without it, throws a TypeError. An exception
+ * Works under `serve` of this module and under a `Bun.serve` with the `websocket` of `hono/bun` that hands its server, and
+ * the request that it made, to the app: `fetch: (request, server) => app.fetch(request, { server })`. Otherwise it answers
+ * 500, and its error says what to do. There, headers that a middleware sets behind the handler are too late. An exception
  * thrown by `createEvents` refuses the upgrade with its response.
  *
  * ```ts
@@ -103,16 +116,33 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
  * ```
  */
 export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = upgrader<BunWebSocket>(
-  (c, events, options) => {
-    if (!wantsWebSocket(c.req.header("upgrade"))) return;
-    checkHandshake(c);
-    const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []) ?? "";
-    const data = new BunConnection(guard(c, events, options), c.req.url, protocol);
-    // Left to itself, Bun agrees to whatever was offered first.
-    if (!serverOf(c).upgrade(c.req.raw, { data, headers: { "sec-websocket-protocol": protocol } })) return;
-    return new Response(null);
+  (c, handlers) => {
+    const server: Partial<BunServer> | undefined = c.env?.server ?? c.env;
+    if (typeof server?.upgrade !== "function") {
+      throw new TypeError(
+        "Cannot upgrade: Bun's server is not in the env; call app.fetch(request, { server }), and take upgradeWebSocket from the entry of the runtime that serves",
+      );
+    }
+    const response = c.body(null);
+    if (upgradeRequest(server as BunServer, c.req.raw, c.req.url, handlers, response)) return response;
+    if (c.req.raw.signal.aborted) throw new Gone();
+    throw new TypeError("Cannot upgrade: Bun did not make this request; hand on its own, and no copy of it");
   },
 );
+
+/** Upgrades Bun's own request, with the headers that the app has said. */
+function upgradeRequest(
+  server: BunServer,
+  request: Request,
+  url: string,
+  handlers: WSEvents<BunWebSocket>,
+  said: Response,
+): boolean {
+  const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol")) ?? "";
+  // Left to itself, Bun agrees to whatever was offered first.
+  const headers = new Headers([["sec-websocket-protocol", protocol], ...saidHeaders(said)]);
+  return server.upgrade(request, { data: new BunConnection(handlers, url, protocol), headers });
+}
 
 /** The context of a connection, for all of its events, which is also what `hono/bun` expects beside a socket. */
 class BunConnection extends Connection<BunWebSocket> implements BunWebSocketData {
@@ -134,16 +164,6 @@ class BunConnection extends Connection<BunWebSocket> implements BunWebSocketData
   }
 }
 
-function serverOf(c: Context): BunServer {
-  const server: Partial<BunServer> | undefined = c.env?.server ?? c.env;
-  if (server?.upgrade === undefined) {
-    throw new TypeError(
-      "Cannot upgrade: Bun's server is not in the env; call app.fetch(request, { server })",
-    );
-  }
-  return server as BunServer;
-}
-
 /**
  * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
  *
@@ -154,13 +174,18 @@ export function terminationSignal(): AbortSignal {
   return termination(["SIGINT", "SIGTERM"], (name, heard) => process.on(name, heard));
 }
 
-function listen({ port, hostname, maxMessage, answer, report, scope }: Listening): Host {
+function listen(listening: Listening): Host {
+  checkRuntime("Bun", "serve");
+  const { port, hostname, maxMessage, answer, report, scope } = listening;
   const server = Bun.serve({
     port,
     hostname,
     // The longest there is. By default a response that says nothing for 10 s is cut, and so is a slow upgrade.
     idleTimeout: 255,
-    fetch: (request, server) => answer(request, { server }),
+    fetch: (request, server) =>
+      wantsWebSocket(request.headers.get("upgrade"))
+        ? knock(listening, request, server)
+        : answer(request, { server }),
     error(error) {
       report(error);
       return new Response("Internal Server Error", { status: 500 });
@@ -169,7 +194,7 @@ function listen({ port, hostname, maxMessage, answer, report, scope }: Listening
   });
   let stopped: Promise<void> | undefined;
   return {
-    port: server.port,
+    port: server.port as number, // only a server on a Unix socket has none
     stop() {
       stopped = server.stop();
     },
@@ -182,6 +207,20 @@ function listen({ port, hostname, maxMessage, answer, report, scope }: Listening
       await stopped;
     },
   };
+}
+
+/** Answers a request for a WebSocket. Once that is upgraded, Bun does not look at the response. */
+async function knock({ upgrade, report }: Listening, request: Request, server: BunServer): Promise<Response> {
+  const { handshake, response } = await upgrade(request, { server });
+  const { handlers, url } = handshake;
+  if (handlers === undefined) return response;
+  try {
+    if (upgradeRequest(server, request, url, handlers, response)) return new Response(null);
+  } catch (error) {
+    report(error);
+  }
+  handshake.lose();
+  return new Response("Bad Request", { status: 400 });
 }
 
 function webSocketHandler(maxMessage: number, report: (error: unknown) => void): BunWebSocketHandler {

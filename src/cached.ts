@@ -26,7 +26,8 @@ export interface CachedAuthorize extends Authorize {
  *
  * @example
  * ```ts
- * const authorize = cached((peer, { channel }) => rooms.has(peer.user, channel), { ttl: 60_000 });
+ * const mayRead = (peer, { type, channel }) => type === "subscribe" && rooms.has(peer.user, channel);
+ * const authorize = cached(mayRead, { ttl: 60_000 });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authorize })));
  * authorize.forget(); // whenever who may do what has changed
  * ```
@@ -35,6 +36,10 @@ export function cached(
   authorize: Authorize,
   { ttl = 30_000, size = 100, clock = systemClock }: CachedOptions = {},
 ): CachedAuthorize {
+  if (typeof authorize !== "function")
+    throw new TypeError(
+      `Cannot remember answers: give the function that authorizes first, not ${typeof authorize}`,
+    );
   for (const [name, value] of Object.entries({ ttl, size })) {
     if (typeof value !== "number" || !(value >= 0))
       throw new RangeError(`Cannot use ${name} "${String(value)}": it is not a number from 0 up`);

@@ -49,6 +49,7 @@ export interface ConnectOptions {
 
 /** What a call may be given. */
 export interface CallOptions {
+  /** Ends the waiting when it aborts; the call rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
@@ -66,11 +67,13 @@ export interface ClientHistoryOptions extends ClientFollowOptions {
 
 /** Who is on a channel. */
 export interface ClientPresence {
+  /** Their sessions, users, and what their identities say of them. */
   readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
 }
 
 /** A run, as a client sees it. Iterating it yields its events, from its start unless `after` says otherwise. */
 export interface ClientRun<Event = unknown, R = unknown> extends AsyncIterable<Publication<Event>, R, void> {
+  /** The run's id, without `run:`. */
   readonly id: string;
   /** What was last heard of it here, where reading it was refused too; undefined before anything was. */
   readonly status: RunStatus | undefined;
@@ -85,6 +88,7 @@ export interface ClientRun<Event = unknown, R = unknown> extends AsyncIterable<P
 
 /** A client of one notifier. Disposing of it closes it. */
 export interface Client<Event = unknown, Input = unknown> extends AsyncDisposable {
+  /** How it is connected now. */
   readonly status: ClientStatus;
   /** A run of that id. Nothing is asked before it is read. */
   run<R = unknown>(id: string, options?: ClientFollowOptions): ClientRun<Event, R>;
@@ -102,6 +106,7 @@ export interface Client<Event = unknown, Input = unknown> extends AsyncDisposabl
   rpc(method: string, data?: unknown, options?: CallOptions): Promise<unknown>;
   /** Reads what is kept of a channel. Rejects with a `ReplyError` 112 when what follows `after` is no longer whole. */
   history(channel: string, options?: ClientHistoryOptions): Promise<History<Event>>;
+  /** Reads who is on a channel. Rejects as `publish` does. */
   presence(channel: string, options?: CallOptions): Promise<ClientPresence>;
   /** Closes. What waits rejects with a `ClosedError`. Settles once nothing is left, 2 s later at most; calling it again answers the same promise. */
   close(): Promise<void>;

@@ -14,7 +14,9 @@ export interface CloseOptions {
 
 /** A session that was cut, or went by itself, before everything was proven read. */
 export interface CutSession {
+  /** The session's id. */
   session: string;
+  /** Its user; "" for nobody in particular. */
   user: string;
   /**
    * For each channel it followed, the offset proven read and the channel's top: what lies between was not proven
@@ -25,6 +27,7 @@ export interface CutSession {
 
 /** What closing did. */
 export interface CloseReport {
+  /** What became of the runs that were working. */
   runs: RunsReport;
   /** How many sessions were closed with everything read, and how many were cut or went before. */
   sessions: { closed: number; cut: number };
@@ -48,6 +51,24 @@ export function emptyReport(): CloseReport {
     givenUp: 0,
     milliseconds: 0,
   };
+}
+
+/** One report of what closing several notifiers did. Of one it is that one's own. */
+export function mergedReport(reports: readonly CloseReport[]): CloseReport {
+  const [first] = reports;
+  if (first !== undefined && reports.length === 1) return first;
+  const merged = emptyReport();
+  for (const { runs, sessions, cut, undelivered, givenUp, milliseconds } of reports) {
+    for (const kind of ["completed", "failed", "cancelled", "abandoned"] as const)
+      merged.runs[kind].push(...runs[kind]);
+    merged.sessions.closed += sessions.closed;
+    merged.sessions.cut += sessions.cut;
+    merged.cut.push(...cut);
+    merged.undelivered.push(...undelivered);
+    merged.givenUp += givenUp;
+    merged.milliseconds = Math.max(merged.milliseconds, milliseconds);
+  }
+  return merged;
 }
 
 /** When the phases of closing have to be over. */

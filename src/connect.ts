@@ -63,7 +63,7 @@ async function identifyBy(
   if (identity === null || !session.isOpen) return over(session, closes.invalidToken);
   if ((identity.expires ?? Number.POSITIVE_INFINITY) <= hub.clock.time())
     throw new Refusal(replies.tokenExpired);
-  if (!hub.isFullOf(identity.user)) return session.become(identity);
+  if (!hub.gate.isFullOf(identity.user)) return session.become(identity);
   hub.tally.hit("userSessions");
   over(session, closes.connectionLimit);
 }

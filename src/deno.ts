@@ -1,34 +1,45 @@
-import { HTTPException } from "hono/http-exception";
+/**
+ * A Hono app and its notifier on Deno: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
 import type { UpgradeWebSocket, WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
-import { guard } from "./guard.ts";
-import { upgrader } from "./handlers.ts";
+import { Gone, upgrader } from "./handlers.ts";
+import { saidHeaders, subprotocolOf, wantsWebSocket } from "./handshake.ts";
 import {
   type App,
-  checkHandshake,
+  checkRuntime,
   type Host,
   host,
   type Listening,
   type ServeOptions,
   type Server,
-  subprotocol,
   termination,
   type UpgradeOptions,
-  wantsWebSocket,
 } from "./host.ts";
 
-export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /** The part of Deno's server WebSocket that is used here; what is handed out is Deno's own. */
 export interface DenoWebSocket {
+  /** 0 until it is open, 1 while it is, 2 while it is closing, 3 once it is closed. */
   readonly readyState: number;
+  /** The subprotocol that was agreed to; "" for none. */
   readonly protocol: string;
+  /** The URL, where Deno knows one. */
   readonly url: string;
+  /** Bytes that wait to be sent; 0 once it is closing. */
   readonly bufferedAmount: number;
+  /** How binary messages arrive: `"arraybuffer"` or `"blob"`. */
   binaryType: string;
+  /** Sends a message. */
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Hears an event: `open`, `message`, `close` or `error`. */
   addEventListener(
     type: string,
     listener: { handleEvent(event: Event): void },
@@ -38,15 +49,7 @@ export interface DenoWebSocket {
 
 interface DenoInfo {
   readonly completed: Promise<void>;
-  /** The response that Deno made to the upgrade of this request. */
-  [upgraded]?: Response;
-  /** Whether the process has come to anything else since the request arrived, the loss of its connection for one. */
-  [waited]?: boolean;
 }
-
-/** Where a request's `env` carries what `serve` and `upgradeWebSocket` tell each other. */
-const upgraded: unique symbol = Symbol("upgraded");
-const waited: unique symbol = Symbol("waited");
 
 declare const Deno: {
   readonly build: { readonly os: string };
@@ -64,7 +67,7 @@ declare const Deno: {
     request: Request,
     options: { idleTimeout: number },
   ): { socket: DenoWebSocket; response: Response };
-  addSignalListener(signal: string, handler: () => void): void;
+  addSignalListener(signal: "SIGINT" | "SIGTERM" | "SIGBREAK", handler: () => void): void;
 };
 
 /**
@@ -89,33 +92,50 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 /**
  * Upgrades a request of a Hono app to a WebSocket on Deno.
  *
- * Works under `serve` of this module and under `Deno.serve(app.fetch)`. An exception thrown by `createEvents` refuses
- * the upgrade with its response.
+ * Works under `serve` of this module and under `Deno.serve(app.fetch)`; where the app is given a copy of the request there,
+ * it answers 500, and its error says what to do. An exception thrown by `createEvents` refuses the upgrade with its
+ * response.
  *
  * ```ts
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
  * ```
  */
 export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> = upgrader<DenoWebSocket>(
-  async (c, events, options) => {
-    if (!wantsWebSocket(c.req.header("upgrade"))) return;
-    checkHandshake(c);
-    const info = c.env as DenoInfo | undefined;
-    if (info?.[waited] !== false && (await isLost(c.req.raw))) throw new HTTPException(400);
-    const protocol = subprotocol(c.req.header("sec-websocket-protocol")?.split(",") ?? []);
-    // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
-    const { socket, response } = quietly(() => Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 }));
-    // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
-    if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
-    const guarded = guard(c, events, options);
-    if (info !== undefined) info[upgraded] = response;
-    socket.binaryType = "arraybuffer";
-    const connection = new DenoConnection(socket, c.req.url, protocol ?? "", guarded);
-    socket.addEventListener("open", connection, { once: true });
-    for (const type of ["message", "close", "error"]) socket.addEventListener(type, connection);
-    return response;
+  async (c, handlers) => {
+    if (!("Deno" in globalThis)) {
+      throw new TypeError(
+        "Cannot upgrade: this is not Deno; take upgradeWebSocket from the entry of the runtime that serves",
+      );
+    }
+    if (await isLost(c.req.raw)) throw new Gone();
+    try {
+      return upgradeRequest(c.req.raw, c.req.url, handlers, c.body(null));
+    } catch (cause) {
+      const message = "Cannot upgrade: Deno did not make this request; hand on its own, and no copy of it";
+      throw new TypeError(message, { cause });
+    }
   },
 );
+
+/** Upgrades Deno's own request. Answers Deno's own response, with the headers that the app has said. */
+function upgradeRequest(
+  request: Request,
+  url: string,
+  handlers: Required<WSEvents<DenoWebSocket>>,
+  said: Response,
+): Response {
+  const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol"));
+  // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
+  const { socket, response } = quietly(() => Deno.upgradeWebSocket(request, { idleTimeout: 0 }));
+  // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
+  if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
+  for (const [name, value] of saidHeaders(said)) response.headers.append(name, value);
+  socket.binaryType = "arraybuffer";
+  const connection = new DenoConnection(socket, url, protocol ?? "", handlers);
+  socket.addEventListener("open", connection, { once: true });
+  for (const type of ["message", "close", "error"]) socket.addEventListener(type, connection);
+  return response;
+}
 
 /** Hears all events of its socket. Functions would be four, and the request would hang from each. */
 class DenoConnection extends Connection<DenoWebSocket> {
@@ -169,8 +189,9 @@ function quietly<T>(upgrade: () => T): T {
  * Call it once a process. On Windows, where Deno knows no SIGTERM, it hears SIGINT and SIGBREAK.
  */
 export function terminationSignal(): AbortSignal {
-  const names = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
-  return termination(names, (name, heard) => Deno.addSignalListener(name, heard));
+  checkRuntime("Deno", "listen to signals");
+  const other = Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM";
+  return termination(["SIGINT", other], (name, heard) => Deno.addSignalListener(name, heard));
 }
 
 /** Milliseconds given to a response after Deno said it had it, before the connection may be cut. */
@@ -181,7 +202,9 @@ const linger = 100;
  * ever for a peer that does not read, and once called the abort signal throws and cuts nothing. Until the notifier's
  * sockets are closed the listener therefore stays, and newcomers are refused by a response.
  */
-function listen({ port, hostname, answer, report, scope }: Listening): Host {
+function listen(listening: Listening): Host {
+  checkRuntime("Deno", "serve");
+  const { port, hostname, answer, refused, report, scope } = listening;
   const cutting = new AbortController();
   const flight = createFlight();
   let stopped = false;
@@ -191,17 +214,15 @@ function listen({ port, hostname, answer, report, scope }: Listening): Host {
   };
   const options = { port, hostname, signal: cutting.signal, onListen() {}, onError };
   const server = Deno.serve(options, (request, info) => {
-    if (stopped) return refusal();
-    flight.enter(info.completed);
-    const isUpgrade = wantsWebSocket(request.headers.get("upgrade") ?? undefined);
-    if (isUpgrade) {
-      info[waited] = false;
-      systemClock.turn(() => {
-        info[waited] = true;
-      });
+    const isUpgrade = wantsWebSocket(request.headers.get("upgrade"));
+    if (stopped) {
+      if (isUpgrade) refused(request.url, 503, "the server is closing");
+      return refusal();
     }
-    const response = answer(request, info);
-    return isUpgrade && response instanceof Promise ? flight.refusable(response, info) : response;
+    flight.enter(info.completed);
+    return isUpgrade
+      ? flight.refusable((isRefused) => knock(listening, request, info, isRefused))
+      : answer(request, info);
   });
   return {
     port: server.addr.port,
@@ -219,6 +240,31 @@ function listen({ port, hostname, answer, report, scope }: Listening): Host {
       await server.finished;
     },
   };
+}
+
+/** Answers a request for a WebSocket: with Deno's own response where it is let in, which nothing may replace. */
+async function knock(
+  { upgrade, report }: Listening,
+  request: Request,
+  info: DenoInfo,
+  isRefused: () => boolean,
+): Promise<Response> {
+  /** Whether the process has come to anything else since the request arrived, the loss of its connection for one. */
+  let waited = false;
+  systemClock.turn(() => {
+    waited = true;
+  });
+  const { handshake, response } = await upgrade(request, info);
+  const { handlers, url } = handshake;
+  if (handlers === undefined) return response;
+  try {
+    const isGone = isRefused() || (waited && (await isLost(request))) || isRefused();
+    if (!isGone) return upgradeRequest(request, url, handlers, response);
+  } catch (error) {
+    report(error);
+  }
+  handshake.lose();
+  return new Response("Bad Request", { status: 400 });
 }
 
 /** What is in flight: requests that Deno has not got the whole response of, and among them upgrades. */
@@ -244,23 +290,23 @@ function createFlight() {
       return () => {};
     },
     /**
-     * An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever.
-     *
-     * Once Deno has upgraded a request its server ends, without a word, at any other response than the one it made. A
-     * middleware that puts another in its place, or throws behind the upgrade, is not heard, as on Node and Bun.
+     * An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever. Once it is
+     * refused it must not be upgraded any more: Deno's server ends, without a word, at any other response than that one.
      */
-    refusable: (response: Promise<Response>, info: DenoInfo): Promise<Response> =>
+    refusable: (answer: (isRefused: () => boolean) => Promise<Response>): Promise<Response> =>
       new Promise((resolve) => {
-        const refuse = (): void => resolve(info[upgraded] ?? refusal());
+        const refuse = (): void => resolve(refusal());
         upgrades.add(refuse);
-        response.then((answered) => {
+        answer(() => !upgrades.has(refuse)).then((response) => {
           upgrades.delete(refuse);
-          resolve(answered.status === 101 ? answered : (info[upgraded] ?? answered));
+          resolve(response);
         });
       }),
     refuse(): boolean {
+      const isAny = upgrades.size > 0;
       for (const refuse of upgrades) refuse();
-      return upgrades.size > 0;
+      upgrades.clear();
+      return isAny;
     },
   };
 }

@@ -8,7 +8,9 @@ import type { Position } from "./log.ts";
  * Calls made after `close()` began reject with it, and so do waits that were under way when it ended.
  */
 export class ClosedError extends Error {
+  /** Always `"ClosedError"`. */
   override readonly name = "ClosedError";
+  /** Makes one, with a message of its own unless another is given. */
   constructor(message = "Cannot go on: the notifier is closed", options?: ErrorOptions) {
     super(message, options);
   }
@@ -20,14 +22,17 @@ export class ClosedError extends Error {
  * Nothing was published. Await what you publish, publish less at once, or raise `limits.waiting`.
  */
 export class BusyError extends Error {
+  /** Always `"BusyError"`. */
   override readonly name = "BusyError";
 }
 
 /** Says what is wrong with a log. A store throws it; `publish` passes on one that is `lasting`. */
 export class LogError extends Error {
+  /** Always `"LogError"`. */
   override readonly name = "LogError";
   /** Whether trying again is of no use: the store is read-only, corrupt, of a newer format, or closed. */
   declare readonly lasting: boolean;
+  /** Makes one. `lasting` is false unless it is given. */
   constructor(message: string, { lasting = false, ...options }: ErrorOptions & { lasting?: boolean } = {}) {
     super(message, options);
     this.lasting = lasting;
@@ -43,11 +48,13 @@ export type CancelledBy = "caller" | "client" | "shutdown";
  * A run cancelled through the caller's own `options.signal` carries that signal's own reason instead.
  */
 export class CancelError extends Error {
+  /** Always `"CancelError"`. */
   override readonly name = "CancelError";
   /** Who cancelled. */
   declare readonly by: CancelledBy;
   /** The words given to `cancel(reason)`, if any. */
   declare readonly reason: string | undefined;
+  /** Makes one, with a message that says by whom and why. */
   constructor(by: CancelledBy, reason?: string, options?: ErrorOptions) {
     super(`Cancelled by the ${by}${reason === undefined ? "" : `: ${reason}`}`, options);
     this.by = by;
@@ -57,12 +64,15 @@ export class CancelError extends Error {
 
 /** Says that what follows a position cannot be given without a hole, and from where it can be. */
 export class GapError extends Error {
+  /** Always `"GapError"`. */
   override readonly name = "GapError";
+  /** The channel's name. */
   declare readonly channel: string;
   /** The position asked for. */
   declare readonly after: Position;
   /** The earliest position from which reading on leaves no hole. */
   declare readonly earliest: Position;
+  /** Makes one, with a message that names the channel and the position. */
   constructor(channel: string, after: Position, earliest: Position) {
     super(`Cannot resume ${JSON.stringify(channel)} after ${after.offset}: its log was trimmed or replaced`);
     this.channel = channel;
@@ -76,12 +86,17 @@ export class GapError extends Error {
  * as far as was asked.
  */
 export class ExpiredError extends Error {
+  /** Always `"ExpiredError"`. */
   override readonly name = "ExpiredError";
+  /** The channel's name. */
   declare readonly channel: string;
+  /** Where the publication stands in it. */
   declare readonly position: Position;
+  /** Whether its `ttl` is over or the log has trimmed it. */
   declare readonly reason: "expired" | "trimmed";
   /** How far it is known to have come. */
   declare readonly level: "logged" | "written" | "read" | "acknowledged";
+  /** Makes one, with a message that names the publication, the reason and the level. */
   constructor(
     channel: string,
     position: Position,
@@ -98,6 +113,7 @@ export class ExpiredError extends Error {
 
 /** Says that a run failed. `cause` is what its task threw. */
 export class RunError extends Error {
+  /** Always `"RunError"`. */
   override readonly name = "RunError";
   /** The run's id. */
   declare readonly run: string;
@@ -119,10 +135,13 @@ export class RunError extends Error {
  * an ended subscription (from 2000); `protocol.ts` has them.
  */
 export class ReplyError extends Error {
+  /** Always `"ReplyError"`. */
   override readonly name = "ReplyError";
+  /** The protocol's code, which says what kind of refusal it is. */
   declare readonly code: number;
   /** Whether trying again may help. */
   declare readonly temporary: boolean;
+  /** Makes one. `temporary` is false unless it is given. */
   constructor(code: number, message: string, temporary = false, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -132,7 +151,9 @@ export class ReplyError extends Error {
 
 /** What of a thrown value may be shown to a person: its name and message, never a stack or a cause. */
 export interface Failure {
+  /** The error's name: `"TypeError"`. */
   name: string;
+  /** Its message. */
   message: string;
 }
 

@@ -11,7 +11,9 @@ export type SchemaResult<Output> =
 
 /** Why a schema refuses a value, and where in it. */
 export interface SchemaIssue {
+  /** What is wrong, in the schema's words. */
   readonly message: string;
+  /** Where in the value. Left out, the value itself. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
@@ -22,6 +24,7 @@ export interface SchemaIssue {
  * refused, since the order of publications is that of the calls. What it makes of an event MUST be an object that JSON holds.
  */
 export interface EventSchema<Input = unknown, Output = Input> {
+  /** What Standard Schema v1 asks of a schema. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
@@ -37,12 +40,16 @@ export type EventSchemas = Readonly<Record<string, EventSchema>>;
 /** The events that may be published where these schemas are given; anything, where none are. */
 export type EventInput<Schemas extends EventSchemas> = string extends keyof Schemas
   ? unknown
-  : { [T in keyof Schemas & string]: EventOf<T, TypesOf<Schemas[T]>["input"]> }[keyof Schemas & string];
+  : {
+      [T in keyof Schemas & string]: EventOf<T, NonNullable<Schemas[T]["~standard"]["types"]>["input"]>;
+    }[keyof Schemas & string];
 
 /** The events that are read where these schemas are given: what the schemas made of them. */
 export type EventOutput<Schemas extends EventSchemas> = string extends keyof Schemas
   ? unknown
-  : { [T in keyof Schemas & string]: EventOf<T, TypesOf<Schemas[T]>["output"]> }[keyof Schemas & string];
+  : {
+      [T in keyof Schemas & string]: EventOf<T, NonNullable<Schemas[T]["~standard"]["types"]>["output"]>;
+    }[keyof Schemas & string];
 
 /**
  * The events that are read from a notifier's channels, told apart by `type`; `unknown` where it has no schemas.
@@ -67,14 +74,10 @@ export type SchemasOf<N> = N extends { readonly events?: infer Schemas }
     : EventSchemas
   : EventSchemas;
 
-type TypesOf<Schema extends EventSchema> = NonNullable<Schema["~standard"]["types"]>;
-
-/** An event of fields: a schema that says nothing of them leaves them open. */
-type EventOf<T extends string, Fields> = unknown extends Fields
+/** An event of that type with these fields: a schema that says nothing of them leaves them open. */
+export type EventOf<T extends string, Fields> = unknown extends Fields
   ? { readonly type: T; readonly [field: string]: unknown }
   : Fields extends unknown
-    ? Flat<{ readonly type: T } & Fields>
+    ? // One object type instead of an intersection: only such a one fits an index signature, and it reads better.
+      { [Name in keyof ({ readonly type: T } & Fields)]: ({ readonly type: T } & Fields)[Name] }
     : never;
-
-/** One object type instead of an intersection: only such a one fits an index signature, and it reads better. */
-type Flat<T> = { [Name in keyof T]: T[Name] };

@@ -1,7 +1,9 @@
 import { cutText } from "./bytes.ts";
 import { describe, type Failure } from "./errors.ts";
+import { attended } from "./hook.ts";
 import type { Hub } from "./hub.ts";
 import type { FailedRun } from "./settings.ts";
+import { isThenable } from "./soon.ts";
 
 /** The longest text of an error or reason that is sent on, in characters. */
 export const longestText = 10_000;
@@ -11,6 +13,20 @@ export function shownOf(hub: Hub, error: unknown, { id, name, owner }: FailedRun
   const { redact = describe } = hub;
   try {
     const shown = redact(error, { id, name, owner });
+    if (isThenable(shown)) {
+      attended(
+        () => shown,
+        (thrown) => hub.report(thrown, "redact", `run:${id}`),
+      );
+      throw new TypeError("Cannot show what redact answered: it is a promise, and nobody waits for one");
+    }
+    if (isThenable(shown)) {
+      attended(
+        () => shown,
+        (thrown) => hub.report(thrown, "redact", `run:${id}`),
+      );
+      throw new TypeError("Cannot show what redact answered: it is a promise, and nobody waits for one");
+    }
     return {
       name: cutText(String(shown.name), longestText),
       message: cutText(String(shown.message), longestText),

@@ -5,7 +5,9 @@ import type { Publication } from "./publication.ts";
 
 /** Where following begins: after a position, or with what is published from the first `next()` on. */
 export interface FollowOptions {
+  /** The last position that is not wanted. Default: what is published from now on. */
   after?: Position | undefined;
+  /** Ends the following when it aborts, with its reason. */
   signal?: AbortSignal | undefined;
 }
 

@@ -1,24 +1,13 @@
-import type { Context } from "hono";
 import type { WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "./clock.ts";
-import type { UpgradeOptions } from "./host.ts";
-
-/** Where a request's `env` carries the server's error hook to `upgradeWebSocket`. */
-export const hook: unique symbol = Symbol("onError");
+import { complain } from "./console.ts";
+import { attended } from "./hook.ts";
 
 /**
  * Keeps what WebSocket handlers throw or reject with from ending the process, which most runtimes let it do, and a peer
  * that floods from holding it.
  */
-export function guard<T>(
-  c: Context,
-  events: WSEvents<T>,
-  options: UpgradeOptions | undefined,
-): Required<WSEvents<T>> {
-  const env = c.env as { [hook]?: (error: unknown) => void } | undefined;
-  const onError = options?.onError;
-  // The server's own is contained already.
-  const report = onError === undefined ? (env?.[hook] ?? console.error) : contained(onError);
+export function guard<T>(events: WSEvents<T>, report: (error: unknown) => void): Required<WSEvents<T>> {
   return new Guard(events, report, true);
 }
 
@@ -41,29 +30,20 @@ class Guard<T> implements Required<WSEvents<T>> {
   }
 
   onOpen(event: Event, ws: WSContext<T>): void {
-    this.#call(() => this.#events.onOpen?.(event, ws));
+    attended(() => this.#events.onOpen?.(event, ws), this.#report);
   }
 
   onMessage(event: Parameters<Required<WSEvents<T>>["onMessage"]>[0], ws: WSContext<T>): void {
     if (this.#isGauged && this.#isFlood()) drop(ws);
-    else this.#call(() => this.#events.onMessage?.(event, ws));
+    else attended(() => this.#events.onMessage?.(event, ws), this.#report);
   }
 
   onClose(event: Parameters<Required<WSEvents<T>>["onClose"]>[0], ws: WSContext<T>): void {
-    this.#call(() => this.#events.onClose?.(event, ws));
+    attended(() => this.#events.onClose?.(event, ws), this.#report);
   }
 
   onError(event: Event, ws: WSContext<T>): void {
-    this.#call(() => this.#events.onError?.(event, ws));
-  }
-
-  #call(handle: () => unknown): void {
-    try {
-      const result = handle();
-      if (result instanceof Promise) result.catch(this.#report);
-    } catch (error) {
-      this.#report(error);
-    }
+    attended(() => this.#events.onError?.(event, ws), this.#report);
   }
 
   /**
@@ -95,14 +75,7 @@ export function guarded<T>(events: WSEvents<T>, report: (error: unknown) => void
   return events instanceof Guard ? events : new Guard(events, report, false);
 }
 
-/** An error hook that cannot itself throw. */
-export function contained(onError: (error: unknown) => void): (error: unknown) => void {
-  return (error) => {
-    try {
-      const result: unknown = onError(error);
-      if (result instanceof Promise) result.catch(console.error);
-    } catch (thrown) {
-      console.error(thrown);
-    }
-  };
+/** An error hook that cannot itself throw: what it throws, or rejects with, goes to the console. */
+export function contained(onError: (error: unknown) => unknown): (error: unknown) => void {
+  return (error) => attended(() => onError(error), complain);
 }

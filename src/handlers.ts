@@ -1,15 +1,14 @@
 import type { Context } from "hono";
-import {
-  defineWebSocketHelper,
-  type UpgradeWebSocket,
-  type WebSocketHelperDefineHandler,
-  type WSContext,
-  type WSEvents,
-} from "hono/ws";
+import { HTTPException } from "hono/http-exception";
+import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
+import { complain } from "./console.ts";
+import { contained, guard } from "./guard.ts";
+import { faultOf, handshakeOf, wantsWebSocket } from "./handshake.ts";
 import type { UpgradeOptions } from "./host.ts";
 import type { Notifier } from "./notifier.ts";
 import type { Peer } from "./peer.ts";
 import { closes } from "./protocol.ts";
+import type { Refused } from "./refused.ts";
 import type { Session, Socket } from "./socket.ts";
 
 /** Makes the handlers of one connection. */
@@ -26,10 +25,13 @@ export class PeerHandlers implements Required<WSEvents> {
   readonly #notifier: Notifier;
   readonly #peer: Peer;
   #session: Session | undefined;
+  /** Gives back the place that is kept for it until it is a session. */
+  #release: (() => void) | undefined;
 
-  constructor(notifier: Notifier, peer: Peer) {
+  constructor(notifier: Notifier, peer: Peer, release: () => void) {
     this.#notifier = notifier;
     this.#peer = peer;
+    this.#release = release;
   }
 
   onOpen(_event: unknown, ws: WSContext): void {
@@ -44,13 +46,30 @@ export class PeerHandlers implements Required<WSEvents> {
 
   /** Deno says 0 where the connection was lost, and every other runtime 1006. */
   onClose({ code }: { readonly code: number }): void {
+    this.abandon();
     this.#session?.ended(code === 0 ? 1006 : code);
   }
 
   /** A socket with an error closes, on every runtime; the close event tells the session. */
   onError(): void {}
 
+  /** There will be no session, or there is one. */
+  abandon(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  /** Tells that its handshake was refused after all. */
+  refused(refused: Refused): void {
+    this.#notifier.refused(refused);
+  }
+
+  report(error: unknown, path: string): void {
+    this.#notifier.report(error, { stage: "host", owner: path });
+  }
+
   #accept(ws: WSContext): Session | undefined {
+    this.abandon();
     try {
       return this.#notifier.accept(socketOf(ws), this.#peer);
     } catch (error) {
@@ -76,17 +95,63 @@ export function apart(make: Make<PeerHandlers>): Make {
   return Object.assign(connectPeer, { [whole]: make });
 }
 
+/** Has a runtime upgrade a request by itself: in a server of the user's own. Throws an error that says what to do. */
+type LetIn<T> = (c: Context, handlers: Required<WSEvents<T>>) => Response | Promise<Response>;
+
 /**
  * Makes an `upgradeWebSocket`, as Hono does. Given what {@linkcode apart} made, it takes the handlers whole, which saves
  * each connection three functions.
+ *
+ * Under `serve`, of whichever runtime, the upgrade is left to the host; elsewhere it is what `letIn` does.
  */
-export function upgrader<T>(
-  upgrade: WebSocketHelperDefineHandler<T, UpgradeOptions>,
-): UpgradeWebSocket<T, UpgradeOptions> {
-  const helper = defineWebSocketHelper(upgrade);
+export function upgrader<T>(letIn: LetIn<T>): UpgradeWebSocket<T, UpgradeOptions> {
+  const helper = defineWebSocketHelper<T, UpgradeOptions>(async (c, events, options) =>
+    wantsWebSocket(c.req.header("upgrade")) ? upgrade(c, events, options, letIn) : undefined,
+  );
   // Written for a context and its events; a function and its options go the same way.
   const take = (...[first, ...rest]: Parameters<typeof helper>) => helper(wholeOf(first), ...rest);
   return take as typeof helper;
+}
+
+async function upgrade<T>(
+  c: Context,
+  events: WSEvents<T>,
+  options: UpgradeOptions | undefined,
+  letIn: LetIn<T>,
+): Promise<Response> {
+  const peer = events instanceof PeerHandlers ? events : undefined;
+  const handshake = handshakeOf(c);
+  const refuse = (status: 400 | 426 | 500, reason: string, headers?: Record<string, string>): never => {
+    peer?.abandon();
+    peer?.refused({ code: status, reason, path: c.req.path });
+    if (handshake !== undefined) handshake.isTold = peer !== undefined;
+    throw new HTTPException(status, {
+      res: new Response(statusTexts[status], { status, ...(headers && { headers }) }),
+    });
+  };
+  const fault = faultOf(c);
+  if (fault !== undefined) return refuse(fault.status, fault.reason, fault.headers);
+  const own = options?.onError === undefined ? undefined : contained(options.onError);
+  const guarded = guard(events, own ?? handshake?.report ?? complain);
+  try {
+    if (handshake !== undefined) return handshake.accept(c, guarded, () => peer?.abandon());
+    return await letIn(c, guarded);
+  } catch (error) {
+    if (error instanceof Gone) return refuse(400, error.message);
+    if (own !== undefined) own(error);
+    else if (peer !== undefined) peer.report(error, c.req.path);
+    else complain(error);
+    return refuse(500, error instanceof Error ? error.message : "the upgrade failed");
+  }
+}
+
+const statusTexts = { 400: "Bad Request", 426: "Upgrade Required", 500: "Internal Server Error" } as const;
+
+/** Thrown where a client has left before its upgrade was answered. */
+export class Gone extends Error {
+  constructor() {
+    super("the client has left");
+  }
 }
 
 function wholeOf<T extends object>(given: T): T {

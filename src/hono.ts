@@ -9,19 +9,24 @@ import { HTTPException } from "hono/http-exception";
 import type { WSEvents } from "hono/ws";
 import { checkPeer } from "./check.ts";
 import { apart, PeerHandlers } from "./handlers.ts";
+import { handshakeOf, wantsWebSocket } from "./handshake.ts";
 import type { Notifier } from "./notifier.ts";
+import { isOwn, type Origins, originsOf } from "./origins.ts";
 import type { Authorize, Identity } from "./peer.ts";
+import type { Refused } from "./refused.ts";
 import { isThenable, type Soon } from "./soon.ts";
 
 export { type CachedAuthorize, type CachedOptions, cached } from "./cached.ts";
 export { metrics } from "./metrics.ts";
+export type { Origins } from "./origins.ts";
 export type { Identity } from "./peer.ts";
 
 /** How connections are let in. */
 export interface NotificationsOptions {
   /**
    * Finds out who connects, from cookies, headers, or what middleware has set. `null` refuses with 401; an
-   * `HTTPException` refuses with its response; any other throw refuses with 500 and is told to the notifier's `onError`.
+   * `HTTPException` of any copy of Hono, which is an error with `getResponse`, refuses with its response; any other throw
+   * refuses with 500 and is told to the notifier's `onError`.
    * `tokens` of `tocsin/tokens` and `redeem` of `tocsin/tickets` fit here.
    * Default: everybody is let in as nobody in particular, with no channels.
    */
@@ -30,19 +35,20 @@ export interface NotificationsOptions {
   /** Decides about everything beyond the identity's channels and runs. Default: refuses. See {@linkcode cached}. */
   authorize?: Authorize | undefined;
   /**
-   * Which web pages may connect: exact origins (`https://example.com`), or a function that says so, with `true`. Without
+   * Which web pages may connect: an origin (`"https://example.com"`), several, or a function that answers `true`. Without
    * a function a request that has no `Origin` header is let in, since it comes from no web page; a function is asked about
-   * it, too, with "". One that throws or rejects refuses, and is reported. Default: the origin of the request itself.
+   * it, too, with "". One that throws or rejects refuses, and is reported. Default: pages of the same host, which is the
+   * request's `Host`, whatever their scheme.
    */
-  origins?: readonly string[] | ((origin: string, c: Context) => boolean | Promise<boolean>) | undefined;
+  origins?: Origins<Context> | undefined;
 }
-
-/** Seconds after which a client refused because of closing, or because there are too many, may try again. */
-const retryAfter = "1";
 
 /**
  * Makes what every Hono `upgradeWebSocket` takes: it refuses before the upgrade with 426 (no WebSocket was asked for),
- * 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (nobody known), and otherwise connects the peer.
+ * 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (nobody known), and otherwise connects the peer. The
+ * notifier's `onRefused` hears of each refusal.
+ *
+ * Throws a TypeError for options that cannot work: an entry of `origins` that is no origin, something that is no function.
  *
  * @example
  * ```ts
@@ -52,10 +58,10 @@ const retryAfter = "1";
  * import { upgradeWebSocket } from "tocsin/node";
  *
  * const notifier = createNotifier();
- * const app = new Hono();
+ * const app = new Hono<{ Variables: { user: string } }>();
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, {
- *   authenticate: (c) => ({ user: c.req.header("x-user") ?? "" }),
- *   authorize: (peer, { channel }) => channel.startsWith("public:"),
+ *   authenticate: (c) => ({ user: c.get("user") }), // set by a middleware of yours that has checked who it is
+ *   authorize: (_peer, { type, channel }) => type === "subscribe" && channel.startsWith("public:"),
  * })));
  * ```
  */
@@ -63,90 +69,158 @@ export function notifications(
   notifier: Notifier,
   options: NotificationsOptions = {},
 ): (c: Context) => Promise<WSEvents> {
+  checkArguments(notifier, options);
+  const { origins, authorize } = options;
+  const isAllowed = typeof origins === "function" ? asked(origins) : listed(origins);
   return apart(async (c) => {
-    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
-      throw refusal(426, "Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" });
-    }
-    refuseWhenClosing(notifier);
+    const refuse: Refuse = (refused, headers = {}) => {
+      tell(c, notifier, refused);
+      const { code: status } = refused;
+      return new HTTPException(status, { res: new Response(texts[status], { status, headers }) });
+    };
+    if (!wantsWebSocket(c.req.header("upgrade"))) throw refuse(noWebSocket, upgradeHeaders);
+    if (notifier.closing.aborted) throw refuse(closing, busyHeaders);
+    const origin = c.req.header("origin");
     // Most answers are there at once, and every wait costs as much as the rest of it.
-    const allowed = isOriginAllowed(c, notifier, options);
-    if (!(allowed instanceof Promise ? await allowed : allowed)) throw refusal(403, "Forbidden");
-    const identifying = identify(c, notifier, options);
+    const allowing = ask(isAllowed, origin, c, notifier);
+    if (!(allowing instanceof Promise ? await allowing : allowing)) throw refuse(foreign(c, origin, origins));
+    const identifying = identify(c, notifier, options, refuse);
     const identity = identifying instanceof Promise ? await identifying : identifying;
-    if (identity === null) throw refusal(401, "Unauthorized");
+    if (identity === null) throw refuse(unknown, { "WWW-Authenticate": "Bearer" });
     // Closing may have begun while the identity was looked up.
-    refuseWhenClosing(notifier);
-    if (!notifier.admits(identity.user)) throw unavailable();
-    return new PeerHandlers(notifier, { ...identity, authorize: options.authorize });
+    if (notifier.closing.aborted) throw refuse(closing, busyHeaders);
+    const place = notifier.reserve(identity.user);
+    if (typeof place === "string") throw refuse(full(place), busyHeaders);
+    return new PeerHandlers(notifier, { ...identity, authorize }, place);
   });
+}
+
+type Status = keyof typeof texts;
+type Refusal = Refused & { code: Status };
+type Refuse = (refused: Refusal, headers?: Record<string, string>) => HTTPException;
+
+const texts = {
+  401: "Unauthorized",
+  403: "Forbidden",
+  426: "Upgrade Required",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+} as const;
+
+const upgradeHeaders = { Upgrade: "websocket", Connection: "Upgrade" };
+/** After so many seconds a client refused because of closing, or because there are too many, may try again. */
+const busyHeaders = { "Retry-After": "1" };
+
+const noWebSocket: Refusal = {
+  code: 426,
+  reason:
+    "no WebSocket was asked for; connect to ws: or wss:, and have every proxy pass on Upgrade and Connection",
+};
+const closing: Refusal = { code: 503, reason: "the notifier is closing" };
+const unknown: Refusal = { code: 401, reason: "authenticate answered null" };
+const failed: Refusal = { code: 500, reason: "authenticate failed; onError has its error" };
+
+function full(limit: string): Refusal {
+  return { code: 503, reason: `limits.${limit} is reached` };
+}
+
+/** Says what a page's origin is held against, and what would let it in. */
+function foreign(c: Context, origin = "", origins: NotificationsOptions["origins"]): Refusal {
+  const page = JSON.stringify(origin.slice(0, 200));
+  const host = JSON.stringify(c.req.header("host")?.slice(0, 200) ?? "");
+  const held =
+    typeof origins === "function"
+      ? `the function origins does not answer true for ${page}`
+      : origins === undefined
+        ? `the page is of ${page}, and the Host is ${host}; have the proxy pass on Host, or list the page in origins`
+        : `the page is of ${page}, and origins lists ${[origins].flat().join(", ") || "none"}; add it there`;
+  return { code: 403, reason: held, origin };
+}
+
+function tell(c: Context, notifier: Notifier, refused: Refused): void {
+  const handshake = handshakeOf(c);
+  if (handshake !== undefined) handshake.isTold = true;
+  notifier.refused({ path: c.req.path, ...refused });
+}
+
+function checkArguments(notifier: Notifier, { authenticate, authorize }: NotificationsOptions): void {
+  if (typeof notifier?.accept !== "function")
+    throw new TypeError(
+      "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
+    );
+  for (const [name, value] of Object.entries({ authenticate, authorize })) {
+    if (value !== undefined && typeof value !== "function")
+      throw new TypeError(
+        `Cannot use ${name}: give a function, not ${value === null ? "null" : typeof value}`,
+      );
+  }
 }
 
 function identify(
   c: Context,
   notifier: Notifier,
   { authenticate }: NotificationsOptions,
+  refuse: Refuse,
 ): Soon<Identity | null> {
   if (authenticate === undefined) return { user: "" };
-  const failed = (error: unknown): never => {
-    if (error instanceof HTTPException) throw error;
+  const thrown = (error: unknown): never => {
+    if (hasResponse(error)) {
+      tell(c, notifier, { code: error.status ?? 500, reason: "authenticate threw a response of its own" });
+      throw error;
+    }
     notifier.report(error, { stage: "authenticate", owner: c.req.path });
-    throw refusal(500, "Internal Server Error");
+    throw refuse(failed);
   };
   try {
     const found = authenticate(c);
-    return isThenable(found) ? Promise.resolve(found).then(checked).catch(failed) : checked(found);
+    return isThenable(found) ? Promise.resolve(found).then(checked).catch(thrown) : checked(found);
   } catch (error) {
-    return failed(error);
+    return thrown(error);
   }
+}
+
+/** Whether it is what Hono takes for a response: an `HTTPException`, of whichever copy of Hono. */
+function hasResponse(error: unknown): error is Error & { status?: number } {
+  return error instanceof Error && typeof (error as { getResponse?: unknown }).getResponse === "function";
 }
 
 function checked(identity: Identity | null): Identity | null {
   if (identity === null || identity === undefined) return null;
+  if (typeof identity.user !== "string")
+    throw new TypeError("Cannot let anybody in: authenticate has to answer { user }, with a text, or null");
   checkPeer(identity, Number.POSITIVE_INFINITY);
   return identity;
 }
 
-function refuseWhenClosing(notifier: Notifier): void {
-  if (notifier.closing.aborted) throw unavailable();
+type IsAllowed = (origin: string | undefined, c: Context) => Soon<boolean>;
+
+function asked(judge: (origin: string, c: Context) => Soon<boolean>): IsAllowed {
+  return (origin, c) => judge(origin ?? "", c);
 }
 
-function unavailable(): HTTPException {
-  return refusal(503, "Service Unavailable", { "Retry-After": retryAfter });
+/** Who comes from a listed page, or from none. */
+function listed(origins: string | readonly string[] | undefined): IsAllowed {
+  if (origins === undefined)
+    return (origin, c) => origin === undefined || isOwn(origin, c.req.header("host"));
+  const all = originsOf(origins);
+  return (origin) => origin === undefined || all.has(origin);
 }
 
-function refusal(
-  status: 401 | 403 | 426 | 500 | 503,
-  text: string,
-  headers: Record<string, string> = {},
-): HTTPException {
-  return new HTTPException(status, { res: new Response(text, { status, headers }) });
-}
-
-function isOriginAllowed(c: Context, notifier: Notifier, { origins }: NotificationsOptions): Soon<boolean> {
-  const origin = c.req.header("origin");
-  if (typeof origins === "function") return asked(origins, origin ?? "", c, notifier);
-  if (origin === undefined) return true;
-  return origins === undefined ? isOwn(origin, c.req.header("host")) : origins.includes(origin);
-}
-
-/** Whether a page comes from the host that was asked; anything that is not written as browsers do comes from none. */
-function isOwn(origin: string, host: string | undefined): boolean {
-  if (host === undefined || !/^https?:/i.test(origin) || !URL.canParse(origin)) return false;
-  const url = new URL(origin);
-  // The host alone decides: behind a proxy that ends TLS the request's own scheme is not the page's.
-  return url.origin === origin.toLowerCase() && url.host === host.toLowerCase();
-}
-
-async function asked(
-  isAllowed: (origin: string, c: Context) => boolean | Promise<boolean>,
-  origin: string,
+function ask(
+  isAllowed: IsAllowed,
+  origin: string | undefined,
   c: Context,
   notifier: Notifier,
-): Promise<boolean> {
-  try {
-    return (await isAllowed(origin, c)) === true;
-  } catch (error) {
+): Soon<boolean> {
+  const thrown = (error: unknown): false => {
     notifier.report(error, { stage: "origins", owner: c.req.path });
     return false;
+  };
+  try {
+    const answer = isAllowed(origin, c);
+    if (!isThenable(answer)) return answer === true;
+    return Promise.resolve(answer).then((allowed) => allowed === true, thrown);
+  } catch (error) {
+    return thrown(error);
   }
 }

@@ -1,21 +1,30 @@
-import type { Context } from "hono";
-import { HTTPException } from "hono/http-exception";
 import { systemClock } from "./clock.ts";
-import { contained, hook } from "./guard.ts";
+import { mergedReport } from "./close.ts";
+import { contained } from "./guard.ts";
+import { carry, Handshake } from "./handshake.ts";
 import type { CloseReport, Notifier } from "./notifier.ts";
-import { jsonCodec } from "./protocol.ts";
 import { Scope } from "./scope.ts";
 import { checked } from "./settings.ts";
+import { isThenable } from "./soon.ts";
 
 /** What is served: a Hono app, or anything else with such a `fetch`. */
 export interface App {
+  /** Answers a request. `env` is what the runtime's entry tells its `upgradeWebSocket`. */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
 }
 
+/** What of a notifier a server uses. */
+export type ServedNotifier = Pick<Notifier, "close" | "closing" | "report"> &
+  Partial<Pick<Notifier, "refused">>;
+
 /** How an app is served. The same on every runtime. */
 export interface ServeOptions {
-  /** The notifier that ends together with this server, whichever of the two begins to close. */
-  notifier: Pick<Notifier, "close" | "closing" | "report">;
+  /**
+   * The notifier that ends together with this server, whichever of the two begins to close; or all that the app has, which
+   * then end together. Sessions of one that is not given here are cut once the others are closed. The first hears of what
+   * goes wrong in the server itself.
+   */
+  notifier: ServedNotifier | readonly ServedNotifier[];
   /** Closes the server and the notifier when it aborts. */
   signal?: AbortSignal | undefined;
   /** The TCP port; 0 picks a free one. Default: 3000. */
@@ -30,7 +39,7 @@ export interface ServeOptions {
    */
   maxMessage?: number | undefined;
   /** Hears what was thrown where nobody waits for it: in `app.fetch`, in a WebSocket handler. Default: the notifier's. */
-  onError?: ((error: unknown) => void) | undefined;
+  onError?: ((error: unknown) => unknown) | undefined;
 }
 
 /** A server that listens. Disposing of it closes it. */
@@ -40,7 +49,7 @@ export interface Server extends AsyncDisposable {
   /** Where to reach it, without a trailing slash: `http://127.0.0.1:3000`. */
   readonly url: string;
   /**
-   * Closes the server and its notifier, and answers the notifier's report. Calling it again answers the same promise.
+   * Closes the server and its notifier, and answers the notifier's report; of several, one with all of theirs. Calling it again answers the same promise.
    *
    * Aborting `signal` ends the grace: what is still in flight is cut now.
    */
@@ -51,8 +60,8 @@ export interface Server extends AsyncDisposable {
 
 /** How a WebSocket is upgraded. */
 export interface UpgradeOptions {
-  /** Hears what the handlers throw. Default: the `onError` of `serve`, or `console.error`. */
-  onError?: ((error: unknown) => void) | undefined;
+  /** Hears what the handlers throw, and why an upgrade fails. Default: the `onError` of `serve`, or `console.error`. */
+  onError?: ((error: unknown) => unknown) | undefined;
 }
 
 /** What a runtime is asked for when it is to listen. */
@@ -63,6 +72,10 @@ export interface Listening {
   maxMessage: number;
   /** Answers a request: never throws, never rejects. */
   answer(request: Request, env: object): Response | Promise<Response>;
+  /** Answers a request for a WebSocket: where the handshake has handlers then, it is to be upgraded. Never rejects. */
+  upgrade(request: Request, env: object): Promise<{ handshake: Handshake; response: Response }>;
+  /** Tells that a request for a WebSocket, of that address, was refused by the server itself. */
+  refused(url: string, code: number, reason: string): void;
   report(error: unknown): void;
   /** The server's own lifetime, over once it is closed. */
   scope: Scope;
@@ -85,20 +98,28 @@ export async function host(
   options: ServeOptions,
   listen: (listening: Listening) => Host | Promise<Host>,
 ): Promise<Server> {
-  const { notifier, signal, port = 3000, hostname = "127.0.0.1", grace = 5000 } = options;
-  const {
-    maxMessage = 65_536,
-    onError = (error) => notifier.report(error, { stage: "host", owner: "serve" }),
-  } = options;
+  const { signal, port = 3000, hostname = "127.0.0.1", grace = 5000, maxMessage = 65_536 } = options ?? {};
+  const notifiers = notifiersOf(app, options);
+  const [first] = notifiers;
+  const { onError = (error: unknown) => first.report(error, { stage: "host", owner: "serve" }) } = options;
   checked("grace", grace, 0);
   const report = contained(onError);
   const scope = new Scope(systemClock, report);
-  const answer = (request: Request, env: object) =>
-    respond(app, request, Object.assign(env, { [hook]: report }), report);
-  const listening: Listening = { port, hostname, grace, maxMessage, answer, report, scope };
-  const stopped = signal?.aborted || notifier.closing.aborted;
+  const answer = (request: Request, env: object) => respond(app, request, env, report);
+  const refused: Listening["refused"] = (url, code, reason) =>
+    first.refused?.({ code, reason, path: pathOf(url) });
+  const upgrade: Listening["upgrade"] = async (request, env) => {
+    const handshake = new Handshake(report);
+    carry(handshake, request, env);
+    const response = await answer(request, env);
+    const isRefused = handshake.handlers === undefined && response?.status >= 400;
+    if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));
+    return { handshake, response };
+  };
+  const listening: Listening = { port, hostname, grace, maxMessage, answer, upgrade, refused, report, scope };
+  const stopped = signal?.aborted || notifiers.some(({ closing }) => closing.aborted);
   const opened = stopped ? unopened(port) : await listen(listening);
-  const ending = lifetime(opened, options, grace, listening);
+  const ending = lifetime(opened, notifiers, signal, listening);
   return {
     port: opened.port,
     url: `http://${authority(hostname)}:${opened.port}`,
@@ -109,12 +130,37 @@ export async function host(
   };
 }
 
+/** The notifiers of a server, of which there is one at least. Throws a TypeError for arguments that cannot be served. */
+function notifiersOf(app: App, options: ServeOptions | undefined): [ServedNotifier, ...ServedNotifier[]] {
+  if (typeof app?.fetch !== "function")
+    throw new TypeError(
+      "Cannot serve: give a Hono app first, serve(app, { notifier }), or anything with its fetch",
+    );
+  const [first, ...others] = [options?.notifier].flat();
+  const isNotifier = (each: ServedNotifier | undefined): each is ServedNotifier =>
+    typeof each?.close === "function" && typeof each.report === "function";
+  if (isNotifier(first) && others.every(isNotifier)) return [first, ...(others as ServedNotifier[])];
+  throw new TypeError("Cannot serve: give the notifier that ends with the server, serve(app, { notifier })");
+}
+
+/** The path of an address, whole or without its host. What it asks for behind the path may be a secret. */
+function pathOf(url: string): string {
+  return url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "") || "/";
+}
+
+/** Why an app may have refused a request for a WebSocket, which it does not say. */
+function reasonOf({ status }: Response): string {
+  return status === 404
+    ? "nothing is at this path; give upgradeWebSocket(…) the path and the method GET"
+    : "the app refused it before it came to upgradeWebSocket(…), or has none there";
+}
+
 /** Begins to close by `signal`, by the notifier or by hand, whichever comes first. */
 function lifetime(
   opened: Host,
-  { notifier, signal }: ServeOptions,
-  grace: number,
-  { scope, report }: Listening,
+  notifiers: readonly ServedNotifier[],
+  signal: AbortSignal | undefined,
+  { grace, scope, report }: Listening,
 ): Pick<Server, "close" | "closed"> {
   const deadline = new AbortController();
   const expire = (): void => deadline.abort();
@@ -127,7 +173,7 @@ function lifetime(
     if (phase !== "open") return;
     phase = "closing";
     scope.timer("grace of the server", grace, expire);
-    const finished = finish(opened, notifier, grace, deadline.signal, scope, report);
+    const finished = finish(opened, notifiers, grace, deadline.signal, scope, report);
     resolve(
       finished.finally(() => {
         phase = "closed";
@@ -136,7 +182,7 @@ function lifetime(
     );
   };
   scope.link(signal, begin);
-  scope.link(notifier.closing, begin);
+  for (const { closing } of notifiers) scope.link(closing, begin);
   const close: Server["close"] = (options) => {
     // A scope that is over would listen to this signal for ever.
     if (phase !== "closed") scope.link(options?.signal, expire);
@@ -149,7 +195,7 @@ function lifetime(
 /** Runs the phases of closing. Nothing a host throws keeps the later ones from happening. */
 async function finish(
   opened: Host,
-  notifier: ServeOptions["notifier"],
+  notifiers: readonly ServedNotifier[],
   grace: number,
   deadline: AbortSignal,
   scope: Scope,
@@ -162,13 +208,20 @@ async function finish(
       if (error !== deadline.reason) report(error);
     }
   };
-  // Not awaited between the two: the notifier must refuse in the same turn in which the host stops.
+  // Not awaited between the two: the notifiers must refuse in the same turn in which the host stops.
   const stopped = attempt(() => opened.stop());
-  const settled = await notifier.close({ signal: deadline, grace });
+  const reports = await Promise.all(notifiers.map((each) => each.close({ signal: deadline, grace })));
   await stopped;
   if (!deadline.aborted) await attempt(() => scope.follow("responses", deadline, opened.drained()));
   await attempt(() => opened.cut());
-  return settled;
+  return mergedReport(reports);
+}
+
+/** Throws a TypeError where this is another runtime than the one that an entry is for. */
+export function checkRuntime(name: "Bun" | "Deno", verb: string): void {
+  if (name in globalThis) return;
+  const message = `Cannot ${verb}: this is not ${name}; import from the entry of this runtime, such as tocsin/node`;
+  throw new TypeError(message);
 }
 
 /** Stands in for a server whose signal had aborted before it began. */
@@ -188,42 +241,16 @@ function respond(
   };
   try {
     const response = app.fetch(request, env);
-    return response instanceof Promise ? response.catch(fail) : response;
+    return isThenable(response) ? Promise.resolve(response).catch(fail) : response;
   } catch (error) {
     return fail(error);
   }
 }
 
-/** The subprotocol to answer with: the codec's where it is offered, else none, whatever else is. */
-export function subprotocol(offered: Iterable<string>): string | undefined {
-  for (const offer of offered) if (offer.trim() === jsonCodec.subprotocol) return jsonCodec.subprotocol;
-  return undefined;
-}
-
-/** Whether a request asks for a WebSocket. The header's value has no case. */
-export function wantsWebSocket(upgrade: string | undefined): boolean {
-  return upgrade?.toLowerCase() === "websocket";
-}
-
-/**
- * Throws the refusal of a request for a WebSocket that is not a whole one, by RFC 6455, 4.2.1, or that names a host which
- * no URL can have. Left to themselves some runtimes let such a request in, and others answer that the server is at fault.
- */
-export function checkHandshake(c: Context): void {
-  const tokens = c.req.header("connection")?.toLowerCase().split(",") ?? [];
-  const key = c.req.header("sec-websocket-key") ?? "";
-  const isWhole = tokens.some((token) => token.trim() === "upgrade") && /^[+/0-9A-Za-z]{22}==$/.test(key);
-  if (!isWhole || !URL.canParse(c.req.url)) throw new HTTPException(400);
-  if (c.req.header("sec-websocket-version") !== "13") {
-    const headers = { "Sec-WebSocket-Version": "13" };
-    throw new HTTPException(426, { res: new Response("Upgrade Required", { status: 426, headers }) });
-  }
-}
-
 /** Turns the operating system's requests to end into a signal. A second one is heard and changes nothing. */
-export function termination(
-  names: readonly string[],
-  listen: (name: string, heard: () => void) => void,
+export function termination<Name extends string>(
+  names: readonly Name[],
+  listen: (name: Name, heard: () => void) => void,
 ): AbortSignal {
   const controller = new AbortController();
   for (const name of names) {

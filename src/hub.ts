@@ -2,8 +2,11 @@ import type { AppendSteps } from "./append-queue.ts";
 import { AppendQueues } from "./append-queues.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
+import { complain } from "./console.ts";
 import { ClosedError } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
+import { Gate } from "./gate.ts";
+import { attended } from "./hook.ts";
 import { Joint } from "./joint.ts";
 import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
@@ -11,6 +14,7 @@ import { isOfClosedLog } from "./log-failure.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
 import { carriedOver, type Recovered } from "./place.ts";
+import { printable } from "./printable.ts";
 import { type Codec, closes } from "./protocol.ts";
 import type { Publication } from "./publication.ts";
 import { Reader } from "./reader.ts";
@@ -33,10 +37,11 @@ export interface HubParts {
   readonly codec: Codec;
   readonly settings: Settings;
   readonly events?: EventSchemas | undefined;
-  readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
-  readonly onUndelivered: NotifierOptions["onUndelivered"];
+  readonly rpc?: Readonly<Record<string, RpcHandler>> | undefined;
+  readonly onUndelivered?: NotifierOptions["onUndelivered"];
   readonly redact?: NotifierOptions["redact"];
-  onError(error: unknown, context: ErrorContext): void;
+  onError(error: unknown, context: ErrorContext): unknown;
+  readonly onRefused?: NotifierOptions["onRefused"];
 }
 
 /** Encoded publications that all channels together may keep for sharing, in bytes. */
@@ -63,6 +68,7 @@ export class Hub {
   readonly notices: Notices;
   readonly tally: Tally = new Tally();
   readonly sessions: Roster = new Roster();
+  readonly gate: Gate;
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
   /** What somebody who came back was sent: others may follow. */
@@ -110,6 +116,7 @@ export class Hub {
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
     this.runs = new RunRegistry(this);
+    this.gate = new Gate(this, parts.onRefused);
     this.wheel = new Wheel(this.scope, () => this.clock.now());
     const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.ledger = new Ledger(this);
@@ -129,14 +136,10 @@ export class Hub {
     });
   }
 
-  /** Tells the user's error hook, whose own failure must not reach whoever reports. */
+  /** Tells the user's error hook. Of its own failure nobody but the console is left to hear. */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void {
     if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isKnown())) return;
-    try {
-      this.#onError(error, { stage, owner });
-    } catch {
-      // There is nobody left to tell.
-    }
+    attended(() => this.#onError(error, { stage, owner: printable(owner) }), complain);
   }
 
   /** Whether it is known that the log is closed. Sessions are closed with it, to come back to a server that works. */
@@ -219,6 +222,7 @@ export class Hub {
     this.ledger.clear();
     this.notices.clear();
     this.channels.clear();
+    this.gate.clear();
     this.recovered = undefined;
     this.#wokenChannels.length = 0;
     this.#fullSessions.length = 0;
@@ -234,11 +238,6 @@ export class Hub {
   leave(session: LiveSession): void {
     this.sessions.delete(session);
     this.onSessionEnd?.();
-  }
-
-  /** Whether a user has as many sessions as one may. */
-  isFullOf(user: string): boolean {
-    return this.sessions.countOf(user) >= this.settings.limits.userSessions;
   }
 
   /** Bytes that the log holds, where it says so. */

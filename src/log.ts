@@ -1,6 +1,8 @@
 /** A place in a channel: an offset within an epoch. `{ offset: 0, epoch: "" }` is the start of any channel. */
 export interface Position {
+  /** Which publication of the epoch: from 1, and 0 for before the first. */
   offset: number;
+  /** Which life of the channel: offsets of different epochs cannot be compared. "" is any. */
   epoch: string;
 }
 
@@ -12,6 +14,7 @@ export interface Entry {
   readonly data: string;
   /** When it was published, in milliseconds since the Unix epoch. */
   readonly time: number;
+  /** Texts about it for whoever reads it, by name. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -34,6 +37,7 @@ export interface Retention {
 export interface AppendOptions {
   /** See {@linkcode Entry.time}. */
   time: number;
+  /** See {@linkcode Entry.tags}. */
   tags?: Readonly<Record<string, string>> | undefined;
   /** Replaces what the log keeps of this channel, from this append on. What is left out is the log's default. */
   retention?: Partial<Retention> | undefined;
@@ -53,6 +57,7 @@ export interface AppendOptions {
    * the channel may be read any more.
    */
   place?: "first" | undefined;
+  /** Ends the waiting when it aborts. */
   signal?: AbortSignal | undefined;
 }
 
@@ -62,6 +67,7 @@ export interface ReadOptions {
   after?: Position | undefined;
   /** Entries at most; left out, all. */
   limit?: number | undefined;
+  /** Ends the waiting when it aborts. */
   signal?: AbortSignal | undefined;
 }
 

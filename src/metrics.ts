@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { Notifier } from "./notifier.ts";
+import { printable } from "./printable.ts";
 
 /** What is counted, in the order in which it is written. */
 type Family = [
@@ -20,6 +21,8 @@ type Family = [
  * ```
  */
 export function metrics(notifier: Pick<Notifier, "stats" | "totals">): (c: Context) => Response {
+  if (typeof notifier?.totals !== "function")
+    throw new TypeError("Cannot make metrics: give a notifier, metrics(createNotifier())");
   return (c) =>
     c.body(textOf(familiesOf(notifier)), 200, {
       "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
@@ -28,10 +31,11 @@ export function metrics(notifier: Pick<Notifier, "stats" | "totals">): (c: Conte
 }
 
 function familiesOf(notifier: Pick<Notifier, "stats" | "totals">): Family[] {
-  const { bytes, opened, closed, errors, limits } = notifier.totals();
+  const { bytes, refused, opened, closed, errors, limits } = notifier.totals();
   return [
     ["tocsin_owned", "gauge", "What the notifier owns now.", labelled("kind", notifier.stats())],
     ["tocsin_bytes", "gauge", "Bytes it holds now.", labelled("kind", bytes)],
+    ["tocsin_refused_total", "counter", "Peers that were not let in.", labelled("code", refused)],
     ["tocsin_sessions_opened_total", "counter", "Sessions that were accepted.", [["", opened]]],
     ["tocsin_sessions_closed_total", "counter", "Sessions that ended.", labelled("code", closed)],
     ["tocsin_errors_total", "counter", "Commands answered with an error.", labelled("code", errors)],
@@ -40,7 +44,12 @@ function familiesOf(notifier: Pick<Notifier, "stats" | "totals">): Family[] {
 }
 
 function labelled(label: string, values: object): [string, number][] {
-  return Object.entries(values).map(([name, value]) => [`{${label}="${name}"}`, value]);
+  return Object.entries(values).map(([name, value]) => [`{${label}="${escaped(name)}"}`, value]);
+}
+
+/** A label's value, as the format writes it; what else would not show is escaped, too. */
+function escaped(text: string): string {
+  return printable(text.replace(/[\\"]/g, "\\$&"));
 }
 
 function textOf(families: readonly Family[]): string {

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { Bound } from "./bounds.ts";
 export type { Clock, Timer } from "./clock.ts";
 export type { CloseOptions, CloseReport, CutSession } from "./close.ts";
 export {
@@ -20,6 +21,7 @@ export {
 export type {
   EventInput,
   EventInputsOf,
+  EventOf,
   EventOutput,
   EventSchema,
   EventSchemas,
@@ -48,6 +50,7 @@ export type {
   Undelivered,
   UndeliveredReason,
 } from "./receipt.ts";
+export type { Refused } from "./refused.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";

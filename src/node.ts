@@ -1,4 +1,15 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
+/**
+ * A Hono app and its notifier on Node: a server that ends with its notifier, and the upgrade to a WebSocket.
+ *
+ * @module
+ */
+
+import {
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import process from "node:process";
 import {
@@ -8,24 +19,21 @@ import {
 } from "@hono/node-server";
 import type { UpgradeWebSocket } from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
-import { guard } from "./guard.ts";
 import { upgrader } from "./handlers.ts";
+import { subprotocol, wantsWebSocket } from "./handshake.ts";
 import {
   type App,
-  checkHandshake,
   type Host,
   host,
   type Listening,
   type ServeOptions,
   type Server,
-  subprotocol,
   termination,
   type UpgradeOptions,
-  wantsWebSocket,
 } from "./host.ts";
 import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
 
-export type { App, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
 /**
  * Serves a Hono app and its notifier on Node, and ends both together.
@@ -49,22 +57,30 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 /**
  * Upgrades a request of a Hono app to a WebSocket on Node.
  *
- * Works under `serve` of this module and under that of `@hono/node-server` with its option `websocket`. An exception
- * thrown by `createEvents` refuses the upgrade; status and headers of its response arrive, its body does not.
+ * Works under `serve` of this module, and under that of `@hono/node-server` with its option `websocket` where the request's
+ * `env` is handed on; in any other server it answers 500, and its error says what to do. An exception thrown by
+ * `createEvents` refuses the upgrade; status and headers of its response arrive, its body does not.
  *
  * ```ts
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
  * ```
  */
 export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = upgrader<WebSocket>(
-  (c, events, options) => {
-    if (!wantsWebSocket(c.req.header("upgrade"))) return;
-    checkHandshake(c);
-    const guarded = guard(c, events, options);
-    const { handshake }: Env = c.env;
-    if (handshake !== undefined) return handshake.accept(guarded, c.req.url);
+  async (c, handlers) => {
+    const env = c.env as Env | undefined;
+    if (env?.incoming === undefined) {
+      throw new TypeError(
+        "Cannot upgrade: the request has no env of Node's server; call app.fetch(request, env), and take upgradeWebSocket from the entry of the runtime that serves",
+      );
+    }
+    if (env.wss === undefined) {
+      throw new TypeError(
+        "Cannot upgrade: the server was made without WebSockets; give serve of @hono/node-server websocket: { server: new WebSocketServer({ noServer: true }) }, or use serve of tocsin/node",
+      );
+    }
     // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
-    return (adapted as UpgradeWebSocket<WebSocket>)(c, guarded);
+    await (adapted as UpgradeWebSocket<WebSocket>)(c, handlers);
+    return c.body(null);
   },
 );
 
@@ -78,7 +94,8 @@ export function terminationSignal(): AbortSignal {
   return termination(["SIGINT", "SIGTERM"], (name, heard) => process.on(name, heard));
 }
 
-async function listen({ port, hostname, grace, maxMessage, answer, report }: Listening): Promise<Host> {
+async function listen(listening: Listening): Promise<Host> {
+  const { port, hostname, grace, maxMessage, report } = listening;
   const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
@@ -92,7 +109,7 @@ async function listen({ port, hostname, grace, maxMessage, answer, report }: Lis
   // The two packages mean the same and write it differently, under `exactOptionalPropertyTypes`.
   const websocket = { server: webSockets as unknown as WebSocketServerLike };
   const traffic = createTraffic();
-  const upgrades = new Upgrades(answer, webSockets, traffic.upgraded);
+  const upgrades = new Upgrades(listening, webSockets, traffic.upgraded);
   const fetch: (request: Request, env: object) => unknown = upgrades.fetch;
   const server = createAdaptorServer({ fetch, websocket }) as HttpServer;
   await upgrades.replace(server);
@@ -101,7 +118,7 @@ async function listen({ port, hostname, grace, maxMessage, answer, report }: Lis
     // An error before the adapter listens for it would end the process.
     webSocket.on("error", () => endWithPeer(socket));
   });
-  interceptUpgrades(server, upgrades, traffic, report);
+  interceptUpgrades(server, upgrades, traffic, listening);
   const connections = track(server, traffic);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -200,7 +217,7 @@ function interceptUpgrades(
   server: HttpServer,
   upgrades: Upgrades,
   { enter, leave }: Traffic,
-  report: (error: unknown) => void,
+  { report, refused }: Listening,
 ): void {
   const upgrade = async (request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> => {
     enter(socket);
@@ -221,7 +238,10 @@ function interceptUpgrades(
     const fault = faultOf(request);
     if (fault !== undefined) {
       socket.on("error", () => {});
-      socket.end(`HTTP/1.1 ${fault}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      refused(request.url ?? "", fault.code, fault.reason);
+      socket.end(
+        `HTTP/1.1 ${fault.code} ${STATUS_CODES[fault.code]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+      );
       return;
     }
     void upgrade(request, socket, head);
@@ -232,9 +252,11 @@ function interceptUpgrades(
 const mostHeaders = 1000;
 
 /** Why nothing can be made of a request for a WebSocket: the adapter would answer 500, or never see all of it. */
-function faultOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
-  if (rawHeaders.length >= 2 * mostHeaders) return "431 Request Header Fields Too Large";
-  return URL.canParse(`http://${headers.host ?? "localhost"}`) ? undefined : "400 Bad Request";
+function faultOf({ headers, rawHeaders }: IncomingMessage): { code: 400 | 431; reason: string } | undefined {
+  if (rawHeaders.length >= 2 * mostHeaders)
+    return { code: 431, reason: `the handshake has ${mostHeaders} headers or more` };
+  if (URL.canParse(`http://${headers.host ?? "localhost"}`)) return undefined;
+  return { code: 400, reason: "the Host is none that a URL can have" };
 }
 
 /** Puts a request back on its connection without its wish for an upgrade, as a server that does not know it would read it. */

@@ -1,6 +1,7 @@
 import { checkAfter, checkChannel, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
+import { errorToConsole } from "./console.ts";
 import { ClosedError } from "./errors.ts";
 import type { EventInput, EventOutput, EventSchemas } from "./events.ts";
 import { type FollowOptions, followChannel } from "./follow.ts";
@@ -13,6 +14,7 @@ import { closes, jsonCodec } from "./protocol.ts";
 import type { History, Publication } from "./publication.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 import type { Receipt } from "./receipt.ts";
+import type { Refused } from "./refused.ts";
 import { disconnect, refuse, unsubscribe } from "./revocation.ts";
 import type { Run, RunOptions, Task } from "./run-task.ts";
 import { ignorable, inWords, type Pending } from "./scope.ts";
@@ -60,6 +62,7 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
     channel: `run:${string}`,
     options?: FollowOptions,
   ): AsyncGenerator<Publication<RunOutput<Schemas>>, void, void>;
+  /** The same of a channel that is no run's. */
   follow(
     channel: string,
     options?: FollowOptions,
@@ -69,12 +72,16 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * error, and with a TypeError or RangeError for what is no position or no limit.
    */
   history(channel: `run:${string}`, options?: HistoryOptions): Promise<History<RunOutput<Schemas>>>;
+  /** The same of a channel that is no run's. */
   history(channel: string, options?: HistoryOptions): Promise<History<EventOutput<Schemas>>>;
+  /** Tells who is on a channel now. */
   presence(channel: string): Presence;
   /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
   accept(socket: Socket, peer: Peer): Session;
-  /** Says whether a user may have one more session; where not, it counts as a limit hit. For hosts, before the upgrade. */
+  /** Says whether a user may have one more session, handshakes included; where not, it counts as a limit hit. */
   admits(user: string): boolean;
+  /** Like it, and keeps the place until what it answers is called, right before `accept`, or for `limits.connect`. */
+  reserve(user: string): (() => void) | "sessions" | "userSessions";
   /** Runs that work, and those that ended less than `limits.runTtl` ago, as far as `limits.endedBytes` allows. */
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
   /**
@@ -84,6 +91,7 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   disconnect(who: { user: string } | { session: string }, code?: number): void;
   /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
   unsubscribe(user: string, channel: string): void;
+  /** Counts what it owns now; all zero when it is quiet. */
   stats(): Stats;
   /** What it holds in bytes, and what has happened since it began: sessions, errors, limits hit. */
   totals(): Totals;
@@ -91,6 +99,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   inspect(): Pending[];
   /** Tells the notifier's `onError`; for hosts and adapters, whose errors nobody's promise carries either. */
   report(error: unknown, context: ErrorContext): void;
+  /** Counts somebody who is not let in, and tells `onRefused`; for hosts and adapters. */
+  refused(refused: Refused): void;
   /** Aborts when closing begins. */
   readonly closing: AbortSignal;
   /**
@@ -142,22 +152,17 @@ class LiveNotifier implements Notifier {
   readonly #closed: Promise<CloseReport>;
 
   constructor(options: NotifierOptions) {
-    const { log, signal, clock = systemClock, events, rpc, onUndelivered, redact, onError } = options;
+    const { log, signal, clock = systemClock, events, onError = errorToConsole } = options;
     const settings = resolveSettings(options);
     checkSchemas(events);
     this.events = events;
-    const reportTo =
-      onError ?? ((error, { stage, owner }) => console.error(`tocsin: ${stage} of ${owner}:`, error));
     const hub = new Hub({
+      ...options,
       log: log ?? memoryLog({ clock }),
       clock,
       codec: jsonCodec,
       settings,
-      events,
-      rpc,
-      onUndelivered,
-      redact,
-      onError: reportTo,
+      onError,
     });
     this.#hub = hub;
     this.#publisher = new Publisher(hub);
@@ -213,19 +218,19 @@ class LiveNotifier implements Notifier {
   accept(socket: Socket, peer: Peer): Session {
     this.#begin();
     checkPeer(peer, this.#hub.settings.limits.channel);
-    if (this.#isClosing) return refuse(socket, closes.shutdown);
-    if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);
+    if (this.#isClosing) return refuse(this.#hub, socket, closes.shutdown);
+    if (!this.admits(peer.user)) return refuse(this.#hub, socket, closes.connectionLimit);
     // Node puts it together from sixteen parts, and keeps them all for as long as nobody has to look at each character.
     const id = crypto.randomUUID().toLowerCase();
     return new LiveSession(id, this.#hub, socket, peer);
   }
 
   admits(user: string): boolean {
-    const { sessions, settings, tally } = this.#hub;
-    const isFull = sessions.size >= settings.limits.sessions;
-    if (!isFull && !this.#hub.isFullOf(user)) return true;
-    tally.hit(isFull ? "sessions" : "userSessions");
-    return false;
+    return this.#hub.gate.limitFor(user) === undefined;
+  }
+
+  reserve(user: string): ReturnType<Notifier["reserve"]> {
+    return this.#hub.gate.reserve(user);
   }
 
   disconnect(who: { user: string } | { session: string }, code: number = closes.disconnect.code): void {
@@ -250,6 +255,10 @@ class LiveNotifier implements Notifier {
 
   report(error: unknown, { stage, owner }: ErrorContext): void {
     this.#hub.report(error, stage, owner);
+  }
+
+  refused(refused: Refused): void {
+    this.#hub.gate.refused(refused);
   }
 
   get closing(): AbortSignal {

@@ -2,6 +2,7 @@
 export interface Action {
   /** `cancel` asks to end the run of that channel, which decides about runs made with `cancel: "authorized"` alone. */
   type: "subscribe" | "publish" | "history" | "presence" | "cancel";
+  /** The channel's name. */
   channel: string;
   /** What the client sent along: the subscription's `data`, the payload to publish, or the reason to cancel. */
   data?: unknown;
@@ -11,7 +12,9 @@ export interface Action {
 
 /** A call of a client's own method. */
 export interface RpcCall {
+  /** The method's name. */
   method: string;
+  /** What the client sent along. */
   data: unknown;
   /** Id of the calling session. */
   session: string;
@@ -32,6 +35,7 @@ export type Identity = Omit<Peer, "authorize">;
 export interface ConnectCall {
   /** Its token; "" where it has sent none. */
   token: string;
+  /** What the client sent along; undefined where that is nothing. */
   data: unknown;
   /** Aborts when the answer no longer matters: the session ended, or the handler took too long. */
   signal: AbortSignal;

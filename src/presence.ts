@@ -2,6 +2,7 @@ import type { Hub } from "./hub.ts";
 
 /** Who is on a channel now. */
 export interface Presence {
+  /** Their sessions, users, and what their identities say of them. */
   readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
   /** How many different users they are. */
   readonly users: number;

@@ -12,6 +12,7 @@ export type Level = "logged" | "written" | "read" | "acknowledged";
 
 /** That a publication has reached somebody, and how far. */
 export interface Delivery {
+  /** How far it has come. */
   readonly level: Level;
   /** Who: the user, or the id of the session where there is no user. "" when it is only `logged`. */
   readonly by: string;
@@ -34,7 +35,9 @@ export interface DeliveredOptions {
 
 /** What `publish` answers: the publication is in the log, at this position. */
 export interface Receipt {
+  /** The channel's name. */
   readonly channel: string;
+  /** Where the publication stands in it. */
   readonly position: Position;
   /**
    * Waits until the publication has reached somebody.
@@ -60,6 +63,7 @@ export type UndeliveredReason = "expired" | "trimmed" | "closed" | "overflow" | 
 
 /** A confirmed publication that nobody is known to have received. */
 export interface Undelivered {
+  /** The channel's name. */
   readonly channel: string;
   /** Where it is in the log; `{ offset: 0, epoch: "" }` where it is not. */
   readonly position: Position;
@@ -67,6 +71,7 @@ export interface Undelivered {
   readonly time: number;
   /** How far it has come all the same; `"none"` where it is not in the log. */
   readonly level: Level | "none";
+  /** Why it is given up. */
   readonly reason: UndeliveredReason;
 }
 

@@ -4,8 +4,9 @@ import type { LiveSession } from "./session.ts";
 import type { Session, Socket } from "./socket.ts";
 
 /** Closes a socket that gets no session. */
-export function refuse(socket: Socket, { code, reason }: Close): Session {
-  socket.close(code, reason);
+export function refuse(hub: Hub, socket: Socket, why: Close): Session {
+  hub.gate.refused(why);
+  socket.close(why.code, why.reason);
   return { id: "", receive: () => {}, ended: () => {} };
 }
 

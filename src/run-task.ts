@@ -2,6 +2,7 @@ import type { RunEvent, RunStatus } from "./run.ts";
 
 /** What a task is given. */
 export interface TaskContext<Event = RunEvent> {
+  /** The run's id. */
   readonly id: string;
   /** Aborts for every reason to stop. */
   readonly signal: AbortSignal;
@@ -45,9 +46,13 @@ export interface RunOptions {
 
 /** A piece of work with a lifetime, a channel `run:<id>` of its own, and exactly one ending. */
 export interface Run<R> {
+  /** Its id, which is also the permission to follow it where it has no owner. */
   readonly id: string;
+  /** What it does, for people. */
   readonly name: string | undefined;
+  /** The only user who may follow and cancel it, if there is one. */
   readonly owner: string | undefined;
+  /** What it is doing now. */
   readonly status: RunStatus;
   /** How many events it has written, its start and ending among them, and when the last one, in milliseconds since 1970. */
   readonly activity: { readonly events: number; readonly time: number };
@@ -68,8 +73,11 @@ export interface Run<R> {
 
 /** What became of the runs of a notifier that closed, by id. Each is in one list. */
 export interface RunsReport {
+  /** They returned a result. */
   completed: string[];
+  /** They threw. */
   failed: string[];
+  /** They stopped when they were asked to. */
   cancelled: string[];
   /**
    * Given up: cancelled, too, but their tasks ignored the signal; or their endings could not be written, as the log failed

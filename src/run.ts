@@ -6,22 +6,29 @@
 
 /** An event of a run's own. Any JSON object with a `type` will do; types that begin with `run.` are tocsin's. */
 export interface RunEvent {
+  /** What kind of event it is. */
   readonly type: string;
+  /** Whatever else it says, as JSON holds it. */
   readonly [field: string]: unknown;
 }
 
 /** How far a run has come. */
 export interface ProgressEvent extends RunEvent {
+  /** Always `"progress"`. */
   readonly type: "progress";
   /** From 0 to 1. */
   readonly progress: number;
+  /** How much is done, in whatever unit `total` has. */
   readonly done: number;
+  /** How much there is to do. */
   readonly total: number;
 }
 
 /** A piece of a run's output. */
 export interface OutputEvent extends RunEvent {
+  /** Always `"output"`. */
   readonly type: "output";
+  /** The piece. */
   readonly output: unknown;
 }
 

@@ -6,6 +6,7 @@ export type PendingKind = "run" | "task" | "wait" | "timer" | "socket" | "public
 
 /** Something the notifier owns at this moment: what it is, whose, and for how many milliseconds. */
 export interface Pending {
+  /** What kind of thing it is. */
   kind: PendingKind;
   /** Whose it is, for people: `run:42 "render"`, `session 7f…`. */
   owner: string;

@@ -291,8 +291,8 @@ export class LiveSession implements Session, Beating {
   /** Closes the socket without what is queued: the peer may no longer have it. */
   revoke(why: Close): void {
     if (!this.isOpen) return;
+    this.hub.gate.closed(why, this.#phase === "fresh");
     this.#phase = "closing";
-    this.hub.tally.closed(why.code);
     this.#leave();
     this.pulse.closing();
     this.#onSocket(() => this.#socket.close(why.code, why.reason));

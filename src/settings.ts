@@ -5,6 +5,7 @@ import type { Log } from "./log.ts";
 import type { RpcHandler } from "./peer.ts";
 import type { Publication } from "./publication.ts";
 import type { UndeliveredReason } from "./receipt.ts";
+import type { Refused } from "./refused.ts";
 
 /** Bounds on what a peer, a publisher or a run can ask for. Sizes are bytes of UTF-8, spans milliseconds. */
 export interface Limits {
@@ -96,18 +97,22 @@ export interface ErrorContext {
     | "log"
     | "undelivered"
     | "redact"
+    | "refused"
     | "socket"
     | "host"
     | "close"
     | "internal";
-  /** For whom: a session, a channel, a run. */
+  /** For whom: a session, a channel, a run, a path. What is not safe to log in it is escaped. */
   owner: string;
 }
 
 /** The run whose failure is to be shown. */
 export interface FailedRun {
+  /** The run's id. */
   id: string;
+  /** What it does, for people. */
   name: string | undefined;
+  /** The only user who may follow it, if there is one. */
   owner: string | undefined;
 }
 
@@ -126,7 +131,9 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   heartbeat?: number | undefined;
   /** Bytes a session may have in flight, unproven by a pong. Default 262 144 (256 KiB). */
   window?: number | undefined;
+  /** How much peers and publishers may send, open and ask for. What is left out has its default. */
   limits?: Partial<Limits> | undefined;
+  /** What time it is, and what timers are of. Default: the machine's clock. */
   clock?: Clock | undefined;
   /**
    * The schemas of the events that may be published, by their `type`; no others may, by anybody. Runs may also emit the
@@ -145,8 +152,17 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
    * reported, and nothing is shown then but that the run failed. Default: name and message, never a stack or a cause.
    */
   redact?: ((error: unknown, run: FailedRun) => Failure) | undefined;
-  /** Hears of errors that nobody's promise carries. Default: `console.error`. */
-  onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
+  /**
+   * Hears of errors that nobody's promise carries. What it throws or rejects with itself goes to the console; nobody waits
+   * for it. Default: `console.error`, with what could forge a line of the log escaped.
+   */
+  onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined;
+  /**
+   * Hears of everybody who is not let in: of refused handshakes, and of sockets that are closed for good before they are
+   * connected. What it throws or rejects with is reported; nobody waits for it. Default: a line of `console.warn`, at most
+   * one a second, with a count of those left out.
+   */
+  onRefused?: ((refused: Refused) => unknown) | undefined;
 }
 
 /** The options with every number filled in and checked. */

@@ -6,16 +6,19 @@
  * - After `close` or `terminate` the host MUST call `ended` of the session, once the socket is over.
  */
 export interface Socket {
+  /** Sends a frame: text for a string, binary for bytes. */
   send(data: string | Uint8Array): void;
   /** Begins the closing handshake. `reason` takes at most 123 bytes. */
   close(code: number, reason: string): void;
   /** Cuts the connection at once, where the runtime can. */
   terminate?(): void;
+  /** Bytes that wait to be sent, where the runtime tells. */
   readonly bufferedAmount?: number;
 }
 
 /** One connected peer, as its host sees it. */
 export interface Session {
+  /** The session's id, as presence shows it. */
   readonly id: string;
   /** Takes one message of the peer's. It never throws. */
   receive(data: unknown): void;

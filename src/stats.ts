@@ -3,7 +3,9 @@ import type { Pending, PendingKind } from "./scope.ts";
 
 /** How much a notifier owns now; all zero when it is quiet. */
 export interface Stats {
+  /** Peers that are connected. */
   sessions: number;
+  /** Subscriptions of all of them. */
   subscriptions: number;
   /** Channels that somebody is on. */
   channels: number;
@@ -13,9 +15,13 @@ export interface Stats {
   publishing: number;
   /** Confirmed publications that wait to be delivered, with those on their way into the log, and their bytes. */
   confirmed: number;
+  /** Their bytes. */
   confirmedBytes: number;
+  /** Handlers of yours that are under way, and other work of its own. */
   tasks: number;
+  /** Calls that wait for something. */
   waits: number;
+  /** Timers that are armed. */
   timers: number;
 }
 

@@ -1,3 +1,9 @@
+/**
+ * What tests need: a clock that stands still, a peer without a socket, and a suite that proves a log.
+ *
+ * @module
+ */
+
 import { type Clock, systemClock, type Timer } from "./clock.ts";
 import type { Log } from "./log.ts";
 import { type LogTest, logTests } from "./log-suite.ts";
@@ -131,7 +137,9 @@ export function assertQuiet(notifier: Inspectable): void {
 
 /** What a suite needs of a test runner; those of vitest, Node, Bun and Deno's `@std/testing/bdd` fit. */
 export interface TestRunner {
+  /** Names a group of tests, which `body` declares. */
   describe(name: string, body: () => void): unknown;
+  /** Declares a test, which fails when `body` rejects. */
   test(name: string, body: () => Promise<void>): unknown;
 }
 

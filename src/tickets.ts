@@ -5,6 +5,7 @@
  */
 
 import type { Context } from "hono";
+import { checkPeer } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Identity } from "./peer.ts";
 
@@ -22,7 +23,7 @@ export interface TicketsOptions {
 
 /** Tickets that wait to be used. Each lets one connection in, once. */
 export interface Tickets {
-  /** Makes a ticket for who asks, having shown who that is in a request that can carry it. */
+  /** Makes a ticket for who asks, having shown who that is in a request that can carry it. Throws a TypeError for no identity. */
   issue(identity: Identity): string;
   /** Takes the ticket in the query of an upgrade, `?ticket=…`; null where it is none, was used, or is too old. */
   redeem(c: Context): Identity | null;
@@ -43,7 +44,7 @@ export interface Tickets {
  * const tickets = createTickets();
  * app.get("/ticket", (c) => {
  *   c.header("Cache-Control", "no-store");
- *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) });
+ *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) }); // set by a middleware that has checked who it is
  * });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: tickets.redeem })));
  * ```
@@ -79,6 +80,9 @@ export function createTickets({
   };
   return {
     issue(identity) {
+      if (typeof identity?.user !== "string")
+        throw new TypeError('Cannot issue a ticket: give whom it lets in, tickets.issue({ user: "ann" })');
+      checkPeer(identity, Number.POSITIVE_INFINITY);
       const ticket = randomText();
       const own = byUser.get(identity.user) ?? new Set();
       byUser.set(identity.user, own.add(ticket));
@@ -90,6 +94,10 @@ export function createTickets({
       return ticket;
     },
     redeem(c) {
+      if (typeof c?.req?.query !== "function")
+        throw new TypeError(
+          "Cannot redeem a ticket: give redeem itself, notifications(notifier, { authenticate: tickets.redeem })",
+        );
       forget();
       return take(c.req.query("ticket") ?? "")?.identity ?? null;
     },

@@ -88,6 +88,11 @@ export function tokens(options: TokensOptions): () => Identity {
 }
 
 function checkOf(options: TokensOptions): Check {
+  const given = ["secret", "jwks"].filter((name) => name in (options ?? {}));
+  if (given.length !== 1)
+    throw new TypeError(
+      "Cannot check tokens: give one of secret and jwks, tokens({ secret }) or tokens({ jwks })",
+    );
   const { audience, issuer } = options;
   for (const [name, value] of Object.entries({ audience, issuer })) {
     if (value !== undefined && value.length === 0)

@@ -19,6 +19,8 @@ export interface Totals {
     /** What is remembered of runs that have ended, beside their channels. */
     runs: number;
   };
+  /** Who was not let in, by the HTTP status, or the close code where the socket was open already. */
+  refused: Record<string, number>;
   /** Sessions that were accepted. */
   opened: number;
   /** Sessions that ended, by the code they were closed with, or that their peer left with. */
@@ -35,6 +37,7 @@ const ownCodes = [1000, 1001, 1005, 1006, 1009];
 /** Counts what happens. */
 export class Tally {
   readonly #closed = new Map<number | "other", number>();
+  readonly #refused = new Map<number, number>();
   readonly #errors = new Map<number, number>();
   readonly #limits = new Map<LimitName, number>();
   #opened = 0;
@@ -54,6 +57,11 @@ export class Tally {
     increase(this.#closed, ownCodes.includes(known) ? known : "other");
   }
 
+  /** Somebody is not let in. */
+  refused(code: number): void {
+    increase(this.#refused, code);
+  }
+
   error(code: number): void {
     increase(this.#errors, code);
   }
@@ -70,6 +78,7 @@ export class Tally {
     }
     return {
       bytes,
+      refused: Object.fromEntries(this.#refused),
       opened: this.#opened,
       closed: Object.fromEntries(this.#closed),
       errors: Object.fromEntries(this.#errors),

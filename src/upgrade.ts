@@ -5,28 +5,17 @@ import { createWSMessageEvent, type WSContext, type WSEvents } from "hono/ws";
 import type { RawData, WebSocket, WebSocketServer } from "ws";
 import { Connection, Frames } from "./connection.ts";
 import { frameOf } from "./frame.ts";
+import { type Handshake, saidHeaders } from "./handshake.ts";
 import type { Listening } from "./host.ts";
 
 type Handlers = Required<WSEvents<WebSocket>>;
-
-/** A request for a WebSocket, while the app looks at it. */
-export class Handshake {
-  /** Who hears of the socket, once it is let in. */
-  handlers: Handlers | undefined;
-  url = "";
-
-  accept(handlers: Handlers, url: string): Response {
-    this.handlers = handlers;
-    this.url = url;
-    return new Response(null);
-  }
-}
 
 /** What of a request's `env` is read here. */
 export interface Env {
   readonly incoming?: IncomingMessage;
   readonly outgoing?: ServerResponse | undefined;
-  readonly handshake?: Handshake;
+  /** Where the adapter has its WebSockets, for its own `upgradeWebSocket`. */
+  readonly wss?: unknown;
 }
 
 /** The adapter's listener for upgrades. */
@@ -39,7 +28,7 @@ type Adapter = (request: IncomingMessage, socket: Socket, head: Buffer) => unkno
  * the rest of a connection takes. It still ends what is not ours: refusals, and what its own `upgradeWebSocket` lets in.
  */
 export class Upgrades {
-  readonly #answer: Listening["answer"];
+  readonly #listening: Listening;
   readonly #webSockets: WebSocketServer;
   readonly #opened: (socket: Socket) => void;
   readonly #frames = new Frames(frameOf);
@@ -50,8 +39,8 @@ export class Upgrades {
   /** What the adapter puts into the `env` of an upgrade: its own `upgradeWebSocket` needs it. */
   #env: Env = {};
 
-  constructor(answer: Listening["answer"], webSockets: WebSocketServer, opened: (socket: Socket) => void) {
-    this.#answer = answer;
+  constructor(listening: Listening, webSockets: WebSocketServer, opened: (socket: Socket) => void) {
+    this.#listening = listening;
     this.#webSockets = webSockets;
     this.#opened = opened;
   }
@@ -60,7 +49,7 @@ export class Upgrades {
   readonly fetch = (request: Request, env: Env): Response | Promise<Response> => {
     const { incoming, outgoing } = env;
     const isUpgrade = outgoing === undefined && incoming !== undefined;
-    return (isUpgrade && this.#answered.get(incoming)?.(env)) || this.#answer(request, env);
+    return (isUpgrade && this.#answered.get(incoming)?.(env)) || this.#listening.answer(request, env);
   };
 
   /** Takes the place of the adapter's listener. */
@@ -97,11 +86,13 @@ export class Upgrades {
   async answer(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const made = this.#requestOf(request);
     // What no request can be made of is the adapter's to refuse.
-    if (made === undefined) return void (await this.#adapter(request, socket, head));
-    const handshake = new Handshake();
-    const env = { ...this.#env, incoming: request, handshake };
+    if (made === undefined) {
+      this.#listening.refused(request.url ?? "", 400, "no request can be made of it");
+      return void (await this.#adapter(request, socket, head));
+    }
+    const env = { ...this.#env, incoming: request };
     socket.on("error", ignore);
-    const response = await this.#answer(made, env);
+    const { handshake, response } = await this.#listening.upgrade(made, env);
     socket.off("error", ignore);
     if (handshake.handlers !== undefined) this.#open(request, socket, head, response, handshake);
     else {
@@ -116,27 +107,25 @@ export class Upgrades {
     request: IncomingMessage,
     socket: Socket,
     head: Buffer,
-    { headers }: Response,
-    { handlers, url }: Handshake,
+    response: Response,
+    handshake: Handshake,
   ): void {
-    if (socket.destroyed) return;
-    const lines: string[] = [];
-    headers.forEach((value, name) => {
-      if (!ownHeaders.test(name)) lines.push(`${name}: ${value}`);
-    });
+    if (socket.destroyed) return handshake.lose();
+    const { url } = handshake;
+    const handlers = handshake.handlers as Handlers;
+    const lines = saidHeaders(response).map(([name, value]) => `${name}: ${value}`);
+    let isOpen = false;
     const add = (all: string[]): void => void all.push(...lines);
     if (lines.length > 0) this.#webSockets.once("headers", add);
     this.#webSockets.handleUpgrade(request, socket, head, (raw) => {
+      isOpen = true;
       this.#opened(socket);
-      new FramedConnection(raw, url, socket, this.#frames, handlers as Handlers).open();
+      new FramedConnection(raw, url, socket, this.#frames, handlers).open();
     });
     this.#webSockets.off("headers", add);
+    if (!isOpen) handshake.lose();
   }
 }
-
-/** Headers that the app does not say where it answers with an upgrade. */
-const ownHeaders =
-  /^(connection|content-length|keep-alive|proxy-auth(enticate|orization)|te|trailer|transfer-encoding|upgrade|sec-websocket-(accept|extensions|protocol))$/i;
 
 /** Makes requests as the adapter does when nobody asks for an upgrade: what they hold is looked up when it is read. */
 function createRequests(): (incoming: IncomingMessage) => Request | undefined {

@@ -8,17 +8,15 @@ export type VocabularyEvent = ProgressEvent | OutputEvent | AgentEvent;
 /** The events that a run may emit where these schemas are given; any, where none are. */
 export type TaskEvent<Schemas extends EventSchemas> = string extends keyof Schemas
   ? RunEvent
-  : EventInput<Schemas> | Unlisted<Schemas>;
+  : EventInput<Schemas> | Exclude<VocabularyEvent, { readonly type: keyof Schemas }>;
 
 /** The events that are read from a run's channel where these schemas are given. */
 export type RunOutput<Schemas extends EventSchemas> = string extends keyof Schemas
   ? unknown
-  : EventOutput<Schemas> | Unlisted<Schemas> | RunLifecycleEvent;
+  : EventOutput<Schemas> | Exclude<VocabularyEvent, { readonly type: keyof Schemas }> | RunLifecycleEvent;
 
 /** The events that are read from the channels of a notifier's runs; `unknown` where it has no schemas. */
 export type RunEventsOf<N> = RunOutput<SchemasOf<N>>;
-
-type Unlisted<Schemas extends EventSchemas> = Exclude<VocabularyEvent, { readonly type: keyof Schemas }>;
 
 /** A record of all of them, so that the compiler says when one is missing. */
 const types: Readonly<Record<(ProgressEvent | OutputEvent)["type"] | AgentEventType, true>> = {

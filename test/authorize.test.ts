@@ -284,4 +284,9 @@ describe("answers that are remembered", () => {
   test.each([{ ttl: Number.NaN }, { size: -1 }])("%j is a RangeError", (options) => {
     expect(() => cached(() => true, options)).toThrow(RangeError);
   });
+
+  test("are those of a function", () => {
+    const message = "Cannot remember answers: give the function that authorizes first, not object";
+    expect(() => cached({ ttl: 1 } as never)).toThrow(new TypeError(message));
+  });
 });

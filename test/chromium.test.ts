@@ -10,6 +10,7 @@ import {
   type Page,
 } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { contrast } from "./fixtures/demo-page.ts";
 import { buildPackage, type DemoServer, demoServer } from "./fixtures/demo-server.ts";
 import { relay } from "./fixtures/relay.ts";
 import { root } from "./runtimes.ts";
@@ -76,8 +77,9 @@ function inChromium(): void {
     const page = await context.newPage();
     page.on("pageerror", (error) => errors.push(error));
     page.on("console", (message) => {
-      // That a server cannot be reached is what some tests are about.
-      if (message.type() === "error" && !/net::ERR_/.test(message.text())) errors.push(message.text());
+      // That a server cannot be reached, or refuses a run, is what some tests are about.
+      const isMeant = /net::ERR_|the server responded with a status of 4(00|29) /.test(message.text());
+      if (message.type() === "error" && !isMeant) errors.push(message.text());
     });
     await page.goto(url);
     await is(page, "connected");
@@ -122,6 +124,37 @@ function inChromium(): void {
   }
 
   const from1 = (length: number) => Array.from({ length }, (_, index) => index + 1);
+
+  /** The least contrast of any text that is shown, in the colours that it is drawn in, and which text that is. */
+  async function faintest(page: Page): Promise<{ text: string; contrast: number }> {
+    const drawn = (await page.evaluate(`(() => {
+      const colour = (text) => text.match(/[\\d.]+/g).map(Number);
+      const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      const found = [];
+      for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
+        const element = node.parentElement;
+        if (node.data.trim() === "" || !element.checkVisibility() || element.closest(".hidden, script, template")) continue;
+        let opacity = 1;
+        let ground;
+        for (let at = element; at !== null; at = at.parentElement) {
+          const style = getComputedStyle(at);
+          opacity *= style.opacity;
+          const [red, green, blue, alpha = 1] = colour(style.backgroundColor);
+          if (ground === undefined && alpha === 1) ground = [red, green, blue];
+        }
+        found.push({ text: node.data.trim(), ink: colour(getComputedStyle(element).color).slice(0, 3), ground, opacity });
+      }
+      return found;
+    })()`)) as { text: string; ink: number[]; ground: number[]; opacity: number }[];
+    const hex = (parts: number[]) =>
+      `#${parts.map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
+    const contrasts = drawn.map(({ text, ink, ground, opacity }) => {
+      const seen = ink.map((part, index) => part * opacity + (ground[index] ?? 0) * (1 - opacity));
+      return { text, contrast: contrast(hex(seen), hex(ground)) };
+    });
+    expect(contrasts.length).toBeGreaterThan(8);
+    return contrasts.sort((one, other) => one.contrast - other.contrast)[0] as (typeof contrasts)[0];
+  }
 
   test("shows a run from its start to its digest", async () => {
     const page = await tab(await user());
@@ -173,7 +206,12 @@ function inChromium(): void {
       /^The server cannot be reached\. This page keeps trying/,
     );
     expect(await textOf(page, ".badge")).toBe("Last seen working");
-    await shoot(page, "5-offline");
+    expect(await textOf(page, "#state")).toBe("Server not reached");
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect((await faintest(page)).contrast).toBeGreaterThanOrEqual(4.5);
+      await shoot(page, `5-offline-${colorScheme}`);
+    }
     await comeBack();
     await is(page, "connected");
     await reaches(page, before + 5);
@@ -186,6 +224,7 @@ function inChromium(): void {
     await goOffline();
     await cancel(page);
     expect(await textOf(page, ".notice")).toBe("It will be cancelled as soon as the server can be reached.");
+    expect((await faintest(page)).contrast).toBeGreaterThanOrEqual(4.5);
     await shoot(page, "7-cancelled-offline");
     await comeBack();
     await has(page, "cancelled");
@@ -226,7 +265,44 @@ function inChromium(): void {
     second.kill("SIGTERM");
     await is(stayed, "waiting");
     expect(await textOf(stayed, "#banner-text")).toMatch(/^The server was stopped\./);
+    expect(await textOf(stayed, "#state")).toBe("Server stopped");
     expect(await second.exit).toMatchObject({ code: 0, signal: null });
+  });
+
+  test("says that it is busy without calling the folder wrong, and the other way round", async () => {
+    const page = await tab(await user());
+    const isInvalid = () => page.locator("#folder").getAttribute("aria-invalid");
+    const colourOf = () => page.evaluate("getComputedStyle(document.getElementById('problem')).color");
+    // What the app answers to a ninth run, of which the eight before would take the machine from other tests.
+    const problem = "8 runs are working already. Wait for one to end, or cancel one.";
+    await page.route("**/runs", (route) => route.fulfill({ status: 429, json: { problem } }));
+    await start(page, small);
+    await page.locator("#problem:not(:empty)").waitFor();
+    expect(await textOf(page, "#problem")).toBe(problem);
+    expect(await isInvalid()).toBe("false");
+    const busy = await colourOf();
+    await shoot(page, "14-busy");
+    await page.unroute("**/runs");
+    await start(page, "no/such");
+    await expect.poll(() => textOf(page, "#problem")).toBe("There is no folder “no/such”.");
+    expect(await isInvalid()).toBe("true");
+    expect(await colourOf()).not.toBe(busy);
+    await shoot(page, "15-no-such-folder");
+  });
+
+  test("is still at this project's own folder, which it proposes, when it is reloaded", async () => {
+    const page = await tab(await user());
+    await expect.poll(() => page.getByLabel("Folder", { exact: true }).inputValue()).toBe(root);
+    await page.getByRole("button", { name: "Start" }).click();
+    await has(page, "working");
+    // Two seconds of its pace, which a person takes to see it, and to reload.
+    const done = async () => Number.parseInt((await textOf(page, ".figures"))?.replaceAll(",", "") ?? "", 10);
+    await expect.poll(done, { timeout: 20_000 }).toBeGreaterThanOrEqual(800);
+    await page.reload();
+    await has(page, "working");
+    await shoot(page, "16-own-folder-reloaded");
+    await cancel(page);
+    await has(page, "cancelled");
   });
 
   test("shows in one tab what another one starts and cancels", async () => {

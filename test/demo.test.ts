@@ -15,9 +15,21 @@ import { join } from "node:path";
 import type { UpgradeWebSocket } from "hono/ws";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createApp } from "../examples/fingerprint/app.ts";
-import { type Fingerprint, fingerprint } from "../examples/fingerprint/fingerprint.ts";
+import {
+  type Fingerprint,
+  type FingerprintOptions,
+  fingerprint,
+} from "../examples/fingerprint/fingerprint.ts";
 import type { RunEvent } from "../src/run.ts";
-import { contentsOf, type PagePublication, page, type Watcher, watch } from "./fixtures/demo-page.ts";
+import {
+  contentsOf,
+  contrast,
+  type PagePublication,
+  page,
+  palettes,
+  type Watcher,
+  watch,
+} from "./fixtures/demo-page.ts";
 import { buildPackage, type DemoServer, demoServer } from "./fixtures/demo-server.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { tcp, upgrade } from "./fixtures/tcp.ts";
@@ -90,10 +102,15 @@ describe("a fingerprint", () => {
   /** Takes one to its end; `look` sees every event before the task goes on. */
   async function take(
     folder: string,
-    { signal = new AbortController().signal, now = (): number => 0, look = (_: RunEvent): void => {} } = {},
+    {
+      signal = new AbortController().signal,
+      now = () => 0,
+      look = (_: RunEvent): void => {},
+      ...pace
+    }: Partial<FingerprintOptions> & { look?: (event: RunEvent) => void } = {},
   ): Promise<Taken> {
     const events: RunEvent[] = [];
-    const task = fingerprint(folder, { signal, now });
+    const task = fingerprint(folder, { signal, now, ...pace });
     try {
       for (let step = await task.next(); ; step = await task.next()) {
         if (step.done) return { events, result: step.value };
@@ -166,6 +183,30 @@ describe("a fingerprint", () => {
     expect(thrown).toBe(reason);
     expect(events.at(-1)).toMatchObject({ type: "progress", done: 10, total: 11, file: "last" });
     expect(Number(events.at(-1)?.bytes)).toBeLessThan(2e6);
+  });
+
+  test("keeps a pace, and tells meanwhile where it is", async () => {
+    let time = 0;
+    const waits: number[] = [];
+    const wait = async (milliseconds: number): Promise<void> => {
+      waits.push(milliseconds);
+      time += milliseconds;
+    };
+    const { events, result } = await take(tree, { now: () => time, filesPerSecond: 50, wait });
+    expect(waits.map(Math.round)).toEqual(Array(fileCount).fill(20));
+    expect(result).toMatchObject({ digest: digestOf(tree), seconds: (fileCount * 20) / 1000 });
+    // At the start, every tenth of a second, which is every fifth file, and at the end.
+    expect(events.filter(({ type }) => type === "progress").length).toBe(1 + 60 + 1);
+  });
+
+  test("stops at once while it keeps its pace, with the reason of its signal", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const look = ({ done }: RunEvent): void => {
+      if (done === 0) setTimeout(() => controller.abort(reason), 1);
+    };
+    const slowly = { signal: controller.signal, filesPerSecond: 0.001, look };
+    expect((await take(tree, slowly)).thrown).toBe(reason);
   });
 
   test("does not begin when its signal has aborted", async () => {
@@ -323,6 +364,31 @@ describe("the app", () => {
     expect(page.match(/innerHTML|outerHTML|insertAdjacentHTML|document\.write/g)).toBeNull();
   });
 
+  test.each(Object.entries(palettes))("has words that can be read in %s colours", (_, colours) => {
+    /** What stands on what. */
+    const pairs = {
+      ink: ["ground", "card", "warn-ground", "track"],
+      soft: ["ground", "card", "track"],
+      "on-accent": ["accent"],
+      accent: ["accent-ground"],
+      good: ["good-ground"],
+      bad: ["bad-ground", "card"],
+      warn: ["warn-ground", "card", "ground"],
+    };
+    const low = Object.entries(pairs).flatMap(([ink, grounds]) =>
+      grounds
+        .map((ground) => ({ ink, ground, contrast: contrast(colours[ink] ?? "", colours[ground] ?? "") }))
+        .filter((pair) => !(pair.contrast >= 4.5)),
+    );
+    expect(low).toEqual([]);
+    const style = contentsOf(page, "style").join();
+    const used = Array.from(style.matchAll(/[ {;]color: ([^;}]+)/g), ([, colour = ""]) => colour);
+    const known = [...Object.keys(pairs).map((ink) => `var(--${ink})`), "inherit"];
+    expect(used.filter((colour) => !known.includes(colour))).toEqual([]);
+    // It would make them fainter than they are here.
+    expect(style).not.toMatch(/opacity|rgba|color-mix|#[\da-f]{8}\b/);
+  });
+
   test.each([
     ["", "Enter the path of a folder."],
     [" \t ", "Enter the path of a folder."],
@@ -379,7 +445,11 @@ describe("the app", () => {
     const { post, notifier } = await site();
     const start = async () => (await post(JSON.stringify({ folder: slow }))).status;
     for (let run = 0; run < 8; run++) expect(await start()).toBe(202);
-    expect(await start()).toBe(429);
+    const busy = await post(JSON.stringify({ folder: slow }));
+    expect([busy.status, await busy.json()]).toEqual([
+      429,
+      { problem: "8 runs are working already. Wait for one to end, or cancel one." },
+    ]);
     await notifier.runs.list()[0]?.cancel();
     expect(await start()).toBe(202);
     const { runs } = await notifier.close();

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { notifications } from "../src/hono.ts";
 import type { ServeOptions, Server } from "../src/host.ts";
 import { createNotifier } from "../src/notifier.ts";
+import { assertQuiet } from "../src/testing.ts";
 import { type Child, child } from "./fixtures/child.ts";
 import { deferred, fakeNotifier, fakeReport } from "./fixtures/fake-notifier.ts";
 import { type HostApp, hostApp } from "./fixtures/host-app.ts";
@@ -104,6 +105,36 @@ describe(`serve on ${runtime}`, () => {
     expect(await late.server.closed).toBe(fakeReport);
     expect(late.notifier.closing.aborted).toBe(true);
     expect(await answer(server.port, get("/"))).toBe("refused");
+  });
+
+  test.each([
+    ["nothing", []],
+    ["no options", [{ fetch: () => new Response() }]],
+    ["no notifier", [{ fetch: () => new Response() }, {}]],
+    ["no notifier among several", [{ fetch: () => new Response() }, { notifier: [] }]],
+    [
+      "something else for a notifier",
+      [{ fetch: () => new Response() }, { notifier: [fakeNotifier(), new Hono()] }],
+    ],
+    ["the arguments swapped", [{ notifier: fakeNotifier() }, new Hono()]],
+  ])("rejects where it is given %s, and says what to give", async (_, args) => {
+    const [app] = args as [{ fetch?: unknown } | undefined];
+    const message =
+      app?.fetch === undefined
+        ? "Cannot serve: give a Hono app first, serve(app, { notifier }), or anything with its fetch"
+        : "Cannot serve: give the notifier that ends with the server, serve(app, { notifier })";
+    await expect(serve(...(args as Parameters<typeof serve>))).rejects.toThrow(new TypeError(message));
+  });
+
+  test("of another runtime rejects, and says so", async () => {
+    const others = { bun: () => import("../src/bun.ts"), deno: () => import("../src/deno.ts") };
+    for (const [name, load] of Object.entries(others).filter(([name]) => name !== runtime)) {
+      const theirs = await load();
+      const message = `Cannot serve: this is not ${name === "bun" ? "Bun" : "Deno"}; import from the entry of this runtime, such as tocsin/node`;
+      await expect(theirs.serve(new Hono(), { notifier: fakeNotifier() })).rejects.toThrow(
+        new TypeError(message),
+      );
+    }
   });
 
   test("answers 500 when the app throws or rejects, and tells the notifier", async () => {
@@ -238,30 +269,28 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     expect(await closed).toBe(fakeReport);
   });
 
-  // Bun makes the answer to an upgrade before an app's has come.
-  if (runtime === "node")
-    test("sends the headers along that the app has said, but for those of the upgrade", async () => {
-      const notifier = fakeNotifier();
-      const app = new Hono();
-      app.use(async (c, next) => {
-        await next();
-        c.header("X-App", "one");
-        c.header("Connection", "close");
-      });
-      app.get(
-        "/ws",
-        upgradeWebSocket(() => notifier.session()),
-      );
-      const server = await serve(app, { notifier, port: 0 });
-      const peer = dial(server.port, upgrade("/ws"));
-      const head = await peer.until(/\r\n\r\n/);
-      expect(head).toMatch(/^HTTP\/1.1 101 .*\r\nx-app: one\r\n/is);
-      expect(head.match(/^connection: .*$/gim)).toEqual([expect.stringMatching(/^connection: upgrade/i)]);
-      const closed = server.close();
-      await peer.until(closeFrame(3001));
-      peer.send(closing(3001));
-      expect(await closed).toBe(fakeReport);
+  test("sends the headers along that the app has said, but for those of the upgrade", async () => {
+    const notifier = fakeNotifier();
+    const app = new Hono();
+    app.use(async (c, next) => {
+      await next();
+      c.header("X-App", "one");
+      c.header("Connection", "close");
     });
+    app.get(
+      "/ws",
+      upgradeWebSocket(() => notifier.session()),
+    );
+    const server = await serve(app, { notifier, port: 0 });
+    const peer = dial(server.port, upgrade("/ws"));
+    const head = await peer.until(/\r\n\r\n/);
+    expect(head).toMatch(/^HTTP\/1.1 101 .*\r\nx-app: one\r\n/is);
+    expect(head.match(/^connection: .*$/gim)).toEqual([expect.stringMatching(/^connection: upgrade/i)]);
+    const closed = server.close();
+    await peer.until(closeFrame(3001));
+    peer.send(closing(3001));
+    expect(await closed).toBe(fakeReport);
+  });
 
   // Deno has no such limit and leaves it to the notifier.
   const hasLimit = runtime !== "deno";
@@ -320,6 +349,78 @@ describe(`notifications on ${runtime}`, () => {
     gate.resolve({ user: "late" });
     expect(await response).toMatch(/^HTTP\/1.1 503 .*\r\nretry-after: 1\r\n/is);
     expect((await closed).sessions).toEqual({ closed: 0, cut: 0 });
+  });
+});
+
+describe(`notifications on ${runtime}, misused,`, () => {
+  test.each<[string, unknown[], string]>([
+    [
+      "without a notifier",
+      [],
+      "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
+    ],
+    [
+      "of an app",
+      [new Hono()],
+      "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
+    ],
+    [
+      "with tickets for an authenticator",
+      [createNotifier(), { authenticate: {} }],
+      "Cannot use authenticate: give a function, not object",
+    ],
+    [
+      "with a rule for a function",
+      [createNotifier(), { authorize: true }],
+      "Cannot use authorize: give a function, not boolean",
+    ],
+  ])("%s are told what to give", (_, args, message) => {
+    const make = () => notifications(...(args as Parameters<typeof notifications>));
+    expect(make).toThrow(new TypeError(message));
+  });
+});
+
+describe(`several notifiers on ${runtime}`, () => {
+  async function served(names: readonly string[], given: readonly number[] = names.map((_, at) => at)) {
+    const app = new Hono();
+    const notifiers = names.map((name) => {
+      const notifier = createNotifier({ grace: 5_000 });
+      const authenticate = () => ({ user: "ann", channels: [name] });
+      app.get(`/${name}`, upgradeWebSocket(notifications(notifier, { authenticate })));
+      return notifier;
+    });
+    const notifier = given.map((at) => notifiers[at] as (typeof notifiers)[number]);
+    const server = await serve(app, { notifier, port: 0, grace: 5_000 });
+    opened.push({ destroy: () => void server.close({ signal: AbortSignal.abort() }) });
+    const peers = names.map((name) => client(dial(server.port, upgrade(`/${name}`)), { leaves: true }));
+    await Promise.all(peers.map(({ connected }) => connected));
+    return { server, notifiers, peers };
+  }
+
+  test("are all flushed and closed before the server is, with one report, whichever of them begins", async () => {
+    const { server, notifiers, peers } = await served(["one", "two", "three"]);
+    const publish = notifiers.map((notifier, at) =>
+      notifier.publish(["one", "two", "three"][at] as string, at),
+    );
+    await Promise.all(publish);
+    void notifiers[1]?.close();
+    const report = await server.closed;
+    expect(await Promise.all(peers.map(({ code }) => code))).toEqual([3001, 3001, 3001]);
+    expect(peers.map(({ messages }) => messages.filter((line) => line.includes('"pub"')).length)).toEqual([
+      1, 1, 1,
+    ]);
+    expect(report).toMatchObject({ sessions: { closed: 3, cut: 0 }, cut: [], undelivered: [], givenUp: 0 });
+    for (const each of notifiers) assertQuiet(each);
+  });
+
+  test("that are not given are cut once the others are closed", async () => {
+    const { server, notifiers, peers } = await served(["one", "two"], [0]);
+    const { sessions } = await server.close();
+    expect(sessions).toEqual({ closed: 1, cut: 0 });
+    const codes = await Promise.all(peers.map(({ code }) => code));
+    expect(codes[0]).toBe(3001);
+    expect(codes[1]).not.toBe(3001);
+    await notifiers[1]?.close();
   });
 });
 

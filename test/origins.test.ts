@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type NotificationsOptions, notifications } from "../src/hono.ts";
 import { createNotifier } from "../src/notifier.ts";
+import { isOwn } from "../src/origins.ts";
 import type { NotifierOptions } from "../src/settings.ts";
 import { assertQuiet } from "../src/testing.ts";
 import { createTickets } from "../src/tickets.ts";
@@ -13,6 +14,7 @@ interface Here {
   answer(path: string, ...headers: string[]): Promise<string>;
   /** Opens a connection that stays. */
   open(path: string, ...headers: string[]): Promise<void>;
+  port: number;
   app: Hono;
   notifier: ReturnType<typeof createNotifier>;
   errors: [stage: string, message: string][];
@@ -44,6 +46,7 @@ async function served(
     assertQuiet(notifier);
   });
   return {
+    port: server.port,
     app,
     notifier,
     errors,
@@ -115,6 +118,112 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     expect(await statuses(here, refused)).toEqual(refused.map(() => "403"));
   });
 
+  test("may be listed in any way in which one writes it, one alone too, and nothing but that one is let in", async () => {
+    const forms = [
+      "https://app.example",
+      ["https://app.example/"],
+      ["https://App.Example"],
+      "HTTPS://app.example:443/",
+      [" https://app.example "],
+    ];
+    const strange = [
+      "https://app.exampl",
+      "https://app.example.evil.example",
+      "http://app.example",
+      "https://a",
+    ];
+    for (const origins of forms) {
+      const here = await served({ origins });
+      expect([origins, await statuses(here, ["https://app.example", ...strange])]).toEqual([
+        origins,
+        ["101", "403", "403", "403", "403"],
+      ]);
+    }
+    const others = await served({ origins: ["capacitor://localhost/", "http://m\u00fcnchen.example:80"] });
+    const sent = ["capacitor://localhost", "http://xn--mnchen-3ya.example", "http://localhost"];
+    expect(await statuses(others, sent)).toEqual(["101", "101", "403"]);
+    expect(await statuses(await served({ origins: [] }), ["http://localhost", undefined])).toEqual([
+      "403",
+      "101",
+    ]);
+  });
+
+  test.each([
+    ["*", 'Cannot use origin "*": give a function, () => true, to let the pages of every site connect'],
+    [
+      ["https://*.app.example"],
+      'Cannot use origin "https://*.app.example": give a function that judges, since an entry is one origin',
+    ],
+    ["null", 'Cannot use origin "null": it is no site\'s; give a function that judges'],
+    ["", 'Cannot use origin "": write "https://example.com", a scheme and a host, without a path'],
+    [
+      ["app.example"],
+      'Cannot use origin "app.example": write "https://app.example", a scheme and a host, without a path',
+    ],
+    [
+      ["app.example:8443"],
+      'Cannot use origin "app.example:8443": write "https://app.example:8443", a scheme and a host, without a path',
+    ],
+    [
+      "https://app.example/path",
+      'Cannot use origin "https://app.example/path": write "https://app.example", a scheme and a host, without a path',
+    ],
+    [
+      "https://app.example?",
+      'Cannot use origin "https://app.example?": write "https://app.example", a scheme and a host, without a path',
+    ],
+    [
+      "https://me@app.example",
+      'Cannot use origin "https://me@app.example": write "https://app.example", a scheme and a host, without a path',
+    ],
+    [
+      "wss://app.example",
+      'Cannot use origin "wss://app.example": write "https://app.example", a scheme and a host, without a path',
+    ],
+    [[7], 'Cannot use origin 7: give a text such as "https://example.com"'],
+    [/app/, "Cannot use origins: give a text, a list of texts or a function, not /app/"],
+  ])("is refused when it is listed as %o, which is none, with what to write", (origins, message) => {
+    const make = () => notifications(createNotifier(), { origins: origins as never });
+    expect(make).toThrow(new TypeError(message));
+  });
+
+  test("is the host's own where a proxy writes the port of the page's scheme, and of no other", async () => {
+    const here = await served();
+    const answer = async (origin: string, host: string): Promise<string> => {
+      const request = upgrade("/ws", [`Origin: ${origin}`]).replace("Host: localhost", `Host: ${host}`);
+      const peer = tcp(here.port, request);
+      onTestFinished(() => peer.destroy());
+      return /^HTTP\/1.1 (\d+)/.exec(await peer.until(/\r\n\r\n/))?.[1] ?? "";
+    };
+    expect(await answer("https://app.example", "app.example:443")).toBe("101");
+    expect(await answer("https://app.example", "App.Example:443")).toBe("101");
+    expect(await answer("http://app.example", "app.example:80")).toBe("101");
+    expect(await answer("https://app.example:8443", "app.example:8443")).toBe("101");
+    for (const [origin, host] of [
+      ["https://app.example", "app.example:80"],
+      ["http://app.example", "app.example:443"],
+      ["https://app.example", "app.example:8443"],
+      ["https://app.example:8443", "app.example"],
+      ["https://evil.example", "app.example:443"],
+    ] as const)
+      expect([host, await answer(origin, host)]).toEqual([host, "403"]);
+  });
+
+  test("is not the host's where that holds more than a host", () => {
+    const hosts = [
+      "localhost@evil.example",
+      "evil.example/",
+      "evil.example#",
+      "evil.example?x",
+      "evil.example\\",
+      "",
+    ];
+    expect(hosts.map((host) => isOwn("https://evil.example", host))).toEqual(hosts.map(() => false));
+    expect([isOwn("https://evil.example", undefined), isOwn("https://evil.example", "evil.example")]).toEqual(
+      [false, true],
+    );
+  });
+
   test("is a function's to judge, a missing one too, and nothing but true lets in", async () => {
     const asked: string[] = [];
     const here = await served({
@@ -175,6 +284,32 @@ describe(`an upgrade on ${runtime}`, () => {
     expect(answer).toMatch(/^500 /);
     expect(answer).not.toMatch(/internal:|hunter2|t0ken|c00kie|\.ts|at /);
     expect(here.errors.map(([stage]) => stage)).toEqual(["authenticate"]);
+  });
+
+  test("that an app's own exception refuses has its response, of whichever copy of Hono it is", async () => {
+    // As of another copy: the same in everything but its class.
+    class HTTPException extends Error {
+      status = 418;
+      getResponse(): Response {
+        return new Response("no", { status: 418, headers: { "X-Why": "tea" } });
+      }
+    }
+    const throws = (how: (error: Error) => never | Promise<never>) =>
+      served({ authenticate: () => how(new HTTPException()) });
+    const thrown = await throws((error) => {
+      throw error;
+    });
+    const rejected = await throws((error) => Promise.reject(error));
+    for (const here of [thrown, rejected]) {
+      expect(await here.answer("/ws")).toMatch(/^418 .*\r\nx-why: tea\r\n/is);
+      expect(here.errors).toEqual([]);
+      expect(here.notifier.totals().refused).toEqual({ 418: 1 });
+    }
+  });
+
+  test("of somebody unknown says how to be known, and has no browser ask", async () => {
+    const here = await served({ authenticate: () => null });
+    expect(await here.answer("/ws")).toMatch(/^401 .*\r\nwww-authenticate: Bearer\r\n/is);
   });
 
   test("with a ticket is let in once", async () => {

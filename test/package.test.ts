@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import {
   chmodSync,
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { binary, root } from "./runtimes.ts";
 
 const node = binary("node");
@@ -39,9 +38,8 @@ const entries = new Map(
 );
 
 const temporary = mkdtempSync(join(tmpdir(), "tocsin-package-"));
-const stage = join(temporary, "stage");
-const built = once(build);
 const tarball = once(pack);
+const unpacked = once(unpack);
 
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
@@ -49,9 +47,66 @@ test("Biome finds nothing", async () => {
   await tool("biome", "check", "--error-on-warnings", "--max-diagnostics=none");
 });
 
-test("tsc builds from nothing, every file of src", async () => {
-  const files = sources.flatMap((name) => [`${name}.d.ts`, `${name}.js`]);
-  expect((await built()).sort()).toEqual(files.sort());
+test("packing builds it from nothing, and packs the built files, their maps and sources, and what npm asks for", async () => {
+  const files = (await run("tar", ["-tzf", await tarball()])).trim().split("\n");
+  const built = ["d.ts", "d.ts.map", "js", "js.map"];
+  const expected = sources.flatMap((name) => [
+    `package/src/${name}.ts`,
+    ...built.map((kind) => `package/dist/${name}.${kind}`),
+  ]);
+  for (const name of ["package.json", "README.md", "LICENSE"]) expected.push(`package/${name}`);
+  expect(files.sort()).toEqual(expected.sort());
+});
+
+test("every built file leads to its source in the package", async () => {
+  const dist = join(await unpacked(), "dist");
+  for (const name of sources) {
+    for (const kind of ["d.ts", "js"]) {
+      expect(readFileSync(join(dist, `${name}.${kind}`), "utf8").trimEnd()).toMatch(
+        new RegExp(`\\n//# sourceMappingURL=${name}.${kind}.map$`),
+      );
+      const { sourceRoot, sources: paths } = JSON.parse(
+        readFileSync(join(dist, `${name}.${kind}.map`), "utf8"),
+      );
+      expect([sourceRoot, paths]).toEqual(["", [`../src/${name}.ts`]]);
+    }
+  }
+});
+
+test("a stack trace leads to the line of the source that threw, in the package", async () => {
+  const directory = await install();
+  const program = `import { memoryLog } from "tocsin"; memoryLog({ size: -1 });`;
+  writeFileSync(join(directory, "throwing.mjs"), program);
+  const thrown = await run(node, ["--enable-source-maps", "throwing.mjs"], directory).catch(String);
+  const [, file = "", line] = /node_modules\/tocsin\/(src\/\w+\.ts):(\d+)/.exec(thrown) ?? [];
+  expect(file).toBe("src/bounds.ts");
+  const text = readFileSync(join(await unpacked(), file), "utf8").split("\n")[Number(line) - 1];
+  expect(text).toMatch(/throw new RangeError/);
+});
+
+test("a declaration is found in its source, below what the build puts above it", async () => {
+  const directory = await unpacked();
+  const declarations = readFileSync(join(directory, "dist/log.d.ts"), "utf8").split("\n");
+  const { mappings } = JSON.parse(readFileSync(join(directory, "dist/log.d.ts.map"), "utf8"));
+  expect(declarations[0]).toBe('/// <reference lib="esnext.disposable" />');
+  // The first line has no place in the source, the second is the source's first.
+  expect(declarations[1]).toBe(readFileSync(join(directory, "src/log.ts"), "utf8").split("\n")[0]);
+  expect(mappings.slice(0, 6)).toBe(";AAAA,");
+});
+
+test("installing it runs no script, and npm has nothing to say about it", async () => {
+  const { scripts } = JSON.parse(readFileSync(join(await unpacked(), "package.json"), "utf8"));
+  const run = ["preinstall", "install", "postinstall", "prepare"];
+  expect(run.filter((name) => name in scripts)).toEqual([]);
+  const directory = mkdtempSync(join(temporary, "npm-"));
+  writeFileSync(join(directory, "package.json"), "{}");
+  const options = ["--offline", "--legacy-peer-deps", "--no-audit", "--no-fund"];
+  const said = await promisify(execFile)("npm", ["install", ...options, await tarball()], { cwd: directory });
+  expect([said.stdout.trim().replace(/ in .*/, ""), said.stderr]).toEqual(["added 1 package", ""]);
+});
+
+test("installing its dependencies in a clone builds it", () => {
+  expect([npm.scripts.dependencies, npm.scripts.prepack]).toEqual(["npm run build", "npm run build"]);
 });
 
 test("sources, tests and examples pass the type check", async () => {
@@ -67,6 +122,33 @@ test("Deno would publish it, without slow types", async () => {
   expect(output).not.toMatch(/slow-type|warning/i);
 });
 
+test("every public symbol and member has a comment, and refers to nothing that is not public", async () => {
+  const files = [...entries.values()].map((name) => `src/${name}.ts`);
+  const command = promisify(execFile)(binary("deno"), ["doc", "--lint", ...files], {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  const said = await command.then(
+    () => "",
+    ({ stderr }: { stderr: string }) => stderr,
+  );
+  const findings = said.match(/^error\[.*\n.*$/gm) ?? [];
+  // Those of Hono and ws are public there. To export them again here would have their own members found as well.
+  const foreign = /references private type '(Context|UpgradeWebSocket|WSEvents|WebSocket)'/;
+  expect(findings.filter((finding) => !foreign.test(finding))).toEqual([]);
+  // Or it has not looked at all.
+  expect(findings.length).toBeGreaterThan(0);
+});
+
+test("every entry says what it is for", () => {
+  const texts = [...entries].map(([entry, name]) => [
+    entry,
+    readFileSync(join(root, `src/${name}.ts`), "utf8"),
+  ]);
+  const without = texts.filter(([, text]) => !/^\/\*\*\n( \*.*\n)+? \* @module\n \*\/\n\n/.test(text ?? ""));
+  expect(without.map(([entry]) => entry)).toEqual([]);
+});
+
 test("Deno's sanitizers find no operation and no resource left behind", async () => {
   const output = await run(binary("deno"), [
     "test",
@@ -77,13 +159,6 @@ test("Deno's sanitizers find no operation and no resource left behind", async ()
     "test/deno/sanitized.ts",
   ]);
   expect(output).toMatch(/2 passed.* 0 failed/);
-});
-
-test("the tarball holds the built files, README, LICENSE and manifest, and nothing else", async () => {
-  const files = (await run("tar", ["-tzf", await tarball()])).trim().split("\n");
-  const names = files.map((file) => file.replace(/^package\//, ""));
-  const expected = [...(await built()).map((file) => `dist/${file}`), "package.json", "README.md", "LICENSE"];
-  expect(names.sort()).toEqual(expected.sort());
 });
 
 test("publint finds nothing", async () => {
@@ -116,6 +191,38 @@ test("its command runs on Node, Bun and Deno, as npm links it", async () => {
   expect(outputs).toEqual(Array(3).fill(`${npm.version}\n`));
 });
 
+describe("a program that uses every entry passes the type check", () => {
+  /** A project that is older than the package, checks others' declarations, and names no package of types. */
+  const plain = { lib: ["ES2022", "DOM"], types: [], skipLibCheck: false };
+
+  test.each([
+    { module: "node16" },
+    { module: "nodenext" },
+    { module: "esnext", moduleResolution: "bundler", exactOptionalPropertyTypes: true },
+  ])("with %j", async (how) => {
+    expect(await compile({ ...plain, ...how }, [...entries.keys()])).toEqual([]);
+  });
+
+  test("without any package of types beside it, unless it is for Node", async () => {
+    const others = [...entries.keys()].filter((entry) => entry !== "./node");
+    expect(await compile({ ...plain, module: "nodenext" }, others, [])).toEqual([]);
+  });
+
+  test("in a project of Bun", async () => {
+    const options = { lib: ["ESNext"], types: ["bun"], module: "preserve", skipLibCheck: false };
+    expect(await compile(options, [...entries.keys()])).toEqual([]);
+  });
+});
+
+test("a declaration file that needs the library of disposables brings it along", async () => {
+  const dist = join(await unpacked(), "dist");
+  const texts = sources.map((name) => readFileSync(join(dist, `${name}.d.ts`), "utf8"));
+  const needing = texts.filter((text) => /AsyncDisposable|asyncDispose/.test(text));
+  expect(needing.length).toBeGreaterThan(3);
+  const without = needing.filter((text) => !text.startsWith('/// <reference lib="esnext.disposable" />\n'));
+  expect(without).toEqual([]);
+});
+
 test("package.json, deno.json and src agree", () => {
   expect(deno.name).toBe(`@tocsin/${npm.name}`);
   expect([deno.version, deno.license]).toEqual([npm.version, npm.license]);
@@ -131,6 +238,13 @@ test("Deno resolves the package to its sources, and its peers to the same versio
   const own = [...entries].map(([entry, name]) => [entry.replace(".", npm.name), `./src/${name}.ts`]);
   const peers = Object.entries(npm.peerDependencies).map(([name, range]) => [name, `npm:${name}@${range}`]);
   expect(deno.imports).toEqual(Object.fromEntries([...own, ...peers]));
+});
+
+test("the README tells both of its names, before it imports anything", () => {
+  const words = readFileSync(join(root, "README.md"), "utf8").replace(/\s+/g, " ");
+  const before = words.slice(0, words.indexOf(`from "${npm.name}"`));
+  expect(before).toContain(`after \`deno add jsr:${deno.name}\` write \`${deno.name}\` for \`${npm.name}\``);
+  expect(before).toContain(`after \`deno add ${npm.name}@jsr:${deno.name}\` write what is written here`);
 });
 
 test("it depends on nothing but its peers", () => {
@@ -151,18 +265,22 @@ test("the lock file knows the packages of every platform, or npm ci refuses it",
   expect(wanted.filter((name) => !(`node_modules/${name}` in lock.packages))).toEqual([]);
 });
 
-async function build(): Promise<string[]> {
-  await tool("tsc", "-p", "tsconfig.build.json", "--outDir", join(stage, "dist"));
-  return readdirSync(join(stage, "dist"));
+/** Packs a copy of what the package is made from, as `npm publish` does. */
+async function pack(): Promise<string> {
+  const stage = join(temporary, "stage");
+  mkdirSync(stage);
+  const parts = /^(src|README\.md|LICENSE|\.gitignore|build\.ts|package\.json|tsconfig.*\.json)$/;
+  for (const file of readdirSync(root).filter((name) => parts.test(name)))
+    cpSync(join(root, file), join(stage, file), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(stage, "node_modules"));
+  await run("npm", ["pack", "--pack-destination", temporary], stage);
+  return join(temporary, `${npm.name}-${npm.version}.tgz`);
 }
 
-async function pack(): Promise<string> {
-  await built();
-  for (const file of ["package.json", "README.md", "LICENSE", ".gitignore"]) {
-    if (existsSync(join(root, file))) cpSync(join(root, file), join(stage, file));
-  }
-  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", temporary], stage);
-  return join(temporary, `${npm.name}-${npm.version}.tgz`);
+/** The directory of what is in the tarball. */
+async function unpack(): Promise<string> {
+  await run("tar", ["-xzf", await tarball(), "-C", temporary]);
+  return join(temporary, "package");
 }
 
 /** Makes a project that has the package and its peers, and a program that imports every entry. */
@@ -186,6 +304,40 @@ async function install(): Promise<string> {
   });
   writeFileSync(join(directory, "main.mjs"), lines.join("\n"));
   return directory;
+}
+
+/** What the compiler finds in the package and in a program that uses its entries, in a project with some packages of types. */
+async function compile(
+  options: Record<string, unknown>,
+  used: string[],
+  types: string[] = ["@types/node", "@types/ws", "@types/bun", "bun-types", "undici-types"],
+): Promise<string[]> {
+  const directory = await install();
+  for (const name of types) {
+    mkdirSync(dirname(join(directory, "node_modules", name)), { recursive: true });
+    symlinkSync(join(root, "node_modules", name), join(directory, "node_modules", name));
+  }
+  const imports = used.map((entry, index) => `import * as _${index} from "${entry.replace(".", npm.name)}";`);
+  const program = `
+    import { createNotifier, memoryLog, type Log } from "tocsin";
+    import { connect } from "tocsin/client";
+    ${imports.join("\n    ")}
+    export const all = [${used.map((_, index) => `_${index}`).join(", ")}];
+    export async function main(): Promise<void> {
+      await using log: Log = memoryLog();
+      await using notifier = createNotifier({ log });
+      await using client = connect("/notifications");
+      for await (const { data } of client.follow("news")) await notifier.publish("news", data);
+    }`;
+  writeFileSync(join(directory, "main.ts"), program);
+  const compilerOptions = { target: "es2022", strict: true, noEmit: true, ...options };
+  writeFileSync(join(directory, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["main.ts"] }));
+  const tsc = realpathSync(join(root, "node_modules/.bin/tsc"));
+  const ended = await promisify(execFile)(node, [tsc, "-p", directory], { cwd: directory }).catch(
+    (error: { stdout: string }) => error,
+  );
+  // Others' declarations are theirs to mend: those of Bun contradict those of the oldest Node that is supported.
+  return ended.stdout.split("\n").filter((line) => /^(node_modules\/tocsin|main|error)/.test(line));
 }
 
 /** Runs a command of `node_modules/.bin`. */

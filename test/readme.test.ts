@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, onTestFinished, test } from "vitest";
@@ -13,10 +21,8 @@ import { fakeTerminal } from "./fixtures/terminal.ts";
 import { root } from "./runtimes.ts";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
-const blocks = [...readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([, file, code]) => ({
-  file,
-  code,
-}));
+const blocks = blocksOf(readme);
+const docs = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
 /** Inside the project, so that its packages and names resolve as for any other program of it; out of sight of other tests. */
 mkdirSync(join(root, ".cache"), { recursive: true });
 const folder = mkdtempSync(join(root, ".cache/readme-"));
@@ -36,6 +42,30 @@ test("every TypeScript block of the README is a file of the examples, word for w
   ]);
   expect(readme.match(/```ts/g)?.length).toBe(blocks.length);
   for (const { file, code } of blocks) expect(code).toBe(readFileSync(join(root, file as string), "utf8"));
+});
+
+test("every TypeScript block of the docs is a file of the examples, word for word", () => {
+  for (const name of docs) {
+    const text = readFileSync(join(root, "docs", name), "utf8");
+    const found = blocksOf(text);
+    expect([name, text.match(/```ts/g)?.length ?? 0]).toEqual([name, found.length]);
+    for (const { file, code } of found) expect(code).toBe(readFileSync(join(root, file as string), "utf8"));
+  }
+  expect(docs).toContain("troubleshooting.md");
+});
+
+test("every link of the README and the docs within the project leads to a file", () => {
+  const linked = [["", "README.md"], ...docs.map((name) => ["docs", name])].flatMap(
+    ([folder = "", name = ""]) => {
+      const text = readFileSync(join(root, folder, name), "utf8");
+      const paths = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, path]) =>
+        join(folder, path as string),
+      );
+      return paths.filter((path) => !existsSync(join(root, path)));
+    },
+  );
+  expect(linked).toEqual([]);
+  for (const name of docs) expect(readme).toContain(`](docs/${name})`);
 });
 
 test("the README's table of limits has every one, with its default", () => {
@@ -68,6 +98,14 @@ test("the README's table of costs says what the bench measured", () => {
     expect(cells).toEqual(systems.slice(1).map((system) => measured[whole?.[0]?.indexOf(system) ?? -1]));
   }
 });
+
+/** The TypeScript blocks of a page, which name their file in their first line. */
+function blocksOf(markdown: string): { file: string | undefined; code: string | undefined }[] {
+  return [...markdown.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([, file, code]) => ({
+    file,
+    code,
+  }));
+}
 
 /** The rows of the first table with a column for tocsin on Node, its header first. */
 function tableOf(markdown: string): string[][] {

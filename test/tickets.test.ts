@@ -66,3 +66,19 @@ test.each([{ ttl: 0 }, { size: 0 }, { perUser: Number.NaN }, { ttl: "soon" as un
     expect(() => createTickets(options)).toThrow(RangeError);
   },
 );
+
+test("what is no identity gets no ticket, and what is no request redeems none, and is told what to give", () => {
+  const tickets = createTickets();
+  const issuing = new TypeError(
+    'Cannot issue a ticket: give whom it lets in, tickets.issue({ user: "ann" })',
+  );
+  for (const identity of [undefined, "ann", {}, { user: 7 }])
+    expect(() => tickets.issue(identity as never)).toThrow(issuing);
+  const channels = () => tickets.issue({ user: "ann", channels: [""] });
+  expect(channels).toThrow(TypeError);
+  const redeeming =
+    "Cannot redeem a ticket: give redeem itself, notifications(notifier, { authenticate: tickets.redeem })";
+  for (const c of [undefined, "ticket"])
+    expect(() => tickets.redeem(c as never)).toThrow(new TypeError(redeeming));
+  expect(tickets.size).toBe(0);
+});

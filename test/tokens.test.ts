@@ -250,6 +250,14 @@ describe("options that would let in what they should not", () => {
   ])("%s", (_name, options, error) => {
     expect(() => tokens(options as SecretOptions)).toThrow(error);
   });
+
+  test("say what to give", () => {
+    const either = "Cannot check tokens: give one of secret and jwks, tokens({ secret }) or tokens({ jwks })";
+    for (const options of [undefined, {}, { audience: "app" }, { secret, jwks: [] }])
+      expect(() => tokens(options as never)).toThrow(new TypeError(either));
+    const nowhere = 'Cannot check tokens by jwks "nowhere": give a list of keys, or a URL';
+    expect(() => tokens({ jwks: "nowhere" })).toThrow(new TypeError(nowhere));
+  });
 });
 
 type Key = Awaited<ReturnType<typeof crypto.subtle.importKey>>;

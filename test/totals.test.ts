@@ -12,7 +12,14 @@ const none = { commands: 0, windows: 0, cache: 0, log: 0, runs: 0 };
 describe("totals", () => {
   test("are zero of a notifier that nothing has happened to", () => {
     const notifier = createNotifier();
-    expect(notifier.totals()).toEqual({ bytes: none, opened: 0, closed: {}, errors: {}, limits: {} });
+    expect(notifier.totals()).toEqual({
+      bytes: none,
+      refused: {},
+      opened: 0,
+      closed: {},
+      errors: {},
+      limits: {},
+    });
   });
 
   test("count sessions by the code they were closed with, or that their peer left with", async () => {
@@ -84,6 +91,7 @@ describe("totals", () => {
     // It was cut: nobody answered for it.
     expect(notifier.totals()).toEqual({
       bytes: none,
+      refused: {},
       opened: 1,
       closed: { 3001: 1 },
       errors: {},
@@ -129,6 +137,9 @@ tocsin_bytes{kind="windows"} ${bytes.windows}
 tocsin_bytes{kind="cache"} 0
 tocsin_bytes{kind="log"} 0
 tocsin_bytes{kind="runs"} 0
+# HELP tocsin_refused_total Peers that were not let in.
+# TYPE tocsin_refused_total counter
+tocsin_refused_total{code="3501"} 1
 # HELP tocsin_sessions_opened_total Sessions that were accepted.
 # TYPE tocsin_sessions_opened_total counter
 tocsin_sessions_opened_total 2

@@ -10,6 +10,7 @@ const terminal = ["cli", "command", "watch", "view", "screen", "bar", "line", "c
 const outside = [
   "hono",
   "handlers",
+  "handshake",
   "metrics",
   "tokens",
   "keys",
@@ -44,7 +45,7 @@ const imports: Record<string, string[]> = {
 
 /** The files of the client, which a browser loads: they import each other, and what both sides share. */
 const client = ["awake", "client", "feed", "link", "linked-run", "reply"];
-const shared = ["clock", "errors", "events", "log", "publication", "run", "scope", "vocabulary"];
+const shared = ["clock", "errors", "events", "log", "printable", "publication", "run", "scope", "vocabulary"];
 
 /** What only some files of `src` may say. */
 const reserved: { what: string; pattern: RegExp; allowed: string[] }[] = [

@@ -1,27 +1,21 @@
 import { channelOf, start } from "./program.ts";
 
-/** Bun's own publish. */
-interface Socket {
-  readonly data: { channel: string };
-  subscribe(channel: string): void;
-}
-interface Server {
-  readonly port: number;
-  upgrade(request: Request, options: { data: object }): boolean;
-  publish(channel: string, text: string): number;
-}
-declare const Bun: { serve(options: object): Server };
+// Bun's own publish.
 
-const server = Bun.serve({
+interface Data {
+  channel: string;
+}
+
+const server = Bun.serve<Data>({
   port: 0,
   hostname: "127.0.0.1",
-  fetch(request: Request, server: Server) {
+  fetch(request, server) {
     if (server.upgrade(request, { data: { channel: channelOf(request.url) } })) return;
     return new Response("Upgrade Required", { status: 426 });
   },
   websocket: {
-    open: (socket: Socket) => socket.subscribe(socket.data.channel),
+    open: (socket) => void socket.subscribe(socket.data.channel),
     message() {},
   },
 });
-start(server.port, (channel, event) => server.publish(channel, JSON.stringify(event)));
+start(server.port as number, (channel, event) => server.publish(channel, JSON.stringify(event)));

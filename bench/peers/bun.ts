@@ -1,34 +1,29 @@
 import { Backlog, Channels, channelOf, start } from "./program.ts";
 
-/** Bun by hand: a loop of `send` over a Set. */
-interface Socket {
-  readonly data: { channel: string };
-  send(text: string): number;
-}
-interface Server {
-  readonly port: number;
-  upgrade(request: Request, options: { data: object }): boolean;
-}
-declare const Bun: { serve(options: object): Server };
+// Bun by hand: a loop of `send` over a Set.
 
-const channels = new Channels<Socket>();
+interface Data {
+  channel: string;
+}
+
+const channels = new Channels<Bun.ServerWebSocket<Data>>();
 const backlog = new Backlog();
-const { port } = Bun.serve({
+const { port } = Bun.serve<Data>({
   port: 0,
   hostname: "127.0.0.1",
-  fetch(request: Request, server: Server) {
+  fetch(request, server) {
     if (server.upgrade(request, { data: { channel: channelOf(request.url) } })) return;
     return new Response("Upgrade Required", { status: 426 });
   },
   websocket: {
-    open: (socket: Socket) => channels.add(socket.data.channel, socket),
-    message(socket: Socket, text: string) {
+    open: (socket) => channels.add(socket.data.channel, socket),
+    message(socket, text) {
       if (text === "resume") socket.send(backlog.text);
     },
-    close: (socket: Socket) => channels.delete(socket.data.channel, socket),
+    close: (socket) => channels.delete(socket.data.channel, socket),
   },
 });
-start(port, (channel, event) => {
+start(port as number, (channel, event) => {
   const text = JSON.stringify(event);
   backlog.add(text);
   for (const socket of channels.of(channel)) socket.send(text);

@@ -1,13 +1,6 @@
 import { Backlog, Channels, channelOf, start } from "./program.ts";
 
-/** Deno by hand: a loop of `send` over a Set. */
-declare const Deno: {
-  serve(
-    options: object,
-    handler: (request: Request) => Response,
-  ): { readonly addr: { readonly port: number } };
-  upgradeWebSocket(request: Request): { socket: WebSocket; response: Response };
-};
+// Deno by hand: a loop of `send` over a Set.
 
 const channels = new Channels<WebSocket>();
 const backlog = new Backlog();

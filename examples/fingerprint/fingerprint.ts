@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { output, type ProgressEvent, progress, type RunEvent } from "tocsin/run";
 
 /** What a fingerprint run results in. */
@@ -24,12 +25,18 @@ export interface FingerprintOptions {
   signal: AbortSignal;
   /** What time it is, in milliseconds. Default: `performance.now`. */
   now?: (() => number) | undefined;
+  /** Files that it hashes in a second at most. Default: as many as it can. */
+  filesPerSecond?: number | undefined;
+  /** Waits for that many milliseconds; rejects when the signal aborts. Default: that of `node:timers/promises`. */
+  wait?: ((milliseconds: number, signal: AbortSignal) => Promise<unknown>) | undefined;
 }
 
 /** Milliseconds between two reports of where it is, at least. */
 const interval = 100;
 /** Bytes read at once. */
 const chunk = 65_536;
+/** Milliseconds that it may be ahead of its pace: a timer is no more exact than that. */
+const slack = 10;
 /** Unreadable files that are reported by name. All of them are counted. */
 const named = 100;
 
@@ -42,12 +49,22 @@ const named = 100;
  */
 export async function* fingerprint(
   folder: string,
-  { signal, now = () => performance.now() }: FingerprintOptions,
+  {
+    signal,
+    now = () => performance.now(),
+    filesPerSecond = Number.POSITIVE_INFINITY,
+    wait = (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+  }: FingerprintOptions,
 ): AsyncGenerator<RunEvent, Fingerprint, void> {
   const tally = createTally(now);
+  const keepPace = async (): Promise<void> => {
+    const ahead = tally.ahead(filesPerSecond);
+    // What the timer rejects with is an error of its own, not the signal's reason.
+    if (ahead > slack) await wait(ahead, signal).catch(() => signal.throwIfAborted());
+  };
   try {
     yield* list(folder, tally, signal);
-    yield* hash(folder, tally, signal);
+    yield* hash(folder, tally, signal, keepPace);
   } catch (error) {
     yield tally.state();
     throw error;
@@ -89,6 +106,7 @@ async function* hash(
   folder: string,
   tally: Tally,
   signal: AbortSignal,
+  keepPace: () => Promise<void>,
 ): AsyncGenerator<RunEvent, void, void> {
   const manifest = createHash("sha256");
   const buffer = new Uint8Array(chunk);
@@ -109,6 +127,7 @@ async function* hash(
     }
     tally.done++;
     if (tally.due()) yield tally.state();
+    await keepPace();
   }
   tally.digest = manifest.digest("hex");
   yield tally.state();
@@ -155,6 +174,9 @@ function createTally(now: () => number) {
     skipped: 0,
     seconds: (): number => (now() - began) / 1000,
     due: (): boolean => now() - reported >= interval,
+    /** Milliseconds by which it has hashed its files sooner than at that pace. */
+    ahead: (filesPerSecond: number): number =>
+      (tally.done * 1000) / filesPerSecond - (now() - (hashing ?? began)),
     listed(): void {
       hashing = now();
       tally.file = "";

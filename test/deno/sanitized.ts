@@ -4,16 +4,7 @@ import { serve, upgradeWebSocket } from "tocsin/deno";
 import { notifications } from "tocsin/hono";
 import { progress } from "tocsin/run";
 
-/** Deno's own runner fails a test that leaves an operation or a resource behind: that is the whole assertion here. */
-declare const Deno: { test(name: string, act: () => Promise<void>): void };
-declare const WebSocket: new (
-  url: string,
-) => {
-  onmessage: ((event: { data: string }) => void) | null;
-  onclose: ((event: { code: number }) => void) | null;
-  onopen: (() => void) | null;
-  send(data: string): void;
-};
+// Deno's own runner fails a test that leaves an operation or a resource behind: that is the whole assertion here.
 
 Deno.test("a notifier that was used and closed leaves nothing behind", async () => {
   const notifier = createNotifier();

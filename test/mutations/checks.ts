@@ -41,10 +41,13 @@ export const simulation: Check = createCheck("simulation", async (cwd, limit) =>
 
 const hostTests = [
   "test/gaps.test.ts",
+  "test/gate.test.ts",
+  "test/handshake.test.ts",
   "test/host.test.ts",
   "test/origins.test.ts",
   "test/raw-ends.test.ts",
   "test/raw-handshake.test.ts",
+  "test/refused.test.ts",
 ];
 const clientTests = ["test/client.test.ts", "test/feed.test.ts", "test/link.test.ts"];
 /** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
@@ -58,7 +61,9 @@ const others = [
   "test/chromium.test.ts",
   "test/delivered.test.ts",
   "test/demo.test.ts",
+  "test/handshake.test.ts",
   "test/host.test.ts",
+  "test/hot.test.ts",
   "test/mutations.test.ts",
   "test/package.test.ts",
   "test/raw-content.test.ts",
@@ -91,7 +96,16 @@ export const suites: readonly Check[] = [core, hosts, client];
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
   if (["awake.ts", "feed.ts", "link.ts", "linked-run.ts"].includes(file)) return [client];
-  return ["hono.ts", "handlers.ts", "host.ts", "guard.ts", "node.ts", "upgrade.ts"].includes(file)
+  return [
+    "hono.ts",
+    "handlers.ts",
+    "handshake.ts",
+    "host.ts",
+    "guard.ts",
+    "node.ts",
+    "origins.ts",
+    "upgrade.ts",
+  ].includes(file)
     ? [hosts]
     : [simulation, core];
 }

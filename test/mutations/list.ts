@@ -68,12 +68,34 @@ const lifetimes: Mutation[] = [
       to: "    if (this.#slots",
     },
   ]),
-  ...inFile("notifier", [
+  ...inFile("gate", [
     {
       name: "sessions in all are not counted",
-      from: "const isFull = sessions.size >= settings.limits.sessions;",
+      from: "const isFull = sessions.size + this.#kept.size >= settings.limits.sessions;",
       to: "const isFull = sessions.size < 0;",
     },
+    {
+      name: "handshakes under way are not counted",
+      from: "sessions.size + this.#kept.size >=",
+      to: "sessions.size >=",
+    },
+    {
+      name: "handshakes under way of a user are not counted",
+      from: "sessions.countOf(user) + (this.#byUser.get(user) ?? 0) >=",
+      to: "sessions.countOf(user) >=",
+    },
+    {
+      name: "a handshake that nobody ends holds its place for ever",
+      from: "if (clock.now() - kept.since < settings.limits.connect) return;",
+      to: "if (clock.now() >= kept.since) return;",
+    },
+    {
+      name: "a session that was never connected is refused without a word",
+      from: "if (wasFresh && refusals.includes(why)) this.refused(why);",
+      to: "",
+    },
+  ]),
+  ...inFile("notifier", [
     {
       name: "the grace never ends",
       from: 'scope.timer("grace", grace * share - elapsed, () => deadline.abort());',
@@ -101,12 +123,12 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "a session is accepted after closing began",
-      from: "if (this.#isClosing) return refuse(socket, closes.shutdown);",
-      to: "if (!this.#begun) return refuse(socket, closes.shutdown);",
+      from: "if (this.#isClosing) return refuse(this.#hub, socket, closes.shutdown);",
+      to: "if (!this.#begun) return refuse(this.#hub, socket, closes.shutdown);",
     },
     {
       name: "any number of sessions are accepted",
-      from: "    if (!this.admits(peer.user)) return refuse(socket, closes.connectionLimit);\n",
+      from: "    if (!this.admits(peer.user)) return refuse(this.#hub, socket, closes.connectionLimit);\n",
       to: "",
     },
     {
@@ -618,9 +640,9 @@ const channels: Mutation[] = [
       to: "",
     },
     {
-      name: "an error hook that throws reaches whoever reports",
-      from: "    } catch {\n      // There is nobody left to tell.\n    }",
-      to: "    } finally {\n    }",
+      name: "the owner of an error may forge a line of the log",
+      from: "{ stage, owner: printable(owner) }",
+      to: "{ stage, owner }",
     },
   ]),
 ];
@@ -1113,31 +1135,68 @@ const hosts: Mutation[] = [
   ...inFile("hono", [
     {
       name: "an upgrade that was in flight when closing began is let in",
-      from: "looked up.\n    refuseWhenClosing(notifier);",
+      from: "looked up.\n    if (notifier.closing.aborted) throw refuse(closing, busyHeaders);",
       to: "looked up.",
     },
     {
       name: "any web page may connect",
-      from: 'if (!(allowed instanceof Promise ? await allowed : allowed)) throw refusal(403, "Forbidden");',
-      to: "",
-    },
-    {
-      name: "an origin is anything with the host in it",
-      from: "return url.origin === origin.toLowerCase() && url.host",
-      to: "return url.host",
+      from: "if (!(allowing instanceof Promise ? await allowing : allowing)) throw refuse(foreign(c, origin, origins));",
+      to: "await allowing;",
     },
     {
       name: "whatever a function of origins answers that is not false lets a page in",
-      from: "return (await isAllowed(origin, c)) === true;",
-      to: "return Boolean(await isAllowed(origin, c));",
+      from: "then((allowed) => allowed === true, thrown)",
+      to: "then(Boolean, thrown)",
     },
     {
       name: "any number of sessions are upgraded",
-      from: "    if (!notifier.admits(identity.user)) throw unavailable();\n",
+      from: 'if (typeof place === "string") throw refuse(full(place), busyHeaders);',
+      to: 'if (typeof place === "string") return new PeerHandlers(notifier, identity, () => {});',
+    },
+    {
+      name: "an exception of another copy of Hono is an error of the authenticator",
+      from: 'return error instanceof Error && typeof (error as { getResponse?: unknown }).getResponse === "function";',
+      to: "return error instanceof HTTPException;",
+    },
+    {
+      name: "nobody hears of a refused handshake",
+      from: "notifier.refused({ path: c.req.path, ...refused });",
+      to: "",
+    },
+  ]),
+  ...inFile("origins", [
+    {
+      name: "an origin is anything with the host in it",
+      from: "return page.origin === origin.toLowerCase() && page.host",
+      to: "return page.host",
+    },
+    {
+      name: "a proxy may not write the scheme's own port",
+      from: "page.host === new URL(asked).host",
+      to: "page.host === host.toLowerCase()",
+    },
+    {
+      name: "an origin is listed as it was written",
+      from: "return url.origin;",
+      to: "return given;",
+    },
+    {
+      name: "a Host may hold more than a host",
+      from: String.raw`/[/?#@\\\s]/.test(host) || `,
       to: "",
     },
   ]),
   ...inFile("handlers", [
+    {
+      name: "a refused handshake keeps its place",
+      from: "    peer?.abandon();\n    peer?.refused(",
+      to: "    peer?.refused(",
+    },
+    {
+      name: "an upgrade that cannot be is not reported",
+      from: "else if (peer !== undefined) peer.report(error, c.req.path);",
+      to: "else if (peer !== undefined) return refuse(500, String(error));",
+    },
     {
       name: "the end of a socket does not end its session",
       from: "this.#session?.ended(code === 0 ? 1006 : code);",
@@ -1154,16 +1213,43 @@ const hosts: Mutation[] = [
       to: "",
     },
   ]),
-  ...inFile("host", [
+  ...inFile("handshake", [
     {
       name: "a handshake without its key is left to the runtime",
-      from: "const isWhole = tokens.some(",
-      to: "const isWhole = true || tokens.some(",
+      from: 'if (!/^[+/0-9A-Za-z]{22}==$/.test(c.req.header("sec-websocket-key") ?? ""))',
+      to: 'if (c.req.header("sec-websocket-key") === "")',
     },
     {
       name: "a handshake of any version is left to the runtime",
-      from: 'c.req.header("sec-websocket-version") !== "13"',
-      to: "false",
+      from: 'if (c.req.header("sec-websocket-version") === "13") return undefined;',
+      to: "if (c.req.url !== undefined) return undefined;",
+    },
+    {
+      name: "a request whose env is not handed on has lost its handshake",
+      from: "(c.env as Carrying | undefined)?.[carried] ?? (c.req.raw as Carrying)[carried]",
+      to: "(c.env as Carrying | undefined)?.[carried]",
+    },
+    {
+      name: "the app's headers take the place of those of the upgrade",
+      from: "return [...headers].filter(([name]) => !ownHeaders.test(name));",
+      to: "return [...headers];",
+    },
+    {
+      name: "what was said before the upgrade is lost",
+      from: "return c.body(null);",
+      to: "return new Response(null);",
+    },
+  ]),
+  ...inFile("host", [
+    {
+      name: "whoever is at no path of an app is refused without a word",
+      from: "if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));",
+      to: "",
+    },
+    {
+      name: "what is refused is told twice",
+      from: "if (isRefused && !handshake.isTold)",
+      to: "if (isRefused)",
     },
     {
       name: "responses in flight are cut at once",
@@ -1182,15 +1268,15 @@ const hosts: Mutation[] = [
     },
     {
       name: "a server does not hear of its notifier's closing",
-      from: "scope.link(notifier.closing, begin);",
+      from: "for (const { closing } of notifiers) scope.link(closing, begin);",
       to: "",
     },
   ]),
   ...inFile("upgrade", [
     {
       name: "the adapter's own WebSockets are not let in",
-      from: "const env = { ...this.#env, incoming: request, handshake };",
-      to: "const env = { incoming: request, handshake };",
+      from: "const env = { ...this.#env, incoming: request };",
+      to: "const env = { incoming: request };",
     },
     {
       name: "what the app says in the head of an upgrade is lost",
@@ -1198,21 +1284,21 @@ const hosts: Mutation[] = [
       to: "",
     },
     {
-      name: "the app's headers take the place of those of the upgrade",
-      from: "if (!ownHeaders.test(name)) lines.push",
-      to: "lines.push",
-    },
-    {
       name: "who is still sending is reset, and does not read why it was closed",
       from: "endWithPeer(this.#tcp);",
       to: "",
     },
   ]),
-  ...inFile("guard", [
+  ...inFile("hook", [
     {
-      name: "a WebSocket handler that rejects ends the process",
-      from: "if (result instanceof Promise) result.catch(this.#report);",
-      to: "",
+      name: "a hook that rejects ends the process",
+      from: "if (isThenable(result)) Promise.resolve(result).then(undefined, failed);",
+      to: "if (isThenable(result)) Promise.resolve(result).then(() => {});",
+    },
+    {
+      name: "a hook that throws reaches whoever calls it",
+      from: "    failed(error);\n",
+      to: "    throw error;\n",
     },
   ]),
   ...inFile("node", [
@@ -1223,8 +1309,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "a host that no URL can have is the server's fault",
-      from: '? undefined : "400 Bad Request";',
-      to: "? undefined : undefined;",
+      from: 'return { code: 400, reason: "the Host is none that a URL can have" };',
+      to: "return undefined;",
     },
     {
       name: "idle connections are not freed when closing begins",
@@ -1395,7 +1481,7 @@ const defences: Mutation[] = [
     },
     {
       name: "a token is as good as room for its user",
-      from: "if (!hub.isFullOf(identity.user)) return session.become(identity);",
+      from: "if (!hub.gate.isFullOf(identity.user)) return session.become(identity);",
       to: "return session.become(identity);",
     },
     {

@@ -20,11 +20,13 @@ const copied = [
   "src",
   "test",
   "examples",
+  "docs",
   "README.md",
   "package.json",
   "deno.json",
   "tsconfig.json",
   "tsconfig.build.json",
+  "build.ts",
   "vitest.config.ts",
 ];
 

@@ -1,0 +1,103 @@
+import { refusalsToConsole } from "./console.ts";
+import { attended } from "./hook.ts";
+import type { Hub } from "./hub.ts";
+import { type Close, closes } from "./protocol.ts";
+import { loggableRefusal, type Refused } from "./refused.ts";
+import type { NotifierOptions } from "./settings.ts";
+
+/** A place that is kept for a handshake until it is a session, or fails. */
+interface Kept {
+  readonly user: string;
+  readonly since: number;
+}
+
+/** What keeps a client away before it is connected, and is not said by a user's own `disconnect`. */
+const refusals: readonly Close[] = [
+  closes.invalidToken,
+  closes.badRequest,
+  closes.stale,
+  closes.connectionLimit,
+  closes.channelLimit,
+];
+
+/** A limit on how many sessions there may be. */
+export type Full = "sessions" | "userSessions";
+
+/**
+ * Who may come in: counts the handshakes that were let in and are not sessions yet, and tells of those who were not.
+ *
+ * Where nobody says what became of a handshake it counts no longer than `limits.connect`; no timer is needed for that.
+ */
+export class Gate {
+  readonly #hub: Hub;
+  readonly #onRefused: (refused: Refused) => unknown;
+  /** In the order in which they began. */
+  readonly #kept = new Set<Kept>();
+  readonly #byUser = new Map<string, number>();
+
+  constructor(hub: Hub, onRefused: NotifierOptions["onRefused"]) {
+    this.#hub = hub;
+    this.#onRefused = onRefused ?? refusalsToConsole(() => hub.clock.now());
+  }
+
+  /** The limit that keeps a user out, which counts as hit, if any. */
+  limitFor(user: string): Full | undefined {
+    this.#forget();
+    const { sessions, settings, tally } = this.#hub;
+    const isFull = sessions.size + this.#kept.size >= settings.limits.sessions;
+    if (!isFull && !this.isFullOf(user)) return undefined;
+    const limit = isFull ? "sessions" : "userSessions";
+    tally.hit(limit);
+    return limit;
+  }
+
+  /** Whether a user has as many sessions as one may, with those whose handshake is under way. */
+  isFullOf(user: string): boolean {
+    const { sessions, settings } = this.#hub;
+    return sessions.countOf(user) + (this.#byUser.get(user) ?? 0) >= settings.limits.userSessions;
+  }
+
+  /** Keeps a place. Answers what gives it back, which may be called more than once; or the limit that is reached. */
+  reserve(user: string): (() => void) | Full {
+    const limit = this.limitFor(user);
+    if (limit !== undefined) return limit;
+    const kept = { user, since: this.#hub.clock.now() };
+    this.#kept.add(kept);
+    // Who has no name is not one user.
+    if (user !== "") this.#byUser.set(user, (this.#byUser.get(user) ?? 0) + 1);
+    return () => this.#release(kept);
+  }
+
+  /** Counts somebody who was not let in, and tells the user's hook. */
+  refused(refused: Refused): void {
+    this.#hub.tally.refused(refused.code);
+    const failed = (error: unknown): void => this.#hub.report(error, "refused", `${refused.code}`);
+    attended(() => this.#onRefused(loggableRefusal(refused)), failed);
+  }
+
+  /** Counts a session that we close; one that was never connected was refused. */
+  closed(why: Close, wasFresh: boolean): void {
+    this.#hub.tally.closed(why.code);
+    if (wasFresh && refusals.includes(why)) this.refused(why);
+  }
+
+  clear(): void {
+    this.#kept.clear();
+    this.#byUser.clear();
+  }
+
+  #release(kept: Kept): void {
+    if (!this.#kept.delete(kept)) return;
+    const left = (this.#byUser.get(kept.user) ?? 0) - 1;
+    if (left > 0) this.#byUser.set(kept.user, left);
+    else this.#byUser.delete(kept.user);
+  }
+
+  #forget(): void {
+    const { clock, settings } = this.#hub;
+    for (const kept of this.#kept) {
+      if (clock.now() - kept.since < settings.limits.connect) return;
+      this.#release(kept);
+    }
+  }
+}
