@@ -14,7 +14,7 @@ import { validated } from "./validate.ts";
 import { isVocabulary } from "./vocabulary.ts";
 
 /** What an ended run takes beside its texts, as measured on V8 and rounded up. */
-const rowCost = 1_024;
+const rowCost = 768;
 /**
  * The longest progress event, and the longest ending, that is kept for those who come late, in characters. Of a longer
  * progress event only the numbers are, and a longer ending is in the log.

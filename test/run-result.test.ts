@@ -176,7 +176,7 @@ describe("what ended runs take", () => {
     expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(["completed"]));
     const { bytes } = core.notifier.totals();
     expect(bytes.log).toBeLessThanOrEqual(totalBytes);
-    expect(bytes.runs).toBe(300 * (1_024 + 2 * 36));
+    expect(bytes.runs).toBe(300 * (768 + 2 * 36));
     await clock.advance(5 * minute);
     expect(core.notifier.totals().bytes.runs).toBe(0);
     expect(core.notifier.runs.list()).toEqual([]);
@@ -210,7 +210,7 @@ describe("what ended runs take", () => {
   test("is nothing after closing", async ({ start }) => {
     const core = start();
     await core.notifier.run(async () => 1).result();
-    expect(core.notifier.totals().bytes.runs).toBeGreaterThan(1_000);
+    expect(core.notifier.totals().bytes.runs).toBeGreaterThan(768);
     await finish(core);
     expect(core.notifier.totals().bytes.runs).toBe(0);
   });

@@ -138,7 +138,7 @@ async function play(seed: number) {
   void here.notifier.close();
   await here.clock.advance(60_000);
   assertQuiet(here.notifier);
-  expect(here.notifier.totals().bytes).toEqual({ commands: 0, windows: 0, cache: 0, log: 0 });
+  expect(here.notifier.totals().bytes).toEqual({ commands: 0, windows: 0, cache: 0, log: 0, runs: 0 });
   expect(here.clock.armed).toBe(0);
   return { most, totals };
 }
