@@ -9,7 +9,7 @@ const signal = entry.terminationSignal();
 const onError = (error: unknown): void => {
   if (!isOurs(error)) console.log("unexpected:", error);
 };
-const notifier = createNotifier({ signal, grace: 1_000, rpc, onError });
+const notifier = createNotifier({ signal, grace: 1_000, rpc, onError, onRefused() {} });
 const peers = peersAt(Date.now);
 startRuns(notifier);
 
