@@ -29,6 +29,8 @@ export type Full = "sessions" | "userSessions";
  * Where nobody says what became of a handshake it counts no longer than `limits.connect`; no timer is needed for that.
  */
 export class Gate {
+  /** Whether the notifier closes: then nobody comes in, and the console need not say so each time. */
+  isClosing = false;
   readonly #hub: Hub;
   readonly #onRefused: (refused: Refused) => unknown;
   /** In the order in which they began. */
@@ -37,7 +39,8 @@ export class Gate {
 
   constructor(hub: Hub, onRefused: NotifierOptions["onRefused"]) {
     this.#hub = hub;
-    this.#onRefused = onRefused ?? refusalsToConsole(() => hub.clock.now());
+    const write = refusalsToConsole(() => hub.clock.now());
+    this.#onRefused = onRefused ?? ((refused) => this.isClosing || write(refused));
   }
 
   /** The limit that keeps a user out, which counts as hit, if any. */

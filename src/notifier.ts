@@ -308,6 +308,7 @@ class LiveNotifier implements Notifier {
     if (this.#isClosing) return;
     this.#isClosing = true;
     const hub = this.#hub;
+    hub.gate.isClosing = true;
     this.#closingSince = hub.clock.now();
     const [half, late, over] = [new AbortController(), new AbortController(), new AbortController()];
     this.#shares = [

@@ -177,7 +177,7 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   /**
    * Hears of everybody who is not let in: of refused handshakes, and of sockets that are closed for good before they are
    * connected. What it throws or rejects with is reported; nobody waits for it. Default: a line of `console.warn`, at most
-   * one a second, with a count of those left out.
+   * one a second, with a count of those left out, until closing begins.
    */
   onRefused?: ((refused: Refused) => unknown) | undefined;
 }

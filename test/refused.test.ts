@@ -248,6 +248,11 @@ describe("a hook that hears of refusals", () => {
       ["tocsin: refused 3500: invalid token"],
     ]);
     expect(clock.armed).toBe(0);
-    expect(notifier.totals().refused).toEqual({ 401: 2, 403: 2, 404: 1, 3500: 1 });
+    // That nobody comes in any more is no news.
+    void notifier.close();
+    await clock.advance(10_000);
+    refuse(503);
+    expect(warn).toHaveBeenCalledTimes(3);
+    expect(notifier.totals().refused).toEqual({ 401: 2, 403: 2, 404: 1, 3500: 1, 503: 1 });
   });
 });

@@ -10,7 +10,14 @@ const signal = entry.terminationSignal();
 const onError = (error: unknown): void => {
   if (!isOurs(error)) console.log("unexpected:", error);
 };
-const notifier = createNotifier({ signal, grace: 1_000, rpc, limits: smallMessages, onError });
+const notifier = createNotifier({
+  signal,
+  grace: 1_000,
+  rpc,
+  limits: smallMessages,
+  onError,
+  onRefused() {},
+});
 const peers = peersAt(Date.now);
 startRuns(notifier);
 
