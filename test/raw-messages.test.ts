@@ -84,7 +84,7 @@ describe(`a message to ${runtime}`, () => {
     ["65 537 bytes", [0, 0, 0, 0, 0, 1, 0, 1]],
     ["1 GiB", [0, 0, 0, 0, 0x40, 0, 0, 0]],
   ])("whose head promises %s, of which nothing follows, is closed or costs nothing", async (_, length) => {
-    const here = await rawSite({ heartbeat: 50, limits: { pong: 200 } });
+    const here = await rawSite({ heartbeat: 50, limits: { ...smallMessages, pong: 200 } });
     const peer = await here.connected();
     peer.send(Uint8Array.from([0x81, 0xff, ...length, 0, 0, 0, 0]));
     // Deno reads frames of up to 64 MiB, and cuts longer ones.

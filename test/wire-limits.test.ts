@@ -50,6 +50,24 @@ describe("limits", () => {
     expect(client.received).toEqual([]);
   });
 
+  test("nine hundred publications of 1 kB in one frame are all published, in order", async () => {
+    const { clock, client: connect, notifier } = wire();
+    const client = connect();
+    await client.connect();
+    const data = "x".repeat(1_000);
+    client.send(
+      ...Array.from({ length: 900 }, (_, at) => ({
+        id: at + 2,
+        publish: { channel: "a", data: `${at} ${data}` },
+      })),
+    );
+    await clock.settle();
+    expect(client.closed).toBeUndefined();
+    expect(client.received).toEqual(Array.from({ length: 900 }, (_, at) => ({ id: at + 2, publish: {} })));
+    const { offset, publications } = await notifier.history("a", { limit: 1 });
+    expect([offset, publications[0]?.data]).toEqual([900, `0 ${data}`]);
+  });
+
   test("a thousand pings in one frame are a thousand replies in one frame", async () => {
     const { clock, client: connect } = wire();
     const client = connect();
