@@ -138,6 +138,17 @@ describe("a run", () => {
     expect([last?.value, handle.status]).toEqual([{ url: "/42" }, "completed"]);
   });
 
+  test("may be named by its channel, too", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const run = notifier.run(async () => 42);
+    await clock.settle();
+    const handle = client.run(`run:${run.id}`);
+    const result = outcomeOf(handle.result());
+    const cancelled = outcomeOf(handle.cancel());
+    await clock.settle();
+    expect([handle.id, result.value, cancelled.value]).toEqual([run.id, 42, "finished"]);
+  });
+
   test("is followed live, after a position too", async ({ open }) => {
     const { client, clock, notifier } = open();
     const steps: (() => void)[] = [];
