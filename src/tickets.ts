@@ -46,6 +46,12 @@ export interface Tickets {
  *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) });
  * });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: tickets.redeem })));
+ *
+ * // In the browser: a ticket lets one connection in, so the client asks for another before each.
+ * const client = connect(async ({ signal }) => {
+ *   const { ticket } = await (await fetch("/ticket", { signal })).json();
+ *   return `/notifications?ticket=${ticket}`;
+ * });
  * ```
  */
 export function createTickets({
