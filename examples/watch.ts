@@ -1,10 +1,11 @@
 import { connect } from "tocsin/client";
+import { WebSocket } from "ws"; // only Node 20 needs it: leave it out, and `{ WebSocket }` below, anywhere else
 
 const url = process.argv[2] ?? "http://127.0.0.1:3000";
 const answer = await fetch(`${url}/reports`, { method: "POST" });
 const { run } = (await answer.json()) as { run: string };
 
-const client = connect(`${url}/notifications`);
+const client = connect(`${url}/notifications`, { WebSocket });
 const report = client.run(run);
 for await (const { data } of report) console.log(JSON.stringify(data)); // survives reconnects, and goes on where it was
 console.log(JSON.stringify(await report.result()));

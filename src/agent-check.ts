@@ -83,7 +83,7 @@ const schemas: { readonly [T in AgentEventType]: Schema<T> } = {
     },
   },
   partial_result: { fields: { content: text, is_complete: flag } },
-  tool_started: { fields: { tool_name: named("tool"), parameters: anything } },
+  tool_started: { fields: { tool_name: named("tool"), call_id: optional(id), parameters: anything } },
   tool_executing: {
     fields: {
       tool_name: named("tool"),

@@ -21,7 +21,12 @@ export interface AgentEventFields {
   /** A piece of the answer; pieces follow one another. */
   partial_result: { readonly content: string; readonly is_complete: boolean };
   /** A tool is about to be used, with these parameters. */
-  tool_started: { readonly tool_name: string; readonly parameters: unknown };
+  tool_started: {
+    readonly tool_name: string;
+    /** The id of the call, as `tool_executing` and `tool_completed` have it. */
+    readonly call_id?: string | undefined;
+    readonly parameters: unknown;
+  };
   /** A tool works on the call `call_id`. */
   tool_executing: {
     readonly tool_name: string;

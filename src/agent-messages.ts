@@ -32,7 +32,7 @@ export interface AgentMessages {
   thinking(fields: AgentFields<"agent_thinking">): AgentEvent<"agent_thinking">;
   /** Hands out the next piece of the answer. */
   partialResult(fields: AgentFields<"partial_result">): AgentEvent<"partial_result">;
-  /** Says that a tool is about to be used, and with what. */
+  /** Says that a tool is about to be used, and with what; where it has one, under the id of its call. */
   toolStarted(fields: AgentFields<"tool_started">): AgentEvent<"tool_started">;
   /** Says that a tool works, under the id of its call. */
   toolExecuting(fields: AgentFields<"tool_executing">): AgentEvent<"tool_executing">;

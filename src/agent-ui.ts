@@ -141,9 +141,13 @@ const converters: { readonly [T in AgentEventType]?: Convert<AgentEvent<T>> } & 
       ? write(state, "report", { name: event.agent_name, content: event.report, isLast: true })
       : custom(state, event),
 
-  tool_started(state, { tool_name, parameters }) {
-    const toolCallId = made(state, "tool");
-    state.unclaimed.set(tool_name, [...(state.unclaimed.get(tool_name) ?? []), toolCallId]);
+  tool_started(state, event) {
+    const { tool_name, call_id, parameters } = event;
+    // No call may be started twice.
+    if (call_id !== undefined && state.calls.has(call_id)) return custom(state, event);
+    const toolCallId = call_id ?? made(state, "tool");
+    if (call_id !== undefined) state.calls.set(call_id, call_id);
+    else state.unclaimed.set(tool_name, [...(state.unclaimed.get(tool_name) ?? []), toolCallId]);
     return call(toolCallId, tool_name, [{ type: "TOOL_CALL_ARGS", toolCallId, delta: text(parameters) }]);
   },
   tool_executing(state, event) {

@@ -16,7 +16,7 @@
  * | `stream_chunk` | the same, a message for each stream |
  * | `stream_complete` | `TEXT_MESSAGE_END`, unless the last chunk said so |
  * | `final_report` | `TEXT_MESSAGE_START` `_CONTENT` `_END` for a text, `CUSTOM` for anything else |
- * | `tool_started` | `TOOL_CALL_START` `_ARGS` `_END` |
+ * | `tool_started` | `TOOL_CALL_START` `_ARGS` `_END`; `CUSTOM` for a call that was shown before |
  * | `tool_executing` | `CUSTOM`, after `TOOL_CALL_START` `_END` for a call that nobody started |
  * | `tool_completed` | `TOOL_CALL_RESULT`, after `TOOL_CALL_START` `_END` for a call that nobody started |
  * | `subagent_started`, `subagent_completed` | `SUBAGENT_STARTED`, `SUBAGENT_FINISHED` |

@@ -5,7 +5,6 @@ export function onAwake(wake: () => void, signal: AbortSignal): void {
   const hear = (): void => {
     if (!document?.hidden) wake();
   };
-  page.addEventListener?.("online", hear, { signal });
-  page.addEventListener?.("offline", hear, { signal });
+  for (const name of ["online", "offline"]) page.addEventListener?.(name, hear, { signal });
   document?.addEventListener("visibilitychange", hear, { signal });
 }

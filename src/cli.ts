@@ -45,7 +45,9 @@ async function tail(command: Tail): Promise<number> {
   const view = viewOf(command, signal);
   try {
     const { url, token } = command;
-    await using client = connect(url, { signal, token, WebSocket, onStatus: attend(url, view) });
+    const giveUp = (): void => void client.close();
+    const onStatus = attend(url, view, { giveUp, statusOf: (url) => statusOf(url, signal) });
+    await using client = connect(url, { signal, token, WebSocket, onStatus });
     return (await watch(client, { ...command, view, signal })) ? 0 : 1;
   } finally {
     view.end();
@@ -63,6 +65,17 @@ function viewOf({ isJson, channels }: Tail, signal: AbortSignal): View {
 
 function painted(...[style, text]: Parameters<Paint>): string {
   return styleText(style, text);
+}
+
+/** The status that a server answers to a plain request. */
+async function statusOf(url: string, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    const { status, body } = await fetch(url.replace(/^ws/, "http"), { signal, redirect: "manual" });
+    await body?.cancel();
+    return status;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The runtime's own class, or that of `ws`; undefined where there is neither. */

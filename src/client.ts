@@ -13,15 +13,17 @@
  * @module
  */
 
+import { addressOf, named, positionOf, refuse } from "./client-input.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError, type ReplyError } from "./errors.ts";
 import type { EventInputsOf, EventsOf } from "./events.ts";
-import { type ClientSocket, type ClientStatus, createLink, type Link } from "./link.ts";
+import { type ClientSocket, type ClientStatus, createLink } from "./link.ts";
 import { createRun, pageOf } from "./linked-run.ts";
 import type { Position } from "./log.ts";
 import type { History, Publication } from "./publication.ts";
 import type { PresenceResult } from "./reply.ts";
 import type { RunStatus } from "./run.ts";
+import type { RunEventsOf } from "./vocabulary.ts";
 
 export { CancelError, ClosedError, GapError, ReplyError, RunError } from "./errors.ts";
 export type { ClientSocket, ClientStatus } from "./link.ts";
@@ -33,17 +35,23 @@ export interface ConnectOptions {
   signal?: AbortSignal | undefined;
   /** Says who connects, where the server asks for it. */
   token?: string | undefined;
-  /** Gets a token, where there is none, and after one expired. While it fails the client waits and tries again. */
+  /**
+   * Gets a token, where there is none, and after one expired; `""` is for a guest, who connects without. Where it throws,
+   * rejects or takes more than 10 s, upon which its signal aborts, the client waits and tries again, and `onStatus` has the `cause`.
+   */
   getToken?: ((context: { signal: AbortSignal }) => string | Promise<string>) | undefined;
   /** Sent along with the connect command: anything JSON holds. */
   data?: unknown;
-  /** The class of its sockets. Default: the runtime's own; Node 20 has none, and `ws` will do there. */
+  /** The class of its sockets. Default: the runtime's own; Node 20 has none, where that of `ws` will do. */
   WebSocket?: (new (url: string) => ClientSocket) | undefined;
   /** Default: the machine's. */
   clock?: Pick<Clock, "timer" | "random"> | undefined;
   /** Characters of JSON that may wait for one reader; what is more stays on the server until those are read. Default: 1 048 576. */
   buffer?: number | undefined;
-  /** Hears how it is connected, whenever that changes, and why it was lost or refused. */
+  /**
+   * Hears how it is connected, whenever that changes, and why it was lost or refused: `code` and `message`; `tries` and, where
+   * the runtime tells it, the HTTP `status` while no connection can be made; `cause`. What it throws goes to the console.
+   */
   onStatus?: ((status: ClientStatus, why?: ReplyError) => void) | undefined;
 }
 
@@ -87,11 +95,11 @@ export interface ClientRun<Event = unknown, R = unknown> extends AsyncIterable<P
 }
 
 /** A client of one notifier. Disposing of it closes it. */
-export interface Client<Event = unknown, Input = unknown> extends AsyncDisposable {
+export interface Client<Event = unknown, Input = unknown, OfRun = unknown> extends AsyncDisposable {
   /** How it is connected now. */
   readonly status: ClientStatus;
-  /** A run of that id. Nothing is asked before it is read. */
-  run<R = unknown>(id: string, options?: ClientFollowOptions): ClientRun<Event, R>;
+  /** A run of that id, or of that channel (`run:<id>`). Nothing is asked before it is read. */
+  run<R = unknown>(id: string, options?: ClientFollowOptions): ClientRun<OfRun, R>;
   /**
    * Yields a channel's publications, across connections, each once and in order. Asking for the next one acknowledges the
    * last; leaving the loop acknowledges nothing and cancels nothing.
@@ -112,40 +120,64 @@ export interface Client<Event = unknown, Input = unknown> extends AsyncDisposabl
   close(): Promise<void>;
 }
 
+/** Where a client connects: an address, or what gives one for each connection, as a ticket in it asks for. */
+export type ClientAddress =
+  | string
+  | URL
+  | ((context: { signal: AbortSignal }) => string | URL | Promise<string | URL>);
+
 /**
  * Connects to a notifier, and stays connected until it is closed, its signal aborts, or the server wants it gone.
  *
  * `connect<typeof notifier>(url)` takes the types of events from the server's notifier. `http` in the URL is taken for
- * `ws`; in a browser it may be relative. Throws a TypeError for what is no URL, or where there is no WebSocket.
+ * `ws`; in a browser it may be relative. A function is asked for the URL before each connection; where it throws, rejects or
+ * takes more than 10 s the client waits, and tries again. Throws a TypeError for what is no URL, where there is no WebSocket,
+ * or for `data` that JSON cannot hold.
+ *
+ * What is asked of the client rejects with a TypeError, or throws it, where it cannot be sent: a value that JSON cannot
+ * hold, a position or a name that is none. Nothing of that call is sent then, and all else goes on.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "tocsin/client";
+ *
+ * const client = connect(async ({ signal }) => {
+ *   const response = await fetch("/ticket", { signal });
+ *   const { ticket } = await response.json();
+ *   return `/notifications?ticket=${ticket}`; // lets one connection in
+ * });
+ * ```
  */
 export function connect<N = unknown>(
-  url: string | URL,
+  url: ClientAddress,
   options: ConnectOptions = {},
-): Client<EventsOf<N>, EventInputsOf<N>> {
-  const page = globalThis as { location?: { href: string } };
-  const address = new URL(url, page.location?.href).href.replace(/^http/, "ws");
-  return clientOf(createLink(address, options)) as unknown as Client<EventsOf<N>, EventInputsOf<N>>;
-}
-
-function clientOf(link: Link): Client {
+): Client<EventsOf<N>, EventInputsOf<N>, RunEventsOf<N>> {
+  const link = createLink(typeof url === "function" ? url : addressOf(url), options);
   const close = (): Promise<void> => link.close(new ClosedError("Cannot go on: the client is closed"));
-  return {
+  const client: Client = {
     get status() {
       return link.status;
     },
-    run: <R>(id: string, options: ClientFollowOptions = {}): ClientRun<unknown, R> =>
-      createRun<R>(link, id, options),
-    follow: (channel, options = {}) => link.feed.read(channel, options),
+    run<R>(id: string, { after, signal }: ClientFollowOptions = {}): ClientRun<unknown, R> {
+      named("follow", id);
+      return createRun<R>(link, id.replace(/^run:/, ""), { after: positionOf(after), signal });
+    },
+    follow(channel, { after, signal } = {}) {
+      named("follow", channel);
+      return link.feed.read(channel, { after: positionOf(after), signal });
+    },
     async publish(channel, data, options) {
-      await link.call("publish", { channel, data }, options);
+      if (data === undefined) refuse("publish", "there is no data");
+      await link.call("publish", "publish to", { channel, data }, options);
     },
     async rpc(method, data, options) {
-      return (await link.call<{ data?: unknown }>("rpc", { method, data }, options)).data;
+      return (await link.call<{ data?: unknown }>("rpc", "call", { method, data }, options)).data;
     },
-    history: (channel, options = {}) =>
-      pageOf(link, { channel, limit: options.limit ?? -1, since: options.after }, options),
+    async history(channel, { after, limit = -1, signal } = {}) {
+      return pageOf(link, { channel, limit, since: positionOf(after) }, { signal });
+    },
     async presence(channel, options) {
-      const { presence } = await link.call<PresenceResult>("presence", { channel }, options, true);
+      const { presence } = await link.call<PresenceResult>("presence", "see", { channel }, options, true);
       const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {
         return { session, user, info };
       });
@@ -154,4 +186,5 @@ function clientOf(link: Link): Client {
     close,
     [Symbol.asyncDispose]: close,
   };
+  return client as unknown as Client<EventsOf<N>, EventInputsOf<N>, RunEventsOf<N>>;
 }

@@ -128,11 +128,19 @@ export class RunError extends Error {
   }
 }
 
+/** What a `ReplyError` may say beside its code. */
+export interface ReplyErrorOptions extends ErrorOptions {
+  /** See {@linkcode ReplyError.status}. */
+  status?: number | undefined;
+  /** See {@linkcode ReplyError.tries}. */
+  tries?: number | undefined;
+}
+
 /**
  * Says that the server refused what a client asked for, or that the connection ended before it answered.
  *
  * `code` is one of the protocol's error codes (from 100), close codes (from 1000, or 0 where nobody gave one) or codes of
- * an ended subscription (from 2000); `protocol.ts` has them.
+ * an ended subscription (from 2000); `protocol.ts` has them. Where no connection was made, `tries` says how often in a row.
  */
 export class ReplyError extends Error {
   /** Always `"ReplyError"`. */
@@ -141,11 +149,17 @@ export class ReplyError extends Error {
   declare readonly code: number;
   /** Whether trying again may help. */
   declare readonly temporary: boolean;
+  /**
+   * The HTTP status with which the server refused the handshake, where the runtime tells it: with `ws`, on Bun and on Deno.
+   * Browsers and the WebSocket of Node itself do not tell.
+   */
+  declare readonly status: number | undefined;
+  /** How many tries in a row have failed, this one included. Undefined where a connection had been made. */
+  declare readonly tries: number | undefined;
   /** Makes one. `temporary` is false unless it is given. */
-  constructor(code: number, message: string, temporary = false, options?: ErrorOptions) {
+  constructor(code: number, message: string, temporary = false, options: ReplyErrorOptions = {}) {
     super(message, options);
-    this.code = code;
-    this.temporary = temporary;
+    Object.assign(this, options, { code, temporary });
   }
 }
 

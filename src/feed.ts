@@ -1,8 +1,9 @@
-import { GapError, ReplyError } from "./errors.ts";
+import { frame } from "./client-input.ts";
+import { GapError } from "./errors.ts";
 import type { Wire } from "./link.ts";
 import type { Position } from "./log.ts";
 import type { Publication } from "./publication.ts";
-import type { PublicationFields, Push, SubscribeResult } from "./reply.ts";
+import { type PublicationFields, type Push, type Refusal, refusal, type SubscribeResult } from "./reply.ts";
 
 /** What is said of a run: by what is published, or by the server itself. */
 export type Said = Pick<Publication, "data"> | Pick<NonNullable<SubscribeResult["data"]>, "status">;
@@ -26,8 +27,10 @@ export interface Reading {
 export interface Feed {
   /** Yields publications. Asking for the next one says that the reader is done with the last. */
   read(channel: string, reading: Reading): AsyncGenerator<Publication, void, void>;
-  /** Asks for all channels anew: there is another connection. */
-  open(): void;
+  /** Where the next connection is to go on with what the server subscribes to by itself, by channel: there is none now. */
+  resume(): Readonly<Record<string, object>> | undefined;
+  /** There is another connection: takes what the server has subscribed to, in a reply of so many characters, and asks for the rest. */
+  open(subs: Readonly<Record<string, SubscribeResult>>, size: number): void;
   /** Takes what the server says of a channel, in so many characters. */
   push(push: Push, size: number): void;
   /** Says at once what all readers of a channel are done with. */
@@ -59,6 +62,8 @@ interface Subscription {
   /** Offset of the last publication that was acknowledged. */
   said: number;
   failures: number;
+  /** Whether the server has subscribed to it by itself: then it goes on while nobody reads it. */
+  granted?: boolean;
 }
 
 /** The place of who begins with what is published from now on, until the server says where that is. */
@@ -75,15 +80,14 @@ export function createFeed(link: Wire, bound: number): Feed {
     /** Milliseconds for which what is acknowledged is gathered; a pong takes it along. */
     const interval = 50;
     const reader: Reader = { at: after, unread: [], size: 0, hear };
-    const subscription: Subscription = subscriptions.get(channel) ?? {
-      channel,
-      readers: new Set(),
-      at: live,
-      said: 0,
-      failures: 0,
-    };
-    subscriptions.set(channel, subscription);
-    subscription.readers.add(reader);
+    const subscription = subscriptionOf(channel);
+    const { readers, state, at, said } = subscription;
+    if (after === live && state === "in" && !readers.size) {
+      reader.at = at;
+      // What came while nobody read is not for this reader to acknowledge.
+      if (at.offset > said) subscribe(subscription, live);
+    }
+    readers.add(reader);
     try {
       for (;;) {
         await link.wait<void>(signal, (resolve) => {
@@ -106,8 +110,47 @@ export function createFeed(link: Wire, bound: number): Feed {
     }
   }
 
-  function open(): void {
-    for (const subscription of subscriptions.values()) renew(subscription);
+  function subscriptionOf(channel: string): Subscription {
+    const subscription = subscriptions.get(channel) ?? {
+      channel,
+      readers: new Set(),
+      at: live,
+      said: 0,
+      failures: 0,
+    };
+    subscriptions.set(channel, subscription);
+    return subscription;
+  }
+
+  function resume(): ReturnType<Feed["resume"]> {
+    const entries: [string, object][] = [];
+    for (const [channel, subscription] of subscriptions) {
+      const { readers, granted } = subscription;
+      // One message has to hold them; any other is asked for once it is there.
+      const first = (granted && entries.length < 50 && firstOf(readers)) || live;
+      subscription.at = first;
+      if (first !== live) entries.push([channel, { recover: true, ...first }]);
+    }
+    return entries[0] && Object.fromEntries(entries);
+  }
+
+  function open(subs: Parameters<Feed["open"]>[0], size: number): void {
+    const granted = new Map(Object.entries(subs));
+    for (const [channel] of granted) subscriptionOf(channel);
+    for (const [channel, subscription] of subscriptions) {
+      const result = granted.get(channel);
+      subscription.granted = !!result;
+      if (result) grant(subscription, result, size);
+      else renew(subscription);
+    }
+  }
+
+  /** The server has subscribed to it by itself, from where it was asked to if it could. */
+  function grant(subscription: Subscription, result: SubscribeResult, size: number): void {
+    const { readers, at } = subscription;
+    // Who begins elsewhere has to be sent what is there, and to say that what came before is done with.
+    const isElsewhere = !result.recovered && [...readers].some(({ at }) => at !== live);
+    placed(subscription, at, result, size, isElsewhere);
   }
 
   function renew(subscription: Subscription): void {
@@ -117,13 +160,14 @@ export function createFeed(link: Wire, bound: number): Feed {
 
   function push({ channel, pub, unsubscribe }: Push, size: number): void {
     const subscription = subscriptions.get(channel);
-    // One that is just being asked for anew has been left before.
-    if (subscription?.state !== "in") return;
+    if (!subscription?.state) return;
     if (pub) take(subscription, pub, size);
-    if (!unsubscribe) return;
+    // One that is just being asked for anew has been left before.
+    if (!unsubscribe || subscription.state !== "in") return;
     const { code, reason } = unsubscribe;
+    subscription.granted = false;
     // From 2500 on it asks to come back.
-    ended(subscription, new ReplyError(code, reason, code >= 2500));
+    ended(subscription, { code, message: reason, temporary: code >= 2500 });
   }
 
   function take(subscription: Subscription, fields: PublicationFields, size: number): void {
@@ -148,26 +192,29 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   function acknowledge(): void {
-    const ack: Record<string, Position> = {};
-    for (const subscription of subscriptions.values()) {
-      const { channel, readers, state, at } = subscription;
-      // Nobody may say that they have what they were not sent on this connection.
-      let { offset } = at;
+    let words = "";
+    for (const [channel, subscription] of subscriptions) {
+      const { readers, state, at } = subscription;
+      // Nobody may say that they have what they were not sent on this connection, or what nobody reads.
+      let offset = readers.size && at.offset;
       for (const { at, unread } of readers) {
         offset = Math.min(offset, unread[0] ? unread[0].offset - 1 : at.offset);
       }
       if (state !== "in" || offset <= subscription.said) continue;
       subscription.said = offset;
-      ack[channel] = { offset, epoch: at.epoch };
+      words += `,${JSON.stringify(channel)}:${JSON.stringify({ ...at, offset })}`;
+      if (words.length > frame) break;
     }
-    if (Object.keys(ack).length) link.write({ send: { data: { ack } } });
+    if (!words) return;
+    link.write(`{"send":{"data":{"ack":{${words.slice(1)}}}}}`);
+    acknowledge();
   }
 
   /** Ends the subscription, until it is asked for again. */
   function quit(subscription: Subscription): void {
     if (!subscription.state) return;
     acknowledge();
-    link.command({ unsubscribe: { channel: subscription.channel } });
+    link.command("unsubscribe", JSON.stringify({ channel: subscription.channel }));
     subscription.state = undefined;
   }
 
@@ -178,34 +225,36 @@ export function createFeed(link: Wire, bound: number): Feed {
     const behind = [...readers].filter(
       (reader) => !state || reader.at.epoch !== at.epoch || reader.at.offset < at.offset,
     );
-    const [first] = behind
-      .filter((reader) => reader.wake)
-      .sort((one, other) => one.at.offset - other.at.offset);
-    if (readers.size === 0) subscriptions.delete(channel);
-    if (first || behind.length === readers.size) quit(subscription);
-    if (!first) return;
-    const { at: after } = first;
-    const { offset, epoch } = after;
+    if (!readers.size) {
+      if (subscription.granted) return;
+      subscriptions.delete(channel);
+    }
+    const first = firstOf(behind);
+    if (first) subscribe(subscription, first);
+    else if (behind.length === readers.size) quit(subscription);
+  }
+
+  function subscribe(subscription: Subscription, after: Position): void {
+    const { channel } = subscription;
+    quit(subscription);
     subscription.state = "waiting";
-    link.command(
-      { subscribe: { channel, ...(after !== live && { recover: true, offset, epoch }) } },
-      ({ subscribe, error }, size) => {
-        if (!error) return placed(subscription, after, subscribe as SubscribeResult, size);
-        ended(subscription, error);
-      },
-    );
+    const params = { channel, ...(after !== live && { recover: true, ...after }) };
+    link.command("subscribe", JSON.stringify(params), ({ subscribe, error }, size) => {
+      if (error) ended(subscription, error);
+      else placed(subscription, after, subscribe as SubscribeResult, size);
+    });
   }
 
   /** The server has refused a subscription, or ended it. */
-  function ended(subscription: Subscription, error: ReplyError): void {
+  function ended(subscription: Subscription, error: Refusal): void {
     const { channel, readers } = subscription;
     quit(subscription);
-    // With 105 the server has subscribed to it by itself, from elsewhere.
-    if (error.temporary || error.code === 105) {
+    if (error.temporary) {
       subscription.state = "waiting";
       link.retry(`subscribe ${channel}`, subscription.failures++, () => renew(subscription));
     } else {
-      for (const reader of readers) fail(subscription, reader, error);
+      const refused = refusal(`follow "${channel}"`, error);
+      for (const reader of readers) fail(subscription, reader, refused);
       tend(subscription);
     }
   }
@@ -216,6 +265,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     after: Position,
     { epoch, offset, publications = [], recovered, data }: SubscribeResult,
     size: number,
+    isElsewhere?: boolean,
   ): void {
     const { channel, readers } = subscription;
     const at = { offset, epoch };
@@ -230,10 +280,17 @@ export function createFeed(link: Wire, bound: number): Feed {
       }
     }
     for (const each of publications) take(subscription, each, size / publications.length);
+    if (isElsewhere) quit(subscription);
     tend(subscription);
   }
 
-  return { read, open, push, ack: acknowledge };
+  return { read, resume, open, push, ack: acknowledge };
+}
+
+/** Where the reader furthest behind is of those who wait. */
+function firstOf(readers: Iterable<Reader>): Position | undefined {
+  const waiting = [...readers].filter(({ wake }) => wake);
+  return waiting.sort((one, other) => one.at.offset - other.at.offset)[0]?.at;
 }
 
 function wake(reader: Reader): void {

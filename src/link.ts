@@ -1,10 +1,11 @@
 import { onAwake } from "./awake.ts";
-import type { ConnectOptions } from "./client.ts";
+import type { ClientAddress, ConnectOptions } from "./client.ts";
+import { addressOf, frame, jsonOf, named, refuse, textOf } from "./client-input.ts";
 import { systemTiming, type Timer } from "./clock.ts";
 import { ReplyError } from "./errors.ts";
 import { createFeed, type Feed } from "./feed.ts";
-import type { ConnectResult, Message, Reply } from "./reply.ts";
-import { type Links, linkTo } from "./scope.ts";
+import { type ConnectResult, type Message, type Reply, refusal } from "./reply.ts";
+import { createWait, type Wait } from "./waiting.ts";
 
 /** What a client needs of a WebSocket: less than the standard's. */
 export interface ClientSocket {
@@ -27,30 +28,34 @@ export interface ClientSocket {
 /** How a client is connected: it dials, it is, it waits to dial again, or it is closed for good. */
 export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";
 
+/** What a command is about: a channel, or a method. */
+type Params = { channel?: string; method?: string; [more: string]: unknown };
+
 /** What may end a wait before its time. */
 type Waiting = { signal?: AbortSignal | undefined } | undefined;
 
 /** Hears the answer to a command, and how many characters it took: none where the connection was lost before. */
 type Answered = (reply: Reply, size: number) => void;
 
-type Begin<T> = (resolve: (value: T) => void, reject: (reason: unknown) => void) => void;
-
 /** What a client does over its link. */
 export interface Link {
   readonly status: ClientStatus;
   readonly feed: Feed;
-  /** Sends a command once there is a connection. Rejects when it is refused, or when the connection ends without an answer. */
-  call<T>(name: string, params: object, waiting: Waiting, again?: boolean): Promise<T>;
+  /**
+   * Sends a command once there is a connection. Rejects with a TypeError where JSON does not hold it, and with a ReplyError,
+   * which says by `verb` what cannot be done, when it is refused, or when the connection ends without an answer.
+   */
+  call<T>(name: string, verb: string, params: Params, waiting: Waiting, again?: boolean): Promise<T>;
   /** Says what is left to say, and closes: what waits rejects with `reason`. Settles once nothing is left. */
   close(reason: unknown): Promise<void>;
 }
 
 /** What a feed needs of its link. */
 export interface Wire {
-  /** Waits until it is settled, `signal` aborts, or the link is closed; where that was before, nothing begins. */
-  wait<T>(signal: AbortSignal | undefined, begin: Begin<T>): Promise<T>;
-  command(body: object, answered?: Answered): void;
-  write(message: object): void;
+  readonly wait: Wait;
+  /** Sends a command with parameters that are JSON already. */
+  command(name: string, params: string, answered?: Answered): void;
+  write(message: string): void;
   /** Does something later, unless the status changes before. What is timed by the same name already stays. */
   time(name: string, ms: number, fire: () => void): void;
   /** Does something after so many failures: anything up to twice as late each time, and never at once. */
@@ -63,10 +68,10 @@ const patience = 10_000;
 /**
  * One connection at a time, made again whenever it is lost, until it is closed or `signal` aborts.
  *
- * Throws what the socket's class does.
+ * Throws a TypeError for options that cannot be used. Whatever goes wrong in dialling is one more try that failed.
  */
 export function createLink(
-  url: string,
+  url: Exclude<ClientAddress, URL>,
   {
     signal,
     token,
@@ -78,21 +83,27 @@ export function createLink(
     onStatus,
   }: ConnectOptions,
 ): Link {
-  if (!WebSocket) throw new TypeError("Cannot connect: give a WebSocket, this runtime has none");
+  if (!WebSocket) refuse("connect", "there is no WebSocket, give that of ws");
+  textOf("connect", token ?? "");
+  const hello = JSON.parse(jsonOf("connect", { data }));
   /** Aborts when it is closed, for the reason that all waits then reject with. */
   const life = new AbortController();
   const { signal: over } = life;
   const wait = createWait(over);
   let closed: Promise<void> | undefined;
   let status: ClientStatus = "waiting";
+  /** Aborts when nobody waits any more for what the user is asked for. */
+  let dialling: AbortController | undefined;
   let dialled: ClientSocket | undefined;
   /** The same one, while it is open. */
   let socket: ClientSocket | undefined;
+  /** Whether the connect command has been answered. */
+  let isAdmitted = false;
   let ids = 0;
   /** Who hears the answers to the commands sent. */
   const answers = new Map<number | undefined, Answered | undefined>();
-  /** What asks, on this connection or the next, by what it asks with. */
-  const calls = new Map<object, () => void>();
+  /** What asks, on this connection or the next. */
+  const calls = new Set<() => void>();
   /** Connections in a row that failed or did not last. */
   let failures = 0;
   /** Milliseconds of silence after which the connection is given up. */
@@ -104,11 +115,8 @@ export function createLink(
     if (status === next) return;
     stop();
     status = next;
-    try {
-      onStatus?.(next, why);
-    } catch (error) {
-      console.error(error);
-    }
+    // It may throw, or reject, which is nothing to end the process for.
+    (async () => onStatus?.(next, why))().catch(console.error);
   }
 
   function time(name: string, ms: number, fire: () => void): void {
@@ -130,71 +138,96 @@ export function createLink(
     }
   }
 
-  function dial(): void {
+  /** Asks the user for what it takes, and makes a socket: at once, where nobody has to be asked. */
+  async function dial(): Promise<void> {
+    dialling = new AbortController();
+    const { signal } = dialling;
     become("connecting");
-    if (token || !getToken) return open();
-    const renew = async (): Promise<void> => {
-      try {
-        token = await getToken({ signal: over });
-      } catch {}
-      open();
-    };
-    renew().catch(close);
+    listen(patience);
+    try {
+      if (getToken && !token) token = textOf("connect", await getToken({ signal }));
+      const address = typeof url === "string" ? url : addressOf(await url({ signal }));
+      signal.throwIfAborted();
+      open(new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(address));
+    } catch (cause) {
+      if (!signal.aborted) lost(getToken && !token ? 101 : 0, "dial failed", true, { cause });
+    }
   }
 
-  function open(): void {
-    if (over.aborted) return;
-    if (getToken && !token) return lost(101, "no token", true);
-    dialled = new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(url);
-    dialled.onerror = () => {};
-    dialled.onopen = opened;
-    dialled.onmessage = ({ data }: { data: string }) => read(data);
-    dialled.onclose = ({ code, reason }: { code: number; reason: string }) => lost(code, reason);
+  function open(made: ClientSocket): void {
+    let cause: Error | undefined;
+    dialled = made;
+    made.onerror = ({ error }: { error?: Error }) => {
+      cause = error;
+    };
+    made.onopen = opened;
+    made.onmessage = ({ data }: { data: string }) => read(data);
+    made.onclose = ({ code, reason }: { code: number; reason: string }) => {
+      if (socket) return lost(code, reason);
+      // Every runtime that tells the status ends with it.
+      const [, status] = /: (\d{3})$/.exec(`${cause?.message}`) ?? [];
+      const why = status ? `refused: ${status}` : "failed";
+      lost(code, `handshake ${why}`, true, { cause, status: status && +status });
+    };
     period = patience;
     listen(period);
   }
 
   function opened(): void {
     socket = dialled;
-    command({ connect: { token, data } }, ({ connect, error }) => {
-      if (!error) connected(connect as ConnectResult);
-      else if (socket) lost(error.code, error.message, error.temporary);
+    answers.set(++ids, ({ connect, error }, size) => {
+      if (!error) connected(connect as ConnectResult, size);
+      else if (socket) lost(error.code, error.message, !!error.temporary);
     });
+    const params = { token: token || undefined, ...hello, subs: feed.resume() };
+    write(`{"id":${ids},"connect":${JSON.stringify(params)}}`);
     // What this client has read is its word only once it says so.
-    write({ send: { data: { ack: {} } } });
-    feed.open();
+    write('{"send":{"data":{"ack":{}}}}');
   }
 
-  function connected({ ping = Infinity }: ConnectResult): void {
+  function connected({ ping = Infinity, subs = {} }: ConnectResult, size: number): void {
     period = ping * 1000 + patience;
+    isAdmitted = true;
+    feed.open(subs, size);
     become("connected");
     time("connected", patience, () => {
       failures = 0;
     });
-    for (const ask of calls.values()) ask();
+    for (const send of calls) send();
   }
 
-  function call<T>(name: string, params: object, waiting: Waiting, again?: boolean): Promise<T> {
-    return wait<T>(waiting?.signal, (resolve, reject) => {
-      const ask = (): void =>
-        command({ [name]: params }, ({ error, [name]: result }, size) => {
+  async function call<T>(
+    name: string,
+    verb: string,
+    params: Params,
+    waiting: Waiting,
+    again?: boolean,
+  ): Promise<T> {
+    const what = named(verb, params.channel ?? params.method);
+    const text = jsonOf(what, params);
+    let send = (): void => {};
+    const answer = wait<T>(waiting?.signal, (resolve, reject) => {
+      send = () =>
+        command(name, text, ({ error, [name]: result }, size) => {
           if (!error) resolve(result as T);
-          // What may be asked again is, on the next connection.
-          else if (size > 0 || !again) reject(error);
+          // What may be asked again is, on the next connection, unless it may be why this one was lost.
+          else if (size > 0 || !again || text.length > frame) reject(refusal(what, error));
         });
-      calls.set(params, ask);
-      if (status === "connected") ask();
-    }).finally(() => calls.delete(params));
+      calls.add(send);
+      if (status === "connected") send();
+    });
+    return answer.finally(() => calls.delete(send));
   }
 
-  function command(body: object, answered?: Answered): void {
-    const id = ++ids;
-    answers.set(id, answered);
-    write({ id, ...body });
+  function command(name: string, params: string, answered?: Answered): void {
+    // The server says first who this is, and what it has subscribed to.
+    if (!isAdmitted) return;
+    answers.set(++ids, answered);
+    write(`{"id":${ids},"${name}":${params}}`);
   }
 
-  function write(message: object): void {
-    socket?.send(JSON.stringify(message));
+  function write(message: string): void {
+    socket?.send(message);
   }
 
   function read(frame: string): void {
@@ -205,18 +238,17 @@ export function createLink(
       }
       if (socket) listen(period);
     } catch {
-      giveUp();
+      lost(3012, "no answer");
     }
   }
 
   function take(line: string): void {
     const message: Message = Object(JSON.parse(line));
-    const { id, push, error } = message;
-    if (error) message.error = new ReplyError(error.code, error.message, error.temporary);
+    const { id, push } = message;
     if (push) feed.push(push, line.length);
     if (line === "{}") {
       feed.ack();
-      write({});
+      write("{}");
     }
     answers.get(id)?.(message, line.length);
     answers.delete(id);
@@ -225,22 +257,24 @@ export function createLink(
   /** Gives the connection up when nothing is heard in so many milliseconds. */
   function listen(ms: number): void {
     stop("ping");
-    time("ping", ms, giveUp);
+    time("ping", ms, () => lost(3012, "no answer"));
   }
 
-  function giveUp(): void {
-    lost(3012, "no ping");
-  }
-
-  /** The connection is over, or is to be: the code says whether to come back. */
-  function lost(code: number, reason: string, mayReturn = !/^[34][5-9]..$/.exec(`${code}`)): void {
+  /** The connection is over, or is to be, or was not made: the code says whether to come back. */
+  function lost(
+    code: number,
+    reason: string,
+    mayReturn = !/^[34][5-9]..$/.exec(`${code}`),
+    details?: object,
+  ): void {
     // A token that has expired is asked for anew, where there is somebody to ask.
     if (getToken && (code === 3005 || code === 109)) {
       token = undefined;
       mayReturn = true;
     }
-    const error = new ReplyError(code, reason, mayReturn);
-    drop()?.terminate?.();
+    const error = new ReplyError(code, reason, mayReturn, socket ? {} : { tries: failures + 1, ...details });
+    drop(error)?.terminate?.();
+    feed.resume();
     // Nobody knows what became of what was not answered.
     for (const answered of answers.values()) answered?.({ error }, 0);
     answers.clear();
@@ -254,8 +288,9 @@ export function createLink(
     time(name, least + 100 + clock.random() * Math.min(20_000, 500 * 2 ** failures), fire);
   }
 
-  /** Lets go of the connection there is. Answers it where its end is worth waiting for. */
-  function drop(): ClientSocket | undefined {
+  /** Lets go of the connection there is, or would be. Answers it where its end is worth waiting for. */
+  function drop(reason: unknown): ClientSocket | undefined {
+    dialling?.abort(reason);
     // One that is still connecting never tells on some runtimes that it is closed.
     const last = socket;
     if (dialled) {
@@ -263,6 +298,7 @@ export function createLink(
       dialled.close(1000);
     }
     dialled = socket = undefined;
+    isAdmitted = false;
     return last;
   }
 
@@ -273,7 +309,7 @@ export function createLink(
 
   async function end(reason: unknown, why: ReplyError | undefined): Promise<void> {
     feed.ack();
-    const last = drop();
+    const last = drop(reason);
     life.abort(reason);
     become("closed", why);
     if (!last) return;
@@ -292,8 +328,9 @@ export function createLink(
     /** Milliseconds that an answer is waited for. */
     const moment = 5_000;
     if (status === "waiting") dial();
-    if (status !== "connected") return;
-    command({ ping: {} });
+    // Behind what takes long to answer its answer might be late.
+    if (status !== "connected" || answers.size) return;
+    command("ping", "{}");
     listen(moment);
   }
 
@@ -310,24 +347,5 @@ export function createLink(
     feed,
     call,
     close,
-  };
-}
-
-/** Makes what waits until it is settled, a signal aborts, or it is `over`. */
-function createWait(over: AbortSignal): Wire["wait"] {
-  const links: Links = new Map();
-  return <T>(signal: AbortSignal | undefined, begin: Begin<T>) => {
-    const undo: (() => void)[] = [];
-    const waited = new Promise<T>((resolve, reject) => {
-      for (const each of [signal, over]) {
-        if (!each) continue;
-        if (each.aborted) throw each.reason;
-        undo.push(linkTo(links, each, reject));
-      }
-      begin(resolve, reject);
-    });
-    return waited.finally(() => {
-      for (const end of undo) end();
-    });
   };
 }

@@ -1,4 +1,5 @@
 import type { ClientFollowOptions, ClientRun } from "./client.ts";
+import { textOf } from "./client-input.ts";
 import { CancelError, RunError } from "./errors.ts";
 import type { Said } from "./feed.ts";
 import type { Link } from "./link.ts";
@@ -71,7 +72,14 @@ export function createRun<R>(
     },
     async cancel(reason, { signal = own } = {}) {
       const params = { method: "run.cancel", data: { run: id, reason } };
-      const { data } = await link.call<{ data: { status: Cancelled } }>("rpc", params, { signal }, true);
+      textOf("cancel", reason ?? "");
+      const { data } = await link.call<{ data: { status: Cancelled } }>(
+        "rpc",
+        "call",
+        params,
+        { signal },
+        true,
+      );
       return data.status;
     },
   };
@@ -85,8 +93,8 @@ export async function pageOf(
   query: { channel: string; limit: number; since?: Position | undefined; reverse?: boolean },
   waiting: Pick<ClientFollowOptions, "signal">,
 ): Promise<History> {
-  const page = await link.call<HistoryResult>("history", query, waiting, true);
   const { channel } = query;
+  const page = await link.call<HistoryResult>("history", "read", query, waiting, true);
   const { epoch, publications } = page;
   return {
     ...page,

@@ -296,9 +296,9 @@ export class LiveRun implements Run<unknown> {
     this.activity.time = this.#hub.clock.time();
   }
 
-  /** While it works its channel is kept whole, within its bytes. */
+  /** While it works its channel is kept whole, within its bytes: it needs no slack beside them. */
   #retention(ttl: number): Partial<Retention> {
-    return { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl };
+    return { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl, slack: 0 };
   }
 
   /** Writes the ending, which somebody has to receive while its channel is kept. */

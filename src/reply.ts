@@ -1,4 +1,4 @@
-import type { ReplyError } from "./errors.ts";
+import { ReplyError } from "./errors.ts";
 import type { RunStatus } from "./run.ts";
 
 /** A publication as the wire has it. */
@@ -28,6 +28,8 @@ export interface HistoryResult {
 /** The answer to a connect command. */
 export interface ConnectResult {
   ping?: number;
+  /** What the server has subscribed the client to, by channel. */
+  subs?: Readonly<Record<string, SubscribeResult>>;
 }
 
 /** The answer to a presence command. */
@@ -35,10 +37,12 @@ export interface PresenceResult {
   presence: Readonly<Record<string, { user: string; conn_info?: unknown }>>;
 }
 
+/** Why a command is refused, or a subscription over. */
+export type Refusal = Pick<ReplyError, "code" | "message"> & { temporary?: boolean };
+
 /** What answers a command: a result under the command's name, or an error. */
 export interface Reply {
-  /** Made one of ours as soon as it is read. */
-  error?: ReplyError;
+  error?: Refusal;
   connect?: ConnectResult;
   subscribe?: SubscribeResult;
   [command: string]: unknown;
@@ -55,4 +59,9 @@ export interface Push {
   channel: string;
   pub?: PublicationFields;
   unsubscribe?: { code: number; reason: string };
+}
+
+/** What a user reads of an error of the server's. */
+export function refusal(what: string, { code, message, temporary }: Refusal): ReplyError {
+  return new ReplyError(code, `Cannot ${what}: ${message || `connection lost (${code})`}`, temporary);
 }

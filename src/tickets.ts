@@ -47,6 +47,12 @@ export interface Tickets {
  *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) }); // set by a middleware that has checked who it is
  * });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: tickets.redeem })));
+ *
+ * // In the browser: a ticket lets one connection in, so the client asks for another before each.
+ * const client = connect(async ({ signal }) => {
+ *   const { ticket } = await (await fetch("/ticket", { signal })).json();
+ *   return `/notifications?ticket=${ticket}`;
+ * });
  * ```
  */
 export function createTickets({

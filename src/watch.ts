@@ -117,31 +117,65 @@ function isSame(one: Position, other: Position | undefined): boolean {
 }
 
 function refusalOf(channel: string, error: unknown): string {
-  const name = JSON.stringify(channel);
   if (!(error instanceof ReplyError)) return error instanceof Error ? error.message : String(error);
-  if (error.code !== 103) return `Cannot follow ${name}: ${wordsOf(error)}`;
-  return `Cannot follow ${name}: it is not there, or not yours (${error.code})`;
+  if (error.code !== 103) return wordsOf(error);
+  return `Cannot follow ${JSON.stringify(channel)}: it is not there, or not yours (${error.code})`;
 }
 
-function wordsOf({ code, message }: ReplyError): string {
-  return message === "" ? `code ${code}` : `${message} (${code})`;
+function wordsOf({ code, message, status, cause }: ReplyError): string {
+  if (status !== undefined) return message;
+  const why = cause instanceof Error && cause.message !== "" ? `: ${cause.message}` : "";
+  return message === "" ? `code ${code}` : `${message}${why} (${code})`;
 }
 
-/** Tells how the connection fares, for `connect`: once when it is lost, and when it is there again. */
-export function attend(url: string, view: Pick<View, "note" | "error">): ConnectOptions["onStatus"] {
+/** What is done about a server that cannot be reached. */
+export interface AttendOptions {
+  /** Asks it by HTTP which status it answers, where the runtime's WebSocket does not tell; undefined where it answers none. */
+  statusOf(url: string): Promise<number | undefined>;
+  /** Ends the trying: the server has refused what will not change by itself. */
+  giveUp(): void;
+}
+
+/**
+ * Tells how the connection fares, for `connect`: once when it is lost, and when it is there again. Gives up where the very
+ * first connection is refused with a status that says that the address, or whoever asks, is wrong.
+ */
+export function attend(
+  url: string,
+  view: Pick<View, "note" | "error">,
+  { statusOf, giveUp }: AttendOptions,
+): ConnectOptions["onStatus"] {
   let isLost = false;
   let wasConnected = false;
-  return (status, why) => {
+  const isGivenUp = (status: number | undefined): boolean => {
+    if (status === undefined || wasConnected || !isWrong(status)) return false;
+    view.error(`Cannot connect to ${url}: the server answered ${status}, ${hintOf(status)}`);
+    giveUp();
+    return true;
+  };
+  return async (status, why) => {
     if (status === "closed" && why !== undefined) {
       view.error(`Cannot go on: the server closed the connection: ${wordsOf(why)}`);
     } else if (status === "waiting" && why !== undefined && !isLost) {
       isLost = true;
+      if (isGivenUp(why.status)) return;
       const what = wasConnected ? "Lost the connection" : `Cannot reach ${url}`;
       view.note(`${what}, trying again: ${wordsOf(why)}`);
+      if (why.status === undefined && why.tries !== undefined) isGivenUp(await statusOf(url));
     } else if (status === "connected") {
       if (isLost) view.note(wasConnected ? "Connected again" : "Connected");
       isLost = false;
       wasConnected = true;
     }
   };
+}
+
+/** Whether a status says that trying again is of no use. To a request that is no upgrade a server of ours answers 426. */
+function isWrong(status: number): boolean {
+  return status >= 400 && status < 500 && ![408, 425, 426, 429].includes(status);
+}
+
+function hintOf(status: number): string {
+  if (status === 401 || status === 403) return "so it does not let you in: look at the address and the token";
+  return "so there are no notifications: look at its path";
 }

@@ -365,6 +365,33 @@ describe("a tool call", () => {
     ]);
   });
 
+  test("that has an id is shown under it from its start, beside one of the same tool that has none", () => {
+    const named = (call_id: string) => agent.toolStarted({ tool_name: "search", call_id, parameters: "{}" });
+    expect(
+      following(named("a"), started("{}"), executing("b"), completed("a", "1"), completed("b", "2")),
+    ).toEqual([
+      ...shownAs("a", "{}"),
+      ...shownAs("42:tool:1", "{}"),
+      working("b", "42:tool:1"),
+      resultOf("a", "1"),
+      resultOf("42:tool:1", "2"),
+    ]);
+  });
+
+  test("that worked before it is said to start is not started twice", () => {
+    const late = agent.toolStarted({ tool_name: "search", call_id: "a", parameters: "{}" });
+    expect(following(executing("a"), late, completed("a", "1"))).toEqual([
+      ...shownAs("a"),
+      working("a", "a"),
+      {
+        type: "CUSTOM",
+        name: "tool_started",
+        value: { agent_name: "Ada", tool_name: "search", call_id: "a", parameters: "{}" },
+      },
+      resultOf("a", "1"),
+    ]);
+  });
+
   test("keeps arguments and results that are texts as they are", () => {
     expect(following(started('{"a":1}'), completed("c", "bell"))).toEqual([
       ...shownAs("42:tool:1", '{"a":1}'),

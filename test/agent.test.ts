@@ -27,6 +27,7 @@ const calls: Record<Method, { given: readonly unknown[]; type: string; fields: o
   partialResult: same("partial_result", { content: "Once upon", is_complete: false }),
   toolStarted: same("tool_started", {
     tool_name: "search",
+    call_id: "call-1",
     parameters: { query: "tocsin", deep: [1, null] },
   }),
   toolExecuting: same("tool_executing", {
@@ -363,7 +364,7 @@ const kinds: Partial<Record<Method, Record<string, string>>> = {
     current_operation: "text?",
   },
   partialResult: { content: "text", is_complete: "flag" },
-  toolStarted: { parameters: "any" },
+  toolStarted: { call_id: "id?", parameters: "any" },
   toolExecuting: {
     call_id: "id",
     tool_purpose: "text?",

@@ -118,3 +118,11 @@ test("a server that does not answer is told of, and SIGTERM ends the waiting", a
   expect(output.startsWith(`Cannot reach ${address}, trying again: `)).toBe(true);
   expect([code, output.trim().split("\n").length]).toEqual([0, 1]);
 });
+
+test("a wrong path is explained at once, and ends the command with code 1", async () => {
+  const { direct } = await site();
+  const address = `${direct}nowhere`;
+  const { code, lines } = await ended(tocsin("tail", address, "news"));
+  const why = "the server answered 404, so there are no notifications: look at its path";
+  expect([code, lines.at(-1)]).toEqual([1, `Cannot connect to ${address}: ${why}`]);
+});

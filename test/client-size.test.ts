@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { root } from "./runtimes.ts";
 
 /** Bytes; what a browser loads is meant to stay below, whichever runtime compresses it. */
-const most = 4_000;
+const most = 5_000;
 
 test(`tocsin/client takes less than ${most} bytes with all that it brings along, minified and compressed`, async () => {
   const options = { bundle: true, minify: true, format: "esm", write: false, target: "es2022" } as const;

@@ -68,9 +68,11 @@ describe("a client", () => {
     const unknown = rejection(client.rpc("unknown"));
     const followed = read(client.follow("run:secret"));
     await clock.settle();
-    expect(await refused).toEqual(new ReplyError(103, "permission denied"));
-    expect(await unknown).toMatchObject({ name: "ReplyError", code: 108, temporary: false });
-    expect(followed.ended.reason).toEqual(new ReplyError(103, "permission denied"));
+    expect(await refused).toEqual(new ReplyError(103, 'Cannot read "run:secret": permission denied'));
+    expect(await unknown).toEqual(new ReplyError(108, 'Cannot call "unknown": not available'));
+    expect(followed.ended.reason).toEqual(
+      new ReplyError(103, 'Cannot follow "run:secret": permission denied'),
+    );
   });
 
   test("waits for the connection with what it is asked before", async ({ open }) => {
@@ -102,7 +104,7 @@ describe("a client", () => {
     Object.assign(globalThis, { WebSocket: undefined });
     try {
       expect(() => connect("ws://localhost/")).toThrow(
-        new TypeError("Cannot connect: give a WebSocket, this runtime has none"),
+        new TypeError("Cannot connect: there is no WebSocket, give that of ws"),
       );
     } finally {
       Object.assign(globalThis, { WebSocket });
@@ -134,6 +136,17 @@ describe("a run", () => {
     // It had ended before it was looked at, which the server says first.
     expect(types).toEqual(["run.started", "completed", "progress", "completed", "progress", "completed"]);
     expect([last?.value, handle.status]).toEqual([{ url: "/42" }, "completed"]);
+  });
+
+  test("may be named by its channel, too", async ({ open }) => {
+    const { client, clock, notifier } = open();
+    const run = notifier.run(async () => 42);
+    await clock.settle();
+    const handle = client.run(`run:${run.id}`);
+    const result = outcomeOf(handle.result());
+    const cancelled = outcomeOf(handle.cancel());
+    await clock.settle();
+    expect([handle.id, result.value, cancelled.value]).toEqual([run.id, 42, "finished"]);
   });
 
   test("is followed live, after a position too", async ({ open }) => {

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { describe, expectTypeOf, test } from "vitest";
 import * as z from "zod";
 import { agentEvents } from "../src/agent.ts";
+import type { Client, ClientRun, connect } from "../src/client.ts";
 import type { EventInputsOf, EventSchema, EventSchemas, EventsOf } from "../src/events.ts";
 import { notifications } from "../src/hono.ts";
 import { createNotifier, type Notifier } from "../src/notifier.ts";
@@ -135,6 +136,24 @@ describe("the types of a notifier with schemas", () => {
       step: number;
     }>();
     expectTypeOf<RunEventsOf<Notifier>>().toBeUnknown();
+  });
+
+  test("say what a client reads of a channel, and of a run", () => {
+    const result = async (client: ReturnType<typeof connect<Typed>>) => {
+      for await (const { data } of client.follow("news")) expectTypeOf(data).toEqualTypeOf<Events>();
+      for await (const { data } of client.run("42")) {
+        expectTypeOf(data).toEqualTypeOf<RunEventsOf<Typed>>();
+        if (data.type === "progress") expectTypeOf(data.progress).toBeNumber();
+        if (data.type === "invoice.paid") expectTypeOf(data.amount).toBeNumber();
+        if (data.type === "tool_started") expectTypeOf(data.call_id).toEqualTypeOf<string | undefined>();
+        if (data.type === "run.cancelled") expectTypeOf(data.reason).toEqualTypeOf<string | undefined>();
+      }
+      return client.run<{ url: string }>("42").result();
+    };
+    expectTypeOf(result).returns.resolves.toEqualTypeOf<{ url: string }>();
+    type Plain = ReturnType<typeof connect>;
+    expectTypeOf<Plain>().toEqualTypeOf<Client>();
+    expectTypeOf<ReturnType<Plain["run"]>>().toEqualTypeOf<ClientRun>();
   });
 
   test("fit wherever a notifier is asked for", () => {

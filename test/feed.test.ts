@@ -388,7 +388,7 @@ describe("a subscription", () => {
     expect(commands(ends, "unsubscribe")).toEqual([{ channel: "news" }]);
     notifier.unsubscribe("ann", "news");
     await clock.settle();
-    expect(one.ended.reason).toEqual(new ReplyError(2000, "server unsubscribed"));
+    expect(one.ended.reason).toEqual(new ReplyError(2000, 'Cannot follow "news": server unsubscribed'));
     const again = read(client.follow("news"));
     await clock.settle();
     await publishAll(ends, 1, 1);

@@ -109,8 +109,11 @@ describe("a connection that is lost", () => {
     await clock.settle();
     network.last.drop();
     await clock.settle();
-    const lost = new ReplyError(1006, "", true);
-    expect([hang.reason, published.reason, history.state]).toEqual([lost, lost, "pending"]);
+    expect([hang.reason, published.reason, history.state]).toEqual([
+      new ReplyError(1006, 'Cannot call "hang": connection lost (1006)', true),
+      new ReplyError(1006, 'Cannot publish to "news": connection lost (1006)', true),
+      "pending",
+    ]);
     await clock.advance(1_000);
     expect(history.state).toBe("fulfilled");
   });
@@ -380,26 +383,6 @@ describe("a token", () => {
     await clock.advance(1_000);
     const sent = { id: expect.any(Number), connect: { token: "t" } };
     expect([client.status, network.last.sent[0]]).toEqual(["connected", sent]);
-  });
-
-  test("that is there for no socket that can be made closes the client", async ({ open }) => {
-    const { clock, dial } = open();
-    const error = new SyntaxError("no such address");
-    class Broken {
-      onopen = null;
-      onmessage = null;
-      onclose = null;
-      onerror = null;
-      constructor() {
-        throw error;
-      }
-      send(): void {}
-      close(): void {}
-    }
-    const client = dial({ getToken: () => "t", WebSocket: Broken });
-    await clock.settle();
-    expect(client.status).toBe("closed");
-    expect(() => dial({ WebSocket: Broken })).toThrow(error);
   });
 
   test.for([

@@ -169,11 +169,8 @@ test("the README's program serves its client, which sees the whole run, and both
 /** Runs an example on this runtime: its import of `tocsin/node` is that of this runtime, as the README says. */
 function start(name: string, ...args: string[]): Child {
   const code = readFileSync(join(root, `examples/${name}.ts`), "utf8");
-  // Node 20 has no WebSocket of its own.
-  const socket =
-    runtime === "node" ? 'import { WebSocket } from "ws";\nObject.assign(globalThis, { WebSocket });\n' : "";
   const file = join(folder, `${name}.ts`);
-  writeFileSync(file, socket + code.replace("tocsin/node", `tocsin/${runtime}`));
+  writeFileSync(file, code.replace("tocsin/node", `tocsin/${runtime}`));
   process.env.PORT = "0";
   try {
     const started = child(pathToFileURL(file).href, ...args);

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { ReplyError } from "../src/client.ts";
 import type { Publication } from "../src/publication.ts";
 import { output, progress } from "../src/run.ts";
 import type { View } from "../src/view.ts";
@@ -180,7 +181,11 @@ test("a connection that is closed for good is told of once, by whoever hears of 
   const ends = open();
   const { clock, network, client } = ends;
   const said: string[] = [];
-  const heard = attend("ws://x/", { note: (text) => said.push(text), error: (text) => said.push(text) });
+  const view = { note: (text: string) => said.push(text), error: (text: string) => said.push(text) };
+  const heard = attend("ws://x/", view, {
+    statusOf: async () => undefined,
+    giveUp: () => said.push("gave up"),
+  });
   const all = watched(ends, { channels: ["news", "sport"] });
   await clock.settle();
   network.last.drop(3503, "disconnected");
@@ -202,3 +207,70 @@ test("a connection that is closed for good is told of once, by whoever hears of 
     "Cannot go on: the server closed the connection: disconnected (3503)",
   ]);
 });
+
+test.for([
+  ["which the runtime tells", 404, undefined, []],
+  ["which is asked for", undefined, 404, ["Cannot reach ws://x/, trying again: handshake failed (1006)"]],
+] as const)("the very first refusal ends the command: with a status %s", async ([, told, asked, before]) => {
+  const { said, heard } = attended(asked);
+  heard("connecting");
+  await heard("waiting", unmade(told, 1));
+  expect(said).toEqual([
+    ...before,
+    "Cannot connect to ws://x/: the server answered 404, so there are no notifications: look at its path",
+    "gave up",
+  ]);
+});
+
+test.for([200, 408, 426, 429, 500, 503, undefined])(
+  "a first refusal that may pass is told of: %s",
+  async (status) => {
+    for (const [told, asked] of [
+      [status, undefined],
+      [undefined, status],
+    ]) {
+      const { said, heard } = attended(asked);
+      await heard("waiting", unmade(told, 1));
+      const why = told === undefined ? "handshake failed (1006)" : `handshake refused: ${told}`;
+      expect(said).toEqual([`Cannot reach ws://x/, trying again: ${why}`]);
+    }
+  },
+);
+
+test("a refusal after there was a connection ends nothing", async () => {
+  const { said, heard } = attended(401);
+  heard("connected");
+  await heard("waiting", unmade(401, 2));
+  heard("connected");
+  await heard("waiting", unmade(undefined, 2));
+  expect(said).toEqual([
+    "Lost the connection, trying again: handshake refused: 401",
+    "Connected again",
+    "Lost the connection, trying again: handshake failed (1006)",
+  ]);
+});
+
+test("who is not let in is told what to look at, and why a connection fails as the socket says it", async () => {
+  const { said, heard } = attended(undefined);
+  await heard("waiting", unmade(undefined, 1, new Error("connect ECONNREFUSED")));
+  const other = attended(403);
+  await other.heard("waiting", unmade(403, 1));
+  expect([...said, ...other.said]).toEqual([
+    "Cannot reach ws://x/, trying again: handshake failed: connect ECONNREFUSED (1006)",
+    "Cannot connect to ws://x/: the server answered 403, so it does not let you in: look at the address and the token",
+    "gave up",
+  ]);
+});
+
+/** Hears statuses of a server that answers so to a plain request. */
+function attended(asked: number | undefined) {
+  const said: string[] = [];
+  const view = { note: (text: string) => said.push(text), error: (text: string) => said.push(text) };
+  const heard = attend("ws://x/", view, { statusOf: async () => asked, giveUp: () => said.push("gave up") });
+  return { said, heard: heard as NonNullable<typeof heard> };
+}
+
+function unmade(status: number | undefined, tries: number, cause?: Error): ReplyError {
+  const message = status === undefined ? "handshake failed" : `handshake refused: ${status}`;
+  return new ReplyError(1006, message, true, { status, tries, cause });
+}
