@@ -134,8 +134,9 @@ export async function host(
 /** The notifiers of a server, of which there is one at least. Throws a TypeError for arguments that cannot be served. */
 /** The largest message that is read: what any of the notifiers lets its clients send, unless more is given. */
 function messageOf(notifiers: readonly ServedNotifier[], given: number | undefined): number {
-  const least = Math.max(...notifiers.map(({ maxMessage = 1_048_576 }) => maxMessage));
-  if (given === undefined || given >= least) return given ?? least;
+  const least = Math.max(...notifiers.map(({ maxMessage = 1 }) => maxMessage));
+  if (given === undefined) return least > 1 ? least : 1_048_576;
+  if (given >= least) return given;
   const why = `its clients may send ${least} bytes by limits.message`;
   throw new RangeError(`Cannot serve the notifier with maxMessage "${given}": ${why}`);
 }

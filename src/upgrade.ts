@@ -120,6 +120,8 @@ export class Upgrades {
     this.#webSockets.handleUpgrade(request, socket, head, (raw) => {
       isOpen = true;
       this.#opened(socket);
+      // A peer that has ended its side can answer no ping any more. What it has not read would hold the socket.
+      socket.on("end", destroy);
       new FramedConnection(raw, url, socket, this.#frames, handlers).open();
     });
     this.#webSockets.off("headers", add);
