@@ -46,7 +46,14 @@ const hostTests = [
   "test/raw-ends.test.ts",
   "test/raw-handshake.test.ts",
 ];
-const clientTests = ["test/client.test.ts", "test/feed.test.ts", "test/link.test.ts"];
+const clientTests = [
+  "test/client.test.ts",
+  "test/client-dial.test.ts",
+  "test/client-granted.test.ts",
+  "test/client-input.test.ts",
+  "test/feed.test.ts",
+  "test/link.test.ts",
+];
 /** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
 const others = [
   ...clientTests,
@@ -90,7 +97,8 @@ export const suites: readonly Check[] = [core, hosts, client];
 
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
-  if (["awake.ts", "feed.ts", "link.ts", "linked-run.ts"].includes(file)) return [client];
+  if (["awake.ts", "client-input.ts", "feed.ts", "link.ts", "linked-run.ts", "waiting.ts"].includes(file))
+    return [client];
   return ["hono.ts", "handlers.ts", "host.ts", "guard.ts", "node.ts", "upgrade.ts"].includes(file)
     ? [hosts]
     : [simulation, core];
