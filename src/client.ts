@@ -25,7 +25,14 @@ import type { PresenceResult } from "./reply.ts";
 import type { RunStatus } from "./run.ts";
 import type { RunEventsOf } from "./vocabulary.ts";
 
-export { CancelError, ClosedError, GapError, ReplyError, RunError } from "./errors.ts";
+export {
+  CancelError,
+  ClosedError,
+  GapError,
+  ReplyError,
+  type ReplyErrorOptions,
+  RunError,
+} from "./errors.ts";
 export type { ClientSocket, ClientStatus } from "./link.ts";
 export type { History, Publication } from "./publication.ts";
 

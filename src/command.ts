@@ -36,7 +36,8 @@ Follows channels, and runs (run:<id>) until all of them have ended, in a termina
   -v, --version     prints the version
 
 Publications are printed to standard output, all else to standard error. Ctrl-C stops following, and cancels nothing.
-Ends with code 0; 1 when a run did not complete, or something could not be followed; 2 when it was called wrongly.
+Ends with code 0; 1 when a run did not complete, something could not be followed, or the first connection is refused as
+with 401 or 404; 2 when it was called wrongly. Where a server cannot be reached otherwise it says why, and goes on trying.
 `;
 
 const options = {

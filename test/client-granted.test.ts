@@ -254,7 +254,7 @@ describe("many channels", () => {
       // Those beyond what one connect command says are left and asked for again, within what may wait at the server.
       const all = how === "granted" ? names.slice(0, 150) : names;
       const channels = how === "granted" ? all : [];
-      const ends = open({ channels, limits: { subscriptions: 1_000 } });
+      const ends = open({ channels });
       const { client, clock, notifier, network } = ends;
       const readers = all.map((name) => read(client.follow(name)));
       await clock.settle();

@@ -118,6 +118,18 @@ describe("a connection that is lost", () => {
     expect(history.state).toBe("fulfilled");
   });
 
+  test("by what is too long for the server fails that call, once, though others like it are repeated", async ({
+    open,
+  }) => {
+    const { client, clock, network } = open();
+    await clock.settle();
+    const long = outcomeOf(client.run("1").cancel("x".repeat(100_000)));
+    const short = outcomeOf(client.run("1").cancel("enough"));
+    await clock.advance(60_000);
+    expect(long.reason).toEqual(new ReplyError(1009, 'Cannot call "run.cancel": message too big', true));
+    expect([short.value, client.status, network.lines.length]).toEqual(["unknown", "connected", 2]);
+  });
+
   test("is noticed when pings stay out, and not before", async ({ open }) => {
     const { client, clock, network, statuses } = open({ heartbeat: 20_000 });
     await clock.advance(120_000);

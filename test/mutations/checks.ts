@@ -49,7 +49,14 @@ const hostTests = [
   "test/raw-handshake.test.ts",
   "test/refused.test.ts",
 ];
-const clientTests = ["test/client.test.ts", "test/feed.test.ts", "test/link.test.ts"];
+const clientTests = [
+  "test/client.test.ts",
+  "test/client-dial.test.ts",
+  "test/client-granted.test.ts",
+  "test/client-input.test.ts",
+  "test/feed.test.ts",
+  "test/link.test.ts",
+];
 /** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
 const others = [
   ...clientTests,
@@ -95,19 +102,19 @@ export const suites: readonly Check[] = [core, hosts, client];
 
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
-  if (["awake.ts", "feed.ts", "link.ts", "linked-run.ts"].includes(file)) return [client];
-  return [
-    "hono.ts",
-    "handlers.ts",
-    "handshake.ts",
-    "host.ts",
-    "guard.ts",
-    "node.ts",
-    "origins.ts",
-    "upgrade.ts",
-  ].includes(file)
-    ? [hosts]
-    : [simulation, core];
+  if (["awake.ts", "client-input.ts", "feed.ts", "link.ts", "linked-run.ts", "waiting.ts"].includes(file))
+    return [
+      "hono.ts",
+      "handlers.ts",
+      "handshake.ts",
+      "host.ts",
+      "guard.ts",
+      "node.ts",
+      "origins.ts",
+      "upgrade.ts",
+    ].includes(file)
+      ? [hosts]
+      : [simulation, core];
 }
 
 function createSuite(name: string, filesIn: (directory: string) => string[]): Check {

@@ -131,6 +131,11 @@ export const client: readonly Mutation[] = [
       to: 'if (status !== "connected") return;',
     },
     {
+      name: "a call that is too long for the server is sent again for ever",
+      from: "!again || text.length > frame",
+      to: "!again",
+    },
+    {
       name: "a socket is made of what came after it was given up",
       from: "      signal.throwIfAborted();\n",
       to: "",
