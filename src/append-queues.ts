@@ -205,7 +205,7 @@ export class AppendQueues {
   #rotate(queue: Queue): void {
     queue.moveTo(this.#rotation);
     const { channel } = queue;
-    if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel));
+    if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel, this.#pace.bytes));
   }
 
   /** A turn has come: channels that wait for it are served one publication each, round and round. */

@@ -1,7 +1,5 @@
 import type { Retention } from "./log.ts";
-
-/** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
-const overhead = 192;
+import { overhead, surelyKept } from "./pace.ts";
 
 /**
  * What is published to one channel by somebody who never pauses: how much, up to which offset.
@@ -11,12 +9,14 @@ const overhead = 192;
 export class Burst {
   readonly channel: string;
   #offset = 0;
-  #bytes = 0;
-  /** Where earlier turns ended, the oldest first. */
-  readonly #marks: { readonly offset: number; readonly bytes: number }[] = [];
+  #bytes: number;
+  /** Where it began, and where turns ended, the oldest first. */
+  readonly #marks: Mark[] = [{ offset: 0, bytes: 0 }];
 
-  constructor(channel: string) {
+  /** `before` is how much may have been published to it in this turn already, in bytes. */
+  constructor(channel: string, before: number) {
     this.channel = channel;
+    this.#bytes = before;
   }
 
   /** A publication of so many characters was given this offset. */
@@ -26,17 +26,22 @@ export class Burst {
   }
 
   /**
-   * Ends a turn. Returns the offset that subscribers should have reached: whoever has not is behind by half of what the log
-   * keeps.
+   * Ends a turn. Returns the offset that subscribers should have reached: whoever has not is behind by more than half of
+   * what the log keeps, or will be in a turn.
    */
-  turn({ size = 1_000, bytes = 1_048_576, slack = 0 }: Readonly<Partial<Retention>>): number {
-    const half = (bytes + slack) / 2;
-    if (this.#marks.at(-1)?.bytes !== this.#bytes)
-      this.#marks.push({ offset: this.#offset, bytes: this.#bytes });
-    // Of those that are far enough behind only the last one matters.
-    while ((this.#marks[1]?.bytes ?? Number.POSITIVE_INFINITY) <= this.#bytes - half) this.#marks.shift();
-    const [oldest] = this.#marks;
-    const reached = oldest !== undefined && oldest.bytes <= this.#bytes - half ? oldest.offset : 0;
-    return slack > 0 ? reached : Math.max(reached, this.#offset - Math.floor(size / 2));
+  turn(keeps: Readonly<Partial<Retention>>): number {
+    const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
+    const marks = this.#marks;
+    if (marks.at(-1)?.bytes !== this.#bytes) marks.push({ offset: this.#offset, bytes: this.#bytes });
+    const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;
+    while ((marks[0] as Mark).bytes < this.#bytes - half) marks.shift();
+    const { offset } = marks[0] as Mark;
+    return slack > 0 ? offset : Math.max(offset, this.#offset - Math.floor(size / 2));
   }
+}
+
+/** How much had been published, and up to which offset. */
+interface Mark {
+  readonly offset: number;
+  readonly bytes: number;
 }

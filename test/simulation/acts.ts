@@ -55,7 +55,9 @@ function publish(world: World): string {
     // A key is always used alike: what is published with it again is the first one.
     const idempotencyKey = own.chance(0.2) ? own.pick(["k1", "k2", "c1", "c2"]) : undefined;
     const confirm = idempotencyKey?.startsWith("c") ?? isConfirmed;
-    const options = { confirm, ttl, signal: signal?.signal, idempotencyKey };
+    // One that others may share is published all the same when its first caller goes, who has no receipt then.
+    const isShared = idempotencyKey !== undefined && confirm;
+    const options = { confirm, ttl, signal: isShared ? undefined : signal?.signal, idempotencyKey };
     void sent.publish(notifier, channel, data, options).then((receipt) => {
       if (receipt === undefined || !confirm) return;
       confirmations.add(receipt)?.catch((error: unknown) => notes.push(error));

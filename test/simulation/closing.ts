@@ -154,6 +154,8 @@ function checkDelivered(
 ): void {
   if (session === undefined || client.lastSession !== session) return;
   const topOf = (channel: string): number => {
+    // Who was not told yet that its epoch is over may be told where the new one ends.
+    if (world.isWiped) return Number.POSITIVE_INFINITY;
     const { epoch } = client.positions.get(channel) as { epoch: string };
     return world.log.truth.texts.get(`${channel} ${epoch}`)?.length ?? 0;
   };

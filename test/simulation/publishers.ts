@@ -31,9 +31,11 @@ export function press(world: World): string | undefined {
         : clients.filter(({ isConnected }) => isConnected),
     );
     if (sender === undefined) return undefined;
+    // No more than a message may have.
+    const length = Math.min(count, Math.floor(11_000 / (size + 100)));
     sender.publish(
       channel,
-      Array.from({ length: Math.min(count, 40) }, () => bodyOf(world, plan)),
+      Array.from({ length }, () => bodyOf(world, plan)),
     );
   } else run(world, plan, kind === "emits");
   return `${kind}, ${count} × ${size} bytes to ${channel}`;
