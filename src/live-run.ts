@@ -10,6 +10,7 @@ import type { RunEvent, RunStatus } from "./run.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
 import { channelOfRun, type Run, type RunOptions, type Task } from "./run-task.ts";
 import { ignorable, type Settle } from "./scope.ts";
+import { LiveContext } from "./task-context.ts";
 import { validated } from "./validate.ts";
 import { isVocabulary } from "./vocabulary.ts";
 
@@ -121,21 +122,23 @@ export class LiveRun implements Run<unknown> {
     try {
       await begun;
       if (signal.aborted) throw signal.reason;
-      const made = task({ id: this.id, signal, emit: (event) => this.#emit(event) });
-      const value = isGenerator(made) ? await this.#drive(made) : await made;
+      const context = new LiveContext(this.id, signal, (event) => this.#emit(event));
+      const made = task(context);
+      const value = isGenerator(made) ? await this.#drive(made, context) : await made;
       await this.#end("completed", { value });
     } catch (error) {
       await (signal.aborted ? this.#endCancelled() : this.#end("failed", { error }));
     }
   }
 
-  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>): Promise<unknown> {
+  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>, context: LiveContext): Promise<unknown> {
     let next = await generator.next();
     while (!next.done) {
       let refused: { error: unknown } | undefined;
       try {
         // It waits for room, as the run does for it.
         await this.#append(this.#accepted(next.value), {}, exempt);
+        context.throwIfDeaf();
       } catch (error) {
         refused = { error };
       }

@@ -212,6 +212,18 @@ const lifetimes: Mutation[] = [
 ];
 
 const runs: Mutation[] = [
+  ...inFile("task-context", [
+    {
+      name: "a generator that asks for its signal is stopped at a yield all the same",
+      from: "    this.#isHeard = true;\n    return this.#signal;",
+      to: "    return this.#signal;",
+    },
+    {
+      name: "a generator that is stopped at a yield is stopped at each",
+      from: "    this.#isHeard = true;\n    throw this.#signal.reason;",
+      to: "    throw this.#signal.reason;",
+    },
+  ]),
   ...inFile("live-run", [
     {
       name: "events of a vocabulary pass their own schema",
