@@ -92,11 +92,17 @@ describe(`a run that only yields, on ${runtime}`, () => {
     await post("endless/ann's");
     const client = connect(url, { WebSocket: websocket });
     onTestFinished(() => client.close());
-    const ending = client.run("ann's").result();
-    const followed = ending.catch((error: unknown) => error);
-    await client.history("news");
+    const events = client.run("ann's")[Symbol.asyncIterator]();
+    await events.next();
     server.kill("SIGTERM");
-    expect(await followed).toMatchObject({ name: "CancelError", by: "shutdown" });
+    const readAll = async (): Promise<unknown> => {
+      while (!(await events.next()).done);
+      return "completed";
+    };
+    expect(await readAll().catch((error: unknown) => error)).toMatchObject({
+      name: "CancelError",
+      by: "shutdown",
+    });
     await client.close();
     const { code, output } = await server.exit;
     expect([code, output]).toEqual([0, expect.stringContaining('"cancelled":["ann\'s"]')]);
