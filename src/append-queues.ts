@@ -24,8 +24,6 @@ export interface AppendQueuesParts {
   readonly most: number;
   /** Has a turn come, in which {@linkcode AppendQueues.turn} is called. */
   schedule(): void;
-  /** Calls `run` after everything else has had its turn. */
-  rest(run: () => void): void;
   /** Whether somebody follows any channel. */
   isHeard(): boolean;
   /** Whether a subscriber that reads what it is sent, and within {@linkcode patience}, has not come to an offset. */
@@ -76,14 +74,7 @@ export class AppendQueues {
     const { clock, onError, parent, log, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
-    this.#pace = new Pace({
-      clock,
-      log,
-      most: turn,
-      isHeard: parts.isHeard,
-      schedule: parts.schedule,
-      rest: parts.rest,
-    });
+    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule: parts.schedule });
     this.#appender = new LogAppender({ log, clock, onError, scope: this.#scope });
   }
 

@@ -18,11 +18,6 @@ export interface Clock {
   timer(ms: number, fire: () => void): Timer;
   /** Calls `run` once in the next turn of the event loop, after everything published in this one. */
   turn(run: () => void): void;
-  /**
-   * Calls `run` once after timers, sockets and signals have had their turn as well, which not every runtime promises of
-   * `turn`: on Deno they come to nothing for some 60 of them in a row. Default: `turn`.
-   */
-  rest?(run: () => void): void;
   /** A number from 0 up to but not including 1, for jitter only. */
   random(): number;
 }
@@ -51,7 +46,6 @@ export const systemClock: Clock = {
     if (typeof setImmediate === "function") setImmediate(run);
     else turnByMessage(run);
   },
-  rest: (run) => void setTimeout(run, 0),
   random,
 };
 

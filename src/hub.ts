@@ -127,7 +127,6 @@ export class Hub {
       clock: parts.clock,
       most: parts.settings.limits.waiting,
       schedule: () => this.#schedule(),
-      rest: (run) => (parts.clock.rest ?? parts.clock.turn)(run),
       isHeard: () => this.channels.size > 0,
       isAwaited: (channel, offset) => this.channels.get(channel)?.isAwaited(offset) === true,
       onError: failed,

@@ -7,8 +7,6 @@ const stride = 32;
 const longest = 5;
 /** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
 const overhead = 192;
-/** Turns that may be spent in a row before timers, sockets and signals have to have had theirs. */
-const most = 4;
 /** What is assumed of a log that does not say how much it keeps. */
 const little: Readonly<Partial<Retention>> = {};
 
@@ -22,8 +20,6 @@ export interface PaceParts {
   isHeard(): boolean;
   /** Has a turn come, in which {@linkcode Pace.turn} is called. */
   schedule(): void;
-  /** Calls `run` after everything else has had its turn. */
-  rest(run: () => void): void;
 }
 
 /** What was published to one channel in this turn. */
@@ -50,11 +46,7 @@ export class Pace {
   /** When this turn was first looked at. */
   #began = 0;
   #isSpent = false;
-  /** Turns in a row in which all was spent, since everything else had its turn. */
-  #turns = 0;
-  #isResting = false;
   #isScheduled = false;
-  readonly #rested = (): void => this.#goOn();
   /** By channel, for logs that keep so little that a turn could overrun it. */
   readonly #taken = new Map<string, Taken>();
 
@@ -84,8 +76,9 @@ export class Pace {
   /** Whether a turn takes no more than a quarter of what the log keeps of a channel, or half of what has no slack. */
   #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
     const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
+    const { most } = this.#parts;
     const share = slack > 0 ? (bytes + slack) / 4 : Math.min(bytes, size * overhead) / 2;
-    if (share >= this.#parts.most) {
+    if (share >= most) {
       this.#ample = keeps;
       return true;
     }
@@ -120,26 +113,9 @@ export class Pace {
     this.#parts.schedule();
   }
 
-  /** A turn has come: there is room again, unless so many were spent that everything else comes first. */
+  /** A turn has come: there is room again. */
   turn(): void {
     this.#isScheduled = false;
-    if (this.#isResting) return;
-    if (!this.#isSpent) this.#turns = 0;
-    else if (++this.#turns === most) {
-      this.#isResting = true;
-      return this.#parts.rest(this.#rested);
-    }
-    this.#refill();
-  }
-
-  #goOn(): void {
-    this.#isResting = false;
-    this.#turns = 0;
-    this.#refill();
-    this.schedule();
-  }
-
-  #refill(): void {
     this.#isSpent = false;
     this.#left = stride;
     this.#bytes = 0;

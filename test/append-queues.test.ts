@@ -24,7 +24,6 @@ function make(
   }));
   const queues: AppendQueues = new AppendQueues({
     schedule: () => clock.turn(() => queues.turn()),
-    rest: clock.turn,
     log,
     clock: { ...clock, random: () => 0.5 },
     most: 67_108_864,
@@ -271,7 +270,6 @@ describe("with a log that answers at once", () => {
   }: Partial<AppendQueuesParts & { clock: FakeClock }> = {}) {
     const queues: AppendQueues = new AppendQueues({
       schedule: () => clock.turn(() => queues.turn()),
-      rest: clock.turn,
       log,
       clock,
       turn: 600,
@@ -304,8 +302,7 @@ describe("with a log that answers at once", () => {
     const looping = loop();
     await clock.settle();
     await looping;
-    // Nine portions later, and two rests of a turn and another.
-    expect([loggedAtTurn, (await log.read("news", {})).top]).toEqual([13, 30]);
+    expect([loggedAtTurn, (await log.read("news", {})).top]).toEqual([9, 30]);
   });
 
   test("a channel with a long queue holds up no other: each is served one publication, round and round", async () => {

@@ -5,7 +5,6 @@ import { Pace, type PaceParts } from "../src/pace.ts";
 /** A pace on a clock and a log that say what a test wants them to. */
 function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
   const turns: (() => void)[] = [];
-  const rests: (() => void)[] = [];
   const state = { now: 0, looks: 0 };
   const pace: Pace = new Pace({
     clock: {
@@ -18,7 +17,6 @@ function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
     most,
     isHeard,
     schedule: () => void turns.push(() => pace.turn()),
-    rest: (run) => void rests.push(run),
   });
   /** How many of so many publications are taken before one is refused. */
   const taken = (count: number, chars = 8, channel = "news"): number => {
@@ -28,7 +26,7 @@ function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
   const turn = (): void => {
     for (const run of turns.splice(0)) run();
   };
-  return { pace, state, turns, rests, taken, turn };
+  return { pace, state, turns, taken, turn };
 }
 
 interface Options extends Partial<Pick<PaceParts, "isHeard" | "most">> {
@@ -107,29 +105,4 @@ test("while nobody listens only the time counts", () => {
   expect(taken(10_000)).toBe(10_000);
   state.now = 5;
   expect(taken(100)).toBeLessThan(100);
-});
-
-test("after four turns in a row that were spent everything else has its turn first", () => {
-  const { rests, taken, turn, turns } = make({ keeps: () => ample, most: 1_000 });
-  for (let n = 0; n < 4; n++) {
-    expect([taken(10), rests.length]).toEqual([5, 0]);
-    turn();
-  }
-  expect([taken(10), rests.length, turns.length]).toEqual([0, 1, 0]);
-  // A turn that others have asked for changes nothing.
-  turn();
-  expect(taken(10)).toBe(0);
-  rests.pop()?.();
-  expect(turns.length).toBe(1);
-  turn();
-  expect([taken(10), rests.length]).toEqual([5, 0]);
-});
-
-test("a turn that was not spent begins the count anew", () => {
-  const { pace, rests, taken } = make({ keeps: () => ample, most: 1_000 });
-  for (let n = 0; n < 20; n++) {
-    expect(taken(n % 3 === 0 ? 4 : 10)).toBe(n % 3 === 0 ? 4 : 5);
-    pace.turn();
-  }
-  expect(rests.length).toBe(0);
 });
