@@ -208,6 +208,11 @@ export class AppendQueues {
     if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel));
   }
 
+  /** Whether a timer has to come before the turn that is due; see {@linkcode Pace.needsRest}. */
+  get needsRest(): boolean {
+    return this.#pace.needsRest(!this.#rotation.isAlone);
+  }
+
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
   turn(): void {
     this.#pace.turn();

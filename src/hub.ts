@@ -92,7 +92,10 @@ export class Hub {
   readonly #wokenChannels: Channel[] = [];
   readonly #fullSessions: LiveSession[] = [];
   /** One for all turns: an arrow in `#schedule` would have V8 allocate at every call. */
-  readonly #due = (): void => this.#turn();
+  readonly #due = (): void => {
+    if (!this.#ended && this.appends.needsRest) this.scope.timer("a turn for sockets", 0, () => this.#turn());
+    else this.#turn();
+  };
   #turnScheduled = false;
   #ended = false;
   /** Whether somebody else has closed the log, and that was told. */

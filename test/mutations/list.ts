@@ -429,6 +429,16 @@ const logs: Mutation[] = [
       to: "this.#isSpent = this.#bytes < 0 ||",
     },
     {
+      name: "turns follow one another for ever, with no timer between",
+      from: "    if (now - this.#busySince < restless) return false;\n",
+      to: "    if (now - this.#busySince < 1e9) return false;\n",
+    },
+    {
+      name: "a timer comes before every turn",
+      from: "    this.#busySince = now;\n    return true;",
+      to: "    return true;",
+    },
+    {
       name: "a turn takes all that a log keeps of a channel",
       from: "    if (!fits) return false;\n",
       to: "",
