@@ -25,7 +25,7 @@ import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext, NotifierOptions, Settings } from "./settings.ts";
-import { isThenable } from "./soon.ts";
+import { handled } from "./soon.ts";
 import { Tally } from "./totals.ts";
 import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
@@ -164,13 +164,12 @@ export class Hub {
   undelivered(publication: Publication, reason: UndeliveredReason): void {
     const owner = `${publication.offset} of ${publication.channel}`;
     const failed = (error: unknown): void => this.report(error, "undelivered", owner);
-    try {
-      const told: unknown = this.#onUndelivered?.(publication, reason);
-      if (isThenable(told))
-        this.scope.own("task", `undelivered ${owner}`, Promise.resolve(told).catch(failed));
-    } catch (error) {
-      failed(error);
-    }
+    const told = handled(
+      () => this.#onUndelivered?.(publication, reason),
+      () => {},
+      failed,
+    );
+    if (told instanceof Promise) this.scope.own("task", `undelivered ${owner}`, told);
   }
 
   append(

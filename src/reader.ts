@@ -75,9 +75,5 @@ export class Reader {
 
 /** A log that throws where it should reject is not to be told from one that rejects. */
 function called<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return Promise.resolve(act());
-  } catch (error) {
-    return Promise.reject(error);
-  }
+  return new Promise((resolve) => resolve(act()));
 }
