@@ -183,7 +183,7 @@ function checked(identity: Identity | null): Identity | null {
   if (identity === null || identity === undefined) return null;
   if (typeof identity.user !== "string")
     throw new TypeError("Cannot let anybody in: authenticate has to answer { user }, with a text, or null");
-  checkPeer(identity, Number.POSITIVE_INFINITY);
+  checkPeer(identity, Infinity);
   return identity;
 }
 

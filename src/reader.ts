@@ -17,6 +17,11 @@ export class Reader {
     this.#log = log;
   }
 
+  /** Bytes that the log holds, where it says so. */
+  get bytes(): number {
+    return this.#log.bytes ?? 0;
+  }
+
   read(channel: string, options: ReadOptions): Promise<Slice> {
     const { scope, ledger, runs } = this.#hub;
     const { sequence } = ledger;
