@@ -34,7 +34,7 @@ export class Burst {
     if (this.#marks.at(-1)?.bytes !== this.#bytes)
       this.#marks.push({ offset: this.#offset, bytes: this.#bytes });
     // Of those that are far enough behind only the last one matters.
-    while ((this.#marks[1]?.bytes ?? Number.POSITIVE_INFINITY) <= this.#bytes - half) this.#marks.shift();
+    while ((this.#marks[1]?.bytes ?? Infinity) <= this.#bytes - half) this.#marks.shift();
     const [oldest] = this.#marks;
     const reached = oldest !== undefined && oldest.bytes <= this.#bytes - half ? oldest.offset : 0;
     return slack > 0 ? reached : Math.max(reached, this.#offset - Math.floor(size / 2));

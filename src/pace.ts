@@ -105,7 +105,7 @@ export class Pace {
     this.#left = stride;
     this.schedule();
     // With nobody to hear it, only the time counts.
-    if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Number.POSITIVE_INFINITY;
+    if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Infinity;
     this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
   }
 

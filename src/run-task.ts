@@ -97,4 +97,9 @@ export function isRunChannel(channel: string): boolean {
   return channel.startsWith(prefix);
 }
 
+/** The id of the run that writes a channel, or would; undefined where it is no run's. */
+export function runOfChannel(channel: string): string | undefined {
+  return isRunChannel(channel) ? channel.slice(prefix.length) : undefined;
+}
+
 export const prefix = "run:";

@@ -205,7 +205,7 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "the log is not closed",
-      from: 'await hub.settled("close the log", deadlines.over, hub.closeLog());',
+      from: 'await hub.settled("close the log", deadlines.over, hub.log.close());',
       to: "",
     },
   ]),
@@ -1109,7 +1109,7 @@ const receipts: Mutation[] = [
     },
     {
       name: "nobody looks whether the log still holds what is waited for",
-      from: "hub.read(this.channel, { limit: 0 }).catch(failed);",
+      from: "hub.log.read(this.channel, { limit: 0 }).catch(failed);",
       to: "void failed;",
     },
   ]),
@@ -1191,8 +1191,8 @@ const receipts: Mutation[] = [
   ...inFile("expiry", [
     {
       name: "the timer is not moved to what expires sooner",
-      from: "if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY && due >= this.#armed.due) return;",
-      to: "if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY) return;",
+      from: "if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;",
+      to: "if (this.#armed !== undefined && due !== Infinity) return;",
     },
   ]),
   ...inFile("notice", [
