@@ -1,6 +1,6 @@
 import type { Position } from "./log.ts";
-import { type Command, type ErrorReply, replies } from "./protocol.ts";
-import { isNatural, isObject } from "./request.ts";
+import { type Command, type ErrorReply, isObject, replies } from "./protocol.ts";
+import { isNatural } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";

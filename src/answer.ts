@@ -14,6 +14,7 @@ import {
   closes,
   type ErrorReply,
   FrameError,
+  isObject,
   type Method,
   replies,
 } from "./protocol.ts";
@@ -21,7 +22,6 @@ import {
   type Answer,
   authorizes,
   channelOf,
-  isObject,
   naturalOf,
   type Params,
   permit,
@@ -264,7 +264,7 @@ async function history(session: LiveSession, params: Params): Promise<Answer> {
   const slice = await session.ask("log", ({ signal }) =>
     reverse
       ? readBackwards(session.hub, name, { before: after, limit, signal })
-      : session.hub.read(name, { after, limit, signal }),
+      : session.hub.log.read(name, { after, limit, signal }),
   );
   const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
   if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);

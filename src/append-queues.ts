@@ -1,7 +1,7 @@
 import { type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
 import { Burst } from "./burst.ts";
 import type { Clock } from "./clock.ts";
-import { BusyError, ClosedError } from "./errors.ts";
+import { BusyError, closed } from "./errors.ts";
 import { Linked } from "./linked.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
 import { LogAppender } from "./log-appender.ts";
@@ -110,7 +110,7 @@ export class AppendQueues {
     steps?: AppendSteps | undefined,
   ): Promise<Position> {
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-    if (this.#ended) return Promise.reject(closed());
+    if (this.#ended) return Promise.reject(closed("publish"));
     const position = steps?.appended === undefined ? this.appendNow(channel, data, options) : undefined;
     if (position !== undefined) return Promise.resolve(position);
     if (this.#isFull(data) && steps?.isExempt !== true) return Promise.reject(this.#refuse(channel));
@@ -206,6 +206,11 @@ export class AppendQueues {
     queue.moveTo(this.#rotation);
     const { channel } = queue;
     if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel, this.#pace.bytes));
+  }
+
+  /** Whether a timer has to come before the turn that is due; see {@linkcode Pace.needsRest}. */
+  get needsRest(): boolean {
+    return this.#pace.needsRest(!this.#rotation.isAlone);
   }
 
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
@@ -338,12 +343,13 @@ export class AppendQueues {
   end(): void {
     this.#ended = true;
     this.#appender.end();
-    this.#scope.end(closed());
+    const reason = closed("publish");
+    this.#scope.end(reason);
     for (const queue of this.#queues.values()) {
       while (queue.size > 0) {
         const item = queue.first;
         this.#remove(queue, item);
-        item.reject(closed());
+        item.reject(reason);
       }
       queue.leave();
     }
@@ -351,8 +357,4 @@ export class AppendQueues {
     this.#bursts.clear();
     this.#burst = undefined;
   }
-}
-
-function closed(): ClosedError {
-  return new ClosedError("Cannot publish: the notifier is closed");
 }

@@ -20,14 +20,14 @@ export interface Backwards {
 export async function readBackwards(hub: Hub, channel: string, asked: Backwards): Promise<Slice> {
   const { before, limit, signal } = asked;
   for (let attempt = 1; ; attempt++) {
-    const place = await hub.read(channel, { limit: 0, signal });
+    const place = await hub.log.read(channel, { limit: 0, signal });
     const end = before === undefined ? place.top : Math.min(place.top, before.offset - 1);
     const start = Math.max(0, place.first - 1, end - limit);
     const entries: Entry[] = [];
     let isWhole = true;
     for (let offset = start; offset < end && isWhole; offset = start + entries.length) {
       const after = { offset, epoch: place.epoch };
-      const slice = await hub.read(channel, { after, limit: end - offset, signal });
+      const slice = await hub.log.read(channel, { after, limit: end - offset, signal });
       isWhole = slice.gapless && slice.entries.length > 0;
       entries.push(...slice.entries);
     }

@@ -88,7 +88,7 @@ export function barsOf(bars: readonly Bar[], width: number, paint: Paint, isWhol
   const cells = width < shortest ? 0 : Math.min(30, Math.max(10, Math.floor(left / 3)));
   return bars.map((bar, index) => {
     const label = labels[index] ?? "";
-    const rest = isWhole ? Number.POSITIVE_INFINITY : left - (cells > 0 ? cells + 1 : 0);
+    const rest = isWhole ? Infinity : left - (cells > 0 ? cells + 1 : 0);
     return `${label}${" ".repeat(room - cellsOf(label))}  ${drawn(bar, cells, rest, paint)}`;
   });
 }

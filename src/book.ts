@@ -1,4 +1,4 @@
-import { ClosedError, ExpiredError } from "./errors.ts";
+import { type ClosedError, closed, ExpiredError } from "./errors.ts";
 import type { Expiring } from "./expiry.ts";
 import { publicationOf } from "./follow.ts";
 import type { Hub } from "./hub.ts";
@@ -160,7 +160,7 @@ export class Book {
       if (this.entries.size === 0) return;
       const failed = (error: unknown): void => hub.report(error, "log", `channel ${this.channel}`);
       // The read is itself listed as a wait, and ends with the hub.
-      hub.read(this.channel, { limit: 0 }).catch(failed);
+      hub.log.read(this.channel, { limit: 0 }).catch(failed);
     });
   }
 
@@ -220,7 +220,5 @@ export function refusal(
 ): ClosedError | ExpiredError {
   if (reason === "expired" || reason === "trimmed")
     return new ExpiredError(channel, position, { reason, level });
-  return new ClosedError(
-    `Cannot wait for ${position.offset} of ${JSON.stringify(channel)} any longer: the notifier is closed`,
-  );
+  return closed(`wait for ${position.offset} of ${JSON.stringify(channel)} any longer`);
 }

@@ -1,3 +1,4 @@
+import { check } from "./bounds.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Authorize, Peer } from "./peer.ts";
 
@@ -40,10 +41,8 @@ export function cached(
     throw new TypeError(
       `Cannot remember answers: give the function that authorizes first, not ${typeof authorize}`,
     );
-  for (const [name, value] of Object.entries({ ttl, size })) {
-    if (typeof value !== "number" || !(value >= 0))
-      throw new RangeError(`Cannot use ${name} "${String(value)}": it is not a number from 0 up`);
-  }
+  check("ttl", ttl);
+  check("size", size);
   let known = new WeakMap<Peer, Map<string, Remembered>>();
   async function ask(peer: Peer, action: Parameters<Authorize>[1]): Promise<boolean> {
     const key = `${action.type} ${action.channel}`;

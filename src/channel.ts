@@ -170,7 +170,7 @@ export class Channel {
   /** Reads after a position with the limits that all reads for sessions have. */
   read(after: Position): Soon<Slice> {
     const options = { after, limit: batch };
-    return this.#hub.readNow(this.name, options) ?? this.#hub.read(this.name, options);
+    return this.#hub.log.readNow(this.name, options) ?? this.#hub.log.read(this.name, options);
   }
 
   /** Whether `top` may not be the last word: there are news, or they are just being read. */
@@ -190,7 +190,7 @@ export class Channel {
 
   #takeNow(): boolean {
     this.#news = false;
-    const slice = this.#hub.readNow(this.name, this.#following);
+    const slice = this.#hub.log.readNow(this.name, this.#following);
     if (slice === undefined) this.#news = true;
     else this.#take(slice);
     return slice !== undefined;
@@ -220,7 +220,7 @@ export class Channel {
   async #loadOnce(): Promise<number> {
     this.#news = false;
     try {
-      const slice = await this.#hub.read(this.name, this.#following);
+      const slice = await this.#hub.log.read(this.name, this.#following);
       // Somebody who subscribes loads, too; those who were there before are handed it in the coming turn.
       if (this.#take(slice) && !this.#tending) this.#hub.wakeChannel(this);
       return slice.top;

@@ -15,9 +15,8 @@ export function canBeChannel(name: string, longest: number): boolean {
 
 export function checkChannel(channel: unknown, longest: number): void {
   if (typeof channel !== "string" || !canBeChannel(channel, longest)) {
-    const shown = typeof channel === "string" ? JSON.stringify(cutText(channel, 80)) : String(channel);
     const rule = `a name is a text of 1 to ${longest} characters, without control characters`;
-    throw new TypeError(`Cannot use channel ${shown}: ${rule}`);
+    throw new TypeError(`Cannot use channel ${shown(channel)}: ${rule}`);
   }
 }
 
@@ -39,12 +38,13 @@ export function checkLimit(doing: string, limit: unknown): void {
   if (limit === undefined) return;
   if (typeof limit !== "number")
     throw new TypeError(`Cannot ${doing} with the limit ${shown(limit)}: it is not a number`);
-  if (!(limit >= 0) || (limit !== Number.POSITIVE_INFINITY && !Number.isSafeInteger(limit)))
+  if (!(limit >= 0) || (limit !== Infinity && !Number.isSafeInteger(limit)))
     throw new RangeError(`Cannot ${doing} with the limit "${limit}": it is a whole number from 0 up`);
 }
 
-function shown(value: unknown): string {
-  return `"${cutText(describe(value).message, 80)}"`;
+/** The beginning of a value, quoted, in the words of an error. */
+export function shown(value: unknown): string {
+  return JSON.stringify(cutText(describe(value).message, 80));
 }
 
 export function checkTags(tags: unknown): void {

@@ -14,10 +14,11 @@
  */
 
 import { addressOf, named, positionOf, refuse } from "./client-input.ts";
+import type { ClientSocket } from "./client-socket.ts";
 import type { Clock } from "./clock.ts";
 import { ClosedError, type ReplyError } from "./errors.ts";
 import type { EventInputsOf, EventsOf } from "./events.ts";
-import { type ClientSocket, type ClientStatus, createLink } from "./link.ts";
+import { type ClientStatus, createLink } from "./link.ts";
 import { createRun, pageOf } from "./linked-run.ts";
 import type { Position } from "./log.ts";
 import type { History, Publication } from "./publication.ts";
@@ -25,6 +26,7 @@ import type { PresenceResult } from "./reply.ts";
 import type { RunStatus } from "./run.ts";
 import type { RunEventsOf } from "./vocabulary.ts";
 
+export type { ClientSocket } from "./client-socket.ts";
 export {
   CancelError,
   ClosedError,
@@ -33,7 +35,7 @@ export {
   type ReplyErrorOptions,
   RunError,
 } from "./errors.ts";
-export type { ClientSocket, ClientStatus } from "./link.ts";
+export type { ClientStatus } from "./link.ts";
 export type { History, Publication } from "./publication.ts";
 
 /** How a client connects. Each member may be left out. */

@@ -98,7 +98,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const runs = reportOf(working);
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
   const { undelivered, givenUp } = hub.ledger.end();
-  await hub.settled("close the log", deadlines.over, hub.closeLog());
+  await hub.settled("close the log", deadlines.over, hub.log.close());
   return { runs, sessions, cut, undelivered, givenUp, milliseconds: Math.round(hub.clock.now() - began) };
 }
 
@@ -198,7 +198,7 @@ function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; re
   const followed = [...hub.channels.values()].filter(({ subscriptions }) => subscriptions.size > 0);
   const known = new Map(followed.map(({ name, top }) => [name, top]));
   const reads = followed.map(async ({ name }) => {
-    const { top } = await hub.read(name, { limit: 0 });
+    const { top } = await hub.log.read(name, { limit: 0 });
     known.set(name, top);
   });
   return { known, read: hub.settled("where channels end", over, Promise.all(reads)) };

@@ -3,8 +3,8 @@ import { checkPeer } from "./check.ts";
 import { ClosedError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
 import { type Place, type Sought, seek } from "./place.ts";
-import { type Close, closes, replies } from "./protocol.ts";
-import { type Answer, isObject, type Params, Refusal } from "./request.ts";
+import { type Close, closes, isObject, replies } from "./protocol.ts";
+import { type Answer, type Params, Refusal } from "./request.ts";
 import { ignorable } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, attempt, type Soon } from "./soon.ts";
@@ -66,8 +66,7 @@ async function identifyBy(
   });
   // It may have ended after that was found, and before it was heard here.
   if (identity === null || !session.isOpen) return over(session, closes.invalidToken);
-  if ((identity.expires ?? Number.POSITIVE_INFINITY) <= hub.clock.time())
-    throw new Refusal(replies.tokenExpired);
+  if ((identity.expires ?? Infinity) <= hub.clock.time()) throw new Refusal(replies.tokenExpired);
   if (!hub.gate.isFullOf(identity.user)) return session.become(identity);
   hub.tally.hit("userSessions");
   over(session, closes.connectionLimit);
@@ -156,7 +155,7 @@ const longestTtl = 2_147_483;
  * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
  */
 function expiry(session: LiveSession): string {
-  if (session.peer.refresh === undefined || session.pulse.remaining === Number.POSITIVE_INFINITY) return "";
+  if (session.peer.refresh === undefined || session.pulse.remaining === Infinity) return "";
   const ahead = Math.min(10_000, session.pulse.remaining / 5);
   const ttl = Math.floor((session.pulse.remaining - ahead) / 1000);
   return `,"expires":true,"ttl":${Math.min(longestTtl, Math.max(1, ttl))}`;

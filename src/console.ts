@@ -17,7 +17,7 @@ const interval = 1_000;
 
 /** Writes refusals to the console: at most one a second, since anybody may cause them, with a count of the others. */
 export function refusalsToConsole(now: () => number): (refused: Refused) => void {
-  let writtenAt = Number.NEGATIVE_INFINITY;
+  let writtenAt = -Infinity;
   let leftOut = 0;
   return ({ code, reason, path }) => {
     if (now() - writtenAt < interval) {

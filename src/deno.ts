@@ -271,7 +271,7 @@ async function knock(
 function createFlight() {
   const upgrades = new Set<() => void>();
   let count = 0;
-  let completed = Number.NEGATIVE_INFINITY;
+  let completed = -Infinity;
   let quiet = (): void => {};
   const leave = (): void => {
     completed = performance.now();

@@ -16,6 +16,11 @@ export class ClosedError extends Error {
   }
 }
 
+/** The error for what a notifier that is closed cannot do. */
+export function closed(doing: string): ClosedError {
+  return new ClosedError(`Cannot ${doing}: the notifier is closed`);
+}
+
 /**
  * Says that too much is waiting to be published already: for its turn, or for a log that fails.
  *

@@ -20,12 +20,12 @@ export class Expiries<T extends Expiring> {
 
   /** Has the timer fire for the next one, as long as anybody wants to hear of it. */
   arm(): void {
-    const due = (this.#isWanted() ? this.#items.first?.expires : undefined) ?? Number.POSITIVE_INFINITY;
+    const due = (this.#isWanted() ? this.#items.first?.expires : undefined) ?? Infinity;
     // One that fires too early arms the next one; only where there is nothing to wait for it must not be left.
-    if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY && due >= this.#armed.due) return;
+    if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;
     this.#armed?.cancel();
     this.#armed = undefined;
-    if (due === Number.POSITIVE_INFINITY) return;
+    if (due === Infinity) return;
     const { scope, clock } = this.#hub;
     const cancel = scope.timer("confirmed publications", due - clock.now(), () => {
       this.#armed = undefined;

@@ -11,13 +11,11 @@ export const longestText = 10_000;
 /** What of a failure everybody who follows the run may see. */
 export function shownOf(hub: Hub, error: unknown, { id, name, owner }: FailedRun): Failure {
   const { redact = describe } = hub;
+  const failed = (thrown: unknown): void => hub.report(thrown, "redact", `run:${id}`);
   try {
     const shown = redact(error, { id, name, owner });
     if (isThenable(shown)) {
-      attended(
-        () => shown,
-        (thrown) => hub.report(thrown, "redact", `run:${id}`),
-      );
+      attended(() => shown, failed);
       throw new TypeError("Cannot show what redact answered: it is a promise, and nobody waits for one");
     }
     return {
@@ -25,7 +23,7 @@ export function shownOf(hub: Hub, error: unknown, { id, name, owner }: FailedRun
       message: cutText(String(shown.message), longestText),
     };
   } catch (thrown) {
-    hub.report(thrown, "redact", `run:${id}`);
+    failed(thrown);
     return { name: "Error", message: "failed" };
   }
 }

@@ -83,7 +83,7 @@ async function next(
     const from = after ?? { offset: channel.top, epoch: channel.epoch };
     while (!following.isOver) {
       woken = false;
-      const slice = await hub.read(name, { after: from, limit: batch, signal });
+      const slice = await hub.log.read(name, { after: from, limit: batch, signal });
       if (!slice.gapless) throw gapAfter(name, from, slice);
       if (following.isOver) return undefined;
       if (slice.entries.length > 0) return { slice, from };

@@ -25,7 +25,7 @@ export async function historyOf(
   checkAfter(doing, after);
   checkLimit(doing, limit);
   const fromStart = after?.offset === 0 && after.epoch === "";
-  const slice = await hub.read(channel, { after: fromStart ? undefined : after, limit, signal });
+  const slice = await hub.log.read(channel, { after: fromStart ? undefined : after, limit, signal });
   if (after !== undefined && !slice.gapless) throw gapAfter(channel, after, slice);
   const { epoch, top: offset } = slice;
   return {

@@ -14,7 +14,7 @@ import type { Notifier } from "./notifier.ts";
 import { isOwn, type Origins, originsOf } from "./origins.ts";
 import type { Authorize, Identity } from "./peer.ts";
 import type { Refused } from "./refused.ts";
-import { isThenable, type Soon } from "./soon.ts";
+import { handled, type Soon } from "./soon.ts";
 
 export { type CachedAuthorize, type CachedOptions, cached } from "./cached.ts";
 export { metrics } from "./metrics.ts";
@@ -171,12 +171,7 @@ function identify(
     notifier.report(error, { stage: "authenticate", owner: c.req.path });
     throw refuse(failed);
   };
-  try {
-    const found = authenticate(c);
-    return isThenable(found) ? Promise.resolve(found).then(checked).catch(thrown) : checked(found);
-  } catch (error) {
-    return thrown(error);
-  }
+  return handled(() => authenticate(c), checked, thrown);
 }
 
 /** Whether it is what Hono takes for a response: an `HTTPException`, of whichever copy of Hono. */
@@ -188,7 +183,7 @@ function checked(identity: Identity | null): Identity | null {
   if (identity === null || identity === undefined) return null;
   if (typeof identity.user !== "string")
     throw new TypeError("Cannot let anybody in: authenticate has to answer { user }, with a text, or null");
-  checkPeer(identity, Number.POSITIVE_INFINITY);
+  checkPeer(identity, Infinity);
   return identity;
 }
 
@@ -216,11 +211,9 @@ function ask(
     notifier.report(error, { stage: "origins", owner: c.req.path });
     return false;
   };
-  try {
-    const answer = isAllowed(origin, c);
-    if (!isThenable(answer)) return answer === true;
-    return Promise.resolve(answer).then((allowed) => allowed === true, thrown);
-  } catch (error) {
-    return thrown(error);
-  }
+  return handled(
+    () => isAllowed(origin, c),
+    (allowed) => allowed === true,
+    thrown,
+  );
 }

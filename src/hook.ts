@@ -1,14 +1,9 @@
-import { isThenable } from "./soon.ts";
+import { handled } from "./soon.ts";
 
 /**
  * Calls something of the user's that nobody waits for. What it throws, or rejects with later, goes to `failed`, once:
  * left alone, a rejection would end the process.
  */
 export function attended(call: () => unknown, failed: (error: unknown) => void): void {
-  try {
-    const result = call();
-    if (isThenable(result)) Promise.resolve(result).then(undefined, failed);
-  } catch (error) {
-    failed(error);
-  }
+  handled(call, () => {}, failed);
 }

@@ -1,10 +1,10 @@
+import { check } from "./bounds.ts";
 import { systemClock } from "./clock.ts";
 import { mergedReport } from "./close.ts";
 import { contained } from "./guard.ts";
 import { carry, Handshake } from "./handshake.ts";
 import type { CloseReport, Notifier } from "./notifier.ts";
 import { Scope } from "./scope.ts";
-import { checked } from "./settings.ts";
 import { isThenable } from "./soon.ts";
 
 /** What is served: a Hono app, or anything else with such a `fetch`. */
@@ -103,7 +103,7 @@ export async function host(
   const maxMessage = messageOf(notifiers, options.maxMessage);
   const [first] = notifiers;
   const { onError = (error: unknown) => first.report(error, { stage: "host", owner: "serve" }) } = options;
-  checked("grace", grace, 0);
+  check("grace", grace);
   const report = contained(onError);
   const scope = new Scope(systemClock, report);
   const answer = (request: Request, env: object) => respond(app, request, env, report);

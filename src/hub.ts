@@ -3,13 +3,13 @@ import { AppendQueues } from "./append-queues.ts";
 import { Channel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { complain } from "./console.ts";
-import { ClosedError } from "./errors.ts";
+import { ClosedError, closed } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
 import { Gate } from "./gate.ts";
 import { attended } from "./hook.ts";
 import { Joint } from "./joint.ts";
 import { Ledger } from "./ledger.ts";
-import type { AppendOptions, Log, Position, ReadOptions, Slice } from "./log.ts";
+import type { AppendOptions, Log, Position } from "./log.ts";
 import { isOfClosedLog } from "./log-failure.ts";
 import { Notices } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
@@ -25,7 +25,7 @@ import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext, NotifierOptions, Settings } from "./settings.ts";
-import { isThenable } from "./soon.ts";
+import { handled } from "./soon.ts";
 import { Tally } from "./totals.ts";
 import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
@@ -62,6 +62,7 @@ export class Hub {
   readonly joint: Joint;
   readonly replies: Replies;
   readonly scope: Scope;
+  readonly log: Reader;
   readonly wheel: Wheel;
   readonly appends: AppendQueues;
   readonly ledger: Ledger;
@@ -85,14 +86,15 @@ export class Hub {
   onSessionEnd: (() => void) | undefined;
   /** Called before a session gives up its subscriptions, for whatever reason. */
   onSessionLeave: ((session: LiveSession) => void) | undefined;
-  readonly #log: Log;
-  readonly #reader: Reader;
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
   readonly #wokenChannels: Channel[] = [];
   readonly #fullSessions: LiveSession[] = [];
   /** One for all turns: an arrow in `#schedule` would have V8 allocate at every call. */
-  readonly #due = (): void => this.#turn();
+  readonly #due = (): void => {
+    if (!this.#ended && this.appends.needsRest) this.scope.timer("a turn for sockets", 0, () => this.#turn());
+    else this.#turn();
+  };
   #turnScheduled = false;
   #ended = false;
   /** Whether somebody else has closed the log, and that was told. */
@@ -109,8 +111,7 @@ export class Hub {
     this.events = parts.events;
     this.rpc = parts.rpc;
     this.redact = parts.redact;
-    this.#log = parts.log;
-    this.#reader = new Reader(this, parts.log);
+    this.log = new Reader(this, parts.log);
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
@@ -164,13 +165,12 @@ export class Hub {
   undelivered(publication: Publication, reason: UndeliveredReason): void {
     const owner = `${publication.offset} of ${publication.channel}`;
     const failed = (error: unknown): void => this.report(error, "undelivered", owner);
-    try {
-      const told: unknown = this.#onUndelivered?.(publication, reason);
-      if (isThenable(told))
-        this.scope.own("task", `undelivered ${owner}`, Promise.resolve(told).catch(failed));
-    } catch (error) {
-      failed(error);
-    }
+    const told = handled(
+      () => this.#onUndelivered?.(publication, reason),
+      () => {},
+      failed,
+    );
+    if (told instanceof Promise) this.scope.own("task", `undelivered ${owner}`, told);
   }
 
   append(
@@ -180,28 +180,6 @@ export class Hub {
     steps?: AppendSteps,
   ): Promise<Position> {
     return this.appends.append(channel, data, { time: this.clock.time(), ...options }, steps);
-  }
-
-  read(channel: string, options: ReadOptions): Promise<Slice> {
-    return this.#reader.read(channel, options);
-  }
-
-  /** The same at once, where the log can. */
-  readNow(channel: string, options: ReadOptions): Slice | undefined {
-    return this.#reader.readNow(channel, options);
-  }
-
-  watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
-    return this.#reader.watch(channel, wake);
-  }
-
-  /** The same at once, where the log can. */
-  watchNow(channel: string, wake: () => void): AsyncDisposable | undefined {
-    return this.#reader.watchNow(channel, wake);
-  }
-
-  closeLog(): Promise<void> {
-    return this.#reader.close();
   }
 
   /** Waits for a promise, at most until `signal` aborts. What goes wrong is reported, and the wait is over. */
@@ -240,11 +218,6 @@ export class Hub {
     this.onSessionEnd?.();
   }
 
-  /** Bytes that the log holds, where it says so. */
-  get logBytes(): number {
-    return this.#log.bytes ?? 0;
-  }
-
   /** Whether a channel that nobody is on yet would be one too many. */
   isFullFor(channel: string): boolean {
     return this.channels.size >= this.settings.limits.channels && !this.channels.has(channel);
@@ -252,8 +225,7 @@ export class Hub {
 
   /** The channel of that name; it goes away by itself when nobody is left on it. Throws a ClosedError after the end. */
   channel(name: string): Channel {
-    if (this.#ended)
-      throw new ClosedError(`Cannot use channel ${JSON.stringify(name)}: the notifier is closed`);
+    if (this.#ended) throw closed(`use channel ${JSON.stringify(name)}`);
     let channel = this.channels.get(name);
     if (channel === undefined) {
       channel = new Channel(name, this);

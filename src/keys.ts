@@ -36,8 +36,8 @@ export class Keys {
   readonly #url: URL | undefined;
   #keys: readonly PublicKey[] = [];
   #fetching: Promise<void> | undefined;
-  #triedAt = Number.NEGATIVE_INFINITY;
-  #fetchedAt = Number.NEGATIVE_INFINITY;
+  #triedAt = -Infinity;
+  #fetchedAt = -Infinity;
 
   constructor(options: KeysOptions) {
     this.#options = options;
@@ -65,8 +65,7 @@ export class Keys {
     const isWanted = !isKnown || now - this.#fetchedAt >= fresh;
     if (isWanted && (this.#fetching !== undefined || now - this.#triedAt >= interval))
       await this.#fetch(url, isKnown);
-    if (this.#fetchedAt === Number.NEGATIVE_INFINITY)
-      throw new Error("Cannot check a token: there are no keys yet");
+    if (this.#fetchedAt === -Infinity) throw new Error("Cannot check a token: there are no keys yet");
   }
 
   async #fetch(url: URL, isKnown: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 import { Book, type Content, deliveryBy, Entry, refusal, type Waiter } from "./book.ts";
 import type { Confirmation } from "./confirm.ts";
-import { ClosedError } from "./errors.ts";
+import { closed } from "./errors.ts";
 import { Expiries } from "./expiry.ts";
 import { GivenUp } from "./given-up.ts";
 import type { Hub } from "./hub.ts";
@@ -84,7 +84,7 @@ export class Ledger {
       take();
       return undefined;
     }
-    if (this.givenUp.isClosing) return Promise.reject(closed());
+    if (this.givenUp.isClosing) return Promise.reject(closed("publish"));
     const owner = `room for a confirmed publication to ${channel}`;
     return this.#hub.scope.wait<void>(owner, signal, (settle) => {
       const undo = room.wait({ bytes, taken, take, settle });
@@ -311,7 +311,7 @@ export class Ledger {
   close(): void {
     this.expire();
     this.givenUp.close();
-    this.#room.refuse(closed());
+    this.#room.refuse(closed("publish"));
   }
 
   /** Gives up everything that is left, and answers what was since closing began, and how much in all. */
@@ -334,8 +334,4 @@ export class Ledger {
     this.#room.clear();
     this.#endings.clear();
   }
-}
-
-function closed(): ClosedError {
-  return new ClosedError("Cannot publish: the notifier is closed");
 }

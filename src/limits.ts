@@ -60,7 +60,7 @@ export function resolveLimits(given: Readonly<Partial<Limits>> = {}): Limits {
   );
   for (const [name, value] of Object.entries(said)) {
     if (Number.isSafeInteger(value) && value >= 1) continue;
-    if (value === Number.POSITIVE_INFINITY && !finite.includes(name)) continue;
+    if (value === Infinity && !finite.includes(name)) continue;
     throw new RangeError(`Cannot use limits.${name} "${String(value)}": it is no whole number of at least 1`);
   }
   const { subscriptions, channel, message: most } = { ...defaults, ...said };

@@ -1,29 +1,12 @@
 import { onAwake } from "./awake.ts";
 import type { ClientAddress, ConnectOptions } from "./client.ts";
 import { addressOf, frame, jsonOf, named, refuse, textOf } from "./client-input.ts";
+import type { ClientSocket } from "./client-socket.ts";
 import { systemTiming, type Timer } from "./clock.ts";
 import { ReplyError } from "./errors.ts";
 import { createFeed, type Feed } from "./feed.ts";
 import { type ConnectResult, type Message, type Reply, refusal } from "./reply.ts";
 import { createWait, type Wait } from "./waiting.ts";
-
-/** What a client needs of a WebSocket: less than the standard's. */
-export interface ClientSocket {
-  /** Hears that it is open. */
-  onopen: ((event: never) => unknown) | null;
-  /** Hears a message, in `data`. */
-  onmessage: ((event: never) => unknown) | null;
-  /** Hears that it is closed, with `code` and `reason`. */
-  onclose: ((event: never) => unknown) | null;
-  /** Hears that something went wrong; `onclose` follows. */
-  onerror: ((event: never) => unknown) | null;
-  /** Sends a text message. */
-  send(data: string): void;
-  /** Begins the closing handshake. */
-  close(code?: number): void;
-  /** Ends the connection without waiting for the other side, where there is such a thing. */
-  terminate?(): void;
-}
 
 /** How a client is connected: it dials, it is, it waits to dial again, or it is closed for good. */
 export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";

@@ -6,10 +6,12 @@ import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunErro
 import { gapAfter } from "./follow.ts";
 import type { Hub } from "./hub.ts";
 import type { AppendOptions, Position, Retention } from "./log.ts";
+import { isObject } from "./protocol.ts";
 import type { RunEvent, RunStatus } from "./run.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
 import { channelOfRun, type Run, type RunOptions, type Task } from "./run-task.ts";
 import { ignorable, type Settle } from "./scope.ts";
+import { LiveContext } from "./task-context.ts";
 import { validated } from "./validate.ts";
 import { isVocabulary } from "./vocabulary.ts";
 
@@ -38,7 +40,7 @@ export class LiveRun implements Run<unknown> {
   status: RunStatus = "working";
   readonly activity: { events: number; time: number };
   /** When it ended, on the clock's `now`. */
-  endedAt: number = Number.POSITIVE_INFINITY;
+  endedAt: number = Infinity;
   /** Settles once its start is in the log, where that has to push out what an earlier run of its id has left there. */
   begun: Promise<void> | undefined;
   readonly #hub: Hub;
@@ -77,10 +79,6 @@ export class LiveRun implements Run<unknown> {
     return `run:${this.id}${this.name === undefined ? "" : ` ${JSON.stringify(this.name)}`}`;
   }
 
-  get #isToStop(): boolean {
-    return this.#abandoned || this.#abort?.signal.aborted === true;
-  }
-
   /** What someone who subscribes is told at once, so that being too late for the start is no loss. */
   get present(): string {
     const text = JSON.stringify({ run: this.id, name: this.name, status: this.status });
@@ -100,7 +98,10 @@ export class LiveRun implements Run<unknown> {
 
   /** `isAgain`: whether there may be another run's events in its channel. */
   start(task: Task<unknown>, isAgain: boolean): void {
-    const owner = (): string => `${this.label}${this.#isToStop ? ", ignores its signal" : ""}`;
+    const owner = (): string => {
+      const isToStop = this.#abandoned || this.#abort?.signal.aborted;
+      return `${this.label}${isToStop ? ", ignores its signal" : ""}`;
+    };
     const begun = this.#begin(isAgain ? "first" : undefined);
     if (isAgain) {
       const over = (): void => {
@@ -113,7 +114,7 @@ export class LiveRun implements Run<unknown> {
 
   async #begin(place: AppendOptions["place"]): Promise<void> {
     const data = encode({ type: "run.started", run: this.id, name: this.name });
-    await Promise.all([this.#append(data, { place }, exempt), this.#tell(data)]);
+    await Promise.all([this.#append(data, exempt, place), this.#tell(data)]);
   }
 
   async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
@@ -121,27 +122,30 @@ export class LiveRun implements Run<unknown> {
     try {
       await begun;
       if (signal.aborted) throw signal.reason;
-      const made = task({ id: this.id, signal, emit: (event) => this.#emit(event) });
-      const value = isGenerator(made) ? await this.#drive(made) : await made;
+      const context = new LiveContext(this.id, signal, (event) => this.#emit(event));
+      const made = task(context);
+      const value = isGenerator(made) ? await this.#drive(made, context) : await made;
       await this.#end("completed", { value });
     } catch (error) {
       await (signal.aborted ? this.#endCancelled() : this.#end("failed", { error }));
     }
   }
 
-  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>): Promise<unknown> {
+  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>, context: LiveContext): Promise<unknown> {
     let next = await generator.next();
     while (!next.done) {
-      let refused: { error: unknown } | undefined;
-      try {
-        // It waits for room, as the run does for it.
-        await this.#append(this.#accepted(next.value), {}, exempt);
-      } catch (error) {
-        refused = { error };
-      }
-      next = await (refused === undefined ? generator.next() : generator.throw(refused.error));
+      next = await this.#yielded(next.value, context).then(
+        () => generator.next(),
+        (error) => generator.throw(error),
+      );
     }
     return next.value;
+  }
+
+  /** It waits for room, as the run does for it. */
+  async #yielded(event: RunEvent, context: LiveContext): Promise<void> {
+    await this.#append(this.#accepted(event), exempt);
+    context.throwIfDeaf();
   }
 
   #emit(event: RunEvent): Promise<void> {
@@ -152,23 +156,17 @@ export class LiveRun implements Run<unknown> {
       const refused = Promise.reject(error);
       return error instanceof ClosedError ? ignorable(refused) : refused;
     }
-    return ignorable(this.#append(data, {}, undefined));
-  }
-
-  #over(): ClosedError {
-    return new ClosedError(`Cannot emit into ${this.label}: it is ${this.status}`);
+    return ignorable(this.#append(data));
   }
 
   /** The text of an event that may be written. Throws where it may not. */
   #accepted(event: RunEvent): string {
-    if (this.status !== "working") throw this.#over();
-    if (typeof event !== "object" || event === null || typeof event.type !== "string") {
-      throw new TypeError(`Cannot emit into ${this.label}: an event is an object with a type`);
-    }
-    if (event.type.startsWith("run.")) {
-      const what = `"${event.type}" into ${this.label}`;
-      throw new TypeError(`Cannot emit ${what}: types that begin with run. are reserved`);
-    }
+    const where = `into ${this.label}`;
+    if (this.status !== "working") throw new ClosedError(`Cannot emit ${where}: it is ${this.status}`);
+    if (!isObject(event) || typeof event.type !== "string")
+      throw new TypeError(`Cannot emit ${where}: an event is an object with a type`);
+    if (event.type.startsWith("run."))
+      throw new TypeError(`Cannot emit "${event.type}" ${where}: types that begin with run. are reserved`);
     const data = this.#hub.serialise(`an event of ${this.label}`, this.#valid(event));
     if (event.type === "progress") this.#progress = shortProgress(data);
     return data;
@@ -230,7 +228,7 @@ export class LiveRun implements Run<unknown> {
     const { offset, epoch } = this.#position;
     const after = { offset: offset - 1, epoch };
     const channel = channelOfRun(this.id);
-    const slice = await this.#hub.read(channel, { after, limit: 1, signal });
+    const slice = await this.#hub.log.read(channel, { after, limit: 1, signal });
     const [entry] = slice.entries;
     if (!slice.gapless || entry === undefined) throw gapAfter(channel, after, slice);
     return resultIn(this.id, entry.data);
@@ -265,28 +263,22 @@ export class LiveRun implements Run<unknown> {
   /** Tells those who wait, and lets go of all that only they get. */
   #settle(outcome: Outcome): void {
     const waiting = this.#waiting ?? [];
-    const isOwn = "error" in outcome && this.#signal?.aborted && this.#signal.reason === outcome.error;
-    if (this.status !== "cancelled" || !isOwn) this.#signal = undefined;
+    const cause = "error" in outcome ? outcome.error : undefined;
+    const isOwn = this.status === "cancelled" && this.#signal?.aborted && this.#signal.reason === cause;
+    if (!isOwn) this.#signal = undefined;
     this.#waiting = undefined;
     this.#abort = undefined;
-    const failure = "error" in outcome && this.status === "failed" ? this.#failure(outcome.error) : undefined;
+    const failure =
+      this.status === "failed" ? new RunError(this.id, { cause }, describe(cause).message) : undefined;
     for (const settle of [...waiting]) {
       if ("value" in outcome) settle.resolve(outcome.value);
-      else settle.reject(failure ?? outcome.error);
+      else settle.reject(failure ?? cause);
     }
     this.#observer.settled(this);
   }
 
-  #failure(cause: unknown): RunError {
-    return new RunError(this.id, { cause }, describe(cause).message);
-  }
-
-  async #append(
-    data: string,
-    { place }: Pick<AppendOptions, "place">,
-    steps: AppendSteps | undefined,
-  ): Promise<void> {
-    const retention = this.#retention(Number.POSITIVE_INFINITY);
+  async #append(data: string, steps?: AppendSteps, place?: AppendOptions["place"]): Promise<void> {
+    const retention = this.#retention(Infinity);
     await this.#hub.append(channelOfRun(this.id), data, { retention, place }, steps);
     this.#wrote();
   }
@@ -298,7 +290,7 @@ export class LiveRun implements Run<unknown> {
 
   /** While it works its channel is kept whole, within its bytes: it needs no slack beside them. */
   #retention(ttl: number): Partial<Retention> {
-    return { size: Number.POSITIVE_INFINITY, bytes: this.#hub.settings.limits.runBytes, ttl, slack: 0 };
+    return { size: Infinity, bytes: this.#hub.settings.limits.runBytes, ttl, slack: 0 };
   }
 
   /** Writes the ending, which somebody has to receive while its channel is kept. */

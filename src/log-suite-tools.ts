@@ -73,7 +73,7 @@ export function checked(log: Log): Log {
   };
 }
 
-function checkSlice(slice: Slice, { after, limit = Number.POSITIVE_INFINITY }: ReadOptions): void {
+function checkSlice(slice: Slice, { after, limit = Infinity }: ReadOptions): void {
   const { top, first, gapless } = slice;
   const offsets = offsetsOf(slice.entries);
   const told = { after, limit, top, first, gapless, offsets };

@@ -24,13 +24,13 @@ export class Watch {
 
   /** The same without waiting. Answers whether it is done: not every log can. */
   openedNow(): boolean {
-    if (this.#opening === undefined) this.#watching ??= this.#hub.watchNow(this.#channel, this.#wake);
+    if (this.#opening === undefined) this.#watching ??= this.#hub.log.watchNow(this.#channel, this.#wake);
     return this.#watching !== undefined;
   }
 
   async #open(): Promise<void> {
     const { scope } = this.#hub;
-    const opening = this.#hub.watch(this.#channel, this.#wake);
+    const opening = this.#hub.log.watch(this.#channel, this.#wake);
     try {
       this.#watching = await scope.follow(`watch ${this.#channel}`, undefined, opening);
     } finally {

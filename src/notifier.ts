@@ -1,8 +1,9 @@
+import { check } from "./bounds.ts";
 import { checkAfter, checkChannel, checkPeer, checkRpc } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { errorToConsole } from "./console.ts";
-import { ClosedError } from "./errors.ts";
+import { ClosedError, closed } from "./errors.ts";
 import type { EventInput, EventOutput, EventSchemas } from "./events.ts";
 import { type FollowOptions, followChannel } from "./follow.ts";
 import { type HistoryOptions, historyOf } from "./history.ts";
@@ -19,7 +20,7 @@ import { disconnect, refuse, unsubscribe } from "./revocation.ts";
 import type { Run, RunOptions, Task } from "./run-task.ts";
 import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
-import { checked, type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
+import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { pendingOf, type Stats, statsOf } from "./stats.ts";
 import type { Totals } from "./totals.ts";
@@ -195,13 +196,13 @@ class LiveNotifier implements Notifier {
 
   publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     this.#begin();
-    if (this.#isClosing) return ignorable(Promise.reject(refused("publish")));
+    if (this.#isClosing) return ignorable(Promise.reject(closed("publish")));
     return this.#publisher.publish(channel, data, options);
   }
 
   run<R>(task: Task<R>, options: RunOptions = {}): Run<R> {
     this.#begin();
-    if (this.#isClosing) throw refused("run");
+    if (this.#isClosing) throw closed("run");
     return this.#hub.runs.start(task, options) as Run<R>;
   }
 
@@ -282,7 +283,7 @@ class LiveNotifier implements Notifier {
   }
 
   close({ signal, grace }: CloseOptions = {}): Promise<CloseReport> {
-    if (grace !== undefined) checked("grace", grace, 0);
+    if (grace !== undefined) check("grace", grace);
     this.#begin();
     this.#startClosing(undefined);
     if (grace !== undefined) this.#limit(grace);
@@ -342,8 +343,4 @@ class LiveNotifier implements Notifier {
         this.#settle(report);
       });
   }
-}
-
-function refused(verb: string): ClosedError {
-  return new ClosedError(`Cannot ${verb}: the notifier is closed`);
 }

@@ -5,6 +5,8 @@ import type { Log, Retention } from "./log.ts";
 const stride = 32;
 /** Milliseconds that publishing may take before everything else has its turn. */
 const longest = 5;
+/** Milliseconds for which turns may follow one another, with something waiting in each, before a timer comes between. */
+const restless = 10;
 /** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
 export const overhead = 192;
 /** What is assumed of a log that does not say how much it keeps. */
@@ -56,6 +58,8 @@ export class Pace {
   #began = 0;
   #isSpent = false;
   #isScheduled = false;
+  /** Since when something has waited in every turn, or the last timer came between. */
+  #busySince: number | undefined;
   /** By channel, for logs that keep so little that a turn could overrun it. */
   readonly #taken = new Map<string, Taken>();
 
@@ -116,7 +120,7 @@ export class Pace {
     this.#left = stride;
     this.schedule();
     // With nobody to hear it, only the time counts.
-    if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Number.POSITIVE_INFINITY;
+    if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Infinity;
     this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
   }
 
@@ -126,6 +130,24 @@ export class Pace {
     this.#isScheduled = true;
     this.#began = this.#parts.clock.now();
     this.#parts.schedule();
+  }
+
+  /**
+   * Whether a timer has to come before the turn that is due. Asked at each turn, and told whether something waits for it.
+   *
+   * A turn is a `setImmediate`. On Deno sockets are not looked at between those that follow one another: neither a pong nor
+   * a command was read while somebody published.
+   */
+  needsRest(isAwaited: boolean): boolean {
+    if (!isAwaited) {
+      this.#busySince = undefined;
+      return false;
+    }
+    const now = this.#parts.clock.now();
+    this.#busySince ??= now;
+    if (now - this.#busySince < restless) return false;
+    this.#busySince = now;
+    return true;
   }
 
   /** A turn has come: there is room again. */

@@ -190,7 +190,7 @@ function isAgain(known: Recovered, channel: Channel, after: Position, room: numb
 /** Whether the log holds it still: since the last turn it may have let go of some. Not every log can say so at once. */
 function isStill(known: Recovered, hub: Hub, after: Position): boolean {
   if (known.isPresent) return true;
-  const slice = hub.readNow(known.channel.name, { after, limit: 0 });
+  const slice = hub.log.readNow(known.channel.name, { after, limit: 0 });
   known.isPresent = slice?.gapless === true && slice.epoch === known.epoch && slice.top === known.top;
   return known.isPresent;
 }

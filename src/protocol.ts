@@ -265,7 +265,7 @@ function timeOf(time: number): string {
   return text;
 }
 
-function decodeFrame(frame: string, deepest: number = Number.POSITIVE_INFINITY): Command[] {
+function decodeFrame(frame: string, deepest: number = Infinity): Command[] {
   const commands: Command[] = [];
   for (const line of frame.split("\n")) {
     if (line.trim() !== "") commands.push(decodeCommand(line, deepest));
@@ -322,6 +322,7 @@ function paramsOf(value: Record<string, unknown>, method: string): Record<string
   return isObject(params) ? params : {};
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether it is what JSON calls an object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import type { Entry } from "./book.ts";
+import { check } from "./bounds.ts";
 import { byteLength } from "./bytes.ts";
 import { checkChannel, checkTags } from "./check.ts";
 import { appendConfirmed } from "./confirm.ts";
@@ -8,7 +9,6 @@ import { Once } from "./once.ts";
 import { type Asked, type DeliveredOptions, levels, type Receipt } from "./receipt.ts";
 import { isRunChannel } from "./run-task.ts";
 import { ignorable } from "./scope.ts";
-import { checked } from "./settings.ts";
 import { validated } from "./validate.ts";
 
 /** How a publication is made. */
@@ -66,7 +66,7 @@ export class Publisher {
     if (isRunChannel(channel))
       throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
     checkTags(tags);
-    if (ttl !== undefined) checked("ttl", ttl, 0);
+    if (ttl !== undefined) check("ttl", ttl);
     if (key !== undefined && (typeof key !== "string" || key === "" || key.length > longestKey)) {
       throw new TypeError(
         `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,

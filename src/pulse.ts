@@ -57,7 +57,7 @@ export class Pulse extends Ticking {
 
   /** Milliseconds until the peer's permission ends. */
   get remaining(): number {
-    if (this.#expiresAt === undefined || this.#expires === undefined) return Number.POSITIVE_INFINITY;
+    if (this.#expiresAt === undefined || this.#expires === undefined) return Infinity;
     const { clock } = this.#hub;
     return Math.min(this.#expiresAt - clock.now(), this.#expires - clock.time());
   }

@@ -17,6 +17,11 @@ export class Reader {
     this.#log = log;
   }
 
+  /** Bytes that the log holds, where it says so. */
+  get bytes(): number {
+    return this.#log.bytes ?? 0;
+  }
+
   read(channel: string, options: ReadOptions): Promise<Slice> {
     const { scope, ledger, runs } = this.#hub;
     const { sequence } = ledger;
@@ -75,9 +80,5 @@ export class Reader {
 
 /** A log that throws where it should reject is not to be told from one that rejects. */
 function called<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return Promise.resolve(act());
-  } catch (error) {
-    return Promise.reject(error);
-  }
+  return new Promise((resolve) => resolve(act()));
 }

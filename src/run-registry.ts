@@ -1,10 +1,8 @@
-import { cutText } from "./bytes.ts";
-import { checkChannel } from "./check.ts";
-import { describe } from "./errors.ts";
+import { checkChannel, shown } from "./check.ts";
 import type { Hub } from "./hub.ts";
 import { LiveRun, type RunObserver } from "./live-run.ts";
 import type { Action } from "./peer.ts";
-import { isRunChannel, prefix, type RunOptions, type Task } from "./run-task.ts";
+import { isRunChannel, prefix, type RunOptions, runOfChannel, type Task } from "./run-task.ts";
 
 /** The longest name of a run, in characters. */
 const longestName = 255;
@@ -93,19 +91,21 @@ export class RunRegistry implements RunObserver {
    * earlier run of its id may be in the channel.
    */
   begun(channel: string): Promise<void> | undefined {
-    if (this.#unsettled.size === 0 || !isRunChannel(channel)) return undefined;
-    return this.#runs.get(channel.slice(prefix.length))?.begun;
+    if (this.#unsettled.size === 0) return undefined;
+    return this.#runs.get(runOfChannel(channel) ?? "")?.begun;
   }
 
   /** The status of the run that writes this channel, as JSON text. */
   present(channel: string): string | undefined {
-    return isRunChannel(channel) ? this.get(channel.slice(prefix.length))?.present : undefined;
+    const id = runOfChannel(channel);
+    return id === undefined ? undefined : this.get(id)?.present;
   }
 
   /** Whether a user may do that with a run's channel; undefined where the run does not decide. */
   allows(user: string, channel: string, type: Exclude<Action["type"], "cancel">): boolean | undefined {
-    if (!isRunChannel(channel)) return undefined;
-    const run = this.get(channel.slice(prefix.length));
+    const id = runOfChannel(channel);
+    if (id === undefined) return undefined;
+    const run = this.get(id);
     if (run === undefined || type === "publish") return false;
     if (run.owner !== undefined && run.owner !== user) return false;
     // The id opens the channel, but not who else is there.
@@ -135,10 +135,8 @@ export class RunRegistry implements RunObserver {
 
 function checkedId({ id, owner, name, channel }: RunOptions, longest: number): string {
   if (name !== undefined && (typeof name !== "string" || name.length > longestName)) {
-    const shown =
-      typeof name === "string" ? JSON.stringify(cutText(name, 80)) : `"${describe(name as unknown).message}"`;
     throw new TypeError(
-      `Cannot run with the name ${shown}: a name is a text of at most ${longestName} characters`,
+      `Cannot run with the name ${shown(name)}: a name is a text of at most ${longestName} characters`,
     );
   }
   if (owner !== undefined && (typeof owner !== "string" || owner === "")) {

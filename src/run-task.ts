@@ -19,7 +19,8 @@ export interface TaskContext<Event = RunEvent> {
 /**
  * A piece of work: it yields its events, or emits them, and returns its result.
  *
- * Nothing but its `signal` tells it to stop: one that yields in a long loop looks at `signal.aborted` between its yields.
+ * Its `signal` tells it to stop: one that yields in a long loop looks at `signal.aborted` between its yields, and may have
+ * last words. A generator that never asks for its signal is stopped at its next yield, which throws the signal's reason.
  */
 export type Task<R, Event = RunEvent> = (
   context: TaskContext<Event>,
@@ -94,6 +95,11 @@ export function channelOfRun(id: string): string {
 /** Whether a channel is one that a run writes, or would. */
 export function isRunChannel(channel: string): boolean {
   return channel.startsWith(prefix);
+}
+
+/** The id of the run that writes a channel, or would; undefined where it is no run's. */
+export function runOfChannel(channel: string): string | undefined {
+  return isRunChannel(channel) ? channel.slice(prefix.length) : undefined;
 }
 
 export const prefix = "run:";

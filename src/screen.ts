@@ -34,7 +34,7 @@ export class Screen {
   #lines: string[] = [];
   /** How many cells each line takes that stands at the bottom. */
   #drawn: readonly number[] = [];
-  #drawnAt = Number.NEGATIVE_INFINITY;
+  #drawnAt = -Infinity;
   #timer: Timer | undefined;
   readonly #resized = (): void => this.refresh();
 
@@ -61,7 +61,7 @@ export class Screen {
   /** Draws for the last time, with room for any number of lines, and leaves the cursor below them. */
   end(): void {
     this.#terminal.off("resize", this.#resized);
-    this.#draw(Number.POSITIVE_INFINITY);
+    this.#draw(Infinity);
   }
 
   #draw(height: number = Math.max(1, (this.#terminal.rows || 24) - 1)): void {

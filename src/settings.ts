@@ -1,3 +1,4 @@
+import { check } from "./bounds.ts";
 import type { Clock } from "./clock.ts";
 import type { Failure } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
@@ -197,7 +198,7 @@ const longestHeartbeat = 2_147_473_000;
 export function resolveSettings(options: NotifierOptions): Settings {
   const { grace = 5_000, heartbeat = 25_000, window = 262_144 } = options;
   return {
-    grace: checked("grace", grace, 0),
+    grace: check("grace", grace),
     heartbeat: checkedWhole("heartbeat", heartbeat, longestHeartbeat),
     window: checkedWhole("window", window, Number.MAX_SAFE_INTEGER),
     limits: resolveLimits(options.limits),
@@ -207,12 +208,4 @@ export function resolveSettings(options: NotifierOptions): Settings {
 function checkedWhole(name: string, value: number, most: number): number {
   if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
   throw new RangeError(`Cannot use ${name} "${String(value)}": it is no whole number from 1 to ${most}`);
-}
-
-/** Throws a RangeError for a number that cannot be a bound. */
-export function checked(name: string, value: number, least: number): number {
-  if (typeof value !== "number" || Number.isNaN(value) || value < least) {
-    throw new RangeError(`Cannot use ${name} "${String(value)}": it is not a number of at least ${least}`);
-  }
-  return value;
 }

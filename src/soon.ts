@@ -6,18 +6,30 @@ export function andThen<T, R>(value: Soon<T>, go: (value: T) => Soon<R>): Soon<R
   return value instanceof Promise ? value.then(go) : go(value);
 }
 
-/** Does something, and undoes it where it goes wrong, now or later. */
-export function attempt<T>(act: () => Soon<T>, undo: () => void): Soon<T> {
-  const failed = (error: unknown): never => {
-    undo();
-    throw error;
-  };
+/** Calls something of anybody's, and goes on with what it answers, or with what goes wrong, now or later. */
+export function handled<T, R>(
+  call: () => T | PromiseLike<T>,
+  done: (value: T) => R,
+  failed: (error: unknown) => R,
+): Soon<R> {
   try {
-    const value = act();
-    return value instanceof Promise ? value.catch(failed) : value;
+    const value = call();
+    return isThenable(value) ? Promise.resolve(value).then(done).catch(failed) : done(value);
   } catch (error) {
     return failed(error);
   }
+}
+
+/** Does something, and undoes it where it goes wrong, now or later. */
+export function attempt<T>(act: () => Soon<T>, undo: () => void): Soon<T> {
+  return handled<T, T>(act, same, (error) => {
+    undo();
+    throw error;
+  });
+}
+
+function same<T>(value: T): T {
+  return value;
 }
 
 /** Whether something comes later, a promise of anybody's. */

@@ -148,7 +148,7 @@ function identityOf({ sub, exp, channels, info }: Claims): (Identity & { expires
   if (channels !== undefined && !isListOfTexts(channels)) return null;
   return {
     user: sub,
-    expires: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000,
+    expires: exp === undefined ? Infinity : exp * 1000,
     ...(channels !== undefined && { channels }),
     ...(info !== undefined && { info }),
   };

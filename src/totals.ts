@@ -73,8 +73,8 @@ export class Tally {
     increase(this.#limits, limit, times);
   }
 
-  totals({ sessions, settings, cached, logBytes, runs }: Hub): Totals {
-    const bytes = { commands: 0, windows: 0, cache: cached, log: logBytes, runs: runs.bytes };
+  totals({ sessions, settings, cached, log, runs }: Hub): Totals {
+    const bytes = { commands: 0, windows: 0, cache: cached, log: log.bytes, runs: runs.bytes };
     for (const session of sessions) {
       bytes.commands += Math.ceil(session.intake.chars);
       bytes.windows += settings.window - session.window.room;

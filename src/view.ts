@@ -103,7 +103,7 @@ function isOfBars({ data }: Publication): boolean {
 /** As many runs as there is room for: those that work first, in the order in which they were named. */
 function fitted(all: readonly Bar[], width: number, height: number, paint: Paint): string[] {
   // What is drawn last may be wrapped, since nothing is to be drawn over it.
-  if (all.length <= height) return barsOf(all, width, paint, height === Number.POSITIVE_INFINITY);
+  if (all.length <= height) return barsOf(all, width, paint, height === Infinity);
   const isOver = ({ status }: Bar): boolean => status !== "working" && status !== "waiting";
   const first = [...all.filter((bar) => !isOver(bar)), ...all.filter(isOver)].slice(0, height - 1);
   const kept = all.filter((bar) => first.includes(bar));

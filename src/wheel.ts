@@ -48,7 +48,7 @@ export class Wheel {
   }
 
   get #armedSlot(): number {
-    return this.#armed?.slot ?? Number.POSITIVE_INFINITY;
+    return this.#armed?.slot ?? Infinity;
   }
 
   #take(item: Ticking): void {
@@ -77,7 +77,7 @@ export class Wheel {
     // A timer may fire a fraction early; what it was armed for is due all the same.
     const reached = Math.floor((now + 1) / resolution);
     for (const slot of [...this.#slots.keys()]) if (slot <= reached) this.#tick(slot, now);
-    let next = Number.POSITIVE_INFINITY;
+    let next = Infinity;
     for (const slot of this.#slots.keys()) if (slot < next) next = slot;
     // What ticked may have armed it for something earlier already.
     if (next < this.#armedSlot) this.#arm(next);
@@ -97,5 +97,5 @@ export class Wheel {
 }
 
 function slotOf(due: number | undefined): number | undefined {
-  return due === undefined || due === Number.POSITIVE_INFINITY ? undefined : Math.ceil(due / resolution);
+  return due === undefined || due === Infinity ? undefined : Math.ceil(due / resolution);
 }

@@ -52,7 +52,17 @@ const imports: Record<string, string[]> = {
 };
 
 /** The files of the client, which a browser loads: they import each other, and what both sides share. */
-const client = ["awake", "client", "client-input", "feed", "link", "linked-run", "reply", "waiting"];
+const client = [
+  "awake",
+  "client",
+  "client-input",
+  "client-socket",
+  "feed",
+  "link",
+  "linked-run",
+  "reply",
+  "waiting",
+];
 const shared = ["clock", "errors", "events", "log", "printable", "publication", "run", "scope", "vocabulary"];
 
 /** What only some files of `src` may say. */

@@ -205,13 +205,25 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "the log is not closed",
-      from: 'await hub.settled("close the log", deadlines.over, hub.closeLog());',
+      from: 'await hub.settled("close the log", deadlines.over, hub.log.close());',
       to: "",
     },
   ]),
 ];
 
 const runs: Mutation[] = [
+  ...inFile("task-context", [
+    {
+      name: "a generator that asks for its signal is stopped at a yield all the same",
+      from: "    this.#isHeard = true;\n    return this.#signal;",
+      to: "    return this.#signal;",
+    },
+    {
+      name: "a generator that is stopped at a yield is stopped at each",
+      from: "    this.#isHeard = true;\n    throw this.#signal.reason;",
+      to: "    throw this.#signal.reason;",
+    },
+  ]),
   ...inFile("live-run", [
     {
       name: "events of a vocabulary pass their own schema",
@@ -415,6 +427,16 @@ const logs: Mutation[] = [
       name: "a turn has room for everything",
       from: "this.#isSpent = this.#bytes >= this.#budget ||",
       to: "this.#isSpent = this.#bytes < 0 ||",
+    },
+    {
+      name: "turns follow one another for ever, with no timer between",
+      from: "    if (now - this.#busySince < restless) return false;\n",
+      to: "    if (now - this.#busySince < 1e9) return false;\n",
+    },
+    {
+      name: "a timer comes before every turn",
+      from: "    this.#busySince = now;\n    return true;",
+      to: "    return true;",
     },
     {
       name: "a turn takes all that a log keeps of a channel",
@@ -1087,7 +1109,7 @@ const receipts: Mutation[] = [
     },
     {
       name: "nobody looks whether the log still holds what is waited for",
-      from: "hub.read(this.channel, { limit: 0 }).catch(failed);",
+      from: "hub.log.read(this.channel, { limit: 0 }).catch(failed);",
       to: "void failed;",
     },
   ]),
@@ -1169,8 +1191,8 @@ const receipts: Mutation[] = [
   ...inFile("expiry", [
     {
       name: "the timer is not moved to what expires sooner",
-      from: "if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY && due >= this.#armed.due) return;",
-      to: "if (this.#armed !== undefined && due !== Number.POSITIVE_INFINITY) return;",
+      from: "if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;",
+      to: "if (this.#armed !== undefined && due !== Infinity) return;",
     },
   ]),
   ...inFile("notice", [
