@@ -1,28 +1,39 @@
 import type { Retention } from "./log.ts";
 import { overhead, surelyKept } from "./pace.ts";
 
+/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
+export const patience = 100;
+
 /**
- * What is published to one channel by somebody who never pauses: how much, up to which offset.
+ * What is published to one channel faster than it is read: how much, up to which offset.
  *
- * It tells which subscribers are so far behind that more of it could cost them their place.
+ * It tells which subscribers are so far behind that more of it could cost them their place, and for how long to wait for them.
  */
 export class Burst {
   readonly channel: string;
-  #offset = 0;
+  /** Offset of the last publication, where one is known. */
+  offset: number;
+  /** Whether publications wait for subscribers. */
+  isHeld = false;
+  /** How far the slowest of them has come, and since when. */
+  #slowest: number | undefined;
+  #since = 0;
   #bytes: number;
   /** Where it began, and where turns ended, the oldest first. */
   readonly #marks: Mark[] = [{ offset: 0, bytes: 0 }];
 
   /** `before` is how much may have been published to it in this turn already, in bytes. */
-  constructor(channel: string, before: number) {
+  constructor(channel: string, top: number, before: number) {
     this.channel = channel;
+    this.offset = top;
     this.#bytes = before;
   }
 
-  /** A publication of so many characters was given this offset. */
+  /** A publication of so many characters was given this offset. A channel may begin anew. */
   add(chars: number, offset: number): void {
+    if (offset <= this.offset) this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });
     this.#bytes += chars + overhead;
-    this.#offset = offset;
+    this.offset = offset;
   }
 
   /**
@@ -32,11 +43,23 @@ export class Burst {
   turn(keeps: Readonly<Partial<Retention>>): number {
     const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
     const marks = this.#marks;
-    if (marks.at(-1)?.bytes !== this.#bytes) marks.push({ offset: this.#offset, bytes: this.#bytes });
+    if (marks.at(-1)?.bytes !== this.#bytes) marks.push({ offset: this.offset, bytes: this.#bytes });
     const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;
     while ((marks[0] as Mark).bytes < this.#bytes - half) marks.shift();
     const { offset } = marks[0] as Mark;
-    return slack > 0 ? offset : Math.max(offset, this.#offset - Math.floor(size / 2));
+    return slack > 0 ? offset : Math.max(offset, this.offset - Math.floor(size / 2));
+  }
+
+  /** Waits for the slowest subscriber of those that read, if there is one, for as long as it comes on. */
+  waitFor(slowest: number | undefined, now: number): void {
+    if (slowest !== this.#slowest) this.#since = now;
+    this.#slowest = slowest;
+    this.isHeld = slowest !== undefined && now - this.#since < patience;
+  }
+
+  /** Milliseconds for which it still waits where nobody comes on. */
+  left(now: number): number {
+    return this.#since + patience - now;
   }
 }
 

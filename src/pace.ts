@@ -51,8 +51,9 @@ export class Pace {
   #ample: Readonly<Partial<Retention>> | undefined;
   /** Publications until the next look at the time. */
   #left = stride;
-  /** Bytes published in this turn, and how many may be. */
+  /** Bytes published in this turn, in the one before it, and how many may be. */
   #bytes = 0;
+  #before = 0;
   #budget: number;
   /** When this turn was first looked at. */
   #began = 0;
@@ -73,9 +74,9 @@ export class Pace {
     return this.#isSpent;
   }
 
-  /** Bytes that were published in this turn, with what they take beside their payloads. */
-  get bytes(): number {
-    return this.#bytes;
+  /** Bytes that were published in this turn and the last one, with what they take beside their payloads. */
+  get recent(): number {
+    return this.#bytes + this.#before;
   }
 
   /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
@@ -155,6 +156,7 @@ export class Pace {
     this.#isScheduled = false;
     this.#isSpent = false;
     this.#left = stride;
+    this.#before = this.#bytes;
     this.#bytes = 0;
     this.#budget = this.#parts.most;
     this.#taken.clear();

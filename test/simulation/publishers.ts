@@ -3,7 +3,7 @@ import { spiedSignal } from "./signal.ts";
 import { channels, type World } from "./world.ts";
 
 /** How somebody publishes who never pauses. */
-const kinds = ["awaits", "does not await", "lets a turn pass", "yields", "emits", "sends"] as const;
+const kinds = ["awaits", "does not await", "lets turns pass", "yields", "emits", "sends"] as const;
 
 /** What is published, and how often. */
 interface Press {
@@ -22,7 +22,7 @@ export function press(world: World): string | undefined {
   const plan: Press = { count, size, channel };
   if (shape.isPrompt) awaitTurn(world);
   if (kind === "awaits") void loop(world, plan, 0);
-  else if (kind === "lets a turn pass") void loop(world, plan, 1 + own.below(20));
+  else if (kind === "lets turns pass") void loop(world, plan, 1 + own.below(20));
   else if (kind === "does not await") atOnce(world, plan);
   else if (kind === "sends") {
     const sender = own.pick<{ publish: Reader["publish"] }>(
@@ -45,7 +45,7 @@ function bodyOf({ sent }: World, { size }: Press): { text: string; serial: numbe
   return { text: "z".repeat(size), serial: sent.serial };
 }
 
-/** Publishes one after the other; with a pause of a turn after every so many, where that is not 0. */
+/** Publishes one after the other; with a pause of a few turns after every so many, where that is not 0. */
 async function loop(world: World, { count, size, channel }: Press, pause: number): Promise<void> {
   const { sent, notifier, clock, own, signals, pending } = world;
   const signal = own.chance(0.2) ? spiedSignal() : undefined;
@@ -53,11 +53,14 @@ async function loop(world: World, { count, size, channel }: Press, pause: number
     signals.push(signal);
     pending.push(() => signal.abort("enough"));
   }
+  const turnsPassed = 1 + own.below(4);
   for (let i = 0; i < count; i++) {
     const body = { text: "z".repeat(size) };
     const receipt = await sent.publish(notifier, channel, body, { signal: signal?.signal });
     if (receipt === undefined) return;
-    if (pause > 0 && i % pause === 0) await new Promise<void>((resolve) => clock.turn(resolve));
+    if (pause === 0 || i % pause > 0) continue;
+    for (let turns = 0; turns < turnsPassed; turns++)
+      await new Promise<void>((resolve) => clock.turn(resolve));
   }
 }
 
