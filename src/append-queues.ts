@@ -8,8 +8,10 @@ import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 import { type Pending, type PendingKind, Scope } from "./scope.ts";
 
-/** What a run says of itself. */
+/** What a run yields. */
 export const exempt: AppendSteps = { isExempt: true };
+/** What a run says of itself. */
+export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
 
 /** What the queues are made of. */
 export interface AppendQueuesParts {
@@ -174,7 +176,7 @@ export class AppendQueues {
     this.#size++;
     this.#bytes += item.bytes;
     const { signal } = item.options;
-    if (item.steps?.isExempt === true) this.#release(queue);
+    if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;
     if (isFirst) this.#advance(queue);
     if (signal === undefined || item.isAlone || (queue.isBusy && queue.first === item)) return;
     const owner = queue;
@@ -279,8 +281,10 @@ export class AppendQueues {
     this.#disarmIdle();
   }
 
-  /** Lets a channel go on for good. */
-  #release(queue: Queue): void {
+  /** The only one that waits for a channel waits for no subscribers any more. */
+  hurry(channel: string): void {
+    const queue = this.#queues.get(channel);
+    if (queue?.size !== 1) return;
     queue.mayHold = false;
     this.caughtUp();
   }

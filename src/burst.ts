@@ -43,9 +43,10 @@ export class Burst {
   turn(keeps: Readonly<Partial<Retention>>): number {
     const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
     const marks = this.#marks;
-    if (marks.at(-1)?.bytes !== this.#bytes) marks.push({ offset: this.offset, bytes: this.#bytes });
+    if (this.offset > 0 && marks.at(-1)?.bytes !== this.#bytes)
+      marks.push({ offset: this.offset, bytes: this.#bytes });
     const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;
-    while ((marks[0] as Mark).bytes < this.#bytes - half) marks.shift();
+    while (marks.length > 1 && (marks[0] as Mark).bytes < this.#bytes - half) marks.shift();
     const { offset } = marks[0] as Mark;
     return slack > 0 ? offset : Math.max(offset, this.offset - Math.floor(size / 2));
   }

@@ -55,8 +55,7 @@ function comeAndGo(world: World): string | undefined {
   const reader = readers.find(({ session, stalled }) => session !== undefined && !stalled);
   for (let i = 1 + own.below(6); i > 0 && reader !== undefined; i--) {
     if (reader.options.granted.includes(channel)) break;
-    reader.unsubscribe(channel);
-    reader.subscribe(channel);
+    reader.leaveAndCome(channel);
   }
   const client = own.pick(clients);
   if (!client.isConnected) return undefined;

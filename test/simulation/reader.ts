@@ -130,14 +130,13 @@ export class Reader {
     this.#send([this.#subscription(channel)]);
   }
 
-  unsubscribe(channel: string): void {
+  /** Leaves a channel that it is subscribed to, and comes back for what is published from then on. */
+  leaveAndCome(channel: string): void {
     if (!this.live.delete(channel)) return;
     this.#asking.set(++this.#ids, {});
     this.#send([{ id: this.#ids, unsubscribe: { channel } }]);
-  }
-
-  subscribe(channel: string): void {
-    if (this.session !== undefined && !this.live.has(channel)) this.#send([this.#subscription(channel)]);
+    this.positions.delete(channel);
+    this.#send([this.#subscription(channel)]);
   }
 
   /** Publishes a lot, in one frame. */
@@ -274,7 +273,7 @@ export class Reader {
   #lost(channel: string, code: number): void {
     this.live.delete(channel);
     if (code === 2500 && !this.#mayLose) throw this.#fault(`lost ${channel}`);
-    if (code === 2500) this.subscribe(channel);
+    if (code === 2500) this.#send([this.#subscription(channel)]);
   }
 
   #publication(channel: string, { offset, data }: { offset: number; data: unknown }): void {
