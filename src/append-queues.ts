@@ -64,7 +64,7 @@ export class AppendQueues {
   /** The one of those that was published to last. */
   #burst: Burst | undefined;
   #disarm: (() => void) | undefined;
-  #isClosing = false;
+  #isHasty = false;
   #size = 0;
   #bytes = 0;
   /** Whether a publication was refused since there was room: that is reported once, too. */
@@ -212,12 +212,18 @@ export class AppendQueues {
 
   #rotate(queue: Queue): void {
     queue.moveTo(this.#rotation);
-    this.fallsBehind(queue.channel);
+    this.#follow(queue.channel, 0);
   }
 
-  /** A channel may be published to faster than it is read: from now on it is counted how much. `top` is where it ends. */
-  fallsBehind(channel: string, top = 0): void {
+  /** A channel may be published to faster than it is read: from now on it is counted how much. */
+  #follow(channel: string, top: number): void {
     if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel, top, this.#pace.recent));
+  }
+
+  /** A subscriber has no room for what is up to the top of its channel. Of a log without slack it has no more to expect. */
+  fallsBehind(channel: string, top: number): void {
+    const { slack = 0 } = this.#parts.log.keeps?.(channel) ?? {};
+    if (slack > 0) this.#follow(channel, top);
   }
 
   /** Whether a timer has to come before the turn that is due; see {@linkcode Pace.needsRest}. */
@@ -258,9 +264,8 @@ export class AppendQueues {
     else if (queue.isHeld) this.#letGo(queue);
   }
 
-  /** Nobody is waited for when closing. */
   #slowest(channel: string, offset: number): number | undefined {
-    return this.#isClosing || offset === 0 ? undefined : this.#parts.slowest?.(channel, offset);
+    return this.#isHasty || offset === 0 ? undefined : this.#parts.slowest?.(channel, offset);
   }
 
   /** Has a channel wait. In the coming turns it is looked again, and when nobody has come on for a while. */
@@ -345,10 +350,14 @@ export class AppendQueues {
     if (this.#queues.size === 0) this.#quiet?.();
   }
 
-  /** Settles once nothing is under way, for which subscribers are no longer waited for. */
-  idle(): Promise<void> {
-    this.#isClosing = true;
+  /** From now on subscribers are not waited for: there is no time left. */
+  hasten(): void {
+    this.#isHasty = true;
     this.caughtUp();
+  }
+
+  /** Settles once nothing is under way. */
+  idle(): Promise<void> {
     return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
       this.#quiet = resolve;
       if (this.#queues.size === 0) resolve();

@@ -187,6 +187,7 @@ export class Reader {
   #end(code: number): void {
     const { session } = this;
     this.live.clear();
+    this.#unread.length = 0;
     this.#ending = undefined;
     this.session = undefined;
     this.#connection++;
