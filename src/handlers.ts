@@ -45,7 +45,8 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
   }
 
   takes(): boolean {
-    return this.#session === undefined || this.#session.isOpen === true;
+    // While it closes a session ignores what it is sent, and counts none of it.
+    return !this.#notifier.closing.aborted && (this.#session === undefined || this.#session.isOpen === true);
   }
 
   /** Deno says 0 where the connection was lost, and every other runtime 1006. */
