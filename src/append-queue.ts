@@ -8,8 +8,10 @@ export interface AppendSteps {
   /** Waits until it may begin; undefined when it may at once. */
   admit?(): Promise<void> | undefined;
   appended?(position: Position): void;
-  /** Whether it may wait however much is waiting: what a run says of itself is not refused. */
+  /** Whether it may wait however much is waiting: what a run yields, or says of itself, is not refused. */
   readonly isExempt?: boolean;
+  /** Whether it waits for no subscribers where nothing is before it: what a run says of itself. */
+  readonly isUrgent?: boolean;
 }
 
 /** A publication that is not in the log yet. */
@@ -49,7 +51,7 @@ export class Queue extends Linked {
   size = 0;
   /** Whether the first one is on its way into the log. */
   isBusy = false;
-  /** Whether it waits for subscribers to catch up, and whether it may: not once a run has something to say of itself. */
+  /** Whether it waits for subscribers to catch up, and whether it may: not where all that waits is urgent. */
   isHeld = false;
   mayHold = true;
 

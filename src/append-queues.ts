@@ -8,11 +8,10 @@ import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 import { type Pending, type PendingKind, Scope } from "./scope.ts";
 
-/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
-export const patience = 100;
-
-/** What a run says of itself. */
+/** What a run yields. */
 export const exempt: AppendSteps = { isExempt: true };
+/** What a run says of itself. */
+export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
 
 /** What the queues are made of. */
 export interface AppendQueuesParts {
@@ -26,8 +25,11 @@ export interface AppendQueuesParts {
   schedule(): void;
   /** Whether somebody follows any channel. */
   isHeard(): boolean;
-  /** Whether a subscriber that reads what it is sent, and within {@linkcode patience}, has not come to an offset. */
-  isAwaited?(channel: string, offset: number): boolean;
+  /**
+   * How far the slowest subscriber of a channel has come that reads what it is sent, within {@linkcode patience}; undefined
+   * where all of those have come to an offset.
+   */
+  slowest?(channel: string, offset: number): number | undefined;
   onError(error: unknown, owner: string): void;
   /** Hears of every append that succeeded. */
   appended?(channel: string): void;
@@ -43,8 +45,8 @@ export interface AppendQueuesParts {
  * channel meanwhile waits behind, since overtaking would change the order. Channels that wait for the next turn are served
  * one publication each, round and round, so that one which publishes a lot holds up no other.
  *
- * Who publishes to a channel without a pause waits for subscribers that are behind by half of what the log keeps, as long
- * as they read. One that does not, or is slow, is not waited for.
+ * Who publishes to a channel faster than it is read waits for subscribers that are behind by half of what the log keeps,
+ * as long as they read. One that does not, or does not come on, is not waited for.
  */
 export class AppendQueues {
   readonly #parts: AppendQueuesParts;
@@ -57,9 +59,9 @@ export class AppendQueues {
   /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
   readonly #rotation = new Linked();
   readonly #held = new Linked();
-  /** The channels that have had something waiting in every turn. */
+  /** The channels that are published to faster than they are read: something waits in every turn, or somebody is behind. */
   readonly #bursts = new Map<string, Burst>();
-  /** The one of them that was published to last. */
+  /** The one of those that was published to last. */
   #burst: Burst | undefined;
   #disarm: (() => void) | undefined;
   #isClosing = false;
@@ -126,10 +128,15 @@ export class AppendQueues {
    */
   appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
     if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;
+    if (this.#isHeld(channel)) return undefined;
     if (!this.#appender.isAtOnce || !this.#pace.take(channel, data.length)) return undefined;
     const position = this.#appender.appendNow(channel, data, options);
     if (position !== undefined) this.#count(channel, data, position);
     return position;
+  }
+
+  #isHeld(channel: string): boolean {
+    return this.#bursts.size > 0 && this.#bursts.get(channel)?.isHeld === true;
   }
 
   /** Something was appended. */
@@ -169,7 +176,7 @@ export class AppendQueues {
     this.#size++;
     this.#bytes += item.bytes;
     const { signal } = item.options;
-    if (item.steps?.isExempt === true) this.#release(queue);
+    if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;
     if (isFirst) this.#advance(queue);
     if (signal === undefined || item.isAlone || (queue.isBusy && queue.first === item)) return;
     const owner = queue;
@@ -196,6 +203,7 @@ export class AppendQueues {
   /** Appends what waits for a channel, as far as the log answers at once and this turn has room. */
   #advance(queue: Queue): void {
     while (queue.size > 0 && !queue.isBusy) {
+      if (queue.mayHold && this.#isHeld(queue.channel)) return this.#hold(queue);
       if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
       else return this.#rotate(queue);
     }
@@ -204,8 +212,12 @@ export class AppendQueues {
 
   #rotate(queue: Queue): void {
     queue.moveTo(this.#rotation);
-    const { channel } = queue;
-    if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel));
+    this.fallsBehind(queue.channel);
+  }
+
+  /** A channel may be published to faster than it is read: from now on it is counted how much. `top` is where it ends. */
+  fallsBehind(channel: string, top = 0): void {
+    if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel, top, this.#pace.recent));
   }
 
   /** Whether a timer has to come before the turn that is due; see {@linkcode Pace.needsRest}. */
@@ -235,44 +247,51 @@ export class AppendQueues {
   /** Has a channel wait where subscribers could lose their place to what is published next. */
   #endTurn(burst: Burst): void {
     const { channel } = burst;
+    const { log, clock } = this.#parts;
     const queue = this.#queues.get(channel);
+    burst.waitFor(this.#slowest(channel, burst.turn(log.keeps?.(channel) ?? {})), clock.now());
     if (queue === undefined) {
+      if (this.#slowest(channel, burst.offset) !== undefined) return;
       this.#bursts.delete(channel);
       if (this.#burst === burst) this.#burst = undefined;
-      return;
-    }
-    if (queue.isBusy || queue.isHeld || !queue.mayHold || this.#isClosing) return;
-    const { log, isAwaited } = this.#parts;
-    if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;
+    } else if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);
+    else if (queue.isHeld) this.#letGo(queue);
+  }
+
+  /** Nobody is waited for when closing. */
+  #slowest(channel: string, offset: number): number | undefined {
+    return this.#isClosing || offset === 0 ? undefined : this.#parts.slowest?.(channel, offset);
+  }
+
+  /** Has a channel wait. In the coming turns it is looked again, and when nobody has come on for a while. */
+  #hold(queue: Queue): void {
+    if (!queue.isHeld) this.#pace.schedule();
     queue.isHeld = true;
     queue.moveTo(this.#held);
-    // Whoever reads nothing any more says so by nothing.
-    this.#disarm ??= this.#scope.timer("subscribers behind a burst", patience, () => {
+    const left = this.#bursts.get(queue.channel)?.left(this.#parts.clock.now());
+    this.#disarm ??= this.#scope.timer("subscribers behind a burst", left ?? 0, () => {
       this.#disarm = undefined;
       this.caughtUp();
     });
   }
 
-  /** Lets a channel go on for good. */
-  #release(queue: Queue): void {
-    queue.mayHold = false;
-    if (!queue.isHeld) return;
+  #letGo(queue: Queue): void {
     queue.isHeld = false;
     this.#rotate(queue);
-    this.#pace.schedule();
     this.#disarmIdle();
+  }
+
+  /** The only one that waits for a channel waits for no subscribers any more. */
+  hurry(channel: string): void {
+    const queue = this.#queues.get(channel);
+    if (queue?.size !== 1) return;
+    queue.mayHold = false;
+    this.caughtUp();
   }
 
   /** A subscriber has read something, or time has passed: channels that wait for it look again in the coming turn. */
   caughtUp(): void {
-    if (this.#held.isAlone) return;
-    while (!this.#held.isAlone) {
-      const queue = this.#held.newer as Queue;
-      queue.isHeld = false;
-      this.#rotate(queue);
-    }
-    this.#pace.schedule();
-    this.#disarmIdle();
+    if (!this.#held.isAlone) this.#pace.schedule();
   }
 
   /** Disarms the timer where no channel waits for subscribers. */

@@ -129,7 +129,7 @@ export class Hub {
       most: parts.settings.limits.waiting,
       schedule: () => this.#schedule(),
       isHeard: () => this.channels.size > 0,
-      isAwaited: (channel, offset) => this.channels.get(channel)?.isAwaited(offset) === true,
+      slowest: (channel, offset) => this.channels.get(channel)?.slowest(offset),
       onError: failed,
       appended,
       refused: () => this.tally.hit("waiting"),

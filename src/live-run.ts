@@ -1,5 +1,5 @@
 import type { AppendSteps } from "./append-queue.ts";
-import { exempt } from "./append-queues.ts";
+import { exempt, urgent } from "./append-queues.ts";
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
@@ -71,7 +71,7 @@ export class LiveRun implements Run<unknown> {
     this.#startedAt = hub.clock.now();
     this.activity = { events: 0, time: hub.clock.time() };
     this.#signal = options.signal;
-    this.#unlink = hub.scope.link(options.signal, (reason) => this.#abort?.abort(reason));
+    this.#unlink = hub.scope.link(options.signal, (reason) => this.#stop(reason));
   }
 
   /** Who it is, for people. */
@@ -114,7 +114,7 @@ export class LiveRun implements Run<unknown> {
 
   async #begin(place: AppendOptions["place"]): Promise<void> {
     const data = encode({ type: "run.started", run: this.id, name: this.name });
-    await Promise.all([this.#append(data, exempt, place), this.#tell(data)]);
+    await Promise.all([this.#append(data, urgent, place), this.#tell(data)]);
   }
 
   async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
@@ -183,7 +183,13 @@ export class LiveRun implements Run<unknown> {
   /** Cancels on somebody's behalf. Only the first reason counts. */
   cancelBy(by: CancelledBy, reason?: string, cause?: unknown): void {
     if (this.status !== "working" || this.#abort?.signal.aborted) return;
-    this.#abort?.abort(new CancelError(by, reason, cause === undefined ? undefined : { cause }));
+    this.#stop(new CancelError(by, reason, cause === undefined ? undefined : { cause }));
+  }
+
+  /** Tells the task to stop, which may be waiting for what it yielded. */
+  #stop(reason: unknown): void {
+    this.#abort?.abort(reason);
+    this.#hub.appends.hurry(channelOfRun(this.id));
   }
 
   async cancel(reason?: string): Promise<void> {
@@ -310,7 +316,7 @@ export class LiveRun implements Run<unknown> {
   }
 
   async #tell(data: string): Promise<void> {
-    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {}, exempt);
+    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {}, urgent);
   }
 }
 
