@@ -16,7 +16,8 @@ export function disconnect(hub: Hub, who: { user: string } | { session: string }
     throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
   }
   const known = Object.values(closes).find((close) => close.code === code);
-  for (const session of [...hub.sessions]) {
+  const all = "session" in who ? hub.sessions : hub.sessions.ofUser(who.user);
+  for (const session of [...all]) {
     const isMeant = "session" in who ? session.id === who.session : session.peer.user === who.user;
     if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
   }
@@ -24,7 +25,7 @@ export function disconnect(hub: Hub, who: { user: string } | { session: string }
 
 /** Takes a channel from a user at once. */
 export function unsubscribe(hub: Hub, user: string, channel: string): void {
-  for (const session of [...hub.sessions]) {
+  for (const session of [...hub.sessions.ofUser(user)]) {
     if (session.peer.user === user) withdraw(session, channel);
   }
 }

@@ -1125,6 +1125,11 @@ const receipts: Mutation[] = [
   ]),
   ...inFile("acknowledgement", [
     {
+      name: "who comes back is compared with any number of a user's sessions",
+      from: "if (hub.sessions.countOf(identity) > mostSessions) return;",
+      to: "void mostSessions;",
+    },
+    {
       name: "a channel that is no text is asked for its text, which may throw",
       from: 'typeof channel === "string" ? session.subscriptions.get(channel) : undefined',
       to: "session.subscriptions.get(String(channel))",
@@ -1484,6 +1489,11 @@ const defences: Mutation[] = [
     },
   ]),
   ...inFile("roster", [
+    {
+      name: "who has no name is looked for as a user",
+      from: 'return user === "" ? this : this.of(user);',
+      to: "return this.of(user);",
+    },
     {
       name: "a session that ends makes no room for its user",
       from: "present instanceof Set ? present.delete(session) : present === session;",
