@@ -1,7 +1,9 @@
 import type { Limits } from "./settings.ts";
 
 /** The limits that are as they are, whatever the others are. */
-const defaults: Readonly<Omit<Limits, "message" | "commandChars" | "commands" | "burst">> = {
+const defaults: Readonly<
+  Omit<Limits, "message" | "commandChars" | "commandTotalChars" | "commands" | "burst">
+> = {
   publication: 262_144,
   depth: 64,
   channel: 255,
@@ -66,10 +68,12 @@ export function resolveLimits(given: Readonly<Partial<Limits>> = {}): Limits {
   const { subscriptions, channel, message: most } = { ...defaults, ...said };
   const least = comingBack(subscriptions, channel);
   const message = most ?? Math.max(mebibyte, least);
+  const commandChars = said.commandChars ?? Math.max(mebibyte, message);
   const atOnce = 2 * Math.max(1_000, subscriptions);
   const derived = {
     message,
-    commandChars: Math.max(mebibyte, message),
+    commandChars,
+    commandTotalChars: Math.max(64 * mebibyte, 2 * commandChars),
     commands: atOnce,
     burst: atOnce,
   };
@@ -105,6 +109,12 @@ function check(limits: Limits, least: number): void {
       limits,
       "commandChars",
       `one message may have as many; write at least limits.message "${message}"`,
+    );
+  if (limits.commandTotalChars < 2 * commandChars)
+    throw cannot(
+      limits,
+      "commandTotalChars",
+      `one session may have half of them; write at least twice limits.commandChars "${commandChars}"`,
     );
   for (const name of ["commands", "burst"] as const) {
     if (limits[name] > subscriptions) continue;

@@ -1472,8 +1472,18 @@ const defences: Mutation[] = [
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.#chars -= next.chars;",
+      from: "this.#weigh(-next.chars);",
       to: "",
+    },
+    {
+      name: "the commands of all sessions together may be as long as they like",
+      from: 'if (this.#chars > commandTotalChars - this.#all.chars) return "commandTotalChars";',
+      to: "void commandTotalChars;",
+    },
+    {
+      name: "what waited of who is gone is counted for ever",
+      from: "    this.#count = 0;\n    this.#weigh(-this.#chars);",
+      to: "    this.#count = 0;\n    this.#chars = 0;",
     },
   ]),
   ...inFile("few", [
