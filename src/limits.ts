@@ -41,6 +41,9 @@ const finite: readonly string[] = [
   "channel",
 ];
 
+/** All limits there are. */
+const names: ReadonlySet<string> = new Set([...Object.keys(defaults), ...finite, "commandTotalChars"]);
+
 /** What a message and the commands that wait may be at least by default, in bytes and in characters. */
 const mebibyte = 1_048_576;
 /** The largest message that every runtime takes: Deno reads no frame above it. */
@@ -54,13 +57,14 @@ const characterBytes = 3;
  * Fills in the defaults. What one limit lets a client have it must be able to come back with: with all its subscriptions
  * in one message, as the protocol's clients do.
  *
- * Throws a RangeError for what is no whole number of at least 1, or Infinity where nothing follows from it, and for a limit that cannot hold with another.
+ * Throws a RangeError for a limit that there is not, for what is no whole number of at least 1, or Infinity where nothing follows from it, and for a limit that cannot hold with another.
  */
 export function resolveLimits(given: Readonly<Partial<Limits>> = {}): Limits {
   const said: Partial<Limits> = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
   for (const [name, value] of Object.entries(said)) {
+    if (!names.has(name)) throw new RangeError(`Cannot use limits.${name}: there is no such limit`);
     if (Number.isSafeInteger(value) && value >= 1) continue;
     if (value === Number.POSITIVE_INFINITY && !finite.includes(name)) continue;
     throw new RangeError(`Cannot use limits.${name} "${String(value)}": it is no whole number of at least 1`);

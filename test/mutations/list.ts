@@ -1422,6 +1422,18 @@ const hosts: Mutation[] = [
 ];
 
 const defences: Mutation[] = [
+  ...inFile("check", [
+    {
+      name: "a channel's name is taken for a list of names",
+      from: "if (!Array.isArray(channels))",
+      to: "if (channels === null)",
+    },
+    {
+      name: "whoever nobody can be is disconnected without a word",
+      from: 'if (typeof (user ?? session) === "string") return;',
+      to: "if ([user, session].length > 0) return;",
+    },
+  ]),
   ...inFile("revocation", [
     {
       name: "whoever is disconnected gets what was queued",
