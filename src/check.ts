@@ -34,8 +34,17 @@ export function checkAfter(doing: string, after: unknown): void {
     throw new RangeError(`Cannot ${doing} after "${offset}": an offset is a whole number from 0 up`);
 }
 
-/** Throws a TypeError for a log and a signal of a notifier's that are none. */
-export function checkParts(log: unknown, signal: unknown): void {
+/** Throws a TypeError for what a notifier cannot be made of. */
+export function checkParts({
+  log,
+  signal,
+  rpc,
+}: {
+  log?: unknown;
+  signal?: unknown;
+  rpc?: object | undefined;
+}): void {
+  checkRpc(rpc);
   if (log !== undefined && typeof (log as Log | null)?.append !== "function")
     throw new TypeError("Cannot use log: give a log, such as memoryLog()");
   if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== "function")
@@ -108,7 +117,7 @@ export function checkUser(user: unknown, channel: unknown): void {
 const ownMethods = ["ack", "run.cancel"];
 
 /** Throws a TypeError for handlers that would never be called, or cannot be. */
-export function checkRpc(rpc: object | undefined): void {
+function checkRpc(rpc: object | undefined): void {
   const [wrong] = Object.entries(rpc ?? {}).find(([, handler]) => typeof handler !== "function") ?? [];
   if (wrong !== undefined) throw new TypeError(`Cannot use rpc method "${wrong}": give a function`);
   const taken = ownMethods.find((method) => rpc !== undefined && Object.hasOwn(rpc, method));

@@ -1,4 +1,4 @@
-import { checkAfter, checkChannel, checkParts, checkPeer, checkRpc } from "./check.ts";
+import { checkAfter, checkChannel, checkParts, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { errorToConsole } from "./console.ts";
@@ -159,8 +159,7 @@ class LiveNotifier implements Notifier {
     const { log, signal, clock = systemClock, events, onError = errorToConsole } = options;
     const settings = resolveSettings(options);
     checkSchemas(events);
-    checkRpc(options.rpc);
-    checkParts(log, signal);
+    checkParts(options);
     this.events = events;
     this.maxMessage = settings.limits.message;
     const hub = new Hub({

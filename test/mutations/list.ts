@@ -1434,6 +1434,13 @@ const defences: Mutation[] = [
       to: "if ([user, session].length > 0) return;",
     },
   ]),
+  ...inFile("live-run", [
+    {
+      name: "nobody hears that the announcement of an ending is lost",
+      from: "this.#tell(data).catch((error: unknown) => this.#lost(error));",
+      to: "this.#tell(data);",
+    },
+  ]),
   ...inFile("revocation", [
     {
       name: "whoever is disconnected gets what was queued",
