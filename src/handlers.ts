@@ -115,7 +115,14 @@ export function upgrader<T>(letIn: LetIn<T>): UpgradeWebSocket<T, UpgradeOptions
     wantsWebSocket(c.req.header("upgrade")) ? upgrade(c, events, options, letIn) : undefined,
   );
   // Written for a context and its events; a function and its options go the same way.
-  const take = (...[first, ...rest]: Parameters<typeof helper>) => helper(wholeOf(first), ...rest);
+  const take = (...[first, ...rest]: Parameters<typeof helper>) => {
+    const isGiven = typeof first === "function" || (first as Partial<Context> | undefined)?.req !== undefined;
+    if (!isGiven)
+      throw new TypeError(
+        "Cannot upgrade: give what makes the handlers, upgradeWebSocket(notifications(notifier))",
+      );
+    return helper(wholeOf(first), ...rest);
+  };
   return take as typeof helper;
 }
 

@@ -261,8 +261,9 @@ export class LiveRun implements Run<unknown> {
     this.#observer.ended(this);
     // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
     const ttl = this.#hub.settings.limits.runTtl + this.endedAt - this.#startedAt;
-    // What cannot be written was told of where it was tried.
-    await Promise.allSettled([this.#confirm(data, ttl), this.#tell(data)]);
+    // An ending that is lost is among what is undelivered; its announcement nobody else would hear of.
+    const telling = this.#tell(data).catch((error: unknown) => this.#lost(error));
+    await Promise.allSettled([this.#confirm(data, ttl), telling]);
     this.#settle(outcome);
   }
 
@@ -313,6 +314,15 @@ export class LiveRun implements Run<unknown> {
     const confirmation = { channel, content, time, ttl: runTtl, signal: undefined, logged };
     await appendConfirmed(hub, confirmation, { time, retention: this.#retention(ttl) });
     this.#wrote();
+  }
+
+  #lost(cause: unknown): void {
+    const on = JSON.stringify(this.#announce);
+    const why = describe(cause).message;
+    const error = new LogError(`Cannot announce on ${on} that ${this.label} is ${this.status}: ${why}`, {
+      cause,
+    });
+    this.#hub.report(error, "log", `publish ${this.#announce}`);
   }
 
   async #tell(data: string): Promise<void> {

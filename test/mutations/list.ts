@@ -1137,6 +1137,11 @@ const receipts: Mutation[] = [
   ]),
   ...inFile("acknowledgement", [
     {
+      name: "who comes back is compared with any number of a user's sessions",
+      from: "if (hub.sessions.countOf(identity) > mostSessions) return;",
+      to: "void mostSessions;",
+    },
+    {
       name: "a channel that is no text is asked for its text, which may throw",
       from: 'typeof channel === "string" ? session.subscriptions.get(channel) : undefined',
       to: "session.subscriptions.get(String(channel))",
@@ -1429,6 +1434,25 @@ const hosts: Mutation[] = [
 ];
 
 const defences: Mutation[] = [
+  ...inFile("check", [
+    {
+      name: "a channel's name is taken for a list of names",
+      from: "if (!Array.isArray(channels))",
+      to: "if (channels === null)",
+    },
+    {
+      name: "whoever nobody can be is disconnected without a word",
+      from: 'if (typeof (user ?? session) === "string") return;',
+      to: "if ([user, session].length > 0) return;",
+    },
+  ]),
+  ...inFile("live-run", [
+    {
+      name: "nobody hears that the announcement of an ending is lost",
+      from: "this.#tell(data).catch((error: unknown) => this.#lost(error));",
+      to: "this.#tell(data);",
+    },
+  ]),
   ...inFile("revocation", [
     {
       name: "whoever is disconnected gets what was queued",
@@ -1479,8 +1503,18 @@ const defences: Mutation[] = [
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.#chars -= next.chars;",
+      from: "this.#weigh(-next.chars);",
       to: "",
+    },
+    {
+      name: "the commands of all sessions together may be as long as they like",
+      from: 'if (this.#chars > commandTotalChars - this.#all.chars) return "commandTotalChars";',
+      to: "void commandTotalChars;",
+    },
+    {
+      name: "what waited of who is gone is counted for ever",
+      from: "    this.#count = 0;\n    this.#weigh(-this.#chars);",
+      to: "    this.#count = 0;\n    this.#chars = 0;",
     },
   ]),
   ...inFile("few", [
@@ -1496,6 +1530,11 @@ const defences: Mutation[] = [
     },
   ]),
   ...inFile("roster", [
+    {
+      name: "who has no name is looked for as a user",
+      from: 'return user === "" ? this : this.of(user);',
+      to: "return this.of(user);",
+    },
     {
       name: "a session that ends makes no room for its user",
       from: "present instanceof Set ? present.delete(session) : present === session;",
