@@ -1,8 +1,11 @@
+import type { Clock } from "./clock.ts";
 import { Linked } from "./linked.ts";
-import type { AppendOptions, Position } from "./log.ts";
+import type { AppendOptions, Log, Position } from "./log.ts";
+import type { Scope } from "./scope.ts";
 
 /** Bytes that a publication counts beside its payload while it waits. */
 const overhead = 128;
+
 /** What comes right before and right after an append, in its place in the queue, and what it may do. */
 export interface AppendSteps {
   /** Waits until it may begin; undefined when it may at once. */
@@ -10,6 +13,34 @@ export interface AppendSteps {
   appended?(position: Position): void;
   /** Whether it may wait however much is waiting: what a run says of itself is not refused. */
   readonly isExempt?: boolean;
+}
+
+/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
+export const patience = 100;
+
+/** What a run says of itself. */
+export const exempt: AppendSteps = { isExempt: true };
+
+/** What the queues are made of. */
+export interface AppendQueuesParts {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Bytes that may be published in a turn while somebody listens. Default: 2 MiB. */
+  readonly turn?: number;
+  /** Bytes that may wait. */
+  readonly most: number;
+  /** Has a turn come, in which `AppendQueues.turn` is called. */
+  schedule(): void;
+  /** Whether somebody follows any channel. */
+  isHeard(): boolean;
+  /** Whether a subscriber that reads what it is sent, and within {@linkcode patience}, has not come to an offset. */
+  isAwaited?(channel: string, offset: number): boolean;
+  onError(error: unknown, owner: string): void;
+  /** Hears of every append that succeeded. */
+  appended?(channel: string): void;
+  /** Hears of each publication that is refused because too much waits. */
+  refused?(): void;
+  readonly parent?: Scope;
 }
 
 /** A publication that is not in the log yet. */

@@ -1,5 +1,5 @@
 import { Announcements } from "./announcements.ts";
-import { patience } from "./append-queues.ts";
+import { patience } from "./append-queue.ts";
 import type { Book } from "./book.ts";
 import { Few } from "./few.ts";
 import type { Hub } from "./hub.ts";

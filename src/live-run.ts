@@ -1,5 +1,5 @@
 import type { AppendSteps } from "./append-queue.ts";
-import { exempt } from "./append-queues.ts";
+import { exempt } from "./append-queue.ts";
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";

@@ -133,12 +133,12 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "a publication is accepted after closing began",
-      from: 'if (this.#isClosing) return ignorable(Promise.reject(refused("publish")));',
+      from: 'if (this.#isClosing) return ignorable(Promise.reject(closed("publish")));',
       to: "",
     },
     {
       name: "a run is started after closing began",
-      from: 'if (this.#isClosing) throw refused("run");',
+      from: 'if (this.#isClosing) throw closed("run");',
       to: "",
     },
     {
@@ -235,8 +235,8 @@ const runs: Mutation[] = [
     },
     {
       name: "events are taken after the ending",
-      from: 'if (this.status !== "working") throw this.#over();',
-      to: "",
+      from: 'if (this.status !== "working") throw new ClosedError(',
+      to: "if (this.status === undefined) throw new ClosedError(",
     },
     {
       name: "a run that was cancelled ends as failed",
@@ -275,8 +275,8 @@ const runs: Mutation[] = [
     },
     {
       name: "a yield is refused where too much waits",
-      from: "this.#append(this.#accepted(next.value), {}, exempt)",
-      to: "this.#append(this.#accepted(next.value), {}, undefined)",
+      from: "this.#append(this.#accepted(event), exempt)",
+      to: "this.#append(this.#accepted(event))",
     },
     {
       name: "anything is a reason",
@@ -322,7 +322,7 @@ const runs: Mutation[] = [
     },
     {
       name: "an old run is read before the new one of its id has begun",
-      from: "return this.#runs.get(channel.slice(prefix.length))?.begun;",
+      from: 'return this.#runs.get(runOfChannel(channel) ?? "")?.begun;',
       to: "return undefined;",
     },
   ]),
@@ -337,7 +337,7 @@ const logs: Mutation[] = [
     },
     {
       name: "the log is asked after the queues have ended",
-      from: "if (this.#ended) return Promise.reject(closed());",
+      from: 'if (this.#ended) return Promise.reject(closed("publish"));',
       to: "",
     },
     {
@@ -825,33 +825,13 @@ const sessions: Mutation[] = [
       to: "    this.revoke(why);",
     },
     {
-      name: "a second connect is accepted",
-      from: "if (isConnect === this.#greeted) return",
-      to: "if (!isConnect && !this.#greeted) return",
-    },
-    {
-      name: "commands are answered out of order",
-      from: "while (!this.#busy && this.isOpen",
-      to: "while (this.isOpen",
-    },
-    {
-      name: "commands are answered into a full window",
-      from: '(this.window.room > 0 || this.#phase === "fresh")',
-      to: "true",
-    },
-    {
-      name: "any number of commands may wait",
-      from: "if (exceeded !== undefined) return this.exceed(exceeded, closes.tooManyRequests);",
-      to: "",
-    },
-    {
       name: "a session is heard and answered after it was closed",
-      from: 'return this.#phase === "fresh" || this.#phase === "connected";',
+      from: 'return this.#phase === "fresh" || this.isConnected;',
       to: 'return this.#phase !== "over";',
     },
     {
       name: "a session whose permission has ended gets what is queued",
-      from: "if (!this.isOpen || this.#hasExpired()) return;\n    if (this.#needsBarrier())",
+      from: "if (!this.isOpen || this.hasExpired()) return;\n    if (this.#needsBarrier())",
       to: "if (!this.isOpen) return;\n    if (this.#needsBarrier())",
     },
     {
@@ -967,16 +947,6 @@ const publishing: Mutation[] = [
       from: "text + spaces.slice(text.length)",
       to: "text",
     },
-    {
-      name: "a client publishes past the schemas",
-      from: "if (hub.events === undefined) return data;",
-      to: "return data;",
-    },
-    {
-      name: "nobody hears of a schema at fault when it is a client that publishes",
-      from: "if (validation.isFault) {",
-      to: "if (false) {",
-    },
   ]),
   ...inFile("values", [
     {
@@ -1035,7 +1005,7 @@ const receipts: Mutation[] = [
   ...inFile("ledger", [
     {
       name: "whoever waits for room waits on while closing",
-      from: "if (this.givenUp.isClosing) return Promise.reject(closed());",
+      from: 'if (this.givenUp.isClosing) return Promise.reject(closed("publish"));',
       to: "",
     },
     {
@@ -1055,7 +1025,7 @@ const receipts: Mutation[] = [
     },
     {
       name: "closing leaves those waiting who wait for room",
-      from: "this.#room.refuse(closed());",
+      from: 'this.#room.refuse(closed("publish"));',
       to: "",
     },
     {
@@ -1211,8 +1181,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "whatever a function of origins answers that is not false lets a page in",
-      from: "then((allowed) => allowed === true, thrown)",
-      to: "then(Boolean, thrown)",
+      from: "(allowed) => allowed === true,",
+      to: "Boolean,",
     },
     {
       name: "any number of sessions are upgraded",
@@ -1358,13 +1328,8 @@ const hosts: Mutation[] = [
   ...inFile("hook", [
     {
       name: "a hook that rejects ends the process",
-      from: "if (isThenable(result)) Promise.resolve(result).then(undefined, failed);",
-      to: "if (isThenable(result)) Promise.resolve(result).then(() => {});",
-    },
-    {
-      name: "a hook that throws reaches whoever calls it",
-      from: "    failed(error);\n",
-      to: "    throw error;\n",
+      from: "handled(call, () => {}, failed);",
+      to: "handled(call, () => {}, (error) => { throw error; });",
     },
   ]),
   ...inFile("node", [
@@ -1512,11 +1477,6 @@ const defences: Mutation[] = [
       name: "commands over the rate are answered",
       from: 'if (isOver) throw new Refusal(replies.tooManyRequests, "rate");',
       to: "",
-    },
-    {
-      name: "a presence reply takes as many clients as there are",
-      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
-      to: "if (settings.limits.presence < 0)",
     },
     {
       name: "answers that nobody gets are errors",
@@ -1865,19 +1825,9 @@ const bounds: Mutation[] = [
       to: "this.window.room - bytes < -this.hub.settings.window",
     },
     {
-      name: "what asks for stored data is answered into a full window",
-      from: "return !isForStored && this.window.hasRoomToReply;",
-      to: "return this.window.hasRoomToReply;",
-    },
-    {
-      name: "acknowledgements cost nothing",
-      from: "if (words > 0) this.intake.charge(",
-      to: "if (words < 0) this.intake.charge(",
-    },
-    {
       name: "stored data waits for as long as a backlog fills each window",
-      from: "    this.#work();\n    this.#blocked?.serve();",
-      to: "    this.#blocked?.serve();\n    this.#work();",
+      from: "    work(this);\n    this.#blocked?.serve();",
+      to: "    this.#blocked?.serve();\n    work(this);",
     },
   ]),
   ...inFile("tracking", [
@@ -1932,6 +1882,62 @@ const bounds: Mutation[] = [
       name: "a client is told of a fault where too much waits to be published",
       from: 'if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");',
       to: "void BusyError;",
+    },
+  ]),
+  ...inFile("receive", [
+    {
+      name: "a second connect is accepted",
+      from: "if (isConnect === session.isGreeted) return",
+      to: "if (!isConnect && !session.isGreeted) return",
+    },
+    {
+      name: "commands are answered out of order",
+      from: "while (!session.isBusy && session.isOpen",
+      to: "while (session.isOpen",
+    },
+    {
+      name: "commands are answered into a full window",
+      from: "if (window.room > 0 || !isConnected) return true;",
+      to: "return true;",
+    },
+    {
+      name: "any number of commands may wait",
+      from: "if (exceeded !== undefined) return session.exceed(exceeded, closes.tooManyRequests);",
+      to: "",
+    },
+    {
+      name: "what asks for stored data is answered into a full window",
+      from: "return !isForStored && window.hasRoomToReply;",
+      to: "return window.hasRoomToReply;",
+    },
+    {
+      name: "acknowledgements cost nothing",
+      from: "if (words > 0) intake.charge(",
+      to: "if (words < 0) intake.charge(",
+    },
+  ]),
+  ...inFile("commands", [
+    {
+      name: "a client publishes past the schemas",
+      from: "if (hub.events === undefined) return data;",
+      to: "return data;",
+    },
+    {
+      name: "nobody hears of a schema at fault when it is a client that publishes",
+      from: "if (validation.isFault) {",
+      to: "if (false) {",
+    },
+    {
+      name: "a presence reply takes as many clients as there are",
+      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
+      to: "if (settings.limits.presence < 0)",
+    },
+  ]),
+  ...inFile("soon", [
+    {
+      name: "a hook that throws reaches whoever calls it",
+      from: "return failed(error);",
+      to: "throw error;",
     },
   ]),
 ];
