@@ -466,8 +466,8 @@ const logs: Mutation[] = [
   ...inFile("bounds", [
     {
       name: "a bound that fails is tried again for ever",
-      from: "{ cause, lasting: true }",
-      to: "{ cause }",
+      from: "{ ...options, lasting: true }",
+      to: "options",
     },
   ]),
   ...inFile("repeats", [
@@ -612,7 +612,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a channel is never let go",
-      from: "if (this.subscriptions.size === 0 && this.#users === 0) this.#hub.wakeChannel(this);",
+      from: "if (this.subscriptions.size === 0 && this.#uses === 0) this.#hub.wakeChannel(this);",
       to: "",
     },
     {
@@ -932,8 +932,8 @@ const publishing: Mutation[] = [
     },
     {
       name: "what a schema makes of an event may say itself what JSON is to write",
-      from: 'return typeof (value as { toJSON?: unknown }).toJSON !== "function";',
-      to: "return true;",
+      from: "return isOwnClass(value) && !isSelfMade(value as object);",
+      to: "return isOwnClass(value);",
     },
     {
       name: "what a schema threw is kept from whoever publishes",
@@ -961,16 +961,21 @@ const publishing: Mutation[] = [
     },
     {
       name: "nobody is told where a value cannot be written",
-      from: "path: `.$",
-      to: 'path: "" && `.$',
+      from: "if (lost !== undefined) return `.",
+      to: "if (lost !== undefined) return lost; else if (lost === null) return `.",
     },
     {
       name: "an object that is in itself is looked at for ever",
-      from: '  if (isCycle(part, around)) return { why: "a cycle", path: "" };\n',
+      from: '  if (isCycle(part, around)) return " is a cycle";\n',
       to: "",
     },
   ]),
   ...inFile("confirm", [
+    {
+      name: "what had no room when closing began is reported, too",
+      from: "if (isRefused) hub.ledger.givenUp.over(confirmation);\n    else hub",
+      to: "hub",
+    },
     {
       name: "a publication that the log never took keeps its room",
       from: "if (isAdmitted && entry === undefined)",
@@ -1213,7 +1218,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "an origin is listed as it was written",
-      from: "return url.origin;",
+      from: "return new URL(text).origin;",
       to: "return given;",
     },
     {
@@ -1563,11 +1568,6 @@ const defences: Mutation[] = [
       from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
       to: "if (error instanceof ClosedError)",
     },
-    {
-      name: "what had no room when closing began is reported, too",
-      from: "  refused(confirmation: Confirmation): void {\n    this.#underWay.delete(confirmation);",
-      to: "  refused(_: Confirmation): void {",
-    },
   ]),
   ...inFile("outage", [
     {
@@ -1623,8 +1623,8 @@ const defences: Mutation[] = [
   ...inFile("check", [
     {
       name: "any number is an offset",
-      from: "if (!Number.isSafeInteger(offset) || offset < 0)",
-      to: "if (offset < 0)",
+      from: "  if (!isNatural(offset))",
+      to: "  if ((offset as number) < 0)",
     },
   ]),
   ...inFile("bytes", [
@@ -1754,8 +1754,8 @@ const defences: Mutation[] = [
   ...inFile("totals", [
     {
       name: "a peer makes up as many codes as it likes",
-      from: 'increase(this.#closed, ownCodes.includes(known) ? known : "other");',
-      to: "increase(this.#closed, known);",
+      from: 'this.#closed.add(ownCodes.includes(known) ? known : "other");',
+      to: "this.#closed.add(known);",
     },
   ]),
 ];
@@ -1856,13 +1856,6 @@ const bounds: Mutation[] = [
       to: "const start = Math.max(0, place.first - 1);",
     },
   ]),
-  ...inFile("presence", [
-    {
-      name: "a user who leaves with one of two clients is counted no more",
-      from: "if (count > 0) this.#sessions.set(user, count);",
-      to: "if (count > 9) this.#sessions.set(user, count);",
-    },
-  ]),
   ...inFile("pulse", [
     {
       name: "a permission outlives a machine's sleep",
@@ -1938,6 +1931,13 @@ const bounds: Mutation[] = [
       name: "a hook that throws reaches whoever calls it",
       from: "return failed(error);",
       to: "throw error;",
+    },
+  ]),
+  ...inFile("counts", [
+    {
+      name: "a user who leaves with one of two clients is counted no more",
+      from: "if (count > 0) this.set(key, count);",
+      to: "if (count > by) this.set(key, count);",
     },
   ]),
 ];
