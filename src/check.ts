@@ -29,7 +29,7 @@ export function checkAfter(doing: string, after: unknown): void {
       `Cannot ${doing} after ${shown(after)}: a position is { offset, epoch }, a number and a text`,
     );
   }
-  if (!Number.isSafeInteger(offset) || offset < 0)
+  if (!isNatural(offset))
     throw new RangeError(`Cannot ${doing} after "${offset}": an offset is a whole number from 0 up`);
 }
 
@@ -55,8 +55,13 @@ export function checkLimit(doing: string, limit: unknown): void {
   if (limit === undefined) return;
   if (typeof limit !== "number")
     throw new TypeError(`Cannot ${doing} with the limit ${shown(limit)}: it is not a number`);
-  if (!(limit >= 0) || (limit !== Infinity && !Number.isSafeInteger(limit)))
+  if (limit !== Infinity && !isNatural(limit))
     throw new RangeError(`Cannot ${doing} with the limit "${limit}": it is a whole number from 0 up`);
+}
+
+/** Whether it is a whole number from 0 up. */
+export function isNatural(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** The beginning of a value, quoted, in the words of an error. */

@@ -1,5 +1,5 @@
 import type { AppendSteps } from "./append-queue.ts";
-import { exempt, urgent } from "./append-queues.ts";
+import { exempt, urgent } from "./append-queue.ts";
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
@@ -9,7 +9,7 @@ import type { AppendOptions, Position, Retention } from "./log.ts";
 import { isObject } from "./protocol.ts";
 import type { RunEvent, RunStatus } from "./run.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
-import { channelOfRun, type Run, type RunOptions, type Task } from "./run-task.ts";
+import { channelOfRun, type Run, type RunOptions, type RunsReport, type Task } from "./run-task.ts";
 import { ignorable, type Settle } from "./scope.ts";
 import { LiveContext } from "./task-context.ts";
 import { validated } from "./validate.ts";
@@ -92,8 +92,8 @@ export class LiveRun implements Run<unknown> {
   }
 
   /** How it ended for good, where nothing more is written: whoever reads its channel has to find the same. */
-  get ending(): RunStatus | "abandoned" {
-    return this.#abandoned || this.#position === undefined ? "abandoned" : this.status;
+  get ending(): keyof RunsReport {
+    return this.#abandoned || this.#position === undefined ? "abandoned" : (this.status as Ended);
   }
 
   /** `isAgain`: whether there may be another run's events in its channel. */
