@@ -1,6 +1,6 @@
+import { isNatural } from "./check.ts";
 import type { Position } from "./log.ts";
 import { type Command, type ErrorReply, isObject, replies } from "./protocol.ts";
-import { isNatural } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import type { Subscription } from "./subscription.ts";
@@ -15,8 +15,8 @@ import { quit } from "./tracking.ts";
  */
 export function takeWords(session: LiveSession, { method, params }: Command): number {
   if (method === "send") {
-    const { data } = params;
-    return isObject(data) && isObject(data.ack) ? take(session, data.ack) : 0;
+    const words = wordsIn(params.data);
+    return words === undefined ? 0 : take(session, words);
   }
   if (method === "unsubscribe") {
     // Of an object, even its text could be one that throws.
@@ -26,21 +26,25 @@ export function takeWords(session: LiveSession, { method, params }: Command): nu
     return 0;
   }
   if (method !== "rpc" || params.method !== "ack") return 0;
-  const { data } = params;
-  acknowledge(session, data);
-  return isObject(data) && isObject(data.ack) ? 1 + Object.keys(data.ack).length : 1;
+  acknowledge(session, params.data);
+  return 1 + Object.keys(wordsIn(params.data) ?? {}).length;
 }
 
 /** Takes all that a client says it has, or nothing, and answers why. */
 export function acknowledge(session: LiveSession, data: unknown): ErrorReply | undefined {
-  if (!isObject(data) || !isObject(data.ack)) return replies.badRequest;
+  const words = wordsIn(data);
+  if (words === undefined) return replies.badRequest;
   session.acknowledges = true;
-  for (const channel in data.ack) {
-    const wrong = wrongIn(session, channel, data.ack[channel]);
+  for (const channel in words) {
+    const wrong = wrongIn(session, channel, words[channel]);
     if (wrong !== undefined) return wrong;
   }
-  take(session, data.ack);
+  take(session, words);
   return undefined;
+}
+
+function wordsIn(data: unknown): Words | undefined {
+  return isObject(data) && isObject(data.ack) ? data.ack : undefined;
 }
 
 /** Takes what can be true. Peers can send thousands that cannot: nothing is made or thrown for one. */
@@ -82,14 +86,19 @@ function hear(subscription: Subscription, offset: number): void {
   subscription.channel.book?.reached(standingOf(subscription), "acknowledged", before);
 }
 
+/** Sessions of one user among which the earlier one of a client that comes back is looked for. */
+const mostSessions = 100;
+
 /**
  * Takes the word of a client that comes back: it says where it had come to, and so that it has what it was sent until there.
  *
  * A user may be there several times, and their clients cannot be told apart: it speaks for the shortest stretch that it
- * may have come from, and for nothing that it was not sent from here.
+ * may have come from, and for nothing that it was not sent from here. Where a user is many people, who may all come back at
+ * once, it says nothing: each would have to be compared with all.
  */
 export function resumed({ hub, identity }: LiveSession, channel: string, { epoch, offset }: Position): void {
   const { ledger } = hub;
+  if (hub.sessions.countOf(identity) > mostSessions) return;
   let from: Standing | undefined;
   let subscription: Subscription | undefined;
   for (const left of ledger.departed.get(channel, epoch, identity)) {

@@ -1,8 +1,11 @@
+import type { Clock } from "./clock.ts";
 import { Linked } from "./linked.ts";
-import type { AppendOptions, Position } from "./log.ts";
+import type { AppendOptions, Log, Position } from "./log.ts";
+import type { Scope } from "./scope.ts";
 
 /** Bytes that a publication counts beside its payload while it waits. */
 const overhead = 128;
+
 /** What comes right before and right after an append, in its place in the queue, and what it may do. */
 export interface AppendSteps {
   /** Waits until it may begin; undefined when it may at once. */
@@ -12,6 +15,36 @@ export interface AppendSteps {
   readonly isExempt?: boolean;
   /** Whether it waits for no subscribers where nothing is before it: what a run says of itself. */
   readonly isUrgent?: boolean;
+}
+
+/** What a run yields. */
+export const exempt: AppendSteps = { isExempt: true };
+/** What a run says of itself. */
+export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
+
+/** What the queues are made of. */
+export interface AppendQueuesParts {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Bytes that may be published in a turn while somebody listens. Default: 2 MiB. */
+  readonly turn?: number;
+  /** Bytes that may wait. */
+  readonly most: number;
+  /** Has a turn come, in which `AppendQueues.turn` is called. */
+  schedule(): void;
+  /** Whether somebody follows any channel. */
+  isHeard(): boolean;
+  /**
+   * How far the slowest subscriber of a channel has come that reads what it is sent, without much delay; undefined where all
+   * of those have come to an offset.
+   */
+  slowest?(channel: string, offset: number): number | undefined;
+  onError(error: unknown, owner: string): void;
+  /** Hears of every append that succeeded. */
+  appended?(channel: string): void;
+  /** Hears of each publication that is refused because too much waits. */
+  refused?(): void;
+  readonly parent?: Scope;
 }
 
 /** A publication that is not in the log yet. */

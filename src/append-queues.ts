@@ -1,42 +1,11 @@
-import { type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
+import { type AppendQueuesParts, type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
 import { Burst } from "./burst.ts";
-import type { Clock } from "./clock.ts";
 import { BusyError, closed } from "./errors.ts";
 import { Linked } from "./linked.ts";
-import type { AppendOptions, Log, Position } from "./log.ts";
+import type { AppendOptions, Position } from "./log.ts";
 import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 import { type Pending, type PendingKind, Scope } from "./scope.ts";
-
-/** What a run yields. */
-export const exempt: AppendSteps = { isExempt: true };
-/** What a run says of itself. */
-export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
-
-/** What the queues are made of. */
-export interface AppendQueuesParts {
-  readonly log: Log;
-  readonly clock: Clock;
-  /** Bytes that may be published in a turn while somebody listens. Default: 2 MiB. */
-  readonly turn?: number;
-  /** Bytes that may wait. */
-  readonly most: number;
-  /** Has a turn come, in which {@linkcode AppendQueues.turn} is called. */
-  schedule(): void;
-  /** Whether somebody follows any channel. */
-  isHeard(): boolean;
-  /**
-   * How far the slowest subscriber of a channel has come that reads what it is sent, within {@linkcode patience}; undefined
-   * where all of those have come to an offset.
-   */
-  slowest?(channel: string, offset: number): number | undefined;
-  onError(error: unknown, owner: string): void;
-  /** Hears of every append that succeeded. */
-  appended?(channel: string): void;
-  /** Hears of each publication that is refused because too much waits. */
-  refused?(): void;
-  readonly parent?: Scope;
-}
 
 /**
  * Brings publications to the log in the order in which they were made, and no faster than turns of the event loop allow.

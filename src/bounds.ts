@@ -13,13 +13,12 @@ export class Bounds {
   /** @throws {RangeError} when a bound is negative or not a number */
   constructor(bounds: Readonly<Record<keyof Retention, Bound>>) {
     this.#bounds = bounds;
+    let isUsual = true;
     for (const [name, bound] of Object.entries(bounds)) {
-      if (typeof bound !== "function") check(name, bound);
+      if (typeof bound === "function") isUsual = false;
+      else check(name, bound);
     }
-    const { size, bytes, ttl, slack } = bounds;
-    if (![size, bytes, ttl, slack].some((bound) => typeof bound === "function")) {
-      this.#usual = this.with("", {});
-    }
+    if (isUsual) this.#usual = this.with("", {});
   }
 
   /** What a channel gets of which nothing was said; the same object each time, where that does not depend on its name. */
@@ -58,16 +57,18 @@ export function check(name: string, bound: number): number {
 
 /** A function that fails for a channel fails for it again, so that there is no use in trying. */
 function ask(name: string, bound: (channel: string) => number, channel: string): number {
-  let answer: number;
+  let why: string;
+  let options: ErrorOptions = {};
   try {
-    answer = bound(channel);
+    const answer = bound(channel);
+    if (isBound(answer)) return answer;
+    why = `answered "${String(answer)}", which is not a number from 0 up`;
   } catch (cause) {
-    const why = `${name}() threw ${describe(cause).message}`;
-    throw new LogError(`Cannot bound ${JSON.stringify(channel)}: ${why}`, { cause, lasting: true });
+    why = `threw ${describe(cause).message}`;
+    options = { cause };
   }
-  if (isBound(answer)) return answer;
-  const why = `${name}() answered "${String(answer)}", which is not a number from 0 up`;
-  throw new LogError(`Cannot bound ${JSON.stringify(channel)}: ${why}`, { lasting: true });
+  const message = `Cannot bound ${JSON.stringify(channel)}: ${name}() ${why}`;
+  throw new LogError(message, { ...options, lasting: true });
 }
 
 function isBound(bound: unknown): bound is number {

@@ -1,13 +1,13 @@
 import { Announcements } from "./announcements.ts";
 import type { Book } from "./book.ts";
 import { patience } from "./burst.ts";
+import type { Counts } from "./counts.ts";
 import { Few } from "./few.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind } from "./notice.ts";
 import { failed, isPausing, type Outage, works } from "./outage.ts";
-import type { Census } from "./presence.ts";
 import { pieceOf } from "./segment.ts";
 import type { Soon } from "./soon.ts";
 import { isAnyoneAt, type Subscription } from "./subscription.ts";
@@ -31,8 +31,8 @@ export class Channel {
   top = 0;
   /** What of it is waited for, if anything. */
   book: Book | undefined;
-  /** Counts its users, since somebody has asked for their number. */
-  census: Census | undefined;
+  /** How many sessions each user has there, since somebody has asked how many users there are. */
+  users: Counts<string> | undefined;
   /** Whether it is among those looked after in the coming turn; the hub's to say. */
   isWoken = false;
   /** There while it cannot be read. */
@@ -44,7 +44,7 @@ export class Channel {
   readonly #watch: Watch;
   /** Whether the log may hold more than was loaded. */
   #news = true;
-  #users = 0;
+  #uses = 0;
   /** There since somebody has wanted to hear of others coming and going. */
   #announcements: Announcements | undefined;
   #loading: Promise<number> | undefined;
@@ -60,9 +60,9 @@ export class Channel {
 
   /** Keeps the channel open until the returned function is called. */
   use(): () => void {
-    this.#users++;
+    this.#uses++;
     return () => {
-      this.#users--;
+      this.#uses--;
       this.#letGo();
     };
   }
@@ -115,7 +115,7 @@ export class Channel {
       this.#announcements ??= new Announcements(this.#hub, this);
       this.#announcements.listeners++;
     }
-    this.census?.came(subscription.session.peer.user);
+    this.users?.add(subscription.session.peer.user);
     this.#announcements?.note(subscription.session, "join");
     if (subscription.epoch === this.epoch) this.#advance(subscription);
     else this.lose(subscription);
@@ -125,7 +125,7 @@ export class Channel {
     if (!this.subscriptions.delete(subscription)) return;
     this.#hub.ledger.left(subscription);
     if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
-    this.census?.left(subscription.session.peer.user);
+    this.users?.add(subscription.session.peer.user, -1);
     this.#announcements?.note(subscription.session, "leave");
     this.#letGo();
   }
@@ -134,7 +134,7 @@ export class Channel {
   tend(): Promise<void> | undefined {
     const isEmpty = this.subscriptions.size === 0;
     this.#announcements?.tell();
-    if (isEmpty && this.#users === 0) this.#close();
+    if (isEmpty && this.#uses === 0) this.#close();
     if (isEmpty || this.#tending) return undefined;
     if (this.#news && !isPausing(this) && isAnyoneAt(this.subscriptions, this.top))
       return this.#loadNow() ? undefined : this.#loadAll();
@@ -334,7 +334,7 @@ export class Channel {
 
   /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
   #letGo(): void {
-    if (this.subscriptions.size === 0 && this.#users === 0) this.#hub.wakeChannel(this);
+    if (this.subscriptions.size === 0 && this.#uses === 0) this.#hub.wakeChannel(this);
   }
 
   #close(): void {

@@ -118,13 +118,9 @@ async function endRuns(
 }
 
 function reportOf(runs: readonly LiveRun[]): RunsReport {
-  const idsOf = (ending: string): string[] => runs.filter((run) => run.ending === ending).map(({ id }) => id);
-  return {
-    completed: idsOf("completed"),
-    failed: idsOf("failed"),
-    cancelled: idsOf("cancelled"),
-    abandoned: idsOf("abandoned"),
-  };
+  const report = emptyReport().runs;
+  for (const { ending, id } of runs) report[ending].push(id);
+  return report;
 }
 
 async function flushSessions(
@@ -220,12 +216,9 @@ function isProven({ subscriptions, window }: LiveSession): boolean {
 }
 
 function whereItStands({ id, peer, window, subscriptions }: LiveSession): CutSession {
-  const channels: CutSession["channels"] = {};
-  for (const { channel, cursor, proof } of subscriptions) {
-    const place = { read: window.readOf(proof, cursor), top: Math.max(channel.top, cursor) };
-    // A channel may be called __proto__, which an assignment would take for something else.
-    const whole = { value: place, enumerable: true, configurable: true, writable: true };
-    Object.defineProperty(channels, channel.name, whole);
-  }
-  return { session: id, user: peer.user, channels };
+  const places = Array.from(subscriptions, ({ channel, cursor, proof }) => {
+    return [channel.name, { read: window.readOf(proof, cursor), top: Math.max(channel.top, cursor) }];
+  });
+  // A channel may be called __proto__, which an assignment would take for something else.
+  return { session: id, user: peer.user, channels: Object.fromEntries(places) };
 }

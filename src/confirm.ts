@@ -48,7 +48,7 @@ export async function appendConfirmed(
     });
   } catch (error) {
     if (isAdmitted && entry === undefined) hub.ledger.release(channel, content);
-    if (isRefused) hub.ledger.givenUp.refused(confirmation);
+    if (isRefused) hub.ledger.givenUp.over(confirmation);
     else hub.ledger.givenUp.failed(confirmation, error);
     throw error;
   }

@@ -1,4 +1,5 @@
 import { refusalsToConsole } from "./console.ts";
+import { Counts } from "./counts.ts";
 import { attended } from "./hook.ts";
 import type { Hub } from "./hub.ts";
 import { type Close, closes } from "./protocol.ts";
@@ -35,7 +36,7 @@ export class Gate {
   readonly #onRefused: (refused: Refused) => unknown;
   /** In the order in which they began. */
   readonly #kept = new Set<Kept>();
-  readonly #byUser = new Map<string, number>();
+  readonly #byUser = new Counts<string>();
 
   constructor(hub: Hub, onRefused: NotifierOptions["onRefused"]) {
     this.#hub = hub;
@@ -67,7 +68,7 @@ export class Gate {
     const kept = { user, since: this.#hub.clock.now() };
     this.#kept.add(kept);
     // Who has no name is not one user.
-    if (user !== "") this.#byUser.set(user, (this.#byUser.get(user) ?? 0) + 1);
+    if (user !== "") this.#byUser.add(user);
     return () => this.#release(kept);
   }
 
@@ -90,10 +91,7 @@ export class Gate {
   }
 
   #release(kept: Kept): void {
-    if (!this.#kept.delete(kept)) return;
-    const left = (this.#byUser.get(kept.user) ?? 0) - 1;
-    if (left > 0) this.#byUser.set(kept.user, left);
-    else this.#byUser.delete(kept.user);
+    if (this.#kept.delete(kept)) this.#byUser.add(kept.user, -1);
   }
 
   #forget(): void {

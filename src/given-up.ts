@@ -22,17 +22,13 @@ export class GivenUp {
     return this.#rows !== undefined;
   }
 
-  /** A confirmed publication is to be appended: one of the next three has to follow. */
+  /** A confirmed publication is to be appended: one of the next two has to follow. */
   begin(confirmation: Confirmation): void {
     this.#underWay.add(confirmation);
   }
 
-  logged(confirmation: Confirmation): void {
-    this.#underWay.delete(confirmation);
-  }
-
-  /** There was no room for it, and closing began, or its publisher gave it up: it was never on its way. */
-  refused(confirmation: Confirmation): void {
+  /** It is in the log, or was never on its way: closing began, or its publisher gave it up, before there was room. */
+  over(confirmation: Confirmation): void {
     this.#underWay.delete(confirmation);
   }
 
@@ -40,11 +36,11 @@ export class GivenUp {
   failed(confirmation: Confirmation, error: unknown): void {
     if (!this.#underWay.has(confirmation)) return;
     if (confirmation.content.isEnding || error instanceof ClosedError) this.#unlogged(confirmation);
-    else this.#underWay.delete(confirmation);
+    else this.over(confirmation);
   }
 
   #unlogged(confirmation: Confirmation): void {
-    this.#underWay.delete(confirmation);
+    this.over(confirmation);
     const { channel, content, time } = confirmation;
     const { data, tags } = content;
     const position = { offset: 0, epoch: "" };

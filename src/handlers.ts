@@ -45,7 +45,8 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
   }
 
   takes(): boolean {
-    return this.#session === undefined || this.#session.isOpen === true;
+    // While it closes a session ignores what it is sent, and counts none of it.
+    return !this.#notifier.closing.aborted && (this.#session === undefined || this.#session.isOpen === true);
   }
 
   /** Deno says 0 where the connection was lost, and every other runtime 1006. */
@@ -114,7 +115,14 @@ export function upgrader<T>(letIn: LetIn<T>): UpgradeWebSocket<T, UpgradeOptions
     wantsWebSocket(c.req.header("upgrade")) ? upgrade(c, events, options, letIn) : undefined,
   );
   // Written for a context and its events; a function and its options go the same way.
-  const take = (...[first, ...rest]: Parameters<typeof helper>) => helper(wholeOf(first), ...rest);
+  const take = (...[first, ...rest]: Parameters<typeof helper>) => {
+    const isGiven = typeof first === "function" || (first as Partial<Context> | undefined)?.req !== undefined;
+    if (!isGiven)
+      throw new TypeError(
+        "Cannot upgrade: give what makes the handlers, upgradeWebSocket(notifications(notifier))",
+      );
+    return helper(wholeOf(first), ...rest);
+  };
   return take as typeof helper;
 }
 

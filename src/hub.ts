@@ -7,6 +7,7 @@ import { ClosedError, closed } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
 import { Gate } from "./gate.ts";
 import { attended } from "./hook.ts";
+import type { Intakes } from "./intake.ts";
 import { Joint } from "./joint.ts";
 import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
@@ -69,6 +70,7 @@ export class Hub {
   readonly notices: Notices;
   readonly tally: Tally = new Tally();
   readonly sessions: Roster = new Roster();
+  readonly intakes: Intakes;
   readonly gate: Gate;
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
@@ -107,6 +109,7 @@ export class Hub {
     this.joint = new Joint(parts.codec.separator);
     this.replies = new Replies(parts.codec);
     this.settings = parts.settings;
+    this.intakes = { limits: parts.settings.limits, chars: 0 };
     this.grace = parts.settings.grace;
     this.events = parts.events;
     this.rpc = parts.rpc;

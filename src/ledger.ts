@@ -133,7 +133,7 @@ export class Ledger {
   /** A confirmed publication, for which there is room, is in the log. */
   confirm(confirmation: Confirmation, position: Position): Entry {
     const { channel, content, time, ttl } = confirmation;
-    this.givenUp.logged(confirmation);
+    this.givenUp.over(confirmation);
     const book = this.#open(channel, position.epoch);
     const known = book.entries.get(position.offset);
     if (known?.content !== undefined) {

@@ -1,5 +1,5 @@
 import type { AppendSteps } from "./append-queue.ts";
-import { exempt, urgent } from "./append-queues.ts";
+import { exempt, urgent } from "./append-queue.ts";
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
@@ -9,7 +9,7 @@ import type { AppendOptions, Position, Retention } from "./log.ts";
 import { isObject } from "./protocol.ts";
 import type { RunEvent, RunStatus } from "./run.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
-import { channelOfRun, type Run, type RunOptions, type Task } from "./run-task.ts";
+import { channelOfRun, type Run, type RunOptions, type RunsReport, type Task } from "./run-task.ts";
 import { ignorable, type Settle } from "./scope.ts";
 import { LiveContext } from "./task-context.ts";
 import { validated } from "./validate.ts";
@@ -92,8 +92,8 @@ export class LiveRun implements Run<unknown> {
   }
 
   /** How it ended for good, where nothing more is written: whoever reads its channel has to find the same. */
-  get ending(): RunStatus | "abandoned" {
-    return this.#abandoned || this.#position === undefined ? "abandoned" : this.status;
+  get ending(): keyof RunsReport {
+    return this.#abandoned || this.#position === undefined ? "abandoned" : (this.status as Ended);
   }
 
   /** `isAgain`: whether there may be another run's events in its channel. */
@@ -261,8 +261,9 @@ export class LiveRun implements Run<unknown> {
     this.#observer.ended(this);
     // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
     const ttl = this.#hub.settings.limits.runTtl + this.endedAt - this.#startedAt;
-    // What cannot be written was told of where it was tried.
-    await Promise.allSettled([this.#confirm(data, ttl), this.#tell(data)]);
+    // An ending that is lost is among what is undelivered; its announcement nobody else would hear of.
+    const telling = this.#tell(data).catch((error: unknown) => this.#lost(error));
+    await Promise.allSettled([this.#confirm(data, ttl), telling]);
     this.#settle(outcome);
   }
 
@@ -313,6 +314,15 @@ export class LiveRun implements Run<unknown> {
     const confirmation = { channel, content, time, ttl: runTtl, signal: undefined, logged };
     await appendConfirmed(hub, confirmation, { time, retention: this.#retention(ttl) });
     this.#wrote();
+  }
+
+  #lost(cause: unknown): void {
+    const on = JSON.stringify(this.#announce);
+    const why = describe(cause).message;
+    const error = new LogError(`Cannot announce on ${on} that ${this.label} is ${this.status}: ${why}`, {
+      cause,
+    });
+    this.#hub.report(error, "log", `publish ${this.#announce}`);
   }
 
   async #tell(data: string): Promise<void> {

@@ -2,13 +2,8 @@ import type { Context } from "hono";
 import type { Notifier } from "./notifier.ts";
 import { printable } from "./printable.ts";
 
-/** What is counted, in the order in which it is written. */
-type Family = [
-  name: string,
-  type: "gauge" | "counter",
-  help: string,
-  samples: [labels: string, value: number][],
-];
+/** What is counted: its name, what it is, and the values by their labels. */
+type Family = [name: string, help: string, samples: [labels: string, value: number][]];
 
 /**
  * Makes a handler that answers what a notifier owns, and what has happened in it, in Prometheus' text format.
@@ -33,13 +28,13 @@ export function metrics(notifier: Pick<Notifier, "stats" | "totals">): (c: Conte
 function familiesOf(notifier: Pick<Notifier, "stats" | "totals">): Family[] {
   const { bytes, refused, opened, closed, errors, limits } = notifier.totals();
   return [
-    ["tocsin_owned", "gauge", "What the notifier owns now.", labelled("kind", notifier.stats())],
-    ["tocsin_bytes", "gauge", "Bytes it holds now.", labelled("kind", bytes)],
-    ["tocsin_refused_total", "counter", "Peers that were not let in.", labelled("code", refused)],
-    ["tocsin_sessions_opened_total", "counter", "Sessions that were accepted.", [["", opened]]],
-    ["tocsin_sessions_closed_total", "counter", "Sessions that ended.", labelled("code", closed)],
-    ["tocsin_errors_total", "counter", "Commands answered with an error.", labelled("code", errors)],
-    ["tocsin_limits_total", "counter", "Times that a limit was hit.", labelled("limit", limits)],
+    ["owned", "What the notifier owns now.", labelled("kind", notifier.stats())],
+    ["bytes", "Bytes it holds now.", labelled("kind", bytes)],
+    ["refused_total", "Peers that were not let in.", labelled("code", refused)],
+    ["sessions_opened_total", "Sessions that were accepted.", [["", opened]]],
+    ["sessions_closed_total", "Sessions that ended.", labelled("code", closed)],
+    ["errors_total", "Commands answered with an error.", labelled("code", errors)],
+    ["limits_total", "Times that a limit was hit.", labelled("limit", limits)],
   ];
 }
 
@@ -53,10 +48,10 @@ function escaped(text: string): string {
 }
 
 function textOf(families: readonly Family[]): string {
-  const lines = families.flatMap(([name, type, help, samples]) => [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} ${type}`,
-    ...samples.map(([labels, value]) => `${name}${labels} ${value}`),
+  const lines = families.flatMap(([name, help, samples]) => [
+    `# HELP tocsin_${name} ${help}`,
+    `# TYPE tocsin_${name} ${name.endsWith("_total") ? "counter" : "gauge"}`,
+    ...samples.map(([labels, value]) => `tocsin_${name}${labels} ${value}`),
   ]);
   return `${lines.join("\n")}\n`;
 }

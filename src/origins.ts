@@ -21,8 +21,7 @@ function originOf(given: unknown): string {
   if (typeof given === "string") {
     const text = given.trim().toLowerCase().replace(/\/$/, "");
     if (foreign.test(text)) return text;
-    const url = /^https?:\/\/[^/?#@\\\s*,]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined;
-    if (url !== undefined) return url.origin;
+    if (/^https?:\/\/[^/?#@\\\s*,]+$/.test(text) && URL.canParse(text)) return new URL(text).origin;
   }
   throw new TypeError(`Cannot use origin ${inWords(given)}: ${advice(given)}`);
 }

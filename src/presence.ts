@@ -1,3 +1,4 @@
+import { Counts } from "./counts.ts";
 import type { Hub } from "./hub.ts";
 
 /** Who is on a channel now. */
@@ -21,28 +22,10 @@ export function presenceOf(hub: Hub, channel: string): Presence {
 export function usersOn({ channels }: Hub, name: string): number {
   const channel = channels.get(name);
   if (channel === undefined) return 0;
-  if (channel.census === undefined) {
-    channel.census = new Census();
-    for (const { session } of channel.subscriptions) channel.census.came(session.peer.user);
+  // From when somebody first asks: to count them for each answer would take longer.
+  if (channel.users === undefined) {
+    channel.users = new Counts();
+    for (const { session } of channel.subscriptions) channel.users.add(session.peer.user);
   }
-  return channel.census.users;
-}
-
-/** Counts the users on a channel, from when somebody first asks: to count them for each answer would take longer. */
-export class Census {
-  readonly #sessions: Map<string, number> = new Map();
-
-  get users(): number {
-    return this.#sessions.size;
-  }
-
-  came(user: string): void {
-    this.#sessions.set(user, (this.#sessions.get(user) ?? 0) + 1);
-  }
-
-  left(user: string): void {
-    const count = (this.#sessions.get(user) ?? 0) - 1;
-    if (count > 0) this.#sessions.set(user, count);
-    else this.#sessions.delete(user);
-  }
+  return channel.users.size;
 }

@@ -302,8 +302,7 @@ function commandOf(value: Record<string, unknown>): Command {
   }
   // With an id it would want an answer, and has none.
   if (method === "send") method = "ambiguous";
-  const isOne = method !== "unknown" && method !== "ambiguous";
-  return { id, method, params: isOne ? paramsOf(value, method) : {} };
+  return { id, method, params: paramsOf(value, method) };
 }
 
 const known: ReadonlySet<string> = new Set(methods);

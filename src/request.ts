@@ -1,5 +1,5 @@
 import type { Asking } from "./ask.ts";
-import { isName } from "./check.ts";
+import { isName, isNatural } from "./check.ts";
 import type { Position } from "./log.ts";
 import type { Action } from "./peer.ts";
 import { type ErrorReply, replies } from "./protocol.ts";
@@ -90,8 +90,4 @@ export function naturalOf(params: Params, name: string): number {
   const value = params[name] ?? 0;
   if (!isNatural(value)) throw new Refusal(replies.badRequest);
   return value;
-}
-
-export function isNatural(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

@@ -1,5 +1,3 @@
-import { takeWords } from "./acknowledgement.ts";
-import { answer, commandsIn } from "./answer.ts";
 import { type Asking, ask } from "./ask.ts";
 import { Blocked } from "./blocked.ts";
 import { byteLength } from "./bytes.ts";
@@ -8,8 +6,9 @@ import type { Hub } from "./hub.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
 import type { Identity, Peer } from "./peer.ts";
-import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "./protocol.ts";
+import { type ClientInfo, type Close, closes, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
+import { receive, work } from "./receive.ts";
 import type { Piece } from "./segment.ts";
 import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
@@ -45,15 +44,16 @@ export class LiveSession implements Session, Beating {
   acknowledges = false;
   /** Whether it is among those that send in the coming turn; the hub's to say. */
   isGathered = false;
+  /** Whether the first command has been seen: the next one must not be `connect` again. */
+  isGreeted = false;
+  /** Whether a command is being answered: the next one has its turn after it. */
+  isBusy = false;
   /** The handler that was asked last for it, while it is. */
   asking: Asking | undefined;
   /** When it began, on the clock's `now`. */
   readonly since: number;
   readonly #socket: Socket;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
-  /** Whether the first command has been seen: the next one must not be `connect` again. */
-  #greeted = false;
-  #busy = false;
   #blocked: Blocked | undefined;
 
   constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
@@ -64,7 +64,7 @@ export class LiveSession implements Session, Beating {
     this.#socket = socket;
     this.since = hub.clock.now();
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
-    this.intake = new Intake(hub.settings.limits, this.since);
+    this.intake = new Intake(hub.intakes, this.since);
     this.out = new Outbox();
     hub.enter(this);
   }
@@ -81,29 +81,15 @@ export class LiveSession implements Session, Beating {
   }
 
   get isOpen(): boolean {
-    return this.#phase === "fresh" || this.#phase === "connected";
+    return this.#phase === "fresh" || this.isConnected;
+  }
+
+  get isConnected(): boolean {
+    return this.#phase === "connected";
   }
 
   receive(data: unknown): void {
-    if (!this.isOpen || this.#hasExpired()) return;
-    const commands = commandsIn(this, data);
-    const now = this.hub.clock.now();
-    let words = 0;
-    for (const command of commands) {
-      const chars = (data as string).length / commands.length;
-      const said = this.#greeted ? takeWords(this, command) : 0;
-      words += said;
-      if (command.method === "pong") this.#pong();
-      else if ((said > 0 && command.method === "send") || this.hub.flushing) continue;
-      else if (this.#isAnsweredAtOnce(command)) this.#answerAtOnce(command, chars, now);
-      else this.intake.add(command, chars, now);
-      if (!this.isOpen) return;
-    }
-    // As many words as there may be subscriptions cost as much as one command.
-    if (words > 0) this.intake.charge(Math.ceil(words / this.hub.settings.limits.subscriptions), now);
-    const { exceeded } = this.intake;
-    if (exceeded !== undefined) return this.exceed(exceeded, closes.tooManyRequests);
-    this.#work();
+    receive(this, data);
   }
 
   ended(code?: number): void {
@@ -116,64 +102,6 @@ export class LiveSession implements Session, Beating {
     }
     this.pulse.stop();
     this.hub.leave(this);
-  }
-
-  /** Pings, acknowledgements and cancelling a run overtake what is slow. Before it has connected nothing does. */
-  #isAnsweredAtOnce({ method, params }: Command): boolean {
-    if (this.#phase !== "connected" || !this.window.hasRoomToReply) return false;
-    return (
-      method === "ping" || (method === "rpc" && (params.method === "run.cancel" || params.method === "ack"))
-    );
-  }
-
-  #answerAtOnce(command: Command, chars: number, now: number): void {
-    const isOver = this.intake.charge(1, now);
-    if (this.intake.exceeded !== undefined) return;
-    // What can be answered before it is.
-    this.#work();
-    if (!this.isOpen) return;
-    const answering = answer(this, command, isOver);
-    if (answering === undefined) return;
-    this.intake.hold(chars);
-    const done = answering.finally(() => {
-      if (this.isOpen) this.intake.release(chars);
-    });
-    this.hub.scope.own("task", `session ${this.id} ${command.method}`, done);
-  }
-
-  #mayAnswer({ method, params }: Command): boolean {
-    if (this.window.room > 0 || this.#phase === "fresh") return true;
-    const isForStored =
-      method === "history" || method === "presence" || (method === "subscribe" && params.recover === true);
-    return !isForStored && this.window.hasRoomToReply;
-  }
-
-  /** Answers commands in their order, one after the other, while there is room for the answers. */
-  #work(): void {
-    while (!this.#busy && this.isOpen) {
-      const { first } = this.intake;
-      const next = first !== undefined && this.#mayAnswer(first) ? this.intake.next() : undefined;
-      if (next === undefined) return;
-      const { command, isOver } = next;
-      const isConnect = command.method === "connect";
-      if (isConnect === this.#greeted) return this.close(closes.badRequest);
-      if (isConnect) this.pulse.greeted();
-      this.#greeted = true;
-      this.#busy = true;
-      this.out.begin();
-      const answering = answer(this, command, isOver);
-      if (answering === undefined) this.#busy = false;
-      else this.hub.scope.own("task", `session ${this.id} ${command.method}`, this.#answered(answering));
-    }
-  }
-
-  async #answered(answering: Promise<void>): Promise<void> {
-    try {
-      await answering;
-    } finally {
-      this.#busy = false;
-      this.#work();
-    }
   }
 
   /** The connect reply is on its way: from now on there are pings. */
@@ -260,7 +188,7 @@ export class LiveSession implements Session, Beating {
 
   /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
   flush(): void {
-    if (!this.isOpen || this.#hasExpired()) return;
+    if (!this.isOpen || this.hasExpired()) return;
     if (this.#needsBarrier()) this.#ping();
     const text = this.out.take(this.hub.joint);
     if (text === undefined) return;
@@ -276,7 +204,7 @@ export class LiveSession implements Session, Beating {
 
   #needsBarrier(): boolean {
     const { window } = this;
-    if (this.#phase !== "connected" || window.hasPing || window.isClear) return false;
+    if (!this.isConnected || window.hasPing || window.isClear) return false;
     if (this.hub.flushing || window.isHalfFull) return true;
     return (this.#blocked?.size ?? 0) > 0 || this.tracking?.wantsProof === true;
   }
@@ -287,11 +215,12 @@ export class LiveSession implements Session, Beating {
     this.pulse.ping(ping.length + 1);
   }
 
-  #pong(): void {
+  /** A pong has come: there may be room again. */
+  pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
     this.tracking?.tell("read");
     // What is published goes on at each pong, so a command that waits for room as well is not to wait behind it for ever.
-    this.#work();
+    work(this);
     this.#blocked?.serve();
     if (this.#blocked?.size === 0) this.#blocked = undefined;
     this.hub.wakeSession(this);
@@ -301,7 +230,7 @@ export class LiveSession implements Session, Beating {
   /** While the notifier flushes: closes as soon as everything there is has been handed on and proven read. */
   settle(): void {
     if (this.#phase === "fresh") return this.close(closes.shutdown);
-    if (this.#phase !== "connected") return;
+    if (!this.isConnected) return;
     const isHeard = this.acknowledges && this.hub.hearing;
     let owesWord = false;
     for (const subscription of this.subscriptions) {
@@ -362,7 +291,7 @@ export class LiveSession implements Session, Beating {
   }
 
   /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */
-  #hasExpired(): boolean {
+  hasExpired(): boolean {
     if (!this.pulse.hasExpired) return false;
     this.expired();
     return true;

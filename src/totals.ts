@@ -1,3 +1,4 @@
+import { Counts } from "./counts.ts";
 import type { Hub } from "./hub.ts";
 import type { Limits } from "./settings.ts";
 
@@ -39,10 +40,10 @@ const ownCodes = [1000, 1001, 1005, 1006, 1009];
 
 /** Counts what happens. */
 export class Tally {
-  readonly #closed = new Map<number | "other", number>();
-  readonly #refused = new Map<number, number>();
-  readonly #errors = new Map<number, number>();
-  readonly #limits = new Map<LimitName, number>();
+  readonly #closed = new Counts<number | "other">();
+  readonly #refused = new Counts<number>();
+  readonly #errors = new Counts<number>();
+  readonly #limits = new Counts<LimitName>();
   #opened = 0;
 
   opened(): void {
@@ -51,26 +52,26 @@ export class Tally {
 
   /** We close a session. */
   closed(code: number): void {
-    increase(this.#closed, code);
+    this.#closed.add(code);
   }
 
   /** A peer leaves. Some runtimes say nothing, or 0, of a connection that broke. */
   left(code: number | undefined): void {
     const known = code === undefined || code === 0 ? 1006 : code;
-    increase(this.#closed, ownCodes.includes(known) ? known : "other");
+    this.#closed.add(ownCodes.includes(known) ? known : "other");
   }
 
   /** Somebody is not let in. */
   refused(code: number): void {
-    increase(this.#refused, code);
+    this.#refused.add(code);
   }
 
   error(code: number): void {
-    increase(this.#errors, code);
+    this.#errors.add(code);
   }
 
   hit(limit: LimitName, times = 1): void {
-    increase(this.#limits, limit, times);
+    this.#limits.add(limit, times);
   }
 
   totals({ sessions, settings, cached, log, runs }: Hub): Totals {
@@ -88,8 +89,4 @@ export class Tally {
       limits: Object.fromEntries(this.#limits),
     };
   }
-}
-
-function increase<K>(counts: Map<K, number>, key: K, by = 1): void {
-  counts.set(key, (counts.get(key) ?? 0) + by);
 }

@@ -1,6 +1,7 @@
 import { cutText } from "./bytes.ts";
 import type { EventSchema, EventSchemas, SchemaIssue } from "./events.ts";
 import { ignorable } from "./scope.ts";
+import { isOwnClass, isSelfMade } from "./values.ts";
 
 /** What is being done with an event, in the words of an error, which is seldom made: `publish`, `to "news"`. */
 export interface Intent {
@@ -111,6 +112,5 @@ function keys(path: SchemaIssue["path"]): PropertyKey[] {
 
 /** Whether its own fields are all that JSON would write of it. */
 function isPlain(value: unknown): value is object {
-  if (Object.prototype.toString.call(value) !== "[object Object]") return false;
-  return typeof (value as { toJSON?: unknown }).toJSON !== "function";
+  return isOwnClass(value) && !isSelfMade(value as object);
 }

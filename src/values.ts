@@ -22,25 +22,23 @@ export function serialise(
   { allowsUndefined = false }: SerialiseOptions = {},
 ): string {
   let text: string | undefined;
-  let lost: string | undefined;
+  let why: string | undefined;
+  let options: ErrorOptions | undefined;
   try {
-    lost = findLost(value, allowsUndefined);
-    if (lost === undefined) text = JSON.stringify(value);
+    why = look(value, undefined, allowsUndefined);
+    if (why !== undefined) why = `data${why}`;
+    else {
+      text = JSON.stringify(value);
+      // A `toJSON` may answer anything.
+      if (text === undefined) why = `it is ${typeof value}`;
+    }
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : "it threw";
-    throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${why}`, { cause });
+    why = cause instanceof Error ? cause.message : "it threw";
+    options = { cause };
   }
-  if (lost !== undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${lost}`);
-  // A `toJSON` may answer anything.
-  if (text === undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: it is ${typeof value}`);
+  if (text === undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${why}`, options);
   if (exceeds(text, most)) throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${most} bytes`);
   return text;
-}
-
-/** Says what JSON would not keep, and where; undefined where it keeps everything. */
-function findLost(value: unknown, allowsUndefined: boolean): string | undefined {
-  const lost = look(value, undefined, allowsUndefined);
-  return lost === undefined ? undefined : `data${lost.path} is ${lost.why}`;
 }
 
 /** An object whose content is being looked at, and the one that it is in. */
@@ -55,52 +53,48 @@ function isCycle(part: object, around: Open | undefined): boolean {
   return false;
 }
 
-function look(part: unknown, around: Open | undefined, allowsUndefined: boolean): Lost | undefined {
+/** Says what JSON would not keep, and where; undefined where it keeps everything. */
+function look(part: unknown, around: Open | undefined, allowsUndefined: boolean): string | undefined {
   if (typeof part === "string") return undefined;
   const plain = lostPlain(part);
-  if (plain !== undefined) return { why: plain, path: "" };
+  if (plain !== undefined) return ` is ${plain}`;
   if (typeof part !== "object" || part === null || isSelfMade(part)) return undefined;
-  if (isCycle(part, around)) return { why: "a cycle", path: "" };
+  if (isCycle(part, around)) return " is a cycle";
   const opaque = lostObject(part);
-  if (opaque !== undefined) return { why: opaque, path: "" };
+  if (opaque !== undefined) return ` is ${opaque}`;
   const open = { part, around };
   return Array.isArray(part) ? inItems(part, open) : inMembers(part, open, allowsUndefined);
 }
 
-function inItems(items: readonly unknown[], open: Open): Lost | undefined {
+function inItems(items: readonly unknown[], open: Open): string | undefined {
   for (let at = 0; at < items.length; at++) {
-    const lost = items[at] === undefined ? { why: "undefined", path: "" } : look(items[at], open, true);
-    if (lost !== undefined) return { why: lost.why, path: `[${at}]${lost.path}` };
+    const lost = look(items[at], open, true);
+    if (lost !== undefined) return `[${at}]${lost}`;
   }
   return undefined;
 }
 
 /** Deeper than the top, members may be undefined. */
-function inMembers(part: object, open: Open, allowsUndefined: boolean): Lost | undefined {
+function inMembers(part: object, open: Open, allowsUndefined: boolean): string | undefined {
   for (const name of Object.keys(part)) {
     const member = (part as Record<string, unknown>)[name];
     if (member === undefined && allowsUndefined) continue;
     const lost = look(member, open, true);
-    if (lost !== undefined) return { why: lost.why, path: `.${name}${lost.path}` };
+    if (lost !== undefined) return `.${name}${lost}`;
   }
   return undefined;
 }
 
-interface Lost {
-  why: string;
-  path: string;
-}
-
 function lostPlain(value: unknown): string | undefined {
-  if (typeof value === "number") return Number.isFinite(value) ? undefined : String(value);
-  if (typeof value === "bigint") return "a BigInt";
-  if (typeof value === "function") return "a function";
-  if (typeof value === "symbol") return "a symbol";
-  return value === undefined ? "undefined" : undefined;
+  const kind = typeof value;
+  if (kind === "number") return Number.isFinite(value) ? undefined : String(value);
+  if (kind === "bigint") return "a BigInt";
+  if (kind === "function" || kind === "symbol") return `a ${kind}`;
+  return kind === "undefined" ? kind : undefined;
 }
 
 /** Whether the value itself says what JSON is to write. */
-function isSelfMade(value: object): boolean {
+export function isSelfMade(value: object): boolean {
   return typeof (value as { toJSON?: unknown }).toJSON === "function";
 }
 
@@ -119,6 +113,6 @@ function lostObject(value: object): string | undefined {
 }
 
 /** Whether it is an object of a class of the user's, which may be empty: those built in say what they are. */
-function isOwnClass(value: object): boolean {
+export function isOwnClass(value: unknown): boolean {
   return Object.prototype.toString.call(value) === "[object Object]";
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { AppendQueues, type AppendQueuesParts, exempt, urgent } from "../src/append-queues.ts";
+import { type AppendQueuesParts, exempt, urgent } from "../src/append-queue.ts";
+import { AppendQueues } from "../src/append-queues.ts";
 import { BusyError, ClosedError, LogError } from "../src/errors.ts";
 import type { Log, Position } from "../src/log.ts";
 import { memoryLog } from "../src/memory.ts";

@@ -133,12 +133,12 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "a publication is accepted after closing began",
-      from: 'if (this.#isClosing) return ignorable(Promise.reject(refused("publish")));',
+      from: 'if (this.#isClosing) return ignorable(Promise.reject(closed("publish")));',
       to: "",
     },
     {
       name: "a run is started after closing began",
-      from: 'if (this.#isClosing) throw refused("run");',
+      from: 'if (this.#isClosing) throw closed("run");',
       to: "",
     },
     {
@@ -247,8 +247,8 @@ const runs: Mutation[] = [
     },
     {
       name: "events are taken after the ending",
-      from: 'if (this.status !== "working") throw this.#over();',
-      to: "",
+      from: 'if (this.status !== "working") throw new ClosedError(',
+      to: "if (this.status === undefined) throw new ClosedError(",
     },
     {
       name: "a run that was cancelled ends as failed",
@@ -287,8 +287,8 @@ const runs: Mutation[] = [
     },
     {
       name: "a yield is refused where too much waits",
-      from: "this.#append(this.#accepted(next.value), {}, exempt)",
-      to: "this.#append(this.#accepted(next.value), {}, undefined)",
+      from: "this.#append(this.#accepted(event), exempt)",
+      to: "this.#append(this.#accepted(event))",
     },
     {
       name: "anything is a reason",
@@ -334,7 +334,7 @@ const runs: Mutation[] = [
     },
     {
       name: "an old run is read before the new one of its id has begun",
-      from: "return this.#runs.get(channel.slice(prefix.length))?.begun;",
+      from: 'return this.#runs.get(runOfChannel(channel) ?? "")?.begun;',
       to: "return undefined;",
     },
   ]),
@@ -349,7 +349,7 @@ const logs: Mutation[] = [
     },
     {
       name: "the log is asked after the queues have ended",
-      from: "if (this.#ended) return Promise.reject(closed());",
+      from: 'if (this.#ended) return Promise.reject(closed("publish"));',
       to: "",
     },
     {
@@ -488,8 +488,8 @@ const logs: Mutation[] = [
   ...inFile("bounds", [
     {
       name: "a bound that fails is tried again for ever",
-      from: "{ cause, lasting: true }",
-      to: "{ cause }",
+      from: "{ ...options, lasting: true }",
+      to: "options",
     },
   ]),
   ...inFile("repeats", [
@@ -634,7 +634,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a channel is never let go",
-      from: "if (this.subscriptions.size === 0 && this.#users === 0) this.#hub.wakeChannel(this);",
+      from: "if (this.subscriptions.size === 0 && this.#uses === 0) this.#hub.wakeChannel(this);",
       to: "",
     },
     {
@@ -847,33 +847,13 @@ const sessions: Mutation[] = [
       to: "    this.revoke(why);",
     },
     {
-      name: "a second connect is accepted",
-      from: "if (isConnect === this.#greeted) return",
-      to: "if (!isConnect && !this.#greeted) return",
-    },
-    {
-      name: "commands are answered out of order",
-      from: "while (!this.#busy && this.isOpen",
-      to: "while (this.isOpen",
-    },
-    {
-      name: "commands are answered into a full window",
-      from: '(this.window.room > 0 || this.#phase === "fresh")',
-      to: "true",
-    },
-    {
-      name: "any number of commands may wait",
-      from: "if (exceeded !== undefined) return this.exceed(exceeded, closes.tooManyRequests);",
-      to: "",
-    },
-    {
       name: "a session is heard and answered after it was closed",
-      from: 'return this.#phase === "fresh" || this.#phase === "connected";',
+      from: 'return this.#phase === "fresh" || this.isConnected;',
       to: 'return this.#phase !== "over";',
     },
     {
       name: "a session whose permission has ended gets what is queued",
-      from: "if (!this.isOpen || this.#hasExpired()) return;\n    if (this.#needsBarrier())",
+      from: "if (!this.isOpen || this.hasExpired()) return;\n    if (this.#needsBarrier())",
       to: "if (!this.isOpen) return;\n    if (this.#needsBarrier())",
     },
     {
@@ -974,8 +954,8 @@ const publishing: Mutation[] = [
     },
     {
       name: "what a schema makes of an event may say itself what JSON is to write",
-      from: 'return typeof (value as { toJSON?: unknown }).toJSON !== "function";',
-      to: "return true;",
+      from: "return isOwnClass(value) && !isSelfMade(value as object);",
+      to: "return isOwnClass(value);",
     },
     {
       name: "what a schema threw is kept from whoever publishes",
@@ -988,16 +968,6 @@ const publishing: Mutation[] = [
       name: "the first frame is as short as it happens to be",
       from: "text + spaces.slice(text.length)",
       to: "text",
-    },
-    {
-      name: "a client publishes past the schemas",
-      from: "if (hub.events === undefined) return data;",
-      to: "return data;",
-    },
-    {
-      name: "nobody hears of a schema at fault when it is a client that publishes",
-      from: "if (validation.isFault) {",
-      to: "if (false) {",
     },
   ]),
   ...inFile("values", [
@@ -1013,16 +983,21 @@ const publishing: Mutation[] = [
     },
     {
       name: "nobody is told where a value cannot be written",
-      from: "path: `.$",
-      to: 'path: "" && `.$',
+      from: "if (lost !== undefined) return `.",
+      to: "if (lost !== undefined) return lost; else if (lost === null) return `.",
     },
     {
       name: "an object that is in itself is looked at for ever",
-      from: '  if (isCycle(part, around)) return { why: "a cycle", path: "" };\n',
+      from: '  if (isCycle(part, around)) return " is a cycle";\n',
       to: "",
     },
   ]),
   ...inFile("confirm", [
+    {
+      name: "what had no room when closing began is reported, too",
+      from: "if (isRefused) hub.ledger.givenUp.over(confirmation);\n    else hub",
+      to: "hub",
+    },
     {
       name: "a publication that the log never took keeps its room",
       from: "if (isAdmitted && entry === undefined)",
@@ -1057,7 +1032,7 @@ const receipts: Mutation[] = [
   ...inFile("ledger", [
     {
       name: "whoever waits for room waits on while closing",
-      from: "if (this.givenUp.isClosing) return Promise.reject(closed());",
+      from: 'if (this.givenUp.isClosing) return Promise.reject(closed("publish"));',
       to: "",
     },
     {
@@ -1077,7 +1052,7 @@ const receipts: Mutation[] = [
     },
     {
       name: "closing leaves those waiting who wait for room",
-      from: "this.#room.refuse(closed());",
+      from: 'this.#room.refuse(closed("publish"));',
       to: "",
     },
     {
@@ -1136,6 +1111,11 @@ const receipts: Mutation[] = [
     },
   ]),
   ...inFile("acknowledgement", [
+    {
+      name: "who comes back is compared with any number of a user's sessions",
+      from: "if (hub.sessions.countOf(identity) > mostSessions) return;",
+      to: "void mostSessions;",
+    },
     {
       name: "a channel that is no text is asked for its text, which may throw",
       from: 'typeof channel === "string" ? session.subscriptions.get(channel) : undefined',
@@ -1233,8 +1213,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "whatever a function of origins answers that is not false lets a page in",
-      from: "then((allowed) => allowed === true, thrown)",
-      to: "then(Boolean, thrown)",
+      from: "(allowed) => allowed === true,",
+      to: "Boolean,",
     },
     {
       name: "any number of sessions are upgraded",
@@ -1265,7 +1245,7 @@ const hosts: Mutation[] = [
     },
     {
       name: "an origin is listed as it was written",
-      from: "return url.origin;",
+      from: "return new URL(text).origin;",
       to: "return given;",
     },
     {
@@ -1380,13 +1360,8 @@ const hosts: Mutation[] = [
   ...inFile("hook", [
     {
       name: "a hook that rejects ends the process",
-      from: "if (isThenable(result)) Promise.resolve(result).then(undefined, failed);",
-      to: "if (isThenable(result)) Promise.resolve(result).then(() => {});",
-    },
-    {
-      name: "a hook that throws reaches whoever calls it",
-      from: "    failed(error);\n",
-      to: "    throw error;\n",
+      from: "handled(call, () => {}, failed);",
+      to: "handled(call, () => {}, (error) => { throw error; });",
     },
   ]),
   ...inFile("node", [
@@ -1429,6 +1404,25 @@ const hosts: Mutation[] = [
 ];
 
 const defences: Mutation[] = [
+  ...inFile("check", [
+    {
+      name: "a channel's name is taken for a list of names",
+      from: "if (!Array.isArray(channels))",
+      to: "if (channels === null)",
+    },
+    {
+      name: "whoever nobody can be is disconnected without a word",
+      from: 'if (typeof (user ?? session) === "string") return;',
+      to: "if ([user, session].length > 0) return;",
+    },
+  ]),
+  ...inFile("live-run", [
+    {
+      name: "nobody hears that the announcement of an ending is lost",
+      from: "this.#tell(data).catch((error: unknown) => this.#lost(error));",
+      to: "this.#tell(data);",
+    },
+  ]),
   ...inFile("revocation", [
     {
       name: "whoever is disconnected gets what was queued",
@@ -1479,8 +1473,18 @@ const defences: Mutation[] = [
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.#chars -= next.chars;",
+      from: "this.#weigh(-next.chars);",
       to: "",
+    },
+    {
+      name: "the commands of all sessions together may be as long as they like",
+      from: 'if (this.#chars > commandTotalChars - this.#all.chars) return "commandTotalChars";',
+      to: "void commandTotalChars;",
+    },
+    {
+      name: "what waited of who is gone is counted for ever",
+      from: "    this.#count = 0;\n    this.#weigh(-this.#chars);",
+      to: "    this.#count = 0;\n    this.#chars = 0;",
     },
   ]),
   ...inFile("few", [
@@ -1496,6 +1500,11 @@ const defences: Mutation[] = [
     },
   ]),
   ...inFile("roster", [
+    {
+      name: "who has no name is looked for as a user",
+      from: 'return user === "" ? this : this.of(user);',
+      to: "return this.of(user);",
+    },
     {
       name: "a session that ends makes no room for its user",
       from: "present instanceof Set ? present.delete(session) : present === session;",
@@ -1534,11 +1543,6 @@ const defences: Mutation[] = [
       name: "commands over the rate are answered",
       from: 'if (isOver) throw new Refusal(replies.tooManyRequests, "rate");',
       to: "",
-    },
-    {
-      name: "a presence reply takes as many clients as there are",
-      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
-      to: "if (settings.limits.presence < 0)",
     },
     {
       name: "answers that nobody gets are errors",
@@ -1625,11 +1629,6 @@ const defences: Mutation[] = [
       from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
       to: "if (error instanceof ClosedError)",
     },
-    {
-      name: "what had no room when closing began is reported, too",
-      from: "  refused(confirmation: Confirmation): void {\n    this.#underWay.delete(confirmation);",
-      to: "  refused(_: Confirmation): void {",
-    },
   ]),
   ...inFile("outage", [
     {
@@ -1685,8 +1684,8 @@ const defences: Mutation[] = [
   ...inFile("check", [
     {
       name: "any number is an offset",
-      from: "if (!Number.isSafeInteger(offset) || offset < 0)",
-      to: "if (offset < 0)",
+      from: "  if (!isNatural(offset))",
+      to: "  if ((offset as number) < 0)",
     },
   ]),
   ...inFile("bytes", [
@@ -1816,8 +1815,8 @@ const defences: Mutation[] = [
   ...inFile("totals", [
     {
       name: "a peer makes up as many codes as it likes",
-      from: 'increase(this.#closed, ownCodes.includes(known) ? known : "other");',
-      to: "increase(this.#closed, known);",
+      from: 'this.#closed.add(ownCodes.includes(known) ? known : "other");',
+      to: "this.#closed.add(known);",
     },
   ]),
 ];
@@ -1887,19 +1886,9 @@ const bounds: Mutation[] = [
       to: "this.window.room - bytes < -this.hub.settings.window",
     },
     {
-      name: "what asks for stored data is answered into a full window",
-      from: "return !isForStored && this.window.hasRoomToReply;",
-      to: "return this.window.hasRoomToReply;",
-    },
-    {
-      name: "acknowledgements cost nothing",
-      from: "if (words > 0) this.intake.charge(",
-      to: "if (words < 0) this.intake.charge(",
-    },
-    {
       name: "stored data waits for as long as a backlog fills each window",
-      from: "    this.#work();\n    this.#blocked?.serve();",
-      to: "    this.#blocked?.serve();\n    this.#work();",
+      from: "    work(this);\n    this.#blocked?.serve();",
+      to: "    this.#blocked?.serve();\n    work(this);",
     },
   ]),
   ...inFile("tracking", [
@@ -1928,13 +1917,6 @@ const bounds: Mutation[] = [
       to: "const start = Math.max(0, place.first - 1);",
     },
   ]),
-  ...inFile("presence", [
-    {
-      name: "a user who leaves with one of two clients is counted no more",
-      from: "if (count > 0) this.#sessions.set(user, count);",
-      to: "if (count > 9) this.#sessions.set(user, count);",
-    },
-  ]),
   ...inFile("pulse", [
     {
       name: "a permission outlives a machine's sleep",
@@ -1954,6 +1936,69 @@ const bounds: Mutation[] = [
       name: "a client is told of a fault where too much waits to be published",
       from: 'if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");',
       to: "void BusyError;",
+    },
+  ]),
+  ...inFile("receive", [
+    {
+      name: "a second connect is accepted",
+      from: "if (isConnect === session.isGreeted) return",
+      to: "if (!isConnect && !session.isGreeted) return",
+    },
+    {
+      name: "commands are answered out of order",
+      from: "while (!session.isBusy && session.isOpen",
+      to: "while (session.isOpen",
+    },
+    {
+      name: "commands are answered into a full window",
+      from: "if (window.room > 0 || !isConnected) return true;",
+      to: "return true;",
+    },
+    {
+      name: "any number of commands may wait",
+      from: "if (exceeded !== undefined) return session.exceed(exceeded, closes.tooManyRequests);",
+      to: "",
+    },
+    {
+      name: "what asks for stored data is answered into a full window",
+      from: "return !isForStored && window.hasRoomToReply;",
+      to: "return window.hasRoomToReply;",
+    },
+    {
+      name: "acknowledgements cost nothing",
+      from: "if (words > 0) intake.charge(",
+      to: "if (words < 0) intake.charge(",
+    },
+  ]),
+  ...inFile("commands", [
+    {
+      name: "a client publishes past the schemas",
+      from: "if (hub.events === undefined) return data;",
+      to: "return data;",
+    },
+    {
+      name: "nobody hears of a schema at fault when it is a client that publishes",
+      from: "if (validation.isFault) {",
+      to: "if (false) {",
+    },
+    {
+      name: "a presence reply takes as many clients as there are",
+      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
+      to: "if (settings.limits.presence < 0)",
+    },
+  ]),
+  ...inFile("soon", [
+    {
+      name: "a hook that throws reaches whoever calls it",
+      from: "return failed(error);",
+      to: "throw error;",
+    },
+  ]),
+  ...inFile("counts", [
+    {
+      name: "a user who leaves with one of two clients is counted no more",
+      from: "if (count > 0) this.set(key, count);",
+      to: "if (count > by) this.set(key, count);",
     },
   ]),
 ];
