@@ -527,8 +527,8 @@ const logs: Mutation[] = [
     },
     {
       name: "what a publication takes beside its payload does not count into slack",
-      from: "this.#beyond += kept.bytes + entryCost;",
-      to: "this.#beyond += kept.bytes;",
+      from: "this.#beyond += one + entryCost;",
+      to: "this.#beyond += one;",
     },
     {
       name: "slack is not measured anew when the bounds change",
@@ -537,7 +537,7 @@ const logs: Mutation[] = [
     },
     {
       name: "what is kept is as old as what was before it",
-      from: "    this.#since = this.#kept[this.#head]?.arrived ?? 0;\n",
+      from: "    this.#since = this.#blocks[0]?.arrivedOf(this.first) ?? this.#kept[this.#head]?.arrived ?? 0;\n",
       to: "",
     },
     {
@@ -546,9 +546,31 @@ const logs: Mutation[] = [
       to: "",
     },
     {
+      name: "a block that is gone stays in the list of all entries",
+      from: "    block.leave();\n",
+      to: "",
+    },
+    {
       name: "a watch that throws keeps the others from hearing",
       from: "} catch {}",
       to: "} finally {\n  }",
+    },
+  ]),
+  ...inFile("block", [
+    {
+      name: "an entry of a block has its neighbour's text",
+      from: "this.#number(offset - 1, 0)",
+      to: "this.#number(offset, 0)",
+    },
+    {
+      name: "an entry of a block is as old as the first of it",
+      from: "return this.#number(offset, 3);",
+      to: "return this.#number(this.#first.offset, 3);",
+    },
+    {
+      name: "entries in a block stay in the list of all entries",
+      from: "      if (kept !== first) kept.leave();\n",
+      to: "",
     },
   ]),
   ...inFile("follow", [
