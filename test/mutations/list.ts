@@ -1948,11 +1948,28 @@ const bounds: Mutation[] = [
       to: "continue;",
     },
   ]),
+  ...inFile("page", [
+    {
+      name: "a history is read further than a reply holds",
+      from: " || chars >= enough) return",
+      to: ") return",
+    },
+    {
+      name: "a history ends after its first part",
+      from: "const isOver = slice.entries.length === 0 || last === undefined || last.offset >= first.top;",
+      to: "const isOver = true;",
+    },
+  ]),
   ...inFile("backwards", [
     {
+      name: "the newest are read further than a reply holds",
+      from: "chars += charsOf(part ?? []);",
+      to: "",
+    },
+    {
       name: "the newest are looked for from the start",
-      from: "const start = Math.max(0, place.first - 1, end - limit);",
-      to: "const start = Math.max(0, place.first - 1);",
+      from: "const least = Math.max(0, place.first - 1, end - limit);",
+      to: "const least = Math.max(0, place.first - 1);",
     },
   ]),
   ...inFile("presence", [
