@@ -417,12 +417,12 @@ const logs: Mutation[] = [
       to: "this.#isSpent = this.#bytes < 0 ||",
     },
     {
-      name: "turns follow one another for ever, with no timer between",
+      name: "turns follow one another for ever, and sockets wait",
       from: "    if (now - this.#busySince < restless) return false;\n",
       to: "    if (now - this.#busySince < 1e9) return false;\n",
     },
     {
-      name: "a timer comes before every turn",
+      name: "sockets come before every turn",
       from: "    this.#busySince = now;\n    return true;",
       to: "    return true;",
     },
