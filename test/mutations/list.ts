@@ -429,12 +429,12 @@ const logs: Mutation[] = [
       to: "this.#isSpent = this.#bytes < 0 ||",
     },
     {
-      name: "turns follow one another for ever, with no timer between",
+      name: "turns follow one another for ever, and sockets wait",
       from: "    if (now - this.#busySince < restless) return false;\n",
       to: "    if (now - this.#busySince < 1e9) return false;\n",
     },
     {
-      name: "a timer comes before every turn",
+      name: "sockets come before every turn",
       from: "    this.#busySince = now;\n    return true;",
       to: "    return true;",
     },
@@ -1932,11 +1932,28 @@ const bounds: Mutation[] = [
       to: "continue;",
     },
   ]),
+  ...inFile("page", [
+    {
+      name: "a history is read further than a reply holds",
+      from: " || chars >= enough) return",
+      to: ") return",
+    },
+    {
+      name: "a history ends after its first part",
+      from: "const isOver = slice.entries.length === 0 || last === undefined || last.offset >= first.top;",
+      to: "const isOver = true;",
+    },
+  ]),
   ...inFile("backwards", [
     {
+      name: "the newest are read further than a reply holds",
+      from: "chars += charsOf(part ?? []);",
+      to: "",
+    },
+    {
       name: "the newest are looked for from the start",
-      from: "const start = Math.max(0, place.first - 1, end - limit);",
-      to: "const start = Math.max(0, place.first - 1);",
+      from: "const least = Math.max(0, place.first - 1, end - limit);",
+      to: "const least = Math.max(0, place.first - 1);",
     },
   ]),
   ...inFile("pulse", [
