@@ -1,5 +1,6 @@
 import { type AppendQueuesParts, type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
-import { Burst } from "./burst.ts";
+import type { Burst } from "./burst.ts";
+import { Bursts } from "./bursts.ts";
 import { BusyError, closed } from "./errors.ts";
 import { Linked } from "./linked.ts";
 import type { AppendOptions, Position } from "./log.ts";
@@ -28,12 +29,8 @@ export class AppendQueues {
   /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
   readonly #rotation = new Linked();
   readonly #held = new Linked();
-  /** The channels that are published to faster than they are read: something waits in every turn, or somebody is behind. */
-  readonly #bursts = new Map<string, Burst>();
-  /** The one of those that was published to last. */
-  #burst: Burst | undefined;
+  readonly #bursts: Bursts;
   #disarm: (() => void) | undefined;
-  #isClosing = false;
   #size = 0;
   #bytes = 0;
   /** Whether a publication was refused since there was room: that is reported once, too. */
@@ -46,6 +43,7 @@ export class AppendQueues {
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
     this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule: parts.schedule });
+    this.#bursts = new Bursts(parts);
     this.#appender = new LogAppender({ log, clock, onError, scope: this.#scope });
   }
 
@@ -97,23 +95,17 @@ export class AppendQueues {
    */
   appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
     if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;
-    if (this.#isHeld(channel)) return undefined;
+    if (this.#bursts.holds(channel)) return undefined;
     if (!this.#appender.isAtOnce || !this.#pace.take(channel, data.length)) return undefined;
     const position = this.#appender.appendNow(channel, data, options);
     if (position !== undefined) this.#count(channel, data, position);
     return position;
   }
 
-  #isHeld(channel: string): boolean {
-    return this.#bursts.size > 0 && this.#bursts.get(channel)?.isHeld === true;
-  }
-
   /** Something was appended. */
   #count(channel: string, data: string, { offset }: Position): void {
     this.#parts.appended?.(channel);
-    if (this.#bursts.size === 0) return;
-    if (this.#burst?.channel !== channel) this.#burst = this.#bursts.get(channel);
-    this.#burst?.add(data.length, offset);
+    this.#bursts.count(channel, data.length, offset);
   }
 
   /** The first always finds room, however large it is. */
@@ -172,7 +164,7 @@ export class AppendQueues {
   /** Appends what waits for a channel, as far as the log answers at once and this turn has room. */
   #advance(queue: Queue): void {
     while (queue.size > 0 && !queue.isBusy) {
-      if (queue.mayHold && this.#isHeld(queue.channel)) return this.#hold(queue);
+      if (queue.mayHold && this.#bursts.holds(queue.channel)) return this.#hold(queue);
       if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
       else return this.#rotate(queue);
     }
@@ -181,12 +173,13 @@ export class AppendQueues {
 
   #rotate(queue: Queue): void {
     queue.moveTo(this.#rotation);
-    this.fallsBehind(queue.channel);
+    this.#bursts.follow(queue.channel, 0, this.#pace.recent);
   }
 
-  /** A channel may be published to faster than it is read: from now on it is counted how much. `top` is where it ends. */
-  fallsBehind(channel: string, top = 0): void {
-    if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel, top, this.#pace.recent));
+  /** A subscriber has no room for what is up to the top of its channel. Of a log without slack it has no more to expect. */
+  fallsBehind(channel: string, top: number): void {
+    const { slack = 0 } = this.#parts.log.keeps?.(channel) ?? {};
+    if (slack > 0) this.#bursts.follow(channel, top, this.#pace.recent);
   }
 
   /** Whether sockets have to come before the turn that is due; see {@linkcode Pace.needsRest}. */
@@ -197,7 +190,7 @@ export class AppendQueues {
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
   turn(): void {
     this.#pace.turn();
-    for (const burst of this.#bursts.values()) this.#endTurn(burst);
+    for (const burst of this.#bursts) this.#endTurn(burst);
     let refused = 0;
     while (!this.#rotation.isAlone && refused < this.#queues.size) {
       const queue = this.#rotation.newer as Queue;
@@ -215,21 +208,11 @@ export class AppendQueues {
 
   /** Has a channel wait where subscribers could lose their place to what is published next. */
   #endTurn(burst: Burst): void {
-    const { channel } = burst;
-    const { log, clock } = this.#parts;
-    const queue = this.#queues.get(channel);
-    burst.waitFor(this.#slowest(channel, burst.turn(log.keeps?.(channel) ?? {})), clock.now());
-    if (queue === undefined) {
-      if (this.#slowest(channel, burst.offset) !== undefined) return;
-      this.#bursts.delete(channel);
-      if (this.#burst === burst) this.#burst = undefined;
-    } else if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);
+    const queue = this.#queues.get(burst.channel);
+    this.#bursts.endTurn(burst, queue !== undefined);
+    if (queue === undefined) return;
+    if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);
     else if (queue.isHeld) this.#letGo(queue);
-  }
-
-  /** Nobody is waited for when closing. */
-  #slowest(channel: string, offset: number): number | undefined {
-    return this.#isClosing || offset === 0 ? undefined : this.#parts.slowest?.(channel, offset);
   }
 
   /** Has a channel wait. In the coming turns it is looked again, and when nobody has come on for a while. */
@@ -237,8 +220,8 @@ export class AppendQueues {
     if (!queue.isHeld) this.#pace.schedule();
     queue.isHeld = true;
     queue.moveTo(this.#held);
-    const left = this.#bursts.get(queue.channel)?.left(this.#parts.clock.now());
-    this.#disarm ??= this.#scope.timer("subscribers behind a burst", left ?? 0, () => {
+    const left = this.#bursts.left(queue.channel);
+    this.#disarm ??= this.#scope.timer("subscribers behind a burst", left, () => {
       this.#disarm = undefined;
       this.caughtUp();
     });
@@ -314,10 +297,14 @@ export class AppendQueues {
     if (this.#queues.size === 0) this.#quiet?.();
   }
 
-  /** Settles once nothing is under way, for which subscribers are no longer waited for. */
-  idle(): Promise<void> {
-    this.#isClosing = true;
+  /** From now on subscribers are not waited for: there is no time left. */
+  hasten(): void {
+    this.#bursts.hasten();
     this.caughtUp();
+  }
+
+  /** Settles once nothing is under way. */
+  idle(): Promise<void> {
     return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
       this.#quiet = resolve;
       if (this.#queues.size === 0) resolve();
@@ -343,6 +330,5 @@ export class AppendQueues {
     }
     this.#queues.clear();
     this.#bursts.clear();
-    this.#burst = undefined;
   }
 }

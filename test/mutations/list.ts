@@ -200,8 +200,13 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "the report ends channels where they were last looked at",
-      from: "    known.set(name, top);\n",
-      to: "    void top;\n",
+      from: "    known.set(name, now?.top ?? top);\n",
+      to: "    known.set(name, top);\n",
+    },
+    {
+      name: "closing waits for subscribers that read for as long as it may take",
+      from: "hub.scope.link(deadlines.half, () => hub.appends.hasten());",
+      to: "hub.scope.link(deadlines.half, () => {});",
     },
     {
       name: "the log is not closed",
@@ -364,17 +369,27 @@ const logs: Mutation[] = [
     },
     {
       name: "who never pauses waits for nobody",
-      from: "if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;",
-      to: "if (isAwaited === undefined || burst.turn(log.keeps?.(channel) ?? {}) >= 0) return;",
+      from: "if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);",
+      to: "if (burst.isHeld && queue.mayHold && queue.isBusy) this.#hold(queue);",
     },
     {
-      name: "what a run says of itself waits for subscribers",
-      from: "if (item.steps?.isExempt === true) this.#release(queue);",
+      name: "who pauses now and then waits for nobody",
+      from: "    if (this.#bursts.holds(channel)) return undefined;\n",
       to: "",
     },
     {
-      name: "closing waits for subscribers behind a burst",
-      from: "    this.#isClosing = true;\n    this.caughtUp();",
+      name: "what a run says of itself waits for subscribers",
+      from: "if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;",
+      to: "",
+    },
+    {
+      name: "what a cancelled run has yielded takes along all that waits before it",
+      from: "    if (queue?.size !== 1) return;\n",
+      to: "    if (queue === undefined) return;\n",
+    },
+    {
+      name: "where there is no time left subscribers are waited for",
+      from: "    this.#bursts.hasten();\n",
       to: "",
     },
     {
@@ -443,12 +458,34 @@ const logs: Mutation[] = [
       from: "    if (!fits) return false;\n",
       to: "",
     },
+    {
+      name: "a log is taken to keep more of small publications than its size",
+      from: "return Math.min(bytes, size * overhead) + slack;",
+      to: "return bytes + slack + 0 * size;",
+    },
   ]),
   ...inFile("burst", [
     {
       name: "a burst waits for nobody before its log is full",
-      from: "const half = (bytes + slack) / 2;",
-      to: "const half = bytes + slack;",
+      from: "const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;",
+      to: "const half = slack > 0 ? surelyKept(keeps) : bytes;",
+    },
+    {
+      name: "a burst waits for ever for who does not come on",
+      from: "slowest !== undefined && now - this.#since < patience;",
+      to: "slowest !== undefined;",
+    },
+    {
+      name: "offsets of before a channel began anew are waited for",
+      from: "if (offset <= this.offset) this.#marks",
+      to: "if (offset < 0) this.#marks",
+    },
+  ]),
+  ...inFile("bursts", [
+    {
+      name: "a burst is over though somebody is behind",
+      from: "if (isWaiting || this.#slowest(channel, burst.offset) !== undefined) return;",
+      to: "if (isWaiting) return;",
     },
   ]),
   ...inFile("memory", [

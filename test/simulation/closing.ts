@@ -188,12 +188,17 @@ function checkDelivered(
       throw new Error(`${client.user}: ${channel} is reported read to ${read}, and is at ${offset}`);
     if (top < read || top > topOf(channel))
       throw new Error(`${client.user}: ${channel} is reported to end at ${top}`);
-    if (world.pending.length === 0 && world.log.faults === 0 && top < madeIn(channel)) {
+    if (isReadable(world) && top < madeIn(channel)) {
       throw new Error(
         `${client.user}: ${channel} is reported to end at ${top}, and ends at ${madeIn(channel)}`,
       );
     }
   }
+}
+
+/** Whether the log answered everything, and rightly. */
+function isReadable({ pending, log, isWiped }: World): boolean {
+  return pending.length === 0 && log.faults === 0 && !isWiped;
 }
 
 async function checkRefuses({ notifier, clients }: World): Promise<void> {

@@ -187,6 +187,7 @@ export class Reader {
   #end(code: number): void {
     const { session } = this;
     this.live.clear();
+    this.#unread.length = 0;
     this.#ending = undefined;
     this.session = undefined;
     this.#connection++;
@@ -258,11 +259,11 @@ export class Reader {
 
   // biome-ignore lint/suspicious/noExplicitAny: a result is what the other end says it is
   #begin(channel: string, { epoch, offset, recovered, was_recovering, publications = [] }: any): void {
-    if (was_recovering === true && recovered !== true && !this.#mayLose)
-      throw this.#fault(
-        `could not go on with ${channel} after ${JSON.stringify(this.positions.get(channel))}`,
-      );
-    if (recovered === true && offset !== this.positions.get(channel)?.offset)
+    const before = this.positions.get(channel);
+    // The start may be gone before it is there.
+    if (was_recovering === true && recovered !== true && !this.#mayLose && before?.epoch !== "")
+      throw this.#fault(`could not go on with ${channel} after ${before?.offset}`);
+    if (recovered === true && offset !== before?.offset)
       throw this.#fault(`goes on with ${channel} at ${offset}`);
     this.positions.set(channel, { epoch, offset });
     this.#since.set(channel, offset);
