@@ -80,8 +80,7 @@ export class Queue extends Linked {
   size = 0;
   /** Whether the first one is on its way into the log. */
   isBusy = false;
-  /** Whether it waits for subscribers to catch up, and whether it may: not once a run has something to say of itself. */
-  isHeld = false;
+  /** Whether it may wait for subscribers to catch up: not once a run has something to say of itself. */
   mayHold = true;
 
   constructor(channel: string) {

@@ -34,7 +34,7 @@ export class AppendQueues {
   readonly #queues = new Map<string, Queue>();
   /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
   readonly #rotation = new Linked();
-  readonly #held = new Linked();
+  readonly #held = new Set<Queue>();
   /** The channels that have had something waiting in every turn. */
   readonly #bursts = new Map<string, Burst>();
   /** The one of them that was published to last. */
@@ -214,11 +214,11 @@ export class AppendQueues {
       if (this.#burst === burst) this.#burst = undefined;
       return;
     }
-    if (queue.isBusy || queue.isHeld || !queue.mayHold || this.#isClosing) return;
+    if (queue.isBusy || this.#held.has(queue) || !queue.mayHold || this.#isClosing) return;
     const { log, isAwaited } = this.#parts;
     if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;
-    queue.isHeld = true;
-    queue.moveTo(this.#held);
+    queue.leave();
+    this.#held.add(queue);
     // Whoever reads nothing any more says so by nothing.
     this.#disarm ??= this.#scope.timer("subscribers behind a burst", patience, () => {
       this.#disarm = undefined;
@@ -229,19 +229,17 @@ export class AppendQueues {
   /** Lets a channel go on for good. */
   #release(queue: Queue): void {
     queue.mayHold = false;
-    if (!queue.isHeld) return;
-    queue.isHeld = false;
-    this.#rotate(queue);
-    this.#pace.schedule();
-    this.#disarmIdle();
+    if (this.#held.has(queue)) this.#resume([queue]);
   }
 
   /** A subscriber has read something, or time has passed: channels that wait for it look again in the coming turn. */
   caughtUp(): void {
-    if (this.#held.isAlone) return;
-    while (!this.#held.isAlone) {
-      const queue = this.#held.newer as Queue;
-      queue.isHeld = false;
+    if (this.#held.size > 0) this.#resume([...this.#held]);
+  }
+
+  #resume(queues: readonly Queue[]): void {
+    for (const queue of queues) {
+      this.#held.delete(queue);
       this.#rotate(queue);
     }
     this.#pace.schedule();
@@ -250,7 +248,7 @@ export class AppendQueues {
 
   /** Disarms the timer where no channel waits for subscribers. */
   #disarmIdle(): void {
-    if (!this.#held.isAlone) return;
+    if (this.#held.size > 0) return;
     this.#disarm?.();
     this.#disarm = undefined;
   }
@@ -294,7 +292,7 @@ export class AppendQueues {
   #goOn(queue: Queue): void {
     if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
     queue.leave();
-    if (queue.isHeld) this.#disarmIdle();
+    if (this.#held.delete(queue)) this.#disarmIdle();
     this.#queues.delete(queue.channel);
     if (this.#queues.size === 0) this.#quiet?.();
   }
@@ -327,6 +325,7 @@ export class AppendQueues {
       queue.leave();
     }
     this.#queues.clear();
+    this.#held.clear();
     this.#bursts.clear();
     this.#burst = undefined;
   }
