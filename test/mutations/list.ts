@@ -771,8 +771,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a subscribe that failed holds its channel",
-      from: "channel.current().then(read)), release);",
-      to: "channel.current().then(read)), () => {});",
+      from: "andThen(channel.current(), read), release);",
+      to: "andThen(channel.current(), read), () => {});",
     },
   ]),
   ...inFile("hub", [
@@ -1262,13 +1262,13 @@ const hosts: Mutation[] = [
   ...inFile("hono", [
     {
       name: "an upgrade that was in flight when closing began is let in",
-      from: "looked up.\n    if (notifier.closing.aborted) throw refuse(closing, busyHeaders);",
+      from: "looked up.\n    if (notifier.closing.aborted) throw refuse(503, closing);",
       to: "looked up.",
     },
     {
       name: "any web page may connect",
-      from: "if (!(allowing instanceof Promise ? await allowing : allowing)) throw refuse(foreign(c, origin, origins));",
-      to: "await allowing;",
+      from: "if (!(allowing instanceof Promise ? await allowing : allowing))",
+      to: "await allowing;\n    if (false)",
     },
     {
       name: "whatever a function of origins answers that is not false lets a page in",
@@ -1277,8 +1277,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "any number of sessions are upgraded",
-      from: 'if (typeof place === "string") throw refuse(full(place), busyHeaders);',
-      to: 'if (typeof place === "string") return new PeerHandlers(notifier, identity, () => {});',
+      from: 'if (typeof place === "string") throw refuse(503, `limits.',
+      to: 'if (typeof place === "string") return new PeerHandlers(notifier, identity, () => {});\n    if (typeof place === "string") throw refuse(503, `limits.',
     },
     {
       name: "an exception of another copy of Hono is an error of the authenticator",
@@ -2066,8 +2066,8 @@ const bounds: Mutation[] = [
   ...inFile("soon", [
     {
       name: "a hook that throws reaches whoever calls it",
-      from: "return failed(error);",
-      to: "throw error;",
+      from: "done(value);\n  } catch (error) {\n    return failed(error);",
+      to: "done(value);\n  } catch (error) {\n    throw error;",
     },
   ]),
   ...inFile("counts", [
