@@ -2,18 +2,10 @@ import { takeWords } from "./acknowledgement.ts";
 import { exceeds } from "./bytes.ts";
 import { commands } from "./commands.ts";
 import { ClosedError } from "./errors.ts";
-import {
-  type Close,
-  type Command,
-  closes,
-  type ErrorReply,
-  FrameError,
-  type Method,
-  replies,
-} from "./protocol.ts";
+import { type Close, type Command, closes, type ErrorReply, type Method, replies } from "./protocol.ts";
 import { type Answer, type Params, Refusal } from "./request.ts";
 import type { LiveSession } from "./session.ts";
-import type { Soon } from "./soon.ts";
+import { handled, type Soon } from "./soon.ts";
 
 /** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
 export function commandsIn(session: LiveSession, data: unknown): readonly Command[] {
@@ -21,12 +13,9 @@ export function commandsIn(session: LiveSession, data: unknown): readonly Comman
   if (typeof data !== "string") session.close(closes.badRequest);
   else if (exceeds(data, settings.limits.message)) session.exceed("message", closes.messageTooBig);
   else {
-    try {
-      return codec.decode(data, settings.limits.depth);
-    } catch (error) {
-      if (!(error instanceof FrameError)) session.hub.report(error, "internal", `session ${session.id}`);
-      session.close(closes.badRequest);
-    }
+    const commands = codec.decode(data, settings.limits.depth);
+    if (commands !== undefined) return commands;
+    session.close(closes.badRequest);
   }
   return [];
 }
@@ -35,28 +24,14 @@ export function commandsIn(session: LiveSession, data: unknown): readonly Comman
  * Answers one command of a session's, with an error where it is over the session's rate: at once, where nothing has to be
  * waited for. It never throws or rejects.
  */
-export function answer(session: LiveSession, command: Command, isOver: boolean): Promise<void> | undefined {
-  try {
-    const answered = handle(session, command, isOver);
-    if (answered instanceof Promise) return answerLater(session, command, answered);
-    if (answered !== undefined) reply(session, command, answered);
-  } catch (error) {
-    refuse(session, command, error);
-  }
-  return undefined;
-}
-
-async function answerLater(
-  session: LiveSession,
-  command: Command,
-  answering: Promise<Answer | undefined>,
-): Promise<void> {
-  try {
-    const answered = await answering;
-    if (answered !== undefined) reply(session, command, answered);
-  } catch (error) {
-    refuse(session, command, error);
-  }
+export function answer(session: LiveSession, command: Command, isOver: boolean): Soon<void> {
+  return handled(
+    () => handle(session, command, isOver),
+    (answered) => {
+      if (answered !== undefined) reply(session, command, answered);
+    },
+    (error) => refuse(session, command, error),
+  );
 }
 
 /** Does what a command asks for. What needs no answer has none. */

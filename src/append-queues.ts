@@ -182,7 +182,7 @@ export class AppendQueues {
     if (slack > 0) this.#bursts.follow(channel, top, this.#pace.recent);
   }
 
-  /** Whether a timer has to come before the turn that is due; see {@linkcode Pace.needsRest}. */
+  /** Whether sockets have to come before the turn that is due; see {@linkcode Pace.needsRest}. */
   get needsRest(): boolean {
     return this.#pace.needsRest(!this.#rotation.isAlone);
   }

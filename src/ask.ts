@@ -4,7 +4,7 @@ import { Refusal } from "./request.ts";
 import { ignorable, type Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import type { ErrorContext } from "./settings.ts";
-import { isThenable, type Soon } from "./soon.ts";
+import { handled, isThenable, type Soon } from "./soon.ts";
 
 /** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */
 export class Asking {
@@ -62,24 +62,30 @@ export function ask<T>(
   const asking = new Asking();
   asking.earlier = session.asking;
   session.asking = asking;
-  try {
-    const answer = call(asking);
-    if (isThenable(answer)) return wait(session, stage, asking, Promise.resolve(answer));
-    over(session, asking);
-    return answer;
-  } catch (error) {
-    throw failed(session, stage, asking, error);
-  }
+  return handled<T, T>(
+    () => {
+      const answer = call(asking);
+      return isThenable(answer) ? wait(session, stage, asking, Promise.resolve(answer)) : answer;
+    },
+    (value) => {
+      over(session, asking);
+      return value;
+    },
+    (error) => {
+      over(session, asking);
+      throw refusalOf(session, stage, error);
+    },
+  );
 }
 
 async function wait<T>(
-  session: LiveSession,
+  { id, hub }: LiveSession,
   stage: ErrorContext["stage"],
   asking: Asking,
   answer: Promise<T>,
 ): Promise<T> {
-  const { scope, settings, tally } = session.hub;
-  const owner = `session ${session.id} ${stage}`;
+  const { scope, settings, tally } = hub;
+  const owner = `session ${id} ${stage}`;
   const ms = settings.limits.answer;
   const disarm = scope.timer(owner, ms, () => {
     tally.hit("answer");
@@ -87,17 +93,13 @@ async function wait<T>(
   });
   try {
     return await asking.wait(scope, owner, answer);
-  } catch (error) {
-    throw failed(session, stage, asking, error);
   } finally {
     disarm();
-    over(session, asking);
   }
 }
 
 /** What the client is answered for what went wrong. */
-function failed(session: LiveSession, stage: ErrorContext["stage"], asking: Asking, error: unknown): unknown {
-  over(session, asking);
+function refusalOf(session: LiveSession, stage: ErrorContext["stage"], error: unknown): unknown {
   if (error instanceof ClosedError || error instanceof Refusal) return error;
   // Too much waits to be published already: later there may be room.
   if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");

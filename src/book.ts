@@ -5,7 +5,7 @@ import type { Hub } from "./hub.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Publication } from "./publication.ts";
-import type { Delivery, Level, UndeliveredReason } from "./receipt.ts";
+import { type Delivery, type Level, levels, type UndeliveredReason } from "./receipt.ts";
 import type { Taken } from "./room.ts";
 import type { Settle } from "./scope.ts";
 import { has, type Standing } from "./standing.ts";
@@ -178,13 +178,9 @@ export class Book {
 
   /** The highest level that a publication is known to have reached with anybody. */
   levelOf(offset: number): Level {
-    let best: Level = "logged";
-    for (const standing of this.#ledger.standings(this.channel, this.epoch, offset)) {
-      if (has(standing, offset, "acknowledged")) return "acknowledged";
-      if (has(standing, offset, "read")) best = "read";
-      else if (best === "logged" && has(standing, offset, "written")) best = "written";
-    }
-    return best;
+    const standings = [...this.#ledger.standings(this.channel, this.epoch, offset)];
+    const isReached = (level: Level): boolean => standings.some((each) => has(each, offset, level));
+    return levels.findLast(isReached) ?? "logged";
   }
 
   #isUnderWay({ position: { offset } }: Entry): boolean {
@@ -201,15 +197,14 @@ export function deliveryBy(
   { level, by }: Pick<Waiter, "level" | "by">,
   time: number,
 ): Delivery | undefined {
-  if (by !== undefined && by !== standing.by) return undefined;
+  const isFor = by === undefined || by === standing.by;
+  if (!isFor || !has(standing, offset, level ?? "discharged")) return undefined;
   const isAcknowledged = has(standing, offset, "acknowledged");
-  if (level !== undefined) {
-    if (!has(standing, offset, level)) return undefined;
-    return { level, by: standing.by, time: isAcknowledged ? standing.time : time };
-  }
-  if (!has(standing, offset, "discharged")) return undefined;
-  if (isAcknowledged) return { level: "acknowledged", by: standing.by, time: standing.time };
-  return { level: "read", by: standing.by, time };
+  return {
+    level: level ?? (isAcknowledged ? "acknowledged" : "read"),
+    by: standing.by,
+    time: isAcknowledged ? standing.time : time,
+  };
 }
 
 export function refusal(

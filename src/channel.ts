@@ -68,7 +68,7 @@ export class Channel {
   }
 
   /** Settles once the log is watched, so that from then on no publication goes unnoticed. */
-  opened(): Promise<void> {
+  opened(): Soon<void> {
     return this.#watch.opened();
   }
 
@@ -86,16 +86,16 @@ export class Channel {
     return () => this.#wakes?.delete(wake);
   }
 
-  /** The same as `current` without waiting. Answers whether it is done: not every log can. */
-  currentNow(): boolean {
-    if (!this.#watch.openedNow() || this.#loading !== undefined) return false;
+  /** Settles once `epoch` and `top` say what was in the log at the time of the call: at once, where the log can. */
+  current(): Soon<void> {
+    const opened = this.opened();
+    if (opened !== undefined || this.#loading !== undefined) return this.#currentLater(opened);
     while (this.#news && this.#takeNow()) if (!this.#tending) this.#hub.wakeChannel(this);
-    return !this.#news;
+    return this.#news ? this.#currentLater(opened) : undefined;
   }
 
-  /** Settles once `epoch` and `top` say what was in the log at the time of the call. */
-  async current(): Promise<void> {
-    await this.opened();
+  async #currentLater(opened: Soon<void>): Promise<void> {
+    await opened;
     // A read under way may have begun too early; the next one says how far there was to go.
     await this.#loading?.catch(() => {});
     if (!this.#mayHaveMore) return;

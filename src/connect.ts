@@ -1,4 +1,3 @@
-import type { Asking } from "./ask.ts";
 import { checkPeer } from "./check.ts";
 import { ClosedError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
@@ -130,15 +129,13 @@ const nowhere: Places = new Map();
 /** Looks for places, and abandons what comes too late for whoever asked. */
 export function found<T>(session: LiveSession, find: () => Soon<T>, abandon: (late: T) => void): Soon<T> {
   let kept: { value: T } | undefined;
-  const keep = (asking: Asking, value: T): T => {
-    if (asking.isAborted) abandon(value);
-    else kept = { value };
-    return value;
-  };
-  const asked = session.ask("log", (asking) => {
-    const value = find();
-    return value instanceof Promise ? value.then((late) => keep(asking, late)) : value;
-  });
+  const asked = session.ask("log", (asking) =>
+    andThen(find(), (value) => {
+      if (asking.isAborted) abandon(value);
+      else kept = { value };
+      return value;
+    }),
+  );
   // The session may end after it was found, and before that was heard here.
   if (asked instanceof Promise)
     asked.catch(() => {
@@ -154,10 +151,9 @@ const longestTtl = 2_147_483;
  * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
  * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
  */
-function expiry(session: LiveSession): string {
-  if (session.peer.refresh === undefined || session.pulse.remaining === Infinity) return "";
-  const ahead = Math.min(10_000, session.pulse.remaining / 5);
-  const ttl = Math.floor((session.pulse.remaining - ahead) / 1000);
+function expiry({ peer, pulse: { remaining } }: LiveSession): string {
+  if (peer.refresh === undefined || remaining === Infinity) return "";
+  const ttl = Math.floor((remaining - Math.min(10_000, remaining / 5)) / 1000);
   return `,"expires":true,"ttl":${Math.min(longestTtl, Math.max(1, ttl))}`;
 }
 

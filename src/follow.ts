@@ -79,7 +79,8 @@ async function next(
     following.wake();
   });
   try {
-    await hub.scope.follow(owner, signal, after === undefined ? channel.current() : channel.opened());
+    const ready = after === undefined ? channel.current() : channel.opened();
+    await hub.scope.follow(owner, signal, Promise.resolve(ready));
     const from = after ?? { offset: channel.top, epoch: channel.epoch };
     while (!following.isOver) {
       woken = false;

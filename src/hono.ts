@@ -73,68 +73,55 @@ export function notifications(
   const { origins, authorize } = options;
   const isAllowed = typeof origins === "function" ? asked(origins) : listed(origins);
   return apart(async (c) => {
-    const refuse: Refuse = (refused, headers = {}) => {
-      tell(c, notifier, refused);
-      const { code: status } = refused;
-      return new HTTPException(status, { res: new Response(texts[status], { status, headers }) });
+    const refuse: Refuse = (code, reason, origin) => {
+      tell(c, notifier, { code, reason, origin });
+      const [text, headers = {}] = answers[code];
+      return new HTTPException(code, { res: new Response(text, { status: code, headers }) });
     };
-    if (!wantsWebSocket(c.req.header("upgrade"))) throw refuse(noWebSocket, upgradeHeaders);
-    if (notifier.closing.aborted) throw refuse(closing, busyHeaders);
+    if (!wantsWebSocket(c.req.header("upgrade"))) throw refuse(426, noWebSocket);
+    if (notifier.closing.aborted) throw refuse(503, closing);
     const origin = c.req.header("origin");
     // Most answers are there at once, and every wait costs as much as the rest of it.
     const allowing = ask(isAllowed, origin, c, notifier);
-    if (!(allowing instanceof Promise ? await allowing : allowing)) throw refuse(foreign(c, origin, origins));
+    if (!(allowing instanceof Promise ? await allowing : allowing))
+      throw refuse(403, foreign(c, origin, origins), origin ?? "");
     const identifying = identify(c, notifier, options, refuse);
     const identity = identifying instanceof Promise ? await identifying : identifying;
-    if (identity === null) throw refuse(unknown, { "WWW-Authenticate": "Bearer" });
+    if (identity === null) throw refuse(401, "authenticate answered null");
     // Closing may have begun while the identity was looked up.
-    if (notifier.closing.aborted) throw refuse(closing, busyHeaders);
+    if (notifier.closing.aborted) throw refuse(503, closing);
     const place = notifier.reserve(identity.user);
-    if (typeof place === "string") throw refuse(full(place), busyHeaders);
+    if (typeof place === "string") throw refuse(503, `limits.${place} is reached`);
     return new PeerHandlers(notifier, { ...identity, authorize }, place);
   });
 }
 
-type Status = keyof typeof texts;
-type Refusal = Refused & { code: Status };
-type Refuse = (refused: Refusal, headers?: Record<string, string>) => HTTPException;
+type Refuse = (code: Code, reason: string, origin?: string) => HTTPException;
 
-const texts = {
-  401: "Unauthorized",
-  403: "Forbidden",
-  426: "Upgrade Required",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-} as const;
+type Code = 401 | 403 | 426 | 500 | 503;
 
-const upgradeHeaders = { Upgrade: "websocket", Connection: "Upgrade" };
-/** After so many seconds a client refused because of closing, or because there are too many, may try again. */
-const busyHeaders = { "Retry-After": "1" };
-
-const noWebSocket: Refusal = {
-  code: 426,
-  reason:
-    "no WebSocket was asked for; connect to ws: or wss:, and have every proxy pass on Upgrade and Connection",
+/** What is answered with each status. */
+const answers: Readonly<Record<Code, readonly [text: string, headers?: Record<string, string>]>> = {
+  401: ["Unauthorized", { "WWW-Authenticate": "Bearer" }],
+  403: ["Forbidden"],
+  426: ["Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" }],
+  500: ["Internal Server Error"],
+  // After so many seconds who is refused because of closing, or because there are too many, may try again.
+  503: ["Service Unavailable", { "Retry-After": "1" }],
 };
-const closing: Refusal = { code: 503, reason: "the notifier is closing" };
-const unknown: Refusal = { code: 401, reason: "authenticate answered null" };
-const failed: Refusal = { code: 500, reason: "authenticate failed; onError has its error" };
 
-function full(limit: string): Refusal {
-  return { code: 503, reason: `limits.${limit} is reached` };
-}
+const noWebSocket =
+  "no WebSocket was asked for; connect to ws: or wss:, and have every proxy pass on Upgrade and Connection";
+const closing = "the notifier is closing";
 
 /** Says what a page's origin is held against, and what would let it in. */
-function foreign(c: Context, origin = "", origins: NotificationsOptions["origins"]): Refusal {
+function foreign(c: Context, origin = "", origins: NotificationsOptions["origins"]): string {
   const page = JSON.stringify(origin.slice(0, 200));
   const host = JSON.stringify(c.req.header("host")?.slice(0, 200) ?? "");
-  const held =
-    typeof origins === "function"
-      ? `the function origins does not answer true for ${page}`
-      : origins === undefined
-        ? `the page is of ${page}, and the Host is ${host}; have the proxy pass on Host, or list the page in origins`
-        : `the page is of ${page}, and origins lists ${[origins].flat().join(", ") || "none"}; add it there`;
-  return { code: 403, reason: held, origin };
+  if (typeof origins === "function") return `the function origins does not answer true for ${page}`;
+  if (origins !== undefined)
+    return `the page is of ${page}, and origins lists ${[origins].flat().join(", ") || "none"}; add it there`;
+  return `the page is of ${page}, and the Host is ${host}; have the proxy pass on Host, or list the page in origins`;
 }
 
 function tell(c: Context, notifier: Notifier, refused: Refused): void {
@@ -169,7 +156,7 @@ function identify(
       throw error;
     }
     notifier.report(error, { stage: "authenticate", owner: c.req.path });
-    throw refuse(failed);
+    throw refuse(500, "authenticate failed; onError has its error");
   };
   return handled(() => authenticate(c), checked, thrown);
 }

@@ -94,9 +94,10 @@ export class Hub {
   readonly #fullSessions: LiveSession[] = [];
   /** One for all turns: an arrow in `#schedule` would have V8 allocate at every call. */
   readonly #due = (): void => {
-    if (!this.#ended && this.appends.needsRest) this.scope.timer("a turn for sockets", 0, () => this.#turn());
+    if (this.clock.rest !== undefined && this.appends.needsRest) this.clock.rest(this.#rested);
     else this.#turn();
   };
+  readonly #rested = (): void => this.#turn();
   #turnScheduled = false;
   #ended = false;
   /** Whether somebody else has closed the log, and that was told. */

@@ -190,12 +190,12 @@ export class Ledger {
     return await this.#hub.scope.wait<Delivery>(owner, signal, (settle) => {
       const book = this.#open(channel, "");
       if (book.epoch === "") book.epoch = position.epoch;
-      let waited = book.epoch === position.epoch ? book.entries.get(position.offset) : undefined;
       if (book.epoch !== position.epoch || position.offset < book.first) {
         settle.reject(refusal(channel, position, "trimmed", "logged"));
         this.#dropEmpty(book);
         return () => {};
       }
+      let waited = book.entries.get(position.offset);
       if (waited === undefined) {
         waited = new Entry(book, position, time, expires);
         this.#enter(waited);

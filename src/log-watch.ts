@@ -1,4 +1,5 @@
 import type { Hub } from "./hub.ts";
+import type { Soon } from "./soon.ts";
 
 /** A channel's watch of the log, from when it is first wanted until it is ended. */
 export class Watch {
@@ -15,24 +16,18 @@ export class Watch {
     this.#wake = wake;
   }
 
-  /** Settles once the log is watched; one that failed is tried again when it is next wanted. */
-  opened(): Promise<void> {
-    if (this.openedNow()) return Promise.resolve();
-    this.#opening ??= this.#open();
+  /** Settles once the log is watched, at once where it can be; one that failed is tried again when it is next wanted. */
+  opened(): Soon<void> {
+    if (this.#watching !== undefined || this.#opening !== undefined) return this.#opening;
+    const watching = this.#hub.log.watch(this.#channel, this.#wake);
+    if (watching instanceof Promise) this.#opening = this.#open(watching);
+    else this.#watching = watching;
     return this.#opening;
   }
 
-  /** The same without waiting. Answers whether it is done: not every log can. */
-  openedNow(): boolean {
-    if (this.#opening === undefined) this.#watching ??= this.#hub.log.watchNow(this.#channel, this.#wake);
-    return this.#watching !== undefined;
-  }
-
-  async #open(): Promise<void> {
-    const { scope } = this.#hub;
-    const opening = this.#hub.log.watch(this.#channel, this.#wake);
+  async #open(opening: Promise<AsyncDisposable>): Promise<void> {
     try {
-      this.#watching = await scope.follow(`watch ${this.#channel}`, undefined, opening);
+      this.#watching = await this.#hub.scope.follow(`watch ${this.#channel}`, undefined, opening);
     } finally {
       this.#opening = undefined;
     }

@@ -5,7 +5,7 @@ import type { Log, Retention } from "./log.ts";
 const stride = 32;
 /** Milliseconds that publishing may take before everything else has its turn. */
 const longest = 5;
-/** Milliseconds for which turns may follow one another, with something waiting in each, before a timer comes between. */
+/** Milliseconds for which turns may follow one another, with something waiting in each, before sockets have theirs. */
 const restless = 10;
 /** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
 export const overhead = 192;
@@ -59,7 +59,7 @@ export class Pace {
   #began = 0;
   #isSpent = false;
   #isScheduled = false;
-  /** Since when something has waited in every turn, or the last timer came between. */
+  /** Since when something has waited in every turn, or sockets last had theirs. */
   #busySince: number | undefined;
   /** By channel, for logs that keep so little that a turn could overrun it. */
   readonly #taken = new Map<string, Taken>();
@@ -134,7 +134,7 @@ export class Pace {
   }
 
   /**
-   * Whether a timer has to come before the turn that is due. Asked at each turn, and told whether something waits for it.
+   * Whether sockets have to come before the turn that is due. Asked at each turn, and told whether something waits for it.
    *
    * A turn is a `setImmediate`. On Deno sockets are not looked at between those that follow one another: neither a pong nor
    * a command was read while somebody published.

@@ -47,7 +47,7 @@ export function seek(session: LiveSession, name: string, params: Params): Soon<S
       abandon: release,
     }));
   };
-  return attempt(() => (channel.currentNow() ? read() : channel.current().then(read)), release);
+  return attempt(() => andThen(channel.current(), read), release);
 }
 
 /** The place at a channel's top, or at the end of what was `found` for somebody who comes back. */

@@ -181,11 +181,6 @@ export const unsubscribes: Readonly<Record<"server" | "insufficientState", Close
   insufficientState: { code: 2500, reason: "insufficient state" },
 };
 
-/** Says that a frame cannot be read as commands. */
-export class FrameError extends Error {
-  override readonly name = "FrameError";
-}
-
 /** A publication as the codec writes it. */
 export interface Published {
   readonly offset: number;
@@ -211,8 +206,11 @@ export interface Codec {
   readonly subprotocol: string;
   readonly separator: string;
   readonly ping: string;
-  /** Reads the commands of a frame, those nested deeper than `deepest` without their content. Throws a {@linkcode FrameError}. */
-  decode(frame: string, deepest?: number): Command[];
+  /**
+   * Reads the commands of a frame, those nested deeper than `deepest` without their content; undefined where it cannot be
+   * read. Peers can send thousands of those: nothing is thrown for one.
+   */
+  decode(frame: string, deepest?: number): Command[] | undefined;
   reply(id: number, method: Method, result: string): string;
   error(id: number, error: ErrorReply): string;
   /** A push to a channel: `kind` names its one member besides the channel. It is `pushHead`, the body, and `pushTail`. */
@@ -265,30 +263,30 @@ function timeOf(time: number): string {
   return text;
 }
 
-function decodeFrame(frame: string, deepest: number = Infinity): Command[] {
+function decodeFrame(frame: string, deepest: number = Infinity): Command[] | undefined {
   const commands: Command[] = [];
   for (const line of frame.split("\n")) {
-    if (line.trim() !== "") commands.push(decodeCommand(line, deepest));
+    if (line.trim() === "") continue;
+    const command = decodeCommand(line, deepest);
+    if (command === undefined) return undefined;
+    commands.push(command);
   }
-  if (commands.length === 0) throw new FrameError("Cannot read a frame: it is empty");
-  return commands;
+  return commands.length === 0 ? undefined : commands;
 }
 
-function decodeCommand(line: string, deepest: number): Command {
+function decodeCommand(line: string, deepest: number): Command | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line);
-  } catch (cause) {
-    throw new FrameError("Cannot read a command: it is not JSON", { cause });
-  }
-  if (!isObject(value)) throw new FrameError("Cannot read a command: it is not an object");
-  const command = commandOf(value);
+  } catch {}
+  const command = isObject(value) ? commandOf(value) : undefined;
   // Each level takes two characters at least.
   const isDeep = line.length >= 2 * deepest && isDeeper(value, deepest);
-  return isDeep ? { ...command, params: {}, isDeep } : command;
+  return command && isDeep ? { ...command, params: {}, isDeep } : command;
 }
 
-function commandOf(value: Record<string, unknown>): Command {
+/** What an object says; undefined where it has no id above 0, and needs one. */
+function commandOf(value: Record<string, unknown>): Command | undefined {
   let method: Command["method"] = "unknown";
   const names = Object.keys(value);
   for (const name of names)
@@ -297,9 +295,7 @@ function commandOf(value: Record<string, unknown>): Command {
   const { id } = value;
   if (names.length === 0) return { id: 0, method: "pong", params: value };
   if (method === "send" && !names.includes("id")) return { id: 0, method, params: paramsOf(value, method) };
-  if (typeof id !== "number" || !Number.isSafeInteger(id) || id <= 0) {
-    throw new FrameError("Cannot read a command: it has no id above 0");
-  }
+  if (typeof id !== "number" || !Number.isSafeInteger(id) || id <= 0) return undefined;
   // With an id it would want an answer, and has none.
   if (method === "send") method = "ambiguous";
   return { id, method, params: paramsOf(value, method) };

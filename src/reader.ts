@@ -1,6 +1,7 @@
 import type { Hub } from "./hub.ts";
 import type { Log, ReadOptions, Slice } from "./log.ts";
 import { checkSlice, lastingError } from "./log-failure.ts";
+import type { Soon } from "./soon.ts";
 
 /**
  * Reads and watches the log for everybody in a notifier.
@@ -53,18 +54,14 @@ export class Reader {
     return slice;
   }
 
-  watch(channel: string, wake: () => void): Promise<AsyncDisposable> {
+  /** Watches, at once where the log can; as with `readNow`. */
+  watch(channel: string, wake: () => void): Soon<AsyncDisposable> {
+    try {
+      const watching = this.#log.watchNow?.(channel, wake);
+      if (watching !== undefined) return watching;
+    } catch {}
     const failed = (error: unknown): never => this.#throw(error, `watch ${JSON.stringify(channel)}`);
     return called(() => this.#log.watch(channel, wake)).catch(failed);
-  }
-
-  /** Watches at once, where the log can; as with `readNow`. */
-  watchNow(channel: string, wake: () => void): AsyncDisposable | undefined {
-    try {
-      return this.#log.watchNow?.(channel, wake);
-    } catch {
-      return undefined;
-    }
   }
 
   /** A log that its own notifier has closed is no failure. */

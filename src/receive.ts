@@ -43,7 +43,7 @@ function answerAtOnce(session: LiveSession, command: Command, chars: number, now
   work(session);
   if (!session.isOpen) return;
   const answering = answer(session, command, isOver);
-  if (answering === undefined) return;
+  if (!(answering instanceof Promise)) return;
   intake.hold(chars);
   const done = answering.finally(() => {
     if (session.isOpen) intake.release(chars);
@@ -69,7 +69,7 @@ export function work(session: LiveSession): void {
     session.isBusy = true;
     session.out.begin();
     const answering = answer(session, command, isOver);
-    if (answering === undefined) session.isBusy = false;
+    if (!(answering instanceof Promise)) session.isBusy = false;
     else
       own(
         session,

@@ -14,7 +14,19 @@ export function handled<T, R>(
 ): Soon<R> {
   try {
     const value = call();
-    return isThenable(value) ? Promise.resolve(value).then(done).catch(failed) : done(value);
+    return isThenable(value) ? handledLater(value, done, failed) : done(value);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+async function handledLater<T, R>(
+  coming: PromiseLike<T>,
+  done: (value: T) => R,
+  failed: (error: unknown) => R,
+): Promise<R> {
+  try {
+    return done(await coming);
   } catch (error) {
     return failed(error);
   }

@@ -107,7 +107,7 @@ test("while nobody listens only the time counts", () => {
   expect(taken(100)).toBeLessThan(100);
 });
 
-test("a timer comes between turns that follow one another for ten milliseconds, and once more for each ten", () => {
+test("sockets come between turns that follow one another for ten milliseconds, and once more for each ten", () => {
   const { pace, state } = make();
   const asked: [at: number, isAwaited: boolean, needsRest: boolean][] = [
     [0, false, false],

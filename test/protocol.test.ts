@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { closes, FrameError, jsonCodec, methods, replies, unsubscribes } from "../src/protocol.ts";
+import { closes, jsonCodec, methods, replies, unsubscribes } from "../src/protocol.ts";
 import { unit } from "./fixtures/texts.ts";
 
 const { decode } = jsonCodec;
@@ -60,14 +60,11 @@ describe("decode", () => {
     ]);
   });
 
-  test("fails for any frame with a FrameError or not at all, and pollutes nothing", () => {
+  test("reads any frame or answers nothing, throws for none, and pollutes nothing", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json({ maxDepth: 2 }), fc.string({ unit })), (frame) => {
-        try {
-          decode(frame);
-        } catch (error) {
-          expect(error).toBeInstanceOf(FrameError);
-        }
+        const commands = decode(frame);
+        expect(commands === undefined || commands.length > 0).toBe(true);
       }),
     );
     expect(Object.keys(Object.prototype)).toEqual([]);
@@ -76,7 +73,7 @@ describe("decode", () => {
   test("reads frames as deep as a message may be without running out of stack", () => {
     const deep = `{"id":1,"ping":{"x":${"[".repeat(5_000)}${"]".repeat(5_000)}}}`;
     expect(decode(deep)).toMatchObject([{ id: 1, method: "ping" }]);
-    expect(() => decode("[".repeat(65_536))).toThrow(FrameError);
+    expect(decode("[".repeat(65_536))).toBeUndefined();
   });
 });
 

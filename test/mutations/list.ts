@@ -444,12 +444,12 @@ const logs: Mutation[] = [
       to: "this.#isSpent = this.#bytes < 0 ||",
     },
     {
-      name: "turns follow one another for ever, with no timer between",
+      name: "turns follow one another for ever, and sockets wait",
       from: "    if (now - this.#busySince < restless) return false;\n",
       to: "    if (now - this.#busySince < 1e9) return false;\n",
     },
     {
-      name: "a timer comes before every turn",
+      name: "sockets come before every turn",
       from: "    this.#busySince = now;\n    return true;",
       to: "    return true;",
     },
@@ -564,8 +564,8 @@ const logs: Mutation[] = [
     },
     {
       name: "what a publication takes beside its payload does not count into slack",
-      from: "this.#beyond += kept.bytes + entryCost;",
-      to: "this.#beyond += kept.bytes;",
+      from: "this.#beyond += one + entryCost;",
+      to: "this.#beyond += one;",
     },
     {
       name: "slack is not measured anew when the bounds change",
@@ -574,7 +574,7 @@ const logs: Mutation[] = [
     },
     {
       name: "what is kept is as old as what was before it",
-      from: "    this.#since = this.#kept[this.#head]?.arrived ?? 0;\n",
+      from: "    this.#since = this.#blocks[0]?.arrivedOf(this.first) ?? this.#kept[this.#head]?.arrived ?? 0;\n",
       to: "",
     },
     {
@@ -583,9 +583,31 @@ const logs: Mutation[] = [
       to: "",
     },
     {
+      name: "a block that is gone stays in the list of all entries",
+      from: "    block.leave();\n",
+      to: "",
+    },
+    {
       name: "a watch that throws keeps the others from hearing",
       from: "} catch {}",
       to: "} finally {\n  }",
+    },
+  ]),
+  ...inFile("block", [
+    {
+      name: "an entry of a block has its neighbour's text",
+      from: "this.#number(offset - 1, 0)",
+      to: "this.#number(offset, 0)",
+    },
+    {
+      name: "an entry of a block is as old as the first of it",
+      from: "return this.#number(offset, 3);",
+      to: "return this.#number(this.#first.offset, 3);",
+    },
+    {
+      name: "entries in a block stay in the list of all entries",
+      from: "      if (kept !== first) kept.leave();\n",
+      to: "",
     },
   ]),
   ...inFile("follow", [
@@ -749,8 +771,8 @@ const channels: Mutation[] = [
     },
     {
       name: "a subscribe that failed holds its channel",
-      from: "channel.current().then(read)), release);",
-      to: "channel.current().then(read)), () => {});",
+      from: "andThen(channel.current(), read), release);",
+      to: "andThen(channel.current(), read), () => {});",
     },
   ]),
   ...inFile("hub", [
@@ -1240,13 +1262,13 @@ const hosts: Mutation[] = [
   ...inFile("hono", [
     {
       name: "an upgrade that was in flight when closing began is let in",
-      from: "looked up.\n    if (notifier.closing.aborted) throw refuse(closing, busyHeaders);",
+      from: "looked up.\n    if (notifier.closing.aborted) throw refuse(503, closing);",
       to: "looked up.",
     },
     {
       name: "any web page may connect",
-      from: "if (!(allowing instanceof Promise ? await allowing : allowing)) throw refuse(foreign(c, origin, origins));",
-      to: "await allowing;",
+      from: "if (!(allowing instanceof Promise ? await allowing : allowing))",
+      to: "await allowing;\n    if (false)",
     },
     {
       name: "whatever a function of origins answers that is not false lets a page in",
@@ -1255,8 +1277,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "any number of sessions are upgraded",
-      from: 'if (typeof place === "string") throw refuse(full(place), busyHeaders);',
-      to: 'if (typeof place === "string") return new PeerHandlers(notifier, identity, () => {});',
+      from: 'if (typeof place === "string") throw refuse(503, `limits.',
+      to: 'if (typeof place === "string") return new PeerHandlers(notifier, identity, () => {});\n    if (typeof place === "string") throw refuse(503, `limits.',
     },
     {
       name: "an exception of another copy of Hono is an error of the authenticator",
@@ -1947,11 +1969,28 @@ const bounds: Mutation[] = [
       to: "continue;",
     },
   ]),
+  ...inFile("page", [
+    {
+      name: "a history is read further than a reply holds",
+      from: " || chars >= enough) return",
+      to: ") return",
+    },
+    {
+      name: "a history ends after its first part",
+      from: "const isOver = slice.entries.length === 0 || last === undefined || last.offset >= first.top;",
+      to: "const isOver = true;",
+    },
+  ]),
   ...inFile("backwards", [
     {
+      name: "the newest are read further than a reply holds",
+      from: "chars += charsOf(part ?? []);",
+      to: "",
+    },
+    {
       name: "the newest are looked for from the start",
-      from: "const start = Math.max(0, place.first - 1, end - limit);",
-      to: "const start = Math.max(0, place.first - 1);",
+      from: "const least = Math.max(0, place.first - 1, end - limit);",
+      to: "const least = Math.max(0, place.first - 1);",
     },
   ]),
   ...inFile("pulse", [
@@ -2027,8 +2066,8 @@ const bounds: Mutation[] = [
   ...inFile("soon", [
     {
       name: "a hook that throws reaches whoever calls it",
-      from: "return failed(error);",
-      to: "throw error;",
+      from: "done(value);\n  } catch (error) {\n    return failed(error);",
+      to: "done(value);\n  } catch (error) {\n    throw error;",
     },
   ]),
   ...inFile("counts", [
