@@ -92,11 +92,11 @@ export class Pace {
     return true;
   }
 
-  /** Whether a turn takes no more than a quarter of what the log keeps of a channel, or half of what has no slack. */
+  /** Whether a turn takes no more than a quarter of what the log keeps of a channel: another may come before what is next. */
   #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
     const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
     const { most } = this.#parts;
-    const share = surelyKept(keeps) / (slack > 0 ? 4 : 2);
+    const share = surelyKept(keeps) / 4;
     if (share >= most) {
       this.#ample = keeps;
       return true;
@@ -107,9 +107,10 @@ export class Pace {
       taken = { count: 0, bytes: 0 };
       this.#taken.set(channel, taken);
     }
-    const isFew = slack > 0 || taken.count < size / 2;
+    // Without slack a log counts payloads, and how many they are.
+    const isFew = slack > 0 || taken.count < size / 4;
     const cost = chars + (slack > 0 ? overhead : 0);
-    const fits = taken.count === 0 || (isFew && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
+    const fits = taken.count === 0 || (isFew && taken.bytes + cost <= (slack > 0 ? share : bytes / 4));
     if (!fits) return false;
     taken.count++;
     taken.bytes += cost;

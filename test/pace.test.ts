@@ -80,17 +80,17 @@ test("a publication larger than what a turn has room for is taken, and the next 
   expect(taken(2, 5_000)).toBe(1);
 });
 
-test("of a channel of which the log keeps little a turn takes half, and of others their own half", () => {
+test("of a channel of which the log keeps little a turn takes a quarter, and of others their own quarter", () => {
   const { taken, turn } = make({ keeps: () => ({ size: 10, bytes: 1_000, slack: 0 }) });
-  expect(taken(100)).toBe(5);
-  expect(taken(100, 8, "other")).toBe(5);
-  expect(taken(100, 200, "large")).toBe(2);
+  expect(taken(100)).toBe(3);
+  expect(taken(100, 8, "other")).toBe(3);
+  expect(taken(100, 200, "large")).toBe(1);
   turn();
-  expect(taken(100)).toBe(5);
+  expect(taken(100)).toBe(3);
 });
 
 test("a log that does not say how much it keeps is taken to keep 1 000 publications", () => {
-  expect(make().taken(10_000)).toBe(500);
+  expect(make().taken(10_000)).toBe(250);
 });
 
 test("one publication a turn is always taken", () => {

@@ -102,10 +102,10 @@ function awaitTurn({ clock, log, notifier, notes }: World): void {
       const [channel = ""] = key.split(" ");
       const fresh = texts.slice(before.get(key) ?? 0);
       const { size = 1_000, bytes = 1_048_576, slack = 0 } = log.keeps?.(channel) ?? {};
-      const taken = fresh.reduce((sum, { length }) => sum + length + 192, 0);
-      // Without slack a turn takes half, and there may be two turns.
-      const kept = slack > 0 ? (slack + Math.min(bytes, size * 192)) / 2 : bytes;
-      if (fresh.length > 2 && taken - fresh.length * (slack > 0 ? 0 : 192) > kept)
+      // Without slack a log counts payloads alone.
+      const [cost, kept] = slack > 0 ? [192, slack + Math.min(bytes, size * 192)] : [0, bytes];
+      const taken = fresh.reduce((sum, { length }) => sum + length + cost, 0);
+      if (fresh.length > 2 && taken > kept / 2)
         notes.push(new Error(`${taken} bytes were appended to ${key} before a turn came`));
     }
   });

@@ -50,6 +50,8 @@ export class Reader {
   readonly #taken = new Set<string>();
   readonly #since = new Map<string, number>();
   readonly acknowledges = false;
+  /** How far it has said that it has come, by coming back. */
+  readonly #said = new Map<string, number>();
 
   constructor(options: ReaderOptions, parts: Parts) {
     this.options = options;
@@ -71,8 +73,8 @@ export class Reader {
     return offset > (this.#since.get(channel) ?? 0) && offset <= position.offset;
   }
 
-  acknowledged(): boolean {
-    return false;
+  acknowledged(channel: string, { epoch, offset }: Position): boolean {
+    return (this.#said.get(`${channel} ${epoch}`) ?? 0) >= offset;
   }
 
   connect(): void {
@@ -114,7 +116,9 @@ export class Reader {
 
   #from(channel: string): object {
     const position = this.positions.get(channel);
-    return position === undefined ? {} : { recover: true, ...position };
+    if (position === undefined) return {};
+    this.#said.set(`${channel} ${position.epoch}`, position.offset);
+    return { recover: true, ...position };
   }
 
   #subscription(channel: string): object {
