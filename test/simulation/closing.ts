@@ -196,9 +196,9 @@ function checkDelivered(
   }
 }
 
-/** Whether the log answered everything, and rightly. */
-function isReadable({ pending, log, isWiped }: World): boolean {
-  return pending.length === 0 && log.faults === 0 && !isWiped;
+/** Whether the log answered everything, and rightly. Where there is no time it is not asked but for what it says at once. */
+function isReadable({ pending, log, isWiped, shape }: World): boolean {
+  return pending.length === 0 && log.faults === 0 && !isWiped && !shape.promisesOnly;
 }
 
 async function checkRefuses({ notifier, clients }: World): Promise<void> {

@@ -93,11 +93,13 @@ function run(world: World, plan: Press, emits: boolean): void {
 }
 
 /** Asks for a turn while others publish: it comes before more than half of what the log keeps was appended to any channel. */
-function awaitTurn({ clock, log, notifier, notes }: World): void {
+function awaitTurn(world: World): void {
+  const { clock, log, notifier, notes } = world;
   if (notifier.stats().channels === 0) return;
   const before = new Map([...log.truth.texts].map(([key, texts]) => [key, texts.length]));
   clock.turn(() => {
-    if (notifier.stats().channels === 0) return;
+    // A log that has lost everything does not know any more what it kept.
+    if (notifier.stats().channels === 0 || world.isWiped) return;
     for (const [key, texts] of log.truth.texts) {
       const [channel = ""] = key.split(" ");
       const fresh = texts.slice(before.get(key) ?? 0);
