@@ -11,6 +11,7 @@ import {
   logWith,
   offsetsIn,
   outcomeOf,
+  rawSocket,
   subscriber,
   test,
   upTo,
@@ -162,6 +163,27 @@ describe("who publishes faster than a subscriber reads, which reads at once, wai
     expect([client.closed?.code, report.milliseconds]).toEqual([3001, 0]);
     expect((await Promise.all(publishing)).length).toBe(150);
   });
+});
+
+test("closing waits for a subscriber that comes on slowly for half of its grace", async ({ start }) => {
+  const clock = fakeClock();
+  const core = start({ clock, log: memoryLog({ clock, size: 1, bytes: 0, slack: 16_384 }), window: 512 });
+  const client = rawSocket(core.notifier);
+  client.session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
+  await clock.settle();
+  const publishing = upTo(150).map((n) => core.notifier.publish("news", text(n)));
+  const closing = outcomeOf(core.notifier.close());
+  const top = async (): Promise<number> => (await core.notifier.history("news")).offset;
+  for (let i = 0; i < 27; i++) {
+    await clock.advance(90);
+    client.pong();
+  }
+  expect(await top()).toBeLessThan(120);
+  await clock.advance(90);
+  expect(await top()).toBe(150);
+  expect((await Promise.all(publishing)).length).toBe(150);
+  await clock.advance(5_000);
+  expect(closing.state).toBe("fulfilled");
 });
 
 describe("who publishes faster than a subscriber reads, which hangs", () => {

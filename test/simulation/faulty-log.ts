@@ -95,48 +95,74 @@ export function faultyLog({ clock, random, own, later, retention }: Parts): Simu
   return faulty;
 }
 
-/** A log in memory that answers at once, and never fails. */
-export function promptLog({ clock, retention }: Pick<Parts, "clock" | "retention">): SimulatedLog {
-  const log = memoryLog({ clock, ...retention });
+/** A log in memory that answers at once, and fails or is torn only where that is asked for. */
+export function promptLog({
+  clock,
+  own,
+  retention,
+}: Pick<Parts, "clock" | "own" | "retention">): SimulatedLog {
+  let log = memoryLog({ clock, ...retention }) as Required<Log>;
   const truth = new Truth();
-  let watches = 0;
+  const watches = new Set<{ channel: string; wake: () => void; watch: AsyncDisposable }>();
   const appendNow: NonNullable<Log["appendNow"]> = (channel, data, options) => {
-    const position = log.appendNow?.(channel, data, options) as { epoch: string; offset: number };
+    const position = log.appendNow(channel, data, options);
     truth.record(channel, data, position);
     return position;
   };
+  const failNow = (): void => {
+    if (own.chance(prompt.lost)) throw new Error("The log fails");
+  };
   const watchNow: NonNullable<Log["watchNow"]> = (channel, wake) => {
-    const watch = log.watchNow?.(channel, wake);
-    watches++;
+    const watching = { channel, wake, watch: log.watchNow(channel, wake) };
+    watches.add(watching);
     return {
       async [Symbol.asyncDispose]() {
-        watches--;
-        await watch?.[Symbol.asyncDispose]();
+        watches.delete(watching);
+        await watching.watch[Symbol.asyncDispose]();
       },
     };
   };
-  return {
+  const readNow: NonNullable<Log["readNow"]> = (channel, options) => {
+    const slice = log.readNow(channel, options);
+    return prompt.torn > 0 && own.chance(prompt.torn) ? tear(slice, own) : slice;
+  };
+  const prompt: SimulatedLog = {
     faults: 0,
     lost: 0,
     torn: 0,
     truth,
     get watches() {
-      return watches;
+      return watches.size;
     },
     get bytes() {
-      return log.bytes ?? 0;
+      return log.bytes;
     },
-    keeps: (channel) => log.keeps?.(channel) ?? {},
-    appendNow,
-    append: async (...args) => appendNow(...args),
-    readNow: (...args) => log.readNow?.(...args) as Slice,
-    read: (...args) => log.read(...args),
+    keeps: (channel) => log.keeps(channel),
+    appendNow(...args) {
+      failNow();
+      return appendNow(...args);
+    },
+    async append(...args) {
+      failNow();
+      const position = appendNow(...args);
+      failNow();
+      return position;
+    },
+    readNow,
+    read: async (...args) => readNow(...args),
     watchNow,
     watch: async (channel, wake) => watchNow(channel, wake),
-    wipe() {},
+    wipe() {
+      log = memoryLog({ clock, ...retention }) as Required<Log>;
+      for (const watching of watches) {
+        watching.watch = log.watchNow(watching.channel, watching.wake);
+        watching.wake();
+      }
+    },
     endOf: (channel) => endIn(log, channel),
     [Symbol.asyncDispose]: async () => log[Symbol.asyncDispose](),
   };
+  return prompt;
 }
 
 function endIn(log: Log, channel: string): { epoch: string; top: number } {

@@ -30,6 +30,6 @@ export function followChannel(world: World, channel: string, fromStart: boolean)
 }
 
 /** Whether nobody who follows a channel, and reads at once, may lose its place. */
-function isSafe({ shape }: World, channel: string): boolean {
-  return shape.isPrompt && !channel.startsWith("run:");
+function isSafe({ shape, isWiped }: World, channel: string): boolean {
+  return shape.isPrompt && !isWiped && !channel.startsWith("run:");
 }

@@ -1,6 +1,5 @@
 import { followChannel } from "./follower.ts";
 import { press } from "./publishers.ts";
-import type { Random } from "./random.ts";
 import { channels, type World } from "./world.ts";
 
 /** What came later, and how often it happens beside the rest. */
@@ -96,10 +95,9 @@ function follow(world: World): string | undefined {
 
 /** The log loses everything, seldom. */
 function wipe(world: World): string | undefined {
-  if (world.shape.isPrompt || !mayWipe(world.own)) return undefined;
+  if (!world.own.chance(0.3)) return undefined;
   world.isWiped = true;
+  for (const reader of world.readers) reader.mayLose();
   world.log.wipe();
   return "everything";
 }
-
-const mayWipe = ({ chance }: Random): boolean => chance(0.3);

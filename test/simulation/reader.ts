@@ -162,6 +162,11 @@ export class Reader {
 
   stall(): void {
     this.stalled = true;
+    this.mayLose();
+  }
+
+  /** It may lose its place from here on, until all is quiet. */
+  mayLose(): void {
     this.#mayLose = true;
   }
 
@@ -173,7 +178,7 @@ export class Reader {
 
   /** All is quiet, and it has everything: from here on it must not lose its place. */
   settled(): void {
-    if (!this.stalled) this.#mayLose = !this.options.isSafe;
+    if (!this.stalled && this.session !== undefined) this.#mayLose = !this.options.isSafe;
   }
 
   drop(): void {

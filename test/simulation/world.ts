@@ -59,6 +59,9 @@ export interface Follower {
 export interface Shape {
   /** Whether the log answers at once. */
   readonly isPrompt: boolean;
+  /** How often an append fails, or its answer is lost, and how often a read is torn. */
+  readonly lost: number;
+  readonly torn: number;
   readonly window: number;
   /** `limits.waiting`, `limits.runTtl`, `limits.endedBytes`. */
   readonly waiting: number;
@@ -74,6 +77,8 @@ function shapeOf({ chance, pick, below }: Random): Shape {
   const few = { waiting: 4_096, runTtl: 2_000, endedBytes: 3_000 };
   return {
     isPrompt,
+    lost: pick(isPrompt ? [0, 0, 0, 0.1] : [0, 0.1, 0.3]),
+    torn: pick(isPrompt ? [0, 0, 0, 0.2] : [0, 0, 0.1, 0.3]),
     window: isPrompt ? pick([256, 1_024, 2_048, 2_048, 8_192]) : 2_048,
     waiting: chance(0.3) ? few.waiting : 67_108_864,
     runTtl: chance(0.5) ? few.runTtl : 300_000,
@@ -98,11 +103,10 @@ export function createWorld(seed: number): World {
   const small = source.chance(0.5);
   const faulty = small ? { size: 4 + source.below(12), slack: 0 } : {};
   const log = isPrompt
-    ? promptLog({ clock, retention })
+    ? promptLog({ clock, own, retention })
     : faultyLog({ clock, random: source, own, later, retention: faulty });
   log.faults = source.chance(0.5) || isPrompt ? 0 : 0.2;
-  if (!isPrompt) log.lost = own.pick([0, 0.1, 0.3]);
-  if (!isPrompt) log.torn = own.pick([0, 0, 0.1, 0.3]);
+  Object.assign(log, { lost: shape.lost, torn: shape.torn });
   const signal = spiedSignal();
   const few = source.chance(0.3);
   const limits = limitsOf(shape, small, few);
@@ -139,7 +143,7 @@ export function createWorld(seed: number): World {
     runs: [],
     signals: [signal],
     pending,
-    trace: [`${JSON.stringify({ ...shape, small, few, ...faultsOf(log) })}`],
+    trace: [`${JSON.stringify({ ...shape, small, few, faults: log.faults })}`],
     notes,
     sent: new Publications({ clock, truth: log.truth, notes, waiting: shape.waiting, idempotency }),
     beat: 0,
@@ -161,8 +165,6 @@ export function createWorld(seed: number): World {
 function beat(world: World): void {
   world.beat = world.clock.now();
 }
-
-const faultsOf = ({ faults, lost, torn }: SimulatedLog): object => ({ faults, lost, torn });
 
 /** Whether an error is one of those that the log makes. */
 export function isOfLog(error: unknown): boolean {
@@ -188,12 +190,14 @@ function limitsOf({ isPrompt, runBytes, waiting, runTtl, endedBytes }: Shape, sm
 
 /** Two who read as they should, and one who does not always. */
 function readersIn(world: World): Reader[] {
-  const { own, clock, notifier, log, notes } = world;
+  const { own, clock, notifier, log, notes, shape } = world;
+  // Where the log cannot be read for a while nobody can be given anything.
+  const isSafe = shape.torn === 0;
   const [granted = "", ...asked] = own.chance(0.5) ? channels : [...channels].reverse();
   const joins = own.chance(0.5);
   const all: ReaderOptions[] = [
-    { user: "eve", granted: [granted], asked, lag: 0, joins, isSafe: true },
-    { user: "fay", granted: [], asked: channels, lag: 1 + own.below(4), joins, isSafe: true },
+    { user: "eve", granted: [granted], asked, lag: 0, joins, isSafe },
+    { user: "fay", granted: [], asked: channels, lag: 1 + own.below(4), joins, isSafe },
     {
       user: "gil",
       granted: own.chance(0.5) ? [granted] : [],
