@@ -16,7 +16,8 @@ export class Block {
   readonly #place: Linked;
   readonly #text: string;
   readonly #numbers: Float64Array;
-  readonly #tags: Entry["tags"][] | undefined;
+  /** By place in the block; those of most entries are left out. */
+  readonly #tags: Entry["tags"][];
 
   /**
    * Takes entries out of the list of all entries, where `place` is to stand for them: where the oldest of all channels are
@@ -30,7 +31,7 @@ export class Block {
     this.end = first.offset + entries.length;
     this.#numbers = new Float64Array(entries.length * width);
     const texts: string[] = [];
-    let tagged: Entry["tags"][] | undefined;
+    const tags: Entry["tags"][] = [];
     let end = 0;
     for (let index = 0; index < entries.length; index++) {
       const kept = entries[index] as Kept;
@@ -41,15 +42,12 @@ export class Block {
       this.#numbers[at + 2] = kept.time;
       this.#numbers[at + 3] = kept.arrived;
       texts.push(kept.data);
-      if (kept.tags !== undefined) {
-        tagged ??= [];
-        tagged[index] = kept.tags;
-      }
+      if (kept.tags !== undefined) tags[index] = kept.tags;
       kept.leave();
     }
     // To join makes one flat text, which holds none of its parts.
     this.#text = texts.join("");
-    this.#tags = tagged;
+    this.#tags = tags;
   }
 
   #number(offset: number, which: number): number {
@@ -75,7 +73,7 @@ export class Block {
     for (let offset = Math.max(from, this.#start); offset < end; offset++) {
       const start = offset === this.#start ? 0 : this.#number(offset - 1, 0);
       const data = this.#text.slice(start, this.#number(offset, 0));
-      entries.push({ offset, data, time: this.#number(offset, 2), tags: this.#tags?.[offset - this.#start] });
+      entries.push({ offset, data, time: this.#number(offset, 2), tags: this.#tags[offset - this.#start] });
     }
   }
 }
