@@ -602,11 +602,11 @@ const logs: Mutation[] = [
     {
       name: "an entry of a block is as old as the first of it",
       from: "return this.#number(offset, 3);",
-      to: "return this.#number(this.#first.offset, 3);",
+      to: "return this.#number(this.#start, 3);",
     },
     {
       name: "entries in a block stay in the list of all entries",
-      from: "      if (kept !== first) kept.leave();\n",
+      from: "      kept.leave();\n",
       to: "",
     },
   ]),
