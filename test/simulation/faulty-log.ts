@@ -95,12 +95,14 @@ export function faultyLog({ clock, random, own, later, retention }: Parts): Simu
   return faulty;
 }
 
-/** A log in memory that answers at once, and fails or is torn only where that is asked for. */
-export function promptLog({
-  clock,
-  own,
-  retention,
-}: Pick<Parts, "clock" | "own" | "retention">): SimulatedLog {
+/**
+ * A log in memory that answers at once, by what it returns or by promises alone, and fails or is torn only where that is asked
+ * for.
+ */
+export function promptLog(
+  { clock, own, retention }: Pick<Parts, "clock" | "own" | "retention">,
+  promisesOnly: boolean,
+): SimulatedLog {
   let log = memoryLog({ clock, ...retention }) as Required<Log>;
   const truth = new Truth();
   const watches = new Set<{ channel: string; wake: () => void; watch: AsyncDisposable }>();
@@ -162,6 +164,11 @@ export function promptLog({
     endOf: (channel) => endIn(log, channel),
     [Symbol.asyncDispose]: async () => log[Symbol.asyncDispose](),
   };
+  if (promisesOnly) {
+    delete prompt.appendNow;
+    delete prompt.readNow;
+    delete prompt.watchNow;
+  }
   return prompt;
 }
 

@@ -59,6 +59,8 @@ export interface Follower {
 export interface Shape {
   /** Whether the log answers at once. */
   readonly isPrompt: boolean;
+  /** Whether it does so by promises alone. */
+  readonly promisesOnly: boolean;
   /** How often an append fails, or its answer is lost, and how often a read is torn. */
   readonly lost: number;
   readonly torn: number;
@@ -89,6 +91,7 @@ function shapeOf({ chance, pick, below }: Random): Shape {
       slack: pick([16_384, 16_384, 65_536, 8_388_608]),
     },
     runBytes: pick([20_000, 100_000, 1_000_000]),
+    promisesOnly: chance(0.25),
   };
 }
 
@@ -103,7 +106,7 @@ export function createWorld(seed: number): World {
   const small = source.chance(0.5);
   const faulty = small ? { size: 4 + source.below(12), slack: 0 } : {};
   const log = isPrompt
-    ? promptLog({ clock, own, retention })
+    ? promptLog({ clock, own, retention }, shape.promisesOnly)
     : faultyLog({ clock, random: source, own, later, retention: faulty });
   log.faults = source.chance(0.5) || isPrompt ? 0 : 0.2;
   Object.assign(log, { lost: shape.lost, torn: shape.torn });
