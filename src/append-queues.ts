@@ -41,8 +41,10 @@ export class AppendQueues {
   #burst: Burst | undefined;
   #disarm: (() => void) | undefined;
   #isClosing = false;
-  #size = 0;
-  #bytes = 0;
+  /** How many appends are under way or waiting. */
+  size = 0;
+  /** Bytes of those. */
+  bytes = 0;
   /** Whether a publication was refused since there was room: that is reported once, too. */
   #isBusy = false;
   #quiet: (() => void) | undefined;
@@ -56,16 +58,6 @@ export class AppendQueues {
     this.#appender = new LogAppender({ log, clock, onError, scope: this.#scope });
   }
 
-  /** How many appends are under way or waiting. */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** Bytes of those. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** Everything the queues own now. */
   inspect(): Pending[] {
     const now = this.#parts.clock.now();
@@ -77,7 +69,7 @@ export class AppendQueues {
   }
 
   count(kind: PendingKind): number {
-    return kind === "wait" ? this.#size : this.#scope.count(kind);
+    return kind === "wait" ? this.size : this.#scope.count(kind);
   }
 
   /** Appends after all that was given for the channel before. Rejects with a `BusyError` where too much waits. */
@@ -120,13 +112,13 @@ export class AppendQueues {
 
   /** The first always finds room, however large it is. */
   #isFull(data: string): boolean {
-    return this.#bytes > 0 && this.#bytes + bytesOf(data) > this.#parts.most;
+    return this.bytes > 0 && this.bytes + bytesOf(data) > this.#parts.most;
   }
 
   #refuse(channel: string): BusyError {
     const { most, onError, refused } = this.#parts;
     const error = new BusyError(
-      `Cannot publish to ${JSON.stringify(channel)}: ${this.#size} publications wait, and limits.waiting is ${most} bytes`,
+      `Cannot publish to ${JSON.stringify(channel)}: ${this.size} publications wait, and limits.waiting is ${most} bytes`,
     );
     refused?.();
     // Its caller may not be listening.
@@ -144,8 +136,8 @@ export class AppendQueues {
     }
     item.moveTo(queue.waiting);
     queue.size++;
-    this.#size++;
-    this.#bytes += item.bytes;
+    this.size++;
+    this.bytes += item.bytes;
     const { signal } = item.options;
     if (item.steps?.isExempt === true) this.#release(queue);
     if (isFirst) this.#advance(queue);
@@ -166,9 +158,9 @@ export class AppendQueues {
     item.leave();
     item.unlink?.();
     queue.size--;
-    this.#size--;
-    this.#bytes -= item.bytes;
-    if (this.#bytes * 2 <= this.#parts.most) this.#isBusy = false;
+    this.size--;
+    this.bytes -= item.bytes;
+    if (this.bytes * 2 <= this.#parts.most) this.#isBusy = false;
   }
 
   /** Appends what waits for a channel, as far as the log answers at once and this turn has room. */

@@ -25,7 +25,8 @@ export class Intake {
   #waiting: Waiting[] | undefined;
   /** How many of them count, with those that are answered out of their order: publications wait for the pace instead. */
   #count = 0;
-  #chars = 0;
+  /** How long the commands that wait are, in characters. */
+  chars = 0;
   /** In thousandths of a command: what a millisecond adds is then a whole number, which V8 keeps in place. */
   #allowance: number;
   #at: number;
@@ -34,11 +35,6 @@ export class Intake {
     this.#limits = limits;
     this.#allowance = limits.burst * 1_000;
     this.#at = now;
-  }
-
-  /** How long the commands that wait are, in characters. */
-  get chars(): number {
-    return this.#chars;
   }
 
   /** Takes so many commands from the allowance. Answers whether it is overdrawn. */
@@ -55,25 +51,25 @@ export class Intake {
     this.#waiting ??= [];
     this.#waiting.push({ command, chars, isOver });
     if (command.method !== "publish") this.#count++;
-    this.#chars += chars;
+    this.chars += chars;
   }
 
   /** Counts a command that does not wait for its turn, but for an answer, until `release`. */
   hold(chars: number): void {
     this.#count++;
-    this.#chars += chars;
+    this.chars += chars;
   }
 
   release(chars: number): void {
     this.#count--;
-    this.#chars -= chars;
+    this.chars -= chars;
     this.#tidy();
   }
 
   /** Shares of a message are fractions, whose sum may be a little off. */
   #tidy(): void {
     if (this.#waiting?.length === 0) this.#waiting = undefined;
-    if (this.#waiting === undefined && this.#count === 0) this.#chars = 0;
+    if (this.#waiting === undefined && this.#count === 0) this.chars = 0;
   }
 
   /** The next command, which stays. */
@@ -84,7 +80,7 @@ export class Intake {
   next(): Waiting | undefined {
     const next = this.#waiting?.shift();
     if (next === undefined) return undefined;
-    this.#chars -= next.chars;
+    this.chars -= next.chars;
     if (next.command.method !== "publish") this.#count--;
     this.#tidy();
     return next;
@@ -103,13 +99,13 @@ export class Intake {
   get exceeded(): IntakeLimit | undefined {
     const { commands, commandChars, burst } = this.#limits;
     if (this.#count > commands) return "commands";
-    if (this.#chars > commandChars) return "commandChars";
+    if (this.chars > commandChars) return "commandChars";
     return this.#allowance < -burst * 1_000 ? "rate" : undefined;
   }
 
   clear(): void {
     this.#waiting = undefined;
     this.#count = 0;
-    this.#chars = 0;
+    this.chars = 0;
   }
 }

@@ -45,7 +45,8 @@ export class Pace {
   #budget: number;
   /** When this turn was first looked at. */
   #began = 0;
-  #isSpent = false;
+  /** Whether nothing more may be published in this turn. */
+  isSpent = false;
   #isScheduled = false;
   /** By channel, for logs that keep so little that a turn could overrun it. */
   readonly #taken = new Map<string, Taken>();
@@ -55,14 +56,9 @@ export class Pace {
     this.#budget = parts.most;
   }
 
-  /** Whether nothing more may be published in this turn. */
-  get isSpent(): boolean {
-    return this.#isSpent;
-  }
-
   /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
   take(channel: string, chars: number): boolean {
-    if (this.#isSpent) return false;
+    if (this.isSpent) return false;
     const keeps = this.#parts.log.keeps?.(channel) ?? little;
     if (keeps !== this.#ample && !this.#fits(channel, chars, keeps)) {
       this.schedule();
@@ -102,7 +98,7 @@ export class Pace {
     this.schedule();
     // With nobody to hear it, only the time counts.
     if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Infinity;
-    this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
+    this.isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
   }
 
   /** Has a turn come. */
@@ -116,7 +112,7 @@ export class Pace {
   /** A turn has come: there is room again. */
   turn(): void {
     this.#isScheduled = false;
-    this.#isSpent = false;
+    this.isSpent = false;
     this.#left = stride;
     this.#bytes = 0;
     this.#budget = this.#parts.most;

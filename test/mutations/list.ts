@@ -413,8 +413,8 @@ const logs: Mutation[] = [
     },
     {
       name: "a turn has room for everything",
-      from: "this.#isSpent = this.#bytes >= this.#budget ||",
-      to: "this.#isSpent = this.#bytes < 0 ||",
+      from: "this.isSpent = this.#bytes >= this.#budget ||",
+      to: "this.isSpent = this.#bytes < 0 ||",
     },
     {
       name: "a turn takes all that a log keeps of a channel",
@@ -702,7 +702,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a read in this turn holds up who has something to send",
-      from: "    else if (this.#fullSessions.length > 0) this.#schedule();\n",
+      from: "    else if (this.#fullSessions.length > 0) this.schedule();\n",
       to: "",
     },
     {
@@ -1422,12 +1422,12 @@ const defences: Mutation[] = [
     },
     {
       name: "commands that wait may be as long as they like",
-      from: 'if (this.#chars > commandChars) return "commandChars";',
+      from: 'if (this.chars > commandChars) return "commandChars";',
       to: "",
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.#chars -= next.chars;",
+      from: "this.chars -= next.chars;",
       to: "",
     },
   ]),
