@@ -42,6 +42,16 @@ export function checkLimit(doing: string, limit: unknown): void {
     throw new RangeError(`Cannot ${doing} with the limit "${limit}": it is a whole number from 0 up`);
 }
 
+/** Whether it is a text of so many characters. */
+export function isText(value: unknown, least = 0, most = Infinity): value is string {
+  return typeof value === "string" && value.length >= least && value.length <= most;
+}
+
+/** Whether it is a time, which may be infinite. */
+export function isTime(value: unknown): value is number {
+  return typeof value === "number" && !Number.isNaN(value);
+}
+
 /** Whether it is a whole number from 0 up. */
 export function isNatural(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
@@ -54,8 +64,7 @@ export function shown(value: unknown): string {
 
 export function checkTags(tags: unknown): void {
   if (tags === undefined) return;
-  const isText = (value: unknown): boolean => typeof value === "string";
-  if (typeof tags !== "object" || tags === null || !Object.values(tags).every(isText)) {
+  if (typeof tags !== "object" || tags === null || !Object.values(tags).every((tag) => isText(tag))) {
     throw new TypeError("Cannot publish with these tags: they are an object of texts");
   }
 }
@@ -64,7 +73,7 @@ export function checkTags(tags: unknown): void {
 export function checkPeer(peer: Peer, longest: number): void {
   if (typeof peer?.user !== "string") throw new TypeError("Cannot accept a peer: its user is not a text");
   const { expires } = peer;
-  if (expires !== undefined && (typeof expires !== "number" || Number.isNaN(expires))) {
+  if (expires !== undefined && !isTime(expires)) {
     throw new TypeError("Cannot accept a peer: the end of its permission is not a number");
   }
   for (const channel of peer.channels ?? []) checkChannel(channel, longest);

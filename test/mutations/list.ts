@@ -1151,13 +1151,13 @@ const receipts: Mutation[] = [
   ...inFile("notice", [
     {
       name: "somebody is told again within five seconds",
-      from: "if (now - at < interval) break;",
-      to: "void at;",
+      from: "(known?.at ?? 0) >= interval;",
+      to: "(known?.at ?? 0) >= 0;",
     },
     {
       name: "somebody who was told is never told again",
-      from: "if (owed === undefined) this.#told.delete(key);",
-      to: "void [key, owed];",
+      from: "if (known === undefined ? this.#told.size >= most : !isOver) return undefined;",
+      to: "if (known === undefined ? this.#told.size >= most : !isOver) return undefined;\n    this.begin = () => undefined;",
     },
     {
       name: "what is owed is never said",
@@ -1866,8 +1866,8 @@ const bounds: Mutation[] = [
   ...inFile("notice", [
     {
       name: "what was told is kept until somebody is told again",
-      from: "    this.#told.set(key, told);\n    this.#sweepLater();\n    return {",
-      to: "    this.#told.set(key, told);\n    return {",
+      from: "    this.#rest(told);\n    return {",
+      to: "    told.at = this.#hub.clock.now();\n    return {",
     },
   ]),
   ...inFile("ask", [
