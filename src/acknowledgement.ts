@@ -86,14 +86,19 @@ function hear(subscription: Subscription, offset: number): void {
   subscription.channel.book?.reached(standingOf(subscription), "acknowledged", before);
 }
 
+/** Sessions of one user among which the earlier one of a client that comes back is looked for. */
+const mostSessions = 100;
+
 /**
  * Takes the word of a client that comes back: it says where it had come to, and so that it has what it was sent until there.
  *
  * A user may be there several times, and their clients cannot be told apart: it speaks for the shortest stretch that it
- * may have come from, and for nothing that it was not sent from here.
+ * may have come from, and for nothing that it was not sent from here. Where a user is many people, who may all come back at
+ * once, it says nothing: each would have to be compared with all.
  */
 export function resumed({ hub, identity }: LiveSession, channel: string, { epoch, offset }: Position): void {
   const { ledger } = hub;
+  if (hub.sessions.countOf(identity) > mostSessions) return;
   let from: Standing | undefined;
   let subscription: Subscription | undefined;
   for (const left of ledger.departed.get(channel, epoch, identity)) {

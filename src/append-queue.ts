@@ -11,15 +11,16 @@ export interface AppendSteps {
   /** Waits until it may begin; undefined when it may at once. */
   admit?(): Promise<void> | undefined;
   appended?(position: Position): void;
-  /** Whether it may wait however much is waiting: what a run says of itself is not refused. */
+  /** Whether it may wait however much is waiting: what a run yields, or says of itself, is not refused. */
   readonly isExempt?: boolean;
+  /** Whether it waits for no subscribers where nothing is before it: what a run says of itself. */
+  readonly isUrgent?: boolean;
 }
 
-/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
-export const patience = 100;
-
-/** What a run says of itself. */
+/** What a run yields. */
 export const exempt: AppendSteps = { isExempt: true };
+/** What a run says of itself. */
+export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
 
 /** What the queues are made of. */
 export interface AppendQueuesParts {
@@ -33,8 +34,11 @@ export interface AppendQueuesParts {
   schedule(): void;
   /** Whether somebody follows any channel. */
   isHeard(): boolean;
-  /** Whether a subscriber that reads what it is sent, and within {@linkcode patience}, has not come to an offset. */
-  isAwaited?(channel: string, offset: number): boolean;
+  /**
+   * How far the slowest subscriber of a channel has come that reads what it is sent, without much delay; undefined where all
+   * of those have come to an offset.
+   */
+  slowest?(channel: string, offset: number): number | undefined;
   onError(error: unknown, owner: string): void;
   /** Hears of every append that succeeded. */
   appended?(channel: string): void;
@@ -80,7 +84,8 @@ export class Queue extends Linked {
   size = 0;
   /** Whether the first one is on its way into the log. */
   isBusy = false;
-  /** Whether it may wait for subscribers to catch up: not once a run has something to say of itself. */
+  /** Whether it waits for subscribers to catch up, and whether it may: not where all that waits is urgent. */
+  isHeld = false;
   mayHold = true;
 
   constructor(channel: string) {

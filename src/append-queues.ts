@@ -1,12 +1,6 @@
-import {
-  type AppendQueuesParts,
-  type AppendSteps,
-  bytesOf,
-  patience,
-  Queue,
-  Waiting,
-} from "./append-queue.ts";
-import { Burst } from "./burst.ts";
+import { type AppendQueuesParts, type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
+import type { Burst } from "./burst.ts";
+import { Bursts } from "./bursts.ts";
 import { BusyError, closed } from "./errors.ts";
 import { Linked } from "./linked.ts";
 import type { AppendOptions, Position } from "./log.ts";
@@ -21,8 +15,8 @@ import { type Pending, type PendingKind, Scope } from "./scope.ts";
  * channel meanwhile waits behind, since overtaking would change the order. Channels that wait for the next turn are served
  * one publication each, round and round, so that one which publishes a lot holds up no other.
  *
- * Who publishes to a channel without a pause waits for subscribers that are behind by half of what the log keeps, as long
- * as they read. One that does not, or is slow, is not waited for.
+ * Who publishes to a channel faster than it is read waits for subscribers that are behind by half of what the log keeps,
+ * as long as they read. One that does not, or does not come on, is not waited for.
  */
 export class AppendQueues {
   readonly #parts: AppendQueuesParts;
@@ -34,17 +28,11 @@ export class AppendQueues {
   readonly #queues = new Map<string, Queue>();
   /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
   readonly #rotation = new Linked();
-  readonly #held = new Set<Queue>();
-  /** The channels that have had something waiting in every turn. */
-  readonly #bursts = new Map<string, Burst>();
-  /** The one of them that was published to last. */
-  #burst: Burst | undefined;
+  readonly #held = new Linked();
+  readonly #bursts: Bursts;
   #disarm: (() => void) | undefined;
-  #isClosing = false;
-  /** How many appends are under way or waiting. */
-  size = 0;
-  /** Bytes of those. */
-  bytes = 0;
+  #size = 0;
+  #bytes = 0;
   /** Whether a publication was refused since there was room: that is reported once, too. */
   #isBusy = false;
   #quiet: (() => void) | undefined;
@@ -55,7 +43,18 @@ export class AppendQueues {
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
     this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule: parts.schedule });
+    this.#bursts = new Bursts(parts);
     this.#appender = new LogAppender({ log, clock, onError, scope: this.#scope });
+  }
+
+  /** How many appends are under way or waiting. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes of those. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Everything the queues own now. */
@@ -69,7 +68,7 @@ export class AppendQueues {
   }
 
   count(kind: PendingKind): number {
-    return kind === "wait" ? this.size : this.#scope.count(kind);
+    return kind === "wait" ? this.#size : this.#scope.count(kind);
   }
 
   /** Appends after all that was given for the channel before. Rejects with a `BusyError` where too much waits. */
@@ -96,6 +95,7 @@ export class AppendQueues {
    */
   appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
     if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;
+    if (this.#bursts.holds(channel)) return undefined;
     if (!this.#appender.isAtOnce || !this.#pace.take(channel, data.length)) return undefined;
     const position = this.#appender.appendNow(channel, data, options);
     if (position !== undefined) this.#count(channel, data, position);
@@ -105,20 +105,18 @@ export class AppendQueues {
   /** Something was appended. */
   #count(channel: string, data: string, { offset }: Position): void {
     this.#parts.appended?.(channel);
-    if (this.#bursts.size === 0) return;
-    if (this.#burst?.channel !== channel) this.#burst = this.#bursts.get(channel);
-    this.#burst?.add(data.length, offset);
+    this.#bursts.count(channel, data.length, offset);
   }
 
   /** The first always finds room, however large it is. */
   #isFull(data: string): boolean {
-    return this.bytes > 0 && this.bytes + bytesOf(data) > this.#parts.most;
+    return this.#bytes > 0 && this.#bytes + bytesOf(data) > this.#parts.most;
   }
 
   #refuse(channel: string): BusyError {
     const { most, onError, refused } = this.#parts;
     const error = new BusyError(
-      `Cannot publish to ${JSON.stringify(channel)}: ${this.size} publications wait, and limits.waiting is ${most} bytes`,
+      `Cannot publish to ${JSON.stringify(channel)}: ${this.#size} publications wait, and limits.waiting is ${most} bytes`,
     );
     refused?.();
     // Its caller may not be listening.
@@ -136,10 +134,10 @@ export class AppendQueues {
     }
     item.moveTo(queue.waiting);
     queue.size++;
-    this.size++;
-    this.bytes += item.bytes;
+    this.#size++;
+    this.#bytes += item.bytes;
     const { signal } = item.options;
-    if (item.steps?.isExempt === true) this.#release(queue);
+    if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;
     if (isFirst) this.#advance(queue);
     if (signal === undefined || item.isAlone || (queue.isBusy && queue.first === item)) return;
     const owner = queue;
@@ -158,14 +156,15 @@ export class AppendQueues {
     item.leave();
     item.unlink?.();
     queue.size--;
-    this.size--;
-    this.bytes -= item.bytes;
-    if (this.bytes * 2 <= this.#parts.most) this.#isBusy = false;
+    this.#size--;
+    this.#bytes -= item.bytes;
+    if (this.#bytes * 2 <= this.#parts.most) this.#isBusy = false;
   }
 
   /** Appends what waits for a channel, as far as the log answers at once and this turn has room. */
   #advance(queue: Queue): void {
     while (queue.size > 0 && !queue.isBusy) {
+      if (queue.mayHold && this.#bursts.holds(queue.channel)) return this.#hold(queue);
       if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
       else return this.#rotate(queue);
     }
@@ -174,14 +173,24 @@ export class AppendQueues {
 
   #rotate(queue: Queue): void {
     queue.moveTo(this.#rotation);
-    const { channel } = queue;
-    if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel));
+    this.#bursts.follow(queue.channel, 0, this.#pace.recent);
+  }
+
+  /** A subscriber has no room for what is up to the top of its channel. Of a log without slack it has no more to expect. */
+  fallsBehind(channel: string, top: number): void {
+    const { slack = 0 } = this.#parts.log.keeps?.(channel) ?? {};
+    if (slack > 0) this.#bursts.follow(channel, top, this.#pace.recent);
+  }
+
+  /** Whether sockets have to come before the turn that is due; see {@linkcode Pace.needsRest}. */
+  get needsRest(): boolean {
+    return this.#pace.needsRest(!this.#rotation.isAlone);
   }
 
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
   turn(): void {
     this.#pace.turn();
-    for (const burst of this.#bursts.values()) this.#endTurn(burst);
+    for (const burst of this.#bursts) this.#endTurn(burst);
     let refused = 0;
     while (!this.#rotation.isAlone && refused < this.#queues.size) {
       const queue = this.#rotation.newer as Queue;
@@ -199,48 +208,47 @@ export class AppendQueues {
 
   /** Has a channel wait where subscribers could lose their place to what is published next. */
   #endTurn(burst: Burst): void {
-    const { channel } = burst;
-    const queue = this.#queues.get(channel);
-    if (queue === undefined) {
-      this.#bursts.delete(channel);
-      if (this.#burst === burst) this.#burst = undefined;
-      return;
-    }
-    if (queue.isBusy || this.#held.has(queue) || !queue.mayHold || this.#isClosing) return;
-    const { log, isAwaited } = this.#parts;
-    if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;
-    queue.leave();
-    this.#held.add(queue);
-    // Whoever reads nothing any more says so by nothing.
-    this.#disarm ??= this.#scope.timer("subscribers behind a burst", patience, () => {
+    const queue = this.#queues.get(burst.channel);
+    this.#bursts.endTurn(burst, queue !== undefined);
+    if (queue === undefined) return;
+    if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);
+    else if (queue.isHeld) this.#letGo(queue);
+  }
+
+  /** Has a channel wait. In the coming turns it is looked again, and when nobody has come on for a while. */
+  #hold(queue: Queue): void {
+    if (!queue.isHeld) this.#pace.schedule();
+    queue.isHeld = true;
+    queue.moveTo(this.#held);
+    const left = this.#bursts.left(queue.channel);
+    this.#disarm ??= this.#scope.timer("subscribers behind a burst", left, () => {
       this.#disarm = undefined;
       this.caughtUp();
     });
   }
 
-  /** Lets a channel go on for good. */
-  #release(queue: Queue): void {
+  #letGo(queue: Queue): void {
+    queue.isHeld = false;
+    this.#rotate(queue);
+    this.#disarmIdle();
+  }
+
+  /** The only one that waits for a channel waits for no subscribers any more. */
+  hurry(channel: string): void {
+    const queue = this.#queues.get(channel);
+    if (queue?.size !== 1) return;
     queue.mayHold = false;
-    if (this.#held.has(queue)) this.#resume([queue]);
+    this.caughtUp();
   }
 
   /** A subscriber has read something, or time has passed: channels that wait for it look again in the coming turn. */
   caughtUp(): void {
-    if (this.#held.size > 0) this.#resume([...this.#held]);
-  }
-
-  #resume(queues: readonly Queue[]): void {
-    for (const queue of queues) {
-      this.#held.delete(queue);
-      this.#rotate(queue);
-    }
-    this.#pace.schedule();
-    this.#disarmIdle();
+    if (!this.#held.isAlone) this.#pace.schedule();
   }
 
   /** Disarms the timer where no channel waits for subscribers. */
   #disarmIdle(): void {
-    if (this.#held.size > 0) return;
+    if (!this.#held.isAlone) return;
     this.#disarm?.();
     this.#disarm = undefined;
   }
@@ -284,15 +292,19 @@ export class AppendQueues {
   #goOn(queue: Queue): void {
     if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
     queue.leave();
-    if (this.#held.delete(queue)) this.#disarmIdle();
+    if (queue.isHeld) this.#disarmIdle();
     this.#queues.delete(queue.channel);
     if (this.#queues.size === 0) this.#quiet?.();
   }
 
-  /** Settles once nothing is under way, for which subscribers are no longer waited for. */
-  idle(): Promise<void> {
-    this.#isClosing = true;
+  /** From now on subscribers are not waited for: there is no time left. */
+  hasten(): void {
+    this.#bursts.hasten();
     this.caughtUp();
+  }
+
+  /** Settles once nothing is under way. */
+  idle(): Promise<void> {
     return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
       this.#quiet = resolve;
       if (this.#queues.size === 0) resolve();
@@ -317,8 +329,6 @@ export class AppendQueues {
       queue.leave();
     }
     this.#queues.clear();
-    this.#held.clear();
     this.#bursts.clear();
-    this.#burst = undefined;
   }
 }

@@ -1,5 +1,6 @@
 import type { Hub } from "./hub.ts";
 import type { Entry, Position, Slice } from "./log.ts";
+import { charsOf, nextPart } from "./page.ts";
 
 /** How often it is looked again where a log trims what was about to be read. */
 const attempts = 3;
@@ -10,6 +11,8 @@ export interface Backwards {
   before: Position | undefined;
   /** Publications at most. */
   limit: number;
+  /** Characters of payloads with which a reply is full: once they are there nothing more is read. */
+  enough: number;
   signal: AbortSignal;
 }
 
@@ -18,20 +21,38 @@ export interface Backwards {
  * and so say where to begin.
  */
 export async function readBackwards(hub: Hub, channel: string, asked: Backwards): Promise<Slice> {
-  const { before, limit, signal } = asked;
+  const { before, limit, enough, signal } = asked;
   for (let attempt = 1; ; attempt++) {
     const place = await hub.log.read(channel, { limit: 0, signal });
-    const end = before === undefined ? place.top : Math.min(place.top, before.offset - 1);
-    const start = Math.max(0, place.first - 1, end - limit);
+    let end = before === undefined ? place.top : Math.min(place.top, before.offset - 1);
+    const least = Math.max(0, place.first - 1, end - limit);
     const entries: Entry[] = [];
+    let chars = 0;
     let isWhole = true;
-    for (let offset = start; offset < end && isWhole; offset = start + entries.length) {
-      const after = { offset, epoch: place.epoch };
-      const slice = await hub.log.read(channel, { after, limit: end - offset, signal });
-      isWhole = slice.gapless && slice.entries.length > 0;
-      entries.push(...slice.entries);
+    while (end > least && chars < enough && isWhole) {
+      const start = Math.max(least, end - nextPart(entries.length, chars, enough));
+      const part = await readBetween(hub, channel, { start, end, epoch: place.epoch, signal });
+      isWhole = part !== undefined;
+      entries.push(...(part ?? []).reverse());
+      chars += charsOf(part ?? []);
+      end = start;
     }
     if (isWhole || attempt === attempts)
-      return { ...place, gapless: isWhole, entries: isWhole ? entries.reverse() : [] };
+      return { ...place, gapless: isWhole, entries: isWhole ? entries : [] };
   }
+}
+
+/** Reads what comes after one offset up to another; undefined where the log trims it meanwhile. */
+async function readBetween(
+  hub: Hub,
+  channel: string,
+  { start, end, epoch, signal }: { start: number; end: number; epoch: string; signal: AbortSignal },
+): Promise<Entry[] | undefined> {
+  const entries: Entry[] = [];
+  for (let offset = start; offset < end; offset = start + entries.length) {
+    const slice = await hub.log.read(channel, { after: { offset, epoch }, limit: end - offset, signal });
+    if (!slice.gapless || slice.entries.length === 0) return undefined;
+    entries.push(...slice.entries);
+  }
+  return entries;
 }

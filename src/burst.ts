@@ -1,42 +1,71 @@
 import type { Retention } from "./log.ts";
+import { overhead, surelyKept } from "./pace.ts";
 
-/** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
-const overhead = 192;
+/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
+export const patience = 100;
 
 /**
- * What is published to one channel by somebody who never pauses: how much, up to which offset.
+ * What is published to one channel faster than it is read: how much, up to which offset.
  *
- * It tells which subscribers are so far behind that more of it could cost them their place.
+ * It tells which subscribers are so far behind that more of it could cost them their place, and for how long to wait for them.
  */
 export class Burst {
   readonly channel: string;
-  #offset = 0;
-  #bytes = 0;
-  /** Where earlier turns ended, the oldest first. */
-  readonly #marks: { readonly offset: number; readonly bytes: number }[] = [];
+  /** Offset of the last publication, where one is known. */
+  offset: number;
+  /** Whether publications wait for subscribers. */
+  isHeld = false;
+  /** How far the slowest of them has come, and since when. */
+  #slowest: number | undefined;
+  #since = 0;
+  #bytes: number;
+  /** Where it began, and where turns ended, the oldest first. */
+  readonly #marks: Mark[] = [{ offset: 0, bytes: 0 }];
 
-  constructor(channel: string) {
+  /** `before` is how much may have been published to it in this turn already, in bytes. */
+  constructor(channel: string, top: number, before: number) {
     this.channel = channel;
+    this.offset = top;
+    this.#bytes = before;
   }
 
-  /** A publication of so many characters was given this offset. */
+  /** A publication of so many characters was given this offset. A channel may begin anew. */
   add(chars: number, offset: number): void {
+    if (offset <= this.offset) this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });
     this.#bytes += chars + overhead;
-    this.#offset = offset;
+    this.offset = offset;
   }
 
   /**
-   * Ends a turn. Returns the offset that subscribers should have reached: whoever has not is behind by half of what the log
-   * keeps.
+   * Ends a turn. Returns the offset that subscribers should have reached: whoever has not is behind by more than half of
+   * what the log keeps, or will be in a turn.
    */
-  turn({ size = 1_000, bytes = 1_048_576, slack = 0 }: Readonly<Partial<Retention>>): number {
-    const half = (bytes + slack) / 2;
-    if (this.#marks.at(-1)?.bytes !== this.#bytes)
-      this.#marks.push({ offset: this.#offset, bytes: this.#bytes });
-    // Of those that are far enough behind only the last one matters.
-    while ((this.#marks[1]?.bytes ?? Infinity) <= this.#bytes - half) this.#marks.shift();
-    const [oldest] = this.#marks;
-    const reached = oldest !== undefined && oldest.bytes <= this.#bytes - half ? oldest.offset : 0;
-    return slack > 0 ? reached : Math.max(reached, this.#offset - Math.floor(size / 2));
+  turn(keeps: Readonly<Partial<Retention>>): number {
+    const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
+    const marks = this.#marks;
+    if (this.offset > 0 && marks.at(-1)?.bytes !== this.#bytes)
+      marks.push({ offset: this.offset, bytes: this.#bytes });
+    const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;
+    while (marks.length > 1 && (marks[0] as Mark).bytes < this.#bytes - half) marks.shift();
+    const { offset } = marks[0] as Mark;
+    return slack > 0 ? offset : Math.max(offset, this.offset - Math.floor(size / 2));
   }
+
+  /** Waits for the slowest subscriber of those that read, if there is one, for as long as it comes on. */
+  waitFor(slowest: number | undefined, now: number): void {
+    if (slowest !== this.#slowest) this.#since = now;
+    this.#slowest = slowest;
+    this.isHeld = slowest !== undefined && now - this.#since < patience;
+  }
+
+  /** Milliseconds for which it still waits where nobody comes on. */
+  left(now: number): number {
+    return this.#since + patience - now;
+  }
+}
+
+/** How much had been published, and up to which offset. */
+interface Mark {
+  readonly offset: number;
+  readonly bytes: number;
 }

@@ -1,6 +1,6 @@
 import { Announcements } from "./announcements.ts";
-import { patience } from "./append-queue.ts";
 import type { Book } from "./book.ts";
+import { patience } from "./burst.ts";
 import type { Counts } from "./counts.ts";
 import { Few } from "./few.ts";
 import type { Hub } from "./hub.ts";
@@ -154,11 +154,12 @@ export class Channel {
     return !this.#mayHaveMore && subscription.cursor >= this.top;
   }
 
-  /** Whether a subscriber that reads what it is sent, without much delay, has not come to an offset. */
-  isAwaited(offset: number): boolean {
+  /** How far the slowest has come that reads what it is sent, without much delay, where that is not up to an offset. */
+  slowest(offset: number): number | undefined {
+    let slowest = offset;
     for (const { cursor, session } of this.subscriptions)
-      if (cursor < offset && session.pulse.silence < patience) return true;
-    return false;
+      if (cursor < slowest && session.pulse.silence < patience) slowest = cursor;
+    return slowest < offset ? slowest : undefined;
   }
 
   /** What is at hand, encoded: there since anything was read, as many channels are only waited for. */
@@ -291,6 +292,7 @@ export class Channel {
         subscription.waits = "room";
         fallBehind(subscription, this.#hub);
         session.block(subscription);
+        this.#hub.appends.fallsBehind(this.name, this.top);
         return;
       }
       session.hand(subscription, piece);

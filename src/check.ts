@@ -1,6 +1,6 @@
 import { cutText } from "./bytes.ts";
 import { describe } from "./errors.ts";
-import type { Position } from "./log.ts";
+import type { Log, Position } from "./log.ts";
 import type { Peer } from "./peer.ts";
 
 /** Whether a text holds nothing that a log or a terminal would not show as itself: control characters, half characters. */
@@ -31,6 +31,23 @@ export function checkAfter(doing: string, after: unknown): void {
   }
   if (!isNatural(offset))
     throw new RangeError(`Cannot ${doing} after "${offset}": an offset is a whole number from 0 up`);
+}
+
+/** Throws a TypeError for what a notifier cannot be made of. */
+export function checkParts({
+  log,
+  signal,
+  rpc,
+}: {
+  log?: unknown;
+  signal?: unknown;
+  rpc?: object | undefined;
+}): void {
+  checkRpc(rpc);
+  if (log !== undefined && typeof (log as Log | null)?.append !== "function")
+    throw new TypeError("Cannot use log: give a log, such as memoryLog()");
+  if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== "function")
+    throw new TypeError("Cannot use signal: give an AbortSignal, such as controller.signal");
 }
 
 /** The same for how much is asked for. */
@@ -76,17 +93,47 @@ export function checkPeer(peer: Peer, longest: number): void {
   if (expires !== undefined && !isTime(expires)) {
     throw new TypeError("Cannot accept a peer: the end of its permission is not a number");
   }
-  for (const channel of peer.channels ?? []) checkChannel(channel, longest);
+  if (expires !== undefined && isSeconds(expires))
+    throw new TypeError(
+      `Cannot accept a peer: expires is in milliseconds since the Unix epoch, and "${expires}" looks like seconds`,
+    );
+  const { channels = [] } = peer;
+  // A text would be taken for one channel a character.
+  if (!Array.isArray(channels))
+    throw new TypeError(`Cannot accept a peer: give its channels as a list, not ${shown(channels)}`);
+  for (const channel of channels) checkChannel(channel, longest);
   if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
     throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
   }
 }
 
+/** Whether a time is one of 1973 to 5138 in seconds, which nobody means in milliseconds. */
+function isSeconds(time: number): boolean {
+  return time > 1e8 && time < 1e11;
+}
+
+/** Throws a TypeError for whom nobody can be: what would close no session, and say nothing. */
+export function checkWho(who: unknown): void {
+  const { user, session } = Object(who) as { user?: unknown; session?: unknown };
+  if (typeof (user ?? session) === "string") return;
+  throw new TypeError(`Cannot disconnect ${shown(who)}: give { user } or { session }, with a text`);
+}
+
+/** The same for whose subscription ends. */
+export function checkUser(user: unknown, channel: unknown): void {
+  if (typeof user !== "string" || typeof channel !== "string")
+    throw new TypeError(
+      `Cannot unsubscribe ${shown(user)} from ${shown(channel)}: give a user and a channel`,
+    );
+}
+
 /** The methods of rpc that are answered without a handler. */
 const ownMethods = ["ack", "run.cancel"];
 
-/** Throws a TypeError for handlers that would never be called. */
-export function checkRpc(rpc: object | undefined): void {
+/** Throws a TypeError for handlers that would never be called, or cannot be. */
+function checkRpc(rpc: object | undefined): void {
+  const [wrong] = Object.entries(rpc ?? {}).find(([, handler]) => typeof handler !== "function") ?? [];
+  if (wrong !== undefined) throw new TypeError(`Cannot use rpc method "${wrong}": give a function`);
   const taken = ownMethods.find((method) => rpc !== undefined && Object.hasOwn(rpc, method));
   if (taken !== undefined)
     throw new TypeError(

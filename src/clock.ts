@@ -18,6 +18,8 @@ export interface Clock {
   timer(ms: number, fire: () => void): Timer;
   /** Calls `run` once in the next turn of the event loop, after everything published in this one. */
   turn(run: () => void): void;
+  /** The same once sockets had theirs, which some runtimes keep waiting while turn follows turn. Default: as `turn`. */
+  rest?(run: () => void): void;
   /** A number from 0 up to but not including 1, for jitter only. */
   random(): number;
 }
@@ -46,6 +48,7 @@ export const systemClock: Clock = {
     if (typeof setImmediate === "function") setImmediate(run);
     else turnByMessage(run);
   },
+  rest: (run) => void setTimeout(run, 0),
   random,
 };
 

@@ -91,9 +91,12 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   hub.ledger.close();
   const silences = new Map(Array.from(hub.sessions, (session) => [session, session.pulse.silence]));
   const working = hub.runs.working;
+  // Until then whoever reads gets all of what is published last.
+  const unlink = hub.scope.link(deadlines.half, () => hub.appends.hasten());
   await endRuns(hub, working, deadlines, cause);
   // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
   await hub.settled("publications under way", deadlines.late, hub.appends.idle());
+  unlink();
   hub.appends.end();
   const runs = reportOf(working);
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
@@ -191,12 +194,15 @@ function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession
  * all behind has not looked. Until the log answers, what was loaded last counts.
  */
 function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; read: Promise<void> } {
-  const followed = [...hub.channels.values()].filter(({ subscriptions }) => subscriptions.size > 0);
-  const known = new Map(followed.map(({ name, top }) => [name, top]));
-  const reads = followed.map(async ({ name }) => {
-    const { top } = await hub.log.read(name, { limit: 0 });
-    known.set(name, top);
-  });
+  const known = new Map<string, number>();
+  const reads: Promise<void>[] = [];
+  for (const { name, subscriptions, top } of hub.channels.values()) {
+    if (subscriptions.size === 0) continue;
+    const now = hub.log.readNow(name, { limit: 0 });
+    known.set(name, now?.top ?? top);
+    if (now === undefined)
+      reads.push(hub.log.read(name, { limit: 0 }).then((slice) => void known.set(name, slice.top)));
+  }
   return { known, read: hub.settled("where channels end", over, Promise.all(reads)) };
 }
 

@@ -5,6 +5,7 @@ import { byteLength, exceeds } from "./bytes.ts";
 import { canBeChannel } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
 import type { Position } from "./log.ts";
+import { readPage } from "./page.ts";
 import { type Place, place } from "./place.ts";
 import { usersOn } from "./presence.ts";
 import { isObject, type Method, replies } from "./protocol.ts";
@@ -140,21 +141,22 @@ async function history(session: LiveSession, params: Params): Promise<Answer> {
   const limit = limitOf(session, params);
   const reverse = params.reverse === true;
   await permit(session, "history", name);
+  const { codec, settings } = session.hub;
+  const enough = settings.window;
   const slice = await session.ask("log", ({ signal }) =>
     reverse
-      ? readBackwards(session.hub, name, { before: after, limit, signal })
-      : session.hub.log.read(name, { after, limit, signal }),
+      ? readBackwards(session.hub, name, { before: after, limit, enough, signal })
+      : readPage(session.hub, name, { after, limit, enough, signal }),
   );
   const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
   if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);
-  const { codec, settings } = session.hub;
   const texts: string[] = [];
   let bytes = 0;
   for (const entry of slice.entries) {
     const text = codec.publication(entry);
     bytes += byteLength(text) + 1;
     // A reply takes one window at most; the client asks for the rest from where this one ends.
-    if (bytes > settings.window && texts.length > 0) break;
+    if (bytes > enough && texts.length > 0) break;
     texts.push(text);
   }
   const result = `{"publications":[${texts.join(",")}],"offset":${slice.top},"epoch":${JSON.stringify(slice.epoch)}}`;

@@ -35,6 +35,7 @@ export async function appendConfirmed(
   try {
     await hub.append(channel, content.data, options, {
       isExempt: content.isEnding,
+      isUrgent: content.isEnding,
       admit() {
         const waiting = hub.ledger.admit(confirmation);
         if (waiting === undefined) admitted();

@@ -14,6 +14,11 @@ export function guard<T>(events: WSEvents<T>, report: (error: unknown) => void):
 /** What one peer may send before the process comes to anything else. So few messages are not even looked at. */
 const flood = { messages: 4_000, milliseconds: 50, few: 32 };
 
+/** Handlers that bound what a peer may send themselves, and say whether they still take it. */
+export interface Bounded {
+  takes(): boolean;
+}
+
 /** The handlers of one connection, guarded. A class, not closures: thousands of connections share its methods. */
 class Guard<T> implements Required<WSEvents<T>> {
   readonly #events: WSEvents<T>;
@@ -22,6 +27,7 @@ class Guard<T> implements Required<WSEvents<T>> {
   /** Messages since the process came to anything else, and a few, and when those few had been read. */
   #count = 0;
   #began = 0;
+  #isCut = false;
 
   constructor(events: WSEvents<T>, report: (error: unknown) => void, isGauged: boolean) {
     this.#events = events;
@@ -34,7 +40,7 @@ class Guard<T> implements Required<WSEvents<T>> {
   }
 
   onMessage(event: Parameters<Required<WSEvents<T>>["onMessage"]>[0], ws: WSContext<T>): void {
-    if (this.#isGauged && this.#isFlood()) drop(ws);
+    if (this.#isGauged && this.#isFlood()) this.#cut(ws);
     else attended(() => this.#events.onMessage?.(event, ws), this.#report);
   }
 
@@ -59,15 +65,23 @@ class Guard<T> implements Required<WSEvents<T>> {
         this.#count = 0;
       });
     }
-    return this.#count > flood.messages && systemClock.now() - this.#began > flood.milliseconds;
+    if (this.#count <= flood.messages || systemClock.now() - this.#began <= flood.milliseconds) return false;
+    // A session's own limits bound what it takes; what comes after its end nobody wants.
+    return (this.#events as Partial<Bounded>).takes?.() !== true;
   }
-}
 
-/** Deno has no `terminate`, but ends a connection by itself at the first message after a close. */
-function drop(ws: WSContext<unknown>): void {
-  const raw = ws.raw as { terminate?(): void } | undefined;
-  if (typeof raw?.terminate === "function") raw.terminate();
-  else ws.close(1008, "Too many messages");
+  /** Deno has no `terminate`, but ends a connection by itself at the first message after a close. */
+  #cut(ws: WSContext<T>): void {
+    const raw = ws.raw as { terminate?(): void } | undefined;
+    if (typeof raw?.terminate === "function") raw.terminate();
+    else ws.close(1008, "Too many messages");
+    // Why a session ended is known already.
+    if (this.#isCut || "takes" in this.#events) return;
+    this.#isCut = true;
+    const { messages, milliseconds } = flood;
+    const what = `over ${messages} messages, and nothing else had its turn for ${milliseconds} ms`;
+    this.#report(new Error(`Cut a WebSocket: it sent ${what}`));
+  }
 }
 
 /** See {@linkcode guard}; for where there is no request any more. */

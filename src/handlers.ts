@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { complain } from "./console.ts";
-import { contained, guard } from "./guard.ts";
+import { type Bounded, contained, guard } from "./guard.ts";
 import { faultOf, handshakeOf, wantsWebSocket } from "./handshake.ts";
 import type { UpgradeOptions } from "./host.ts";
 import type { Notifier } from "./notifier.ts";
@@ -21,7 +21,7 @@ const whole: unique symbol = Symbol("whole");
  * The handlers of a peer's connection. A class, not closures: thousands of connections share its methods. So they are
  * nothing that may be taken apart.
  */
-export class PeerHandlers implements Required<WSEvents> {
+export class PeerHandlers implements Required<WSEvents>, Bounded {
   readonly #notifier: Notifier;
   readonly #peer: Peer;
   #session: Session | undefined;
@@ -42,6 +42,11 @@ export class PeerHandlers implements Required<WSEvents> {
   onMessage({ data }: { readonly data: unknown }, ws: WSContext): void {
     this.#session ??= this.#accept(ws);
     this.#session?.receive(data);
+  }
+
+  takes(): boolean {
+    // While it closes a session ignores what it is sent, and counts none of it.
+    return !this.#notifier.closing.aborted && (this.#session === undefined || this.#session.isOpen === true);
   }
 
   /** Deno says 0 where the connection was lost, and every other runtime 1006. */
@@ -90,7 +95,8 @@ export function apart(make: Make<PeerHandlers>): Make {
       onMessage: (event, ws) => handlers.onMessage(event, ws),
       onClose: (event) => handlers.onClose(event),
       onError: () => handlers.onError(),
-    };
+      takes: () => handlers.takes(),
+    } as WSEvents & Bounded;
   };
   return Object.assign(connectPeer, { [whole]: make });
 }
@@ -109,7 +115,14 @@ export function upgrader<T>(letIn: LetIn<T>): UpgradeWebSocket<T, UpgradeOptions
     wantsWebSocket(c.req.header("upgrade")) ? upgrade(c, events, options, letIn) : undefined,
   );
   // Written for a context and its events; a function and its options go the same way.
-  const take = (...[first, ...rest]: Parameters<typeof helper>) => helper(wholeOf(first), ...rest);
+  const take = (...[first, ...rest]: Parameters<typeof helper>) => {
+    const isGiven = typeof first === "function" || (first as Partial<Context> | undefined)?.req !== undefined;
+    if (!isGiven)
+      throw new TypeError(
+        "Cannot upgrade: give what makes the handlers, upgradeWebSocket(notifications(notifier))",
+      );
+    return helper(wholeOf(first), ...rest);
+  };
   return take as typeof helper;
 }
 

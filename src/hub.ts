@@ -7,6 +7,7 @@ import { ClosedError, closed } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
 import { Gate } from "./gate.ts";
 import { attended } from "./hook.ts";
+import type { Intakes } from "./intake.ts";
 import { Joint } from "./joint.ts";
 import { Ledger } from "./ledger.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
@@ -69,6 +70,7 @@ export class Hub {
   readonly notices: Notices;
   readonly tally: Tally = new Tally();
   readonly sessions: Roster = new Roster();
+  readonly intakes: Intakes;
   readonly gate: Gate;
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
@@ -91,7 +93,11 @@ export class Hub {
   readonly #wokenChannels: Channel[] = [];
   readonly #fullSessions: LiveSession[] = [];
   /** One for all turns: an arrow in `schedule` would have V8 allocate at every call. */
-  readonly #due = (): void => this.#turn();
+  readonly #due = (): void => {
+    if (this.clock.rest !== undefined && this.appends.needsRest) this.clock.rest(this.#rested);
+    else this.#turn();
+  };
+  readonly #rested = (): void => this.#turn();
   #turnScheduled = false;
   #ended = false;
   /** Whether somebody else has closed the log, and that was told. */
@@ -104,6 +110,7 @@ export class Hub {
     this.joint = new Joint(parts.codec.separator);
     this.replies = new Replies(parts.codec);
     this.settings = parts.settings;
+    this.intakes = { limits: parts.settings.limits, chars: 0 };
     this.grace = parts.settings.grace;
     this.events = parts.events;
     this.rpc = parts.rpc;
@@ -126,7 +133,7 @@ export class Hub {
       most: parts.settings.limits.waiting,
       schedule: () => this.schedule(),
       isHeard: () => this.channels.size > 0,
-      isAwaited: (channel, offset) => this.channels.get(channel)?.isAwaited(offset) === true,
+      slowest: (channel, offset) => this.channels.get(channel)?.slowest(offset),
       onError: failed,
       appended,
       refused: () => this.tally.hit("waiting"),

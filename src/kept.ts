@@ -1,3 +1,4 @@
+import { Block } from "./block.ts";
 import { Few } from "./few.ts";
 import { Linked } from "./linked.ts";
 import type { Entry, Retention } from "./log.ts";
@@ -7,12 +8,16 @@ import type { Mark } from "./repeats.ts";
 export const entryCost = 192;
 /** Milliseconds for which an entry beyond the bounds is young, and is kept while there is slack. */
 const youth = 10_000;
+/** What is beyond the bounds is put into a block once it takes so much: most texts of it are then too large to be copied. */
+const blockBytes = 524_288;
+/** What most channels have; nothing is ever added to it. */
+const none: Block[] = [];
 
 /** An entry and its places. There are hundreds of thousands of them: what a reader is given is made when it is read. */
 export class Kept extends Linked {
   readonly channel: Channel;
   readonly offset: number;
-  readonly data: string;
+  data: string;
   readonly time: number;
   readonly tags: Entry["tags"];
   readonly bytes: number;
@@ -54,7 +59,10 @@ export class Channel extends Linked {
   /** When the oldest entry came, while there is one; here, so that whoever asks need not touch the entry. */
   #since = 0;
   #watchers: Few<Watcher> = new Few();
-  /** Entries from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
+  /** The oldest entries, and what they take: those that passed beyond the bounds many at a time. */
+  #blocks = none;
+  #gathered = 0;
+  /** The others, from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
   #kept: (Kept | undefined)[] = [];
   #head = 0;
 
@@ -84,11 +92,33 @@ export class Channel extends Linked {
     const { size, bytes } = this.retention;
     let within = this.#bytes - this.#beyond + (this.#within - this.first) * entryCost;
     while (this.top - this.#within + 1 > size || within > bytes) {
-      const kept = this.#kept[this.#head + this.#within++ - this.first] as Kept;
-      within -= kept.bytes;
-      this.#beyond += kept.bytes + entryCost;
+      const one = this.#bytesOf(this.#within++);
+      within -= one;
+      this.#beyond += one + entryCost;
     }
+    if (this.#beyond - this.#gathered >= blockBytes) this.#gather();
     return this.#beyond;
+  }
+
+  /** Where an entry is in `#kept`; before `#head` when it is in a block. */
+  #at(offset: number): number {
+    return this.#kept.length - 1 - this.top + offset;
+  }
+
+  #bytesOf(offset: number): number {
+    const at = this.#at(offset);
+    if (at >= this.#head) return (this.#kept[at] as Kept).bytes;
+    return (this.#blocks.find(({ end }) => offset < end) as Block).bytesOf(offset);
+  }
+
+  /** Puts what is beyond the bounds into a block. */
+  #gather(): void {
+    const to = this.#at(this.#within);
+    const entries = this.#kept.slice(this.#head, to) as Kept[];
+    this.#blocks = [...this.#blocks, new Block(entries[0] as Kept, entries)];
+    this.#gathered = this.#beyond;
+    this.#kept = this.#kept.slice(to);
+    this.#head = 0;
   }
 
   keep(kept: Kept): void {
@@ -116,34 +146,49 @@ export class Channel extends Linked {
 
   /** Lets go of the oldest entry, and answers its bytes. */
   drop(): number {
-    const oldest = this.#kept[this.#head];
-    if (oldest === undefined) return 0;
-    oldest.leave();
-    this.#bytes -= oldest.bytes;
-    if (this.first++ < this.#within) this.#beyond -= oldest.bytes + entryCost;
+    if (this.first > this.top) return 0;
+    const bytes = this.#bytesOf(this.first);
+    this.#bytes -= bytes;
+    if (this.first++ < this.#within) this.#beyond -= bytes + entryCost;
     else this.#within++;
+    const block = this.#blocks[0];
+    if (block === undefined) this.#dropLoose();
+    else this.#dropGathered(block, bytes);
+    this.#since = this.#blocks[0]?.arrivedOf(this.first) ?? this.#kept[this.#head]?.arrived ?? 0;
+    return bytes;
+  }
+
+  #dropGathered(block: Block, bytes: number): void {
+    this.#gathered -= bytes + entryCost;
+    if (this.first < block.end) return;
+    block.leave();
+    this.#blocks = this.#blocks.length === 1 ? none : this.#blocks.slice(1);
+  }
+
+  #dropLoose(): void {
+    this.#kept[this.#head]?.leave();
     this.#kept[this.#head++] = undefined;
-    this.#since = this.#kept[this.#head]?.arrived ?? 0;
-    if (this.#head * 2 >= this.#kept.length) {
-      this.#kept = this.#kept.slice(this.#head);
-      this.#head = 0;
-    }
-    return oldest.bytes;
+    if (this.#head * 2 < this.#kept.length) return;
+    this.#kept = this.#kept.slice(this.#head);
+    this.#head = 0;
   }
 
   slice(offset: number, limit: number): Entry[] {
-    const from = this.#head + offset - this.first;
-    const to = Math.min(from + limit, this.#kept.length);
     const entries: Entry[] = [];
-    for (let at = from; at < to; at++) entries.push((this.#kept[at] as Kept).entry);
+    const end = Math.min(offset + limit, this.top + 1);
+    for (const block of this.#blocks) block.read(offset, end, entries);
+    const to = this.#at(end);
+    for (let at = Math.max(this.#at(offset), this.#head); at < to; at++)
+      entries.push((this.#kept[at] as Kept).entry);
     return entries;
   }
 
   clear(): void {
+    this.#blocks = none;
     this.#kept = [];
     this.#head = 0;
     this.first = this.#within = this.top + 1;
-    this.#bytes = this.#beyond = 0;
+    this.#bytes = this.#beyond = this.#gathered = 0;
     this.#watchers = new Few();
   }
 

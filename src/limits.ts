@@ -1,7 +1,9 @@
 import type { Limits } from "./settings.ts";
 
 /** The limits that are as they are, whatever the others are. */
-const defaults: Readonly<Omit<Limits, "message" | "commandChars" | "commands" | "burst">> = {
+const defaults: Readonly<
+  Omit<Limits, "message" | "commandChars" | "commandTotalChars" | "commands" | "burst">
+> = {
   publication: 262_144,
   depth: 64,
   channel: 255,
@@ -39,6 +41,9 @@ const finite: readonly string[] = [
   "channel",
 ];
 
+/** All limits there are. */
+const names: ReadonlySet<string> = new Set([...Object.keys(defaults), ...finite, "commandTotalChars"]);
+
 /** What a message and the commands that wait may be at least by default, in bytes and in characters. */
 const mebibyte = 1_048_576;
 /** The largest message that every runtime takes: Deno reads no frame above it. */
@@ -52,13 +57,14 @@ const characterBytes = 3;
  * Fills in the defaults. What one limit lets a client have it must be able to come back with: with all its subscriptions
  * in one message, as the protocol's clients do.
  *
- * Throws a RangeError for what is no whole number of at least 1, or Infinity where nothing follows from it, and for a limit that cannot hold with another.
+ * Throws a RangeError for a limit that there is not, for what is no whole number of at least 1, or Infinity where nothing follows from it, and for a limit that cannot hold with another.
  */
 export function resolveLimits(given: Readonly<Partial<Limits>> = {}): Limits {
   const said: Partial<Limits> = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
   for (const [name, value] of Object.entries(said)) {
+    if (!names.has(name)) throw new RangeError(`Cannot use limits.${name}: there is no such limit`);
     if (Number.isSafeInteger(value) && value >= 1) continue;
     if (value === Infinity && !finite.includes(name)) continue;
     throw new RangeError(`Cannot use limits.${name} "${String(value)}": it is no whole number of at least 1`);
@@ -66,10 +72,12 @@ export function resolveLimits(given: Readonly<Partial<Limits>> = {}): Limits {
   const { subscriptions, channel, message: most } = { ...defaults, ...said };
   const least = comingBack(subscriptions, channel);
   const message = most ?? Math.max(mebibyte, least);
+  const commandChars = said.commandChars ?? Math.max(mebibyte, message);
   const atOnce = 2 * Math.max(1_000, subscriptions);
   const derived = {
     message,
-    commandChars: Math.max(mebibyte, message),
+    commandChars,
+    commandTotalChars: Math.max(64 * mebibyte, 2 * commandChars),
     commands: atOnce,
     burst: atOnce,
   };
@@ -105,6 +113,12 @@ function check(limits: Limits, least: number): void {
       limits,
       "commandChars",
       `one message may have as many; write at least limits.message "${message}"`,
+    );
+  if (limits.commandTotalChars < 2 * commandChars)
+    throw cannot(
+      limits,
+      "commandTotalChars",
+      `one session may have half of them; write at least twice limits.commandChars "${commandChars}"`,
     );
   for (const name of ["commands", "burst"] as const) {
     if (limits[name] > subscriptions) continue;

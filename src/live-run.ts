@@ -1,5 +1,5 @@
 import type { AppendSteps } from "./append-queue.ts";
-import { exempt } from "./append-queue.ts";
+import { exempt, urgent } from "./append-queue.ts";
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
@@ -11,6 +11,7 @@ import type { RunEvent, RunStatus } from "./run.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
 import { channelOfRun, type Run, type RunOptions, type RunsReport, type Task } from "./run-task.ts";
 import { ignorable, type Settle } from "./scope.ts";
+import { LiveContext } from "./task-context.ts";
 import { validated } from "./validate.ts";
 import { isVocabulary } from "./vocabulary.ts";
 
@@ -70,7 +71,7 @@ export class LiveRun implements Run<unknown> {
     this.#startedAt = hub.clock.now();
     this.activity = { events: 0, time: hub.clock.time() };
     this.#signal = options.signal;
-    this.#unlink = hub.scope.link(options.signal, (reason) => this.#abort?.abort(reason));
+    this.#unlink = hub.scope.link(options.signal, (reason) => this.#stop(reason));
   }
 
   /** Who it is, for people. */
@@ -113,7 +114,7 @@ export class LiveRun implements Run<unknown> {
 
   async #begin(place: AppendOptions["place"]): Promise<void> {
     const data = encode({ type: "run.started", run: this.id, name: this.name });
-    await Promise.all([this.#append(data, exempt, place), this.#tell(data)]);
+    await Promise.all([this.#append(data, urgent, place), this.#tell(data)]);
   }
 
   async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
@@ -121,18 +122,19 @@ export class LiveRun implements Run<unknown> {
     try {
       await begun;
       if (signal.aborted) throw signal.reason;
-      const made = task({ id: this.id, signal, emit: (event) => this.#emit(event) });
-      const value = isGenerator(made) ? await this.#drive(made) : await made;
+      const context = new LiveContext(this.id, signal, (event) => this.#emit(event));
+      const made = task(context);
+      const value = isGenerator(made) ? await this.#drive(made, context) : await made;
       await this.#end("completed", { value });
     } catch (error) {
       await (signal.aborted ? this.#endCancelled() : this.#end("failed", { error }));
     }
   }
 
-  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>): Promise<unknown> {
+  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>, context: LiveContext): Promise<unknown> {
     let next = await generator.next();
     while (!next.done) {
-      next = await this.#yielded(next.value).then(
+      next = await this.#yielded(next.value, context).then(
         () => generator.next(),
         (error) => generator.throw(error),
       );
@@ -141,8 +143,9 @@ export class LiveRun implements Run<unknown> {
   }
 
   /** It waits for room, as the run does for it. */
-  async #yielded(event: RunEvent): Promise<void> {
+  async #yielded(event: RunEvent, context: LiveContext): Promise<void> {
     await this.#append(this.#accepted(event), exempt);
+    context.throwIfDeaf();
   }
 
   #emit(event: RunEvent): Promise<void> {
@@ -180,7 +183,13 @@ export class LiveRun implements Run<unknown> {
   /** Cancels on somebody's behalf. Only the first reason counts. */
   cancelBy(by: CancelledBy, reason?: string, cause?: unknown): void {
     if (this.status !== "working" || this.#abort?.signal.aborted) return;
-    this.#abort?.abort(new CancelError(by, reason, cause === undefined ? undefined : { cause }));
+    this.#stop(new CancelError(by, reason, cause === undefined ? undefined : { cause }));
+  }
+
+  /** Tells the task to stop, which may be waiting for what it yielded. */
+  #stop(reason: unknown): void {
+    this.#abort?.abort(reason);
+    this.#hub.appends.hurry(channelOfRun(this.id));
   }
 
   async cancel(reason?: string): Promise<void> {
@@ -252,8 +261,9 @@ export class LiveRun implements Run<unknown> {
     this.#observer.ended(this);
     // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
     const ttl = this.#hub.settings.limits.runTtl + this.endedAt - this.#startedAt;
-    // What cannot be written was told of where it was tried.
-    await Promise.allSettled([this.#confirm(data, ttl), this.#tell(data)]);
+    // An ending that is lost is among what is undelivered; its announcement nobody else would hear of.
+    const telling = this.#tell(data).catch((error: unknown) => this.#lost(error));
+    await Promise.allSettled([this.#confirm(data, ttl), telling]);
     this.#settle(outcome);
   }
 
@@ -306,8 +316,17 @@ export class LiveRun implements Run<unknown> {
     this.#wrote();
   }
 
+  #lost(cause: unknown): void {
+    const on = JSON.stringify(this.#announce);
+    const why = describe(cause).message;
+    const error = new LogError(`Cannot announce on ${on} that ${this.label} is ${this.status}: ${why}`, {
+      cause,
+    });
+    this.#hub.report(error, "log", `publish ${this.#announce}`);
+  }
+
   async #tell(data: string): Promise<void> {
-    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {}, exempt);
+    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {}, urgent);
   }
 }
 

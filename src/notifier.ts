@@ -1,5 +1,5 @@
 import { check } from "./bounds.ts";
-import { checkAfter, checkChannel, checkPeer, checkRpc } from "./check.ts";
+import { checkAfter, checkChannel, checkParts, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { errorToConsole } from "./console.ts";
@@ -89,7 +89,7 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
   /**
    * Closes sessions at once, with code 3503 (do not come back) unless said otherwise. What is queued is not sent. Whoever
-   * is just being let in is not there yet: take the permission away first.
+   * is just being let in is not there yet: take the permission away first. Throws a TypeError for whom nobody can be.
    */
   disconnect(who: { user: string } | { session: string }, code?: number): void;
   /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
@@ -160,7 +160,7 @@ class LiveNotifier implements Notifier {
     const { log, signal, clock = systemClock, events, onError = errorToConsole } = options;
     const settings = resolveSettings(options);
     checkSchemas(events);
-    checkRpc(options.rpc);
+    checkParts(options);
     this.events = events;
     this.maxMessage = settings.limits.message;
     const hub = new Hub({

@@ -5,10 +5,21 @@ import type { Log, Retention } from "./log.ts";
 const stride = 32;
 /** Milliseconds that publishing may take before everything else has its turn. */
 const longest = 5;
+/** Milliseconds for which turns may follow one another, with something waiting in each, before sockets have theirs. */
+const restless = 10;
 /** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
-const overhead = 192;
+export const overhead = 192;
 /** What is assumed of a log that does not say how much it keeps. */
 const little: Readonly<Partial<Retention>> = {};
+
+/** Bytes of publications, with what they take beside their payloads, of which a log keeps the newest in any case. */
+export function surelyKept({
+  size = 1_000,
+  bytes = 1_048_576,
+  slack = 0,
+}: Readonly<Partial<Retention>>): number {
+  return Math.min(bytes, size * overhead) + slack;
+}
 
 /** What the pace needs to know. */
 export interface PaceParts {
@@ -40,14 +51,16 @@ export class Pace {
   #ample: Readonly<Partial<Retention>> | undefined;
   /** Publications until the next look at the time. */
   #left = stride;
-  /** Bytes published in this turn, and how many may be. */
+  /** Bytes published in this turn, in the one before it, and how many may be. */
   #bytes = 0;
+  #before = 0;
   #budget: number;
   /** When this turn was first looked at. */
   #began = 0;
-  /** Whether nothing more may be published in this turn. */
-  isSpent = false;
+  #isSpent = false;
   #isScheduled = false;
+  /** Since when something has waited in every turn, or sockets last had theirs. */
+  #busySince: number | undefined;
   /** By channel, for logs that keep so little that a turn could overrun it. */
   readonly #taken = new Map<string, Taken>();
 
@@ -56,9 +69,19 @@ export class Pace {
     this.#budget = parts.most;
   }
 
+  /** Whether nothing more may be published in this turn. */
+  get isSpent(): boolean {
+    return this.#isSpent;
+  }
+
+  /** Bytes that were published in this turn and the last one, with what they take beside their payloads. */
+  get recent(): number {
+    return this.#bytes + this.#before;
+  }
+
   /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
   take(channel: string, chars: number): boolean {
-    if (this.isSpent) return false;
+    if (this.#isSpent) return false;
     const keeps = this.#parts.log.keeps?.(channel) ?? little;
     if (keeps !== this.#ample && !this.#fits(channel, chars, keeps)) {
       this.schedule();
@@ -73,7 +96,7 @@ export class Pace {
   #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
     const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
     const { most } = this.#parts;
-    const share = slack > 0 ? (bytes + slack) / 4 : Math.min(bytes, size * overhead) / 2;
+    const share = surelyKept(keeps) / (slack > 0 ? 4 : 2);
     if (share >= most) {
       this.#ample = keeps;
       return true;
@@ -85,10 +108,11 @@ export class Pace {
       this.#taken.set(channel, taken);
     }
     const isFew = slack > 0 || taken.count < size / 2;
-    const fits = taken.count === 0 || (isFew && taken.bytes + chars <= (slack > 0 ? share : bytes / 2));
+    const cost = chars + (slack > 0 ? overhead : 0);
+    const fits = taken.count === 0 || (isFew && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
     if (!fits) return false;
     taken.count++;
-    taken.bytes += chars + (slack > 0 ? overhead : 0);
+    taken.bytes += cost;
     if (taken.count === 1) this.schedule();
     return true;
   }
@@ -98,7 +122,7 @@ export class Pace {
     this.schedule();
     // With nobody to hear it, only the time counts.
     if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Infinity;
-    this.isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
+    this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
   }
 
   /** Has a turn come. */
@@ -109,11 +133,30 @@ export class Pace {
     this.#parts.schedule();
   }
 
+  /**
+   * Whether sockets have to come before the turn that is due. Asked at each turn, and told whether something waits for it.
+   *
+   * A turn is a `setImmediate`. On Deno sockets are not looked at between those that follow one another: neither a pong nor
+   * a command was read while somebody published.
+   */
+  needsRest(isAwaited: boolean): boolean {
+    if (!isAwaited) {
+      this.#busySince = undefined;
+      return false;
+    }
+    const now = this.#parts.clock.now();
+    this.#busySince ??= now;
+    if (now - this.#busySince < restless) return false;
+    this.#busySince = now;
+    return true;
+  }
+
   /** A turn has come: there is room again. */
   turn(): void {
     this.#isScheduled = false;
-    this.isSpent = false;
+    this.#isSpent = false;
     this.#left = stride;
+    this.#before = this.#bytes;
     this.#bytes = 0;
     this.#budget = this.#parts.most;
     this.#taken.clear();

@@ -1,3 +1,4 @@
+import { checkUser, checkWho } from "./check.ts";
 import type { Hub } from "./hub.ts";
 import { type Close, closes, unsubscribes } from "./protocol.ts";
 import type { LiveSession } from "./session.ts";
@@ -12,19 +13,23 @@ export function refuse(hub: Hub, socket: Socket, why: Close): Session {
 
 /** Closes sessions at once. Throws a RangeError for a code that no application may close with. */
 export function disconnect(hub: Hub, who: { user: string } | { session: string }, code: number): void {
+  checkWho(who);
   if (!Number.isInteger(code) || code < 3000 || code > 4999) {
     throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
   }
   const known = Object.values(closes).find((close) => close.code === code);
-  for (const session of [...hub.sessions]) {
-    const isMeant = "session" in who ? session.id === who.session : session.peer.user === who.user;
+  const { user, session: id } = who as { user?: string; session?: string };
+  const some = user === undefined ? hub.sessions : hub.sessions.ofUser(user);
+  for (const session of [...some]) {
+    const isMeant = user === undefined ? session.id === id : session.peer.user === user;
     if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
   }
 }
 
 /** Takes a channel from a user at once. */
 export function unsubscribe(hub: Hub, user: string, channel: string): void {
-  for (const session of [...hub.sessions]) {
+  checkUser(user, channel);
+  for (const session of [...hub.sessions.ofUser(user)]) {
     if (session.peer.user === user) withdraw(session, channel);
   }
 }

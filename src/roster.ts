@@ -33,6 +33,11 @@ export class Roster implements Iterable<LiveSession> {
     return Symbol.iterator in present ? present : [present];
   }
 
+  /** Those among which all of a user's are. Who has no name is kept by session. */
+  ofUser(user: string): Iterable<LiveSession> {
+    return user === "" ? this : this.of(user);
+  }
+
   /** How many a user has. Who has no name is not one user, and has none. */
   countOf(user: string): number {
     const present = this.#sessions.get(user);

@@ -19,7 +19,8 @@ export interface TaskContext<Event = RunEvent> {
 /**
  * A piece of work: it yields its events, or emits them, and returns its result.
  *
- * Nothing but its `signal` tells it to stop: one that yields in a long loop looks at `signal.aborted` between its yields.
+ * Its `signal` tells it to stop: one that yields in a long loop looks at `signal.aborted` between its yields, and may have
+ * last words. A generator that never asks for its signal is stopped at its next yield, which throws the signal's reason.
  */
 export type Task<R, Event = RunEvent> = (
   context: TaskContext<Event>,

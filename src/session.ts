@@ -64,7 +64,7 @@ export class LiveSession implements Session, Beating {
     this.#socket = socket;
     this.since = hub.clock.now();
     this.pulse = new Pulse(hub, this.window, this, peer.expires);
-    this.intake = new Intake(hub.settings.limits, this.since);
+    this.intake = new Intake(hub.intakes, this.since);
     this.out = new Outbox();
     hub.enter(this);
   }

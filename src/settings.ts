@@ -37,6 +37,11 @@ export interface Limits {
   /** Characters of those; more close it 3013. Must be as many as `message`. Default that, and 1 048 576 at least. */
   commandChars: number;
   /**
+   * Characters of those of all sessions together. A session that has more than is left of them is closed 3013, so that those
+   * with the most go first. Must be twice `commandChars`. Default that, and 67 108 864 at least.
+   */
+  commandTotalChars: number;
+  /**
    * Commands a second of one session, in the long run; one more is answered with error 111, and whoever goes on is closed
    * 3013. As many acknowledgements as `subscriptions` in one message count as one command, and pongs as none. Default 200.
    */

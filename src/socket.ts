@@ -20,6 +20,8 @@ export interface Socket {
 export interface Session {
   /** The session's id, as presence shows it. */
   readonly id: string;
+  /** Whether it still takes messages; a notifier's own session always says so. */
+  readonly isOpen?: boolean;
   /** Takes one message of the peer's. It never throws. */
   receive(data: unknown): void;
   /** Says that the socket is over. */

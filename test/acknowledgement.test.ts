@@ -443,6 +443,23 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
+  test("acknowledges nothing for a user with more than 100 sessions, who is many people", async ({
+    start,
+  }) => {
+    const core = start();
+    const ann = await acknowledging(core, "news");
+    await publishConfirmed(core, 3);
+    ann.stall();
+    const others = upTo(98).map(() => pipe(core.notifier, { peer: person("ann") }));
+    const raws = [await back(core, "ann", 1), await back(core, "ann", 3)];
+    expect(waiting(core)).toBe(2);
+    for (const { session } of raws) session.ended();
+    for (const other of others) other.drop();
+    raws[0] = await back(core, "ann", 2);
+    expect(waiting(core)).toBe(1);
+    raws[0].session.ended();
+  });
+
   test("acknowledges nothing that was published before its first subscription", async ({ start }) => {
     const core = start();
     await publishConfirmed(core, 2);

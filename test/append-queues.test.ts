@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type AppendQueuesParts, exempt } from "../src/append-queue.ts";
+import { type AppendQueuesParts, exempt, urgent } from "../src/append-queue.ts";
 import { AppendQueues } from "../src/append-queues.ts";
 import { BusyError, ClosedError, LogError } from "../src/errors.ts";
 import type { Log, Position } from "../src/log.ts";
@@ -346,71 +346,158 @@ describe("with a log that answers at once", () => {
     expect([queues.size, queues.bytes, queues.inspect()]).toEqual([0, 0, []]);
   });
 
-  /** Publishes without a pause into a log that keeps 4 000 bytes beyond its size, until it is told to stop. */
-  function endless(isAwaited: NonNullable<AppendQueuesParts["isAwaited"]>) {
+  /** A log that keeps 4 000 bytes beyond its size, and a subscriber who has come to an offset. */
+  function makeRead() {
     const clock = fakeClock();
     const log = memoryLog({ clock, size: 1, bytes: 0, slack: 4_000 });
-    const here = makeAtOnce({ clock, log, isAwaited });
+    const reader = { at: 0 };
+    const slowest = (_: string, offset: number) => (reader.at < offset ? reader.at : undefined);
+    return { ...makeAtOnce({ clock, log, slowest }), clock, log, reader };
+  }
+
+  /** Publishes there without a pause, or with one of a few turns after each share of a turn, until it is told to stop. */
+  function endless(turns = 0) {
+    const here = makeRead();
+    const { clock, queues } = here;
     const state = { isOver: false, top: 0 };
     const looping = (async () => {
-      while (!state.isOver && state.top < 1_000)
-        state.top = (await here.queues.append("news", "12345678", { time: 0 })).offset;
+      while (!state.isOver && state.top < 1_000) {
+        state.top = (await queues.append("news", "12345678", { time: 0 })).offset;
+        for (let i = 0; i < turns && state.top % 3 === 0; i++) {
+          await new Promise<void>((resolve) => clock.turn(resolve));
+          queues.turn();
+        }
+      }
     })();
-    return { ...here, clock, log, state, looping };
+    return { ...here, state, looping };
   }
 
   test("a burst waits for a subscriber that reads, and is behind by half of what the log keeps", async () => {
-    let read = 0;
-    const asked: number[] = [];
-    const { clock, queues, state, looping } = endless((_, offset) => {
-      asked.push(offset);
-      return read < offset;
-    });
+    const { clock, queues, state, looping, reader } = endless();
     await clock.settle();
-    // Ten of 200 bytes are half of 4 000.
-    expect([state.top, asked.filter((offset) => offset > 0)]).toEqual([18, [6]]);
+    // Ten of 200 bytes are half of 4 000, and three may come in a turn.
+    expect(state.top).toBe(12);
     expect(queues.inspect().map(({ kind, owner }) => [kind, owner])).toEqual([
       ["wait", "publish news"],
       ["timer", "subscribers behind a burst"],
     ]);
-    read = 18;
+    reader.at = 12;
     queues.caughtUp();
     await clock.settle();
-    expect(state.top).toBe(33);
+    expect(state.top).toBe(24);
     state.isOver = true;
-    read = 1_000;
+    reader.at = 1_000;
     queues.caughtUp();
     await clock.settle();
     await looping;
     expect([queues.size, clock.armed]).toEqual([0, 0]);
   });
 
-  test("it looks again when nothing is heard for 100 ms, and goes on where nobody is to be waited for", async () => {
-    let isReading = true;
-    const { clock, state, looping } = endless((_, offset) => isReading && offset > 0);
+  test("who pauses for a few turns now and then waits as well once a subscriber falls behind", async () => {
+    for (const turns of [1, 3]) {
+      const { clock, queues, state, looping, reader } = endless(turns);
+      await clock.settle();
+      expect(state.top).toBe(1_000);
+      await looping;
+      const behind = endless(turns);
+      behind.queues.fallsBehind("news", 1);
+      await behind.clock.settle();
+      expect(behind.state.top).toBe(12);
+      behind.reader.at = 1_000;
+      behind.queues.caughtUp();
+      await behind.clock.settle();
+      await behind.looping;
+      expect([behind.state.top, behind.clock.armed]).toEqual([1_000, 0]);
+      expect([reader.at, queues.size]).toEqual([0, 0]);
+    }
+  });
+
+  test("it waits for as long as the slowest subscriber comes on, and for 100 ms where that does not", async () => {
+    const { clock, log, queues, state, looping, reader } = endless();
     await clock.settle();
-    expect(state.top).toBe(18);
-    isReading = false;
+    for (let i = 1; i < 4; i++) {
+      await clock.advance(99);
+      reader.at = i;
+      queues.caughtUp();
+      await clock.settle();
+      expect(state.top).toBe(12);
+    }
     await clock.advance(99);
-    expect(state.top).toBe(18);
+    expect(state.top).toBe(12);
     await clock.advance(1);
     expect(state.top).toBe(1_000);
     await looping;
-    expect(clock.armed).toBe(0);
+    expect([(await log.read("news", {})).top, clock.armed]).toEqual([1_000, 0]);
   });
 
-  test("what a run says of itself, and closing, wait for no subscriber", async () => {
-    for (const end of ["exempt", "closing"]) {
-      const { clock, queues, state, looping } = endless((_, offset) => offset > 0);
+  test("a channel that begins anew is counted anew", async () => {
+    const { clock, log, queues, state, looping, reader } = endless();
+    await clock.settle();
+    reader.at = 12;
+    const again = queues.append("news", "12345678", { time: 0, place: "first" });
+    state.isOver = true;
+    queues.caughtUp();
+    await clock.settle();
+    await looping;
+    expect((await again).offset).toBe(1);
+    reader.at = 0;
+    const outcomes = Array.from({ length: 30 }, () => queues.append("news", "12345678", { time: 0 }));
+    await clock.settle();
+    expect([(await log.read("news", { limit: 0 })).top, queues.size]).toEqual([11, 20]);
+    reader.at = 100;
+    queues.caughtUp();
+    await clock.settle();
+    expect((await Promise.all(outcomes)).length).toBe(30);
+  });
+
+  test("what a run says of itself waits for no subscriber where nothing is before it, nor does what is hurried", async () => {
+    const { clock, queues, log } = makeRead();
+    queues.fallsBehind("news", 1);
+    for (let i = 0; i < 13; i++) {
+      void queues.append("news", "12345678", { time: 0 });
       await clock.settle();
-      expect(state.top).toBe(18);
-      state.isOver = true;
-      const over =
-        end === "closing" ? queues.idle() : queues.append("news", "over", { time: 0 }, { isExempt: true });
-      await clock.settle();
-      await Promise.all([looping, over]);
-      expect([queues.size, clock.armed]).toEqual([0, 0]);
     }
+    const top = async () => (await log.read("news", { limit: 0 })).top;
+    expect([await top(), queues.size]).toEqual([12, 1]);
+    queues.hurry("news");
+    await clock.settle();
+    expect([await top(), queues.size]).toEqual([13, 0]);
+    await queues.append("news", "started", { time: 0 }, urgent);
+    expect(await top()).toBe(14);
+    void queues.append("news", "12345678", { time: 0 });
+    const ending = outcomeOf(queues.append("news", "ended", { time: 0 }, urgent));
+    queues.hurry("news");
+    await clock.settle();
+    expect([await top(), ending.state]).toEqual([14, "pending"]);
+    await clock.advance(100);
+    expect([await top(), ending.state, clock.armed]).toEqual([16, "fulfilled", 0]);
+  });
+
+  test("where there is no time left no subscriber is waited for", async () => {
+    const { clock, queues, state, looping } = endless();
+    await clock.settle();
+    expect(state.top).toBe(12);
+    state.isOver = true;
+    const idle = outcomeOf(queues.idle());
+    await clock.advance(99);
+    expect([state.top, idle.state]).toEqual([12, "pending"]);
+    queues.hasten();
+    await clock.settle();
+    await looping;
+    expect([state.top, idle.state, queues.size, clock.armed]).toEqual([13, "fulfilled", 0, 0]);
+  });
+
+  test("of a log without slack nobody is waited for who falls behind but now and then", async () => {
+    const { clock, log, queues } = makeAtOnce({
+      log: memoryLog({ size: 10, slack: 0 }),
+      slowest: () => 0,
+    });
+    for (let i = 0; i < 100; i++) {
+      queues.fallsBehind("news", 1);
+      void queues.append("news", "12345678", { time: 0 });
+      await clock.settle();
+    }
+    expect([(await log.read("news", { limit: 0 })).top, queues.size]).toEqual([100, 0]);
   });
 
   test("with nobody to hear it a turn has no share, but time", async () => {

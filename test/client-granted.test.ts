@@ -127,8 +127,10 @@ describe("a channel that the server subscribes to", () => {
     await publishAll(ends, 1, 1);
     await clock.settle();
     network.last.drop();
-    await publishAll(ends, 2, 9);
+    // A log that keeps little takes several turns.
+    const published = publishAll(ends, 2, 9);
     await clock.advance(1_000);
+    await published;
     const { epoch } = await notifier.history("mine");
     expect([one.got, one.ended.reason]).toEqual([
       [1],

@@ -179,6 +179,21 @@ describe("closing, a peer that does not read", () => {
     expect(client.cut).toBe(true);
   });
 
+  test("is told of where its channel ends though there was no time, where the log has that at hand", async ({
+    start,
+  }) => {
+    const core = start({ window: 1_024 });
+    const client = await subscriber(core, "news");
+    client.stall();
+    for (let i = 0; i < 20; i++) void core.notifier.publish("news", "x".repeat(500));
+    const over = new AbortController();
+    const closing = core.notifier.close({ signal: over.signal });
+    over.abort();
+    await core.clock.settle();
+    const [cut] = (await closing).cut;
+    expect(cut?.channels).toEqual({ news: { read: 0, top: 20 } });
+  });
+
   test("gets a prefix, and what it did not get is in the report: together that is all", async ({ start }) => {
     const core = start({ window: 2_048, grace: 1_000 });
     const clients = [];

@@ -136,10 +136,17 @@ test("all counts are zero in the very moment in which close settles", async ({ s
   const { notifier, clock } = core;
   const publishing = [1, 2, 3].map((n) => outcomeOf(notifier.publish("news", n)));
   const client = await subscriber(core, "news");
-  notifier.run(() => never(), { channel: "runs" });
+  notifier.run(() => never(), { id: "1", owner: "ann", channel: "runs" });
   const quiet = outcomeOf(notifier.close().then(() => assertQuiet(notifier)));
   await clock.advance(5_000);
   expect(quiet).toEqual({ state: "fulfilled" });
+  // The ending itself is in the report of closing.
+  expect(core.errors.splice(0).map(({ error, context }) => [context, (error as Error).message])).toEqual([
+    [
+      { stage: "log", owner: "publish runs" },
+      'Cannot announce on "runs" that run:1 is cancelled: Cannot publish: the notifier is closed',
+    ],
+  ]);
   expect(publishing.map(({ reason }) => reason instanceof ClosedError)).toEqual([true, true, true]);
   expect(client.closed?.code).toBe(3001);
 });

@@ -1,7 +1,9 @@
 import { Hono } from "hono";
 import type { WSEvents } from "hono/ws";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../src/clock.ts";
 import { createNotifier } from "../src/notifier.ts";
+import { output } from "../src/run.ts";
 import { entry, runtime } from "./fixtures/runtime.ts";
 import { site } from "./fixtures/server.ts";
 import { client, frame, tcp, upgrade } from "./fixtures/tcp.ts";
@@ -47,6 +49,25 @@ describe(`a peer that floods ${runtime}`, () => {
     await other.peer.until(/"id":2,"ping":{}/);
     expect(here.notifier.totals()).toMatchObject({ closed: { 3013: 1 }, errors: { 111: errors.length } });
   });
+});
+
+test("sockets are read while a run only yields: a client cancels it within 250 ms", async () => {
+  const here = await site();
+  const peer = tcp(Number(new URL(here.address()).port), upgrade("/?user=ann"));
+  onTestFinished(() => peer.destroy());
+  await client(peer, { leaves: true }).connected;
+  let cancelled = 0;
+  const run = here.notifier.run(async function* ({ signal }) {
+    const end = systemClock.now() + 2_000;
+    while (!signal.aborted && systemClock.now() < end) yield output("x");
+    cancelled = systemClock.now();
+  });
+  await new Promise<void>((resolve) => void systemClock.timer(50, resolve));
+  const asked = systemClock.now();
+  peer.send(frame(1, `{"id":2,"rpc":{"method":"run.cancel","data":{"run":"${run.id}"}}}`));
+  await run.result();
+  expect(cancelled - asked).toBeLessThan(250);
+  await peer.until(/"id":2,"rpc":{"data":{"status":"requested"}}/);
 });
 
 const isBun = runtime === "bun";

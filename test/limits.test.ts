@@ -162,9 +162,33 @@ describe("commands that wait", () => {
     expect(hits(here)).toEqual({ commandChars: 1 });
   });
 
+  test("of all sessions together are bounded: who has more than is left is closed, who has little is not", async () => {
+    const limits = { subscriptions: 1, message: 5_061, commandChars: 10_000, commandTotalChars: 20_000 };
+    const here = wire({ limits, rpc: { hang: () => new Promise(() => {}) } });
+    const holding = async (chars: number): Promise<Client> => {
+      const client = await connected(here);
+      client.send({ id: 2, rpc: { method: "hang" } });
+      for (let left = chars; left > 0; left -= 2_500)
+        client.send(`{"id":3,"rpc":{"x":"${"x".repeat(Math.min(left, 2_500) - 23)}"}}`);
+      return client;
+    };
+    const all = [await holding(10_000), await holding(5_000), await holding(2_500)];
+    expect(here.notifier.totals().bytes.commands).toBe(17_500);
+    expect(all.map(({ closed }) => closed)).toEqual([undefined, undefined, undefined]);
+    const [most, , last] = all;
+    const little = await holding(30);
+    last?.send(`{"id":4,"ping":{}}`);
+    expect([last?.closed, little.closed, hits(here)]).toEqual([tooMany, undefined, { commandTotalChars: 1 }]);
+    expect(here.notifier.totals().bytes.commands).toBe(15_030);
+    most?.drop();
+    expect((await holding(7_485)).closed).toBeUndefined();
+    expect(hits(here)).toEqual({ commandTotalChars: 1 });
+  });
+
   test("are forgotten as they are answered", () => {
     const { limits } = resolveSettings({});
-    const intake = new Intake(limits, 0);
+    const all = { limits, chars: 0 };
+    const intake = new Intake(all, 0);
     const command = { id: 1, method: "ping", params: {} } as const;
     for (let n = 0; n < 3; n++) intake.add(command, 10 / 3, 0);
     intake.hold(5);
@@ -173,7 +197,7 @@ describe("commands that wait", () => {
     expect(intake.chars).toBeCloseTo(20 / 3);
     intake.next();
     intake.next();
-    expect([intake.chars, intake.next()]).toEqual([0, undefined]);
+    expect([intake.chars, all.chars, intake.next()]).toEqual([0, 0, undefined]);
   });
 });
 

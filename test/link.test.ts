@@ -3,6 +3,7 @@ import { type Client, ReplyError } from "../src/client.ts";
 import { fakeClock } from "../src/testing.ts";
 import { outcomeOf } from "./fixtures/core.ts";
 import { read, test } from "./fixtures/dial.ts";
+import { smallMessages } from "./fixtures/limits.ts";
 
 /** A clock whose chance is always the same. */
 function steadyClock(random: number) {
@@ -121,7 +122,7 @@ describe("a connection that is lost", () => {
   test("by what is too long for the server fails that call, once, though others like it are repeated", async ({
     open,
   }) => {
-    const { client, clock, network } = open();
+    const { client, clock, network } = open({ limits: smallMessages });
     await clock.settle();
     const long = outcomeOf(client.run("1").cancel("x".repeat(100_000)));
     const short = outcomeOf(client.run("1").cancel("enough"));

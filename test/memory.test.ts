@@ -425,7 +425,11 @@ describe("against a naive model", () => {
   }
 
   const channels = ["a", "b", "c"];
-  const defaults: Retention = { size: 4, bytes: 30, ttl: 50, slack: 0 };
+  /** So many times as many bytes: once as they are, once so that a few entries beyond the bounds fill a block. */
+  const units = [
+    { unit: 1, slack: 0, numRuns: 300 },
+    { unit: 10_000, slack: 3_000_000, numRuns: 100 },
+  ];
   const channel = fc.constantFrom(...channels);
   const retention = fc.option(
     fc.record(
@@ -468,7 +472,9 @@ describe("against a naive model", () => {
     }
   }
 
-  test("it keeps and answers exactly what the model does", async () => {
+  test.each(units)("it keeps and answers exactly what the model does, times $unit", async (times) => {
+    const { unit, slack, numRuns } = times;
+    const defaults: Retention = { size: 4, bytes: 30 * unit, ttl: 50 * unit, slack };
     await fc.assert(
       fc.asyncProperty(steps, async (script) => {
         let now = 0;
@@ -484,15 +490,18 @@ describe("against a naive model", () => {
           const model = models.get(step.channel) as Model;
           trim(model, now);
           if (step.do === "append") {
-            const given = step.retention;
+            const given = step.retention && { ...step.retention };
+            if (given?.slack !== undefined) given.slack *= unit;
             if (given !== undefined) {
               model.retention = { ...defaults, ...given };
             }
             const offset = ++model.top;
-            const bytes = new TextEncoder().encode(step.data).length;
-            model.entries.push({ offset, data: step.data, time: now, arrived: now, bytes });
+            const data = step.data.repeat(unit);
+            const tags = offset % 5 === 0 ? { n: String(offset % 7) } : undefined;
+            const bytes = new TextEncoder().encode(data).length + (tags ? 2 : 0);
+            model.entries.push({ offset, data, time: now, tags, arrived: now, bytes });
             trim(model, now);
-            const position = await log.append(step.channel, step.data, { time: now, retention: given });
+            const position = await log.append(step.channel, data, { time: now, tags, retention: given });
             expect(position.offset).toBe(offset);
           } else {
             const first = model.top - model.entries.length + 1;
@@ -503,57 +512,67 @@ describe("against a naive model", () => {
               top: model.top,
               first,
               gapless,
-              entries: gapless ? wanted.map(({ offset, data, time }) => ({ offset, data, time })) : [],
+              entries: gapless
+                ? wanted.map(({ offset, data, time, tags }) => ({ offset, data, time, tags }))
+                : [],
             });
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns },
     );
   });
 
-  test("a follower never sees a silent hole or a duplicate, whatever is trimmed or forgotten", async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, fc.constantFrom(0, 1500, 2500, 5000), async (script, totalBytes) => {
-        let now = 0;
-        const log = memoryLog({ ...defaults, totalBytes, clock: { ...fakeClock(), now: () => now } });
-        const published = new Map<string, string>();
-        const followers = new Map<string, { after: Position; seen: Set<string> }>();
-        for (const step of script) {
-          if (step.do === "wait") {
-            // Now and then long enough to be forgotten.
-            now += step.ms === 60 ? day : step.ms;
-          } else if (step.do === "append") {
-            const { offset, epoch } = await log.append(step.channel, step.data, { time: 0 });
-            const id = `${step.channel} ${epoch} ${offset}`;
-            expect(published.has(id)).toBe(false);
-            published.set(id, step.data);
-          } else {
-            const follower = followers.get(step.channel) ?? {
-              after: { offset: 0, epoch: "" },
-              seen: new Set(),
-            };
-            followers.set(step.channel, follower);
-            const { epoch, first, gapless, entries } = await log.read(step.channel, {
-              after: follower.after,
-              limit: step.limit,
-            });
-            if (!gapless) {
-              expect(entries).toEqual([]);
-              follower.after = { offset: first - 1, epoch };
-            }
-            for (const { offset, data } of entries) {
+  test.each(units)(
+    "a follower never sees a silent hole or a duplicate, whatever goes, times $unit",
+    async (times) => {
+      const { unit, slack, numRuns } = times;
+      const defaults: Retention = { size: 4, bytes: 30 * unit, ttl: 50 * unit, slack };
+      const totals = fc.constantFrom(0, 1500, 2500, 5000);
+      await fc.assert(
+        fc.asyncProperty(steps, totals, async (script, total) => {
+          let now = 0;
+          const totalBytes = total * (unit === 1 ? 1 : unit / 20);
+          const log = memoryLog({ ...defaults, totalBytes, clock: { ...fakeClock(), now: () => now } });
+          const published = new Map<string, string>();
+          const followers = new Map<string, { after: Position; seen: Set<string> }>();
+          for (const step of script) {
+            if (step.do === "wait") {
+              // Now and then long enough to be forgotten.
+              now += step.ms === 60 ? day : step.ms;
+            } else if (step.do === "append") {
+              const data = step.data.repeat(unit);
+              const { offset, epoch } = await log.append(step.channel, data, { time: 0 });
               const id = `${step.channel} ${epoch} ${offset}`;
-              expect(offset).toBe(follower.after.offset + 1);
-              expect(published.get(id)).toBe(data);
-              expect(follower.seen.has(id)).toBe(false);
-              follower.seen.add(id);
-              follower.after = { offset, epoch };
+              expect(published.has(id)).toBe(false);
+              published.set(id, data);
+            } else {
+              const follower = followers.get(step.channel) ?? {
+                after: { offset: 0, epoch: "" },
+                seen: new Set(),
+              };
+              followers.set(step.channel, follower);
+              const { epoch, first, gapless, entries } = await log.read(step.channel, {
+                after: follower.after,
+                limit: step.limit,
+              });
+              if (!gapless) {
+                expect(entries).toEqual([]);
+                follower.after = { offset: first - 1, epoch };
+              }
+              for (const { offset, data } of entries) {
+                const id = `${step.channel} ${epoch} ${offset}`;
+                expect(offset).toBe(follower.after.offset + 1);
+                expect(published.get(id)).toBe(data);
+                expect(follower.seen.has(id)).toBe(false);
+                follower.seen.add(id);
+                follower.after = { offset, epoch };
+              }
             }
           }
-        }
-      }),
-      { numRuns: 300 },
-    );
-  });
+        }),
+        { numRuns },
+      );
+    },
+  );
 });

@@ -106,3 +106,23 @@ test("while nobody listens only the time counts", () => {
   state.now = 5;
   expect(taken(100)).toBeLessThan(100);
 });
+
+test("sockets come between turns that follow one another for ten milliseconds, and once more for each ten", () => {
+  const { pace, state } = make();
+  const asked: [at: number, isAwaited: boolean, needsRest: boolean][] = [
+    [0, false, false],
+    [50, true, false],
+    [59, true, false],
+    [60, true, true],
+    [69, true, false],
+    [70, true, true],
+    [79, false, false],
+    [90, true, false],
+    [99, true, false],
+    [100, true, true],
+  ];
+  for (const [at, isAwaited, needsRest] of asked) {
+    state.now = at;
+    expect(pace.needsRest(isAwaited), `at ${at}`).toBe(needsRest);
+  }
+});

@@ -29,3 +29,12 @@ test("one that is not there changes nothing when it goes", () => {
   roster.delete(session("bob"));
   expect([roster.size, ...roster.of("ann")]).toEqual([1, ann]);
 });
+
+test("a user's are found without looking at anybody else's; who has no name may be anybody", () => {
+  const roster = new Roster();
+  const [ann, bob] = [session("ann"), session("bob")];
+  for (const each of [ann, bob]) roster.add(each);
+  expect([...roster.ofUser("ann")]).toEqual([ann]);
+  expect([...roster.ofUser("carl")]).toEqual([]);
+  expect([...roster.ofUser("")]).toEqual([ann, bob]);
+});

@@ -367,6 +367,70 @@ test("A3: a run's activity counts every event, of whatever kind, and knows when 
   expect(run.activity).toEqual({ events: 6, time: began + 700 });
 });
 
+describe("a generator that never asks for its signal", () => {
+  test("is stopped at its next yield, which throws the reason", async ({ start }) => {
+    const core = start();
+    const thrown: unknown[] = [];
+    const run = core.notifier.run(async function* () {
+      for (let n = 0; ; n++) {
+        try {
+          yield output(n);
+        } catch (error) {
+          thrown.push(error);
+          throw error;
+        }
+        if (n === 3) void run.cancel("enough");
+      }
+    });
+    const result = outcomeOf(run.result());
+    await core.clock.settle();
+    expect(result.reason).toMatchObject({ name: "CancelError", by: "caller", reason: "enough" });
+    expect(thrown).toEqual([result.reason]);
+    expect(run.status).toBe("cancelled");
+  });
+
+  test("may have last words all the same, and is not told twice", async ({ start }) => {
+    const core = start();
+    const run = core.notifier.run(async function* () {
+      try {
+        for (let n = 0; ; n++) {
+          yield output(n);
+          if (n === 1) void run.cancel();
+        }
+      } catch {
+        yield output("one");
+        yield output("two");
+        return "kept";
+      }
+    });
+    await core.clock.settle();
+    expect(await run.result()).toBe("kept");
+    expect(await payloads(core.notifier, `run:${run.id}`)).toMatchObject([
+      { type: "run.started" },
+      output(0),
+      output(1),
+      output(2),
+      output("one"),
+      output("two"),
+      { type: "run.completed", result: "kept" },
+    ]);
+  });
+
+  test("is told apart from one that asked: that one yields on", async ({ start }) => {
+    const core = start();
+    const run = core.notifier.run(async function* (context) {
+      for (let n = 0; n < 10; n++) {
+        yield output(n);
+        if (n === 0) void context.signal;
+        if (n === 1) void run.cancel();
+      }
+      return "all";
+    });
+    await core.clock.settle();
+    expect([await run.result(), run.activity.events]).toEqual(["all", 12]);
+  });
+});
+
 describe("a task that only yields", () => {
   test("lets others have their turn, and is cancelled soon after that was asked", async () => {
     const notifier = createNotifier({ log: memoryLog({ slack: 0 }) });

@@ -29,6 +29,11 @@ describe("limits", () => {
     });
     expect(of({ channel: 1_000 })).toMatchObject({ message: 4_096 + 1_000 * 3_200 });
     expect(of({ message: 2_000_000 })).toMatchObject({ commandChars: 2_000_000 });
+    const { commandTotalChars } = resolveSettings({}).limits;
+    expect(commandTotalChars).toBe(67_108_864);
+    expect(resolveSettings({ limits: { commandChars: 67_108_864 } }).limits.commandTotalChars).toBe(
+      134_217_728,
+    );
     expect(of({ message: undefined, subscriptions: undefined } as never)).toEqual(usual);
   });
 
@@ -55,6 +60,11 @@ describe("limits", () => {
     [
       { commandChars: 100_000 },
       'Cannot use limits.commandChars "100000": one message may have as many; write at least limits.message "1048576"',
+    ],
+    [
+      { commandTotalChars: 2_097_151 },
+      'Cannot use limits.commandTotalChars "2097151": one session may have half of them; write at least twice ' +
+        'limits.commandChars "1048576"',
     ],
     [
       { commands: 1_000 },

@@ -45,7 +45,7 @@ const imports: Record<string, string[]> = {
   events: [],
   vocabulary: ["./agent-event.ts", "./events.ts", "./run.ts"],
   memory: ["linked", "kept", "bounds", "repeats", "bytes", "log", "errors", "clock"].map(fileOf),
-  kept: ["few", "linked", "log", "repeats"].map(fileOf),
+  kept: ["block", "few", "linked", "log", "repeats"].map(fileOf),
   bounds: ["errors", "log"].map(fileOf),
   repeats: ["bounds", "bytes", "heap", "kept", "log"].map(fileOf),
   heap: [],

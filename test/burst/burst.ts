@@ -1,6 +1,6 @@
 import { Centrifuge } from "centrifuge";
-import { WebSocket } from "ws";
-import { type Client, connect } from "../../src/client.ts";
+import { WebSocket as NodeWebSocket } from "ws";
+import { type Client, type ConnectOptions, connect } from "../../src/client.ts";
 
 /** How a burst is published. */
 export type How = "awaited" | "loose" | "yields" | "emits";
@@ -20,6 +20,9 @@ export interface Watcher {
   close(): unknown;
 }
 
+/** The class of a client's sockets. */
+type Sockets = NonNullable<ConnectOptions["WebSocket"]>;
+
 /** What is watched: a channel asked for, a run, or a channel granted by the server. */
 export type What = "channel" | "run" | "granted";
 
@@ -32,8 +35,13 @@ function take(watcher: Watcher, data: unknown): void {
 }
 
 /** A stock client, once it is subscribed. */
-export async function stock(url: string, what: What, channel: string): Promise<Watcher> {
-  const client = new Centrifuge(url, { websocket: WebSocket });
+export async function stock(
+  url: string,
+  what: What,
+  channel: string,
+  websocket: Sockets = NodeWebSocket,
+): Promise<Watcher> {
+  const client = new Centrifuge(url, { websocket });
   const watcher: Watcher = { name: "stock", count: 0, fault: undefined, close: () => client.disconnect() };
   const lost = (event: string, { code, reason }: { code?: number; reason?: string }): void => {
     watcher.fault ??= `${event} ${code} ${reason}`;
@@ -60,7 +68,12 @@ export async function stock(url: string, what: What, channel: string): Promise<W
 }
 
 /** A client of our own, once it is subscribed. */
-export async function own(url: string, what: What, channel: string): Promise<Watcher> {
+export async function own(
+  url: string,
+  what: What,
+  channel: string,
+  WebSocket: Sockets = NodeWebSocket,
+): Promise<Watcher> {
   const client: Client = connect(url, { WebSocket });
   const watcher: Watcher = { name: "own", count: 0, fault: undefined, close: () => client.close() };
   const follow = async (): Promise<void> => {

@@ -200,8 +200,13 @@ const lifetimes: Mutation[] = [
     },
     {
       name: "the report ends channels where they were last looked at",
-      from: "    known.set(name, top);\n",
-      to: "    void top;\n",
+      from: "    known.set(name, now?.top ?? top);\n",
+      to: "    known.set(name, top);\n",
+    },
+    {
+      name: "closing waits for subscribers that read for as long as it may take",
+      from: "hub.scope.link(deadlines.half, () => hub.appends.hasten());",
+      to: "hub.scope.link(deadlines.half, () => {});",
     },
     {
       name: "the log is not closed",
@@ -212,6 +217,18 @@ const lifetimes: Mutation[] = [
 ];
 
 const runs: Mutation[] = [
+  ...inFile("task-context", [
+    {
+      name: "a generator that asks for its signal is stopped at a yield all the same",
+      from: "    this.#isHeard = true;\n    return this.#signal;",
+      to: "    return this.#signal;",
+    },
+    {
+      name: "a generator that is stopped at a yield is stopped at each",
+      from: "    this.#isHeard = true;\n    throw this.#signal.reason;",
+      to: "    throw this.#signal.reason;",
+    },
+  ]),
   ...inFile("live-run", [
     {
       name: "events of a vocabulary pass their own schema",
@@ -352,17 +369,27 @@ const logs: Mutation[] = [
     },
     {
       name: "who never pauses waits for nobody",
-      from: "if (isAwaited?.(channel, burst.turn(log.keeps?.(channel) ?? {})) !== true) return;",
-      to: "if (isAwaited === undefined || burst.turn(log.keeps?.(channel) ?? {}) >= 0) return;",
+      from: "if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);",
+      to: "if (burst.isHeld && queue.mayHold && queue.isBusy) this.#hold(queue);",
     },
     {
-      name: "what a run says of itself waits for subscribers",
-      from: "if (item.steps?.isExempt === true) this.#release(queue);",
+      name: "who pauses now and then waits for nobody",
+      from: "    if (this.#bursts.holds(channel)) return undefined;\n",
       to: "",
     },
     {
-      name: "closing waits for subscribers behind a burst",
-      from: "    this.#isClosing = true;\n    this.caughtUp();",
+      name: "what a run says of itself waits for subscribers",
+      from: "if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;",
+      to: "",
+    },
+    {
+      name: "what a cancelled run has yielded takes along all that waits before it",
+      from: "    if (queue?.size !== 1) return;\n",
+      to: "    if (queue === undefined) return;\n",
+    },
+    {
+      name: "where there is no time left subscribers are waited for",
+      from: "    this.#bursts.hasten();\n",
       to: "",
     },
     {
@@ -413,20 +440,52 @@ const logs: Mutation[] = [
     },
     {
       name: "a turn has room for everything",
-      from: "this.isSpent = this.#bytes >= this.#budget ||",
-      to: "this.isSpent = this.#bytes < 0 ||",
+      from: "this.#isSpent = this.#bytes >= this.#budget ||",
+      to: "this.#isSpent = this.#bytes < 0 ||",
+    },
+    {
+      name: "turns follow one another for ever, and sockets wait",
+      from: "    if (now - this.#busySince < restless) return false;\n",
+      to: "    if (now - this.#busySince < 1e9) return false;\n",
+    },
+    {
+      name: "sockets come before every turn",
+      from: "    this.#busySince = now;\n    return true;",
+      to: "    return true;",
     },
     {
       name: "a turn takes all that a log keeps of a channel",
       from: "    if (!fits) return false;\n",
       to: "",
     },
+    {
+      name: "a log is taken to keep more of small publications than its size",
+      from: "return Math.min(bytes, size * overhead) + slack;",
+      to: "return bytes + slack + 0 * size;",
+    },
   ]),
   ...inFile("burst", [
     {
       name: "a burst waits for nobody before its log is full",
-      from: "const half = (bytes + slack) / 2;",
-      to: "const half = bytes + slack;",
+      from: "const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;",
+      to: "const half = slack > 0 ? surelyKept(keeps) : bytes;",
+    },
+    {
+      name: "a burst waits for ever for who does not come on",
+      from: "slowest !== undefined && now - this.#since < patience;",
+      to: "slowest !== undefined;",
+    },
+    {
+      name: "offsets of before a channel began anew are waited for",
+      from: "if (offset <= this.offset) this.#marks",
+      to: "if (offset < 0) this.#marks",
+    },
+  ]),
+  ...inFile("bursts", [
+    {
+      name: "a burst is over though somebody is behind",
+      from: "if (isWaiting || this.#slowest(channel, burst.offset) !== undefined) return;",
+      to: "if (isWaiting) return;",
     },
   ]),
   ...inFile("memory", [
@@ -505,8 +564,8 @@ const logs: Mutation[] = [
     },
     {
       name: "what a publication takes beside its payload does not count into slack",
-      from: "this.#beyond += kept.bytes + entryCost;",
-      to: "this.#beyond += kept.bytes;",
+      from: "this.#beyond += one + entryCost;",
+      to: "this.#beyond += one;",
     },
     {
       name: "slack is not measured anew when the bounds change",
@@ -515,7 +574,7 @@ const logs: Mutation[] = [
     },
     {
       name: "what is kept is as old as what was before it",
-      from: "    this.#since = this.#kept[this.#head]?.arrived ?? 0;\n",
+      from: "    this.#since = this.#blocks[0]?.arrivedOf(this.first) ?? this.#kept[this.#head]?.arrived ?? 0;\n",
       to: "",
     },
     {
@@ -524,9 +583,31 @@ const logs: Mutation[] = [
       to: "",
     },
     {
+      name: "a block that is gone stays in the list of all entries",
+      from: "    block.leave();\n",
+      to: "",
+    },
+    {
       name: "a watch that throws keeps the others from hearing",
       from: "} catch {}",
       to: "} finally {\n  }",
+    },
+  ]),
+  ...inFile("block", [
+    {
+      name: "an entry of a block has its neighbour's text",
+      from: "this.#number(offset - 1, 0)",
+      to: "this.#number(offset, 0)",
+    },
+    {
+      name: "an entry of a block is as old as the first of it",
+      from: "return this.#number(offset, 3);",
+      to: "return this.#number(this.#first.offset, 3);",
+    },
+    {
+      name: "entries in a block stay in the list of all entries",
+      from: "      if (kept !== first) kept.leave();\n",
+      to: "",
     },
   ]),
   ...inFile("follow", [
@@ -1090,6 +1171,11 @@ const receipts: Mutation[] = [
   ]),
   ...inFile("acknowledgement", [
     {
+      name: "who comes back is compared with any number of a user's sessions",
+      from: "if (hub.sessions.countOf(identity) > mostSessions) return;",
+      to: "void mostSessions;",
+    },
+    {
       name: "a channel that is no text is asked for its text, which may throw",
       from: 'typeof channel === "string" ? session.subscriptions.get(channel) : undefined',
       to: "session.subscriptions.get(String(channel))",
@@ -1377,6 +1463,25 @@ const hosts: Mutation[] = [
 ];
 
 const defences: Mutation[] = [
+  ...inFile("check", [
+    {
+      name: "a channel's name is taken for a list of names",
+      from: "if (!Array.isArray(channels))",
+      to: "if (channels === null)",
+    },
+    {
+      name: "whoever nobody can be is disconnected without a word",
+      from: 'if (typeof (user ?? session) === "string") return;',
+      to: "if ([user, session].length > 0) return;",
+    },
+  ]),
+  ...inFile("live-run", [
+    {
+      name: "nobody hears that the announcement of an ending is lost",
+      from: "this.#tell(data).catch((error: unknown) => this.#lost(error));",
+      to: "this.#tell(data);",
+    },
+  ]),
   ...inFile("revocation", [
     {
       name: "whoever is disconnected gets what was queued",
@@ -1422,13 +1527,23 @@ const defences: Mutation[] = [
     },
     {
       name: "commands that wait may be as long as they like",
-      from: 'if (this.chars > commandChars) return "commandChars";',
+      from: 'if (this.#chars > commandChars) return "commandChars";',
       to: "",
     },
     {
       name: "commands are held to be waiting after they were answered",
-      from: "this.chars -= next.chars;",
+      from: "this.#weigh(-next.chars);",
       to: "",
+    },
+    {
+      name: "the commands of all sessions together may be as long as they like",
+      from: 'if (this.#chars > commandTotalChars - this.#all.chars) return "commandTotalChars";',
+      to: "void commandTotalChars;",
+    },
+    {
+      name: "what waited of who is gone is counted for ever",
+      from: "    this.#count = 0;\n    this.#weigh(-this.#chars);",
+      to: "    this.#count = 0;\n    this.#chars = 0;",
     },
   ]),
   ...inFile("few", [
@@ -1444,6 +1559,11 @@ const defences: Mutation[] = [
     },
   ]),
   ...inFile("roster", [
+    {
+      name: "who has no name is looked for as a user",
+      from: 'return user === "" ? this : this.of(user);',
+      to: "return this.of(user);",
+    },
     {
       name: "a session that ends makes no room for its user",
       from: "present instanceof Set ? present.delete(session) : present === session;",
@@ -1849,11 +1969,28 @@ const bounds: Mutation[] = [
       to: "continue;",
     },
   ]),
+  ...inFile("page", [
+    {
+      name: "a history is read further than a reply holds",
+      from: " || chars >= enough) return",
+      to: ") return",
+    },
+    {
+      name: "a history ends after its first part",
+      from: "const isOver = slice.entries.length === 0 || last === undefined || last.offset >= first.top;",
+      to: "const isOver = true;",
+    },
+  ]),
   ...inFile("backwards", [
     {
+      name: "the newest are read further than a reply holds",
+      from: "chars += charsOf(part ?? []);",
+      to: "",
+    },
+    {
       name: "the newest are looked for from the start",
-      from: "const start = Math.max(0, place.first - 1, end - limit);",
-      to: "const start = Math.max(0, place.first - 1);",
+      from: "const least = Math.max(0, place.first - 1, end - limit);",
+      to: "const least = Math.max(0, place.first - 1);",
     },
   ]),
   ...inFile("pulse", [

@@ -1,8 +1,10 @@
 import type { Client } from "./client.ts";
+import { followChannel } from "./follower.ts";
+import { actMore } from "./more.ts";
 import { quiet } from "./quiet.ts";
-import { type SpiedSignal, spiedSignal } from "./signal.ts";
+import { spiedSignal } from "./signal.ts";
 import { stepLog, stepNetwork } from "./steps.ts";
-import { channels, type Follower, type World } from "./world.ts";
+import { channels, type World } from "./world.ts";
 
 /** Everything that may happen, and how often. */
 const acts: [number, string, (world: World) => string | undefined | Promise<string>][] = [
@@ -34,49 +36,35 @@ export async function act(world: World): Promise<void> {
     if (at >= 0) continue;
     const what = await perform(world);
     if (what !== undefined) world.trace.push(`${name} ${what}`);
-    return;
+    break;
   }
+  actMore(world);
 }
 
 function publish(world: World): string {
-  const { random, notifier, clients } = world;
+  const { random, own, notifier, clients, sent, confirmations, notes } = world;
   const channel = random.chance(0.3) ? `user:${random.pick(clients).user}` : random.pick(channels);
   const size = random.chance(0.1) ? random.below(3_000) : random.below(200);
   const count = random.chance(0.2) ? 1 + random.below(10) : 1;
   for (let i = 0; i < count; i++) {
     const signal = random.chance(0.05) ? spiedSignal() : undefined;
     if (signal !== undefined) world.signals.push(signal);
-    world.publishing++;
     const data = { n: random.below(1_000), text: "x".repeat(size) };
-    const confirm = random.chance(0.4);
+    const isConfirmed = random.chance(0.4);
     const ttl = 1 + random.below(world.longestTtl);
-    const publication = notifier.publish(channel, data, { confirm, ttl, signal: signal?.signal });
-    settleInto(world, publication, signal, (receipt) => {
-      if (confirm) world.confirmations.add(receipt)?.catch((error: unknown) => world.notes.push(error));
-      const { offset } = receipt.position;
-      if (offset <= (world.published.get(channel) ?? 0))
-        throw new Error(`${channel}: ${offset} was given out of order`);
-      world.published.set(channel, offset);
+    // A key is always used alike: what is published with it again is the first one.
+    const idempotencyKey = own.chance(0.2) ? own.pick(["k1", "k2", "c1", "c2"]) : undefined;
+    const confirm = idempotencyKey?.startsWith("c") ?? isConfirmed;
+    // One that others may share is published all the same when its first caller goes, who has no receipt then.
+    const isShared = idempotencyKey !== undefined && confirm;
+    const options = { confirm, ttl, signal: isShared ? undefined : signal?.signal, idempotencyKey };
+    void sent.publish(notifier, channel, data, options).then((receipt) => {
+      if (receipt === undefined || !confirm) return;
+      confirmations.add(receipt)?.catch((error: unknown) => notes.push(error));
     });
     if (signal !== undefined && random.chance(0.5)) signal.abort("enough");
   }
   return `${count} × ${size} bytes to ${channel}`;
-}
-
-/** Owns a publication of ours: it may be refused by its own signal or because of closing, and by nothing else. */
-function settleInto<T>(
-  world: World,
-  promise: Promise<T>,
-  signal: SpiedSignal | undefined,
-  done: (value: T) => void,
-): void {
-  promise
-    .then(done, (error: unknown) => {
-      const isOurs = signal?.signal.aborted && error === signal.signal.reason;
-      if (!isOurs && (error as Error).name !== "ClosedError") throw error;
-    })
-    .catch((error: unknown) => world.notes.push(error))
-    .finally(() => world.publishing--);
 }
 
 function connect(world: World): string | undefined {
@@ -187,30 +175,13 @@ function cancel({ runs, random }: World): string | undefined {
   return run.id.slice(0, 8);
 }
 
-/** Somebody in this process follows, checks the order, and stops by a signal of its own. */
+/** Somebody in this process follows, from the start or from now on. */
 function follow(world: World): string {
-  const { notifier, random, signals } = world;
+  const { random } = world;
   const channel = random.pick(channels);
-  const signal = spiedSignal();
-  signals.push(signal);
   const fromStart = random.chance(0.5);
-  const after = fromStart ? { offset: 0, epoch: "" } : undefined;
-  const follower: Follower = { channel, last: after?.offset };
-  world.followers.add(follower);
-  (async () => {
-    for await (const { offset } of notifier.follow(channel, { after, signal: signal.signal })) {
-      const { last = offset - 1 } = follower;
-      if (offset !== last + 1) throw new Error(`follow ${channel}: ${offset} came after ${last}`);
-      follower.last = offset;
-    }
-  })()
-    .catch((error: unknown) => {
-      const expected =
-        error === signal.signal.reason || ["ClosedError", "GapError"].includes((error as Error).name);
-      if (!expected && (error as Error).message !== "The log fails") world.notes.push(error);
-    })
-    .finally(() => world.followers.delete(follower));
-  if (random.chance(0.5)) world.pending.push(() => signal.abort("enough"));
+  const stop = followChannel(world, channel, fromStart);
+  if (random.chance(0.5)) world.pending.push(stop);
   return `${channel}${fromStart ? " from its start" : ""}`;
 }
 
@@ -221,8 +192,10 @@ function disconnect({ clients, notifier, random }: World): string {
   return user;
 }
 
-async function time({ clock, random }: World): Promise<string> {
+async function time({ clock, random, shape }: World): Promise<string> {
   const ms = 1 + random.below(random.pick([1, 50, 500, 5_000, 30_000]));
+  // Whoever reads at once reads before time passes, as in a process that is not held up.
+  if (shape.isPrompt) await clock.settle();
   await clock.advance(ms);
   return `${ms} ms`;
 }

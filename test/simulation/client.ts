@@ -9,6 +9,9 @@ interface Meaning {
   recover?: boolean;
   /** Whether it has come to a server that had nothing to wait for before it answers. */
   isDue?: boolean;
+  /** Which run of an id that is used again it was that there was when it came to the server. */
+  life?: number;
+  publish?: { channel: string; text: string };
 }
 
 /** A client as the protocol wants it, behind a network that the scheduler moves. It fails loudly on what breaks a rule. */
@@ -31,6 +34,14 @@ export class Client {
   session: Session | undefined;
   closed: number | undefined;
   stalled = false;
+  /** Called whenever it is asked whether it reads, or says so. */
+  beat: () => void = () => {};
+  /** How many runs have had the id that is used again. */
+  lives: () => number = () => 0;
+  /** The first run of that id of which it may be given anything, by channel. */
+  readonly #lives = new Map<string, number>();
+  /** Whether it wants to hear of others coming and going. */
+  readonly joins: boolean;
   /** Bytes it had not read when it was closed last. */
   unreadAtClose = 0;
   /** Frames on their way, in either direction. */
@@ -45,8 +56,14 @@ export class Client {
   #ending: number | undefined;
   #connection = 0;
 
-  constructor(user: string, channels: readonly string[], truth: ReadonlyMap<string, readonly string[]>) {
+  constructor(
+    user: string,
+    channels: readonly string[],
+    truth: ReadonlyMap<string, readonly string[]>,
+    joins: boolean,
+  ) {
     this.user = user;
+    this.joins = joins;
     this.#channels = channels;
     this.#truth = truth;
   }
@@ -70,6 +87,7 @@ export class Client {
         send: (data) => {
           if (!isCurrent() || this.#ending !== undefined) return;
           this.#down.push(data as string);
+          if ((data as string).endsWith("{}")) this.beat();
           this.#isGreeted ||= (data as string).includes(',"connect":{');
         },
         close: (code) => {
@@ -127,7 +145,9 @@ export class Client {
   subscribe(channel: string): void {
     const position = this.positions.get(channel);
     if (position !== undefined) this.#say(channel, position.epoch, position.offset);
-    const request = position === undefined ? { channel } : { channel, recover: true, ...position };
+    const joins = this.joins && { join_leave: true };
+    const request =
+      position === undefined ? { channel, ...joins } : { channel, ...joins, recover: true, ...position };
     this.#command({ subscribe: request }, { subscribe: channel, recover: position !== undefined });
   }
 
@@ -186,6 +206,16 @@ export class Client {
     this.#command({ [method]: params }, {});
   }
 
+  /** Publishes a lot, in one frame. */
+  publish(channel: string, bodies: readonly object[]): void {
+    const commands = bodies.map((data) => {
+      const id = ++this.#ids;
+      this.#commands.set(id, { publish: { channel, text: JSON.stringify(data) } });
+      return JSON.stringify({ id, publish: { channel, data } });
+    });
+    this.#up.push(commands.join("\n"));
+  }
+
   #command(body: object, meaning: Meaning): void {
     const id = ++this.#ids;
     this.#commands.set(id, meaning);
@@ -226,11 +256,19 @@ export class Client {
   }
 
   #deliver(text: string): void {
-    const { id, ping } = JSON.parse(text) as { id?: number; ping?: object };
+    if (text === "{}") this.beat();
+    const [first = ""] = text.split("\n", 1);
+    const { id, ping, subscribe } = JSON.parse(first) as { id?: number; ping?: object; subscribe?: object };
+    if (subscribe !== undefined) this.#setLife(id as number);
     const meaning = ping === undefined ? undefined : this.#commands.get(id as number);
     const { window } = this.session as unknown as { window: { hasRoomToReply: boolean } };
     if (meaning !== undefined) meaning.isDue = this.#isGreeted && window.hasRoomToReply;
     this.session?.receive(text);
+  }
+
+  #setLife(id: number): void {
+    const meaning = this.#commands.get(id);
+    if (meaning !== undefined) meaning.life = this.lives();
   }
 
   /** Whether a ping of its own has come, and was not answered, though pings overtake whatever is slow. */
@@ -259,8 +297,18 @@ export class Client {
     for (const [channel, result] of Object.entries(message.connect?.subs ?? {})) {
       this.#begin(channel, result, this.positions.has(channel));
     }
-    if (message.subscribe !== undefined && meaning.subscribe !== undefined)
-      this.#begin(meaning.subscribe, message.subscribe, meaning.recover);
+    const { subscribe, recover, publish, life = 0 } = meaning;
+    if (message.subscribe !== undefined && subscribe !== undefined) {
+      // Who begins at the start gets nothing of a run that was over by then.
+      if (this.positions.get(subscribe)?.epoch === "") this.#lives.set(subscribe, life);
+      this.#begin(subscribe, message.subscribe, recover);
+    }
+    if (message.publish !== undefined && publish !== undefined && !this.#isThere(publish))
+      throw new Error(`${this.user} published ${publish.text}, which is nowhere`);
+  }
+
+  #isThere({ channel, text }: { channel: string; text: string }): boolean {
+    return [...this.#truth].some(([key, texts]) => key.startsWith(`${channel} `) && texts.includes(text));
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a result is what the other end says it is
@@ -287,6 +335,7 @@ export class Client {
       // What was under way when the client unsubscribed is no news to it.
       if (this.live.has(push.channel)) this.#take(push.channel, push.pub);
     } else if (push.unsubscribe !== undefined) this.live.delete(push.channel);
+    else if (this.joins && (push.join ?? push.leave) !== undefined) return;
     else if (push.message?.data?.notice === undefined)
       throw new Error(`A push nobody asked for: ${JSON.stringify(push)}`);
   }
@@ -297,6 +346,9 @@ export class Client {
       throw new Error(`${channel}: ${offset} came after ${position.offset}`);
     const meant = this.#truth.get(`${channel} ${position.epoch}`)?.[offset - 1];
     if (JSON.stringify(data) !== meant) throw new Error(`${channel}: ${offset} is not what was published`);
+    const { life } = data as { life?: number };
+    if (life !== undefined && life < (this.#lives.get(channel) ?? 0))
+      throw new Error(`${channel}: ${offset} is of run ${life}, and there was ${this.#lives.get(channel)}`);
     position.offset = offset;
     const key = `${channel} ${position.epoch}`;
     const taken = this.#taken.get(key) ?? new Set();

@@ -1,15 +1,18 @@
 import type { CloseReport } from "../../src/close.ts";
 import type { Run } from "../../src/run-task.ts";
 import type { Client } from "./client.ts";
+import type { Reader } from "./reader.ts";
 import { spiedSignal } from "./signal.ts";
 import { stepLog, stepNetwork } from "./steps.ts";
 import { grace, type World } from "./world.ts";
 
 /** Closes at this instant, however things stand, and holds the notifier to everything it promises of that. */
 export async function closeAndCheck(world: World): Promise<void> {
-  const { notifier, random, signals, trace, clients } = world;
+  const { notifier, random, signals, trace, clients, log } = world;
   const ended = new Set(world.runs.filter((run) => run.status !== "working"));
-  const before = new Map([...ended].map(({ id }) => [`run:${id}`, runEvents(world, id).length]));
+  const before = new Map<string, number>();
+  for (const [key, texts] of log.truth.texts)
+    if ([...ended].some(({ id }) => key.startsWith(`run:${id} `))) before.set(key, texts.length);
   const sessions = new Map(clients.map((client) => [client, client.session?.id]));
   const hasty = spiedSignal();
   signals.push(hasty);
@@ -29,6 +32,8 @@ export async function closeAndCheck(world: World): Promise<void> {
   const { reported } = world.confirmations;
   if (report.givenUp !== reported || report.undelivered.length > reported)
     throw new Error(`${report.givenUp} are given up, and ${reported} reported`);
+  world.sent.checkOrder();
+  for (const reader of world.readers) checkReader(world, reader);
   await checkRefuses(world);
 }
 
@@ -61,7 +66,7 @@ async function untilClosed(
   }
 }
 
-function checkNothingLeft({ notifier, clock, signals, publishing, followers, notes }: World): void {
+function checkNothingLeft({ notifier, clock, signals, sent, followers, notes }: World): void {
   for (const [what, count] of Object.entries(notifier.stats())) {
     if (count !== 0) throw new Error(`After closing stats() says ${what}: ${count}`);
   }
@@ -70,7 +75,7 @@ function checkNothingLeft({ notifier, clock, signals, publishing, followers, not
   if (clock.armed > 0) throw new Error(`After closing ${clock.armed} timers are armed`);
   const listening = signals.filter((signal) => signal.listening > 0).length;
   if (listening > 0) throw new Error(`After closing ${listening} signals are listened to`);
-  if (publishing > 0) throw new Error(`After closing ${publishing} publications have not settled`);
+  if (sent.pending > 0) throw new Error(`After closing ${sent.pending} publications have not settled`);
   if (followers.size > 0) throw new Error(`After closing ${followers.size} still follow`);
   if (notes.length > 0) throw notes[0];
 }
@@ -86,12 +91,12 @@ function checkRuns(world: World, report: CloseReport, ended: ReadonlySet<Run<unk
     throw new Error("The report does not name each run that worked once");
   for (const run of runs) {
     if (run.status === "working") throw new Error(`${run.id} works after closing`);
-    const types = runEvents(world, run.id).map((text) => JSON.parse(text).type as string);
-    const ends = types.filter((type) => endings.includes(type));
-    if (ends.length > 1) throw new Error(`${run.id} has ${ends.length} endings`);
-    if (ends.length === 1 && types.at(-1) !== ends[0]) throw new Error(`${run.id} goes on after its ending`);
-    if (types.length > 0 && types[0] !== "run.started")
-      throw new Error(`${run.id} does not begin with its start`);
+    checkEvents(world, run.id);
+    // The earlier runs of an id have their endings, or were reported, before this.
+    if (run.id === "again") continue;
+    const ends = runEvents(world, run.id)
+      .flat()
+      .filter((type) => endings.includes(type));
     const isReported = report.undelivered.some(
       ({ channel, reason }) => channel === `run:${run.id}` && reason === "unlogged",
     );
@@ -99,14 +104,44 @@ function checkRuns(world: World, report: CloseReport, ended: ReadonlySet<Run<unk
     if (ends.length === 0 && !isReported) throw new Error(`${run.id} has no ending, and nobody is told`);
     if (isReported && !ended.has(run) && !abandoned.includes(run.id))
       throw new Error(`${run.id} has no ending, and is not said to be given up`);
-    if (ends.length === 1 && ends[0] !== `run.${run.status}`)
-      throw new Error(`${run.id} is ${run.status}, not ${ends[0]}`);
+    if (ends.length > 0 && ends.at(-1) !== `run.${run.status}`)
+      throw new Error(`${run.id} is ${run.status}, not ${ends.at(-1)}`);
   }
 }
 
-/** What was written into a run's channel. */
-function runEvents({ log }: World, id: string): string[] {
-  return [...log.truth].filter(([key]) => key.startsWith(`run:${id} `)).flatMap(([, texts]) => texts);
+/** In each epoch a run's channel has one run: its start, events, and one ending. */
+function checkEvents(world: World, id: string): void {
+  for (const types of runEvents(world, id)) {
+    const ends = types.filter((type) => endings.includes(type));
+    if (ends.length > 1) throw new Error(`${id} has ${ends.length} endings`);
+    if (ends.length === 1 && types.at(-1) !== ends[0]) throw new Error(`${id} goes on after its ending`);
+    // Where the log has lost everything, its start may be among that.
+    const starts = types.filter((type) => type === "run.started").length;
+    if (starts > 1 || (!world.isWiped && types[0] !== "run.started"))
+      throw new Error(`${id} has ${starts} starts, and begins with ${types[0]}`);
+  }
+  if (id !== "again") return;
+  for (const [key, texts] of world.log.truth.texts) {
+    if (!key.startsWith("run:again ")) continue;
+    const lives = new Set(texts.flatMap((text) => /"life":\d+/.exec(text) ?? []));
+    if (lives.size > 1) throw new Error(`${key} has events of ${lives.size} runs`);
+  }
+}
+
+/** The types of what was written into a run's channel, by epoch. */
+function runEvents({ log }: World, id: string): string[][] {
+  return [...log.truth.texts]
+    .filter(([key]) => key.startsWith(`run:${id} `))
+    .map(([, texts]) => texts.map((text) => JSON.parse(text).type as string));
+}
+
+/** Who was closed with everything read has all that resolved. */
+function checkReader({ sent }: World, { closed, options }: Reader): void {
+  for (const [channel, { epoch, offset }] of closed) {
+    const made = sent.tops.get(`${channel} ${epoch}`) ?? 0;
+    if (offset < made)
+      throw new Error(`${options.user} was closed 3001 at ${offset} of ${made} in ${channel}`);
+  }
 }
 
 /** Delivered and reported together have to be all that was published. */
@@ -119,12 +154,16 @@ function checkDelivered(
 ): void {
   if (session === undefined || client.lastSession !== session) return;
   const topOf = (channel: string): number => {
+    // Who was not told yet that its epoch is over may be told where the new one ends.
+    if (world.isWiped) return Number.POSITIVE_INFINITY;
     const { epoch } = client.positions.get(channel) as { epoch: string };
-    return world.log.truth.get(`${channel} ${epoch}`)?.length ?? 0;
+    return world.log.truth.texts.get(`${channel} ${epoch}`)?.length ?? 0;
   };
   // What the log was still busy with was refused to whoever published it, and may come into it later all the same.
-  const madeIn = (channel: string): number =>
-    (channel.startsWith("run:") ? before.get(channel) : world.published.get(channel)) ?? 0;
+  const madeIn = (channel: string): number => {
+    const key = `${channel} ${client.positions.get(channel)?.epoch}`;
+    return (channel.startsWith("run:") ? before.get(key) : world.sent.tops.get(key)) ?? 0;
+  };
   const cut = report.cut.find((each) => each.session === session);
   if (cut === undefined) {
     // What the sockets still hold is delivered: closing them does not lose it.
@@ -149,12 +188,17 @@ function checkDelivered(
       throw new Error(`${client.user}: ${channel} is reported read to ${read}, and is at ${offset}`);
     if (top < read || top > topOf(channel))
       throw new Error(`${client.user}: ${channel} is reported to end at ${top}`);
-    if (world.pending.length === 0 && world.log.faults === 0 && top < madeIn(channel)) {
+    if (isReadable(world) && top < madeIn(channel)) {
       throw new Error(
         `${client.user}: ${channel} is reported to end at ${top}, and ends at ${madeIn(channel)}`,
       );
     }
   }
+}
+
+/** Whether the log answered everything, and rightly. */
+function isReadable({ pending, log, isWiped }: World): boolean {
+  return pending.length === 0 && log.faults === 0 && !isWiped;
 }
 
 async function checkRefuses({ notifier, clients }: World): Promise<void> {

@@ -1,6 +1,18 @@
+import type { Position } from "../../src/log.ts";
 import type { Publication } from "../../src/publication.ts";
 import type { Delivery, Receipt, UndeliveredReason } from "../../src/receipt.ts";
-import type { Client } from "./client.ts";
+
+/** Somebody who may be said to have something. */
+export interface Receiver {
+  readonly user: string;
+  /** Whether it has acknowledged anything in this session. */
+  readonly acknowledges: boolean;
+  /** Whether it was ever given a publication, and whether by the subscription it has now. */
+  has(channel: string, position: Position): boolean;
+  hasNow(channel: string, position: Position): boolean;
+  /** Whether it has said that it has it. */
+  acknowledged(channel: string, position: Position): boolean;
+}
 
 /** What the notifier says of confirmed publications, held against what clients have. */
 export class Confirmations {
@@ -10,13 +22,13 @@ export class Confirmations {
   readonly #reported = new Map<string, UndeliveredReason>();
   /** Those that did not get into the log, as far as anybody was told. */
   #unlogged = 0;
-  readonly #clients: readonly Client[];
+  readonly #receivers: readonly Receiver[];
   readonly #truth: ReadonlyMap<string, readonly string[]>;
   /** Whether somebody asks about each as soon as it is published. */
   readonly asks: boolean;
 
-  constructor(clients: readonly Client[], truth: ReadonlyMap<string, readonly string[]>, asks: boolean) {
-    this.#clients = clients;
+  constructor(receivers: readonly Receiver[], truth: ReadonlyMap<string, readonly string[]>, asks: boolean) {
+    this.#receivers = receivers;
     this.#truth = truth;
     this.asks = asks;
   }
@@ -50,7 +62,7 @@ export class Confirmations {
 
   /** Whoever is said to have it has to have it, and to have said so. */
   #take(key: string, { channel, position }: Receipt, delivery: Delivery): void {
-    const client = this.#clients.find(({ user }) => user === delivery.by);
+    const client = this.#receivers.find(({ user }) => user === delivery.by);
     if (!client?.has(channel, position))
       throw new Error(`${key} is said to be ${delivery.level} by ${delivery.by}, who lacks it`);
     if (delivery.level === "acknowledged" && !client.acknowledged(channel, position))
@@ -78,7 +90,9 @@ export class Confirmations {
   checkQuiet(): void {
     if (!this.asks) return;
     for (const { channel, position } of this.waiting) {
-      const reader = this.#clients.find((client) => !client.acknowledges && client.hasNow(channel, position));
+      const reader = this.#receivers.find(
+        (client) => !client.acknowledges && client.hasNow(channel, position),
+      );
       if (reader !== undefined)
         throw new Error(`${keyOf(channel, position)} waits, though ${reader.user} has read it`);
     }

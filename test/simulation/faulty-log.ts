@@ -1,71 +1,92 @@
 import type { Clock } from "../../src/clock.ts";
-import type { Entry, Log, Retention } from "../../src/log.ts";
+import type { Log, ReadOptions, Retention, Slice } from "../../src/log.ts";
 import { memoryLog } from "../../src/memory.ts";
 import type { Random } from "./random.ts";
+import { Truth } from "./truth.ts";
 
-/** A log whose every answer comes when the scheduler lets it, and is an error now and then. */
-export interface FaultyLog extends Log {
+/** A log that a schedule is run on. */
+export interface SimulatedLog extends Log {
   /** How often it fails, from 0 to 1. */
   faults: number;
-  /** What was really appended, by channel and epoch, in order of offset. */
-  readonly truth: Map<string, string[]>;
+  /** How often an append is done, and its answer lost; and how often a read is torn. */
+  lost: number;
+  torn: number;
+  readonly truth: Truth;
   /** How many watches have not been disposed. */
   readonly watches: number;
+  /** Loses all that it holds, so that every channel begins anew. */
+  wipe(): void;
+  /** Where a channel ends now. */
+  endOf(channel: string): { epoch: string; top: number };
 }
 
-export function faultyLog(
-  clock: Clock,
-  random: Random,
-  later: (act: () => void) => void,
-  retention: Partial<Retention>,
-): FaultyLog {
-  const log = memoryLog({ clock, ...retention });
-  const truth: FaultyLog["truth"] = new Map();
+/** How a log answers: at once or when the scheduler lets it, and what goes wrong there. */
+interface Parts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** What is newer than the first seeds. */
+  readonly own: Random;
+  later(act: () => void): void;
+  readonly retention: Partial<Retention>;
+}
+
+/** A log whose every answer comes when the scheduler lets it, and is an error now and then. */
+export function faultyLog({ clock, random, own, later, retention }: Parts): SimulatedLog {
+  let log = memoryLog({ clock, ...retention });
+  const truth = new Truth();
   let over = false;
-  let watches = 0;
-  /** Does it when the scheduler says so. A failure comes before the effect: afterwards nobody can tell it from success. */
-  const answer = <T>(act: () => Promise<T>): Promise<T> =>
+  const watches = new Set<{ channel: string; wake: () => void; watch: AsyncDisposable | undefined }>();
+  const failure = (): Error => new Error("The log fails");
+  /** Does it when the scheduler says so. A failure comes before the effect, or instead of its answer where that may be lost. */
+  const answer = <T>(act: () => Promise<T>, mayBeLost = false): Promise<T> =>
     new Promise((resolve, reject) => {
       later(() => {
-        if (random.chance(faulty.faults)) reject(new Error("The log fails"));
+        if (random.chance(faulty.faults)) reject(failure());
+        else if (mayBeLost && own.chance(faulty.lost)) act().then(() => reject(failure()), reject);
         else if (random.chance(0.7)) act().then(resolve, reject);
         // What it answers may be old by the time that it arrives.
         else act().then((value) => later(() => resolve(value)), reject);
       });
     });
-  const faulty: FaultyLog = {
+  const read = async (channel: string, options: ReadOptions): Promise<Slice> => {
+    const slice = await log.read(channel, options);
+    return own.chance(faulty.torn) ? tear(slice, own) : slice;
+  };
+  const faulty: SimulatedLog = {
     faults: 0,
+    lost: 0,
+    torn: 0,
     truth,
     get watches() {
-      return watches;
+      return watches.size;
     },
     append: (channel, data, options) =>
       answer(async () => {
         const position = await log.append(channel, data, options);
-        const key = `${channel} ${position.epoch}`;
-        const known = truth.get(key) ?? [];
-        truth.set(key, known);
-        if (known.push(data) !== position.offset) throw new Error(`The log gave ${key} a wrong offset`);
+        truth.record(channel, data, position);
         return position;
-      }),
-    read: (channel, options) => answer(() => log.read(channel, options)),
-    watch: (channel, wake, options) =>
+      }, true),
+    read: (channel, options) => answer(() => read(channel, options)),
+    watch: (channel, wake) =>
       answer(async () => {
-        let watching = true;
-        watches++;
-        const watch = await log.watch(
-          channel,
-          () => later(() => void (watching && !over && wake())),
-          options,
-        );
+        const wakeLater = (): void => later(() => void (watches.has(watching) && !over && wake()));
+        const watching = { channel, wake: wakeLater, watch: log.watchNow?.(channel, wakeLater) };
+        watches.add(watching);
         return {
           [Symbol.asyncDispose]: () => {
-            if (watching) watches--;
-            watching = false;
-            return answer(async () => watch[Symbol.asyncDispose]());
+            watches.delete(watching);
+            return answer(async () => watching.watch?.[Symbol.asyncDispose]());
           },
         };
       }),
+    wipe() {
+      log = memoryLog({ clock, ...retention });
+      for (const watching of watches) {
+        watching.watch = log.watchNow?.(watching.channel, watching.wake);
+        watching.wake();
+      }
+    },
+    endOf: (channel) => endIn(log, channel),
     [Symbol.asyncDispose]: () => {
       over = true;
       return answer(() => Promise.resolve(log[Symbol.asyncDispose]()));
@@ -74,7 +95,87 @@ export function faultyLog(
   return faulty;
 }
 
-/** The payloads of some entries. */
-export function payloads(entries: readonly Entry[]): unknown[] {
-  return entries.map(({ data }) => JSON.parse(data));
+/** A log in memory that answers at once, and fails or is torn only where that is asked for. */
+export function promptLog({
+  clock,
+  own,
+  retention,
+}: Pick<Parts, "clock" | "own" | "retention">): SimulatedLog {
+  let log = memoryLog({ clock, ...retention }) as Required<Log>;
+  const truth = new Truth();
+  const watches = new Set<{ channel: string; wake: () => void; watch: AsyncDisposable }>();
+  const appendNow: NonNullable<Log["appendNow"]> = (channel, data, options) => {
+    const position = log.appendNow(channel, data, options);
+    truth.record(channel, data, position);
+    return position;
+  };
+  const failNow = (): void => {
+    if (own.chance(prompt.lost)) throw new Error("The log fails");
+  };
+  const watchNow: NonNullable<Log["watchNow"]> = (channel, wake) => {
+    const watching = { channel, wake, watch: log.watchNow(channel, wake) };
+    watches.add(watching);
+    return {
+      async [Symbol.asyncDispose]() {
+        watches.delete(watching);
+        await watching.watch[Symbol.asyncDispose]();
+      },
+    };
+  };
+  const readNow: NonNullable<Log["readNow"]> = (channel, options) => {
+    const slice = log.readNow(channel, options);
+    return prompt.torn > 0 && own.chance(prompt.torn) ? tear(slice, own) : slice;
+  };
+  const prompt: SimulatedLog = {
+    faults: 0,
+    lost: 0,
+    torn: 0,
+    truth,
+    get watches() {
+      return watches.size;
+    },
+    get bytes() {
+      return log.bytes;
+    },
+    keeps: (channel) => log.keeps(channel),
+    appendNow(...args) {
+      failNow();
+      return appendNow(...args);
+    },
+    async append(...args) {
+      failNow();
+      const position = appendNow(...args);
+      failNow();
+      return position;
+    },
+    readNow,
+    read: async (...args) => readNow(...args),
+    watchNow,
+    watch: async (channel, wake) => watchNow(channel, wake),
+    wipe() {
+      log = memoryLog({ clock, ...retention }) as Required<Log>;
+      for (const watching of watches) {
+        watching.watch = log.watchNow(watching.channel, watching.wake);
+        watching.wake();
+      }
+    },
+    endOf: (channel) => endIn(log, channel),
+    [Symbol.asyncDispose]: async () => log[Symbol.asyncDispose](),
+  };
+  return prompt;
+}
+
+function endIn(log: Log, channel: string): { epoch: string; top: number } {
+  return log.readNow?.(channel, { limit: 0 }) as Slice;
+}
+
+/** What a store may answer that is read in parts while it is written to: a hole, the wrong order, or nothing. */
+function tear(slice: Slice, { below, chance }: Random): Slice {
+  const entries = [...slice.entries];
+  if (!slice.gapless || entries.length === 0) return slice;
+  const at = below(entries.length);
+  if (chance(0.3)) entries.length = 0;
+  else if (chance(0.5)) entries.splice(at, at < entries.length - 1 ? 1 : entries.length);
+  else entries.push(...entries.splice(at, 1));
+  return { ...slice, entries };
 }

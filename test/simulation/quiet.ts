@@ -6,13 +6,14 @@ import type { World } from "./world.ts";
  * is held that nobody needs.
  */
 export async function quiet(world: World): Promise<string> {
-  const { clock, clients, pending, log } = world;
-  const before = log.faults;
-  log.faults = 0;
+  const { clock, clients, readers, pending, log } = world;
+  const before = { faults: log.faults, lost: log.lost, torn: log.torn };
+  Object.assign(log, { faults: 0, lost: 0, torn: 0 });
   for (const client of clients) client.stalled = false;
+  for (const reader of readers) if (reader.stalled) reader.resume();
   // A log that failed is asked again after a while, and a publication waits for up to five seconds; where only a few may
   // wait to be confirmed, one after the other waits for those before it to expire.
-  for (let round = 0; round < 5 || (round < 40 && world.publishing > 0); round++) {
+  for (let round = 0; round < 5 || (round < 40 && isPublishing(world)); round++) {
     for (;;) {
       await clock.settle();
       if (pending.length > 0) stepLog(world);
@@ -26,21 +27,29 @@ export async function quiet(world: World): Promise<string> {
   checkNothingIsKept(world);
   world.confirmations.checkQuiet();
   checkConfirmed(world);
-  log.faults = before;
+  Object.assign(log, before);
+  for (const reader of readers) reader.settled();
   return "";
 }
 
-function checkEverybodyIsThere({ clients, followers, log: { truth } }: World): void {
-  for (const client of clients) {
-    for (const channel of client.live) {
-      const { epoch, offset } = client.positions.get(channel) as { epoch: string; offset: number };
-      const top = truth.get(`${channel} ${epoch}`)?.length ?? 0;
-      if (offset !== top)
-        throw new Error(`${client.user} waits at ${offset} of ${top} in ${channel} for ever`);
+export function isPublishing({ sent, readers }: World): boolean {
+  return sent.pending > 0 || readers.some(({ publishing }) => publishing > 0);
+}
+
+function checkEverybodyIsThere({ clients, readers, followers, log }: World): void {
+  for (const { live, positions, user } of [
+    ...clients,
+    ...readers.map(({ live, positions, options }) => ({ live, positions, user: options.user })),
+  ]) {
+    for (const channel of live) {
+      const { epoch, offset } = positions.get(channel) as { epoch: string; offset: number };
+      const end = log.endOf(channel);
+      if (offset !== end.top || epoch !== end.epoch)
+        throw new Error(`${user} waits at ${offset} of ${end.top} in ${channel} for ever`);
     }
   }
   for (const { channel, last } of followers) {
-    const top = [...truth].find(([key]) => key.startsWith(`${channel} `))?.[1].length ?? 0;
+    const { top } = log.endOf(channel);
     if (last !== undefined && last !== top)
       throw new Error(`One who follows ${channel} waits at ${last} of ${top} for ever`);
   }
@@ -59,8 +68,8 @@ function checkConfirmed({ confirmations, notifier, runs }: World): void {
     );
 }
 
-function checkNothingIsKept({ clients, followers, notifier, log, signals, publishing }: World): void {
-  const live = clients.flatMap((client) => [...client.live]);
+function checkNothingIsKept({ clients, readers, followers, notifier, log, signals, sent }: World): void {
+  const live = [...clients, ...readers].flatMap((client) => [...client.live]);
   const used = new Set([...live, ...Array.from(followers, ({ channel }) => channel)]).size;
   const { subscriptions, channels, publishing: appending, tasks, timers } = notifier.stats();
   // The notifier's own is listened to for as long as it is open.
@@ -69,7 +78,7 @@ function checkNothingIsKept({ clients, followers, notifier, log, signals, publis
     ["subscriptions", subscriptions, live.length],
     ["channels", channels, used],
     ["watches of the log", log.watches, used],
-    ["publications under way", publishing + appending, 0],
+    ["publications under way", sent.pending + appending, 0],
     ["tasks", tasks, 0],
     ["signals listened to", given.filter(({ listening }) => listening > 0).length, followers.size],
   ];

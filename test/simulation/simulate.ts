@@ -1,6 +1,6 @@
 import { act } from "./acts.ts";
 import { closeAndCheck } from "./closing.ts";
-import { createWorld, type World, window } from "./world.ts";
+import { createWorld, type World } from "./world.ts";
 
 /** Runs the schedule of a seed. Rejects with the first rule that it breaks, and how it came to that. */
 export async function simulate(seed: number): Promise<void> {
@@ -23,12 +23,44 @@ export async function simulate(seed: number): Promise<void> {
 }
 
 /** What has to hold after every step. The order of what clients see they check themselves. */
-function checkAlways({ clients, notifier }: World): void {
+function checkAlways(world: World): void {
+  const { clients, readers, notifier, notes, shape } = world;
+  if (notes.length > 0) throw notes[0];
   for (const client of clients) {
     // One publication may be larger than the window, replies bypass it, and notices take no more than another one.
-    if (client.unread > 4 * window + 8_192)
+    if (client.unread > 4 * shape.window + 8_192)
       throw new Error(`${client.user} has ${client.unread} bytes waiting`);
     if (client.waitsForPing) throw new Error(`${client.user} waits for the answer to a ping`);
   }
-  if (notifier.stats().sessions > clients.length + 20) throw new Error("Sessions are kept");
+  const { sessions } = notifier.stats();
+  if (sessions > clients.length + readers.length + 20) throw new Error("Sessions are kept");
+  checkTotals(world, sessions);
+  // A log that failed is tried again in its own time.
+  if (shape.isPrompt && shape.lost === 0) checkPublishers(world);
+}
+
+function checkTotals({ notifier, shape }: World, sessions: number): void {
+  const { bytes } = notifier.totals();
+  const most = {
+    commands: sessions * 1_048_576,
+    windows: sessions * (4 * shape.window + 8_192),
+    cache: 67_108_864,
+    log: 268_435_456,
+    runs: shape.endedBytes,
+  };
+  for (const [what, limit] of Object.entries(most)) {
+    const held = bytes[what as keyof typeof bytes];
+    if (held > limit) throw new Error(`totals() says ${what}: ${held}, and the limit is ${limit}`);
+  }
+}
+
+/** Nobody who does not read holds up a publisher for longer. */
+const patience = 100;
+
+function checkPublishers({ sent, clock, beat }: World): void {
+  const { oldest } = sent;
+  if (oldest === undefined) return;
+  const waited = clock.now() - Math.max(oldest.since, beat);
+  if (waited > patience)
+    throw new Error(`A publication to ${oldest.channel} has waited ${waited} ms for nobody`);
 }

@@ -2,22 +2,30 @@ import { createNotifier, type Notifier } from "../../src/notifier.ts";
 import type { Run } from "../../src/run-task.ts";
 import { Client } from "./client.ts";
 import { type SimulatedClock, simulatedClock } from "./clock.ts";
-import { Confirmations } from "./confirmed.ts";
-import { type FaultyLog, faultyLog } from "./faulty-log.ts";
+import { Confirmations, type Receiver } from "./confirmed.ts";
+import { faultyLog, promptLog, type SimulatedLog } from "./faulty-log.ts";
+import { Publications } from "./publications.ts";
 import { type Random, random } from "./random.ts";
+import { Reader, type ReaderOptions } from "./reader.ts";
 import { type SpiedSignal, spiedSignal } from "./signal.ts";
 
 export const channels = ["a", "b", "c"];
-export const window = 2_048;
 export const grace = 5_000;
+/** For how long an idempotency key counts. */
+const idempotency = 20_000;
 
 /** One schedule: a notifier, a log that fails, clients behind a network, and everything that may happen to them. */
 export interface World {
   readonly random: Random;
+  /** What came later draws from a source of its own, so that the seeds from before keep their meaning. */
+  readonly own: Random;
+  readonly shape: Shape;
   readonly clock: SimulatedClock;
-  readonly log: FaultyLog;
+  readonly log: SimulatedLog;
   readonly notifier: Notifier;
   readonly clients: Client[];
+  /** Those who read without a network, where the log answers at once. */
+  readonly readers: Reader[];
   readonly runs: Run<unknown>[];
   readonly signals: SpiedSignal[];
   /** What waits for the scheduler. */
@@ -26,9 +34,13 @@ export interface World {
   readonly notes: unknown[];
   /** What was done, for whoever replays a seed. */
   readonly trace: string[];
-  /** Publications that resolved, by channel, and those that have not settled. */
-  readonly published: Map<string, number>;
-  publishing: number;
+  readonly sent: Publications;
+  /** When a publisher last had a reason to go on waiting: somebody was asked whether they read, or said so. */
+  beat: number;
+  /** Whether the log has ever lost all that it held. */
+  isWiped: boolean;
+  /** How many runs have had the id that is used again. */
+  lives: number;
   readonly confirmations: Confirmations;
   /** How long confirmed publications may take at most; short where only a few may wait. */
   readonly longestTtl: number;
@@ -43,30 +55,67 @@ export interface Follower {
   last: number | undefined;
 }
 
+/** What a world is like beside its first seeds' choices. */
+export interface Shape {
+  /** Whether the log answers at once. */
+  readonly isPrompt: boolean;
+  /** How often an append fails, or its answer is lost, and how often a read is torn. */
+  readonly lost: number;
+  readonly torn: number;
+  readonly window: number;
+  /** `limits.waiting`, `limits.runTtl`, `limits.endedBytes`. */
+  readonly waiting: number;
+  readonly runTtl: number;
+  readonly endedBytes: number;
+  /** Of a log that answers at once; and what a run's channel keeps there. */
+  readonly retention: { readonly size: number; readonly bytes: number; readonly slack: number };
+  readonly runBytes: number;
+}
+
+function shapeOf({ chance, pick, below }: Random): Shape {
+  const isPrompt = chance(0.3);
+  const few = { waiting: 4_096, runTtl: 2_000, endedBytes: 3_000 };
+  return {
+    isPrompt,
+    lost: pick(isPrompt ? [0, 0, 0, 0.1] : [0, 0.1, 0.3]),
+    torn: pick(isPrompt ? [0, 0, 0, 0.2] : [0, 0, 0.1, 0.3]),
+    window: isPrompt ? pick([256, 1_024, 2_048, 2_048, 8_192]) : 2_048,
+    waiting: chance(0.3) ? few.waiting : 67_108_864,
+    runTtl: chance(0.5) ? few.runTtl : 300_000,
+    endedBytes: chance(0.2) ? few.endedBytes : 67_108_864,
+    retention: {
+      size: pick([1, 1 + below(12), 1_000]),
+      bytes: pick([0, 500, 4_000, 1_048_576]),
+      slack: pick([16_384, 16_384, 65_536, 8_388_608]),
+    },
+    runBytes: pick([20_000, 100_000, 1_000_000]),
+  };
+}
+
 export function createWorld(seed: number): World {
   const source = random(seed);
+  const own = random(seed ^ 0x5eed_0ff5);
+  const shape = shapeOf(own);
+  const { isPrompt, retention, window } = shape;
   const clock = simulatedClock(source);
   const pending: (() => void)[] = [];
   const later = (run: () => void): void => void pending.push(run);
   const small = source.chance(0.5);
-  const log = faultyLog(clock, source, later, small ? { size: 4 + source.below(12), slack: 0 } : {});
-  log.faults = source.chance(0.5) ? 0 : 0.2;
+  const faulty = small ? { size: 4 + source.below(12), slack: 0 } : {};
+  const log = isPrompt
+    ? promptLog({ clock, own, retention })
+    : faultyLog({ clock, random: source, own, later, retention: faulty });
+  log.faults = source.chance(0.5) || isPrompt ? 0 : 0.2;
+  Object.assign(log, { lost: shape.lost, torn: shape.torn });
   const signal = spiedSignal();
   const few = source.chance(0.3);
-  const confirmed = few ? { confirmed: 3, confirmedTotal: 5 } : {};
-  const limits = {
-    ...confirmed,
-    message: 12_288,
-    subscriptions: 20,
-    channel: 64,
-    runBytes: small ? 1_500 : 1_000_000,
-    slow: 60_000,
-    commands: 50,
-  };
+  const limits = limitsOf(shape, small, few);
   const notes: unknown[] = [];
-  const clients = ["ann", "bob", "cleo"].map((user) => new Client(user, [`user:${user}`], log.truth));
-  const confirmations = new Confirmations(clients, log.truth, source.chance(0.5));
-  const trace: string[] = [`faults ${log.faults}, ${small ? "small log" : "large log"}`];
+  const clients = ["ann", "bob", "cleo"].map(
+    (user) => new Client(user, [`user:${user}`], log.truth.texts, own.chance(0.3)),
+  );
+  const receivers: Receiver[] = [...clients];
+  const confirmations = new Confirmations(receivers, log.truth.texts, source.chance(0.5));
   const notifier = createNotifier({
     log,
     clock,
@@ -77,25 +126,87 @@ export function createWorld(seed: number): World {
     onUndelivered: (publication, reason) => confirmations.report(publication, reason),
     onError: (error, { stage }) => {
       if (stage === "undelivered") notes.push(error);
-      if (stage === "internal" && (error as Error).message !== "The log fails") notes.push(error);
+      if (stage === "internal" && !isOfLog(error)) notes.push(error);
     },
+    onRefused: () => {},
     rpc: { wait: () => new Promise((resolve) => later(() => resolve(1))) },
   });
-  return {
+  const world: World = {
     random: source,
+    own,
+    shape,
     clock,
     log,
     notifier,
     clients,
+    readers: [],
     runs: [],
     signals: [signal],
     pending,
-    trace,
+    trace: [`${JSON.stringify({ ...shape, small, few, faults: log.faults })}`],
     notes,
-    published: new Map(),
-    publishing: 0,
+    sent: new Publications({ clock, truth: log.truth, notes, waiting: shape.waiting, idempotency }),
+    beat: 0,
+    isWiped: false,
+    lives: 0,
     confirmations,
     longestTtl: few ? 1_000 : 40_000,
     followers: new Set(),
   };
+  for (const client of clients) {
+    client.beat = () => beat(world);
+    client.lives = () => world.lives;
+  }
+  if (isPrompt) world.readers.push(...readersIn(world));
+  receivers.push(...world.readers);
+  return world;
+}
+
+function beat(world: World): void {
+  world.beat = world.clock.now();
+}
+
+/** Whether an error is one of those that the log makes. */
+export function isOfLog(error: unknown): boolean {
+  const { message } = error as Error;
+  return message === "The log fails" || message.includes("its log is at fault, it gave");
+}
+
+function limitsOf({ isPrompt, runBytes, waiting, runTtl, endedBytes }: Shape, small: boolean, few: boolean) {
+  return {
+    ...(few && { confirmed: 3, confirmedTotal: 5 }),
+    message: 12_288,
+    subscriptions: 20,
+    channel: 64,
+    runBytes: isPrompt ? runBytes : small ? 1_500 : 1_000_000,
+    slow: 60_000,
+    commands: 50,
+    waiting,
+    runTtl,
+    endedBytes,
+    idempotency,
+  };
+}
+
+/** Two who read as they should, and one who does not always. */
+function readersIn(world: World): Reader[] {
+  const { own, clock, notifier, log, notes, shape } = world;
+  // Where the log cannot be read for a while nobody can be given anything.
+  const isSafe = shape.torn === 0;
+  const [granted = "", ...asked] = own.chance(0.5) ? channels : [...channels].reverse();
+  const joins = own.chance(0.5);
+  const all: ReaderOptions[] = [
+    { user: "eve", granted: [granted], asked, lag: 0, joins, isSafe },
+    { user: "fay", granted: [], asked: channels, lag: 1 + own.below(4), joins, isSafe },
+    {
+      user: "gil",
+      granted: own.chance(0.5) ? [granted] : [],
+      asked,
+      lag: own.below(3),
+      joins,
+      isSafe: false,
+    },
+  ];
+  const parts = { clock, notifier, truth: log.truth, notes, beat: () => beat(world) };
+  return all.map((options) => new Reader(options, parts));
 }

@@ -1,0 +1,35 @@
+import { spiedSignal } from "./signal.ts";
+import { type Follower, isOfLog, type World } from "./world.ts";
+
+/** Follows in this process, checks the order, and stops when the returned function is called. */
+export function followChannel(world: World, channel: string, fromStart: boolean): () => void {
+  const { notifier, signals, followers, notes, lives } = world;
+  const signal = spiedSignal();
+  signals.push(signal);
+  const after = fromStart ? { offset: 0, epoch: "" } : undefined;
+  const follower: Follower = { channel, last: after?.offset };
+  followers.add(follower);
+  const isLost = (error: Error): boolean => error.name === "GapError" && !isSafe(world, channel);
+  (async () => {
+    for await (const { offset, data } of notifier.follow(channel, { after, signal: signal.signal })) {
+      const { last = offset - 1 } = follower;
+      if (offset !== last + 1) throw new Error(`follow ${channel}: ${offset} came after ${last}`);
+      follower.last = offset;
+      const { life = lives } = data as { life?: number };
+      if (fromStart && life < lives) throw new Error(`follow ${channel}: got run ${life}, not ${lives}`);
+    }
+  })()
+    .catch((error: Error) => {
+      const isExpected = error === signal.signal.reason || error.name === "ClosedError" || isOfLog(error);
+      // Who begins at the start may come too late for that.
+      if (!isExpected && !isLost(error) && !(error.name === "GapError" && follower.last === 0))
+        notes.push(error);
+    })
+    .finally(() => followers.delete(follower));
+  return () => signal.abort("enough");
+}
+
+/** Whether nobody who follows a channel, and reads at once, may lose its place. */
+function isSafe({ shape, isWiped }: World, channel: string): boolean {
+  return shape.isPrompt && !isWiped && !channel.startsWith("run:");
+}

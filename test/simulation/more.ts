@@ -1,0 +1,103 @@
+import { followChannel } from "./follower.ts";
+import { press } from "./publishers.ts";
+import { channels, type World } from "./world.ts";
+
+/** What came later, and how often it happens beside the rest. */
+const acts: [number, string, (world: World) => string | undefined][] = [
+  [4, "press", press],
+  [2, "reader", moveReader],
+  [2, "come and go", comeAndGo],
+  [2, "run again", runAgain],
+  [1, "wipe", wipe],
+];
+const total = acts.reduce((sum, [weight]) => sum + weight, 0);
+
+/** Does something more now and then. */
+export function actMore(world: World): void {
+  const { own, trace } = world;
+  if (!own.chance(0.2)) return;
+  let at = own.next() * total;
+  for (const [weight, name, perform] of acts) {
+    at -= weight;
+    if (at >= 0) continue;
+    const what = perform(world);
+    if (what !== undefined) trace.push(`${name} ${what}`);
+    return;
+  }
+}
+
+/** One reader comes, stops reading or goes on, or comes back at once. */
+function moveReader({ own, readers }: World): string | undefined {
+  if (readers.length === 0) return undefined;
+  const reader = own.pick(readers);
+  const { user, isSafe, lag } = reader.options;
+  if (reader.session === undefined) {
+    if (reader.stalled) reader.resume();
+    else reader.connect();
+    return `${user} connects`;
+  }
+  if (!isSafe && own.chance(0.7)) {
+    if (reader.stalled) reader.resume();
+    else reader.stall();
+    return `${user} ${reader.stalled ? "stalls" : "reads on"}`;
+  }
+  if (lag > 0 || reader.stalled) return undefined;
+  reader.drop();
+  reader.connect();
+  return `${user} comes back`;
+}
+
+/** Many come and go where somebody hears of it. */
+function comeAndGo(world: World): string | undefined {
+  const { own, readers, clients } = world;
+  const channel = own.pick(channels);
+  const reader = readers.find(({ session, stalled }) => session !== undefined && !stalled);
+  for (let i = 1 + own.below(6); i > 0 && reader !== undefined; i--) {
+    if (reader.options.granted.includes(channel)) break;
+    reader.leaveAndCome(channel);
+  }
+  const client = own.pick(clients);
+  if (!client.isConnected) return undefined;
+  if (client.live.has(channel)) client.unsubscribe(channel);
+  else if (!client.knows(channel)) client.subscribe(channel);
+  return `${client.user} on ${channel}`;
+}
+
+/** A run with an id that others had before, which only one user may follow. */
+function runAgain(world: World): string | undefined {
+  const { notifier, own, pending, runs, clients } = world;
+  if (notifier.runs.get("again") !== undefined) return follow(world);
+  const life = ++world.lives;
+  const steps = own.below(5);
+  const started = notifier.run(
+    async function* () {
+      for (let i = 0; i < steps; i++) {
+        if (own.chance(0.5)) await new Promise<void>((resolve) => pending.push(resolve));
+        yield { type: "step", life, i };
+      }
+      return { life };
+    },
+    { id: "again", owner: "ann" },
+  );
+  runs.push(started);
+  const [ann] = clients;
+  if (ann?.isConnected && !ann.knows("run:again")) ann.subscribeFromStart("run:again");
+  return `${life}, ${steps} steps`;
+}
+
+/** Somebody follows it from its start. */
+function follow(world: World): string | undefined {
+  if (world.followers.size > 5) return undefined;
+  const stop = followChannel(world, "run:again", true);
+  if (world.own.chance(0.7)) world.pending.push(stop);
+  return "is followed";
+}
+
+/** The log loses everything, seldom. */
+function wipe(world: World): string | undefined {
+  if (!world.own.chance(0.3)) return undefined;
+  world.isWiped = true;
+  for (const reader of world.readers) reader.mayLose();
+  world.log.wipe();
+  return "everything";
+}

@@ -1,0 +1,28 @@
+import type { Position } from "../../src/log.ts";
+
+/** What was really appended, by channel and epoch, in order of offset. */
+export class Truth {
+  readonly texts = new Map<string, string[]>();
+  /** Those that have a number of their own, so that one that is there twice is seen at once. */
+  readonly #numbered = new Set<string>();
+
+  /** The log has answered an append. One that it knew is there already, as it was. */
+  record(channel: string, data: string, { epoch, offset }: Position): void {
+    const key = `${channel} ${epoch}`;
+    const known = this.texts.get(key) ?? [];
+    this.texts.set(key, known);
+    if (offset <= known.length) return;
+    if (offset !== known.length + 1) throw new Error(`The log gave ${key} a wrong offset`);
+    known.push(data);
+    if (!data.includes('"serial":')) return;
+    if (this.#numbered.has(`${key} ${data}`)) throw new Error(`${key} has ${data} twice`);
+    this.#numbered.add(`${key} ${data}`);
+  }
+
+  /** Whether a channel ever held a numbered publication. */
+  holds(channel: string, data: string): boolean {
+    return [...this.texts.keys()].some(
+      (key) => key.startsWith(`${channel} `) && this.#numbered.has(`${key} ${data}`),
+    );
+  }
+}
