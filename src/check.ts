@@ -60,7 +60,7 @@ export function checkLimit(doing: string, limit: unknown): void {
 }
 
 /** Whether it is a text of so many characters. */
-export function isText(value: unknown, least = 0, most = Infinity): value is string {
+export function isText(value: unknown, least = 0, most: number = Infinity): value is string {
   return typeof value === "string" && value.length >= least && value.length <= most;
 }
 
