@@ -60,7 +60,7 @@ export function checkLimit(doing: string, limit: unknown): void {
 }
 
 /** Whether it is a text of so many characters. */
-export function isText(value: unknown, least = 0, most = Infinity): value is string {
+export function isText(value: unknown, least = 0, most: number = Infinity): value is string {
   return typeof value === "string" && value.length >= least && value.length <= most;
 }
 
@@ -88,23 +88,21 @@ export function checkTags(tags: unknown): void {
 
 /** Throws a TypeError for an identity that cannot be one. */
 export function checkPeer(peer: Peer, longest: number): void {
-  if (typeof peer?.user !== "string") throw new TypeError("Cannot accept a peer: its user is not a text");
-  const { expires } = peer;
-  if (expires !== undefined && !isTime(expires)) {
-    throw new TypeError("Cannot accept a peer: the end of its permission is not a number");
-  }
+  const fault = faultOf(peer);
+  if (fault !== undefined) throw new TypeError(`Cannot accept a peer: ${fault}`);
+  for (const channel of peer.channels ?? []) checkChannel(channel, longest);
+}
+
+function faultOf(peer: Peer): string | undefined {
+  if (!isText(peer?.user)) return "its user is not a text";
+  const { expires, channels = [], info } = peer;
+  if (expires !== undefined && !isTime(expires)) return "the end of its permission is not a number";
   if (expires !== undefined && isSeconds(expires))
-    throw new TypeError(
-      `Cannot accept a peer: expires is in milliseconds since the Unix epoch, and "${expires}" looks like seconds`,
-    );
-  const { channels = [] } = peer;
+    return `expires is in milliseconds since the Unix epoch, and "${expires}" looks like seconds`;
   // A text would be taken for one channel a character.
-  if (!Array.isArray(channels))
-    throw new TypeError(`Cannot accept a peer: give its channels as a list, not ${shown(channels)}`);
-  for (const channel of channels) checkChannel(channel, longest);
-  if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
-    throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
-  }
+  if (!Array.isArray(channels)) return `give its channels as a list, not ${shown(channels)}`;
+  if (info !== undefined && JSON.stringify(info) === undefined) return "its info is nothing JSON can hold";
+  return undefined;
 }
 
 /** Whether a time is one of 1973 to 5138 in seconds, which nobody means in milliseconds. */

@@ -783,7 +783,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a read in this turn holds up who has something to send",
-      from: "    else if (this.#fullSessions.length > 0) this.#schedule();\n",
+      from: "    else if (this.#fullSessions.length > 0) this.schedule();\n",
       to: "",
     },
     {
