@@ -59,6 +59,16 @@ export function checkLimit(doing: string, limit: unknown): void {
     throw new RangeError(`Cannot ${doing} with the limit "${limit}": it is a whole number from 0 up`);
 }
 
+/** Whether it is a text of so many characters. */
+export function isText(value: unknown, least = 0, most: number = Infinity): value is string {
+  return typeof value === "string" && value.length >= least && value.length <= most;
+}
+
+/** Whether it is a time, which may be infinite. */
+export function isTime(value: unknown): value is number {
+  return typeof value === "number" && !Number.isNaN(value);
+}
+
 /** Whether it is a whole number from 0 up. */
 export function isNatural(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
@@ -71,31 +81,28 @@ export function shown(value: unknown): string {
 
 export function checkTags(tags: unknown): void {
   if (tags === undefined) return;
-  const isText = (value: unknown): boolean => typeof value === "string";
-  if (typeof tags !== "object" || tags === null || !Object.values(tags).every(isText)) {
+  if (typeof tags !== "object" || tags === null || !Object.values(tags).every((tag) => isText(tag))) {
     throw new TypeError("Cannot publish with these tags: they are an object of texts");
   }
 }
 
 /** Throws a TypeError for an identity that cannot be one. */
 export function checkPeer(peer: Peer, longest: number): void {
-  if (typeof peer?.user !== "string") throw new TypeError("Cannot accept a peer: its user is not a text");
-  const { expires } = peer;
-  if (expires !== undefined && (typeof expires !== "number" || Number.isNaN(expires))) {
-    throw new TypeError("Cannot accept a peer: the end of its permission is not a number");
-  }
+  const fault = faultOf(peer);
+  if (fault !== undefined) throw new TypeError(`Cannot accept a peer: ${fault}`);
+  for (const channel of peer.channels ?? []) checkChannel(channel, longest);
+}
+
+function faultOf(peer: Peer): string | undefined {
+  if (!isText(peer?.user)) return "its user is not a text";
+  const { expires, channels = [], info } = peer;
+  if (expires !== undefined && !isTime(expires)) return "the end of its permission is not a number";
   if (expires !== undefined && isSeconds(expires))
-    throw new TypeError(
-      `Cannot accept a peer: expires is in milliseconds since the Unix epoch, and "${expires}" looks like seconds`,
-    );
-  const { channels = [] } = peer;
+    return `expires is in milliseconds since the Unix epoch, and "${expires}" looks like seconds`;
   // A text would be taken for one channel a character.
-  if (!Array.isArray(channels))
-    throw new TypeError(`Cannot accept a peer: give its channels as a list, not ${shown(channels)}`);
-  for (const channel of channels) checkChannel(channel, longest);
-  if (peer.info !== undefined && JSON.stringify(peer.info) === undefined) {
-    throw new TypeError("Cannot accept a peer: its info is nothing JSON can hold");
-  }
+  if (!Array.isArray(channels)) return `give its channels as a list, not ${shown(channels)}`;
+  if (info !== undefined && JSON.stringify(info) === undefined) return "its info is nothing JSON can hold";
+  return undefined;
 }
 
 /** Whether a time is one of 1973 to 5138 in seconds, which nobody means in milliseconds. */

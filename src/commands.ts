@@ -175,8 +175,8 @@ function sinceOf({ since }: Params): Position | undefined {
 function limitOf(session: LiveSession, params: Params): number {
   const { limit = 0 } = params;
   const most = session.hub.settings.limits.history;
-  if (typeof limit !== "number" || !Number.isSafeInteger(limit)) throw new Refusal(replies.badRequest);
-  return limit < 0 ? most : Math.min(limit, most);
+  if (!Number.isSafeInteger(limit)) throw new Refusal(replies.badRequest);
+  return (limit as number) < 0 ? most : Math.min(limit as number, most);
 }
 
 async function rpc(session: LiveSession, params: Params): Promise<Answer> {

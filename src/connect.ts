@@ -1,4 +1,4 @@
-import { checkPeer } from "./check.ts";
+import { checkPeer, isText, isTime } from "./check.ts";
 import { ClosedError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
 import { type Place, type Sought, seek } from "./place.ts";
@@ -163,9 +163,9 @@ export async function refresh(session: LiveSession, params: Params): Promise<Ans
   const check = peer.refresh;
   const { token } = params;
   if (check === undefined) throw new Refusal(replies.notAvailable);
-  if (typeof token !== "string" || token === "") throw new Refusal(replies.badRequest);
+  if (!isText(token, 1)) throw new Refusal(replies.badRequest);
   const expires = await session.ask("refresh", () => check(peer, token));
-  if (typeof expires !== "number" || Number.isNaN(expires)) return over(session, closes.invalidToken);
+  if (!isTime(expires)) return over(session, closes.invalidToken);
   // Clients give up for good at an error here. After this close they come back, and get a new token.
   if (expires <= hub.clock.time()) return over(session, closes.expired);
   session.pulse.extend(expires);

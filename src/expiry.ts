@@ -4,8 +4,7 @@ import type { Hub } from "./hub.ts";
 export type { Expiring } from "./heap.ts";
 
 /** What expires, the next one first, with one timer. */
-export class Expiries<T extends Expiring> {
-  readonly #items = new Heap<T>();
+export class Expiries<T extends Expiring> extends Heap<T> {
   readonly #hub: Pick<Hub, "clock" | "scope">;
   readonly #isWanted: () => boolean;
   readonly #expired: (item: T) => void;
@@ -13,6 +12,7 @@ export class Expiries<T extends Expiring> {
 
   /** `expired` hears of each when its time is over, in time while `isWanted`; it takes it out. */
   constructor(hub: Pick<Hub, "clock" | "scope">, isWanted: () => boolean, expired: (item: T) => void) {
+    super();
     this.#hub = hub;
     this.#isWanted = isWanted;
     this.#expired = expired;
@@ -20,7 +20,7 @@ export class Expiries<T extends Expiring> {
 
   /** Has the timer fire for the next one, as long as anybody wants to hear of it. */
   arm(): void {
-    const due = (this.#isWanted() ? this.#items.first?.expires : undefined) ?? Infinity;
+    const due = (this.#isWanted() ? this.first?.expires : undefined) ?? Infinity;
     // One that fires too early arms the next one; only where there is nothing to wait for it must not be left.
     if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;
     this.#armed?.cancel();
@@ -37,16 +37,8 @@ export class Expiries<T extends Expiring> {
   /** Lets expire what is past its time. */
   run(): void {
     const now = this.#hub.clock.now();
-    for (let next = this.#items.first; next !== undefined && next.expires <= now; next = this.#items.first)
+    for (let next = this.first; next !== undefined && next.expires <= now; next = this.first)
       this.#expired(next);
     this.arm();
-  }
-
-  add(item: T): void {
-    this.#items.add(item);
-  }
-
-  delete(item: T): void {
-    this.#items.delete(item);
   }
 }

@@ -130,11 +130,16 @@ function tell(c: Context, notifier: Notifier, refused: Refused): void {
   notifier.refused({ path: c.req.path, ...refused });
 }
 
-function checkArguments(notifier: Notifier, { authenticate, authorize }: NotificationsOptions): void {
+function checkArguments(notifier: Notifier, options: NotificationsOptions): void {
   if (typeof notifier?.accept !== "function")
     throw new TypeError(
       "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
     );
+  // One that is misspelt would let everybody in.
+  for (const name of Object.keys(options))
+    if (!["authenticate", "authorize", "origins"].includes(name))
+      throw new TypeError(`Cannot use ${name}: notifications take authenticate, authorize and origins`);
+  const { authenticate, authorize } = options;
   for (const [name, value] of Object.entries({ authenticate, authorize })) {
     if (value !== undefined && typeof value !== "function")
       throw new TypeError(

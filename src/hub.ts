@@ -92,7 +92,7 @@ export class Hub {
   readonly #onUndelivered: HubParts["onUndelivered"];
   readonly #wokenChannels: Channel[] = [];
   readonly #fullSessions: LiveSession[] = [];
-  /** One for all turns: an arrow in `#schedule` would have V8 allocate at every call. */
+  /** One for all turns: an arrow in `schedule` would have V8 allocate at every call. */
   readonly #due = (): void => {
     if (this.clock.rest !== undefined && this.appends.needsRest) this.clock.rest(this.#rested);
     else this.#turn();
@@ -131,7 +131,7 @@ export class Hub {
       log: parts.log,
       clock: parts.clock,
       most: parts.settings.limits.waiting,
-      schedule: () => this.#schedule(),
+      schedule: () => this.schedule(),
       isHeard: () => this.channels.size > 0,
       slowest: (channel, offset) => this.channels.get(channel)?.slowest(offset),
       onError: failed,
@@ -243,7 +243,7 @@ export class Hub {
     if (channel.isWoken) return;
     channel.isWoken = true;
     this.#wokenChannels.push(channel);
-    this.#schedule();
+    this.schedule();
   }
 
   /** Has the session send, in the coming turn, what was put into it. */
@@ -251,15 +251,11 @@ export class Hub {
     if (session.isGathered) return;
     session.isGathered = true;
     this.#fullSessions.push(session);
-    this.#schedule();
+    this.schedule();
   }
 
-  /** Has a turn come though there is nothing to send: sessions that close look again whether they may. */
-  wake(): void {
-    this.#schedule();
-  }
-
-  #schedule(): void {
+  /** Has a turn come, even where there is nothing to send: sessions that close look again whether they may. */
+  schedule(): void {
     if (this.#turnScheduled || this.#ended) return;
     this.#turnScheduled = true;
     this.clock.turn(this.#due);
@@ -285,7 +281,7 @@ export class Hub {
     }
     this.#wokenChannels.length = 0;
     if (this.#loading === 0) this.#flush();
-    else if (this.#fullSessions.length > 0) this.#schedule();
+    else if (this.#fullSessions.length > 0) this.schedule();
   }
 
   #flush(): void {

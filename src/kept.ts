@@ -17,7 +17,7 @@ const none: Block[] = [];
 export class Kept extends Linked {
   readonly channel: Channel;
   readonly offset: number;
-  data: string;
+  readonly data: string;
   readonly time: number;
   readonly tags: Entry["tags"];
   readonly bytes: number;
@@ -115,7 +115,8 @@ export class Channel extends Linked {
   #gather(): void {
     const to = this.#at(this.#within);
     const entries = this.#kept.slice(this.#head, to) as Kept[];
-    this.#blocks = [...this.#blocks, new Block(entries[0] as Kept, entries)];
+    const place = new Kept(this, { offset: 0, data: "", time: 0, tags: undefined }, 0, 0);
+    this.#blocks = [...this.#blocks, new Block(place, entries)];
     this.#gathered = this.#beyond;
     this.#kept = this.#kept.slice(to);
     this.#head = 0;

@@ -29,7 +29,8 @@ export class Ledger {
   readonly #expiries: Expiries<Entry>;
   /** Entries whose end somebody wants to hear of in time. */
   #awaited = 0;
-  #sequence = 0;
+  /** How many things have been entered; a read that began at one of them knows nothing of later ones. */
+  sequence = 0;
   readonly givenUp: GivenUp;
   #isOver = false;
 
@@ -58,11 +59,6 @@ export class Ledger {
         return { kind: "publication", owner: `confirmed ${position.offset} of ${channel}`, age: now - time };
       }),
     );
-  }
-
-  /** How many things have been entered; a read that began at one of them knows nothing of later ones. */
-  get sequence(): number {
-    return this.#sequence;
   }
 
   get time(): number {
@@ -158,7 +154,7 @@ export class Ledger {
     const { book } = entry;
     book.entries.set(entry.position.offset, entry);
     book.newest = Math.max(book.newest, entry.position.offset);
-    book.sequence = ++this.#sequence;
+    book.sequence = ++this.sequence;
     this.#expiries.add(entry);
   }
 
@@ -278,7 +274,7 @@ export class Ledger {
     if (content.isAwaited) this.#awaited--;
     this.release(book.channel, content);
     // Sessions may have been kept open for it.
-    if (this.#hub.flushing) this.#hub.wake();
+    if (this.#hub.flushing) this.#hub.schedule();
   }
 
   /** A publication is waited for no longer. */

@@ -224,12 +224,9 @@ class MemoryLog implements Log {
     return channel;
   }
 
-  /** 50 random bits in ten characters, so that two logs never make the same epoch, and a count. */
+  /** 48 random bits in twelve characters, so that two logs never make the same epoch, and a count. */
   #epoch(): string {
-    if (this.#prefix === "") {
-      const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
-      this.#prefix = (high * 2 ** 18 + (low >>> 14)).toString(36).padStart(10, "0");
-    }
+    this.#prefix ||= crypto.randomUUID().slice(-12);
     return this.#prefix + (this.#epochs++).toString(36);
   }
 

@@ -35,7 +35,7 @@ export function caughtUp(subscription: Subscription, { clock, notices }: Hub): v
 /** Notices that are remembered. While there are as many nobody else is told: a crowd that comes back may be larger. */
 const most = 100_000;
 
-/** When somebody was told last about a channel, and what there is to add. */
+/** When somebody was told last about a channel, and what there is to add; on the wheel until they may be told again. */
 class Told extends Ticking {
   at: number;
   owed: Missed | undefined;
@@ -54,28 +54,28 @@ class Told extends Ticking {
  */
 export class Notices {
   readonly #hub: Hub;
-  /** By subscriber and channel, for as long as they may not be told again; the longest ago first. */
+  /** By subscriber and channel, for as long as they may not be told again. */
   readonly #told = new Map<string, Told>();
-  /** Forgets them when their time is over. */
-  readonly #sweep: Told;
 
   constructor(hub: Hub) {
     this.#hub = hub;
-    this.#sweep = new Told(0, () => this.#forget());
   }
 
   /** Whether a subscriber may be told of a channel, for which its turn is then taken. `undo` gives it back. */
   begin({ identity }: LiveSession, channel: string): { undo(): void } | undefined {
-    this.#forget();
     const key = keyOf({ identity }, channel);
-    if (this.#told.has(key) || this.#told.size >= most) return undefined;
-    const told = new Told(this.#hub.clock.now(), () => this.#again(key, identity, channel));
+    const known = this.#told.get(key);
+    // The wheel comes late by a little.
+    const isOver = known?.owed === undefined && this.#hub.clock.now() - (known?.at ?? 0) >= interval;
+    if (known === undefined ? this.#told.size >= most : !isOver) return undefined;
+    if (known !== undefined) this.#forget(key, known);
+    const told = new Told(0, () => this.#due(key, told, identity, channel));
     this.#told.set(key, told);
-    this.#sweepLater();
+    this.#rest(told);
     return {
       undo: () => {
         // What has come to be owed meanwhile is told when its time has come.
-        if (told.owed === undefined && this.#told.get(key) === told) this.#told.delete(key);
+        if (told.owed === undefined) this.#forget(key, told);
       },
     };
   }
@@ -86,46 +86,34 @@ export class Notices {
     if (isNothing(missed) || this.#hub.flushing) return;
     if (this.begin(session, channel) !== undefined) return session.put(text(session, channel, missed));
     const told = this.#told.get(keyOf(session, channel));
-    if (told === undefined) return;
-    told.owed = told.owed?.epoch === missed.epoch ? sum(told.owed, missed) : missed;
+    if (told !== undefined) told.owed = told.owed?.epoch === missed.epoch ? sum(told.owed, missed) : missed;
+  }
+
+  /** They may be told again: of what is owed, where somebody is there to hear it. */
+  #due(key: string, told: Told, identity: string, channel: string): void {
+    const { owed } = told;
+    if (owed !== undefined && !this.#hub.flushing) {
+      for (const session of this.#hub.sessions.of(identity)) {
+        if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
+        told.owed = undefined;
+        session.put(text(session, channel, owed));
+      }
+      if (told.owed === undefined) return this.#rest(told);
+    }
+    this.#forget(key, told);
+  }
+
+  #rest(told: Told): void {
+    told.at = this.#hub.clock.now();
     this.#hub.wheel.set(told, told.at + interval);
   }
 
-  /** The time has come to say what was owed, where somebody is there to hear it. */
-  #again(key: string, identity: string, channel: string): void {
-    const told = this.#told.get(key);
-    const owed = told?.owed;
-    if (told === undefined || owed === undefined || this.#hub.flushing) return;
-    this.#told.delete(key);
-    this.#sweepLater();
-    for (const session of this.#hub.sessions.of(identity)) {
-      if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
-      told.owed = undefined;
-      session.put(text(session, channel, owed));
-    }
-    if (told.owed !== undefined) return;
-    told.at = this.#hub.clock.now();
-    this.#told.set(key, told);
-    this.#sweepLater();
-  }
-
-  #forget(): void {
-    const now = this.#hub.clock.now();
-    for (const [key, { at, owed }] of this.#told) {
-      if (now - at < interval) break;
-      if (owed === undefined) this.#told.delete(key);
-    }
-    this.#sweepLater();
-  }
-
-  #sweepLater(): void {
-    if (this.#told.size === 0) this.#hub.wheel.set(this.#sweep, undefined);
-    else if (this.#sweep.due === undefined)
-      this.#hub.wheel.set(this.#sweep, this.#hub.clock.now() + interval);
+  #forget(key: string, told: Told): void {
+    this.#hub.wheel.set(told, undefined);
+    if (this.#told.get(key) === told) this.#told.delete(key);
   }
 
   clear(): void {
-    this.#hub.wheel.set(this.#sweep, undefined);
     this.#told.clear();
   }
 }

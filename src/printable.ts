@@ -1,3 +1,5 @@
+import { describe } from "./errors.ts";
+
 /** What would move the cursor, break the line or turn its direction. */
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
@@ -23,23 +25,17 @@ const deepest = 5;
  */
 export function loggable(thrown: unknown): unknown {
   if (typeof thrown === "string") return printable(thrown);
-  if (!(thrown instanceof Error) || isPlain(thrown, deepest)) return thrown;
-  return linesOf(thrown, deepest).join("\n    ");
-}
-
-function isPlain(thrown: unknown, depth: number): boolean {
-  if (!(thrown instanceof Error)) return typeof thrown !== "string" || printable(thrown) === thrown;
-  const { name, message, cause } = thrown;
-  return (
-    printable(`${name} ${message}`) === `${name} ${message}` && (depth === 0 || isPlain(cause, depth - 1))
-  );
+  if (!(thrown instanceof Error)) return thrown;
+  const lines = linesOf(thrown, deepest);
+  const shown = lines.map(printable);
+  return shown.every((line, at) => line === lines[at]) ? thrown : shown.join("\n    ");
 }
 
 function linesOf(thrown: unknown, depth: number): string[] {
-  if (!(thrown instanceof Error)) return [printable(String(thrown))];
+  if (!(thrown instanceof Error)) return [describe(thrown).message];
   const { name, message, stack, cause } = thrown;
   const frames = stack?.slice(stack.lastIndexOf(message) + message.length).split("\n") ?? [];
-  const lines = [printable(`${name}: ${message}`), ...frames.map((line) => printable(line.trim()))];
+  const lines = [`${name}: ${message}`, ...frames.map((frame) => frame.trim())];
   if (cause !== undefined && depth > 0) lines.push("[cause]:", ...linesOf(cause, depth - 1));
   return lines.filter((line) => line !== "");
 }

@@ -1,7 +1,7 @@
 import type { Entry } from "./book.ts";
 import { check } from "./bounds.ts";
 import { byteLength } from "./bytes.ts";
-import { checkChannel, checkTags } from "./check.ts";
+import { checkChannel, checkTags, isText } from "./check.ts";
 import { appendConfirmed } from "./confirm.ts";
 import type { Hub } from "./hub.ts";
 import type { AppendOptions, Position } from "./log.ts";
@@ -67,7 +67,7 @@ export class Publisher {
       throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
     checkTags(tags);
     if (ttl !== undefined) check("ttl", ttl);
-    if (key !== undefined && (typeof key !== "string" || key === "" || key.length > longestKey)) {
+    if (key !== undefined && !isText(key, 1, longestKey)) {
       throw new TypeError(
         `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,
       );

@@ -5,17 +5,13 @@ const nobody: readonly LiveSession[] = [];
 /** The sessions there are, by whose they are. Most have one. */
 export class Roster implements Iterable<LiveSession> {
   readonly #sessions = new Map<string, LiveSession | Set<LiveSession>>();
-  #size = 0;
-
   /** How many there are in all. */
-  get size(): number {
-    return this.#size;
-  }
+  size = 0;
 
   /** Takes a session in as its peer's, until that is taken back: before the peer becomes another. */
   add(session: LiveSession): void {
     const { identity } = session;
-    this.#size++;
+    this.size++;
     const present = this.#sessions.get(identity);
     if (present === undefined) this.#sessions.set(identity, session);
     else if (present instanceof Set) present.add(session);
@@ -27,7 +23,7 @@ export class Roster implements Iterable<LiveSession> {
     const present = this.#sessions.get(identity);
     const isThere = present instanceof Set ? present.delete(session) : present === session;
     if (!isThere) return;
-    this.#size--;
+    this.size--;
     if (!(present instanceof Set) || present.size === 0) this.#sessions.delete(identity);
   }
 

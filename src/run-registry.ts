@@ -1,4 +1,4 @@
-import { checkChannel, shown } from "./check.ts";
+import { checkChannel, isText, shown } from "./check.ts";
 import type { Hub } from "./hub.ts";
 import { LiveRun, type RunObserver } from "./live-run.ts";
 import type { Action } from "./peer.ts";
@@ -134,12 +134,12 @@ export class RunRegistry implements RunObserver {
 }
 
 function checkedId({ id, owner, name, channel }: RunOptions, longest: number): string {
-  if (name !== undefined && (typeof name !== "string" || name.length > longestName)) {
+  if (name !== undefined && !isText(name, 0, longestName)) {
     throw new TypeError(
       `Cannot run with the name ${shown(name)}: a name is a text of at most ${longestName} characters`,
     );
   }
-  if (owner !== undefined && (typeof owner !== "string" || owner === "")) {
+  if (owner !== undefined && !isText(owner, 1)) {
     throw new TypeError("Cannot run for an owner without a name: give a user's identity, or leave it out");
   }
   if (channel !== undefined) checkChannel(channel, longest);
@@ -147,7 +147,7 @@ function checkedId({ id, owner, name, channel }: RunOptions, longest: number): s
     throw new TypeError(`Cannot announce a run on ${JSON.stringify(channel)}: that channel is a run's own`);
   }
   if (id === undefined) return crypto.randomUUID();
-  if (typeof id !== "string" || id === "" || id.length + prefix.length > longest) {
+  if (!isText(id, 1, longest - prefix.length)) {
     throw new TypeError(
       `Cannot run "${String(id)}": an id is a text of 1 to ${longest - prefix.length} characters`,
     );

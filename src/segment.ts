@@ -122,21 +122,27 @@ export function cut(segment: Segment, after: number, room: number, atLeastOne: b
   const from = after + 1 - segment.first;
   const start = segment.starts[from] as number;
   const byteStart = segment.byteStarts[from] as number;
-  const bytes = segment.bytes - byteStart;
-  if (bytes <= room) {
-    return { text: start === 0 ? segment.text : segment.text.slice(start), bytes, last: segment.last };
+  let to = segment.starts.length - 1;
+  if (segment.bytes - byteStart > room) {
+    if (!atLeastOne) return undefined;
+    to = from;
+    while (to + 1 < segment.starts.length && byteEndOf(segment, to + 1) - byteStart <= room) to++;
   }
-  if (!atLeastOne) return undefined;
-  // The end of push `to` is one separator before the beginning of the next.
-  let to = from;
-  while (to + 2 < segment.starts.length && (segment.byteStarts[to + 2] as number) - 1 - byteStart <= room)
-    to++;
-  if (to === segment.starts.length - 1) return { text: segment.text.slice(start), bytes, last: segment.last };
   return {
-    text: segment.text.slice(start, (segment.starts[to + 1] as number) - 1),
-    bytes: (segment.byteStarts[to + 1] as number) - 1 - byteStart,
+    text: segment.text.slice(start, endOf(segment, to)),
+    bytes: byteEndOf(segment, to) - byteStart,
     last: segment.first + to,
   };
+}
+
+/** Where a push ends, in characters: one separator before the next one begins. */
+function endOf({ starts, text }: Segment, at: number): number {
+  return (starts[at + 1] ?? text.length + 1) - 1;
+}
+
+/** The same in bytes. */
+function byteEndOf({ byteStarts, bytes }: Segment, at: number): number {
+  return (byteStarts[at + 1] ?? bytes + 1) - 1;
 }
 
 /** Takes the publications themselves, without the pushes around them, that follow `after` and fit into `room` bytes. */
@@ -148,14 +154,11 @@ export function publications(
   const texts: string[] = [];
   let bytes = 0;
   for (let at = after + 1 - segment.first; at < segment.starts.length; at++) {
-    const isLast = at + 1 === segment.starts.length;
-    const start = segment.starts[at] as number;
-    const end = isLast ? segment.text.length : (segment.starts[at + 1] as number) - 1;
-    const endByte = isLast ? segment.bytes : (segment.byteStarts[at + 1] as number) - 1;
-    const size = endByte - (segment.byteStarts[at] as number);
+    const size = byteEndOf(segment, at) - (segment.byteStarts[at] as number);
     if (bytes + size > room) break;
     bytes += size;
-    texts.push(segment.text.slice(start + segment.head, end - segment.tail));
+    const start = segment.starts[at] as number;
+    texts.push(segment.text.slice(start + segment.head, endOf(segment, at) - segment.tail));
   }
   return { texts, bytes };
 }

@@ -39,7 +39,8 @@ export class Window {
   #pings = 0;
   #pongs = 0;
   #barrier = 0;
-  #pingedAt = 0;
+  /** When the outstanding ping was sent. */
+  pingedAt = 0;
 
   constructor(size: number) {
     this.#size = size;
@@ -78,11 +79,6 @@ export class Window {
     return this.#pings > this.#pongs;
   }
 
-  /** When the outstanding ping was sent. */
-  get pingedAt(): number {
-    return this.#pingedAt;
-  }
-
   /** Whether the outstanding ping, or the next one, has unproven data before it. */
   get isBehindData(): boolean {
     return this.#data > this.#proven;
@@ -113,7 +109,7 @@ export class Window {
     this.queue(bytes, false);
     this.#pings++;
     this.#barrier = this.#sent + this.#queued;
-    this.#pingedAt = now;
+    this.pingedAt = now;
   }
 
   /** A pong came. Answers false where no ping was outstanding. */

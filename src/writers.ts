@@ -12,8 +12,6 @@ export class Writers {
   readonly #clock: Pick<Clock, "now">;
   /** The one least recently used comes first. */
   readonly #writers = new Map<string, { by: string; n: number; at: number }>();
-  #process = "";
-  #names = 0;
 
   constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
@@ -25,9 +23,9 @@ export class Writers {
     this.#forget(at);
     const last = this.#writers.get(channel);
     this.#writers.delete(channel);
-    const writer = { by: last?.by ?? this.#name(), n: (last?.n ?? 0) + 1, at };
-    this.#writers.set(channel, writer);
-    return { by: writer.by, n: writer.n };
+    const { by, n } = last ?? { by: crypto.randomUUID(), n: 0 };
+    this.#writers.set(channel, { by, n: n + 1, at });
+    return { by, n: n + 1 };
   }
 
   /** Nobody knows whether the last append was done: the next one must not count on it. */
@@ -37,11 +35,6 @@ export class Writers {
 
   clear(): void {
     this.#writers.clear();
-  }
-
-  #name(): string {
-    if (this.#process === "") this.#process = crypto.randomUUID();
-    return `${this.#process}:${++this.#names}`;
   }
 
   #forget(now: number): void {

@@ -371,6 +371,11 @@ describe(`notifications on ${runtime}, misused,`, () => {
       "Cannot use authenticate: give a function, not object",
     ],
     [
+      "with a name that is misspelt",
+      [createNotifier(), { authenticated: () => null }],
+      "Cannot use authenticated: notifications take authenticate, authorize and origins",
+    ],
+    [
       "with a rule for a function",
       [createNotifier(), { authorize: true }],
       "Cannot use authorize: give a function, not boolean",

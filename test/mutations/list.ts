@@ -602,11 +602,11 @@ const logs: Mutation[] = [
     {
       name: "an entry of a block is as old as the first of it",
       from: "return this.#number(offset, 3);",
-      to: "return this.#number(this.#first.offset, 3);",
+      to: "return this.#number(this.#start, 3);",
     },
     {
       name: "entries in a block stay in the list of all entries",
-      from: "      if (kept !== first) kept.leave();\n",
+      from: "      kept.leave();\n",
       to: "",
     },
   ]),
@@ -783,7 +783,7 @@ const channels: Mutation[] = [
     },
     {
       name: "a read in this turn holds up who has something to send",
-      from: "    else if (this.#fullSessions.length > 0) this.#schedule();\n",
+      from: "    else if (this.#fullSessions.length > 0) this.schedule();\n",
       to: "",
     },
     {
@@ -1237,13 +1237,13 @@ const receipts: Mutation[] = [
   ...inFile("notice", [
     {
       name: "somebody is told again within five seconds",
-      from: "if (now - at < interval) break;",
-      to: "void at;",
+      from: "(known?.at ?? 0) >= interval;",
+      to: "(known?.at ?? 0) >= 0;",
     },
     {
       name: "somebody who was told is never told again",
-      from: "if (owed === undefined) this.#told.delete(key);",
-      to: "void [key, owed];",
+      from: "if (known === undefined ? this.#told.size >= most : !isOver) return undefined;",
+      to: "if (known === undefined ? this.#told.size >= most : !isOver) return undefined;\n    this.begin = () => undefined;",
     },
     {
       name: "what is owed is never said",
@@ -2003,8 +2003,8 @@ const bounds: Mutation[] = [
   ...inFile("notice", [
     {
       name: "what was told is kept until somebody is told again",
-      from: "    this.#told.set(key, told);\n    this.#sweepLater();\n    return {",
-      to: "    this.#told.set(key, told);\n    return {",
+      from: "    this.#rest(told);\n    return {",
+      to: "    told.at = this.#hub.clock.now();\n    return {",
     },
   ]),
   ...inFile("ask", [
