@@ -243,7 +243,7 @@ export class Channel {
 
   /** Takes what follows the top into the tail. Answers whether it does follow: else everything begins anew. */
   #take(slice: Slice): boolean {
-    works(this, "top");
+    works(this, this.#hub, "top");
     if (this.epoch === "" || !slice.gapless) {
       this.#restart(slice);
       return false;
@@ -313,7 +313,7 @@ export class Channel {
   async #catchUp(subscription: Subscription): Promise<void> {
     try {
       const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
-      works(this, "behind");
+      works(this, this.#hub, "behind");
       if (!this.subscriptions.has(subscription)) return;
       if (!slice.gapless) return this.lose(subscription);
       this.tail.addAside(slice.entries);

@@ -9,11 +9,12 @@ const pause = { first: 100, longest: 500 };
 /** What of a channel is read: what follows its top, or what somebody misses who is further behind. */
 export type Reading = "top" | "behind";
 
-/** A channel was read. */
-export function works(channel: Channel, of: Reading): void {
+/** A channel was read. Whoever waited for the end of the pause, which does not come any more, is looked after. */
+export function works(channel: Channel, hub: Hub, of: Reading): void {
   if (channel.outage?.of !== of) return;
   channel.outage.end();
   channel.outage = undefined;
+  hub.wakeChannel(channel);
 }
 
 /** A channel could not be read: it is looked at again in a while, for everybody at once, or they are told to come back. */

@@ -134,6 +134,38 @@ test("what a subscriber who is behind misses is asked for again in the same way"
   expect(offsetsIn(client.received, "news")).toEqual(upTo(200));
 });
 
+test("whoever waits for the end of a pause is looked after when another's read ends it sooner", async ({
+  start,
+}) => {
+  let reads: number | undefined;
+  const core = startWith(
+    start,
+    (log) => ({
+      async read(channel, options) {
+        const slice = await log.read(channel, options);
+        const isBehind = (options.after?.offset ?? 0) < slice.top - 1;
+        if (reads === undefined || !isBehind || reads >= 2) return slice;
+        const nth = ++reads;
+        await new Promise<void>((resolve) => core.clock.timer(nth * 10, resolve));
+        if (nth === 1) throw new Error("gone for a moment");
+        return slice;
+      },
+    }),
+    { window: 4_096 },
+  );
+  // One that reads all the time: so the channel comes to its top, and the others are behind it.
+  const reader = await subscriber(core, "news");
+  const clients = [await subscriber(core, "news"), await subscriber(core, "news")];
+  for (const client of clients) client.stall();
+  await publishAll(core, 200, 200);
+  reads = 0;
+  for (const client of clients) client.resume();
+  await core.clock.advance(5_000);
+  expect(reads).toBe(2);
+  expect(core.errors.splice(0)).toMatchObject([{ context: { owner: "channel news" } }]);
+  for (const client of [reader, ...clients]) expect(offsetsIn(client.received, "news")).toEqual(upTo(200));
+});
+
 describe("a log that says it can never be read again", () => {
   const lasting = new LogError("Cannot read: the file is corrupt", { lasting: true });
   const faults: [string, () => unknown, string][] = [

@@ -1691,6 +1691,11 @@ const defences: Mutation[] = [
   ]),
   ...inFile("outage", [
     {
+      name: "whoever waits for a pause that ends sooner waits for the next news",
+      from: "  hub.wakeChannel(channel);\n",
+      to: "",
+    },
+    {
       name: "a log that failed is asked again only once",
       from: "      this.#cancel = undefined;\n",
       to: "",
