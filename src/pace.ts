@@ -92,11 +92,11 @@ export class Pace {
     return true;
   }
 
-  /** Whether a turn takes no more than a quarter of what the log keeps of a channel: another may come before what is next. */
+  /** Whether a turn takes no more than a quarter of what the log keeps of a channel, or half of what has no slack. */
   #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
     const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
     const { most } = this.#parts;
-    const share = surelyKept(keeps) / 4;
+    const share = surelyKept(keeps) / (slack > 0 ? 4 : 2);
     if (share >= most) {
       this.#ample = keeps;
       return true;
@@ -108,9 +108,9 @@ export class Pace {
       this.#taken.set(channel, taken);
     }
     // Without slack a log counts payloads, and how many they are.
-    const isFew = slack > 0 || taken.count < size / 4;
+    const isFew = slack > 0 || taken.count < size / 2;
     const cost = chars + (slack > 0 ? overhead : 0);
-    const fits = taken.count === 0 || (isFew && taken.bytes + cost <= (slack > 0 ? share : bytes / 4));
+    const fits = taken.count === 0 || (isFew && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
     if (!fits) return false;
     taken.count++;
     taken.bytes += cost;

@@ -80,17 +80,23 @@ test("a publication larger than what a turn has room for is taken, and the next 
   expect(taken(2, 5_000)).toBe(1);
 });
 
-test("of a channel of which the log keeps little a turn takes a quarter, and of others their own quarter", () => {
+test("of a channel of which the log keeps little a turn takes half, and of others their own half", () => {
   const { taken, turn } = make({ keeps: () => ({ size: 10, bytes: 1_000, slack: 0 }) });
-  expect(taken(100)).toBe(3);
-  expect(taken(100, 8, "other")).toBe(3);
-  expect(taken(100, 200, "large")).toBe(1);
+  expect(taken(100)).toBe(5);
+  expect(taken(100, 8, "other")).toBe(5);
+  expect(taken(100, 200, "large")).toBe(2);
   turn();
-  expect(taken(100)).toBe(3);
+  expect(taken(100)).toBe(5);
+});
+
+test("of a log with a little slack a turn takes a quarter, of as much as it keeps in any case", () => {
+  // Of ten publications without a payload, and of 4 000 bytes beyond them.
+  expect(make({ keeps: () => ({ size: 10, bytes: 1_000_000, slack: 4_000 }) }).taken(100)).toBe(7);
+  expect(make({ keeps: () => ({ size: 1_000, bytes: 2_000, slack: 4_000 }) }).taken(100)).toBe(7);
 });
 
 test("a log that does not say how much it keeps is taken to keep 1 000 publications", () => {
-  expect(make().taken(10_000)).toBe(250);
+  expect(make().taken(10_000)).toBe(500);
 });
 
 test("one publication a turn is always taken", () => {

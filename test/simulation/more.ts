@@ -47,20 +47,20 @@ function moveReader({ own, readers }: World): string | undefined {
   return `${user} comes back`;
 }
 
-/** Many come and go where somebody hears of it. */
-function comeAndGo(world: World): string | undefined {
-  const { own, readers, clients } = world;
+/** Several come and go where others hear of it. */
+function comeAndGo({ own, readers, clients }: World): string | undefined {
   const channel = own.pick(channels);
-  const reader = readers.find(({ session, stalled }) => session !== undefined && !stalled);
-  for (let i = 1 + own.below(6); i > 0 && reader !== undefined; i--) {
-    if (reader.options.granted.includes(channel)) break;
-    reader.leaveAndCome(channel);
+  for (const reader of readers) {
+    const { session, stalled, options } = reader;
+    if (session === undefined || stalled || options.granted.includes(channel)) continue;
+    if (own.chance(0.5)) reader.leaveAndCome(channel);
   }
-  const client = own.pick(clients);
-  if (!client.isConnected) return undefined;
-  if (client.live.has(channel)) client.unsubscribe(channel);
-  else if (!client.knows(channel)) client.subscribe(channel);
-  return `${client.user} on ${channel}`;
+  const moving = clients.filter(({ isConnected }) => isConnected && own.chance(0.5));
+  for (const client of moving) {
+    if (client.live.has(channel)) client.unsubscribe(channel);
+    else if (!client.knows(channel)) client.subscribe(channel);
+  }
+  return `${moving.map(({ user }) => user).join(", ")} on ${channel}`;
 }
 
 /** A run with an id that others had before, which only one user may follow. */

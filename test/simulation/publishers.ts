@@ -104,10 +104,10 @@ function awaitTurn(world: World): void {
       const [channel = ""] = key.split(" ");
       const fresh = texts.slice(before.get(key) ?? 0);
       const { size = 1_000, bytes = 1_048_576, slack = 0 } = log.keeps?.(channel) ?? {};
-      // Without slack a log counts payloads alone.
-      const [cost, kept] = slack > 0 ? [192, slack + Math.min(bytes, size * 192)] : [0, bytes];
+      // Without slack a log counts payloads alone, and a turn takes half, of which there may be two.
+      const [cost, most] = slack > 0 ? [192, (slack + Math.min(bytes, size * 192)) / 2] : [0, bytes + 500];
       const taken = fresh.reduce((sum, { length }) => sum + length + cost, 0);
-      if (fresh.length > 2 && taken > kept / 2)
+      if (fresh.length > 2 && taken > most)
         notes.push(new Error(`${taken} bytes were appended to ${key} before a turn came`));
     }
   });
