@@ -8,8 +8,10 @@ function flood(events: WSEvents) {
   const state = { sent: 0, cuts: 0 };
   const guarded = guard(events, (error) => void errors.push(String(error)));
   const raw = { terminate: () => void state.cuts++ };
-  const began = performance.now();
+  let began = Number.POSITIVE_INFINITY;
   while (state.sent < 5_000 || performance.now() - began < 100) {
+    // The guard itself begins to look a little before.
+    if (state.sent === 100) began = performance.now();
     guarded.onMessage(new MessageEvent("message", { data: "x" }), { raw } as unknown as WSContext);
     state.sent++;
   }

@@ -440,9 +440,10 @@ describe("a task that only yields", () => {
     });
     await new Promise<void>((resolve) => void systemClock.timer(10, resolve));
     expect(run.status).toBe("working");
-    const asked = systemClock.now();
+    const before = yielded;
     await run.cancel();
-    expect(systemClock.now() - asked).toBeLessThan(100);
+    // It is told at once: nothing that it yields holds up the call.
+    expect(yielded - before).toBeLessThanOrEqual(1);
     expect(run.status).toBe("completed");
     expect(run.activity.events).toBe(yielded + 2);
     await notifier.close();
