@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Position } from "./log.ts";
+import { urlOf } from "./url.ts";
 
 /** What a command line asks for. */
 export type Command = { readonly action: "help" } | { readonly action: "version" } | Tail;
@@ -97,7 +98,7 @@ function checkChannels(channels: readonly string[]): void {
 }
 
 function checkedUrl(url: string): string {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const parsed = urlOf(url);
   if (parsed !== undefined && /^(ws|http)s?:$/.test(parsed.protocol)) {
     // A WebSocket must not be given one.
     parsed.hash = "";

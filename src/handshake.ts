@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { WSEvents } from "hono/ws";
 import { jsonCodec } from "./protocol.ts";
+import { urlOf } from "./url.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever socket the runtime has
 type Handlers = Required<WSEvents<any>>;
@@ -99,7 +100,7 @@ export function faultOf(c: Context): Fault | undefined {
     return { status: 400, reason: "the handshake lacks Connection: Upgrade; have every proxy pass it on" };
   if (!/^[+/0-9A-Za-z]{22}==$/.test(c.req.header("sec-websocket-key") ?? ""))
     return { status: 400, reason: "the handshake has no valid Sec-WebSocket-Key" };
-  if (!URL.canParse(c.req.url)) return { status: 400, reason: "the Host is none that a URL can have" };
+  if (urlOf(c.req.url) === undefined) return { status: 400, reason: "the Host is none that a URL can have" };
   if (c.req.header("sec-websocket-version") === "13") return undefined;
   const headers = { "Sec-WebSocket-Version": "13" };
   return { status: 426, reason: "the handshake is of another version than 13", headers };

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "./clock.ts";
 import { Scope } from "./scope.ts";
+import { urlOf } from "./url.ts";
 
 /** A public key: a JSON Web Key with its `kid`. */
 export interface PublicKey {
@@ -46,8 +47,8 @@ export class Keys {
     this.#scope = new Scope(this.#clock, () => {});
     const { jwks } = options;
     if (Array.isArray(jwks)) this.#keys = jwks;
-    else if (URL.canParse(String(jwks))) this.#url = new URL(String(jwks));
-    else
+    else this.#url = urlOf(String(jwks));
+    if (!Array.isArray(jwks) && this.#url === undefined)
       throw new TypeError(
         `Cannot check tokens by jwks ${JSON.stringify(String(jwks))}: give a list of keys, or a URL`,
       );

@@ -32,6 +32,7 @@ import {
   type UpgradeOptions,
 } from "./host.ts";
 import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
+import { urlOf } from "./url.ts";
 
 export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
 
@@ -255,7 +256,7 @@ const mostHeaders = 1000;
 function faultOf({ headers, rawHeaders }: IncomingMessage): { code: 400 | 431; reason: string } | undefined {
   if (rawHeaders.length >= 2 * mostHeaders)
     return { code: 431, reason: `the handshake has ${mostHeaders} headers or more` };
-  if (URL.canParse(`http://${headers.host ?? "localhost"}`)) return undefined;
+  if (urlOf(`http://${headers.host ?? "localhost"}`) !== undefined) return undefined;
   return { code: 400, reason: "the Host is none that a URL can have" };
 }
 

@@ -1,3 +1,5 @@
+import { urlOf } from "./url.ts";
+
 /** Origins of web pages as they are given: one, several, or a function that judges. */
 export type Origins<C> = string | readonly string[] | ((origin: string, c: C) => boolean | Promise<boolean>);
 
@@ -21,7 +23,8 @@ function originOf(given: unknown): string {
   if (typeof given === "string") {
     const text = given.trim().toLowerCase().replace(/\/$/, "");
     if (foreign.test(text)) return text;
-    if (/^https?:\/\/[^/?#@\\\s*,]+$/.test(text) && URL.canParse(text)) return new URL(text).origin;
+    const url = /^https?:\/\/[^/?#@\\\s*,]+$/.test(text) ? urlOf(text) : undefined;
+    if (url !== undefined) return url.origin;
   }
   throw new TypeError(`Cannot use origin ${inWords(given)}: ${advice(given)}`);
 }
@@ -38,7 +41,7 @@ function advice(given: unknown): string {
   if (given === "null") return "it is no site's; give a function that judges";
   const asPage = given.replace(/^ws(?=s?:)/i, "http");
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(asPage) ? asPage : `https://${asPage}`;
-  const { origin = "null" } = URL.canParse(whole) ? new URL(whole) : {};
+  const origin = urlOf(whole)?.origin ?? "null";
   return `write ${JSON.stringify(origin === "null" ? "https://example.com" : origin)}, a scheme and a host, without a path`;
 }
 
@@ -49,9 +52,7 @@ function advice(given: unknown): string {
  * write that scheme's own port.
  */
 export function isOwn(origin: string, host: string | undefined): boolean {
-  if (host === undefined || !/^https?:/i.test(origin) || !URL.canParse(origin)) return false;
-  const page = new URL(origin);
-  const asked = `${page.protocol}//${host}`;
-  if (/[/?#@\\\s]/.test(host) || !URL.canParse(asked)) return false;
-  return page.origin === origin.toLowerCase() && page.host === new URL(asked).host;
+  const page = /^https?:/i.test(origin) ? urlOf(origin) : undefined;
+  if (host === undefined || page === undefined || /[/?#@\\\s]/.test(host)) return false;
+  return page.origin === origin.toLowerCase() && page.host === urlOf(`${page.protocol}//${host}`)?.host;
 }

@@ -61,8 +61,8 @@ describe("who comes and goes", () => {
     const clients = await listeners(core, 1_000);
     const one = await subscriber(core, []);
     const before = clients.map(({ frames }) => frames);
-    // A second of somebody who toggles as fast as the rate allows.
-    for (let n = 0; n < 100; n++) {
+    // Half a second of somebody who toggles as fast as the rate allows.
+    for (let n = 0; n < 50; n++) {
       one.send(subscribe);
       await core.clock.advance(5);
       one.send(unsubscribe);
@@ -71,7 +71,7 @@ describe("who comes and goes", () => {
     await core.clock.advance(100);
     expect(clients.map(({ closed }) => closed)).toEqual(clients.map(() => undefined));
     const most = Math.max(...clients.map(({ frames }, at) => frames - (before[at] as number)));
-    expect(most).toBeLessThanOrEqual(11);
+    expect(most).toBeLessThanOrEqual(6);
     // Whatever was left out, what was told last is how it is.
     for (const client of clients) expect(told(client).at(-1)?.[0] ?? "leave").toBe("leave");
   });
@@ -94,23 +94,23 @@ describe("who comes and goes", () => {
   });
 });
 
-describe("a crowd of two thousand", () => {
+describe("a crowd of a thousand", () => {
   test("half of which leaves at once closes nobody else, and costs no more than a bound", async ({
     start,
   }) => {
     const core = start();
-    const clients = await listeners(core, 2_000);
+    const clients = await listeners(core, 1_000);
     const joined = core.notifier.totals().limits.announcements ?? 0;
-    const [gone, left] = [clients.slice(0, 1_000), clients.slice(1_000)];
+    const [gone, left] = [clients.slice(0, 500), clients.slice(500)];
     for (const client of gone) client.drop();
     await core.clock.settle();
     expect(left.map(({ closed }) => closed)).toEqual(left.map(() => undefined));
     const bytes = left.reduce((sum, { received }) => sum + JSON.stringify(received).length, 0);
-    expect(bytes).toBeLessThan(2 * 16_777_216);
+    expect(bytes).toBeLessThan(16_777_216);
     const heard = left.reduce((sum, client) => sum + told(client).length, 0);
     const { announcements = 0 } = core.notifier.totals().limits;
     // Each of those who stay was told of each who left, or it is counted that it was not.
-    expect([heard > 0, heard + announcements - joined]).toEqual([true, 1_000_000]);
+    expect([heard > 0, heard + announcements - joined]).toEqual([true, 250_000]);
   });
 
   test("that is closed with the notifier is told nothing, and takes no longer for it", async ({ start }) => {

@@ -21,7 +21,7 @@ function flood(events: WSEvents) {
 test("a peer that keeps everything else from its turn is cut, and the server is told once", () => {
   let heard = 0;
   const { sent, cuts, errors } = flood({ onMessage: () => void heard++ });
-  expect(heard).toBeGreaterThan(4_000);
+  expect(heard).toBeGreaterThanOrEqual(4_000);
   expect([heard + cuts, cuts > 0]).toEqual([sent, true]);
   const what = "it sent over 4000 messages, and nothing else had its turn for 50 ms";
   expect(errors).toEqual([`Error: Cut a WebSocket: ${what}`]);

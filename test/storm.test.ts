@@ -9,7 +9,7 @@ import { type Random, random } from "./simulation/random.ts";
 
 /** The same storm in every run, another one on every runtime. */
 const seed = { node: 1, bun: 2, deno: 3 }[runtime];
-const publications = 20_000;
+const publications = 12_000;
 const perTick = 40;
 /** Milliseconds. */
 const tick = 20;

@@ -64,7 +64,18 @@ const client = [
   "reply",
   "waiting",
 ];
-const shared = ["clock", "errors", "events", "log", "printable", "publication", "run", "scope", "vocabulary"];
+const shared = [
+  "clock",
+  "errors",
+  "events",
+  "log",
+  "printable",
+  "publication",
+  "run",
+  "scope",
+  "url",
+  "vocabulary",
+];
 
 /** What only some files of `src` may say. */
 const reserved: { what: string; pattern: RegExp; allowed: string[] }[] = [

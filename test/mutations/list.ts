@@ -1299,17 +1299,17 @@ const hosts: Mutation[] = [
     },
     {
       name: "a proxy may not write the scheme's own port",
-      from: "page.host === new URL(asked).host",
+      from: "page.host === urlOf(`${page.protocol}//${host}`)?.host",
       to: "page.host === host.toLowerCase()",
     },
     {
       name: "an origin is listed as it was written",
-      from: "return new URL(text).origin;",
-      to: "return given;",
+      from: "if (url !== undefined) return url.origin;",
+      to: "if (url !== undefined) return given;",
     },
     {
       name: "a Host may hold more than a host",
-      from: String.raw`/[/?#@\\\s]/.test(host) || `,
+      from: String.raw` || /[/?#@\\\s]/.test(host)`,
       to: "",
     },
   ]),
