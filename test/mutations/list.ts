@@ -1299,8 +1299,8 @@ const hosts: Mutation[] = [
     },
     {
       name: "a proxy may not write the scheme's own port",
-      from: "page.host === urlOf(`${page.protocol}//${host}`)?.host",
-      to: "page.host === host.toLowerCase()",
+      from: "page.host === urlOf(",
+      to: "page.host === ((_: string) => ({ host: host.toLowerCase() }))(",
     },
     {
       name: "an origin is listed as it was written",
