@@ -83,7 +83,7 @@ function hear(subscription: Subscription, offset: number): void {
   subscription.heard = subscription.session.hub.clock.time();
   if (offset <= before) return;
   subscription.acknowledged = offset;
-  subscription.channel.book?.reached(standingOf(subscription), "acknowledged", before);
+  subscription.channel.book?.reached(subscription.epoch, standingOf(subscription), "acknowledged", before);
 }
 
 /** Sessions of one user among which the earlier one of a client that comes back is looked for. */
@@ -119,7 +119,7 @@ export function resumed({ hub, identity }: LiveSession, channel: string, { epoch
   for (const level of ["read", "acknowledged", "discharged"] as const)
     from[level] = Math.max(from[level], offset);
   from.time = hub.clock.time();
-  ledger.book(channel)?.reached(from, "acknowledged", before);
+  ledger.book(channel)?.reached(epoch, from, "acknowledged", before);
 }
 
 /** Whether what was sent reaches an offset from a place nearer to it. */

@@ -90,8 +90,8 @@ export class Book {
   }
 
   /** Whether reading what a subscription was handed would tell somebody something. */
-  wantsReading({ session, proof, cursor }: Subscription): boolean {
-    if (session.acknowledges && this.waiters === 0) return false;
+  wantsReading({ session, epoch, proof, cursor }: Subscription): boolean {
+    if (epoch !== this.epoch || (session.acknowledges && this.waiters === 0)) return false;
     for (const { position, content, waiters } of this.entries.values()) {
       if (position.offset <= proof.since || position.offset > cursor) continue;
       if (content !== undefined && !session.acknowledges) return true;
@@ -102,7 +102,8 @@ export class Book {
   }
 
   /** Whether a client that acknowledges has not yet said so of a confirmed publication that it was sent. */
-  awaitsWord({ proof, acknowledged, cursor }: Subscription): boolean {
+  awaitsWord({ epoch, proof, acknowledged, cursor }: Subscription): boolean {
+    if (epoch !== this.epoch) return false;
     for (const { position, content } of this.entries.values()) {
       const isSent = position.offset > proof.since && position.offset <= cursor;
       if (content !== undefined && isSent && position.offset > acknowledged) return true;
@@ -110,8 +111,12 @@ export class Book {
     return false;
   }
 
-  /** Somebody has come so far: whoever waits for any of what lies between is told. */
-  reached(standing: Standing, level: Exclude<Level, "logged">, after: number): void {
+  /**
+   * Somebody has come so far in an epoch: whoever waits for any of what lies between is told. A log that begins anew is
+   * known of by what is published before subscribers hear of it: their offsets are then none of this epoch.
+   */
+  reached(epoch: string, standing: Standing, level: Exclude<Level, "logged">, after: number): void {
+    if (epoch !== this.epoch) return;
     const last = standing[level];
     const from = Math.max(after, standing.since);
     if (last - from < this.entries.size) {

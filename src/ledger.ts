@@ -162,7 +162,7 @@ export class Ledger {
   #lookAround(entry: Entry): void {
     const { book, position } = entry;
     for (const standing of this.standings(book.channel, book.epoch, position.offset)) {
-      book.reached(standing, "written", position.offset - 1);
+      book.reached(book.epoch, standing, "written", position.offset - 1);
       if (entry.place < 0) return;
     }
     for (const subscription of this.subscriptions(book.channel, book.epoch)) {

@@ -60,7 +60,7 @@ export class Tracking {
       const standing = standingOf(subscription);
       const before = told[level];
       told[level] = standing[level];
-      subscription.channel.book?.reached(standing, level, before);
+      subscription.channel.book?.reached(subscription.epoch, standing, level, before);
       if (standing.read >= subscription.cursor) this.forget(subscription);
     }
   }

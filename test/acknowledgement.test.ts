@@ -1,6 +1,8 @@
 import { describe, expect } from "vitest";
+import { memoryLog } from "../src/memory.ts";
 import type { Peer } from "../src/peer.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
+import { fakeClock } from "../src/testing.ts";
 import {
   acknowledging,
   ackOf,
@@ -627,4 +629,23 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
     hold.resolve();
     await core.clock.settle();
   });
+});
+
+test("an acknowledgement in an epoch says nothing of the next one, though its subscriber has not heard of that", async ({
+  start,
+}) => {
+  const clock = fakeClock();
+  const log = memoryLog({ clock });
+  const core = start({ clock, log });
+  const { notifier } = core;
+  const ann = await subscriber(core, "news");
+  await notifier.publish("news", 1);
+  const { position } = await notifier.publish("news", 2);
+  await clock.settle();
+  // The log begins anew, and somebody publishes, before there is a turn in which the channel is read.
+  await log.append("news", "0", { time: 0, place: "first" });
+  const receipt = await notifier.publish("news", "new", { confirm: true });
+  expect([receipt.position.offset, receipt.position.epoch === position.epoch]).toEqual([2, false]);
+  ann.send({ send: { data: { ack: { news: position } } } });
+  expect(notifier.stats().confirmed).toBe(1);
 });

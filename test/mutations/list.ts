@@ -1132,6 +1132,11 @@ const receipts: Mutation[] = [
   ]),
   ...inFile("book", [
     {
+      name: "how far somebody came in one epoch counts for another",
+      from: "if (epoch !== this.epoch) return;",
+      to: "void epoch;",
+    },
+    {
       name: "what is under way is given up when the log trims it",
       from: "if (entry.isTrimmed && !this.#isUnderWay(entry))",
       to: "if (entry.isTrimmed)",
