@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { bundle } from "../bench/speed/import-cost.ts";
@@ -5,6 +6,13 @@ import { bundle } from "../bench/speed/import-cost.ts";
 /** Bytes; what a server imports is meant to become smaller, and must not become larger unnoticed. */
 const most = 43_000;
 
-test(`tocsin and tocsin/hono take less than ${most} bytes together, minified and compressed`, async () => {
-  expect(gzipSync(await bundle(), { level: 9 }).length).toBeLessThan(most);
+const size = gzipSync(await bundle(), { level: 9 }).length;
+
+test(`tocsin and tocsin/hono take less than ${most} bytes together, minified and compressed`, () => {
+  expect(size).toBeLessThan(most);
+});
+
+test("the README says how large they are", async () => {
+  const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+  expect(readme).toContain(`and ${Math.round(size / 1_000)} kB compressed.`);
 });
