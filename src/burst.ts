@@ -1,11 +1,12 @@
+import { entryCost } from "./kept.ts";
 import type { Retention } from "./log.ts";
-import { overhead, surelyKept } from "./pace.ts";
+import { assumed, surelyKept } from "./pace.ts";
 
 /** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
 export const patience = 100;
 
 /**
- * What is published to one channel faster than it is read: how much, up to which offset.
+ * Counts what somebody publishes to one channel faster than subscribers read it, and notes at which offset it was how much.
  *
  * It tells which subscribers are so far behind that more of it could cost them their place, and for how long to wait for them.
  */
@@ -32,7 +33,7 @@ export class Burst {
   /** A publication of so many characters was given this offset. A channel may begin anew. */
   add(chars: number, offset: number): void {
     if (offset <= this.offset) this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });
-    this.#bytes += chars + overhead;
+    this.#bytes += chars + entryCost;
     this.offset = offset;
   }
 
@@ -41,11 +42,12 @@ export class Burst {
    * what the log keeps, or will be in a turn.
    */
   turn(keeps: Readonly<Partial<Retention>>): number {
-    const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
+    const kept = assumed(keeps);
+    const { size, bytes, slack } = kept;
     const marks = this.#marks;
     if (this.offset > 0 && marks.at(-1)?.bytes !== this.#bytes)
       marks.push({ offset: this.offset, bytes: this.#bytes });
-    const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;
+    const half = (slack > 0 ? surelyKept(kept) : bytes) / 2;
     while (marks.length > 1 && (marks[0] as Mark).bytes < this.#bytes - half) marks.shift();
     const { offset } = marks[0] as Mark;
     return slack > 0 ? offset : Math.max(offset, this.offset - Math.floor(size / 2));

@@ -9,6 +9,11 @@ export function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 
+/** What tags take, names included, in bytes. */
+export function tagBytes(tags: Readonly<Record<string, string>> | undefined): number {
+  return tags === undefined ? 0 : byteLength(Object.entries(tags).flat().join(""));
+}
+
 /** Whether a text takes more bytes than that. A character is three of them at most, so most texts need no count. */
 export function exceeds(text: string, most: number): boolean {
   return text.length > most || (text.length * 3 > most && byteLength(text) > most);

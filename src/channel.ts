@@ -227,7 +227,7 @@ export class Channel {
       return slice.top;
     } catch (error) {
       this.#news = true;
-      // Whoever subscribes is told that it failed; those who were there before wait for these news.
+      // A new subscriber gets this error as its answer. The earlier ones wait until the channel is read again.
       if (!this.#tending && this.subscriptions.size > 0) failed(this, this.#hub, error, "top");
       throw error;
     } finally {

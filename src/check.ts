@@ -33,6 +33,11 @@ export function checkAfter(doing: string, after: unknown): void {
     throw new RangeError(`Cannot ${doing} after "${offset}": an offset is a whole number from 0 up`);
 }
 
+/** Whether a position is the start of any channel: everything is asked for that is in the log. */
+export function isStart({ offset, epoch }: Position): boolean {
+  return offset === 0 && epoch === "";
+}
+
 /** Throws a TypeError for what a notifier cannot be made of. */
 export function checkParts({
   log,

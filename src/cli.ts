@@ -40,7 +40,7 @@ async function tail(command: Tail): Promise<number> {
   const stopped = (): void => stop.abort();
   // The second one ends the process at once, as it would without us.
   for (const name of signals) process.once(name, stopped);
-  // Whoever reads what is printed may leave, as `head` does.
+  // The program that reads our output may end before us, as `head` does.
   for (const stream of [stdout, stderr]) stream.on("error", stopped);
   const view = viewOf(command, signal);
   try {

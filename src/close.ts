@@ -132,7 +132,7 @@ async function flushSessions(
   const tops = readTops(hub, over);
   const cut = new Map<LiveSession, CutSession>();
   let isOver = false;
-  // Whoever goes by itself before everything was proven read is accounted for like those who are cut.
+  // A session that ends by itself before all was proven read is reported like one that was cut.
   hub.onSessionLeave = (session) => {
     if (isOver || !isProven(session)) cut.set(session, whereItStands(session));
   };
@@ -145,7 +145,7 @@ async function flushSessions(
     for (const session of [...hub.sessions]) session.settle();
   };
   settleAll();
-  // Whoever acknowledges has until then to do so of what it has read.
+  // Clients that acknowledge have until then to acknowledge what they have read.
   const unlink = hub.scope.link(late, () => {
     hub.hearing = false;
     settleAll();

@@ -2,7 +2,7 @@ import { acknowledge } from "./acknowledgement.ts";
 import type { Asking } from "./ask.ts";
 import { readBackwards } from "./backwards.ts";
 import { byteLength, exceeds } from "./bytes.ts";
-import { canBeChannel } from "./check.ts";
+import { canBeChannel, isStart } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
 import type { Position } from "./log.ts";
 import { readPage } from "./page.ts";
@@ -168,7 +168,7 @@ function sinceOf({ since }: Params): Position | undefined {
   if (since === undefined) return undefined;
   if (!isObject(since)) throw new Refusal(replies.badRequest);
   const position = positionOf(since);
-  return position.offset === 0 && position.epoch === "" ? undefined : position;
+  return isStart(position) ? undefined : position;
 }
 
 /** No limit, or 0, asks for the position alone; a negative one for as much as there is. */

@@ -1,4 +1,4 @@
-import { checkAfter, checkChannel, checkLimit } from "./check.ts";
+import { checkAfter, checkChannel, checkLimit, isStart } from "./check.ts";
 import { gapAfter, publicationOf } from "./follow.ts";
 import type { Hub } from "./hub.ts";
 import type { Position } from "./log.ts";
@@ -24,8 +24,8 @@ export async function historyOf(
   const doing = `read the history of ${JSON.stringify(channel)}`;
   checkAfter(doing, after);
   checkLimit(doing, limit);
-  const fromStart = after?.offset === 0 && after.epoch === "";
-  const slice = await hub.log.read(channel, { after: fromStart ? undefined : after, limit, signal });
+  const from = after !== undefined && isStart(after) ? undefined : after;
+  const slice = await hub.log.read(channel, { after: from, limit, signal });
   if (after !== undefined && !slice.gapless) throw gapAfter(channel, after, slice);
   const { epoch, top: offset } = slice;
   return {

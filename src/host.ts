@@ -49,7 +49,8 @@ export interface Server extends AsyncDisposable {
   /** Where to reach it, without a trailing slash: `http://127.0.0.1:3000`. */
   readonly url: string;
   /**
-   * Closes the server and its notifier, and answers the notifier's report; of several, one with all of theirs. Calling it again answers the same promise.
+   * Closes the server and its notifier, and answers the notifier's report; of several, one with all of theirs. Calling it
+   * again answers the same promise.
    *
    * Aborting `signal` ends the grace: what is still in flight is cut now.
    */
@@ -131,7 +132,6 @@ export async function host(
   };
 }
 
-/** The notifiers of a server, of which there is one at least. Throws a TypeError for arguments that cannot be served. */
 /** The largest message that is read: what any of the notifiers lets its clients send, unless more is given. */
 function messageOf(notifiers: readonly ServedNotifier[], given: number | undefined): number {
   const least = Math.max(...notifiers.map(({ maxMessage = 1 }) => maxMessage));
@@ -141,6 +141,7 @@ function messageOf(notifiers: readonly ServedNotifier[], given: number | undefin
   throw new RangeError(`Cannot serve the notifier with maxMessage "${given}": ${why}`);
 }
 
+/** The notifiers of a server, of which there is one at least. Throws a TypeError for arguments that cannot be served. */
 function notifiersOf(app: App, options: ServeOptions | undefined): [ServedNotifier, ...ServedNotifier[]] {
   if (typeof app?.fetch !== "function")
     throw new TypeError(

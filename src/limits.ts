@@ -57,7 +57,8 @@ const characterBytes = 3;
  * Fills in the defaults. What one limit lets a client have it must be able to come back with: with all its subscriptions
  * in one message, as the protocol's clients do.
  *
- * Throws a RangeError for a limit that there is not, for what is no whole number of at least 1, or Infinity where nothing follows from it, and for a limit that cannot hold with another.
+ * Throws a RangeError for a limit that there is not, for what is no whole number of at least 1, or Infinity where nothing
+ * follows from it, and for a limit that cannot hold with another.
  */
 export function resolveLimits(given: Readonly<Partial<Limits>> = {}): Limits {
   const said: Partial<Limits> = Object.fromEntries(

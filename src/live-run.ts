@@ -1,5 +1,4 @@
-import type { AppendSteps } from "./append-queue.ts";
-import { exempt, urgent } from "./append-queue.ts";
+import { type AppendSteps, exempt, urgent } from "./append-queue.ts";
 import { byteLength } from "./bytes.ts";
 import { appendConfirmed } from "./confirm.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";

@@ -1,5 +1,5 @@
 import { type Bound, Bounds, check } from "./bounds.ts";
-import { byteLength } from "./bytes.ts";
+import { byteLength, tagBytes } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import { Channel, entryCost, Kept, Watcher } from "./kept.ts";
@@ -124,8 +124,7 @@ class MemoryLog implements Log {
     if (place !== undefined) this.#begin(channel);
     if (bounds !== undefined) channel.keepTo(bounds);
     const offset = channel.top + 1;
-    const words = tags === undefined ? 0 : byteLength(Object.entries(tags).flat().join(""));
-    const bytes = byteLength(data) + words;
+    const bytes = byteLength(data) + tagBytes(tags);
     const kept = new Kept(channel, { offset, data, time, tags: tags && { ...tags } }, bytes, now);
     channel.keep(kept);
     kept.moveTo(this.#kept);

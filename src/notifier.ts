@@ -42,8 +42,10 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    *
    * While the log fails it tries again; a confirmed one waits while `limits.confirmed` others do. Rejects with a TypeError
    * for what its schema refuses, a value that JSON would change or lose or a bad channel name, a RangeError above
-   * `limits.publication`, tags included, or for a bad `ttl`, the reason of `signal`, or a `ClosedError` after closing began. The last two need not be heard: a publication
-   * that nobody awaits does not end the process because of closing.
+   * `limits.publication`, tags included, or for a bad `ttl`, a `BusyError` where `limits.waiting` bytes wait already, a
+   * lasting `LogError` where the log says that trying again is of no use, the reason of `signal`, or a `ClosedError` after
+   * closing began. None but the first two have to be heard: a publication that nobody awaits does not end the process, and
+   * `onError` hears of the log and of the first `BusyError`.
    */
   publish(channel: string, data: EventInput<Schemas>, options?: PublishOptions): Promise<Receipt>;
   /**

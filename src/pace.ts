@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { entryCost } from "./kept.ts";
 import type { Log, Retention } from "./log.ts";
 
 /** Publications after which the time is looked at. */
@@ -7,19 +8,22 @@ const stride = 32;
 const longest = 5;
 /** Milliseconds for which turns may follow one another, with something waiting in each, before sockets have theirs. */
 const restless = 10;
-/** Bytes that a publication counts beside its payload: what it takes in a log's memory. */
-export const overhead = 192;
-/** What is assumed of a log that does not say how much it keeps. */
-const little: Readonly<Partial<Retention>> = {};
+
+/** How much of a channel a log keeps, as far as the pace is concerned. */
+export type Keeps = Pick<Retention, "size" | "bytes" | "slack">;
+
+/** What a log says that it keeps, and what is assumed where it does not say. */
+export function assumed({ size = 1_000, bytes = 1_048_576, slack = 0 }: Readonly<Partial<Retention>>): Keeps {
+  return { size, bytes, slack };
+}
 
 /** Bytes of publications, with what they take beside their payloads, of which a log keeps the newest in any case. */
-export function surelyKept({
-  size = 1_000,
-  bytes = 1_048_576,
-  slack = 0,
-}: Readonly<Partial<Retention>>): number {
-  return Math.min(bytes, size * overhead) + slack;
+export function surelyKept({ size, bytes, slack }: Keeps): number {
+  return Math.min(bytes, size * entryCost) + slack;
 }
+
+/** What a log says that says nothing; one object, so that it is recognised. */
+const nothing: Readonly<Partial<Retention>> = {};
 
 /** What the pace needs to know. */
 export interface PaceParts {
@@ -82,21 +86,22 @@ export class Pace {
   /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
   take(channel: string, chars: number): boolean {
     if (this.#isSpent) return false;
-    const keeps = this.#parts.log.keeps?.(channel) ?? little;
+    const keeps = this.#parts.log.keeps?.(channel) ?? nothing;
     if (keeps !== this.#ample && !this.#fits(channel, chars, keeps)) {
       this.schedule();
       return false;
     }
-    this.#bytes += chars + overhead;
+    this.#bytes += chars + entryCost;
     if (--this.#left === 0 || this.#bytes >= this.#budget) this.#look();
     return true;
   }
 
   /** Whether a turn takes no more than a quarter of what the log keeps of a channel, or half of what has no slack. */
   #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
-    const { size = 1_000, bytes = 1_048_576, slack = 0 } = keeps;
+    const kept = assumed(keeps);
+    const { size, bytes, slack } = kept;
     const { most } = this.#parts;
-    const share = surelyKept(keeps) / (slack > 0 ? 4 : 2);
+    const share = surelyKept(kept) / (slack > 0 ? 4 : 2);
     if (share >= most) {
       this.#ample = keeps;
       return true;
@@ -109,7 +114,7 @@ export class Pace {
     }
     // Without slack a log counts payloads, and how many they are.
     const isFew = slack > 0 || taken.count < size / 2;
-    const cost = chars + (slack > 0 ? overhead : 0);
+    const cost = chars + (slack > 0 ? entryCost : 0);
     const fits = taken.count === 0 || (isFew && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
     if (!fits) return false;
     taken.count++;

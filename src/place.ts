@@ -1,5 +1,6 @@
 import { resumed } from "./acknowledgement.ts";
 import type { Channel } from "./channel.ts";
+import { isStart } from "./check.ts";
 import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
 import { isNothing, type Missed } from "./notice.ts";
@@ -221,11 +222,6 @@ function findIn(slice: Slice, channel: Channel, after: Position, room: number): 
   // Whoever begins at the start does not come back.
   const delayed = isStart(after) ? 0 : slice.top - after.offset;
   return { recovery, missed: { epoch: slice.epoch, delayed, gone: 0, kept: 0 } };
-}
-
-/** Whether everything is asked for that is in the log. */
-function isStart({ epoch, offset }: Position): boolean {
-  return epoch === "" && offset === 0;
 }
 
 /** What the answer says beside the position: how a run stands, from where one can go on, and what was missed. */

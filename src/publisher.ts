@@ -1,6 +1,6 @@
 import type { Entry } from "./book.ts";
 import { check } from "./bounds.ts";
-import { byteLength } from "./bytes.ts";
+import { byteLength, tagBytes } from "./bytes.ts";
 import { checkChannel, checkTags, isText } from "./check.ts";
 import { appendConfirmed } from "./confirm.ts";
 import type { Hub } from "./hub.ts";
@@ -76,7 +76,7 @@ export class Publisher {
     const valid = validated(this.#hub.events, data, { verb: "publish", where: () => `to ${name()}` });
     const text = this.#hub.serialise(() => `the payload for ${name()}`, valid);
     const { publication } = this.#hub.settings.limits;
-    if (tags !== undefined && byteLength(text) + bytesOf(tags) > publication)
+    if (tags !== undefined && byteLength(text) + tagBytes(tags) > publication)
       throw new RangeError(`Cannot publish to ${name()}: with its tags it is over ${publication} bytes`);
     return text;
   }
@@ -112,7 +112,7 @@ export class Publisher {
     const content = {
       data: text,
       tags,
-      bytes: byteLength(text) + bytesOf(tags),
+      bytes: byteLength(text) + tagBytes(tags),
       isAwaited: true,
       isEnding: false,
     };
@@ -139,9 +139,4 @@ export class Publisher {
   clear(): void {
     this.#once.clear();
   }
-}
-
-/** What tags take, names included. */
-function bytesOf(tags: PublishOptions["tags"]): number {
-  return tags === undefined ? 0 : byteLength(Object.entries(tags).flat().join(""));
 }

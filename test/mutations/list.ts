@@ -460,15 +460,15 @@ const logs: Mutation[] = [
     },
     {
       name: "a log is taken to keep more of small publications than its size",
-      from: "return Math.min(bytes, size * overhead) + slack;",
+      from: "return Math.min(bytes, size * entryCost) + slack;",
       to: "return bytes + slack + 0 * size;",
     },
   ]),
   ...inFile("burst", [
     {
       name: "a burst waits for nobody before its log is full",
-      from: "const half = (slack > 0 ? surelyKept(keeps) : bytes) / 2;",
-      to: "const half = slack > 0 ? surelyKept(keeps) : bytes;",
+      from: "const half = (slack > 0 ? surelyKept(kept) : bytes) / 2;",
+      to: "const half = slack > 0 ? surelyKept(kept) : bytes;",
     },
     {
       name: "a burst waits for ever for who does not come on",

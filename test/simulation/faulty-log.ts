@@ -35,7 +35,7 @@ export function faultyLog({ clock, random, own, later, retention }: Parts): Simu
   let log = memoryLog({ clock, ...retention });
   const truth = new Truth();
   let over = false;
-  const watches = new Set<{ channel: string; wake: () => void; watch: AsyncDisposable | undefined }>();
+  const watches = new Set<Watching>();
   const failure = (): Error => new Error("The log fails");
   /** Does it when the scheduler says so. A failure comes before the effect, or instead of its answer where that may be lost. */
   const answer = <T>(act: () => Promise<T>, mayBeLost = false): Promise<T> =>
@@ -81,10 +81,7 @@ export function faultyLog({ clock, random, own, later, retention }: Parts): Simu
       }),
     wipe() {
       log = memoryLog({ clock, ...retention });
-      for (const watching of watches) {
-        watching.watch = log.watchNow?.(watching.channel, watching.wake);
-        watching.wake();
-      }
+      watchAnew(log, watches);
     },
     endOf: (channel) => endIn(log, channel),
     [Symbol.asyncDispose]: () => {
@@ -105,7 +102,7 @@ export function promptLog(
 ): SimulatedLog {
   let log = memoryLog({ clock, ...retention }) as Required<Log>;
   const truth = new Truth();
-  const watches = new Set<{ channel: string; wake: () => void; watch: AsyncDisposable }>();
+  const watches = new Set<Watching>();
   const appendNow: NonNullable<Log["appendNow"]> = (channel, data, options) => {
     const position = log.appendNow(channel, data, options);
     truth.record(channel, data, position);
@@ -120,7 +117,7 @@ export function promptLog(
     return {
       async [Symbol.asyncDispose]() {
         watches.delete(watching);
-        await watching.watch[Symbol.asyncDispose]();
+        await watching.watch?.[Symbol.asyncDispose]();
       },
     };
   };
@@ -156,10 +153,7 @@ export function promptLog(
     watch: async (channel, wake) => watchNow(channel, wake),
     wipe() {
       log = memoryLog({ clock, ...retention }) as Required<Log>;
-      for (const watching of watches) {
-        watching.watch = log.watchNow(watching.channel, watching.wake);
-        watching.wake();
-      }
+      watchAnew(log, watches);
     },
     endOf: (channel) => endIn(log, channel),
     [Symbol.asyncDispose]: async () => log[Symbol.asyncDispose](),
@@ -170,6 +164,21 @@ export function promptLog(
     delete prompt.watchNow;
   }
   return prompt;
+}
+
+/** Somebody who watches a channel, and the watch in the log that there is now. */
+interface Watching {
+  readonly channel: string;
+  readonly wake: () => void;
+  watch: AsyncDisposable | undefined;
+}
+
+/** The log was wiped: those who watched the old one watch the new one, and are woken. */
+function watchAnew(log: Log, watches: Iterable<Watching>): void {
+  for (const watching of watches) {
+    watching.watch = log.watchNow?.(watching.channel, watching.wake);
+    watching.wake();
+  }
 }
 
 function endIn(log: Log, channel: string): { epoch: string; top: number } {
