@@ -1,5 +1,5 @@
 import type { AgentEvent } from "./agent-event.ts";
-import type { RunEvent } from "./run.ts";
+import type { RunEvent } from "./run-event.ts";
 
 /** The types of AG-UI events that a conversion makes. */
 export type AgUiEventType =

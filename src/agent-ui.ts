@@ -18,7 +18,7 @@ import {
   text,
   write,
 } from "./agent-ui-run.ts";
-import type { RunEvent, RunLifecycleEvent } from "./run.ts";
+import type { RunEvent, RunLifecycleEvent } from "./run-event.ts";
 
 export type { AgUiEvent, AgUiEventType } from "./agent-ui-run.ts";
 

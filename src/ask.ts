@@ -1,9 +1,9 @@
 import { BusyError, ClosedError } from "./errors.ts";
+import type { ErrorContext } from "./hooks.ts";
 import { replies } from "./protocol.ts";
 import { Refusal } from "./request.ts";
 import { ignorable, type Scope } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
-import type { ErrorContext } from "./settings.ts";
 import { handled, isThenable, type Soon } from "./soon.ts";
 
 /** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */

@@ -1,8 +1,9 @@
-import { cellsOf, cut, type Paint, printable } from "./cells.ts";
+import { cellsOf, cut, type Paint } from "./cells.ts";
 import { prefix } from "./command.ts";
 import { cancellerOf, failureOf, percentOf, resultOf } from "./line.ts";
+import { printable } from "./printable.ts";
 import type { Publication } from "./publication.ts";
-import type { RunStatus } from "./run.ts";
+import type { RunStatus } from "./run-event.ts";
 
 /** How far a run has come, as far as it is known. */
 export interface Bar {

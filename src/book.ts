@@ -1,10 +1,10 @@
 import { type ClosedError, closed, ExpiredError } from "./errors.ts";
-import type { Expiring } from "./expiry.ts";
-import { publicationOf } from "./follow.ts";
+import type { Expiring } from "./heap.ts";
 import type { Hub } from "./hub.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Publication } from "./publication.ts";
+import { publicationOf } from "./publications.ts";
 import { type Delivery, type Level, levels, type UndeliveredReason } from "./receipt.ts";
 import type { Taken } from "./room.ts";
 import type { Settle } from "./scope.ts";

@@ -1,3 +1,4 @@
+import { checkBound, isBound } from "./check.ts";
 import { describe, LogError } from "./errors.ts";
 import type { Retention } from "./log.ts";
 
@@ -16,7 +17,7 @@ export class Bounds {
     let isUsual = true;
     for (const [name, bound] of Object.entries(bounds)) {
       if (typeof bound === "function") isUsual = false;
-      else check(name, bound);
+      else checkBound(name, bound);
     }
     if (isUsual) this.#usual = this.with("", {});
   }
@@ -43,16 +44,10 @@ export class Bounds {
   }
 
   #bound(name: keyof Retention, given: number | undefined, channel: string): number {
-    if (given !== undefined) return check(name, given);
+    if (given !== undefined) return checkBound(name, given);
     const usual = this.#bounds[name];
     return typeof usual === "function" ? ask(name, usual, channel) : usual;
   }
-}
-
-/** Answers a bound that is a number from 0 up, and throws a RangeError for any other. */
-export function check(name: string, bound: number): number {
-  if (isBound(bound)) return bound;
-  throw new RangeError(`Cannot use ${name} "${String(bound)}": it is not a number from 0 up`);
 }
 
 /** A function that fails for a channel fails for it again, so that there is no use in trying. */
@@ -69,8 +64,4 @@ function ask(name: string, bound: (channel: string) => number, channel: string):
   }
   const message = `Cannot bound ${JSON.stringify(channel)}: ${name}() ${why}`;
   throw new LogError(message, { ...options, lasting: true });
-}
-
-function isBound(bound: unknown): bound is number {
-  return typeof bound === "number" && bound >= 0;
 }

@@ -1,4 +1,4 @@
-import { check } from "./bounds.ts";
+import { checkBound } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Authorize, Peer } from "./peer.ts";
 
@@ -41,8 +41,8 @@ export function cached(
     throw new TypeError(
       `Cannot remember answers: give the function that authorizes first, not ${typeof authorize}`,
     );
-  check("ttl", ttl);
-  check("size", size);
+  checkBound("ttl", ttl);
+  checkBound("size", size);
   let known = new WeakMap<Peer, Map<string, Remembered>>();
   async function ask(peer: Peer, action: Parameters<Authorize>[1]): Promise<boolean> {
     const key = `${action.type} ${action.channel}`;

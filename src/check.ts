@@ -143,3 +143,13 @@ function checkRpc(rpc: object | undefined): void {
       `Cannot use rpc method "${taken}": it is one of tocsin's own, so name yours otherwise`,
     );
 }
+
+/** Answers a bound that is a number from 0 up, and throws a RangeError for any other. */
+export function checkBound(name: string, bound: number): number {
+  if (isBound(bound)) return bound;
+  throw new RangeError(`Cannot use ${name} "${String(bound)}": it is not a number from 0 up`);
+}
+
+export function isBound(bound: unknown): bound is number {
+  return typeof bound === "number" && bound >= 0;
+}

@@ -2,7 +2,8 @@
 import process from "node:process";
 import { styleText } from "node:util";
 import { type Paint, unpainted } from "./cells.ts";
-import { type ConnectOptions, connect } from "./client.ts";
+import { connect } from "./client.ts";
+import type { ConnectOptions } from "./client-options.ts";
 import { systemClock } from "./clock.ts";
 import { type Command, commandOf, type Tail, usage } from "./command.ts";
 import { version } from "./version.ts";

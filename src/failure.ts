@@ -1,8 +1,8 @@
 import { cutText } from "./bytes.ts";
 import { describe, type Failure } from "./errors.ts";
 import { attended } from "./hook.ts";
+import type { FailedRun } from "./hooks.ts";
 import type { Hub } from "./hub.ts";
-import type { FailedRun } from "./settings.ts";
 import { isThenable } from "./soon.ts";
 
 /** The longest text of an error or reason that is sent on, in characters. */

@@ -1,9 +1,31 @@
 import { frame } from "./client-input.ts";
 import { GapError } from "./errors.ts";
-import type { Wire } from "./link.ts";
 import type { Position } from "./log.ts";
 import type { Publication } from "./publication.ts";
-import { type PublicationFields, type Push, type Refusal, refusal, type SubscribeResult } from "./reply.ts";
+import {
+  type PublicationFields,
+  type Push,
+  type Refusal,
+  type Reply,
+  refusal,
+  type SubscribeResult,
+} from "./reply.ts";
+import type { Wait } from "./waiting.ts";
+
+/** Hears the answer to a command, and how many characters it took: none where the connection was lost before. */
+export type Answered = (reply: Reply, size: number) => void;
+
+/** What a feed needs of its link. */
+export interface Wire {
+  readonly wait: Wait;
+  /** Sends a command with parameters that are JSON already. */
+  command(name: string, params: string, answered?: Answered): void;
+  write(message: string): void;
+  /** Does something later, unless the status changes before. What is timed by the same name already stays. */
+  time(name: string, ms: number, fire: () => void): void;
+  /** Does something after so many failures: anything up to twice as late each time, and never at once. */
+  retry(name: string, failures: number, fire: () => void): void;
+}
 
 /** What is said of a run: by what is published, or by the server itself. */
 export type Said = Pick<Publication, "data"> | Pick<NonNullable<SubscribeResult["data"]>, "status">;

@@ -2,8 +2,9 @@ import { refusalsToConsole } from "./console.ts";
 import { Counts } from "./counts.ts";
 import { attended } from "./hook.ts";
 import type { Hub } from "./hub.ts";
+import { printable } from "./printable.ts";
 import { type Close, closes } from "./protocol.ts";
-import { loggableRefusal, type Refused } from "./refused.ts";
+import type { Refused } from "./refused.ts";
 import type { NotifierOptions } from "./settings.ts";
 
 /** A place that is kept for a handshake until it is a session, or fails. */
@@ -101,4 +102,17 @@ export class Gate {
       this.#release(kept);
     }
   }
+}
+
+/** Characters of a text from outside that are told. */
+const longest = 200;
+
+/** The same, with every text as one line that only shows. */
+function loggableRefusal({ code, reason, path, origin }: Refused): Refused {
+  return {
+    code,
+    reason: printable(reason),
+    ...(path !== undefined && { path: printable(path.slice(0, longest)) }),
+    ...(origin !== undefined && { origin: printable(origin.slice(0, longest)) }),
+  };
 }

@@ -1,8 +1,8 @@
 import type { Confirmation } from "./confirm.ts";
 import { ClosedError } from "./errors.ts";
-import { publicationOf } from "./follow.ts";
 import type { Hub } from "./hub.ts";
 import type { Publication } from "./publication.ts";
+import { publicationOf } from "./publications.ts";
 import type { Undelivered } from "./receipt.ts";
 
 /** Confirmed publications that nobody will receive any more, and those of which nobody knows yet: they are not in the log. */

@@ -1,8 +1,8 @@
 import { checkAfter, checkChannel, checkLimit, isStart } from "./check.ts";
-import { gapAfter, publicationOf } from "./follow.ts";
 import type { Hub } from "./hub.ts";
 import type { Position } from "./log.ts";
 import type { History } from "./publication.ts";
+import { gapAfter, publicationOf } from "./publications.ts";
 
 /** Which part of a channel's history is asked for. */
 export interface HistoryOptions {

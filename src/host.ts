@@ -1,9 +1,9 @@
-import { check } from "./bounds.ts";
+import { checkBound } from "./check.ts";
 import { systemClock } from "./clock.ts";
-import { mergedReport } from "./close.ts";
+import { type CloseReport, mergedReport } from "./close.ts";
 import { contained } from "./guard.ts";
 import { carry, Handshake } from "./handshake.ts";
-import type { CloseReport, Notifier } from "./notifier.ts";
+import type { Notifier } from "./notifier.ts";
 import { Scope } from "./scope.ts";
 import { isThenable } from "./soon.ts";
 
@@ -104,7 +104,7 @@ export async function host(
   const maxMessage = messageOf(notifiers, options.maxMessage);
   const [first] = notifiers;
   const { onError = (error: unknown) => first.report(error, { stage: "host", owner: "serve" }) } = options;
-  check("grace", grace);
+  checkBound("grace", grace);
   const report = contained(onError);
   const scope = new Scope(systemClock, report);
   const answer = (request: Request, env: object) => respond(app, request, env, report);

@@ -1,5 +1,5 @@
+import type { Limits } from "./limits.ts";
 import type { Command } from "./protocol.ts";
-import type { Limits } from "./settings.ts";
 
 /** The limits on what a peer sends. */
 export type IntakeLimit = "commands" | "commandChars" | "commandTotalChars" | "rate";

@@ -1,4 +1,5 @@
-import { type Paint, printable } from "./cells.ts";
+import type { Paint } from "./cells.ts";
+import { printable } from "./printable.ts";
 import type { Publication } from "./publication.ts";
 
 /** A publication as one line for people: when, where and what. */

@@ -1,24 +1,18 @@
 import { onAwake } from "./awake.ts";
-import type { ClientAddress, ConnectOptions } from "./client.ts";
 import { addressOf, frame, jsonOf, named, refuse, textOf } from "./client-input.ts";
+import type { ClientAddress, ClientStatus, ConnectOptions } from "./client-options.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import { systemTiming, type Timer } from "./clock.ts";
 import { ReplyError } from "./errors.ts";
-import { createFeed, type Feed } from "./feed.ts";
-import { type ConnectResult, type Message, type Reply, refusal } from "./reply.ts";
-import { createWait, type Wait } from "./waiting.ts";
-
-/** How a client is connected: it dials, it is, it waits to dial again, or it is closed for good. */
-export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";
+import { type Answered, createFeed, type Feed } from "./feed.ts";
+import { type ConnectResult, type Message, refusal } from "./reply.ts";
+import { createWait } from "./waiting.ts";
 
 /** What a command is about: a channel, or a method. */
 type Params = { channel?: string; method?: string; [more: string]: unknown };
 
 /** What may end a wait before its time. */
 type Waiting = { signal?: AbortSignal | undefined } | undefined;
-
-/** Hears the answer to a command, and how many characters it took: none where the connection was lost before. */
-type Answered = (reply: Reply, size: number) => void;
 
 /** What a client does over its link. */
 export interface Link {
@@ -31,18 +25,6 @@ export interface Link {
   call<T>(name: string, verb: string, params: Params, waiting: Waiting, again?: boolean): Promise<T>;
   /** Says what is left to say, and closes: what waits rejects with `reason`. Settles once nothing is left. */
   close(reason: unknown): Promise<void>;
-}
-
-/** What a feed needs of its link. */
-export interface Wire {
-  readonly wait: Wait;
-  /** Sends a command with parameters that are JSON already. */
-  command(name: string, params: string, answered?: Answered): void;
-  write(message: string): void;
-  /** Does something later, unless the status changes before. What is timed by the same name already stays. */
-  time(name: string, ms: number, fire: () => void): void;
-  /** Does something after so many failures: anything up to twice as late each time, and never at once. */
-  retry(name: string, failures: number, fire: () => void): void;
 }
 
 /** Milliseconds that a connection may take to be made, that a ping may be late, and after which a connection has lasted. */

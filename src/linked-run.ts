@@ -1,12 +1,12 @@
-import type { ClientFollowOptions, ClientRun } from "./client.ts";
 import { textOf } from "./client-input.ts";
+import type { ClientFollowOptions, ClientRun } from "./client-options.ts";
 import { CancelError, RunError } from "./errors.ts";
 import type { Said } from "./feed.ts";
 import type { Link } from "./link.ts";
 import type { Position } from "./log.ts";
 import type { History } from "./publication.ts";
 import type { HistoryResult } from "./reply.ts";
-import type { RunLifecycleEvent, RunStatus } from "./run.ts";
+import type { RunLifecycleEvent, RunStatus } from "./run-event.ts";
 
 /** Whatever an ending may say. */
 type Ending = OmitType<"completed"> & OmitType<"failed"> & OmitType<"cancelled">;

@@ -1,5 +1,6 @@
-import { type Bound, Bounds, check } from "./bounds.ts";
+import { type Bound, Bounds } from "./bounds.ts";
 import { byteLength, tagBytes } from "./bytes.ts";
+import { checkBound } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
 import { Channel, entryCost, Kept, Watcher } from "./kept.ts";
@@ -68,7 +69,7 @@ export function memoryLog({
   clock = systemClock,
 }: MemoryLogOptions = {}): Log {
   const bounds = new Bounds({ size, bytes, ttl, slack });
-  return new MemoryLog(bounds, check("totalBytes", totalBytes), clock);
+  return new MemoryLog(bounds, checkBound("totalBytes", totalBytes), clock);
 }
 
 class MemoryLog implements Log {
@@ -160,7 +161,7 @@ class MemoryLog implements Log {
 
   readNow(name: string, { after, limit = Infinity, signal }: ReadOptions): Slice {
     const now = this.#enter("read", name, signal);
-    check("limit", limit);
+    checkBound("limit", limit);
     const channel = this.#use(name, now);
     const { epoch, top, first } = channel;
     const gapless = after === undefined || follows(after, channel);

@@ -31,6 +31,8 @@ export type {
   SchemasOf,
 } from "./events.ts";
 export type { FollowOptions } from "./follow.ts";
+export type { ErrorContext, FailedRun } from "./hooks.ts";
+export type { Limits } from "./limits.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
 export { type MemoryLogOptions, memoryLog } from "./memory.ts";
 export {
@@ -51,10 +53,10 @@ export type {
   UndeliveredReason,
 } from "./receipt.ts";
 export type { Refused } from "./refused.ts";
-export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run.ts";
+export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run-event.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
 export type { Pending, PendingKind } from "./scope.ts";
-export type { ErrorContext, FailedRun, Limits, NotifierOptions } from "./settings.ts";
+export type { NotifierOptions } from "./settings.ts";
 export type { Session, Socket } from "./socket.ts";
 export type { Stats } from "./stats.ts";
 export type { LimitName, Totals } from "./totals.ts";

@@ -1,5 +1,4 @@
-import { check } from "./bounds.ts";
-import { checkAfter, checkChannel, checkParts, checkPeer } from "./check.ts";
+import { checkAfter, checkBound, checkChannel, checkParts, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
 import { errorToConsole } from "./console.ts";
@@ -7,6 +6,7 @@ import { ClosedError, closed } from "./errors.ts";
 import type { EventInput, EventOutput, EventSchemas } from "./events.ts";
 import { type FollowOptions, followChannel } from "./follow.ts";
 import { type HistoryOptions, historyOf } from "./history.ts";
+import type { ErrorContext } from "./hooks.ts";
 import { Hub } from "./hub.ts";
 import { memoryLog } from "./memory.ts";
 import type { Peer } from "./peer.ts";
@@ -20,7 +20,7 @@ import { disconnect, refuse, unsubscribe } from "./revocation.ts";
 import type { Run, RunOptions, Task } from "./run-task.ts";
 import { ignorable, inWords, type Pending } from "./scope.ts";
 import { LiveSession } from "./session.ts";
-import { type ErrorContext, type NotifierOptions, resolveSettings } from "./settings.ts";
+import { type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { pendingOf, type Stats, statsOf } from "./stats.ts";
 import type { Totals } from "./totals.ts";
@@ -285,7 +285,7 @@ class LiveNotifier implements Notifier {
   }
 
   close({ signal, grace }: CloseOptions = {}): Promise<CloseReport> {
-    if (grace !== undefined) check("grace", grace);
+    if (grace !== undefined) checkBound("grace", grace);
     this.#begin();
     this.#startClosing(undefined);
     if (grace !== undefined) this.#limit(grace);

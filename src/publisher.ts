@@ -1,7 +1,6 @@
 import type { Entry } from "./book.ts";
-import { check } from "./bounds.ts";
 import { byteLength, tagBytes } from "./bytes.ts";
-import { checkChannel, checkTags, isText } from "./check.ts";
+import { checkBound, checkChannel, checkTags, isText } from "./check.ts";
 import { appendConfirmed } from "./confirm.ts";
 import type { Hub } from "./hub.ts";
 import type { AppendOptions, Position } from "./log.ts";
@@ -66,7 +65,7 @@ export class Publisher {
     if (isRunChannel(channel))
       throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
     checkTags(tags);
-    if (ttl !== undefined) check("ttl", ttl);
+    if (ttl !== undefined) checkBound("ttl", ttl);
     if (key !== undefined && !isText(key, 1, longestKey)) {
       throw new TypeError(
         `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,

@@ -1,5 +1,3 @@
-import { printable } from "./printable.ts";
-
 /** Somebody who was not let in: before the upgrade, or before the session was connected. */
 export interface Refused {
   /** The HTTP status that was answered, or, from 3000 up, the code that the socket was closed with. */
@@ -10,17 +8,4 @@ export interface Refused {
   path?: string | undefined;
   /** The origin of the page, escaped, where that is why. */
   origin?: string | undefined;
-}
-
-/** Characters of a text from outside that are told. */
-const longest = 200;
-
-/** The same, with every text as one line that only shows. */
-export function loggableRefusal({ code, reason, path, origin }: Refused): Refused {
-  return {
-    code,
-    reason: printable(reason),
-    ...(path !== undefined && { path: printable(path.slice(0, longest)) }),
-    ...(origin !== undefined && { origin: printable(origin.slice(0, longest)) }),
-  };
 }

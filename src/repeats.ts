@@ -1,5 +1,5 @@
-import { check } from "./bounds.ts";
 import { byteLength } from "./bytes.ts";
+import { checkBound } from "./check.ts";
 import { type Expiring, Heap } from "./heap.ts";
 import type { Channel } from "./kept.ts";
 import type { AppendOptions } from "./log.ts";
@@ -65,7 +65,7 @@ export class Repeats {
       }
     }
     if (key === undefined) return undefined;
-    check("key.ttl", key.ttl);
+    checkBound("key.ttl", key.ttl);
     const offset = known(channel, "keys", key.text, now)?.offset;
     if (offset !== undefined) this.remember(channel, { once }, offset, now);
     return offset;

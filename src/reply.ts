@@ -1,5 +1,5 @@
 import { ReplyError } from "./errors.ts";
-import type { RunStatus } from "./run.ts";
+import type { RunStatus } from "./run-event.ts";
 
 /** A publication as the wire has it. */
 export interface PublicationFields {

@@ -1,5 +1,5 @@
+import type { Limits } from "./limits.ts";
 import type { Settle } from "./scope.ts";
-import type { Limits } from "./settings.ts";
 
 /** What confirmed publications that wait take. */
 export interface Taken {

@@ -1,9 +1,9 @@
 import { cutText } from "./bytes.ts";
 import { CancelError, RunError } from "./errors.ts";
 import { longestText, shownOf } from "./failure.ts";
+import type { FailedRun } from "./hooks.ts";
 import type { Hub } from "./hub.ts";
-import type { RunLifecycleEvent, RunStatus } from "./run.ts";
-import type { FailedRun } from "./settings.ts";
+import type { RunLifecycleEvent, RunStatus } from "./run-event.ts";
 
 /** How a run may end. */
 export type Ended = Exclude<RunStatus, "working">;

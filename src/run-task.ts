@@ -1,4 +1,4 @@
-import type { RunEvent, RunStatus } from "./run.ts";
+import type { RunEvent, RunStatus } from "./run-event.ts";
 
 /** What a task is given. */
 export interface TaskContext<Event = RunEvent> {

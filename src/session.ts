@@ -2,6 +2,7 @@ import { type Asking, ask } from "./ask.ts";
 import { Blocked } from "./blocked.ts";
 import { byteLength } from "./bytes.ts";
 import { ClosedError } from "./errors.ts";
+import type { ErrorContext } from "./hooks.ts";
 import type { Hub } from "./hub.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
@@ -10,7 +11,6 @@ import { type ClientInfo, type Close, closes, unsubscribes } from "./protocol.ts
 import { type Beating, Pulse } from "./pulse.ts";
 import { receive, work } from "./receive.ts";
 import type { Piece } from "./segment.ts";
-import type { ErrorContext } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import type { Soon } from "./soon.ts";
 import { type Subscription, Subscriptions } from "./subscription.ts";

@@ -1,6 +1,6 @@
 import { Counts } from "./counts.ts";
 import type { Hub } from "./hub.ts";
-import type { Limits } from "./settings.ts";
+import type { Limits } from "./limits.ts";
 
 /** A limit by its name, or what is dropped where others come and go too often for a listener. */
 export type LimitName = keyof Limits | "announcements";

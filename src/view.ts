@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { advanced, type Bar, barOf, barsOf } from "./bar.ts";
-import { type Paint, printable, unpainted } from "./cells.ts";
+import { type Paint, unpainted } from "./cells.ts";
 import type { Clock } from "./clock.ts";
 import { prefix } from "./command.ts";
 import { jsonOf, lineOf } from "./line.ts";
+import { printable } from "./printable.ts";
 import type { Publication } from "./publication.ts";
 import { Screen, type Terminal } from "./screen.ts";
 

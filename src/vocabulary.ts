@@ -1,6 +1,6 @@
 import type { AgentEvent, AgentEventType } from "./agent-event.ts";
 import type { EventInput, EventOutput, EventSchemas, SchemasOf } from "./events.ts";
-import type { OutputEvent, ProgressEvent, RunEvent, RunLifecycleEvent } from "./run.ts";
+import type { OutputEvent, ProgressEvent, RunEvent, RunLifecycleEvent } from "./run-event.ts";
 
 /** The events that tocsin has names for, which a run may emit although no schema is listed for them. */
 export type VocabularyEvent = ProgressEvent | OutputEvent | AgentEvent;

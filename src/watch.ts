@@ -1,6 +1,8 @@
 import { endingOf } from "./bar.ts";
-import { type Client, type ConnectOptions, GapError, ReplyError } from "./client.ts";
+import type { Client } from "./client.ts";
+import type { ConnectOptions } from "./client-options.ts";
 import { prefix, type Tail } from "./command.ts";
+import { GapError, ReplyError } from "./errors.ts";
 import type { Position } from "./log.ts";
 import type { Publication } from "./publication.ts";
 import type { View } from "./view.ts";

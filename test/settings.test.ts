@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { Limits } from "../src/limits.ts";
 import { createNotifier } from "../src/notifier.ts";
-import { type Limits, resolveSettings } from "../src/settings.ts";
+import { resolveSettings } from "../src/settings.ts";
 import { wire } from "./fixtures/wire.ts";
 
 const refusal = (limits: Partial<Limits>): string => {
