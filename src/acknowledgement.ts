@@ -1,10 +1,11 @@
 import { isNatural } from "./check.ts";
+import type { Context } from "./context.ts";
 import type { Position } from "./log.ts";
 import { type Command, type ErrorReply, isObject, replies } from "./protocol.ts";
+import type { Caller } from "./request.ts";
 import type { LiveSession } from "./session.ts";
-import { type Standing, standingOf } from "./standing.ts";
-import type { Subscription } from "./subscription.ts";
-import { quit } from "./tracking.ts";
+import { standingOf } from "./standing.ts";
+import type { Standing, Subscription } from "./subscription.ts";
 
 /**
  * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or
@@ -22,7 +23,7 @@ export function takeWords(session: LiveSession, { method, params }: Command): nu
     // Of an object, even its text could be one that throws.
     const { channel } = params;
     const subscription = typeof channel === "string" ? session.subscriptions.get(channel) : undefined;
-    if (subscription !== undefined) quit(subscription);
+    if (subscription !== undefined) session.quit(subscription);
     return 0;
   }
   if (method !== "rpc" || params.method !== "ack") return 0;
@@ -56,7 +57,8 @@ function take(session: LiveSession, words: Words): number {
     const said = words[channel];
     if (wrongIn(session, channel, said) !== undefined) continue;
     const subscription = session.subscriptions.get(channel);
-    if (subscription !== undefined) hear(subscription, (said as Partial<Position>).offset ?? 0);
+    if (subscription !== undefined)
+      hear(session.context, subscription, (said as Partial<Position>).offset ?? 0);
   }
   return count;
 }
@@ -78,12 +80,18 @@ function wrongIn(session: LiveSession, channel: string, said: unknown): ErrorRep
 }
 
 /** A client says that it has everything up to an offset. */
-function hear(subscription: Subscription, offset: number): void {
+function hear({ clock }: Context, subscription: Subscription, offset: number): void {
   const before = Math.max(subscription.acknowledged, subscription.proof.since);
-  subscription.heard = subscription.session.hub.clock.time();
+  subscription.heard = clock.time();
   if (offset <= before) return;
   subscription.acknowledged = offset;
   subscription.channel.book?.reached(subscription.epoch, standingOf(subscription), "acknowledged", before);
+}
+
+/** A client may have asked to end a subscription before it was answered that it has one. */
+export function quitEarly(session: LiveSession, channel: string): void {
+  const subscription = session.subscriptions.get(channel);
+  if (subscription !== undefined && session.intake.isQuitting(channel)) session.quit(subscription);
 }
 
 /** Sessions of one user among which the earlier one of a client that comes back is looked for. */
@@ -96,7 +104,11 @@ const mostSessions = 100;
  * may have come from, and for nothing that it was not sent from here. Where a user is many people, who may all come back at
  * once, it says nothing: each would have to be compared with all.
  */
-export function resumed({ hub, identity }: LiveSession, channel: string, { epoch, offset }: Position): void {
+export function resumed(
+  { hub, session: { identity } }: Caller,
+  channel: string,
+  { epoch, offset }: Position,
+): void {
   const { ledger } = hub;
   if (hub.sessions.countOf(identity) > mostSessions) return;
   let from: Standing | undefined;
@@ -114,7 +126,7 @@ export function resumed({ hub, identity }: LiveSession, channel: string, { epoch
     subscription = present;
   }
   if (from === undefined) return;
-  if (subscription !== undefined) return hear(subscription, offset);
+  if (subscription !== undefined) return hear(hub, subscription, offset);
   const before = from.acknowledged;
   for (const level of ["read", "acknowledged", "discharged"] as const)
     from[level] = Math.max(from[level], offset);

@@ -1,7 +1,7 @@
 import { byteLength } from "./bytes.ts";
 import type { Channel } from "./channel.ts";
-import type { Hub } from "./hub.ts";
-import type { LiveSession } from "./session.ts";
+import type { Context } from "./context.ts";
+import type { Receiver } from "./subscription.ts";
 
 /** Announcements joined to one text, which all who listen share. */
 interface Piece {
@@ -27,51 +27,51 @@ const few = 100;
 export class Announcements {
   /** How many want to know. */
   listeners = 0;
-  readonly #hub: Hub;
+  readonly #context: Context;
   readonly #channel: Channel;
-  #changes: Map<LiveSession, "join" | "leave"> | undefined;
+  #changes: Map<Receiver, "join" | "leave"> | undefined;
   /** Until when nobody is told of more. */
   #restsUntil = 0;
   #isTimed = false;
 
-  constructor(hub: Hub, channel: Channel) {
-    this.#hub = hub;
+  constructor(context: Context, channel: Channel) {
+    this.#context = context;
     this.#channel = channel;
   }
 
   /** Notes that somebody came or left. */
-  note(session: LiveSession, kind: "join" | "leave"): void {
+  note(session: Receiver, kind: "join" | "leave"): void {
     if (this.listeners === 0) return;
     this.#changes ??= new Map();
     const before = this.#changes.get(session);
     if (before !== undefined && before !== kind) this.#changes.delete(session);
     else this.#changes.set(session, kind);
-    this.#hub.wakeChannel(this.#channel);
+    this.#context.turn.wakeChannel(this.#channel);
   }
 
   /** Tells what was noted, once in a turn at most. */
   tell(): void {
     const changes = this.#changes;
     if (changes === undefined) return;
-    const wait = this.#restsUntil - this.#hub.clock.now();
-    const isDue = wait <= 0 || this.listeners === 0 || this.#hub.flushing;
+    const wait = this.#restsUntil - this.#context.clock.now();
+    const isDue = wait <= 0 || this.listeners === 0 || this.#context.flushing;
     if (!isDue) return this.#tellIn(wait);
     this.#changes = undefined;
     // Nobody is told that others leave because the notifier closes.
-    if (this.listeners === 0 || this.#hub.flushing || changes.size === 0) return;
-    this.#restsUntil = this.#hub.clock.now() + (this.listeners < few ? 0 : this.listeners / 10);
+    if (this.listeners === 0 || this.#context.flushing || changes.size === 0) return;
+    this.#restsUntil = this.#context.clock.now() + (this.listeners < few ? 0 : this.listeners / 10);
     const pieces = this.#encode(changes);
     let dropped = changes.size * this.listeners;
     for (const { joins, session } of this.#channel.subscriptions) {
       if (!joins) continue;
       for (const { text, bytes, count } of pieces) if (session.announce(text, bytes)) dropped -= count;
     }
-    if (dropped > 0) this.#hub.tally.hit("announcements", dropped);
+    if (dropped > 0) this.#context.tally.hit("announcements", dropped);
   }
 
   /** The first changes, one at least, as much as may be told at once. */
-  #encode(changes: ReadonlyMap<LiveSession, "join" | "leave">): Piece[] {
-    const { codec, settings } = this.#hub;
+  #encode(changes: ReadonlyMap<Receiver, "join" | "leave">): Piece[] {
+    const { codec, settings } = this.#context;
     const most = Math.min(settings.window / 2, roundBytes / this.listeners);
     const pieces: Piece[] = [];
     let texts: string[] = [];
@@ -99,9 +99,9 @@ export class Announcements {
   #tellIn(ms: number): void {
     if (this.#isTimed) return;
     this.#isTimed = true;
-    this.#hub.scope.timer(`announce ${this.#channel.name}`, ms, () => {
+    this.#context.scope.timer(`announce ${this.#channel.name}`, ms, () => {
       this.#isTimed = false;
-      this.#hub.wakeChannel(this.#channel);
+      this.#context.turn.wakeChannel(this.#channel);
     });
   }
 }

@@ -1,41 +1,40 @@
 import { takeWords } from "./acknowledgement.ts";
-import { exceeds } from "./bytes.ts";
 import { commands } from "./commands.ts";
 import { ClosedError } from "./errors.ts";
+import type { Hub } from "./hub.ts";
 import { type Close, type Command, closes, type ErrorReply, type Method, replies } from "./protocol.ts";
-import { type Answer, type Params, Refusal } from "./request.ts";
-import type { LiveSession } from "./session.ts";
+import { Refusal } from "./refusal.ts";
+import type { Answer, Caller, Params } from "./request.ts";
+import type { CommandHandler, LiveSession } from "./session.ts";
 import { handled, type Soon } from "./soon.ts";
 
-/** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
-export function commandsIn(session: LiveSession, data: unknown): readonly Command[] {
-  const { codec, settings } = session.hub;
-  if (typeof data !== "string") session.close(closes.badRequest);
-  else if (exceeds(data, settings.limits.message)) session.exceed("message", closes.messageTooBig);
-  else {
-    const commands = codec.decode(data, settings.limits.depth);
-    if (commands !== undefined) return commands;
-    session.close(closes.badRequest);
-  }
-  return [];
-}
+/** Answers what clients ask of a notifier. */
+export class Commands implements CommandHandler {
+  readonly #hub: Hub;
 
-/**
- * Answers one command of a session's, with an error where it is over the session's rate: at once, where nothing has to be
- * waited for. It never throws or rejects.
- */
-export function answer(session: LiveSession, command: Command, isOver: boolean): Soon<void> {
-  return handled(
-    () => handle(session, command, isOver),
-    (answered) => {
-      if (answered !== undefined) reply(session, command, answered);
-    },
-    (error) => refuse(session, command, error),
-  );
+  constructor(hub: Hub) {
+    this.#hub = hub;
+  }
+
+  takeWords(session: LiveSession, command: Command): number {
+    return takeWords(session, command);
+  }
+
+  /** What needs not be waited for is answered at once. */
+  answer(session: LiveSession, command: Command, isOver: boolean): Soon<void> {
+    const caller = { hub: this.#hub, session };
+    return handled(
+      () => handle(caller, command, isOver),
+      (answered) => {
+        if (answered !== undefined) reply(caller, command, answered);
+      },
+      (error) => refuse(caller, command, error),
+    );
+  }
 }
 
 /** Does what a command asks for. What needs no answer has none. */
-function handle(session: LiveSession, command: Command, isOver: boolean): Soon<Answer | undefined> {
+function handle({ hub, session }: Caller, command: Command, isOver: boolean): Soon<Answer | undefined> {
   const { method, params } = command;
   if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
   if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
@@ -43,7 +42,7 @@ function handle(session: LiveSession, command: Command, isOver: boolean): Soon<A
   if (method === "send") return takeWords(session, command) > 0 ? undefined : receive(session, params);
   if (method === "unknown") throw new Refusal(replies.methodNotFound);
   if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
-  return commands[method](session, params);
+  return commands[method]({ hub, session, params });
 }
 
 const none: readonly string[] = [];
@@ -58,30 +57,30 @@ const firstFrame = 1_000;
 /** So many at once, to be cut from: the engines take longer to repeat one. */
 const spaces = " ".repeat(firstFrame);
 
-function reply(session: LiveSession, { id, method }: Command, answered: Answer): void {
+function reply({ hub, session }: Caller, { id, method }: Command, answered: Answer): void {
   const { result, channels = none, after, abandon } = answered;
   if (channels.some((name) => session.out.isWithheld(name))) {
     abandon?.();
     if (method === "connect") return session.revoke(closes.reconnect);
     throw new Refusal(replies.permissionDenied);
   }
-  if (abandon !== undefined && session.hub.flushing) {
+  if (abandon !== undefined && hub.flushing) {
     // Closing has counted who is to get what. The client comes back, and asks again.
     abandon();
     throw new Refusal(replies.internal);
   }
-  const { text, bytes } = session.hub.replies.write(id, method as Method, result);
+  const { text, bytes } = hub.replies.write(id, method as Method, result);
   session.put(method === "connect" ? text + spaces.slice(text.length) : text, bytes);
   session.out.answered(channels);
   after?.();
 }
 
-function refuse(session: LiveSession, { id, method }: Command, error: unknown): void {
-  const reply = errorReply(session, error);
+function refuse({ hub, session }: Caller, { id, method }: Command, error: unknown): void {
+  const reply = errorReply({ hub, session }, error);
   // Nobody waits for an answer to what has no id, or came from who is gone.
   if (id === 0 || !session.isOpen) return;
-  session.hub.tally.error(reply.code);
-  session.put(session.hub.codec.error(id, reply));
+  hub.tally.error(reply.code);
+  session.put(hub.codec.error(id, reply));
   // A client waits for its connect reply, and knows what to do after a close.
   if (method === "connect") session.close(closeOf(reply));
 }
@@ -92,7 +91,7 @@ function closeOf({ code }: ErrorReply): Close {
   return code === replies.limitExceeded.code ? closes.channelLimit : closes.internal;
 }
 
-function errorReply({ id, hub }: LiveSession, error: unknown): ErrorReply {
+function errorReply({ hub, session: { id } }: Caller, error: unknown): ErrorReply {
   if (error instanceof Refusal) {
     if (error.limit !== undefined) hub.tally.hit(error.limit);
     return error.reply;

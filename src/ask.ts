@@ -1,9 +1,9 @@
+import type { Context } from "./context.ts";
 import { BusyError, ClosedError } from "./errors.ts";
 import type { ErrorContext } from "./hooks.ts";
 import { replies } from "./protocol.ts";
-import { Refusal } from "./request.ts";
+import { Refusal } from "./refusal.ts";
 import { ignorable, type Scope } from "./scope.ts";
-import type { LiveSession } from "./session.ts";
 import { handled, isThenable, type Soon } from "./soon.ts";
 
 /** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */
@@ -49,13 +49,21 @@ export class Asking {
   }
 }
 
+/** A session as its handlers see it. */
+export interface Asker {
+  readonly id: string;
+  /** The handler that was asked last for it, while it is. */
+  asking: Asking | undefined;
+}
+
 /**
  * Calls a handler of the user's for a session. What it answers at once is answered at once.
  *
  * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
  */
 export function ask<T>(
-  session: LiveSession,
+  context: Context,
+  session: Asker,
   stage: ErrorContext["stage"],
   call: (asking: Asking) => T | PromiseLike<T>,
 ): Soon<T> {
@@ -65,7 +73,7 @@ export function ask<T>(
   return handled<T, T>(
     () => {
       const answer = call(asking);
-      return isThenable(answer) ? wait(session, stage, asking, Promise.resolve(answer)) : answer;
+      return isThenable(answer) ? wait(context, session, stage, asking, Promise.resolve(answer)) : answer;
     },
     (value) => {
       over(session, asking);
@@ -73,18 +81,18 @@ export function ask<T>(
     },
     (error) => {
       over(session, asking);
-      throw refusalOf(session, stage, error);
+      throw refusalOf(context, session, stage, error);
     },
   );
 }
 
 async function wait<T>(
-  { id, hub }: LiveSession,
+  { scope, settings, tally }: Context,
+  { id }: Asker,
   stage: ErrorContext["stage"],
   asking: Asking,
   answer: Promise<T>,
 ): Promise<T> {
-  const { scope, settings, tally } = hub;
   const owner = `session ${id} ${stage}`;
   const ms = settings.limits.answer;
   const disarm = scope.timer(owner, ms, () => {
@@ -99,15 +107,15 @@ async function wait<T>(
 }
 
 /** What the client is answered for what went wrong. */
-function refusalOf(session: LiveSession, stage: ErrorContext["stage"], error: unknown): unknown {
+function refusalOf(context: Context, { id }: Asker, stage: ErrorContext["stage"], error: unknown): unknown {
   if (error instanceof ClosedError || error instanceof Refusal) return error;
   // Too much waits to be published already: later there may be room.
   if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");
-  session.hub.report(error, stage, `session ${session.id}`);
+  context.report(error, stage, `session ${id}`);
   return new Refusal(replies.internal);
 }
 
-function over(session: LiveSession, asking: Asking): void {
+function over(session: Asker, asking: Asking): void {
   if (session.asking === asking) session.asking = asking.earlier;
   for (let later = session.asking; later !== undefined; later = later.earlier)
     if (later.earlier === asking) later.earlier = asking.earlier;

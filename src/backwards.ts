@@ -1,6 +1,6 @@
-import type { Hub } from "./hub.ts";
 import type { Entry, Position, Slice } from "./log.ts";
 import { charsOf, nextPart } from "./page.ts";
+import type { Reader } from "./reader.ts";
 
 /** How often it is looked again where a log trims what was about to be read. */
 const attempts = 3;
@@ -20,10 +20,10 @@ export interface Backwards {
  * Reads a channel's newest publications, or those before a place, newest first. It reads no others: offsets rise by one,
  * and so say where to begin.
  */
-export async function readBackwards(hub: Hub, channel: string, asked: Backwards): Promise<Slice> {
+export async function readBackwards(log: Reader, channel: string, asked: Backwards): Promise<Slice> {
   const { before, limit, enough, signal } = asked;
   for (let attempt = 1; ; attempt++) {
-    const place = await hub.log.read(channel, { limit: 0, signal });
+    const place = await log.read(channel, { limit: 0, signal });
     let end = before === undefined ? place.top : Math.min(place.top, before.offset - 1);
     const least = Math.max(0, place.first - 1, end - limit);
     const entries: Entry[] = [];
@@ -31,7 +31,7 @@ export async function readBackwards(hub: Hub, channel: string, asked: Backwards)
     let isWhole = true;
     while (end > least && chars < enough && isWhole) {
       const start = Math.max(least, end - nextPart(entries.length, chars, enough));
-      const part = await readBetween(hub, channel, { start, end, epoch: place.epoch, signal });
+      const part = await readBetween(log, channel, { start, end, epoch: place.epoch, signal });
       isWhole = part !== undefined;
       entries.push(...(part ?? []).reverse());
       chars += charsOf(part ?? []);
@@ -44,13 +44,13 @@ export async function readBackwards(hub: Hub, channel: string, asked: Backwards)
 
 /** Reads what comes after one offset up to another; undefined where the log trims it meanwhile. */
 async function readBetween(
-  hub: Hub,
+  log: Reader,
   channel: string,
   { start, end, epoch, signal }: { start: number; end: number; epoch: string; signal: AbortSignal },
 ): Promise<Entry[] | undefined> {
   const entries: Entry[] = [];
   for (let offset = start; offset < end; offset = start + entries.length) {
-    const slice = await hub.log.read(channel, { after: { offset, epoch }, limit: end - offset, signal });
+    const slice = await log.read(channel, { after: { offset, epoch }, limit: end - offset, signal });
     if (!slice.gapless || slice.entries.length === 0) return undefined;
     entries.push(...slice.entries);
   }

@@ -1,15 +1,14 @@
+import type { Context } from "./context.ts";
 import { type ClosedError, closed, ExpiredError } from "./errors.ts";
 import type { Expiring } from "./heap.ts";
-import type { Hub } from "./hub.ts";
-import type { Ledger } from "./ledger.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Publication } from "./publication.ts";
 import { publicationOf } from "./publications.ts";
 import { type Delivery, type Level, levels, type UndeliveredReason } from "./receipt.ts";
 import type { Taken } from "./room.ts";
 import type { Settle } from "./scope.ts";
-import { has, type Standing } from "./standing.ts";
-import type { Subscription } from "./subscription.ts";
+import { has } from "./standing.ts";
+import type { Standing, Subscription } from "./subscription.ts";
 
 /** Somebody who waits for a publication to be delivered. */
 export interface Waiter {
@@ -27,6 +26,22 @@ export interface Content {
   readonly isAwaited: boolean;
   /** Whether it is a run's ending, which is never held up, and takes nobody's room. */
   readonly isEnding: boolean;
+}
+
+/** What a book needs of its ledger. */
+export interface BookLedger {
+  /** Now, in milliseconds since the Unix epoch. */
+  readonly time: number;
+  /** Those who follow a channel now. */
+  subscriptions(channel: string, epoch: string): Iterable<Subscription>;
+  /** Whatever is known of those who may have been sent a publication. */
+  standings(channel: string, epoch: string, offset: number): Iterable<Standing>;
+  /** A confirmed publication has arrived. */
+  discharge(entry: Entry, delivery: Delivery): void;
+  /** Lets go of an entry that nobody waits for any more. */
+  tidy(entry: Entry): void;
+  /** A publication is waited for no longer. */
+  giveUp(entry: Entry, reason: UndeliveredReason): void;
 }
 
 /** A publication that somebody waits for, or that is to be confirmed. */
@@ -77,9 +92,9 @@ export class Book {
   /** What its confirmed publications take. */
   readonly room: Taken = { confirmed: 0, bytes: 0 };
   #isLooking = false;
-  readonly #ledger: Ledger;
+  readonly #ledger: BookLedger;
 
-  constructor(ledger: Ledger, channel: string, epoch: string) {
+  constructor(ledger: BookLedger, channel: string, epoch: string) {
     this.#ledger = ledger;
     this.channel = channel;
     this.epoch = epoch;
@@ -157,15 +172,15 @@ export class Book {
   }
 
   /** Looks, in the coming turn, what the log still holds. What it finds is noted where it is read. */
-  lookSoon(hub: Hub): void {
+  lookSoon(context: Context): void {
     if (this.#isLooking || this.entries.size === 0) return;
     this.#isLooking = true;
-    hub.clock.turn(() => {
+    context.clock.turn(() => {
       this.#isLooking = false;
       if (this.entries.size === 0) return;
-      const failed = (error: unknown): void => hub.report(error, "log", `channel ${this.channel}`);
-      // The read is itself listed as a wait, and ends with the hub.
-      hub.log.read(this.channel, { limit: 0 }).catch(failed);
+      const failed = (error: unknown): void => context.report(error, "log", `channel ${this.channel}`);
+      // The read is itself listed as a wait, and ends with the context.
+      context.log.read(this.channel, { limit: 0 }).catch(failed);
     });
   }
 

@@ -1,17 +1,27 @@
 import { Announcements } from "./announcements.ts";
-import type { Book } from "./book.ts";
 import { patience } from "./burst.ts";
+import type { Context } from "./context.ts";
 import type { Counts } from "./counts.ts";
 import { Few } from "./few.ts";
-import type { Hub } from "./hub.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
-import { caughtUp, fallBehind } from "./notice.ts";
+import { caughtUp, fallBehind, type Notices } from "./notice.ts";
 import { failed, isPausing, type Outage, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 import type { Soon } from "./soon.ts";
-import { isAnyoneAt, type Subscription } from "./subscription.ts";
+import type { ChannelDeliveries, Followed, Subscription } from "./subscription.ts";
+import { isAnyoneAt } from "./subscriptions.ts";
 import { Tail } from "./tail.ts";
+import type { TurnChannel } from "./turn.ts";
+
+/** What a channel needs beside. */
+export interface ChannelContext extends Context {
+  readonly ledger: Ledger;
+  readonly notices: Notices;
+  /** Nobody is on a channel any more. */
+  emptied(channel: string): void;
+}
 
 /** Publications read from the log at once. */
 const batch = 512;
@@ -22,7 +32,7 @@ const batch = 512;
  * There is one way for data: a wake says that there may be news, entries are read after a cursor, and whoever is behind
  * catches up by the same steps. A session without room keeps its cursor and costs nothing.
  */
-export class Channel {
+export class Channel implements Followed, TurnChannel {
   readonly name: string;
   /** Those who are subscribed, in the order in which they came. */
   readonly subscriptions: Few<Subscription> = new Few();
@@ -30,14 +40,14 @@ export class Channel {
   epoch = "";
   top = 0;
   /** What of it is waited for, if anything. */
-  book: Book | undefined;
+  book: ChannelDeliveries | undefined;
   /** How many sessions each user has there, since somebody has asked how many users there are. */
   users: Counts<string> | undefined;
-  /** Whether it is among those looked after in the coming turn; the hub's to say. */
+  /** Whether it is among those looked after in the coming turn; the context's to say. */
   isWoken = false;
   /** There while it cannot be read. */
   outage: Outage | undefined;
-  readonly #hub: Hub;
+  readonly #context: ChannelContext;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;
   #tail: Tail | undefined;
@@ -51,11 +61,11 @@ export class Channel {
   #tending = false;
   #gone = false;
 
-  constructor(name: string, hub: Hub) {
+  constructor(name: string, context: ChannelContext) {
     this.name = name;
-    this.#hub = hub;
-    this.#watch = new Watch(hub, name, () => this.refresh());
-    this.book = hub.ledger.book(name);
+    this.#context = context;
+    this.#watch = new Watch(context, name, () => this.refresh());
+    this.book = context.ledger.book(name);
   }
 
   /** Keeps the channel open until the returned function is called. */
@@ -75,7 +85,7 @@ export class Channel {
   /** Looks into the log again: there are entries, or may be whose wake is still to come. */
   refresh(): void {
     this.#news = true;
-    if (this.subscriptions.size > 0) this.#hub.wakeChannel(this);
+    if (this.subscriptions.size > 0) this.#context.turn.wakeChannel(this);
     if (this.#wakes !== undefined) for (const wake of [...this.#wakes]) wake();
   }
 
@@ -90,7 +100,7 @@ export class Channel {
   current(): Soon<void> {
     const opened = this.opened();
     if (opened !== undefined || this.#loading !== undefined) return this.#currentLater(opened);
-    while (this.#news && this.#takeNow()) if (!this.#tending) this.#hub.wakeChannel(this);
+    while (this.#news && this.#takeNow()) if (!this.#tending) this.#context.turn.wakeChannel(this);
     return this.#news ? this.#currentLater(opened) : undefined;
   }
 
@@ -112,7 +122,7 @@ export class Channel {
   add(subscription: Subscription): void {
     this.subscriptions.add(subscription);
     if (subscription.joins) {
-      this.#announcements ??= new Announcements(this.#hub, this);
+      this.#announcements ??= new Announcements(this.#context, this);
       this.#announcements.listeners++;
     }
     this.users?.add(subscription.session.peer.user);
@@ -123,7 +133,7 @@ export class Channel {
 
   remove(subscription: Subscription): void {
     if (!this.subscriptions.delete(subscription)) return;
-    this.#hub.ledger.left(subscription);
+    this.#context.ledger.left(subscription);
     if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
     this.users?.add(subscription.session.peer.user, -1);
     this.#announcements?.note(subscription.session, "leave");
@@ -158,20 +168,20 @@ export class Channel {
   slowest(offset: number): number | undefined {
     let slowest = offset;
     for (const { cursor, session } of this.subscriptions)
-      if (cursor < slowest && session.pulse.silence < patience) slowest = cursor;
+      if (cursor < slowest && session.silence < patience) slowest = cursor;
     return slowest < offset ? slowest : undefined;
   }
 
   /** What is at hand, encoded: there since anything was read, as many channels are only waited for. */
   get tail(): Tail {
-    this.#tail ??= new Tail(this.#hub, this.name);
+    this.#tail ??= new Tail(this.#context, this.name);
     return this.#tail;
   }
 
   /** Reads after a position with the limits that all reads for sessions have. */
   read(after: Position): Soon<Slice> {
     const options = { after, limit: batch };
-    return this.#hub.log.readNow(this.name, options) ?? this.#hub.log.read(this.name, options);
+    return this.#context.log.readNow(this.name, options) ?? this.#context.log.read(this.name, options);
   }
 
   /** Whether `top` may not be the last word: there are news, or they are just being read. */
@@ -191,7 +201,7 @@ export class Channel {
 
   #takeNow(): boolean {
     this.#news = false;
-    const slice = this.#hub.log.readNow(this.name, this.#following);
+    const slice = this.#context.log.readNow(this.name, this.#following);
     if (slice === undefined) this.#news = true;
     else this.#take(slice);
     return slice !== undefined;
@@ -206,7 +216,7 @@ export class Channel {
         this.#advanceAll();
       } while (this.#news && isAnyoneAt(this.subscriptions, this.top));
     } catch (error) {
-      failed(this, this.#hub, error, "top");
+      failed(this, this.#context, error, "top");
     } finally {
       this.#tending = false;
     }
@@ -221,14 +231,14 @@ export class Channel {
   async #loadOnce(): Promise<number> {
     this.#news = false;
     try {
-      const slice = await this.#hub.log.read(this.name, this.#following);
+      const slice = await this.#context.log.read(this.name, this.#following);
       // Somebody who subscribes loads, too; those who were there before are handed it in the coming turn.
-      if (this.#take(slice) && !this.#tending) this.#hub.wakeChannel(this);
+      if (this.#take(slice) && !this.#tending) this.#context.turn.wakeChannel(this);
       return slice.top;
     } catch (error) {
       this.#news = true;
       // A new subscriber gets this error as its answer. The earlier ones wait until the channel is read again.
-      if (!this.#tending && this.subscriptions.size > 0) failed(this, this.#hub, error, "top");
+      if (!this.#tending && this.subscriptions.size > 0) failed(this, this.#context, error, "top");
       throw error;
     } finally {
       this.#loading = undefined;
@@ -243,7 +253,7 @@ export class Channel {
 
   /** Takes what follows the top into the tail. Answers whether it does follow: else everything begins anew. */
   #take(slice: Slice): boolean {
-    works(this, this.#hub, "top");
+    works(this, this.#context, "top");
     if (this.epoch === "" || !slice.gapless) {
       this.#restart(slice);
       return false;
@@ -290,30 +300,30 @@ export class Channel {
         : pieceOf(segment, subscription.cursor, session.window.room, !session.window.hasPublications);
       if (piece === undefined) {
         subscription.waits = "room";
-        fallBehind(subscription, this.#hub);
+        fallBehind(subscription, this.#context);
         session.block(subscription);
-        this.#hub.appends.fallsBehind(this.name, this.top);
+        this.#context.appends.fallsBehind(this.name, this.top);
         return;
       }
       session.hand(subscription, piece);
     }
-    if (subscription.behind !== undefined && !this.#mayHaveMore) caughtUp(subscription, this.#hub);
-    if (this.#news && !isPausing(this)) this.#hub.wakeChannel(this);
+    if (subscription.behind !== undefined && !this.#mayHaveMore) caughtUp(subscription, this.#context);
+    if (this.#news && !isPausing(this)) this.#context.turn.wakeChannel(this);
   }
 
   /** Reads what somebody misses who is further behind than the tail. */
   #fetch(subscription: Subscription): void {
-    fallBehind(subscription, this.#hub);
+    fallBehind(subscription, this.#context);
     if (isPausing(this)) return;
     subscription.waits = "log";
     const owner = `catch up ${this.name}`;
-    this.#hub.scope.own("task", owner, this.#catchUp(subscription));
+    this.#context.scope.own("task", owner, this.#catchUp(subscription));
   }
 
   async #catchUp(subscription: Subscription): Promise<void> {
     try {
       const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
-      works(this, this.#hub, "behind");
+      works(this, this.#context, "behind");
       if (!this.subscriptions.has(subscription)) return;
       if (!slice.gapless) return this.lose(subscription);
       this.tail.addAside(slice.entries);
@@ -322,7 +332,7 @@ export class Channel {
     } catch (error) {
       if (!this.subscriptions.has(subscription)) return;
       subscription.waits = undefined;
-      failed(this, this.#hub, error, "behind");
+      failed(this, this.#context, error, "behind");
     }
   }
 
@@ -334,13 +344,13 @@ export class Channel {
 
   /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
   #letGo(): void {
-    if (this.subscriptions.size === 0 && this.#uses === 0) this.#hub.wakeChannel(this);
+    if (this.subscriptions.size === 0 && this.#uses === 0) this.#context.turn.wakeChannel(this);
   }
 
   #close(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#hub.channels.delete(this.name);
+    this.#context.emptied(this.name);
     this.#tail?.drop();
     this.outage?.end();
     this.#watch.end();

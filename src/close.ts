@@ -89,7 +89,7 @@ export interface Deadlines {
 export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown): Promise<CloseReport> {
   const began = hub.clock.now();
   hub.ledger.close();
-  const silences = new Map(Array.from(hub.sessions, (session) => [session, session.pulse.silence]));
+  const silences = new Map(Array.from(hub.sessions, (session) => [session, session.silence]));
   const working = hub.runs.working;
   // Until then whoever reads gets all of what is published last.
   const unlink = hub.scope.link(deadlines.half, () => hub.appends.hasten());
@@ -177,7 +177,7 @@ function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession
   return hub.scope.wait<void>("sessions to end", over, ({ resolve }) => {
     const look = (): void => {
       for (const session of hub.sessions) {
-        if (Math.min(silences.get(session) ?? 0, session.pulse.silence) < hub.grace) return;
+        if (Math.min(silences.get(session) ?? 0, session.silence) < hub.grace) return;
       }
       resolve();
     };

@@ -1,32 +1,33 @@
-import { acknowledge } from "./acknowledgement.ts";
+import { acknowledge, quitEarly } from "./acknowledgement.ts";
 import type { Asking } from "./ask.ts";
 import { readBackwards } from "./backwards.ts";
 import { byteLength, exceeds } from "./bytes.ts";
 import { canBeChannel, isStart } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
+import type { Hub } from "./hub.ts";
 import type { Position } from "./log.ts";
 import { readPage } from "./page.ts";
 import { type Place, place } from "./place.ts";
 import { usersOn } from "./presence.ts";
 import { isObject, type Method, replies } from "./protocol.ts";
+import { Refusal } from "./refusal.ts";
 import {
   type Answer,
   authorizes,
+  type Call,
+  type Caller,
   channelOf,
   naturalOf,
   type Params,
   permit,
   positionOf,
-  Refusal,
 } from "./request.ts";
 import { channelOfRun } from "./run-task.ts";
-import type { LiveSession } from "./session.ts";
 import { andThen, type Soon } from "./soon.ts";
-import { quitEarly } from "./tracking.ts";
 import { errorOf, validate } from "./validate.ts";
 
 /** What each command does. */
-export const commands: Record<Method, (session: LiveSession, params: Params) => Soon<Answer>> = {
+export const commands: Record<Method, (call: Call) => Soon<Answer>> = {
   connect,
   subscribe,
   unsubscribe,
@@ -42,21 +43,22 @@ export const commands: Record<Method, (session: LiveSession, params: Params) => 
   ping: () => ({ result: "{}" }),
 };
 
-function subscribe(session: LiveSession, params: Params): Soon<Answer> {
-  const name = channelOf(session, params);
+function subscribe(call: Call): Soon<Answer> {
+  const { hub, session, params } = call;
+  const name = channelOf(call);
   if (params.type !== undefined && params.type !== 0) throw new Refusal(replies.notAvailable);
   if (session.subscriptions.has(name)) throw new Refusal(replies.alreadySubscribed);
-  if (session.subscriptions.size >= session.hub.settings.limits.subscriptions)
+  if (session.subscriptions.size >= hub.settings.limits.subscriptions)
     throw new Refusal(replies.limitExceeded, "subscriptions");
   const flag = naturalOf(params, "flag");
   positionOf(params);
   const joins = params.join_leave === true;
-  const permitted = andThen(permit(session, "subscribe", name, params.data), () =>
-    joins ? permit(session, "presence", name) : undefined,
+  const permitted = andThen(permit(call, "subscribe", name, params.data), () =>
+    joins ? permit(call, "presence", name) : undefined,
   );
-  const find = (): Soon<Place> => place(session, name, params);
+  const find = (): Soon<Place> => place(call, name, params);
   const abandonLate = (late: Place): void => late.abandon();
-  const placed = andThen(permitted, () => found(session, find, abandonLate));
+  const placed = andThen(permitted, () => found(call, find, abandonLate));
   return andThen(placed, ({ result, recovered, commit, abandon }) => {
     if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
       abandon();
@@ -73,18 +75,20 @@ function subscribe(session: LiveSession, params: Params): Soon<Answer> {
 /** The subscribe flag that asks for an error instead of `recovered: false`. */
 const rejectUnrecovered = 2;
 
-function unsubscribe(session: LiveSession, params: Params): Answer {
-  const subscription = session.subscriptions.get(channelOf(session, params));
+function unsubscribe(call: Call): Answer {
+  const { session } = call;
+  const subscription = session.subscriptions.get(channelOf(call));
   if (subscription !== undefined) session.drop(subscription);
   return { result: "{}" };
 }
 
-async function publish(session: LiveSession, params: Params): Promise<Answer> {
-  const name = channelOf(session, params);
+async function publish(call: Call): Promise<Answer> {
+  const { hub, session, params } = call;
+  const name = channelOf(call);
   if (!Object.hasOwn(params, "data")) throw new Refusal(replies.badRequest);
-  await permit(session, "publish", name, params.data);
-  const data = encode(session, valid(session, name, params.data));
-  await session.ask("log", ({ signal }) => session.hub.append(name, data, { signal }));
+  await permit(call, "publish", name, params.data);
+  const data = encode(hub, valid(call, name, params.data));
+  await session.ask("log", ({ signal }) => hub.append(name, data, { signal }));
   return { result: "{}" };
 }
 
@@ -92,7 +96,7 @@ async function publish(session: LiveSession, params: Params): Promise<Answer> {
  * What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is, and the client
  * that it failed for now.
  */
-function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknown {
+function valid({ hub, session: { id } }: Caller, channel: string, data: unknown): unknown {
   if (hub.events === undefined) return data;
   const validation = validate(hub.events, data);
   if ("event" in validation) return validation.event;
@@ -105,7 +109,7 @@ function valid({ id, hub }: LiveSession, channel: string, data: unknown): unknow
 }
 
 /** What came as JSON may still be nested too deep to be written again. */
-function encode({ hub }: LiveSession, data: unknown): string {
+function encode(hub: Hub, data: unknown): string {
   try {
     return hub.serialise("the payload", data);
   } catch (error) {
@@ -114,11 +118,12 @@ function encode({ hub }: LiveSession, data: unknown): string {
   }
 }
 
-async function presence(session: LiveSession, params: Params): Promise<Answer> {
-  const name = channelOf(session, params);
-  await permit(session, "presence", name);
-  const { codec, settings } = session.hub;
-  const subscriptions = session.hub.channels.get(name)?.subscriptions;
+async function presence(call: Call): Promise<Answer> {
+  const { hub } = call;
+  const name = channelOf(call);
+  await permit(call, "presence", name);
+  const { codec, settings } = hub;
+  const subscriptions = hub.channels.get(name)?.subscriptions;
   if ((subscriptions?.size ?? 0) > settings.limits.presence)
     throw new Refusal(replies.limitExceeded, "presence");
   const present = Array.from(subscriptions ?? [], ({ session: { id, info } }) => ({ id, info }));
@@ -127,26 +132,27 @@ async function presence(session: LiveSession, params: Params): Promise<Answer> {
   return { result: `{"presence":{${clients}}}`, channels: [name] };
 }
 
-async function presenceStats(session: LiveSession, params: Params): Promise<Answer> {
-  const name = channelOf(session, params);
-  await permit(session, "presence", name);
-  const { hub } = session;
+async function presenceStats(call: Call): Promise<Answer> {
+  const { hub } = call;
+  const name = channelOf(call);
+  await permit(call, "presence", name);
   const clients = hub.channels.get(name)?.subscriptions.size ?? 0;
   return { result: `{"num_clients":${clients},"num_users":${usersOn(hub, name)}}` };
 }
 
-async function history(session: LiveSession, params: Params): Promise<Answer> {
-  const name = channelOf(session, params);
+async function history(call: Call): Promise<Answer> {
+  const { hub, session, params } = call;
+  const name = channelOf(call);
   const after = sinceOf(params);
-  const limit = limitOf(session, params);
+  const limit = limitOf(call);
   const reverse = params.reverse === true;
-  await permit(session, "history", name);
-  const { codec, settings } = session.hub;
+  await permit(call, "history", name);
+  const { codec, settings } = hub;
   const enough = settings.window;
   const slice = await session.ask("log", ({ signal }) =>
     reverse
-      ? readBackwards(session.hub, name, { before: after, limit, enough, signal })
-      : readPage(session.hub, name, { after, limit, enough, signal }),
+      ? readBackwards(hub.log, name, { before: after, limit, enough, signal })
+      : readPage(hub.log, name, { after, limit, enough, signal }),
   );
   const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
   if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);
@@ -172,18 +178,17 @@ function sinceOf({ since }: Params): Position | undefined {
 }
 
 /** No limit, or 0, asks for the position alone; a negative one for as much as there is. */
-function limitOf(session: LiveSession, params: Params): number {
-  const { limit = 0 } = params;
-  const most = session.hub.settings.limits.history;
+function limitOf({ hub, params: { limit = 0 } }: Call): number {
+  const most = hub.settings.limits.history;
   if (!Number.isSafeInteger(limit)) throw new Refusal(replies.badRequest);
   return (limit as number) < 0 ? most : Math.min(limit as number, most);
 }
 
-async function rpc(session: LiveSession, params: Params): Promise<Answer> {
-  const { hub, peer, id } = session;
+async function rpc({ hub, session, params }: Call): Promise<Answer> {
+  const { peer, id } = session;
   const { method, data } = params;
   if (typeof method !== "string") throw new Refusal(replies.badRequest);
-  if (method === "run.cancel") return cancelRun(session, data);
+  if (method === "run.cancel") return cancelRun({ hub, session }, data);
   if (method === "ack") {
     const wrong = acknowledge(session, data);
     if (wrong !== undefined) throw new Refusal(wrong);
@@ -207,8 +212,8 @@ async function rpc(session: LiveSession, params: Params): Promise<Answer> {
   }
 }
 
-async function cancelRun(session: LiveSession, data: unknown): Promise<Answer> {
-  const { hub, peer } = session;
+async function cancelRun({ hub, session }: Caller, data: unknown): Promise<Answer> {
+  const { peer } = session;
   if (!isObject(data) || typeof data.run !== "string") throw new Refusal(replies.badRequest);
   if (data.reason !== undefined && typeof data.reason !== "string") throw new Refusal(replies.badRequest);
   const { run, reason } = data;
@@ -217,7 +222,7 @@ async function cancelRun(session: LiveSession, data: unknown): Promise<Answer> {
   const isAuthorized =
     !hub.runs.isCancelledBy(peer.user, run) &&
     canBeChannel(channel, hub.settings.limits.channel) &&
-    (await authorizes(session, "cancel", channel, reason));
+    (await authorizes({ session }, "cancel", channel, reason));
   const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason });
   return { result: `{"data":{"status":"${status}"}}` };
 }

@@ -1,21 +1,23 @@
+import { quitEarly } from "./acknowledgement.ts";
 import { checkPeer, isText, isTime } from "./check.ts";
 import { ClosedError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
 import { type Place, type Sought, seek } from "./place.ts";
 import { type Close, closes, isObject, replies } from "./protocol.ts";
-import { type Answer, type Params, Refusal } from "./request.ts";
+import { Refusal } from "./refusal.ts";
+import type { Answer, Call, Caller, Params } from "./request.ts";
 import { ignorable } from "./scope.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, attempt, type Soon } from "./soon.ts";
-import { quitEarly } from "./tracking.ts";
 import { version } from "./version.ts";
 
 /** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
-export function connect(session: LiveSession, params: Params): Soon<Answer> {
+export function connect(call: Call): Soon<Answer> {
+  const { params } = call;
   const wanted = isObject(params.subs) ? params.subs : {};
-  const place = (): Soon<Places> => placeAll(session, wanted);
-  const placed = andThen(identify(session, params), () => found(session, place, abandonAll));
-  return andThen(placed, (places) => welcome(session, places));
+  const place = (): Soon<Places> => placeAll(call, wanted);
+  const placed = andThen(identify(call), () => found(call, place, abandonAll));
+  return andThen(placed, (places) => welcome(call, places));
 }
 
 type Places = ReadonlyMap<string, Place>;
@@ -24,8 +26,7 @@ function abandonAll(places: Places): void {
   for (const { abandon } of places.values()) abandon();
 }
 
-function welcome(session: LiveSession, places: Places): Answer {
-  const { hub } = session;
+function welcome({ hub, session }: Caller, places: Places): Answer {
   const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
   const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
   const result =
@@ -46,17 +47,16 @@ function welcome(session: LiveSession, places: Places): Answer {
 }
 
 /** Finds out who connects, where the peer says how. A session that cannot be anybody's is closed. */
-function identify(session: LiveSession, params: Params): Soon<void> {
-  const find = session.peer.connect;
-  return find === undefined ? undefined : identifyBy(find, session, params);
+function identify(call: Call): Soon<void> {
+  const find = call.session.peer.connect;
+  return find === undefined ? undefined : identifyBy(find, call);
 }
 
 async function identifyBy(
   find: NonNullable<Peer["connect"]>,
-  session: LiveSession,
-  { token, data }: Params,
+  { hub, session, params: { token, data } }: Call,
 ): Promise<void> {
-  const { hub, peer } = session;
+  const { peer } = session;
   const call = { token: typeof token === "string" ? token : "", data };
   const identity = await session.ask("connect", async ({ signal }) => {
     const found = await find(peer, { ...call, signal });
@@ -81,7 +81,8 @@ function over(session: LiveSession, why: Close): never {
 const atOnce = 64;
 
 /** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window, in order. */
-function placeAll(session: LiveSession, wanted: Params): Soon<Places> {
+function placeAll(caller: Call, wanted: Params): Soon<Places> {
+  const { session } = caller;
   const { channels = [] } = session.peer;
   if (channels.length === 0) return nowhere;
   const places = new Map<string, Place>();
@@ -89,7 +90,7 @@ function placeAll(session: LiveSession, wanted: Params): Soon<Places> {
   const names = [...new Set(channels)];
   const seekOne = (name: string): Soon<Sought> => {
     const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-    return seek(session, name, isObject(request) ? request : {});
+    return seek(caller, name, isObject(request) ? request : {});
   };
   const placeFrom = (first: number): Soon<Places> => {
     const some = names.slice(first, first + atOnce);
@@ -127,7 +128,7 @@ function all(acts: readonly (() => Soon<Sought>)[]): Soon<readonly Sought[]> {
 const nowhere: Places = new Map();
 
 /** Looks for places, and abandons what comes too late for whoever asked. */
-export function found<T>(session: LiveSession, find: () => Soon<T>, abandon: (late: T) => void): Soon<T> {
+export function found<T>({ session }: Caller, find: () => Soon<T>, abandon: (late: T) => void): Soon<T> {
   let kept: { value: T } | undefined;
   const asked = session.ask("log", (asking) =>
     andThen(find(), (value) => {
@@ -158,8 +159,8 @@ function expiry({ peer, pulse: { remaining } }: LiveSession): string {
 }
 
 /** Answers a new token of a session's. */
-export async function refresh(session: LiveSession, params: Params): Promise<Answer> {
-  const { hub, peer } = session;
+export async function refresh({ hub, session, params }: Call): Promise<Answer> {
+  const { peer } = session;
   const check = peer.refresh;
   const { token } = params;
   if (check === undefined) throw new Refusal(replies.notAvailable);

@@ -1,19 +1,23 @@
+import type { Context } from "./context.ts";
 import { type Expiring, Heap } from "./heap.ts";
-import type { Hub } from "./hub.ts";
 
 export type { Expiring } from "./heap.ts";
 
 /** What expires, the next one first, with one timer. */
 export class Expiries<T extends Expiring> extends Heap<T> {
-  readonly #hub: Pick<Hub, "clock" | "scope">;
+  readonly #context: Pick<Context, "clock" | "scope">;
   readonly #isWanted: () => boolean;
   readonly #expired: (item: T) => void;
   #armed: { due: number; cancel(): void } | undefined;
 
   /** `expired` hears of each when its time is over, in time while `isWanted`; it takes it out. */
-  constructor(hub: Pick<Hub, "clock" | "scope">, isWanted: () => boolean, expired: (item: T) => void) {
+  constructor(
+    context: Pick<Context, "clock" | "scope">,
+    isWanted: () => boolean,
+    expired: (item: T) => void,
+  ) {
     super();
-    this.#hub = hub;
+    this.#context = context;
     this.#isWanted = isWanted;
     this.#expired = expired;
   }
@@ -26,7 +30,7 @@ export class Expiries<T extends Expiring> extends Heap<T> {
     this.#armed?.cancel();
     this.#armed = undefined;
     if (due === Infinity) return;
-    const { scope, clock } = this.#hub;
+    const { scope, clock } = this.#context;
     const cancel = scope.timer("confirmed publications", due - clock.now(), () => {
       this.#armed = undefined;
       this.run();
@@ -36,7 +40,7 @@ export class Expiries<T extends Expiring> extends Heap<T> {
 
   /** Lets expire what is past its time. */
   run(): void {
-    const now = this.#hub.clock.now();
+    const now = this.#context.clock.now();
     for (let next = this.first; next !== undefined && next.expires <= now; next = this.first)
       this.#expired(next);
     this.arm();

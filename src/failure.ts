@@ -1,17 +1,17 @@
 import { cutText } from "./bytes.ts";
+import type { Context } from "./context.ts";
 import { describe, type Failure } from "./errors.ts";
 import { attended } from "./hook.ts";
 import type { FailedRun } from "./hooks.ts";
-import type { Hub } from "./hub.ts";
 import { isThenable } from "./soon.ts";
 
 /** The longest text of an error or reason that is sent on, in characters. */
 export const longestText = 10_000;
 
 /** What of a failure everybody who follows the run may see. */
-export function shownOf(hub: Hub, error: unknown, { id, name, owner }: FailedRun): Failure {
-  const { redact = describe } = hub;
-  const failed = (thrown: unknown): void => hub.report(thrown, "redact", `run:${id}`);
+export function shownOf(context: Context, error: unknown, { id, name, owner }: FailedRun): Failure {
+  const { redact = describe } = context;
+  const failed = (thrown: unknown): void => context.report(thrown, "redact", `run:${id}`);
   try {
     const shown = redact(error, { id, name, owner });
     if (isThenable(shown)) {

@@ -1,7 +1,7 @@
 import { refusalsToConsole } from "./console.ts";
+import type { Context } from "./context.ts";
 import { Counts } from "./counts.ts";
 import { attended } from "./hook.ts";
-import type { Hub } from "./hub.ts";
 import { printable } from "./printable.ts";
 import { type Close, closes } from "./protocol.ts";
 import type { Refused } from "./refused.ts";
@@ -22,6 +22,11 @@ const refusals: readonly Close[] = [
   closes.channelLimit,
 ];
 
+/** What the gate needs beside. */
+export interface GateContext extends Context {
+  readonly sessions: { readonly size: number; countOf(user: string): number };
+}
+
 /** A limit on how many sessions there may be. */
 export type Full = "sessions" | "userSessions";
 
@@ -33,22 +38,22 @@ export type Full = "sessions" | "userSessions";
 export class Gate {
   /** Whether the notifier closes: then nobody comes in, and the console need not say so each time. */
   isClosing = false;
-  readonly #hub: Hub;
+  readonly #context: GateContext;
   readonly #onRefused: (refused: Refused) => unknown;
   /** In the order in which they began. */
   readonly #kept = new Set<Kept>();
   readonly #byUser = new Counts<string>();
 
-  constructor(hub: Hub, onRefused: NotifierOptions["onRefused"]) {
-    this.#hub = hub;
-    const write = refusalsToConsole(() => hub.clock.now());
+  constructor(context: GateContext, onRefused: NotifierOptions["onRefused"]) {
+    this.#context = context;
+    const write = refusalsToConsole(() => context.clock.now());
     this.#onRefused = onRefused ?? ((refused) => this.isClosing || write(refused));
   }
 
   /** The limit that keeps a user out, which counts as hit, if any. */
   limitFor(user: string): Full | undefined {
     this.#forget();
-    const { sessions, settings, tally } = this.#hub;
+    const { sessions, settings, tally } = this.#context;
     const isFull = sessions.size + this.#kept.size >= settings.limits.sessions;
     if (!isFull && !this.isFullOf(user)) return undefined;
     const limit = isFull ? "sessions" : "userSessions";
@@ -58,7 +63,7 @@ export class Gate {
 
   /** Whether a user has as many sessions as one may, with those whose handshake is under way. */
   isFullOf(user: string): boolean {
-    const { sessions, settings } = this.#hub;
+    const { sessions, settings } = this.#context;
     return sessions.countOf(user) + (this.#byUser.get(user) ?? 0) >= settings.limits.userSessions;
   }
 
@@ -66,7 +71,7 @@ export class Gate {
   reserve(user: string): (() => void) | Full {
     const limit = this.limitFor(user);
     if (limit !== undefined) return limit;
-    const kept = { user, since: this.#hub.clock.now() };
+    const kept = { user, since: this.#context.clock.now() };
     this.#kept.add(kept);
     // Who has no name is not one user.
     if (user !== "") this.#byUser.add(user);
@@ -75,14 +80,14 @@ export class Gate {
 
   /** Counts somebody who was not let in, and tells the user's hook. */
   refused(refused: Refused): void {
-    this.#hub.tally.refused(refused.code);
-    const failed = (error: unknown): void => this.#hub.report(error, "refused", `${refused.code}`);
+    this.#context.tally.refused(refused.code);
+    const failed = (error: unknown): void => this.#context.report(error, "refused", `${refused.code}`);
     attended(() => this.#onRefused(loggableRefusal(refused)), failed);
   }
 
   /** Counts a session that we close; one that was never connected was refused. */
   closed(why: Close, wasFresh: boolean): void {
-    this.#hub.tally.closed(why.code);
+    this.#context.tally.closed(why.code);
     if (wasFresh && refusals.includes(why)) this.refused(why);
   }
 
@@ -96,7 +101,7 @@ export class Gate {
   }
 
   #forget(): void {
-    const { clock, settings } = this.#hub;
+    const { clock, settings } = this.#context;
     for (const kept of this.#kept) {
       if (clock.now() - kept.since < settings.limits.connect) return;
       this.#release(kept);

@@ -1,20 +1,20 @@
-import type { Confirmation } from "./confirm.ts";
+import type { Confirmation } from "./confirmation.ts";
 import { ClosedError } from "./errors.ts";
-import type { Hub } from "./hub.ts";
 import type { Publication } from "./publication.ts";
 import { publicationOf } from "./publications.ts";
-import type { Undelivered } from "./receipt.ts";
+import type { Undelivered, UndeliveredReason } from "./receipt.ts";
 
 /** Confirmed publications that nobody will receive any more, and those of which nobody knows yet: they are not in the log. */
 export class GivenUp {
-  readonly #hub: Hub;
+  readonly #undelivered: (publication: Publication, reason: UndeliveredReason) => void;
   readonly #underWay = new Set<Confirmation>();
   /** What was given up since closing began. */
   #rows: Undelivered[] | undefined;
   #count = 0;
 
-  constructor(hub: Hub) {
-    this.#hub = hub;
+  /** `undelivered` tells whoever wants to hear of each. */
+  constructor(undelivered: (publication: Publication, reason: UndeliveredReason) => void) {
+    this.#undelivered = undelivered;
   }
 
   /** Whether closing has begun. */
@@ -51,7 +51,7 @@ export class GivenUp {
   add(row: Undelivered, publication: Publication): void {
     this.#count++;
     this.#rows?.push(row);
-    this.#hub.undelivered(publication, row.reason);
+    this.#undelivered(publication, row.reason);
   }
 
   /** Closing begins: what is given up from here on is in the report. */

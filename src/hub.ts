@@ -1,34 +1,37 @@
 import type { AppendSteps } from "./append-queue.ts";
 import { AppendQueues } from "./append-queues.ts";
-import { Channel } from "./channel.ts";
+import { Channel, type ChannelContext } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { complain } from "./console.ts";
+import type { CacheBudget } from "./context.ts";
+import { Tally } from "./counters.ts";
 import { ClosedError, closed } from "./errors.ts";
 import type { EventSchemas } from "./events.ts";
-import { Gate } from "./gate.ts";
+import { Gate, type GateContext } from "./gate.ts";
 import { attended } from "./hook.ts";
 import type { ErrorContext } from "./hooks.ts";
 import type { Intakes } from "./intake.ts";
 import { Joint } from "./joint.ts";
-import { Ledger } from "./ledger.ts";
+import { Ledger, type LedgerContext } from "./ledger.ts";
+import type { RunContext } from "./live-run.ts";
 import type { AppendOptions, Log, Position } from "./log.ts";
 import { isOfClosedLog } from "./log-failure.ts";
-import { Notices } from "./notice.ts";
+import { Notices, type NoticesContext } from "./notice.ts";
 import type { RpcHandler } from "./peer.ts";
-import { carriedOver, type Recovered } from "./place.ts";
 import { printable } from "./printable.ts";
-import { type Codec, closes } from "./protocol.ts";
+import { type Close, type Codec, closes } from "./protocol.ts";
 import type { Publication } from "./publication.ts";
 import { Reader } from "./reader.ts";
 import type { UndeliveredReason } from "./receipt.ts";
+import { Recoveries } from "./recoveries.ts";
 import { Replies } from "./replies.ts";
 import { Roster } from "./roster.ts";
 import { RunRegistry } from "./run-registry.ts";
 import { Scope } from "./scope.ts";
-import type { LiveSession } from "./session.ts";
+import type { LiveSession, SessionContext } from "./session.ts";
 import type { NotifierOptions, Settings } from "./settings.ts";
 import { handled } from "./soon.ts";
-import { Tally } from "./totals.ts";
+import { Turn } from "./turn.ts";
 import { type SerialiseOptions, serialise } from "./values.ts";
 import { Wheel } from "./wheel.ts";
 
@@ -49,12 +52,10 @@ export interface HubParts {
 /** Encoded publications that all channels together may keep for sharing, in bytes. */
 const cacheBytes = 67_108_864;
 
-/**
- * What the parts of one notifier share: its log, its lifetime, its sessions and channels, and the turn.
- *
- * All that is to be sent in one turn of the event loop is gathered, and leaves as one frame a session.
- */
-export class Hub {
+/** The parts of one notifier put together: its log, its lifetime, its sessions, channels and runs, and the turn. */
+export class Hub
+  implements ChannelContext, LedgerContext, NoticesContext, RunContext, SessionContext, GateContext
+{
   readonly clock: Clock;
   readonly codec: Codec;
   readonly settings: Settings;
@@ -75,10 +76,14 @@ export class Hub {
   readonly gate: Gate;
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
-  /** What somebody who came back was sent: others may follow. */
-  recovered: Recovered | undefined;
-  /** Bytes of encoded publications kept now, over all channels. */
-  cached = 0;
+  readonly recoveries: Recoveries;
+  readonly turn: Turn;
+  readonly cache: CacheBudget = {
+    bytes: 0,
+    get isFull() {
+      return this.bytes > cacheBytes;
+    },
+  };
   /** Milliseconds that closing may take: the least of what anybody who closes has said. */
   grace: number;
   /** Whether sessions close themselves as soon as everything was read. */
@@ -91,19 +96,9 @@ export class Hub {
   onSessionLeave: ((session: LiveSession) => void) | undefined;
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
-  readonly #wokenChannels: Channel[] = [];
-  readonly #fullSessions: LiveSession[] = [];
-  /** One for all turns: an arrow in `schedule` would have V8 allocate at every call. */
-  readonly #due = (): void => {
-    if (this.clock.rest !== undefined && this.appends.needsRest) this.clock.rest(this.#rested);
-    else this.#turn();
-  };
-  readonly #rested = (): void => this.#turn();
-  #turnScheduled = false;
   #ended = false;
   /** Whether somebody else has closed the log, and that was told. */
   #isLogLost = false;
-  #loading = 0;
 
   constructor(parts: HubParts) {
     this.clock = parts.clock;
@@ -116,11 +111,18 @@ export class Hub {
     this.events = parts.events;
     this.rpc = parts.rpc;
     this.redact = parts.redact;
-    this.log = new Reader(this, parts.log);
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
+    this.log = new Reader({
+      log: parts.log,
+      scope: this.scope,
+      begun: (channel) => this.runs.begun(channel),
+      sequence: () => this.ledger.sequence,
+      looked: (channel, slice, sequence) => this.ledger.looked(channel, slice, sequence),
+    });
+    this.recoveries = new Recoveries(this.log);
     this.runs = new RunRegistry(this);
     this.gate = new Gate(this, parts.onRefused);
     this.wheel = new Wheel(this.scope, () => this.clock.now());
@@ -132,13 +134,18 @@ export class Hub {
       log: parts.log,
       clock: parts.clock,
       most: parts.settings.limits.waiting,
-      schedule: () => this.schedule(),
+      schedule: () => this.turn.schedule(),
       isHeard: () => this.channels.size > 0,
       slowest: (channel, offset) => this.channels.get(channel)?.slowest(offset),
       onError: failed,
       appended,
       refused: () => this.tally.hit("waiting"),
       parent: this.scope,
+    });
+    this.turn = new Turn({
+      clock: parts.clock,
+      appends: this.appends,
+      flushed: () => this.#flushed(),
     });
   }
 
@@ -206,21 +213,40 @@ export class Hub {
     this.notices.clear();
     this.channels.clear();
     this.gate.clear();
-    this.recovered = undefined;
-    this.#wokenChannels.length = 0;
-    this.#fullSessions.length = 0;
+    this.recoveries.clear();
+    this.turn.end();
     this.scope.end(new ClosedError());
-    this.cached = 0;
+    this.cache.bytes = 0;
   }
 
-  enter(session: LiveSession): void {
+  entered(session: LiveSession): void {
     this.sessions.add(session);
     this.tally.opened();
   }
 
-  leave(session: LiveSession): void {
+  closed(why: Close, wasFresh: boolean): void {
+    this.gate.closed(why, wasFresh);
+  }
+
+  leaving(session: LiveSession): void {
+    this.onSessionLeave?.(session);
+  }
+
+  left(session: LiveSession): void {
     this.sessions.delete(session);
     this.onSessionEnd?.();
+  }
+
+  sessionsOf(identity: string): Iterable<LiveSession> {
+    return this.sessions.of(identity);
+  }
+
+  followed(channel: string): Channel | undefined {
+    return this.channels.get(channel);
+  }
+
+  emptied(channel: string): void {
+    this.channels.delete(channel);
   }
 
   /** Whether a channel that nobody is on yet would be one too many. */
@@ -239,67 +265,10 @@ export class Hub {
     return channel;
   }
 
-  /** Has the channel looked after in the coming turn: it has news, or nobody left. */
-  wakeChannel(channel: Channel): void {
-    if (channel.isWoken) return;
-    channel.isWoken = true;
-    this.#wokenChannels.push(channel);
-    this.schedule();
-  }
-
-  /** Has the session send, in the coming turn, what was put into it. */
-  wakeSession(session: LiveSession): void {
-    if (session.isGathered) return;
-    session.isGathered = true;
-    this.#fullSessions.push(session);
-    this.schedule();
-  }
-
-  /** Has a turn come, even where there is nothing to send: sessions that close look again whether they may. */
-  schedule(): void {
-    if (this.#turnScheduled || this.#ended) return;
-    this.#turnScheduled = true;
-    this.clock.turn(this.#due);
-  }
-
-  #turn(): void {
-    this.#turnScheduled = false;
-    if (this.#ended) return;
-    // What waited for this turn is published in it, and leaves with it.
-    this.appends.turn();
-    // Loads left over from an earlier turn mean a slow log: it holds nobody up who has something to send.
-    if (this.#loading > 0) this.#flush();
-    // One that is woken while others are looked after has its turn in this one.
-    for (const channel of this.#wokenChannels) {
-      channel.isWoken = false;
-      const loaded = channel.tend();
-      if (loaded === undefined) continue;
-      this.#loading++;
-      loaded.then(() => {
-        // The last to arrive sends for all; with a log in memory that is still this turn.
-        if (--this.#loading === 0) this.#flush();
-      });
-    }
-    this.#wokenChannels.length = 0;
-    if (this.#loading === 0) this.#flush();
-    else if (this.#fullSessions.length > 0) this.schedule();
-  }
-
-  #flush(): void {
-    // What is woken by a flush is flushed in this one.
-    for (const session of this.#fullSessions) {
-      session.isGathered = false;
-      session.flush();
-    }
-    this.#fullSessions.length = 0;
+  #flushed(): void {
     this.joint.clear();
     this.replies.tidy();
-    this.recovered = carriedOver(this.recovered);
+    this.recoveries.carryOver();
     if (this.flushing) for (const session of [...this.sessions]) session.settle();
-  }
-
-  /** Whether more encoded publications are kept than all channels together may. */
-  get cacheFull(): boolean {
-    return this.cached > cacheBytes;
   }
 }

@@ -1,16 +1,24 @@
-import { Book, type Content, deliveryBy, Entry, refusal, type Waiter } from "./book.ts";
-import type { Confirmation } from "./confirm.ts";
+import { Book, type BookLedger, type Content, deliveryBy, Entry, refusal, type Waiter } from "./book.ts";
+import type { Confirmation } from "./confirmation.ts";
+import type { Context } from "./context.ts";
 import { closed } from "./errors.ts";
 import { Expiries } from "./expiry.ts";
 import { GivenUp } from "./given-up.ts";
-import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "./log.ts";
+import type { Publication } from "./publication.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "./receipt.ts";
 import { Room, type Taken } from "./room.ts";
 import type { Pending } from "./scope.ts";
-import { type Standing, Standings, standingOf } from "./standing.ts";
-import type { Subscription } from "./subscription.ts";
-import { follow } from "./tracking.ts";
+import { Standings, standingOf } from "./standing.ts";
+import type { Followed, Standing, Subscription } from "./subscription.ts";
+
+/** What the ledger needs beside. */
+export interface LedgerContext extends Context {
+  /** The channel of that name, while somebody is on it. */
+  followed(channel: string): Followed | undefined;
+  /** Tells the user's hook of a confirmed publication that is given up. */
+  undelivered(publication: Publication, reason: UndeliveredReason): void;
+}
 
 /**
  * What became of publications: who was sent, has read and has acknowledged what, and who waits to know.
@@ -18,8 +26,8 @@ import { follow } from "./tracking.ts";
  * Nothing is kept of a publication but while somebody waits for it, or it is to be confirmed. What subscribers have is
  * theirs to say, as a place in the channel: it answers for every publication up to there.
  */
-export class Ledger {
-  readonly #hub: Hub;
+export class Ledger implements BookLedger {
+  readonly #context: LedgerContext;
   readonly #books = new Map<string, Book>();
   /** How far those had come who left. */
   readonly departed: Standings = new Standings();
@@ -34,13 +42,13 @@ export class Ledger {
   readonly givenUp: GivenUp;
   #isOver = false;
 
-  constructor(hub: Hub) {
-    this.#hub = hub;
-    this.givenUp = new GivenUp(hub);
-    this.#room = new Room(hub.settings.limits);
-    this.#endings = new Room(hub.settings.limits);
+  constructor(context: LedgerContext) {
+    this.#context = context;
+    this.givenUp = new GivenUp((publication, reason) => context.undelivered(publication, reason));
+    this.#room = new Room(context.settings.limits);
+    this.#endings = new Room(context.settings.limits);
     const isWanted = (): boolean => this.#awaited > 0 || this.#room.isWaitedFor;
-    this.#expiries = new Expiries(hub, isWanted, (entry) => this.giveUp(entry, "expired"));
+    this.#expiries = new Expiries(context, isWanted, (entry) => this.giveUp(entry, "expired"));
   }
 
   /** What waits to be confirmed now, with what is on its way into the log. */
@@ -62,7 +70,7 @@ export class Ledger {
   }
 
   get time(): number {
-    return this.#hub.clock.time();
+    return this.#context.clock.time();
   }
 
   book(channel: string): Book | undefined {
@@ -82,7 +90,7 @@ export class Ledger {
     }
     if (this.givenUp.isClosing) return Promise.reject(closed("publish"));
     const owner = `room for a confirmed publication to ${channel}`;
-    return this.#hub.scope.wait<void>(owner, signal, (settle) => {
+    return this.#context.scope.wait<void>(owner, signal, (settle) => {
       const undo = room.wait({ bytes, taken, take, settle });
       this.#expiries.arm();
       return undo;
@@ -106,7 +114,7 @@ export class Ledger {
     if (book === undefined) {
       book = new Book(this, channel, epoch);
       this.#books.set(channel, book);
-      const live = this.#hub.channels.get(channel);
+      const live = this.#context.followed(channel);
       if (live !== undefined) live.book = book;
     }
     if (epoch !== "" && book.epoch !== epoch) {
@@ -122,7 +130,7 @@ export class Ledger {
   #dropEmpty(book: Book): void {
     if (!book.isEmpty || this.#books.get(book.channel) !== book) return;
     this.#books.delete(book.channel);
-    const live = this.#hub.channels.get(book.channel);
+    const live = this.#context.followed(book.channel);
     if (live?.book === book) live.book = undefined;
   }
 
@@ -137,7 +145,7 @@ export class Ledger {
       this.release(channel, content);
       return known;
     }
-    const entry = known ?? new Entry(book, position, time, this.#hub.clock.now() + ttl);
+    const entry = known ?? new Entry(book, position, time, this.#context.clock.now() + ttl);
     entry.content = content;
     if (known === undefined) this.#enter(entry);
     if (content.isAwaited) this.#awaited++;
@@ -166,7 +174,7 @@ export class Ledger {
       if (entry.place < 0) return;
     }
     for (const subscription of this.subscriptions(book.channel, book.epoch)) {
-      if (subscription.cursor >= position.offset) follow(subscription);
+      if (subscription.cursor >= position.offset) subscription.session.track(subscription);
     }
   }
 
@@ -183,7 +191,7 @@ export class Ledger {
     const known = this.#known(asked, entry, wanted);
     if (known !== undefined) return known;
     const owner = `delivered ${position.offset} of ${channel}`;
-    return await this.#hub.scope.wait<Delivery>(owner, signal, (settle) => {
+    return await this.#context.scope.wait<Delivery>(owner, signal, (settle) => {
       const book = this.#open(channel, "");
       if (book.epoch === "") book.epoch = position.epoch;
       if (book.epoch !== position.epoch || position.offset < book.first) {
@@ -201,7 +209,7 @@ export class Ledger {
       book.waiters++;
       this.#awaited++;
       this.#lookAround(waited);
-      book.lookSoon(this.#hub);
+      book.lookSoon(this.#context);
       this.#expiries.arm();
       return () => {
         waited.waiters.delete(waiter);
@@ -222,7 +230,7 @@ export class Ledger {
       const delivery = deliveryBy(standing, position.offset, wanted, this.time);
       if (delivery !== undefined) return delivery;
     }
-    const isDue = this.#hub.clock.now() >= expires;
+    const isDue = this.#context.clock.now() >= expires;
     if (outcome !== undefined && "reason" in outcome)
       throw refusal(channel, position, outcome.reason, outcome.level);
     if (this.#isOver) throw refusal(channel, position, "closed", "logged");
@@ -232,7 +240,7 @@ export class Ledger {
 
   /** Those who follow a channel now. */
   subscriptions(channel: string, epoch: string): Iterable<Subscription> {
-    const live = this.#hub.channels.get(channel);
+    const live = this.#context.followed(channel);
     return live?.epoch === epoch ? live.subscriptions : [];
   }
 
@@ -274,7 +282,7 @@ export class Ledger {
     if (content.isAwaited) this.#awaited--;
     this.release(book.channel, content);
     // Sessions may have been kept open for it.
-    if (this.#hub.flushing) this.#hub.schedule();
+    if (this.#context.flushing) this.#context.turn.schedule();
   }
 
   /** A publication is waited for no longer. */
@@ -295,7 +303,7 @@ export class Ledger {
 
   /** Something was appended, which may have pushed out something else. */
   appended(channel: string): void {
-    this.#books.get(channel)?.lookSoon(this.#hub);
+    this.#books.get(channel)?.lookSoon(this.#context);
   }
 
   /** Gives up whatever is past its time, though nobody wanted to hear of it in time. */

@@ -1,8 +1,8 @@
 import { type AppendSteps, exempt, urgent } from "./append-queue.ts";
 import { byteLength } from "./bytes.ts";
-import { appendConfirmed } from "./confirm.ts";
+import { appendConfirmed, type ConfirmContext } from "./confirm.ts";
+import type { Context } from "./context.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
-import type { Hub } from "./hub.ts";
 import type { AppendOptions, Position, Retention } from "./log.ts";
 import { isObject } from "./protocol.ts";
 import { gapAfter } from "./publications.ts";
@@ -21,6 +21,12 @@ const rowCost = 768;
  * progress event only the numbers are, and a longer ending is in the log.
  */
 const longestKept = 1_000;
+
+/** What runs need beside. */
+export interface RunContext extends Context, ConfirmContext {
+  /** Whether somebody wants to hear at once of what is given up. */
+  readonly hearsUndelivered: boolean;
+}
 
 /** Who hears of a run's life: its registry. */
 export interface RunObserver {
@@ -42,7 +48,7 @@ export class LiveRun implements Run<unknown> {
   endedAt: number = Infinity;
   /** Settles once its start is in the log, where that has to push out what an earlier run of its id has left there. */
   begun: Promise<void> | undefined;
-  readonly #hub: Hub;
+  readonly #context: RunContext;
   readonly #observer: RunObserver;
   readonly #announce: string | undefined;
   readonly #startedAt: number;
@@ -59,18 +65,18 @@ export class LiveRun implements Run<unknown> {
   /** The last one, as JSON text. */
   #progress: string | undefined;
 
-  constructor(hub: Hub, id: string, options: RunOptions, observer: RunObserver) {
-    this.#hub = hub;
+  constructor(context: RunContext, id: string, options: RunOptions, observer: RunObserver) {
+    this.#context = context;
     this.#observer = observer;
     this.id = id;
     this.name = options.name;
     this.owner = options.owner;
     this.asksToCancel = options.cancel === "authorized";
     this.#announce = options.channel;
-    this.#startedAt = hub.clock.now();
-    this.activity = { events: 0, time: hub.clock.time() };
+    this.#startedAt = context.clock.now();
+    this.activity = { events: 0, time: context.clock.time() };
     this.#signal = options.signal;
-    this.#unlink = hub.scope.link(options.signal, (reason) => this.#stop(reason));
+    this.#unlink = context.scope.link(options.signal, (reason) => this.#stop(reason));
   }
 
   /** Who it is, for people. */
@@ -108,7 +114,7 @@ export class LiveRun implements Run<unknown> {
       };
       this.begun = begun.then(over, over);
     }
-    this.#hub.scope.own("run", owner, this.#live(begun, task));
+    this.#context.scope.own("run", owner, this.#live(begun, task));
   }
 
   async #begin(place: AppendOptions["place"]): Promise<void> {
@@ -166,14 +172,14 @@ export class LiveRun implements Run<unknown> {
       throw new TypeError(`Cannot emit ${where}: an event is an object with a type`);
     if (event.type.startsWith("run."))
       throw new TypeError(`Cannot emit "${event.type}" ${where}: types that begin with run. are reserved`);
-    const data = this.#hub.serialise(`an event of ${this.label}`, this.#valid(event));
+    const data = this.#context.serialise(`an event of ${this.label}`, this.#valid(event));
     if (event.type === "progress") this.#progress = shortProgress(data);
     return data;
   }
 
   /** What the schemas make of it. The vocabularies need none. */
   #valid(event: RunEvent): unknown {
-    const { events } = this.#hub;
+    const { events } = this.#context;
     if (events === undefined || (isVocabulary(event.type) && !Object.hasOwn(events, event.type)))
       return event;
     return validated(events, event, { verb: "emit", where: () => `into ${this.label}` });
@@ -188,7 +194,7 @@ export class LiveRun implements Run<unknown> {
   /** Tells the task to stop, which may be waiting for what it yielded. */
   #stop(reason: unknown): void {
     this.#abort?.abort(reason);
-    this.#hub.appends.hurry(channelOfRun(this.id));
+    this.#context.appends.hurry(channelOfRun(this.id));
   }
 
   async cancel(reason?: string): Promise<void> {
@@ -216,7 +222,7 @@ export class LiveRun implements Run<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const waiting = this.#waiting;
     if (waiting === undefined) return this.#readResult(signal);
-    return this.#hub.scope.wait<unknown>(`result of ${this.label}`, signal, (settle) => {
+    return this.#context.scope.wait<unknown>(`result of ${this.label}`, signal, (settle) => {
       waiting.add(settle);
       return () => waiting.delete(settle);
     });
@@ -233,7 +239,7 @@ export class LiveRun implements Run<unknown> {
     const { offset, epoch } = this.#position;
     const after = { offset: offset - 1, epoch };
     const channel = channelOfRun(this.id);
-    const slice = await this.#hub.log.read(channel, { after, limit: 1, signal });
+    const slice = await this.#context.log.read(channel, { after, limit: 1, signal });
     const [entry] = slice.entries;
     if (!slice.gapless || entry === undefined) throw gapAfter(channel, after, slice);
     return resultIn(this.id, entry.data);
@@ -248,18 +254,18 @@ export class LiveRun implements Run<unknown> {
     if (this.status !== "working") return;
     let data: string;
     try {
-      data = endingText(this.#hub, this, status, outcome);
+      data = endingText(this.#context, this, status, outcome);
     } catch (error) {
       // The result is nothing that can be written.
       return this.#end("failed", { error });
     }
     this.status = status;
     if (data.length <= longestKept) this.#text = data;
-    this.endedAt = this.#hub.clock.now();
+    this.endedAt = this.#context.clock.now();
     this.#unlink();
     this.#observer.ended(this);
     // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
-    const ttl = this.#hub.settings.limits.runTtl + this.endedAt - this.#startedAt;
+    const ttl = this.#context.settings.limits.runTtl + this.endedAt - this.#startedAt;
     // An ending that is lost is among what is undelivered; its announcement nobody else would hear of.
     const telling = this.#tell(data).catch((error: unknown) => this.#lost(error));
     await Promise.allSettled([this.#confirm(data, ttl), telling]);
@@ -285,33 +291,33 @@ export class LiveRun implements Run<unknown> {
 
   async #append(data: string, steps?: AppendSteps, place?: AppendOptions["place"]): Promise<void> {
     const retention = this.#retention(Infinity);
-    await this.#hub.append(channelOfRun(this.id), data, { retention, place }, steps);
+    await this.#context.append(channelOfRun(this.id), data, { retention, place }, steps);
     this.#wrote();
   }
 
   #wrote(): void {
     this.activity.events++;
-    this.activity.time = this.#hub.clock.time();
+    this.activity.time = this.#context.clock.time();
   }
 
   /** While it works its channel is kept whole, within its bytes: it needs no slack beside them. */
   #retention(ttl: number): Partial<Retention> {
-    return { size: Infinity, bytes: this.#hub.settings.limits.runBytes, ttl, slack: 0 };
+    return { size: Infinity, bytes: this.#context.settings.limits.runBytes, ttl, slack: 0 };
   }
 
   /** Writes the ending, which somebody has to receive while its channel is kept. */
   async #confirm(data: string, ttl: number): Promise<void> {
-    const hub = this.#hub;
-    const isAwaited = hub.hearsUndelivered;
+    const context = this.#context;
+    const isAwaited = context.hearsUndelivered;
     const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true };
-    const time = hub.clock.time();
-    const { runTtl } = hub.settings.limits;
+    const time = context.clock.time();
+    const { runTtl } = context.settings.limits;
     const logged = (position: Position): void => {
       this.#position = position;
     };
     const channel = channelOfRun(this.id);
     const confirmation = { channel, content, time, ttl: runTtl, signal: undefined, logged };
-    await appendConfirmed(hub, confirmation, { time, retention: this.#retention(ttl) });
+    await appendConfirmed(context, confirmation, { time, retention: this.#retention(ttl) });
     this.#wrote();
   }
 
@@ -321,11 +327,11 @@ export class LiveRun implements Run<unknown> {
     const error = new LogError(`Cannot announce on ${on} that ${this.label} is ${this.status}: ${why}`, {
       cause,
     });
-    this.#hub.report(error, "log", `publish ${this.#announce}`);
+    this.#context.report(error, "log", `publish ${this.#announce}`);
   }
 
   async #tell(data: string): Promise<void> {
-    if (this.#announce !== undefined) await this.#hub.append(this.#announce, data, {}, urgent);
+    if (this.#announce !== undefined) await this.#context.append(this.#announce, data, {}, urgent);
   }
 }
 

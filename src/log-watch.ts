@@ -1,17 +1,17 @@
-import type { Hub } from "./hub.ts";
+import type { Context } from "./context.ts";
 import type { Soon } from "./soon.ts";
 
 /** A channel's watch of the log, from when it is first wanted until it is ended. */
 export class Watch {
-  readonly #hub: Hub;
+  readonly #context: Context;
   readonly #channel: string;
   readonly #wake: () => void;
   #opening: Promise<void> | undefined;
   #watching: AsyncDisposable | undefined;
   #ended = false;
 
-  constructor(hub: Hub, channel: string, wake: () => void) {
-    this.#hub = hub;
+  constructor(context: Context, channel: string, wake: () => void) {
+    this.#context = context;
     this.#channel = channel;
     this.#wake = wake;
   }
@@ -19,7 +19,7 @@ export class Watch {
   /** Settles once the log is watched, at once where it can be; one that failed is tried again when it is next wanted. */
   opened(): Soon<void> {
     if (this.#watching !== undefined || this.#opening !== undefined) return this.#opening;
-    const watching = this.#hub.log.watch(this.#channel, this.#wake);
+    const watching = this.#context.log.watch(this.#channel, this.#wake);
     if (watching instanceof Promise) this.#opening = this.#open(watching);
     else this.#watching = watching;
     return this.#opening;
@@ -27,7 +27,7 @@ export class Watch {
 
   async #open(opening: Promise<AsyncDisposable>): Promise<void> {
     try {
-      this.#watching = await this.#hub.scope.follow(`watch ${this.#channel}`, undefined, opening);
+      this.#watching = await this.#context.scope.follow(`watch ${this.#channel}`, undefined, opening);
     } finally {
       this.#opening = undefined;
     }
@@ -44,6 +44,6 @@ export class Watch {
     this.#watching = undefined;
     if (watching === undefined) return;
     const dispose = async (): Promise<void> => watching[Symbol.asyncDispose]();
-    this.#hub.scope.own("task", `unwatch ${this.#channel}`, dispose());
+    this.#context.scope.own("task", `unwatch ${this.#channel}`, dispose());
   }
 }

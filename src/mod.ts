@@ -7,6 +7,7 @@
 export type { Bound } from "./bounds.ts";
 export type { Clock, Timer } from "./clock.ts";
 export type { CloseOptions, CloseReport, CutSession } from "./close.ts";
+export type { Counted, LimitName } from "./counters.ts";
 export {
   BusyError,
   CancelError,
@@ -59,5 +60,5 @@ export type { Pending, PendingKind } from "./scope.ts";
 export type { NotifierOptions } from "./settings.ts";
 export type { Session, Socket } from "./socket.ts";
 export type { Stats } from "./stats.ts";
-export type { LimitName, Totals } from "./totals.ts";
+export type { Totals } from "./totals.ts";
 export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./vocabulary.ts";

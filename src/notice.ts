@@ -1,6 +1,6 @@
-import type { Hub } from "./hub.ts";
-import type { LiveSession } from "./session.ts";
-import type { Subscription } from "./subscription.ts";
+import type { Clock } from "./clock.ts";
+import type { Context } from "./context.ts";
+import type { Receiver, Subscription } from "./subscription.ts";
 import { Ticking } from "./wheel.ts";
 
 /** What a subscriber did not get when it was published. */
@@ -14,18 +14,27 @@ export interface Missed {
   kept: number;
 }
 
+/** What notices need beside. */
+export interface NoticesContext extends Context {
+  /** The sessions of a user, or the one with that id. */
+  sessionsOf(identity: string): Iterable<Receiver>;
+}
+
 /** Milliseconds between two notices to one subscriber about one channel. */
 const interval = 5_000;
 /** Milliseconds for which a subscriber has to be held up before it is worth telling. */
 const late = 1_000;
 
 /** The subscription cannot be given news: what follows comes late. */
-export function fallBehind(subscription: Subscription, { clock }: Hub): void {
+export function fallBehind(subscription: Subscription, { clock }: { clock: Clock }): void {
   subscription.behind ??= { cursor: subscription.cursor, since: clock.now() };
 }
 
 /** The subscription has everything again. */
-export function caughtUp(subscription: Subscription, { clock, notices }: Hub): void {
+export function caughtUp(
+  subscription: Subscription,
+  { clock, notices }: { clock: Clock; notices: Notices },
+): void {
   const { behind, session, channel, cursor, epoch } = subscription;
   subscription.behind = undefined;
   if (behind === undefined || clock.now() - behind.since < late) return;
@@ -53,20 +62,20 @@ class Told extends Ticking {
  * or with a `message` push.
  */
 export class Notices {
-  readonly #hub: Hub;
+  readonly #context: NoticesContext;
   /** By subscriber and channel, for as long as they may not be told again. */
   readonly #told = new Map<string, Told>();
 
-  constructor(hub: Hub) {
-    this.#hub = hub;
+  constructor(context: NoticesContext) {
+    this.#context = context;
   }
 
   /** Whether a subscriber may be told of a channel, for which its turn is then taken. `undo` gives it back. */
-  begin({ identity }: LiveSession, channel: string): { undo(): void } | undefined {
+  begin({ identity }: Receiver, channel: string): { undo(): void } | undefined {
     const key = keyOf({ identity }, channel);
     const known = this.#told.get(key);
     // The wheel comes late by a little.
-    const isOver = known?.owed === undefined && this.#hub.clock.now() - (known?.at ?? 0) >= interval;
+    const isOver = known?.owed === undefined && this.#context.clock.now() - (known?.at ?? 0) >= interval;
     if (known === undefined ? this.#told.size >= most : !isOver) return undefined;
     if (known !== undefined) this.#forget(key, known);
     const told = new Told(0, () => this.#due(key, told, identity, channel));
@@ -81,10 +90,10 @@ export class Notices {
   }
 
   /** Tells a subscriber what it missed of a channel, as soon as it may be told again. */
-  tell(session: LiveSession, channel: string, missed: Missed): void {
+  tell(session: Receiver, channel: string, missed: Missed): void {
     // What closes has enough to do with what was published.
-    if (isNothing(missed) || this.#hub.flushing) return;
-    if (this.begin(session, channel) !== undefined) return session.put(text(session, channel, missed));
+    if (isNothing(missed) || this.#context.flushing) return;
+    if (this.begin(session, channel) !== undefined) return session.put(text(this.#context, channel, missed));
     const told = this.#told.get(keyOf(session, channel));
     if (told !== undefined) told.owed = told.owed?.epoch === missed.epoch ? sum(told.owed, missed) : missed;
   }
@@ -92,11 +101,11 @@ export class Notices {
   /** They may be told again: of what is owed, where somebody is there to hear it. */
   #due(key: string, told: Told, identity: string, channel: string): void {
     const { owed } = told;
-    if (owed !== undefined && !this.#hub.flushing) {
-      for (const session of this.#hub.sessions.of(identity)) {
+    if (owed !== undefined && !this.#context.flushing) {
+      for (const session of this.#context.sessionsOf(identity)) {
         if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
         told.owed = undefined;
-        session.put(text(session, channel, owed));
+        session.put(text(this.#context, channel, owed));
       }
       if (told.owed === undefined) return this.#rest(told);
     }
@@ -104,12 +113,12 @@ export class Notices {
   }
 
   #rest(told: Told): void {
-    told.at = this.#hub.clock.now();
-    this.#hub.wheel.set(told, told.at + interval);
+    told.at = this.#context.clock.now();
+    this.#context.wheel.set(told, told.at + interval);
   }
 
   #forget(key: string, told: Told): void {
-    this.#hub.wheel.set(told, undefined);
+    this.#context.wheel.set(told, undefined);
     if (this.#told.get(key) === told) this.#told.delete(key);
   }
 
@@ -123,11 +132,11 @@ export function isNothing({ delayed, gone, kept }: Missed): boolean {
   return delayed === 0 && gone === 0 && kept === 0;
 }
 
-function keyOf({ identity }: Pick<LiveSession, "identity">, channel: string): string {
+function keyOf({ identity }: Pick<Receiver, "identity">, channel: string): string {
   return `${identity}\n${channel}`;
 }
 
-function text({ hub: { codec } }: LiveSession, channel: string, missed: Missed): string {
+function text({ codec }: Context, channel: string, missed: Missed): string {
   return codec.push(channel, "message", `{"data":{"notice":${JSON.stringify({ channel, ...missed })}}}`);
 }
 

@@ -1,3 +1,4 @@
+import { Commands } from "./answer.ts";
 import { checkAfter, checkBound, checkChannel, checkParts, checkPeer } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "./close.ts";
@@ -23,7 +24,7 @@ import { LiveSession } from "./session.ts";
 import { type NotifierOptions, resolveSettings } from "./settings.ts";
 import type { Session, Socket } from "./socket.ts";
 import { pendingOf, type Stats, statsOf } from "./stats.ts";
-import type { Totals } from "./totals.ts";
+import { type Totals, totalsOf } from "./totals.ts";
 import { checkSchemas } from "./validate.ts";
 import type { RunOutput, TaskEvent } from "./vocabulary.ts";
 
@@ -147,6 +148,7 @@ class LiveNotifier implements Notifier {
   readonly maxMessage: number;
   readonly runs: Notifier["runs"];
   readonly #hub: Hub;
+  readonly #commands: Commands;
   readonly #publisher: Publisher;
   readonly #signal: AbortSignal | undefined;
   #begun = false;
@@ -174,6 +176,7 @@ class LiveNotifier implements Notifier {
       onError,
     });
     this.#hub = hub;
+    this.#commands = new Commands(hub);
     this.#publisher = new Publisher(hub);
     this.#signal = signal;
     this.#closed = new Promise((resolve) => {
@@ -231,7 +234,7 @@ class LiveNotifier implements Notifier {
     if (!this.admits(peer.user)) return refuse(this.#hub, socket, closes.connectionLimit);
     // Node puts it together from sixteen parts, and keeps them all for as long as nobody has to look at each character.
     const id = crypto.randomUUID().toLowerCase();
-    return new LiveSession(id, this.#hub, socket, peer);
+    return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
   }
 
   admits(user: string): boolean {
@@ -255,7 +258,7 @@ class LiveNotifier implements Notifier {
   }
 
   totals(): Totals {
-    return this.#hub.tally.totals(this.#hub);
+    return totalsOf(this.#hub);
   }
 
   inspect(): Pending[] {

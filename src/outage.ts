@@ -1,6 +1,6 @@
 import type { Channel } from "./channel.ts";
+import type { Context } from "./context.ts";
 import { describe } from "./errors.ts";
-import type { Hub } from "./hub.ts";
 import { lastingError } from "./log-failure.ts";
 
 /** The first and the longest pause before a channel is read again, in milliseconds; a random part is added, of as much at most. */
@@ -10,20 +10,20 @@ const pause = { first: 100, longest: 500 };
 export type Reading = "top" | "behind";
 
 /** A channel was read. Whoever waited for the end of the pause, which does not come any more, is looked after. */
-export function works(channel: Channel, hub: Hub, of: Reading): void {
+export function works(channel: Channel, context: Context, of: Reading): void {
   if (channel.outage?.of !== of) return;
   channel.outage.end();
   channel.outage = undefined;
-  hub.wakeChannel(channel);
+  context.turn.wakeChannel(channel);
 }
 
 /** A channel could not be read: it is looked at again in a while, for everybody at once, or they are told to come back. */
-export function failed(channel: Channel, hub: Hub, error: unknown, of: Reading): void {
+export function failed(channel: Channel, context: Context, error: unknown, of: Reading): void {
   if (lastingError(error, "") === undefined) {
-    channel.outage ??= new Outage(hub, channel, of);
+    channel.outage ??= new Outage(context, channel, of);
     channel.outage.failed(error);
   } else {
-    hub.report(error, "log", `channel ${channel.name}`);
+    context.report(error, "log", `channel ${channel.name}`);
     for (const subscription of [...channel.subscriptions]) channel.lose(subscription);
   }
 }
@@ -36,33 +36,33 @@ export function isPausing({ outage }: Channel): boolean {
 /** A time in which a channel cannot be read: it is told of once, and looked at again after pauses that grow. */
 export class Outage {
   readonly of: Reading;
-  readonly #hub: Hub;
+  readonly #context: Context;
   readonly #channel: Channel;
   #pause = pause.first;
   #told: string | undefined;
   #cancel: (() => void) | undefined;
 
-  constructor(hub: Hub, channel: Channel, of: Reading) {
-    this.#hub = hub;
+  constructor(context: Context, channel: Channel, of: Reading) {
+    this.#context = context;
     this.#channel = channel;
     this.of = of;
   }
 
   get isPausing(): boolean {
-    return this.#cancel !== undefined && !this.#hub.flushing;
+    return this.#cancel !== undefined && !this.#context.flushing;
   }
 
   /** A read failed. */
   failed(error: unknown): void {
     const { message } = describe(error);
-    if (message !== this.#told) this.#hub.report(error, "log", `channel ${this.#channel.name}`);
+    if (message !== this.#told) this.#context.report(error, "log", `channel ${this.#channel.name}`);
     this.#told = message;
     if (this.#cancel !== undefined) return;
-    const wait = this.#pause * (1 + this.#hub.clock.random());
+    const wait = this.#pause * (1 + this.#context.clock.random());
     this.#pause = Math.min(this.#pause * 2, pause.longest);
-    this.#cancel = this.#hub.scope.timer(`read ${this.#channel.name}`, wait, () => {
+    this.#cancel = this.#context.scope.timer(`read ${this.#channel.name}`, wait, () => {
       this.#cancel = undefined;
-      this.#hub.wakeChannel(this.#channel);
+      this.#context.turn.wakeChannel(this.#channel);
     });
   }
 

@@ -1,5 +1,5 @@
-import type { Hub } from "./hub.ts";
 import type { Entry, Position, Slice } from "./log.ts";
+import type { Reader } from "./reader.ts";
 
 /** Part of a channel, of which a reply holds only so much. */
 export interface Page {
@@ -28,7 +28,7 @@ export function charsOf(entries: readonly Entry[]): number {
  * Reads a channel from a place on, in parts, and no more than a reply holds: publications of 256 KiB would else be read by
  * the thousand for the one that fits.
  */
-export async function readPage(hub: Hub, channel: string, page: Page): Promise<Slice> {
+export async function readPage(log: Reader, channel: string, page: Page): Promise<Slice> {
   const { limit, enough, signal } = page;
   let { after } = page;
   let first: Slice | undefined;
@@ -36,7 +36,7 @@ export async function readPage(hub: Hub, channel: string, page: Page): Promise<S
   let chars = 0;
   for (;;) {
     const part = Math.min(limit - entries.length, nextPart(entries.length, chars, enough));
-    const slice = await hub.log.read(channel, { after, limit: part, signal });
+    const slice = await log.read(channel, { after, limit: part, signal });
     // What is trimmed meanwhile the client finds out when it asks for what follows.
     first ??= slice;
     entries.push(...slice.entries);

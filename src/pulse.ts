@@ -1,4 +1,4 @@
-import type { Hub } from "./hub.ts";
+import type { Context } from "./context.ts";
 import { Ticking } from "./wheel.ts";
 import type { Window } from "./window.ts";
 
@@ -26,7 +26,7 @@ export interface Beating {
  * One entry on the wheel for the earliest of them, and no timer of its own.
  */
 export class Pulse extends Ticking {
-  readonly #hub: Hub;
+  readonly #context: Context;
   readonly #window: Window;
   readonly #session: Beating;
   /** Undefined while it cannot be: in V8, Infinity would be an object to keep, and to look into. */
@@ -40,25 +40,25 @@ export class Pulse extends Ticking {
   /** Until when the outstanding ping may be answered after the process itself came too late to read the answer. */
   #excused = 0;
 
-  constructor(hub: Hub, window: Window, session: Beating, expires: number | undefined) {
+  constructor(context: Context, window: Window, session: Beating, expires: number | undefined) {
     super();
-    this.#hub = hub;
+    this.#context = context;
     this.#window = window;
     this.#session = session;
-    this.#lateAt = hub.clock.now() + hub.settings.limits.connect;
+    this.#lateAt = context.clock.now() + context.settings.limits.connect;
     if (expires === undefined) this.#rest();
     else this.extend(expires);
   }
 
   /** For how many milliseconds the outstanding ping has been, or 0. */
   get silence(): number {
-    return this.#window.hasPing ? this.#hub.clock.now() - this.#window.pingedAt : 0;
+    return this.#window.hasPing ? this.#context.clock.now() - this.#window.pingedAt : 0;
   }
 
   /** Milliseconds until the peer's permission ends. */
   get remaining(): number {
     if (this.#expiresAt === undefined || this.#expires === undefined) return Infinity;
-    const { clock } = this.#hub;
+    const { clock } = this.#context;
     return Math.min(this.#expiresAt - clock.now(), this.#expires - clock.time());
   }
 
@@ -69,7 +69,7 @@ export class Pulse extends Ticking {
   /** Moves the end of the peer's permission, given in milliseconds since the Unix epoch. */
   extend(expires: number): void {
     this.#expires = expires;
-    this.#expiresAt = this.#hub.clock.now() + expires - this.#hub.clock.time();
+    this.#expiresAt = this.#context.clock.now() + expires - this.#context.clock.time();
     this.#rest();
   }
 
@@ -81,31 +81,31 @@ export class Pulse extends Ticking {
 
   /** The connect reply is on its way: from now on there are pings. The first is early, so that not all come at once. */
   connected(): void {
-    const { clock, settings } = this.#hub;
+    const { clock, settings } = this.#context;
     this.#pingAt = clock.now() + Math.round(settings.heartbeat * (0.5 + clock.random() / 2));
     this.#rest();
   }
 
   /** A ping is about to leave. */
   ping(bytes: number): void {
-    const now = this.#hub.clock.now();
+    const now = this.#context.clock.now();
     this.#behindData = this.#window.isBehindData;
     this.#window.ping(bytes, now);
     this.#excused = 0;
-    this.#pingAt = now + this.#hub.settings.heartbeat;
+    this.#pingAt = now + this.#context.settings.heartbeat;
     this.#rest();
   }
 
   /** The socket is being closed: from now on only its end is waited for. */
   closing(): void {
-    this.#lateAt = this.#hub.clock.now() + this.#hub.settings.limits.pong;
+    this.#lateAt = this.#context.clock.now() + this.#context.settings.limits.pong;
     this.#expiresAt = undefined;
     this.#pingAt = undefined;
-    this.#hub.wheel.set(this, this.#lateAt);
+    this.#context.wheel.set(this, this.#lateAt);
   }
 
   stop(): void {
-    this.#hub.wheel.set(this, undefined);
+    this.#context.wheel.set(this, undefined);
   }
 
   override tick(now: number): void {
@@ -117,7 +117,7 @@ export class Pulse extends Ticking {
       this.#excused = now + tolerance;
     }
     if (isBy(this.#pingAt, now)) {
-      this.#pingAt = now + this.#hub.settings.heartbeat;
+      this.#pingAt = now + this.#context.settings.heartbeat;
       if (!this.#window.hasPing) this.#session.beat();
     }
     this.#rest();
@@ -129,13 +129,13 @@ export class Pulse extends Ticking {
     for (const time of [this.#lateAt, this.#expiresAt, this.#pongBy, this.#pingAt]) {
       if (time !== undefined && (due === undefined || time < due)) due = time;
     }
-    this.#hub.wheel.set(this, due);
+    this.#context.wheel.set(this, due);
   }
 
   /** Until when the outstanding ping has to be answered. */
   get #pongBy(): number | undefined {
     if (!this.#window.hasPing) return undefined;
-    const { pong, slow } = this.#hub.settings.limits;
+    const { pong, slow } = this.#context.settings.limits;
     return Math.max(this.#excused, this.#window.pingedAt + (this.#behindData ? slow : pong));
   }
 }

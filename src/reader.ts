@@ -1,7 +1,19 @@
-import type { Hub } from "./hub.ts";
 import type { Log, ReadOptions, Slice } from "./log.ts";
 import { checkSlice, lastingError } from "./log-failure.ts";
+import type { Scope } from "./scope.ts";
 import type { Soon } from "./soon.ts";
+
+/** What a reader needs. */
+export interface ReaderParts {
+  readonly log: Log;
+  readonly scope: Scope;
+  /** Settles once what is written into a channel by a run begins; undefined where that need not be waited for. */
+  begun(channel: string): Promise<void> | undefined;
+  /** How many things were entered into the ledger: of later ones a read that begins now knows nothing. */
+  sequence(): number;
+  /** Hears what was read, and the sequence when that began. */
+  looked(channel: string, slice: Slice, sequence: number): void;
+}
 
 /**
  * Reads and watches the log for everybody in a notifier.
@@ -9,13 +21,13 @@ import type { Soon } from "./soon.ts";
  * What is read is checked, and told to the ledger; what goes wrong for good is told apart from what passes.
  */
 export class Reader {
-  readonly #hub: Hub;
+  readonly #parts: ReaderParts;
   readonly #log: Log;
   #isClosed = false;
 
-  constructor(hub: Hub, log: Log) {
-    this.#hub = hub;
-    this.#log = log;
+  constructor(parts: ReaderParts) {
+    this.#parts = parts;
+    this.#log = parts.log;
   }
 
   /** Bytes that the log holds, where it says so. */
@@ -24,9 +36,9 @@ export class Reader {
   }
 
   read(channel: string, options: ReadOptions): Promise<Slice> {
-    const { scope, ledger, runs } = this.#hub;
-    const { sequence } = ledger;
-    const begun = runs.begun(channel);
+    const { scope } = this.#parts;
+    const sequence = this.#parts.sequence();
+    const begun = this.#parts.begun(channel);
     const read = (): Promise<Slice> => called(() => this.#log.read(channel, options));
     const reading = (begun === undefined ? read() : begun.then(read)).then(
       (slice) => this.#checked(channel, options, slice, sequence),
@@ -37,9 +49,8 @@ export class Reader {
 
   /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
   readNow(channel: string, options: ReadOptions): Slice | undefined {
-    const { ledger, runs } = this.#hub;
-    if (runs.begun(channel) !== undefined) return undefined;
-    const { sequence } = ledger;
+    if (this.#parts.begun(channel) !== undefined) return undefined;
+    const sequence = this.#parts.sequence();
     try {
       const slice = this.#log.readNow?.(channel, options);
       return slice && this.#checked(channel, options, slice, sequence);
@@ -50,7 +61,7 @@ export class Reader {
 
   #checked(channel: string, options: ReadOptions, slice: Slice, sequence: number): Slice {
     checkSlice(channel, options, slice);
-    this.#hub.ledger.looked(channel, slice, sequence);
+    this.#parts.looked(channel, slice, sequence);
     return slice;
   }
 

@@ -1,11 +1,12 @@
 import type { Asking } from "./ask.ts";
 import { isName, isNatural } from "./check.ts";
+import type { Hub } from "./hub.ts";
 import type { Position } from "./log.ts";
 import type { Action } from "./peer.ts";
-import { type ErrorReply, replies } from "./protocol.ts";
+import { replies } from "./protocol.ts";
+import { Refusal } from "./refusal.ts";
 import type { LiveSession } from "./session.ts";
 import { andThen, type Soon } from "./soon.ts";
-import type { LimitName } from "./totals.ts";
 
 /** What a client sent along with a command: nothing in it is checked yet. */
 export type Params = Readonly<Record<string, unknown>>;
@@ -20,15 +21,15 @@ export interface Answer {
   abandon?: () => void;
 }
 
-/** Thrown to answer a command with an error. It is no Error: peers can cause thousands, and a stack is dear and says nothing. */
-export class Refusal {
-  readonly reply: ErrorReply;
-  /** The limit that the command is over, where that is why. */
-  readonly limit: LimitName | undefined;
-  constructor(reply: ErrorReply, limit?: LimitName) {
-    this.reply = reply;
-    this.limit = limit;
-  }
+/** Who asks: a session of a notifier's. */
+export interface Caller {
+  readonly hub: Hub;
+  readonly session: LiveSession;
+}
+
+/** A command of a client's. */
+export interface Call extends Caller {
+  readonly params: Params;
 }
 
 /**
@@ -36,18 +37,18 @@ export class Refusal {
  * `authorize`. Where that throws or is late nobody has refused: the command fails with error 100, and may be tried again.
  */
 export function permit(
-  session: LiveSession,
+  { hub, session }: Caller,
   type: Exclude<Action["type"], "cancel">,
   channel: string,
   data?: unknown,
 ): Soon<void> {
-  const { hub, peer } = session;
+  const { peer } = session;
   const ofRun = hub.runs.allows(peer.user, channel, type);
   if (ofRun === true) return;
   // What the server subscribes a peer to it may also leave, and come back to from where it was.
   if (type === "subscribe" && peer.channels?.includes(channel)) return;
   if (ofRun === false) throw new Refusal(replies.permissionDenied);
-  return andThen(authorizes(session, type, channel, data), demand);
+  return andThen(authorizes({ session }, type, channel, data), demand);
 }
 
 function demand(isAllowed: boolean): void {
@@ -56,7 +57,7 @@ function demand(isAllowed: boolean): void {
 
 /** Asks the peer's `authorize`; having none refuses. What goes wrong there is thrown as a {@linkcode Refusal} with error 100. */
 export function authorizes(
-  session: LiveSession,
+  { session }: Pick<Caller, "session">,
   type: Action["type"],
   channel: string,
   data: unknown,
@@ -72,10 +73,9 @@ function isYes(allowed: unknown): boolean {
   return allowed === true;
 }
 
-export function channelOf(session: LiveSession, { channel }: Params): string {
+export function channelOf({ hub, params: { channel } }: Call): string {
   if (typeof channel !== "string" || channel === "") throw new Refusal(replies.badRequest);
-  if (channel.length > session.hub.settings.limits.channel)
-    throw new Refusal(replies.limitExceeded, "channel");
+  if (channel.length > hub.settings.limits.channel) throw new Refusal(replies.limitExceeded, "channel");
   if (!isName(channel)) throw new Refusal(replies.badRequest);
   return channel;
 }

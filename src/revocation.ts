@@ -30,18 +30,18 @@ export function disconnect(hub: Hub, who: { user: string } | { session: string }
 export function unsubscribe(hub: Hub, user: string, channel: string): void {
   checkUser(user, channel);
   for (const session of [...hub.sessions.ofUser(user)]) {
-    if (session.peer.user === user) withdraw(session, channel);
+    if (session.peer.user === user) withdraw(hub, session, channel);
   }
 }
 
 /** Takes a channel from a peer: nothing of it that has not left yet is sent, and what was granted is so no longer. */
-function withdraw(session: LiveSession, channel: string): void {
+function withdraw({ codec }: Hub, session: LiveSession, channel: string): void {
   const { peer } = session;
   if (peer.channels?.includes(channel)) {
     session.peer = { ...peer, channels: peer.channels.filter((name) => name !== channel) };
   }
   // What goes with a reply is only late: the client comes back, and asks for it again.
-  if (!session.out.withhold(channel, session.hub.codec)) return session.revoke(closes.reconnect);
+  if (!session.out.withhold(channel, codec)) return session.revoke(closes.reconnect);
   const subscription = session.subscriptions.get(channel);
   if (subscription === undefined) return;
   session.drop(subscription);

@@ -1,8 +1,8 @@
 import { cutText } from "./bytes.ts";
+import type { Context } from "./context.ts";
 import { CancelError, RunError } from "./errors.ts";
 import { longestText, shownOf } from "./failure.ts";
 import type { FailedRun } from "./hooks.ts";
-import type { Hub } from "./hub.ts";
 import type { RunLifecycleEvent, RunStatus } from "./run-event.ts";
 
 /** How a run may end. */
@@ -17,7 +17,7 @@ export type Outcome = { value: unknown } | { error: unknown };
  * Throws a TypeError or RangeError for a result that cannot be written.
  */
 export function endingText(
-  hub: Hub,
+  context: Context,
   { label, ...run }: FailedRun & { label: string },
   status: Ended,
   outcome: Outcome,
@@ -28,11 +28,12 @@ export function endingText(
     const result =
       value === undefined
         ? ""
-        : `,"result":${hub.serialise(`the result of ${label}`, value, { allowsUndefined: true })}`;
+        : `,"result":${context.serialise(`the result of ${label}`, value, { allowsUndefined: true })}`;
     return `{"type":"run.completed","run":${JSON.stringify(id)}${result}}`;
   }
   const { error } = outcome;
-  if (status === "failed") return encode({ type: "run.failed", run: id, error: shownOf(hub, error, run) });
+  if (status === "failed")
+    return encode({ type: "run.failed", run: id, error: shownOf(context, error, run) });
   if (!(error instanceof CancelError)) return encode({ type: "run.cancelled", run: id, by: "signal" });
   const { by, reason } = error;
   // Whoever makes a CancelError of their own may have put anything into it.

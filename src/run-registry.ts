@@ -1,6 +1,5 @@
 import { checkChannel, isText, shown } from "./check.ts";
-import type { Hub } from "./hub.ts";
-import { LiveRun, type RunObserver } from "./live-run.ts";
+import { LiveRun, type RunContext, type RunObserver } from "./live-run.ts";
 import type { Action } from "./peer.ts";
 import { isRunChannel, prefix, type RunOptions, runOfChannel, type Task } from "./run-task.ts";
 
@@ -9,7 +8,7 @@ const longestName = 255;
 
 /** The runs of one notifier: those that work, and those that ended a short while ago. */
 export class RunRegistry implements RunObserver {
-  readonly #hub: Hub;
+  readonly #context: RunContext;
   readonly #runs = new Map<string, LiveRun>();
   /** Those whose endings are neither written nor given up. */
   readonly #unsettled = new Set<LiveRun>();
@@ -17,8 +16,8 @@ export class RunRegistry implements RunObserver {
   readonly #ended = new Set<LiveRun>();
   #bytes = 0;
 
-  constructor(hub: Hub) {
-    this.#hub = hub;
+  constructor(context: RunContext) {
+    this.#context = context;
   }
 
   /** Runs that still work. */
@@ -33,10 +32,10 @@ export class RunRegistry implements RunObserver {
   }
 
   start(task: Task<unknown>, options: RunOptions): LiveRun {
-    const id = checkedId(options, this.#hub.settings.limits.channel);
+    const id = checkedId(options, this.#context.settings.limits.channel);
     if (typeof task !== "function") throw new TypeError(`Cannot run "${id}": its task is not a function`);
     if (this.get(id) !== undefined) throw new TypeError(`Cannot run "${id}": a run with that id exists`);
-    const run = new LiveRun(this.#hub, id, options, this);
+    const run = new LiveRun(this.#context, id, options, this);
     this.#runs.set(id, run);
     this.#unsettled.add(run);
     // Nobody has ever used a random id.
@@ -73,7 +72,7 @@ export class RunRegistry implements RunObserver {
 
   /** Lets go of runs whose channel is no longer kept either, and of those that are too many. */
   #forget(): void {
-    const { clock, settings, tally } = this.#hub;
+    const { clock, settings, tally } = this.#context;
     const { runTtl, endedBytes } = settings.limits;
     const oldest = clock.now() - runTtl;
     for (const run of this.#ended) {

@@ -1,6 +1,7 @@
 import { byteLength } from "./bytes.ts";
 import type { Entry } from "./log.ts";
 import type { Codec } from "./protocol.ts";
+import type { Piece } from "./subscription.ts";
 
 /**
  * A few consecutive publications of a channel, encoded once and joined once for everybody who is at its start.
@@ -22,14 +23,6 @@ export interface Segment {
   readonly starts: readonly number[];
   /** Where each push begins in `text`, in bytes. */
   readonly byteStarts: readonly number[];
-}
-
-/** A part of a segment that can be handed to a session. */
-export interface Piece {
-  readonly text: string;
-  readonly bytes: number;
-  /** Offset of its last publication. */
-  readonly last: number;
 }
 
 /** Where the pushes begin in a segment of one. */

@@ -1,22 +1,55 @@
-import { type Asking, ask } from "./ask.ts";
+import { type Asker, type Asking, ask } from "./ask.ts";
 import { Blocked } from "./blocked.ts";
 import { byteLength } from "./bytes.ts";
+import type { Context } from "./context.ts";
+import type { LimitName } from "./counters.ts";
 import { ClosedError } from "./errors.ts";
 import type { ErrorContext } from "./hooks.ts";
-import type { Hub } from "./hub.ts";
-import { Intake } from "./intake.ts";
+import { Intake, type Intakes } from "./intake.ts";
+import type { Joint } from "./joint.ts";
 import { Outbox } from "./outbox.ts";
 import type { Identity, Peer } from "./peer.ts";
-import { type ClientInfo, type Close, closes, unsubscribes } from "./protocol.ts";
+import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "./protocol.ts";
 import { type Beating, Pulse } from "./pulse.ts";
-import { receive, work } from "./receive.ts";
-import type { Piece } from "./segment.ts";
+import { type Commanded, receive, work } from "./receive.ts";
 import type { Session, Socket } from "./socket.ts";
 import type { Soon } from "./soon.ts";
-import { type Subscription, Subscriptions } from "./subscription.ts";
-import type { LimitName } from "./totals.ts";
-import { follow, type Tracking } from "./tracking.ts";
+import type { Piece, Receiver, Subscription } from "./subscription.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { Tracking } from "./tracking.ts";
 import { Window } from "./window.ts";
+
+/** What a session needs beside. */
+export interface SessionContext extends Context {
+  readonly joint: Joint;
+  readonly intakes: Intakes;
+  /** All there are. */
+  readonly sessions: { add(session: LiveSession): void; delete(session: LiveSession): void };
+  /** There is one more. */
+  entered(session: LiveSession): void;
+  /** We close one; `wasFresh`: before it was connected. */
+  closed(why: Close, wasFresh: boolean): void;
+  /** One is about to give up its subscriptions, for whatever reason. */
+  leaving(session: LiveSession): void;
+  /** One is over. */
+  left(session: LiveSession): void;
+}
+
+/** Who answers what a client asks for. */
+export interface CommandHandler {
+  /** Takes what a command says has been received, or is no longer wanted. Answers how many words that were. */
+  takeWords(session: LiveSession, command: Command): number;
+  /** Answers a command, with an error where it is over the session's rate. It never throws or rejects. */
+  answer(session: LiveSession, command: Command, isOver: boolean): Soon<void>;
+}
+
+/** What a session is made of. */
+export interface SessionParts {
+  readonly context: SessionContext;
+  readonly commands: CommandHandler;
+  readonly socket: Socket;
+  readonly peer: Peer;
+}
 
 /** Replies over so many bytes are data: a ping behind them gets the time that data gets. */
 const smallReply = 1_024;
@@ -28,18 +61,16 @@ const smallReply = 1_024;
  * flight until a pong proves that it was read; while a window's worth is, publications stay in the log. A class, not
  * closures: thousands of sessions share its methods.
  */
-export class LiveSession implements Session, Beating {
+export class LiveSession implements Session, Receiver, Commanded, Asker, Beating {
   readonly id: string;
   /** Who it is, once its connect command has said so. */
   peer: Peer;
-  readonly hub: Hub;
+  readonly context: SessionContext;
   readonly subscriptions: Subscriptions = new Subscriptions();
   readonly window: Window;
   readonly pulse: Pulse;
   readonly intake: Intake;
   readonly out: Outbox;
-  /** There while the ledger wants to hear of something that is being sent: for most sessions at most times it is not. */
-  tracking: Tracking | undefined;
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
   acknowledges = false;
   /** Whether it is among those that send in the coming turn; the hub's to say. */
@@ -52,21 +83,25 @@ export class LiveSession implements Session, Beating {
   asking: Asking | undefined;
   /** When it began, on the clock's `now`. */
   readonly since: number;
+  readonly #commands: CommandHandler;
   readonly #socket: Socket;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
   #blocked: Blocked | undefined;
+  /** There while the ledger wants to hear of something that is being sent: for most sessions at most times it is not. */
+  #tracking: Tracking | undefined;
 
-  constructor(id: string, hub: Hub, socket: Socket, peer: Peer) {
+  constructor(id: string, { context, commands, socket, peer }: SessionParts) {
     this.id = id;
-    this.hub = hub;
+    this.context = context;
+    this.#commands = commands;
     this.peer = peer;
-    this.window = new Window(hub.settings.window);
+    this.window = new Window(context.settings.window);
     this.#socket = socket;
-    this.since = hub.clock.now();
-    this.pulse = new Pulse(hub, this.window, this, peer.expires);
-    this.intake = new Intake(hub.intakes, this.since);
+    this.since = context.clock.now();
+    this.pulse = new Pulse(context, this.window, this, peer.expires);
+    this.intake = new Intake(context.intakes, this.since);
     this.out = new Outbox();
-    hub.enter(this);
+    context.entered(this);
   }
 
   /** How others see the peer. */
@@ -92,16 +127,32 @@ export class LiveSession implements Session, Beating {
     receive(this, data);
   }
 
+  takeWords(command: Command): number {
+    return this.#commands.takeWords(this, command);
+  }
+
+  answer(command: Command, isOver: boolean): Soon<void> {
+    return this.#commands.answer(this, command, isOver);
+  }
+
+  greeted(): void {
+    this.pulse.greeted();
+  }
+
+  get silence(): number {
+    return this.pulse.silence;
+  }
+
   ended(code?: number): void {
     if (this.#phase === "over") return;
     const wasOpen = this.isOpen;
     this.#phase = "over";
     if (wasOpen) {
-      this.hub.tally.left(code);
+      this.context.tally.left(code);
       this.#leave();
     }
     this.pulse.stop();
-    this.hub.leave(this);
+    this.context.left(this);
   }
 
   /** The connect reply is on its way: from now on there are pings. */
@@ -113,14 +164,14 @@ export class LiveSession implements Session, Beating {
 
   /** See {@linkcode ask}. */
   ask<T>(stage: ErrorContext["stage"], call: (asking: Asking) => T | PromiseLike<T>): Soon<T> {
-    return ask(this, stage, call);
+    return ask(this.context, this, stage, call);
   }
 
   /** It has said who it is, and is that from now on. */
   become(identity: Identity): void {
-    this.hub.sessions.delete(this);
+    this.context.sessions.delete(this);
     this.peer = { ...this.peer, ...identity };
-    this.hub.sessions.add(this);
+    this.context.sessions.add(this);
     if (identity.expires !== undefined) this.pulse.extend(identity.expires);
   }
 
@@ -129,12 +180,12 @@ export class LiveSession implements Session, Beating {
     if (!this.isOpen) return;
     this.out.push(text);
     this.window.queue(bytes + 1, bytes >= smallReply);
-    this.hub.wakeSession(this);
+    this.context.turn.wakeSession(this);
   }
 
   /** Puts what others do, which no log holds, unless that would take half of the window. Answers whether it did. */
   announce(text: string, bytes: number): boolean {
-    if (!this.isOpen || this.window.room - bytes < this.hub.settings.window / 2) return false;
+    if (!this.isOpen || this.window.room - bytes < this.context.settings.window / 2) return false;
     this.put(text, bytes);
     return true;
   }
@@ -142,12 +193,12 @@ export class LiveSession implements Session, Beating {
   /** Puts publications into the queue, and notes which barrier will prove them read. */
   hand(subscription: Subscription, piece: Piece): void {
     const { book } = subscription.channel;
-    if (book !== undefined && book.newest > subscription.cursor) follow(subscription);
+    if (book !== undefined && book.newest > subscription.cursor) this.track(subscription);
     this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
     this.out.push(piece.text);
     this.window.hand(piece.bytes + 1);
-    this.hub.wakeSession(this);
+    this.context.turn.wakeSession(this);
   }
 
   /** Whether others wait for room that a subscription would take. */
@@ -159,7 +210,7 @@ export class LiveSession implements Session, Beating {
   block(subscription: Subscription): void {
     this.#blocked ??= new Blocked();
     this.#blocked.add(subscription);
-    this.hub.wakeSession(this);
+    this.context.turn.wakeSession(this);
   }
 
   /** The subscription cannot go on without a hole, and is told so. */
@@ -176,28 +227,52 @@ export class LiveSession implements Session, Beating {
   }
 
   #forget(subscription: Subscription): void {
-    this.tracking?.forget(subscription);
+    this.#untrack(subscription);
     this.subscriptions.delete(subscription);
     this.#blocked?.delete(subscription);
   }
 
+  track(subscription: Subscription): void {
+    if (subscription.quit !== undefined) return;
+    this.#tracking ??= new Tracking();
+    this.#tracking.add(subscription);
+    this.context.turn.wakeSession(this);
+  }
+
+  /** Its client has asked to end a subscription: what it is sent from here on it does not look at. */
+  quit(subscription: Subscription): void {
+    subscription.quit ??= this.window.readOf(subscription.proof, subscription.cursor);
+    this.#untrack(subscription);
+  }
+
+  #untrack(subscription: Subscription): void {
+    this.#tracking?.delete(subscription);
+    if (this.#tracking?.isEmpty) this.#tracking = undefined;
+  }
+
+  /** Tells the ledger, where it wants to hear of it, what is on its way or proven read. */
+  #tell(level: "written" | "read"): void {
+    this.#tracking?.tell(level);
+    if (this.#tracking?.isEmpty) this.#tracking = undefined;
+  }
+
   /** Tells the client that it is no longer subscribed. */
   unsubscribed(channel: string, why: Close): void {
-    this.put(this.hub.codec.push(channel, "unsubscribe", JSON.stringify(why)));
+    this.put(this.context.codec.push(channel, "unsubscribe", JSON.stringify(why)));
   }
 
   /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
   flush(): void {
     if (!this.isOpen || this.hasExpired()) return;
     if (this.#needsBarrier()) this.#ping();
-    const text = this.out.take(this.hub.joint);
+    const text = this.out.take(this.context.joint);
     if (text === undefined) return;
     try {
       this.#socket.send(text);
       this.window.send();
-      this.tracking?.tell("written");
+      this.#tell("written");
     } catch (error) {
-      this.hub.report(error, "socket", `session ${this.id}`);
+      this.context.report(error, "socket", `session ${this.id}`);
       this.revoke(closes.internal);
     }
   }
@@ -205,12 +280,12 @@ export class LiveSession implements Session, Beating {
   #needsBarrier(): boolean {
     const { window } = this;
     if (!this.isConnected || window.hasPing || window.isClear) return false;
-    if (this.hub.flushing || window.isHalfFull) return true;
-    return (this.#blocked?.size ?? 0) > 0 || this.tracking?.wantsProof === true;
+    if (this.context.flushing || window.isHalfFull) return true;
+    return (this.#blocked?.size ?? 0) > 0 || this.#tracking?.wantsProof === true;
   }
 
   #ping(): void {
-    const { ping } = this.hub.codec;
+    const { ping } = this.context.codec;
     this.out.push(ping);
     this.pulse.ping(ping.length + 1);
   }
@@ -218,26 +293,26 @@ export class LiveSession implements Session, Beating {
   /** A pong has come: there may be room again. */
   pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
-    this.tracking?.tell("read");
+    this.#tell("read");
     // What is published goes on at each pong, so a command that waits for room as well is not to wait behind it for ever.
     work(this);
     this.#blocked?.serve();
     if (this.#blocked?.size === 0) this.#blocked = undefined;
-    this.hub.wakeSession(this);
-    this.hub.appends.caughtUp();
+    this.context.turn.wakeSession(this);
+    this.context.appends.caughtUp();
   }
 
   /** While the notifier flushes: closes as soon as everything there is has been handed on and proven read. */
   settle(): void {
     if (this.#phase === "fresh") return this.close(closes.shutdown);
     if (!this.isConnected) return;
-    const isHeard = this.acknowledges && this.hub.hearing;
+    const isHeard = this.acknowledges && this.context.hearing;
     let owesWord = false;
     for (const subscription of this.subscriptions) {
       if (!subscription.channel.isCaughtUp(subscription)) return;
       owesWord ||= isHeard && subscription.channel.book?.awaitsWord(subscription) === true;
     }
-    if (this.#needsBarrier()) this.hub.wakeSession(this);
+    if (this.#needsBarrier()) this.context.turn.wakeSession(this);
     else if (this.window.isClear && !owesWord) this.close(closes.shutdown);
   }
 
@@ -249,14 +324,14 @@ export class LiveSession implements Session, Beating {
 
   /** Closes it for being over a limit. */
   exceed(limit: LimitName, why: Close): void {
-    if (this.isOpen) this.hub.tally.hit(limit);
+    if (this.isOpen) this.context.tally.hit(limit);
     this.close(why);
   }
 
   /** Closes the socket without what is queued: the peer may no longer have it. */
   revoke(why: Close): void {
     if (!this.isOpen) return;
-    this.hub.gate.closed(why, this.#phase === "fresh");
+    this.context.closed(why, this.#phase === "fresh");
     this.#phase = "closing";
     this.#leave();
     this.pulse.closing();
@@ -274,13 +349,13 @@ export class LiveSession implements Session, Beating {
     try {
       act();
     } catch (error) {
-      this.hub.report(error, "socket", `session ${this.id}`);
+      this.context.report(error, "socket", `session ${this.id}`);
     }
   }
 
   /** Gives up everything that the session holds, but for the socket. */
   #leave(): void {
-    this.hub.onSessionLeave?.(this);
+    this.context.leaving(this);
     this.intake.clear();
     this.out.clear();
     this.#blocked?.clear();

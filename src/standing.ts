@@ -1,19 +1,5 @@
 import type { Level } from "./receipt.ts";
-import type { Subscription } from "./subscription.ts";
-
-/** How far somebody has come in a channel. Offsets up to `since` were never sent to them from here. */
-export interface Standing {
-  /** The user, or the id of a session without one. */
-  readonly by: string;
-  since: number;
-  written: number;
-  read: number;
-  acknowledged: number;
-  /** What discharges a confirmed publication: acknowledged, or read by a client that never acknowledges. */
-  discharged: number;
-  /** When they were last heard to acknowledge, in milliseconds since the Unix epoch. */
-  time: number;
-}
+import type { Standing, Subscription } from "./subscription.ts";
 
 /** What is remembered of those who left a channel. */
 interface Departed {

@@ -1,4 +1,4 @@
-import type { Hub } from "./hub.ts";
+import type { Context } from "./context.ts";
 import type { Entry } from "./log.ts";
 import { encodeSegments, type Segment } from "./segment.ts";
 
@@ -14,7 +14,7 @@ const asideSegments = 8;
  * It only saves encoding and reading again; whatever is not here is in the log.
  */
 export class Tail {
-  readonly #hub: Hub;
+  readonly #context: Context;
   readonly #channel: string;
   /** What stands before each publication, once there was one. */
   #head: string | undefined;
@@ -24,8 +24,8 @@ export class Tail {
   /** From anywhere, the last added first. */
   #aside: Segment[] = none;
 
-  constructor(hub: Hub, channel: string) {
-    this.#hub = hub;
+  constructor(context: Context, channel: string) {
+    this.#context = context;
     this.#channel = channel;
   }
 
@@ -59,7 +59,7 @@ export class Tail {
     else this.#newest.push(...segments);
     for (const segment of segments) {
       this.#newestBytes += segment.bytes;
-      this.#hub.cached += segment.bytes;
+      this.#context.cache.bytes += segment.bytes;
     }
     return segments.at(-1)?.last;
   }
@@ -70,14 +70,14 @@ export class Tail {
     if (first === undefined || this.after(first.offset - 1) !== undefined) return;
     const segments = this.#encode(entries);
     this.#aside = [...segments, ...this.#aside];
-    for (const segment of segments) this.#hub.cached += segment.bytes;
-    const most = this.#hub.cacheFull ? segments.length : asideSegments;
-    while (this.#aside.length > most) this.#hub.cached -= (this.#aside.pop() as Segment).bytes;
+    for (const segment of segments) this.#context.cache.bytes += segment.bytes;
+    const most = this.#context.cache.isFull ? segments.length : asideSegments;
+    while (this.#aside.length > most) this.#context.cache.bytes -= (this.#aside.pop() as Segment).bytes;
   }
 
   /** A segment takes a quarter of a window at most, so that a full one never waits for an empty window. */
   #encode(entries: readonly Entry[]): Segment[] {
-    const { codec, settings } = this.#hub;
+    const { codec, settings } = this.#context;
     const most = Math.min(65_536, settings.window / 4);
     this.#head ??= codec.pushHead(this.#channel, "pub");
     return encodeSegments(codec, this.#head, firstOf(entries, settings.window), most);
@@ -85,22 +85,22 @@ export class Tail {
 
   /** Lets go of what everybody has, and of all but the newest two windows' worth: who is further behind reads the log. */
   trim(had: number): void {
-    const most = this.#hub.cacheFull ? 0 : this.#hub.settings.window * 2;
+    const most = this.#context.cache.isFull ? 0 : this.#context.settings.window * 2;
     let gone = 0;
     while (gone < this.#newest.length) {
       const { bytes, last } = this.#newest[gone] as Segment;
       if (this.#newestBytes <= most && last > had) break;
       gone++;
       this.#newestBytes -= bytes;
-      this.#hub.cached -= bytes;
+      this.#context.cache.bytes -= bytes;
     }
     if (gone === this.#newest.length) this.#newest = none;
     else if (gone > 0) this.#newest.splice(0, gone);
   }
 
   drop(): void {
-    for (const { bytes } of this.#aside) this.#hub.cached -= bytes;
-    this.#hub.cached -= this.#newestBytes;
+    for (const { bytes } of this.#aside) this.#context.cache.bytes -= bytes;
+    this.#context.cache.bytes -= this.#newestBytes;
     this.#newest = none;
     this.#newestBytes = 0;
     this.#aside = none;

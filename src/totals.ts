@@ -1,12 +1,8 @@
-import { Counts } from "./counts.ts";
+import type { Counted } from "./counters.ts";
 import type { Hub } from "./hub.ts";
-import type { Limits } from "./limits.ts";
-
-/** A limit by its name, or what is dropped where others come and go too often for a listener. */
-export type LimitName = keyof Limits | "announcements";
 
 /** What a notifier holds in bytes, and what has happened since it began. */
-export interface Totals {
+export interface Totals extends Counted {
   /** Held now; all zero after closing. */
   bytes: {
     /** Characters of commands that wait. */
@@ -20,73 +16,14 @@ export interface Totals {
     /** What is remembered of runs that have ended, beside their channels. */
     runs: number;
   };
-  /** Who was not let in, by the HTTP status, or the close code where the socket was open already. */
-  refused: Record<string, number>;
-  /** Sessions that were accepted. */
-  opened: number;
-  /** Sessions that ended, by the code they were closed with, or that their peer left with. */
-  closed: Record<string, number>;
-  /** Commands answered with an error, by its code. */
-  errors: Record<string, number>;
-  /**
-   * How often a limit was hit, by its name in `limits`. `announcements` counts those of who came and left that were dropped,
-   * once for each listener, since they would have taken too much.
-   */
-  limits: Partial<Record<LimitName, number>>;
 }
 
-/** Codes of a peer's own that are worth telling apart; a hostile one could use any. */
-const ownCodes = [1000, 1001, 1005, 1006, 1009];
-
-/** Counts what happens. */
-export class Tally {
-  readonly #closed = new Counts<number | "other">();
-  readonly #refused = new Counts<number>();
-  readonly #errors = new Counts<number>();
-  readonly #limits = new Counts<LimitName>();
-  #opened = 0;
-
-  opened(): void {
-    this.#opened++;
+/** Adds up what a notifier holds, and what it has counted. */
+export function totalsOf({ sessions, settings, cache, log, runs, tally }: Hub): Totals {
+  const bytes = { commands: 0, windows: 0, cache: cache.bytes, log: log.bytes, runs: runs.bytes };
+  for (const session of sessions) {
+    bytes.commands += Math.ceil(session.intake.chars);
+    bytes.windows += settings.window - session.window.room;
   }
-
-  /** We close a session. */
-  closed(code: number): void {
-    this.#closed.add(code);
-  }
-
-  /** A peer leaves. Some runtimes say nothing, or 0, of a connection that broke. */
-  left(code: number | undefined): void {
-    const known = code === undefined || code === 0 ? 1006 : code;
-    this.#closed.add(ownCodes.includes(known) ? known : "other");
-  }
-
-  /** Somebody is not let in. */
-  refused(code: number): void {
-    this.#refused.add(code);
-  }
-
-  error(code: number): void {
-    this.#errors.add(code);
-  }
-
-  hit(limit: LimitName, times = 1): void {
-    this.#limits.add(limit, times);
-  }
-
-  totals({ sessions, settings, cached, log, runs }: Hub): Totals {
-    const bytes = { commands: 0, windows: 0, cache: cached, log: log.bytes, runs: runs.bytes };
-    for (const session of sessions) {
-      bytes.commands += Math.ceil(session.intake.chars);
-      bytes.windows += settings.window - session.window.room;
-    }
-    return {
-      bytes,
-      refused: Object.fromEntries(this.#refused),
-      opened: this.#opened,
-      closed: Object.fromEntries(this.#closed),
-      errors: Object.fromEntries(this.#errors),
-      limits: Object.fromEntries(this.#limits),
-    };
-  }
+  return { bytes, ...tally.counts };
 }

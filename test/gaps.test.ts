@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { WSContext, type WSEvents } from "hono/ws";
 import { afterEach, describe, expect, test as plainTest } from "vitest";
 import type { CloseReport } from "../src/close.ts";
+import type { Context } from "../src/context.ts";
 import { followChannel } from "../src/follow.ts";
 import { notifications } from "../src/hono.ts";
 import { Hub } from "../src/hub.ts";
@@ -509,17 +510,17 @@ describe(`a server on ${runtime} that closes`, () => {
 });
 
 test("what is read for those behind is kept eight segments long, wherever they are", () => {
-  const hub = { codec: jsonCodec, settings: { window: 1_024 }, cached: 0 };
-  const tail = new Tail(hub as unknown as Hub, "news");
+  const context = { codec: jsonCodec, settings: { window: 1_024 }, cache: { bytes: 0, isFull: false } };
+  const tail = new Tail(context as unknown as Context, "news");
   const entry = (offset: number) => ({ offset, data: '"x"', time: 0 });
   const cached = upTo(50).map((n) => {
     tail.addAside([entry(1_000 + 2 * n)]);
-    return hub.cached;
+    return context.cache.bytes;
   });
   const one = cached[0] as number;
   expect(cached).toEqual(upTo(50).map((n) => Math.min(n, 8) * one));
   expect(tail.after(1_001)).toBeUndefined();
   expect(tail.after(1_099)?.first).toBe(1_100);
   tail.drop();
-  expect(hub.cached).toBe(0);
+  expect(context.cache.bytes).toBe(0);
 });

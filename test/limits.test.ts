@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { LimitName } from "../src/counters.ts";
 import { Intake } from "../src/intake.ts";
 import type { PipeOptions } from "../src/pipe.ts";
 import { resolveSettings } from "../src/settings.ts";
-import type { LimitName } from "../src/totals.ts";
 import { rawSocket } from "./fixtures/core.ts";
 import { anybody, type Client, range, type Wire, wire } from "./fixtures/wire.ts";
 

@@ -357,9 +357,9 @@ test("what is published while too much waits already is answered with 111, to be
   client.send({ id: 1, connect: {} });
   await here.clock.settle();
   client.take();
-  const { hub } = client.session as unknown as { hub: object };
+  const { context } = client.session as unknown as { context: object };
   const append = () => Promise.reject(new BusyError("Cannot publish: too much waits already"));
-  Object.assign(hub, { append });
+  Object.assign(context, { append });
   client.send({ id: 2, publish: { channel: "a", data: 1 } });
   await here.clock.settle();
   expect(client.received).toEqual([
