@@ -1,7 +1,7 @@
-import { isNatural } from "./check.ts";
+import { isNatural, isObject } from "./check.ts";
 import type { Context } from "./context.ts";
 import type { Position } from "./log.ts";
-import { type Command, type ErrorReply, isObject, replies } from "./protocol.ts";
+import { type Command, type ErrorReply, replies } from "./protocol.ts";
 import type { Caller } from "./request.ts";
 import type { LiveSession } from "./session.ts";
 import { standingOf } from "./standing.ts";

@@ -1,7 +1,7 @@
 import { byteLength } from "./bytes.ts";
-import type { Channel } from "./channel.ts";
 import type { Context } from "./context.ts";
-import type { Receiver } from "./subscription.ts";
+import type { Followed, Receiver } from "./subscription.ts";
+import type { TurnChannel } from "./turn.ts";
 
 /** Announcements joined to one text, which all who listen share. */
 interface Piece {
@@ -28,13 +28,13 @@ export class Announcements {
   /** How many want to know. */
   listeners = 0;
   readonly #context: Context;
-  readonly #channel: Channel;
+  readonly #channel: Followed & TurnChannel;
   #changes: Map<Receiver, "join" | "leave"> | undefined;
   /** Until when nobody is told of more. */
   #restsUntil = 0;
   #isTimed = false;
 
-  constructor(context: Context, channel: Channel) {
+  constructor(context: Context, channel: Followed & TurnChannel) {
     this.#context = context;
     this.#channel = channel;
   }

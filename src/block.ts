@@ -1,4 +1,4 @@
-import type { Kept } from "./kept.ts";
+import type { Kept } from "./kept-entry.ts";
 import type { Linked } from "./linked.ts";
 import type { Entry } from "./log.ts";
 

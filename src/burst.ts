@@ -1,5 +1,4 @@
-import { entryCost } from "./kept.ts";
-import type { Retention } from "./log.ts";
+import { entryCost, type Retention } from "./log.ts";
 import { assumed, surelyKept } from "./pace.ts";
 
 /** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */

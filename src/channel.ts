@@ -7,13 +7,12 @@ import type { Ledger } from "./ledger.ts";
 import type { Position, ReadOptions, Slice } from "./log.ts";
 import { Watch } from "./log-watch.ts";
 import { caughtUp, fallBehind, type Notices } from "./notice.ts";
-import { failed, isPausing, type Outage, works } from "./outage.ts";
+import { failed, isPausing, type Outage, type ReadChannel, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 import type { Soon } from "./soon.ts";
 import type { ChannelDeliveries, Followed, Subscription } from "./subscription.ts";
 import { isAnyoneAt } from "./subscriptions.ts";
 import { Tail } from "./tail.ts";
-import type { TurnChannel } from "./turn.ts";
 
 /** What a channel needs beside. */
 export interface ChannelContext extends Context {
@@ -32,7 +31,7 @@ const batch = 512;
  * There is one way for data: a wake says that there may be news, entries are read after a cursor, and whoever is behind
  * catches up by the same steps. A session without room keeps its cursor and costs nothing.
  */
-export class Channel implements Followed, TurnChannel {
+export class Channel implements Followed, ReadChannel {
   readonly name: string;
   /** Those who are subscribed, in the order in which they came. */
   readonly subscriptions: Few<Subscription> = new Few();

@@ -2,14 +2,15 @@ import { acknowledge, quitEarly } from "./acknowledgement.ts";
 import type { Asking } from "./ask.ts";
 import { readBackwards } from "./backwards.ts";
 import { byteLength, exceeds } from "./bytes.ts";
-import { canBeChannel, isStart } from "./check.ts";
+import { isObject } from "./check.ts";
 import { connect, found, refresh } from "./connect.ts";
 import type { Hub } from "./hub.ts";
+import { canBeChannel, isStart } from "./input-check.ts";
 import type { Position } from "./log.ts";
 import { readPage } from "./page.ts";
 import { type Place, place } from "./place.ts";
 import { usersOn } from "./presence.ts";
-import { isObject, type Method, replies } from "./protocol.ts";
+import { type Method, replies } from "./protocol.ts";
 import { Refusal } from "./refusal.ts";
 import {
   type Answer,

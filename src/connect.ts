@@ -1,9 +1,10 @@
 import { quitEarly } from "./acknowledgement.ts";
-import { checkPeer, isText, isTime } from "./check.ts";
+import { isObject, isText, isTime } from "./check.ts";
 import { ClosedError } from "./errors.ts";
+import { checkPeer } from "./input-check.ts";
 import type { Peer } from "./peer.ts";
 import { type Place, type Sought, seek } from "./place.ts";
-import { type Close, closes, isObject, replies } from "./protocol.ts";
+import { type Close, closes, replies } from "./protocol.ts";
 import { Refusal } from "./refusal.ts";
 import type { Answer, Call, Caller, Params } from "./request.ts";
 import { ignorable } from "./scope.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { WSEvents } from "hono/ws";
-import { jsonCodec } from "./protocol.ts";
+import { jsonCodec } from "./json-codec.ts";
 import { urlOf } from "./url.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever socket the runtime has

@@ -1,5 +1,5 @@
-import { checkAfter, checkChannel, checkLimit, isStart } from "./check.ts";
 import type { Hub } from "./hub.ts";
+import { checkAfter, checkChannel, checkLimit, isStart } from "./input-check.ts";
 import type { Position } from "./log.ts";
 import type { History } from "./publication.ts";
 import { gapAfter, publicationOf } from "./publications.ts";

@@ -1,11 +1,10 @@
 import { Block } from "./block.ts";
 import { Few } from "./few.ts";
+import { Kept } from "./kept-entry.ts";
 import { Linked } from "./linked.ts";
-import type { Entry, Retention } from "./log.ts";
-import type { Mark } from "./repeats.ts";
+import { type Entry, entryCost, type Retention } from "./log.ts";
+import type { Mark, Marked } from "./repeats.ts";
 
-/** What an entry takes beside its text, as measured on V8 and rounded up. */
-export const entryCost = 192;
 /** Milliseconds for which an entry beyond the bounds is young, and is kept while there is slack. */
 const youth = 10_000;
 /** What is beyond the bounds is put into a block once it takes so much: most texts of it are then too large to be copied. */
@@ -13,35 +12,8 @@ const blockBytes = 524_288;
 /** What most channels have; nothing is ever added to it. */
 const none: Block[] = [];
 
-/** An entry and its places. There are hundreds of thousands of them: what a reader is given is made when it is read. */
-export class Kept extends Linked {
-  readonly channel: Channel;
-  readonly offset: number;
-  readonly data: string;
-  readonly time: number;
-  readonly tags: Entry["tags"];
-  readonly bytes: number;
-  readonly arrived: number;
-
-  constructor(channel: Channel, { offset, data, time, tags }: Entry, bytes: number, arrived: number) {
-    super();
-    this.channel = channel;
-    this.offset = offset;
-    this.data = data;
-    this.time = time;
-    this.tags = tags;
-    this.bytes = bytes;
-    this.arrived = arrived;
-  }
-
-  get entry(): Entry {
-    const { offset, data, time, tags } = this;
-    return { offset, data, time, tags };
-  }
-}
-
 /** What is kept of a channel. */
-export class Channel extends Linked {
+export class Channel extends Linked implements Marked {
   readonly name: string;
   epoch: string;
   retention: Retention;
@@ -63,7 +35,7 @@ export class Channel extends Linked {
   #blocks = none;
   #gathered = 0;
   /** The others, from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
-  #kept: (Kept | undefined)[] = [];
+  #kept: (Kept<Channel> | undefined)[] = [];
   #head = 0;
 
   constructor(name: string, epoch: string, retention: Retention) {
@@ -107,14 +79,14 @@ export class Channel extends Linked {
 
   #bytesOf(offset: number): number {
     const at = this.#at(offset);
-    if (at >= this.#head) return (this.#kept[at] as Kept).bytes;
+    if (at >= this.#head) return (this.#kept[at] as Kept<Channel>).bytes;
     return (this.#blocks.find(({ end }) => offset < end) as Block).bytesOf(offset);
   }
 
   /** Puts what is beyond the bounds into a block. */
   #gather(): void {
     const to = this.#at(this.#within);
-    const entries = this.#kept.slice(this.#head, to) as Kept[];
+    const entries = this.#kept.slice(this.#head, to) as Kept<Channel>[];
     const place = new Kept(this, { offset: 0, data: "", time: 0, tags: undefined }, 0, 0);
     this.#blocks = [...this.#blocks, new Block(place, entries)];
     this.#gathered = this.#beyond;
@@ -122,7 +94,7 @@ export class Channel extends Linked {
     this.#head = 0;
   }
 
-  keep(kept: Kept): void {
+  keep(kept: Kept<Channel>): void {
     if (this.first > this.top) this.#since = kept.arrived;
     this.#kept.push(kept);
     this.#bytes += kept.bytes;
@@ -180,7 +152,7 @@ export class Channel extends Linked {
     for (const block of this.#blocks) block.read(offset, end, entries);
     const to = this.#at(end);
     for (let at = Math.max(this.#at(offset), this.#head); at < to; at++)
-      entries.push((this.#kept[at] as Kept).entry);
+      entries.push((this.#kept[at] as Kept<Channel>).entry);
     return entries;
   }
 

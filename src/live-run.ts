@@ -1,10 +1,10 @@
 import { type AppendSteps, exempt, urgent } from "./append-queue.ts";
 import { byteLength } from "./bytes.ts";
+import { isObject } from "./check.ts";
 import { appendConfirmed, type ConfirmContext } from "./confirm.ts";
 import type { Context } from "./context.ts";
 import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "./errors.ts";
 import type { AppendOptions, Position, Retention } from "./log.ts";
-import { isObject } from "./protocol.ts";
 import { gapAfter } from "./publications.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
 import type { RunEvent, RunStatus } from "./run-event.ts";

@@ -3,9 +3,18 @@ import { byteLength, tagBytes } from "./bytes.ts";
 import { checkBound } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./errors.ts";
-import { Channel, entryCost, Kept, Watcher } from "./kept.ts";
+import { Channel, Watcher } from "./kept.ts";
+import { Kept } from "./kept-entry.ts";
 import { Linked } from "./linked.ts";
-import type { AppendOptions, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
+import {
+  type AppendOptions,
+  entryCost,
+  type Log,
+  type Position,
+  type ReadOptions,
+  type Retention,
+  type Slice,
+} from "./log.ts";
 import { Repeats } from "./repeats.ts";
 
 /** How a memory log is made. */
@@ -249,7 +258,7 @@ class MemoryLog implements Log {
       const idle = this.#idle.newer;
       const oldest = this.#kept.newer;
       if (idle instanceof Channel && (isCrowded || this.#kept.isAlone)) this.#forget(idle);
-      else if (oldest instanceof Kept) this.#drop(oldest.channel);
+      else if (oldest instanceof Kept) this.#drop(oldest.channel as Channel);
       else return;
     }
   }

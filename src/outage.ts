@@ -1,16 +1,27 @@
-import type { Channel } from "./channel.ts";
 import type { Context } from "./context.ts";
 import { describe } from "./errors.ts";
 import { lastingError } from "./log-failure.ts";
+import type { Subscription } from "./subscription.ts";
+import type { TurnChannel } from "./turn.ts";
 
 /** The first and the longest pause before a channel is read again, in milliseconds; a random part is added, of as much at most. */
 const pause = { first: 100, longest: 500 };
+
+/** A channel that may fail to be read. */
+export interface ReadChannel extends TurnChannel {
+  readonly name: string;
+  readonly subscriptions: Iterable<Subscription>;
+  /** There while it cannot be read. */
+  outage: Outage | undefined;
+  /** Ends a subscription that cannot go on without a hole, and tells it. */
+  lose(subscription: Subscription): void;
+}
 
 /** What of a channel is read: what follows its top, or what somebody misses who is further behind. */
 export type Reading = "top" | "behind";
 
 /** A channel was read. Whoever waited for the end of the pause, which does not come any more, is looked after. */
-export function works(channel: Channel, context: Context, of: Reading): void {
+export function works(channel: ReadChannel, context: Context, of: Reading): void {
   if (channel.outage?.of !== of) return;
   channel.outage.end();
   channel.outage = undefined;
@@ -18,7 +29,7 @@ export function works(channel: Channel, context: Context, of: Reading): void {
 }
 
 /** A channel could not be read: it is looked at again in a while, for everybody at once, or they are told to come back. */
-export function failed(channel: Channel, context: Context, error: unknown, of: Reading): void {
+export function failed(channel: ReadChannel, context: Context, error: unknown, of: Reading): void {
   if (lastingError(error, "") === undefined) {
     channel.outage ??= new Outage(context, channel, of);
     channel.outage.failed(error);
@@ -29,7 +40,7 @@ export function failed(channel: Channel, context: Context, error: unknown, of: R
 }
 
 /** Whether a channel is not to be read now: the end of the pause wakes it. When closing there may be no other time. */
-export function isPausing({ outage }: Channel): boolean {
+export function isPausing({ outage }: ReadChannel): boolean {
   return outage?.isPausing === true;
 }
 
@@ -37,12 +48,12 @@ export function isPausing({ outage }: Channel): boolean {
 export class Outage {
   readonly of: Reading;
   readonly #context: Context;
-  readonly #channel: Channel;
+  readonly #channel: ReadChannel;
   #pause = pause.first;
   #told: string | undefined;
   #cancel: (() => void) | undefined;
 
-  constructor(context: Context, channel: Channel, of: Reading) {
+  constructor(context: Context, channel: ReadChannel, of: Reading) {
     this.#context = context;
     this.#channel = channel;
     this.of = of;

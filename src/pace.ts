@@ -1,6 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { entryCost } from "./kept.ts";
-import type { Log, Retention } from "./log.ts";
+import { entryCost, type Log, type Retention } from "./log.ts";
 
 /** Publications after which the time is looked at. */
 const stride = 32;

@@ -1,8 +1,9 @@
 import type { Entry } from "./book.ts";
 import { byteLength, tagBytes } from "./bytes.ts";
-import { checkBound, checkChannel, checkTags, isText } from "./check.ts";
+import { checkBound, isText } from "./check.ts";
 import { appendConfirmed } from "./confirm.ts";
 import type { Hub } from "./hub.ts";
+import { checkChannel, checkTags } from "./input-check.ts";
 import type { AppendOptions, Position } from "./log.ts";
 import { Once } from "./once.ts";
 import { type Asked, type DeliveredOptions, levels, type Receipt } from "./receipt.ts";

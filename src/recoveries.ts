@@ -1,5 +1,5 @@
 import type { Channel } from "./channel.ts";
-import { isStart } from "./check.ts";
+import { isStart } from "./input-check.ts";
 import type { Position, Slice } from "./log.ts";
 import type { Missed } from "./notice.ts";
 import type { Reader } from "./reader.ts";

@@ -1,7 +1,6 @@
 import { byteLength } from "./bytes.ts";
 import { checkBound } from "./check.ts";
 import { type Expiring, Heap } from "./heap.ts";
-import type { Channel } from "./kept.ts";
 import type { AppendOptions } from "./log.ts";
 
 /** What makes an append recognisable when it is sent again. */
@@ -12,9 +11,17 @@ const writerTtl = 600_000;
 /** What a writer or a key takes beside its text, as measured on V8 and rounded up. */
 const markCost = 256;
 
+/** A channel that remembers appends. */
+export interface Marked {
+  readonly name: string;
+  /** Who appended under a number, and what was appended under a key; made and let go of by {@linkcode Repeats}. */
+  writers: Map<string, Mark> | undefined;
+  keys: Map<string, Mark> | undefined;
+}
+
 /** A writer or a key of a channel, and where the append stands that it is remembered for. */
 export class Mark implements Expiring {
-  readonly channel: Channel;
+  readonly channel: Marked;
   readonly kind: "writers" | "keys";
   readonly text: string;
   readonly bytes: number;
@@ -25,7 +32,7 @@ export class Mark implements Expiring {
   n = 0;
   offset = 0;
 
-  constructor(channel: Channel, kind: Mark["kind"], text: string, expires: number) {
+  constructor(channel: Marked, kind: Mark["kind"], text: string, expires: number) {
     this.channel = channel;
     this.kind = kind;
     this.text = text;
@@ -52,7 +59,7 @@ export class Repeats {
    *
    * @throws {Error} when a writer's number is neither its last nor the next
    */
-  find(channel: Channel, { once, key }: Marks, now: number): number | undefined {
+  find(channel: Marked, { once, key }: Marks, now: number): number | undefined {
     if (once !== undefined) {
       const { by, n } = once;
       if (!Number.isInteger(n) || n < 1)
@@ -72,12 +79,12 @@ export class Repeats {
   }
 
   /** Remembers an append that was made. */
-  remember(channel: Channel, { once, key }: Marks, offset: number, now: number): void {
+  remember(channel: Marked, { once, key }: Marks, offset: number, now: number): void {
     if (once !== undefined) this.#put(channel, "writers", once.by, now + writerTtl, offset).n = once.n;
     if (key !== undefined) this.#put(channel, "keys", key.text, now + key.ttl, offset);
   }
 
-  #put(channel: Channel, kind: Mark["kind"], text: string, expires: number, offset: number): Mark {
+  #put(channel: Marked, kind: Mark["kind"], text: string, expires: number, offset: number): Mark {
     channel[kind] ??= new Map();
     const marks = channel[kind];
     let mark = marks.get(text);
@@ -105,7 +112,7 @@ export class Repeats {
   }
 
   /** Forgets all that a channel is remembered for. */
-  forget(channel: Channel): void {
+  forget(channel: Marked): void {
     for (const mark of channel.writers?.values() ?? []) this.#release(mark);
     for (const mark of channel.keys?.values() ?? []) this.#release(mark);
     channel.writers = channel.keys = undefined;
@@ -122,7 +129,7 @@ export class Repeats {
   }
 }
 
-function known(channel: Channel, kind: Mark["kind"], text: string, now: number): Mark | undefined {
+function known(channel: Marked, kind: Mark["kind"], text: string, now: number): Mark | undefined {
   const mark = channel[kind]?.get(text);
   return mark !== undefined && mark.expires > now ? mark : undefined;
 }

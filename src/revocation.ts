@@ -1,5 +1,5 @@
-import { checkUser, checkWho } from "./check.ts";
 import type { Hub } from "./hub.ts";
+import { checkUser, checkWho } from "./input-check.ts";
 import { type Close, closes, unsubscribes } from "./protocol.ts";
 import type { LiveSession } from "./session.ts";
 import type { Session, Socket } from "./socket.ts";

@@ -1,4 +1,5 @@
-import { checkChannel, isText, shown } from "./check.ts";
+import { isText, shown } from "./check.ts";
+import { checkChannel } from "./input-check.ts";
 import { LiveRun, type RunContext, type RunObserver } from "./live-run.ts";
 import type { Action } from "./peer.ts";
 import { isRunChannel, prefix, type RunOptions, runOfChannel, type Task } from "./run-task.ts";

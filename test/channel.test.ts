@@ -1,8 +1,8 @@
 import { describe, expect } from "vitest";
+import { jsonCodec } from "../src/json-codec.ts";
 import type { Log } from "../src/log.ts";
 import { memoryLog } from "../src/memory.ts";
 import { type Pipe, pipe } from "../src/pipe.ts";
-import { jsonCodec } from "../src/protocol.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   type Core,

@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
 import { ClosedError } from "../src/errors.ts";
+import { jsonCodec } from "../src/json-codec.ts";
 import type { Log } from "../src/log.ts";
 import { memoryLog } from "../src/memory.ts";
 import { pipe } from "../src/pipe.ts";
-import { jsonCodec } from "../src/protocol.ts";
 import { fakeClock } from "../src/testing.ts";
 import { countCalls, logWith, offsetsIn, publishAll, subscriber, test, upTo } from "./fixtures/core.ts";
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type Codec, jsonCodec, type Method } from "../src/protocol.ts";
+import { jsonCodec } from "../src/json-codec.ts";
+import type { Codec, Method } from "../src/protocol.ts";
 import { Replies } from "../src/replies.ts";
 
 /** Replies whose codec counts how often it writes. */

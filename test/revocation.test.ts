@@ -1,8 +1,8 @@
 import { describe, expect, test as plainTest } from "vitest";
 import { Joint } from "../src/joint.ts";
+import { jsonCodec } from "../src/json-codec.ts";
 import type { Log } from "../src/log.ts";
 import { Outbox } from "../src/outbox.ts";
-import { jsonCodec } from "../src/protocol.ts";
 import {
   deferred,
   offsetsIn,

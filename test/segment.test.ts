@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { jsonCodec } from "../src/json-codec.ts";
 import type { Entry } from "../src/log.ts";
-import { jsonCodec } from "../src/protocol.ts";
 import { cut, encodeSegments, publications, type Segment } from "../src/segment.ts";
 import { unit } from "./fixtures/texts.ts";
 
