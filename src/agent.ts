@@ -35,8 +35,8 @@ export type {
   AgentEventFields,
   AgentEventType,
   AgentSeverity,
-} from "./agent-event.ts";
-export { type AgentChannel, type AgentEvents, type AgentRun, agentEvents } from "./agent-events.ts";
+} from "./model/agent-event.ts";
+export { type AgentChannel, type AgentEvents, type AgentRun, agentEvents } from "./agent/agent-events.ts";
 export {
   type AgentErrorFields,
   type AgentFields,
@@ -44,6 +44,6 @@ export {
   type AgentName,
   type AgentOptions,
   agentMessages,
-} from "./agent-messages.ts";
-export { type AgentPresenter, agentPresenter } from "./agent-presenter.ts";
-export { type AgUiEvent, type AgUiEventType, type AgUiOptions, agUiEvents, toAgUi } from "./agent-ui.ts";
+} from "./agent/messages.ts";
+export { type AgentPresenter, agentPresenter } from "./agent/presenter.ts";
+export { type AgUiEvent, type AgUiEventType, type AgUiOptions, agUiEvents, toAgUi } from "./agent/ui.ts";

@@ -10,5 +10,5 @@ export {
   serve,
   terminationSignal,
   upgradeWebSocket,
-} from "./bun-host.ts";
-export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+} from "./hosts/bun.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./hosts/host.ts";

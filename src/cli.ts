@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 import process from "node:process";
 import { styleText } from "node:util";
-import { type Paint, unpainted } from "./cells.ts";
+import { type Paint, unpainted } from "./terminal/cells.ts";
 import { connect } from "./client.ts";
-import type { ConnectOptions } from "./client-options.ts";
-import { systemClock } from "./clock.ts";
-import { type Command, commandOf, type Tail, usage } from "./command.ts";
-import { version } from "./version.ts";
-import { bars, lines, type View } from "./view.ts";
-import { attend, watch } from "./watch.ts";
+import type { ConnectOptions } from "./client/options.ts";
+import { systemClock } from "./base/clock.ts";
+import { type Command, commandOf, type Tail, usage } from "./terminal/command.ts";
+import { version } from "./base/version.ts";
+import { bars, lines, type View } from "./terminal/view.ts";
+import { attend, watch } from "./terminal/watch.ts";
 
 const { env, stdout, stderr } = process;
 const signals = ["SIGINT", "SIGTERM"] as const;

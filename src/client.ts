@@ -22,9 +22,9 @@ export type {
   ClientRun,
   ClientStatus,
   ConnectOptions,
-} from "./client-options.ts";
-export type { ClientSocket } from "./client-socket.ts";
-export { type Client, connect } from "./connection-to.ts";
+} from "./client/options.ts";
+export type { ClientSocket } from "./client/socket.ts";
+export { type Client, connect } from "./client/client.ts";
 export {
   CancelError,
   ClosedError,
@@ -32,5 +32,5 @@ export {
   ReplyError,
   type ReplyErrorOptions,
   RunError,
-} from "./errors.ts";
-export type { History, Publication } from "./publication.ts";
+} from "./model/errors.ts";
+export type { History, Publication } from "./model/publication.ts";

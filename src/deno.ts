@@ -4,5 +4,5 @@
  * @module
  */
 
-export { type DenoWebSocket, serve, terminationSignal, upgradeWebSocket } from "./deno-host.ts";
-export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
+export { type DenoWebSocket, serve, terminationSignal, upgradeWebSocket } from "./hosts/deno.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./hosts/host.ts";

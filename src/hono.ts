@@ -4,8 +4,8 @@
  * @module
  */
 
-export { type CachedAuthorize, type CachedOptions, cached } from "./cached.ts";
-export { metrics } from "./metrics.ts";
-export { type NotificationsOptions, notifications } from "./notifications.ts";
-export type { Origins } from "./origins.ts";
-export type { Identity } from "./peer.ts";
+export { type CachedAuthorize, type CachedOptions, cached } from "./access/cached.ts";
+export { metrics } from "./hosts/metrics.ts";
+export { type NotificationsOptions, notifications } from "./hosts/notifications.ts";
+export type { Origins } from "./hosts/origins.ts";
+export type { Identity } from "./model/peer.ts";

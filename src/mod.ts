@@ -4,10 +4,10 @@
  * @module
  */
 
-export type { Bound } from "./bounds.ts";
-export type { Clock, Timer } from "./clock.ts";
-export type { CloseOptions, CloseReport, CutSession } from "./close.ts";
-export type { Counted, LimitName } from "./counters.ts";
+export type { Bound } from "./stores/bounds.ts";
+export type { Clock, Timer } from "./base/clock.ts";
+export type { CloseOptions, CloseReport, CutSession } from "./engine/hub/close.ts";
+export type { Counted, LimitName } from "./engine/core/counters.ts";
 export {
   BusyError,
   CancelError,
@@ -18,7 +18,7 @@ export {
   GapError,
   LogError,
   RunError,
-} from "./errors.ts";
+} from "./model/errors.ts";
 export type {
   EventInput,
   EventInputsOf,
@@ -30,21 +30,21 @@ export type {
   SchemaIssue,
   SchemaResult,
   SchemasOf,
-} from "./events.ts";
-export type { FollowOptions } from "./follow.ts";
-export type { ErrorContext, FailedRun } from "./hooks.ts";
-export type { Limits } from "./limits.ts";
-export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./log.ts";
-export { type MemoryLogOptions, memoryLog } from "./memory.ts";
+} from "./model/events.ts";
+export type { FollowOptions } from "./engine/hub/follow.ts";
+export type { ErrorContext, FailedRun } from "./model/hooks.ts";
+export type { Limits } from "./engine/core/limits.ts";
+export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./model/log.ts";
+export { type MemoryLogOptions, memoryLog } from "./stores/memory.ts";
 export {
   createNotifier,
   type HistoryOptions,
   type Notifier,
   type PublishOptions,
-} from "./notifier.ts";
-export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./peer.ts";
-export type { Presence } from "./presence.ts";
-export type { History, Publication } from "./publication.ts";
+} from "./engine/notifier/notifier.ts";
+export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./model/peer.ts";
+export type { Presence } from "./engine/hub/presence.ts";
+export type { History, Publication } from "./model/publication.ts";
 export type {
   DeliveredOptions,
   Delivery,
@@ -52,13 +52,13 @@ export type {
   Receipt,
   Undelivered,
   UndeliveredReason,
-} from "./receipt.ts";
-export type { Refused } from "./refused.ts";
-export type { RunEvent, RunLifecycleEvent, RunStatus } from "./run-event.ts";
-export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./run-task.ts";
-export type { Pending, PendingKind } from "./scope.ts";
-export type { NotifierOptions } from "./settings.ts";
-export type { Session, Socket } from "./socket.ts";
-export type { Stats } from "./stats.ts";
-export type { Totals } from "./totals.ts";
-export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./vocabulary.ts";
+} from "./model/receipt.ts";
+export type { Refused } from "./model/refused.ts";
+export type { RunEvent, RunLifecycleEvent, RunStatus } from "./model/run-event.ts";
+export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./model/run.ts";
+export type { Pending, PendingKind } from "./base/scope.ts";
+export type { NotifierOptions } from "./engine/core/settings.ts";
+export type { Session, Socket } from "./model/socket.ts";
+export type { Stats } from "./engine/hub/stats.ts";
+export type { Totals } from "./engine/hub/totals.ts";
+export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./model/vocabulary.ts";

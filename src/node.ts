@@ -4,5 +4,5 @@
  * @module
  */
 
-export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./host.ts";
-export { serve, terminationSignal, upgradeWebSocket } from "./node-host.ts";
+export type { App, ServedNotifier, ServeOptions, Server, UpgradeOptions } from "./hosts/host.ts";
+export { serve, terminationSignal, upgradeWebSocket } from "./hosts/node.ts";

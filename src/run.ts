@@ -12,4 +12,4 @@ export {
   type RunEvent,
   type RunLifecycleEvent,
   type RunStatus,
-} from "./run-event.ts";
+} from "./model/run-event.ts";

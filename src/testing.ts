@@ -4,7 +4,7 @@
  * @module
  */
 
-export { assertQuiet, type Inspectable } from "./assert-quiet.ts";
-export { type FakeClock, type FakeClockOptions, fakeClock } from "./fake-clock.ts";
-export { type LogSuiteOptions, type LogSuiteStore, logSuite, type TestRunner } from "./log-suite.ts";
-export { type Pipe, type PipeOptions, pipe } from "./pipe.ts";
+export { assertQuiet, type Inspectable } from "./testing/assert-quiet.ts";
+export { type FakeClock, type FakeClockOptions, fakeClock } from "./testing/fake-clock.ts";
+export { type LogSuiteOptions, type LogSuiteStore, logSuite, type TestRunner } from "./testing/log-suite.ts";
+export { type Pipe, type PipeOptions, pipe } from "./testing/pipe.ts";

@@ -4,4 +4,4 @@
  * @module
  */
 
-export { createTickets, type Tickets, type TicketsOptions } from "./ticket-office.ts";
+export { createTickets, type Tickets, type TicketsOptions } from "./access/tickets.ts";

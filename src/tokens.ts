@@ -4,7 +4,7 @@
  * @module
  */
 
-export type { KeysOptions, PublicKey } from "./keys.ts";
+export type { KeysOptions, PublicKey } from "./access/keys.ts";
 export {
   type JwksOptions,
   type KeyAlgorithm,
@@ -13,4 +13,4 @@ export {
   type TokenClaims,
   type TokensOptions,
   tokens,
-} from "./token-check.ts";
+} from "./access/tokens.ts";

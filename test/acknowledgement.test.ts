@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import { memoryLog } from "../src/memory.ts";
-import type { Peer } from "../src/peer.ts";
-import { type Pipe, pipe } from "../src/pipe.ts";
+import type { Peer } from "../src/model/peer.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   acknowledging,

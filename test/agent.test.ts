@@ -1,4 +1,5 @@
 import { describe, expect } from "vitest";
+import { shown } from "../src/agent/check.ts";
 import {
   type AgentEvent,
   type AgentEvents,
@@ -6,9 +7,8 @@ import {
   agentEvents,
   agentMessages,
 } from "../src/agent.ts";
-import { shown } from "../src/agent-check.ts";
-import type { Pipe } from "../src/pipe.ts";
 import type { RunEvent } from "../src/run.ts";
+import type { Pipe } from "../src/testing/pipe.ts";
 import { type Message, outcomeOf, payloads, rejection, subscriber, test, typesOf } from "./fixtures/core.ts";
 
 type Method = keyof AgentMessages;

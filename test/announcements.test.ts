@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import type { Pipe } from "../src/pipe.ts";
+import type { Pipe } from "../src/testing/pipe.ts";
 import { type Core, finish, subscriber, test } from "./fixtures/core.ts";
 
 type Said = [kind: "join" | "leave", client: string];

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { type AppendQueuesParts, exempt, urgent } from "../src/append-queue.ts";
-import { AppendQueues } from "../src/append-queues.ts";
-import { BusyError, ClosedError, LogError } from "../src/errors.ts";
-import type { Log, Position } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
+import { type AppendQueuesParts, exempt, urgent } from "../src/engine/log/append-queue.ts";
+import { AppendQueues } from "../src/engine/log/append-queues.ts";
+import { BusyError, ClosedError, LogError } from "../src/model/errors.ts";
+import type { Log, Position } from "../src/model/log.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 import { deferred, logWith, never, outcomeOf, spySignal } from "./fixtures/core.ts";
 

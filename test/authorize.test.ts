@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { cached } from "../src/cached.ts";
-import type { Action, Authorize, Peer } from "../src/peer.ts";
-import type { RunOptions } from "../src/run-task.ts";
+import { cached } from "../src/access/cached.ts";
+import type { Action, Authorize, Peer } from "../src/model/peer.ts";
+import type { RunOptions } from "../src/model/run.ts";
 import { fakeClock } from "../src/testing.ts";
 import { aborted } from "./fixtures/core.ts";
 import { type Client, type Wire, wire } from "./fixtures/wire.ts";

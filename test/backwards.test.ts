@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import type { Slice } from "../src/log.ts";
-import { pipe } from "../src/pipe.ts";
+import type { Slice } from "../src/model/log.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { type Core, type Start, startWith, test } from "./fixtures/core.ts";
 
 /** A client that may read everything, of a log that notes how many entries each read gave. */

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { advanced, type Bar, barOf, barsOf, endingOf } from "../src/bar.ts";
-import { cellsOf, type Paint, unpainted } from "../src/cells.ts";
-import type { Publication } from "../src/publication.ts";
+import type { Publication } from "../src/model/publication.ts";
 import { output, progress } from "../src/run.ts";
+import { advanced, type Bar, barOf, barsOf, endingOf } from "../src/terminal/bar.ts";
+import { cellsOf, type Paint, unpainted } from "../src/terminal/cells.ts";
 
 const run = "1";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Entry, Log } from "../src/log.ts";
-import { type MemoryLogOptions, memoryLog } from "../src/memory.ts";
+import type { Entry, Log } from "../src/model/log.ts";
+import { type MemoryLogOptions, memoryLog } from "../src/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 import { upTo } from "./fixtures/core.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { LogError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
+import { LogError } from "../src/model/errors.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 
 const time = 0;
 const usual = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };

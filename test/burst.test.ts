@@ -1,8 +1,8 @@
 import { describe, expect } from "vitest";
-import { Burst } from "../src/burst.ts";
-import { memoryLog } from "../src/memory.ts";
+import { Burst } from "../src/engine/log/burst.ts";
+import type { TaskContext } from "../src/model/run.ts";
 import type { RunEvent } from "../src/run.ts";
-import type { TaskContext } from "../src/run-task.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   atOnce,

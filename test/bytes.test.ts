@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { byteLength, cutText } from "../src/bytes.ts";
+import { byteLength, cutText } from "../src/base/bytes.ts";
 
 describe("byteLength", () => {
   const encoder = new TextEncoder();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { cellsOf, cut, printable } from "../src/cells.ts";
+import { cellsOf, cut, printable } from "../src/terminal/cells.ts";
 
 test("what commands a terminal is shown instead, and JSON stays the same JSON", () => {
   expect(printable("\u001b[2J\u009b1A\r\n\u202ex\u2028é😀")).toBe(

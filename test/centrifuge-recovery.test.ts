@@ -1,6 +1,6 @@
 import type { PublicationContext } from "centrifuge";
 import { describe, expect, test } from "vitest";
-import { memoryLog } from "../src/memory.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { site } from "./fixtures/server.ts";
 import { dataOf, dial, heard, publish, reader } from "./fixtures/stock-client.ts";

@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
-import { jsonCodec } from "../src/json-codec.ts";
-import type { Log } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
-import { type Pipe, pipe } from "../src/pipe.ts";
+import type { Log } from "../src/model/log.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
+import { jsonCodec } from "../src/wire/json-codec.ts";
 import {
   type Core,
   countCalls,

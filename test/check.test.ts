@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { upgradeWebSocket as onBun } from "../src/bun.ts";
 import { upgradeWebSocket as onDeno } from "../src/deno.ts";
-import { memoryLog } from "../src/memory.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { upgradeWebSocket as onNode } from "../src/node.ts";
-import { createNotifier } from "../src/notifier.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 
 /** What is refused at once, and says what to give instead. */
 const wrong: [what: string, act: () => unknown, message: string][] = [

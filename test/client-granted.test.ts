@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { GapError } from "../src/client.ts";
-import { memoryLog } from "../src/memory.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { outcomeOf, upTo } from "./fixtures/core.ts";
 import { type Ends, read, test } from "./fixtures/dial.ts";
 

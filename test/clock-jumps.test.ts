@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Clock } from "../src/clock.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { pipe } from "../src/pipe.ts";
-import type { NotifierOptions } from "../src/settings.ts";
+import type { Clock } from "../src/base/clock.ts";
+import type { NotifierOptions } from "../src/engine/core/settings.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { assertQuiet } from "../src/testing.ts";
 import { never, outcomeOf, rawSocket } from "./fixtures/core.ts";
 

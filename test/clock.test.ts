@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 
 function turn(): Promise<void> {
   return new Promise((resolve) => systemClock.turn(resolve));

@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import { ClosedError } from "../src/errors.ts";
-import { pipe } from "../src/pipe.ts";
+import { ClosedError } from "../src/model/errors.ts";
 import { output } from "../src/run.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import {
   aborted,
   finish,

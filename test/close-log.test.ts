@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import { ClosedError } from "../src/errors.ts";
-import type { Log } from "../src/log.ts";
+import { ClosedError } from "../src/model/errors.ts";
+import type { Log } from "../src/model/log.ts";
 import { output } from "../src/run.ts";
 import { assertQuiet, type FakeClock } from "../src/testing.ts";
 import {

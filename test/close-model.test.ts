@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { CloseReport } from "../src/notifier.ts";
-import type { Pipe } from "../src/pipe.ts";
+import type { CloseReport } from "../src/engine/notifier/notifier.ts";
+import type { Pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   finish,

@@ -1,8 +1,8 @@
 import { describe, expect } from "vitest";
-import { ClosedError } from "../src/errors.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { pipe } from "../src/pipe.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
+import { ClosedError } from "../src/model/errors.ts";
 import { output } from "../src/run.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { assertQuiet, fakeClock } from "../src/testing.ts";
 import {
   aborted,

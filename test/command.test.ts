@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { commandOf } from "../src/command.ts";
+import { commandOf } from "../src/terminal/command.ts";
 
 const url = "ws://127.0.0.1:3000/notifications";
 const nothing = { cancel: [], reason: undefined, from: undefined, token: undefined, isJson: false };

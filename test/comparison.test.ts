@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
+import { systemTiming } from "../src/base/clock.ts";
 import { connect } from "../src/client.ts";
-import { systemTiming } from "../src/clock.ts";
 import { rejection } from "./fixtures/core.ts";
 import { inbox } from "./fixtures/inbox.ts";
 import { runtime } from "./fixtures/runtime.ts";

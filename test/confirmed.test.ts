@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
-import { ClosedError, ExpiredError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
-import type { Publication } from "../src/publication.ts";
-import type { PublishOptions } from "../src/publisher.ts";
-import type { UndeliveredReason } from "../src/receipt.ts";
+import type { PublishOptions } from "../src/engine/notifier/publisher.ts";
+import { ClosedError, ExpiredError } from "../src/model/errors.ts";
+import type { Publication } from "../src/model/publication.ts";
+import type { UndeliveredReason } from "../src/model/receipt.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 import {
   acknowledging,

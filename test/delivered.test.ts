@@ -1,9 +1,9 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type AgentEvent, agentEvents } from "../src/agent.ts";
-import { type Clock, systemClock } from "../src/clock.ts";
-import { memoryLog } from "../src/memory.ts";
+import { type Clock, systemClock } from "../src/base/clock.ts";
 import type { Publication } from "../src/mod.ts";
-import type { Socket } from "../src/socket.ts";
+import type { Socket } from "../src/model/socket.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { inbox } from "./fixtures/inbox.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { type Site, site } from "./fixtures/server.ts";

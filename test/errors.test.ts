@@ -1,5 +1,5 @@
 import { expect, describe as group, test } from "vitest";
-import { CancelError, ClosedError, describe, GapError, RunError } from "../src/errors.ts";
+import { CancelError, ClosedError, describe, GapError, RunError } from "../src/model/errors.ts";
 
 group("the errors that callers catch", () => {
   const gap = new GapError("run:42", { offset: 7, epoch: "x" }, { offset: 9, epoch: "y" });

@@ -3,15 +3,15 @@ import { describe, expectTypeOf, test } from "vitest";
 import * as z from "zod";
 import { agentEvents } from "../src/agent.ts";
 import type { Client, ClientRun, connect } from "../src/client.ts";
-import type { EventInputsOf, EventSchema, EventSchemas, EventsOf } from "../src/events.ts";
+import { createNotifier, type Notifier } from "../src/engine/notifier/notifier.ts";
 import { notifications } from "../src/hono.ts";
-import { createNotifier, type Notifier } from "../src/notifier.ts";
-import { pipe } from "../src/pipe.ts";
-import type { History } from "../src/publication.ts";
-import type { Receipt } from "../src/receipt.ts";
+import type { EventInputsOf, EventSchema, EventSchemas, EventsOf } from "../src/model/events.ts";
+import type { History } from "../src/model/publication.ts";
+import type { Receipt } from "../src/model/receipt.ts";
+import type { Run, Task } from "../src/model/run.ts";
+import type { RunEventsOf } from "../src/model/vocabulary.ts";
 import { output, type ProgressEvent, progress } from "../src/run.ts";
-import type { Run, Task } from "../src/run-task.ts";
-import type { RunEventsOf } from "../src/vocabulary.ts";
+import { pipe } from "../src/testing/pipe.ts";
 
 /** Schemas of several makers, as a notifier is given them. */
 const events = {

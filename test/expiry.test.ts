@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Expiries, type Expiring } from "../src/expiry.ts";
-import { Scope } from "../src/scope.ts";
+import { Expiries, type Expiring } from "../src/base/expiry-queue.ts";
+import { Scope } from "../src/base/scope.ts";
 import { fakeClock } from "../src/testing.ts";
 
 interface Item extends Expiring {

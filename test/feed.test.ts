@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 import { GapError, ReplyError } from "../src/client.ts";
-import type { Log } from "../src/log.ts";
-import type { Publication } from "../src/publication.ts";
+import type { Log } from "../src/model/log.ts";
+import type { Publication } from "../src/model/publication.ts";
 import { type Outcome, outcomeOf, upTo } from "./fixtures/core.ts";
 import { type Ends, read, test } from "./fixtures/dial.ts";
 
@@ -225,7 +225,7 @@ describe("a channel that the server subscribes to", () => {
 
 describe("a gap", () => {
   test("is told with the earliest position that still is, from where one can go on", async ({ open }) => {
-    const { memoryLog } = await import("../src/memory.ts");
+    const { memoryLog } = await import("../src/stores/memory.ts");
     const ends = open({ log: memoryLog({ size: 3, slack: 0 }) });
     const { client, clock, network, notifier } = ends;
     const one = read(client.follow("news"));
@@ -397,7 +397,7 @@ describe("a subscription", () => {
   });
 
   test("that fails for a while is tried again, later each time", async ({ open }) => {
-    const { memoryLog } = await import("../src/memory.ts");
+    const { memoryLog } = await import("../src/stores/memory.ts");
     const log = memoryLog() as Required<Log>;
     let isBroken = true;
     const watchNow = log.watchNow.bind(log);
@@ -423,7 +423,7 @@ describe("a subscription", () => {
   test("that fails for a while is made for whoever comes meanwhile, though who asked first has left", async ({
     open,
   }) => {
-    const { memoryLog } = await import("../src/memory.ts");
+    const { memoryLog } = await import("../src/stores/memory.ts");
     const log = memoryLog() as Required<Log>;
     const watchNow = log.watchNow.bind(log);
     let isBroken = true;

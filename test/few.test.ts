@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Few } from "../src/few.ts";
+import { Few } from "../src/base/small-set.ts";
 import { random } from "./simulation/random.ts";
 
 const items = [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }] as const;

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import type { WSEvents } from "hono/ws";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { systemClock } from "../src/clock.ts";
-import { createNotifier } from "../src/notifier.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { output } from "../src/run.ts";
 import { entry, runtime } from "./fixtures/runtime.ts";
 import { site } from "./fixtures/server.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { Log } from "../src/log.ts";
-import type { Notifier } from "../src/notifier.ts";
-import { type Pipe, pipe } from "../src/pipe.ts";
+import type { Notifier } from "../src/engine/notifier/notifier.ts";
+import type { Log } from "../src/model/log.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 import { finish, logWith, type Message, type Start, type SubscribeResult, test } from "./fixtures/core.ts";
 

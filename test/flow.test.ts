@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { pipe } from "../src/pipe.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 import {
   type Core,

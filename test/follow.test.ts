@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import { ClosedError, GapError } from "../src/errors.ts";
-import type { Position } from "../src/log.ts";
-import type { Publication } from "../src/publication.ts";
+import { ClosedError, GapError } from "../src/model/errors.ts";
+import type { Position } from "../src/model/log.ts";
+import type { Publication } from "../src/model/publication.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   finish,

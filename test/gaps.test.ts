@@ -1,18 +1,18 @@
 import { Hono } from "hono";
 import { WSContext, type WSEvents } from "hono/ws";
 import { afterEach, describe, expect, test as plainTest } from "vitest";
-import type { CloseReport } from "../src/close.ts";
-import type { Context } from "../src/context.ts";
-import { followChannel } from "../src/follow.ts";
+import { Tail } from "../src/engine/channels/segment-cache.ts";
+import type { Context } from "../src/engine/core/context.ts";
+import { resolveSettings } from "../src/engine/core/settings.ts";
+import type { CloseReport } from "../src/engine/hub/close.ts";
+import { followChannel } from "../src/engine/hub/follow.ts";
+import { Hub } from "../src/engine/hub/hub.ts";
 import { notifications } from "../src/hono.ts";
-import { Hub } from "../src/hub.ts";
-import { jsonCodec } from "../src/json-codec.ts";
-import type { Log } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
-import type { Peer } from "../src/peer.ts";
-import { resolveSettings } from "../src/settings.ts";
-import { Tail } from "../src/tail.ts";
+import type { Log } from "../src/model/log.ts";
+import type { Peer } from "../src/model/peer.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { fakeClock } from "../src/testing.ts";
+import { jsonCodec } from "../src/wire/json-codec.ts";
 import {
   type Core,
   deferred,

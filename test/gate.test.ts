@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, onTestFinished } from "vitest";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { notifications } from "../src/hono.ts";
-import { createNotifier } from "../src/notifier.ts";
 import { assertQuiet } from "../src/testing.ts";
 import { rawSocket, test } from "./fixtures/core.ts";
 import { deferred } from "./fixtures/fake-notifier.ts";

@@ -1,6 +1,6 @@
 import type { WSContext, WSEvents } from "hono/ws";
 import { expect, test } from "vitest";
-import { guard } from "../src/guard.ts";
+import { guard } from "../src/hosts/guard.ts";
 
 /** Sends messages, without a turn in between, until over 50 ms have passed and there were over 4 000, and one more. */
 function flood(events: WSEvents) {

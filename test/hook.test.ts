@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test as plainTest, vi } from "vitest";
-import { attended } from "../src/hook.ts";
+import { attended } from "../src/base/hook.ts";
 import { child } from "./fixtures/child.ts";
 import { test } from "./fixtures/core.ts";
 import { runtime } from "./fixtures/runtime.ts";

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { notifications } from "../src/hono.ts";
-import type { ServeOptions, Server } from "../src/host.ts";
-import { createNotifier } from "../src/notifier.ts";
+import type { ServeOptions, Server } from "../src/hosts/host.ts";
 import { assertQuiet } from "../src/testing.ts";
 import { type Child, child } from "./fixtures/child.ts";
 import { deferred, fakeNotifier, fakeReport } from "./fixtures/fake-notifier.ts";

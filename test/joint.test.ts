@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Joint } from "../src/joint.ts";
+import { Joint } from "../src/engine/sessions/frame-cache.ts";
 
 test("parts are joined in their order", () => {
   const joint = new Joint("\n");

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect } from "../src/client.ts";
-import { closes } from "../src/protocol.ts";
+import { closes } from "../src/wire/protocol.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { type Site, site } from "./fixtures/server.ts";
 import { dial, heard, websocket } from "./fixtures/stock-client.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { LimitName } from "../src/counters.ts";
-import { Intake } from "../src/intake.ts";
-import type { PipeOptions } from "../src/pipe.ts";
-import { resolveSettings } from "../src/settings.ts";
+import type { LimitName } from "../src/engine/core/counters.ts";
+import { resolveSettings } from "../src/engine/core/settings.ts";
+import { Intake } from "../src/engine/sessions/command-queue.ts";
+import type { PipeOptions } from "../src/testing/pipe.ts";
 import { rawSocket } from "./fixtures/core.ts";
 import { anybody, type Client, range, type Wire, wire } from "./fixtures/wire.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { type Paint, unpainted } from "../src/cells.ts";
-import { jsonOf, lineOf } from "../src/line.ts";
 import { output, progress } from "../src/run.ts";
+import { type Paint, unpainted } from "../src/terminal/cells.ts";
+import { jsonOf, lineOf } from "../src/terminal/line.ts";
 
 const at = { channel: "run:1", offset: 7, epoch: "e", time: Date.UTC(2026, 0, 1) };
 const told: [unknown, string][] = [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { systemClock } from "../src/clock.ts";
-import type { Log } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
+import { systemClock } from "../src/base/clock.ts";
+import type { Log } from "../src/model/log.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { fakeClock, type LogSuiteOptions, type LogSuiteStore, logSuite } from "../src/testing.ts";
 import { atOnce } from "./fixtures/core.ts";
 import { type Fault, wipeable, withFault, wrongLogs } from "./fixtures/wrong-logs.ts";

@@ -1,10 +1,10 @@
 import { describe, expect } from "vitest";
-import { ClosedError } from "../src/errors.ts";
-import { jsonCodec } from "../src/json-codec.ts";
-import type { Log } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
-import { pipe } from "../src/pipe.ts";
+import { ClosedError } from "../src/model/errors.ts";
+import type { Log } from "../src/model/log.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
+import { jsonCodec } from "../src/wire/json-codec.ts";
 import { countCalls, logWith, offsetsIn, publishAll, subscriber, test, upTo } from "./fixtures/core.ts";
 
 describe("a log that answers at once", () => {

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import { memoryLog } from "../src/memory.ts";
-import { type Pipe, pipe } from "../src/pipe.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import { acknowledging, heldBy, person, returning, silent } from "./fixtures/acknowledging.ts";
 import {

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import { GapError } from "../src/errors.ts";
-import { createNotifier, type PublishOptions } from "../src/notifier.ts";
+import { createNotifier, type PublishOptions } from "../src/engine/notifier/notifier.ts";
+import { GapError } from "../src/model/errors.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   deferred,

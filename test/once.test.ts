@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import { ClosedError } from "../src/errors.ts";
-import { Once } from "../src/once.ts";
-import type { PublishOptions } from "../src/publisher.ts";
+import { Once } from "../src/engine/notifier/idempotency.ts";
+import type { PublishOptions } from "../src/engine/notifier/publisher.ts";
+import { ClosedError } from "../src/model/errors.ts";
 import { fakeClock } from "../src/testing.ts";
 import { acknowledging, arrival, began } from "./fixtures/acknowledging.ts";
 import {

@@ -1,9 +1,9 @@
 import { Hono } from "hono";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { NotifierOptions } from "../src/engine/core/settings.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { type NotificationsOptions, notifications } from "../src/hono.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { isOwn } from "../src/origins.ts";
-import type { NotifierOptions } from "../src/settings.ts";
+import { isOwn } from "../src/hosts/origins.ts";
 import { assertQuiet } from "../src/testing.ts";
 import { createTickets } from "../src/tickets.ts";
 import { entry, runtime } from "./fixtures/runtime.ts";

@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
-import { LogError } from "../src/errors.ts";
-import type { Entry, Log, Slice } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { pipe } from "../src/pipe.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
+import { LogError } from "../src/model/errors.ts";
+import type { Entry, Log, Slice } from "../src/model/log.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   type Core,

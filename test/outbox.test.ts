@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Joint } from "../src/joint.ts";
-import { Outbox } from "../src/outbox.ts";
+import { Joint } from "../src/engine/sessions/frame-cache.ts";
+import { Outbox } from "../src/engine/sessions/outbox.ts";
 
 test("what was added is taken as one text, in its order, and once", () => {
   const outbox = new Outbox();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Retention } from "../src/log.ts";
-import { Pace, type PaceParts } from "../src/pace.ts";
+import { Pace, type PaceParts } from "../src/engine/log/pace.ts";
+import type { Retention } from "../src/model/log.ts";
 
 /** A pace on a clock and a log that say what a test wants them to. */
 function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {

@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import type { Slice } from "../src/log.ts";
-import { nextPart } from "../src/page.ts";
-import { pipe } from "../src/pipe.ts";
+import { nextPart } from "../src/engine/log/read-page.ts";
+import type { Slice } from "../src/model/log.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { type Start, startWith, test } from "./fixtures/core.ts";
 
 /** A client that may read everything, of a log that notes how many entries each read gave. */

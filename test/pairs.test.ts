@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
+import { systemTiming } from "../src/base/clock.ts";
 import { CancelError, type Client, type ConnectOptions, connect } from "../src/client.ts";
-import { systemTiming } from "../src/clock.ts";
 import { type Child, child, start } from "./fixtures/child.ts";
 import { inbox } from "./fixtures/inbox.ts";
 import { program, runtime } from "./fixtures/runtime.ts";

@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { type Pipe, pipe } from "../src/pipe.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import {
   type Core,
   deferred,

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { loggable } from "../src/base/printable.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { notifications } from "../src/hono.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { loggable } from "../src/printable.ts";
 
 /** What `console` was given, a line a call. */
 function heard(method: "error" | "warn"): unknown[][] {

@@ -1,14 +1,14 @@
 import { sign } from "hono/jwt";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CancelError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
-import { createNotifier } from "../src/notifier.ts";
-import type { Peer } from "../src/peer.ts";
-import { pipe } from "../src/pipe.ts";
-import { closes, replies, unsubscribes } from "../src/protocol.ts";
-import type { NotifierOptions } from "../src/settings.ts";
+import type { NotifierOptions } from "../src/engine/core/settings.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
+import { CancelError } from "../src/model/errors.ts";
+import type { Peer } from "../src/model/peer.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import { tokens } from "../src/tokens.ts";
+import { closes, replies, unsubscribes } from "../src/wire/protocol.ts";
 import { payloads, rejection } from "./fixtures/core.ts";
 import { range, wire } from "./fixtures/wire.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jsonCodec } from "../src/json-codec.ts";
-import { closes, methods, replies, unsubscribes } from "../src/protocol.ts";
+import { jsonCodec } from "../src/wire/json-codec.ts";
+import { closes, methods, replies, unsubscribes } from "../src/wire/protocol.ts";
 import { unit } from "./fixtures/texts.ts";
 
 const { decode } = jsonCodec;

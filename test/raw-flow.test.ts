@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { memoryLog } from "../src/memory.ts";
-import type { CloseReport } from "../src/notifier.ts";
+import type { CloseReport } from "../src/engine/notifier/notifier.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { joined, messagesOf, type RawSite, rawSite } from "./fixtures/raw.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { client, frame, type Tcp, upgrade } from "./fixtures/tcp.ts";

@@ -10,11 +10,11 @@ import {
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, onTestFinished, test } from "vitest";
-import { unpainted } from "../src/cells.ts";
+import { resolveSettings } from "../src/engine/core/settings.ts";
 import { progress } from "../src/run.ts";
-import { resolveSettings } from "../src/settings.ts";
+import { unpainted } from "../src/terminal/cells.ts";
+import { bars } from "../src/terminal/view.ts";
 import { fakeClock } from "../src/testing.ts";
-import { bars } from "../src/view.ts";
 import { type Child, child } from "./fixtures/child.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { fakeTerminal } from "./fixtures/terminal.ts";

@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import { ClosedError, ExpiredError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
-import type { Level } from "../src/receipt.ts";
+import { ClosedError, ExpiredError } from "../src/model/errors.ts";
+import type { Level } from "../src/model/receipt.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   acknowledging,

@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { describe, expect, onTestFinished, test as plainTest, vi } from "vitest";
+import type { NotifierOptions } from "../src/engine/core/settings.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { type NotificationsOptions, notifications } from "../src/hono.ts";
-import { createNotifier } from "../src/notifier.ts";
-import type { Refused } from "../src/refused.ts";
-import type { NotifierOptions } from "../src/settings.ts";
+import type { Refused } from "../src/model/refused.ts";
 import { assertQuiet, fakeClock } from "../src/testing.ts";
 import { rawSocket, test } from "./fixtures/core.ts";
 import { deferred } from "./fixtures/fake-notifier.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AppendOptions, Log, Position } from "../src/log.ts";
-import { type MemoryLogOptions, memoryLog } from "../src/memory.ts";
+import type { AppendOptions, Log, Position } from "../src/model/log.ts";
+import { type MemoryLogOptions, memoryLog } from "../src/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 
 const entryCost = 192;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { jsonCodec } from "../src/json-codec.ts";
-import type { Codec, Method } from "../src/protocol.ts";
-import { Replies } from "../src/replies.ts";
+import { Replies } from "../src/engine/commands/reply-cache.ts";
+import { jsonCodec } from "../src/wire/json-codec.ts";
+import type { Codec, Method } from "../src/wire/protocol.ts";
 
 /** Replies whose codec counts how often it writes. */
 function make() {

@@ -1,8 +1,8 @@
 import { describe, expect, test as plainTest } from "vitest";
-import { Joint } from "../src/joint.ts";
-import { jsonCodec } from "../src/json-codec.ts";
-import type { Log } from "../src/log.ts";
-import { Outbox } from "../src/outbox.ts";
+import { Joint } from "../src/engine/sessions/frame-cache.ts";
+import { Outbox } from "../src/engine/sessions/outbox.ts";
+import type { Log } from "../src/model/log.ts";
+import { jsonCodec } from "../src/wire/json-codec.ts";
 import {
   deferred,
   offsetsIn,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Roster } from "../src/roster.ts";
-import type { LiveSession } from "../src/session.ts";
+import type { LiveSession } from "../src/engine/sessions/session.ts";
+import { Roster } from "../src/engine/sessions/session-index.ts";
 
 function session(identity: string): LiveSession {
   return { identity } as LiveSession;

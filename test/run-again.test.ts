@@ -1,8 +1,8 @@
 import { describe, expect } from "vitest";
-import { GapError } from "../src/errors.ts";
-import { pipe } from "../src/pipe.ts";
+import { GapError } from "../src/model/errors.ts";
+import type { Run } from "../src/model/run.ts";
 import { output } from "../src/run.ts";
-import type { Run } from "../src/run-task.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import {
   type Core,
   deferred,

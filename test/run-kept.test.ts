@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
-import { CancelError, ClosedError, GapError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
-import { pipe } from "../src/pipe.ts";
+import { CancelError, ClosedError, GapError } from "../src/model/errors.ts";
+import type { RunOptions, Task } from "../src/model/run.ts";
 import { output, progress, type RunEvent } from "../src/run.ts";
-import type { RunOptions, Task } from "../src/run-task.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   aborted,

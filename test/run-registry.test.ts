@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
-import { CancelError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
-import { type Pipe, pipe } from "../src/pipe.ts";
+import { CancelError } from "../src/model/errors.ts";
+import type { Task } from "../src/model/run.ts";
 import { output, progress } from "../src/run.ts";
-import type { Task } from "../src/run-task.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   aborted,

@@ -1,8 +1,8 @@
 import { describe, expect } from "vitest";
-import { CancelError, ClosedError, GapError, LogError, RunError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
-import { pipe } from "../src/pipe.ts";
+import { CancelError, ClosedError, GapError, LogError, RunError } from "../src/model/errors.ts";
 import { progress } from "../src/run.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { fakeClock } from "../src/testing.ts";
 import {
   aborted,

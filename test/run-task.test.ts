@@ -1,11 +1,11 @@
 import { describe, expect } from "vitest";
-import { systemClock } from "../src/clock.ts";
-import { ClosedError, RunError } from "../src/errors.ts";
-import { memoryLog } from "../src/memory.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { pipe } from "../src/pipe.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
+import { ClosedError, RunError } from "../src/model/errors.ts";
+import type { Task, TaskContext } from "../src/model/run.ts";
 import { output, progress, type RunEvent } from "../src/run.ts";
-import type { Task, TaskContext } from "../src/run-task.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import {
   aborted,
   type Core,

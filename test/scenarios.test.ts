@@ -1,14 +1,14 @@
 import { describe, expect } from "vitest";
 import { type AgentEvents, agentEvents } from "../src/agent.ts";
-import { ClosedError } from "../src/errors.ts";
-import type { Position } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
-import type { Peer } from "../src/peer.ts";
-import { type Pipe, pipe } from "../src/pipe.ts";
-import type { Receipt } from "../src/receipt.ts";
+import type { NotifierOptions } from "../src/engine/core/settings.ts";
+import { ClosedError } from "../src/model/errors.ts";
+import type { Position } from "../src/model/log.ts";
+import type { Peer } from "../src/model/peer.ts";
+import type { Receipt } from "../src/model/receipt.ts";
+import type { Session } from "../src/model/socket.ts";
 import { output } from "../src/run.ts";
-import type { NotifierOptions } from "../src/settings.ts";
-import type { Session } from "../src/socket.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 import { acknowledging, arrival, heldBy, person, returning, rows } from "./fixtures/acknowledging.ts";
 import {

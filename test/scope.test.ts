@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ClosedError } from "../src/errors.ts";
-import { Scope, type Settle } from "../src/scope.ts";
+import { Scope, type Settle } from "../src/base/scope.ts";
+import { ClosedError } from "../src/model/errors.ts";
 import { fakeClock } from "../src/testing.ts";
 
 interface Spied {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Footer, Screen } from "../src/screen.ts";
+import { type Footer, Screen } from "../src/terminal/screen.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
 import { type FakeTerminal, fakeTerminal } from "./fixtures/terminal.ts";
 

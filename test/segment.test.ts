@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jsonCodec } from "../src/json-codec.ts";
-import type { Entry } from "../src/log.ts";
-import { cut, encodeSegments, publications, type Segment } from "../src/segment.ts";
+import { cut, encodeSegments, publications, type Segment } from "../src/engine/channels/segment.ts";
+import type { Entry } from "../src/model/log.ts";
+import { jsonCodec } from "../src/wire/json-codec.ts";
 import { unit } from "./fixtures/texts.ts";
 
 const encoder = new TextEncoder();

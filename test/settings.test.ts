@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Limits } from "../src/limits.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { resolveSettings } from "../src/settings.ts";
+import type { Limits } from "../src/engine/core/limits.ts";
+import { resolveSettings } from "../src/engine/core/settings.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { wire } from "./fixtures/wire.ts";
 
 const refusal = (limits: Partial<Limits>): string => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { memoryLog } from "../src/memory.ts";
-import { createNotifier, type Notifier, type Receipt } from "../src/notifier.ts";
-import type { Delivery, UndeliveredReason } from "../src/receipt.ts";
+import { createNotifier, type Notifier, type Receipt } from "../src/engine/notifier/notifier.ts";
+import type { Delivery, UndeliveredReason } from "../src/model/receipt.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { assertQuiet, fakeClock, type Pipe, pipe } from "../src/testing.ts";
 import { runtime } from "./fixtures/runtime.ts";
 import { range } from "./fixtures/wire.ts";

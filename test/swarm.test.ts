@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { memoryLog } from "../src/memory.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { type Pipe, pipe } from "../src/pipe.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { type Pipe, pipe } from "../src/testing/pipe.ts";
 import { assertQuiet, fakeClock } from "../src/testing.ts";
 import { range } from "./fixtures/wire.ts";
 

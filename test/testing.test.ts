@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { systemClock } from "../src/clock.ts";
-import { Scope } from "../src/scope.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { Scope } from "../src/base/scope.ts";
 import { assertQuiet, fakeClock } from "../src/testing.ts";
 
 describe("fakeClock", () => {

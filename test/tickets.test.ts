@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { expect, test } from "vitest";
-import type { Identity } from "../src/peer.ts";
+import type { Identity } from "../src/model/peer.ts";
 import { fakeClock } from "../src/testing.ts";
 import { createTickets, type Tickets } from "../src/tickets.ts";
 

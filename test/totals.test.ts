@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
 import { metrics } from "../src/hono.ts";
-import { memoryLog } from "../src/memory.ts";
-import { createNotifier } from "../src/notifier.ts";
+import { memoryLog } from "../src/stores/memory.ts";
 import { assertQuiet, fakeClock } from "../src/testing.ts";
 import { rawSocket } from "./fixtures/core.ts";
 import { anybody, wire } from "./fixtures/wire.ts";

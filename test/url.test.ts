@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { urlOf } from "../src/url.ts";
+import { urlOf } from "../src/base/url.ts";
 
 test("a URL is read, and what is none is undefined", () => {
   expect(urlOf("https://example.com/a?b#c")?.href).toBe("https://example.com/a?b#c");

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
+import { serialise } from "../src/base/serialise.ts";
 import { output } from "../src/run.ts";
-import { serialise } from "../src/values.ts";
 import { payloads, rejection, test } from "./fixtures/core.ts";
 
 const most = 1_000;

@@ -1,10 +1,10 @@
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
-import { unpainted } from "../src/cells.ts";
-import type { Publication } from "../src/publication.ts";
+import type { Publication } from "../src/model/publication.ts";
 import { output, progress } from "../src/run.ts";
+import { unpainted } from "../src/terminal/cells.ts";
+import { bars, lines, type View } from "../src/terminal/view.ts";
 import { type FakeClock, fakeClock } from "../src/testing.ts";
-import { bars, lines, type View } from "../src/view.ts";
 import { outcomeOf } from "./fixtures/core.ts";
 import { type FakeTerminal, fakeTerminal } from "./fixtures/terminal.ts";
 

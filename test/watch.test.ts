@@ -1,9 +1,9 @@
 import { expect } from "vitest";
 import { ReplyError } from "../src/client.ts";
-import type { Publication } from "../src/publication.ts";
+import type { Publication } from "../src/model/publication.ts";
 import { output, progress } from "../src/run.ts";
-import type { View } from "../src/view.ts";
-import { attend, type WatchOptions, watch } from "../src/watch.ts";
+import type { View } from "../src/terminal/view.ts";
+import { attend, type WatchOptions, watch } from "../src/terminal/watch.ts";
 import { aborted, deferred, type Outcome, outcomeOf } from "./fixtures/core.ts";
 import { type Ends, test } from "./fixtures/dial.ts";
 

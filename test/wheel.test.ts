@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { Scope } from "../src/scope.ts";
+import { Scope } from "../src/base/scope.ts";
+import { Ticking, Wheel } from "../src/base/timer-wheel.ts";
 import { fakeClock } from "../src/testing.ts";
-import { Ticking, Wheel } from "../src/wheel.ts";
 
 function make() {
   const clock = fakeClock();

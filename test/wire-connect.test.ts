@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Peer } from "../src/peer.ts";
-import { closes } from "../src/protocol.ts";
+import type { Peer } from "../src/model/peer.ts";
+import { closes } from "../src/wire/protocol.ts";
 import { anybody, deferred, start, version, wire } from "./fixtures/wire.ts";
 
 describe("envelopes", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Peer } from "../src/peer.ts";
+import type { Peer } from "../src/model/peer.ts";
 import { anybody, pub, start, version, wire } from "./fixtures/wire.ts";
 
 const internal = { code: 100, message: "internal server error", temporary: true };

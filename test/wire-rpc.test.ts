@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { BusyError } from "../src/errors.ts";
-import type { Peer } from "../src/peer.ts";
-import { pipe } from "../src/pipe.ts";
+import { BusyError } from "../src/model/errors.ts";
+import type { Peer } from "../src/model/peer.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { deferred, pub, wire } from "./fixtures/wire.ts";
 
 const internal = { code: 100, message: "internal server error", temporary: true };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Log } from "../src/log.ts";
-import { memoryLog } from "../src/memory.ts";
-import { createNotifier } from "../src/notifier.ts";
-import { pipe } from "../src/pipe.ts";
+import { createNotifier } from "../src/engine/notifier/notifier.ts";
+import type { Log } from "../src/model/log.ts";
+import { memoryLog } from "../src/stores/memory.ts";
+import { pipe } from "../src/testing/pipe.ts";
 import { assertQuiet, type FakeClock, fakeClock } from "../src/testing.ts";
 import { pub, range, start, version, wire } from "./fixtures/wire.ts";
 

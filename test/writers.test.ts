@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { Writers } from "../src/engine/log/writers.ts";
 import { fakeClock } from "../src/testing.ts";
-import { Writers } from "../src/writers.ts";
 
 function make() {
   const clock = fakeClock();

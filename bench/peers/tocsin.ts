@@ -2,7 +2,7 @@ import process from "node:process";
 import { Hono } from "hono";
 import type { UpgradeWebSocket } from "hono/ws";
 import { notifications } from "../../src/hono.ts";
-import type { App, ServeOptions, Server } from "../../src/host.ts";
+import type { App, ServeOptions, Server } from "../../src/hosts/host.ts";
 import { createNotifier, memoryLog } from "../../src/mod.ts";
 import { start } from "./program.ts";
 

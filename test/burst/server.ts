@@ -1,6 +1,6 @@
 import { Hono } from "hono";
+import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
 import { notifications } from "../../src/hono.ts";
-import { createNotifier, type Notifier } from "../../src/notifier.ts";
 import { entry } from "../fixtures/runtime.ts";
 import { type How, payload } from "./burst.ts";
 

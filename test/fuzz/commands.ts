@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from "fast-check";
-import { methods } from "../../src/protocol.ts";
+import { methods } from "../../src/wire/protocol.ts";
 
 /** What a peer may send: valid, nearly valid, hostile. Everything is text or bytes, as it would come from a socket. */
 

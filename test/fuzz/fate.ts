@@ -1,4 +1,4 @@
-import { methods } from "../../src/protocol.ts";
+import { methods } from "../../src/wire/protocol.ts";
 import { isObject } from "../fixtures/wire-shapes.ts";
 
 /** What has to become of a message, as `protocol.md` has it. */

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
+import { createNotifier } from "../../src/engine/notifier/notifier.ts";
 import { notifications } from "../../src/hono.ts";
-import { createNotifier } from "../../src/notifier.ts";
 import { smallMessages } from "../fixtures/limits.ts";
 import { entry } from "../fixtures/runtime.ts";
 import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";

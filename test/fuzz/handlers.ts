@@ -1,5 +1,5 @@
-import type { Notifier } from "../../src/notifier.ts";
-import type { Authorize, Peer, RpcHandler } from "../../src/peer.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
+import type { Authorize, Peer, RpcHandler } from "../../src/model/peer.ts";
 import { owners } from "./fate.ts";
 
 /** Who connects while it is fuzzed, and what a user's own code does then: it answers, throws and rejects. */

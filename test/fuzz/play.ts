@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from "fast-check";
-import { createNotifier, type Notifier } from "../../src/notifier.ts";
+import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
 import { assertQuiet, type FakeClock, fakeClock } from "../../src/testing.ts";
 import { smallMessages } from "../fixtures/limits.ts";
 import { message } from "./commands.ts";

@@ -1,8 +1,8 @@
-import type { Notifier } from "../../src/notifier.ts";
-import type { Peer } from "../../src/peer.ts";
-import { closes } from "../../src/protocol.ts";
-import type { Session } from "../../src/socket.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
+import type { Peer } from "../../src/model/peer.ts";
+import type { Session } from "../../src/model/socket.ts";
 import type { FakeClock } from "../../src/testing.ts";
+import { closes } from "../../src/wire/protocol.ts";
 import { type Asked, type Referee, referee, type Told } from "../fixtures/wire-rules.ts";
 import { isOneOf } from "../fixtures/wire-shapes.ts";
 import { isForbidden, isMalformed } from "./refusals.ts";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { closes } from "../../src/protocol.ts";
+import { closes } from "../../src/wire/protocol.ts";
 import { type Child, start } from "../fixtures/child.ts";
 import { command, framesOf } from "../fixtures/raw.ts";
 import { client, closing, get, type Tcp, tcp, upgrade } from "../fixtures/tcp.ts";

@@ -102,20 +102,8 @@ export const suites: readonly Check[] = [core, hosts, client];
 
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
-  if (["awake.ts", "client-input.ts", "feed.ts", "link.ts", "linked-run.ts", "waiting.ts"].includes(file))
-    return [client];
-  return [
-    "hono.ts",
-    "handlers.ts",
-    "handshake.ts",
-    "host.ts",
-    "guard.ts",
-    "node.ts",
-    "origins.ts",
-    "upgrade.ts",
-  ].includes(file)
-    ? [hosts]
-    : [simulation, core];
+  if (file.startsWith("client/")) return [client];
+  return file.startsWith("hosts/") ? [hosts] : [simulation, core];
 }
 
 function createSuite(name: string, filesIn: (directory: string) => string[]): Check {

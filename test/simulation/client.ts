@@ -1,7 +1,7 @@
-import { byteLength } from "../../src/bytes.ts";
-import type { Notifier } from "../../src/notifier.ts";
-import type { Peer } from "../../src/peer.ts";
-import type { Session } from "../../src/socket.ts";
+import { byteLength } from "../../src/base/bytes.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
+import type { Peer } from "../../src/model/peer.ts";
+import type { Session } from "../../src/model/socket.ts";
 
 /** What a command asks for: a subscription, until it wants that no more. */
 interface Meaning {

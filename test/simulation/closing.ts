@@ -1,5 +1,5 @@
-import type { CloseReport } from "../../src/close.ts";
-import type { Run } from "../../src/run-task.ts";
+import type { CloseReport } from "../../src/engine/hub/close.ts";
+import type { Run } from "../../src/model/run.ts";
 import type { Client } from "./client.ts";
 import type { Reader } from "./reader.ts";
 import { spiedSignal } from "./signal.ts";

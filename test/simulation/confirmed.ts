@@ -1,6 +1,6 @@
-import type { Position } from "../../src/log.ts";
-import type { Publication } from "../../src/publication.ts";
-import type { Delivery, Receipt, UndeliveredReason } from "../../src/receipt.ts";
+import type { Position } from "../../src/model/log.ts";
+import type { Publication } from "../../src/model/publication.ts";
+import type { Delivery, Receipt, UndeliveredReason } from "../../src/model/receipt.ts";
 
 /** Somebody who may be said to have something. */
 export interface Receiver {

@@ -1,6 +1,6 @@
-import type { Clock } from "../../src/clock.ts";
-import type { Log, ReadOptions, Retention, Slice } from "../../src/log.ts";
-import { memoryLog } from "../../src/memory.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import type { Log, ReadOptions, Retention, Slice } from "../../src/model/log.ts";
+import { memoryLog } from "../../src/stores/memory.ts";
 import type { Random } from "./random.ts";
 import { Truth } from "./truth.ts";
 

@@ -1,7 +1,7 @@
-import type { Clock } from "../../src/clock.ts";
-import type { Notifier } from "../../src/notifier.ts";
-import type { PublishOptions } from "../../src/publisher.ts";
-import type { Receipt } from "../../src/receipt.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
+import type { PublishOptions } from "../../src/engine/notifier/publisher.ts";
+import type { Receipt } from "../../src/model/receipt.ts";
 import type { Truth } from "./truth.ts";
 
 /** What a publication that waits counts beside its text. */

@@ -1,7 +1,7 @@
-import type { Clock } from "../../src/clock.ts";
-import type { Position } from "../../src/log.ts";
-import type { Notifier } from "../../src/notifier.ts";
-import type { Session } from "../../src/socket.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
+import type { Position } from "../../src/model/log.ts";
+import type { Session } from "../../src/model/socket.ts";
 import type { Truth } from "./truth.ts";
 
 /** How one reads. */

@@ -1,4 +1,4 @@
-import type { Position } from "../../src/log.ts";
+import type { Position } from "../../src/model/log.ts";
 
 /** What was really appended, by channel and epoch, in order of offset. */
 export class Truth {

@@ -1,5 +1,5 @@
-import { createNotifier, type Notifier } from "../../src/notifier.ts";
-import type { Run } from "../../src/run-task.ts";
+import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
+import type { Run } from "../../src/model/run.ts";
 import { Client } from "./client.ts";
 import { type SimulatedClock, simulatedClock } from "./clock.ts";
 import { Confirmations, type Receiver } from "./confirmed.ts";

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
+import { createNotifier } from "../../src/engine/notifier/notifier.ts";
 import { notifications } from "../../src/hono.ts";
-import { memoryLog } from "../../src/memory.ts";
-import { createNotifier } from "../../src/notifier.ts";
+import { memoryLog } from "../../src/stores/memory.ts";
 import { entry } from "../fixtures/runtime.ts";
 
 /** A server to be soaked, as a program of its own: it prints its port, and whatever it did not expect. */

@@ -1,0 +1,104 @@
+import { textOf } from "./input.ts";
+import type { ClientFollowOptions, ClientRun } from "./options.ts";
+import { CancelError, RunError } from "../model/errors.ts";
+import type { Said } from "./feed.ts";
+import type { Link } from "./link.ts";
+import type { Position } from "../model/log.ts";
+import type { History } from "../model/publication.ts";
+import type { HistoryResult } from "./messages.ts";
+import type { RunLifecycleEvent, RunStatus } from "../model/run-event.ts";
+
+/** Whatever an ending may say. */
+type Ending = OmitType<"completed"> & OmitType<"failed"> & OmitType<"cancelled">;
+type OmitType<How extends string> = Omit<Extract<RunLifecycleEvent, { type: `run.${How}` }>, "type">;
+
+/** A run at the other end of a link. */
+export function createRun<R>(
+  link: Link,
+  id: string,
+  { after, signal: own }: ClientFollowOptions,
+): ClientRun<unknown, R> {
+  const channel = `run:${id}`;
+  let status: RunStatus | undefined;
+  let ending: Ending | undefined;
+
+  /** Notes how it stands, and answers whether that was its ending. */
+  function hear(said: Said): boolean {
+    const { data, status: present } = said as { data?: Ending & { type: string }; status?: RunStatus };
+    const [, ended] = /^run\.(completed|failed|cancelled)$/.exec(data?.type as string) ?? [];
+    if (ended) ending = data;
+    status = (ended as RunStatus | undefined) ?? present ?? status ?? "working";
+    return !!ended;
+  }
+
+  /** Where its channel ends, and whether that is its ending. */
+  async function last(signal: AbortSignal | undefined): Promise<Position> {
+    const page = await pageOf(link, { channel, limit: 1, reverse: true }, { signal });
+    for (const each of page.publications) hear(each);
+    return page;
+  }
+
+  function outcome(): R {
+    const said = ending as Ending;
+    if (status === "completed") return said.result as R;
+    // The signal was that of the caller.
+    if (status === "cancelled") throw new CancelError(said.by === "signal" ? "caller" : said.by, said.reason);
+    throw new RunError(id, { cause: Object.assign(new Error(), said.error) });
+  }
+
+  return {
+    id,
+    get status() {
+      return status;
+    },
+    async *[Symbol.asyncIterator]() {
+      if (after) {
+        const { epoch, offset } = await last(own);
+        // Nothing follows an ending, so that whoever has had it would wait for ever.
+        if (ending && epoch === after.epoch && offset <= after.offset) return outcome();
+      }
+      yield* link.feed.read(channel, { after: after ?? { offset: 0, epoch: "" }, signal: own, hear });
+      return outcome();
+    },
+    async result({ signal = own } = {}) {
+      if (!ending || signal?.aborted) {
+        const { epoch, offset } = await last(signal);
+        // One that has ended is read once more, so that its ending is acknowledged.
+        const before = { offset: ending ? offset - 1 : offset, epoch };
+        for await (const _ of link.feed.read(channel, { after: before, signal, hear })) {
+        }
+      }
+      return outcome();
+    },
+    async cancel(reason, { signal = own } = {}) {
+      const params = { method: "run.cancel", data: { run: id, reason } };
+      textOf("cancel", reason ?? "");
+      const { data } = await link.call<{ data: { status: Cancelled } }>(
+        "rpc",
+        "call",
+        params,
+        { signal },
+        true,
+      );
+      return data.status;
+    },
+  };
+}
+
+type Cancelled = Awaited<ReturnType<ClientRun["cancel"]>>;
+
+/** Asks for what is kept of a channel. */
+export async function pageOf(
+  link: Link,
+  query: { channel: string; limit: number; since?: Position | undefined; reverse?: boolean },
+  waiting: Pick<ClientFollowOptions, "signal">,
+): Promise<History> {
+  const { channel } = query;
+  const page = await link.call<HistoryResult>("history", "read", query, waiting, true);
+  const { epoch, publications } = page;
+  return {
+    ...page,
+    channel,
+    publications: publications.map((fields) => ({ channel, epoch, time: 0, ...fields })),
+  };
+}

@@ -1,0 +1,49 @@
+import type { Context } from "../core/context.ts";
+import type { Soon } from "../../base/maybe-promise.ts";
+
+/** A channel's watch of the log, from when it is first wanted until it is ended. */
+export class Watch {
+  readonly #context: Context;
+  readonly #channel: string;
+  readonly #wake: () => void;
+  #opening: Promise<void> | undefined;
+  #watching: AsyncDisposable | undefined;
+  #ended = false;
+
+  constructor(context: Context, channel: string, wake: () => void) {
+    this.#context = context;
+    this.#channel = channel;
+    this.#wake = wake;
+  }
+
+  /** Settles once the log is watched, at once where it can be; one that failed is tried again when it is next wanted. */
+  opened(): Soon<void> {
+    if (this.#watching !== undefined || this.#opening !== undefined) return this.#opening;
+    const watching = this.#context.log.watch(this.#channel, this.#wake);
+    if (watching instanceof Promise) this.#opening = this.#open(watching);
+    else this.#watching = watching;
+    return this.#opening;
+  }
+
+  async #open(opening: Promise<AsyncDisposable>): Promise<void> {
+    try {
+      this.#watching = await this.#context.scope.follow(`watch ${this.#channel}`, undefined, opening);
+    } finally {
+      this.#opening = undefined;
+    }
+    if (this.#ended) this.#dispose();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#dispose();
+  }
+
+  #dispose(): void {
+    const watching = this.#watching;
+    this.#watching = undefined;
+    if (watching === undefined) return;
+    const dispose = async (): Promise<void> => watching[Symbol.asyncDispose]();
+    this.#context.scope.own("task", `unwatch ${this.#channel}`, dispose());
+  }
+}

@@ -1,0 +1,51 @@
+import type { Entry } from "./channel-ledger.ts";
+import type { Confirmation } from "./confirmation.ts";
+import type { Context } from "../core/context.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Position } from "../../model/log.ts";
+
+/** What appending one needs. */
+export interface ConfirmContext extends Pick<Context, "append"> {
+  readonly ledger: Ledger;
+}
+
+/** Appends a confirmed publication as soon as there is room to wait for it. */
+export async function appendConfirmed(
+  context: ConfirmContext,
+  confirmation: Confirmation,
+  options: Parameters<Context["append"]>[2],
+): Promise<Entry> {
+  const { channel, content } = confirmation;
+  let isAdmitted = false;
+  let isRefused = false;
+  let entry: Entry | undefined;
+  const admitted = (): void => {
+    isAdmitted = true;
+  };
+  const refused = (error: unknown): never => {
+    isRefused = true;
+    throw error;
+  };
+  context.ledger.givenUp.begin(confirmation);
+  try {
+    await context.append(channel, content.data, options, {
+      isExempt: content.isEnding,
+      isUrgent: content.isEnding,
+      admit() {
+        const waiting = context.ledger.admit(confirmation);
+        if (waiting === undefined) admitted();
+        return waiting?.then(admitted, refused);
+      },
+      appended(position: Position) {
+        confirmation.logged?.(position);
+        entry = context.ledger.confirm(confirmation, position);
+      },
+    });
+  } catch (error) {
+    if (isAdmitted && entry === undefined) context.ledger.release(channel, content);
+    if (isRefused) context.ledger.givenUp.over(confirmation);
+    else context.ledger.givenUp.failed(confirmation, error);
+    throw error;
+  }
+  return entry as Entry;
+}

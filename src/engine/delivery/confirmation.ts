@@ -1,0 +1,14 @@
+import type { Content } from "./channel-ledger.ts";
+import type { Position } from "../../model/log.ts";
+
+/** A confirmed publication on its way into the log. */
+export interface Confirmation {
+  readonly channel: string;
+  readonly content: Content;
+  readonly time: number;
+  /** Milliseconds after which it is given up. */
+  readonly ttl: number;
+  readonly signal: AbortSignal | undefined;
+  /** Hears at once that it is in the log. */
+  readonly logged?: ((position: Position) => void) | undefined;
+}

@@ -1,0 +1,341 @@
+import { Book, type BookLedger, type Content, deliveryBy, Entry, refusal, type Waiter } from "./channel-ledger.ts";
+import type { Confirmation } from "./confirmation.ts";
+import type { Context } from "../core/context.ts";
+import { closed } from "../../model/errors.ts";
+import { Expiries } from "../../base/expiry-queue.ts";
+import { GivenUp } from "./given-up.ts";
+import type { Position, Slice } from "../../model/log.ts";
+import type { Publication } from "../../model/publication.ts";
+import type { Asked, Delivery, Undelivered, UndeliveredReason } from "../../model/receipt.ts";
+import { Room, type Taken } from "./confirm-capacity.ts";
+import type { Pending } from "../../base/scope.ts";
+import { Standings, standingOf } from "./delivery-state.ts";
+import type { Followed, Standing, Subscription } from "./subscription.ts";
+
+/** What the ledger needs beside. */
+export interface LedgerContext extends Context {
+  /** The channel of that name, while somebody is on it. */
+  followed(channel: string): Followed | undefined;
+  /** Tells the user's hook of a confirmed publication that is given up. */
+  undelivered(publication: Publication, reason: UndeliveredReason): void;
+}
+
+/**
+ * What became of publications: who was sent, has read and has acknowledged what, and who waits to know.
+ *
+ * Nothing is kept of a publication but while somebody waits for it, or it is to be confirmed. What subscribers have is
+ * theirs to say, as a place in the channel: it answers for every publication up to there.
+ */
+export class Ledger implements BookLedger {
+  readonly #context: LedgerContext;
+  readonly #books = new Map<string, Book>();
+  /** How far those had come who left. */
+  readonly departed: Standings = new Standings();
+  /** What confirmed publications take that wait, with those on their way into the log; runs' endings for themselves. */
+  readonly #room: Room;
+  readonly #endings: Room;
+  readonly #expiries: Expiries<Entry>;
+  /** Entries whose end somebody wants to hear of in time. */
+  #awaited = 0;
+  /** How many things have been entered; a read that began at one of them knows nothing of later ones. */
+  sequence = 0;
+  readonly givenUp: GivenUp;
+  #isOver = false;
+
+  constructor(context: LedgerContext) {
+    this.#context = context;
+    this.givenUp = new GivenUp((publication, reason) => context.undelivered(publication, reason));
+    this.#room = new Room(context.settings.limits);
+    this.#endings = new Room(context.settings.limits);
+    const isWanted = (): boolean => this.#awaited > 0 || this.#room.isWaitedFor;
+    this.#expiries = new Expiries(context, isWanted, (entry) => this.giveUp(entry, "expired"));
+  }
+
+  /** What waits to be confirmed now, with what is on its way into the log. */
+  get taken(): Taken {
+    const [one, other] = [this.#room, this.#endings];
+    return { confirmed: one.confirmed + other.confirmed, bytes: one.bytes + other.bytes };
+  }
+
+  /** Confirmed publications that nobody is known to have received yet. */
+  inspect(): Pending[] {
+    this.expire();
+    const now = this.time;
+    return [...this.#books.values()].flatMap(({ channel, entries }) =>
+      [...entries.values()].flatMap(({ content, position, time }) => {
+        if (content === undefined) return [];
+        return { kind: "publication", owner: `confirmed ${position.offset} of ${channel}`, age: now - time };
+      }),
+    );
+  }
+
+  get time(): number {
+    return this.#context.clock.time();
+  }
+
+  book(channel: string): Book | undefined {
+    return this.#books.get(channel);
+  }
+
+  /** Waits until a confirmed publication may be appended; undefined when it may at once. */
+  admit(confirmation: Confirmation): Promise<void> | undefined {
+    const { channel, content, signal } = confirmation;
+    const room = this.#roomOf(content);
+    const { bytes } = content;
+    const taken = (): Taken | undefined => this.#books.get(channel)?.room;
+    const take = (): void => room.take(this.#open(channel, "").room, bytes);
+    if (content.isEnding || room.fits(taken(), bytes)) {
+      take();
+      return undefined;
+    }
+    if (this.givenUp.isClosing) return Promise.reject(closed("publish"));
+    const owner = `room for a confirmed publication to ${channel}`;
+    return this.#context.scope.wait<void>(owner, signal, (settle) => {
+      const undo = room.wait({ bytes, taken, take, settle });
+      this.#expiries.arm();
+      return undo;
+    });
+  }
+
+  /** What was reserved is free again. */
+  release(channel: string, content: Content): void {
+    const book = this.#books.get(channel);
+    if (book === undefined) return;
+    this.#roomOf(content).free(book.room, content.bytes);
+    this.#dropEmpty(book);
+  }
+
+  #roomOf({ isEnding }: Content): Room {
+    return isEnding ? this.#endings : this.#room;
+  }
+
+  #open(channel: string, epoch: string): Book {
+    let book = this.#books.get(channel);
+    if (book === undefined) {
+      book = new Book(this, channel, epoch);
+      this.#books.set(channel, book);
+      const live = this.#context.followed(channel);
+      if (live !== undefined) live.book = book;
+    }
+    if (epoch !== "" && book.epoch !== epoch) {
+      // The log begins anew: of what was there before nothing can be read any more.
+      for (const entry of [...book.entries.values()]) this.giveUp(entry, "trimmed");
+      book.epoch = epoch;
+      book.newest = 0;
+      book.first = 1;
+    }
+    return book;
+  }
+
+  #dropEmpty(book: Book): void {
+    if (!book.isEmpty || this.#books.get(book.channel) !== book) return;
+    this.#books.delete(book.channel);
+    const live = this.#context.followed(book.channel);
+    if (live?.book === book) live.book = undefined;
+  }
+
+  /** A confirmed publication, for which there is room, is in the log. */
+  confirm(confirmation: Confirmation, position: Position): Entry {
+    const { channel, content, time, ttl } = confirmation;
+    this.givenUp.over(confirmation);
+    const book = this.#open(channel, position.epoch);
+    const known = book.entries.get(position.offset);
+    if (known?.content !== undefined) {
+      // The log knew its key: it is the one that waits already.
+      this.release(channel, content);
+      return known;
+    }
+    const entry = known ?? new Entry(book, position, time, this.#context.clock.now() + ttl);
+    entry.content = content;
+    if (known === undefined) this.#enter(entry);
+    if (content.isAwaited) this.#awaited++;
+    if (content.isEnding && this.#endings.isOver) {
+      this.giveUp(entry, "overflow");
+      return entry;
+    }
+    this.#lookAround(entry);
+    this.#expiries.arm();
+    return entry;
+  }
+
+  #enter(entry: Entry): void {
+    const { book } = entry;
+    book.entries.set(entry.position.offset, entry);
+    book.newest = Math.max(book.newest, entry.position.offset);
+    book.sequence = ++this.sequence;
+    this.#expiries.add(entry);
+  }
+
+  /** Somebody may have it already: the log wakes subscribers, and answers the publisher, in any order. */
+  #lookAround(entry: Entry): void {
+    const { book, position } = entry;
+    for (const standing of this.standings(book.channel, book.epoch, position.offset)) {
+      book.reached(book.epoch, standing, "written", position.offset - 1);
+      if (entry.place < 0) return;
+    }
+    for (const subscription of this.subscriptions(book.channel, book.epoch)) {
+      if (subscription.cursor >= position.offset) subscription.session.track(subscription);
+    }
+  }
+
+  /** Waits until a publication has reached somebody; see `Receipt.delivered`. */
+  async delivered(
+    asked: Asked,
+    entry: Entry | undefined,
+    wanted: Omit<Waiter, "settle">,
+    signal: AbortSignal | undefined,
+  ): Promise<Delivery> {
+    const { channel, position, time, expires } = asked;
+    if (signal?.aborted) throw signal.reason;
+    if (wanted.level === "logged") return { level: "logged", by: "", time };
+    const known = this.#known(asked, entry, wanted);
+    if (known !== undefined) return known;
+    const owner = `delivered ${position.offset} of ${channel}`;
+    return await this.#context.scope.wait<Delivery>(owner, signal, (settle) => {
+      const book = this.#open(channel, "");
+      if (book.epoch === "") book.epoch = position.epoch;
+      if (book.epoch !== position.epoch || position.offset < book.first) {
+        settle.reject(refusal(channel, position, "trimmed", "logged"));
+        this.#dropEmpty(book);
+        return () => {};
+      }
+      let waited = book.entries.get(position.offset);
+      if (waited === undefined) {
+        waited = new Entry(book, position, time, expires);
+        this.#enter(waited);
+      }
+      const waiter = { ...wanted, settle };
+      waited.waiters.add(waiter);
+      book.waiters++;
+      this.#awaited++;
+      this.#lookAround(waited);
+      book.lookSoon(this.#context);
+      this.#expiries.arm();
+      return () => {
+        waited.waiters.delete(waiter);
+        book.waiters--;
+        this.#awaited--;
+        this.tidy(waited);
+      };
+    });
+  }
+
+  /** What is known without waiting. Throws where there is nothing to wait for. */
+  #known(asked: Asked, entry: Entry | undefined, wanted: Omit<Waiter, "settle">): Delivery | undefined {
+    const { channel, position, expires } = asked;
+    const isDefault = wanted.level === undefined && wanted.by === undefined;
+    const outcome = entry?.outcome;
+    if (isDefault && outcome !== undefined && "delivery" in outcome) return outcome.delivery;
+    for (const standing of this.standings(channel, position.epoch, position.offset)) {
+      const delivery = deliveryBy(standing, position.offset, wanted, this.time);
+      if (delivery !== undefined) return delivery;
+    }
+    const isDue = this.#context.clock.now() >= expires;
+    if (outcome !== undefined && "reason" in outcome)
+      throw refusal(channel, position, outcome.reason, outcome.level);
+    if (this.#isOver) throw refusal(channel, position, "closed", "logged");
+    if (isDue) throw refusal(channel, position, "expired", "logged");
+    return undefined;
+  }
+
+  /** Those who follow a channel now. */
+  subscriptions(channel: string, epoch: string): Iterable<Subscription> {
+    const live = this.#context.followed(channel);
+    return live?.epoch === epoch ? live.subscriptions : [];
+  }
+
+  /** Whatever is known of those who may have been sent a publication. */
+  *standings(channel: string, epoch: string, offset: number): Generator<Standing> {
+    for (const subscription of this.subscriptions(channel, epoch)) {
+      if (subscription.proof.since < offset && offset <= subscription.cursor) yield standingOf(subscription);
+    }
+    yield* this.departed.of(channel, epoch, offset);
+  }
+
+  /** A subscription has ended: what it had come to is remembered for a while, and nothing is under way to it any more. */
+  left(subscription: Subscription): void {
+    const { channel, epoch, proof, cursor } = subscription;
+    if (cursor > proof.since) this.departed.add(channel.name, epoch, standingOf(subscription));
+    channel.book?.giveUpTrimmed();
+  }
+
+  /** A confirmed publication has arrived. */
+  discharge(entry: Entry, delivery: Delivery): void {
+    if (entry.content !== undefined) this.#settle(entry, { delivery });
+  }
+
+  /** Lets go of an entry that nobody waits for any more. */
+  tidy(entry: Entry): void {
+    const { book, content, waiters, position } = entry;
+    if (content !== undefined || waiters.size > 0 || entry.place < 0) return;
+    book.entries.delete(position.offset);
+    this.#expiries.delete(entry);
+    this.#dropEmpty(book);
+    this.#expiries.arm();
+  }
+
+  #settle(entry: Entry, outcome: NonNullable<Entry["outcome"]>): void {
+    const { content, book } = entry;
+    entry.outcome = outcome;
+    entry.content = undefined;
+    if (content === undefined) return;
+    if (content.isAwaited) this.#awaited--;
+    this.release(book.channel, content);
+    // Sessions may have been kept open for it.
+    if (this.#context.flushing) this.#context.turn.schedule();
+  }
+
+  /** A publication is waited for no longer. */
+  giveUp(entry: Entry, reason: UndeliveredReason): void {
+    const { book, content, position, time } = entry;
+    const level = book.levelOf(position.offset);
+    if (content !== undefined) this.#settle(entry, { reason, level });
+    book.refuse(entry, reason, level);
+    this.tidy(entry);
+    if (content === undefined) return;
+    this.givenUp.add({ channel: book.channel, position, time, level, reason }, entry.publication(content));
+  }
+
+  /** What was read of a channel tells what its log no longer holds. `since` is the ledger's `sequence` before the read. */
+  looked(channel: string, slice: Slice, since: number): void {
+    this.#books.get(channel)?.looked(slice, since);
+  }
+
+  /** Something was appended, which may have pushed out something else. */
+  appended(channel: string): void {
+    this.#books.get(channel)?.lookSoon(this.#context);
+  }
+
+  /** Gives up whatever is past its time, though nobody wanted to hear of it in time. */
+  expire(): void {
+    this.#expiries.run();
+  }
+
+  /** Closing begins: whoever waits for room is refused, and what is given up from here on is in the report. */
+  close(): void {
+    this.expire();
+    this.givenUp.close();
+    this.#room.refuse(closed("publish"));
+  }
+
+  /** Gives up everything that is left, and answers what was since closing began, and how much in all. */
+  end(): { undelivered: Undelivered[]; givenUp: number } {
+    for (const book of [...this.#books.values()]) {
+      const entries = [...book.entries.values()].sort(
+        (one, other) => one.position.offset - other.position.offset,
+      );
+      for (const entry of entries) this.giveUp(entry, "closed");
+    }
+    return this.givenUp.end();
+  }
+
+  clear(): void {
+    this.#isOver = true;
+    this.givenUp.clear();
+    for (const { entries } of this.#books.values()) entries.clear();
+    this.#books.clear();
+    this.departed.clear();
+    this.#room.clear();
+    this.#endings.clear();
+  }
+}

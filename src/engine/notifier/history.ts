@@ -1,0 +1,37 @@
+import type { Hub } from "../hub/hub.ts";
+import { checkAfter, checkChannel, checkLimit, isStart } from "../core/input-check.ts";
+import type { Position } from "../../model/log.ts";
+import type { History } from "../../model/publication.ts";
+import { gapAfter, publicationOf } from "../core/publications.ts";
+
+/** Which part of a channel's history is asked for. */
+export interface HistoryOptions {
+  /** Only what follows it. Default: all that is kept. */
+  after?: Position | undefined;
+  /** Publications at most. Default: all. */
+  limit?: number | undefined;
+  /** Ends the waiting when it aborts; the call rejects with its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Reads what is kept of a channel; see `Notifier.history`. */
+export async function historyOf(
+  hub: Hub,
+  channel: string,
+  { after, limit, signal }: HistoryOptions,
+): Promise<History> {
+  checkChannel(channel, hub.settings.limits.channel);
+  const doing = `read the history of ${JSON.stringify(channel)}`;
+  checkAfter(doing, after);
+  checkLimit(doing, limit);
+  const from = after !== undefined && isStart(after) ? undefined : after;
+  const slice = await hub.log.read(channel, { after: from, limit, signal });
+  if (after !== undefined && !slice.gapless) throw gapAfter(channel, after, slice);
+  const { epoch, top: offset } = slice;
+  return {
+    channel,
+    epoch,
+    offset,
+    publications: slice.entries.map((entry) => publicationOf(channel, epoch, entry)),
+  };
+}

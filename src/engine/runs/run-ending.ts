@@ -1,0 +1,57 @@
+import { cutText } from "../../base/bytes.ts";
+import type { Context } from "../core/context.ts";
+import { CancelError, RunError } from "../../model/errors.ts";
+import { longestText, shownOf } from "./failure.ts";
+import type { FailedRun } from "../../model/hooks.ts";
+import type { RunLifecycleEvent, RunStatus } from "../../model/run-event.ts";
+
+/** How a run may end. */
+export type Ended = Exclude<RunStatus, "working">;
+
+/** What a task came to. */
+export type Outcome = { value: unknown } | { error: unknown };
+
+/**
+ * Writes the text of an ending. Only its result is measured: what tocsin itself says always finds room.
+ *
+ * Throws a TypeError or RangeError for a result that cannot be written.
+ */
+export function endingText(
+  context: Context,
+  { label, ...run }: FailedRun & { label: string },
+  status: Ended,
+  outcome: Outcome,
+): string {
+  const { id } = run;
+  if ("value" in outcome) {
+    const { value } = outcome;
+    const result =
+      value === undefined
+        ? ""
+        : `,"result":${context.serialise(`the result of ${label}`, value, { allowsUndefined: true })}`;
+    return `{"type":"run.completed","run":${JSON.stringify(id)}${result}}`;
+  }
+  const { error } = outcome;
+  if (status === "failed")
+    return encode({ type: "run.failed", run: id, error: shownOf(context, error, run) });
+  if (!(error instanceof CancelError)) return encode({ type: "run.cancelled", run: id, by: "signal" });
+  const { by, reason } = error;
+  // Whoever makes a CancelError of their own may have put anything into it.
+  const words = reason === undefined ? undefined : cutText(String(reason), longestText);
+  return encode({ type: "run.cancelled", run: id, by, reason: words });
+}
+
+/** Reads back what an ending says: answers the result, or throws what the run ended with. */
+export function resultIn(run: string, data: string): unknown {
+  const ending = JSON.parse(data) as RunLifecycleEvent;
+  if (ending.type === "run.completed") return ending.result;
+  if (ending.type === "run.failed")
+    throw new RunError(run, { cause: Object.assign(new Error(), ending.error) }, ending.error.message);
+  if (ending.type === "run.cancelled")
+    throw new CancelError(ending.by === "signal" ? "caller" : ending.by, ending.reason);
+  throw new TypeError(`Cannot read the ending of run ${JSON.stringify(run)}: it is ${data.slice(0, 80)}`);
+}
+
+export function encode(event: RunLifecycleEvent): string {
+  return JSON.stringify(event);
+}

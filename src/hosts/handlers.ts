@@ -1,0 +1,202 @@
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
+import { complain } from "../base/console.ts";
+import { type Bounded, contained, guard } from "./guard.ts";
+import { faultOf, handshakeOf, wantsWebSocket } from "./handshake.ts";
+import type { UpgradeOptions } from "./host.ts";
+import type { Notifier } from "../engine/notifier/notifier.ts";
+import type { Peer } from "../model/peer.ts";
+import { closes } from "../wire/protocol.ts";
+import type { Refused } from "../model/refused.ts";
+import type { Session, Socket } from "../model/socket.ts";
+
+/** Makes the handlers of one connection. */
+type Make<Made extends WSEvents = WSEvents> = (c: Context) => Promise<Made>;
+
+/** Where a function that makes handlers has the one that makes them whole. */
+const whole: unique symbol = Symbol("whole");
+
+/**
+ * The handlers of a peer's connection. A class, not closures: thousands of connections share its methods. So they are
+ * nothing that may be taken apart.
+ */
+export class PeerHandlers implements Required<WSEvents>, Bounded {
+  readonly #notifier: Notifier;
+  readonly #peer: Peer;
+  #session: Session | undefined;
+  /** Gives back the place that is kept for it until it is a session. */
+  #release: (() => void) | undefined;
+
+  constructor(notifier: Notifier, peer: Peer, release: () => void) {
+    this.#notifier = notifier;
+    this.#peer = peer;
+    this.#release = release;
+  }
+
+  onOpen(_event: unknown, ws: WSContext): void {
+    this.#session ??= this.#accept(ws);
+  }
+
+  /** Not every runtime has an open event, so whatever comes first opens the session. */
+  onMessage({ data }: { readonly data: unknown }, ws: WSContext): void {
+    this.#session ??= this.#accept(ws);
+    this.#session?.receive(data);
+  }
+
+  takes(): boolean {
+    // While it closes a session ignores what it is sent, and counts none of it.
+    return !this.#notifier.closing.aborted && (this.#session === undefined || this.#session.isOpen === true);
+  }
+
+  /** Deno says 0 where the connection was lost, and every other runtime 1006. */
+  onClose({ code }: { readonly code: number }): void {
+    this.abandon();
+    this.#session?.ended(code === 0 ? 1006 : code);
+  }
+
+  /** A socket with an error closes, on every runtime; the close event tells the session. */
+  onError(): void {}
+
+  /** There will be no session, or there is one. */
+  abandon(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  /** Tells that its handshake was refused after all. */
+  refused(refused: Refused): void {
+    this.#notifier.refused(refused);
+  }
+
+  report(error: unknown, path: string): void {
+    this.#notifier.report(error, { stage: "host", owner: path });
+  }
+
+  #accept(ws: WSContext): Session | undefined {
+    this.abandon();
+    try {
+      return this.#notifier.accept(socketOf(ws), this.#peer);
+    } catch (error) {
+      // Nobody would own the socket.
+      this.#notifier.report(error, { stage: "authenticate", owner: "accept" });
+      ws.close(closes.internal.code, closes.internal.reason);
+      return undefined;
+    }
+  }
+}
+
+/** Makes them functions, for whoever wraps them; our own adapters take them whole, see {@linkcode upgrader}. */
+export function apart(make: Make<PeerHandlers>): Make {
+  const connectPeer = async (c: Context): Promise<WSEvents> => {
+    const handlers = await make(c);
+    return {
+      onOpen: (event, ws) => handlers.onOpen(event, ws),
+      onMessage: (event, ws) => handlers.onMessage(event, ws),
+      onClose: (event) => handlers.onClose(event),
+      onError: () => handlers.onError(),
+      takes: () => handlers.takes(),
+    } as WSEvents & Bounded;
+  };
+  return Object.assign(connectPeer, { [whole]: make });
+}
+
+/** Has a runtime upgrade a request by itself: in a server of the user's own. Throws an error that says what to do. */
+type LetIn<T> = (c: Context, handlers: Required<WSEvents<T>>) => Response | Promise<Response>;
+
+/**
+ * Makes an `upgradeWebSocket`, as Hono does. Given what {@linkcode apart} made, it takes the handlers whole, which saves
+ * each connection three functions.
+ *
+ * Under `serve`, of whichever runtime, the upgrade is left to the host; elsewhere it is what `letIn` does.
+ */
+export function upgrader<T>(letIn: LetIn<T>): UpgradeWebSocket<T, UpgradeOptions> {
+  const helper = defineWebSocketHelper<T, UpgradeOptions>(async (c, events, options) =>
+    wantsWebSocket(c.req.header("upgrade")) ? upgrade(c, events, options, letIn) : undefined,
+  );
+  // Written for a context and its events; a function and its options go the same way.
+  const take = (...[first, ...rest]: Parameters<typeof helper>) => {
+    const isGiven = typeof first === "function" || (first as Partial<Context> | undefined)?.req !== undefined;
+    if (!isGiven)
+      throw new TypeError(
+        "Cannot upgrade: give what makes the handlers, upgradeWebSocket(notifications(notifier))",
+      );
+    return helper(wholeOf(first), ...rest);
+  };
+  return take as typeof helper;
+}
+
+async function upgrade<T>(
+  c: Context,
+  events: WSEvents<T>,
+  options: UpgradeOptions | undefined,
+  letIn: LetIn<T>,
+): Promise<Response> {
+  const peer = events instanceof PeerHandlers ? events : undefined;
+  const handshake = handshakeOf(c);
+  const refuse = (status: 400 | 426 | 500, reason: string, headers?: Record<string, string>): never => {
+    peer?.abandon();
+    peer?.refused({ code: status, reason, path: c.req.path });
+    if (handshake !== undefined) handshake.isTold = peer !== undefined;
+    throw new HTTPException(status, {
+      res: new Response(statusTexts[status], { status, ...(headers && { headers }) }),
+    });
+  };
+  const fault = faultOf(c);
+  if (fault !== undefined) return refuse(fault.status, fault.reason, fault.headers);
+  const own = options?.onError === undefined ? undefined : contained(options.onError);
+  const guarded = guard(events, own ?? handshake?.report ?? complain);
+  try {
+    if (handshake !== undefined) return handshake.accept(c, guarded, () => peer?.abandon());
+    return await letIn(c, guarded);
+  } catch (error) {
+    if (error instanceof Gone) return refuse(400, error.message);
+    if (own !== undefined) own(error);
+    else if (peer !== undefined) peer.report(error, c.req.path);
+    else complain(error);
+    return refuse(500, error instanceof Error ? error.message : "the upgrade failed");
+  }
+}
+
+const statusTexts = { 400: "Bad Request", 426: "Upgrade Required", 500: "Internal Server Error" } as const;
+
+/** Thrown where a client has left before its upgrade was answered. */
+export class Gone extends Error {
+  constructor() {
+    super("the client has left");
+  }
+}
+
+function wholeOf<T extends object>(given: T): T {
+  return (given as { readonly [whole]?: T })[whole] ?? given;
+}
+
+/** A context that can be terminated, as those of our own adapters, is a socket as it is. */
+function socketOf(ws: WSContext | Socket): Socket {
+  return "terminate" in ws ? ws : new HonoSocket(ws as WSContext);
+}
+
+/** What the runtimes' sockets have in common and Hono's context hides. */
+interface RawSocket {
+  terminate?(): void;
+}
+
+class HonoSocket implements Socket {
+  readonly #ws: WSContext;
+
+  constructor(ws: WSContext) {
+    this.#ws = ws;
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#ws.send(data as string);
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws.close(code, reason);
+  }
+
+  terminate(): void {
+    (this.#ws.raw as RawSocket | undefined)?.terminate?.();
+  }
+}

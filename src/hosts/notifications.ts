@@ -1,0 +1,200 @@
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { WSEvents } from "hono/ws";
+import { apart, PeerHandlers } from "./handlers.ts";
+import { handshakeOf, wantsWebSocket } from "./handshake.ts";
+import { checkPeer } from "../engine/core/input-check.ts";
+import type { Notifier } from "../engine/notifier/notifier.ts";
+import { isOwn, type Origins, originsOf } from "./origins.ts";
+import type { Authorize, Identity } from "../model/peer.ts";
+import type { Refused } from "../model/refused.ts";
+import { handled, type Soon } from "../base/maybe-promise.ts";
+
+/** How connections are let in. */
+export interface NotificationsOptions {
+  /**
+   * Finds out who connects, from cookies, headers, or what middleware has set. `null` refuses with 401; an
+   * `HTTPException` of any copy of Hono, which is an error with `getResponse`, refuses with its response; any other throw
+   * refuses with 500 and is told to the notifier's `onError`.
+   * `tokens` of `tocsin/tokens` and `redeem` of `tocsin/tickets` fit here.
+   * Default: everybody is let in as nobody in particular, with no channels.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: an app's own Env has to fit, whatever it is
+  authenticate?: ((c: Context<any>) => Identity | null | Promise<Identity | null>) | undefined;
+  /** Decides about everything beyond the identity's channels and runs. Default: refuses. See {@linkcode cached}. */
+  authorize?: Authorize | undefined;
+  /**
+   * Which web pages may connect: an origin (`"https://example.com"`), several, or a function that answers `true`. Without
+   * a function a request that has no `Origin` header is let in, since it comes from no web page; a function is asked about
+   * it, too, with "". One that throws or rejects refuses, and is reported. Default: pages of the same host, which is the
+   * request's `Host`, whatever their scheme.
+   */
+  origins?: Origins<Context> | undefined;
+}
+
+/**
+ * Makes what every Hono `upgradeWebSocket` takes: it refuses before the upgrade with 426 (no WebSocket was asked for),
+ * 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (nobody known), and otherwise connects the peer. The
+ * notifier's `onRefused` hears of each refusal.
+ *
+ * Throws a TypeError for options that cannot work: an entry of `origins` that is no origin, something that is no function.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { createNotifier } from "tocsin";
+ * import { notifications } from "tocsin/hono";
+ * import { upgradeWebSocket } from "tocsin/node";
+ *
+ * const notifier = createNotifier();
+ * const app = new Hono<{ Variables: { user: string } }>();
+ * app.get("/notifications", upgradeWebSocket(notifications(notifier, {
+ *   authenticate: (c) => ({ user: c.get("user") }), // set by a middleware of yours that has checked who it is
+ *   authorize: (_peer, { type, channel }) => type === "subscribe" && channel.startsWith("public:"),
+ * })));
+ * ```
+ */
+export function notifications(
+  notifier: Notifier,
+  options: NotificationsOptions = {},
+): (c: Context) => Promise<WSEvents> {
+  checkArguments(notifier, options);
+  const { origins, authorize } = options;
+  const isAllowed = typeof origins === "function" ? asked(origins) : listed(origins);
+  return apart(async (c) => {
+    const refuse: Refuse = (code, reason, origin) => {
+      tell(c, notifier, { code, reason, origin });
+      const [text, headers = {}] = answers[code];
+      return new HTTPException(code, { res: new Response(text, { status: code, headers }) });
+    };
+    if (!wantsWebSocket(c.req.header("upgrade"))) throw refuse(426, noWebSocket);
+    if (notifier.closing.aborted) throw refuse(503, closing);
+    const origin = c.req.header("origin");
+    // Most answers are there at once, and every wait costs as much as the rest of it.
+    const allowing = ask(isAllowed, origin, c, notifier);
+    if (!(allowing instanceof Promise ? await allowing : allowing))
+      throw refuse(403, foreign(c, origin, origins), origin ?? "");
+    const identifying = identify(c, notifier, options, refuse);
+    const identity = identifying instanceof Promise ? await identifying : identifying;
+    if (identity === null) throw refuse(401, "authenticate answered null");
+    // Closing may have begun while the identity was looked up.
+    if (notifier.closing.aborted) throw refuse(503, closing);
+    const place = notifier.reserve(identity.user);
+    if (typeof place === "string") throw refuse(503, `limits.${place} is reached`);
+    return new PeerHandlers(notifier, { ...identity, authorize }, place);
+  });
+}
+
+type Refuse = (code: Code, reason: string, origin?: string) => HTTPException;
+
+type Code = 401 | 403 | 426 | 500 | 503;
+
+/** What is answered with each status. */
+const answers: Readonly<Record<Code, readonly [text: string, headers?: Record<string, string>]>> = {
+  401: ["Unauthorized", { "WWW-Authenticate": "Bearer" }],
+  403: ["Forbidden"],
+  426: ["Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" }],
+  500: ["Internal Server Error"],
+  // After so many seconds who is refused because of closing, or because there are too many, may try again.
+  503: ["Service Unavailable", { "Retry-After": "1" }],
+};
+
+const noWebSocket =
+  "no WebSocket was asked for; connect to ws: or wss:, and have every proxy pass on Upgrade and Connection";
+const closing = "the notifier is closing";
+
+/** Says what a page's origin is held against, and what would let it in. */
+function foreign(c: Context, origin = "", origins: NotificationsOptions["origins"]): string {
+  const page = JSON.stringify(origin.slice(0, 200));
+  const host = JSON.stringify(c.req.header("host")?.slice(0, 200) ?? "");
+  if (typeof origins === "function") return `the function origins does not answer true for ${page}`;
+  if (origins !== undefined)
+    return `the page is of ${page}, and origins lists ${[origins].flat().join(", ") || "none"}; add it there`;
+  return `the page is of ${page}, and the Host is ${host}; have the proxy pass on Host, or list the page in origins`;
+}
+
+function tell(c: Context, notifier: Notifier, refused: Refused): void {
+  const handshake = handshakeOf(c);
+  if (handshake !== undefined) handshake.isTold = true;
+  notifier.refused({ path: c.req.path, ...refused });
+}
+
+function checkArguments(notifier: Notifier, options: NotificationsOptions): void {
+  if (typeof notifier?.accept !== "function")
+    throw new TypeError(
+      "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
+    );
+  // One that is misspelt would let everybody in.
+  for (const name of Object.keys(options))
+    if (!["authenticate", "authorize", "origins"].includes(name))
+      throw new TypeError(`Cannot use ${name}: notifications take authenticate, authorize and origins`);
+  const { authenticate, authorize } = options;
+  for (const [name, value] of Object.entries({ authenticate, authorize })) {
+    if (value !== undefined && typeof value !== "function")
+      throw new TypeError(
+        `Cannot use ${name}: give a function, not ${value === null ? "null" : typeof value}`,
+      );
+  }
+}
+
+function identify(
+  c: Context,
+  notifier: Notifier,
+  { authenticate }: NotificationsOptions,
+  refuse: Refuse,
+): Soon<Identity | null> {
+  if (authenticate === undefined) return { user: "" };
+  const thrown = (error: unknown): never => {
+    if (hasResponse(error)) {
+      tell(c, notifier, { code: error.status ?? 500, reason: "authenticate threw a response of its own" });
+      throw error;
+    }
+    notifier.report(error, { stage: "authenticate", owner: c.req.path });
+    throw refuse(500, "authenticate failed; onError has its error");
+  };
+  return handled(() => authenticate(c), checked, thrown);
+}
+
+/** Whether it is what Hono takes for a response: an `HTTPException`, of whichever copy of Hono. */
+function hasResponse(error: unknown): error is Error & { status?: number } {
+  return error instanceof Error && typeof (error as { getResponse?: unknown }).getResponse === "function";
+}
+
+function checked(identity: Identity | null): Identity | null {
+  if (identity === null || identity === undefined) return null;
+  if (typeof identity.user !== "string")
+    throw new TypeError("Cannot let anybody in: authenticate has to answer { user }, with a text, or null");
+  checkPeer(identity, Infinity);
+  return identity;
+}
+
+type IsAllowed = (origin: string | undefined, c: Context) => Soon<boolean>;
+
+function asked(judge: (origin: string, c: Context) => Soon<boolean>): IsAllowed {
+  return (origin, c) => judge(origin ?? "", c);
+}
+
+/** Who comes from a listed page, or from none. */
+function listed(origins: string | readonly string[] | undefined): IsAllowed {
+  if (origins === undefined)
+    return (origin, c) => origin === undefined || isOwn(origin, c.req.header("host"));
+  const all = originsOf(origins);
+  return (origin) => origin === undefined || all.has(origin);
+}
+
+function ask(
+  isAllowed: IsAllowed,
+  origin: string | undefined,
+  c: Context,
+  notifier: Notifier,
+): Soon<boolean> {
+  const thrown = (error: unknown): false => {
+    notifier.report(error, { stage: "origins", owner: c.req.path });
+    return false;
+  };
+  return handled(
+    () => isAllowed(origin, c),
+    (allowed) => allowed === true,
+    thrown,
+  );
+}

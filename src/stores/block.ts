@@ -1,0 +1,79 @@
+import type { Kept } from "./kept-entry.ts";
+import type { Linked } from "../base/linked-list.ts";
+import type { Entry } from "../model/log.ts";
+
+/** Numbers of each entry: where its text ends, its bytes, its time, and when it arrived. */
+const width = 4;
+
+/**
+ * Consecutive entries of a channel that are kept for some seconds more, as a few large things: V8 copies each small thing
+ * that lives so long, twice, which takes about as long as to publish it.
+ */
+export class Block {
+  /** Offset of its first entry, and of what comes behind it. */
+  readonly #start: number;
+  readonly end: number;
+  readonly #place: Linked;
+  readonly #text: string;
+  readonly #numbers: Float64Array;
+  /** By place in the block; those of most entries are left out. */
+  readonly #tags: Entry["tags"][];
+
+  /**
+   * Takes entries out of the list of all entries, where `place` is to stand for them: where the oldest of all channels are
+   * trimmed, those of a block go one by one, but before whatever came after the first of them.
+   */
+  constructor(place: Linked, entries: readonly Kept[]) {
+    const first = entries[0] as Kept;
+    place.moveTo(first);
+    this.#place = place;
+    this.#start = first.offset;
+    this.end = first.offset + entries.length;
+    this.#numbers = new Float64Array(entries.length * width);
+    const texts: string[] = [];
+    const tags: Entry["tags"][] = [];
+    let end = 0;
+    for (let index = 0; index < entries.length; index++) {
+      const kept = entries[index] as Kept;
+      const at = index * width;
+      end += kept.data.length;
+      this.#numbers[at] = end;
+      this.#numbers[at + 1] = kept.bytes;
+      this.#numbers[at + 2] = kept.time;
+      this.#numbers[at + 3] = kept.arrived;
+      texts.push(kept.data);
+      if (kept.tags !== undefined) tags[index] = kept.tags;
+      kept.leave();
+    }
+    // To join makes one flat text, which holds none of its parts.
+    this.#text = texts.join("");
+    this.#tags = tags;
+  }
+
+  #number(offset: number, which: number): number {
+    return this.#numbers[(offset - this.#start) * width + which] as number;
+  }
+
+  bytesOf(offset: number): number {
+    return this.#number(offset, 1);
+  }
+
+  arrivedOf(offset: number): number {
+    return this.#number(offset, 3);
+  }
+
+  /** Leaves the list of all entries. */
+  leave(): void {
+    this.#place.leave();
+  }
+
+  /** Adds those of its entries that stand from one offset to before another. */
+  read(from: number, to: number, entries: Entry[]): void {
+    const end = Math.min(to, this.end);
+    for (let offset = Math.max(from, this.#start); offset < end; offset++) {
+      const start = offset === this.#start ? 0 : this.#number(offset - 1, 0);
+      const data = this.#text.slice(start, this.#number(offset, 0));
+      entries.push({ offset, data, time: this.#number(offset, 2), tags: this.#tags[offset - this.#start] });
+    }
+  }
+}

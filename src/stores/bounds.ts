@@ -1,0 +1,67 @@
+import { checkBound, isBound } from "../base/check.ts";
+import { describe, LogError } from "../model/errors.ts";
+import type { Retention } from "../model/log.ts";
+
+/** A bound that is the same for every channel, or depends on the channel's name. */
+export type Bound = number | ((channel: string) => number);
+
+/** Says how much is kept of each channel. */
+export class Bounds {
+  readonly #bounds: Readonly<Record<keyof Retention, Bound>>;
+  /** The bounds of every channel, where they do not depend on its name. */
+  readonly #usual: Retention | undefined;
+
+  /** @throws {RangeError} when a bound is negative or not a number */
+  constructor(bounds: Readonly<Record<keyof Retention, Bound>>) {
+    this.#bounds = bounds;
+    let isUsual = true;
+    for (const [name, bound] of Object.entries(bounds)) {
+      if (typeof bound === "function") isUsual = false;
+      else checkBound(name, bound);
+    }
+    if (isUsual) this.#usual = this.with("", {});
+  }
+
+  /** What a channel gets of which nothing was said; the same object each time, where that does not depend on its name. */
+  of(channel: string): Retention {
+    return this.#usual ?? this.with(channel, {});
+  }
+
+  /**
+   * What a channel gets where some of it is `given`: `present` itself where that is the same.
+   *
+   * @throws {RangeError} when what is given is negative or not a number
+   * @throws {LogError} a lasting one, when the log's own function fails or answers something else
+   */
+  with(channel: string, given: Partial<Retention>, present?: Retention): Retention {
+    const size = this.#bound("size", given.size, channel);
+    const bytes = this.#bound("bytes", given.bytes, channel);
+    const ttl = this.#bound("ttl", given.ttl, channel);
+    const slack = this.#bound("slack", given.slack, channel);
+    const isSame =
+      size === present?.size && bytes === present.bytes && ttl === present.ttl && slack === present.slack;
+    return isSame ? present : { size, bytes, ttl, slack };
+  }
+
+  #bound(name: keyof Retention, given: number | undefined, channel: string): number {
+    if (given !== undefined) return checkBound(name, given);
+    const usual = this.#bounds[name];
+    return typeof usual === "function" ? ask(name, usual, channel) : usual;
+  }
+}
+
+/** A function that fails for a channel fails for it again, so that there is no use in trying. */
+function ask(name: string, bound: (channel: string) => number, channel: string): number {
+  let why: string;
+  let options: ErrorOptions = {};
+  try {
+    const answer = bound(channel);
+    if (isBound(answer)) return answer;
+    why = `answered "${String(answer)}", which is not a number from 0 up`;
+  } catch (cause) {
+    why = `threw ${describe(cause).message}`;
+    options = { cause };
+  }
+  const message = `Cannot bound ${JSON.stringify(channel)}: ${name}() ${why}`;
+  throw new LogError(message, { ...options, lasting: true });
+}

@@ -1,0 +1,207 @@
+import { Block } from "./block.ts";
+import { Few } from "../base/small-set.ts";
+import { Kept } from "./kept-entry.ts";
+import { Linked } from "../base/linked-list.ts";
+import { type Entry, entryCost, type Retention } from "../model/log.ts";
+import type { Mark, Marked } from "./repeats.ts";
+
+/** Milliseconds for which an entry beyond the bounds is young, and is kept while there is slack. */
+const youth = 10_000;
+/** What is beyond the bounds is put into a block once it takes so much: most texts of it are then too large to be copied. */
+const blockBytes = 524_288;
+/** What most channels have; nothing is ever added to it. */
+const none: Block[] = [];
+
+/** What is kept of a channel. */
+export class Channel extends Linked implements Marked {
+  readonly name: string;
+  epoch: string;
+  retention: Retention;
+  /** When it was last appended to, read or watched. */
+  used = 0;
+  top = 0;
+  first = 1;
+  /** Who appended under a number, and what was appended under a key; made and let go of by `Repeats`. */
+  writers: Map<string, Mark> | undefined;
+  keys: Map<string, Mark> | undefined;
+  #bytes = 0;
+  /** Offset of the first entry that is not known to be beyond `size` and `bytes`, and what those before it take. */
+  #within = 1;
+  #beyond = 0;
+  /** When the oldest entry came, while there is one; here, so that whoever asks need not touch the entry. */
+  #since = 0;
+  #watchers: Few<Watcher> = new Few();
+  /** The oldest entries, and what they take: those that passed beyond the bounds many at a time. */
+  #blocks = none;
+  #gathered = 0;
+  /** The others, from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
+  #kept: (Kept<Channel> | undefined)[] = [];
+  #head = 0;
+
+  constructor(name: string, epoch: string, retention: Retention) {
+    super();
+    this.name = name;
+    this.epoch = epoch;
+    this.retention = retention;
+  }
+
+  get isIdle(): boolean {
+    return this.first > this.top && this.#watchers.size === 0;
+  }
+
+  /** Whether the oldest entry has to go. */
+  isOver(now: number): boolean {
+    if (this.first > this.top) return false;
+    const { size, bytes, ttl, slack } = this.retention;
+    const age = now - this.#since;
+    if (age >= ttl) return true;
+    if (this.top - this.first + 1 <= size && this.#bytes <= bytes) return false;
+    return slack === 0 || age >= youth || this.#measureBeyond() > slack;
+  }
+
+  /** What the entries beyond `size` and `bytes` take. Each is looked at once. */
+  #measureBeyond(): number {
+    const { size, bytes } = this.retention;
+    let within = this.#bytes - this.#beyond + (this.#within - this.first) * entryCost;
+    while (this.top - this.#within + 1 > size || within > bytes) {
+      const one = this.#bytesOf(this.#within++);
+      within -= one;
+      this.#beyond += one + entryCost;
+    }
+    if (this.#beyond - this.#gathered >= blockBytes) this.#gather();
+    return this.#beyond;
+  }
+
+  /** Where an entry is in `#kept`; before `#head` when it is in a block. */
+  #at(offset: number): number {
+    return this.#kept.length - 1 - this.top + offset;
+  }
+
+  #bytesOf(offset: number): number {
+    const at = this.#at(offset);
+    if (at >= this.#head) return (this.#kept[at] as Kept<Channel>).bytes;
+    return (this.#blocks.find(({ end }) => offset < end) as Block).bytesOf(offset);
+  }
+
+  /** Puts what is beyond the bounds into a block. */
+  #gather(): void {
+    const to = this.#at(this.#within);
+    const entries = this.#kept.slice(this.#head, to) as Kept<Channel>[];
+    const place = new Kept(this, { offset: 0, data: "", time: 0, tags: undefined }, 0, 0);
+    this.#blocks = [...this.#blocks, new Block(place, entries)];
+    this.#gathered = this.#beyond;
+    this.#kept = this.#kept.slice(to);
+    this.#head = 0;
+  }
+
+  keep(kept: Kept<Channel>): void {
+    if (this.first > this.top) this.#since = kept.arrived;
+    this.#kept.push(kept);
+    this.#bytes += kept.bytes;
+    this.top++;
+  }
+
+  /** Keeps so much from here on. */
+  keepTo(retention: Retention): void {
+    if (retention === this.retention) return;
+    this.retention = retention;
+    this.#within = this.first;
+    this.#beyond = 0;
+  }
+
+  /** Begins anew, once its entries are gone. Those who watch it stay. */
+  begin(epoch: string, retention: Retention): void {
+    this.epoch = epoch;
+    this.retention = retention;
+    this.top = 0;
+    this.first = this.#within = 1;
+  }
+
+  /** Lets go of the oldest entry, and answers its bytes. */
+  drop(): number {
+    if (this.first > this.top) return 0;
+    const bytes = this.#bytesOf(this.first);
+    this.#bytes -= bytes;
+    if (this.first++ < this.#within) this.#beyond -= bytes + entryCost;
+    else this.#within++;
+    const block = this.#blocks[0];
+    if (block === undefined) this.#dropLoose();
+    else this.#dropGathered(block, bytes);
+    this.#since = this.#blocks[0]?.arrivedOf(this.first) ?? this.#kept[this.#head]?.arrived ?? 0;
+    return bytes;
+  }
+
+  #dropGathered(block: Block, bytes: number): void {
+    this.#gathered -= bytes + entryCost;
+    if (this.first < block.end) return;
+    block.leave();
+    this.#blocks = this.#blocks.length === 1 ? none : this.#blocks.slice(1);
+  }
+
+  #dropLoose(): void {
+    this.#kept[this.#head]?.leave();
+    this.#kept[this.#head++] = undefined;
+    if (this.#head * 2 < this.#kept.length) return;
+    this.#kept = this.#kept.slice(this.#head);
+    this.#head = 0;
+  }
+
+  slice(offset: number, limit: number): Entry[] {
+    const entries: Entry[] = [];
+    const end = Math.min(offset + limit, this.top + 1);
+    for (const block of this.#blocks) block.read(offset, end, entries);
+    const to = this.#at(end);
+    for (let at = Math.max(this.#at(offset), this.#head); at < to; at++)
+      entries.push((this.#kept[at] as Kept<Channel>).entry);
+    return entries;
+  }
+
+  clear(): void {
+    this.#blocks = none;
+    this.#kept = [];
+    this.#head = 0;
+    this.first = this.#within = this.top + 1;
+    this.#bytes = this.#beyond = this.#gathered = 0;
+    this.#watchers = new Few();
+  }
+
+  watch(watcher: Watcher): void {
+    this.#watchers.add(watcher);
+  }
+
+  /** Answers whether it was watching. */
+  unwatch(watcher: Watcher): boolean {
+    return this.#watchers.delete(watcher);
+  }
+
+  /** One that throws must fail neither the others nor the publisher; one disposed by another's wake is not called. */
+  wake(): void {
+    const { only } = this.#watchers;
+    if (only !== undefined) return call(only);
+    // Whoever watches anew meanwhile does so after this append.
+    for (const watcher of [...this.#watchers]) if (this.#watchers.has(watcher)) call(watcher);
+  }
+}
+
+/** Somebody who watches a channel. */
+export class Watcher implements AsyncDisposable {
+  readonly #channel: Channel;
+  readonly #unwatched: (channel: Channel) => void;
+  readonly wake: () => void;
+
+  constructor(channel: Channel, wake: () => void, unwatched: (channel: Channel) => void) {
+    this.#channel = channel;
+    this.wake = wake;
+    this.#unwatched = unwatched;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#channel.unwatch(this)) this.#unwatched(this.#channel);
+  }
+}
+
+function call(watcher: Watcher): void {
+  try {
+    watcher.wake();
+  } catch {}
+}

@@ -1,0 +1,132 @@
+import { type Clock, systemClock, type Timer } from "../base/clock.ts";
+
+/** Where a fake clock begins. */
+export interface FakeClockOptions {
+  /** What its random numbers follow from; 1 by default. */
+  seed?: number | undefined;
+  /** Its first `time()`, in milliseconds since the Unix epoch; the first moment of 2026 by default. */
+  time?: number | undefined;
+}
+
+/** A clock that stands still until it is told to move, and never waits for real time. */
+export interface FakeClock extends Clock {
+  /**
+   * Moves time on by `ms` and settles. Timers due by then fire in order of due time, then of arming, each at its exact
+   * time, with everything that follows from one settled before the next. Moves asked for together are made in order.
+   *
+   * Rejects with what a timer or a turn throws, and stops there; with a RangeError when `ms` is negative or not finite.
+   */
+  advance(ms: number): Promise<void>;
+  /** Runs queued turns, and lets promises settle, until neither is left; time stands still. */
+  settle(): Promise<void>;
+  /** Timers armed now. */
+  readonly armed: number;
+}
+
+interface Armed extends Timer {
+  due: number;
+  fire(): void;
+}
+
+/**
+ * Makes a clock for tests: time moves only by `advance`, turns run only in `advance` and `settle`, and chance is the same
+ * in every run.
+ *
+ * What settles is what hangs from promises, timers and turns of this clock; real input and output is not waited for.
+ *
+ * @example
+ * ```ts
+ * const clock = fakeClock();
+ * const notifier = createNotifier({ clock });
+ * await clock.advance(5_000);
+ * ```
+ */
+export function fakeClock({ seed = 1, time = 1_767_225_600_000 }: FakeClockOptions = {}): FakeClock {
+  const turns: (() => void)[] = [];
+  /** In order of due time, then of arming. */
+  const timers: Armed[] = [];
+  let now = 0;
+  let moving = Promise.resolve();
+
+  async function runTurns(): Promise<void> {
+    await macrotask();
+    for (let run = turns.shift(); run !== undefined; run = turns.shift()) {
+      run();
+      await macrotask();
+    }
+  }
+
+  async function move(ms: number): Promise<void> {
+    const end = now + ms;
+    await runTurns();
+    for (let next = timers[0]; next !== undefined && next.due <= end; next = timers[0]) {
+      timers.shift();
+      now = next.due;
+      next.fire();
+      await runTurns();
+    }
+    now = end;
+    await runTurns();
+  }
+
+  function inOrder(step: () => Promise<void>): Promise<void> {
+    const moved = moving.then(step);
+    moving = moved.catch(() => {});
+    return moved;
+  }
+
+  return {
+    now: () => now,
+    time: () => time + now,
+    timer(ms, fire) {
+      const armed: Armed = { due: now + (Math.max(ms, 0) || 0), fire, cancel: () => remove(timers, armed) };
+      timers.splice(placeOf(timers, armed.due), 0, armed);
+      return armed;
+    },
+    turn: (run) => void turns.push(run),
+    random: mulberry32(seed),
+    async advance(ms) {
+      if (!(ms >= 0 && ms < Infinity)) {
+        throw new RangeError(`Cannot advance "${ms}" ms: time moves forward, and not for ever`);
+      }
+      await inOrder(() => move(ms));
+    },
+    settle: () => inOrder(runTurns),
+    get armed() {
+      return timers.length;
+    },
+  };
+}
+
+/** Every promise chain that needs no more than the microtask queue is over by the next macrotask, however long it is. */
+function macrotask(): Promise<void> {
+  return new Promise((resolve) => systemClock.turn(resolve));
+}
+
+/** After all that is due by then: what was armed first fires first. */
+function placeOf(timers: readonly Armed[], due: number): number {
+  let low = 0;
+  let high = timers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((timers[middle]?.due ?? Infinity) <= due) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function remove<T>(items: T[], item: T): void {
+  const index = items.indexOf(item);
+  if (index >= 0) items.splice(index, 1);
+}
+
+/** Mulberry32, by Tommy Ettinger: 32 bits of state, good enough for jitter, and the same everywhere. */
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let bits = Math.imul(state ^ (state >>> 15), state | 1);
+    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,131 @@
+import type { Notifier } from "../engine/notifier/notifier.ts";
+import type { Peer } from "../model/peer.ts";
+import type { Session } from "../model/socket.ts";
+
+/** A client's end of a connection without a network. */
+export interface Pipe {
+  /** The notifier's end. */
+  readonly session: Session;
+  /** Everything the client has read so far, in order, but for pings. */
+  readonly received: unknown[];
+  /** How many frames came, read or not. */
+  readonly frames: number;
+  /** Bytes that came and were not read. */
+  readonly waiting: number;
+  /** How the notifier closed the connection, once it has. */
+  readonly closed: { code: number; reason: string } | undefined;
+  /** Whether it was cut rather than closed. */
+  readonly cut: boolean;
+  /** Sends commands as one frame; texts are sent as they are. */
+  send(...commands: (object | string)[]): void;
+  /** Returns what was received, and forgets it. */
+  take(): unknown[];
+  /** Stops reading: nothing is received or answered any more, as with a peer that hangs. */
+  stall(): void;
+  /** Reads on, beginning with what came meanwhile. */
+  resume(): void;
+  /** Ends the connection from the client's end, without a word. */
+  drop(code?: number): void;
+}
+
+/** How a pipe is made. */
+export interface PipeOptions {
+  /** Who connects; nobody in particular, who may subscribe to everything, by default. */
+  peer?: Peer | undefined;
+  /** Whether a close of the notifier's is answered; true by default. */
+  answersClose?: boolean | undefined;
+}
+
+/**
+ * Connects to a notifier without a network: a client that reads at once, answers pings, and keeps what it received.
+ *
+ * @example
+ * ```ts
+ * const client = pipe(notifier);
+ * client.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "news" } });
+ * await clock.settle();
+ * client.received; // the replies
+ * ```
+ */
+export function pipe(notifier: Notifier, options: PipeOptions = {}): Pipe {
+  const { peer = { user: "", authorize: () => true }, answersClose = true } = options;
+  const received: unknown[] = [];
+  const unread: string[] = [];
+  let frames = 0;
+  let stalled = false;
+  let reading = false;
+  let closed: Pipe["closed"];
+  let cut = false;
+
+  function read(): void {
+    reading = false;
+    while (!stalled && unread.length > 0) {
+      for (const line of (unread.shift() as string).split("\n")) {
+        const message: unknown = JSON.parse(line);
+        if (line === "{}") session.receive("{}");
+        else received.push(message);
+      }
+    }
+    if (!stalled && closed !== undefined && answersClose) session.ended(closed.code);
+  }
+
+  /** Like a network, a pipe never calls back into the one who sends. */
+  function readSoon(): void {
+    if (reading || stalled) return;
+    reading = true;
+    queueMicrotask(read);
+  }
+
+  const session = notifier.accept(
+    {
+      send(data) {
+        if (closed !== undefined) return;
+        frames++;
+        unread.push(data as string);
+        readSoon();
+      },
+      close(code, reason) {
+        closed ??= { code, reason };
+        readSoon();
+      },
+      terminate() {
+        cut = true;
+        session.ended(1006);
+      },
+    },
+    peer,
+  );
+
+  return {
+    session,
+    received,
+    get frames() {
+      return frames;
+    },
+    get waiting() {
+      return unread.reduce((sum, frame) => sum + frame.length, 0);
+    },
+    get closed() {
+      return closed;
+    },
+    get cut() {
+      return cut;
+    },
+    send(...commands) {
+      session.receive(
+        commands.map((each) => (typeof each === "string" ? each : JSON.stringify(each))).join("\n"),
+      );
+    },
+    take: () => received.splice(0),
+    stall() {
+      stalled = true;
+    },
+    resume() {
+      stalled = false;
+      readSoon();
+    },
+    drop(code = 1006) {
+      session.ended(code);
+    },
+  };
+}
