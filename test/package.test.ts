@@ -243,8 +243,11 @@ test("Deno resolves the package to its sources, and its peers to the same versio
 test("the README tells both of its names, before it imports anything", () => {
   const words = readFileSync(join(root, "README.md"), "utf8").replace(/\s+/g, " ");
   const before = words.slice(0, words.indexOf(`from "${npm.name}"`));
-  expect(before).toContain(`after \`deno add jsr:${deno.name}\` write \`${deno.name}\` for \`${npm.name}\``);
-  expect(before).toContain(`after \`deno add ${npm.name}@jsr:${deno.name}\` write what is written here`);
+  expect(before).toContain(`The package is \`${npm.name}\` on npm and \`${deno.name}\` on JSR`);
+  expect(before).toContain(
+    `With \`deno add jsr:${deno.name}\`, import \`${deno.name}\`, \`${deno.name}/hono\``,
+  );
+  expect(before).toContain(`With \`deno add ${npm.name}@jsr:${deno.name}\`, the names are as written here`);
 });
 
 test("it depends on nothing but its peers", () => {

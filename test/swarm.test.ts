@@ -38,7 +38,7 @@ test("a hundred thousand subscriptions hold no more than what is theirs, and go 
   assertQuiet(notifier);
 });
 
-/** What everybody may have; the README says how much memory that is. */
+/** What everybody may have; docs/limits.md says how much memory that is. */
 const window = 16 * kib;
 const totalBytes = 256 * kib;
 const limits = {
@@ -101,7 +101,7 @@ function swarm(seed: number) {
   return { clock, notifier, enter, act };
 }
 
-/** What is held may not be more than that, as the README says. */
+/** What is held may not be more than that, as docs/limits.md says. */
 function checkBounds({ notifier }: ReturnType<typeof swarm>): void {
   const { sessions, subscriptions, channels } = notifier.stats();
   const { bytes } = notifier.totals();

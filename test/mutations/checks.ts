@@ -68,6 +68,7 @@ const others = [
   "test/chromium.test.ts",
   "test/delivered.test.ts",
   "test/demo.test.ts",
+  "test/docs.test.ts",
   "test/handshake.test.ts",
   "test/host.test.ts",
   "test/hot.test.ts",
