@@ -9,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // Builds `src` into `dist`: JavaScript, declarations, and the maps that lead from both to `src`. `npm run build`.
@@ -27,14 +27,23 @@ try {
   const tsc = realpathSync(join(root, "node_modules/.bin/tsc"));
   const options = ["-p", join(root, "tsconfig.build.json"), "--outDir", built];
   execFileSync(process.execPath, [tsc, ...options], { stdio: "inherit" });
-  const files = readdirSync(built);
+  const files = filesIn(built);
   for (const file of files) if (file.endsWith(".d.ts")) addLibrary(join(built, file));
-  mkdirSync(dist, { recursive: true });
-  for (const file of files) renameSync(join(built, file), join(dist, file));
-  for (const file of readdirSync(dist))
-    if (!files.includes(file)) rmSync(join(dist, file), { recursive: true });
+  for (const file of files) {
+    mkdirSync(dirname(join(dist, file)), { recursive: true });
+    renameSync(join(built, file), join(dist, file));
+  }
+  for (const file of filesIn(dist)) if (!files.includes(file)) rmSync(join(dist, file));
 } finally {
   rmSync(built, { recursive: true });
+}
+
+/** The files of a folder and of those in it, by their paths from it. */
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 
 /**

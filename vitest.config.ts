@@ -3,9 +3,12 @@ import { defineConfig } from "vitest/config";
 
 const src = fileURLToPath(new URL("./src/", import.meta.url));
 /** What says nothing about a runtime, and so is run on one of them. */
-const once = ["chromium", "client-size", "mutations", "package", "size", "types", "walls"].map(
-  (name) => `test/${name}.test.ts`,
-);
+const once = [
+  ...["client-size", "docs", "mutations", "package", "readme", "size", "types", "walls"].map(
+    (name) => `test/checks/${name}.test.ts`,
+  ),
+  "test/hosts/chromium.test.ts",
+];
 
 export default defineConfig({
   resolve: {
@@ -25,7 +28,7 @@ export default defineConfig({
     // Vitest would end a process that does not end; test/run.ts reports it instead.
     teardownTimeout: 2_147_483_647,
     allowOnly: false,
-    setupFiles: process.env.TOCSIN_WORKERS === undefined ? [] : ["test/worker.ts"],
+    setupFiles: process.env.TOCSIN_WORKERS === undefined ? [] : ["test/support/worker.ts"],
     projects: [
       {
         extends: true,

@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Case, judge, perform, type Scale } from "../../test/fixtures/shutdown.ts";
-import { cases } from "../../test/fixtures/shutdown-cases.ts";
-import { binary, root } from "../../test/runtimes.ts";
+import { binary, root } from "../../test/support/runtimes.ts";
+import { type Case, judge, perform, type Scale } from "../../test/support/shutdown.ts";
+import { cases } from "../../test/support/shutdown-cases.ts";
 import { type Entrant, others, tocsin } from "./systems.ts";
 import { type Cell, cellOf, type Row, table } from "./table.ts";
 

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
-import { program } from "../../test/fixtures/runtime.ts";
-import type { System } from "../../test/fixtures/shutdown.ts";
-import type { Dialect } from "../../test/fixtures/tcp.ts";
-import { binary, type Runtime } from "../../test/runtimes.ts";
+import { program } from "../../test/support/runtime.ts";
+import { binary, type Runtime } from "../../test/support/runtimes.ts";
+import type { System } from "../../test/support/shutdown.ts";
+import type { Dialect } from "../../test/support/tcp.ts";
 
 /** A system under a name, for the table. */
 export interface Entrant extends System {
@@ -15,7 +15,7 @@ const address = (topics: readonly string[]): string => `/notifications?topics=${
 
 /** tocsin's `serve` on an executable of a runtime. */
 export function tocsin(name: string, runtime: Runtime, file: string): Entrant {
-  const child = fileURLToPath(new URL("../../test/fixtures/shutdown-child.ts", import.meta.url));
+  const child = fileURLToPath(new URL("../../test/support/shutdown-child.ts", import.meta.url));
   return { name, isOurs: true, file, args: program(child, runtime), address };
 }
 

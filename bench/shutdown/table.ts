@@ -1,4 +1,4 @@
-import type { Outcome, Scale } from "../../test/fixtures/shutdown.ts";
+import type { Outcome, Scale } from "../../test/support/shutdown.ts";
 import type { Entrant } from "./systems.ts";
 
 /** How one system came through one case. */

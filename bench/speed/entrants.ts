@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { program } from "../../test/fixtures/runtime.ts";
-import { binary, type Runtime, root } from "../../test/runtimes.ts";
+import { program } from "../../test/support/runtime.ts";
+import { binary, type Runtime, root } from "../../test/support/runtimes.ts";
 
 /** How a peer is greeted, and what says that it is ready. `%d` stands for the number of the connection. */
 export interface Greeting {

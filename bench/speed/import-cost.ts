@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { root } from "../../test/runtimes.ts";
+import { root } from "../../test/support/runtimes.ts";
 import { median } from "./results.ts";
 
 /** What importing `tocsin` and `tocsin/hono` costs. */

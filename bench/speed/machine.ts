@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { root } from "../../test/runtimes.ts";
+import { root } from "../../test/support/runtimes.ts";
 
 /** Milliseconds that a process may take over one line. */
 const patience = 120_000;

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { binary, root } from "../../test/runtimes.ts";
+import { binary, root } from "../../test/support/runtimes.ts";
 import { type Entrant, entrants } from "./entrants.ts";
 import { importCost } from "./import-cost.ts";
 import { plot } from "./plot.ts";

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { start } from "../fixtures/child.ts";
-import { program } from "../fixtures/runtime.ts";
-import { binary, type Runtime } from "../runtimes.ts";
+import { start } from "../support/child.ts";
+import { program } from "../support/runtime.ts";
+import { binary, type Runtime } from "../support/runtimes.ts";
 import { all, type How, own, stock, type Watcher, type What } from "./burst.ts";
 
 /** Bursts at full size: `node --import tsx test/burst/run.ts [--on node|bun|deno] [--clients 50] [--count 6000]`. */

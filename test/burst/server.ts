@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
 import { notifications } from "../../src/hono.ts";
-import { entry } from "../fixtures/runtime.ts";
+import { entry } from "../support/runtime.ts";
 import { type How, payload } from "./burst.ts";
 
 /** A server that publishes as fast as it can when it is asked to, with the default settings but for what a client may send. */

@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from "fast-check";
-import { upgrade } from "../fixtures/tcp.ts";
+import { upgrade } from "../support/tcp.ts";
 import { message } from "./commands.ts";
 
 /** What one TCP connection sends, and how it ends. */

@@ -1,5 +1,5 @@
 import { methods } from "../../src/wire/protocol.ts";
-import { isObject } from "../fixtures/wire-shapes.ts";
+import { isObject } from "../support/wire-shapes.ts";
 
 /** What has to become of a message, as `protocol.md` has it. */
 export interface Fate {

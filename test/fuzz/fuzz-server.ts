@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { createNotifier } from "../../src/engine/notifier/notifier.ts";
 import { notifications } from "../../src/hono.ts";
-import { smallMessages } from "../fixtures/limits.ts";
-import { entry } from "../fixtures/runtime.ts";
+import { smallMessages } from "../support/limits.ts";
+import { entry } from "../support/runtime.ts";
 import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";
 
 /** A server to be fuzzed, as a program of its own: it prints its port, and whatever it did not expect. */

@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from "fast-check";
 import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
 import { assertQuiet, type FakeClock, fakeClock } from "../../src/testing.ts";
-import { smallMessages } from "../fixtures/limits.ts";
+import { smallMessages } from "../support/limits.ts";
 import { message } from "./commands.ts";
 import { fateOf } from "./fate.ts";
 import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";

@@ -1,5 +1,5 @@
-import type { Asked } from "../fixtures/wire-rules.ts";
-import { isObject } from "../fixtures/wire-shapes.ts";
+import type { Asked } from "../support/wire-rules.ts";
+import { isObject } from "../support/wire-shapes.ts";
 import { owners } from "./fate.ts";
 
 /** What has to be answered with an error, whatever else happens. */

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { program } from "../fixtures/runtime.ts";
-import { binary, type Runtime } from "../runtimes.ts";
+import { program } from "../support/runtime.ts";
+import { binary, type Runtime } from "../support/runtimes.ts";
 import { fuzz } from "./fuzz.ts";
 import { finish, fuzzWire, stats, target } from "./wire.ts";
 

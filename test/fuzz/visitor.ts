@@ -3,8 +3,8 @@ import type { Peer } from "../../src/model/peer.ts";
 import type { Session } from "../../src/model/socket.ts";
 import type { FakeClock } from "../../src/testing.ts";
 import { closes } from "../../src/wire/protocol.ts";
-import { type Asked, type Referee, referee, type Told } from "../fixtures/wire-rules.ts";
-import { isOneOf } from "../fixtures/wire-shapes.ts";
+import { type Asked, type Referee, referee, type Told } from "../support/wire-rules.ts";
+import { isOneOf } from "../support/wire-shapes.ts";
 import { isForbidden, isMalformed } from "./refusals.ts";
 
 /** The errors that each command may be answered with. "" is one that has no method of its own. */

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { closes } from "../../src/wire/protocol.ts";
-import { type Child, start } from "../fixtures/child.ts";
-import { command, framesOf } from "../fixtures/raw.ts";
-import { client, closing, get, type Tcp, tcp, upgrade } from "../fixtures/tcp.ts";
-import { isMessage } from "../fixtures/wire-shapes.ts";
+import { type Child, start } from "../support/child.ts";
+import { command, framesOf } from "../support/raw.ts";
+import { client, closing, get, type Tcp, tcp, upgrade } from "../support/tcp.ts";
+import { isMessage } from "../support/wire-shapes.ts";
 import { type Connection, connection } from "./bytes.ts";
 
 /** How much is sent to a server, and with which seed. */

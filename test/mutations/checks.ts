@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { mark, type Results } from "../reporter.ts";
+import { mark, type Results } from "../support/reporter.ts";
 import { type Outcome, run, type Verdict } from "./child.ts";
 
 /** Something that has to fail on a fault. */
@@ -40,64 +40,35 @@ export const simulation: Check = createCheck("simulation", async (cwd, limit) =>
 });
 
 const hostTests = [
-  "test/gaps.test.ts",
-  "test/gate.test.ts",
-  "test/handshake.test.ts",
-  "test/host.test.ts",
-  "test/origins.test.ts",
-  "test/raw-ends.test.ts",
-  "test/raw-handshake.test.ts",
-  "test/refused.test.ts",
-];
-const clientTests = [
-  "test/client.test.ts",
-  "test/client-dial.test.ts",
-  "test/client-granted.test.ts",
-  "test/client-input.test.ts",
-  "test/feed.test.ts",
-  "test/link.test.ts",
-];
-/** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
-const others = [
-  ...clientTests,
-  "test/client-size.test.ts",
-  "test/comparison.test.ts",
-  "test/pairs.test.ts",
-  "test/centrifuge.test.ts",
-  "test/centrifuge-recovery.test.ts",
-  "test/chromium.test.ts",
-  "test/delivered.test.ts",
-  "test/demo.test.ts",
-  "test/docs.test.ts",
-  "test/handshake.test.ts",
-  "test/host.test.ts",
-  "test/hot.test.ts",
-  "test/mutations.test.ts",
-  "test/package.test.ts",
-  "test/raw-content.test.ts",
-  "test/raw-ends.test.ts",
-  "test/raw-flow.test.ts",
-  "test/raw-frames.test.ts",
-  "test/raw-handshake.test.ts",
-  "test/raw-messages.test.ts",
-  "test/readme.test.ts",
-  "test/shutdown.test.ts",
-  "test/simulation.test.ts",
-  "test/size.test.ts",
-  "test/cli.test.ts",
-  "test/walls.test.ts",
+  "test/bytes/raw-ends.test.ts",
+  "test/bytes/raw-handshake.test.ts",
+  "test/engine/hub/gaps.test.ts",
+  "test/engine/hub/gate.test.ts",
+  "test/engine/hub/refused.test.ts",
+  "test/hosts/handshake.test.ts",
+  "test/hosts/host.test.ts",
+  "test/hosts/origins.test.ts",
 ];
 
+/** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
+const others =
+  /^(bytes|checks|client|hosts)\/|(centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
+
 const core = createSuite("tests of the core", (directory) =>
-  readdirSync(join(directory, "test"))
-    .filter((name) => name.endsWith(".test.ts"))
-    .map((name) => `test/${name}`)
-    .filter((file) => !others.includes(file)),
+  testsUnder(directory).filter((file) => !others.test(file.slice("test/".length))),
 );
 
 const hosts = createSuite("tests of the hosts", () => hostTests);
 
-const client = createSuite("tests of the client", () => clientTests);
+const client = createSuite("tests of the client", (directory) =>
+  testsUnder(directory).filter((file) => /^test\/client\/(?!pairs|sockets)/.test(file)),
+);
+
+function testsUnder(directory: string): string[] {
+  return readdirSync(join(directory, "test"), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => `test/${file}`);
+}
 
 export const suites: readonly Check[] = [core, hosts, client];
 
@@ -110,7 +81,7 @@ export function checksFor(file: string): Check[] {
 function createSuite(name: string, filesIn: (directory: string) => string[]): Check {
   return createCheck(name, async (cwd, limit) => {
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "suite", "--bail", "1"];
-    const args = [...vitest, "--maxWorkers", "1", "--reporter", "test/reporter.ts", ...filesIn(cwd)];
+    const args = [...vitest, "--maxWorkers", "1", "--reporter", "test/support/reporter.ts", ...filesIn(cwd)];
     // The first failure is enough; what a fault has leaked may keep the process for long after it.
     const outcome = await run(args, { cwd, limit, until: /^FAILED .*$/m });
     return { seconds: outcome.seconds, failure: failureOf(outcome) };

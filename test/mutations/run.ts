@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { root } from "../runtimes.ts";
+import { root } from "../support/runtimes.ts";
 import { type Check, checksFor, simulation, suites } from "./checks.ts";
 import { stopAll, type Verdict } from "./child.ts";
 import { type Mutation, mutations } from "./list.ts";

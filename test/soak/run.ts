@@ -2,10 +2,10 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Child, start } from "../fixtures/child.ts";
-import { program } from "../fixtures/runtime.ts";
-import { get, tcp } from "../fixtures/tcp.ts";
-import { binary, type Runtime } from "../runtimes.ts";
+import { type Child, start } from "../support/child.ts";
+import { program } from "../support/runtime.ts";
+import { binary, type Runtime } from "../support/runtimes.ts";
+import { get, tcp } from "../support/tcp.ts";
 import { crowd } from "./crowd.ts";
 
 /**

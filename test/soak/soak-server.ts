@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { createNotifier } from "../../src/engine/notifier/notifier.ts";
 import { notifications } from "../../src/hono.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
-import { entry } from "../fixtures/runtime.ts";
+import { entry } from "../support/runtime.ts";
 
 /** A server to be soaked, as a program of its own: it prints its port, and whatever it did not expect. */
 

@@ -1,0 +1,84 @@
+import { Hono } from "hono";
+import { expect, test } from "vitest";
+import type { Identity } from "../../src/model/peer.ts";
+import { fakeClock } from "../../src/testing.ts";
+import { createTickets, type Tickets } from "../../src/tickets.ts";
+
+/** Who a ticket lets in, as a request with it finds out. */
+async function redeem(tickets: Tickets, ticket: string): Promise<Identity | null> {
+  let found: Identity | null = null;
+  const app = new Hono().get("/", (c) => {
+    found = tickets.redeem(c);
+    return c.text("");
+  });
+  await app.request(`/?ticket=${ticket}`);
+  return found;
+}
+
+test("a ticket lets in whom it was issued to, once", async () => {
+  const tickets = createTickets();
+  const identity = { user: "ann", channels: ["user:ann"], info: { name: "Ann" } };
+  const ticket = tickets.issue(identity);
+  expect(tickets.size).toBe(1);
+  expect(await redeem(tickets, ticket)).toEqual(identity);
+  expect(await redeem(tickets, ticket)).toBe(null);
+  expect(tickets.size).toBe(0);
+});
+
+test("a ticket is good for 30 s, and no timer is armed", async () => {
+  const clock = fakeClock();
+  const tickets = createTickets({ clock });
+  const [early, late] = [tickets.issue({ user: "ann" }), tickets.issue({ user: "bob" })];
+  await clock.advance(29_999);
+  expect(await redeem(tickets, early)).toEqual({ user: "ann" });
+  await clock.advance(1);
+  expect(await redeem(tickets, late)).toBe(null);
+  expect([tickets.size, clock.armed]).toEqual([0, 0]);
+});
+
+test("a user has ten tickets at most, whose oldest are void, and takes nobody else's", async () => {
+  const tickets = createTickets();
+  const other = tickets.issue({ user: "bob" });
+  const own = Array.from({ length: 1_000 }, () => tickets.issue({ user: "ann" }));
+  expect(tickets.size).toBe(11);
+  expect(await redeem(tickets, own[989] as string)).toBe(null);
+  expect(await redeem(tickets, own[990] as string)).toEqual({ user: "ann" });
+  expect(await redeem(tickets, other)).toEqual({ user: "bob" });
+});
+
+test("there are 10 000 tickets at most, however many users ask", async () => {
+  const tickets = createTickets();
+  const first = tickets.issue({ user: "first" });
+  for (let n = 0; n < 10_000; n++) tickets.issue({ user: `user ${n}` });
+  expect(tickets.size).toBe(10_000);
+  expect(await redeem(tickets, first)).toBe(null);
+});
+
+test("nobody in particular has as many tickets as there are, and no two are alike", () => {
+  const tickets = createTickets();
+  const issued = Array.from({ length: 1_000 }, () => tickets.issue({ user: "" }));
+  expect(new Set(issued).size).toBe(1_000);
+});
+
+test.each([{ ttl: 0 }, { size: 0 }, { perUser: Number.NaN }, { ttl: "soon" as unknown as number }])(
+  "%j is a RangeError",
+  (options) => {
+    expect(() => createTickets(options)).toThrow(RangeError);
+  },
+);
+
+test("what is no identity gets no ticket, and what is no request redeems none, and is told what to give", () => {
+  const tickets = createTickets();
+  const issuing = new TypeError(
+    'Cannot issue a ticket: give whom it lets in, tickets.issue({ user: "ann" })',
+  );
+  for (const identity of [undefined, "ann", {}, { user: 7 }])
+    expect(() => tickets.issue(identity as never)).toThrow(issuing);
+  const channels = () => tickets.issue({ user: "ann", channels: [""] });
+  expect(channels).toThrow(TypeError);
+  const redeeming =
+    "Cannot redeem a ticket: give redeem itself, notifications(notifier, { authenticate: tickets.redeem })";
+  for (const c of [undefined, "ticket"])
+    expect(() => tickets.redeem(c as never)).toThrow(new TypeError(redeeming));
+  expect(tickets.size).toBe(0);
+});

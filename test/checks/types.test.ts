@@ -1,0 +1,80 @@
+import { execFile } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, test } from "vitest";
+import { binary, root } from "../support/runtimes.ts";
+
+/** Inside the project, so that its packages and names resolve. */
+mkdirSync(join(root, ".cache"), { recursive: true });
+const temporary = mkdtempSync(join(root, ".cache/types-"));
+afterAll(() => rmSync(temporary, { recursive: true }));
+
+/**
+ * The methods of a declared global as functions, whose parameters are compared strictly: what the sources may pass, the
+ * runtime has to take.
+ */
+const strict =
+  "type Strict<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => R : T[K] };";
+
+describe.each(["bun", "deno"])("with the types of %s", (name) => {
+  const source = readFileSync(join(root, `src/${name}.ts`), "utf8");
+  const globals = Array.from(source.matchAll(/^declare const (\w+)/gm), ([, global = ""]) => global);
+
+  /** Checks the entry with a proof for each of its globals: the runtime's own is one as it is declared. */
+  async function prove(code: string): Promise<string> {
+    const directory = mkdtempSync(join(temporary, `${name}-`));
+    const proofs = globals.map(
+      (global) => `export const own${global}: Strict<typeof ${global}> = globalThis.${global};`,
+    );
+    const imported = code.replaceAll('from "./', 'from "../../../src/');
+    writeFileSync(join(directory, "entry.ts"), [imported, strict, ...proofs].join("\n"));
+    const project = { extends: join(root, "test/types", name, "tsconfig.json"), include: ["*.ts"] };
+    writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(project));
+    return check(directory);
+  }
+
+  test("its main, its tests and how its entry is used are right", async () => {
+    expect(await check(join(root, "test/types", name))).toBe("");
+  });
+
+  test("the globals that the entry declares for itself are those of the runtime", async () => {
+    expect(globals).toContain(name === "bun" ? "Bun" : "Deno");
+    expect(await prove(source)).toBe("");
+  });
+
+  test("a global that the entry declares wrongly is noticed", async () => {
+    const [right, wrong] =
+      name === "bun"
+        ? ["idleTimeout: number;\n    fetch", "idleTimeout: string;\n    fetch"]
+        : ["idleTimeout: number }", "idleTimeout: string }"];
+    expect(source.split(right)).toHaveLength(2);
+    const found = await prove(source.replace(right, wrong));
+    expect(found).toContain(`Type 'string' is not assignable to type 'number`);
+  });
+});
+
+test("the published sources say nothing of the packages that have these types", () => {
+  const files = readdirSync(join(root, "src"));
+  const telling = /@types\/|bun-types|reference\s+types=|from "bun"/;
+  expect(files.filter((file) => telling.test(readFileSync(join(root, "src", file), "utf8")))).toEqual([]);
+});
+
+/** What the compiler finds in a project. */
+async function check(project: string): Promise<string> {
+  const tsc = realpathSync(join(root, "node_modules/.bin/tsc"));
+  try {
+    return (await promisify(execFile)(binary("node"), [tsc, "--noEmit", "-p", project], { cwd: root }))
+      .stdout;
+  } catch (error) {
+    return (error as { stdout: string }).stdout;
+  }
+}

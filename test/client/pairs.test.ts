@@ -1,0 +1,120 @@
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
+import { systemTiming } from "../../src/base/clock.ts";
+import { CancelError, type Client, type ConnectOptions, connect } from "../../src/client.ts";
+import { type Child, child, start } from "../support/child.ts";
+import { inbox } from "../support/inbox.ts";
+import { program, runtime } from "../support/runtime.ts";
+import { binary, type Runtime } from "../support/runtimes.ts";
+import { websocket } from "../support/stock-client.ts";
+import { range } from "../support/wire.ts";
+
+const runtimes: Runtime[] = ["node", "bun", "deno"];
+const beginning = { offset: 0, epoch: "" };
+const servers = new Map<Runtime, Child>();
+afterAll(() => {
+  for (const server of servers.values()) server.destroy();
+});
+
+async function urlOf(on: Runtime): Promise<string> {
+  let server = servers.get(on);
+  if (server === undefined) {
+    // The tests' own Node may be one of several.
+    const file = on === runtime ? process.execPath : binary(on);
+    server = start(file, program(fileURLToPath(new URL("../support/pair-child.ts", import.meta.url)), on));
+    servers.set(on, server);
+  }
+  return `ws://127.0.0.1:${(await server.until(/port (\d+)\n/))[1]}/`;
+}
+
+/** Comes back as soon as it may. */
+const clock = { ...systemTiming, random: () => 0 };
+
+async function dial(on: Runtime, options: ConnectOptions = {}): Promise<Client> {
+  const client = connect(await urlOf(on), { WebSocket: websocket as never, clock, ...options });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** A channel that no other test uses. */
+function channel(): string {
+  return `channel-${crypto.randomUUID()}`;
+}
+
+/** Reads on in the background. */
+function reading(client: Client, name: string, after = beginning) {
+  const box = inbox<unknown>();
+  (async () => {
+    for await (const { data } of client.follow(name, { after })) box.add(data);
+  })().catch(() => {});
+  return box;
+}
+
+describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
+  test("follows, across connections that are lost, without a hole and without a double", async () => {
+    const client = await dial(on);
+    const [name, mine] = [channel(), "mine"];
+    const boxes = [reading(client, name), reading(client, mine)];
+    for (const round of range(0, 9)) {
+      const at = { first: round * 100 + 1, last: round * 100 + 100 };
+      const published = Promise.all(
+        [name, mine].map((channel) => client.rpc("publish", { channel, ...at }).catch(() => {})),
+      );
+      if (round % 2 === 1) await client.rpc("drop").catch(() => {});
+      await published;
+    }
+    const tops = await Promise.all(
+      [name, mine].map(async (each) => (await client.history(each, { limit: 1 })).offset),
+    );
+    for (const [index, box] of boxes.entries()) {
+      const got = (await box.until(tops[index] as number)) as number[];
+      const { publications } = await client.history([name, mine][index] as string);
+      expect(got.slice(0, publications.length)).toEqual(publications.map(({ data }) => data));
+    }
+  });
+
+  test("sees a run through: its events, its result, its failure, and its end by cancelling", async () => {
+    const client = await dial(on);
+    const id = (await client.rpc("start")) as string;
+    const types: unknown[] = [];
+    for await (const { data } of client.run(id)) types.push((data as { type: string }).type);
+    expect(types).toEqual(["run.started", ...range(1, 5).map(() => "progress")]);
+    expect(await client.run(id).result()).toEqual({ steps: 5 });
+    const failed = client.run((await client.rpc("fail")) as string).result();
+    await expect(failed).rejects.toMatchObject({
+      name: "RunError",
+      cause: { name: "RangeError", message: "no font" },
+    });
+    const waiting = client.run((await client.rpc("wait")) as string);
+    const result = waiting.result();
+    expect(await waiting.cancel("enough")).toBe("requested");
+    await expect(result).rejects.toEqual(new CancelError("client", "enough"));
+    expect(await waiting.cancel()).toBe("finished");
+  });
+
+  test("reads what its own consumer takes, and no more than fits", async () => {
+    const client = await dial(on, { buffer: 4_096 });
+    const name = channel();
+    const events = client.follow(name, { after: beginning });
+    await client.rpc("publish", { channel: name, first: 1, last: 1_000 });
+    const got: unknown[] = [];
+    for await (const { data } of events) {
+      got.push(data);
+      if (got.length === 1_000) break;
+    }
+    expect(got).toEqual(range(1, 1_000));
+  });
+
+  test.for(["its own", "the one of ws", "at once"])(
+    "is a program that ends once it is closed: %s",
+    async (how, { skip }) => {
+      const { WebSocket } = globalThis as { WebSocket?: unknown };
+      skip(how === "its own" && WebSocket === undefined, "Node 20 has no WebSocket of its own");
+      const word = how === "its own" ? "own" : how === "at once" ? "at once" : "ws";
+      const program = child("client-child.ts", await urlOf(on), word);
+      onTestFinished(() => program.destroy());
+      const got = how === "at once" ? "" : "got 1\n";
+      expect(await program.exit).toMatchObject({ code: 0, output: `${got}closed\n` });
+    },
+  );
+});

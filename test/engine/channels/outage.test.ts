@@ -1,0 +1,287 @@
+import { describe, expect } from "vitest";
+import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { LogError } from "../../../src/model/errors.ts";
+import type { Entry, Log, Slice } from "../../../src/model/log.ts";
+import { memoryLog } from "../../../src/stores/memory.ts";
+import { pipe } from "../../../src/testing/pipe.ts";
+import { fakeClock } from "../../../src/testing.ts";
+import {
+  type Core,
+  finish,
+  type Message,
+  offsetsIn,
+  outcomeOf,
+  publishAll,
+  rejection,
+  type Start,
+  startWith,
+  subscriber,
+  test,
+  upTo,
+} from "../../support/core.ts";
+
+const fromStart = { offset: 0, epoch: "" };
+
+/** A notifier on a log whose answers to reads with a limit above 0 are changed while there is a change. */
+function startTorn(start: Start): {
+  core: Core;
+  state: { tear?: ((slice: Slice) => Slice) | undefined; reads: number };
+} {
+  const state: { tear?: ((slice: Slice) => Slice) | undefined; reads: number } = { reads: 0 };
+  const core = startWith(start, (log) => ({
+    async read(channel, options) {
+      state.reads++;
+      const slice = await log.read(channel, options);
+      return options.limit === 0 ? slice : (state.tear?.(slice) ?? slice);
+    },
+  }));
+  return { core, state };
+}
+
+const without = (slice: Slice, wanted: (entry: Entry, at: number) => boolean): Slice => ({
+  ...slice,
+  entries: slice.entries.filter(wanted),
+});
+const tears: [string, (slice: Slice) => Slice][] = [
+  ["nothing below its top", (slice) => without(slice, () => false)],
+  ["not the first entry", (slice) => without(slice, (_, at) => at > 0)],
+  ["an entry in the middle not", (slice) => without(slice, (_, at) => at !== 1)],
+  ["an entry twice", (slice) => ({ ...slice, entries: slice.entries.flatMap((entry) => [entry, entry]) })],
+  ["the newest entries only", (slice) => without(slice, (_, at) => at > slice.entries.length - 3)],
+];
+
+describe.for(tears)("a log that answers %s", ([, tear]) => {
+  test("is a failed read for whoever asks: nothing of it is handed on", async ({ start }) => {
+    const { core, state } = startTorn(start);
+    await publishAll(core, 5);
+    const client = pipe(core.notifier, { peer: { user: "", authorize: () => true } });
+    client.send({ id: 1, connect: {} });
+    state.tear = tear;
+    const torn = { name: "LogError", lasting: false };
+    expect(await rejection(core.notifier.history("news"))).toMatchObject(torn);
+    expect(await rejection(core.notifier.follow("news", { after: fromStart }).next())).toMatchObject(torn);
+    client.send({ id: 2, subscribe: { channel: "news", recover: true, ...fromStart } });
+    client.send({ id: 3, history: { channel: "news", limit: 10 } });
+    await core.clock.settle();
+    for (const id of [2, 3])
+      expect((client.received as Message[]).find((message) => message.id === id)?.error).toMatchObject({
+        code: 100,
+      });
+    state.tear = undefined;
+    client.send({ id: 4, subscribe: { channel: "news", recover: true, ...fromStart } });
+    await core.clock.settle();
+    expect(offsetsIn(client.received, "news")).toEqual(upTo(5));
+    expect(core.errors.splice(0).map(({ error }) => (error as Error).name)).toEqual(["LogError", "LogError"]);
+  });
+
+  test("is asked after pauses that grow, told of once, and whoever is subscribed loses nothing", async ({
+    start,
+  }) => {
+    const { core, state } = startTorn(start);
+    await publishAll(core, 1);
+    const client = await subscriber(core, "news");
+    state.tear = tear;
+    for (let i = 0; i < 5; i++) void core.notifier.publish("news", i);
+    await core.clock.settle();
+    expect(core.errors.splice(0).map(({ error, context }) => [(error as Error).name, context])).toEqual([
+      ["LogError", { stage: "log", owner: "channel news" }],
+    ]);
+    const before = state.reads;
+    await core.clock.advance(60_000);
+    expect(core.errors).toEqual([]);
+    expect(state.reads - before).toBeGreaterThan(60);
+    expect(state.reads - before).toBeLessThan(125);
+    // News do not shorten the pause.
+    const then = state.reads;
+    for (let i = 0; i < 50; i++) {
+      void core.notifier.publish("news", i);
+      await core.clock.settle();
+    }
+    expect(state.reads - then).toBe(0);
+    state.tear = undefined;
+    await core.clock.advance(5_000);
+    expect(offsetsIn(client.received, "news")).toEqual(upTo(56, 2));
+  });
+});
+
+test("what a subscriber who is behind misses is asked for again in the same way", async ({ start }) => {
+  const reads: number[] = [];
+  let tear = false;
+  const core = startWith(
+    start,
+    (log) => ({
+      async read(channel, options) {
+        const slice = await log.read(channel, options);
+        if (!tear || (options.after?.offset ?? 0) >= slice.top - 1) return slice;
+        reads.push(core.clock.now());
+        return { ...slice, entries: slice.entries.slice(1) };
+      },
+    }),
+    { window: 4_096 },
+  );
+  const client = await subscriber(core, "news");
+  client.stall();
+  await publishAll(core, 200, 200);
+  tear = true;
+  client.resume();
+  await core.clock.settle();
+  await core.clock.advance(30_000);
+  expect(reads.length).toBeGreaterThan(30);
+  expect(reads.length).toBeLessThan(65);
+  expect(core.errors.splice(0)).toMatchObject([{ context: { owner: "channel news" } }]);
+  tear = false;
+  await core.clock.advance(5_000);
+  expect(offsetsIn(client.received, "news")).toEqual(upTo(200));
+});
+
+test("whoever waits for the end of a pause is looked after when another's read ends it sooner", async ({
+  start,
+}) => {
+  let reads: number | undefined;
+  const core = startWith(
+    start,
+    (log) => ({
+      async read(channel, options) {
+        const slice = await log.read(channel, options);
+        const isBehind = (options.after?.offset ?? 0) < slice.top - 1;
+        if (reads === undefined || !isBehind || reads >= 2) return slice;
+        const nth = ++reads;
+        await new Promise<void>((resolve) => core.clock.timer(nth * 10, resolve));
+        if (nth === 1) throw new Error("gone for a moment");
+        return slice;
+      },
+    }),
+    { window: 4_096 },
+  );
+  // One that reads all the time: so the channel comes to its top, and the others are behind it.
+  const reader = await subscriber(core, "news");
+  const clients = [await subscriber(core, "news"), await subscriber(core, "news")];
+  for (const client of clients) client.stall();
+  await publishAll(core, 200, 200);
+  reads = 0;
+  for (const client of clients) client.resume();
+  await core.clock.advance(5_000);
+  expect(reads).toBe(2);
+  expect(core.errors.splice(0)).toMatchObject([{ context: { owner: "channel news" } }]);
+  for (const client of [reader, ...clients]) expect(offsetsIn(client.received, "news")).toEqual(upTo(200));
+});
+
+describe("a log that says it can never be read again", () => {
+  const lasting = new LogError("Cannot read: the file is corrupt", { lasting: true });
+  const faults: [string, () => unknown, string][] = [
+    ["by itself", () => lasting, "Cannot read: the file is corrupt"],
+    [
+      "by a fault in its code",
+      () => new TypeError("undefined is not a function"),
+      'Cannot read "news": the code of its log is at fault',
+    ],
+  ];
+  test.for(faults)(
+    "%s ends subscriptions, which come back, and is not asked for ever",
+    async ([, fault, message], { start }) => {
+      let fails = false;
+      let reads = 0;
+      const core = startWith(start, (log) => ({
+        read: (...args) => {
+          reads++;
+          return fails ? Promise.reject(fault()) : log.read(...args);
+        },
+      }));
+      const client = await subscriber(core, "news");
+      const server = pipe(core.notifier, { peer: { user: "ann", channels: ["news"] } });
+      server.send({ id: 1, connect: {} });
+      await core.clock.settle();
+      fails = true;
+      await core.notifier.publish("news", 1);
+      await core.clock.settle();
+      expect((client.received.at(-1) as Message).push?.unsubscribe?.code).toBe(2500);
+      expect(server.closed?.code).toBe(3010);
+      const before = reads;
+      await core.clock.advance(60_000);
+      expect(reads).toBe(before);
+      expect(core.errors.splice(0).map(({ error }) => (error as Error).message)).toEqual([message]);
+      client.send({ id: 9, subscribe: { channel: "news" } });
+      await core.clock.settle();
+      expect((client.received.at(-1) as Message).error?.code).toBe(100);
+      core.errors.length = 0;
+      fails = false;
+      client.send({ id: 10, subscribe: { channel: "news", recover: true, ...fromStart } });
+      await core.clock.settle();
+      expect(offsetsIn(client.received, "news")).toEqual([1]);
+    },
+  );
+
+  test("does not so when the network of a log failed, which passes", async ({ start }) => {
+    let fails = false;
+    const core = startWith(start, (log) => ({
+      read: (...args) =>
+        fails
+          ? Promise.reject(new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") }))
+          : log.read(...args),
+    }));
+    const client = await subscriber(core, "news");
+    fails = true;
+    await core.notifier.publish("news", 1);
+    await core.clock.advance(10_000);
+    fails = false;
+    await core.clock.advance(5_000);
+    expect(offsetsIn(client.received, "news")).toEqual([1]);
+    expect(core.errors.splice(0)).toHaveLength(1);
+  });
+});
+
+describe("a log that another notifier has closed", () => {
+  async function startClosed(start: Start): Promise<{ core: Core; log: Log }> {
+    const clock = fakeClock();
+    const log = memoryLog({ clock });
+    const core = start({ clock, log });
+    const other = createNotifier({ clock, log });
+    await other.publish("news", 0);
+    return { core, log: { ...log, [Symbol.asyncDispose]: () => other.close().then(() => {}) } };
+  }
+
+  const uses: [string, (core: Core) => Promise<unknown>][] = [
+    ["publish", ({ notifier }) => rejection(notifier.publish("news", 1))],
+    ["history", ({ notifier }) => rejection(notifier.history("news"))],
+    ["follow", ({ notifier }) => rejection(notifier.follow("news", { after: fromStart }).next())],
+  ];
+  test.for(uses)("fails what is asked of it for good, and says why: %s", async ([, use], { start }) => {
+    const { core, log } = await startClosed(start);
+    await log[Symbol.asyncDispose]();
+    const reason = await use(core);
+    expect(reason).toBeInstanceOf(LogError);
+    expect(reason).toMatchObject({ lasting: true, cause: { name: "ClosedError" } });
+    expect((reason as Error).message).toMatch(/^Cannot (publish to|read|watch) "news": its log is closed$/);
+    core.errors.length = 0;
+  });
+
+  test("is told of once, sessions come back, and get a temporary error", async ({ start }) => {
+    const { core, log } = await startClosed(start);
+    const clients = [await subscriber(core, "news"), await subscriber(core, "sport")];
+    await log[Symbol.asyncDispose]();
+    const published = outcomeOf(core.notifier.publish("news", 1));
+    const again = outcomeOf(core.notifier.publish("news", 2));
+    await core.clock.settle();
+    expect([published.state, again.state]).toEqual(["rejected", "rejected"]);
+    expect(clients.map(({ closed }) => closed?.code)).toEqual([3004, 3004]);
+    const back = await subscriber(core, []);
+    back.send({ id: 9, subscribe: { channel: "news" } });
+    await core.clock.settle();
+    expect(back.received).toEqual([
+      { id: 9, error: expect.objectContaining({ code: 100, temporary: true }) },
+    ]);
+    expect(back.closed).toBeUndefined();
+    expect(core.errors.splice(0).map(({ error }) => (error as Error).message)).toEqual([
+      'Cannot publish to "news": its log is closed',
+    ]);
+  });
+
+  test("by its own notifier is no failure", async ({ start }) => {
+    const core = start();
+    const client = await subscriber(core, "news");
+    await core.notifier.publish("news", 1);
+    await finish(core);
+    expect(client.closed?.code).toBe(3001);
+    expect(core.errors).toEqual([]);
+  });
+});

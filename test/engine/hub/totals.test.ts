@@ -1,0 +1,155 @@
+import { Hono } from "hono";
+import { describe, expect, test } from "vitest";
+import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { metrics } from "../../../src/hono.ts";
+import { memoryLog } from "../../../src/stores/memory.ts";
+import { assertQuiet, fakeClock } from "../../../src/testing.ts";
+import { rawSocket } from "../../support/core.ts";
+import { anybody, wire } from "../../support/wire.ts";
+
+const none = { commands: 0, windows: 0, cache: 0, log: 0, runs: 0 };
+
+describe("totals", () => {
+  test("are zero of a notifier that nothing has happened to", () => {
+    const notifier = createNotifier();
+    expect(notifier.totals()).toEqual({
+      bytes: none,
+      refused: {},
+      opened: 0,
+      closed: {},
+      errors: {},
+      limits: {},
+    });
+  });
+
+  test("count sessions by the code they were closed with, or that their peer left with", async () => {
+    const here = wire();
+    const peer = { ...anybody, user: "ann" };
+    const [bad, kicked, banned] = [
+      here.client(),
+      here.client({ peer }),
+      here.client({ peer: { user: "bob" } }),
+    ];
+    bad.send("no");
+    here.notifier.disconnect({ user: "ann" });
+    here.notifier.disconnect({ user: "bob" }, 4_444);
+    // What the peer answers to that is not counted again.
+    await here.clock.settle();
+    expect([bad.closed, kicked.closed, banned.closed].map((closed) => closed?.code)).toEqual([
+      3501, 3503, 4444,
+    ]);
+    for (const code of [1000, 1001, 1005, 1006, 1009, 3000, 4_711, 12_345, Number.NaN, -1])
+      here.client().drop(code);
+    for (const code of [0, undefined]) rawSocket(here.notifier).session.ended(code);
+    expect(here.notifier.totals()).toMatchObject({
+      opened: 15,
+      closed: { 3501: 1, 3503: 1, 4444: 1, 1000: 1, 1001: 1, 1005: 1, 1006: 3, 1009: 1, other: 5 },
+    });
+  });
+
+  test("count answers with an error by its code, and no others", async () => {
+    const here = wire({ rpc: { fails: () => Promise.reject(new Error("no")) } });
+    const client = here.client({ peer: { user: "ann" } });
+    await client.connect();
+    for (const [at, command] of [
+      { ping: {} },
+      { subscribe: { channel: "a" } },
+      { subscribe: { channel: "b" } },
+      { rpc: { method: "fails" } },
+      { teleport: {} },
+    ].entries())
+      client.send({ id: 7 + at, ...command });
+    client.send({ send: { data: 1 } });
+    await here.clock.settle();
+    expect(here.notifier.totals().errors).toEqual({ 100: 1, 103: 2, 104: 1 });
+    here.takeErrors();
+  });
+
+  test("tell what is held in bytes, and nothing after closing, when what was counted is still there", async () => {
+    const clock = fakeClock();
+    const log = memoryLog({ clock });
+    const notifier = createNotifier({ clock, log, rpc: { hang: () => new Promise(() => {}) }, onError() {} });
+    const raw = rawSocket(notifier, { ...anybody, channels: ["news"] });
+    raw.session.receive('{"id":1,"connect":{}}');
+    await clock.settle();
+    await notifier.publish("news", "x".repeat(1_000));
+    await clock.settle();
+    raw.session.receive('{"id":2,"rpc":{"method":"hang"}}\n{"id":3,"send":{}}\n{"id":4,"send":{}}');
+    const { bytes } = notifier.totals();
+    const sent = raw.sent.reduce((sum, frame) => sum + frame.trimEnd().length + 1, 0);
+    expect(bytes).toEqual({
+      commands: 47,
+      windows: sent,
+      cache: expect.any(Number),
+      log: log.bytes,
+      runs: 0,
+    });
+    expect(bytes.log).toBeGreaterThan(1_000);
+    void notifier.close();
+    await clock.advance(60_000);
+    assertQuiet(notifier);
+    // It was cut: nobody answered for it.
+    expect(notifier.totals()).toEqual({
+      bytes: none,
+      refused: {},
+      opened: 1,
+      closed: { 3001: 1 },
+      errors: {},
+      limits: {},
+    });
+  });
+
+  test("say nothing of a log that does not know what it holds", () => {
+    const { append, read, watch, ...rest } = memoryLog();
+    const log = { ...rest, append, read, watch, [Symbol.asyncDispose]: async () => {} };
+    expect(createNotifier({ log }).totals().bytes.log).toBe(0);
+  });
+});
+
+test("metrics are all of it as Prometheus reads it, and are not kept by anybody between", async () => {
+  const here = wire();
+  const app = new Hono().get("/metrics", metrics(here.notifier));
+  const client = here.client({ peer: { user: "ann" } });
+  await client.connect();
+  await client.call("subscribe", { channel: "a" });
+  here.client().send("no");
+  await here.publish("a", 1);
+  const response = await app.request("/metrics");
+  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  const { bytes } = here.notifier.totals();
+  expect(await response.text()).toBe(`# HELP tocsin_owned What the notifier owns now.
+# TYPE tocsin_owned gauge
+tocsin_owned{kind="sessions"} 1
+tocsin_owned{kind="subscriptions"} 0
+tocsin_owned{kind="channels"} 0
+tocsin_owned{kind="runs"} 0
+tocsin_owned{kind="publishing"} 0
+tocsin_owned{kind="confirmed"} 0
+tocsin_owned{kind="confirmedBytes"} 0
+tocsin_owned{kind="tasks"} 0
+tocsin_owned{kind="waits"} 0
+tocsin_owned{kind="timers"} 1
+# HELP tocsin_bytes Bytes it holds now.
+# TYPE tocsin_bytes gauge
+tocsin_bytes{kind="commands"} 0
+tocsin_bytes{kind="windows"} ${bytes.windows}
+tocsin_bytes{kind="cache"} 0
+tocsin_bytes{kind="log"} 0
+tocsin_bytes{kind="runs"} 0
+# HELP tocsin_refused_total Peers that were not let in.
+# TYPE tocsin_refused_total counter
+tocsin_refused_total{code="3501"} 1
+# HELP tocsin_sessions_opened_total Sessions that were accepted.
+# TYPE tocsin_sessions_opened_total counter
+tocsin_sessions_opened_total 2
+# HELP tocsin_sessions_closed_total Sessions that ended.
+# TYPE tocsin_sessions_closed_total counter
+tocsin_sessions_closed_total{code="3501"} 1
+# HELP tocsin_errors_total Commands answered with an error.
+# TYPE tocsin_errors_total counter
+tocsin_errors_total{code="103"} 1
+# HELP tocsin_limits_total Times that a limit was hit.
+# TYPE tocsin_limits_total counter
+`);
+});

@@ -1,0 +1,561 @@
+import { describe, expect, test } from "vitest";
+import { type AppendQueuesParts, exempt, urgent } from "../../../src/engine/log/append-queue.ts";
+import { AppendQueues } from "../../../src/engine/log/append-queues.ts";
+import { BusyError, ClosedError, LogError } from "../../../src/model/errors.ts";
+import type { Log, Position } from "../../../src/model/log.ts";
+import { memoryLog } from "../../../src/stores/memory.ts";
+import { type FakeClock, fakeClock } from "../../../src/testing.ts";
+import { deferred, logWith, never, outcomeOf, spySignal } from "../../support/core.ts";
+
+type Append = Log["append"];
+
+/** Queues on a log whose append is replaced, with the payloads it was asked for, in order. */
+function make(
+  append?: (...args: Parameters<Append>) => Promise<Position> | undefined,
+  parts: Partial<AppendQueuesParts> = {},
+) {
+  const clock = fakeClock();
+  const asked: string[] = [];
+  const errors: { error: unknown; owner: string }[] = [];
+  const log = logWith(clock, (memory) => ({
+    append: (channel, data, options) => {
+      asked.push(data);
+      return append?.(channel, data, options) ?? memory.append(channel, data, options);
+    },
+  }));
+  const queues: AppendQueues = new AppendQueues({
+    schedule: () => clock.turn(() => queues.turn()),
+    log,
+    clock: { ...clock, random: () => 0.5 },
+    most: 67_108_864,
+    isHeard: () => true,
+    onError: (error, owner) => void errors.push({ error, owner }),
+    ...parts,
+  });
+  const publish = (data: string, signal?: AbortSignal, channel = "news") =>
+    outcomeOf(queues.append(channel, data, { time: 0, signal }));
+  const logged = async (channel = "news") => (await log.read(channel, {})).entries.map(({ data }) => data);
+  return { clock, log, asked, errors, queues, publish, logged };
+}
+
+const broken = new Error("no space");
+
+test("publications of a channel are appended one after the other, in the order of the calls", async () => {
+  const gates = [deferred(), deferred(), deferred()];
+  let at = 0;
+  const { clock, asked, queues, publish } = make((_, data) => {
+    const gate = gates[at++];
+    return gate?.promise.then(() => ({ offset: Number(data), epoch: "e" }));
+  });
+  const outcomes = ["1", "2", "3"].map((data) => publish(data));
+  expect(queues.size).toBe(3);
+  for (const [i, gate] of gates.entries()) {
+    await clock.settle();
+    expect(asked).toEqual(["1", "2", "3"].slice(0, i + 1));
+    gate.resolve();
+  }
+  await clock.settle();
+  expect(outcomes.map(({ value }) => value?.offset)).toEqual([1, 2, 3]);
+  expect(queues.size).toBe(0);
+});
+
+test("one channel never waits for another", async () => {
+  const { clock, queues, publish } = make((channel) => (channel === "stuck" ? never() : undefined));
+  const stuck = publish("1", undefined, "stuck");
+  const free = publish("1", undefined, "free");
+  await clock.settle();
+  expect([stuck.state, free.state]).toEqual(["pending", "fulfilled"]);
+  expect(queues.size).toBe(1);
+});
+
+test("a log that fails is tried again, ever more slowly, up to every five seconds", async () => {
+  const times: number[] = [];
+  const { clock, errors, publish } = make(() => {
+    times.push(clock.now());
+    return Promise.reject(broken);
+  });
+  publish("1");
+  await clock.advance(30_000);
+  const waits = times.slice(1).map((time, i) => time - (times[i] as number));
+  // 50 ms doubled, of which the middle of the jitter takes three quarters.
+  expect(waits.slice(0, 9)).toEqual([37.5, 75, 150, 300, 600, 1_200, 2_400, 3_750, 3_750]);
+  // Each outage is reported once.
+  expect(errors).toEqual([{ error: broken, owner: "publish news" }]);
+});
+
+test("an outage after the log answered again is reported again", async () => {
+  const answers = [broken, undefined, broken, broken, undefined];
+  const { clock, errors, publish } = make(() => {
+    const error = answers.shift();
+    return error && Promise.reject(error);
+  });
+  const first = publish("1");
+  await clock.advance(1_000);
+  const second = publish("2");
+  await clock.advance(1_000);
+  expect([first.state, second.state]).toEqual(["fulfilled", "fulfilled"]);
+  expect(errors.map(({ error }) => error)).toEqual([broken, broken]);
+});
+
+test("what is published while the log fails waits behind, and keeps the order", async () => {
+  let failing = true;
+  const { clock, queues, publish, logged } = make(() => (failing ? Promise.reject(broken) : undefined));
+  const outcomes = [publish("1"), publish("2")];
+  await clock.advance(1_000);
+  outcomes.push(publish("3"));
+  failing = false;
+  outcomes.push(publish("4"));
+  await clock.advance(5_000);
+  expect(await logged()).toEqual(["1", "2", "3", "4"]);
+  expect(outcomes.map(({ value }) => value?.offset)).toEqual([1, 2, 3, 4]);
+  expect([queues.size, clock.armed]).toEqual([0, 0]);
+});
+
+test("a signal that has aborted asks nothing of the log", async () => {
+  const { asked, publish, clock } = make();
+  const reason = { why: "no" };
+  const outcome = publish("1", AbortSignal.abort(reason));
+  await clock.settle();
+  expect(outcome).toEqual({ state: "rejected", reason });
+  expect(asked).toEqual([]);
+});
+
+test("a signal takes out what waits its turn, the log never hears of it, and those behind go on", async () => {
+  const gate = deferred();
+  const { clock, asked, publish, logged } = make((_, data) =>
+    data === "1" ? gate.promise.then(() => Promise.reject(broken)) : undefined,
+  );
+  const first = spySignal();
+  const second = spySignal();
+  const reasons = [{ n: 1 }, { n: 2 }];
+  const outcomes = [publish("1", first.signal), publish("2", second.signal), publish("3")];
+  await clock.settle();
+  second.controller.abort(reasons[1]);
+  await clock.settle();
+  expect(outcomes[1]).toEqual({ state: "rejected", reason: reasons[1] });
+  expect((outcomes[1] as { reason: unknown }).reason).toBe(reasons[1]);
+  first.controller.abort(reasons[0]);
+  await clock.settle();
+  expect(outcomes[0]?.reason).toBe(reasons[0]);
+  expect(outcomes[2]?.state).toBe("fulfilled");
+  expect(asked).toEqual(["1", "3"]);
+  expect(await logged()).toEqual(["3"]);
+  expect([first.listeners, second.listeners]).toEqual([0, 0]);
+  gate.resolve();
+  await clock.settle();
+});
+
+test("a signal ends the wait for the next try, too", async () => {
+  const { clock, queues, publish } = make(() => Promise.reject(broken));
+  const { controller, signal } = spySignal();
+  const outcome = publish("1", signal);
+  await clock.advance(10);
+  controller.abort("enough");
+  await clock.settle();
+  expect(outcome).toEqual({ state: "rejected", reason: "enough" });
+  expect([queues.size, clock.armed]).toEqual([0, 0]);
+});
+
+test.each([
+  ["is closed", new ClosedError("Cannot append: the log is closed"), "its log is closed"],
+  ["is called wrongly", new TypeError("this is undefined"), "the code of its log is at fault"],
+  ["is written wrongly", new ReferenceError("x is not defined"), "the code of its log is at fault"],
+])("a log that %s is not tried again: the publisher and the operator are told", async (_, fault, why) => {
+  const { clock, asked, errors, publish } = make(() => Promise.reject(fault));
+  const outcomes = [publish("1"), publish("2")];
+  await clock.advance(60_000);
+  const wanted = { message: `Cannot publish to "news": ${why}`, lasting: true, cause: fault };
+  for (const { reason } of outcomes) {
+    expect(reason).toBeInstanceOf(LogError);
+    expect({ ...(reason as LogError), message: (reason as LogError).message, cause: fault }).toEqual({
+      name: "LogError",
+      ...wanted,
+    });
+  }
+  expect(asked).toEqual(["1", "2"]);
+  expect(errors).toEqual([{ error: outcomes[0]?.reason, owner: "publish news" }]);
+  expect(clock.armed).toBe(0);
+});
+
+test("what the log itself says is lasting is passed on as it is, and what is not is tried again", async () => {
+  const passing = new LogError("Cannot append: the file is locked");
+  const lasting = new LogError("Cannot append: the file is read-only", { lasting: true });
+  const answers = [passing, lasting];
+  const { clock, publish } = make(() => Promise.reject(answers.shift()));
+  const outcome = publish("1");
+  await clock.settle();
+  expect(outcome.state).toBe("pending");
+  await clock.advance(1_000);
+  expect(outcome.reason).toBe(lasting);
+});
+
+test("an append whose answer was lost is sent again with the number that it had", async () => {
+  const numbers: unknown[] = [];
+  let lost = 2;
+  const { clock, publish } = make((_, data, { once }) => {
+    numbers.push([data, once?.n, once?.by]);
+    return lost-- > 0 ? Promise.reject(broken) : undefined;
+  });
+  publish("1");
+  publish("2");
+  await clock.advance(5_000);
+  const by = (numbers[0] as unknown[])[2];
+  expect(numbers).toEqual([
+    ["1", 1, by],
+    ["1", 1, by],
+    ["1", 1, by],
+    ["2", 2, by],
+  ]);
+});
+
+test("after an append that nobody waits for any more the writer takes another name", async () => {
+  const writers: unknown[] = [];
+  const { clock, publish } = make((_, data, { once }) => {
+    writers.push(once);
+    return data === "1" ? Promise.reject(broken) : undefined;
+  });
+  const controller = new AbortController();
+  publish("1", controller.signal);
+  await clock.settle();
+  controller.abort();
+  publish("2");
+  await clock.settle();
+  const [first, second] = writers as { by: string; n: number }[];
+  expect([first?.n, second?.n, first?.by === second?.by]).toEqual([1, 1, false]);
+});
+
+test("more than may wait is refused with what to do, the operator hears it once, and there is room again", async () => {
+  let failing = true;
+  const refused: number[] = [];
+  const { clock, errors, queues, publish, logged } = make(
+    () => (failing ? Promise.reject(broken) : undefined),
+    { most: 1_000, refused: () => void refused.push(1) },
+  );
+  const outcomes = Array.from({ length: 9 }, (_, i) => publish(String(i)));
+  await clock.settle();
+  expect(outcomes.map(({ state }) => state)).toEqual([...Array(7).fill("pending"), "rejected", "rejected"]);
+  expect(outcomes[7]?.reason).toBeInstanceOf(BusyError);
+  expect(String(outcomes[7]?.reason)).toBe(
+    'BusyError: Cannot publish to "news": 7 publications wait, and limits.waiting is 1000 bytes',
+  );
+  expect(errors.map(({ error }) => (error as Error).name)).toEqual(["BusyError", "Error"]);
+  expect([refused.length, queues.bytes]).toEqual([2, 7 * 129]);
+  failing = false;
+  await clock.advance(5_000);
+  expect(await logged()).toEqual(["0", "1", "2", "3", "4", "5", "6"]);
+  expect([publish("x").state, queues.bytes]).toEqual(["pending", 129]);
+  await clock.settle();
+  expect(queues.bytes).toBe(0);
+});
+
+test("what a run says of itself waits however much is waiting", async () => {
+  let failing = true;
+  const { clock, queues, publish, logged } = make(() => (failing ? Promise.reject(broken) : undefined), {
+    most: 100,
+  });
+  publish("1");
+  const ending = outcomeOf(queues.append("news", "2", { time: 0 }, exempt));
+  await clock.settle();
+  failing = false;
+  await clock.advance(5_000);
+  expect(ending.state).toBe("fulfilled");
+  expect(await logged()).toEqual(["1", "2"]);
+});
+
+describe("with a log that answers at once", () => {
+  /** Queues on a log in memory, where a turn has room for three publications of eight characters. */
+  function makeAtOnce({
+    clock = fakeClock(),
+    log = memoryLog({ clock }),
+    ...parts
+  }: Partial<AppendQueuesParts & { clock: FakeClock }> = {}) {
+    const queues: AppendQueues = new AppendQueues({
+      schedule: () => clock.turn(() => queues.turn()),
+      log,
+      clock,
+      turn: 600,
+      most: 67_108_864,
+      isHeard: () => true,
+      onError: () => {},
+      ...parts,
+    });
+    const order: string[] = [];
+    const publish = (channel: string, data: string, signal?: AbortSignal) => {
+      const appended = queues.append(channel, data, { time: 0, signal });
+      return outcomeOf(appended.then(({ offset }) => void order.push(`${channel}${offset}`)));
+    };
+    return { clock, log, queues, order, publish };
+  }
+
+  test("a loop that awaits each publication lets a turn pass whenever one has had its share", async () => {
+    const { clock, log, queues } = makeAtOnce();
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      if (turns < 50) clock.turn(count);
+    };
+    clock.turn(count);
+    let loggedAtTurn = 0;
+    const loop = async (): Promise<void> => {
+      for (let i = 0; i < 30; i++) await queues.append("news", "12345678", { time: 0 });
+      loggedAtTurn = turns;
+    };
+    const looping = loop();
+    await clock.settle();
+    await looping;
+    expect([loggedAtTurn, (await log.read("news", {})).top]).toEqual([9, 30]);
+  });
+
+  test("a channel with a long queue holds up no other: each is served one publication, round and round", async () => {
+    const { clock, order, publish } = makeAtOnce();
+    for (let i = 0; i < 12; i++) publish("a", "12345678");
+    publish("b", "12345678");
+    publish("c", "12345678");
+    await clock.settle();
+    expect(order.slice(0, 8)).toEqual(["a1", "a2", "a3", "a4", "b1", "c1", "a5", "a6"]);
+    expect(order.length).toBe(14);
+  });
+
+  test("a signal takes out what waits for its turn, the first one and another", async () => {
+    const { clock, log, publish, queues } = makeAtOnce();
+    for (let i = 0; i < 4; i++) publish("a", "12345678");
+    const [first, other] = [spySignal(), spySignal()];
+    const outcomes = [publish("b", "1", first.signal), publish("a", "2", other.signal)];
+    publish("a", "3");
+    first.controller.abort("no");
+    other.controller.abort("never");
+    await clock.settle();
+    expect(outcomes.map(({ reason }) => reason)).toEqual(["no", "never"]);
+    expect((await log.read("a", {})).entries.map(({ data }) => data).at(-1)).toBe("3");
+    expect((await log.read("b", {})).top).toBe(0);
+    expect([first.listeners, other.listeners, queues.size]).toEqual([0, 0, 0]);
+  });
+
+  test("what waits for its turn when they end rejects", async () => {
+    const { clock, publish, queues } = makeAtOnce();
+    const outcomes = Array.from({ length: 5 }, () => publish("a", "12345678"));
+    queues.end();
+    await clock.settle();
+    expect(outcomes.map(({ state }) => state)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+      "rejected",
+    ]);
+    expect([queues.size, queues.bytes, queues.inspect()]).toEqual([0, 0, []]);
+  });
+
+  /** A log that keeps 4 000 bytes beyond its size, and a subscriber who has come to an offset. */
+  function makeRead() {
+    const clock = fakeClock();
+    const log = memoryLog({ clock, size: 1, bytes: 0, slack: 4_000 });
+    const reader = { at: 0 };
+    const slowest = (_: string, offset: number) => (reader.at < offset ? reader.at : undefined);
+    return { ...makeAtOnce({ clock, log, slowest }), clock, log, reader };
+  }
+
+  /** Publishes there without a pause, or with one of a few turns after each share of a turn, until it is told to stop. */
+  function endless(turns = 0) {
+    const here = makeRead();
+    const { clock, queues } = here;
+    const state = { isOver: false, top: 0 };
+    const looping = (async () => {
+      while (!state.isOver && state.top < 1_000) {
+        state.top = (await queues.append("news", "12345678", { time: 0 })).offset;
+        for (let i = 0; i < turns && state.top % 3 === 0; i++) {
+          await new Promise<void>((resolve) => clock.turn(resolve));
+          queues.turn();
+        }
+      }
+    })();
+    return { ...here, state, looping };
+  }
+
+  test("a burst waits for a subscriber that reads, and is behind by half of what the log keeps", async () => {
+    const { clock, queues, state, looping, reader } = endless();
+    await clock.settle();
+    // Ten of 200 bytes are half of 4 000, and three may come in a turn.
+    expect(state.top).toBe(12);
+    expect(queues.inspect().map(({ kind, owner }) => [kind, owner])).toEqual([
+      ["wait", "publish news"],
+      ["timer", "subscribers behind a burst"],
+    ]);
+    reader.at = 12;
+    queues.caughtUp();
+    await clock.settle();
+    expect(state.top).toBe(24);
+    state.isOver = true;
+    reader.at = 1_000;
+    queues.caughtUp();
+    await clock.settle();
+    await looping;
+    expect([queues.size, clock.armed]).toEqual([0, 0]);
+  });
+
+  test("who pauses for a few turns now and then waits as well once a subscriber falls behind", async () => {
+    for (const turns of [1, 3]) {
+      const { clock, queues, state, looping, reader } = endless(turns);
+      await clock.settle();
+      expect(state.top).toBe(1_000);
+      await looping;
+      const behind = endless(turns);
+      behind.queues.fallsBehind("news", 1);
+      await behind.clock.settle();
+      expect(behind.state.top).toBe(12);
+      behind.reader.at = 1_000;
+      behind.queues.caughtUp();
+      await behind.clock.settle();
+      await behind.looping;
+      expect([behind.state.top, behind.clock.armed]).toEqual([1_000, 0]);
+      expect([reader.at, queues.size]).toEqual([0, 0]);
+    }
+  });
+
+  test("it waits for as long as the slowest subscriber comes on, and for 100 ms where that does not", async () => {
+    const { clock, log, queues, state, looping, reader } = endless();
+    await clock.settle();
+    for (let i = 1; i < 4; i++) {
+      await clock.advance(99);
+      reader.at = i;
+      queues.caughtUp();
+      await clock.settle();
+      expect(state.top).toBe(12);
+    }
+    await clock.advance(99);
+    expect(state.top).toBe(12);
+    await clock.advance(1);
+    expect(state.top).toBe(1_000);
+    await looping;
+    expect([(await log.read("news", {})).top, clock.armed]).toEqual([1_000, 0]);
+  });
+
+  test("a channel that begins anew is counted anew", async () => {
+    const { clock, log, queues, state, looping, reader } = endless();
+    await clock.settle();
+    reader.at = 12;
+    const again = queues.append("news", "12345678", { time: 0, place: "first" });
+    state.isOver = true;
+    queues.caughtUp();
+    await clock.settle();
+    await looping;
+    expect((await again).offset).toBe(1);
+    reader.at = 0;
+    const outcomes = Array.from({ length: 30 }, () => queues.append("news", "12345678", { time: 0 }));
+    await clock.settle();
+    expect([(await log.read("news", { limit: 0 })).top, queues.size]).toEqual([11, 20]);
+    reader.at = 100;
+    queues.caughtUp();
+    await clock.settle();
+    expect((await Promise.all(outcomes)).length).toBe(30);
+  });
+
+  test("what a run says of itself waits for no subscriber where nothing is before it, nor does what is hurried", async () => {
+    const { clock, queues, log } = makeRead();
+    queues.fallsBehind("news", 1);
+    for (let i = 0; i < 13; i++) {
+      void queues.append("news", "12345678", { time: 0 });
+      await clock.settle();
+    }
+    const top = async () => (await log.read("news", { limit: 0 })).top;
+    expect([await top(), queues.size]).toEqual([12, 1]);
+    queues.hurry("news");
+    await clock.settle();
+    expect([await top(), queues.size]).toEqual([13, 0]);
+    await queues.append("news", "started", { time: 0 }, urgent);
+    expect(await top()).toBe(14);
+    void queues.append("news", "12345678", { time: 0 });
+    const ending = outcomeOf(queues.append("news", "ended", { time: 0 }, urgent));
+    queues.hurry("news");
+    await clock.settle();
+    expect([await top(), ending.state]).toEqual([14, "pending"]);
+    await clock.advance(100);
+    expect([await top(), ending.state, clock.armed]).toEqual([16, "fulfilled", 0]);
+  });
+
+  test("where there is no time left no subscriber is waited for", async () => {
+    const { clock, queues, state, looping } = endless();
+    await clock.settle();
+    expect(state.top).toBe(12);
+    state.isOver = true;
+    const idle = outcomeOf(queues.idle());
+    await clock.advance(99);
+    expect([state.top, idle.state]).toEqual([12, "pending"]);
+    queues.hasten();
+    await clock.settle();
+    await looping;
+    expect([state.top, idle.state, queues.size, clock.armed]).toEqual([13, "fulfilled", 0, 0]);
+  });
+
+  test("of a log without slack nobody is waited for who falls behind but now and then", async () => {
+    const { clock, log, queues } = makeAtOnce({
+      log: memoryLog({ size: 10, slack: 0 }),
+      slowest: () => 0,
+    });
+    for (let i = 0; i < 100; i++) {
+      queues.fallsBehind("news", 1);
+      void queues.append("news", "12345678", { time: 0 });
+      await clock.settle();
+    }
+    expect([(await log.read("news", { limit: 0 })).top, queues.size]).toEqual([100, 0]);
+  });
+
+  test("with nobody to hear it a turn has no share, but time", async () => {
+    const { clock, log, queues } = makeAtOnce({ isHeard: () => false });
+    for (let i = 0; i < 5_000; i++) await queues.append("news", "12345678", { time: 0 });
+    expect((await log.read("news", { limit: 0 })).top).toBe(5_000);
+    await clock.settle();
+  });
+});
+
+test("once they end everything rejects, and nothing is left", async () => {
+  const stuck = make((_, data) => (data === "1" ? never() : undefined));
+  const failing = make(() => Promise.reject(broken));
+  for (const { clock, queues, publish } of [stuck, failing]) {
+    const outcomes = [publish("1"), publish("2")];
+    await clock.advance(10);
+    queues.end();
+    expect(queues.size).toBe(0);
+    expect(queues.inspect()).toEqual([]);
+    expect(clock.armed).toBe(0);
+    await clock.settle();
+    expect(outcomes.map(({ reason }) => reason instanceof ClosedError)).toEqual([true, true]);
+    expect(queues.size).toBe(0);
+  }
+});
+
+test("once they have ended the log is not asked any more", async () => {
+  const { asked, clock, queues, publish } = make();
+  queues.end();
+  const outcome = publish("1");
+  await clock.settle();
+  expect(outcome.reason).toBeInstanceOf(ClosedError);
+  expect(asked).toEqual([]);
+  expect(queues.size).toBe(0);
+});
+
+test("they are idle once nothing is under way", async () => {
+  const gate = deferred();
+  const { clock, queues, publish } = make((_, data) =>
+    data === "1" ? gate.promise.then(() => ({ offset: 1, epoch: "e" })) : undefined,
+  );
+  await queues.idle();
+  publish("1");
+  publish("2");
+  const idle = outcomeOf(queues.idle());
+  await clock.settle();
+  expect(idle.state).toBe("pending");
+  gate.resolve();
+  await clock.settle();
+  expect(idle.state).toBe("fulfilled");
+  expect(queues.inspect()).toEqual([]);
+});
+
+test("a thousand publications at once keep their order", async () => {
+  const { clock, publish, logged, queues } = make();
+  const all = Array.from({ length: 1_000 }, (_, i) => String(i));
+  for (const data of all) publish(data);
+  await clock.settle();
+  expect(await logged()).toEqual(all);
+  expect(queues.size).toBe(0);
+});

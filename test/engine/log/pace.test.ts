@@ -1,0 +1,134 @@
+import { expect, test } from "vitest";
+import { Pace, type PaceParts } from "../../../src/engine/log/pace.ts";
+import type { Retention } from "../../../src/model/log.ts";
+
+/** A pace on a clock and a log that say what a test wants them to. */
+function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
+  const turns: (() => void)[] = [];
+  const state = { now: 0, looks: 0 };
+  const pace: Pace = new Pace({
+    clock: {
+      now() {
+        state.looks++;
+        return state.now;
+      },
+    },
+    log: keeps === undefined ? {} : { keeps },
+    most,
+    isHeard,
+    schedule: () => void turns.push(() => pace.turn()),
+  });
+  /** How many of so many publications are taken before one is refused. */
+  const taken = (count: number, chars = 8, channel = "news"): number => {
+    for (let i = 0; i < count; i++) if (!pace.take(channel, chars)) return i;
+    return count;
+  };
+  const turn = (): void => {
+    for (const run of turns.splice(0)) run();
+  };
+  return { pace, state, turns, taken, turn };
+}
+
+interface Options extends Partial<Pick<PaceParts, "isHeard" | "most">> {
+  keeps?(channel: string): Partial<Retention>;
+}
+
+const ample = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
+
+test("a turn has room for so many bytes, the next one for another", () => {
+  const { taken, turn, turns } = make({ keeps: () => ample });
+  expect(taken(10_000)).toBe(1_311);
+  expect(taken(1)).toBe(0);
+  expect(turns.length).toBe(1);
+  turn();
+  expect(taken(10_000)).toBe(1_311);
+});
+
+test("a turn has room for five milliseconds, looked at every 32 publications", () => {
+  const { state, taken, turn } = make({ keeps: () => ample });
+  expect(taken(32)).toBe(32);
+  state.now = 4;
+  expect(taken(32)).toBe(32);
+  state.now = 5;
+  expect(taken(100)).toBe(32);
+  turn();
+  expect(taken(32)).toBe(32);
+  expect(state.looks).toBe(6);
+});
+
+test("a turn begins with the first look, or with the first publication to a channel of which little is kept", () => {
+  const { state, taken } = make({
+    keeps: () => ({ size: 1_000, bytes: 1_000_000, slack: 0 }),
+    most: 1_000_000,
+  });
+  state.now = 1_000;
+  expect(taken(64)).toBe(64);
+  state.now = 1_005;
+  expect(taken(64)).toBe(32);
+});
+
+test("few publications, each with a turn of its own, ask for no turn and for no time", () => {
+  const { state, taken, turns } = make({ keeps: () => ample });
+  expect(taken(31)).toBe(31);
+  expect([turns.length, state.looks]).toEqual([0, 0]);
+  expect(taken(1)).toBe(1);
+  expect(turns.length).toBe(1);
+});
+
+test("a publication larger than what a turn has room for is taken, and the next one waits", () => {
+  const { taken } = make({ keeps: () => ample, most: 1_000 });
+  expect(taken(2, 5_000)).toBe(1);
+});
+
+test("of a channel of which the log keeps little a turn takes half, and of others their own half", () => {
+  const { taken, turn } = make({ keeps: () => ({ size: 10, bytes: 1_000, slack: 0 }) });
+  expect(taken(100)).toBe(5);
+  expect(taken(100, 8, "other")).toBe(5);
+  expect(taken(100, 200, "large")).toBe(2);
+  turn();
+  expect(taken(100)).toBe(5);
+});
+
+test("of a log with a little slack a turn takes a quarter, of as much as it keeps in any case", () => {
+  // Of ten publications without a payload, and of 4 000 bytes beyond them.
+  expect(make({ keeps: () => ({ size: 10, bytes: 1_000_000, slack: 4_000 }) }).taken(100)).toBe(7);
+  expect(make({ keeps: () => ({ size: 1_000, bytes: 2_000, slack: 4_000 }) }).taken(100)).toBe(7);
+});
+
+test("a log that does not say how much it keeps is taken to keep 1 000 publications", () => {
+  expect(make().taken(10_000)).toBe(500);
+});
+
+test("one publication a turn is always taken", () => {
+  const { taken, turn } = make({ keeps: () => ({ size: 0, bytes: 0, slack: 0 }) });
+  expect(taken(2)).toBe(1);
+  turn();
+  expect(taken(2)).toBe(1);
+});
+
+test("while nobody listens only the time counts", () => {
+  const { state, taken } = make({ keeps: () => ({ size: 1, bytes: 1, slack: 0 }), isHeard: () => false });
+  expect(taken(10_000)).toBe(10_000);
+  state.now = 5;
+  expect(taken(100)).toBeLessThan(100);
+});
+
+test("sockets come between turns that follow one another for ten milliseconds, and once more for each ten", () => {
+  const { pace, state } = make();
+  const asked: [at: number, isAwaited: boolean, needsRest: boolean][] = [
+    [0, false, false],
+    [50, true, false],
+    [59, true, false],
+    [60, true, true],
+    [69, true, false],
+    [70, true, true],
+    [79, false, false],
+    [90, true, false],
+    [99, true, false],
+    [100, true, true],
+  ];
+  for (const [at, isAwaited, needsRest] of asked) {
+    state.now = at;
+    expect(pace.needsRest(isAwaited), `at ${at}`).toBe(needsRest);
+  }
+});

@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { Writers } from "../../../src/engine/log/writers.ts";
+import { fakeClock } from "../../../src/testing.ts";
+
+function make() {
+  const clock = fakeClock();
+  return { clock, writers: new Writers(clock) };
+}
+
+test("the appends to a channel are numbered from 1, without holes, by one writer", () => {
+  const { writers } = make();
+  const [one, other, two] = [writers.next("a"), writers.next("b"), writers.next("a")];
+  expect([one.n, two.n, other.n]).toEqual([1, 2, 1]);
+  expect(two.by).toBe(one.by);
+  expect(other.by).not.toBe(one.by);
+});
+
+test("two processes never write by the same name", () => {
+  expect(make().writers.next("a").by).not.toBe(make().writers.next("a").by);
+});
+
+test("after an append of which nobody knows whether it was done another writer begins", () => {
+  const { writers } = make();
+  const { by } = writers.next("a");
+  writers.abandon("a");
+  const next = writers.next("a");
+  expect(next.n).toBe(1);
+  expect(next.by).not.toBe(by);
+});
+
+test("a writer that was idle for five minutes takes another name, long before a log may forget it", async () => {
+  const { clock, writers } = make();
+  const { by } = writers.next("a");
+  await clock.advance(299_999);
+  expect(writers.next("a")).toEqual({ by, n: 2 });
+  await clock.advance(300_000);
+  const next = writers.next("a");
+  expect(next.n).toBe(1);
+  expect(next.by).not.toBe(by);
+});

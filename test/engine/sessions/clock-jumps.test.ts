@@ -1,0 +1,198 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { Clock } from "../../../src/base/clock.ts";
+import type { NotifierOptions } from "../../../src/engine/core/settings.ts";
+import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { pipe } from "../../../src/testing/pipe.ts";
+import { assertQuiet } from "../../../src/testing.ts";
+import { never, outcomeOf, rawSocket } from "../../support/core.ts";
+
+/** A clock whose process can be held up: time goes on, and what was due is called when it is let go on. */
+function blockable(): Clock & { block(ms: number): void; go(): Promise<void>; shift(ms: number): void } {
+  let now = 0;
+  let shifted = 0;
+  let turns: (() => void)[] = [];
+  const armed = new Set<{ due: number; fire(): void }>();
+  const nextDue = () => [...armed].sort((one, other) => one.due - other.due).find(({ due }) => due <= now);
+  return {
+    now: () => now,
+    time: () => 1_700_000_000_000 + now + shifted,
+    random: () => 0.5,
+    turn: (run) => void turns.push(run),
+    timer(ms, fire) {
+      const each = { due: now + ms, fire };
+      armed.add(each);
+      return { cancel: () => void armed.delete(each) };
+    },
+    block(ms) {
+      now += ms;
+    },
+    shift(ms) {
+      shifted += ms;
+    },
+    async go() {
+      // As event loops do: timers first, one after the other, then what else there is.
+      for (let idle = 0; idle < 3; idle++) {
+        for (let each = nextDue(); each !== undefined; each = nextDue()) {
+          armed.delete(each);
+          each.fire();
+          await new Promise((resolve) => setImmediate(resolve));
+          idle = 0;
+        }
+        const run = turns;
+        turns = [];
+        if (run.length > 0) idle = 0;
+        for (const turn of run) turn();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+  };
+}
+
+function start(options: NotifierOptions = {}) {
+  const clock = blockable();
+  const errors: string[] = [];
+  const onError: NotifierOptions["onError"] = (_, { stage }) => void errors.push(stage);
+  const notifier = createNotifier({ clock, onError, ...options });
+  onTestFinished(async () => {
+    const closed = outcomeOf(notifier.close());
+    await clock.go();
+    clock.block(60_000);
+    await clock.go();
+    expect(closed.state).toBe("fulfilled");
+    assertQuiet(notifier);
+  });
+  return { clock, notifier, errors };
+}
+
+describe("a process that is held up", () => {
+  test("for longer than the grace of a close under way closes as soon as it goes on, and once", async () => {
+    const { clock, notifier, errors } = start({ grace: 3_000 });
+    const stuck = rawSocket(notifier, { user: "ann", channels: ["news"] });
+    stuck.session.receive('{"id":1,"connect":{}}');
+    const run = notifier.run(() => never(), { name: "stubborn" });
+    run.result().catch(() => {});
+    await clock.go();
+    await notifier.publish("news", 1);
+    await clock.go();
+    const closed = outcomeOf(notifier.close());
+    await clock.go();
+    clock.block(5_000);
+    await clock.go();
+    expect(closed.value).toMatchObject({
+      runs: { abandoned: [run.id], cancelled: [], failed: [] },
+      sessions: { closed: 0, cut: 1 },
+      milliseconds: 5_000,
+    });
+    expect(stuck.closed?.code).toBe(3001);
+    expect(errors).toEqual(["close"]);
+  });
+
+  test("before it closes has all of its grace all the same", async () => {
+    const { clock, notifier } = start({ grace: 3_000 });
+    const client = pipe(notifier, { peer: { user: "ann", channels: ["news"] } });
+    client.send({ id: 1, connect: {} });
+    await clock.go();
+    for (let n = 1; n <= 5; n++) await notifier.publish("news", n);
+    clock.block(5_000);
+    const closed = outcomeOf(notifier.close());
+    await clock.go();
+    expect(client.received.slice(1)).toMatchObject(
+      [1, 2, 3, 4, 5].map((data) => ({ push: { pub: { data } } })),
+    );
+    expect(closed.value).toMatchObject({ sessions: { closed: 1, cut: 0 }, milliseconds: 0 });
+  });
+
+  test("for longer than a pong may take reads the pongs that have come before it takes peers to be silent", async () => {
+    const { clock, notifier } = start();
+    const [answers, silent] = [rawSocket(notifier), rawSocket(notifier)];
+    for (const { session } of [answers, silent]) session.receive('{"id":1,"connect":{}}');
+    await clock.go();
+    clock.block(18_750);
+    await clock.go();
+    expect([answers, silent].map(({ lines }) => lines.at(-1))).toEqual(["{}", "{}"]);
+    clock.block(30_000);
+    await clock.go();
+    expect(answers.closed).toBeUndefined();
+    answers.pong();
+    clock.block(1_050);
+    await clock.go();
+    expect([answers.closed, silent.closed?.code]).toEqual([undefined, 3012]);
+    for (const { session } of [answers, silent]) session.ended();
+  });
+
+  test("again and again does not let a silent peer off for ever", async () => {
+    const { clock, notifier } = start();
+    const silent = rawSocket(notifier);
+    silent.session.receive('{"id":1,"connect":{}}');
+    await clock.go();
+    clock.block(18_750);
+    await clock.go();
+    for (let n = 0; n < 2; n++) {
+      clock.block(30_000);
+      await clock.go();
+    }
+    expect(silent.closed?.code).toBe(3012);
+    silent.session.ended();
+  });
+});
+
+describe("a time of day that is set anew", () => {
+  const hour = 3_600_000;
+  test.each([-hour, hour])("by %i ms ends no permission sooner or later than it was to end", async (ms) => {
+    const { clock, notifier } = start();
+    const raw = rawSocket(notifier, { user: "ann", expires: clock.time() + 10_000 });
+    raw.session.receive('{"id":1,"connect":{}}');
+    await clock.go();
+    clock.shift(ms);
+    clock.block(9_900);
+    await clock.go();
+    expect(raw.closed).toBeUndefined();
+    clock.block(100);
+    await clock.go();
+    expect(raw.closed).toEqual({ code: 3005, reason: "connection expired" });
+    raw.session.ended();
+  });
+});
+
+describe("a machine that sleeps, while the clock for spans stands still", () => {
+  const expires = 1_700_000_060_000;
+
+  test("ends a permission that is over by the wall clock, before it hears or sends anything more", async () => {
+    const { clock, notifier } = start();
+    const peer = { user: "ann", channels: ["news"], expires };
+    const [hears, isSent] = [pipe(notifier, { peer }), pipe(notifier, { peer })];
+    for (const each of [hears, isSent]) each.send({ id: 1, connect: {} });
+    await clock.go();
+    for (const each of [hears, isSent]) each.take();
+    clock.shift(60_000);
+    hears.send({ id: 2, ping: {} });
+    await notifier.publish("news", "private");
+    await clock.go();
+    expect([hears, isSent].map(({ received, closed }) => [received, closed?.code])).toEqual([
+      [[], 3005],
+      [[], 3005],
+    ]);
+  });
+
+  test("ends it with the next heartbeat where nothing else happens", async () => {
+    const { clock, notifier } = start();
+    const idle = pipe(notifier, { peer: { user: "ann", expires } });
+    idle.send({ id: 1, connect: {} });
+    await clock.go();
+    clock.shift(60_000);
+    clock.block(25_050);
+    await clock.go();
+    expect(idle.closed?.code).toBe(3005);
+  });
+
+  test("does not lengthen one when the wall clock is set back", async () => {
+    const { clock, notifier } = start();
+    const idle = pipe(notifier, { peer: { user: "ann", expires } });
+    idle.send({ id: 1, connect: {} });
+    await clock.go();
+    clock.shift(-3_600_000);
+    clock.block(60_050);
+    await clock.go();
+    expect(idle.closed?.code).toBe(3005);
+  });
+});

@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { Joint } from "../../../src/engine/sessions/frame-cache.ts";
+
+test("parts are joined in their order", () => {
+  const joint = new Joint("\n");
+  expect(joint.join("a", ["b", "c"])).toBe("a\nb\nc");
+});
+
+test("parts that differ anywhere from those before are joined anew", () => {
+  const joint = new Joint("\n");
+  const parts: [string, string[]][] = [
+    ["a", ["b", "c"]],
+    ["x", ["b", "c"]],
+    ["x", ["b", "d"]],
+    ["x", ["b"]],
+    ["x", ["b", "d"]],
+  ];
+  for (const [first, rest] of parts) expect(joint.join(first, rest)).toBe([first, ...rest].join("\n"));
+});
+
+test("what was cleared is joined anew", () => {
+  const joint = new Joint(" ");
+  joint.join("a", ["b"]);
+  joint.clear();
+  expect(joint.join("", [])).toBe("");
+  expect(joint.join("a", ["b"])).toBe("a b");
+});

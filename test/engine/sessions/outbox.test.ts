@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { Joint } from "../../../src/engine/sessions/frame-cache.ts";
+import { Outbox } from "../../../src/engine/sessions/outbox.ts";
+
+test("what was added is taken as one text, in its order, and once", () => {
+  const outbox = new Outbox();
+  const joint = new Joint("\n");
+  expect(outbox.take(joint)).toBeUndefined();
+  for (const texts of [["a"], ["a", "b"], ["a", "b", "c"]]) {
+    for (const text of texts) outbox.push(text);
+    expect(outbox.take(joint)).toBe(texts.join("\n"));
+    expect(outbox.take(joint)).toBeUndefined();
+  }
+});
+
+test("what was cleared is not taken", () => {
+  const outbox = new Outbox();
+  outbox.push("a");
+  outbox.push("b");
+  outbox.clear();
+  outbox.push("c");
+  expect(outbox.take(new Joint("\n"))).toBe("c");
+});

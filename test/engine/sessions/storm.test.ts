@@ -1,0 +1,418 @@
+import { expect, test } from "vitest";
+import { createNotifier, type Notifier, type Receipt } from "../../../src/engine/notifier/notifier.ts";
+import type { Delivery, UndeliveredReason } from "../../../src/model/receipt.ts";
+import { memoryLog } from "../../../src/stores/memory.ts";
+import { assertQuiet, fakeClock, type Pipe, pipe } from "../../../src/testing.ts";
+import { type Random, random } from "../../simulation/random.ts";
+import { runtime } from "../../support/runtime.ts";
+import { range } from "../../support/wire.ts";
+
+/** The same storm in every run, another one on every runtime. */
+const seed = { node: 1, bun: 2, deno: 3 }[runtime];
+const publications = 12_000;
+const perTick = 40;
+/** Milliseconds. */
+const tick = 20;
+const ttl = 4_000;
+
+/** What many follow, what only those follow who are stuck or whose last word is lost, and what nobody does. */
+const busy = range(1, 24).map((n) => `busy:${n}`);
+const quiet = ["unsaid", "unheard"];
+const channels = [...busy, ...quiet];
+
+interface Message {
+  id?: number;
+  connect?: { subs?: Record<string, Place> };
+  subscribe?: Place;
+  push?: { channel: string; pub?: Pub; unsubscribe?: { code: number } };
+}
+
+interface Pub {
+  offset: number;
+  data: { n: number };
+}
+
+interface Place {
+  epoch: string;
+  offset: number;
+  recovered?: boolean;
+  publications?: Pub[];
+}
+
+/** A subscriber that comes and goes, and holds the server to what it says. */
+class Subscriber {
+  readonly user: string;
+  readonly channels: readonly string[];
+  readonly isStuck: boolean;
+  /** Whether it ever says what it has, and whether its last word is lost. */
+  readonly acknowledges: boolean;
+  readonly isMute: boolean;
+  /** What it got of each channel, and how much the server said it will not get. */
+  readonly got: Map<string, Set<number>>;
+  readonly missed: Map<string, number>;
+  isAway = true;
+  readonly #byServer: boolean;
+  readonly #places = new Map<string, { epoch: string; offset: number }>();
+  /** Where it was last, though it may have forgotten. */
+  readonly #last = new Map<string, number>();
+  readonly #asked = new Map<number, string>();
+  /** What it said, and the network has not delivered yet. */
+  readonly #late: string[] = [];
+  #pipe: Pipe | undefined;
+  #ids = 0;
+
+  constructor(index: number) {
+    const person = index % 157;
+    this.user = `user ${person}`;
+    this.isStuck = index % 10 === 0;
+    this.isMute = index % 10 < 3;
+    this.acknowledges = person < 100;
+    this.#byServer = index % 2 === 0;
+    const ours = this.acknowledges ? busy.slice(0, 16) : busy.slice(12);
+    const own = new Set([ours[person % ours.length], ours[(person * 5 + 3) % ours.length]] as string[]);
+    this.channels = this.isMute && this.acknowledges ? [...own, "unsaid"] : [...own];
+    this.got = new Map(this.channels.map((name) => [name, new Set()]));
+    this.missed = new Map(this.channels.map((name) => [name, 0]));
+  }
+
+  arrive(notifier: Notifier): void {
+    this.isAway = false;
+    this.#asked.clear();
+    const peer = { user: this.user, channels: this.#byServer ? this.channels : [], authorize: () => true };
+    this.#pipe = pipe(notifier, { peer });
+    const wanted = this.channels.map((channel) => [channel, this.#wish(channel)] as const);
+    const subs = this.#byServer ? Object.fromEntries(wanted) : {};
+    this.#pipe.send({ id: ++this.#ids, connect: { subs } });
+    if (!this.#byServer) for (const channel of this.channels) this.#subscribe(channel);
+  }
+
+  #wish(channel: string): object {
+    const place = this.#places.get(channel);
+    return place === undefined ? {} : { recover: true, ...place };
+  }
+
+  #subscribe(channel: string): void {
+    this.#asked.set(++this.#ids, channel);
+    this.#pipe?.send({ id: this.#ids, subscribe: { channel, ...this.#wish(channel) } });
+  }
+
+  get session(): string | undefined {
+    return this.#pipe?.session.id;
+  }
+
+  stall(): void {
+    this.#pipe?.stall();
+  }
+
+  resume(): void {
+    if (!this.isStuck) this.#pipe?.resume();
+  }
+
+  /** It comes back without knowing where it was. */
+  forget(): void {
+    this.#places.clear();
+  }
+
+  /** What is on its way to it is lost; what it has read, it has. */
+  drop(): void {
+    this.read();
+    this.#pipe?.drop();
+    this.isAway = true;
+  }
+
+  /** Takes what came, and answers whether it was anything. */
+  read(): boolean {
+    const came = (this.#pipe?.take() ?? []) as Message[];
+    for (const message of came) this.#take(message);
+    if (this.#pipe?.cut || (this.#pipe?.closed !== undefined && this.#pipe.waiting === 0)) this.isAway = true;
+    return came.length > 0;
+  }
+
+  #take({ id, connect, subscribe, push }: Message): void {
+    if (connect !== undefined) {
+      for (const [channel, place] of Object.entries(connect.subs ?? {})) this.#begin(channel, place);
+    } else if (subscribe !== undefined) this.#begin(this.#asked.get(id as number) as string, subscribe);
+    else if (push?.pub !== undefined) this.#have(push.channel, push.pub);
+    else if (push?.unsubscribe !== undefined) {
+      expect(push.unsubscribe.code).toBe(2500);
+      this.#subscribe(push.channel);
+    } else if (push === undefined) throw new Error(`${this.user} is refused: ${id}`);
+  }
+
+  #begin(channel: string, { epoch, offset, recovered = false, publications = [] }: Place): void {
+    const before = this.#places.get(channel);
+    if (recovered) expect({ epoch, offset }).toEqual(before);
+    const skipped = offset - (this.#last.get(channel) ?? 0);
+    this.missed.set(channel, (this.missed.get(channel) as number) + skipped);
+    this.#last.set(channel, offset);
+    this.#places.set(channel, { epoch, offset });
+    for (const each of publications) this.#have(channel, each);
+  }
+
+  #have(channel: string, { offset, data }: Pub): void {
+    const place = this.#places.get(channel);
+    if (place === undefined || offset !== place.offset + 1 || data.n !== offset)
+      throw new Error(`${this.user} has ${place?.offset} of ${channel}, and gets ${offset}: ${data.n}`);
+    place.offset = offset;
+    this.#last.set(channel, offset);
+    this.got.get(channel)?.add(offset);
+  }
+
+  /** Says what it has, over a network that loses, repeats and holds up. */
+  acknowledge(chance: Random): void {
+    if (!this.acknowledges) return;
+    if (chance.chance(0.2)) for (const word of this.#late.splice(0)) this.#pipe?.send(word);
+    const fate = chance.next();
+    if (fate < 0.2) this.#late.push(this.#word());
+    else if (fate > 0.5) this.#pipe?.send(this.#word());
+    if (fate > 0.8) this.#pipe?.send(this.#word());
+  }
+
+  /** Says what it has, and is heard. */
+  confirm(): void {
+    if (this.acknowledges) this.#pipe?.send(this.#word());
+  }
+
+  #word(): string {
+    return JSON.stringify({ send: { data: { ack: Object.fromEntries(this.#places) } } });
+  }
+}
+
+/** A confirmed publication that is in the log, and what became of it, which some ask at once, and some in the end. */
+interface Confirmed {
+  readonly receipt: Receipt;
+  readonly expires: number;
+  readonly isAskedAtOnce: boolean;
+  outcome?: Delivery | Error;
+}
+
+class Storm {
+  readonly clock = fakeClock({ seed });
+  readonly chance = random(seed);
+  readonly errors: unknown[] = [];
+  readonly undelivered: { id: string; reason: UndeliveredReason; at: number }[] = [];
+  readonly notifier: Notifier;
+  readonly subscribers: Subscriber[];
+  /** Publications of each channel that were made, and that are in the log. */
+  readonly made = new Map(channels.map((name) => [name, 0]));
+  readonly logged = new Map(channels.map((name) => [name, 0]));
+  readonly confirmed = new Map<string, Confirmed>();
+  /** Those of which became known since the last moment that somebody has them. */
+  readonly #fresh: Confirmed[] = [];
+  toConfirm = 0;
+
+  constructor() {
+    const { clock } = this;
+    this.notifier = createNotifier({
+      clock,
+      log: memoryLog({ clock, size: 150, slack: 0 }),
+      window: 8_192,
+      grace: 2_000,
+      limits: { slow: 3_000, confirmed: 40, delivery: ttl },
+      onUndelivered: ({ channel, offset }, reason) =>
+        this.undelivered.push({ id: `${channel} ${offset}`, reason, at: clock.now() }),
+      onError: (error) => this.errors.push(error),
+    });
+    this.subscribers = range(0, 199).map((index) => new Subscriber(index));
+  }
+
+  publish(others = quiet): void {
+    const { chance, made, notifier } = this;
+    const channel = chance.pick(chance.chance(0.1) ? others : busy);
+    const n = (made.get(channel) as number) + 1;
+    made.set(channel, n);
+    const confirm = chance.chance(1 / 3);
+    if (confirm) this.toConfirm++;
+    const own = chance.chance(0.1) ? 1 + chance.below(500) : undefined;
+    const key = chance.chance(0.05) ? `${n}` : undefined;
+    const options = { confirm, ttl: own, idempotencyKey: key };
+    const first = notifier.publish(channel, { n, text: "x".repeat(chance.below(200)) }, options);
+    this.#own(this.#follow(first, channel, n, confirm ? (own ?? ttl) : undefined));
+    if (key === undefined) return;
+    const again = notifier.publish(channel, "not this", { confirm: chance.chance(0.5), idempotencyKey: key });
+    this.#own(this.#follow(again, channel, n, undefined));
+  }
+
+  /** Notes what becomes of a publication, which waits for `wait` milliseconds where it is confirmed. */
+  async #follow(published: Promise<Receipt>, channel: string, n: number, wait: number | undefined) {
+    const receipt = await published;
+    if (receipt.position.offset !== n) throw new Error(`${n} of ${channel} is ${receipt.position.offset}`);
+    // Two that wait for the same key hear of it later than whoever published behind them.
+    this.logged.set(channel, Math.max(n, this.logged.get(channel) as number));
+    if (wait === undefined) return;
+    const isAskedAtOnce = this.chance.chance(0.5);
+    const confirmed = { receipt, expires: this.clock.now() + wait, isAskedAtOnce };
+    this.confirmed.set(`${channel} ${n}`, confirmed);
+    if (isAskedAtOnce) this.ask(confirmed);
+  }
+
+  #own(promise: Promise<unknown>): void {
+    promise.catch((error) => this.errors.push(error));
+  }
+
+  /** Asks what became of a confirmed publication. */
+  ask(confirmed: Confirmed): void {
+    confirmed.receipt.delivered().then(
+      (delivery) => {
+        confirmed.outcome = delivery;
+        this.#fresh.push(confirmed);
+      },
+      (error) => {
+        confirmed.outcome = error;
+      },
+    );
+  }
+
+  /** Whoever is now said to have a publication has it now. */
+  #checkFresh(): void {
+    for (const { receipt, outcome } of this.#fresh.splice(0)) {
+      const { by, level } = outcome as Delivery;
+      const id = `${receipt.channel} ${receipt.position.offset}`;
+      if (!this.has(id, ({ user }) => user === by))
+        throw new Error(`${id} is said to be ${level} by ${by}, who never got it`);
+    }
+  }
+
+  /** One moment of the storm: some publish, some come and go, the others read and say so. */
+  async tick(): Promise<void> {
+    const { chance, clock, notifier, subscribers } = this;
+    for (let i = 0; i < perTick; i++) this.publish();
+    for (let i = 0; i < 6; i++) {
+      const subscriber = chance.pick(subscribers);
+      if (subscriber.isAway) {
+        if (chance.chance(0.1)) subscriber.forget();
+        subscriber.arrive(notifier);
+      } else if (chance.chance(0.4)) subscriber.drop();
+      else if (chance.chance(0.6)) subscriber.stall();
+      else subscriber.resume();
+    }
+    await clock.advance(tick);
+    for (const subscriber of subscribers) {
+      if (subscriber.read()) subscriber.acknowledge(chance);
+      if (subscriber.isStuck) subscriber.stall();
+    }
+    this.#checkFresh();
+  }
+
+  /** Everybody who is not stuck comes back, and reads until there is nothing left. */
+  async calm(): Promise<void> {
+    const { clock, notifier, healthy } = this;
+    for (let isBusy = true; isBusy; ) {
+      for (const subscriber of healthy) {
+        subscriber.resume();
+        if (subscriber.isAway) subscriber.arrive(notifier);
+      }
+      await clock.advance(100);
+      const came = healthy.filter((subscriber) => subscriber.read() || subscriber.isAway);
+      this.#checkFresh();
+      isBusy = came.length > 0 || notifier.stats().publishing > 0;
+    }
+  }
+
+  /** The last publications find everybody there. What some say of them is lost; of the others everything is known. */
+  async last(count: number): Promise<void> {
+    const { clock, notifier, subscribers, healthy } = this;
+    for (const subscriber of subscribers) if (subscriber.isAway) subscriber.arrive(notifier);
+    await clock.settle();
+    for (const subscriber of subscribers) {
+      subscriber.read();
+      if (subscriber.isStuck) subscriber.stall();
+      else subscriber.confirm();
+    }
+    for (let i = 0; i < count; i++) this.publish(["unsaid"]);
+    await this.calm();
+    for (const subscriber of healthy) if (!subscriber.isMute) subscriber.confirm();
+    for (const confirmed of this.confirmed.values()) if (confirmed.outcome === undefined) this.ask(confirmed);
+    await clock.settle();
+    this.#checkFresh();
+  }
+
+  get healthy(): Subscriber[] {
+    return this.subscribers.filter(({ isStuck }) => !isStuck);
+  }
+
+  get open(): string[] {
+    return [...this.confirmed].filter(([, { outcome }]) => outcome === undefined).map(([id]) => id);
+  }
+
+  get discharged(): Confirmed[] {
+    const reported = new Set(this.undelivered.map(({ id }) => id));
+    return [...this.confirmed]
+      .filter(([id, { outcome }]) => !(outcome instanceof Error) && !reported.has(id))
+      .map(([, confirmed]) => confirmed);
+  }
+
+  /** Whether a user, or anybody of those given, got a publication. */
+  has(id: string, isMeant: (subscriber: Subscriber) => boolean): boolean {
+    const [channel, offset] = id.split(" ") as [string, string];
+    return this.subscribers.some((each) => isMeant(each) && each.got.get(channel)?.has(Number(offset)));
+  }
+}
+
+function checkEverybodyHasAll({ subscribers, logged }: Storm): void {
+  for (const { user, isStuck, channels, got, missed } of subscribers) {
+    for (const channel of isStuck ? [] : channels) {
+      const [has, lacks, top] = [got.get(channel)?.size, missed.get(channel), logged.get(channel)];
+      expect(`${user} has ${has} of ${channel}`).toBe(
+        `${user} has ${(top ?? 0) - (lacks ?? 0)} of ${channel}`,
+      );
+    }
+  }
+}
+
+/**
+ * What is discharged was got by who is said to have it, what waits nobody has said to have, and what is given up is
+ * reported once. A publication that was given up may be acknowledged all the same, and whoever asks then is told.
+ */
+function checkOutcomes(storm: Storm): void {
+  const reports = new Map(storm.undelivered.map((report) => [report.id, report]));
+  expect(reports.size).toBe(storm.undelivered.length);
+  const hasSaidSo = ({ isStuck, isMute }: Subscriber): boolean => !isStuck && !isMute;
+  for (const [id, { outcome, isAskedAtOnce }] of storm.confirmed) {
+    const report = reports.get(id);
+    if (outcome === undefined && (report !== undefined || storm.has(id, hasSaidSo)))
+      throw new Error(`${id} waits, though it is given up, or somebody has said to have it`);
+    if (outcome instanceof Error && report === undefined)
+      throw new Error(`${id} is given up without a report`);
+    if (outcome === undefined || outcome instanceof Error) continue;
+    if (isAskedAtOnce && report !== undefined) throw new Error(`${id} is delivered, and reported as not`);
+  }
+  const wrong = storm.undelivered.filter(
+    ({ id, reason, at }) => reason === "expired" && at !== storm.confirmed.get(id)?.expires,
+  );
+  expect(wrong).toEqual([]);
+}
+
+test(`a storm leaves nothing unaccounted for (seed ${seed})`, async () => {
+  const storm = new Storm();
+  const { clock, notifier, subscribers, undelivered } = storm;
+  for (const subscriber of subscribers) subscriber.arrive(notifier);
+  for (let done = 400; done < publications; done += perTick) await storm.tick();
+  await storm.calm();
+  await storm.last(400);
+  expect(storm.logged).toEqual(storm.made);
+  expect(storm.confirmed.size).toBe(storm.toConfirm);
+  checkEverybodyHasAll(storm);
+  checkOutcomes(storm);
+  const { open } = storm;
+  expect(notifier.stats()).toMatchObject({ confirmed: open.length, publishing: 0 });
+
+  const before = undelivered.length;
+  const closing = notifier.close();
+  await clock.advance(2_000);
+  const report = await closing;
+  const rows = report.undelivered.map(({ channel, position }) => `${channel} ${position.offset}`);
+  expect(rows).toEqual(undelivered.slice(before).map(({ id }) => id));
+  expect(rows.sort()).toEqual(open.sort());
+  expect(report.givenUp).toBe(undelivered.length);
+  const healthy = storm.healthy.map(({ session }) => session);
+  expect(report.cut.filter(({ session }) => healthy.includes(session))).toEqual([]);
+  for (const subscriber of subscribers) subscriber.read();
+  checkEverybodyHasAll(storm);
+  checkOutcomes(storm);
+  expect(storm.open).toEqual([]);
+  const { discharged } = storm;
+  expect(discharged.length + undelivered.length).toBe(storm.toConfirm);
+  assertQuiet(notifier);
+  expect([clock.armed, storm.errors]).toEqual([0, []]);
+});

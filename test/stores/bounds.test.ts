@@ -1,0 +1,98 @@
+import { describe, expect, test } from "vitest";
+import { LogError } from "../../src/model/errors.ts";
+import { memoryLog } from "../../src/stores/memory.ts";
+
+const time = 0;
+const usual = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
+
+describe("a log says how much it keeps", () => {
+  test("by default, the same object for every channel, known or not", async () => {
+    const log = memoryLog();
+    await log.append("known", "1", { time });
+    expect(log.keeps?.("known")).toEqual(usual);
+    expect(log.keeps?.("known")).toBe(log.keeps?.("unknown"));
+    expect(await log.read("unknown", {})).toMatchObject({ top: 0 });
+  });
+
+  test("of a channel whose bounds depend on its name", () => {
+    const log = memoryLog({ size: (channel) => channel.length, slack: 7 });
+    expect(log.keeps?.("abc")).toEqual({ ...usual, size: 3, slack: 7 });
+  });
+
+  test("as the last append set it, the same object while that is the same", async () => {
+    const log = memoryLog();
+    const append = (retention?: object) => log.append("run", "1", { time, retention });
+    await append({ size: Infinity, slack: 1 });
+    const bounds = log.keeps?.("run");
+    expect(bounds).toEqual({ ...usual, size: Infinity, slack: 1 });
+    await append();
+    await append({ size: Infinity, slack: 1 });
+    expect(log.keeps?.("run")).toBe(bounds);
+    await append({});
+    expect(log.keeps?.("run")).toEqual(usual);
+    await append({ size: 5 });
+    await log.append("run", "1", { time, place: "first" });
+    expect(log.keeps?.("run")).toEqual(usual);
+  });
+
+  test("without using the channel", () => {
+    const log = memoryLog();
+    log.keeps?.("a");
+    expect(log.bytes).toBe(0);
+  });
+});
+
+describe("a function that bounds a channel", () => {
+  test.each([
+    [
+      "throws",
+      () => {
+        throw new TypeError("x is not a function");
+      },
+      'Cannot bound "bad": size() threw x is not a function',
+    ],
+    [
+      "answers what is no bound",
+      () => -1,
+      'Cannot bound "bad": size() answered "-1", which is not a number from 0 up',
+    ],
+    [
+      "answers a promise",
+      (async () => 1) as unknown as () => number,
+      'Cannot bound "bad": size() answered "[object Promise]", which is not a number from 0 up',
+    ],
+  ])("and %s fails the channel for good, and no other", async (_, bound, message) => {
+    const log = memoryLog({ size: (channel) => (channel === "bad" ? bound() : 1) });
+    const calls = [
+      () => log.append("bad", "1", { time }),
+      () => log.append("bad", "1", { time, place: "first" }),
+      () => log.read("bad", {}),
+      () => log.watch("bad", () => {}),
+    ];
+    for (const call of calls) {
+      const error = await call().catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(LogError);
+      expect(error).toMatchObject({ lasting: true, message });
+    }
+    expect((await log.append("good", "1", { time })).offset).toBe(1);
+  });
+
+  test("tells what it threw as the cause", async () => {
+    const cause = new TypeError("oh");
+    const log = memoryLog({
+      ttl: () => {
+        throw cause;
+      },
+    });
+    await expect(log.append("a", "1", { time })).rejects.toMatchObject({ cause, lasting: true });
+  });
+
+  test("that fails while a channel should begin anew leaves it as it was", async () => {
+    let fails = false;
+    const log = memoryLog({ size: () => (fails ? Number.NaN : 10) });
+    const { epoch } = await log.append("a", "1", { time });
+    fails = true;
+    await expect(log.append("a", "2", { time, place: "first" })).rejects.toMatchObject({ lasting: true });
+    expect(await log.read("a", { after: { offset: 0, epoch } })).toMatchObject({ top: 1, gapless: true });
+  });
+});

@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { program } from "./runtime.ts";
+
+/** A process that this one started. */
+export interface Child {
+  readonly pid: number | undefined;
+  /** Waits until what it printed matches. Rejects when it ends first. */
+  until(pattern: RegExp): Promise<RegExpExecArray>;
+  kill(signal: "SIGTERM" | "SIGINT"): void;
+  /** Everything it printed, once it has ended: by itself, with a code, or by a signal. */
+  readonly exit: Promise<{ code: number | null; signal: string | null; output: string; at: number }>;
+  /** When it printed something for the last time. */
+  readonly printed: number;
+  destroy(): void;
+}
+
+/** Starts `test/support/<name>` on this runtime. */
+export function child(name: string, ...args: string[]): Child {
+  const file = fileURLToPath(new URL(name, import.meta.url));
+  return start(process.execPath, [...program(file), ...args]);
+}
+
+/** Starts a program. */
+export function start(file: string, args: readonly string[]): Child {
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const started = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const waiting = new Set<() => void>();
+  let output = "";
+  let printed = 0;
+  let over = false;
+  const check = () => {
+    for (const each of waiting) each();
+  };
+  for (const stream of [started.stdout, started.stderr]) {
+    stream.on("data", (data) => {
+      output += data;
+      printed = performance.now();
+      check();
+    });
+  }
+  const exit = new Promise<Awaited<Child["exit"]>>((resolve) => {
+    let at = 0;
+    started.once("exit", () => {
+      at = performance.now();
+    });
+    started.once("close", (code, signal) => {
+      over = true;
+      check();
+      resolve({ code, signal, output, at });
+    });
+  });
+  return {
+    pid: started.pid,
+    exit,
+    get printed() {
+      return printed;
+    },
+    until: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = pattern.exec(output);
+          if (found !== null) resolve(found);
+          else if (over) reject(new Error(`Ended before ${pattern}: ${output}`));
+          else return;
+          waiting.delete(look);
+        };
+        waiting.add(look);
+        look();
+      }),
+    // Not `started.kill`: on Deno it makes up an end by that signal, however the process ended.
+    kill: (signal) => void (started.pid !== undefined && process.kill(started.pid, signal)),
+    destroy: () => void started.kill("SIGKILL"),
+  };
+}
