@@ -28,14 +28,6 @@
  * @module
  */
 
-export type {
-  AgentDetails,
-  AgentEnvelope,
-  AgentEvent,
-  AgentEventFields,
-  AgentEventType,
-  AgentSeverity,
-} from "./model/agent-event.ts";
 export { type AgentChannel, type AgentEvents, type AgentRun, agentEvents } from "./agent/agent-events.ts";
 export {
   type AgentErrorFields,
@@ -47,3 +39,11 @@ export {
 } from "./agent/messages.ts";
 export { type AgentPresenter, agentPresenter } from "./agent/presenter.ts";
 export { type AgUiEvent, type AgUiEventType, type AgUiOptions, agUiEvents, toAgUi } from "./agent/ui.ts";
+export type {
+  AgentDetails,
+  AgentEnvelope,
+  AgentEvent,
+  AgentEventFields,
+  AgentEventType,
+  AgentSeverity,
+} from "./model/agent-event.ts";

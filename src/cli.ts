@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import process from "node:process";
 import { styleText } from "node:util";
-import { type Paint, unpainted } from "./terminal/cells.ts";
-import { connect } from "./client.ts";
-import type { ConnectOptions } from "./client/options.ts";
 import { systemClock } from "./base/clock.ts";
-import { type Command, commandOf, type Tail, usage } from "./terminal/command.ts";
 import { version } from "./base/version.ts";
+import { connect } from "./client/client.ts";
+import type { ConnectOptions } from "./client/options.ts";
+import { type Paint, unpainted } from "./terminal/cells.ts";
+import { type Command, commandOf, type Tail, usage } from "./terminal/command.ts";
 import { bars, lines, type View } from "./terminal/view.ts";
 import { attend, watch } from "./terminal/watch.ts";
 

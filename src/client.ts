@@ -13,6 +13,7 @@
  * @module
  */
 
+export { type Client, connect } from "./client/client.ts";
 export type {
   CallOptions,
   ClientAddress,
@@ -24,7 +25,6 @@ export type {
   ConnectOptions,
 } from "./client/options.ts";
 export type { ClientSocket } from "./client/socket.ts";
-export { type Client, connect } from "./client/client.ts";
 export {
   CancelError,
   ClosedError,

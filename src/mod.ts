@@ -4,10 +4,22 @@
  * @module
  */
 
-export type { Bound } from "./stores/bounds.ts";
 export type { Clock, Timer } from "./base/clock.ts";
-export type { CloseOptions, CloseReport, CutSession } from "./engine/hub/close.ts";
+export type { Pending, PendingKind } from "./base/scope.ts";
 export type { Counted, LimitName } from "./engine/core/counters.ts";
+export type { Limits } from "./engine/core/limits.ts";
+export type { NotifierOptions } from "./engine/core/settings.ts";
+export type { CloseOptions, CloseReport, CutSession } from "./engine/hub/close.ts";
+export type { FollowOptions } from "./engine/hub/follow.ts";
+export type { Presence } from "./engine/hub/presence.ts";
+export type { Stats } from "./engine/hub/stats.ts";
+export type { Totals } from "./engine/hub/totals.ts";
+export {
+  createNotifier,
+  type HistoryOptions,
+  type Notifier,
+  type PublishOptions,
+} from "./engine/notifier/notifier.ts";
 export {
   BusyError,
   CancelError,
@@ -31,19 +43,9 @@ export type {
   SchemaResult,
   SchemasOf,
 } from "./model/events.ts";
-export type { FollowOptions } from "./engine/hub/follow.ts";
 export type { ErrorContext, FailedRun } from "./model/hooks.ts";
-export type { Limits } from "./engine/core/limits.ts";
 export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./model/log.ts";
-export { type MemoryLogOptions, memoryLog } from "./stores/memory.ts";
-export {
-  createNotifier,
-  type HistoryOptions,
-  type Notifier,
-  type PublishOptions,
-} from "./engine/notifier/notifier.ts";
 export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./model/peer.ts";
-export type { Presence } from "./engine/hub/presence.ts";
 export type { History, Publication } from "./model/publication.ts";
 export type {
   DeliveredOptions,
@@ -54,11 +56,9 @@ export type {
   UndeliveredReason,
 } from "./model/receipt.ts";
 export type { Refused } from "./model/refused.ts";
-export type { RunEvent, RunLifecycleEvent, RunStatus } from "./model/run-event.ts";
 export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./model/run.ts";
-export type { Pending, PendingKind } from "./base/scope.ts";
-export type { NotifierOptions } from "./engine/core/settings.ts";
+export type { RunEvent, RunLifecycleEvent, RunStatus } from "./model/run-event.ts";
 export type { Session, Socket } from "./model/socket.ts";
-export type { Stats } from "./engine/hub/stats.ts";
-export type { Totals } from "./engine/hub/totals.ts";
 export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./model/vocabulary.ts";
+export type { Bound } from "./stores/bounds.ts";
+export { type MemoryLogOptions, memoryLog } from "./stores/memory.ts";

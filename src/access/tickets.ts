@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { checkPeer } from "../engine/core/input-check.ts";
 import type { Identity } from "../model/peer.ts";
+import { checkPeer } from "./peer-check.ts";
 
 /** How tickets are made. */
 export interface TicketsOptions {

@@ -1,6 +1,6 @@
 import { decode, verify, verifyWithJwks } from "hono/jwt";
-import { Keys, type KeysOptions } from "./keys.ts";
 import type { Identity, Peer } from "../model/peer.ts";
+import { Keys, type KeysOptions } from "./keys.ts";
 
 /** The algorithms of secrets, which whoever checks a token could also sign it with. */
 export type SecretAlgorithm = "HS256" | "HS384" | "HS512";

@@ -1,5 +1,5 @@
-import { shown } from "./check.ts";
 import type { AgentEvent, AgentEventType } from "../model/agent-event.ts";
+import { shown } from "./check.ts";
 import { type AgentMessages, type AgentOptions, agentMessages } from "./messages.ts";
 
 /** Sends agent events: the methods of `AgentMessages`, each answering what the run or the notifier answers. */

@@ -1,5 +1,5 @@
-import type { AgentEvent, AgentEventFields, AgentEventType } from "../model/agent-event.ts";
 import { cutText } from "../base/bytes.ts";
+import type { AgentEvent, AgentEventFields, AgentEventType } from "../model/agent-event.ts";
 
 /** What a field has to be: it returns the value to send, or throws. */
 type Check = (value: unknown, what: string) => unknown;

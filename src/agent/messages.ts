@@ -1,5 +1,5 @@
-import { eventOf, nameOf, shown } from "./check.ts";
 import type { AgentDetails, AgentEvent, AgentEventFields, AgentEventType } from "../model/agent-event.ts";
+import { eventOf, nameOf, shown } from "./check.ts";
 import { type AgentPresenter, agentPresenter } from "./presenter.ts";
 
 /** A name that may be missing: then a neutral word stands for it. */

@@ -1,4 +1,5 @@
 import type { AgentEvent, AgentEventType } from "../model/agent-event.ts";
+import type { RunEvent, RunLifecycleEvent } from "../model/run-event.ts";
 import {
   type AgUiEvent,
   begin,
@@ -18,7 +19,6 @@ import {
   text,
   write,
 } from "./ui-run.ts";
-import type { RunEvent, RunLifecycleEvent } from "../model/run-event.ts";
 
 export type { AgUiEvent, AgUiEventType } from "./ui-run.ts";
 

@@ -1,5 +1,5 @@
-import { cutText } from "./bytes.ts";
 import { describe } from "../model/errors.ts";
+import { cutText } from "./bytes.ts";
 
 /** Whether a text holds nothing that a log or a terminal would not show as itself: control characters, half characters. */
 export function isName(text: string): boolean {

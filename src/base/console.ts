@@ -1,6 +1,6 @@
 import type { ErrorContext } from "../model/hooks.ts";
-import { loggable } from "./printable.ts";
 import type { Refused } from "../model/refused.ts";
+import { loggable } from "./printable.ts";
 
 /** Writes an error where it came up; what an error hook would be told. */
 export function errorToConsole(error: unknown, { stage, owner }: ErrorContext): void {

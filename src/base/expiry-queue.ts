@@ -1,21 +1,24 @@
-import type { Context } from "../engine/core/context.ts";
+import type { Clock } from "./clock.ts";
 import { type Expiring, Heap } from "./heap.ts";
+import type { Scope } from "./scope.ts";
 
 export type { Expiring } from "./heap.ts";
 
+/** What a queue of what expires is timed by. */
+export interface ExpiryContext {
+  readonly clock: Pick<Clock, "now">;
+  readonly scope: Scope;
+}
+
 /** What expires, the next one first, with one timer. */
 export class Expiries<T extends Expiring> extends Heap<T> {
-  readonly #context: Pick<Context, "clock" | "scope">;
+  readonly #context: ExpiryContext;
   readonly #isWanted: () => boolean;
   readonly #expired: (item: T) => void;
   #armed: { due: number; cancel(): void } | undefined;
 
   /** `expired` hears of each when its time is over, in time while `isWanted`; it takes it out. */
-  constructor(
-    context: Pick<Context, "clock" | "scope">,
-    isWanted: () => boolean,
-    expired: (item: T) => void,
-  ) {
+  constructor(context: ExpiryContext, isWanted: () => boolean, expired: (item: T) => void) {
     super();
     this.#context = context;
     this.#isWanted = isWanted;

@@ -1,5 +1,5 @@
-import type { Clock } from "./clock.ts";
 import { ClosedError } from "../model/errors.ts";
+import type { Clock } from "./clock.ts";
 
 /** What kind of thing is owned. */
 export type PendingKind = "run" | "task" | "wait" | "timer" | "socket" | "publication";

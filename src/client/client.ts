@@ -1,4 +1,10 @@
+import { ClosedError } from "../model/errors.ts";
+import type { EventInputsOf, EventsOf } from "../model/events.ts";
+import type { History, Publication } from "../model/publication.ts";
+import type { RunEventsOf } from "../model/vocabulary.ts";
 import { addressOf, named, positionOf, refuse } from "./input.ts";
+import { createLink } from "./link.ts";
+import type { PresenceResult } from "./messages.ts";
 import type {
   CallOptions,
   ClientAddress,
@@ -9,13 +15,7 @@ import type {
   ClientStatus,
   ConnectOptions,
 } from "./options.ts";
-import { ClosedError } from "../model/errors.ts";
-import type { EventInputsOf, EventsOf } from "../model/events.ts";
-import { createLink } from "./link.ts";
 import { createRun, pageOf } from "./run.ts";
-import type { History, Publication } from "../model/publication.ts";
-import type { PresenceResult } from "./messages.ts";
-import type { RunEventsOf } from "../model/vocabulary.ts";
 
 /** A client of one notifier. Disposing of it closes it. */
 export interface Client<Event = unknown, Input = unknown, OfRun = unknown> extends AsyncDisposable {

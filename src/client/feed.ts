@@ -1,7 +1,7 @@
-import { frame } from "./input.ts";
 import { GapError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
+import { frame } from "./input.ts";
 import {
   type PublicationFields,
   type Push,

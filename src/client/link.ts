@@ -1,11 +1,11 @@
-import { onAwake } from "./awake.ts";
-import { addressOf, frame, jsonOf, named, refuse, textOf } from "./input.ts";
-import type { ClientAddress, ClientStatus, ConnectOptions } from "./options.ts";
-import type { ClientSocket } from "./socket.ts";
 import { systemTiming, type Timer } from "../base/clock.ts";
 import { ReplyError } from "../model/errors.ts";
+import { onAwake } from "./awake.ts";
 import { type Answered, createFeed, type Feed } from "./feed.ts";
+import { addressOf, frame, jsonOf, named, refuse, textOf } from "./input.ts";
 import { type ConnectResult, type Message, refusal } from "./messages.ts";
+import type { ClientAddress, ClientStatus, ConnectOptions } from "./options.ts";
+import type { ClientSocket } from "./socket.ts";
 import { createWait } from "./waiting.ts";
 
 /** What a command is about: a channel, or a method. */

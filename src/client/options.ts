@@ -1,9 +1,9 @@
-import type { ClientSocket } from "./socket.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ReplyError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
 import type { RunStatus } from "../model/run-event.ts";
+import type { ClientSocket } from "./socket.ts";
 
 /** How a client is connected: it dials, it is, it waits to dial again, or it is closed for good. */
 export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";

@@ -1,12 +1,12 @@
-import { textOf } from "./input.ts";
-import type { ClientFollowOptions, ClientRun } from "./options.ts";
 import { CancelError, RunError } from "../model/errors.ts";
-import type { Said } from "./feed.ts";
-import type { Link } from "./link.ts";
 import type { Position } from "../model/log.ts";
 import type { History } from "../model/publication.ts";
-import type { HistoryResult } from "./messages.ts";
 import type { RunLifecycleEvent, RunStatus } from "../model/run-event.ts";
+import type { Said } from "./feed.ts";
+import { textOf } from "./input.ts";
+import type { Link } from "./link.ts";
+import type { HistoryResult } from "./messages.ts";
+import type { ClientFollowOptions, ClientRun } from "./options.ts";
 
 /** Whatever an ending may say. */
 type Ending = OmitType<"completed"> & OmitType<"failed"> & OmitType<"cancelled">;

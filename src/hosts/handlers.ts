@@ -2,14 +2,14 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext, type WSEvents } from "hono/ws";
 import { complain } from "../base/console.ts";
+import type { Notifier } from "../engine/notifier/notifier.ts";
+import type { Peer } from "../model/peer.ts";
+import type { Refused } from "../model/refused.ts";
+import type { Session, Socket } from "../model/socket.ts";
+import { closes } from "../wire/protocol.ts";
 import { type Bounded, contained, guard } from "./guard.ts";
 import { faultOf, handshakeOf, wantsWebSocket } from "./handshake.ts";
 import type { UpgradeOptions } from "./host.ts";
-import type { Notifier } from "../engine/notifier/notifier.ts";
-import type { Peer } from "../model/peer.ts";
-import { closes } from "../wire/protocol.ts";
-import type { Refused } from "../model/refused.ts";
-import type { Session, Socket } from "../model/socket.ts";
 
 /** Makes the handlers of one connection. */
 type Make<Made extends WSEvents = WSEvents> = (c: Context) => Promise<Made>;

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { WSEvents } from "hono/ws";
-import { jsonCodec } from "../wire/json-codec.ts";
 import { urlOf } from "../base/url.ts";
+import { jsonCodec } from "../wire/json-codec.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever socket the runtime has
 type Handlers = Required<WSEvents<any>>;

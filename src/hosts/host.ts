@@ -1,11 +1,11 @@
 import { checkBound } from "../base/check.ts";
 import { systemClock } from "../base/clock.ts";
+import { isThenable } from "../base/maybe-promise.ts";
+import { Scope } from "../base/scope.ts";
 import { type CloseReport, mergedReport } from "../engine/hub/close.ts";
+import type { Notifier } from "../engine/notifier/notifier.ts";
 import { contained } from "./guard.ts";
 import { carry, Handshake } from "./handshake.ts";
-import type { Notifier } from "../engine/notifier/notifier.ts";
-import { Scope } from "../base/scope.ts";
-import { isThenable } from "../base/maybe-promise.ts";
 
 /** What is served: a Hono app, or anything else with such a `fetch`. */
 export interface App {

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import type { Notifier } from "../engine/notifier/notifier.ts";
 import { printable } from "../base/printable.ts";
+import type { Notifier } from "../engine/notifier/notifier.ts";
 
 /** What is counted: its name, what it is, and the values by their labels. */
 type Family = [name: string, help: string, samples: [labels: string, value: number][]];

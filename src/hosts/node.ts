@@ -13,6 +13,7 @@ import {
 } from "@hono/node-server";
 import type { UpgradeWebSocket } from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { urlOf } from "../base/url.ts";
 import { upgrader } from "./handlers.ts";
 import { subprotocol, wantsWebSocket } from "./handshake.ts";
 import {
@@ -26,7 +27,6 @@ import {
   type UpgradeOptions,
 } from "./host.ts";
 import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
-import { urlOf } from "../base/url.ts";
 
 /**
  * Serves a Hono app and its notifier on Node, and ends both together.

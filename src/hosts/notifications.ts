@@ -1,14 +1,14 @@
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { WSEvents } from "hono/ws";
-import { apart, PeerHandlers } from "./handlers.ts";
-import { handshakeOf, wantsWebSocket } from "./handshake.ts";
-import { checkPeer } from "../engine/core/input-check.ts";
+import { checkPeer } from "../access/peer-check.ts";
+import { handled, type Soon } from "../base/maybe-promise.ts";
 import type { Notifier } from "../engine/notifier/notifier.ts";
-import { isOwn, type Origins, originsOf } from "./origins.ts";
 import type { Authorize, Identity } from "../model/peer.ts";
 import type { Refused } from "../model/refused.ts";
-import { handled, type Soon } from "../base/maybe-promise.ts";
+import { apart, PeerHandlers } from "./handlers.ts";
+import { handshakeOf, wantsWebSocket } from "./handshake.ts";
+import { isOwn, type Origins, originsOf } from "./origins.ts";
 
 /** How connections are let in. */
 export interface NotificationsOptions {

@@ -1,6 +1,6 @@
-import type { Kept } from "./kept-entry.ts";
 import type { Linked } from "../base/linked-list.ts";
 import type { Entry } from "../model/log.ts";
+import type { Kept } from "./kept-entry.ts";
 
 /** Numbers of each entry: where its text ends, its bytes, its time, and when it arrived. */
 const width = 4;

@@ -1,8 +1,8 @@
-import { Block } from "./block.ts";
-import { Few } from "../base/small-set.ts";
-import { Kept } from "./kept-entry.ts";
 import { Linked } from "../base/linked-list.ts";
+import { Few } from "../base/small-set.ts";
 import { type Entry, entryCost, type Retention } from "../model/log.ts";
+import { Block } from "./block.ts";
+import { Kept } from "./kept-entry.ts";
 import type { Mark, Marked } from "./repeats.ts";
 
 /** Milliseconds for which an entry beyond the bounds is young, and is kept while there is slack. */

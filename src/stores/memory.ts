@@ -1,11 +1,8 @@
-import { type Bound, Bounds } from "./bounds.ts";
 import { byteLength, tagBytes } from "../base/bytes.ts";
 import { checkBound } from "../base/check.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { ClosedError } from "../model/errors.ts";
-import { Channel, Watcher } from "./memory-channel.ts";
-import { Kept } from "./kept-entry.ts";
 import { Linked } from "../base/linked-list.ts";
+import { ClosedError } from "../model/errors.ts";
 import {
   type AppendOptions,
   entryCost,
@@ -15,6 +12,9 @@ import {
   type Retention,
   type Slice,
 } from "../model/log.ts";
+import { type Bound, Bounds } from "./bounds.ts";
+import { Kept } from "./kept-entry.ts";
+import { Channel, Watcher } from "./memory-channel.ts";
 import { Repeats } from "./repeats.ts";
 
 /** How a memory log is made. */

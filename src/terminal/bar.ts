@@ -1,9 +1,9 @@
-import { cellsOf, cut, type Paint } from "./cells.ts";
-import { prefix } from "./command.ts";
-import { cancellerOf, failureOf, percentOf, resultOf } from "./line.ts";
 import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
 import type { RunStatus } from "../model/run-event.ts";
+import { cellsOf, cut, type Paint } from "./cells.ts";
+import { prefix } from "./command.ts";
+import { cancellerOf, failureOf, percentOf, resultOf } from "./line.ts";
 
 /** How far a run has come, as far as it is known. */
 export interface Bar {

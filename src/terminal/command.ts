@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import type { Position } from "../model/log.ts";
 import { urlOf } from "../base/url.ts";
+import type { Position } from "../model/log.ts";
 
 /** What a command line asks for. */
 export type Command = { readonly action: "help" } | { readonly action: "version" } | Tail;

@@ -1,6 +1,6 @@
-import type { Paint } from "./cells.ts";
 import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
+import type { Paint } from "./cells.ts";
 
 /** A publication as one line for people: when, where and what. */
 export function lineOf({ channel, data, time }: Publication, paint: Paint): string {

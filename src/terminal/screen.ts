@@ -1,6 +1,6 @@
 import { clearLine, clearScreenDown, cursorTo, moveCursor } from "node:readline";
-import { cellsOf } from "./cells.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import { cellsOf } from "./cells.ts";
 
 /** What is drawn on: less than a `tty.WriteStream`. */
 export interface Terminal {

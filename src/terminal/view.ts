@@ -1,11 +1,11 @@
 import { once } from "node:events";
-import { advanced, type Bar, barOf, barsOf } from "./bar.ts";
-import { type Paint, unpainted } from "./cells.ts";
 import type { Clock } from "../base/clock.ts";
-import { prefix } from "./command.ts";
-import { jsonOf, lineOf } from "./line.ts";
 import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
+import { advanced, type Bar, barOf, barsOf } from "./bar.ts";
+import { type Paint, unpainted } from "./cells.ts";
+import { prefix } from "./command.ts";
+import { jsonOf, lineOf } from "./line.ts";
 import { Screen, type Terminal } from "./screen.ts";
 
 /** How what is followed is shown. */

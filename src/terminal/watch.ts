@@ -1,10 +1,10 @@
-import { endingOf } from "./bar.ts";
-import type { Client } from "../client.ts";
+import type { Client } from "../client/client.ts";
 import type { ConnectOptions } from "../client/options.ts";
-import { prefix, type Tail } from "./command.ts";
 import { GapError, ReplyError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
+import { endingOf } from "./bar.ts";
+import { prefix, type Tail } from "./command.ts";
 import type { View } from "./view.ts";
 
 /** What is watched, and who is told. */

@@ -1,6 +1,6 @@
 import { systemClock } from "../base/clock.ts";
-import { type FakeClock, fakeClock } from "./fake-clock.ts";
 import type { Log } from "../model/log.ts";
+import { type FakeClock, fakeClock } from "./fake-clock.ts";
 import { endTests } from "./log-suite-ends.ts";
 import { entryTests } from "./log-suite-entries.ts";
 import { keepingTests, wipeTests } from "./log-suite-keeping.ts";

@@ -26,7 +26,7 @@ const strict =
   "type Strict<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => R : T[K] };";
 
 describe.each(["bun", "deno"])("with the types of %s", (name) => {
-  const source = readFileSync(join(root, `src/${name}.ts`), "utf8");
+  const source = readFileSync(join(root, `src/hosts/${name}.ts`), "utf8");
   const globals = Array.from(source.matchAll(/^declare const (\w+)/gm), ([, global = ""]) => global);
 
   /** Checks the entry with a proof for each of its globals: the runtime's own is one as it is declared. */
@@ -35,7 +35,10 @@ describe.each(["bun", "deno"])("with the types of %s", (name) => {
     const proofs = globals.map(
       (global) => `export const own${global}: Strict<typeof ${global}> = globalThis.${global};`,
     );
-    const imported = code.replaceAll('from "./', 'from "../../../src/');
+    const imported = code.replace(
+      /from "(\.\.?)\//g,
+      (_, up) => `from "../../../src/${up === "." ? "hosts/" : ""}`,
+    );
     writeFileSync(join(directory, "entry.ts"), [imported, strict, ...proofs].join("\n"));
     const project = { extends: join(root, "test/types", name, "tsconfig.json"), include: ["*.ts"] };
     writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(project));
@@ -63,7 +66,9 @@ describe.each(["bun", "deno"])("with the types of %s", (name) => {
 });
 
 test("the published sources say nothing of the packages that have these types", () => {
-  const files = readdirSync(join(root, "src"));
+  const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".ts"),
+  );
   const telling = /@types\/|bun-types|reference\s+types=|from "bun"/;
   expect(files.filter((file) => telling.test(readFileSync(join(root, "src", file), "utf8")))).toEqual([]);
 });

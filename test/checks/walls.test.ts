@@ -113,9 +113,7 @@ test("entries are tables of contents, and hold no code", () => {
 
 test("what a browser loads imports nothing of the server", () => {
   const files = sources.filter(({ path }) => roomOf(path) === "client");
-  const outside = files.flatMap((source) =>
-    arrowsFrom(source).filter((to) => !browser.includes(roomOf(to))),
-  );
+  const outside = files.flatMap((source) => arrowsFrom(source).filter((to) => !browser.includes(roomOf(to))));
   expect(outside).toEqual([]);
 });
 
@@ -136,7 +134,9 @@ test("the command imports the client, and nothing of the server", () => {
 
 test("only hosts, the command and what checks tokens know a runtime, Hono or ws", () => {
   const files = sources.filter(({ path }) => neutral.includes(roomOf(path)));
-  expect(files.flatMap(({ path, imports }) => imports.filter((it) => foreign.test(it)).map((it) => [path, it]))).toEqual([]);
+  expect(
+    files.flatMap(({ path, imports }) => imports.filter((it) => foreign.test(it)).map((it) => [path, it])),
+  ).toEqual([]);
   expect(files.filter(({ code }) => runtimeGlobal.test(code)).map(({ path }) => path)).toEqual([]);
 });
 
@@ -165,9 +165,9 @@ test("nothing forces the process to end", () => {
 });
 
 test(`no file is over ${longest.file} lines, no function over ${longest.function}, no class over ${longest.class}`, () => {
-  expect(sources.filter(({ text }) => text.split("\n").length > longest.file).map(({ path }) => path)).toEqual(
-    [],
-  );
+  expect(
+    sources.filter(({ text }) => text.split("\n").length > longest.file).map(({ path }) => path),
+  ).toEqual([]);
   const over = (kind: "function" | "class") => (source: Source) => {
     const { lines, name } = longestIn(source)[kind];
     return lines > longest[kind] && !closures.includes(name) ? [`${name}: ${lines} lines`] : [];

@@ -1,7 +1,7 @@
 import { byteLength } from "../../base/bytes.ts";
 import type { Context } from "../core/context.ts";
-import type { Followed, Receiver } from "../delivery/subscription.ts";
 import type { TurnChannel } from "../core/turn.ts";
+import type { Followed, Receiver } from "../delivery/subscription.ts";
 
 /** Announcements joined to one text, which all who listen share. */
 interface Piece {

@@ -1,17 +1,17 @@
-import { Announcements } from "./announcements.ts";
-import { patience } from "../log/burst.ts";
-import type { Context } from "../core/context.ts";
 import type { Counts } from "../../base/counts.ts";
-import { Few } from "../../base/small-set.ts";
-import type { Ledger } from "../delivery/ledger.ts";
-import type { Position, ReadOptions, Slice } from "../../model/log.ts";
-import { Watch } from "./log-watch.ts";
-import { caughtUp, fallBehind, type Notices } from "../delivery/missed-notices.ts";
-import { failed, isPausing, type Outage, type ReadChannel, works } from "./outage.ts";
-import { pieceOf } from "./segment.ts";
 import type { Soon } from "../../base/maybe-promise.ts";
+import { Few } from "../../base/small-set.ts";
+import type { Position, ReadOptions, Slice } from "../../model/log.ts";
+import type { Context } from "../core/context.ts";
+import type { Ledger } from "../delivery/ledger.ts";
+import { caughtUp, fallBehind, type Notices } from "../delivery/missed-notices.ts";
 import type { ChannelDeliveries, Followed, Subscription } from "../delivery/subscription.ts";
 import { isAnyoneAt } from "../delivery/subscriptions.ts";
+import { patience } from "../log/burst.ts";
+import { Announcements } from "./announcements.ts";
+import { Watch } from "./log-watch.ts";
+import { failed, isPausing, type Outage, type ReadChannel, works } from "./outage.ts";
+import { pieceOf } from "./segment.ts";
 import { Tail } from "./segment-cache.ts";
 
 /** What a channel needs beside. */

@@ -1,5 +1,5 @@
-import type { Context } from "../core/context.ts";
 import type { Soon } from "../../base/maybe-promise.ts";
+import type { Context } from "../core/context.ts";
 
 /** A channel's watch of the log, from when it is first wanted until it is ended. */
 export class Watch {

@@ -1,8 +1,8 @@
-import type { Context } from "../core/context.ts";
 import { describe } from "../../model/errors.ts";
-import { lastingError } from "../log/log-failure.ts";
-import type { Subscription } from "../delivery/subscription.ts";
+import type { Context } from "../core/context.ts";
 import type { TurnChannel } from "../core/turn.ts";
+import type { Subscription } from "../delivery/subscription.ts";
+import { lastingError } from "../log/log-failure.ts";
 
 /** The first and the longest pause before a channel is read again, in milliseconds; a random part is added, of as much at most. */
 const pause = { first: 100, longest: 500 };

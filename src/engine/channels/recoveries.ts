@@ -1,10 +1,10 @@
-import type { Channel } from "./channel.ts";
-import { isStart } from "../core/input-check.ts";
+import { andThen, type Soon } from "../../base/maybe-promise.ts";
 import type { Position, Slice } from "../../model/log.ts";
+import { isStart } from "../core/input-check.ts";
 import type { Missed } from "../delivery/missed-notices.ts";
 import type { Reader } from "../log/log-reader.ts";
+import type { Channel } from "./channel.ts";
 import { publications } from "./segment.ts";
-import { andThen, type Soon } from "../../base/maybe-promise.ts";
 
 /** What was found for somebody who comes back. */
 export interface Found {

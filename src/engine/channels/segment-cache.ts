@@ -1,5 +1,5 @@
-import type { Context } from "../core/context.ts";
 import type { Entry } from "../../model/log.ts";
+import type { Context } from "../core/context.ts";
 import { encodeSegments, type Segment } from "./segment.ts";
 
 /** What most channels have at most times; nothing is ever added to it. */

@@ -1,11 +1,11 @@
 import { isNatural, isObject } from "../../base/check.ts";
-import type { Context } from "../core/context.ts";
 import type { Position } from "../../model/log.ts";
 import { type Command, type ErrorReply, replies } from "../../wire/protocol.ts";
-import type { Caller } from "./request.ts";
-import type { LiveSession } from "../sessions/session.ts";
+import type { Context } from "../core/context.ts";
 import { standingOf } from "../delivery/delivery-state.ts";
 import type { Standing, Subscription } from "../delivery/subscription.ts";
+import type { LiveSession } from "../sessions/session.ts";
+import type { Caller } from "./request.ts";
 
 /**
  * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or

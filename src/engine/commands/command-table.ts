@@ -1,17 +1,21 @@
-import { acknowledge, quitEarly } from "./acknowledge.ts";
-import type { Asking } from "../sessions/handler-call.ts";
-import { readBackwards } from "../log/read-backwards.ts";
+import { canBeChannel } from "../../access/peer-check.ts";
 import { byteLength, exceeds } from "../../base/bytes.ts";
 import { isObject } from "../../base/check.ts";
-import { connect, found, refresh } from "./connect.ts";
-import type { Hub } from "../hub/hub.ts";
-import { canBeChannel, isStart } from "../core/input-check.ts";
+import { andThen, type Soon } from "../../base/maybe-promise.ts";
 import type { Position } from "../../model/log.ts";
-import { readPage } from "../log/read-page.ts";
-import { type Place, place } from "./prepared-subscription.ts";
-import { usersOn } from "../hub/presence.ts";
+import { channelOfRun } from "../../model/run.ts";
 import { type Method, replies } from "../../wire/protocol.ts";
+import { errorOf, validate } from "../core/event-check.ts";
+import { isStart } from "../core/input-check.ts";
 import { Refusal } from "../core/refusal.ts";
+import type { Hub } from "../hub/hub.ts";
+import { usersOn } from "../hub/presence.ts";
+import { readBackwards } from "../log/read-backwards.ts";
+import { readPage } from "../log/read-page.ts";
+import type { Asking } from "../sessions/handler-call.ts";
+import { acknowledge, quitEarly } from "./acknowledge.ts";
+import { connect, found, refresh } from "./connect.ts";
+import { type Place, place } from "./prepared-subscription.ts";
 import {
   type Answer,
   authorizes,
@@ -23,9 +27,6 @@ import {
   permit,
   positionOf,
 } from "./request.ts";
-import { channelOfRun } from "../../model/run.ts";
-import { andThen, type Soon } from "../../base/maybe-promise.ts";
-import { errorOf, validate } from "../core/event-check.ts";
 
 /** What each command does. */
 export const commands: Record<Method, (call: Call) => Soon<Answer>> = {

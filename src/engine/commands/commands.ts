@@ -1,12 +1,19 @@
+import { handled, type Soon } from "../../base/maybe-promise.ts";
+import { ClosedError } from "../../model/errors.ts";
+import {
+  type Close,
+  type Command,
+  closes,
+  type ErrorReply,
+  type Method,
+  replies,
+} from "../../wire/protocol.ts";
+import { Refusal } from "../core/refusal.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { CommandHandler, LiveSession } from "../sessions/session.ts";
 import { takeWords } from "./acknowledge.ts";
 import { commands } from "./command-table.ts";
-import { ClosedError } from "../../model/errors.ts";
-import type { Hub } from "../hub/hub.ts";
-import { type Close, type Command, closes, type ErrorReply, type Method, replies } from "../../wire/protocol.ts";
-import { Refusal } from "../core/refusal.ts";
 import type { Answer, Caller, Params } from "./request.ts";
-import type { CommandHandler, LiveSession } from "../sessions/session.ts";
-import { handled, type Soon } from "../../base/maybe-promise.ts";
 
 /** Answers what clients ask of a notifier. */
 export class Commands implements CommandHandler {

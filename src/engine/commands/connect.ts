@@ -1,16 +1,16 @@
-import { quitEarly } from "./acknowledge.ts";
+import { checkPeer } from "../../access/peer-check.ts";
 import { isObject, isText, isTime } from "../../base/check.ts";
+import { andThen, attempt, type Soon } from "../../base/maybe-promise.ts";
+import { ignorable } from "../../base/scope.ts";
+import { version } from "../../base/version.ts";
 import { ClosedError } from "../../model/errors.ts";
-import { checkPeer } from "../core/input-check.ts";
 import type { Peer } from "../../model/peer.ts";
-import { type Place, type Sought, seek } from "./prepared-subscription.ts";
 import { type Close, closes, replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
-import type { Answer, Call, Caller, Params } from "./request.ts";
-import { ignorable } from "../../base/scope.ts";
 import type { LiveSession } from "../sessions/session.ts";
-import { andThen, attempt, type Soon } from "../../base/maybe-promise.ts";
-import { version } from "../../base/version.ts";
+import { quitEarly } from "./acknowledge.ts";
+import { type Place, type Sought, seek } from "./prepared-subscription.ts";
+import type { Answer, Call, Caller, Params } from "./request.ts";
 
 /** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
 export function connect(call: Call): Soon<Answer> {

@@ -1,13 +1,13 @@
-import { resumed } from "./acknowledge.ts";
-import type { Channel } from "../channels/channel.ts";
-import { isNothing, type Missed } from "../delivery/missed-notices.ts";
+import { andThen, attempt, type Soon } from "../../base/maybe-promise.ts";
 import { replies } from "../../wire/protocol.ts";
+import type { Channel } from "../channels/channel.ts";
 import type { Found } from "../channels/recoveries.ts";
 import { Refusal } from "../core/refusal.ts";
-import { type Call, type Caller, type Params, positionOf } from "./request.ts";
-import type { LiveSession } from "../sessions/session.ts";
-import { andThen, attempt, type Soon } from "../../base/maybe-promise.ts";
+import { isNothing, type Missed } from "../delivery/missed-notices.ts";
 import type { Subscription } from "../delivery/subscription.ts";
+import type { LiveSession } from "../sessions/session.ts";
+import { resumed } from "./acknowledge.ts";
+import { type Call, type Caller, type Params, positionOf } from "./request.ts";
 
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
 export interface Place {

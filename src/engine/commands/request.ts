@@ -1,12 +1,12 @@
-import type { Asking } from "../sessions/handler-call.ts";
 import { isName, isNatural } from "../../base/check.ts";
-import type { Hub } from "../hub/hub.ts";
+import { andThen, type Soon } from "../../base/maybe-promise.ts";
 import type { Position } from "../../model/log.ts";
 import type { Action } from "../../model/peer.ts";
 import { replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { Asking } from "../sessions/handler-call.ts";
 import type { LiveSession } from "../sessions/session.ts";
-import { andThen, type Soon } from "../../base/maybe-promise.ts";
 
 /** What a client sent along with a command: nothing in it is checked yet. */
 export type Params = Readonly<Record<string, unknown>>;

@@ -1,17 +1,17 @@
-import type { AppendSteps } from "../log/append-queue.ts";
-import type { AppendQueues } from "../log/append-queues.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { Tally } from "./counters.ts";
+import type { Scope } from "../../base/scope.ts";
+import type { SerialiseOptions } from "../../base/serialise.ts";
+import type { Wheel } from "../../base/timer-wheel.ts";
 import type { EventSchemas } from "../../model/events.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
 import type { Codec } from "../../wire/protocol.ts";
+import type { AppendSteps } from "../log/append-queue.ts";
+import type { AppendQueues } from "../log/append-queues.ts";
 import type { Reader } from "../log/log-reader.ts";
-import type { Scope } from "../../base/scope.ts";
+import type { Tally } from "./counters.ts";
 import type { NotifierOptions, Settings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
-import type { SerialiseOptions } from "../../base/serialise.ts";
-import type { Wheel } from "../../base/timer-wheel.ts";
 
 /** Bytes of encoded publications that are kept for sharing now, over all channels. */
 export interface CacheBudget {

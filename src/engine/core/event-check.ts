@@ -1,7 +1,7 @@
 import { cutText } from "../../base/bytes.ts";
-import type { EventSchema, EventSchemas, SchemaIssue } from "../../model/events.ts";
 import { ignorable } from "../../base/scope.ts";
 import { isOwnClass, isSelfMade } from "../../base/serialise.ts";
+import type { EventSchema, EventSchemas, SchemaIssue } from "../../model/events.ts";
 
 /** What is being done with an event, in the words of an error, which is seldom made: `publish`, `to "news"`. */
 export interface Intent {

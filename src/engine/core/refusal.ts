@@ -1,5 +1,5 @@
-import type { LimitName } from "./counters.ts";
 import type { ErrorReply } from "../../wire/protocol.ts";
+import type { LimitName } from "./counters.ts";
 
 /** Thrown to answer a command with an error. It is no Error: peers can cause thousands, and a stack is dear and says nothing. */
 export class Refusal {

@@ -3,12 +3,12 @@ import type { Clock } from "../../base/clock.ts";
 import type { Failure } from "../../model/errors.ts";
 import type { EventSchemas } from "../../model/events.ts";
 import type { ErrorContext, FailedRun } from "../../model/hooks.ts";
-import { type Limits, resolveLimits } from "./limits.ts";
 import type { Log } from "../../model/log.ts";
 import type { RpcHandler } from "../../model/peer.ts";
 import type { Publication } from "../../model/publication.ts";
 import type { UndeliveredReason } from "../../model/receipt.ts";
 import type { Refused } from "../../model/refused.ts";
+import { type Limits, resolveLimits } from "./limits.ts";
 
 /** How a notifier is made. */
 export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {

@@ -1,12 +1,12 @@
-import type { Context } from "../core/context.ts";
-import { type ClosedError, closed, ExpiredError } from "../../model/errors.ts";
 import type { Expiring } from "../../base/heap.ts";
+import type { Settle } from "../../base/scope.ts";
+import { type ClosedError, closed, ExpiredError } from "../../model/errors.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import type { Publication } from "../../model/publication.ts";
-import { publicationOf } from "../core/publications.ts";
 import { type Delivery, type Level, levels, type UndeliveredReason } from "../../model/receipt.ts";
+import type { Context } from "../core/context.ts";
+import { publicationOf } from "../core/publications.ts";
 import type { Taken } from "./confirm-capacity.ts";
-import type { Settle } from "../../base/scope.ts";
 import { has } from "./delivery-state.ts";
 import type { Standing, Subscription } from "./subscription.ts";
 

@@ -1,5 +1,5 @@
-import type { Limits } from "../core/limits.ts";
 import type { Settle } from "../../base/scope.ts";
+import type { Limits } from "../core/limits.ts";
 
 /** What confirmed publications that wait take. */
 export interface Taken {

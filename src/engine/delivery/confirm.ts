@@ -1,8 +1,8 @@
+import type { Position } from "../../model/log.ts";
+import type { Context } from "../core/context.ts";
 import type { Entry } from "./channel-ledger.ts";
 import type { Confirmation } from "./confirmation.ts";
-import type { Context } from "../core/context.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Position } from "../../model/log.ts";
 
 /** What appending one needs. */
 export interface ConfirmContext extends Pick<Context, "append"> {

@@ -1,5 +1,5 @@
-import type { Content } from "./channel-ledger.ts";
 import type { Position } from "../../model/log.ts";
+import type { Content } from "./channel-ledger.ts";
 
 /** A confirmed publication on its way into the log. */
 export interface Confirmation {

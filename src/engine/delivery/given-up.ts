@@ -1,8 +1,8 @@
-import type { Confirmation } from "./confirmation.ts";
 import { ClosedError } from "../../model/errors.ts";
 import type { Publication } from "../../model/publication.ts";
-import { publicationOf } from "../core/publications.ts";
 import type { Undelivered, UndeliveredReason } from "../../model/receipt.ts";
+import { publicationOf } from "../core/publications.ts";
+import type { Confirmation } from "./confirmation.ts";
 
 /** Confirmed publications that nobody will receive any more, and those of which nobody knows yet: they are not in the log. */
 export class GivenUp {

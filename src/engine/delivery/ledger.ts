@@ -1,15 +1,23 @@
-import { Book, type BookLedger, type Content, deliveryBy, Entry, refusal, type Waiter } from "./channel-ledger.ts";
-import type { Confirmation } from "./confirmation.ts";
-import type { Context } from "../core/context.ts";
-import { closed } from "../../model/errors.ts";
 import { Expiries } from "../../base/expiry-queue.ts";
-import { GivenUp } from "./given-up.ts";
+import type { Pending } from "../../base/scope.ts";
+import { closed } from "../../model/errors.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import type { Publication } from "../../model/publication.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "../../model/receipt.ts";
+import type { Context } from "../core/context.ts";
+import {
+  Book,
+  type BookLedger,
+  type Content,
+  deliveryBy,
+  Entry,
+  refusal,
+  type Waiter,
+} from "./channel-ledger.ts";
 import { Room, type Taken } from "./confirm-capacity.ts";
-import type { Pending } from "../../base/scope.ts";
+import type { Confirmation } from "./confirmation.ts";
 import { Standings, standingOf } from "./delivery-state.ts";
+import { GivenUp } from "./given-up.ts";
 import type { Followed, Standing, Subscription } from "./subscription.ts";
 
 /** What the ledger needs beside. */

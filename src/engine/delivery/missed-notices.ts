@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
+import { Ticking } from "../../base/timer-wheel.ts";
 import type { Context } from "../core/context.ts";
 import type { Receiver, Subscription } from "./subscription.ts";
-import { Ticking } from "../../base/timer-wheel.ts";
 
 /** What a subscriber did not get when it was published. */
 export interface Missed {

@@ -1,6 +1,6 @@
 import type { Peer } from "../../model/peer.ts";
-import type { ClientInfo } from "../../wire/protocol.ts";
 import type { Level } from "../../model/receipt.ts";
+import type { ClientInfo } from "../../wire/protocol.ts";
 import type { Proof, Window } from "./send-window.ts";
 
 /** A session as channels and the ledger see it. */

@@ -1,8 +1,8 @@
-import type { Hub } from "./hub.ts";
-import type { LiveRun } from "../runs/live-run.ts";
 import type { Undelivered } from "../../model/receipt.ts";
 import type { RunsReport } from "../../model/run.ts";
+import type { LiveRun } from "../runs/live-run.ts";
 import type { LiveSession } from "../sessions/session.ts";
+import type { Hub } from "./hub.ts";
 
 /** How a notifier is closed. */
 export interface CloseOptions {

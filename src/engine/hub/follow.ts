@@ -1,7 +1,7 @@
-import type { Hub } from "./hub.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import type { Publication } from "../../model/publication.ts";
 import { gapAfter, publicationOf } from "../core/publications.ts";
+import type { Hub } from "./hub.ts";
 
 /** Where following begins: after a position, or with what is published from the first `next()` on. */
 export interface FollowOptions {

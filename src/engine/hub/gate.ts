@@ -1,10 +1,10 @@
 import { refusalsToConsole } from "../../base/console.ts";
-import type { Context } from "../core/context.ts";
 import { Counts } from "../../base/counts.ts";
 import { attended } from "../../base/hook.ts";
 import { printable } from "../../base/printable.ts";
-import { type Close, closes } from "../../wire/protocol.ts";
 import type { Refused } from "../../model/refused.ts";
+import { type Close, closes } from "../../wire/protocol.ts";
+import type { Context } from "../core/context.ts";
 import type { NotifierOptions } from "../core/settings.ts";
 
 /** A place that is kept for a handshake until it is a session, or fails. */

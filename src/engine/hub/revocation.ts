@@ -1,8 +1,8 @@
-import type { Hub } from "./hub.ts";
-import { checkUser, checkWho } from "../core/input-check.ts";
-import { type Close, closes, unsubscribes } from "../../wire/protocol.ts";
-import type { LiveSession } from "../sessions/session.ts";
 import type { Session, Socket } from "../../model/socket.ts";
+import { type Close, closes, unsubscribes } from "../../wire/protocol.ts";
+import { checkUser, checkWho } from "../core/input-check.ts";
+import type { LiveSession } from "../sessions/session.ts";
+import type { Hub } from "./hub.ts";
 
 /** Closes a socket that gets no session. */
 export function refuse(hub: Hub, socket: Socket, why: Close): Session {

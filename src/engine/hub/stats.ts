@@ -1,5 +1,5 @@
-import type { Hub } from "./hub.ts";
 import type { Pending, PendingKind } from "../../base/scope.ts";
+import type { Hub } from "./hub.ts";
 
 /** How much a notifier owns now; all zero when it is quiet. */
 export interface Stats {

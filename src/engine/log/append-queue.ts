@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { Linked } from "../../base/linked-list.ts";
-import type { AppendOptions, Log, Position } from "../../model/log.ts";
 import type { Scope } from "../../base/scope.ts";
+import type { AppendOptions, Log, Position } from "../../model/log.ts";
 
 /** Bytes that a publication counts beside its payload while it waits. */
 const overhead = 128;

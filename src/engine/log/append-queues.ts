@@ -1,12 +1,12 @@
+import { Linked } from "../../base/linked-list.ts";
+import { type Pending, type PendingKind, Scope } from "../../base/scope.ts";
+import { BusyError, closed } from "../../model/errors.ts";
+import type { AppendOptions, Position } from "../../model/log.ts";
 import { type AppendQueuesParts, type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
 import type { Burst } from "./burst.ts";
 import { Bursts } from "./bursts.ts";
-import { BusyError, closed } from "../../model/errors.ts";
-import { Linked } from "../../base/linked-list.ts";
-import type { AppendOptions, Position } from "../../model/log.ts";
 import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
-import { type Pending, type PendingKind, Scope } from "../../base/scope.ts";
 
 /**
  * Brings publications to the log in the order in which they were made, and no faster than turns of the event loop allow.

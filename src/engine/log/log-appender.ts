@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
+import type { Scope } from "../../base/scope.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
 import { lastingError } from "./log-failure.ts";
-import type { Scope } from "../../base/scope.ts";
 import { Writers } from "./writers.ts";
 
 /** The first and the longest wait before the log is tried again, in milliseconds. */

@@ -1,7 +1,7 @@
+import type { Soon } from "../../base/maybe-promise.ts";
+import type { Scope } from "../../base/scope.ts";
 import type { Log, ReadOptions, Slice } from "../../model/log.ts";
 import { checkSlice, lastingError } from "./log-failure.ts";
-import type { Scope } from "../../base/scope.ts";
-import type { Soon } from "../../base/maybe-promise.ts";
 
 /** What a reader needs. */
 export interface ReaderParts {

@@ -1,6 +1,6 @@
 import type { Entry, Position, Slice } from "../../model/log.ts";
-import { charsOf, nextPart } from "./read-page.ts";
 import type { Reader } from "./log-reader.ts";
+import { charsOf, nextPart } from "./read-page.ts";
 
 /** How often it is looked again where a log trims what was about to be read. */
 const attempts = 3;

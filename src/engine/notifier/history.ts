@@ -1,8 +1,9 @@
-import type { Hub } from "../hub/hub.ts";
-import { checkAfter, checkChannel, checkLimit, isStart } from "../core/input-check.ts";
+import { checkChannel } from "../../access/peer-check.ts";
 import type { Position } from "../../model/log.ts";
 import type { History } from "../../model/publication.ts";
+import { checkAfter, checkLimit, isStart } from "../core/input-check.ts";
 import { gapAfter, publicationOf } from "../core/publications.ts";
+import type { Hub } from "../hub/hub.ts";
 
 /** Which part of a channel's history is asked for. */
 export interface HistoryOptions {

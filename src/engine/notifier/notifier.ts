@@ -1,39 +1,40 @@
-import { Commands } from "../commands/commands.ts";
+import { checkChannel, checkPeer } from "../../access/peer-check.ts";
 import { checkBound } from "../../base/check.ts";
 import { systemClock } from "../../base/clock.ts";
-import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "../hub/close.ts";
 import { errorToConsole } from "../../base/console.ts";
+import { ignorable, inWords, type Pending } from "../../base/scope.ts";
 import { ClosedError, closed } from "../../model/errors.ts";
 import type { EventInput, EventOutput, EventSchemas } from "../../model/events.ts";
-import { type FollowOptions, followChannel } from "../hub/follow.ts";
-import { type HistoryOptions, historyOf } from "./history.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
-import { Hub } from "../hub/hub.ts";
-import { checkAfter, checkChannel, checkParts, checkPeer } from "../core/input-check.ts";
-import { jsonCodec } from "../../wire/json-codec.ts";
-import { memoryLog } from "../../stores/memory.ts";
 import type { Peer } from "../../model/peer.ts";
-import { type Presence, presenceOf } from "../hub/presence.ts";
-import { closes } from "../../wire/protocol.ts";
 import type { History, Publication } from "../../model/publication.ts";
-import { Publisher, type PublishOptions } from "./publisher.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { Refused } from "../../model/refused.ts";
-import { disconnect, refuse, unsubscribe } from "../hub/revocation.ts";
 import type { Run, RunOptions, Task } from "../../model/run.ts";
-import { ignorable, inWords, type Pending } from "../../base/scope.ts";
-import { LiveSession } from "../sessions/session.ts";
-import { type NotifierOptions, resolveSettings } from "../core/settings.ts";
 import type { Session, Socket } from "../../model/socket.ts";
+import type { RunOutput, TaskEvent } from "../../model/vocabulary.ts";
+import { memoryLog } from "../../stores/memory.ts";
+import { jsonCodec } from "../../wire/json-codec.ts";
+import { closes } from "../../wire/protocol.ts";
+import { Commands } from "../commands/commands.ts";
+import { checkSchemas } from "../core/event-check.ts";
+import { checkAfter, checkParts } from "../core/input-check.ts";
+import { type NotifierOptions, resolveSettings } from "../core/settings.ts";
+import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "../hub/close.ts";
+import { type FollowOptions, followChannel } from "../hub/follow.ts";
+import { Hub } from "../hub/hub.ts";
+import { type Presence, presenceOf } from "../hub/presence.ts";
+import { disconnect, refuse, unsubscribe } from "../hub/revocation.ts";
 import { pendingOf, type Stats, statsOf } from "../hub/stats.ts";
 import { type Totals, totalsOf } from "../hub/totals.ts";
-import { checkSchemas } from "../core/event-check.ts";
-import type { RunOutput, TaskEvent } from "../../model/vocabulary.ts";
+import { LiveSession } from "../sessions/session.ts";
+import { type HistoryOptions, historyOf } from "./history.ts";
+import { Publisher, type PublishOptions } from "./publisher.ts";
 
+export type { Receipt } from "../../model/receipt.ts";
 export type { CloseReport, CutSession } from "../hub/close.ts";
 export type { HistoryOptions } from "./history.ts";
 export type { PublishOptions } from "./publisher.ts";
-export type { Receipt } from "../../model/receipt.ts";
 
 /** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
 export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends AsyncDisposable {

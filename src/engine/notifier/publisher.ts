@@ -1,15 +1,16 @@
-import type { Entry } from "../delivery/channel-ledger.ts";
+import { checkChannel } from "../../access/peer-check.ts";
 import { byteLength, tagBytes } from "../../base/bytes.ts";
 import { checkBound, isText } from "../../base/check.ts";
-import { appendConfirmed } from "../delivery/confirm.ts";
-import type { Hub } from "../hub/hub.ts";
-import { checkChannel, checkTags } from "../core/input-check.ts";
+import { ignorable } from "../../base/scope.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
-import { Once } from "./idempotency.ts";
 import { type Asked, type DeliveredOptions, levels, type Receipt } from "../../model/receipt.ts";
 import { isRunChannel } from "../../model/run.ts";
-import { ignorable } from "../../base/scope.ts";
 import { validated } from "../core/event-check.ts";
+import { checkTags } from "../core/input-check.ts";
+import type { Entry } from "../delivery/channel-ledger.ts";
+import { appendConfirmed } from "../delivery/confirm.ts";
+import type { Hub } from "../hub/hub.ts";
+import { Once } from "./idempotency.ts";
 
 /** How a publication is made. */
 export interface PublishOptions {

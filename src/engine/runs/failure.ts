@@ -1,9 +1,9 @@
 import { cutText } from "../../base/bytes.ts";
-import type { Context } from "../core/context.ts";
-import { describe, type Failure } from "../../model/errors.ts";
 import { attended } from "../../base/hook.ts";
-import type { FailedRun } from "../../model/hooks.ts";
 import { isThenable } from "../../base/maybe-promise.ts";
+import { describe, type Failure } from "../../model/errors.ts";
+import type { FailedRun } from "../../model/hooks.ts";
+import type { Context } from "../core/context.ts";
 
 /** The longest text of an error or reason that is sent on, in characters. */
 export const longestText = 10_000;

@@ -1,18 +1,25 @@
-import { type AppendSteps, exempt, urgent } from "../log/append-queue.ts";
 import { byteLength } from "../../base/bytes.ts";
 import { isObject } from "../../base/check.ts";
-import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
-import type { Context } from "../core/context.ts";
-import { CancelError, type CancelledBy, ClosedError, describe, LogError, RunError } from "../../model/errors.ts";
-import type { AppendOptions, Position, Retention } from "../../model/log.ts";
-import { gapAfter } from "../core/publications.ts";
-import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
-import type { RunEvent, RunStatus } from "../../model/run-event.ts";
-import { channelOfRun, type Run, type RunOptions, type RunsReport, type Task } from "../../model/run.ts";
 import { ignorable, type Settle } from "../../base/scope.ts";
-import { LiveContext } from "./task-context.ts";
-import { validated } from "../core/event-check.ts";
+import {
+  CancelError,
+  type CancelledBy,
+  ClosedError,
+  describe,
+  LogError,
+  RunError,
+} from "../../model/errors.ts";
+import type { AppendOptions, Position, Retention } from "../../model/log.ts";
+import { channelOfRun, type Run, type RunOptions, type RunsReport, type Task } from "../../model/run.ts";
+import type { RunEvent, RunStatus } from "../../model/run-event.ts";
 import { isVocabulary } from "../../model/vocabulary.ts";
+import type { Context } from "../core/context.ts";
+import { validated } from "../core/event-check.ts";
+import { gapAfter } from "../core/publications.ts";
+import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
+import { type AppendSteps, exempt, urgent } from "../log/append-queue.ts";
+import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
+import { LiveContext } from "./task-context.ts";
 
 /** What an ended run takes beside its texts, as measured on V8 and rounded up. */
 const rowCost = 768;

@@ -1,9 +1,9 @@
 import { cutText } from "../../base/bytes.ts";
-import type { Context } from "../core/context.ts";
 import { CancelError, RunError } from "../../model/errors.ts";
-import { longestText, shownOf } from "./failure.ts";
 import type { FailedRun } from "../../model/hooks.ts";
 import type { RunLifecycleEvent, RunStatus } from "../../model/run-event.ts";
+import type { Context } from "../core/context.ts";
+import { longestText, shownOf } from "./failure.ts";
 
 /** How a run may end. */
 export type Ended = Exclude<RunStatus, "working">;

@@ -1,5 +1,5 @@
-import type { Limits } from "../core/limits.ts";
 import type { Command } from "../../wire/protocol.ts";
+import type { Limits } from "../core/limits.ts";
 
 /** The limits on what a peer sends. */
 export type IntakeLimit = "commands" | "commandChars" | "commandTotalChars" | "rate";

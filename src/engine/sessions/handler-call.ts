@@ -1,10 +1,10 @@
-import type { Context } from "../core/context.ts";
+import { handled, isThenable, type Soon } from "../../base/maybe-promise.ts";
+import { ignorable, type Scope } from "../../base/scope.ts";
 import { BusyError, ClosedError } from "../../model/errors.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
 import { replies } from "../../wire/protocol.ts";
+import type { Context } from "../core/context.ts";
 import { Refusal } from "../core/refusal.ts";
-import { ignorable, type Scope } from "../../base/scope.ts";
-import { handled, isThenable, type Soon } from "../../base/maybe-promise.ts";
 
 /** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */
 export class Asking {

@@ -1,5 +1,5 @@
-import type { Joint } from "./frame-cache.ts";
 import type { Codec, PushKind } from "../../wire/protocol.ts";
+import type { Joint } from "./frame-cache.ts";
 
 /** The pushes that tell what happens on a channel. */
 const kinds: readonly PushKind[] = ["pub", "join", "leave", "message"];

@@ -1,10 +1,10 @@
 import { exceeds } from "../../base/bytes.ts";
+import type { Soon } from "../../base/maybe-promise.ts";
+import { type Close, type Command, closes } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { LimitName } from "../core/counters.ts";
-import type { Intake } from "./command-queue.ts";
-import { type Close, type Command, closes } from "../../wire/protocol.ts";
-import type { Soon } from "../../base/maybe-promise.ts";
 import type { Window } from "../delivery/send-window.ts";
+import type { Intake } from "./command-queue.ts";
 
 /** A session as far as its commands are concerned. */
 export interface Commanded {

@@ -1,5 +1,5 @@
-import type { Context } from "../core/context.ts";
 import { Ticking } from "../../base/timer-wheel.ts";
+import type { Context } from "../core/context.ts";
 import type { Window } from "../delivery/send-window.ts";
 
 /**

@@ -1,23 +1,23 @@
-import { type Asker, type Asking, ask } from "./handler-call.ts";
-import { Blocked } from "./blocked.ts";
 import { byteLength } from "../../base/bytes.ts";
-import type { Context } from "../core/context.ts";
-import type { LimitName } from "../core/counters.ts";
+import type { Soon } from "../../base/maybe-promise.ts";
 import { ClosedError } from "../../model/errors.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
-import { Intake, type Intakes } from "./command-queue.ts";
-import type { Joint } from "./frame-cache.ts";
-import { Outbox } from "./outbox.ts";
 import type { Identity, Peer } from "../../model/peer.ts";
-import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "../../wire/protocol.ts";
-import { type Beating, Pulse } from "./session-timers.ts";
-import { type Commanded, receive, work } from "./receive.ts";
 import type { Session, Socket } from "../../model/socket.ts";
-import type { Soon } from "../../base/maybe-promise.ts";
+import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "../../wire/protocol.ts";
+import type { Context } from "../core/context.ts";
+import type { LimitName } from "../core/counters.ts";
+import { Window } from "../delivery/send-window.ts";
 import type { Piece, Receiver, Subscription } from "../delivery/subscription.ts";
 import { Subscriptions } from "../delivery/subscriptions.ts";
 import { Tracking } from "../delivery/tracking.ts";
-import { Window } from "../delivery/send-window.ts";
+import { Blocked } from "./blocked.ts";
+import { Intake, type Intakes } from "./command-queue.ts";
+import type { Joint } from "./frame-cache.ts";
+import { type Asker, type Asking, ask } from "./handler-call.ts";
+import { Outbox } from "./outbox.ts";
+import { type Commanded, receive, work } from "./receive.ts";
+import { type Beating, Pulse } from "./session-timers.ts";
 
 /** What a session needs beside. */
 export interface SessionContext extends Context {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Replies } from "../../../src/engine/commands/reply-cache.ts";
+import { Replies } from "../../../src/engine/sessions/reply-cache.ts";
 import { jsonCodec } from "../../../src/wire/json-codec.ts";
 import type { Codec, Method } from "../../../src/wire/protocol.ts";
 
