@@ -58,22 +58,31 @@ function onNode(): void {
     for (const each of Object.values(folders)) rmSync(each, { recursive: true });
   });
 
-  describe.each<[string, Other]>([
+  const others: [string, Other][] = [
     ["express", { says: "Hello from Express", orders: "/orders", upgrade: "/chat", unknown: 400 }],
     ["fastify", { says: "Hello from Fastify", orders: "/orders", upgrade: "/chat", unknown: 400 }],
     ["node-http", { says: "Hello from node:http", orders: "/", upgrade: "/chat", unknown: 400 }],
     ["vite", { says: "Hello from Vite", upgrade: "/", protocol: "vite-hmr" }],
     ["next", { says: "Hello from Next", upgrade: "/_next/hmr?id=1", unknown: "socket hang up" }],
-  ])("attached to a server as in examples/attach/%s.ts", (name, other) => {
+  ];
+  // All at once, as each takes a while to start.
+  const servers = new Map<string, Child>();
+  beforeAll(() => {
+    for (const [name] of others) servers.set(name, startExample(name, folders));
+  });
+  afterAll(() => {
+    for (const server of servers.values()) server.destroy();
+  });
+
+  describe.each(others)("attached to a server as in examples/attach/%s.ts", (name, other) => {
     let server: Child;
     let url: string;
     let client: Followed;
     let theirs: Inbox<string | number>;
     beforeAll(async () => {
-      server = startExample(name, folders);
+      server = servers.get(name) as Child;
       url = (await server.until(/Listening on (\S+)/))[1] as string;
     });
-    afterAll(() => server.destroy());
 
     test("answers the routes of both apps", async () => {
       expect(await (await fetch(url)).text()).toContain(other.says);
@@ -115,6 +124,30 @@ function onNode(): void {
       expect(await theirs.until(2)).toEqual([theirs.items[0], other.orders ? 1001 : 1006]);
       expect(await server.exit).toMatchObject({ code: 0, signal: null });
     });
+  });
+
+  test("Vite's proxy passes on the page's Host, unless it is told to change the origin", async () => {
+    const server = startExample("node-http", folders);
+    onTestFinished(() => server.destroy());
+    const [, target] = await server.until(/Listening on (\S+)/);
+    const { createServer: createVite } = await import("vite");
+    const statusWith = async (options: { changeOrigin?: boolean }): Promise<number | string> => {
+      const proxy = { "/notifications": { target: target as string, ws: true, ...options } };
+      const listen = { port: 0, host: "127.0.0.1", proxy };
+      const vite = await createVite({ configFile: false, root: folders.temporary, server: listen });
+      try {
+        await vite.listen();
+        const { port } = vite.httpServer?.address() as AddressInfo;
+        const own = { headers: { cookie }, origin: `http://127.0.0.1:${port}` };
+        return await answerTo(`http://127.0.0.1:${port}/notifications`, own);
+      } finally {
+        await vite.close();
+      }
+    };
+    expect(await statusWith({})).toBe(101);
+    expect(await statusWith({ changeOrigin: true })).toBe(403);
+    server.kill("SIGTERM");
+    expect(await server.exit).toMatchObject({ code: 0, signal: null });
   });
 
   test("authenticate sees Node's request, and the server is cut after the grace where a peer would keep it", async () => {
