@@ -137,9 +137,8 @@ function onNode(): void {
       const vite = await createVite({ configFile: false, root: folders.temporary, server: listen });
       try {
         await vite.listen();
-        const { port } = vite.httpServer?.address() as AddressInfo;
-        const own = { headers: { cookie }, origin: `http://127.0.0.1:${port}` };
-        return await answerTo(`http://127.0.0.1:${port}/notifications`, own);
+        const origin = vite.resolvedUrls?.local[0]?.replace(/\/$/, "") as string;
+        return await answerTo(`${origin}/notifications`, { headers: { cookie }, origin });
       } finally {
         await vite.close();
       }

@@ -4,9 +4,9 @@ import { WebSocketServer } from "ws";
 import { app, notifier } from "./app.ts";
 import { attach } from "./attach.ts";
 
-const server = createServer(async (request, response) => {
+const server = createServer((request, response) => {
   if (tocsin.request(request, response)) return;
-  if (request.method === "POST") await notifier.publish("user:ann", { text: "Your order is on its way" });
+  if (request.method === "POST") void notifier.publish("user:ann", { text: "Your order is on its way" });
   response.end("Hello from node:http");
 });
 const tocsin = attach(server, app, { notifier, path: "/notifications" });
