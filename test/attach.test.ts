@@ -256,7 +256,7 @@ function behindNginx(folders: Folders): void {
     test("has its path below a prefix, and is closed with 3001", async () => {
       const { dial, get } = await proxy("nginx-prefix.conf");
       expect(await get("/app/")).toBe("Hello from node:http");
-      expect(JSON.parse(await get("/app/notifications/stats"))).toMatchObject({ sessions: 0 });
+      expect(JSON.parse(await get("/app/notifications/stats"))).toMatchObject({ runs: 0 });
       const own = { ...dial, headers: { cookie }, origin: "https://example.com" };
       const client = follow("https://example.com/app/notifications", own);
       await client.statuses.until(2);
