@@ -44,7 +44,7 @@ export async function createApp({
   const app = new Hono<UserEnv>();
   app.use(localNamesOnly);
   app.get("/", introduce, (c) => c.html(page.html, 200, page.headers));
-  app.get("/client/:module", (c) => {
+  app.get("/client/:module{.+}", (c) => {
     const code = modules.get(c.req.param("module"));
     return code === undefined ? c.notFound() : c.body(code, 200, moduleHeaders);
   });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path/posix";
 
 /** The page, and a policy under which nothing runs in it but what is written in it, and modules of this server. */
 export async function readPage(): Promise<{ html: string; headers: Record<string, string> }> {
@@ -32,15 +33,16 @@ export const moduleHeaders: Record<string, string> = {
   "X-Content-Type-Options": "nosniff",
 };
 
-/** `tocsin/client` as it is in the package, and the modules that it imports, by file name. */
+/** `tocsin/client` as it is in the package, and the modules that it imports, by their paths in `dist`. */
 export async function readClient(): Promise<Map<string, string>> {
   const modules = new Map<string, string>();
   const wanted = ["client.js"];
-  for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
-    if (modules.has(name)) continue;
-    const code = await readBuilt(name);
-    modules.set(name, code);
-    wanted.push(...Array.from(code.matchAll(/ from "\.\/([\w-]+\.js)"/g), ([, file = ""]) => file));
+  for (let path = wanted.pop(); path !== undefined; path = wanted.pop()) {
+    if (modules.has(path)) continue;
+    const code = await readBuilt(path);
+    modules.set(path, code);
+    for (const [, specifier = ""] of code.matchAll(/ from "(\.\.?\/[\w/-]+\.js)"/g))
+      wanted.push(join(dirname(path), specifier));
   }
   return modules;
 }

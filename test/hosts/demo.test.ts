@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { UpgradeWebSocket } from "hono/ws";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createApp } from "../../examples/fingerprint/app.ts";
@@ -306,9 +306,10 @@ describe("the app", () => {
       ]);
       const code = await response.text();
       expect(code).toBe(readFileSync(join(root, "dist", name), "utf8"));
-      wanted.push(...Array.from(code.matchAll(/^(?:im|ex)port .*"\.\/(.*)";$/gm), ([, file = ""]) => file));
+      const imported = code.matchAll(/^(?:im|ex)port .*"(\.\.?\/.*)";$/gm);
+      wanted.push(...Array.from(imported, ([, file = ""]) => join(dirname(name), file)));
     }
-    expect(served).toContain("link.js");
+    expect(served).toContain("client/link.js");
     for (const name of ["mod.js", "client.d.ts", "..%2Fpackage.json", "%2Fetc%2Fpasswd", ""]) {
       expect((await app.request(`/client/${name}`, { headers: host })).status).toBe(404);
     }
