@@ -5,7 +5,7 @@ import type { Context } from "../core/context.ts";
 import { standingOf } from "../delivery/delivery-state.ts";
 import type { Standing, Subscription } from "../delivery/subscription.ts";
 import type { LiveSession } from "../sessions/session.ts";
-import type { Caller } from "./request.ts";
+import type { Caller } from "./call.ts";
 
 /**
  * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or

@@ -12,8 +12,9 @@ import { Refusal } from "../core/refusal.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { CommandHandler, LiveSession } from "../sessions/session.ts";
 import { takeWords } from "./acknowledge.ts";
+import type { Answer, Caller } from "./call.ts";
 import { commands } from "./command-table.ts";
-import type { Answer, Caller, Params } from "./request.ts";
+import type { Params } from "./params.ts";
 
 /** Answers what clients ask of a notifier. */
 export class Commands implements CommandHandler {

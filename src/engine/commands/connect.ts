@@ -1,16 +1,16 @@
 import { checkPeer } from "../../access/peer-check.ts";
-import { isObject, isText, isTime } from "../../base/check.ts";
+import { isObject } from "../../base/check.ts";
 import { andThen, attempt, type Soon } from "../../base/maybe-promise.ts";
 import { ignorable } from "../../base/scope.ts";
 import { version } from "../../base/version.ts";
-import { ClosedError } from "../../model/errors.ts";
 import type { Peer } from "../../model/peer.ts";
-import { type Close, closes, replies } from "../../wire/protocol.ts";
+import { closes, replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
-import type { LiveSession } from "../sessions/session.ts";
 import { quitEarly } from "./acknowledge.ts";
-import { type Place, type Sought, seek } from "./prepared-subscription.ts";
-import type { Answer, Call, Caller, Params } from "./request.ts";
+import { type Answer, type Call, type Caller, over } from "./call.ts";
+import type { Params } from "./params.ts";
+import { found, type Place, type Sought, seek } from "./prepared-subscription.ts";
+import { expiry } from "./refresh.ts";
 
 /** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
 export function connect(call: Call): Soon<Answer> {
@@ -72,12 +72,6 @@ async function identifyBy(
   over(session, closes.connectionLimit);
 }
 
-/** Ends a session in the middle of a command, which then goes unanswered. */
-function over(session: LiveSession, why: Close): never {
-  session.revoke(why);
-  throw new ClosedError(`Cannot go on: session ${session.id} is over`);
-}
-
 /** So many channels are looked into at once: what is read of them is held until they have their places. */
 const atOnce = 64;
 
@@ -127,49 +121,3 @@ function all(acts: readonly (() => Soon<Sought>)[]): Soon<readonly Sought[]> {
 }
 
 const nowhere: Places = new Map();
-
-/** Looks for places, and abandons what comes too late for whoever asked. */
-export function found<T>({ session }: Caller, find: () => Soon<T>, abandon: (late: T) => void): Soon<T> {
-  let kept: { value: T } | undefined;
-  const asked = session.ask("log", (asking) =>
-    andThen(find(), (value) => {
-      if (asking.isAborted) abandon(value);
-      else kept = { value };
-      return value;
-    }),
-  );
-  // The session may end after it was found, and before that was heard here.
-  if (asked instanceof Promise)
-    asked.catch(() => {
-      if (kept !== undefined) abandon(kept.value);
-    });
-  return asked;
-}
-
-/** Seconds for which clients can wait, by timers that take no more than 2 ** 31 - 1 ms: they only refresh too early then. */
-const longestTtl = 2_147_483;
-
-/**
- * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
- * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
- */
-function expiry({ peer, pulse: { remaining } }: LiveSession): string {
-  if (peer.refresh === undefined || remaining === Infinity) return "";
-  const ttl = Math.floor((remaining - Math.min(10_000, remaining / 5)) / 1000);
-  return `,"expires":true,"ttl":${Math.min(longestTtl, Math.max(1, ttl))}`;
-}
-
-/** Answers a new token of a session's. */
-export async function refresh({ hub, session, params }: Call): Promise<Answer> {
-  const { peer } = session;
-  const check = peer.refresh;
-  const { token } = params;
-  if (check === undefined) throw new Refusal(replies.notAvailable);
-  if (!isText(token, 1)) throw new Refusal(replies.badRequest);
-  const expires = await session.ask("refresh", () => check(peer, token));
-  if (!isTime(expires)) return over(session, closes.invalidToken);
-  // Clients give up for good at an error here. After this close they come back, and get a new token.
-  if (expires <= hub.clock.time()) return over(session, closes.expired);
-  session.pulse.extend(expires);
-  return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
-}

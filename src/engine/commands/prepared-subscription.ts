@@ -7,7 +7,8 @@ import { isNothing, type Missed } from "../delivery/missed-notices.ts";
 import type { Subscription } from "../delivery/subscription.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { resumed } from "./acknowledge.ts";
-import { type Call, type Caller, type Params, positionOf } from "./request.ts";
+import type { Call, Caller } from "./call.ts";
+import { type Params, positionOf } from "./params.ts";
 
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
 export interface Place {
@@ -132,4 +133,22 @@ function begin(session: LiveSession, subscription: Subscription): void {
   if (subscription.cursor > subscription.proof.since && channel.book !== undefined)
     session.track(subscription);
   channel.add(subscription);
+}
+
+/** Looks for places, and abandons what comes too late for whoever asked. */
+export function found<T>({ session }: Caller, find: () => Soon<T>, abandon: (late: T) => void): Soon<T> {
+  let kept: { value: T } | undefined;
+  const asked = session.ask("log", (asking) =>
+    andThen(find(), (value) => {
+      if (asking.isAborted) abandon(value);
+      else kept = { value };
+      return value;
+    }),
+  );
+  // The session may end after it was found, and before that was heard here.
+  if (asked instanceof Promise)
+    asked.catch(() => {
+      if (kept !== undefined) abandon(kept.value);
+    });
+  return asked;
 }

@@ -37,6 +37,13 @@ export const access: readonly Mutation[] = [
       to: "fetch(url)",
     },
   ]),
+  ...inFile("access/peer-check", [
+    {
+      name: "a channel's name is taken for a list of names",
+      from: "if (!Array.isArray(channels))",
+      to: "if (channels === null)",
+    },
+  ]),
   ...inFile("access/tickets", [
     { name: "a ticket lets in twice", from: "    waiting.delete(ticket);\n", to: "" },
     {

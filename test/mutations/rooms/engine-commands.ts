@@ -38,23 +38,6 @@ export const engineCommands: readonly Mutation[] = [
       to: "void subscription;",
     },
   ]),
-  ...inFile("engine/commands/command-table", [
-    {
-      name: "a client publishes past the schemas",
-      from: "if (hub.events === undefined) return data;",
-      to: "return data;",
-    },
-    {
-      name: "nobody hears of a schema at fault when it is a client that publishes",
-      from: "if (validation.isFault) {",
-      to: "if (false) {",
-    },
-    {
-      name: "a presence reply takes as many clients as there are",
-      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
-      to: "if (settings.limits.presence < 0)",
-    },
-  ]),
   ...inFile("engine/commands/commands", [
     {
       name: "the first frame is as short as it happens to be",
@@ -103,10 +86,12 @@ export const engineCommands: readonly Mutation[] = [
       from: "if (!hub.gate.isFullOf(identity.user)) return session.become(identity);",
       to: "return session.become(identity);",
     },
+  ]),
+  ...inFile("engine/commands/permission", [
     {
-      name: "a refresh with a token that has expired is an error, at which clients give up",
-      from: "if (expires <= hub.clock.time()) return over(session, closes.expired);",
-      to: "if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);",
+      name: "whatever is not false is a permission",
+      from: "return allowed === true;",
+      to: "return allowed !== false;",
     },
   ]),
   ...inFile("engine/commands/prepared-subscription", [
@@ -141,11 +126,30 @@ export const engineCommands: readonly Mutation[] = [
       to: "",
     },
   ]),
-  ...inFile("engine/commands/request", [
+  ...inFile("engine/commands/presence", [
     {
-      name: "whatever is not false is a permission",
-      from: "return allowed === true;",
-      to: "return allowed !== false;",
+      name: "a presence reply takes as many clients as there are",
+      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
+      to: "if (settings.limits.presence < 0)",
+    },
+  ]),
+  ...inFile("engine/commands/publish", [
+    {
+      name: "a client publishes past the schemas",
+      from: "if (hub.events === undefined) return data;",
+      to: "return data;",
+    },
+    {
+      name: "nobody hears of a schema at fault when it is a client that publishes",
+      from: "if (validation.isFault) {",
+      to: "if (false) {",
+    },
+  ]),
+  ...inFile("engine/commands/refresh", [
+    {
+      name: "a refresh with a token that has expired is an error, at which clients give up",
+      from: "if (expires <= hub.clock.time()) return over(session, closes.expired);",
+      to: "if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);",
     },
   ]),
 ];

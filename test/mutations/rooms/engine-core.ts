@@ -48,11 +48,6 @@ export const engineCore: readonly Mutation[] = [
   ]),
   ...inFile("engine/core/input-check", [
     {
-      name: "a channel's name is taken for a list of names",
-      from: "if (!Array.isArray(channels))",
-      to: "if (channels === null)",
-    },
-    {
       name: "whoever nobody can be is disconnected without a word",
       from: 'if (typeof (user ?? session) === "string") return;',
       to: "if ([user, session].length > 0) return;",

@@ -1,0 +1,22 @@
+import { canBeChannel } from "../../access/peer-check.ts";
+import { isObject } from "../../base/check.ts";
+import { channelOfRun } from "../../model/run.ts";
+import { replies } from "../../wire/protocol.ts";
+import { Refusal } from "../core/refusal.ts";
+import type { Answer, Caller } from "./call.ts";
+import { authorizes } from "./permission.ts";
+
+export async function cancelRun({ hub, session }: Caller, data: unknown): Promise<Answer> {
+  const { peer } = session;
+  if (!isObject(data) || typeof data.run !== "string") throw new Refusal(replies.badRequest);
+  if (data.reason !== undefined && typeof data.reason !== "string") throw new Refusal(replies.badRequest);
+  const { run, reason } = data;
+  // Whoever may not cancel it cannot tell by the time this takes whether there is such a run.
+  const channel = channelOfRun(run);
+  const isAuthorized =
+    !hub.runs.isCancelledBy(peer.user, run) &&
+    canBeChannel(channel, hub.settings.limits.channel) &&
+    (await authorizes({ session }, "cancel", channel, reason));
+  const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason });
+  return { result: `{"data":{"status":"${status}"}}` };
+}

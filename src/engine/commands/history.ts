@@ -1,0 +1,55 @@
+import { byteLength } from "../../base/bytes.ts";
+import { isObject } from "../../base/check.ts";
+import type { Position } from "../../model/log.ts";
+import { replies } from "../../wire/protocol.ts";
+import { isStart } from "../core/input-check.ts";
+import { Refusal } from "../core/refusal.ts";
+import { readBackwards } from "../log/read-backwards.ts";
+import { readPage } from "../log/read-page.ts";
+import { type Answer, type Call, channelOf } from "./call.ts";
+import { type Params, positionOf } from "./params.ts";
+import { permit } from "./permission.ts";
+
+export async function history(call: Call): Promise<Answer> {
+  const { hub, session, params } = call;
+  const name = channelOf(call);
+  const after = sinceOf(params);
+  const limit = limitOf(call);
+  const reverse = params.reverse === true;
+  await permit(call, "history", name);
+  const { codec, settings } = hub;
+  const enough = settings.window;
+  const slice = await session.ask("log", ({ signal }) =>
+    reverse
+      ? readBackwards(hub.log, name, { before: after, limit, enough, signal })
+      : readPage(hub.log, name, { after, limit, enough, signal }),
+  );
+  const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
+  if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);
+  const texts: string[] = [];
+  let bytes = 0;
+  for (const entry of slice.entries) {
+    const text = codec.publication(entry);
+    bytes += byteLength(text) + 1;
+    // A reply takes one window at most; the client asks for the rest from where this one ends.
+    if (bytes > enough && texts.length > 0) break;
+    texts.push(text);
+  }
+  const result = `{"publications":[${texts.join(",")}],"offset":${slice.top},"epoch":${JSON.stringify(slice.epoch)}}`;
+  return { result, channels: [name] };
+}
+
+/** Where a history begins; `{ offset: 0, epoch: "" }` means all that is in the log, trimmed at its start or not. */
+function sinceOf({ since }: Params): Position | undefined {
+  if (since === undefined) return undefined;
+  if (!isObject(since)) throw new Refusal(replies.badRequest);
+  const position = positionOf(since);
+  return isStart(position) ? undefined : position;
+}
+
+/** No limit, or 0, asks for the position alone; a negative one for as much as there is. */
+function limitOf({ hub, params: { limit = 0 } }: Call): number {
+  const most = hub.settings.limits.history;
+  if (!Number.isSafeInteger(limit)) throw new Refusal(replies.badRequest);
+  return (limit as number) < 0 ? most : Math.min(limit as number, most);
+}

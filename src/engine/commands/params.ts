@@ -1,0 +1,19 @@
+import { isNatural } from "../../base/check.ts";
+import type { Position } from "../../model/log.ts";
+import { replies } from "../../wire/protocol.ts";
+import { Refusal } from "../core/refusal.ts";
+
+/** What a client sent along with a command: nothing in it is checked yet. */
+export type Params = Readonly<Record<string, unknown>>;
+
+export function positionOf(params: Params): Position {
+  const { epoch = "" } = params;
+  if (typeof epoch !== "string") throw new Refusal(replies.badRequest);
+  return { offset: naturalOf(params, "offset"), epoch };
+}
+
+export function naturalOf(params: Params, name: string): number {
+  const value = params[name] ?? 0;
+  if (!isNatural(value)) throw new Refusal(replies.badRequest);
+  return value;
+}
