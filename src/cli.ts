@@ -6,7 +6,7 @@ import { version } from "./base/version.ts";
 import { connect } from "./client/client.ts";
 import type { ConnectOptions } from "./client/options.ts";
 import { type Paint, unpainted } from "./terminal/cells.ts";
-import { type Command, commandOf, type Tail, usage } from "./terminal/command.ts";
+import { type CommandLine, commandOf, type TailCommand, usage } from "./terminal/command.ts";
 import { bars, lines, type View } from "./terminal/view.ts";
 import { attend, watch } from "./terminal/watch.ts";
 
@@ -16,7 +16,7 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
-  let command: Command;
+  let command: CommandLine;
   try {
     command = commandOf(args, env);
   } catch (error) {
@@ -28,7 +28,7 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function tail(command: Tail): Promise<number> {
+async function tail(command: TailCommand): Promise<number> {
   const WebSocket = await socketClass();
   if (WebSocket === undefined) {
     stderr.write(
@@ -56,7 +56,7 @@ async function tail(command: Tail): Promise<number> {
   }
 }
 
-function viewOf({ isJson, channels }: Tail, signal: AbortSignal): View {
+function viewOf({ isJson, channels }: TailCommand, signal: AbortSignal): View {
   const isTerminal = stdout.isTTY && env.TERM !== "dumb";
   const paint: Paint = isTerminal && !env.NO_COLOR ? painted : unpainted;
   if (isJson || !isTerminal) return lines({ output: stdout, errors: stderr, signal, isJson, paint });

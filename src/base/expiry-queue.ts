@@ -11,7 +11,7 @@ export interface ExpiryContext {
 }
 
 /** What expires, the next one first, with one timer. */
-export class Expiries<T extends Expiring> extends Heap<T> {
+export class ExpiryQueue<T extends Expiring> extends Heap<T> {
   readonly #context: ExpiryContext;
   readonly #isWanted: () => boolean;
   readonly #expired: (item: T) => void;

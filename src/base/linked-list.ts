@@ -1,7 +1,7 @@
 /** A place in a list from oldest to newest, which anything can leave at once. The list is a place too, between its ends. */
-export class Linked {
-  declare older: Linked;
-  declare newer: Linked;
+export class LinkedNode {
+  declare older: LinkedNode;
+  declare newer: LinkedNode;
 
   // Not as initialisers: V8 takes ten times as long for those once five classes inherit them.
   constructor() {
@@ -10,11 +10,11 @@ export class Linked {
   }
 
   /** Whether it is an empty list, or a place in none. */
-  get isAlone(): boolean {
+  get isUnlinked(): boolean {
     return this.newer === this;
   }
 
-  moveTo(list: Linked): void {
+  moveTo(list: LinkedNode): void {
     this.leave();
     this.older = list.older;
     this.newer = list;
@@ -23,7 +23,7 @@ export class Linked {
   }
 
   leave(): void {
-    if (this.isAlone) return;
+    if (this.isUnlinked) return;
     this.older.newer = this.newer;
     this.newer.older = this.older;
     this.older = this.newer = this;

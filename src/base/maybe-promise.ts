@@ -1,8 +1,8 @@
 /** What is at hand, or comes later. */
-export type Soon<T> = T | Promise<T>;
+export type MaybePromise<T> = T | Promise<T>;
 
 /** Goes on with what is at hand at once, in the same turn, and with what comes later then. */
-export function andThen<T, R>(value: Soon<T>, go: (value: T) => Soon<R>): Soon<R> {
+export function andThen<T, R>(value: MaybePromise<T>, go: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return value instanceof Promise ? value.then(go) : go(value);
 }
 
@@ -11,7 +11,7 @@ export function handled<T, R>(
   call: () => T | PromiseLike<T>,
   done: (value: T) => R,
   failed: (error: unknown) => R,
-): Soon<R> {
+): MaybePromise<R> {
   try {
     const value = call();
     return isThenable(value) ? handledLater(value, done, failed) : done(value);
@@ -33,7 +33,7 @@ async function handledLater<T, R>(
 }
 
 /** Does something, and undoes it where it goes wrong, now or later. */
-export function attempt<T>(act: () => Soon<T>, undo: () => void): Soon<T> {
+export function attempt<T>(act: () => MaybePromise<T>, undo: () => void): MaybePromise<T> {
   return handled<T, T>(act, same, (error) => {
     undo();
     throw error;

@@ -160,7 +160,7 @@ export class Scope {
   }
 
   /** Waits for a promise of somebody else's, which goes on when `signal` aborts or the scope ends first. */
-  follow<T>(owner: string, signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  waitFor<T>(owner: string, signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
     // Where the wait is over before it begins, nobody else would hear of a rejection.
     if (signal?.aborted || this.#ended !== undefined) promise.catch(noop);
     else if (signal === undefined) return this.#followToEnd(owner, promise);

@@ -1,5 +1,5 @@
 /** Things of which there is mostly one: a set would then be most of what whoever holds them takes. */
-export class Few<T extends object> implements Iterable<T> {
+export class SmallSet<T extends object> implements Iterable<T> {
   #one: T | undefined;
   /** All of them, since there was a second. */
   #all: Set<T> | undefined;

@@ -1,8 +1,8 @@
-import { Linked } from "./linked-list.ts";
+import { LinkedNode } from "./linked-list.ts";
 import type { Scope } from "./scope.ts";
 
 /** Something with a deadline of its own, kept by a wheel. */
-export abstract class Ticking extends Linked {
+export abstract class TimedItem extends LinkedNode {
   /** When it wants to hear next, on the clock's `now`; undefined or Infinity: never. Set by the wheel alone. */
   due: number | undefined;
   /** Called at or shortly after `due`; may ask again. */
@@ -17,10 +17,10 @@ const resolution = 50;
  *
  * It is armed only while something waits, and only for the next deadline.
  */
-export class Wheel {
+export class TimerWheel {
   readonly #scope: Scope;
   readonly #now: () => number;
-  readonly #slots = new Map<number, Linked>();
+  readonly #slots = new Map<number, LinkedNode>();
   #armed: { slot: number; cancel(): void } | undefined;
 
   constructor(scope: Scope, now: () => number) {
@@ -29,7 +29,7 @@ export class Wheel {
   }
 
   /** Sets when `item` hears next; undefined or Infinity: never. */
-  set(item: Ticking, due: number | undefined): void {
+  set(item: TimedItem, due: number | undefined): void {
     const slot = slotOf(due);
     if (slotOf(item.due) === slot) {
       item.due = due;
@@ -40,7 +40,7 @@ export class Wheel {
     if (slot === undefined) return;
     let items = this.#slots.get(slot);
     if (items === undefined) {
-      items = new Linked();
+      items = new LinkedNode();
       this.#slots.set(slot, items);
     }
     item.moveTo(items);
@@ -51,11 +51,11 @@ export class Wheel {
     return this.#armed?.slot ?? Infinity;
   }
 
-  #take(item: Ticking): void {
+  #take(item: TimedItem): void {
     const slot = slotOf(item.due);
     if (slot === undefined) return;
     item.leave();
-    if (this.#slots.get(slot)?.isAlone !== true) return;
+    if (this.#slots.get(slot)?.isUnlinked !== true) return;
     this.#slots.delete(slot);
     if (this.#slots.size === 0) this.#disarm();
   }
@@ -87,8 +87,8 @@ export class Wheel {
   #tick(slot: number, now: number): void {
     const items = this.#slots.get(slot);
     this.#slots.delete(slot);
-    while (items?.isAlone === false) {
-      const item = items.newer as Ticking;
+    while (items?.isUnlinked === false) {
+      const item = items.newer as TimedItem;
       item.leave();
       item.due = undefined;
       item.tick(now);

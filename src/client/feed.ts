@@ -28,7 +28,7 @@ export interface Wire {
 }
 
 /** What is said of a run: by what is published, or by the server itself. */
-export type Said = Pick<Publication, "data"> | Pick<NonNullable<SubscribeResult["data"]>, "status">;
+export type RunNews = Pick<Publication, "data"> | Pick<NonNullable<SubscribeResult["data"]>, "status">;
 
 /** How a channel is read, on behalf of one reader. */
 export interface Reading {
@@ -36,7 +36,7 @@ export interface Reading {
   after?: Position | undefined;
   signal?: AbortSignal | undefined;
   /** Hears each publication before it is yielded, and how a run stands. Whatever it answers true to is the last, and not yielded. */
-  hear?: ((said: Said) => boolean) | undefined;
+  hear?: ((said: RunNews) => boolean) | undefined;
 }
 
 /**
@@ -60,7 +60,7 @@ export interface Feed {
 }
 
 /** One reader of a channel. */
-interface Reader {
+interface ChannelReader {
   /** The last position that came for it, or the one after which it begins. */
   at: Position;
   /** What came for it; the first one is what it is busy with. */
@@ -74,9 +74,9 @@ interface Reader {
 }
 
 /** What there is of a channel on this connection: one subscription, however many read it. */
-interface Subscription {
+interface FollowedChannel {
   readonly channel: string;
-  readonly readers: Set<Reader>;
+  readonly readers: Set<ChannelReader>;
   /** Undefined while it is not there; it waits for an answer, or to be asked for again. */
   state?: "waiting" | "in" | undefined;
   /** The last position that came on this connection. */
@@ -93,7 +93,7 @@ const live: Position = { offset: -1, epoch: "" };
 
 /** `bound` is how many characters may wait for one reader. */
 export function createFeed(link: Wire, bound: number): Feed {
-  const subscriptions = new Map<string, Subscription>();
+  const subscriptions = new Map<string, FollowedChannel>();
 
   async function* read(
     channel: string,
@@ -101,7 +101,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   ): AsyncGenerator<Publication, void, void> {
     /** Milliseconds for which what is acknowledged is gathered; a pong takes it along. */
     const interval = 50;
-    const reader: Reader = { at: after, unread: [], size: 0, hear };
+    const reader: ChannelReader = { at: after, unread: [], size: 0, hear };
     const subscription = subscriptionOf(channel);
     const { readers, state, at, said } = subscription;
     if (after === live && state === "in" && !readers.size) {
@@ -132,7 +132,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     }
   }
 
-  function subscriptionOf(channel: string): Subscription {
+  function subscriptionOf(channel: string): FollowedChannel {
     const subscription = subscriptions.get(channel) ?? {
       channel,
       readers: new Set(),
@@ -168,14 +168,14 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   /** The server has subscribed to it by itself, from where it was asked to if it could. */
-  function grant(subscription: Subscription, result: SubscribeResult, size: number): void {
+  function grant(subscription: FollowedChannel, result: SubscribeResult, size: number): void {
     const { readers, at } = subscription;
     // Who begins elsewhere has to be sent what is there, and to say that what came before is done with.
     const isElsewhere = !result.recovered && [...readers].some(({ at }) => at !== live);
     placed(subscription, at, result, size, isElsewhere);
   }
 
-  function renew(subscription: Subscription): void {
+  function renew(subscription: FollowedChannel): void {
     subscription.state = undefined;
     tend(subscription);
   }
@@ -192,7 +192,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     ended(subscription, { code, message: reason, temporary: code >= 2500 });
   }
 
-  function take(subscription: Subscription, fields: PublicationFields, size: number): void {
+  function take(subscription: FollowedChannel, fields: PublicationFields, size: number): void {
     const { channel, readers } = subscription;
     const { epoch } = subscription.at;
     const { offset } = fields;
@@ -233,7 +233,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   /** Ends the subscription, until it is asked for again. */
-  function quit(subscription: Subscription): void {
+  function quit(subscription: FollowedChannel): void {
     if (!subscription.state) return;
     acknowledge();
     link.command("unsubscribe", JSON.stringify({ channel: subscription.channel }));
@@ -241,7 +241,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   /** Subscribes, or does so anew, where somebody waits for what the subscription does not bring; ends it where nobody can take it. */
-  function tend(subscription: Subscription): void {
+  function tend(subscription: FollowedChannel): void {
     const { channel, readers, state, at } = subscription;
     if (state === "waiting") return;
     const behind = [...readers].filter(
@@ -256,7 +256,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     else if (behind.length === readers.size) quit(subscription);
   }
 
-  function subscribe(subscription: Subscription, after: Position): void {
+  function subscribe(subscription: FollowedChannel, after: Position): void {
     const { channel } = subscription;
     quit(subscription);
     subscription.state = "waiting";
@@ -268,7 +268,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   /** The server has refused a subscription, or ended it. */
-  function ended(subscription: Subscription, error: Refusal): void {
+  function ended(subscription: FollowedChannel, error: Refusal): void {
     const { channel, readers } = subscription;
     quit(subscription);
     if (error.temporary) {
@@ -283,7 +283,7 @@ export function createFeed(link: Wire, bound: number): Feed {
 
   /** The server has said where the channel stands, and may have sent what was missed, in a reply of so many characters. */
   function placed(
-    subscription: Subscription,
+    subscription: FollowedChannel,
     after: Position,
     { epoch, offset, publications = [], recovered, data }: SubscribeResult,
     size: number,
@@ -310,17 +310,17 @@ export function createFeed(link: Wire, bound: number): Feed {
 }
 
 /** Where the reader furthest behind is of those who wait. */
-function firstOf(readers: Iterable<Reader>): Position | undefined {
+function firstOf(readers: Iterable<ChannelReader>): Position | undefined {
   const waiting = [...readers].filter(({ wake }) => wake);
   return waiting.sort((one, other) => one.at.offset - other.at.offset)[0]?.at;
 }
 
-function wake(reader: Reader): void {
+function wake(reader: ChannelReader): void {
   reader.wake?.();
   reader.wake = undefined;
 }
 
-function fail({ readers }: Subscription, reader: Reader, error: unknown): void {
+function fail({ readers }: FollowedChannel, reader: ChannelReader, error: unknown): void {
   readers.delete(reader);
   reader.failed = error;
   wake(reader);

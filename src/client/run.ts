@@ -2,7 +2,7 @@ import { CancelError, RunError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { History } from "../model/publication.ts";
 import type { RunLifecycleEvent, RunStatus } from "../model/run-event.ts";
-import type { Said } from "./feed.ts";
+import type { RunNews } from "./feed.ts";
 import { textOf } from "./input.ts";
 import type { Link } from "./link.ts";
 import type { HistoryResult } from "./messages.ts";
@@ -23,7 +23,7 @@ export function createRun<R>(
   let ending: Ending | undefined;
 
   /** Notes how it stands, and answers whether that was its ending. */
-  function hear(said: Said): boolean {
+  function hear(said: RunNews): boolean {
     const { data, status: present } = said as { data?: Ending & { type: string }; status?: RunStatus };
     const [, ended] = /^run\.(completed|failed|cancelled)$/.exec(data?.type as string) ?? [];
     if (ended) ending = data;

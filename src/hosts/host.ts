@@ -223,7 +223,7 @@ async function finish(
   const stopped = attempt(() => opened.stop());
   const reports = await Promise.all(notifiers.map((each) => each.close({ signal: deadline, grace })));
   await stopped;
-  if (!deadline.aborted) await attempt(() => scope.follow("responses", deadline, opened.drained()));
+  if (!deadline.aborted) await attempt(() => scope.waitFor("responses", deadline, opened.drained()));
   await attempt(() => opened.cut());
   return mergedReport(reports);
 }

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { WSEvents } from "hono/ws";
 import { checkPeer } from "../access/peer-check.ts";
-import { handled, type Soon } from "../base/maybe-promise.ts";
+import { handled, type MaybePromise } from "../base/maybe-promise.ts";
 import type { Notifier } from "../engine/notifier/notifier.ts";
 import type { Authorize, Identity } from "../model/peer.ts";
 import type { Refused } from "../model/refused.ts";
@@ -142,7 +142,7 @@ function identify(
   notifier: Notifier,
   { authenticate }: NotificationsOptions,
   refuse: Refuse,
-): Soon<Identity | null> {
+): MaybePromise<Identity | null> {
   if (authenticate === undefined) return { user: "" };
   const thrown = (error: unknown): never => {
     if (hasResponse(error)) {
@@ -168,9 +168,9 @@ function checked(identity: Identity | null): Identity | null {
   return identity;
 }
 
-type IsAllowed = (origin: string | undefined, c: Context) => Soon<boolean>;
+type IsAllowed = (origin: string | undefined, c: Context) => MaybePromise<boolean>;
 
-function asked(judge: (origin: string, c: Context) => Soon<boolean>): IsAllowed {
+function asked(judge: (origin: string, c: Context) => MaybePromise<boolean>): IsAllowed {
   return (origin, c) => judge(origin ?? "", c);
 }
 
@@ -187,7 +187,7 @@ function ask(
   origin: string | undefined,
   c: Context,
   notifier: Notifier,
-): Soon<boolean> {
+): MaybePromise<boolean> {
   const thrown = (error: unknown): false => {
     notifier.report(error, { stage: "origins", owner: c.req.path });
     return false;

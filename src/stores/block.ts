@@ -1,6 +1,6 @@
-import type { Linked } from "../base/linked-list.ts";
+import type { LinkedNode } from "../base/linked-list.ts";
 import type { Entry } from "../model/log.ts";
-import type { Kept } from "./kept-entry.ts";
+import type { KeptEntry } from "./kept-entry.ts";
 
 /** Numbers of each entry: where its text ends, its bytes, its time, and when it arrived. */
 const width = 4;
@@ -13,7 +13,7 @@ export class Block {
   /** Offset of its first entry, and of what comes behind it. */
   readonly #start: number;
   readonly end: number;
-  readonly #place: Linked;
+  readonly #place: LinkedNode;
   readonly #text: string;
   readonly #numbers: Float64Array;
   /** By place in the block; those of most entries are left out. */
@@ -23,8 +23,8 @@ export class Block {
    * Takes entries out of the list of all entries, where `place` is to stand for them: where the oldest of all channels are
    * trimmed, those of a block go one by one, but before whatever came after the first of them.
    */
-  constructor(place: Linked, entries: readonly Kept[]) {
-    const first = entries[0] as Kept;
+  constructor(place: LinkedNode, entries: readonly KeptEntry[]) {
+    const first = entries[0] as KeptEntry;
     place.moveTo(first);
     this.#place = place;
     this.#start = first.offset;
@@ -34,7 +34,7 @@ export class Block {
     const tags: Entry["tags"][] = [];
     let end = 0;
     for (let index = 0; index < entries.length; index++) {
-      const kept = entries[index] as Kept;
+      const kept = entries[index] as KeptEntry;
       const at = index * width;
       end += kept.data.length;
       this.#numbers[at] = end;

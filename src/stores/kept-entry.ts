@@ -1,8 +1,8 @@
-import { Linked } from "../base/linked-list.ts";
+import { LinkedNode } from "../base/linked-list.ts";
 import type { Entry } from "../model/log.ts";
 
 /** An entry and its places. There are hundreds of thousands of them: what a reader is given is made when it is read. */
-export class Kept<Owner = unknown> extends Linked {
+export class KeptEntry<Owner = unknown> extends LinkedNode {
   readonly channel: Owner;
   readonly offset: number;
   readonly data: string;

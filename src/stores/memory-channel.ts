@@ -1,8 +1,8 @@
-import { Linked } from "../base/linked-list.ts";
-import { Few } from "../base/small-set.ts";
+import { LinkedNode } from "../base/linked-list.ts";
+import { SmallSet } from "../base/small-set.ts";
 import { type Entry, entryCost, type Retention } from "../model/log.ts";
 import { Block } from "./block.ts";
-import { Kept } from "./kept-entry.ts";
+import { KeptEntry } from "./kept-entry.ts";
 import type { Mark, Marked } from "./repeats.ts";
 
 /** Milliseconds for which an entry beyond the bounds is young, and is kept while there is slack. */
@@ -13,7 +13,7 @@ const blockBytes = 524_288;
 const none: Block[] = [];
 
 /** What is kept of a channel. */
-export class Channel extends Linked implements Marked {
+export class MemoryChannel extends LinkedNode implements Marked {
   readonly name: string;
   epoch: string;
   retention: Retention;
@@ -30,12 +30,12 @@ export class Channel extends Linked implements Marked {
   #beyond = 0;
   /** When the oldest entry came, while there is one; here, so that whoever asks need not touch the entry. */
   #since = 0;
-  #watchers: Few<Watcher> = new Few();
+  #watchers: SmallSet<Watcher> = new SmallSet();
   /** The oldest entries, and what they take: those that passed beyond the bounds many at a time. */
   #blocks = none;
   #gathered = 0;
   /** The others, from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
-  #kept: (Kept<Channel> | undefined)[] = [];
+  #kept: (KeptEntry<MemoryChannel> | undefined)[] = [];
   #head = 0;
 
   constructor(name: string, epoch: string, retention: Retention) {
@@ -79,22 +79,22 @@ export class Channel extends Linked implements Marked {
 
   #bytesOf(offset: number): number {
     const at = this.#at(offset);
-    if (at >= this.#head) return (this.#kept[at] as Kept<Channel>).bytes;
+    if (at >= this.#head) return (this.#kept[at] as KeptEntry<MemoryChannel>).bytes;
     return (this.#blocks.find(({ end }) => offset < end) as Block).bytesOf(offset);
   }
 
   /** Puts what is beyond the bounds into a block. */
   #gather(): void {
     const to = this.#at(this.#within);
-    const entries = this.#kept.slice(this.#head, to) as Kept<Channel>[];
-    const place = new Kept(this, { offset: 0, data: "", time: 0, tags: undefined }, 0, 0);
+    const entries = this.#kept.slice(this.#head, to) as KeptEntry<MemoryChannel>[];
+    const place = new KeptEntry(this, { offset: 0, data: "", time: 0, tags: undefined }, 0, 0);
     this.#blocks = [...this.#blocks, new Block(place, entries)];
     this.#gathered = this.#beyond;
     this.#kept = this.#kept.slice(to);
     this.#head = 0;
   }
 
-  keep(kept: Kept<Channel>): void {
+  keep(kept: KeptEntry<MemoryChannel>): void {
     if (this.first > this.top) this.#since = kept.arrived;
     this.#kept.push(kept);
     this.#bytes += kept.bytes;
@@ -152,7 +152,7 @@ export class Channel extends Linked implements Marked {
     for (const block of this.#blocks) block.read(offset, end, entries);
     const to = this.#at(end);
     for (let at = Math.max(this.#at(offset), this.#head); at < to; at++)
-      entries.push((this.#kept[at] as Kept<Channel>).entry);
+      entries.push((this.#kept[at] as KeptEntry<MemoryChannel>).entry);
     return entries;
   }
 
@@ -162,7 +162,7 @@ export class Channel extends Linked implements Marked {
     this.#head = 0;
     this.first = this.#within = this.top + 1;
     this.#bytes = this.#beyond = this.#gathered = 0;
-    this.#watchers = new Few();
+    this.#watchers = new SmallSet();
   }
 
   watch(watcher: Watcher): void {
@@ -185,11 +185,11 @@ export class Channel extends Linked implements Marked {
 
 /** Somebody who watches a channel. */
 export class Watcher implements AsyncDisposable {
-  readonly #channel: Channel;
-  readonly #unwatched: (channel: Channel) => void;
+  readonly #channel: MemoryChannel;
+  readonly #unwatched: (channel: MemoryChannel) => void;
   readonly wake: () => void;
 
-  constructor(channel: Channel, wake: () => void, unwatched: (channel: Channel) => void) {
+  constructor(channel: MemoryChannel, wake: () => void, unwatched: (channel: MemoryChannel) => void) {
     this.#channel = channel;
     this.wake = wake;
     this.#unwatched = unwatched;

@@ -1,7 +1,7 @@
 import { byteLength, tagBytes } from "../base/bytes.ts";
 import { checkBound } from "../base/check.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { Linked } from "../base/linked-list.ts";
+import { LinkedNode } from "../base/linked-list.ts";
 import { ClosedError } from "../model/errors.ts";
 import {
   type AppendOptions,
@@ -13,8 +13,8 @@ import {
   type Slice,
 } from "../model/log.ts";
 import { type Bound, Bounds } from "./bounds.ts";
-import { Kept } from "./kept-entry.ts";
-import { Channel, Watcher } from "./memory-channel.ts";
+import { KeptEntry } from "./kept-entry.ts";
+import { MemoryChannel, Watcher } from "./memory-channel.ts";
 import { Repeats } from "./repeats.ts";
 
 /** How a memory log is made. */
@@ -85,14 +85,14 @@ class MemoryLog implements Log {
   readonly #bounds: Bounds;
   readonly #totalBytes: number;
   readonly #clock: Clock;
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels = new Map<string, MemoryChannel>();
   /** Goes round all channels, a step for every use on the average. */
-  #round: Iterator<Channel> = this.#channels.values();
+  #round: Iterator<MemoryChannel> = this.#channels.values();
   #uses = 0;
   /** Channels with neither entries nor watchers, by how long they have been so. */
-  #idle = new Linked();
+  #idle = new LinkedNode();
   /** The entries of all channels. */
-  #kept = new Linked();
+  #kept = new LinkedNode();
   /** Which appends were made under a number or a key. */
   readonly #repeats = new Repeats((bytes) => {
     this.#total += bytes;
@@ -135,7 +135,7 @@ class MemoryLog implements Log {
     if (bounds !== undefined) channel.keepTo(bounds);
     const offset = channel.top + 1;
     const bytes = byteLength(data) + tagBytes(tags);
-    const kept = new Kept(channel, { offset, data, time, tags: tags && { ...tags } }, bytes, now);
+    const kept = new KeptEntry(channel, { offset, data, time, tags: tags && { ...tags } }, bytes, now);
     channel.keep(kept);
     kept.moveTo(this.#kept);
     this.#total += bytes + entryCost;
@@ -148,13 +148,13 @@ class MemoryLog implements Log {
     return { offset, epoch };
   }
 
-  #repeated({ epoch }: Channel, offset: number, now: number): Position {
+  #repeated({ epoch }: MemoryChannel, offset: number, now: number): Position {
     this.#sweep(now);
     return { offset, epoch };
   }
 
   /** Begins a channel anew. Where nothing was ever appended to it, it is as new as can be, and its readers stay. */
-  #begin(channel: Channel): void {
+  #begin(channel: MemoryChannel): void {
     const { name, epoch, top } = channel;
     const bounds = this.#bounds.of(name);
     while (channel.first <= channel.top) this.#drop(channel);
@@ -192,7 +192,7 @@ class MemoryLog implements Log {
     return watcher;
   }
 
-  readonly #unwatched = (channel: Channel): void => {
+  readonly #unwatched = (channel: MemoryChannel): void => {
     channel.used = this.#now;
     this.#place(channel);
   };
@@ -205,8 +205,8 @@ class MemoryLog implements Log {
       channel.clear();
     }
     this.#channels.clear();
-    this.#idle = new Linked();
-    this.#kept = new Linked();
+    this.#idle = new LinkedNode();
+    this.#kept = new LinkedNode();
     this.#total = 0;
   }
 
@@ -221,10 +221,10 @@ class MemoryLog implements Log {
   }
 
   /** The channel as it stands now; a new one when it is unknown, or so long unused that it counts as forgotten. */
-  #use(name: string, now: number): Channel {
+  #use(name: string, now: number): MemoryChannel {
     let channel = this.#channels.get(name);
     if (channel === undefined || !this.#tidy(channel, now)) {
-      channel = new Channel(name, this.#epoch(), this.#bounds.of(name));
+      channel = new MemoryChannel(name, this.#epoch(), this.#bounds.of(name));
       this.#channels.set(name, channel);
       this.#total += channelCost;
     }
@@ -240,7 +240,7 @@ class MemoryLog implements Log {
   }
 
   /** Brings a channel within its own bounds, and answers whether it is still remembered. */
-  #tidy(channel: Channel, now: number): boolean {
+  #tidy(channel: MemoryChannel, now: number): boolean {
     while (channel.isOver(now)) this.#drop(channel);
     // What its keys answer must stay true until they expire.
     if (!channel.isIdle || now - channel.used < remembered || channel.keys !== undefined) return true;
@@ -257,8 +257,8 @@ class MemoryLog implements Log {
       const isCrowded = this.#channels.size * channelCost * 2 > this.#totalBytes;
       const idle = this.#idle.newer;
       const oldest = this.#kept.newer;
-      if (idle instanceof Channel && (isCrowded || this.#kept.isAlone)) this.#forget(idle);
-      else if (oldest instanceof Kept) this.#drop(oldest.channel as Channel);
+      if (idle instanceof MemoryChannel && (isCrowded || this.#kept.isUnlinked)) this.#forget(idle);
+      else if (oldest instanceof KeptEntry) this.#drop(oldest.channel as MemoryChannel);
       else return;
     }
   }
@@ -272,18 +272,18 @@ class MemoryLog implements Log {
     }
   }
 
-  #drop(channel: Channel): void {
+  #drop(channel: MemoryChannel): void {
     this.#total -= channel.drop() + entryCost;
     this.#place(channel);
   }
 
   /** Puts a channel last among the idle, or takes it from them. */
-  #place(channel: Channel): void {
+  #place(channel: MemoryChannel): void {
     if (channel.isIdle) channel.moveTo(this.#idle);
     else channel.leave();
   }
 
-  #forget(channel: Channel): void {
+  #forget(channel: MemoryChannel): void {
     channel.leave();
     this.#repeats.forget(channel);
     this.#channels.delete(channel.name);
@@ -292,7 +292,7 @@ class MemoryLog implements Log {
 }
 
 /** Whether everything after a position is kept, so that reading on from it leaves no hole. */
-function follows({ epoch, offset }: Position, { epoch: present, first, top }: Channel): boolean {
+function follows({ epoch, offset }: Position, { epoch: present, first, top }: MemoryChannel): boolean {
   const isSameEpoch = epoch === "" || epoch === present;
   return isSameEpoch && Number.isInteger(offset) && offset + 1 >= first && offset <= top;
 }

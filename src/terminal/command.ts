@@ -3,10 +3,10 @@ import { urlOf } from "../base/url.ts";
 import type { Position } from "../model/log.ts";
 
 /** What a command line asks for. */
-export type Command = { readonly action: "help" } | { readonly action: "version" } | Tail;
+export type CommandLine = { readonly action: "help" } | { readonly action: "version" } | TailCommand;
 
 /** What is to be followed, from where, and how it is shown. */
-export interface Tail {
+export interface TailCommand {
   readonly action: "tail";
   readonly url: string;
   /** Each once; those of runs begin with `run:`. */
@@ -55,7 +55,7 @@ const options = {
 export function commandOf(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
-): Command {
+): CommandLine {
   const { values, positionals } = parsed(args);
   if (values.help) return { action: "help" };
   if (values.version) return { action: "version" };
@@ -107,7 +107,7 @@ function checkedUrl(url: string): string {
   throw new TypeError(`Cannot connect to ${JSON.stringify(url)}: an address begins with ws:// or wss://`);
 }
 
-function fromOf(from: string | undefined, channels: readonly string[]): Tail["from"] {
+function fromOf(from: string | undefined, channels: readonly string[]): TailCommand["from"] {
   if (from === undefined || from === "start" || from === "now") return from;
   const [, offset, epoch] = /^(\d{1,15})@(.+)$/.exec(from) ?? [];
   if (offset === undefined || epoch === undefined)

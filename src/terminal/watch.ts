@@ -4,11 +4,11 @@ import { GapError, ReplyError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
 import { endingOf } from "./bar.ts";
-import { prefix, type Tail } from "./command.ts";
+import { prefix, type TailCommand } from "./command.ts";
 import type { View } from "./view.ts";
 
 /** What is watched, and who is told. */
-export interface WatchOptions extends Pick<Tail, "channels" | "cancel" | "reason" | "from"> {
+export interface WatchOptions extends Pick<TailCommand, "channels" | "cancel" | "reason" | "from"> {
   readonly view: View;
   /** Says that the user has seen enough. */
   readonly signal: AbortSignal;

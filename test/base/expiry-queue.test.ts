@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Expiries, type Expiring } from "../../src/base/expiry-queue.ts";
+import { type Expiring, ExpiryQueue } from "../../src/base/expiry-queue.ts";
 import { Scope } from "../../src/base/scope.ts";
 import { fakeClock } from "../../src/testing.ts";
 
@@ -12,7 +12,7 @@ function item(name: number, expires: number): Item {
   return { name, expires, place: -1, order: 0 };
 }
 
-/** Expiries on a clock that stands still, which nobody wants to hear of until the test says so. */
+/** ExpiryQueue on a clock that stands still, which nobody wants to hear of until the test says so. */
 function expiries() {
   const clock = fakeClock();
   const scope = new Scope(clock, (error) => {
@@ -20,7 +20,7 @@ function expiries() {
   });
   const expired: Item[] = [];
   let isWanted = false;
-  const items: Expiries<Item> = new Expiries(
+  const items: ExpiryQueue<Item> = new ExpiryQueue(
     { clock, scope },
     () => isWanted,
     (each) => {

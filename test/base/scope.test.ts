@@ -266,9 +266,9 @@ describe("wait", () => {
 describe("follow", () => {
   test("it settles as the promise does", async () => {
     const { scope } = createScope();
-    expect(await scope.follow("me", undefined, Promise.resolve(1))).toBe(1);
+    expect(await scope.waitFor("me", undefined, Promise.resolve(1))).toBe(1);
     const error = new Error("failed");
-    await expect(scope.follow("me", undefined, Promise.reject(error))).rejects.toBe(error);
+    await expect(scope.waitFor("me", undefined, Promise.reject(error))).rejects.toBe(error);
     expect(scope.inspect()).toEqual([]);
   });
 
@@ -279,7 +279,7 @@ describe("follow", () => {
     const promise = new Promise((_, reject) => {
       fail = reject;
     });
-    const followed = scope.follow("me", signal, promise);
+    const followed = scope.waitFor("me", signal, promise);
     controller.abort("enough");
     await expect(followed).rejects.toBe("enough");
     fail(new Error("late"));
@@ -407,7 +407,7 @@ describe("end", () => {
     const waits = [
       scope.wait("wait", signal, () => noop),
       scope.sleep("sleep", 50, signal),
-      scope.follow("follow", signal, new Promise(noop)),
+      scope.waitFor("follow", signal, new Promise(noop)),
     ];
     scope.timer("timer", 10, () => expect.unreachable());
     scope.link(signal, () => expect.unreachable());

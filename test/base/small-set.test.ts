@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Few } from "../../src/base/small-set.ts";
+import { SmallSet } from "../../src/base/small-set.ts";
 import { random } from "../simulation/random.ts";
 
 const items = [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }] as const;
@@ -7,7 +7,7 @@ const items = [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }] as const;
 test("are what a set would be, in its order, whatever comes and goes", () => {
   const { pick, chance } = random(7);
   for (let round = 0; round < 200; round++) {
-    const few = new Few<object>();
+    const few = new SmallSet<object>();
     const set = new Set<object>();
     for (let step = 0; step < 30; step++) {
       const item = pick(items);
@@ -24,7 +24,7 @@ test("are what a set would be, in its order, whatever comes and goes", () => {
 });
 
 test("that go while they are looked through are not come across any more", () => {
-  const few = new Few<(typeof items)[number]>();
+  const few = new SmallSet<(typeof items)[number]>();
   for (const item of items) few.add(item);
   const seen: number[] = [];
   for (const { n } of few) {

@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
 import { Scope } from "../../src/base/scope.ts";
-import { Ticking, Wheel } from "../../src/base/timer-wheel.ts";
+import { TimedItem, TimerWheel } from "../../src/base/timer-wheel.ts";
 import { fakeClock } from "../../src/testing.ts";
 
 function make() {
   const clock = fakeClock();
   const scope = new Scope(clock, () => {});
-  const wheel = new Wheel(scope, () => clock.now());
+  const wheel = new TimerWheel(scope, () => clock.now());
   /** When which item ticked. */
   const ticks: [string, number][] = [];
-  const item = (name: string, onTick: () => unknown = () => {}): Ticking =>
-    new (class extends Ticking {
+  const item = (name: string, onTick: () => unknown = () => {}): TimedItem =>
+    new (class extends TimedItem {
       override tick(now: number): void {
         ticks.push([name, now]);
         onTick();
@@ -101,7 +101,7 @@ test("an item set to never does not tick, and the last one to go disarms", async
 
 test("an item may ask again while it ticks: each time exactly once", async () => {
   const { clock, wheel, ticks, item } = make();
-  const again: Ticking = item("a", () => wheel.set(again, clock.now() + 1_000));
+  const again: TimedItem = item("a", () => wheel.set(again, clock.now() + 1_000));
   wheel.set(again, 1_000);
   await clock.advance(5_000);
   expect(ticks.map(([, now]) => now)).toEqual([1_000, 2_000, 3_000, 4_000, 5_000]);
@@ -112,7 +112,7 @@ test("an item may ask again while it ticks: each time exactly once", async () =>
 
 test("an item that asks for now while it ticks hears after those who waited", async () => {
   const { clock, wheel, ticks, item } = make();
-  const again: Ticking = item("again", () => ticks.length === 1 && wheel.set(again, clock.now()));
+  const again: TimedItem = item("again", () => ticks.length === 1 && wheel.set(again, clock.now()));
   wheel.set(again, 1_000);
   wheel.set(item("other"), 1_000);
   await clock.advance(1_000);

@@ -271,7 +271,7 @@ describe("a stuck peer", () => {
     stuck.stall();
     stuck.send(...range(2, 50).map((id) => ({ id, history: { channel: "other", limit: -1 } })));
     await clock.settle();
-    // Replies bypass the window, but count: the last one begun may go beyond it, and is at most one window itself.
+    // ReplyCache bypass the window, but count: the last one begun may go beyond it, and is at most one window itself.
     expect(stuck.waiting).toBeLessThanOrEqual(2 * 4_096 + one);
     stuck.resume();
     await clock.settle();

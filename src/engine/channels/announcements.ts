@@ -66,7 +66,7 @@ export class Announcements {
       if (!joins) continue;
       for (const { text, bytes, count } of pieces) if (session.announce(text, bytes)) dropped -= count;
     }
-    if (dropped > 0) this.#context.tally.hit("announcements", dropped);
+    if (dropped > 0) this.#context.counters.hit("announcements", dropped);
   }
 
   /** The first changes, one at least, as much as may be told at once. */

@@ -1,23 +1,23 @@
 import type { Counts } from "../../base/counts.ts";
-import type { Soon } from "../../base/maybe-promise.ts";
-import { Few } from "../../base/small-set.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
+import { SmallSet } from "../../base/small-set.ts";
 import type { Position, ReadOptions, Slice } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import type { Ledger } from "../delivery/ledger.ts";
-import { caughtUp, fallBehind, type Notices } from "../delivery/missed-notices.ts";
+import { caughtUp, fallBehind, type MissedNotices } from "../delivery/missed-notices.ts";
 import type { ChannelDeliveries, Followed, Subscription } from "../delivery/subscription.ts";
 import { isAnyoneAt } from "../delivery/subscriptions.ts";
 import { patience } from "../log/burst.ts";
 import { Announcements } from "./announcements.ts";
-import { Watch } from "./log-watch.ts";
+import { LogWatch } from "./log-watch.ts";
 import { failed, isPausing, type Outage, type ReadChannel, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
-import { Tail } from "./segment-cache.ts";
+import { SegmentCache } from "./segment-cache.ts";
 
 /** What a channel needs beside. */
 export interface ChannelContext extends Context {
   readonly ledger: Ledger;
-  readonly notices: Notices;
+  readonly notices: MissedNotices;
   /** Nobody is on a channel any more. */
   emptied(channel: string): void;
 }
@@ -34,12 +34,12 @@ const batch = 512;
 export class Channel implements Followed, ReadChannel {
   readonly name: string;
   /** Those who are subscribed, in the order in which they came. */
-  readonly subscriptions: Few<Subscription> = new Few();
+  readonly subscriptions: SmallSet<Subscription> = new SmallSet();
   /** The newest position that was loaded. */
   epoch = "";
   top = 0;
   /** What of it is waited for, if anything. */
-  book: ChannelDeliveries | undefined;
+  deliveries: ChannelDeliveries | undefined;
   /** How many sessions each user has there, since somebody has asked how many users there are. */
   users: Counts<string> | undefined;
   /** Whether it is among those looked after in the coming turn; the context's to say. */
@@ -49,8 +49,8 @@ export class Channel implements Followed, ReadChannel {
   readonly #context: ChannelContext;
   /** Calls of those who follow in this process. */
   #wakes: Set<() => void> | undefined;
-  #tail: Tail | undefined;
-  readonly #watch: Watch;
+  #tail: SegmentCache | undefined;
+  readonly #watch: LogWatch;
   /** Whether the log may hold more than was loaded. */
   #news = true;
   #uses = 0;
@@ -63,8 +63,8 @@ export class Channel implements Followed, ReadChannel {
   constructor(name: string, context: ChannelContext) {
     this.name = name;
     this.#context = context;
-    this.#watch = new Watch(context, name, () => this.refresh());
-    this.book = context.ledger.book(name);
+    this.#watch = new LogWatch(context, name, () => this.refresh());
+    this.deliveries = context.ledger.of(name);
   }
 
   /** Keeps the channel open until the returned function is called. */
@@ -77,7 +77,7 @@ export class Channel implements Followed, ReadChannel {
   }
 
   /** Settles once the log is watched, so that from then on no publication goes unnoticed. */
-  opened(): Soon<void> {
+  opened(): MaybePromise<void> {
     return this.#watch.opened();
   }
 
@@ -96,14 +96,14 @@ export class Channel implements Followed, ReadChannel {
   }
 
   /** Settles once `epoch` and `top` say what was in the log at the time of the call: at once, where the log can. */
-  current(): Soon<void> {
+  current(): MaybePromise<void> {
     const opened = this.opened();
     if (opened !== undefined || this.#loading !== undefined) return this.#currentLater(opened);
     while (this.#news && this.#takeNow()) if (!this.#tending) this.#context.turn.wakeChannel(this);
     return this.#news ? this.#currentLater(opened) : undefined;
   }
 
-  async #currentLater(opened: Soon<void>): Promise<void> {
+  async #currentLater(opened: MaybePromise<void>): Promise<void> {
     await opened;
     // A read under way may have begun too early; the next one says how far there was to go.
     await this.#loading?.catch(() => {});
@@ -172,13 +172,13 @@ export class Channel implements Followed, ReadChannel {
   }
 
   /** What is at hand, encoded: there since anything was read, as many channels are only waited for. */
-  get tail(): Tail {
-    this.#tail ??= new Tail(this.#context, this.name);
+  get tail(): SegmentCache {
+    this.#tail ??= new SegmentCache(this.#context, this.name);
     return this.#tail;
   }
 
   /** Reads after a position with the limits that all reads for sessions have. */
-  read(after: Position): Soon<Slice> {
+  read(after: Position): MaybePromise<Slice> {
     const options = { after, limit: batch };
     return this.#context.log.readNow(this.name, options) ?? this.#context.log.read(this.name, options);
   }

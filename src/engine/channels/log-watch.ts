@@ -1,8 +1,8 @@
-import type { Soon } from "../../base/maybe-promise.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Context } from "../core/context.ts";
 
 /** A channel's watch of the log, from when it is first wanted until it is ended. */
-export class Watch {
+export class LogWatch {
   readonly #context: Context;
   readonly #channel: string;
   readonly #wake: () => void;
@@ -17,7 +17,7 @@ export class Watch {
   }
 
   /** Settles once the log is watched, at once where it can be; one that failed is tried again when it is next wanted. */
-  opened(): Soon<void> {
+  opened(): MaybePromise<void> {
     if (this.#watching !== undefined || this.#opening !== undefined) return this.#opening;
     const watching = this.#context.log.watch(this.#channel, this.#wake);
     if (watching instanceof Promise) this.#opening = this.#open(watching);
@@ -27,7 +27,7 @@ export class Watch {
 
   async #open(opening: Promise<AsyncDisposable>): Promise<void> {
     try {
-      this.#watching = await this.#context.scope.follow(`watch ${this.#channel}`, undefined, opening);
+      this.#watching = await this.#context.scope.waitFor(`watch ${this.#channel}`, undefined, opening);
     } finally {
       this.#opening = undefined;
     }

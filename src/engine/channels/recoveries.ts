@@ -1,23 +1,23 @@
-import { andThen, type Soon } from "../../base/maybe-promise.ts";
+import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import { isStart } from "../core/input-check.ts";
 import type { Missed } from "../delivery/missed-notices.ts";
-import type { Reader } from "../log/log-reader.ts";
+import type { LogReader } from "../log/log-reader.ts";
 import type { Channel } from "./channel.ts";
 import { publications } from "./segment.ts";
 
 /** What was found for somebody who comes back. */
-export interface Found {
+export interface RecoveryResult {
   recovery?: Recovery;
   /** What was last said of it: most are told the same. */
-  said?: Said;
+  said?: CachedReply;
   missed: Missed;
   /** The offset after which the log is whole, where what was missed cannot be had. */
   earliest?: number;
 }
 
 /** A result, and what is in it that one may be told and another not. */
-export interface Said {
+export interface CachedReply {
   readonly present: string | undefined;
   readonly notice: Missed | undefined;
   readonly result: string;
@@ -37,23 +37,23 @@ interface Known {
   readonly channel: Channel;
   readonly epoch: string;
   readonly top: number;
-  readonly found: Found;
+  readonly found: RecoveryResult;
   /** Whether it is known to be so in this turn. */
   isPresent: boolean;
 }
 
 /** Finds what clients that come back have missed, once for all who come back to the same place. */
 export class Recoveries {
-  readonly #log: Reader;
+  readonly #log: LogReader;
   /** One at a time, of a window's size at most: storms come to a channel at once. */
   #known: Known | undefined;
 
-  constructor(log: Reader) {
+  constructor(log: LogReader) {
     this.#log = log;
   }
 
   /** Looks for what follows a position. The answer takes at most so many bytes of it. */
-  find(channel: Channel, after: Position, room: number): Soon<(room: number) => Found> {
+  find(channel: Channel, after: Position, room: number): MaybePromise<(room: number) => RecoveryResult> {
     const known = this.#known;
     if (known !== undefined && isAgain(known, channel, after, room) && this.#isStill(known, after)) {
       const { found } = known;
@@ -88,7 +88,7 @@ export class Recoveries {
 }
 
 /** The same where others have taken the room: all of it follows as pushes. */
-function withoutPublications({ recovery, missed }: Found): Found {
+function withoutPublications({ recovery, missed }: RecoveryResult): RecoveryResult {
   if (recovery === undefined) return { missed };
   return { missed, recovery: { ...recovery, cursor: recovery.after, publications: "", bytes: 0 } };
 }
@@ -101,7 +101,7 @@ function isAgain(known: Known, channel: Channel, after: Position, room: number):
 }
 
 /** Takes what the client missed, or answers only how much when that cannot be had without a hole. */
-function findIn(slice: Slice, channel: Channel, after: Position, room: number): Found {
+function findIn(slice: Slice, channel: Channel, after: Position, room: number): RecoveryResult {
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };
   channel.tail.addAside(slice.entries);

@@ -13,7 +13,7 @@ const asideSegments = 8;
  *
  * It only saves encoding and reading again; whatever is not here is in the log.
  */
-export class Tail {
+export class SegmentCache {
   readonly #context: Context;
   readonly #channel: string;
   /** What stands before each publication, once there was one. */

@@ -2,8 +2,8 @@ import { isNatural, isObject } from "../../base/check.ts";
 import type { Position } from "../../model/log.ts";
 import { type Command, type ErrorReply, replies } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
-import { standingOf } from "../delivery/delivery-state.ts";
-import type { Standing, Subscription } from "../delivery/subscription.ts";
+import { deliveryStateOf } from "../delivery/delivery-state.ts";
+import type { DeliveryState, Subscription } from "../delivery/subscription.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import type { Caller } from "./call.ts";
 
@@ -11,13 +11,13 @@ import type { Caller } from "./call.ts";
  * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or
  * `unsubscribe`, which are answered besides.
  *
- * Answers how many words that were: none, where it says neither. In a `send` nobody hears of what is wrong, and the rest
+ * Answers how many acknowledgements that were: none, where it says neither. In a `send` nobody hears of what is wrong, and the rest
  * of it counts.
  */
-export function takeWords(session: LiveSession, { method, params }: Command): number {
+export function takeAcknowledgements(session: LiveSession, { method, params }: Command): number {
   if (method === "send") {
-    const words = wordsIn(params.data);
-    return words === undefined ? 0 : take(session, words);
+    const acknowledgements = acknowledgementsIn(params.data);
+    return acknowledgements === undefined ? 0 : take(session, acknowledgements);
   }
   if (method === "unsubscribe") {
     // Of an object, even its text could be one that throws.
@@ -28,33 +28,33 @@ export function takeWords(session: LiveSession, { method, params }: Command): nu
   }
   if (method !== "rpc" || params.method !== "ack") return 0;
   acknowledge(session, params.data);
-  return 1 + Object.keys(wordsIn(params.data) ?? {}).length;
+  return 1 + Object.keys(acknowledgementsIn(params.data) ?? {}).length;
 }
 
 /** Takes all that a client says it has, or nothing, and answers why. */
 export function acknowledge(session: LiveSession, data: unknown): ErrorReply | undefined {
-  const words = wordsIn(data);
-  if (words === undefined) return replies.badRequest;
+  const acknowledgements = acknowledgementsIn(data);
+  if (acknowledgements === undefined) return replies.badRequest;
   session.acknowledges = true;
-  for (const channel in words) {
-    const wrong = wrongIn(session, channel, words[channel]);
+  for (const channel in acknowledgements) {
+    const wrong = wrongIn(session, channel, acknowledgements[channel]);
     if (wrong !== undefined) return wrong;
   }
-  take(session, words);
+  take(session, acknowledgements);
   return undefined;
 }
 
-function wordsIn(data: unknown): Words | undefined {
+function acknowledgementsIn(data: unknown): Acknowledgements | undefined {
   return isObject(data) && isObject(data.ack) ? data.ack : undefined;
 }
 
 /** Takes what can be true. Peers can send thousands that cannot: nothing is made or thrown for one. */
-function take(session: LiveSession, words: Words): number {
+function take(session: LiveSession, acknowledgements: Acknowledgements): number {
   session.acknowledges = true;
   let count = 1;
-  for (const channel in words) {
+  for (const channel in acknowledgements) {
     count++;
-    const said = words[channel];
+    const said = acknowledgements[channel];
     if (wrongIn(session, channel, said) !== undefined) continue;
     const subscription = session.subscriptions.get(channel);
     if (subscription !== undefined)
@@ -64,7 +64,7 @@ function take(session: LiveSession, words: Words): number {
 }
 
 /** As JSON has them: nothing is inherited. */
-type Words = Readonly<Record<string, unknown>>;
+type Acknowledgements = Readonly<Record<string, unknown>>;
 
 /** Why a client's word on one channel cannot be true; one that says less than before can. */
 function wrongIn(session: LiveSession, channel: string, said: unknown): ErrorReply | undefined {
@@ -82,16 +82,21 @@ function wrongIn(session: LiveSession, channel: string, said: unknown): ErrorRep
 /** A client says that it has everything up to an offset. */
 function hear({ clock }: Context, subscription: Subscription, offset: number): void {
   const before = Math.max(subscription.acknowledged, subscription.proof.since);
-  subscription.heard = clock.time();
+  subscription.acknowledgedAt = clock.time();
   if (offset <= before) return;
   subscription.acknowledged = offset;
-  subscription.channel.book?.reached(subscription.epoch, standingOf(subscription), "acknowledged", before);
+  subscription.channel.deliveries?.reached(
+    subscription.epoch,
+    deliveryStateOf(subscription),
+    "acknowledged",
+    before,
+  );
 }
 
 /** A client may have asked to end a subscription before it was answered that it has one. */
 export function quitEarly(session: LiveSession, channel: string): void {
   const subscription = session.subscriptions.get(channel);
-  if (subscription !== undefined && session.intake.isQuitting(channel)) session.quit(subscription);
+  if (subscription !== undefined && session.queue.isQuitting(channel)) session.quit(subscription);
 }
 
 /** Sessions of one user among which the earlier one of a client that comes back is looked for. */
@@ -111,7 +116,7 @@ export function resumed(
 ): void {
   const { ledger } = hub;
   if (hub.sessions.countOf(identity) > mostSessions) return;
-  let from: Standing | undefined;
+  let from: DeliveryState | undefined;
   let subscription: Subscription | undefined;
   for (const left of ledger.departed.get(channel, epoch, identity)) {
     if (isNearer(left, offset, from)) from = left;
@@ -120,9 +125,9 @@ export function resumed(
   for (const { subscriptions } of hub.sessions.of(identity)) {
     const present = subscriptions.get(channel);
     if (present?.channel.epoch !== epoch) continue;
-    const standing = standingOf(present);
-    if (!isNearer(standing, offset, from)) continue;
-    from = standing;
+    const state = deliveryStateOf(present);
+    if (!isNearer(state, offset, from)) continue;
+    from = state;
     subscription = present;
   }
   if (from === undefined) return;
@@ -131,10 +136,14 @@ export function resumed(
   for (const level of ["read", "acknowledged", "discharged"] as const)
     from[level] = Math.max(from[level], offset);
   from.time = hub.clock.time();
-  ledger.book(channel)?.reached(epoch, from, "acknowledged", before);
+  ledger.of(channel)?.reached(epoch, from, "acknowledged", before);
 }
 
 /** Whether what was sent reaches an offset from a place nearer to it. */
-function isNearer({ since, written }: Standing, offset: number, than: Standing | undefined): boolean {
+function isNearer(
+  { since, written }: DeliveryState,
+  offset: number,
+  than: DeliveryState | undefined,
+): boolean {
   return since < offset && offset <= written && since > (than?.since ?? -1);
 }

@@ -1,4 +1,4 @@
-import type { Soon } from "../../base/maybe-promise.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import { type Method, replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { Answer, Call } from "./call.ts";
@@ -12,7 +12,7 @@ import { subscribe } from "./subscribe.ts";
 import { unsubscribe } from "./unsubscribe.ts";
 
 /** What each command does. */
-export const commands: Record<Method, (call: Call) => Soon<Answer>> = {
+export const commands: Record<Method, (call: Call) => MaybePromise<Answer>> = {
   connect,
   subscribe,
   unsubscribe,

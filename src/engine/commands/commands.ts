@@ -1,4 +1,4 @@
-import { handled, type Soon } from "../../base/maybe-promise.ts";
+import { handled, type MaybePromise } from "../../base/maybe-promise.ts";
 import { ClosedError } from "../../model/errors.ts";
 import {
   type Close,
@@ -11,7 +11,7 @@ import {
 import { Refusal } from "../core/refusal.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { CommandHandler, LiveSession } from "../sessions/session.ts";
-import { takeWords } from "./acknowledge.ts";
+import { takeAcknowledgements } from "./acknowledge.ts";
 import type { Answer, Caller } from "./call.ts";
 import { commands } from "./command-table.ts";
 import type { Params } from "./params.ts";
@@ -24,12 +24,12 @@ export class Commands implements CommandHandler {
     this.#hub = hub;
   }
 
-  takeWords(session: LiveSession, command: Command): number {
-    return takeWords(session, command);
+  takeAcknowledgements(session: LiveSession, command: Command): number {
+    return takeAcknowledgements(session, command);
   }
 
   /** What needs not be waited for is answered at once. */
-  answer(session: LiveSession, command: Command, isOver: boolean): Soon<void> {
+  answer(session: LiveSession, command: Command, isOver: boolean): MaybePromise<void> {
     const caller = { hub: this.#hub, session };
     return handled(
       () => handle(caller, command, isOver),
@@ -42,12 +42,17 @@ export class Commands implements CommandHandler {
 }
 
 /** Does what a command asks for. What needs no answer has none. */
-function handle({ hub, session }: Caller, command: Command, isOver: boolean): Soon<Answer | undefined> {
+function handle(
+  { hub, session }: Caller,
+  command: Command,
+  isOver: boolean,
+): MaybePromise<Answer | undefined> {
   const { method, params } = command;
   if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
   if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
   // One that came ahead of the answer to connect has waited for it.
-  if (method === "send") return takeWords(session, command) > 0 ? undefined : receive(session, params);
+  if (method === "send")
+    return takeAcknowledgements(session, command) > 0 ? undefined : receive(session, params);
   if (method === "unknown") throw new Refusal(replies.methodNotFound);
   if (method === "ambiguous" || method === "pong") throw new Refusal(replies.badRequest);
   return commands[method]({ hub, session, params });
@@ -87,7 +92,7 @@ function refuse({ hub, session }: Caller, { id, method }: Command, error: unknow
   const reply = errorReply({ hub, session }, error);
   // Nobody waits for an answer to what has no id, or came from who is gone.
   if (id === 0 || !session.isOpen) return;
-  hub.tally.error(reply.code);
+  hub.counters.error(reply.code);
   session.put(hub.codec.error(id, reply));
   // A client waits for its connect reply, and knows what to do after a close.
   if (method === "connect") session.close(closeOf(reply));
@@ -101,7 +106,7 @@ function closeOf({ code }: ErrorReply): Close {
 
 function errorReply({ hub, session: { id } }: Caller, error: unknown): ErrorReply {
   if (error instanceof Refusal) {
-    if (error.limit !== undefined) hub.tally.hit(error.limit);
+    if (error.limit !== undefined) hub.counters.hit(error.limit);
     return error.reply;
   }
   if (error instanceof ClosedError) return replies.notAvailable;

@@ -1,6 +1,6 @@
 import { checkPeer } from "../../access/peer-check.ts";
 import { isObject } from "../../base/check.ts";
-import { andThen, attempt, type Soon } from "../../base/maybe-promise.ts";
+import { andThen, attempt, type MaybePromise } from "../../base/maybe-promise.ts";
 import { ignorable } from "../../base/scope.ts";
 import { version } from "../../base/version.ts";
 import type { Peer } from "../../model/peer.ts";
@@ -9,19 +9,19 @@ import { Refusal } from "../core/refusal.ts";
 import { quitEarly } from "./acknowledge.ts";
 import { type Answer, type Call, type Caller, over } from "./call.ts";
 import type { Params } from "./params.ts";
-import { found, type Place, type Sought, seek } from "./prepared-subscription.ts";
+import { found, type PreparedSubscription, type Sought, seek } from "./prepared-subscription.ts";
 import { expiry } from "./refresh.ts";
 
 /** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
-export function connect(call: Call): Soon<Answer> {
+export function connect(call: Call): MaybePromise<Answer> {
   const { params } = call;
   const wanted = isObject(params.subs) ? params.subs : {};
-  const place = (): Soon<Places> => placeAll(call, wanted);
+  const place = (): MaybePromise<Places> => placeAll(call, wanted);
   const placed = andThen(identify(call), () => found(call, place, abandonAll));
   return andThen(placed, (places) => welcome(call, places));
 }
 
-type Places = ReadonlyMap<string, Place>;
+type Places = ReadonlyMap<string, PreparedSubscription>;
 
 function abandonAll(places: Places): void {
   for (const { abandon } of places.values()) abandon();
@@ -48,7 +48,7 @@ function welcome({ hub, session }: Caller, places: Places): Answer {
 }
 
 /** Finds out who connects, where the peer says how. A session that cannot be anybody's is closed. */
-function identify(call: Call): Soon<void> {
+function identify(call: Call): MaybePromise<void> {
   const find = call.session.peer.connect;
   return find === undefined ? undefined : identifyBy(find, call);
 }
@@ -68,7 +68,7 @@ async function identifyBy(
   if (identity === null || !session.isOpen) return over(session, closes.invalidToken);
   if ((identity.expires ?? Infinity) <= hub.clock.time()) throw new Refusal(replies.tokenExpired);
   if (!hub.gate.isFullOf(identity.user)) return session.become(identity);
-  hub.tally.hit("userSessions");
+  hub.counters.hit("userSessions");
   over(session, closes.connectionLimit);
 }
 
@@ -76,18 +76,18 @@ async function identifyBy(
 const atOnce = 64;
 
 /** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window, in order. */
-function placeAll(caller: Call, wanted: Params): Soon<Places> {
+function placeAll(caller: Call, wanted: Params): MaybePromise<Places> {
   const { session } = caller;
   const { channels = [] } = session.peer;
   if (channels.length === 0) return nowhere;
-  const places = new Map<string, Place>();
+  const places = new Map<string, PreparedSubscription>();
   let { room } = session.window;
   const names = [...new Set(channels)];
-  const seekOne = (name: string): Soon<Sought> => {
+  const seekOne = (name: string): MaybePromise<Sought> => {
     const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
     return seek(caller, name, isObject(request) ? request : {});
   };
-  const placeFrom = (first: number): Soon<Places> => {
+  const placeFrom = (first: number): MaybePromise<Places> => {
     const some = names.slice(first, first + atOnce);
     if (some.length === 0) return places;
     return andThen(all(some.map((name) => () => seekOne(name))), (sought) => {
@@ -106,8 +106,8 @@ function placeAll(caller: Call, wanted: Params): Soon<Places> {
 }
 
 /** Does all at once, and abandons the others where one fails. */
-function all(acts: readonly (() => Soon<Sought>)[]): Soon<readonly Sought[]> {
-  const begun: Soon<Sought>[] = [];
+function all(acts: readonly (() => MaybePromise<Sought>)[]): MaybePromise<readonly Sought[]> {
+  const begun: MaybePromise<Sought>[] = [];
   const undo = (): void => {
     for (const each of begun) {
       if (each instanceof Promise) ignorable(each.then(({ abandon }) => abandon()));

@@ -1,8 +1,8 @@
-import { andThen, type Soon } from "../../base/maybe-promise.ts";
+import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import type { Action } from "../../model/peer.ts";
 import { replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
-import type { Asking } from "../sessions/handler-call.ts";
+import type { HandlerCall } from "../sessions/handler-call.ts";
 import type { Caller } from "./call.ts";
 
 /**
@@ -14,7 +14,7 @@ export function permit(
   type: Exclude<Action["type"], "cancel">,
   channel: string,
   data?: unknown,
-): Soon<void> {
+): MaybePromise<void> {
   const { peer } = session;
   const ofRun = hub.runs.allows(peer.user, channel, type);
   if (ofRun === true) return;
@@ -34,11 +34,12 @@ export function authorizes(
   type: Action["type"],
   channel: string,
   data: unknown,
-): Soon<boolean> {
+): MaybePromise<boolean> {
   const { peer } = session;
   const { authorize } = peer;
   if (authorize === undefined) return false;
-  const ask = ({ signal }: Asking): Soon<boolean> => authorize(peer, { type, channel, data, signal });
+  const ask = ({ signal }: HandlerCall): MaybePromise<boolean> =>
+    authorize(peer, { type, channel, data, signal });
   return andThen(session.ask("authorize", ask), isYes);
 }
 

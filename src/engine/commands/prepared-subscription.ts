@@ -1,7 +1,7 @@
-import { andThen, attempt, type Soon } from "../../base/maybe-promise.ts";
+import { andThen, attempt, type MaybePromise } from "../../base/maybe-promise.ts";
 import { replies } from "../../wire/protocol.ts";
 import type { Channel } from "../channels/channel.ts";
-import type { Found } from "../channels/recoveries.ts";
+import type { RecoveryResult } from "../channels/recoveries.ts";
 import { Refusal } from "../core/refusal.ts";
 import { isNothing, type Missed } from "../delivery/missed-notices.ts";
 import type { Subscription } from "../delivery/subscription.ts";
@@ -11,7 +11,7 @@ import type { Call, Caller } from "./call.ts";
 import { type Params, positionOf } from "./params.ts";
 
 /** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
-export interface Place {
+export interface PreparedSubscription {
   result: string;
   /** Bytes of the publications in it. */
   bytes: number;
@@ -23,21 +23,21 @@ export interface Place {
 /** What has to be known of a channel before there is a place in it, with the channel kept open: one of both has to follow. */
 export interface Sought {
   /** The place there, whose result holds at most `room` bytes of publications. */
-  take(room: number): Place;
+  take(room: number): PreparedSubscription;
   abandon(): void;
 }
 
 /** Finds where a subscription would begin, with or without recovery (`protocol.ts` has the rules). */
-export function place(call: Call, name: string, params: Params): Soon<Place> {
+export function place(call: Call, name: string, params: Params): MaybePromise<PreparedSubscription> {
   return andThen(seek(call, name, params), ({ take }) => take(call.session.window.room));
 }
 
 /** Looks into a channel for a place: several may be looked for at once, and then share the room. */
-export function seek({ hub, session }: Call, name: string, params: Params): Soon<Sought> {
+export function seek({ hub, session }: Call, name: string, params: Params): MaybePromise<Sought> {
   if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
   const channel = hub.channel(name);
   const release = channel.use();
-  const read = (): Soon<Sought> => {
+  const read = (): MaybePromise<Sought> => {
     const wanted = params.recover === true ? positionOf(params) : undefined;
     const reading =
       wanted === undefined ? undefined : hub.recoveries.find(channel, wanted, session.window.room);
@@ -53,9 +53,9 @@ export function seek({ hub, session }: Call, name: string, params: Params): Soon
 function placeAt(
   { hub, session }: Caller,
   channel: Channel,
-  found: Found | undefined,
+  found: RecoveryResult | undefined,
   release: () => void,
-): Place {
+): PreparedSubscription {
   const { notices, runs } = hub;
   const { name, epoch } = channel;
   const recovery = found?.recovery;
@@ -88,7 +88,7 @@ function placeAt(
         waits: undefined,
         proof: session.window.proofFrom(since, cursor),
         acknowledged: since,
-        heard: 0,
+        acknowledgedAt: 0,
         quit: undefined,
         behind: undefined,
       });
@@ -104,7 +104,7 @@ function placeAt(
   };
 }
 
-function resultOf({ epoch, top }: Channel, found: Found | undefined, data: string): string {
+function resultOf({ epoch, top }: Channel, found: RecoveryResult | undefined, data: string): string {
   const recovery = found?.recovery;
   return (
     `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
@@ -130,13 +130,17 @@ function begin(session: LiveSession, subscription: Subscription): void {
   if (!session.isOpen) return;
   session.subscriptions.add(subscription);
   // What came with the recovery is on its way already.
-  if (subscription.cursor > subscription.proof.since && channel.book !== undefined)
+  if (subscription.cursor > subscription.proof.since && channel.deliveries !== undefined)
     session.track(subscription);
   channel.add(subscription);
 }
 
 /** Looks for places, and abandons what comes too late for whoever asked. */
-export function found<T>({ session }: Caller, find: () => Soon<T>, abandon: (late: T) => void): Soon<T> {
+export function found<T>(
+  { session }: Caller,
+  find: () => MaybePromise<T>,
+  abandon: (late: T) => void,
+): MaybePromise<T> {
   let kept: { value: T } | undefined;
   const asked = session.ask("log", (asking) =>
     andThen(find(), (value) => {

@@ -16,7 +16,7 @@ export async function refresh({ hub, session, params }: Call): Promise<Answer> {
   if (!isTime(expires)) return over(session, closes.invalidToken);
   // Clients give up for good at an error here. After this close they come back, and get a new token.
   if (expires <= hub.clock.time()) return over(session, closes.expired);
-  session.pulse.extend(expires);
+  session.timers.extend(expires);
   return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
 }
 
@@ -27,7 +27,7 @@ const longestTtl = 2_147_483;
  * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
  * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
  */
-export function expiry({ peer, pulse: { remaining } }: LiveSession): string {
+export function expiry({ peer, timers: { remaining } }: LiveSession): string {
   if (peer.refresh === undefined || remaining === Infinity) return "";
   const ttl = Math.floor((remaining - Math.min(10_000, remaining / 5)) / 1000);
   return `,"expires":true,"ttl":${Math.min(longestTtl, Math.max(1, ttl))}`;

@@ -1,6 +1,6 @@
 import { replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
-import type { Asking } from "../sessions/handler-call.ts";
+import type { HandlerCall } from "../sessions/handler-call.ts";
 import { acknowledge } from "./acknowledge.ts";
 import type { Answer, Call } from "./call.ts";
 import { cancelRun } from "./cancel-run.ts";
@@ -18,7 +18,7 @@ export async function rpc({ hub, session, params }: Call): Promise<Answer> {
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
   const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
   if (handler === undefined) throw new Refusal(replies.methodNotFound);
-  const call = ({ signal }: Asking): unknown => handler(peer, { method, data, session: id, signal });
+  const call = ({ signal }: HandlerCall): unknown => handler(peer, { method, data, session: id, signal });
   const value = await session.ask("rpc", call);
   if (value === undefined) return { result: "{}" };
   try {

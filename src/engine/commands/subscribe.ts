@@ -1,13 +1,13 @@
-import { andThen, type Soon } from "../../base/maybe-promise.ts";
+import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import { replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
 import { quitEarly } from "./acknowledge.ts";
 import { type Answer, type Call, channelOf } from "./call.ts";
 import { naturalOf, positionOf } from "./params.ts";
 import { permit } from "./permission.ts";
-import { found, type Place, place } from "./prepared-subscription.ts";
+import { found, type PreparedSubscription, place } from "./prepared-subscription.ts";
 
-export function subscribe(call: Call): Soon<Answer> {
+export function subscribe(call: Call): MaybePromise<Answer> {
   const { hub, session, params } = call;
   const name = channelOf(call);
   if (params.type !== undefined && params.type !== 0) throw new Refusal(replies.notAvailable);
@@ -20,8 +20,8 @@ export function subscribe(call: Call): Soon<Answer> {
   const permitted = andThen(permit(call, "subscribe", name, params.data), () =>
     joins ? permit(call, "presence", name) : undefined,
   );
-  const find = (): Soon<Place> => place(call, name, params);
-  const abandonLate = (late: Place): void => late.abandon();
+  const find = (): MaybePromise<PreparedSubscription> => place(call, name, params);
+  const abandonLate = (late: PreparedSubscription): void => late.abandon();
   const placed = andThen(permitted, () => found(call, find, abandonLate));
   return andThen(placed, ({ result, recovered, commit, abandon }) => {
     if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {

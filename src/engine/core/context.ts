@@ -1,15 +1,15 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { SerialiseOptions } from "../../base/serialise.ts";
-import type { Wheel } from "../../base/timer-wheel.ts";
+import type { TimerWheel } from "../../base/timer-wheel.ts";
 import type { EventSchemas } from "../../model/events.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
 import type { Codec } from "../../wire/protocol.ts";
 import type { AppendSteps } from "../log/append-queue.ts";
 import type { AppendQueues } from "../log/append-queues.ts";
-import type { Reader } from "../log/log-reader.ts";
-import type { Tally } from "./counters.ts";
+import type { LogReader } from "../log/log-reader.ts";
+import type { Counters } from "./counters.ts";
 import type { NotifierOptions, Settings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
 
@@ -31,9 +31,9 @@ export interface Context {
   readonly events: EventSchemas | undefined;
   readonly redact: NotifierOptions["redact"];
   readonly scope: Scope;
-  readonly wheel: Wheel;
-  readonly tally: Tally;
-  readonly log: Reader;
+  readonly wheel: TimerWheel;
+  readonly counters: Counters;
+  readonly log: LogReader;
   readonly appends: AppendQueues;
   readonly turn: Turn;
   readonly cache: CacheBudget;

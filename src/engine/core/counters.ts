@@ -25,7 +25,7 @@ export interface Counted {
 const ownCodes = [1000, 1001, 1005, 1006, 1009];
 
 /** Counts what happens. */
-export class Tally {
+export class Counters {
   readonly #closed = new Counts<number | "other">();
   readonly #refused = new Counts<number>();
   readonly #errors = new Counts<number>();

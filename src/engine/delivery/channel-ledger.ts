@@ -8,7 +8,7 @@ import type { Context } from "../core/context.ts";
 import { publicationOf } from "../core/publications.ts";
 import type { Taken } from "./confirm-capacity.ts";
 import { has } from "./delivery-state.ts";
-import type { Standing, Subscription } from "./subscription.ts";
+import type { DeliveryState, Subscription } from "./subscription.ts";
 
 /** Somebody who waits for a publication to be delivered. */
 export interface Waiter {
@@ -28,27 +28,27 @@ export interface Content {
   readonly isEnding: boolean;
 }
 
-/** What a book needs of its ledger. */
-export interface BookLedger {
+/** What a channel's ledger needs of the ledger of all. */
+export interface LedgerOfChannels {
   /** Now, in milliseconds since the Unix epoch. */
   readonly time: number;
   /** Those who follow a channel now. */
   subscriptions(channel: string, epoch: string): Iterable<Subscription>;
   /** Whatever is known of those who may have been sent a publication. */
-  standings(channel: string, epoch: string, offset: number): Iterable<Standing>;
+  states(channel: string, epoch: string, offset: number): Iterable<DeliveryState>;
   /** A confirmed publication has arrived. */
-  discharge(entry: Entry, delivery: Delivery): void;
+  discharge(entry: PendingDelivery, delivery: Delivery): void;
   /** Lets go of an entry that nobody waits for any more. */
-  tidy(entry: Entry): void;
+  tidy(entry: PendingDelivery): void;
   /** A publication is waited for no longer. */
-  giveUp(entry: Entry, reason: UndeliveredReason): void;
+  giveUp(entry: PendingDelivery, reason: UndeliveredReason): void;
 }
 
 /** A publication that somebody waits for, or that is to be confirmed. */
-export class Entry implements Expiring {
+export class PendingDelivery implements Expiring {
   place = -1;
   order = 0;
-  readonly book: Book;
+  readonly deliveries: ChannelLedger;
   readonly position: Position;
   readonly time: number;
   readonly expires: number;
@@ -60,8 +60,14 @@ export class Entry implements Expiring {
   /** How its confirmation ended. */
   outcome: { delivery: Delivery } | { reason: UndeliveredReason; level: Level } | undefined;
 
-  constructor(book: Book, position: Position, time: number, expires: number, content?: Content) {
-    this.book = book;
+  constructor(
+    deliveries: ChannelLedger,
+    position: Position,
+    time: number,
+    expires: number,
+    content?: Content,
+  ) {
+    this.deliveries = deliveries;
     this.position = position;
     this.time = time;
     this.expires = expires;
@@ -70,16 +76,16 @@ export class Entry implements Expiring {
 
   /** The publication, for users of this process. */
   publication({ data, tags }: Content): Publication {
-    const { book, position, time } = this;
-    return publicationOf(book.channel, position.epoch, { offset: position.offset, data, time, tags });
+    const { deliveries, position, time } = this;
+    return publicationOf(deliveries.channel, position.epoch, { offset: position.offset, data, time, tags });
   }
 }
 
 /** What of one channel is waited for: its confirmed publications, and those whose receipts were asked. */
-export class Book {
+export class ChannelLedger {
   readonly channel: string;
   /** By offset, all of one epoch. */
-  readonly entries: Map<number, Entry> = new Map();
+  readonly entries: Map<number, PendingDelivery> = new Map();
   epoch: string;
   /** The highest offset that was ever entered. */
   newest = 0;
@@ -92,9 +98,9 @@ export class Book {
   /** What its confirmed publications take. */
   readonly room: Taken = { confirmed: 0, bytes: 0 };
   #isLooking = false;
-  readonly #ledger: BookLedger;
+  readonly #ledger: LedgerOfChannels;
 
-  constructor(ledger: BookLedger, channel: string, epoch: string) {
+  constructor(ledger: LedgerOfChannels, channel: string, epoch: string) {
     this.#ledger = ledger;
     this.channel = channel;
     this.epoch = epoch;
@@ -117,7 +123,7 @@ export class Book {
   }
 
   /** Whether a client that acknowledges has not yet said so of a confirmed publication that it was sent. */
-  awaitsWord({ epoch, proof, acknowledged, cursor }: Subscription): boolean {
+  awaitsAcknowledgement({ epoch, proof, acknowledged, cursor }: Subscription): boolean {
     if (epoch !== this.epoch) return false;
     for (const { position, content } of this.entries.values()) {
       const isSent = position.offset > proof.since && position.offset <= cursor;
@@ -130,31 +136,31 @@ export class Book {
    * Somebody has come so far in an epoch: whoever waits for any of what lies between is told. A log that begins anew is
    * known of by what is published before subscribers hear of it: their offsets are then none of this epoch.
    */
-  reached(epoch: string, standing: Standing, level: Exclude<Level, "logged">, after: number): void {
+  reached(epoch: string, state: DeliveryState, level: Exclude<Level, "logged">, after: number): void {
     if (epoch !== this.epoch) return;
-    const last = standing[level];
-    const from = Math.max(after, standing.since);
+    const last = state[level];
+    const from = Math.max(after, state.since);
     if (last - from < this.entries.size) {
-      for (let offset = from + 1; offset <= last; offset++) this.#tell(this.entries.get(offset), standing);
+      for (let offset = from + 1; offset <= last; offset++) this.#tell(this.entries.get(offset), state);
     } else {
       for (const entry of this.entries.values()) {
         const { offset } = entry.position;
-        if (offset > from && offset <= last) this.#tell(entry, standing);
+        if (offset > from && offset <= last) this.#tell(entry, state);
       }
     }
   }
 
-  #tell(entry: Entry | undefined, standing: Standing): void {
+  #tell(entry: PendingDelivery | undefined, state: DeliveryState): void {
     if (entry === undefined) return;
     const { offset } = entry.position;
     const time = this.#ledger.time;
     for (const waiter of [...entry.waiters]) {
-      const delivery = deliveryBy(standing, offset, waiter, time);
+      const delivery = deliveryBy(state, offset, waiter, time);
       if (delivery === undefined) continue;
       entry.waiters.delete(waiter);
       waiter.settle.resolve(delivery);
     }
-    const discharge = deliveryBy(standing, offset, { level: undefined, by: undefined }, time);
+    const discharge = deliveryBy(state, offset, { level: undefined, by: undefined }, time);
     if (discharge !== undefined) this.#ledger.discharge(entry, discharge);
     this.#ledger.tidy(entry);
   }
@@ -191,19 +197,19 @@ export class Book {
   }
 
   /** Tells whoever waits for an entry that it need not wait any longer. */
-  refuse({ position, waiters }: Entry, reason: UndeliveredReason, level: Level): void {
+  refuse({ position, waiters }: PendingDelivery, reason: UndeliveredReason, level: Level): void {
     for (const { settle } of waiters) settle.reject(refusal(this.channel, position, reason, level));
     waiters.clear();
   }
 
   /** The highest level that a publication is known to have reached with anybody. */
   levelOf(offset: number): Level {
-    const standings = [...this.#ledger.standings(this.channel, this.epoch, offset)];
-    const isReached = (level: Level): boolean => standings.some((each) => has(each, offset, level));
+    const states = [...this.#ledger.states(this.channel, this.epoch, offset)];
+    const isReached = (level: Level): boolean => states.some((each) => has(each, offset, level));
     return levels.findLast(isReached) ?? "logged";
   }
 
-  #isUnderWay({ position: { offset } }: Entry): boolean {
+  #isUnderWay({ position: { offset } }: PendingDelivery): boolean {
     for (const { proof, cursor } of this.#ledger.subscriptions(this.channel, this.epoch))
       if (proof.since < offset && offset <= cursor) return true;
     return false;
@@ -212,18 +218,18 @@ export class Book {
 
 /** What a standing says to somebody who waits: the delivery, where it is far enough. */
 export function deliveryBy(
-  standing: Standing,
+  state: DeliveryState,
   offset: number,
   { level, by }: Pick<Waiter, "level" | "by">,
   time: number,
 ): Delivery | undefined {
-  const isFor = by === undefined || by === standing.by;
-  if (!isFor || !has(standing, offset, level ?? "discharged")) return undefined;
-  const isAcknowledged = has(standing, offset, "acknowledged");
+  const isFor = by === undefined || by === state.by;
+  if (!isFor || !has(state, offset, level ?? "discharged")) return undefined;
+  const isAcknowledged = has(state, offset, "acknowledged");
   return {
     level: level ?? (isAcknowledged ? "acknowledged" : "read"),
-    by: standing.by,
-    time: isAcknowledged ? standing.time : time,
+    by: state.by,
+    time: isAcknowledged ? state.time : time,
   };
 }
 

@@ -17,7 +17,7 @@ interface Waiting {
 }
 
 /** How much may wait to be confirmed, in each channel and in all, and who waits until it is less. */
-export class Room implements Taken {
+export class ConfirmCapacity implements Taken {
   confirmed = 0;
   bytes = 0;
   readonly #limits: Readonly<Limits>;

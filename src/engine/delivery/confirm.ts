@@ -1,6 +1,6 @@
 import type { Position } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
-import type { Entry } from "./channel-ledger.ts";
+import type { PendingDelivery } from "./channel-ledger.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -14,11 +14,11 @@ export async function appendConfirmed(
   context: ConfirmContext,
   confirmation: Confirmation,
   options: Parameters<Context["append"]>[2],
-): Promise<Entry> {
+): Promise<PendingDelivery> {
   const { channel, content } = confirmation;
   let isAdmitted = false;
   let isRefused = false;
-  let entry: Entry | undefined;
+  let entry: PendingDelivery | undefined;
   const admitted = (): void => {
     isAdmitted = true;
   };
@@ -47,5 +47,5 @@ export async function appendConfirmed(
     else context.ledger.givenUp.failed(confirmation, error);
     throw error;
   }
-  return entry as Entry;
+  return entry as PendingDelivery;
 }

@@ -1,5 +1,5 @@
 import type { Level } from "../../model/receipt.ts";
-import type { Standing, Subscription } from "./subscription.ts";
+import type { DeliveryState, Subscription } from "./subscription.ts";
 
 /** What is remembered of those who left a channel. */
 interface Departed {
@@ -7,7 +7,7 @@ interface Departed {
   /** The furthest that anybody of them was sent. */
   written: number;
   /** Each stretch that somebody was subscribed for, the last one last. */
-  readonly stretches: Map<string, Standing[]>;
+  readonly stretches: Map<string, DeliveryState[]>;
 }
 
 /** Stretches of those who left, in all channels together. Past it those of the channel longest unused are forgotten. */
@@ -16,7 +16,14 @@ const remembered = 10_000;
 const longest = 8;
 
 /** How far a subscription is now. */
-export function standingOf({ session, proof, cursor, acknowledged, heard, quit }: Subscription): Standing {
+export function deliveryStateOf({
+  session,
+  proof,
+  cursor,
+  acknowledged,
+  acknowledgedAt,
+  quit,
+}: Subscription): DeliveryState {
   const { window } = session;
   const read = Math.max(quit ?? window.readOf(proof, cursor), acknowledged);
   return {
@@ -27,46 +34,46 @@ export function standingOf({ session, proof, cursor, acknowledged, heard, quit }
     read,
     acknowledged,
     discharged: session.acknowledges ? acknowledged : read,
-    time: heard,
+    time: acknowledgedAt,
   };
 }
 
 /** Whether a publication has come so far with somebody. */
-export function has(standing: Standing, offset: number, level: Level | "discharged"): boolean {
-  return level === "logged" || (standing.since < offset && offset <= standing[level]);
+export function has(state: DeliveryState, offset: number, level: Level | "discharged"): boolean {
+  return level === "logged" || (state.since < offset && offset <= state[level]);
 }
 
 /** How far those had come who left, so that what they received is known for a while after. */
-export class Standings {
+export class DepartedStates {
   readonly #channels = new Map<string, Departed>();
   #size = 0;
 
   /** Those who left a channel, as far as they may have been sent something from `offset` on. */
-  *of(channel: string, epoch: string, offset: number): Generator<Standing> {
+  *of(channel: string, epoch: string, offset: number): Generator<DeliveryState> {
     const departed = this.#channels.get(channel);
     if (departed === undefined || departed.epoch !== epoch || departed.written < offset) return;
     for (const stretches of departed.stretches.values()) yield* stretches;
   }
 
-  get(channel: string, epoch: string, by: string): readonly Standing[] {
+  get(channel: string, epoch: string, by: string): readonly DeliveryState[] {
     const departed = this.#channels.get(channel);
     return (departed?.epoch === epoch ? departed.stretches.get(by) : undefined) ?? [];
   }
 
   /** Somebody leaves a channel. */
-  add(channel: string, epoch: string, standing: Standing): void {
+  add(channel: string, epoch: string, state: DeliveryState): void {
     const departed = this.#departed(channel, epoch);
-    const stretches = departed.stretches.get(standing.by) ?? [];
+    const stretches = departed.stretches.get(state.by) ?? [];
     // The subscribers least recently there come first.
-    departed.stretches.delete(standing.by);
-    departed.stretches.set(standing.by, stretches);
-    departed.written = Math.max(departed.written, standing.written);
+    departed.stretches.delete(state.by);
+    departed.stretches.set(state.by, stretches);
+    departed.written = Math.max(departed.written, state.written);
     const last = stretches.at(-1);
-    if (last !== undefined && goesOn(last, standing)) {
-      stretches[stretches.length - 1] = { ...standing, since: last.since };
+    if (last !== undefined && goesOn(last, state)) {
+      stretches[stretches.length - 1] = { ...state, since: last.since };
       return;
     }
-    stretches.push(standing);
+    stretches.push(state);
     if (stretches.length > longest) stretches.shift();
     else this.#size++;
     while (this.#size > remembered) this.#forget();
@@ -103,6 +110,6 @@ export class Standings {
 }
 
 /** Whether one stretch goes on where another ended, with nothing of that left open: then they are one. */
-function goesOn({ by: _, since: __, time: ___, ...reached }: Standing, next: Standing): boolean {
+function goesOn({ by: _, since: __, time: ___, ...reached }: DeliveryState, next: DeliveryState): boolean {
   return Object.values(reached).every((offset) => offset === next.since);
 }

@@ -1,4 +1,4 @@
-import { Expiries } from "../../base/expiry-queue.ts";
+import { ExpiryQueue } from "../../base/expiry-queue.ts";
 import type { Pending } from "../../base/scope.ts";
 import { closed } from "../../model/errors.ts";
 import type { Position, Slice } from "../../model/log.ts";
@@ -6,19 +6,19 @@ import type { Publication } from "../../model/publication.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "../../model/receipt.ts";
 import type { Context } from "../core/context.ts";
 import {
-  Book,
-  type BookLedger,
+  ChannelLedger,
   type Content,
   deliveryBy,
-  Entry,
+  type LedgerOfChannels,
+  PendingDelivery,
   refusal,
   type Waiter,
 } from "./channel-ledger.ts";
-import { Room, type Taken } from "./confirm-capacity.ts";
+import { ConfirmCapacity, type Taken } from "./confirm-capacity.ts";
 import type { Confirmation } from "./confirmation.ts";
-import { Standings, standingOf } from "./delivery-state.ts";
+import { DepartedStates, deliveryStateOf } from "./delivery-state.ts";
 import { GivenUp } from "./given-up.ts";
-import type { Followed, Standing, Subscription } from "./subscription.ts";
+import type { DeliveryState, Followed, Subscription } from "./subscription.ts";
 
 /** What the ledger needs beside. */
 export interface LedgerContext extends Context {
@@ -34,15 +34,15 @@ export interface LedgerContext extends Context {
  * Nothing is kept of a publication but while somebody waits for it, or it is to be confirmed. What subscribers have is
  * theirs to say, as a place in the channel: it answers for every publication up to there.
  */
-export class Ledger implements BookLedger {
+export class Ledger implements LedgerOfChannels {
   readonly #context: LedgerContext;
-  readonly #books = new Map<string, Book>();
+  readonly #channels = new Map<string, ChannelLedger>();
   /** How far those had come who left. */
-  readonly departed: Standings = new Standings();
+  readonly departed: DepartedStates = new DepartedStates();
   /** What confirmed publications take that wait, with those on their way into the log; runs' endings for themselves. */
-  readonly #room: Room;
-  readonly #endings: Room;
-  readonly #expiries: Expiries<Entry>;
+  readonly #capacity: ConfirmCapacity;
+  readonly #endings: ConfirmCapacity;
+  readonly #expiries: ExpiryQueue<PendingDelivery>;
   /** Entries whose end somebody wants to hear of in time. */
   #awaited = 0;
   /** How many things have been entered; a read that began at one of them knows nothing of later ones. */
@@ -53,15 +53,15 @@ export class Ledger implements BookLedger {
   constructor(context: LedgerContext) {
     this.#context = context;
     this.givenUp = new GivenUp((publication, reason) => context.undelivered(publication, reason));
-    this.#room = new Room(context.settings.limits);
-    this.#endings = new Room(context.settings.limits);
-    const isWanted = (): boolean => this.#awaited > 0 || this.#room.isWaitedFor;
-    this.#expiries = new Expiries(context, isWanted, (entry) => this.giveUp(entry, "expired"));
+    this.#capacity = new ConfirmCapacity(context.settings.limits);
+    this.#endings = new ConfirmCapacity(context.settings.limits);
+    const isWanted = (): boolean => this.#awaited > 0 || this.#capacity.isWaitedFor;
+    this.#expiries = new ExpiryQueue(context, isWanted, (entry) => this.giveUp(entry, "expired"));
   }
 
   /** What waits to be confirmed now, with what is on its way into the log. */
   get taken(): Taken {
-    const [one, other] = [this.#room, this.#endings];
+    const [one, other] = [this.#capacity, this.#endings];
     return { confirmed: one.confirmed + other.confirmed, bytes: one.bytes + other.bytes };
   }
 
@@ -69,7 +69,7 @@ export class Ledger implements BookLedger {
   inspect(): Pending[] {
     this.expire();
     const now = this.time;
-    return [...this.#books.values()].flatMap(({ channel, entries }) =>
+    return [...this.#channels.values()].flatMap(({ channel, entries }) =>
       [...entries.values()].flatMap(({ content, position, time }) => {
         if (content === undefined) return [];
         return { kind: "publication", owner: `confirmed ${position.offset} of ${channel}`, age: now - time };
@@ -81,16 +81,16 @@ export class Ledger implements BookLedger {
     return this.#context.clock.time();
   }
 
-  book(channel: string): Book | undefined {
-    return this.#books.get(channel);
+  of(channel: string): ChannelLedger | undefined {
+    return this.#channels.get(channel);
   }
 
   /** Waits until a confirmed publication may be appended; undefined when it may at once. */
   admit(confirmation: Confirmation): Promise<void> | undefined {
     const { channel, content, signal } = confirmation;
-    const room = this.#roomOf(content);
+    const room = this.#capacityOf(content);
     const { bytes } = content;
-    const taken = (): Taken | undefined => this.#books.get(channel)?.room;
+    const taken = (): Taken | undefined => this.#channels.get(channel)?.room;
     const take = (): void => room.take(this.#open(channel, "").room, bytes);
     if (content.isEnding || room.fits(taken(), bytes)) {
       take();
@@ -107,53 +107,53 @@ export class Ledger implements BookLedger {
 
   /** What was reserved is free again. */
   release(channel: string, content: Content): void {
-    const book = this.#books.get(channel);
-    if (book === undefined) return;
-    this.#roomOf(content).free(book.room, content.bytes);
-    this.#dropEmpty(book);
+    const deliveries = this.#channels.get(channel);
+    if (deliveries === undefined) return;
+    this.#capacityOf(content).free(deliveries.room, content.bytes);
+    this.#dropEmpty(deliveries);
   }
 
-  #roomOf({ isEnding }: Content): Room {
-    return isEnding ? this.#endings : this.#room;
+  #capacityOf({ isEnding }: Content): ConfirmCapacity {
+    return isEnding ? this.#endings : this.#capacity;
   }
 
-  #open(channel: string, epoch: string): Book {
-    let book = this.#books.get(channel);
-    if (book === undefined) {
-      book = new Book(this, channel, epoch);
-      this.#books.set(channel, book);
+  #open(channel: string, epoch: string): ChannelLedger {
+    let deliveries = this.#channels.get(channel);
+    if (deliveries === undefined) {
+      deliveries = new ChannelLedger(this, channel, epoch);
+      this.#channels.set(channel, deliveries);
       const live = this.#context.followed(channel);
-      if (live !== undefined) live.book = book;
+      if (live !== undefined) live.deliveries = deliveries;
     }
-    if (epoch !== "" && book.epoch !== epoch) {
+    if (epoch !== "" && deliveries.epoch !== epoch) {
       // The log begins anew: of what was there before nothing can be read any more.
-      for (const entry of [...book.entries.values()]) this.giveUp(entry, "trimmed");
-      book.epoch = epoch;
-      book.newest = 0;
-      book.first = 1;
+      for (const entry of [...deliveries.entries.values()]) this.giveUp(entry, "trimmed");
+      deliveries.epoch = epoch;
+      deliveries.newest = 0;
+      deliveries.first = 1;
     }
-    return book;
+    return deliveries;
   }
 
-  #dropEmpty(book: Book): void {
-    if (!book.isEmpty || this.#books.get(book.channel) !== book) return;
-    this.#books.delete(book.channel);
-    const live = this.#context.followed(book.channel);
-    if (live?.book === book) live.book = undefined;
+  #dropEmpty(deliveries: ChannelLedger): void {
+    if (!deliveries.isEmpty || this.#channels.get(deliveries.channel) !== deliveries) return;
+    this.#channels.delete(deliveries.channel);
+    const live = this.#context.followed(deliveries.channel);
+    if (live?.deliveries === deliveries) live.deliveries = undefined;
   }
 
   /** A confirmed publication, for which there is room, is in the log. */
-  confirm(confirmation: Confirmation, position: Position): Entry {
+  confirm(confirmation: Confirmation, position: Position): PendingDelivery {
     const { channel, content, time, ttl } = confirmation;
     this.givenUp.over(confirmation);
-    const book = this.#open(channel, position.epoch);
-    const known = book.entries.get(position.offset);
+    const deliveries = this.#open(channel, position.epoch);
+    const known = deliveries.entries.get(position.offset);
     if (known?.content !== undefined) {
       // The log knew its key: it is the one that waits already.
       this.release(channel, content);
       return known;
     }
-    const entry = known ?? new Entry(book, position, time, this.#context.clock.now() + ttl);
+    const entry = known ?? new PendingDelivery(deliveries, position, time, this.#context.clock.now() + ttl);
     entry.content = content;
     if (known === undefined) this.#enter(entry);
     if (content.isAwaited) this.#awaited++;
@@ -166,22 +166,22 @@ export class Ledger implements BookLedger {
     return entry;
   }
 
-  #enter(entry: Entry): void {
-    const { book } = entry;
-    book.entries.set(entry.position.offset, entry);
-    book.newest = Math.max(book.newest, entry.position.offset);
-    book.sequence = ++this.sequence;
+  #enter(entry: PendingDelivery): void {
+    const { deliveries } = entry;
+    deliveries.entries.set(entry.position.offset, entry);
+    deliveries.newest = Math.max(deliveries.newest, entry.position.offset);
+    deliveries.sequence = ++this.sequence;
     this.#expiries.add(entry);
   }
 
   /** Somebody may have it already: the log wakes subscribers, and answers the publisher, in any order. */
-  #lookAround(entry: Entry): void {
-    const { book, position } = entry;
-    for (const standing of this.standings(book.channel, book.epoch, position.offset)) {
-      book.reached(book.epoch, standing, "written", position.offset - 1);
+  #lookAround(entry: PendingDelivery): void {
+    const { deliveries, position } = entry;
+    for (const state of this.states(deliveries.channel, deliveries.epoch, position.offset)) {
+      deliveries.reached(deliveries.epoch, state, "written", position.offset - 1);
       if (entry.place < 0) return;
     }
-    for (const subscription of this.subscriptions(book.channel, book.epoch)) {
+    for (const subscription of this.subscriptions(deliveries.channel, deliveries.epoch)) {
       if (subscription.cursor >= position.offset) subscription.session.track(subscription);
     }
   }
@@ -189,7 +189,7 @@ export class Ledger implements BookLedger {
   /** Waits until a publication has reached somebody; see `Receipt.delivered`. */
   async delivered(
     asked: Asked,
-    entry: Entry | undefined,
+    entry: PendingDelivery | undefined,
     wanted: Omit<Waiter, "settle">,
     signal: AbortSignal | undefined,
   ): Promise<Delivery> {
@@ -200,28 +200,28 @@ export class Ledger implements BookLedger {
     if (known !== undefined) return known;
     const owner = `delivered ${position.offset} of ${channel}`;
     return await this.#context.scope.wait<Delivery>(owner, signal, (settle) => {
-      const book = this.#open(channel, "");
-      if (book.epoch === "") book.epoch = position.epoch;
-      if (book.epoch !== position.epoch || position.offset < book.first) {
+      const deliveries = this.#open(channel, "");
+      if (deliveries.epoch === "") deliveries.epoch = position.epoch;
+      if (deliveries.epoch !== position.epoch || position.offset < deliveries.first) {
         settle.reject(refusal(channel, position, "trimmed", "logged"));
-        this.#dropEmpty(book);
+        this.#dropEmpty(deliveries);
         return () => {};
       }
-      let waited = book.entries.get(position.offset);
+      let waited = deliveries.entries.get(position.offset);
       if (waited === undefined) {
-        waited = new Entry(book, position, time, expires);
+        waited = new PendingDelivery(deliveries, position, time, expires);
         this.#enter(waited);
       }
       const waiter = { ...wanted, settle };
       waited.waiters.add(waiter);
-      book.waiters++;
+      deliveries.waiters++;
       this.#awaited++;
       this.#lookAround(waited);
-      book.lookSoon(this.#context);
+      deliveries.lookSoon(this.#context);
       this.#expiries.arm();
       return () => {
         waited.waiters.delete(waiter);
-        book.waiters--;
+        deliveries.waiters--;
         this.#awaited--;
         this.tidy(waited);
       };
@@ -229,13 +229,17 @@ export class Ledger implements BookLedger {
   }
 
   /** What is known without waiting. Throws where there is nothing to wait for. */
-  #known(asked: Asked, entry: Entry | undefined, wanted: Omit<Waiter, "settle">): Delivery | undefined {
+  #known(
+    asked: Asked,
+    entry: PendingDelivery | undefined,
+    wanted: Omit<Waiter, "settle">,
+  ): Delivery | undefined {
     const { channel, position, expires } = asked;
     const isDefault = wanted.level === undefined && wanted.by === undefined;
     const outcome = entry?.outcome;
     if (isDefault && outcome !== undefined && "delivery" in outcome) return outcome.delivery;
-    for (const standing of this.standings(channel, position.epoch, position.offset)) {
-      const delivery = deliveryBy(standing, position.offset, wanted, this.time);
+    for (const state of this.states(channel, position.epoch, position.offset)) {
+      const delivery = deliveryBy(state, position.offset, wanted, this.time);
       if (delivery !== undefined) return delivery;
     }
     const isDue = this.#context.clock.now() >= expires;
@@ -253,9 +257,10 @@ export class Ledger implements BookLedger {
   }
 
   /** Whatever is known of those who may have been sent a publication. */
-  *standings(channel: string, epoch: string, offset: number): Generator<Standing> {
+  *states(channel: string, epoch: string, offset: number): Generator<DeliveryState> {
     for (const subscription of this.subscriptions(channel, epoch)) {
-      if (subscription.proof.since < offset && offset <= subscription.cursor) yield standingOf(subscription);
+      if (subscription.proof.since < offset && offset <= subscription.cursor)
+        yield deliveryStateOf(subscription);
     }
     yield* this.departed.of(channel, epoch, offset);
   }
@@ -263,55 +268,58 @@ export class Ledger implements BookLedger {
   /** A subscription has ended: what it had come to is remembered for a while, and nothing is under way to it any more. */
   left(subscription: Subscription): void {
     const { channel, epoch, proof, cursor } = subscription;
-    if (cursor > proof.since) this.departed.add(channel.name, epoch, standingOf(subscription));
-    channel.book?.giveUpTrimmed();
+    if (cursor > proof.since) this.departed.add(channel.name, epoch, deliveryStateOf(subscription));
+    channel.deliveries?.giveUpTrimmed();
   }
 
   /** A confirmed publication has arrived. */
-  discharge(entry: Entry, delivery: Delivery): void {
+  discharge(entry: PendingDelivery, delivery: Delivery): void {
     if (entry.content !== undefined) this.#settle(entry, { delivery });
   }
 
   /** Lets go of an entry that nobody waits for any more. */
-  tidy(entry: Entry): void {
-    const { book, content, waiters, position } = entry;
+  tidy(entry: PendingDelivery): void {
+    const { deliveries, content, waiters, position } = entry;
     if (content !== undefined || waiters.size > 0 || entry.place < 0) return;
-    book.entries.delete(position.offset);
+    deliveries.entries.delete(position.offset);
     this.#expiries.delete(entry);
-    this.#dropEmpty(book);
+    this.#dropEmpty(deliveries);
     this.#expiries.arm();
   }
 
-  #settle(entry: Entry, outcome: NonNullable<Entry["outcome"]>): void {
-    const { content, book } = entry;
+  #settle(entry: PendingDelivery, outcome: NonNullable<PendingDelivery["outcome"]>): void {
+    const { content, deliveries } = entry;
     entry.outcome = outcome;
     entry.content = undefined;
     if (content === undefined) return;
     if (content.isAwaited) this.#awaited--;
-    this.release(book.channel, content);
+    this.release(deliveries.channel, content);
     // Sessions may have been kept open for it.
     if (this.#context.flushing) this.#context.turn.schedule();
   }
 
   /** A publication is waited for no longer. */
-  giveUp(entry: Entry, reason: UndeliveredReason): void {
-    const { book, content, position, time } = entry;
-    const level = book.levelOf(position.offset);
+  giveUp(entry: PendingDelivery, reason: UndeliveredReason): void {
+    const { deliveries, content, position, time } = entry;
+    const level = deliveries.levelOf(position.offset);
     if (content !== undefined) this.#settle(entry, { reason, level });
-    book.refuse(entry, reason, level);
+    deliveries.refuse(entry, reason, level);
     this.tidy(entry);
     if (content === undefined) return;
-    this.givenUp.add({ channel: book.channel, position, time, level, reason }, entry.publication(content));
+    this.givenUp.add(
+      { channel: deliveries.channel, position, time, level, reason },
+      entry.publication(content),
+    );
   }
 
   /** What was read of a channel tells what its log no longer holds. `since` is the ledger's `sequence` before the read. */
   looked(channel: string, slice: Slice, since: number): void {
-    this.#books.get(channel)?.looked(slice, since);
+    this.#channels.get(channel)?.looked(slice, since);
   }
 
   /** Something was appended, which may have pushed out something else. */
   appended(channel: string): void {
-    this.#books.get(channel)?.lookSoon(this.#context);
+    this.#channels.get(channel)?.lookSoon(this.#context);
   }
 
   /** Gives up whatever is past its time, though nobody wanted to hear of it in time. */
@@ -323,13 +331,13 @@ export class Ledger implements BookLedger {
   close(): void {
     this.expire();
     this.givenUp.close();
-    this.#room.refuse(closed("publish"));
+    this.#capacity.refuse(closed("publish"));
   }
 
   /** Gives up everything that is left, and answers what was since closing began, and how much in all. */
   end(): { undelivered: Undelivered[]; givenUp: number } {
-    for (const book of [...this.#books.values()]) {
-      const entries = [...book.entries.values()].sort(
+    for (const deliveries of [...this.#channels.values()]) {
+      const entries = [...deliveries.entries.values()].sort(
         (one, other) => one.position.offset - other.position.offset,
       );
       for (const entry of entries) this.giveUp(entry, "closed");
@@ -340,10 +348,10 @@ export class Ledger implements BookLedger {
   clear(): void {
     this.#isOver = true;
     this.givenUp.clear();
-    for (const { entries } of this.#books.values()) entries.clear();
-    this.#books.clear();
+    for (const { entries } of this.#channels.values()) entries.clear();
+    this.#channels.clear();
     this.departed.clear();
-    this.#room.clear();
+    this.#capacity.clear();
     this.#endings.clear();
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { Ticking } from "../../base/timer-wheel.ts";
+import { TimedItem } from "../../base/timer-wheel.ts";
 import type { Context } from "../core/context.ts";
 import type { Receiver, Subscription } from "./subscription.ts";
 
@@ -15,7 +15,7 @@ export interface Missed {
 }
 
 /** What notices need beside. */
-export interface NoticesContext extends Context {
+export interface NoticeContext extends Context {
   /** The sessions of a user, or the one with that id. */
   sessionsOf(identity: string): Iterable<Receiver>;
 }
@@ -33,7 +33,7 @@ export function fallBehind(subscription: Subscription, { clock }: { clock: Clock
 /** The subscription has everything again. */
 export function caughtUp(
   subscription: Subscription,
-  { clock, notices }: { clock: Clock; notices: Notices },
+  { clock, notices }: { clock: Clock; notices: MissedNotices },
 ): void {
   const { behind, session, channel, cursor, epoch } = subscription;
   subscription.behind = undefined;
@@ -41,11 +41,11 @@ export function caughtUp(
   notices.tell(session, channel.name, { epoch, delayed: cursor - behind.cursor, gone: 0, kept: 0 });
 }
 
-/** Notices that are remembered. While there are as many nobody else is told: a crowd that comes back may be larger. */
+/** MissedNotices that are remembered. While there are as many nobody else is told: a crowd that comes back may be larger. */
 const most = 100_000;
 
 /** When somebody was told last about a channel, and what there is to add; on the wheel until they may be told again. */
-class Told extends Ticking {
+class SentNotice extends TimedItem {
   at: number;
   owed: Missed | undefined;
   override readonly tick: () => void;
@@ -61,12 +61,12 @@ class Told extends Ticking {
  * Tells subscribers, once each time, what came late and what will not come: with the answer to a recovery, in its `data`,
  * or with a `message` push.
  */
-export class Notices {
-  readonly #context: NoticesContext;
+export class MissedNotices {
+  readonly #context: NoticeContext;
   /** By subscriber and channel, for as long as they may not be told again. */
-  readonly #told = new Map<string, Told>();
+  readonly #told = new Map<string, SentNotice>();
 
-  constructor(context: NoticesContext) {
+  constructor(context: NoticeContext) {
     this.#context = context;
   }
 
@@ -78,7 +78,7 @@ export class Notices {
     const isOver = known?.owed === undefined && this.#context.clock.now() - (known?.at ?? 0) >= interval;
     if (known === undefined ? this.#told.size >= most : !isOver) return undefined;
     if (known !== undefined) this.#forget(key, known);
-    const told = new Told(0, () => this.#due(key, told, identity, channel));
+    const told = new SentNotice(0, () => this.#due(key, told, identity, channel));
     this.#told.set(key, told);
     this.#rest(told);
     return {
@@ -99,7 +99,7 @@ export class Notices {
   }
 
   /** They may be told again: of what is owed, where somebody is there to hear it. */
-  #due(key: string, told: Told, identity: string, channel: string): void {
+  #due(key: string, told: SentNotice, identity: string, channel: string): void {
     const { owed } = told;
     if (owed !== undefined && !this.#context.flushing) {
       for (const session of this.#context.sessionsOf(identity)) {
@@ -112,12 +112,12 @@ export class Notices {
     this.#forget(key, told);
   }
 
-  #rest(told: Told): void {
+  #rest(told: SentNotice): void {
     told.at = this.#context.clock.now();
     this.#context.wheel.set(told, told.at + interval);
   }
 
-  #forget(key: string, told: Told): void {
+  #forget(key: string, told: SentNotice): void {
     this.#context.wheel.set(told, undefined);
     if (this.#told.get(key) === told) this.#told.delete(key);
   }

@@ -20,7 +20,7 @@ export interface Proof {
  * A ping behind the data is a *barrier*: its pong proves that everything before it was read. That works on every runtime
  * and with any client, where the bytes a socket says it has buffered do not.
  */
-export class Window {
+export class SendWindow {
   readonly #size: number;
   /** Bytes gathered in this turn, not sent yet. */
   #queued = 0;

@@ -1,7 +1,7 @@
 import type { Peer } from "../../model/peer.ts";
 import type { Level } from "../../model/receipt.ts";
 import type { ClientInfo } from "../../wire/protocol.ts";
-import type { Proof, Window } from "./send-window.ts";
+import type { Proof, SendWindow } from "./send-window.ts";
 
 /** A session as channels and the ledger see it. */
 export interface Receiver {
@@ -11,7 +11,7 @@ export interface Receiver {
   readonly peer: Peer;
   /** How others see the peer. */
   readonly info: ClientInfo;
-  readonly window: Window;
+  readonly window: SendWindow;
   /** For how many milliseconds its outstanding ping has been, or 0. */
   readonly silence: number;
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
@@ -41,7 +41,7 @@ export interface Followed {
   /** Those who are subscribed, in the order in which they came. */
   readonly subscriptions: Iterable<Subscription>;
   /** What of it is waited for, if anything. */
-  book: ChannelDeliveries | undefined;
+  deliveries: ChannelDeliveries | undefined;
   /** Adds a subscription, which gets all after its cursor. */
   add(subscription: Subscription): void;
   /** Its session has ended it. */
@@ -59,15 +59,15 @@ export interface ChannelDeliveries {
   /** Whether reading what a subscription was handed would tell somebody something. */
   wantsReading(subscription: Subscription): boolean;
   /** Whether a client that acknowledges has not yet said so of a confirmed publication that it was sent. */
-  awaitsWord(subscription: Subscription): boolean;
+  awaitsAcknowledgement(subscription: Subscription): boolean;
   /** Somebody has come so far in an epoch, from `after` on. */
-  reached(epoch: string, standing: Standing, level: Exclude<Level, "logged">, after: number): void;
+  reached(epoch: string, state: DeliveryState, level: Exclude<Level, "logged">, after: number): void;
   /** What the log no longer holds, and nobody is just being sent, nobody will receive. */
   giveUpTrimmed(): void;
 }
 
 /** How far somebody has come in a channel. Offsets up to `since` were never sent to them from here. */
-export interface Standing {
+export interface DeliveryState {
   /** The user, or the id of a session without one. */
   readonly by: string;
   since: number;
@@ -106,7 +106,7 @@ export interface Subscription {
   readonly proof: Proof;
   /** The offset up to which the client said that it has everything, and when it last did. */
   acknowledged: number;
-  heard: number;
+  acknowledgedAt: number;
   /** The offset that it had read when its client asked to end it, from which on nobody knows what becomes of the rest. */
   quit: number | undefined;
   /** Since when, and from which offset, it has been held up, while it is. */

@@ -1,8 +1,8 @@
-import type { Few } from "../../base/small-set.ts";
+import type { SmallSet } from "../../base/small-set.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Whether anybody has all up to an offset, and waits for nothing but news. */
-export function isAnyoneAt(subscriptions: Few<Subscription>, top: number): boolean {
+export function isAnyoneAt(subscriptions: SmallSet<Subscription>, top: number): boolean {
   const { only } = subscriptions;
   if (only !== undefined) return isAt(only, top);
   for (const subscription of subscriptions) if (isAt(subscription, top)) return true;

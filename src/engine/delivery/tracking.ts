@@ -1,8 +1,8 @@
-import { standingOf } from "./delivery-state.ts";
+import { deliveryStateOf } from "./delivery-state.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Up to where the ledger has been told of a subscription. */
-interface Told {
+interface Reported {
   written: number;
   read: number;
 }
@@ -13,7 +13,7 @@ interface Told {
  * It is there only while there is one: for most sessions at most times there is none.
  */
 export class Tracking {
-  readonly #told = new Map<Subscription, Told>();
+  readonly #told = new Map<Subscription, Reported>();
 
   get isEmpty(): boolean {
     return this.#told.size === 0;
@@ -26,18 +26,18 @@ export class Tracking {
   /** Whether a pong would tell somebody something. */
   get wantsProof(): boolean {
     for (const subscription of this.#told.keys())
-      if (subscription.channel.book?.wantsReading(subscription)) return true;
+      if (subscription.channel.deliveries?.wantsReading(subscription)) return true;
     return false;
   }
 
   /** What was handed is on its way, or a pong has proven something read. */
-  tell(level: keyof Told): void {
+  tell(level: keyof Reported): void {
     for (const [subscription, told] of [...this.#told]) {
-      const standing = standingOf(subscription);
+      const state = deliveryStateOf(subscription);
       const before = told[level];
-      told[level] = standing[level];
-      subscription.channel.book?.reached(subscription.epoch, standing, level, before);
-      if (standing.read >= subscription.cursor) this.delete(subscription);
+      told[level] = state[level];
+      subscription.channel.deliveries?.reached(subscription.epoch, state, level, before);
+      if (state.read >= subscription.cursor) this.delete(subscription);
     }
   }
 

@@ -80,7 +80,7 @@ async function next(
   });
   try {
     const ready = after === undefined ? channel.current() : channel.opened();
-    await hub.scope.follow(owner, signal, Promise.resolve(ready));
+    await hub.scope.waitFor(owner, signal, Promise.resolve(ready));
     const from = after ?? { offset: channel.top, epoch: channel.epoch };
     while (!following.isOver) {
       woken = false;

@@ -53,11 +53,11 @@ export class Gate {
   /** The limit that keeps a user out, which counts as hit, if any. */
   limitFor(user: string): Full | undefined {
     this.#forget();
-    const { sessions, settings, tally } = this.#context;
+    const { sessions, settings, counters } = this.#context;
     const isFull = sessions.size + this.#kept.size >= settings.limits.sessions;
     if (!isFull && !this.isFullOf(user)) return undefined;
     const limit = isFull ? "sessions" : "userSessions";
-    tally.hit(limit);
+    counters.hit(limit);
     return limit;
   }
 
@@ -80,14 +80,14 @@ export class Gate {
 
   /** Counts somebody who was not let in, and tells the user's hook. */
   refused(refused: Refused): void {
-    this.#context.tally.refused(refused.code);
+    this.#context.counters.refused(refused.code);
     const failed = (error: unknown): void => this.#context.report(error, "refused", `${refused.code}`);
     attended(() => this.#onRefused(loggableRefusal(refused)), failed);
   }
 
   /** Counts a session that we close; one that was never connected was refused. */
   closed(why: Close, wasFresh: boolean): void {
-    this.#context.tally.closed(why.code);
+    this.#context.counters.closed(why.code);
     if (wasFresh && refusals.includes(why)) this.refused(why);
   }
 

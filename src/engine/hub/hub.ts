@@ -5,7 +5,7 @@ import { handled } from "../../base/maybe-promise.ts";
 import { printable } from "../../base/printable.ts";
 import { Scope } from "../../base/scope.ts";
 import { type SerialiseOptions, serialise } from "../../base/serialise.ts";
-import { Wheel } from "../../base/timer-wheel.ts";
+import { TimerWheel } from "../../base/timer-wheel.ts";
 import { ClosedError, closed } from "../../model/errors.ts";
 import type { EventSchemas } from "../../model/events.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
@@ -17,22 +17,22 @@ import { type Close, type Codec, closes } from "../../wire/protocol.ts";
 import { Channel, type ChannelContext } from "../channels/channel.ts";
 import { Recoveries } from "../channels/recoveries.ts";
 import type { CacheBudget } from "../core/context.ts";
-import { Tally } from "../core/counters.ts";
+import { Counters } from "../core/counters.ts";
 import type { NotifierOptions, Settings } from "../core/settings.ts";
 import { Turn } from "../core/turn.ts";
 import { Ledger, type LedgerContext } from "../delivery/ledger.ts";
-import { Notices, type NoticesContext } from "../delivery/missed-notices.ts";
+import { MissedNotices, type NoticeContext } from "../delivery/missed-notices.ts";
 import type { AppendSteps } from "../log/append-queue.ts";
 import { AppendQueues } from "../log/append-queues.ts";
 import { isOfClosedLog } from "../log/log-failure.ts";
-import { Reader } from "../log/log-reader.ts";
+import { LogReader } from "../log/log-reader.ts";
 import type { RunContext } from "../runs/live-run.ts";
 import { RunRegistry } from "../runs/run-registry.ts";
-import type { Intakes } from "../sessions/command-queue.ts";
-import { Joint } from "../sessions/frame-cache.ts";
-import { Replies } from "../sessions/reply-cache.ts";
+import type { CommandQueues } from "../sessions/command-queue.ts";
+import { FrameCache } from "../sessions/frame-cache.ts";
+import { ReplyCache } from "../sessions/reply-cache.ts";
 import type { LiveSession, SessionContext } from "../sessions/session.ts";
-import { Roster } from "../sessions/session-index.ts";
+import { SessionIndex } from "../sessions/session-index.ts";
 import { Gate, type GateContext } from "./gate.ts";
 
 /** What a hub is made of. */
@@ -54,7 +54,7 @@ const cacheBytes = 67_108_864;
 
 /** The parts of one notifier put together: its log, its lifetime, its sessions, channels and runs, and the turn. */
 export class Hub
-  implements ChannelContext, LedgerContext, NoticesContext, RunContext, SessionContext, GateContext
+  implements ChannelContext, LedgerContext, NoticeContext, RunContext, SessionContext, GateContext
 {
   readonly clock: Clock;
   readonly codec: Codec;
@@ -62,17 +62,17 @@ export class Hub
   readonly events: EventSchemas | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly redact: NotifierOptions["redact"];
-  readonly joint: Joint;
-  readonly replies: Replies;
+  readonly frames: FrameCache;
+  readonly replies: ReplyCache;
   readonly scope: Scope;
-  readonly log: Reader;
-  readonly wheel: Wheel;
+  readonly log: LogReader;
+  readonly wheel: TimerWheel;
   readonly appends: AppendQueues;
   readonly ledger: Ledger;
-  readonly notices: Notices;
-  readonly tally: Tally = new Tally();
-  readonly sessions: Roster = new Roster();
-  readonly intakes: Intakes;
+  readonly notices: MissedNotices;
+  readonly counters: Counters = new Counters();
+  readonly sessions: SessionIndex = new SessionIndex();
+  readonly commandQueues: CommandQueues;
   readonly gate: Gate;
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
@@ -103,10 +103,10 @@ export class Hub
   constructor(parts: HubParts) {
     this.clock = parts.clock;
     this.codec = parts.codec;
-    this.joint = new Joint(parts.codec.separator);
-    this.replies = new Replies(parts.codec);
+    this.frames = new FrameCache(parts.codec.separator);
+    this.replies = new ReplyCache(parts.codec);
     this.settings = parts.settings;
-    this.intakes = { limits: parts.settings.limits, chars: 0 };
+    this.commandQueues = { limits: parts.settings.limits, chars: 0 };
     this.grace = parts.settings.grace;
     this.events = parts.events;
     this.rpc = parts.rpc;
@@ -115,7 +115,7 @@ export class Hub
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
-    this.log = new Reader({
+    this.log = new LogReader({
       log: parts.log,
       scope: this.scope,
       begun: (channel) => this.runs.begun(channel),
@@ -125,10 +125,10 @@ export class Hub
     this.recoveries = new Recoveries(this.log);
     this.runs = new RunRegistry(this);
     this.gate = new Gate(this, parts.onRefused);
-    this.wheel = new Wheel(this.scope, () => this.clock.now());
+    this.wheel = new TimerWheel(this.scope, () => this.clock.now());
     const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.ledger = new Ledger(this);
-    this.notices = new Notices(this);
+    this.notices = new MissedNotices(this);
     const appended = (channel: string): void => this.ledger.appended(channel);
     this.appends = new AppendQueues({
       log: parts.log,
@@ -139,7 +139,7 @@ export class Hub
       slowest: (channel, offset) => this.channels.get(channel)?.slowest(offset),
       onError: failed,
       appended,
-      refused: () => this.tally.hit("waiting"),
+      refused: () => this.counters.hit("waiting"),
       parent: this.scope,
     });
     this.turn = new Turn({
@@ -197,7 +197,7 @@ export class Hub
   /** Waits for a promise, at most until `signal` aborts. What goes wrong is reported, and the wait is over. */
   async settled(owner: string, signal: AbortSignal, promise: Promise<unknown>): Promise<void> {
     try {
-      await this.scope.follow(owner, signal, promise);
+      await this.scope.waitFor(owner, signal, promise);
     } catch (error) {
       if (!signal.aborted) this.report(error, "internal", owner);
     }
@@ -221,7 +221,7 @@ export class Hub
 
   entered(session: LiveSession): void {
     this.sessions.add(session);
-    this.tally.opened();
+    this.counters.opened();
   }
 
   closed(why: Close, wasFresh: boolean): void {
@@ -266,7 +266,7 @@ export class Hub
   }
 
   #flushed(): void {
-    this.joint.clear();
+    this.frames.clear();
     this.replies.tidy();
     this.recoveries.carryOver();
     if (this.flushing) for (const session of [...this.sessions]) session.settle();

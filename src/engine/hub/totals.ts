@@ -19,11 +19,11 @@ export interface Totals extends Counted {
 }
 
 /** Adds up what a notifier holds, and what it has counted. */
-export function totalsOf({ sessions, settings, cache, log, runs, tally }: Hub): Totals {
+export function totalsOf({ sessions, settings, cache, log, runs, counters }: Hub): Totals {
   const bytes = { commands: 0, windows: 0, cache: cache.bytes, log: log.bytes, runs: runs.bytes };
   for (const session of sessions) {
-    bytes.commands += Math.ceil(session.intake.chars);
+    bytes.commands += Math.ceil(session.queue.chars);
     bytes.windows += settings.window - session.window.room;
   }
-  return { bytes, ...tally.counts };
+  return { bytes, ...counters.counts };
 }

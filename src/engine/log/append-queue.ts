@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { Linked } from "../../base/linked-list.ts";
+import { LinkedNode } from "../../base/linked-list.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
 
@@ -48,7 +48,7 @@ export interface AppendQueuesParts {
 }
 
 /** A publication that is not in the log yet. */
-export class Waiting extends Linked {
+export class Waiting extends LinkedNode {
   readonly data: string;
   readonly options: AppendOptions;
   readonly steps: AppendSteps | undefined;
@@ -78,9 +78,9 @@ export class Waiting extends Linked {
 }
 
 /** The publications of one channel that are not in the log yet, and the place of the channel among those that wait. */
-export class Queue extends Linked {
+export class Queue extends LinkedNode {
   readonly channel: string;
-  readonly waiting: Linked = new Linked();
+  readonly waiting: LinkedNode = new LinkedNode();
   size = 0;
   /** Whether the first one is on its way into the log. */
   isBusy = false;

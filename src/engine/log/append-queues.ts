@@ -1,4 +1,4 @@
-import { Linked } from "../../base/linked-list.ts";
+import { LinkedNode } from "../../base/linked-list.ts";
 import { type Pending, type PendingKind, Scope } from "../../base/scope.ts";
 import { BusyError, closed } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
@@ -27,8 +27,8 @@ export class AppendQueues {
   /** By channel, where something is not in the log yet. */
   readonly #queues = new Map<string, Queue>();
   /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
-  readonly #rotation = new Linked();
-  readonly #held = new Linked();
+  readonly #rotation = new LinkedNode();
+  readonly #held = new LinkedNode();
   readonly #bursts: Bursts;
   #disarm: (() => void) | undefined;
   #size = 0;
@@ -139,7 +139,7 @@ export class AppendQueues {
     const { signal } = item.options;
     if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;
     if (isFirst) this.#advance(queue);
-    if (signal === undefined || item.isAlone || (queue.isBusy && queue.first === item)) return;
+    if (signal === undefined || item.isUnlinked || (queue.isBusy && queue.first === item)) return;
     const owner = queue;
     item.unlink = this.#scope.link(signal, (reason) => this.#withdraw(owner, item, reason));
   }
@@ -152,7 +152,7 @@ export class AppendQueues {
   }
 
   #remove(queue: Queue, item: Waiting): void {
-    if (item.isAlone) return;
+    if (item.isUnlinked) return;
     item.leave();
     item.unlink?.();
     queue.size--;
@@ -173,18 +173,18 @@ export class AppendQueues {
 
   #rotate(queue: Queue): void {
     queue.moveTo(this.#rotation);
-    this.#bursts.follow(queue.channel, 0, this.#pace.recent);
+    this.#bursts.observe(queue.channel, 0, this.#pace.recent);
   }
 
   /** A subscriber has no room for what is up to the top of its channel. Of a log without slack it has no more to expect. */
   fallsBehind(channel: string, top: number): void {
     const { slack = 0 } = this.#parts.log.keeps?.(channel) ?? {};
-    if (slack > 0) this.#bursts.follow(channel, top, this.#pace.recent);
+    if (slack > 0) this.#bursts.observe(channel, top, this.#pace.recent);
   }
 
   /** Whether sockets have to come before the turn that is due; see {@linkcode Pace.needsRest}. */
   get needsRest(): boolean {
-    return this.#pace.needsRest(!this.#rotation.isAlone);
+    return this.#pace.needsRest(!this.#rotation.isUnlinked);
   }
 
   /** A turn has come: channels that wait for it are served one publication each, round and round. */
@@ -192,7 +192,7 @@ export class AppendQueues {
     this.#pace.turn();
     for (const burst of this.#bursts) this.#endTurn(burst);
     let refused = 0;
-    while (!this.#rotation.isAlone && refused < this.#queues.size) {
+    while (!this.#rotation.isUnlinked && refused < this.#queues.size) {
       const queue = this.#rotation.newer as Queue;
       queue.moveTo(this.#rotation);
       if (!this.#pace.take(queue.channel, queue.first.data.length)) {
@@ -243,12 +243,12 @@ export class AppendQueues {
 
   /** A subscriber has read something, or time has passed: channels that wait for it look again in the coming turn. */
   caughtUp(): void {
-    if (!this.#held.isAlone) this.#pace.schedule();
+    if (!this.#held.isUnlinked) this.#pace.schedule();
   }
 
   /** Disarms the timer where no channel waits for subscribers. */
   #disarmIdle(): void {
-    if (!this.#held.isAlone) return;
+    if (!this.#held.isUnlinked) return;
     this.#disarm?.();
     this.#disarm = undefined;
   }

@@ -28,7 +28,7 @@ export class Bursts implements Iterable<Burst> {
   }
 
   /** From now on it is counted what is published to a channel. `before` is how much may have been lately, in bytes. */
-  follow(channel: string, top: number, before: number): void {
+  observe(channel: string, top: number, before: number): void {
     if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel, top, before));
   }
 

@@ -52,7 +52,7 @@ export class LogAppender {
       for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
         try {
           const appending = log.append(channel, data, numbered);
-          const position = await scope.follow(owner, options.signal, appending);
+          const position = await scope.waitFor(owner, options.signal, appending);
           this.#isFailing = false;
           return position;
         } catch (error) {

@@ -1,10 +1,10 @@
-import type { Soon } from "../../base/maybe-promise.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { Log, ReadOptions, Slice } from "../../model/log.ts";
 import { checkSlice, lastingError } from "./log-failure.ts";
 
 /** What a reader needs. */
-export interface ReaderParts {
+export interface LogReaderParts {
   readonly log: Log;
   readonly scope: Scope;
   /** Settles once what is written into a channel by a run begins; undefined where that need not be waited for. */
@@ -20,12 +20,12 @@ export interface ReaderParts {
  *
  * What is read is checked, and told to the ledger; what goes wrong for good is told apart from what passes.
  */
-export class Reader {
-  readonly #parts: ReaderParts;
+export class LogReader {
+  readonly #parts: LogReaderParts;
   readonly #log: Log;
   #isClosed = false;
 
-  constructor(parts: ReaderParts) {
+  constructor(parts: LogReaderParts) {
     this.#parts = parts;
     this.#log = parts.log;
   }
@@ -44,7 +44,7 @@ export class Reader {
       (slice) => this.#checked(channel, options, slice, sequence),
       (error: unknown) => this.#throw(error, `read ${JSON.stringify(channel)}`),
     );
-    return scope.follow(`read ${channel}`, options.signal, reading);
+    return scope.waitFor(`read ${channel}`, options.signal, reading);
   }
 
   /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
@@ -66,7 +66,7 @@ export class Reader {
   }
 
   /** Watches, at once where the log can; as with `readNow`. */
-  watch(channel: string, wake: () => void): Soon<AsyncDisposable> {
+  watch(channel: string, wake: () => void): MaybePromise<AsyncDisposable> {
     try {
       const watching = this.#log.watchNow?.(channel, wake);
       if (watching !== undefined) return watching;

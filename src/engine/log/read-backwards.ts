@@ -1,5 +1,5 @@
 import type { Entry, Position, Slice } from "../../model/log.ts";
-import type { Reader } from "./log-reader.ts";
+import type { LogReader } from "./log-reader.ts";
 import { charsOf, nextPart } from "./read-page.ts";
 
 /** How often it is looked again where a log trims what was about to be read. */
@@ -20,7 +20,7 @@ export interface Backwards {
  * Reads a channel's newest publications, or those before a place, newest first. It reads no others: offsets rise by one,
  * and so say where to begin.
  */
-export async function readBackwards(log: Reader, channel: string, asked: Backwards): Promise<Slice> {
+export async function readBackwards(log: LogReader, channel: string, asked: Backwards): Promise<Slice> {
   const { before, limit, enough, signal } = asked;
   for (let attempt = 1; ; attempt++) {
     const place = await log.read(channel, { limit: 0, signal });
@@ -44,7 +44,7 @@ export async function readBackwards(log: Reader, channel: string, asked: Backwar
 
 /** Reads what comes after one offset up to another; undefined where the log trims it meanwhile. */
 async function readBetween(
-  log: Reader,
+  log: LogReader,
   channel: string,
   { start, end, epoch, signal }: { start: number; end: number; epoch: string; signal: AbortSignal },
 ): Promise<Entry[] | undefined> {

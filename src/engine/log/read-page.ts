@@ -1,5 +1,5 @@
 import type { Entry, Position, Slice } from "../../model/log.ts";
-import type { Reader } from "./log-reader.ts";
+import type { LogReader } from "./log-reader.ts";
 
 /** Part of a channel, of which a reply holds only so much. */
 export interface Page {
@@ -28,7 +28,7 @@ export function charsOf(entries: readonly Entry[]): number {
  * Reads a channel from a place on, in parts, and no more than a reply holds: publications of 256 KiB would else be read by
  * the thousand for the one that fits.
  */
-export async function readPage(log: Reader, channel: string, page: Page): Promise<Slice> {
+export async function readPage(log: LogReader, channel: string, page: Page): Promise<Slice> {
   const { limit, enough, signal } = page;
   let { after } = page;
   let first: Slice | undefined;

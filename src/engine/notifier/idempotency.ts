@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 const most = 10_000;
 
 /** Does what has a key only once within a time, and answers everybody with the first one's outcome. */
-export class Once<T> {
+export class Idempotency<T> {
   readonly #clock: Clock;
   readonly #window: number;
   /** Those under way. */

@@ -7,10 +7,10 @@ import { type Asked, type DeliveredOptions, levels, type Receipt } from "../../m
 import { isRunChannel } from "../../model/run.ts";
 import { validated } from "../core/event-check.ts";
 import { checkTags } from "../core/input-check.ts";
-import type { Entry } from "../delivery/channel-ledger.ts";
+import type { PendingDelivery } from "../delivery/channel-ledger.ts";
 import { appendConfirmed } from "../delivery/confirm.ts";
 import type { Hub } from "../hub/hub.ts";
-import { Once } from "./idempotency.ts";
+import { Idempotency } from "./idempotency.ts";
 
 /** How a publication is made. */
 export interface PublishOptions {
@@ -41,11 +41,11 @@ const longestKey = 255;
 /** Publishes: checks, appends once where there is a key, and answers receipts. */
 export class Publisher {
   readonly #hub: Hub;
-  readonly #once: Once<Receipt>;
+  readonly #once: Idempotency<Receipt>;
 
   constructor(hub: Hub) {
     this.#hub = hub;
-    this.#once = new Once(hub.clock, hub.settings.limits.idempotency);
+    this.#once = new Idempotency(hub.clock, hub.settings.limits.idempotency);
   }
 
   publish(channel: string, data: unknown, options: PublishOptions): Promise<Receipt> {
@@ -86,7 +86,7 @@ export class Publisher {
   #shared(channel: string, text: string, options: PublishOptions, key: string): Promise<Receipt> {
     const { signal, ...rest } = options;
     const first = this.#once.do(JSON.stringify([channel, key]), () => this.#publish(channel, text, rest));
-    return this.#hub.scope.follow(`publish ${channel}`, signal, first);
+    return this.#hub.scope.waitFor(`publish ${channel}`, signal, first);
   }
 
   #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
@@ -122,7 +122,7 @@ export class Publisher {
     return this.#receipt({ channel, position: entry.position, time, expires: entry.expires }, entry);
   }
 
-  #receipt(asked: Asked, entry: Entry | undefined): Receipt {
+  #receipt(asked: Asked, entry: PendingDelivery | undefined): Receipt {
     const { channel, position } = asked;
     const { ledger } = this.#hub;
     return {

@@ -43,7 +43,7 @@ export interface RunObserver {
   settled(run: LiveRun): void;
 }
 
-/** One run: drives its task, and writes its channel. Once its ending is written nothing is kept of it but what this shows. */
+/** One run: drives its task, and writes its channel. Idempotency its ending is written nothing is kept of it but what this shows. */
 export class LiveRun implements Run<unknown> {
   readonly id: string;
   readonly name: string | undefined;

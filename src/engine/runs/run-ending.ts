@@ -37,8 +37,8 @@ export function endingText(
   if (!(error instanceof CancelError)) return encode({ type: "run.cancelled", run: id, by: "signal" });
   const { by, reason } = error;
   // Whoever makes a CancelError of their own may have put anything into it.
-  const words = reason === undefined ? undefined : cutText(String(reason), longestText);
-  return encode({ type: "run.cancelled", run: id, by, reason: words });
+  const text = reason === undefined ? undefined : cutText(String(reason), longestText);
+  return encode({ type: "run.cancelled", run: id, by, reason: text });
 }
 
 /** Reads back what an ending says: answers the result, or throws what the run ended with. */

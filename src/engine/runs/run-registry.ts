@@ -73,13 +73,13 @@ export class RunRegistry implements RunObserver {
 
   /** Lets go of runs whose channel is no longer kept either, and of those that are too many. */
   #forget(): void {
-    const { clock, settings, tally } = this.#context;
+    const { clock, settings, counters } = this.#context;
     const { runTtl, endedBytes } = settings.limits;
     const oldest = clock.now() - runTtl;
     for (const run of this.#ended) {
       const isOver = run.endedAt <= oldest;
       if (!isOver && this.#bytes <= endedBytes) break;
-      if (!isOver) tally.hit("endedBytes");
+      if (!isOver) counters.hit("endedBytes");
       this.#ended.delete(run);
       this.#runs.delete(run.id);
       this.#bytes -= run.bytes;

@@ -4,7 +4,7 @@ import type { Subscription } from "../delivery/subscription.ts";
  * The subscriptions of one session that wait for room in its window. Whoever has waited longest is served first, and the
  * others wait while that one does not fit: else a large publication would starve behind small ones.
  */
-export class Blocked {
+export class BlockedSubscriptions {
   readonly #waiting: Set<Subscription> = new Set();
   #serving: Subscription | undefined;
 

@@ -2,10 +2,10 @@ import type { Command } from "../../wire/protocol.ts";
 import type { Limits } from "../core/limits.ts";
 
 /** The limits on what a peer sends. */
-export type IntakeLimit = "commands" | "commandChars" | "commandTotalChars" | "rate";
+export type CommandLimit = "commands" | "commandChars" | "commandTotalChars" | "rate";
 
 /** What all sessions have together. */
-export interface Intakes {
+export interface CommandQueues {
   readonly limits: Limits;
   /** Characters of all commands that wait. */
   chars: number;
@@ -26,8 +26,8 @@ interface Waiting {
  * Its allowance is a bucket: `burst` commands when it is full, and `rate` more each second. What is over it is still
  * answered, with an error, until another `burst` has come: then nobody is listening to the errors.
  */
-export class Intake {
-  readonly #all: Intakes;
+export class CommandQueue {
+  readonly #all: CommandQueues;
   /** There while somebody waits: most of the time nobody does. */
   #waiting: Waiting[] | undefined;
   /** How many of them count, with those that are answered out of their order: publications wait for the pace instead. */
@@ -37,7 +37,7 @@ export class Intake {
   #allowance: number;
   #at: number;
 
-  constructor(all: Intakes, now: number) {
+  constructor(all: CommandQueues, now: number) {
     this.#all = all;
     this.#allowance = all.limits.burst * 1_000;
     this.#at = now;
@@ -115,7 +115,7 @@ export class Intake {
    * The limit that the session is over for good, if any. Of what all may have together none may take more than it leaves the
    * others: the more wait, the less may wait of one, so that many who send a lot keep out nobody who sends little.
    */
-  get exceeded(): IntakeLimit | undefined {
+  get exceeded(): CommandLimit | undefined {
     const { commands, commandChars, commandTotalChars, burst } = this.#all.limits;
     if (this.#count > commands) return "commands";
     if (this.#chars > commandChars) return "commandChars";

@@ -3,7 +3,7 @@
  *
  * Sessions at the same place in the same channels have the same parts, and come one after the other.
  */
-export class Joint {
+export class FrameCache {
   readonly #separator: string;
   #first = "";
   #rest: readonly string[] = [];

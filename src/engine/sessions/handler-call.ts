@@ -1,4 +1,4 @@
-import { handled, isThenable, type Soon } from "../../base/maybe-promise.ts";
+import { handled, isThenable, type MaybePromise } from "../../base/maybe-promise.ts";
 import { ignorable, type Scope } from "../../base/scope.ts";
 import { BusyError, ClosedError } from "../../model/errors.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
@@ -7,12 +7,12 @@ import type { Context } from "../core/context.ts";
 import { Refusal } from "../core/refusal.ts";
 
 /** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */
-export class Asking {
+export class HandlerCall {
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
   #fail: ((reason: unknown) => void) | undefined;
   /** Another call for the same session, made before this one and not over either. */
-  earlier: Asking | undefined;
+  earlier: HandlerCall | undefined;
 
   /** Aborts when nobody waits for the answer any more. Not every call looks at it. */
   get signal(): AbortSignal {
@@ -53,7 +53,7 @@ export class Asking {
 export interface Asker {
   readonly id: string;
   /** The handler that was asked last for it, while it is. */
-  asking: Asking | undefined;
+  asking: HandlerCall | undefined;
 }
 
 /**
@@ -65,9 +65,9 @@ export function ask<T>(
   context: Context,
   session: Asker,
   stage: ErrorContext["stage"],
-  call: (asking: Asking) => T | PromiseLike<T>,
-): Soon<T> {
-  const asking = new Asking();
+  call: (asking: HandlerCall) => T | PromiseLike<T>,
+): MaybePromise<T> {
+  const asking = new HandlerCall();
   asking.earlier = session.asking;
   session.asking = asking;
   return handled<T, T>(
@@ -87,16 +87,16 @@ export function ask<T>(
 }
 
 async function wait<T>(
-  { scope, settings, tally }: Context,
+  { scope, settings, counters }: Context,
   { id }: Asker,
   stage: ErrorContext["stage"],
-  asking: Asking,
+  asking: HandlerCall,
   answer: Promise<T>,
 ): Promise<T> {
   const owner = `session ${id} ${stage}`;
   const ms = settings.limits.answer;
   const disarm = scope.timer(owner, ms, () => {
-    tally.hit("answer");
+    counters.hit("answer");
     asking.abort(new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`));
   });
   try {
@@ -115,7 +115,7 @@ function refusalOf(context: Context, { id }: Asker, stage: ErrorContext["stage"]
   return new Refusal(replies.internal);
 }
 
-function over(session: Asker, asking: Asking): void {
+function over(session: Asker, asking: HandlerCall): void {
   if (session.asking === asking) session.asking = asking.earlier;
   for (let later = session.asking; later !== undefined; later = later.earlier)
     if (later.earlier === asking) later.earlier = asking.earlier;

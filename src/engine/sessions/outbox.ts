@@ -1,5 +1,5 @@
 import type { Codec, PushKind } from "../../wire/protocol.ts";
-import type { Joint } from "./frame-cache.ts";
+import type { FrameCache } from "./frame-cache.ts";
 
 /** The pushes that tell what happens on a channel. */
 const kinds: readonly PushKind[] = ["pub", "join", "leave", "message"];
@@ -52,11 +52,11 @@ export class Outbox {
   }
 
   /** Takes everything, as one frame; undefined where there is nothing. */
-  take(joint: Joint): string | undefined {
+  take(frames: FrameCache): string | undefined {
     const first = this.#first;
     const rest = this.#rest;
     this.clear();
-    return first === undefined || rest === undefined ? first : joint.join(first, rest);
+    return first === undefined || rest === undefined ? first : frames.join(first, rest);
   }
 
   clear(): void {

@@ -1,18 +1,18 @@
 import { exceeds } from "../../base/bytes.ts";
-import type { Soon } from "../../base/maybe-promise.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import { type Close, type Command, closes } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { LimitName } from "../core/counters.ts";
-import type { Window } from "../delivery/send-window.ts";
-import type { Intake } from "./command-queue.ts";
+import type { SendWindow } from "../delivery/send-window.ts";
+import type { CommandQueue } from "./command-queue.ts";
 
 /** A session as far as its commands are concerned. */
 export interface Commanded {
   readonly id: string;
   readonly context: Context;
-  readonly intake: Intake;
+  readonly queue: CommandQueue;
   readonly out: { begin(): void };
-  readonly window: Window;
+  readonly window: SendWindow;
   readonly isOpen: boolean;
   readonly isConnected: boolean;
   /** Whether the first command has been seen: the next one must not be `connect` again. */
@@ -24,10 +24,10 @@ export interface Commanded {
   hasExpired(): boolean;
   /** A pong has come. */
   pong(): void;
-  /** Takes what a command says has been received, or is no longer wanted. Answers how many words that were. */
-  takeWords(command: Command): number;
+  /** Takes what a command says has been received, or is no longer wanted. Answers how many acknowledgements that were. */
+  takeAcknowledgements(command: Command): number;
   /** Answers a command, with an error where it is over the session's rate. It never throws or rejects. */
-  answer(command: Command, isOver: boolean): Soon<void>;
+  answer(command: Command, isOver: boolean): MaybePromise<void>;
   close(why: Close): void;
   /** Closes it for being over a limit. */
   exceed(limit: LimitName, why: Close): void;
@@ -35,24 +35,25 @@ export interface Commanded {
 
 /** Takes a message of a peer's: what overtakes others is done at once, and the rest has its turn. */
 export function receive(session: Commanded, data: unknown): void {
-  const { context, intake } = session;
+  const { context, queue } = session;
   if (!session.isOpen || session.hasExpired()) return;
   const commands = commandsIn(session, data);
   const now = context.clock.now();
-  let words = 0;
+  let acknowledgements = 0;
   for (const command of commands) {
     const chars = (data as string).length / commands.length;
-    const said = session.isGreeted ? session.takeWords(command) : 0;
-    words += said;
+    const said = session.isGreeted ? session.takeAcknowledgements(command) : 0;
+    acknowledgements += said;
     if (command.method === "pong") session.pong();
     else if ((said > 0 && command.method === "send") || context.flushing) continue;
     else if (isAnsweredAtOnce(session, command)) answerAtOnce(session, command, chars, now);
-    else intake.add(command, chars, now);
+    else queue.add(command, chars, now);
     if (!session.isOpen) return;
   }
   // As many words as there may be subscriptions cost as much as one command.
-  if (words > 0) intake.charge(Math.ceil(words / context.settings.limits.subscriptions), now);
-  const { exceeded } = intake;
+  if (acknowledgements > 0)
+    queue.charge(Math.ceil(acknowledgements / context.settings.limits.subscriptions), now);
+  const { exceeded } = queue;
   if (exceeded !== undefined) return session.exceed(exceeded, closes.tooManyRequests);
   work(session);
 }
@@ -66,17 +67,17 @@ function isAnsweredAtOnce(session: Commanded, { method, params }: Command): bool
 }
 
 function answerAtOnce(session: Commanded, command: Command, chars: number, now: number): void {
-  const { intake } = session;
-  const isOver = intake.charge(1, now);
-  if (intake.exceeded !== undefined) return;
+  const { queue } = session;
+  const isOver = queue.charge(1, now);
+  if (queue.exceeded !== undefined) return;
   // What can be answered before it is.
   work(session);
   if (!session.isOpen) return;
   const answering = session.answer(command, isOver);
   if (!(answering instanceof Promise)) return;
-  intake.hold(chars);
+  queue.hold(chars);
   const done = answering.finally(() => {
-    if (session.isOpen) intake.release(chars);
+    if (session.isOpen) queue.release(chars);
   });
   own(session, command, done);
 }
@@ -88,8 +89,8 @@ function own({ context, id }: Commanded, { method }: Command, answering: Promise
 /** Answers commands in their order, one after the other, while there is room for the answers. */
 export function work(session: Commanded): void {
   while (!session.isBusy && session.isOpen) {
-    const { first } = session.intake;
-    const next = first !== undefined && mayAnswer(session, first) ? session.intake.next() : undefined;
+    const { first } = session.queue;
+    const next = first !== undefined && mayAnswer(session, first) ? session.queue.next() : undefined;
     if (next === undefined) return;
     const { command, isOver } = next;
     const isConnect = command.method === "connect";

@@ -14,7 +14,7 @@ interface Written {
 const worthwhile = 1_024;
 
 /** Writes replies, a large one once for all who get the same one after the other: thousands may come back at once. */
-export class Replies {
+export class ReplyCache {
   readonly #codec: Codec;
   #last: Written | undefined;
   #isUsed = false;

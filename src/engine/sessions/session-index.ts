@@ -3,7 +3,7 @@ import type { LiveSession } from "./session.ts";
 const nobody: readonly LiveSession[] = [];
 
 /** The sessions there are, by whose they are. Most have one. */
-export class Roster implements Iterable<LiveSession> {
+export class SessionIndex implements Iterable<LiveSession> {
   readonly #sessions = new Map<string, LiveSession | Set<LiveSession>>();
   /** How many there are in all. */
   size = 0;

@@ -1,6 +1,6 @@
-import { Ticking } from "../../base/timer-wheel.ts";
+import { TimedItem } from "../../base/timer-wheel.ts";
 import type { Context } from "../core/context.ts";
-import type { Window } from "../delivery/send-window.ts";
+import type { SendWindow } from "../delivery/send-window.ts";
 
 /**
  * Milliseconds by which a timer may be late. A process that was held up for longer has not read what peers answered
@@ -9,7 +9,7 @@ import type { Window } from "../delivery/send-window.ts";
 const tolerance = 1_000;
 
 /** What a session does when time has come. */
-export interface Beating {
+export interface TimedSession {
   /** A ping is due. */
   beat(): void;
   /** A ping was not answered in time. */
@@ -25,10 +25,10 @@ export interface Beating {
  *
  * One entry on the wheel for the earliest of them, and no timer of its own.
  */
-export class Pulse extends Ticking {
+export class SessionTimers extends TimedItem {
   readonly #context: Context;
-  readonly #window: Window;
-  readonly #session: Beating;
+  readonly #window: SendWindow;
+  readonly #session: TimedSession;
   /** Undefined while it cannot be: in V8, Infinity would be an object to keep, and to look into. */
   #lateAt: number | undefined;
   #expiresAt: number | undefined;
@@ -40,7 +40,7 @@ export class Pulse extends Ticking {
   /** Until when the outstanding ping may be answered after the process itself came too late to read the answer. */
   #excused = 0;
 
-  constructor(context: Context, window: Window, session: Beating, expires: number | undefined) {
+  constructor(context: Context, window: SendWindow, session: TimedSession, expires: number | undefined) {
     super();
     this.#context = context;
     this.#window = window;

@@ -1,5 +1,5 @@
 import { byteLength } from "../../base/bytes.ts";
-import type { Soon } from "../../base/maybe-promise.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import { ClosedError } from "../../model/errors.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
 import type { Identity, Peer } from "../../model/peer.ts";
@@ -7,22 +7,22 @@ import type { Session, Socket } from "../../model/socket.ts";
 import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { LimitName } from "../core/counters.ts";
-import { Window } from "../delivery/send-window.ts";
+import { SendWindow } from "../delivery/send-window.ts";
 import type { Piece, Receiver, Subscription } from "../delivery/subscription.ts";
 import { Subscriptions } from "../delivery/subscriptions.ts";
 import { Tracking } from "../delivery/tracking.ts";
-import { Blocked } from "./blocked.ts";
-import { Intake, type Intakes } from "./command-queue.ts";
-import type { Joint } from "./frame-cache.ts";
-import { type Asker, type Asking, ask } from "./handler-call.ts";
+import { BlockedSubscriptions } from "./blocked.ts";
+import { CommandQueue, type CommandQueues } from "./command-queue.ts";
+import type { FrameCache } from "./frame-cache.ts";
+import { type Asker, ask, type HandlerCall } from "./handler-call.ts";
 import { Outbox } from "./outbox.ts";
 import { type Commanded, receive, work } from "./receive.ts";
-import { type Beating, Pulse } from "./session-timers.ts";
+import { SessionTimers, type TimedSession } from "./session-timers.ts";
 
 /** What a session needs beside. */
 export interface SessionContext extends Context {
-  readonly joint: Joint;
-  readonly intakes: Intakes;
+  readonly frames: FrameCache;
+  readonly commandQueues: CommandQueues;
   /** All there are. */
   readonly sessions: { add(session: LiveSession): void; delete(session: LiveSession): void };
   /** There is one more. */
@@ -37,10 +37,10 @@ export interface SessionContext extends Context {
 
 /** Who answers what a client asks for. */
 export interface CommandHandler {
-  /** Takes what a command says has been received, or is no longer wanted. Answers how many words that were. */
-  takeWords(session: LiveSession, command: Command): number;
+  /** Takes what a command says has been received, or is no longer wanted. Answers how many acknowledgements that were. */
+  takeAcknowledgements(session: LiveSession, command: Command): number;
   /** Answers a command, with an error where it is over the session's rate. It never throws or rejects. */
-  answer(session: LiveSession, command: Command, isOver: boolean): Soon<void>;
+  answer(session: LiveSession, command: Command, isOver: boolean): MaybePromise<void>;
 }
 
 /** What a session is made of. */
@@ -51,7 +51,7 @@ export interface SessionParts {
   readonly peer: Peer;
 }
 
-/** Replies over so many bytes are data: a ping behind them gets the time that data gets. */
+/** ReplyCache over so many bytes are data: a ping behind them gets the time that data gets. */
 const smallReply = 1_024;
 
 /**
@@ -61,15 +61,15 @@ const smallReply = 1_024;
  * flight until a pong proves that it was read; while a window's worth is, publications stay in the log. A class, not
  * closures: thousands of sessions share its methods.
  */
-export class LiveSession implements Session, Receiver, Commanded, Asker, Beating {
+export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSession {
   readonly id: string;
   /** Who it is, once its connect command has said so. */
   peer: Peer;
   readonly context: SessionContext;
   readonly subscriptions: Subscriptions = new Subscriptions();
-  readonly window: Window;
-  readonly pulse: Pulse;
-  readonly intake: Intake;
+  readonly window: SendWindow;
+  readonly timers: SessionTimers;
+  readonly queue: CommandQueue;
   readonly out: Outbox;
   /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
   acknowledges = false;
@@ -80,13 +80,13 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
   /** Whether a command is being answered: the next one has its turn after it. */
   isBusy = false;
   /** The handler that was asked last for it, while it is. */
-  asking: Asking | undefined;
+  asking: HandlerCall | undefined;
   /** When it began, on the clock's `now`. */
   readonly since: number;
   readonly #commands: CommandHandler;
   readonly #socket: Socket;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
-  #blocked: Blocked | undefined;
+  #blocked: BlockedSubscriptions | undefined;
   /** There while the ledger wants to hear of something that is being sent: for most sessions at most times it is not. */
   #tracking: Tracking | undefined;
 
@@ -95,11 +95,11 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
     this.context = context;
     this.#commands = commands;
     this.peer = peer;
-    this.window = new Window(context.settings.window);
+    this.window = new SendWindow(context.settings.window);
     this.#socket = socket;
     this.since = context.clock.now();
-    this.pulse = new Pulse(context, this.window, this, peer.expires);
-    this.intake = new Intake(context.intakes, this.since);
+    this.timers = new SessionTimers(context, this.window, this, peer.expires);
+    this.queue = new CommandQueue(context.commandQueues, this.since);
     this.out = new Outbox();
     context.entered(this);
   }
@@ -127,20 +127,20 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
     receive(this, data);
   }
 
-  takeWords(command: Command): number {
-    return this.#commands.takeWords(this, command);
+  takeAcknowledgements(command: Command): number {
+    return this.#commands.takeAcknowledgements(this, command);
   }
 
-  answer(command: Command, isOver: boolean): Soon<void> {
+  answer(command: Command, isOver: boolean): MaybePromise<void> {
     return this.#commands.answer(this, command, isOver);
   }
 
   greeted(): void {
-    this.pulse.greeted();
+    this.timers.greeted();
   }
 
   get silence(): number {
-    return this.pulse.silence;
+    return this.timers.silence;
   }
 
   ended(code?: number): void {
@@ -148,10 +148,10 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
     const wasOpen = this.isOpen;
     this.#phase = "over";
     if (wasOpen) {
-      this.context.tally.left(code);
+      this.context.counters.left(code);
       this.#leave();
     }
-    this.pulse.stop();
+    this.timers.stop();
     this.context.left(this);
   }
 
@@ -159,11 +159,11 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
   connected(): void {
     if (this.#phase !== "fresh") return;
     this.#phase = "connected";
-    this.pulse.connected();
+    this.timers.connected();
   }
 
   /** See {@linkcode ask}. */
-  ask<T>(stage: ErrorContext["stage"], call: (asking: Asking) => T | PromiseLike<T>): Soon<T> {
+  ask<T>(stage: ErrorContext["stage"], call: (asking: HandlerCall) => T | PromiseLike<T>): MaybePromise<T> {
     return ask(this.context, this, stage, call);
   }
 
@@ -172,7 +172,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
     this.context.sessions.delete(this);
     this.peer = { ...this.peer, ...identity };
     this.context.sessions.add(this);
-    if (identity.expires !== undefined) this.pulse.extend(identity.expires);
+    if (identity.expires !== undefined) this.timers.extend(identity.expires);
   }
 
   /** Puts a reply or push into the queue that leaves with this turn. */
@@ -192,8 +192,8 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
 
   /** Puts publications into the queue, and notes which barrier will prove them read. */
   hand(subscription: Subscription, piece: Piece): void {
-    const { book } = subscription.channel;
-    if (book !== undefined && book.newest > subscription.cursor) this.track(subscription);
+    const { deliveries } = subscription.channel;
+    if (deliveries !== undefined && deliveries.newest > subscription.cursor) this.track(subscription);
     this.window.cover(subscription.proof, subscription.cursor);
     subscription.cursor = piece.last;
     this.out.push(piece.text);
@@ -208,7 +208,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
 
   /** The subscription has to wait until the window has room again. */
   block(subscription: Subscription): void {
-    this.#blocked ??= new Blocked();
+    this.#blocked ??= new BlockedSubscriptions();
     this.#blocked.add(subscription);
     this.context.turn.wakeSession(this);
   }
@@ -265,7 +265,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
   flush(): void {
     if (!this.isOpen || this.hasExpired()) return;
     if (this.#needsBarrier()) this.#ping();
-    const text = this.out.take(this.context.joint);
+    const text = this.out.take(this.context.frames);
     if (text === undefined) return;
     try {
       this.#socket.send(text);
@@ -287,7 +287,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
   #ping(): void {
     const { ping } = this.context.codec;
     this.out.push(ping);
-    this.pulse.ping(ping.length + 1);
+    this.timers.ping(ping.length + 1);
   }
 
   /** A pong has come: there may be room again. */
@@ -307,13 +307,14 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
     if (this.#phase === "fresh") return this.close(closes.shutdown);
     if (!this.isConnected) return;
     const isHeard = this.acknowledges && this.context.hearing;
-    let owesWord = false;
+    let owesAcknowledgement = false;
     for (const subscription of this.subscriptions) {
       if (!subscription.channel.isCaughtUp(subscription)) return;
-      owesWord ||= isHeard && subscription.channel.book?.awaitsWord(subscription) === true;
+      owesAcknowledgement ||=
+        isHeard && subscription.channel.deliveries?.awaitsAcknowledgement(subscription) === true;
     }
     if (this.#needsBarrier()) this.context.turn.wakeSession(this);
-    else if (this.window.isClear && !owesWord) this.close(closes.shutdown);
+    else if (this.window.isClear && !owesAcknowledgement) this.close(closes.shutdown);
   }
 
   /** Closes the socket after what is queued. The peer has as long as for a pong to answer; then it is cut. */
@@ -324,7 +325,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
 
   /** Closes it for being over a limit. */
   exceed(limit: LimitName, why: Close): void {
-    if (this.isOpen) this.context.tally.hit(limit);
+    if (this.isOpen) this.context.counters.hit(limit);
     this.close(why);
   }
 
@@ -334,7 +335,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
     this.context.closed(why, this.#phase === "fresh");
     this.#phase = "closing";
     this.#leave();
-    this.pulse.closing();
+    this.timers.closing();
     this.#onSocket(() => this.#socket.close(why.code, why.reason));
   }
 
@@ -356,7 +357,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
   /** Gives up everything that the session holds, but for the socket. */
   #leave(): void {
     this.context.leaving(this);
-    this.intake.clear();
+    this.queue.clear();
     this.out.clear();
     this.#blocked?.clear();
     this.#blocked = undefined;
@@ -367,7 +368,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, Beating
 
   /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */
   hasExpired(): boolean {
-    if (!this.pulse.hasExpired) return false;
+    if (!this.timers.hasExpired) return false;
     this.expired();
     return true;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { LimitName } from "../../../src/engine/core/counters.ts";
 import { resolveSettings } from "../../../src/engine/core/settings.ts";
-import { Intake } from "../../../src/engine/sessions/command-queue.ts";
+import { CommandQueue } from "../../../src/engine/sessions/command-queue.ts";
 import type { PipeOptions } from "../../../src/testing/pipe.ts";
 import { rawSocket } from "../../support/core.ts";
 import { anybody, type Client, range, type Wire, wire } from "../../support/wire.ts";
@@ -188,16 +188,16 @@ describe("commands that wait", () => {
   test("are forgotten as they are answered", () => {
     const { limits } = resolveSettings({});
     const all = { limits, chars: 0 };
-    const intake = new Intake(all, 0);
+    const queue = new CommandQueue(all, 0);
     const command = { id: 1, method: "ping", params: {} } as const;
-    for (let n = 0; n < 3; n++) intake.add(command, 10 / 3, 0);
-    intake.hold(5);
-    intake.release(5);
-    intake.next();
-    expect(intake.chars).toBeCloseTo(20 / 3);
-    intake.next();
-    intake.next();
-    expect([intake.chars, all.chars, intake.next()]).toEqual([0, 0, undefined]);
+    for (let n = 0; n < 3; n++) queue.add(command, 10 / 3, 0);
+    queue.hold(5);
+    queue.release(5);
+    queue.next();
+    expect(queue.chars).toBeCloseTo(20 / 3);
+    queue.next();
+    queue.next();
+    expect([queue.chars, all.chars, queue.next()]).toEqual([0, 0, undefined]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { WSContext, type WSEvents } from "hono/ws";
 import { afterEach, describe, expect, test as plainTest } from "vitest";
-import { Tail } from "../../../src/engine/channels/segment-cache.ts";
+import { SegmentCache } from "../../../src/engine/channels/segment-cache.ts";
 import type { Context } from "../../../src/engine/core/context.ts";
 import { resolveSettings } from "../../../src/engine/core/settings.ts";
 import type { CloseReport } from "../../../src/engine/hub/close.ts";
@@ -511,7 +511,7 @@ describe(`a server on ${runtime} that closes`, () => {
 
 test("what is read for those behind is kept eight segments long, wherever they are", () => {
   const context = { codec: jsonCodec, settings: { window: 1_024 }, cache: { bytes: 0, isFull: false } };
-  const tail = new Tail(context as unknown as Context, "news");
+  const tail = new SegmentCache(context as unknown as Context, "news");
   const entry = (offset: number) => ({ offset, data: '"x"', time: 0 });
   const cached = upTo(50).map((n) => {
     tail.addAside([entry(1_000 + 2 * n)]);

@@ -1,5 +1,5 @@
 import { describe, expect, test as plainTest } from "vitest";
-import { Joint } from "../../../src/engine/sessions/frame-cache.ts";
+import { FrameCache } from "../../../src/engine/sessions/frame-cache.ts";
 import { Outbox } from "../../../src/engine/sessions/outbox.ts";
 import type { Log } from "../../../src/model/log.ts";
 import { jsonCodec } from "../../../src/wire/json-codec.ts";
@@ -217,7 +217,7 @@ describe("disconnecting a user", () => {
 });
 
 describe("an outbox", () => {
-  const joint = new Joint(jsonCodec.separator);
+  const joint = new FrameCache(jsonCodec.separator);
   const push = (channel: string, kind: "pub" | "join" | "leave" | "message") =>
     jsonCodec.push(channel, kind, "{}");
 

@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { Once } from "../../../src/engine/notifier/idempotency.ts";
+import { Idempotency } from "../../../src/engine/notifier/idempotency.ts";
 import type { PublishOptions } from "../../../src/engine/notifier/publisher.ts";
 import { ClosedError } from "../../../src/model/errors.ts";
 import { fakeClock } from "../../../src/testing.ts";
@@ -210,7 +210,7 @@ test("a key may have 255 characters, whichever they are", async ({ start }) => {
 
 test("the newest 10 000 keys are remembered", async () => {
   const clock = fakeClock();
-  const once = new Once<number>(clock, 1_000);
+  const once = new Idempotency<number>(clock, 1_000);
   let made = 0;
   const use = (key: number): Promise<number> => once.do(`${key}`, async () => ++made);
   for (let key = 0; key <= 10_000; key++) await use(key);

@@ -10,7 +10,7 @@ const channels = ["a", "b", "c"];
 const clientCount = 4;
 
 /** What a client knows of a channel. */
-interface Place {
+interface PreparedSubscription {
   epoch: string;
   offset: number;
 }
@@ -21,7 +21,7 @@ interface Place {
  * Each publication carries its own number, so that a hole or a double shows even where offsets would not.
  */
 class Client {
-  readonly places = new Map<string, Place>();
+  readonly places = new Map<string, PreparedSubscription>();
   /** How often it was told of a gap. */
   gaps = 0;
   readonly #notifier: Notifier;
@@ -114,7 +114,7 @@ class Client {
   }
 
   #take(channel: string, { offset, data }: { offset: number; data: unknown }): void {
-    const place = this.places.get(channel) as Place;
+    const place = this.places.get(channel) as PreparedSubscription;
     expect({ channel, offset }).toEqual({ channel, offset: place.offset + 1 });
     expect((data as [string, number]).slice(0, 2)).toEqual([channel, offset]);
     place.offset = offset;

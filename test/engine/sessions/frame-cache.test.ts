@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
-import { Joint } from "../../../src/engine/sessions/frame-cache.ts";
+import { FrameCache } from "../../../src/engine/sessions/frame-cache.ts";
 
 test("parts are joined in their order", () => {
-  const joint = new Joint("\n");
+  const joint = new FrameCache("\n");
   expect(joint.join("a", ["b", "c"])).toBe("a\nb\nc");
 });
 
 test("parts that differ anywhere from those before are joined anew", () => {
-  const joint = new Joint("\n");
+  const joint = new FrameCache("\n");
   const parts: [string, string[]][] = [
     ["a", ["b", "c"]],
     ["x", ["b", "c"]],
@@ -19,7 +19,7 @@ test("parts that differ anywhere from those before are joined anew", () => {
 });
 
 test("what was cleared is joined anew", () => {
-  const joint = new Joint(" ");
+  const joint = new FrameCache(" ");
   joint.join("a", ["b"]);
   joint.clear();
   expect(joint.join("", [])).toBe("");

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { Joint } from "../../../src/engine/sessions/frame-cache.ts";
+import { FrameCache } from "../../../src/engine/sessions/frame-cache.ts";
 import { Outbox } from "../../../src/engine/sessions/outbox.ts";
 
 test("what was added is taken as one text, in its order, and once", () => {
   const outbox = new Outbox();
-  const joint = new Joint("\n");
+  const joint = new FrameCache("\n");
   expect(outbox.take(joint)).toBeUndefined();
   for (const texts of [["a"], ["a", "b"], ["a", "b", "c"]]) {
     for (const text of texts) outbox.push(text);
@@ -19,5 +19,5 @@ test("what was cleared is not taken", () => {
   outbox.push("b");
   outbox.clear();
   outbox.push("c");
-  expect(outbox.take(new Joint("\n"))).toBe("c");
+  expect(outbox.take(new FrameCache("\n"))).toBe("c");
 });

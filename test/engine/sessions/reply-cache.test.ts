@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { Replies } from "../../../src/engine/sessions/reply-cache.ts";
+import { ReplyCache } from "../../../src/engine/sessions/reply-cache.ts";
 import { jsonCodec } from "../../../src/wire/json-codec.ts";
 import type { Codec, Method } from "../../../src/wire/protocol.ts";
 
-/** Replies whose codec counts how often it writes. */
+/** ReplyCache whose codec counts how often it writes. */
 function make() {
   const counted = { calls: 0 };
   const codec: Codec = {
@@ -13,7 +13,7 @@ function make() {
       return jsonCodec.reply(id, method, result);
     },
   };
-  return { counted, replies: new Replies(codec) };
+  return { counted, replies: new ReplyCache(codec) };
 }
 
 const large = `"${"é".repeat(2_000)}"`;

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import type { LiveSession } from "../../../src/engine/sessions/session.ts";
-import { Roster } from "../../../src/engine/sessions/session-index.ts";
+import { SessionIndex } from "../../../src/engine/sessions/session-index.ts";
 
 function session(identity: string): LiveSession {
   return { identity } as LiveSession;
 }
 
 test("sessions are found by whose they are, the oldest first, until they are gone", () => {
-  const roster = new Roster();
+  const roster = new SessionIndex();
   const [one, two, three, other] = [session("ann"), session("ann"), session("ann"), session("bob")];
   for (const each of [one, two, three, other]) roster.add(each);
   expect([...roster.of("ann")]).toEqual([one, two, three]);
@@ -22,7 +22,7 @@ test("sessions are found by whose they are, the oldest first, until they are gon
 });
 
 test("one that is not there changes nothing when it goes", () => {
-  const roster = new Roster();
+  const roster = new SessionIndex();
   const ann = session("ann");
   roster.add(ann);
   roster.delete(session("ann"));
@@ -31,7 +31,7 @@ test("one that is not there changes nothing when it goes", () => {
 });
 
 test("a user's are found without looking at anybody else's; who has no name may be anybody", () => {
-  const roster = new Roster();
+  const roster = new SessionIndex();
   const [ann, bob] = [session("ann"), session("bob")];
   for (const each of [ann, bob]) roster.add(each);
   expect([...roster.ofUser("ann")]).toEqual([ann]);

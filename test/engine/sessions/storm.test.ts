@@ -22,8 +22,8 @@ const channels = [...busy, ...quiet];
 
 interface Message {
   id?: number;
-  connect?: { subs?: Record<string, Place> };
-  subscribe?: Place;
+  connect?: { subs?: Record<string, PreparedSubscription> };
+  subscribe?: PreparedSubscription;
   push?: { channel: string; pub?: Pub; unsubscribe?: { code: number } };
 }
 
@@ -32,7 +32,7 @@ interface Pub {
   data: { n: number };
 }
 
-interface Place {
+interface PreparedSubscription {
   epoch: string;
   offset: number;
   recovered?: boolean;
@@ -139,7 +139,10 @@ class Subscriber {
     } else if (push === undefined) throw new Error(`${this.user} is refused: ${id}`);
   }
 
-  #begin(channel: string, { epoch, offset, recovered = false, publications = [] }: Place): void {
+  #begin(
+    channel: string,
+    { epoch, offset, recovered = false, publications = [] }: PreparedSubscription,
+  ): void {
     const before = this.#places.get(channel);
     if (recovered) expect({ epoch, offset }).toEqual(before);
     const skipped = offset - (this.#last.get(channel) ?? 0);

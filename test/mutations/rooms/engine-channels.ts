@@ -24,7 +24,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "announcements are dropped in silence",
-      from: 'if (dropped > 0) this.#context.tally.hit("announcements", dropped);',
+      from: 'if (dropped > 0) this.#context.counters.hit("announcements", dropped);',
       to: "",
     },
   ]),

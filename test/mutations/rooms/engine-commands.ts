@@ -34,7 +34,7 @@ export const engineCommands: readonly Mutation[] = [
     },
     {
       name: "an unsubscribe ahead of its subscription is forgotten",
-      from: "if (subscription !== undefined && session.intake.isQuitting(channel)) session.quit(subscription);",
+      from: "if (subscription !== undefined && session.queue.isQuitting(channel)) session.quit(subscription);",
       to: "void subscription;",
     },
   ]),

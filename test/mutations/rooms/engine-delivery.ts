@@ -70,13 +70,13 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "what was published before somebody came counts as theirs",
-      from: "(standing.since < offset && offset <= standing[level])",
-      to: "offset <= standing[level]",
+      from: "(state.since < offset && offset <= state[level])",
+      to: "offset <= state[level]",
     },
     {
       name: "what somebody received after they had been away is forgotten",
-      from: "    stretches.push(standing);\n",
-      to: "    if (last === undefined) stretches.push(standing);\n",
+      from: "    stretches.push(state);\n",
+      to: "    if (last === undefined) stretches.push(state);\n",
     },
   ]),
   ...inFile("engine/delivery/given-up", [
@@ -100,13 +100,13 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "a confirmed publication that has arrived keeps its room",
-      from: "this.release(book.channel, ",
-      to: "void (book.channel, ",
+      from: "this.release(deliveries.channel, ",
+      to: "void (deliveries.channel, ",
     },
     {
       name: "a run's ending takes room from others",
-      from: "return isEnding ? this.#endings : this.#room;",
-      to: "return isEnding ? this.#room : this.#room;",
+      from: "return isEnding ? this.#endings : this.#capacity;",
+      to: "return isEnding ? this.#capacity : this.#capacity;",
     },
     {
       name: "nobody is told in time of a publication that expires",
@@ -115,12 +115,12 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "closing leaves those waiting who wait for room",
-      from: 'this.#room.refuse(closed("publish"));',
+      from: 'this.#capacity.refuse(closed("publish"));',
       to: "",
     },
     {
       name: "nothing is remembered of those who left",
-      from: "if (cursor > proof.since) this.departed.add(channel.name, epoch, standingOf(subscription));",
+      from: "if (cursor > proof.since) this.departed.add(channel.name, epoch, deliveryStateOf(subscription));",
       to: "void cursor;",
     },
     {
@@ -130,8 +130,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "what waits in a channel whose log began anew is waited for",
-      from: 'for (const entry of [...book.entries.values()]) this.giveUp(entry, "trimmed");\n      book.epoch = epoch;',
-      to: "book.epoch = epoch;",
+      from: 'for (const entry of [...deliveries.entries.values()]) this.giveUp(entry, "trimmed");\n      deliveries.epoch = epoch;',
+      to: "deliveries.epoch = epoch;",
     },
   ]),
   ...inFile("engine/delivery/missed-notices", [
@@ -207,7 +207,7 @@ export const engineDelivery: readonly Mutation[] = [
   ...inFile("engine/delivery/tracking", [
     {
       name: "nobody asks whether what a receipt waits for was read",
-      from: "if (subscription.channel.book?.wantsReading(subscription)) return true;",
+      from: "if (subscription.channel.deliveries?.wantsReading(subscription)) return true;",
       to: "void subscription;",
     },
   ]),

@@ -112,8 +112,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "acknowledgements cost nothing",
-      from: "if (words > 0) intake.charge(",
-      to: "if (words < 0) intake.charge(",
+      from: "if (acknowledgements > 0) queue.charge(",
+      to: "if (words < 0) queue.charge(",
     },
   ]),
   ...inFile("engine/sessions/session-index", [
@@ -184,7 +184,7 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "who it is may be said with another's permission to decide",
-      from: "    if (identity.expires !== undefined) this.pulse.extend(identity.expires);\n",
+      from: "    if (identity.expires !== undefined) this.timers.extend(identity.expires);\n",
       to: "",
     },
     {
@@ -194,8 +194,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "closing does not wait for the pong",
-      from: "else if (this.window.isClear && !owesWord) this.close(closes.shutdown);",
-      to: "else if (this.isOpen && !owesWord) this.close(closes.shutdown);",
+      from: "else if (this.window.isClear && !owesAcknowledgement) this.close(closes.shutdown);",
+      to: "else if (this.isOpen && !owesAcknowledgement) this.close(closes.shutdown);",
     },
     {
       name: "closing does not wait until everybody has caught up",

@@ -68,7 +68,7 @@ export const hosts: readonly Mutation[] = [
     },
     {
       name: "responses in flight are cut at once",
-      from: 'if (!deadline.aborted) await attempt(() => scope.follow("responses", deadline, opened.drained()));',
+      from: 'if (!deadline.aborted) await attempt(() => scope.waitFor("responses", deadline, opened.drained()));',
       to: "",
     },
     { name: "what is left at the deadline is not cut", from: "await attempt(() => opened.cut());", to: "" },
