@@ -86,6 +86,12 @@ export interface ReadOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What was appended, as a wake may bring it along. */
+export interface WakeHint extends Entry {
+  /** The channel's epoch. */
+  readonly epoch: string;
+}
+
 /** What a read found. */
 export interface Slice {
   /** The channel's present epoch. */
@@ -117,30 +123,25 @@ export interface Slice {
  *   again.
  * - Everything that waits MUST reject with `signal.reason` itself when its signal aborts, unless it is done by then.
  * - A log MUST NOT call `wake` after the watch was disposed, nor anything at all after its own disposal.
+ * - What a log has at hand it MAY answer at once, without a promise. Such an answer cannot be lost, so `once` is left out
+ *   of the appends that follow it: a log that appends at once MUST always do so. It MUST throw where it would reject, and an
+ *   append that throws MUST NOT have been made.
  */
 export interface Log extends AsyncDisposable {
   /** Appends a payload and answers where it stands. */
-  append(channel: string, data: string, options: AppendOptions): Promise<Position>;
-  /**
-   * The same at once, for logs that can; it spares every publication its waits. It MUST throw where `append` rejects, and
-   * then MUST NOT have appended.
-   */
-  appendNow?(channel: string, data: string, options: AppendOptions): Position;
+  append(channel: string, data: string, options: AppendOptions): Position | Promise<Position>;
   /** Reads what is kept, and says whether it follows `after` without a hole. */
-  read(channel: string, options: ReadOptions): Promise<Slice>;
-  /** The same at once, for logs that have their entries at hand. It MUST throw where `read` rejects. */
-  readNow?(channel: string, options: ReadOptions): Slice;
+  read(channel: string, options: ReadOptions): Slice | Promise<Slice>;
   /**
-   * Calls `wake` after every append to the channel, by whomever, until disposed. A wake carries nothing: too many are
-   * fine, too few never. An append made after the promise resolved MUST wake.
+   * Calls `wake` after every append to the channel, by whomever, until disposed. Too many wakes are fine, too few never.
+   * An append made after the watch was returned, or its promise resolved, MUST wake. A wake MAY bring along what was appended: it
+   * spares a read, and is used only where it comes right after what was read before.
    */
   watch(
     channel: string,
-    wake: () => void,
+    wake: (hint?: WakeHint) => void,
     options?: { signal?: AbortSignal | undefined },
-  ): Promise<AsyncDisposable>;
-  /** The same at once, for logs that can: from then on every append MUST wake. It MUST throw where `watch` rejects. */
-  watchNow?(channel: string, wake: () => void): AsyncDisposable;
+  ): AsyncDisposable | Promise<AsyncDisposable>;
   /**
    * How much it keeps of a channel now, or would of one that is unknown, so that publishing can have a pace. It MUST answer
    * at once, and use nothing up: it is called for every publication. What is left out, or all of it where there is no such

@@ -117,11 +117,7 @@ class MemoryLog implements Log {
     return this.#channels.get(channel)?.retention ?? this.#bounds.of(channel);
   }
 
-  async append(...args: Parameters<Log["append"]>): Promise<Position> {
-    return this.appendNow(...args);
-  }
-
-  appendNow(name: string, data: string, options: AppendOptions): Position {
+  append(name: string, data: string, options: AppendOptions): Position {
     const now = this.#enter("append to", name, options.signal);
     const { time, tags, retention, once, key, place } = options;
     const channel = this.#use(name, now);
@@ -162,27 +158,22 @@ class MemoryLog implements Log {
     channel.begin(top === 0 ? epoch : this.#epoch(), bounds);
   }
 
-  async read(name: string, options: ReadOptions): Promise<Slice> {
-    const slice = this.readNow(name, options);
-    this.#sweep(this.#now);
-    return slice;
-  }
-
-  readNow(name: string, { after, limit = Infinity, signal }: ReadOptions): Slice {
+  read(name: string, { after, limit = Infinity, signal }: ReadOptions): Slice {
     const now = this.#enter("read", name, signal);
     checkBound("limit", limit);
     const channel = this.#use(name, now);
     const { epoch, top, first } = channel;
     const gapless = after === undefined || follows(after, channel);
     const entries = gapless ? channel.slice(after === undefined ? first : after.offset + 1, limit) : [];
+    this.#sweep(now);
     return { epoch, top, first, entries, gapless };
   }
 
-  async watch(...[name, wake, options]: Parameters<Log["watch"]>): Promise<AsyncDisposable> {
-    return this.watchNow(name, wake, options?.signal);
-  }
-
-  watchNow(name: string, wake: () => void, signal?: AbortSignal): AsyncDisposable {
+  watch(
+    name: string,
+    wake: () => void,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): AsyncDisposable {
     const now = this.#enter("watch", name, signal);
     const channel = this.#use(name, now);
     const watcher = new Watcher(channel, wake, this.#unwatched);

@@ -1,6 +1,16 @@
 import { ClosedError } from "../model/errors.ts";
-import type { AppendOptions, Log } from "../model/log.ts";
-import { append, dataOf, failure, isSame, type LogTests, reads, same, turn } from "./log-suite-tools.ts";
+import type { AppendOptions } from "../model/log.ts";
+import {
+  append,
+  dataOf,
+  failure,
+  isSame,
+  type LogTests,
+  reads,
+  same,
+  type TestedLog,
+  turn,
+} from "./log-suite-tools.ts";
 
 /** What signals end, and what is after a log's own end. */
 export const endTests: LogTests = {
@@ -69,7 +79,7 @@ const abortions: readonly Abortion[] = [0, 1, 2, 3, 5, 10, "a turn later", "by t
 
 /** Appends "1" with a signal that aborts meanwhile, and answers whether it was made; where it was not, it rejects so. */
 async function appendAborted(
-  log: Log,
+  log: TestedLog,
   channel: string,
   abortion: Abortion,
   options?: Partial<AppendOptions>,

@@ -1,4 +1,3 @@
-import type { Log } from "../model/log.ts";
 import {
   all,
   append,
@@ -11,6 +10,7 @@ import {
   numbers,
   reads,
   same,
+  type TestedLog,
   time,
 } from "./log-suite-tools.ts";
 
@@ -148,6 +148,6 @@ export const wipeTests: LogTests = {
 };
 
 /** Uses the log often enough for whatever it does on the side. */
-async function useOthers(log: Log, channel: string): Promise<void> {
+async function useOthers(log: TestedLog, channel: string): Promise<void> {
   for (const name of numbers(1, 20)) await append(log, `${channel} ${name}`, "1");
 }

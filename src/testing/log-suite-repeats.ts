@@ -1,5 +1,4 @@
 import { ClosedError } from "../model/errors.ts";
-import type { Log } from "../model/log.ts";
 import {
   all,
   append,
@@ -11,6 +10,7 @@ import {
   offsetsOf,
   reads,
   same,
+  type TestedLog,
 } from "./log-suite-tools.ts";
 
 const as = (by: string, n: number) => ({ once: { by, n } });
@@ -144,6 +144,6 @@ export const repeatTests: LogTests = {
   },
 };
 
-function twice(log: Log, channel: string, key: { text: string; ttl: number }) {
+function twice(log: TestedLog, channel: string, key: { text: string; ttl: number }) {
   return Promise.all([append(log, channel, "4", { key }), append(log, channel, "4", { key })]);
 }

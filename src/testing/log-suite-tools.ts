@@ -13,13 +13,20 @@ export interface LogTools {
   /** Makes something that a wake rings. */
   bell(): Bell;
   /** Makes another log in the same way. It is disposed with the first. */
-  again(): Promise<Log>;
+  again(): Promise<TestedLog>;
   /** Loses all that the store holds. */
   wipe(): Promise<void>;
 }
 
+/** A log whose answers all come by promises. */
+export interface TestedLog extends Pick<Log, "keeps">, AsyncDisposable {
+  append(...args: Parameters<Log["append"]>): Promise<Position>;
+  read(...args: Parameters<Log["read"]>): Promise<Slice>;
+  watch(...args: Parameters<Log["watch"]>): Promise<AsyncDisposable>;
+}
+
 /** Proves one behaviour on a fresh log, or throws; `channel` is a name nobody used before. */
-export type LogTest = (log: Log, channel: string, tools: LogTools) => Promise<void>;
+export type LogTest = (log: TestedLog, channel: string, tools: LogTools) => Promise<void>;
 export type LogTests = Readonly<Record<string, LogTest>>;
 
 export const time = 1_767_225_600_000;
@@ -29,7 +36,7 @@ export const day = 86_400_000;
 export const all: Retention = { size: 10_000, bytes: 16_777_216, ttl: day, slack: 0 };
 
 export function append(
-  log: Log,
+  log: TestedLog,
   channel: string,
   data: string,
   options: Partial<AppendOptions> = {},
@@ -37,7 +44,11 @@ export function append(
   return log.append(channel, data, { time, retention: all, ...options });
 }
 
-export async function appendAll(log: Log, channel: string, data: readonly string[]): Promise<Position[]> {
+export async function appendAll(
+  log: TestedLog,
+  channel: string,
+  data: readonly string[],
+): Promise<Position[]> {
   const positions: Position[] = [];
   for (const each of data) positions.push(await append(log, channel, each));
   return positions;
@@ -45,7 +56,7 @@ export async function appendAll(log: Log, channel: string, data: readonly string
 
 /** Appends "1", "2" and so on, and answers the last one's position. */
 export async function fill(
-  log: Log,
+  log: TestedLog,
   channel: string,
   count: number,
   retention?: Partial<Retention>,
@@ -57,17 +68,27 @@ export async function fill(
   return last;
 }
 
-/** What fails a test at every read: a slice that cannot be what a log holds. */
-export function checked(log: Log): Log {
+/**
+ * What fails a test at every read: a slice that cannot be what a log holds. It fails at every append, too, that comes by a promise
+ * where one before it came at once, or the other way round.
+ */
+export function checked(log: Log): TestedLog {
   const { keeps } = log;
+  let isAtOnce: boolean | undefined;
   return {
-    append: (...args) => log.append(...args),
+    async append(...args) {
+      const answer = log.append(...args);
+      const isNow = !(answer instanceof Promise);
+      isAtOnce ??= isNow;
+      if (isNow !== isAtOnce) throw new Error("The log appends at once only now and then");
+      return answer;
+    },
     async read(channel, options) {
       const slice = await log.read(channel, options);
       checkSlice(slice, options);
       return slice;
     },
-    watch: (...args) => log.watch(...args),
+    watch: async (...args) => log.watch(...args),
     ...(keeps && { keeps: (channel) => keeps.call(log, channel) }),
     [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
   };
@@ -112,7 +133,7 @@ export function numbers(from: number, to: number): string[] {
 type Read = readonly string[] | "gap";
 
 export async function reads(
-  log: Log,
+  log: TestedLog,
   channel: string,
   after: Position | undefined,
   expected: Read,

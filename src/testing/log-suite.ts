@@ -6,7 +6,7 @@ import { entryTests } from "./log-suite-entries.ts";
 import { keepingTests, wipeTests } from "./log-suite-keeping.ts";
 import { readTests } from "./log-suite-reads.ts";
 import { repeatTests } from "./log-suite-repeats.ts";
-import { checked, createBell, type LogTest, type LogTests, wait } from "./log-suite-tools.ts";
+import { checked, createBell, type LogTest, type LogTests, type TestedLog, wait } from "./log-suite-tools.ts";
 import { wakeTests } from "./log-suite-wakes.ts";
 
 /** The behaviours that every log must have, by what they say. */
@@ -49,8 +49,7 @@ export interface LogSuiteStore {
 }
 
 /**
- * Tests that a store is a log: that it keeps the contract of `Log`. Each test makes a log, and disposes it. One that does
- * something at once, too (`appendNow`, `readNow`, `watchNow`), is tested a second time that way.
+ * Tests that a store is a log: that it keeps the contract of `Log`. Each test makes a log, and disposes it.
  *
  * `make` MUST answer a log that nobody else disposes. What it makes may stand on a store that other logs, made before or at
  * the same time, are using: every test has channels of its own, whose names begin with `suite:`. One test disposes its log
@@ -71,26 +70,24 @@ export function logSuite(
     const tests = { ...logTests, ...(store.wipe && wipeTests) };
     for (const [name, prove] of Object.entries(tests)) {
       test(name, async () => {
-        const { appendNow, readNow, watchNow } = await proveOn(make, prove, store);
-        if (appendNow ?? readNow ?? watchNow) await proveOn(make, prove, store, atOnce);
+        await proveOn(make, prove, store);
       });
     }
   });
 }
 
-/** Proves it on a log of its own, and answers that. */
+/** Proves it on a log of its own. */
 async function proveOn(
   make: (options: LogSuiteOptions) => Log | Promise<Log>,
   prove: LogTest,
   { patience = 3_000, wipe }: LogSuiteStore,
-  as: (log: Log) => Log = (log) => log,
-): Promise<Log> {
+): Promise<void> {
   const { clock, isAsked } = askable(fakeClock());
   const made: Log[] = [];
-  const again = async (): Promise<Log> => {
+  const again = async (): Promise<TestedLog> => {
     const log = await make({ clock });
     made.push(log);
-    return checked(as(log));
+    return checked(log);
   };
   const log = await again();
   const first = made[0] as Log;
@@ -114,7 +111,6 @@ async function proveOn(
   } finally {
     for (const log of made) await log[Symbol.asyncDispose]();
   }
-  return first;
 }
 
 function failed(check: () => Promise<void>): Promise<boolean> {
@@ -140,21 +136,5 @@ function askable(clock: FakeClock): { clock: FakeClock; isAsked(): boolean } {
       },
     },
     isAsked: () => asked,
-  };
-}
-
-/** The log as it is where all is done at once that can be. */
-function atOnce(log: Log): Log {
-  const { appendNow, readNow, watchNow, keeps } = log;
-  return {
-    ...(keeps && { keeps: (channel) => keeps.call(log, channel) }),
-    append: async (...args) => (appendNow === undefined ? log.append(...args) : appendNow.apply(log, args)),
-    read: async (...args) => (readNow === undefined ? log.read(...args) : readNow.apply(log, args)),
-    async watch(channel, wake, options) {
-      if (watchNow === undefined) return log.watch(channel, wake, options);
-      options?.signal?.throwIfAborted();
-      return watchNow.call(log, channel, wake);
-    },
-    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
   };
 }

@@ -400,10 +400,10 @@ describe("a subscription", () => {
     const { memoryLog } = await import("../../src/stores/memory.ts");
     const log = memoryLog() as Required<Log>;
     let isBroken = true;
-    const watchNow = log.watchNow.bind(log);
-    log.watchNow = (...args) => {
+    const watch = log.watch.bind(log);
+    log.watch = (...args) => {
       if (isBroken) throw new Error("the store is away");
-      return watchNow(...args);
+      return watch(...args);
     };
     const ends = open({ log });
     const { client, clock, errors } = ends;
@@ -425,11 +425,11 @@ describe("a subscription", () => {
   }) => {
     const { memoryLog } = await import("../../src/stores/memory.ts");
     const log = memoryLog() as Required<Log>;
-    const watchNow = log.watchNow.bind(log);
+    const watch = log.watch.bind(log);
     let isBroken = true;
-    log.watchNow = (...args) => {
+    log.watch = (...args) => {
       if (isBroken) throw new Error("the store is away");
-      return watchNow(...args);
+      return watch(...args);
     };
     const ends = open({ log });
     const { client, clock, errors } = ends;

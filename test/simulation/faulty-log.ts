@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/base/clock.ts";
-import type { Log, ReadOptions, Retention, Slice } from "../../src/model/log.ts";
+import type { Log, Position, ReadOptions, Retention, Slice } from "../../src/model/log.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import type { Random } from "./random.ts";
 import { Truth } from "./truth.ts";
@@ -70,12 +70,16 @@ export function faultyLog({ clock, random, own, later, retention }: Parts): Simu
     watch: (channel, wake) =>
       answer(async () => {
         const wakeLater = (): void => later(() => void (watches.has(watching) && !over && wake()));
-        const watching = { channel, wake: wakeLater, watch: log.watchNow?.(channel, wakeLater) };
+        const watching = {
+          channel,
+          wake: wakeLater,
+          watch: log.watch(channel, wakeLater) as AsyncDisposable,
+        };
         watches.add(watching);
         return {
           [Symbol.asyncDispose]: () => {
             watches.delete(watching);
-            return answer(async () => watching.watch?.[Symbol.asyncDispose]());
+            return answer(async () => watching.watch[Symbol.asyncDispose]());
           },
         };
       }),
@@ -100,30 +104,40 @@ export function promptLog(
   { clock, own, retention }: Pick<Parts, "clock" | "own" | "retention">,
   promisesOnly: boolean,
 ): SimulatedLog {
-  let log = memoryLog({ clock, ...retention }) as Required<Log>;
+  let log = memoryLog({ clock, ...retention });
   const truth = new Truth();
   const watches = new Set<Watching>();
-  const appendNow: NonNullable<Log["appendNow"]> = (channel, data, options) => {
-    const position = log.appendNow(channel, data, options);
+  const fail = (): void => {
+    if (own.chance(prompt.lost)) throw new Error("The log fails");
+  };
+  const append = (...[channel, data, options]: Parameters<Log["append"]>): Position => {
+    fail();
+    const position = log.append(channel, data, options) as Position;
     truth.record(channel, data, position);
     return position;
   };
-  const failNow = (): void => {
-    if (own.chance(prompt.lost)) throw new Error("The log fails");
-  };
-  const watchNow: NonNullable<Log["watchNow"]> = (channel, wake) => {
-    const watching = { channel, wake, watch: log.watchNow(channel, wake) };
+  const watch = (channel: string, wake: () => void): AsyncDisposable => {
+    const watching = { channel, wake, watch: log.watch(channel, wake) as AsyncDisposable };
     watches.add(watching);
     return {
       async [Symbol.asyncDispose]() {
         watches.delete(watching);
-        await watching.watch?.[Symbol.asyncDispose]();
+        await watching.watch[Symbol.asyncDispose]();
       },
     };
   };
-  const readNow: NonNullable<Log["readNow"]> = (channel, options) => {
-    const slice = log.readNow(channel, options);
+  const read = (channel: string, options: ReadOptions): Slice => {
+    const slice = log.read(channel, options) as Slice;
     return prompt.torn > 0 && own.chance(prompt.torn) ? tear(slice, own) : slice;
+  };
+  const late: Pick<Log, "append" | "read" | "watch"> = {
+    async append(...args) {
+      const position = append(...args);
+      fail();
+      return position;
+    },
+    read: async (...args) => read(...args),
+    watch: async (channel, wake) => watch(channel, wake),
   };
   const prompt: SimulatedLog = {
     faults: 0,
@@ -134,35 +148,17 @@ export function promptLog(
       return watches.size;
     },
     get bytes() {
-      return log.bytes;
+      return log.bytes as number;
     },
-    keeps: (channel) => log.keeps(channel),
-    appendNow(...args) {
-      failNow();
-      return appendNow(...args);
-    },
-    async append(...args) {
-      failNow();
-      const position = appendNow(...args);
-      failNow();
-      return position;
-    },
-    readNow,
-    read: async (...args) => readNow(...args),
-    watchNow,
-    watch: async (channel, wake) => watchNow(channel, wake),
+    keeps: (channel) => log.keeps?.(channel) ?? {},
+    ...(promisesOnly ? late : { append, read, watch }),
     wipe() {
-      log = memoryLog({ clock, ...retention }) as Required<Log>;
+      log = memoryLog({ clock, ...retention });
       watchAnew(log, watches);
     },
     endOf: (channel) => endIn(log, channel),
     [Symbol.asyncDispose]: async () => log[Symbol.asyncDispose](),
   };
-  if (promisesOnly) {
-    delete prompt.appendNow;
-    delete prompt.readNow;
-    delete prompt.watchNow;
-  }
   return prompt;
 }
 
@@ -170,19 +166,19 @@ export function promptLog(
 interface Watching {
   readonly channel: string;
   readonly wake: () => void;
-  watch: AsyncDisposable | undefined;
+  watch: AsyncDisposable;
 }
 
 /** The log was wiped: those who watched the old one watch the new one, and are woken. */
 function watchAnew(log: Log, watches: Iterable<Watching>): void {
   for (const watching of watches) {
-    watching.watch = log.watchNow?.(watching.channel, watching.wake);
+    watching.watch = log.watch(watching.channel, watching.wake) as AsyncDisposable;
     watching.wake();
   }
 }
 
 function endIn(log: Log, channel: string): { epoch: string; top: number } {
-  return log.readNow?.(channel, { limit: 0 }) as Slice;
+  return log.read(channel, { limit: 0 }) as Slice;
 }
 
 /** What a store may answer that is read in parts while it is written to: a hole, the wrong order, or nothing. */

@@ -1,6 +1,5 @@
 import { describe, expect } from "vitest";
 import { ClosedError } from "../../src/model/errors.ts";
-import type { Log } from "../../src/model/log.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import { pipe } from "../../src/testing/pipe.ts";
 import { fakeClock } from "../../src/testing.ts";
@@ -8,59 +7,76 @@ import { jsonCodec } from "../../src/wire/json-codec.ts";
 import { countCalls, logWith, offsetsIn, publishAll, subscriber, test, upTo } from "../support/core.ts";
 
 describe("a log that answers at once", () => {
-  test("answers what it answers when it is waited for", async () => {
+  test("needs not be waited for, and may be", async () => {
     const log = memoryLog({ clock: fakeClock() });
-    const first = log.appendNow?.("a", "1", { time: 1 });
+    const first = log.append("a", "1", { time: 1 });
     const second = await log.append("a", "2", { time: 2 });
-    expect([first?.offset, second.offset, first?.epoch]).toEqual([1, 2, second.epoch]);
-    expect(log.readNow?.("a", {})).toEqual(await log.read("a", {}));
+    expect(first).toEqual({ offset: 1, epoch: second.epoch });
+    expect(second.offset).toBe(2);
+    expect(log.read("a", {})).toEqual(await log.read("a", {}));
   });
 
   test("is watched from when it answers until that is disposed", async () => {
     const log = memoryLog({ clock: fakeClock() });
     let wakes = 0;
-    const watching = log.watchNow?.("a", () => wakes++);
+    const watching = log.watch("a", () => wakes++) as AsyncDisposable;
     await log.append("a", "1", { time: 1 });
     expect(wakes).toBe(1);
-    await watching?.[Symbol.asyncDispose]();
+    await watching[Symbol.asyncDispose]();
     await log.append("a", "2", { time: 2 });
     expect(wakes).toBe(1);
     await log[Symbol.asyncDispose]();
-    expect(() => log.watchNow?.("a", () => {})).toThrow(ClosedError);
+    expect(() => log.watch("a", () => {})).toThrow(ClosedError);
   });
 
   test("throws where it would reject, and has not appended", async () => {
     const log = memoryLog({ clock: fakeClock() });
     const reason = new Error("enough");
     const signal = AbortSignal.abort(reason);
-    expect(() => log.appendNow?.("a", "1", { time: 1, signal })).toThrow(reason);
+    expect(() => log.append("a", "1", { time: 1, signal })).toThrow(reason);
     expect((await log.read("a", {})).top).toBe(0);
     await log[Symbol.asyncDispose]();
-    expect(() => log.appendNow?.("a", "1", { time: 1 })).toThrow(ClosedError);
-    expect(() => log.readNow?.("a", {})).toThrow(ClosedError);
+    expect(() => log.append("a", "1", { time: 1 })).toThrow(ClosedError);
+    expect(() => log.read("a", {})).toThrow(ClosedError);
   });
 
-  test("is asked the long way when it fails, which is where the error is told", async ({ start }) => {
+  test("that throws is tried again, and the operator is told once", async ({ start }) => {
     const clock = fakeClock();
     let failing = true;
     const refuse = (): never => {
       throw new Error("not now");
     };
     const log = logWith(clock, (memory) => ({
-      append: (...call) => (failing ? Promise.reject(new Error("gone")) : memory.append(...call)),
-      appendNow: (...call) => (failing ? refuse() : (memory as Required<Log>).appendNow(...call)),
-      readNow: refuse,
-      watchNow: refuse,
+      append: (...call) => (failing ? refuse() : memory.append(...call)),
     }));
     const core = start({ clock, log });
     const client = await subscriber(core, "news");
     for (let n = 1; n <= 3; n++) void core.notifier.publish("news", n);
-    await clock.advance(10);
-    expect(core.errors.splice(0).map(({ error }) => (error as Error).message)).toEqual(["gone"]);
+    await clock.advance(1_000);
+    expect(core.errors.splice(0).map(({ error }) => (error as Error).message)).toEqual(["not now"]);
     failing = false;
     await clock.advance(5_000);
     await publishAll(core, 3, 10);
     expect(offsetsIn(client.received, "news")).toEqual(upTo(6));
+  });
+
+  test("is told no number, but for the first append; one that answers by promises is told one each time", async ({
+    start,
+  }) => {
+    for (const isAtOnce of [true, false]) {
+      const clock = fakeClock();
+      const numbers: (number | undefined)[] = [];
+      const log = logWith(clock, (memory) => ({
+        append(channel, data, options) {
+          numbers.push(options.once?.n);
+          const position = memory.append(channel, data, options);
+          return isAtOnce ? position : Promise.resolve(position);
+        },
+      }));
+      const core = start({ clock, log });
+      await publishAll(core, 3, 10);
+      expect(numbers).toEqual(isAtOnce ? [1, undefined, undefined] : [1, 2, 3]);
+    }
   });
 });
 

@@ -70,7 +70,7 @@ describe("a function that bounds a channel", () => {
       () => log.watch("bad", () => {}),
     ];
     for (const call of calls) {
-      const error = await call().catch((reason: unknown) => reason);
+      const error = await (async () => call())().catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(LogError);
       expect(error).toMatchObject({ lasting: true, message });
     }
@@ -84,7 +84,7 @@ describe("a function that bounds a channel", () => {
         throw cause;
       },
     });
-    await expect(log.append("a", "1", { time })).rejects.toMatchObject({ cause, lasting: true });
+    await expect(async () => log.append("a", "1", { time })).rejects.toMatchObject({ cause, lasting: true });
   });
 
   test("that fails while a channel should begin anew leaves it as it was", async () => {
@@ -92,7 +92,9 @@ describe("a function that bounds a channel", () => {
     const log = memoryLog({ size: () => (fails ? Number.NaN : 10) });
     const { epoch } = await log.append("a", "1", { time });
     fails = true;
-    await expect(log.append("a", "2", { time, place: "first" })).rejects.toMatchObject({ lasting: true });
+    await expect(async () => log.append("a", "2", { time, place: "first" })).rejects.toMatchObject({
+      lasting: true,
+    });
     expect(await log.read("a", { after: { offset: 0, epoch } })).toMatchObject({ top: 1, gapless: true });
   });
 });

@@ -73,7 +73,7 @@ describe("what is beyond size and bytes", () => {
   test("of endless tiny publications takes nothing from other channels", async () => {
     const { log } = withClock({ totalBytes: 1_048_576, slack: 524_288 });
     await log.append("quiet", "1", { time });
-    for (let index = 0; index < 100_000; index++) log.appendNow?.("loud", "1", { time });
+    for (let index = 0; index < 100_000; index++) log.append("loud", "1", { time });
     expect(await offsets(log, "quiet")).toEqual([1]);
     const size = 1_000 + Math.floor(524_288 / (entryCost + 1));
     expect((await offsets(log, "loud")).length).toBe(size);

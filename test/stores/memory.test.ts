@@ -397,9 +397,9 @@ describe("how it behaves", () => {
     const log = memoryLog();
     const refused = (name: string, value: unknown) =>
       new RangeError(`Cannot use ${name} "${value}": it is not a number from 0 up`);
-    await expect(log.read("a", { limit: -1 })).rejects.toEqual(refused("limit", -1));
-    await expect(log.read("a", { limit: Number.NaN })).rejects.toEqual(refused("limit", "NaN"));
-    await expect(log.append("a", "1", { time: 0, retention: { ttl: -5 } })).rejects.toEqual(
+    await expect(async () => log.read("a", { limit: -1 })).rejects.toEqual(refused("limit", -1));
+    await expect(async () => log.read("a", { limit: Number.NaN })).rejects.toEqual(refused("limit", "NaN"));
+    await expect(async () => log.append("a", "1", { time: 0, retention: { ttl: -5 } })).rejects.toEqual(
       refused("ttl", -5),
     );
     expect((await log.read("a", {})).top).toBe(0);
@@ -408,12 +408,12 @@ describe("how it behaves", () => {
   test("after disposal the error names the call and the channel, and an aborted signal still comes first", async () => {
     const log = memoryLog();
     await log[Symbol.asyncDispose]();
-    await expect(log.append("a", "1", { time: 0 })).rejects.toThrow(
+    await expect(async () => log.append("a", "1", { time: 0 })).rejects.toThrow(
       'Cannot append to "a": the log is closed',
     );
-    await expect(log.read("a", {})).rejects.toThrow('Cannot read "a": the log is closed');
-    await expect(log.watch("a", () => {})).rejects.toThrow('Cannot watch "a": the log is closed');
-    await expect(log.read("a", { signal: AbortSignal.abort("why") })).rejects.toBe("why");
+    await expect(async () => log.read("a", {})).rejects.toThrow('Cannot read "a": the log is closed');
+    await expect(async () => log.watch("a", () => {})).rejects.toThrow('Cannot watch "a": the log is closed');
+    await expect(async () => log.read("a", { signal: AbortSignal.abort("why") })).rejects.toBe("why");
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AppendOptions, Log, Position } from "../../src/model/log.ts";
+import type { AppendOptions, Log, Position, Slice } from "../../src/model/log.ts";
 import { type MemoryLogOptions, memoryLog } from "../../src/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../../src/testing.ts";
 
@@ -27,7 +27,7 @@ function here(options: MemoryLogOptions = {}): Here {
   return {
     log,
     clock,
-    append: (options, channel = "a") => log.append(channel, String(++count), { time: 0, ...options }),
+    append: async (options, channel = "a") => log.append(channel, String(++count), { time: 0, ...options }),
     kept: async (channel = "a") => (await log.read(channel, {})).entries.map(({ data }) => data),
   };
 }
@@ -42,7 +42,7 @@ describe("once", () => {
     let wakes = 0;
     await log.watch("a", () => wakes++);
     expect(await append(as("w", 2))).toEqual(second);
-    expect(log.appendNow?.("a", "x", { time: 0, ...as("w", 2) })).toEqual(second);
+    expect(log.append("a", "x", { time: 0, ...as("w", 2) })).toEqual(second);
     expect([first.offset, second.offset, wakes]).toEqual([1, 2, 0]);
     expect(await kept()).toEqual(["1", "2"]);
   });
@@ -118,7 +118,7 @@ describe("once", () => {
   test("a wake that appends again under the same number appends nothing", async () => {
     const { log, append, kept } = here();
     const again: unknown[] = [];
-    await log.watch("a", () => again.push(log.appendNow?.("a", "x", { time: 0, ...as("w", 1) })));
+    await log.watch("a", () => again.push(log.append("a", "x", { time: 0, ...as("w", 1) })));
     const first = await append(as("w", 1));
     expect([again, await kept()]).toEqual([[first], ["1"]]);
   });
@@ -222,7 +222,7 @@ describe("place: first", () => {
     const { log, append } = here();
     await append();
     const tops: unknown[] = [];
-    await log.watch("a", () => tops.push(log.readNow?.("a", {}).top));
+    await log.watch("a", () => tops.push((log.read("a", {}) as Slice).top));
     await append({ place: "first" });
     await append();
     expect(tops).toEqual([1, 2]);

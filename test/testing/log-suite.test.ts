@@ -3,7 +3,6 @@ import { systemClock } from "../../src/base/clock.ts";
 import type { Log } from "../../src/model/log.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import { fakeClock, type LogSuiteOptions, type LogSuiteStore, logSuite } from "../../src/testing.ts";
-import { atOnce } from "../support/core.ts";
 import { type Fault, wipeable, withFault, wrongLogs } from "../support/wrong-logs.ts";
 
 /** Milliseconds: what is wrong is mostly that nothing comes. */
@@ -156,37 +155,15 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
     expect(await failuresOf(() => ({}))).toEqual([]);
   });
 
-  test("(is right, at once too)", async () => {
-    expect(await failuresOf((log) => atOnce(log))).toEqual([]);
-  });
-
-  test("reads at once what it does not read later", async () => {
+  test("appends at once only now and then", async () => {
+    let turn = 0;
     const failures = await failuresOf((log) => ({
-      ...atOnce(log),
-      readNow: (channel, options) => ({ ...(log as Required<Log>).readNow(channel, options), gapless: true }),
+      append(...args) {
+        const position = log.append(...args);
+        return turn++ % 2 === 0 ? position : Promise.resolve(position);
+      },
     }));
-    expect(failures).toEqual([
-      "a position of another epoch is not gapless",
-      "a position from the future is not gapless",
-      "a position is gapless exactly while nothing after it was trimmed",
-      "reads among appends are whole: nothing missing, out of order or beyond top",
-      ...gaps,
-    ]);
-  });
-
-  test("watches at once, and never wakes", async () => {
-    const deaf = await failuresOf((log) => ({
-      ...atOnce(log),
-      watchNow: (channel) => (log as Required<Log>).watchNow(channel, () => {}),
-    }));
-    expect(deaf).toEqual([
-      everyWake,
-      eachChannel,
-      "what woke can be read",
-      everyWatch,
-      "a watch that was disposed never wakes, and others of its channel still do",
-      wakesOn,
-    ]);
+    expect(failures).toContain("offsets rise by one from 1, in one epoch");
   });
 
   test("answers appends in another order than they were called", async () => {

@@ -99,17 +99,24 @@ export class Channel implements Followed, ReadChannel {
   current(): MaybePromise<void> {
     const opened = this.opened();
     if (opened !== undefined || this.#loading !== undefined) return this.#currentLater(opened);
-    while (this.#news && this.#takeNow()) if (!this.#tending) this.#context.turn.wakeChannel(this);
-    return this.#news ? this.#currentLater(opened) : undefined;
+    while (this.#news) {
+      const { epoch } = this;
+      const loading = this.#load();
+      if (loading instanceof Promise) return this.#loadUpTo(loading, epoch);
+    }
+    return undefined;
   }
 
   async #currentLater(opened: MaybePromise<void>): Promise<void> {
     await opened;
     // A read under way may have begun too early; the next one says how far there was to go.
     await this.#loading?.catch(() => {});
-    if (!this.#mayHaveMore) return;
-    const { epoch } = this;
-    const then = await this.#load();
+    if (this.#mayHaveMore) await this.#loadUpTo(this.#load(), this.epoch);
+  }
+
+  /** Loads until what was in the log when a read answered is there, or the channel begins anew. */
+  async #loadUpTo(loading: MaybePromise<number>, epoch: string): Promise<void> {
+    const then = await loading;
     while (this.top < then && this.epoch === epoch) await this.#load();
   }
 
@@ -145,8 +152,7 @@ export class Channel implements Followed, ReadChannel {
     this.#announcements?.tell();
     if (isEmpty && this.#uses === 0) this.#close();
     if (isEmpty || this.#tending) return undefined;
-    if (this.#news && !isPausing(this) && isAnyoneAt(this.subscriptions, this.top))
-      return this.#loadNow() ? undefined : this.#loadAll();
+    if (this.#news && !isPausing(this) && isAnyoneAt(this.subscriptions, this.top)) return this.#loadAll();
     this.#advanceAll();
     return undefined;
   }
@@ -179,8 +185,7 @@ export class Channel implements Followed, ReadChannel {
 
   /** Reads after a position with the limits that all reads for sessions have. */
   read(after: Position): MaybePromise<Slice> {
-    const options = { after, limit: batch };
-    return this.#context.log.readNow(this.name, options) ?? this.#context.log.read(this.name, options);
+    return this.#context.log.read(this.name, { after, limit: batch });
   }
 
   /** Whether `top` may not be the last word: there are news, or they are just being read. */
@@ -188,32 +193,32 @@ export class Channel implements Followed, ReadChannel {
     return this.#news || this.#loading !== undefined;
   }
 
-  /** The same as `#loadAll` without waiting. Answers whether it is done: not every log can. */
-  #loadNow(): boolean {
-    do {
-      // The first look, and one under way, are waited for.
-      if (this.epoch === "" || this.#loading !== undefined || !this.#takeNow()) return false;
-      this.#advanceAll();
-    } while (this.#news && isAnyoneAt(this.subscriptions, this.top));
-    return true;
-  }
-
-  #takeNow(): boolean {
-    this.#news = false;
-    const slice = this.#context.log.readNow(this.name, this.#following);
-    if (slice === undefined) this.#news = true;
-    else this.#take(slice);
-    return slice !== undefined;
-  }
-
-  /** Loads until there are no news, or nobody has room for more. */
-  async #loadAll(): Promise<void> {
+  /** Loads until there are no news, or nobody has room for more: at once, where the log can. */
+  #loadAll(): Promise<void> | undefined {
     this.#tending = true;
+    let loading: MaybePromise<number> | undefined;
     try {
       do {
+        loading = this.#load();
+        if (loading instanceof Promise) return this.#loadRest(loading);
+        this.#advanceAll();
+      } while (this.#wantsMore);
+    } catch (error) {
+      failed(this, this.#context, error, "top");
+    } finally {
+      this.#tending = loading instanceof Promise;
+    }
+    return undefined;
+  }
+
+  async #loadRest(loading: Promise<number>): Promise<void> {
+    try {
+      await loading;
+      this.#advanceAll();
+      while (this.#wantsMore) {
         await this.#load();
         this.#advanceAll();
-      } while (this.#news && isAnyoneAt(this.subscriptions, this.top));
+      }
     } catch (error) {
       failed(this, this.#context, error, "top");
     } finally {
@@ -221,27 +226,46 @@ export class Channel implements Followed, ReadChannel {
     }
   }
 
-  /** Reads what follows the top into the tail, and answers where the log ends. Calls at the same time share one read. */
-  #load(): Promise<number> {
-    this.#loading ??= this.#loadOnce();
-    return this.#loading;
+  get #wantsMore(): boolean {
+    return this.#news && isAnyoneAt(this.subscriptions, this.top);
   }
 
-  async #loadOnce(): Promise<number> {
+  /** Reads what follows the top into the cache, and answers where the log ends. Calls at the same time share one read. */
+  #load(): MaybePromise<number> {
+    if (this.#loading !== undefined) return this.#loading;
     this.#news = false;
     try {
-      const slice = await this.#context.log.read(this.name, this.#following);
-      // Somebody who subscribes loads, too; those who were there before are handed it in the coming turn.
-      if (this.#take(slice) && !this.#tending) this.#context.turn.wakeChannel(this);
-      return slice.top;
+      const slice = this.#context.log.read(this.name, this.#following);
+      if (!(slice instanceof Promise)) return this.#loaded(slice);
+      this.#loading = this.#loadLater(slice);
+      return this.#loading;
     } catch (error) {
-      this.#news = true;
-      // A new subscriber gets this error as its answer. The earlier ones wait until the channel is read again.
-      if (!this.#tending && this.subscriptions.size > 0) failed(this, this.#context, error, "top");
+      this.#failedToLoad(error);
+      throw error;
+    }
+  }
+
+  async #loadLater(reading: Promise<Slice>): Promise<number> {
+    try {
+      return this.#loaded(await reading);
+    } catch (error) {
+      this.#failedToLoad(error);
       throw error;
     } finally {
       this.#loading = undefined;
     }
+  }
+
+  /** Somebody who subscribes loads, too; those who were there before are handed it in the coming turn. */
+  #loaded(slice: Slice): number {
+    if (this.#take(slice) && !this.#tending) this.#context.turn.wakeChannel(this);
+    return slice.top;
+  }
+
+  /** A new subscriber gets the error as its answer. The earlier ones wait until the channel is read again. */
+  #failedToLoad(error: unknown): void {
+    this.#news = true;
+    if (!this.#tending && this.subscriptions.size > 0) failed(this, this.#context, error, "top");
   }
 
   /** What to read next. The first look only asks where the channel stands. */

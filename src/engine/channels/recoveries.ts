@@ -1,4 +1,5 @@
 import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
+import { ignorable } from "../../base/scope.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import { isStart } from "../core/input-check.ts";
 import type { Missed } from "../delivery/missed-notices.ts";
@@ -71,8 +72,13 @@ export class Recoveries {
   /** Whether the log holds it still: since the last turn it may have let go of some. Not every log can say so at once. */
   #isStill(known: Known, after: Position): boolean {
     if (known.isPresent) return true;
-    const slice = this.#log.readNow(known.channel.name, { after, limit: 0 });
-    known.isPresent = slice?.gapless === true && slice.epoch === known.epoch && slice.top === known.top;
+    if (!this.#log.isAtOnce) return false;
+    const slice = this.#log.read(known.channel.name, { after, limit: 0 });
+    if (slice instanceof Promise) {
+      ignorable(slice);
+      return false;
+    }
+    known.isPresent = slice.gapless && slice.epoch === known.epoch && slice.top === known.top;
     return known.isPresent;
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { SerialiseOptions } from "../../base/serialise.ts";
 import type { TimerWheel } from "../../base/timer-wheel.ts";
@@ -51,5 +52,5 @@ export interface Context {
     data: string,
     options: Omit<AppendOptions, "time"> & { time?: number },
     steps?: AppendSteps,
-  ): Promise<Position>;
+  ): MaybePromise<Position>;
 }

@@ -1,4 +1,5 @@
 import type { Expiring } from "../../base/heap.ts";
+import { attended } from "../../base/hook.ts";
 import type { Settle } from "../../base/scope.ts";
 import { type ClosedError, closed, ExpiredError } from "../../model/errors.ts";
 import type { Position, Slice } from "../../model/log.ts";
@@ -186,7 +187,7 @@ export class ChannelLedger {
       if (this.entries.size === 0) return;
       const failed = (error: unknown): void => context.report(error, "log", `channel ${this.channel}`);
       // The read is itself listed as a wait, and ends with the context.
-      context.log.read(this.channel, { limit: 0 }).catch(failed);
+      attended(() => context.log.read(this.channel, { limit: 0 }), failed);
     });
   }
 

@@ -1,3 +1,4 @@
+import { handled } from "../../base/maybe-promise.ts";
 import type { Undelivered } from "../../model/receipt.ts";
 import type { RunsReport } from "../../model/run.ts";
 import type { LiveRun } from "../runs/live-run.ts";
@@ -195,13 +196,16 @@ function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession
  */
 function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; read: Promise<void> } {
   const known = new Map<string, number>();
-  const reads: Promise<void>[] = [];
+  const reads: Promise<unknown>[] = [];
   for (const { name, subscriptions, top } of hub.channels.values()) {
     if (subscriptions.size === 0) continue;
-    const now = hub.log.readNow(name, { limit: 0 });
-    known.set(name, now?.top ?? top);
-    if (now === undefined)
-      reads.push(hub.log.read(name, { limit: 0 }).then((slice) => void known.set(name, slice.top)));
+    known.set(name, top);
+    const read = handled(
+      () => hub.log.read(name, { limit: 0 }),
+      (slice) => void known.set(name, slice.top),
+      (error) => Promise.reject<void>(error),
+    );
+    if (read instanceof Promise) reads.push(read);
   }
   return { known, read: hub.settled("where channels end", over, Promise.all(reads)) };
 }

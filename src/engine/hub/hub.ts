@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { complain } from "../../base/console.ts";
 import { attended } from "../../base/hook.ts";
-import { handled } from "../../base/maybe-promise.ts";
+import { handled, type MaybePromise } from "../../base/maybe-promise.ts";
 import { printable } from "../../base/printable.ts";
 import { Scope } from "../../base/scope.ts";
 import { type SerialiseOptions, serialise } from "../../base/serialise.ts";
@@ -190,7 +190,7 @@ export class Hub
     data: string,
     options: Omit<AppendOptions, "time"> & { time?: number },
     steps?: AppendSteps,
-  ): Promise<Position> {
+  ): MaybePromise<Position> {
     return this.appends.append(channel, data, { time: this.clock.time(), ...options }, steps);
   }
 
@@ -209,6 +209,7 @@ export class Hub
     for (const session of [...this.sessions]) session.cut();
     this.runs.clear();
     this.appends.end();
+    this.log.end();
     this.ledger.clear();
     this.notices.clear();
     this.channels.clear();

@@ -1,4 +1,5 @@
 import { LinkedNode } from "../../base/linked-list.ts";
+import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import { type Pending, type PendingKind, Scope } from "../../base/scope.ts";
 import { BusyError, closed } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
@@ -77,29 +78,30 @@ export class AppendQueues {
     data: string,
     options: AppendOptions,
     steps?: AppendSteps | undefined,
-  ): Promise<Position> {
+  ): MaybePromise<Position> {
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
     if (this.#ended) return Promise.reject(closed("publish"));
-    const position = steps?.appended === undefined ? this.appendNow(channel, data, options) : undefined;
-    if (position !== undefined) return Promise.resolve(position);
-    if (this.#isFull(data) && steps?.isExempt !== true) return Promise.reject(this.#refuse(channel));
+    let appending: Promise<Position> | undefined;
+    if (steps?.appended === undefined && this.#goesAtOnce(channel, data)) {
+      const answer = this.#appender.append(channel, data, options);
+      if (!(answer instanceof Promise)) {
+        this.#count(channel, data, answer);
+        return answer;
+      }
+      appending = answer;
+    }
+    if (appending === undefined && this.#isFull(data) && steps?.isExempt !== true)
+      return Promise.reject(this.#refuse(channel));
     return new Promise((resolve, reject) => {
       const since = this.#parts.clock.now();
-      this.#enter(channel, new Waiting({ data, options, steps, since }, resolve, reject));
+      this.#enter(channel, new Waiting({ data, options, steps, since }, resolve, reject), appending);
     });
   }
 
-  /**
-   * Appends at once, where the log can, nobody waits and this turn has room. What goes wrong here goes wrong again, and is
-   * dealt with, where it is waited for.
-   */
-  appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
-    if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;
-    if (this.#bursts.holds(channel)) return undefined;
-    if (!this.#appender.isAtOnce || !this.#pace.take(channel, data.length)) return undefined;
-    const position = this.#appender.appendNow(channel, data, options);
-    if (position !== undefined) this.#count(channel, data, position);
-    return position;
+  /** Whether a publication needs no queue: the log appends at once, nobody waits, and this turn has room, which is taken. */
+  #goesAtOnce(channel: string, data: string): boolean {
+    if (!this.#appender.isAtOnce || (this.#queues.size > 0 && this.#queues.has(channel))) return false;
+    return !this.#bursts.holds(channel) && this.#pace.take(channel, data.length);
   }
 
   /** Something was appended. */
@@ -125,7 +127,8 @@ export class AppendQueues {
     return error;
   }
 
-  #enter(channel: string, item: Waiting): void {
+  /** `appending`: it is the first, and has begun already. */
+  #enter(channel: string, item: Waiting, appending: Promise<Position> | undefined): void {
     let queue = this.#queues.get(channel);
     const isFirst = queue === undefined;
     if (queue === undefined) {
@@ -138,7 +141,8 @@ export class AppendQueues {
     this.#bytes += item.bytes;
     const { signal } = item.options;
     if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;
-    if (isFirst) this.#advance(queue);
+    if (appending !== undefined) this.#finishLater(queue, item, appending);
+    else if (isFirst) this.#advance(queue);
     if (signal === undefined || item.isUnlinked || (queue.isBusy && queue.first === item)) return;
     const owner = queue;
     item.unlink = this.#scope.link(signal, (reason) => this.#withdraw(owner, item, reason));
@@ -258,21 +262,22 @@ export class AppendQueues {
     const item = queue.first;
     item.unlink?.();
     item.unlink = undefined;
-    const admission = item.steps?.admit?.();
-    if (admission === undefined) {
-      const position = this.#appender.appendNow(queue.channel, item.data, item.options);
-      if (position !== undefined) return this.#appended(queue, item, position);
-    }
-    queue.isBusy = true;
-    queue.leave();
-    void this.#appendLater(queue, item, admission);
+    const append = (): MaybePromise<Position> =>
+      this.#appender.append(queue.channel, item.data, item.options);
+    const appending = andThen(item.steps?.admit?.(), append);
+    if (appending instanceof Promise) this.#finishLater(queue, item, appending);
+    else this.#appended(queue, item, appending);
   }
 
-  async #appendLater(queue: Queue, item: Waiting, admission: Promise<void> | undefined): Promise<void> {
+  #finishLater(queue: Queue, item: Waiting, appending: Promise<Position>): void {
+    queue.isBusy = true;
+    queue.leave();
+    void this.#finish(queue, item, appending);
+  }
+
+  async #finish(queue: Queue, item: Waiting, appending: Promise<Position>): Promise<void> {
     try {
-      if (admission !== undefined) await admission;
-      const position = await this.#appender.append(queue.channel, item.data, item.options);
-      this.#appended(queue, item, position);
+      this.#appended(queue, item, await appending);
     } catch (error) {
       this.#remove(queue, item);
       item.reject(error);

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
 import { lastingError } from "./log-failure.ts";
@@ -21,6 +22,8 @@ export class LogAppender {
   readonly #writers: Writers;
   /** Whether the log failed when it was last asked. */
   #isFailing = false;
+  /** Whether the log has appended at once when it was last asked; unknown before. */
+  #isAtOnce: boolean | undefined;
   #ended = false;
 
   constructor(parts: LogAppenderParts) {
@@ -28,39 +31,70 @@ export class LogAppender {
     this.#writers = new Writers(parts.clock);
   }
 
-  /** Whether the log may append at once. */
+  /** Whether the log appends at once, as far as is known. */
   get isAtOnce(): boolean {
-    return this.#parts.log.appendNow !== undefined;
+    return this.#isAtOnce !== false;
   }
 
-  /** Appends at once; undefined where the log cannot, or where it went wrong, which `append` then deals with. */
-  appendNow(channel: string, data: string, options: AppendOptions): Position | undefined {
+  /**
+   * Appends until the log answers: at once, where the log does. Rejects with the reason of the signal, or with a `LogError`
+   * that is lasting.
+   */
+  append(channel: string, data: string, options: AppendOptions): MaybePromise<Position> {
+    // The answer to an append may be lost, and the append be done: with its number it may be sent again.
+    const numbered = this.#isAtOnce ? options : { ...options, once: this.#writers.next(channel) };
+    let appending: MaybePromise<Position>;
     try {
-      return this.#parts.log.appendNow?.(channel, data, options);
-    } catch {
-      return undefined;
+      appending = this.#parts.log.append(channel, data, numbered);
+    } catch (error) {
+      return this.#insist(channel, data, numbered, Promise.reject(error));
     }
+    if (appending instanceof Promise) {
+      this.#isAtOnce ??= false;
+      return this.#insist(channel, data, numbered, appending);
+    }
+    this.#answered();
+    return appending;
   }
 
-  /** Appends until the log answers. Rejects with the reason of the signal, or with a `LogError` that is lasting. */
-  async append(channel: string, data: string, options: AppendOptions): Promise<Position> {
+  /** The log has appended at once: it needs no numbers. */
+  #answered(): void {
+    this.#isFailing = false;
+    if (this.#isAtOnce === true) return;
+    this.#isAtOnce = true;
+    this.#writers.clear();
+  }
+
+  /** Waits for an append that has begun, and makes it again while it fails. */
+  async #insist(
+    channel: string,
+    data: string,
+    options: AppendOptions,
+    first: Promise<Position>,
+  ): Promise<Position> {
     const owner = `publish ${channel}`;
     const { log, clock, scope } = this.#parts;
-    // The answer to an append may be lost, and the append be done: with its number it may be sent again.
-    const numbered = { ...options, once: this.#writers.next(channel) };
+    const { signal } = options;
+    let appending: MaybePromise<Position> = first;
     try {
       for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
         try {
-          const appending = log.append(channel, data, numbered);
-          const position = await scope.waitFor(owner, options.signal, appending);
+          const position =
+            appending instanceof Promise ? await scope.waitFor(owner, signal, appending) : appending;
           this.#isFailing = false;
           return position;
         } catch (error) {
-          if (options.signal?.aborted) throw options.signal.reason;
+          if (signal?.aborted) throw signal.reason;
           if (this.#ended) throw error;
           this.#failed(error, channel);
         }
-        await scope.sleep(owner, wait * (0.5 + clock.random() / 2), options.signal);
+        await scope.sleep(owner, wait * (0.5 + clock.random() / 2), signal);
+        try {
+          appending = log.append(channel, data, options);
+          if (!(appending instanceof Promise)) this.#answered();
+        } catch (error) {
+          appending = Promise.reject(error);
+        }
       }
     } catch (error) {
       this.#writers.abandon(channel);

@@ -1,6 +1,7 @@
 import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
-import type { Log, ReadOptions, Slice } from "../../model/log.ts";
+import { closed } from "../../model/errors.ts";
+import type { Log, ReadOptions, Slice, WakeHint } from "../../model/log.ts";
 import { checkSlice, lastingError } from "./log-failure.ts";
 
 /** What a reader needs. */
@@ -23,7 +24,9 @@ export interface LogReaderParts {
 export class LogReader {
   readonly #parts: LogReaderParts;
   readonly #log: Log;
+  #isAtOnce = false;
   #isClosed = false;
+  #isOver = false;
 
   constructor(parts: LogReaderParts) {
     this.#parts = parts;
@@ -35,27 +38,32 @@ export class LogReader {
     return this.#log.bytes ?? 0;
   }
 
-  read(channel: string, options: ReadOptions): Promise<Slice> {
-    const { scope } = this.#parts;
+  /** Whether the log has answered at once when it was last read. */
+  get isAtOnce(): boolean {
+    return this.#isAtOnce;
+  }
+
+  /** Reads: at once, where the log does, and throws then what would be rejected with. */
+  read(channel: string, options: ReadOptions): MaybePromise<Slice> {
+    if (this.#isOver) throw closed(`read ${JSON.stringify(channel)}`);
     const sequence = this.#parts.sequence();
     const begun = this.#parts.begun(channel);
-    const read = (): Promise<Slice> => called(() => this.#log.read(channel, options));
-    const reading = (begun === undefined ? read() : begun.then(read)).then(
+    const reading =
+      begun === undefined ? this.#ask(channel, options) : begun.then(() => this.#ask(channel, options));
+    this.#isAtOnce = !(reading instanceof Promise);
+    if (!(reading instanceof Promise)) return this.#checked(channel, options, reading, sequence);
+    const checked = reading.then(
       (slice) => this.#checked(channel, options, slice, sequence),
       (error: unknown) => this.#throw(error, `read ${JSON.stringify(channel)}`),
     );
-    return scope.waitFor(`read ${channel}`, options.signal, reading);
+    return this.#parts.scope.waitFor(`read ${channel}`, options.signal, checked);
   }
 
-  /** Reads at once, where the log can. What goes wrong there goes wrong again, and is reported, where it is waited for. */
-  readNow(channel: string, options: ReadOptions): Slice | undefined {
-    if (this.#parts.begun(channel) !== undefined) return undefined;
-    const sequence = this.#parts.sequence();
+  #ask(channel: string, options: ReadOptions): MaybePromise<Slice> {
     try {
-      const slice = this.#log.readNow?.(channel, options);
-      return slice && this.#checked(channel, options, slice, sequence);
-    } catch {
-      return undefined;
+      return this.#log.read(channel, options);
+    } catch (error) {
+      return this.#throw(error, `read ${JSON.stringify(channel)}`);
     }
   }
 
@@ -65,14 +73,15 @@ export class LogReader {
     return slice;
   }
 
-  /** Watches, at once where the log can; as with `readNow`. */
-  watch(channel: string, wake: () => void): MaybePromise<AsyncDisposable> {
-    try {
-      const watching = this.#log.watchNow?.(channel, wake);
-      if (watching !== undefined) return watching;
-    } catch {}
+  /** Watches; as with `read`. */
+  watch(channel: string, wake: (hint?: WakeHint) => void): MaybePromise<AsyncDisposable> {
     const failed = (error: unknown): never => this.#throw(error, `watch ${JSON.stringify(channel)}`);
-    return called(() => this.#log.watch(channel, wake)).catch(failed);
+    try {
+      const watching = this.#log.watch(channel, wake);
+      return watching instanceof Promise ? watching.catch(failed) : watching;
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   /** A log that its own notifier has closed is no failure. */
@@ -80,13 +89,13 @@ export class LogReader {
     throw (this.#isClosed ? undefined : lastingError(error, doing)) ?? error;
   }
 
+  /** From now on nothing is read. */
+  end(): void {
+    this.#isOver = true;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#log[Symbol.asyncDispose]();
   }
-}
-
-/** A log that throws where it should reject is not to be told from one that rejects. */
-function called<T>(act: () => Promise<T>): Promise<T> {
-  return new Promise((resolve) => resolve(act()));
 }

@@ -94,10 +94,10 @@ export class Publisher {
     const { tags, signal, confirm = false, ttl = settings.limits.delivery } = options;
     const how = { time: clock.time(), tags, signal, key: this.#keyOf(options) };
     if (confirm) return ignorable(this.#confirm(channel, text, how, ttl));
-    const position = appends.appendNow(channel, text, how);
-    if (position !== undefined) return Promise.resolve(this.#appended(channel, position, how, ttl));
+    const position = appends.append(channel, text, how);
+    if (!(position instanceof Promise)) return Promise.resolve(this.#appended(channel, position, how, ttl));
     const appended = (late: Position): Receipt => this.#appended(channel, late, how, ttl);
-    return ignorable(appends.append(channel, text, how).then(appended));
+    return ignorable(position.then(appended));
   }
 
   #keyOf({ idempotencyKey: text }: PublishOptions): AppendOptions["key"] {

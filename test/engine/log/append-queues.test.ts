@@ -18,7 +18,7 @@ function make(
   const asked: string[] = [];
   const errors: { error: unknown; owner: string }[] = [];
   const log = logWith(clock, (memory) => ({
-    append: (channel, data, options) => {
+    append: async (channel, data, options) => {
       asked.push(data);
       return append?.(channel, data, options) ?? memory.append(channel, data, options);
     },
@@ -33,7 +33,7 @@ function make(
     ...parts,
   });
   const publish = (data: string, signal?: AbortSignal, channel = "news") =>
-    outcomeOf(queues.append(channel, data, { time: 0, signal }));
+    outcomeOf(Promise.resolve(queues.append(channel, data, { time: 0, signal })));
   const logged = async (channel = "news") => (await log.read(channel, {})).entries.map(({ data }) => data);
   return { clock, log, asked, errors, queues, publish, logged };
 }
@@ -254,7 +254,7 @@ test("what a run says of itself waits however much is waiting", async () => {
     most: 100,
   });
   publish("1");
-  const ending = outcomeOf(queues.append("news", "2", { time: 0 }, exempt));
+  const ending = outcomeOf(Promise.resolve(queues.append("news", "2", { time: 0 }, exempt)));
   await clock.settle();
   failing = false;
   await clock.advance(5_000);
@@ -281,7 +281,7 @@ describe("with a log that answers at once", () => {
     });
     const order: string[] = [];
     const publish = (channel: string, data: string, signal?: AbortSignal) => {
-      const appended = queues.append(channel, data, { time: 0, signal });
+      const appended = Promise.resolve(queues.append(channel, data, { time: 0, signal }));
       return outcomeOf(appended.then(({ offset }) => void order.push(`${channel}${offset}`)));
     };
     return { clock, log, queues, order, publish };
@@ -465,7 +465,7 @@ describe("with a log that answers at once", () => {
     await queues.append("news", "started", { time: 0 }, urgent);
     expect(await top()).toBe(14);
     void queues.append("news", "12345678", { time: 0 });
-    const ending = outcomeOf(queues.append("news", "ended", { time: 0 }, urgent));
+    const ending = outcomeOf(Promise.resolve(queues.append("news", "ended", { time: 0 }, urgent)));
     queues.hurry("news");
     await clock.settle();
     expect([await top(), ending.state]).toEqual([14, "pending"]);

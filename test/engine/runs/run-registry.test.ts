@@ -7,7 +7,6 @@ import { type Pipe, pipe } from "../../../src/testing/pipe.ts";
 import { fakeClock } from "../../../src/testing.ts";
 import {
   aborted,
-  atOnce,
   type Core,
   deferred,
   finish,
@@ -364,8 +363,7 @@ describe("a client", () => {
 
   test("who comes back after another to the same place is told how it stands by then", async ({ start }) => {
     const core = startWith(start, (log, clock) => {
-      const { readNow, watchNow } = atOnce(log);
-      return { append: slowAppend(clock, log, 100), readNow, watchNow };
+      return { append: slowAppend(clock, log, 100) };
     });
     let advance = (): void => {};
     const run = core.notifier.run(({ emit, signal }) => {
