@@ -19,8 +19,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "nobody looks whether the log still holds what is waited for",
-      from: "context.log.read(this.channel, { limit: 0 }).catch(failed);",
-      to: "void failed;",
+      from: "attended(() => context.log.read(this.channel, { limit: 0 }), failed);",
+      to: "void [context, failed];",
     },
   ]),
   ...inFile("engine/delivery/confirm-capacity", [

@@ -46,8 +46,8 @@ export const engineHub: readonly Mutation[] = [
     { name: "closing does not hear of sessions that end", from: "hub.onSessionEnd = look;", to: "" },
     {
       name: "the report ends channels where they were last looked at",
-      from: "    known.set(name, now?.top ?? top);\n",
-      to: "    known.set(name, top);\n",
+      from: "      (slice) => void known.set(name, slice.top),\n",
+      to: "      () => {},\n",
     },
     {
       name: "closing waits for subscribers that read for as long as it may take",

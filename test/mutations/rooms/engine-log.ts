@@ -4,8 +4,8 @@ export const engineLog: readonly Mutation[] = [
   ...inFile("engine/log/append-queues", [
     {
       name: "a publication overtakes one before it",
-      from: "if (this.#ended || (this.#queues.size > 0 && this.#queues.has(channel))) return undefined;",
-      to: "if (this.#ended) return undefined;",
+      from: "if (!this.#appender.isAtOnce || (this.#queues.size > 0 && this.#queues.has(channel))) return false;",
+      to: "if (!this.#appender.isAtOnce) return false;",
     },
     {
       name: "the log is asked after the queues have ended",
@@ -14,7 +14,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "what waits has no bound",
-      from: "if (this.#isFull(data) && steps?.isExempt !== true)",
+      from: "if (appending === undefined && this.#isFull(data) && steps?.isExempt !== true)",
       to: "if (steps?.isExempt === undefined && this.#bytes < 0)",
     },
     {
@@ -29,8 +29,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "who pauses now and then waits for nobody",
-      from: "    if (this.#bursts.holds(channel)) return undefined;\n",
-      to: "",
+      from: "return !this.#bursts.holds(channel) && this.#pace.take(channel, data.length);",
+      to: "return this.#pace.take(channel, data.length);",
     },
     {
       name: "what a run says of itself waits for subscribers",
@@ -79,8 +79,18 @@ export const engineLog: readonly Mutation[] = [
   ]),
   ...inFile("engine/log/log-appender", [
     {
+      name: "a log that answers by promises is told no number",
+      from: "const numbered = this.#isAtOnce ? options : {",
+      to: "const numbered = this.#isAtOnce !== false ? options : {",
+    },
+    {
+      name: "a log that throws has not failed",
+      from: "return this.#insist(channel, data, numbered, Promise.reject(error));",
+      to: "throw error;",
+    },
+    {
       name: "an append is tried again after its signal aborted",
-      from: "(0.5 + clock.random() / 2), options.signal);",
+      from: "(0.5 + clock.random() / 2), signal);",
       to: "(0.5 + clock.random() / 2));",
     },
     {
@@ -90,8 +100,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "an append that is sent again has another number",
-      from: "const appending = log.append(channel, data, numbered);",
-      to: "const appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
+      from: "          appending = log.append(channel, data, options);",
+      to: "          appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
     },
     {
       name: "a writer goes on after an append that nobody waited for",

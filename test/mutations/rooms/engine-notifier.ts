@@ -73,8 +73,8 @@ export const engineNotifier: readonly Mutation[] = [
   ...inFile("engine/notifier/publisher", [
     {
       name: "a publication that nobody awaits ends a process that closes",
-      from: "return ignorable(appends.append(channel, text, how).then(appended));",
-      to: "return appends.append(channel, text, how).then(appended);",
+      from: "return ignorable(position.then(appended));",
+      to: "return position.then(appended);",
     },
     {
       name: "one key is one publication in all channels together",

@@ -113,7 +113,7 @@ export const engineSessions: readonly Mutation[] = [
     {
       name: "acknowledgements cost nothing",
       from: "if (acknowledgements > 0) queue.charge(",
-      to: "if (words < 0) queue.charge(",
+      to: "if (acknowledgements < 0) queue.charge(",
     },
   ]),
   ...inFile("engine/sessions/session-index", [
