@@ -76,7 +76,7 @@ export async function round(on: Runtime, seed: number, count: number): Promise<O
     ...planOf(source),
     on,
     seed,
-    port: await freePort(source),
+    port: await freePort(),
     users: Array.from({ length: count }, (_, n) => `user${n}`),
     bell: new Bell(),
     clients: [],
@@ -218,10 +218,16 @@ async function close(stage: Stage, server: Child, deaf: readonly Client[]): Prom
   wrong.push(...check());
 }
 
-/** The first free port below those that systems give to clients, which might else connect to themselves. */
-async function freePort(random: Random): Promise<number> {
+/**
+ * Ports below those that systems give to clients, which might else connect to themselves. Each process tries others first,
+ * and no port twice before it has tried all.
+ */
+let tried = process.pid * 50;
+
+/** A port that nobody listens to. */
+async function freePort(): Promise<number> {
   for (;;) {
-    const port = 12_000 + random.below(18_000);
+    const port = 12_000 + (tried++ % 18_000);
     const server = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       server.once("error", () => resolve(false));
