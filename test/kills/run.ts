@@ -40,7 +40,7 @@ const left = processes();
 for (const each of left) console.log(`FAILED a process is left: ${each}`);
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
 console.log(
-  `total: ${values.on.join(", ")}: ${total.SIGTERM} ended by SIGTERM, ${total.SIGKILL} by SIGKILL, ` +
+  `total: ${values.on.join(", ")}, seeds ${first} to ${first + count - 1}: ${total.SIGTERM} ended by SIGTERM, ${total.SIGKILL} by SIGKILL, ` +
     `${total["SIGTERM, then SIGKILL"]} by both; ${total.received} publications received, ${total.gaps} gaps told, ` +
     `${total.cut} sessions cut, ${total.failed} failed, in ${seconds} s`,
 );
