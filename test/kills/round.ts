@@ -31,8 +31,9 @@ const grace = 3_000;
 const slack = 5_000;
 /** Milliseconds after which whatever is waited for is taken never to come. */
 const patience = 60_000;
-/** The moment is within so many milliseconds of the server's start. */
+/** The moment is within so many milliseconds of the server's start; often it is while clients still connect. */
 const moments = 1_500;
+const connecting = 400;
 
 /** What every server that is started here has among its arguments. */
 export const mark: string = randomUUID();
@@ -61,7 +62,7 @@ interface Stage extends Plan {
 }
 
 function planOf({ below, chance }: Random): Plan {
-  const moment = below(moments);
+  const moment = below(chance(0.4) ? connecting : moments);
   return {
     moment,
     stalls: chance(0.3) ? below(moment + 1) : undefined,
