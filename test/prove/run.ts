@@ -77,12 +77,13 @@ if (wanted.length < names.size)
 /** Milliseconds that a part has to end by itself when it is told to. */
 const farewell = 10_000;
 let running: ChildProcess | undefined;
-let isInterrupted = false;
+let interrupted: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // Whoever asks twice does not want to wait.
-    if (isInterrupted) return end("SIGKILL");
-    isInterrupted = true;
+    // The terminal and npm both pass on one Ctrl-C; whoever asks again later does not want to wait.
+    if (interrupted !== undefined && performance.now() - interrupted > 1_000) end("SIGKILL");
+    if (interrupted !== undefined) return;
+    interrupted = performance.now();
     end("SIGINT");
     setTimeout(end, farewell, "SIGKILL").unref();
   });
@@ -90,7 +91,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 
 const outcomes: Outcome[] = [];
 for (const part of wanted)
-  outcomes.push(isInterrupted ? { part, done: [], seconds: 0, verdict: "not run" } : await prove(part));
+  outcomes.push(
+    interrupted !== undefined ? { part, done: [], seconds: 0, verdict: "not run" } : await prove(part),
+  );
 console.log(`\n${table(outcomes)}`);
 if (outcomes.some(({ verdict }) => verdict !== "passed")) process.exitCode = 1;
 
@@ -119,7 +122,8 @@ async function prove(part: Part): Promise<Outcome> {
     child.once("close", resolve);
   });
   running = undefined;
-  const verdict = isInterrupted ? "interrupted" : code === 0 && done.length > 0 ? "passed" : "failed";
+  const verdict =
+    interrupted !== undefined ? "interrupted" : code === 0 && done.length > 0 ? "passed" : "failed";
   return { part, done, seconds: (performance.now() - began) / 1000, verdict };
 }
 
