@@ -7,7 +7,7 @@ import { type Check, checksFor, simulation, suites } from "./checks.ts";
 import { stopAll, type Verdict } from "./child.ts";
 import { type Mutation, mutations } from "./list.ts";
 
-/** Breaks copies of the sources one fault at a time, and shows that each is caught: `npm run mutate -- [--only text] [--jobs N]`. */
+/** Breaks copies of the sources one fault at a time, and shows that each is caught: `npm run mutate -- [--only text] [--every N] [--jobs N]`. */
 
 interface Outcome {
   mutation: Mutation;
@@ -30,11 +30,19 @@ const copied = [
   "vitest.config.ts",
 ];
 
-const { values } = parseArgs({ options: { only: { type: "string" }, jobs: { type: "string" } } });
-const jobs = Number(values.jobs ?? 2);
-if (!Number.isSafeInteger(jobs) || jobs < 1)
-  throw new RangeError("Cannot mutate: --jobs is a whole number from 1 up");
-const wanted = mutations.filter(({ name, file }) => `${file}: ${name}`.includes(values.only ?? ""));
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", default: "" },
+    every: { type: "string", default: "1" },
+    jobs: { type: "string", default: "2" },
+  },
+});
+const [jobs, every] = [Number(values.jobs), Number(values.every)];
+if (![jobs, every].every((each) => Number.isSafeInteger(each) && each >= 1))
+  throw new RangeError("Cannot mutate: --jobs and --every are whole numbers from 1 up");
+const wanted = mutations
+  .filter(({ name, file }) => `${file}: ${name}`.includes(values.only))
+  .filter((_, at) => at % every === 0);
 if (wanted.length === 0) throw new RangeError(`Cannot mutate: no mutation is called "${values.only}"`);
 
 const began = performance.now();

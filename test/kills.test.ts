@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import { Bell } from "./kills/bell.ts";
+import type { Client } from "./kills/clients.ts";
+import { judge } from "./kills/judge.ts";
+import type { Closed } from "./kills/kills-server.ts";
+import { Track } from "./kills/track.ts";
+
+/** A track that has come from one offset of an epoch to another. */
+function track(channel: string, from: number, to: number, epoch = "a"): Track {
+  const made = new Track(channel, () => {});
+  made.begin({ offset: from, epoch });
+  for (let offset = from + 1; offset <= to; offset++) made.take({ offset, epoch }, undefined);
+  return made;
+}
+
+describe("what a client sees of a channel", () => {
+  const wrong: [string, (seen: Track) => void, string][] = [
+    ["a hole", (seen) => seen.take({ offset: 4, epoch: "a" }, 4), '4 of epoch "a" came after 2 of epoch "a"'],
+    [
+      "a repetition",
+      (seen) => seen.take({ offset: 2, epoch: "a" }, 2),
+      '2 of epoch "a" came after 2 of epoch "a"',
+    ],
+    [
+      "another epoch without a word",
+      (seen) => seen.take({ offset: 3, epoch: "b" }, 3),
+      '3 of epoch "b" came after 2 of epoch "a"',
+    ],
+    ["another's content", (seen) => seen.take({ offset: 3, epoch: "a" }, 7), "offset 3 holds publication 7"],
+    ["an epoch that begins twice", (seen) => seen.gap({ offset: 0, epoch: "a" }), "the epoch a begins twice"],
+    [
+      "a subscription that goes on elsewhere",
+      (seen) => seen.begin({ offset: 1, epoch: "a" }),
+      'it goes on after 1 of epoch "a", not after 2 of epoch "a", without a word',
+    ],
+  ];
+  test.for(wrong)("%s is a fault", ([, act, fault]) => {
+    const seen = track("news", 0, 2);
+    act(seen);
+    expect(seen.faults).toEqual([fault]);
+  });
+
+  test("another epoch that it is told of is none", () => {
+    const seen = track("news", 0, 2);
+    seen.gap({ offset: 5, epoch: "b" });
+    seen.take({ offset: 6, epoch: "b" }, 6);
+    expect([seen.faults, seen.gaps, seen.received, seen.total]).toEqual([[], 1, 1, 3]);
+  });
+});
+
+describe("what a server's report claims", () => {
+  const top = 5;
+  const sound: Closed = {
+    report: {
+      runs: { completed: [], failed: [], cancelled: [], abandoned: [] },
+      sessions: { closed: 1, cut: 0 },
+      cut: [],
+      undelivered: [],
+      givenUp: 0,
+      milliseconds: 1,
+    },
+    tops: { news: top },
+    confirmed: [2],
+    undelivered: [],
+    left: [],
+  };
+  const cut = (read: number, end: number): Partial<Closed> => {
+    const row = { session: "s", user: "ann", channels: { news: { read, top: end } } };
+    return { report: { ...sound.report, sessions: { closed: 0, cut: 1 }, cut: [row] } };
+  };
+  /** What is wrong with a report, where one stock client has come so far and was closed with a code. */
+  const wrongWith = (changed: Partial<Closed>, at: number, code = 3001, from = 0): string[] => {
+    const client = { kind: "stock", user: "ann", connections: 1, codes: [code], ended: undefined } as const;
+    const tracks = [track("news", from, at)];
+    const followed = new Map([[{ ...client, tracks } as unknown as Client, tracks]]);
+    return judge({ ...sound, ...changed }, { admitted: 1, followed });
+  };
+
+  test("is true where everybody has all, or is named with what they have", () => {
+    expect([
+      wrongWith({}, 5),
+      wrongWith(cut(2, 5), 3, 1006),
+      wrongWith({ undelivered: [2] }, 5, 3001, 3),
+    ]).toEqual([[], [], []]);
+  });
+
+  const lies: [string, string[], RegExp][] = [
+    [
+      "somebody lacks what nobody reports",
+      wrongWith({}, 4),
+      /^ann \(stock\) has news up to 4, not from 5 to 5$/,
+    ],
+    ["somebody was not told", wrongWith({}, 5, 1006), /^ann \(stock\) was neither told 3001 nor reported: /],
+    ["more is said to be read than was", wrongWith(cut(4, 5), 3), /has news up to 3, not from 4 to 5$/],
+    ["the end is elsewhere", wrongWith(cut(2, 4), 3), /^the report says that news ends at 4, not 5$/],
+    [
+      "a session is missing",
+      wrongWith(cutNobody(), 5),
+      /^the report has 0 sessions, and 1 of 1 were let in$/,
+    ],
+    [
+      "nobody has it, nobody reports it",
+      wrongWith({}, 5, 3001, 3),
+      /^nobody has 2 of news, and nothing was /,
+    ],
+    ["it was read and reported", wrongWith({ undelivered: [2] }, 5), /has 2 of news, which was reported as /],
+    ["it is reported twice", wrongWith({ undelivered: [2, 2] }, 5, 3001, 3), /undelivered twice$/],
+    ["something is still owned", wrongWith({ left: [["timers", 1]] }, 5), /still owns \[\["timers",1\]\]$/],
+  ];
+  test.for(lies)("is not where %s", ([, found, expected]) => {
+    expect([found.length, found[0]]).toEqual([1, expect.stringMatching(expected)]);
+  });
+
+  function cutNobody(): Partial<Closed> {
+    return { report: { ...sound.report, sessions: { closed: 0, cut: 0 } } };
+  }
+});
+
+test("a bell rings for those whose wish is true, and gives up on others in time", async () => {
+  const bell = new Bell();
+  let count = 0;
+  const waits = [bell.until(() => count === 1, 10_000), bell.until(() => count === 2, 0)];
+  count = 1;
+  bell.ring();
+  expect(await Promise.all(waits)).toEqual([true, false]);
+});

@@ -1,0 +1,159 @@
+import { Centrifuge, type SubscriptionOptions } from "centrifuge";
+import { WebSocket as NodeWebSocket } from "ws";
+import { CancelError, connect, GapError, type Publication } from "../../src/client.ts";
+import type { Position } from "../../src/mod.ts";
+import type { Random } from "../simulation/random.ts";
+import { Track } from "./track.ts";
+
+/** Somebody who follows a channel and a run of their own, for as long as they can. */
+export interface Client {
+  readonly kind: "stock" | "own";
+  readonly user: string;
+  readonly tracks: readonly Track[];
+  readonly isConnected: boolean;
+  /** Connections that the server has let in. */
+  readonly connections: number;
+  /** How each of those ended. */
+  readonly codes: readonly number[];
+  /** Why the run is over, as the client was told; undefined while it is not. */
+  readonly ended: string | undefined;
+  /** What went wrong that is no track's. */
+  readonly faults: readonly string[];
+  /** Stops reading, so that what comes waits in the kernels. */
+  pause(): void;
+  resume(): void;
+  close(): unknown;
+}
+
+/** What is told of a client while it lives. */
+type State = { -readonly [K in "isConnected" | "connections" | "ended"]: Client[K] } & {
+  codes: number[];
+  faults: string[];
+};
+
+/** What makes clients: where they connect, and whom they tell that something has changed. */
+export interface Place {
+  port: number;
+  changed(): void;
+}
+
+const start: Position = { offset: 0, epoch: "" };
+
+function newState(): State {
+  return { isConnected: false, connections: 0, ended: undefined, codes: [], faults: [] };
+}
+
+function tracksOf(user: string, changed: () => void): { news: Track; run: Track } {
+  return { news: new Track("news", changed), run: new Track(`run:${user}`, changed) };
+}
+
+/** A class of sockets, and the last one of it. */
+function sockets(): { Sockets: new (url: string) => NodeWebSocket; pause(): void; resume(): void } {
+  let last: NodeWebSocket | undefined;
+  class Sockets extends NodeWebSocket {
+    constructor(url: string) {
+      super(url);
+      last = this;
+    }
+  }
+  return { Sockets, pause: () => last?.pause(), resume: () => last?.resume() };
+}
+
+function admitted(state: State, changed: () => void): void {
+  state.isConnected = true;
+  state.connections++;
+  changed();
+}
+
+function lost(state: State, code: number, changed: () => void): void {
+  if (!state.isConnected) return;
+  state.isConnected = false;
+  state.codes.push(code);
+  changed();
+}
+
+/** A client of the protocol's own makers. */
+export function stock(user: string, { port, changed }: Place): Client {
+  const state = newState();
+  const { news, run } = tracksOf(user, changed);
+  const { Sockets, ...reading } = sockets();
+  const client = new Centrifuge(`ws://127.0.0.1:${port}/?user=${user}`, { websocket: Sockets });
+  client.on("connected", () => admitted(state, changed));
+  client.on("connecting", ({ code }) => lost(state, code, changed));
+  client.on("disconnected", ({ code, reason }) => {
+    lost(state, code, changed);
+    if (code !== 0) state.faults.push(`it stays away: ${code} ${reason}`);
+  });
+  const follow = (track: Track, options: Partial<SubscriptionOptions>): void => {
+    const subscription = client.newSubscription(track.channel, options);
+    let epoch = "";
+    subscription.on("subscribed", ({ streamPosition, wasRecovering, recovered }) => {
+      const { offset, epoch: present } = streamPosition as Position;
+      epoch = present;
+      if (wasRecovering && !recovered) track.gap({ offset, epoch });
+      else track.begin({ offset, epoch });
+    });
+    subscription.on("publication", ({ offset = 0, data }) => {
+      if (data.type === "run.cancelled") state.ended = data.by;
+      track.take({ offset, epoch }, data.n);
+    });
+    subscription.on("unsubscribed", ({ code, reason }) => {
+      if (code !== 0) state.faults.push(`it lost ${track.channel}: ${code} ${reason}`);
+    });
+    subscription.subscribe();
+  };
+  follow(news, {});
+  follow(run, { since: start });
+  client.connect();
+  const close = (): void => client.disconnect();
+  return Object.assign(state, { kind: "stock", user, tracks: [news, run], ...reading, close } as const);
+}
+
+/** A client of ours. */
+export function own(user: string, { port, changed }: Place, random: Random): Client {
+  const state = newState();
+  const { news, run } = tracksOf(user, changed);
+  const { Sockets, ...reading } = sockets();
+  const timer = (ms: number, fire: () => void): { cancel(): void } => {
+    const handle = setTimeout(fire, ms);
+    return { cancel: () => clearTimeout(handle) };
+  };
+  const client = connect(`ws://127.0.0.1:${port}/?user=${user}`, {
+    WebSocket: Sockets,
+    clock: { timer, random: random.next },
+    onStatus(status, why) {
+      if (status === "connected") admitted(state, changed);
+      else if (status !== "closed") lost(state, why?.code ?? 0, changed);
+    },
+  });
+  /** Reads on for ever, from where a gap ends after each. */
+  const follow = async (
+    track: Track,
+    read: (after: Position | undefined) => AsyncIterable<Publication>,
+  ): Promise<void> => {
+    for (let after: Position | undefined; ; ) {
+      try {
+        for await (const { epoch, offset, data } of read(after))
+          track.take({ epoch, offset }, (data as { n?: number }).n);
+        throw new Error(`${track.channel} ended well`);
+      } catch (error) {
+        if (!(error instanceof GapError)) throw error;
+        after = error.earliest;
+        track.gap(after);
+      }
+    }
+  };
+  const failed = (error: unknown): void => {
+    if (error instanceof CancelError && run.at !== undefined) {
+      // Its ending was the last publication, which the loop does not yield.
+      run.take({ ...run.at, offset: run.at.offset + 1 }, undefined);
+      run.isOver = true;
+      state.ended = error.by;
+    } else if ((error as Error).name !== "ClosedError") state.faults.push(String(error));
+    changed();
+  };
+  follow(news, (after) => client.follow("news", { after })).catch(failed);
+  follow(run, (after) => client.run(user, { after })).catch(failed);
+  const close = (): Promise<void> => client.close();
+  return Object.assign(state, { kind: "own", user, tracks: [news, run], ...reading, close } as const);
+}

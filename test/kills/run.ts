@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { Runtime } from "../runtimes.ts";
+import { mark, type Outcome, round } from "./round.ts";
+
+/**
+ * Kills servers: `npm run kills -- [--count 100] [--seed S] [--on node|bun|deno]… [--clients 8]`.
+ *
+ * Each seed is one server of a runtime, with stock clients and our own, that is killed at a moment of the seed's: by SIGTERM
+ * where the seed is even, upon which it has to end by itself and to account for everything; by SIGKILL where it is odd, upon
+ * which everybody has to come back to the next server and to be told of the gap. Time is real, so that a seed repeats what
+ * happens, and nearly when.
+ */
+
+const { values } = parseArgs({
+  options: {
+    count: { type: "string", default: "100" },
+    seed: { type: "string", default: "1" },
+    clients: { type: "string", default: "8" },
+    on: { type: "string", multiple: true, default: ["node", "bun", "deno"] },
+  },
+});
+const [count, first, clients] = [values.count, values.seed, values.clients].map(Number) as [
+  number,
+  number,
+  number,
+];
+if (![count, first, clients].every(Number.isSafeInteger) || count < 1 || clients < 1)
+  throw new RangeError("Cannot kill: --count, --seed and --clients are whole numbers");
+
+/** Servers at a time. */
+const lanes = 2;
+const began = performance.now();
+const queue = values.on.flatMap((on) =>
+  Array.from({ length: count }, (_, n) => ({ on: on as Runtime, seed: first + n })),
+);
+const total = { SIGTERM: 0, SIGKILL: 0, "SIGTERM, then SIGKILL": 0, received: 0, gaps: 0, cut: 0, failed: 0 };
+await Promise.all(Array.from({ length: lanes }, lane));
+const left = processes();
+for (const each of left) console.log(`FAILED a process is left: ${each}`);
+const seconds = ((performance.now() - began) / 1000).toFixed(0);
+console.log(
+  `total: ${values.on.join(", ")}, seeds ${first} to ${first + count - 1}: ${total.SIGTERM} ended by SIGTERM, ${total.SIGKILL} by SIGKILL, ` +
+    `${total["SIGTERM, then SIGKILL"]} by both; ${total.received} publications received, ${total.gaps} gaps told, ` +
+    `${total.cut} sessions cut, ${total.failed} failed, in ${seconds} s`,
+);
+if (total.failed + left.length > 0) process.exitCode = 1;
+
+async function lane(): Promise<void> {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { on, seed } = next;
+    const outcome = await round(on, seed, clients).catch(String);
+    if (typeof outcome !== "string") add(outcome);
+    const wrong = typeof outcome === "string" ? [outcome] : outcome.wrong;
+    if (wrong.length === 0) continue;
+    total.failed++;
+    console.log(`FAILED ${on}, seed ${seed}: repeat it with --on ${on} --seed ${seed} --count 1`);
+    for (const each of wrong) console.log(`  ${each}`);
+  }
+}
+
+function add({ how, received, gaps, cut }: Outcome): void {
+  total[how]++;
+  total.received += received;
+  total.gaps += gaps;
+  total.cut += cut;
+}
+
+/** The processes that were started here and still run, by their command lines. Linux only; elsewhere it finds nothing. */
+function processes(): string[] {
+  const found: string[] = [];
+  for (const pid of readable("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ");
+      if (command.includes(mark)) found.push(command);
+    } catch {} // it ended meanwhile
+  }
+  return found;
+}
+
+function readable(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
