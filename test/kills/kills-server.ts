@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
 import { notifications } from "../../src/hono.ts";
 import { type CloseReport, createNotifier } from "../../src/mod.ts";
-import { entry } from "../fixtures/runtime.ts";
 import { random } from "../simulation/random.ts";
+import { entry } from "../support/runtime.ts";
 
 /** A server that publishes for as long as it lives, to be killed: on one channel, and on a run for each user. */
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Runtime } from "../runtimes.ts";
+import type { Runtime } from "../support/runtimes.ts";
 import { mark, type Outcome, round } from "./round.ts";
 
 /**

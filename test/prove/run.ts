@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { root } from "../runtimes.ts";
+import { root } from "../support/runtimes.ts";
 
 /**
  * Proves what no suite has the time for, one part after the other:

@@ -112,8 +112,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "acknowledgements cost nothing",
-      from: "if (acknowledgements > 0) queue.charge(",
-      to: "if (acknowledgements < 0) queue.charge(",
+      from: "if (acknowledgements > 0)\n    queue.charge(",
+      to: "if (acknowledgements < 0)\n    queue.charge(",
     },
   ]),
   ...inFile("engine/sessions/session-index", [

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { Bell } from "./kills/bell.ts";
-import type { Client } from "./kills/clients.ts";
-import { judge } from "./kills/judge.ts";
-import type { Closed } from "./kills/kills-server.ts";
-import { Track } from "./kills/track.ts";
+import { Bell } from "../kills/bell.ts";
+import type { Client } from "../kills/clients.ts";
+import { judge } from "../kills/judge.ts";
+import type { Closed } from "../kills/kills-server.ts";
+import { Track } from "../kills/track.ts";
 
 /** A track that has come from one offset of an epoch to another. */
 function track(channel: string, from: number, to: number, epoch = "a"): Track {
