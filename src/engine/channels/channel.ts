@@ -169,11 +169,14 @@ export class Channel implements Followed, ReadChannel {
     return !this.#mayHaveMore && subscription.cursor >= this.top;
   }
 
-  /** How far the slowest has come that reads what it is sent, without much delay, where that is not up to an offset. */
-  slowest(offset: number): number | undefined {
+  /**
+   * How far the slowest has come that reads what it is sent, without much delay, and is past `after`, where that is not up to
+   * an offset.
+   */
+  slowest(offset: number, after: number): number | undefined {
     let slowest = offset;
     for (const { cursor, session } of this.subscriptions)
-      if (cursor < slowest && session.silence < patience) slowest = cursor;
+      if (cursor > after && cursor < slowest && session.silence < patience) slowest = cursor;
     return slowest < offset ? slowest : undefined;
   }
 

@@ -136,7 +136,7 @@ export class Hub
       most: parts.settings.limits.waiting,
       schedule: () => this.turn.schedule(),
       isHeard: () => this.channels.size > 0,
-      slowest: (channel, offset) => this.channels.get(channel)?.slowest(offset),
+      slowest: (channel, offset, after) => this.channels.get(channel)?.slowest(offset, after),
       onError: failed,
       appended,
       refused: () => this.counters.hit("waiting"),

@@ -36,9 +36,9 @@ export interface AppendQueuesParts {
   isHeard(): boolean;
   /**
    * How far the slowest subscriber of a channel has come that reads what it is sent, without much delay; undefined where all
-   * of those have come to an offset.
+   * of those have come to an offset. Those that have come no further than `after` do not count.
    */
-  slowest?(channel: string, offset: number): number | undefined;
+  slowest?(channel: string, offset: number, after: number): number | undefined;
   onError(error: unknown, owner: string): void;
   /** Hears of every append that succeeded. */
   appended?(channel: string): void;

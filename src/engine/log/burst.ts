@@ -18,6 +18,8 @@ export class Burst {
   /** How far the slowest of them has come, and since when. */
   #slowest: number | undefined;
   #since = 0;
+  /** Subscribers that have come no further than this offset are not waited for any more: they stood still for too long. */
+  #givenUp = -1;
   #bytes: number;
   /** Where it began, and where turns ended, the oldest first. */
   readonly #marks: Mark[] = [{ offset: 0, bytes: 0 }];
@@ -31,7 +33,10 @@ export class Burst {
 
   /** A publication of so many characters was given this offset. A channel may begin anew. */
   add(chars: number, offset: number): void {
-    if (offset <= this.offset) this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });
+    if (offset <= this.offset) {
+      this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });
+      this.#givenUp = -1;
+    }
     this.#bytes += chars + entryCost;
     this.offset = offset;
   }
@@ -52,11 +57,19 @@ export class Burst {
     return slack > 0 ? offset : Math.max(offset, this.offset - Math.floor(size / 2));
   }
 
-  /** Waits for the slowest subscriber of those that read, if there is one, for as long as it comes on. */
-  waitFor(slowest: number | undefined, now: number): void {
+  /**
+   * Waits for subscribers that are behind, for as long as the slowest of them comes on. One that stands still is given up,
+   * and the next one waited for. `slowestAfter` returns how far the slowest has come of those that are past an offset.
+   */
+  waitFor(slowestAfter: (givenUp: number) => number | undefined, now: number): void {
+    let slowest = slowestAfter(this.#givenUp);
+    if (slowest !== undefined && slowest === this.#slowest && now - this.#since >= patience) {
+      this.#givenUp = slowest;
+      slowest = slowestAfter(slowest);
+    }
     if (slowest !== this.#slowest) this.#since = now;
     this.#slowest = slowest;
-    this.isHeld = slowest !== undefined && now - this.#since < patience;
+    this.isHeld = slowest !== undefined;
   }
 
   /** Milliseconds for which it still waits where nobody comes on. */

@@ -43,14 +43,15 @@ export class Bursts implements Iterable<Burst> {
   endTurn(burst: Burst, isWaiting: boolean): void {
     const { channel } = burst;
     const { log, clock } = this.#parts;
-    burst.waitFor(this.#slowest(channel, burst.turn(log.keeps?.(channel) ?? {})), clock.now());
-    if (isWaiting || this.#slowest(channel, burst.offset) !== undefined) return;
+    const offset = burst.turn(log.keeps?.(channel) ?? {});
+    burst.waitFor((givenUp) => this.#slowest(channel, offset, givenUp), clock.now());
+    if (isWaiting || this.#slowest(channel, burst.offset, -1) !== undefined) return;
     this.#bursts.delete(channel);
     if (this.#last === burst) this.#last = undefined;
   }
 
-  #slowest(channel: string, offset: number): number | undefined {
-    return this.#isHasty || offset === 0 ? undefined : this.#parts.slowest?.(channel, offset);
+  #slowest(channel: string, offset: number, after: number): number | undefined {
+    return this.#isHasty || offset === 0 ? undefined : this.#parts.slowest?.(channel, offset, after);
   }
 
   /** From now on nobody is waited for. */

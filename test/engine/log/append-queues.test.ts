@@ -351,7 +351,8 @@ describe("with a log that answers at once", () => {
     const clock = fakeClock();
     const log = memoryLog({ clock, size: 1, bytes: 0, slack: 4_000 });
     const reader = { at: 0 };
-    const slowest = (_: string, offset: number) => (reader.at < offset ? reader.at : undefined);
+    const slowest = (_: string, offset: number, after: number) =>
+      reader.at > after && reader.at < offset ? reader.at : undefined;
     return { ...makeAtOnce({ clock, log, slowest }), clock, log, reader };
   }
 

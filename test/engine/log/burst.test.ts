@@ -72,21 +72,44 @@ test("a channel that begins anew is counted from there", () => {
   expect(turnOf(burst, 2, 3, keeps)).toBe(1);
 });
 
-test("it waits for the slowest for as long as that comes on, and then for 100 ms", () => {
-  const burst = new Burst("news", 0, 0);
-  const waits = (slowest: number | undefined, now: number): boolean => {
-    burst.waitFor(slowest, now);
+/** Says whether a burst waits where subscribers have come to these offsets, and all are to come to 10. */
+function waiting(burst: Burst): (cursors: readonly number[], now: number) => boolean {
+  return (cursors, now) => {
+    burst.waitFor(
+      (after) => cursors.filter((each) => each > after && each < 10).sort((a, b) => a - b)[0],
+      now,
+    );
     return burst.isHeld;
   };
-  expect([waits(1, 50), waits(1, 149), waits(1, 150), waits(2, 150), waits(2, 249)]).toEqual([
+}
+
+test("it waits for the slowest for as long as that comes on, and then for 100 ms", () => {
+  const burst = new Burst("news", 0, 0);
+  const waits = waiting(burst);
+  expect([waits([1], 50), waits([1], 149), waits([1], 150), waits([1], 151), waits([2], 152)]).toEqual([
     true,
     true,
     false,
+    false,
+    true,
+  ]);
+  expect([waits([2], 251), burst.left(251)]).toEqual([true, 1]);
+  expect([waits([2], 252), waits([10], 253), waits([3], 254)]).toEqual([false, false, true]);
+});
+
+test("one that stands still hides none of those that come on", () => {
+  const burst = new Burst("news", 0, 0);
+  const waits = waiting(burst);
+  expect([waits([1, 4], 0), waits([1, 5], 99), waits([1, 6], 100), waits([1, 7], 199)]).toEqual([
+    true,
+    true,
     true,
     true,
   ]);
-  expect(burst.left(249)).toBe(1);
-  expect([waits(2, 250), waits(undefined, 251), waits(2, 252)]).toEqual([false, false, true]);
+  expect([waits([1, 7], 299), waits([1, 8], 300), waits([1, 10], 301)]).toEqual([false, true, false]);
+  burst.add(1, 5);
+  burst.add(1, 1);
+  expect(waits([1], 302)).toBe(true);
 });
 
 describe("who publishes faster than a subscriber reads, which reads at once, waits for it", () => {

@@ -55,25 +55,30 @@ export const engineLog: readonly Mutation[] = [
   ]),
   ...inFile("engine/log/burst", [
     {
+      name: "a subscriber that stands still hides those that come on",
+      from: "      slowest = slowestAfter(slowest);",
+      to: "      slowest = undefined;",
+    },
+    {
       name: "a burst waits for nobody before its log is full",
       from: "const half = (slack > 0 ? surelyKept(kept) : bytes) / 2;",
       to: "const half = slack > 0 ? surelyKept(kept) : bytes;",
     },
     {
       name: "a burst waits for ever for who does not come on",
-      from: "slowest !== undefined && now - this.#since < patience;",
-      to: "slowest !== undefined;",
+      from: "slowest === this.#slowest && now - this.#since >= patience) {",
+      to: "slowest === this.#slowest && now < 0) {",
     },
     {
       name: "offsets of before a channel began anew are waited for",
-      from: "if (offset <= this.offset) this.#marks",
-      to: "if (offset < 0) this.#marks",
+      from: "      this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });\n",
+      to: "",
     },
   ]),
   ...inFile("engine/log/bursts", [
     {
       name: "a burst is over though somebody is behind",
-      from: "if (isWaiting || this.#slowest(channel, burst.offset) !== undefined) return;",
+      from: "if (isWaiting || this.#slowest(channel, burst.offset, -1) !== undefined) return;",
       to: "if (isWaiting) return;",
     },
   ]),
