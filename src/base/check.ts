@@ -2,8 +2,8 @@ import { describe } from "../model/errors.ts";
 import { cutText } from "./bytes.ts";
 
 /**
- * Returns whether a string is a valid name: not empty, and without characters that a log or a terminal would not print as
- * they are (control characters, line and paragraph separators, lone surrogates).
+ * Returns whether a string is a valid name: not empty, and without characters that a log or a terminal would not print
+ * as they are (control characters, line and paragraph separators, lone surrogates).
  */
 export function isName(text: string): boolean {
   return /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u.test(text);
@@ -29,7 +29,9 @@ export function shown(value: unknown): string {
   return JSON.stringify(cutText(describe(value).message, 80));
 }
 
-/** Returns `bound` if it is a number of at least 0, and throws a RangeError otherwise. `name` is used in the message. */
+/**
+ * Returns `bound` if it is a number of at least 0, and throws a RangeError otherwise. `name` is used in the message.
+ */
 export function checkBound(name: string, bound: number): number {
   if (isBound(bound)) return bound;
   throw new RangeError(`Cannot use ${name} "${String(bound)}": it is not a number from 0 up`);

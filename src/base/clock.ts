@@ -19,15 +19,18 @@ export interface Clock {
   /** Calls `run` once in the next turn of the event loop, after everything published in this one. */
   turn(run: () => void): void;
   /**
-   * Calls `run` once, after the runtime has handled its sockets. Some runtimes handle no sockets while one `turn` follows
-   * another. Default: the same as `turn`.
+   * Calls `run` once, after the runtime has handled its sockets. Some runtimes handle no sockets while one `turn`
+   * follows another. Default: the same as `turn`.
    */
   rest?(run: () => void): void;
   /** Returns a random number of at least 0 and below 1. It is used for jitter only. */
   random(): number;
 }
 
-/** The longest delay that the timers of every runtime support, in milliseconds. A timer with a longer delay fires at once. */
+/**
+ * The longest delay that the timers of every runtime support, in milliseconds. A timer with a longer delay fires at
+ * once.
+ */
 const maxDelay = 2_147_483_647;
 
 /** Returns whole milliseconds: V8 allocates a heap object for every stored number that is not an integer. */

@@ -18,8 +18,8 @@ export class ExpiryQueue<T extends Expiring> extends Heap<T> {
   #armed: { due: number; cancel(): void } | undefined;
 
   /**
-   * `onExpired` is called with each expired item and MUST delete it from the queue. The timer runs only while `needsTimer`
-   * returns true; otherwise items expire at the next call of `run`.
+   * `onExpired` is called with each expired item and MUST delete it from the queue. The timer runs only while
+   * `needsTimer` returns true; otherwise items expire at the next call of `run`.
    */
   constructor(context: ExpiryContext, needsTimer: () => boolean, onExpired: (item: T) => void) {
     super();
@@ -31,7 +31,8 @@ export class ExpiryQueue<T extends Expiring> extends Heap<T> {
   /** Sets the timer for the item that expires next, if the timer is needed. */
   arm(): void {
     const due = (this.#needsTimer() ? this.first?.expires : undefined) ?? Infinity;
-    // A timer that fires too early does no harm: it sets the next one. But when nothing is waited for, no timer may stay.
+    // A timer that fires too early does no harm: it sets the next one. But when nothing is waited for, no timer may
+    // stay.
     if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;
     this.#armed?.cancel();
     this.#armed = undefined;

@@ -7,8 +7,8 @@ export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => MaybeP
 }
 
 /**
- * Calls a function that may be synchronous or asynchronous. Calls `done` with its result, or `failed` with what it throws
- * or rejects with. `failed` is also called with what `done` throws.
+ * Calls a function that may be synchronous or asynchronous. Calls `done` with its result, or `failed` with what it
+ * throws or rejects with. `failed` is also called with what `done` throws.
  */
 export function handled<T, R>(
   call: () => T | PromiseLike<T>,

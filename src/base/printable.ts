@@ -4,8 +4,8 @@ import { describe } from "../model/errors.ts";
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
 /**
- * Escapes control characters, so that a string prints as one plain line. A publisher or a requested path must not be able
- * to send control sequences to a terminal, or to forge a line of a log.
+ * Escapes control characters, so that a string prints as one plain line. A publisher or a requested path must not be
+ * able to send control sequences to a terminal, or to forge a line of a log.
  *
  * JSON text stays equivalent JSON: such characters occur only in its strings, and are escaped as JSON escapes them.
  */
@@ -20,9 +20,9 @@ export function printable(text: string): string {
 const maxCauses = 5;
 
 /**
- * Returns a form of a thrown value that is safe to write to the console. An error without control characters is returned
- * unchanged. Otherwise its stack is returned with every line escaped and indented, so that no line can be taken for a line
- * of the log.
+ * Returns a form of a thrown value that is safe to write to the console. An error without control characters is
+ * returned unchanged. Otherwise its stack is returned with every line escaped and indented, so that no line can be
+ * taken for a line of the log.
  */
 export function loggable(thrown: unknown): unknown {
   if (typeof thrown === "string") return printable(thrown);

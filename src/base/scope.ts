@@ -39,14 +39,14 @@ class Listener extends Set<(reason: unknown) => void> {
 /**
  * The signals that are listened to, with one listener each for any number of callbacks.
  *
- * Signals are linked by hand. `AbortSignal.any` and `Promise.race` would leak: they keep the losing side in memory for as
- * long as the other side lives.
+ * Signals are linked by hand. `AbortSignal.any` and `Promise.race` would leak: they keep the losing side in memory for
+ * as long as the other side lives.
  */
 export type Links = Map<AbortSignal, Listener>;
 
 /**
- * Calls `abort` with the reason when `signal` aborts. Returns a function that stops listening. It MUST be called after the
- * abort, too.
+ * Calls `abort` with the reason when `signal` aborts. Returns a function that stops listening. It MUST be called after
+ * the abort, too.
  */
 export function linkTo(links: Links, signal: AbortSignal, abort: (reason: unknown) => void): () => void {
   const listener = links.get(signal) ?? new Listener();
@@ -72,7 +72,10 @@ export class Scope {
   readonly #parent: Scope | undefined;
   #ended: { reason: unknown } | undefined;
 
-  /** A child scope may end before its `parent`. It links signals through the parent, so that each signal has one listener. */
+  /**
+   * A child scope may end before its `parent`. It links signals through the parent, so that each signal has one
+   * listener.
+   */
   constructor(clock: Clock, onError: (error: unknown, owner: string) => void, parent?: Scope) {
     this.#parent = parent;
     this.#clock = clock;
@@ -80,8 +83,8 @@ export class Scope {
   }
 
   /**
-   * Calls `abort` once with the reason when `signal` aborts, or at once if it has aborted. Returns a function that stops
-   * listening. After the scope has ended, `abort` is called only if the signal has aborted already.
+   * Calls `abort` once with the reason when `signal` aborts, or at once if it has aborted. Returns a function that
+   * stops listening. After the scope has ended, `abort` is called only if the signal has aborted already.
    */
   link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
     if (signal?.aborted) abort(signal.reason);
@@ -94,7 +97,10 @@ export class Scope {
     return unlink;
   }
 
-  /** Lists an item as owned until the returned function is called. If the scope ends first, `end` is called with the reason. */
+  /**
+   * Lists an item as owned until the returned function is called. If the scope ends first, `end` is called with the
+   * reason.
+   */
   hold(kind: PendingKind, owner: string | (() => string), end?: (reason: unknown) => void): () => void {
     if (this.#ended !== undefined) return noop;
     const held: Held = { kind, owner, since: this.#clock.now(), end };
@@ -113,7 +119,9 @@ export class Scope {
     });
   }
 
-  /** Sets a timer. The scope lists it, and cancels it when the scope ends. Returns a function that cancels the timer. */
+  /**
+   * Sets a timer. The scope lists it, and cancels it when the scope ends. Returns a function that cancels the timer.
+   */
   timer(owner: string, ms: number, fire: () => void): () => void {
     if (this.#ended !== undefined) return noop;
     const cancel = (): void => {
@@ -129,10 +137,11 @@ export class Scope {
   }
 
   /**
-   * Waits until `begin` settles the wait, `signal` aborts, or the scope ends. An abort rejects with the signal's own reason,
-   * and the end of the scope rejects with the scope's reason.
+   * Waits until `begin` settles the wait, `signal` aborts, or the scope ends. An abort rejects with the signal's own
+   * reason, and the end of the scope rejects with the scope's reason.
    *
-   * `begin` returns a function that undoes what it started. That function is called exactly once, however the wait ends.
+   * `begin` returns a function that undoes what it started. That function is called exactly once, however the wait
+   * ends.
    */
   wait<T>(
     owner: string,
@@ -227,7 +236,9 @@ export class Scope {
     return count;
   }
 
-  /** Ends the scope. Timers are cancelled, waits reject with `reason`, all listeners are removed, and nothing is owned. */
+  /**
+   * Ends the scope. Timers are cancelled, waits reject with `reason`, all listeners are removed, and nothing is owned.
+   */
   end(reason: unknown = new ClosedError()): void {
     if (this.#ended !== undefined) return;
     this.#ended = { reason };
@@ -240,7 +251,10 @@ export class Scope {
   }
 }
 
-/** Returns the name of an owner. A name that can change, or is costly to make, is a function that is called only when needed. */
+/**
+ * Returns the name of an owner. A name that can change, or is costly to make, is a function that is called only when
+ * needed.
+ */
 export function nameOf(owner: string | (() => string)): string {
   return typeof owner === "string" ? owner : owner();
 }
@@ -253,8 +267,8 @@ export function inWords({ owner, age }: Pending): string {
 /**
  * Marks a rejection of a promise as handled. Code that awaits the promise still gets the rejection.
  *
- * It is used for calls that are refused because of closing. Without it, a call that was not awaited would end the process
- * with an unhandled rejection, in the middle of a clean close.
+ * It is used for calls that are refused because of closing. Without it, a call that was not awaited would end the
+ * process with an unhandled rejection, in the middle of a clean close.
  */
 export function ignorable<T>(promise: Promise<T>): Promise<T> {
   promise.catch(noop);

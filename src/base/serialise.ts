@@ -10,9 +10,9 @@ export interface SerialiseOptions {
 /**
  * Returns a value as JSON text, if JSON can represent the value without loss.
  *
- * Throws a TypeError for a value that JSON would change, lose or refuse: BigInt, functions, symbols, NaN, infinities, maps,
- * sets and other objects whose content JSON does not see, cycles, and `undefined`. The message names the path of the value.
- * Throws a RangeError if the text is longer than `maxBytes`.
+ * Throws a TypeError for a value that JSON would change, lose or refuse: BigInt, functions, symbols, NaN, infinities,
+ * maps, sets and other objects whose content JSON does not see, cycles, and `undefined`. The message names the path of
+ * the value. Throws a RangeError if the text is longer than `maxBytes`.
  *
  * If an object has a `toJSON` method, its result is used without a check: a `Date` is sent as its string. Below the top
  * level, members that are undefined are omitted.
@@ -120,8 +120,8 @@ function lostObject(value: object): string | undefined {
 }
 
 /**
- * Returns whether a value is a plain object or an instance of a user's class. Such an object may be empty. A built-in class
- * has a `toString` tag of its own.
+ * Returns whether a value is a plain object or an instance of a user's class. Such an object may be empty. A built-in
+ * class has a `toString` tag of its own.
  */
 export function isOwnClass(value: unknown): boolean {
   return Object.prototype.toString.call(value) === "[object Object]";

@@ -1,4 +1,7 @@
-/** A set that usually holds one item. For a single item it allocates no `Set`, which would take most of its owner's memory. */
+/**
+ * A set that usually holds one item. For a single item it allocates no `Set`, which would take most of its owner's
+ * memory.
+ */
 export class SmallSet<T extends object> implements Iterable<T> {
   #one: T | undefined;
   /** All items, once there has been a second one. */
@@ -35,7 +38,10 @@ export class SmallSet<T extends object> implements Iterable<T> {
     return true;
   }
 
-  /** Iterates in insertion order, as a `Set` does. But if there is one item, items added during the loop are not visited. */
+  /**
+   * Iterates in insertion order, as a `Set` does. But if there is one item, items added during the loop are not
+   * visited.
+   */
   [Symbol.iterator](): Iterator<T> {
     return this.#all?.values() ?? (this.#one === undefined ? [] : [this.#one]).values();
   }

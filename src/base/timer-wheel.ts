@@ -9,14 +9,16 @@ export abstract class TimedItem extends LinkedNode {
   abstract tick(now: number): void;
 }
 
-/** Deadlines are rounded up to a multiple of this many milliseconds, so that thousands of sessions share a few firings. */
+/**
+ * Deadlines are rounded up to a multiple of this many milliseconds, so that thousands of sessions share a few firings.
+ */
 const resolution = 50;
 
 /**
  * One timer for any number of deadlines: the heartbeats, pongs and expiry times of all sessions.
  *
- * The timer is set only while an item has a deadline, and only for the earliest one. If that item is removed, the timer may
- * fire and find nothing due.
+ * The timer is set only while an item has a deadline, and only for the earliest one. If that item is removed, the timer
+ * may fire and find nothing due.
  */
 export class TimerWheel {
   readonly #scope: Scope;

@@ -1,7 +1,10 @@
 /** The severity of an error. The built-in presenter only uses `critical`, `high` and `medium`. */
 export type AgentSeverity = "critical" | "high" | "medium" | "low";
 
-/** Additional fields of the caller. They must not be named `type`, `run`, `agent_name` or `timestamp`: every event has those. */
+/**
+ * Additional fields of the caller. They must not be named `type`, `run`, `agent_name` or `timestamp`: every event has
+ * those.
+ */
 export type AgentDetails = { readonly [detail: string]: unknown };
 
 /** The fields of each agent event, besides `type`, `run`, `agent_name` and `timestamp`. Times are in milliseconds. */

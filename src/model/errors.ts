@@ -88,8 +88,8 @@ export class GapError extends Error {
 }
 
 /**
- * The error of a wait for delivery that has ended, because the publication's `ttl` is over or the log has trimmed it, before
- * the publication reached the requested level.
+ * The error of a wait for delivery that has ended, because the publication's `ttl` is over or the log has trimmed it,
+ * before the publication reached the requested level.
  */
 export class ExpiredError extends Error {
   /** Always `"ExpiredError"`. */
@@ -146,9 +146,9 @@ export interface ReplyErrorOptions extends ErrorOptions {
 /**
  * The error for a request that the server refused, or for a connection that ended before the server replied.
  *
- * `code` is one of the protocol's error codes (from 100), close codes (from 1000, or 0 if there was none) or unsubscribe
- * codes (from 2000). `protocol.ts` lists them. If no connection could be made, `tries` is the number of failed attempts in a
- * row.
+ * `code` is one of the protocol's error codes (from 100), close codes (from 1000, or 0 if there was none) or
+ * unsubscribe codes (from 2000). `protocol.ts` lists them. If no connection could be made, `tries` is the number of
+ * failed attempts in a row.
  */
 export class ReplyError extends Error {
   /** Always `"ReplyError"`. */
@@ -158,8 +158,8 @@ export class ReplyError extends Error {
   /** Whether retrying may help. */
   declare readonly temporary: boolean;
   /**
-   * The HTTP status with which the server refused the handshake. It is available with `ws`, on Bun and on Deno. Browsers and
-   * Node's built-in WebSocket do not expose it.
+   * The HTTP status with which the server refused the handshake. It is available with `ws`, on Bun and on Deno.
+   * Browsers and Node's built-in WebSocket do not expose it.
    */
   declare readonly status: number | undefined;
   /** The number of failed attempts in a row, including this one. Undefined if there was a connection. */

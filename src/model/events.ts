@@ -18,7 +18,8 @@ export interface SchemaIssue {
 }
 
 /**
- * The schema of an event: any schema of Standard Schema v1 (standardschema.dev), such as those of zod, valibot and ArkType.
+ * The schema of an event: any schema of Standard Schema v1 (standardschema.dev), such as those of zod, valibot and
+ * ArkType.
  *
  * It describes the event's fields, with or without its `type`. It MUST validate synchronously: a schema that returns a
  * promise is refused, because publications keep the order of the calls. Its output MUST be an object that JSON can
@@ -53,7 +54,8 @@ export type EventOutput<Schemas extends EventSchemas> = string extends keyof Sch
     }[keyof Schemas & string];
 
 /**
- * The events that are read from a notifier's channels, discriminated by `type`. `unknown` if the notifier has no schemas.
+ * The events that are read from a notifier's channels, discriminated by `type`. `unknown` if the notifier has no
+ * schemas.
  *
  * @example
  * ```ts

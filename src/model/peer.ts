@@ -1,12 +1,17 @@
 /** An action on a channel that a peer requests. */
 export interface Action {
-  /** The kind of action. `cancel` cancels the channel's run. It is asked only for runs started with `cancel: "authorized"`. */
+  /**
+   * The kind of action. `cancel` cancels the channel's run. The decision about it counts only for runs that were
+   * started with `cancel: "authorized"`.
+   */
   type: "subscribe" | "publish" | "history" | "presence" | "cancel";
   /** The channel's name. */
   channel: string;
   /** The data of the command: the subscription's `data`, the payload to publish, or the reason to cancel. */
   data?: unknown;
-  /** Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`. */
+  /**
+   * Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`.
+   */
   signal: AbortSignal;
 }
 
@@ -18,16 +23,21 @@ export interface RpcCall {
   data: unknown;
   /** The id of the calling session. */
   session: string;
-  /** Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`. */
+  /**
+   * Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`.
+   */
   signal: AbortSignal;
 }
 
-/** Handles a client's rpc call. Its return value is the reply's `data`. If it throws or rejects, the client gets error 100. */
+/**
+ * Handles a client's rpc call. Its return value is the reply's `data`. If it throws or rejects, the client gets error
+ * 100.
+ */
 export type RpcHandler = (peer: Peer, call: RpcCall) => unknown;
 
 /**
- * Decides whether a peer may do an action. Any result except `true` refuses, with error 103. If it throws, rejects or takes
- * longer than `limits.answer`, the command fails with error 100, which is temporary: clients try again.
+ * Decides whether a peer may do an action. Any result except `true` refuses, with error 103. If it throws, rejects or
+ * takes longer than `limits.answer`, the command fails with error 100, which is temporary: clients try again.
  */
 export type Authorize = (peer: Peer, action: Action) => boolean | Promise<boolean>;
 
@@ -40,7 +50,9 @@ export interface ConnectCall {
   token: string;
   /** The `data` of the command. Undefined if the client sent none. */
   data: unknown;
-  /** Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`. */
+  /**
+   * Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`.
+   */
   signal: AbortSignal;
 }
 
@@ -57,16 +69,16 @@ export interface Peer {
   /** Decides about every action that `channels` and runs do not allow. Default: refuses all of them. */
   readonly authorize?: Authorize | undefined;
   /**
-   * Identifies the client when its connect command arrives. It is called once. The members of the identity that it returns
-   * replace those of this peer; the other members stay. `null` closes with 3500. An identity whose `expires` has passed is
-   * refused with error 109, so that the client gets a new token. Default: this peer stays as it is.
+   * Identifies the client when its connect command arrives. It is called once. The members of the identity that it
+   * returns replace those of this peer; the other members stay. `null` closes with 3500. An identity whose `expires`
+   * has passed is refused with error 109, so that the client gets a new token. Default: this peer stays as it is.
    */
   readonly connect?:
     | ((peer: Peer, call: ConnectCall) => Identity | null | Promise<Identity | null>)
     | undefined;
   /**
-   * Checks a new token. Returns when the token expires, in milliseconds since the Unix epoch, or null, which closes with
-   * 3500. Default: tokens cannot be refreshed.
+   * Checks a new token. Returns when the token expires, in milliseconds since the Unix epoch, or null, which closes
+   * with 3500. Default: tokens cannot be refreshed.
    */
   readonly refresh?: ((peer: Peer, token: string) => number | null | Promise<number | null>) | undefined;
   /** Is called with each one-way message of the client. Default: such messages are ignored. */

@@ -18,9 +18,9 @@ export interface Delivery {
   /** The subscriber: the user, or the session's id if there is no user. "" if the level is `logged`. */
   readonly by: string;
   /**
-   * When the delivery became known, in milliseconds since the Unix epoch. If it was known before `delivered()` was called:
-   * the time of the last acknowledgement of `by` if it has acknowledged the publication, otherwise the time of the call.
-   * For the level `logged`, the time of the publication.
+   * When the delivery became known, in milliseconds since the Unix epoch. If it was known before `delivered()` was
+   * called: the time of the last acknowledgement of `by` if it has acknowledged the publication, otherwise the time of
+   * the call. For the level `logged`, the time of the publication.
    */
   readonly time: number;
 }
@@ -28,8 +28,8 @@ export interface Delivery {
 /** Options of `delivered()`. */
 export interface DeliveredOptions {
   /**
-   * The level to wait for. Default: the level that discharges a confirmed publication, which is `acknowledged`, or `read` by
-   * a client that never acknowledges.
+   * The level to wait for. Default: the level that discharges a confirmed publication, which is `acknowledged`, or
+   * `read` by a client that never acknowledges.
    */
   level?: Level | undefined;
   /** The subscriber to wait for: a user, or the id of a session without a user. Default: any subscriber. */
@@ -47,9 +47,9 @@ export interface Receipt {
   /**
    * Waits until the publication has been delivered to a subscriber.
    *
-   * Rejects with the reason of `signal`, with an `ExpiredError` when the publication's `ttl` is over or the log has trimmed
-   * it, with a `ClosedError` when the notifier closed first, and with a TypeError for an unknown level. Apart from the
-   * TypeError, an unhandled rejection does not end the process.
+   * Rejects with the reason of `signal`, with an `ExpiredError` when the publication's `ttl` is over or the log has
+   * trimmed it, with a `ClosedError` when the notifier closed first, and with a TypeError for an unknown level. Apart
+   * from the TypeError, an unhandled rejection does not end the process.
    */
   delivered(options?: DeliveredOptions): Promise<Delivery>;
 }
@@ -61,8 +61,8 @@ export interface Receipt {
  * - `trimmed`: the log no longer holds it, and it is not being sent to a subscriber.
  * - `closed`: the notifier closed.
  * - `overflow`: it is a run's ending, and too many confirmed publications wait already (`limits.confirmedTotal`).
- * - `unlogged`: it was not written to the log. The notifier closed first, or the log refused a run's ending for good. Its
- *   offset is 0 and its epoch is "".
+ * - `unlogged`: it was not written to the log. The notifier closed first, or the log refused a run's ending for good.
+ *   Its offset is 0 and its epoch is "".
  */
 export type UndeliveredReason = "expired" | "trimmed" | "closed" | "overflow" | "unlogged";
 

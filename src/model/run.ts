@@ -10,9 +10,9 @@ export interface TaskContext<Event = RunEvent> {
    * Writes an event to the run's channel. Resolves once the event is in the log.
    *
    * Rejects with a TypeError or RangeError for a value that is not an event or that the event's schema refuses, with a
-   * `BusyError` while too much waits to be published (`limits.waiting`), and with a `ClosedError` once the run has ended. If
-   * they are unhandled, the last two do not end the process; `onError` is also called with a `BusyError`. A `yield` never
-   * fails with a `BusyError`: it waits for its turn instead.
+   * `BusyError` while too much waits to be published (`limits.waiting`), and with a `ClosedError` once the run has
+   * ended. If they are unhandled, the last two do not end the process; `onError` is also called with the first
+   * `BusyError` of a series. A `yield` never fails with a `BusyError`: it waits for its turn instead.
    */
   emit(event: Event): Promise<void>;
 }
@@ -20,9 +20,9 @@ export interface TaskContext<Event = RunEvent> {
 /**
  * A function that does the work of a run. It yields or emits events, and returns the run's result.
  *
- * `signal` aborts when the task has to stop. A task that yields in a long loop checks `signal.aborted` between its yields,
- * and may still emit final events. A generator that never reads its `signal` is stopped at its next yield: the yield throws
- * the signal's reason.
+ * `signal` aborts when the task has to stop. A task that yields in a long loop checks `signal.aborted` between its
+ * yields, and may still emit final events. A generator that never reads its `signal` is stopped at its next yield: the
+ * yield throws the signal's reason.
  */
 export type Task<R, Event = RunEvent> = (
   context: TaskContext<Event>,
@@ -63,21 +63,21 @@ export interface Run<R> {
    */
   readonly activity: { readonly events: number; readonly time: number };
   /**
-   * Waits for the ending and returns the result. Rejects with a `RunError` when the task failed, with a `CancelError` when
-   * the run was cancelled, or with the reason of the run's `options.signal` when that signal cancelled the run.
+   * Waits for the ending and returns the result. Rejects with a `RunError` when the task failed, with a `CancelError`
+   * when the run was cancelled, or with the reason of the run's `options.signal` when that signal cancelled the run.
    *
-   * A call before the ending gets the task's own value, or a `RunError` whose `cause` is what the task threw. Neither is kept
-   * after the ending. A later call gets the content of the ending event: the value as JSON, or an error with the name and
-   * message that clients see.
+   * A call before the ending gets the task's own value, or a `RunError` whose `cause` is what the task threw. Neither
+   * is kept after the ending. A later call gets the content of the ending event: the value as JSON, or an error with
+   * the name and message that clients see.
    *
-   * An ending of more than 1 000 characters is read from the log. The call then also rejects with a `GapError` when the log
-   * has trimmed the ending or another run with this id has started, with a `ClosedError` when the notifier is closed, and
-   * with the error of the log. It rejects with a `LogError` if the ending could not be written.
+   * An ending of more than 1 000 characters is read from the log. The call then also rejects with a `GapError` when the
+   * log has trimmed the ending or another run with this id has started, with a `ClosedError` when the notifier is
+   * closed, and with the error of the log. It rejects with a `LogError` if the ending could not be written.
    */
   result(options?: { signal?: AbortSignal | undefined }): Promise<R>;
   /**
-   * Cancels the run. Resolves once the run has ended, whatever its ending is. Rejects with a TypeError if `reason` is not a
-   * string.
+   * Cancels the run. Resolves once the run has ended, whatever its ending is. Rejects with a TypeError if `reason` is
+   * not a string.
    */
   cancel(reason?: string): Promise<void>;
 }
@@ -91,8 +91,8 @@ export interface RunsReport {
   /** Runs that stopped after they were cancelled. */
   cancelled: string[];
   /**
-   * Runs that were cancelled but whose task ignored the signal, and runs whose ending could not be written because the log
-   * failed until the end. The endings of the latter are in `undelivered`, with the reason `unlogged`.
+   * Runs that were cancelled but whose task ignored the signal, and runs whose ending could not be written because the
+   * log failed until the end. The endings of the latter are in `undelivered`, with the reason `unlogged`.
    */
   abandoned: string[];
 }
@@ -107,7 +107,10 @@ export function isRunChannel(channel: string): boolean {
   return channel.startsWith(prefix);
 }
 
-/** Returns the id of the run that a channel name belongs to, whether or not the run exists. Undefined for other channels. */
+/**
+ * Returns the id of the run that a channel name belongs to, whether or not the run exists. Undefined for other
+ * channels.
+ */
 export function runOfChannel(channel: string): string | undefined {
   return isRunChannel(channel) ? channel.slice(prefix.length) : undefined;
 }
