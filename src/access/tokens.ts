@@ -28,7 +28,7 @@ export interface TokenClaims {
 
 /** Options for tokens that are signed with a shared secret. */
 export interface SecretOptions extends TokenClaims {
-  /** The secret: at least 32 random bytes. */
+  /** The secret: at least 32 bytes, generated at random and not chosen by a person. */
   secret: string;
   /** The allowed algorithms. Default: `["HS256"]`. */
   algorithms?: readonly SecretAlgorithm[] | undefined;
@@ -120,7 +120,7 @@ function bySecret({ secret, algorithms = ["HS256"] }: SecretOptions, claims: obj
 
 function listOf<A extends string>(algorithms: readonly A[], supported: RegExp): A[] {
   if (algorithms.length > 0 && algorithms.every((each) => supported.test(each))) return [...algorithms];
-  const rule = "give one or more: HS… with a secret; RS…, PS…, ES… or EdDSA with jwks";
+  const rule = "give HS* with a secret, or RS*, PS*, ES* or EdDSA with jwks";
   throw new TypeError(`Cannot check tokens by algorithms ${JSON.stringify(algorithms)}: ${rule}`);
 }
 

@@ -12,7 +12,7 @@ export interface SerialiseOptions {
  *
  * Throws a TypeError for a value that JSON would change, lose or refuse: BigInt, functions, symbols, NaN, infinities,
  * maps, sets and other objects whose content JSON does not see, cycles, and `undefined`. The message names the path of
- * the value. Throws a RangeError if the text is longer than `maxBytes`.
+ * the value. Throws a RangeError if the text is longer than `max` bytes.
  *
  * If an object has a `toJSON` method, its result is used without a check: a `Date` is sent as its string. Below the top
  * level, members that are undefined are omitted.
@@ -20,7 +20,7 @@ export interface SerialiseOptions {
 export function serialise(
   what: string | (() => string),
   value: unknown,
-  maxBytes: number,
+  max: number,
   { allowsUndefined = false }: SerialiseOptions = {},
 ): string {
   let text: string | undefined;
@@ -39,8 +39,7 @@ export function serialise(
     options = { cause };
   }
   if (text === undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${why}`, options);
-  if (exceeds(text, maxBytes))
-    throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${maxBytes} bytes`);
+  if (exceeds(text, max)) throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${max} bytes`);
   return text;
 }
 

@@ -21,8 +21,8 @@ export interface TaskContext<Event = RunEvent> {
  * A function that does the work of a run. It yields or emits events, and returns the run's result.
  *
  * `signal` aborts when the task has to stop. A task that yields in a long loop checks `signal.aborted` between its
- * yields, and may still emit final events. A generator that never reads its `signal` is stopped at its next yield: the
- * yield throws the signal's reason.
+ * yields, and may still emit final events. After the abort, a generator that has never read its `signal` is
+ * stopped at its next yield: the yield throws the signal's reason.
  */
 export type Task<R, Event = RunEvent> = (
   context: TaskContext<Event>,

@@ -92,8 +92,8 @@ export const base: readonly Mutation[] = [
   ...inFile("base/serialise", [
     {
       name: "a publication is measured in characters",
-      from: "if (exceeds(text, maxBytes)) throw",
-      to: "if (text.length > maxBytes) throw",
+      from: "if (exceeds(text, max)) throw",
+      to: "if (text.length > max) throw",
     },
     {
       name: "what is no number becomes null",
