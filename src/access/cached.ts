@@ -2,35 +2,42 @@ import { checkBound } from "../base/check.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { Authorize, Peer } from "../model/peer.ts";
 
-/** How long answers are remembered. */
+/** Options of `cached`. */
 export interface CachedOptions {
-  /** Milliseconds for which an answer counts. Default 30 000. */
+  /** How long an answer is cached, in milliseconds. Default: 30 000. */
   ttl?: number | undefined;
-  /** Answers remembered of one connection; past it the oldest are forgotten. Default 100. */
+  /** The maximum number of cached answers per connection. Above it the oldest are removed. Default: 100. */
   size?: number | undefined;
-  /** What time it is. Default: the machine's clock. */
+  /** The clock. Default: the system clock. */
   clock?: Pick<Clock, "now"> | undefined;
 }
 
-/** An `authorize` that remembers its answers. */
+/** An `authorize` function that caches its answers. */
 export interface CachedAuthorize extends Authorize {
-  /** Forgets all answers, also those that are being looked up: call it when permissions have changed. */
+  /**
+   * Removes all cached answers. Answers of calls that are still pending are not cached either. Call it when permissions
+   * have changed.
+   */
   forget(): void;
 }
 
 /**
- * Remembers what `authorize` answers, for each connection, action and channel: without it every command asks.
+ * Wraps `authorize` in a cache of its answers, by connection, action type and channel. Without the cache, `authorize`
+ * is called for every command.
  *
- * The action's `data` must not matter to the answer. A throw or rejection is never remembered. Nothing is shared between
- * connections, and nothing outlives them. Until `ttl` has passed, or `forget()` is called, somebody whose permission was
- * taken away may subscribe again.
+ * The answer must not depend on the action's `data`. An error is never cached. Connections do not share answers, and
+ * the answers of a connection are released with it. A client whose permission was revoked may subscribe again until
+ * `ttl` has passed or `forget()` is called.
+ *
+ * Throws a TypeError if `authorize` is not a function, and a RangeError if `ttl` or `size` is not a number of at least
+ * 0.
  *
  * @example
  * ```ts
  * const mayRead = (peer, { type, channel }) => type === "subscribe" && rooms.has(peer.user, channel);
  * const authorize = cached(mayRead, { ttl: 60_000 });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authorize })));
- * authorize.forget(); // whenever who may do what has changed
+ * authorize.forget(); // whenever permissions have changed
  * ```
  */
 export function cached(
@@ -43,16 +50,16 @@ export function cached(
     );
   checkBound("ttl", ttl);
   checkBound("size", size);
-  let known = new WeakMap<Peer, Map<string, Remembered>>();
+  let cache = new WeakMap<Peer, Map<string, Remembered>>();
   async function ask(peer: Peer, action: Parameters<Authorize>[1]): Promise<boolean> {
     const key = `${action.type} ${action.channel}`;
-    const remembered = known.get(peer)?.get(key);
+    const remembered = cache.get(peer)?.get(key);
     if (remembered !== undefined && clock.now() < remembered.until) return remembered.allowed;
-    const asked = known;
+    const cacheAtCall = cache;
     const allowed = (await authorize(peer, action)) === true;
-    // Not into what was begun anew meanwhile.
-    const answers = asked.get(peer) ?? new Map<string, Remembered>();
-    asked.set(peer, answers);
+    // If `forget` was called meanwhile, this is the old cache, which is no longer read.
+    const answers = cacheAtCall.get(peer) ?? new Map<string, Remembered>();
+    cacheAtCall.set(peer, answers);
     answers.delete(key);
     answers.set(key, { allowed, until: clock.now() + ttl });
     for (const oldest of answers.keys()) {
@@ -62,7 +69,7 @@ export function cached(
     return allowed;
   }
   const forget = (): void => {
-    known = new WeakMap();
+    cache = new WeakMap();
   };
   return Object.assign(ask, { forget });
 }

@@ -2,38 +2,38 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { Scope } from "../base/scope.ts";
 import { urlOf } from "../base/url.ts";
 
-/** A public key: a JSON Web Key with its `kid`. */
+/** A public key: a JSON Web Key with a `kid`. */
 export interface PublicKey {
-  /** Its id, which a token names in its header. */
+  /** The key's id. A token names it in its header. */
   kid?: string;
-  /** Its other members: those of RFC 7517 and of its `kty`. */
-  // biome-ignore lint/suspicious/noExplicitAny: what a member holds depends on the kind of key.
+  /** The other members: those of RFC 7517 and of the key's `kty`. */
+  // biome-ignore lint/suspicious/noExplicitAny: the type of a member depends on the kind of key.
   [member: string]: any;
 }
 
-/** Where public keys come from. */
+/** Options for the source of public keys. */
 export interface KeysOptions {
-  /** The keys, or where to fetch them: a JSON Web Key Set. */
+  /** A list of keys, or the URL of a JSON Web Key Set. */
   jwks: readonly PublicKey[] | string | URL;
-  /** Ends what is being fetched when it aborts: give it the notifier's. */
+  /** Ends a fetch in progress when it aborts. Give it the notifier's signal. */
   signal?: AbortSignal | undefined;
-  /** What time it is. Default: the machine's clock. */
+  /** The clock. Default: the system clock. */
   clock?: Clock | undefined;
 }
 
-/** Milliseconds for which fetched keys count. */
-const fresh = 600_000;
-/** Milliseconds between two fetches, whatever keys peers make up. */
+/** How long fetched keys are used before they are fetched again, in milliseconds. */
+const maxAge = 600_000;
+/** The minimum time between two fetches, in milliseconds. Tokens with made-up key ids cannot cause more of them. */
 const interval = 30_000;
-/** Milliseconds that a fetch may take. */
-const patience = 5_000;
+/** The maximum duration of a fetch, in milliseconds. */
+const timeout = 5_000;
 
-/** Public keys, which are fetched when they are needed, together for all who wait, and not at every peer's will. */
+/** Public keys. They are fetched on demand. Concurrent calls share one fetch, and the rate of fetches is limited. */
 export class Keys {
   readonly #options: KeysOptions;
   readonly #clock: Clock;
   readonly #scope: Scope;
-  /** Where they are fetched, unless they were given. */
+  /** The URL of the key set. Undefined if the keys were given as a list. */
   readonly #url: URL | undefined;
   #keys: readonly PublicKey[] = [];
   #fetching: Promise<void> | undefined;
@@ -43,7 +43,7 @@ export class Keys {
   constructor(options: KeysOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    // What goes wrong here is thrown to those who wait for it.
+    // The scope need not report errors: each error is thrown to the callers that wait for the fetch.
     this.#scope = new Scope(this.#clock, () => {});
     const { jwks } = options;
     if (Array.isArray(jwks)) this.#keys = jwks;
@@ -54,7 +54,7 @@ export class Keys {
       );
   }
 
-  /** The keys, fetched anew where they are old or none has that id. */
+  /** Returns the keys. They are fetched again if they are too old, or if none has the given id. */
   async with(id: string | undefined): Promise<PublicKey[]> {
     if (this.#url !== undefined) await this.#refresh(this.#url, id);
     return [...this.#keys];
@@ -63,10 +63,11 @@ export class Keys {
   async #refresh(url: URL, id: string | undefined): Promise<void> {
     const isKnown = this.#keys.some(({ kid }) => kid === id);
     const now = this.#clock.now();
-    const isWanted = !isKnown || now - this.#fetchedAt >= fresh;
-    if (isWanted && (this.#fetching !== undefined || now - this.#triedAt >= interval))
+    const isNeeded = !isKnown || now - this.#fetchedAt >= maxAge;
+    if (isNeeded && (this.#fetching !== undefined || now - this.#triedAt >= interval))
       await this.#fetch(url, isKnown);
-    if (this.#fetchedAt === -Infinity) throw new Error("Cannot check a token: there are no keys yet");
+    if (this.#fetchedAt === -Infinity)
+      throw new Error("Cannot check a token: no keys have been fetched from jwks yet");
   }
 
   async #fetch(url: URL, isKnown: boolean): Promise<void> {
@@ -77,7 +78,7 @@ export class Keys {
     try {
       await this.#fetching;
     } catch (error) {
-      // Old keys are better than none.
+      // If the fetch fails, a known key is used even if it is too old.
       if (!isKnown) throw error;
     }
   }
@@ -85,13 +86,13 @@ export class Keys {
   async #load(url: URL): Promise<void> {
     const ending = new AbortController();
     const unlink = this.#scope.link(this.#options.signal, (reason) => ending.abort(reason));
-    const late = (): void => ending.abort(new Error(`Cannot fetch keys: it took over ${patience} ms`));
-    const disarm = this.#scope.timer("keys", patience, late);
+    const onTimeout = (): void => ending.abort(new Error(`Cannot fetch keys: it took over ${timeout} ms`));
+    const disarm = this.#scope.timer("keys", timeout, onTimeout);
     try {
       const response = await fetch(url, { signal: ending.signal });
       const set = response.ok ? ((await response.json()) as { keys?: unknown } | null) : undefined;
       if (!Array.isArray(set?.keys))
-        throw new Error(`Cannot fetch keys: the answer, ${response.status}, holds none`);
+        throw new Error(`Cannot fetch keys: the response, with status ${response.status}, is not a key set`);
       this.#keys = set.keys;
       this.#fetchedAt = this.#clock.now();
     } finally {

@@ -3,33 +3,45 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import type { Identity } from "../model/peer.ts";
 import { checkPeer } from "./peer-check.ts";
 
-/** How tickets are made. */
+/** Options of `createTickets`. */
 export interface TicketsOptions {
-  /** Milliseconds for which a ticket may be used. Default 30 000. */
+  /** How long a ticket is valid, in milliseconds. Default: 30 000. */
   ttl?: number | undefined;
-  /** Tickets that wait to be used; past it the oldest are void. Default 10 000. */
+  /** The maximum number of unused tickets. Above it the oldest become invalid. Default: 10 000. */
   size?: number | undefined;
-  /** Tickets of one user, where it has a name, that wait to be used; past it that user's oldest are void. Default 10. */
+  /**
+   * The maximum number of unused tickets of one user. Above it the user's oldest ticket becomes invalid. It does not
+   * apply to the user "". Default: 10.
+   */
   perUser?: number | undefined;
-  /** What time it is. Default: the machine's clock. */
+  /** The clock. Default: the system clock. */
   clock?: Pick<Clock, "now"> | undefined;
 }
 
-/** Tickets that wait to be used. Each lets one connection in, once. */
+/** Issues and redeems tickets. Each ticket is valid for one connection. */
 export interface Tickets {
-  /** Makes a ticket for who asks, having shown who that is in a request that can carry it. Throws a TypeError for no identity. */
+  /**
+   * Returns a new ticket for an identity. Call it in a request that can carry credentials, after they have been
+   * checked. Throws a TypeError for an invalid identity.
+   */
   issue(identity: Identity): string;
-  /** Takes the ticket in the query of an upgrade, `?ticket=…`; null where it is none, was used, or is too old. */
+  /**
+   * Redeems the ticket in the query of an upgrade request, `?ticket=…`. Returns null if the ticket is missing or
+   * unknown, has been used, or has expired. Throws a TypeError if `c` is not a Hono context.
+   */
   redeem(c: Context): Identity | null;
-  /** Tickets that wait. */
+  /** The number of unused tickets. */
   readonly size: number;
 }
 
 /**
- * Makes tickets, which are kept in this process: who issues one has to be who upgrades.
+ * Creates a store of tickets in the memory of this process. The process that issues a ticket must also handle the
+ * upgrade.
  *
- * It arms no timer: what has expired goes when the next one is issued or redeemed, and there are never more than `size`.
- * A ticket may be seen in logs of what lies between, like every address; by then it was used, or it is old.
+ * It sets no timer: expired tickets are removed when a ticket is issued or redeemed, and there are never more than
+ * `size`. Like every URL, a ticket may appear in the logs of proxies. By then it has been used or has expired.
+ *
+ * Throws a RangeError if `ttl`, `size` or `perUser` is not a number of at least 1.
  *
  * @example
  * ```ts
@@ -38,11 +50,11 @@ export interface Tickets {
  * const tickets = createTickets();
  * app.get("/ticket", (c) => {
  *   c.header("Cache-Control", "no-store");
- *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) }); // set by a middleware that has checked who it is
+ *   return c.json({ ticket: tickets.issue({ user: c.get("user") }) }); // set by a middleware that has checked the user
  * });
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: tickets.redeem })));
  *
- * // In the browser: a ticket lets one connection in, so the client asks for another before each.
+ * // In the browser: a ticket is valid for one connection, so the client fetches a new one before each connection.
  * const client = connect(async ({ signal }) => {
  *   const { ticket } = await (await fetch("/ticket", { signal })).json();
  *   return `/notifications?ticket=${ticket}`;
@@ -59,7 +71,7 @@ export function createTickets({
     if (typeof value !== "number" || !(value >= 1))
       throw new RangeError(`Cannot use ${name} "${String(value)}": it is not a number of at least 1`);
   }
-  // In the order in which they were issued, and so expire.
+  // In the order of issue, which is also the order of expiry.
   const waiting = new Map<string, Waiting>();
   const byUser = new Map<string, Set<string>>();
   const take = (ticket: string): Waiting | undefined => {
@@ -72,7 +84,7 @@ export function createTickets({
     if (own?.size === 0) byUser.delete(user);
     return found;
   };
-  const forget = (): void => {
+  const removeExpired = (): void => {
     for (const [ticket, { until }] of waiting) {
       if (until > clock.now() && waiting.size <= size) return;
       take(ticket);
@@ -88,9 +100,9 @@ export function createTickets({
       byUser.set(identity.user, own.add(ticket));
       waiting.set(ticket, { identity, until: clock.now() + ttl });
       const [oldest] = own;
-      // Nobody in particular is many.
+      // The user "" stands for many anonymous clients, so no limit per user applies.
       if (oldest !== undefined && own.size > perUser && identity.user !== "") take(oldest);
-      forget();
+      removeExpired();
       return ticket;
     },
     redeem(c) {
@@ -98,11 +110,11 @@ export function createTickets({
         throw new TypeError(
           "Cannot redeem a ticket: give redeem itself, notifications(notifier, { authenticate: tickets.redeem })",
         );
-      forget();
+      removeExpired();
       return take(c.req.query("ticket") ?? "")?.identity ?? null;
     },
     get size() {
-      forget();
+      removeExpired();
       return waiting.size;
     },
   };
@@ -113,7 +125,7 @@ interface Waiting {
   until: number;
 }
 
-/** 256 bits nobody can guess, in letters that an address holds as they are. */
+/** Returns 256 random bits as hexadecimal digits, which need no escaping in a URL. */
 function randomText(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

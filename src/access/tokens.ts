@@ -2,10 +2,10 @@ import { decode, verify, verifyWithJwks } from "hono/jwt";
 import type { Identity, Peer } from "../model/peer.ts";
 import { Keys, type KeysOptions } from "./keys.ts";
 
-/** The algorithms of secrets, which whoever checks a token could also sign it with. */
+/** The algorithms with a shared secret. Everyone who can verify such a token can also sign one. */
 export type SecretAlgorithm = "HS256" | "HS384" | "HS512";
 
-/** The algorithms of key pairs. */
+/** The algorithms with a key pair. */
 export type KeyAlgorithm =
   | "RS256"
   | "RS384"
@@ -18,44 +18,47 @@ export type KeyAlgorithm =
   | "ES512"
   | "EdDSA";
 
-/** What every token has to be. */
+/** The claims that every token must have. */
 export interface TokenClaims {
-  /** Whom it has to be for, one of these. Default: its `aud` does not matter. */
+  /** The required audience. With a list, one of them. Default: `aud` is not checked. */
   audience?: string | readonly string[] | undefined;
-  /** Who has to have made it. Default: its `iss` does not matter. */
+  /** The required issuer. Default: `iss` is not checked. */
   issuer?: string | undefined;
 }
 
-/** Tokens signed with a secret. */
+/** Options for tokens that are signed with a shared secret. */
 export interface SecretOptions extends TokenClaims {
-  /** At least 32 bytes, as random as a password of a machine's. */
+  /** The secret: at least 32 bytes, generated at random and not chosen by a person. */
   secret: string;
-  /** What they may be signed with. Default: `["HS256"]`. */
+  /** The allowed algorithms. Default: `["HS256"]`. */
   algorithms?: readonly SecretAlgorithm[] | undefined;
 }
 
-/** Tokens signed with one of several key pairs. */
+/** Options for tokens that are signed with a key pair. */
 export interface JwksOptions extends TokenClaims, KeysOptions {
-  /** What they may be signed with. Default: `["RS256", "ES256"]`. */
+  /** The allowed algorithms. Default: `["RS256", "ES256"]`. */
   algorithms?: readonly KeyAlgorithm[] | undefined;
 }
 
-/** How tokens are checked. */
+/** Options of `tokens`. */
 export type TokensOptions = SecretOptions | JwksOptions;
 
 type Claims = Awaited<ReturnType<typeof verify>>;
 type Check = (token: string) => Promise<Claims>;
 
 /**
- * Makes an `authenticate` that lets everybody be upgraded, and then goes by the token of the connect command, as
- * Centrifugo does: `sub` is the user, `channels` what it is subscribed to from the start, `info` what others see, `exp`
- * when it has to have been refreshed. What the token says holds for the connection: of a later one `sub` has to be the
- * same, and only its `exp` counts.
+ * Returns an `authenticate` function that lets every request be upgraded, and then checks the JSON Web Token in the
+ * connect command, as Centrifugo does.
  *
- * A token that has expired is refused with error 109, upon which clients ask for a new one. One that is wrong in any other
- * way, or missing, closes with 3500.
+ * These claims are used: `sub` is the user, `channels` the channels that the client is subscribed to from the start,
+ * `info` the data that other clients see, and `exp` the time by which the token must be refreshed. The identity of a
+ * connection is fixed by its first token: a later token must have the same `sub`, and only its `exp` is used.
  *
- * Throws a TypeError or RangeError for options that would let in what they should not.
+ * An expired token is refused with error 109, upon which clients get a new token. A token that is missing or invalid in
+ * any other way closes the connection with 3500.
+ *
+ * Throws a TypeError or RangeError for insecure options: a secret that is too short, algorithms that do not fit the
+ * keys, an empty `audience` or `issuer`, or not exactly one of `secret` and `jwks`.
  *
  * @example
  * ```ts
@@ -91,7 +94,7 @@ function checkOf(options: TokensOptions): Check {
       throw new TypeError(`Cannot check tokens by an empty ${name}: leave it out, or say who`);
   }
   const aud = typeof audience === "object" ? [...audience] : audience;
-  // When a token expires is told apart from whether it is valid, by the clock of the notifier.
+  // The notifier checks the expiry by its own clock: an expired token gets another error than an invalid one.
   const claims = { exp: false, iat: false, ...(aud && { aud }), ...(issuer && { iss: issuer }) };
   if ("secret" in options) return bySecret(options, claims);
   const { algorithms = ["RS256", "ES256"] } = options;
@@ -107,7 +110,7 @@ function checkOf(options: TokensOptions): Check {
 function bySecret({ secret, algorithms = ["HS256"] }: SecretOptions, claims: object): Check {
   if (typeof secret !== "string" || new TextEncoder().encode(secret).length < 32)
     throw new RangeError("Cannot check tokens by this secret: it is not a text of at least 32 bytes");
-  // A public key given for a secret is a secret that everybody knows.
+  // With other algorithms, a public key could be passed as the secret. Everyone knows a public key.
   const allowed = listOf(algorithms, /^HS(256|384|512)$/);
   return (token) => {
     const alg = allowed.find((each) => each === decode(token).header?.alg) ?? allowed[0];
@@ -115,25 +118,29 @@ function bySecret({ secret, algorithms = ["HS256"] }: SecretOptions, claims: obj
   };
 }
 
-function listOf<A extends string>(algorithms: readonly A[], fitting: RegExp): A[] {
-  if (algorithms.length > 0 && algorithms.every((each) => fitting.test(each))) return [...algorithms];
-  throw new TypeError(`Cannot check tokens by ${JSON.stringify(algorithms)}: not algorithms of such keys`);
+function listOf<A extends string>(algorithms: readonly A[], supported: RegExp): A[] {
+  if (algorithms.length > 0 && algorithms.every((each) => supported.test(each))) return [...algorithms];
+  const rule = "give HS* with a secret, or RS*, PS*, ES* or EdDSA with jwks";
+  throw new TypeError(`Cannot check tokens by algorithms ${JSON.stringify(algorithms)}: ${rule}`);
 }
 
-/** The claims of a token; undefined where it is not valid. What else goes wrong is thrown. */
+/**
+ * Returns the claims of a token, or undefined if the token is invalid. Other errors, such as a failed fetch, are
+ * thrown.
+ */
 async function valid(token: string, check: Check): Promise<Claims | undefined> {
   try {
     const { payload } = decode(token);
-    // Hono reads the claims before it checks the signature, and takes it that they are there.
+    // Hono reads the claims before it checks the signature, and assumes that they are an object.
     return typeof payload === "object" && payload !== null ? await check(token) : undefined;
   } catch (error) {
-    // Their messages hold the token.
+    // These errors are not passed on: their messages contain the token.
     if (error instanceof Error && error.name.startsWith("Jwt")) return undefined;
     throw error;
   }
 }
 
-/** Who it is by the claims; null where they make no sense. */
+/** Returns the identity in the claims, or null if a claim has the wrong type. */
 function identityOf({ sub, exp, channels, info }: Claims): (Identity & { expires: number }) | null {
   if (typeof sub !== "string") return null;
   if (exp !== undefined && (typeof exp !== "number" || !Number.isFinite(exp))) return null;

@@ -1,28 +1,39 @@
 const encoder = new TextEncoder();
-/** Where short texts are encoded to be counted. Nobody looks at it, and nothing is allocated for it. */
+/**
+ * The buffer that short strings are encoded into to be measured, so that nothing is allocated. Its content is never
+ * read.
+ */
 const scratch = new Uint8Array(16_384);
 
-/** How many bytes a text takes as UTF-8. To encode it is the fastest count on every runtime. */
+/**
+ * Returns the length of a string in UTF-8 bytes. Encoding the string is the fastest way to measure it on every runtime.
+ */
 export function byteLength(text: string): number {
-  // A character takes three bytes at most.
+  // A UTF-16 code unit takes at most three bytes of UTF-8.
   if (text.length * 3 <= scratch.length) return encoder.encodeInto(text, scratch).written;
   return encoder.encode(text).length;
 }
 
-/** What tags take, names included, in bytes. */
+/** Returns the size of tags in UTF-8 bytes, names included. */
 export function tagBytes(tags: Readonly<Record<string, string>> | undefined): number {
   return tags === undefined ? 0 : byteLength(Object.entries(tags).flat().join(""));
 }
 
-/** Whether a text takes more bytes than that. A character is three of them at most, so most texts need no count. */
-export function exceeds(text: string, most: number): boolean {
-  return text.length > most || (text.length * 3 > most && byteLength(text) > most);
+/**
+ * Returns whether a string is longer than `max` UTF-8 bytes. A UTF-16 code unit takes one to three bytes, so most
+ * strings need not be measured.
+ */
+export function exceeds(text: string, max: number): boolean {
+  return text.length > max || (text.length * 3 > max && byteLength(text) > max);
 }
 
-/** Cuts a text to at most so many UTF-16 code units, never between the two halves of a character: JSON of a half is no text. */
-export function cutText(text: string, most: number): string {
-  if (text.length <= most) return text;
-  const last = text.charCodeAt(most - 1);
+/**
+ * Cuts a string to at most `max` UTF-16 code units. It never cuts a surrogate pair in two: a lone surrogate is not
+ * valid text in JSON.
+ */
+export function cutText(text: string, max: number): string {
+  if (text.length <= max) return text;
+  const last = text.charCodeAt(max - 1);
   const isHigh = last >= 0xd800 && last <= 0xdbff;
-  return text.slice(0, isHigh ? most - 1 : most);
+  return text.slice(0, isHigh ? max - 1 : max);
 }

@@ -1,48 +1,54 @@
-/** An armed timer. */
+/** A timer that has not fired yet. */
 export interface Timer {
-  /** Disarms it; afterwards its function is never called. */
+  /** Cancels the timer. Afterwards its function is never called. */
   cancel(): void;
 }
 
 /**
- * What the core takes from its surroundings: time, timers, turns and chance. Give another one to test with.
+ * The source of time, timers, event loop turns and randomness. Tests replace it with a fake clock.
  *
- * Time spans are milliseconds.
+ * All durations are in milliseconds.
  */
 export interface Clock {
-  /** A time that only moves forward, for spans. */
+  /** Returns a monotonic time in milliseconds. Use it to measure durations. */
   now(): number;
-  /** Milliseconds since the Unix epoch, for people. */
+  /** Returns the wall-clock time, in milliseconds since the Unix epoch. */
   time(): number;
-  /** Calls `fire` once after `ms`, and keeps the process alive until then. */
+  /** Calls `fire` once after `ms` milliseconds. The process stays alive until then. */
   timer(ms: number, fire: () => void): Timer;
   /** Calls `run` once in the next turn of the event loop, after everything published in this one. */
   turn(run: () => void): void;
-  /** The same once sockets had theirs, which some runtimes keep waiting while turn follows turn. Default: as `turn`. */
+  /**
+   * Calls `run` once, after the runtime has handled its sockets. Some runtimes handle no sockets while one `turn`
+   * follows another. Default: the same as `turn`.
+   */
   rest?(run: () => void): void;
-  /** A number from 0 up to but not including 1, for jitter only. */
+  /** Returns a random number of at least 0 and below 1. It is used for jitter only. */
   random(): number;
 }
 
-/** The longest delay that every runtime's timer can hold; a longer one would fire at once. */
-const longestDelay = 2_147_483_647;
+/**
+ * The longest delay that the timers of every runtime support, in milliseconds. A timer with a longer delay fires at
+ * once.
+ */
+const maxDelay = 2_147_483_647;
 
-/** In whole milliseconds: V8 keeps any other number in an object of its own, for every time that is kept. */
+/** Returns whole milliseconds: V8 allocates a heap object for every stored number that is not an integer. */
 const now = (): number => Math.floor(performance.now());
 const { random } = Math;
 const timer = (ms: number, fire: () => void): Timer => {
-  const handle = setTimeout(fire, Math.min(ms, longestDelay));
+  const handle = setTimeout(fire, Math.min(ms, maxDelay));
   return { cancel: () => clearTimeout(handle) };
 };
 
-/** What a client takes of the machine's clock. */
+/** The part of the system clock that the client uses. */
 export const systemTiming: Pick<Clock, "timer" | "random"> = { timer, random };
 
-/** The clock of the machine. */
+/** The system clock. */
 export const systemClock: Clock = {
   now,
   time: () => Date.now(),
-  // Node warns of what should have been before.
+  // Node prints a warning for a negative delay.
   timer: (ms, fire) => timer(Math.max(ms, 0), fire),
   turn(run) {
     if (typeof setImmediate === "function") setImmediate(run);
@@ -52,10 +58,13 @@ export const systemClock: Clock = {
   random,
 };
 
-/** Browsers and Workers have no `setImmediate`; a message to oneself is the one macrotask that is never clamped to 4 ms. */
+/**
+ * Browsers and Workers have no `setImmediate`. A message on a MessageChannel is the only macrotask there that is never
+ * clamped to 4 ms.
+ */
 function turnByMessage(run: () => void): void {
   const { port1, port2 } = new MessageChannel();
-  // Assigning the handler, unlike adding a listener, also opens the port.
+  // Setting `onmessage` also starts the port. Adding a listener does not.
   Object.assign(port1, {
     onmessage: () => {
       port1.close();

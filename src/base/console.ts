@@ -2,20 +2,23 @@ import type { ErrorContext } from "../model/hooks.ts";
 import type { Refused } from "../model/refused.ts";
 import { loggable } from "./printable.ts";
 
-/** Writes an error where it came up; what an error hook would be told. */
+/** Writes an error to the console, with its stage and owner. This is the default `onError` hook. */
 export function errorToConsole(error: unknown, { stage, owner }: ErrorContext): void {
   console.error(`tocsin: ${stage} of ${owner}:`, loggable(error));
 }
 
-/** Writes an error that no hook is left to hear of: one that a hook threw. */
+/** Writes an error to the console that no hook can receive, for example one that a hook threw. */
 export function complain(error: unknown): void {
   console.error("tocsin:", loggable(error));
 }
 
-/** Milliseconds between two lines. */
+/** The minimum time between two lines, in milliseconds. */
 const interval = 1_000;
 
-/** Writes refusals to the console: at most one a second, since anybody may cause them, with a count of the others. */
+/**
+ * Returns a function that writes refused connections to the console. It writes at most one line per second, because any
+ * client can cause refusals. Each line has the number of refusals that were skipped since the last line.
+ */
 export function refusalsToConsole(now: () => number): (refused: Refused) => void {
   let writtenAt = -Infinity;
   let leftOut = 0;

@@ -1,4 +1,4 @@
-/** How many there are of each. */
+/** A counter per key. A key whose count falls to 0 is removed. */
 export class Counts<K> extends Map<K, number> {
   add(key: K, by = 1): void {
     const count = (this.get(key) ?? 0) + by;

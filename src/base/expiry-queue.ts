@@ -4,31 +4,35 @@ import type { Scope } from "./scope.ts";
 
 export type { Expiring } from "./heap.ts";
 
-/** What a queue of what expires is timed by. */
+/** The clock and the scope that an expiry queue uses for its timer. */
 export interface ExpiryContext {
   readonly clock: Pick<Clock, "now">;
   readonly scope: Scope;
 }
 
-/** What expires, the next one first, with one timer. */
+/** A priority queue of items that expire, the earliest first, with a single timer. */
 export class ExpiryQueue<T extends Expiring> extends Heap<T> {
   readonly #context: ExpiryContext;
-  readonly #isWanted: () => boolean;
-  readonly #expired: (item: T) => void;
+  readonly #needsTimer: () => boolean;
+  readonly #onExpired: (item: T) => void;
   #armed: { due: number; cancel(): void } | undefined;
 
-  /** `expired` hears of each when its time is over, in time while `isWanted`; it takes it out. */
-  constructor(context: ExpiryContext, isWanted: () => boolean, expired: (item: T) => void) {
+  /**
+   * `onExpired` is called with each expired item and MUST delete it from the queue. The timer runs only while
+   * `needsTimer` returns true; otherwise items expire at the next call of `run`.
+   */
+  constructor(context: ExpiryContext, needsTimer: () => boolean, onExpired: (item: T) => void) {
     super();
     this.#context = context;
-    this.#isWanted = isWanted;
-    this.#expired = expired;
+    this.#needsTimer = needsTimer;
+    this.#onExpired = onExpired;
   }
 
-  /** Has the timer fire for the next one, as long as anybody wants to hear of it. */
+  /** Sets the timer for the item that expires next, if the timer is needed. */
   arm(): void {
-    const due = (this.#isWanted() ? this.first?.expires : undefined) ?? Infinity;
-    // One that fires too early arms the next one; only where there is nothing to wait for it must not be left.
+    const due = (this.#needsTimer() ? this.first?.expires : undefined) ?? Infinity;
+    // A timer that fires too early does no harm: it sets the next one. But when nothing is waited for, no timer may
+    // stay.
     if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;
     this.#armed?.cancel();
     this.#armed = undefined;
@@ -41,11 +45,11 @@ export class ExpiryQueue<T extends Expiring> extends Heap<T> {
     this.#armed = { due, cancel };
   }
 
-  /** Lets expire what is past its time. */
+  /** Calls `onExpired` for every item that has expired, then sets the timer again. */
   run(): void {
     const now = this.#context.clock.now();
     for (let next = this.first; next !== undefined && next.expires <= now; next = this.first)
-      this.#expired(next);
+      this.#onExpired(next);
     this.arm();
   }
 }

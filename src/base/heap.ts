@@ -1,18 +1,19 @@
-/** Something that ends at a time of its own. */
+/** An item with an expiry time, as a heap holds it. */
 export interface Expiring {
-  /** On the clock's `now`. */
+  /** When the item expires, on the clock's `now`. */
   readonly expires: number;
-  /** Where it stands among the others, -1 for nowhere, and which was first; kept by `Heap` alone. */
+  /** The item's index in the heap, or -1 when it is in none. Only `Heap` sets it. */
   place: number;
+  /** The insertion order. Only `Heap` sets it. */
   order: number;
 }
 
-/** What expires, the next one first: a binary heap that anything can leave at once. */
+/** A binary heap of items by expiry time, the earliest first. Any item can be deleted in logarithmic time. */
 export class Heap<T extends Expiring> {
   readonly #items: T[] = [];
   #added = 0;
 
-  /** What expires next. */
+  /** The item that expires next. */
   get first(): T | undefined {
     return this.#items[0];
   }
@@ -41,11 +42,11 @@ export class Heap<T extends Expiring> {
   #rise(item: T, from: number): void {
     let place = from;
     while (place > 0) {
-      const above = (place - 1) >> 1;
-      const other = this.#items[above] as T;
+      const parent = (place - 1) >> 1;
+      const other = this.#items[parent] as T;
       if (isBefore(other, item)) break;
       this.#put(other, place);
-      place = above;
+      place = parent;
     }
     this.#put(item, place);
   }
@@ -54,19 +55,19 @@ export class Heap<T extends Expiring> {
     const items = this.#items;
     let place = from;
     for (;;) {
-      let below = place * 2 + 1;
-      if (below >= items.length) break;
-      if (below + 1 < items.length && isBefore(items[below + 1] as T, items[below] as T)) below++;
-      const other = items[below] as T;
+      let child = place * 2 + 1;
+      if (child >= items.length) break;
+      if (child + 1 < items.length && isBefore(items[child + 1] as T, items[child] as T)) child++;
+      const other = items[child] as T;
       if (isBefore(item, other)) break;
       this.#put(other, place);
-      place = below;
+      place = child;
     }
     this.#put(item, place);
   }
 }
 
-/** What expires at the same time does so in the order in which it came. */
+/** Items with the same expiry time expire in insertion order. */
 function isBefore(one: Expiring, other: Expiring): boolean {
   return one.expires < other.expires || (one.expires === other.expires && one.order < other.order);
 }

@@ -1,8 +1,8 @@
 import { handled } from "./maybe-promise.ts";
 
 /**
- * Calls something of the user's that nobody waits for. What it throws, or rejects with later, goes to `failed`, once:
- * left alone, a rejection would end the process.
+ * Calls a user's function whose result is not awaited. If the function throws or rejects, `failed` is called once with
+ * the error. An unhandled rejection would end the process.
  */
 export function attended(call: () => unknown, failed: (error: unknown) => void): void {
   handled(call, () => {}, failed);

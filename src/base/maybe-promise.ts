@@ -1,12 +1,15 @@
-/** What is at hand, or comes later. */
+/** A value, or a promise of it. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** Goes on with what is at hand at once, in the same turn, and with what comes later then. */
-export function andThen<T, R>(value: MaybePromise<T>, go: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return value instanceof Promise ? value.then(go) : go(value);
+/** Calls `next` with the value: synchronously for a plain value, or once the promise resolves. */
+export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** Calls something of anybody's, and goes on with what it answers, or with what goes wrong, now or later. */
+/**
+ * Calls a function that may be synchronous or asynchronous. Calls `done` with its result, or `failed` with what it
+ * throws or rejects with. `failed` is also called with what `done` throws.
+ */
 export function handled<T, R>(
   call: () => T | PromiseLike<T>,
   done: (value: T) => R,
@@ -21,18 +24,18 @@ export function handled<T, R>(
 }
 
 async function handledLater<T, R>(
-  coming: PromiseLike<T>,
+  promise: PromiseLike<T>,
   done: (value: T) => R,
   failed: (error: unknown) => R,
 ): Promise<R> {
   try {
-    return done(await coming);
+    return done(await promise);
   } catch (error) {
     return failed(error);
   }
 }
 
-/** Does something, and undoes it where it goes wrong, now or later. */
+/** Calls `act`. If it throws or rejects, calls `undo` and passes the error on. */
 export function attempt<T>(act: () => MaybePromise<T>, undo: () => void): MaybePromise<T> {
   return handled<T, T>(act, same, (error) => {
     undo();
@@ -44,7 +47,7 @@ function same<T>(value: T): T {
   return value;
 }
 
-/** Whether something comes later, a promise of anybody's. */
+/** Returns whether a value is a promise of any implementation: an object with a `then` method. */
 export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof (value as PromiseLike<T> | null | undefined)?.then === "function";
 }

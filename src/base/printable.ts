@@ -1,13 +1,13 @@
 import { describe } from "../model/errors.ts";
 
-/** What would move the cursor, break the line or turn its direction. */
+/** Characters that move the cursor, break the line or change its direction. */
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
 /**
- * Makes one line of text that only shows. Whoever publishes, or asks for a path, must not be able to command a terminal,
- * or to write a line of a log.
+ * Escapes control characters, so that a string prints as one plain line. A publisher or a requested path must not be
+ * able to send control sequences to a terminal, or to forge a line of a log.
  *
- * JSON stays the same JSON: what is escaped stands in its strings, in the way in which they escape.
+ * JSON text stays equivalent JSON: such characters occur only in its strings, and are escaped as JSON escapes them.
  */
 export function printable(text: string): string {
   return text.replace(unprintable, (found) => {
@@ -16,17 +16,18 @@ export function printable(text: string): string {
   });
 }
 
-/** Causes of causes that are written. */
-const deepest = 5;
+/** The maximum depth of the chain of causes that is written. */
+const maxCauses = 5;
 
 /**
- * Makes of what was thrown something the console may write: itself where its texts only show, otherwise its stack with
- * every line escaped and indented, so that none of them can pass for a line of the log.
+ * Returns a form of a thrown value that is safe to write to the console. An error without control characters is
+ * returned unchanged. Otherwise its stack is returned with every line escaped and indented, so that no line can be
+ * taken for a line of the log.
  */
 export function loggable(thrown: unknown): unknown {
   if (typeof thrown === "string") return printable(thrown);
   if (!(thrown instanceof Error)) return thrown;
-  const lines = linesOf(thrown, deepest);
+  const lines = linesOf(thrown, maxCauses);
   const shown = lines.map(printable);
   return shown.every((line, at) => line === lines[at]) ? thrown : shown.join("\n    ");
 }

@@ -1,20 +1,20 @@
 import { ClosedError } from "../model/errors.ts";
 import type { Clock } from "./clock.ts";
 
-/** What kind of thing is owned. */
+/** The kind of a pending item. */
 export type PendingKind = "run" | "task" | "wait" | "timer" | "socket" | "publication";
 
-/** Something the notifier owns at this moment: what it is, whose, and for how many milliseconds. */
+/** An item that the notifier owns now, such as a timer, a wait or a socket. */
 export interface Pending {
-  /** What kind of thing it is. */
+  /** The kind of item. */
   kind: PendingKind;
-  /** Whose it is, for people: `run:42 "render"`, `session 7f…`. */
+  /** The owner, as people read it: `run:42 "render"`, `session 7f…`. */
   owner: string;
-  /** Milliseconds since it began. */
+  /** Milliseconds since the item was created. */
   age: number;
 }
 
-/** Settles a wait, one way or the other; the first call counts. */
+/** Resolves or rejects a wait. Only the first call has an effect. */
 export interface Settle<T> {
   resolve(value: T): void;
   reject(reason: unknown): void;
@@ -24,26 +24,30 @@ interface Held {
   kind: PendingKind;
   owner: string | (() => string);
   since: number;
-  /** Called when the scope ends first. */
+  /** Is called with the reason if the scope ends before the item is released. */
   end: ((reason: unknown) => void) | undefined;
 }
 
-/** All who care about one signal here: it is its listener, on behalf of all of them. */
+/** The single listener of one signal, with all callbacks that are linked to the signal. */
 class Listener extends Set<(reason: unknown) => void> {
   handleEvent({ target }: Event): void {
-    // Whoever is unlinked by another is not told any more.
+    // A callback that is unlinked during the loop is not called.
     for (const abort of this) abort((target as AbortSignal).reason);
   }
 }
 
 /**
- * Signals that are listened to, with one listener each, however many here care about it.
+ * The signals that are listened to, with one listener each for any number of callbacks.
  *
- * Linking is done by hand: `AbortSignal.any` and `Promise.race` keep what loses for as long as the other side lives.
+ * Signals are linked by hand. `AbortSignal.any` and `Promise.race` would leak: they keep the losing side in memory for
+ * as long as the other side lives.
  */
 export type Links = Map<AbortSignal, Listener>;
 
-/** Calls `abort` with the reason when `signal` aborts. Returns what stops listening, which has to be called then, too. */
+/**
+ * Calls `abort` with the reason when `signal` aborts. Returns a function that stops listening. It MUST be called after
+ * the abort, too.
+ */
 export function linkTo(links: Links, signal: AbortSignal, abort: (reason: unknown) => void): () => void {
   const listener = links.get(signal) ?? new Listener();
   if (listener.size === 0) signal.addEventListener("abort", listener);
@@ -56,9 +60,9 @@ export function linkTo(links: Links, signal: AbortSignal, abort: (reason: unknow
 }
 
 /**
- * A lifetime: everything that waits, ticks or works belongs to one, is listed by it, and is gone when it ends.
+ * A lifetime. Every wait, timer and task belongs to a scope. The scope lists them, and ends them when it ends.
  *
- * This is the only file that listens to an `AbortSignal` or holds a promise nobody awaits.
+ * Only this file listens to an `AbortSignal`, or owns a promise that nothing awaits.
  */
 export class Scope {
   readonly #clock: Clock;
@@ -68,7 +72,10 @@ export class Scope {
   readonly #parent: Scope | undefined;
   #ended: { reason: unknown } | undefined;
 
-  /** A scope with a `parent` may end before it, and listens through it, so that a signal still has one listener. */
+  /**
+   * A child scope may end before its `parent`. It links signals through the parent, so that each signal has one
+   * listener.
+   */
   constructor(clock: Clock, onError: (error: unknown, owner: string) => void, parent?: Scope) {
     this.#parent = parent;
     this.#clock = clock;
@@ -76,8 +83,8 @@ export class Scope {
   }
 
   /**
-   * Calls `abort` once with the reason when `signal` aborts, at once if it has. Returns what stops listening. A scope that
-   * has ended calls only what has to be called at once.
+   * Calls `abort` once with the reason when `signal` aborts, or at once if it has aborted. Returns a function that
+   * stops listening. After the scope has ended, `abort` is called only if the signal has aborted already.
    */
   link(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
     if (signal?.aborted) abort(signal.reason);
@@ -90,7 +97,10 @@ export class Scope {
     return unlink;
   }
 
-  /** Lists something as owned until the returned function is called; `end` hears of the scope's own end before that. */
+  /**
+   * Lists an item as owned until the returned function is called. If the scope ends first, `end` is called with the
+   * reason.
+   */
   hold(kind: PendingKind, owner: string | (() => string), end?: (reason: unknown) => void): () => void {
     if (this.#ended !== undefined) return noop;
     const held: Held = { kind, owner, since: this.#clock.now(), end };
@@ -100,7 +110,7 @@ export class Scope {
     };
   }
 
-  /** Owns a promise nobody awaits: it is listed until it settles, and a rejection goes to the error hook. */
+  /** Owns a promise that nothing awaits. It is listed until it settles. The error hook is called with a rejection. */
   own(kind: PendingKind, owner: string | (() => string), promise: Promise<unknown>): void {
     const release = this.hold(kind, owner);
     promise.then(release, (error: unknown) => {
@@ -109,7 +119,9 @@ export class Scope {
     });
   }
 
-  /** Arms a timer that the scope lists, and disarms when it ends. Returns what disarms it. */
+  /**
+   * Sets a timer. The scope lists it, and cancels it when the scope ends. Returns a function that cancels the timer.
+   */
   timer(owner: string, ms: number, fire: () => void): () => void {
     if (this.#ended !== undefined) return noop;
     const cancel = (): void => {
@@ -125,9 +137,11 @@ export class Scope {
   }
 
   /**
-   * Waits until `begin`'s settle is called, `signal` aborts (rejects with its reason itself), or the scope ends.
+   * Waits until `begin` settles the wait, `signal` aborts, or the scope ends. An abort rejects with the signal's own
+   * reason, and the end of the scope rejects with the scope's reason.
    *
-   * `begin` returns what undoes it; that is called exactly once, whichever way the wait is over.
+   * `begin` returns a function that undoes what it started. That function is called exactly once, however the wait
+   * ends.
    */
   wait<T>(
     owner: string,
@@ -137,11 +151,11 @@ export class Scope {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#ended !== undefined) return Promise.reject(this.#ended.reason);
     return new Promise<T>((resolve, reject) => {
-      let over = false;
+      let isFinished = false;
       let undo: (() => void) | undefined;
       const finish = (settle: () => void): void => {
-        if (over) return;
-        over = true;
+        if (isFinished) return;
+        isFinished = true;
         release();
         unlink();
         if (undo !== undefined) this.#attempt(owner, undo);
@@ -155,23 +169,23 @@ export class Scope {
       } catch (error) {
         fail(error);
       }
-      if (over && undo !== undefined) this.#attempt(owner, undo);
+      if (isFinished && undo !== undefined) this.#attempt(owner, undo);
     });
   }
 
-  /** Waits for a promise of somebody else's, which goes on when `signal` aborts or the scope ends first. */
+  /** Waits for a promise that something else owns. If `signal` aborts or the scope ends first, only the wait ends. */
   waitFor<T>(owner: string, signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
-    // Where the wait is over before it begins, nobody else would hear of a rejection.
+    // The wait ends before it begins: nothing else would handle a rejection of the promise.
     if (signal?.aborted || this.#ended !== undefined) promise.catch(noop);
-    else if (signal === undefined) return this.#followToEnd(owner, promise);
+    else if (signal === undefined) return this.#waitForUnsignalled(owner, promise);
     return this.wait<T>(owner, signal, ({ resolve, reject }) => {
       promise.then(resolve, reject);
       return noop;
     });
   }
 
-  /** What every publication and every read waits with: nothing to listen to, and nothing to undo. */
-  #followToEnd<T>(owner: string, promise: Promise<T>): Promise<T> {
+  /** The fast path without a signal, for every publication and every read: there is nothing to listen to or to undo. */
+  #waitForUnsignalled<T>(owner: string, promise: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const held: Held = { kind: "wait", owner, since: this.#clock.now(), end: reject };
       this.#held.add(held);
@@ -188,7 +202,7 @@ export class Scope {
     });
   }
 
-  /** Waits for `ms`. */
+  /** Waits for `ms` milliseconds. */
   sleep(owner: string, ms: number, signal?: AbortSignal): Promise<void> {
     return this.wait<void>(owner, signal, ({ resolve }) => {
       const timer = this.#clock.timer(ms, resolve);
@@ -196,7 +210,7 @@ export class Scope {
     });
   }
 
-  /** One that throws must not keep the others from their turn. */
+  /** Calls `act`, and reports what it throws, so that the remaining callbacks are still called. */
   #attempt(owner: string, act: () => void): void {
     try {
       act();
@@ -205,7 +219,7 @@ export class Scope {
     }
   }
 
-  /** Everything owned now, longest first. */
+  /** Returns everything that the scope owns now, the oldest first. */
   inspect(): Pending[] {
     const now = this.#clock.now();
     return Array.from(this.#held, ({ kind, owner, since }) => ({
@@ -215,19 +229,21 @@ export class Scope {
     }));
   }
 
-  /** How much of a kind is owned now. */
+  /** Returns how many items of a kind the scope owns now. */
   count(kind: PendingKind): number {
     let count = 0;
     for (const held of this.#held) if (held.kind === kind) count++;
     return count;
   }
 
-  /** Ends the lifetime: timers are disarmed, waits reject with `reason`, every listener is removed, the list is empty. */
+  /**
+   * Ends the scope. Timers are cancelled, waits reject with `reason`, all listeners are removed, and nothing is owned.
+   */
   end(reason: unknown = new ClosedError()): void {
     if (this.#ended !== undefined) return;
     this.#ended = { reason };
     for (const held of [...this.#held]) {
-      // What the end of another one has released is over already.
+      // The end of another item may have released this one already.
       if (this.#held.delete(held)) this.#attempt(nameOf(held.owner), () => held.end?.(reason));
     }
     for (const [signal, listener] of this.#links) signal.removeEventListener("abort", listener);
@@ -235,21 +251,24 @@ export class Scope {
   }
 }
 
-/** What can change, or is dear to say, is asked when somebody looks. */
+/**
+ * Returns the name of an owner. A name that can change, or is costly to make, is a function that is called only when
+ * needed.
+ */
 export function nameOf(owner: string | (() => string)): string {
   return typeof owner === "string" ? owner : owner();
 }
 
-/** Writes what is pending as a person would: `run:42 "render", 3.2 s`. */
+/** Returns a pending item as people read it: `run:42 "render", 3.2 s`. */
 export function inWords({ owner, age }: Pending): string {
   return `${owner}, ${(age / 1000).toFixed(1)} s`;
 }
 
 /**
- * Lets a promise be ignored: whoever awaits it hears of its rejection, and nobody has to.
+ * Marks a rejection of a promise as handled. Code that awaits the promise still gets the rejection.
  *
- * For what closing refuses. A call that was not awaited would otherwise end the process as an unhandled rejection, in the
- * middle of a clean close.
+ * It is used for calls that are refused because of closing. Without it, a call that was not awaited would end the
+ * process with an unhandled rejection, in the middle of a clean close.
  */
 export function ignorable<T>(promise: Promise<T>): Promise<T> {
   promise.catch(noop);

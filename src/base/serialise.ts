@@ -1,35 +1,37 @@
 import { exceeds } from "./bytes.ts";
 import { nameOf } from "./scope.ts";
 
-/** How a value is checked. */
+/** Options of `serialise`. */
 export interface SerialiseOptions {
-  /** Whether the value may have members that are undefined, which JSON leaves out. Default false. */
+  /** Whether members of the value itself may be undefined. JSON omits such members. Default false. */
   allowsUndefined?: boolean | undefined;
 }
 
 /**
- * Writes a value as JSON, if JSON can hold it: what arrives is what was given, or nothing is sent.
+ * Returns a value as JSON text, if JSON can represent the value without loss.
  *
- * Throws a TypeError that names the path of what JSON would change, lose or refuse (BigInt, functions, symbols, NaN,
- * infinities, maps and sets and other objects whose content it does not see, cycles, `undefined`), and a RangeError above
- * `most` bytes. An object's own `toJSON` decides for it, and is taken at its word: a `Date` arrives as its text, since
- * that is what it says of itself. Deeper than the top, members that are undefined are left out.
+ * Throws a TypeError for a value that JSON would change, lose or refuse: BigInt, functions, symbols, NaN, infinities,
+ * maps, sets and other objects whose content JSON does not see, cycles, and `undefined`. The message names the path of
+ * the value. Throws a RangeError if the text is longer than `max` bytes.
+ *
+ * If an object has a `toJSON` method, its result is used without a check: a `Date` is sent as its string. Below the top
+ * level, members that are undefined are omitted.
  */
 export function serialise(
   what: string | (() => string),
   value: unknown,
-  most: number,
+  max: number,
   { allowsUndefined = false }: SerialiseOptions = {},
 ): string {
   let text: string | undefined;
   let why: string | undefined;
   let options: ErrorOptions | undefined;
   try {
-    why = look(value, undefined, allowsUndefined);
+    why = findLoss(value, undefined, allowsUndefined);
     if (why !== undefined) why = `data${why}`;
     else {
       text = JSON.stringify(value);
-      // A `toJSON` may answer anything.
+      // A `toJSON` method may return undefined.
       if (text === undefined) why = `it is ${typeof value}`;
     }
   } catch (cause) {
@@ -37,49 +39,53 @@ export function serialise(
     options = { cause };
   }
   if (text === undefined) throw new TypeError(`Cannot put ${nameOf(what)} into JSON: ${why}`, options);
-  if (exceeds(text, most)) throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${most} bytes`);
+  if (exceeds(text, max)) throw new RangeError(`Cannot publish ${nameOf(what)}: it is over ${max} bytes`);
   return text;
 }
 
-/** An object whose content is being looked at, and the one that it is in. */
-interface Open {
-  readonly part: object;
-  readonly around: Open | undefined;
+/** An object that is being checked, and the object that contains it. */
+interface Ancestor {
+  readonly value: object;
+  readonly parent: Ancestor | undefined;
 }
 
-/** One that is entered again within itself is a cycle; the same object twice beside itself is not. */
-function isCycle(part: object, around: Open | undefined): boolean {
-  for (let open = around; open !== undefined; open = open.around) if (open.part === part) return true;
+/** An object that contains itself is a cycle. The same object twice side by side is not. */
+function isCycle(value: object, parent: Ancestor | undefined): boolean {
+  for (let each = parent; each !== undefined; each = each.parent) if (each.value === value) return true;
   return false;
 }
 
-/** Says what JSON would not keep, and where; undefined where it keeps everything. */
-function look(part: unknown, around: Open | undefined, allowsUndefined: boolean): string | undefined {
-  if (typeof part === "string") return undefined;
-  const plain = lostPlain(part);
+/** Returns the path and the kind of what JSON would lose, or undefined when it loses nothing. */
+function findLoss(
+  value: unknown,
+  parent: Ancestor | undefined,
+  allowsUndefined: boolean,
+): string | undefined {
+  if (typeof value === "string") return undefined;
+  const plain = lostPlain(value);
   if (plain !== undefined) return ` is ${plain}`;
-  if (typeof part !== "object" || part === null || isSelfMade(part)) return undefined;
-  if (isCycle(part, around)) return " is a cycle";
-  const opaque = lostObject(part);
+  if (typeof value !== "object" || value === null || isSelfMade(value)) return undefined;
+  if (isCycle(value, parent)) return " is a cycle";
+  const opaque = lostObject(value);
   if (opaque !== undefined) return ` is ${opaque}`;
-  const open = { part, around };
-  return Array.isArray(part) ? inItems(part, open) : inMembers(part, open, allowsUndefined);
+  const ancestor = { value, parent };
+  return Array.isArray(value) ? inItems(value, ancestor) : inMembers(value, ancestor, allowsUndefined);
 }
 
-function inItems(items: readonly unknown[], open: Open): string | undefined {
+function inItems(items: readonly unknown[], ancestor: Ancestor): string | undefined {
   for (let at = 0; at < items.length; at++) {
-    const lost = look(items[at], open, true);
+    const lost = findLoss(items[at], ancestor, true);
     if (lost !== undefined) return `[${at}]${lost}`;
   }
   return undefined;
 }
 
-/** Deeper than the top, members may be undefined. */
-function inMembers(part: object, open: Open, allowsUndefined: boolean): string | undefined {
-  for (const name of Object.keys(part)) {
-    const member = (part as Record<string, unknown>)[name];
+/** Below the top level, members may be undefined. */
+function inMembers(value: object, ancestor: Ancestor, allowsUndefined: boolean): string | undefined {
+  for (const name of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[name];
     if (member === undefined && allowsUndefined) continue;
-    const lost = look(member, open, true);
+    const lost = findLoss(member, ancestor, true);
     if (lost !== undefined) return `.${name}${lost}`;
   }
   return undefined;
@@ -93,18 +99,18 @@ function lostPlain(value: unknown): string | undefined {
   return kind === "undefined" ? kind : undefined;
 }
 
-/** Whether the value itself says what JSON is to write. */
+/** Returns whether an object defines its own JSON form with a `toJSON` method. */
 export function isSelfMade(value: object): boolean {
   return typeof (value as { toJSON?: unknown }).toJSON === "function";
 }
 
-/** Of these JSON would write `{}`, or something that reads back as another thing. */
+/** Returns the name of an object that JSON would write as `{}`, or in a form that parses to a different value. */
 function lostObject(value: object): string | undefined {
   if (Array.isArray(value)) return undefined;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return undefined;
-  const made: unknown = value.constructor;
-  const name = typeof made === "function" && made.name !== "" ? made.name : "an object";
+  const type: unknown = value.constructor;
+  const name = typeof type === "function" && type.name !== "" ? type.name : "an object";
   if (ArrayBuffer.isView(value)) return name;
   if (value instanceof Number) return lostPlain(value.valueOf());
   if (value instanceof String || value instanceof Boolean) return undefined;
@@ -112,7 +118,10 @@ function lostObject(value: object): string | undefined {
   return Object.keys(value).length === 0 && !isOwnClass(value) ? name : undefined;
 }
 
-/** Whether it is an object of a class of the user's, which may be empty: those built in say what they are. */
+/**
+ * Returns whether a value is a plain object or an instance of a user's class. Such an object may be empty. A built-in
+ * class has a `toString` tag of its own.
+ */
 export function isOwnClass(value: unknown): boolean {
   return Object.prototype.toString.call(value) === "[object Object]";
 }

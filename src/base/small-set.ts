@@ -1,10 +1,13 @@
-/** Things of which there is mostly one: a set would then be most of what whoever holds them takes. */
+/**
+ * A set that usually holds one item. For a single item it allocates no `Set`, which would take most of its owner's
+ * memory.
+ */
 export class SmallSet<T extends object> implements Iterable<T> {
   #one: T | undefined;
-  /** All of them, since there was a second. */
+  /** All items, once there has been a second one. */
   #all: Set<T> | undefined;
 
-  /** The only one, where there has been no second: whoever looks at it needs no iterator. */
+  /** The only item, unless there has been a second one. Reading it needs no iterator. */
   get only(): T | undefined {
     return this.#one;
   }
@@ -26,7 +29,7 @@ export class SmallSet<T extends object> implements Iterable<T> {
     }
   }
 
-  /** Answers whether it was there. */
+  /** Deletes an item. Returns whether the set contained it. */
   delete(item: T): boolean {
     if (!this.has(item)) return false;
     this.#one = undefined;
@@ -35,7 +38,10 @@ export class SmallSet<T extends object> implements Iterable<T> {
     return true;
   }
 
-  /** In the order in which they came, as a set's; but where there is one, another that comes meanwhile is not seen. */
+  /**
+   * Iterates in insertion order, as a `Set` does. But if there is one item, items added during the loop are not
+   * visited.
+   */
   [Symbol.iterator](): Iterator<T> {
     return this.#all?.values() ?? (this.#one === undefined ? [] : [this.#one]).values();
   }

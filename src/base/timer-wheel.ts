@@ -1,21 +1,24 @@
 import { LinkedNode } from "./linked-list.ts";
 import type { Scope } from "./scope.ts";
 
-/** Something with a deadline of its own, kept by a wheel. */
+/** An item with a deadline, held by a timer wheel. */
 export abstract class TimedItem extends LinkedNode {
-  /** When it wants to hear next, on the clock's `now`; undefined or Infinity: never. Set by the wheel alone. */
+  /** The deadline, on the clock's `now`. Undefined or Infinity: none. Only the wheel sets it. */
   due: number | undefined;
-  /** Called at or shortly after `due`; may ask again. */
+  /** Is called at `due` or shortly after. It may set a new deadline. */
   abstract tick(now: number): void;
 }
 
-/** Deadlines are rounded up to this many milliseconds, so that thousands of sessions share a few firings. */
+/**
+ * Deadlines are rounded up to a multiple of this many milliseconds, so that thousands of sessions share a few firings.
+ */
 const resolution = 50;
 
 /**
- * One timer for any number of deadlines: heartbeats, answers to them, and expiry of every session.
+ * One timer for any number of deadlines: the heartbeats, pongs and expiry times of all sessions.
  *
- * It is armed only while something waits, and only for the next deadline.
+ * The timer is set only while an item has a deadline, and only for the earliest one. If that item is removed, the timer
+ * may fire and find nothing due.
  */
 export class TimerWheel {
   readonly #scope: Scope;
@@ -28,14 +31,14 @@ export class TimerWheel {
     this.#now = now;
   }
 
-  /** Sets when `item` hears next; undefined or Infinity: never. */
+  /** Sets the deadline of `item`. Undefined or Infinity removes it. */
   set(item: TimedItem, due: number | undefined): void {
     const slot = slotOf(due);
     if (slotOf(item.due) === slot) {
       item.due = due;
       return;
     }
-    this.#take(item);
+    this.#remove(item);
     item.due = due;
     if (slot === undefined) return;
     let items = this.#slots.get(slot);
@@ -51,7 +54,7 @@ export class TimerWheel {
     return this.#armed?.slot ?? Infinity;
   }
 
-  #take(item: TimedItem): void {
+  #remove(item: TimedItem): void {
     const slot = slotOf(item.due);
     if (slot === undefined) return;
     item.leave();
@@ -74,16 +77,16 @@ export class TimerWheel {
   #fire(): void {
     this.#armed = undefined;
     const now = this.#now();
-    // A timer may fire a fraction early; what it was armed for is due all the same.
-    const reached = Math.floor((now + 1) / resolution);
-    for (const slot of [...this.#slots.keys()]) if (slot <= reached) this.#tick(slot, now);
+    // A timer may fire a fraction of a millisecond early. The slot that it was set for is due all the same.
+    const lastSlot = Math.floor((now + 1) / resolution);
+    for (const slot of [...this.#slots.keys()]) if (slot <= lastSlot) this.#tick(slot, now);
     let next = Infinity;
     for (const slot of this.#slots.keys()) if (slot < next) next = slot;
-    // What ticked may have armed it for something earlier already.
+    // A tick may already have set the timer for an earlier deadline.
     if (next < this.#armedSlot) this.#arm(next);
   }
 
-  /** A tick may take others out, or put them off, or ask again for now: that is for the next firing. */
+  /** A tick may remove or postpone other items. A deadline that it sets for now is handled by the next firing. */
   #tick(slot: number, now: number): void {
     const items = this.#slots.get(slot);
     this.#slots.delete(slot);

@@ -1,7 +1,8 @@
 /**
- * Reads a URL; undefined for what is none.
+ * Parses a URL. Returns undefined if the string is not a URL.
  *
- * Not by `URL.canParse`: once V8 has optimised a call of it, Node 20 and 22 say no to every letter from é to ÿ.
+ * `URL.canParse` is not used: once V8 has optimised a call of it, Node 20 and 22 return false for every letter from é
+ * to ÿ.
  */
 export function urlOf(text: string): URL | undefined {
   try {

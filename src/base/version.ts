@@ -1,2 +1,2 @@
-/** The version of this package, as it is told to clients. */
+/** The version of this package. Replies to clients contain it. */
 export const version = "0.1.0";

@@ -1,65 +1,66 @@
 import type { Position } from "./log.ts";
 
-// Fields are declared only: their constructors set them, and a browser need not load them twice.
+// Fields are only declared, and set in the constructor. Initialisers would make the bundle for browsers larger.
 
 /**
- * Says that the notifier, or what was asked of it, is closed.
+ * The error for an operation on a notifier, or on something that belongs to it, that is closed.
  *
- * Calls made after `close()` began reject with it, and so do waits that were under way when it ended.
+ * Calls made after `close()` began reject with it. Waits that are still pending when closing ends reject with it, too.
  */
 export class ClosedError extends Error {
   /** Always `"ClosedError"`. */
   override readonly name = "ClosedError";
-  /** Makes one, with a message of its own unless another is given. */
+  /** Creates the error. Without `message` it has a default message. */
   constructor(message = "Cannot go on: the notifier is closed", options?: ErrorOptions) {
     super(message, options);
   }
 }
 
-/** The error for what a notifier that is closed cannot do. */
-export function closed(doing: string): ClosedError {
-  return new ClosedError(`Cannot ${doing}: the notifier is closed`);
+/** Returns the error for an action that a closed notifier refuses. */
+export function closed(action: string): ClosedError {
+  return new ClosedError(`Cannot ${action}: the notifier is closed`);
 }
 
 /**
- * Says that too much is waiting to be published already: for its turn, or for a log that fails.
+ * The error for a publication that is refused because too much already waits to be published: for a turn of the event
+ * loop, or for a log that fails.
  *
- * Nothing was published. Await what you publish, publish less at once, or raise `limits.waiting`.
+ * Nothing was published. Await each publication, publish less at once, or raise `limits.waiting`.
  */
 export class BusyError extends Error {
   /** Always `"BusyError"`. */
   override readonly name = "BusyError";
 }
 
-/** Says what is wrong with a log. A store throws it; `publish` passes on one that is `lasting`. */
+/** The error of a log. Stores throw it. `publish` rejects with it only if it is `lasting`. */
 export class LogError extends Error {
   /** Always `"LogError"`. */
   override readonly name = "LogError";
-  /** Whether trying again is of no use: the store is read-only, corrupt, of a newer format, or closed. */
+  /** Whether retrying does not help: the store is read-only, corrupt, of a newer format, or closed. */
   declare readonly lasting: boolean;
-  /** Makes one. `lasting` is false unless it is given. */
+  /** Creates the error. `lasting` is false by default. */
   constructor(message: string, { lasting = false, ...options }: ErrorOptions & { lasting?: boolean } = {}) {
     super(message, options);
     this.lasting = lasting;
   }
 }
 
-/** Who ended a piece of work: code that called `cancel()`, a connected client, or the notifier closing. */
+/** Who cancelled a run: code that called `cancel()`, a connected client, or the closing of the notifier. */
 export type CancelledBy = "caller" | "client" | "shutdown";
 
 /**
- * Says that a run was cancelled, and by whom. It is the `reason` of the signal that its task sees.
+ * The error of a run that was cancelled. It is the `reason` of the signal that the run's task receives.
  *
- * A run cancelled through the caller's own `options.signal` carries that signal's own reason instead.
+ * If the run is cancelled through the caller's `options.signal`, that signal's own reason is used instead.
  */
 export class CancelError extends Error {
   /** Always `"CancelError"`. */
   override readonly name = "CancelError";
-  /** Who cancelled. */
+  /** Who cancelled the run. */
   declare readonly by: CancelledBy;
-  /** The words given to `cancel(reason)`, if any. */
+  /** The reason passed to `cancel(reason)`, if any. */
   declare readonly reason: string | undefined;
-  /** Makes one, with a message that says by whom and why. */
+  /** Creates the error. The message contains `by` and `reason`. */
   constructor(by: CancelledBy, reason?: string, options?: ErrorOptions) {
     super(`Cancelled by the ${by}${reason === undefined ? "" : `: ${reason}`}`, options);
     this.by = by;
@@ -67,17 +68,17 @@ export class CancelError extends Error {
   }
 }
 
-/** Says that what follows a position cannot be given without a hole, and from where it can be. */
+/** The error for a read after a position that the log can no longer serve without a gap. */
 export class GapError extends Error {
   /** Always `"GapError"`. */
   override readonly name = "GapError";
   /** The channel's name. */
   declare readonly channel: string;
-  /** The position asked for. */
+  /** The requested position. */
   declare readonly after: Position;
-  /** The earliest position from which reading on leaves no hole. */
+  /** The earliest position after which the log can be read without a gap. */
   declare readonly earliest: Position;
-  /** Makes one, with a message that names the channel and the position. */
+  /** Creates the error. The message contains the channel and the offset. */
   constructor(channel: string, after: Position, earliest: Position) {
     super(`Cannot resume ${JSON.stringify(channel)} after ${after.offset}: its log was trimmed or replaced`);
     this.channel = channel;
@@ -87,28 +88,29 @@ export class GapError extends Error {
 }
 
 /**
- * Says that a publication is no longer waited for: its `ttl` is over, or the log has trimmed it, before it was delivered
- * as far as was asked.
+ * The error of a wait for delivery that has ended, because the publication's `ttl` is over or the log has trimmed it,
+ * before the publication reached the requested level.
  */
 export class ExpiredError extends Error {
   /** Always `"ExpiredError"`. */
   override readonly name = "ExpiredError";
   /** The channel's name. */
   declare readonly channel: string;
-  /** Where the publication stands in it. */
+  /** The position of the publication in the channel. */
   declare readonly position: Position;
-  /** Whether its `ttl` is over or the log has trimmed it. */
+  /** Why the wait ended: the `ttl` is over (`expired`), or the log has trimmed the publication (`trimmed`). */
   declare readonly reason: "expired" | "trimmed";
-  /** How far it is known to have come. */
+  /** The highest level that the publication is known to have reached. */
   declare readonly level: "logged" | "written" | "read" | "acknowledged";
-  /** Makes one, with a message that names the publication, the reason and the level. */
+  /** Creates the error. The message contains the publication, the reason and the level. */
   constructor(
     channel: string,
     position: Position,
     { reason, level }: Pick<ExpiredError, "reason" | "level">,
   ) {
     const what = reason === "expired" ? "it expired" : "the log trimmed it";
-    super(`Cannot wait for ${position.offset} of ${JSON.stringify(channel)} any longer: ${what}, ${level}`);
+    const which = `publication ${position.offset} of ${JSON.stringify(channel)}`;
+    super(`Cannot wait for ${which} any longer: ${what}, level "${level}"`);
     this.channel = channel;
     this.position = position;
     this.reason = reason;
@@ -116,13 +118,13 @@ export class ExpiredError extends Error {
   }
 }
 
-/** Says that a run failed. `cause` is what its task threw. */
+/** The error of a run that failed. `cause` is what its task threw. */
 export class RunError extends Error {
   /** Always `"RunError"`. */
   override readonly name = "RunError";
   /** The run's id. */
   declare readonly run: string;
-  /** `why` is what the message says of the cause. Give it where that may be anything, even what throws when it is read. */
+  /** Creates the error. Give `why`, the text about the cause, if reading the cause's message could throw. */
   constructor(
     run: string,
     options: ErrorOptions,
@@ -133,7 +135,7 @@ export class RunError extends Error {
   }
 }
 
-/** What a `ReplyError` may say beside its code. */
+/** Options of a `ReplyError`. */
 export interface ReplyErrorOptions extends ErrorOptions {
   /** See {@linkcode ReplyError.status}. */
   status?: number | undefined;
@@ -142,41 +144,42 @@ export interface ReplyErrorOptions extends ErrorOptions {
 }
 
 /**
- * Says that the server refused what a client asked for, or that the connection ended before it answered.
+ * The error for a request that the server refused, or for a connection that ended before the server replied.
  *
- * `code` is one of the protocol's error codes (from 100), close codes (from 1000, or 0 where nobody gave one) or codes of
- * an ended subscription (from 2000); `protocol.ts` has them. Where no connection was made, `tries` says how often in a row.
+ * `code` is one of the protocol's error codes (from 100), close codes (from 1000, or 0 if there was none) or
+ * unsubscribe codes (from 2000). `protocol.ts` lists them. If no connection could be made, `tries` is the number of
+ * failed attempts in a row.
  */
 export class ReplyError extends Error {
   /** Always `"ReplyError"`. */
   override readonly name = "ReplyError";
-  /** The protocol's code, which says what kind of refusal it is. */
+  /** The code of the protocol: the kind of refusal. */
   declare readonly code: number;
-  /** Whether trying again may help. */
+  /** Whether retrying may help. */
   declare readonly temporary: boolean;
   /**
-   * The HTTP status with which the server refused the handshake, where the runtime tells it: with `ws`, on Bun and on Deno.
-   * Browsers and the WebSocket of Node itself do not tell.
+   * The HTTP status with which the server refused the handshake. It is available with `ws`, on Bun and on Deno.
+   * Browsers and Node's built-in WebSocket do not expose it.
    */
   declare readonly status: number | undefined;
-  /** How many tries in a row have failed, this one included. Undefined where a connection had been made. */
+  /** The number of failed attempts in a row, including this one. Undefined if there was a connection. */
   declare readonly tries: number | undefined;
-  /** Makes one. `temporary` is false unless it is given. */
+  /** Creates the error. `temporary` is false by default. */
   constructor(code: number, message: string, temporary = false, options: ReplyErrorOptions = {}) {
     super(message, options);
     Object.assign(this, options, { code, temporary });
   }
 }
 
-/** What of a thrown value may be shown to a person: its name and message, never a stack or a cause. */
+/** The part of a thrown value that may be shown to people: its name and message, never its stack or cause. */
 export interface Failure {
-  /** The error's name: `"TypeError"`. */
+  /** The error's name, for example `"TypeError"`. */
   name: string;
-  /** Its message. */
+  /** The error's message. */
   message: string;
 }
 
-/** Reads name and message of whatever was thrown, without ever throwing itself. */
+/** Returns the name and message of any thrown value. It never throws. */
 export function describe(thrown: unknown): Failure {
   try {
     if (thrown instanceof Error) return { name: String(thrown.name), message: String(thrown.message) };

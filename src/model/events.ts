@@ -1,50 +1,52 @@
 /**
- * Types of events, for whoever publishes and whoever reads them. It is all types, so that a client may import it.
+ * Types of events, for publishers and subscribers. The module has only types, so that a client can import it.
  *
  * @module
  */
 
-/** What a schema says of a value: what it makes of it, or why it refuses. */
+/** The result of validating a value: the output value, or the issues. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
-/** Why a schema refuses a value, and where in it. */
+/** An issue that a schema found in a value. */
 export interface SchemaIssue {
-  /** What is wrong, in the schema's words. */
+  /** The schema's message. */
   readonly message: string;
-  /** Where in the value. Left out, the value itself. */
+  /** The path of the issue in the value. If it is omitted, the issue is about the value itself. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
 /**
- * The schema of an event: any of Standard Schema v1 (standardschema.dev), as zod, valibot, ArkType and others make them.
+ * The schema of an event: any schema of Standard Schema v1 (standardschema.dev), such as those of zod, valibot and
+ * ArkType.
  *
- * It describes the event's fields, with or without its `type`. It MUST answer at once: one that answers a promise is
- * refused, since the order of publications is that of the calls. What it makes of an event MUST be an object that JSON holds.
+ * It describes the event's fields, with or without its `type`. It MUST validate synchronously: a schema that returns a
+ * promise is refused, because publications keep the order of the calls. Its output MUST be an object that JSON can
+ * represent.
  */
 export interface EventSchema<Input = unknown, Output = Input> {
-  /** What Standard Schema v1 asks of a schema. */
+  /** The members that Standard Schema v1 requires. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
-    /** Never there; it is what types are inferred from. */
+    /** Types are inferred from this member. It is never set at run time. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
 
-/** Schemas by the `type` of the events that they describe. */
+/** Event schemas, by the `type` of the event. */
 export type EventSchemas = Readonly<Record<string, EventSchema>>;
 
-/** The events that may be published where these schemas are given; anything, where none are. */
+/** The events that may be published with these schemas. Without schemas, `unknown`. */
 export type EventInput<Schemas extends EventSchemas> = string extends keyof Schemas
   ? unknown
   : {
       [T in keyof Schemas & string]: EventOf<T, NonNullable<Schemas[T]["~standard"]["types"]>["input"]>;
     }[keyof Schemas & string];
 
-/** The events that are read where these schemas are given: what the schemas made of them. */
+/** The events that are read with these schemas: the outputs of the schemas. Without schemas, `unknown`. */
 export type EventOutput<Schemas extends EventSchemas> = string extends keyof Schemas
   ? unknown
   : {
@@ -52,7 +54,8 @@ export type EventOutput<Schemas extends EventSchemas> = string extends keyof Sch
     }[keyof Schemas & string];
 
 /**
- * The events that are read from a notifier's channels, told apart by `type`; `unknown` where it has no schemas.
+ * The events that are read from a notifier's channels, discriminated by `type`. `unknown` if the notifier has no
+ * schemas.
  *
  * @example
  * ```ts
@@ -64,20 +67,20 @@ export type EventOutput<Schemas extends EventSchemas> = string extends keyof Sch
  */
 export type EventsOf<N> = EventOutput<SchemasOf<N>>;
 
-/** The events that may be published on a notifier's channels; `unknown` where it has no schemas. */
+/** The events that may be published on a notifier's channels. `unknown` if the notifier has no schemas. */
 export type EventInputsOf<N> = EventInput<SchemasOf<N>>;
 
-/** The schemas of a notifier; any, where it has none. */
+/** The schemas of a notifier. `EventSchemas` if the notifier has none. */
 export type SchemasOf<N> = N extends { readonly events?: infer Schemas }
   ? Exclude<Schemas, undefined> extends infer Given extends EventSchemas
     ? Given
     : EventSchemas
   : EventSchemas;
 
-/** An event of that type with these fields: a schema that says nothing of them leaves them open. */
+/** An event of type `T` with these fields. If `Fields` is unknown, the event may have any fields. */
 export type EventOf<T extends string, Fields> = unknown extends Fields
   ? { readonly type: T; readonly [field: string]: unknown }
   : Fields extends unknown
-    ? // One object type instead of an intersection: only such a one fits an index signature, and it reads better.
+    ? // A single object type, not an intersection: only that is assignable to an index signature. It also reads better.
       { [Name in keyof ({ readonly type: T } & Fields)]: ({ readonly type: T } & Fields)[Name] }
     : never;

@@ -1,6 +1,6 @@
-/** Where an error of a user's code, or of the log, came up. */
+/** The place where the user's code, or the log, failed. */
 export interface ErrorContext {
-  /** What was being done. */
+  /** The operation that failed. */
   stage:
     | "origins"
     | "authenticate"
@@ -18,16 +18,16 @@ export interface ErrorContext {
     | "host"
     | "close"
     | "internal";
-  /** For whom: a session, a channel, a run, a path. What is not safe to log in it is escaped. */
+  /** What the operation was for: a session, a channel, a run or a path. It is escaped, so that it is safe to log. */
   owner: string;
 }
 
-/** The run whose failure is to be shown. */
+/** The run whose failure is about to be shown to clients. */
 export interface FailedRun {
   /** The run's id. */
   id: string;
-  /** What it does, for people. */
+  /** A description of the run, for people. */
   name: string | undefined;
-  /** The only user who may follow it, if there is one. */
+  /** The only user who may follow the run, if the run has an owner. */
   owner: string | undefined;
 }

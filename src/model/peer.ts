@@ -1,74 +1,86 @@
-/** What a peer asks to do with a channel. */
+/** An action on a channel that a peer requests. */
 export interface Action {
-  /** `cancel` asks to end the run of that channel, which decides about runs made with `cancel: "authorized"` alone. */
+  /**
+   * The kind of action. `cancel` cancels the channel's run. The decision about it counts only for runs that were
+   * started with `cancel: "authorized"`.
+   */
   type: "subscribe" | "publish" | "history" | "presence" | "cancel";
   /** The channel's name. */
   channel: string;
-  /** What the client sent along: the subscription's `data`, the payload to publish, or the reason to cancel. */
+  /** The data of the command: the subscription's `data`, the payload to publish, or the reason to cancel. */
   data?: unknown;
-  /** Aborts when the answer no longer matters: the session ended, or the handler took too long. */
+  /**
+   * Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`.
+   */
   signal: AbortSignal;
 }
 
-/** A call of a client's own method. */
+/** A client's call of an rpc method of yours. */
 export interface RpcCall {
   /** The method's name. */
   method: string;
-  /** What the client sent along. */
+  /** The `data` of the call. */
   data: unknown;
-  /** Id of the calling session. */
+  /** The id of the calling session. */
   session: string;
-  /** Aborts when the answer no longer matters: the session ended, or the handler took too long. */
+  /**
+   * Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`.
+   */
   signal: AbortSignal;
 }
 
-/** Answers a client's call. What it returns is the reply's `data`; a throw is answered with error 100. */
+/**
+ * Handles a client's rpc call. Its return value is the reply's `data`. If it throws or rejects, the client gets error
+ * 100.
+ */
 export type RpcHandler = (peer: Peer, call: RpcCall) => unknown;
 
 /**
- * Says whether a peer may; any answer but `true` refuses, with error 103. Where it throws, rejects or takes longer than
- * `limits.answer`, nobody has answered: the command fails with error 100, upon which clients try again.
+ * Decides whether a peer may do an action. Any result except `true` refuses, with error 103. If it throws, rejects or
+ * takes longer than `limits.answer`, the command fails with error 100, which is temporary: clients try again.
  */
 export type Authorize = (peer: Peer, action: Action) => boolean | Promise<boolean>;
 
-/** What `authenticate` finds out about a connection; everything a peer has but its `authorize`. */
+/** The identity that `authenticate` returns: all members of a peer except `authorize`. */
 export type Identity = Omit<Peer, "authorize">;
 
-/** What a client sent along with its connect command. */
+/** The content of a client's connect command. */
 export interface ConnectCall {
-  /** Its token; "" where it has sent none. */
+  /** The client's token. "" if it sent none. */
   token: string;
-  /** What the client sent along; undefined where that is nothing. */
+  /** The `data` of the command. Undefined if the client sent none. */
   data: unknown;
-  /** Aborts when the answer no longer matters: the session ended, or the handler took too long. */
+  /**
+   * Aborts when the result is no longer needed: the session has ended, or the handler took longer than `limits.answer`.
+   */
   signal: AbortSignal;
 }
 
-/** Who is connected, fixed when it has connected, and what it may do. */
+/** The identity of a connected client, and what the client may do. It is fixed once the client has connected. */
 export interface Peer {
-  /** The user's identity; "" for nobody in particular. */
+  /** The user's identity. "" for an anonymous client. */
   readonly user: string;
-  /** Channels that it is subscribed to from the start, without asking. Default none. */
+  /** Channels that the server subscribes the client to when it connects. Default: none. */
   readonly channels?: readonly string[] | undefined;
-  /** Shown to other peers with its presence: anything JSON holds. */
+  /** Data that other peers see in `presence`. It can be anything that JSON can represent. */
   readonly info?: unknown;
-  /** When its permission ends, in milliseconds since the Unix epoch. Default never. */
+  /** When the client's permission ends, in milliseconds since the Unix epoch. Default: never. */
   readonly expires?: number | undefined;
-  /** Decides about everything beyond `channels`. Default: refuses. */
+  /** Decides about every action that `channels` and runs do not allow. Default: refuses all of them. */
   readonly authorize?: Authorize | undefined;
   /**
-   * Finds out who it is, once, when its connect command has come: what it answers is who connects from then on, with this
-   * peer's members where it has none itself. `null` closes with 3500, and one whose `expires` has passed is refused with
-   * error 109, so that the client gets a new token. Default: it is who it was accepted as.
+   * Identifies the client when its connect command arrives. It is called once. The members of the identity that it
+   * returns replace those of this peer; the other members stay. `null` closes with 3500. An identity whose `expires`
+   * has passed is refused with error 109, so that the client gets a new token. Default: this peer stays as it is.
    */
   readonly connect?:
     | ((peer: Peer, call: ConnectCall) => Identity | null | Promise<Identity | null>)
     | undefined;
   /**
-   * Checks a new token, and answers until when it holds, in milliseconds since the Unix epoch, or null, which closes with
-   * 3500. Default: tokens cannot be refreshed.
+   * Checks a new token. Returns when the token expires, in milliseconds since the Unix epoch, or null, which closes
+   * with 3500. Default: tokens cannot be refreshed.
    */
   readonly refresh?: ((peer: Peer, token: string) => number | null | Promise<number | null>) | undefined;
-  /** Hears the client's one-way messages. Default: they are ignored. */
+  /** Is called with each one-way message of the client. Default: such messages are ignored. */
   readonly receive?: ((peer: Peer, data: unknown) => unknown) | undefined;
 }

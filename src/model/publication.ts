@@ -1,27 +1,27 @@
-/** A publication as it is read back. */
+/** A publication as it is read from a channel. */
 export interface Publication<Data = unknown> {
   /** The channel's name. */
   readonly channel: string;
-  /** Its place within the epoch, from 1 on, without holes. */
+  /** The offset within the epoch. Offsets start at 1 and rise by 1, without gaps. */
   readonly offset: number;
-  /** Which life of the channel the offset belongs to. */
+  /** The epoch of the channel that the offset belongs to. */
   readonly epoch: string;
-  /** What was published. */
+  /** The payload. */
   readonly data: Data;
-  /** When it was published, in milliseconds since the Unix epoch. */
+  /** When the publication was made, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** Texts about it, by name. */
+  /** The publication's tags: strings by name. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** What is kept of a channel. */
+/** The part of a channel that the log still holds. */
 export interface History<Data = unknown> {
   /** The channel's name. */
   readonly channel: string;
-  /** The channel's present epoch. */
+  /** The channel's current epoch. */
   readonly epoch: string;
-  /** The offset of the newest publication ever made in this epoch. */
+  /** The offset of the newest publication in this epoch. The log may no longer hold that publication. */
   readonly offset: number;
-  /** In order of offset, without a hole. */
+  /** The publications, in order of offset, without gaps. */
   readonly publications: readonly Publication<Data>[];
 }

@@ -1,81 +1,86 @@
 import type { Position } from "./log.ts";
 
 /**
- * How far a publication has come, each level with those before it.
+ * How far a publication has come. Each level includes the levels before it.
  *
  * - `logged`: it is in the log.
  * - `written`: it was handed to a subscriber's socket.
- * - `read`: a pong came back from behind it, so the subscriber's client has handled it. Any client proves this much.
- * - `acknowledged`: the subscriber's client said so itself. For a client that never acknowledges this stays unknown.
+ * - `read`: the pong to a ping sent behind it came back, so the subscriber's client has handled it. This works with any
+ *   client.
+ * - `acknowledged`: the subscriber's client acknowledged it. For a client that never acknowledges, this stays unknown.
  */
 export type Level = "logged" | "written" | "read" | "acknowledged";
 
-/** That a publication has reached somebody, and how far. */
+/** The delivery of a publication to a subscriber. */
 export interface Delivery {
-  /** How far it has come. */
+  /** The level that the publication reached. */
   readonly level: Level;
-  /** Who: the user, or the id of the session where there is no user. "" when it is only `logged`. */
+  /** The subscriber: the user, or the session's id if there is no user. "" if the level is `logged`. */
   readonly by: string;
   /**
-   * When this became known, in milliseconds since the Unix epoch. For what was known before anybody waited for it, that
-   * is when it was last heard of `by`, or asked.
+   * When the delivery became known, in milliseconds since the Unix epoch. If it was known before `delivered()` was
+   * called: the time of the last acknowledgement of `by` if it has acknowledged the publication, otherwise the time of
+   * the call. For the level `logged`, the time of the publication.
    */
   readonly time: number;
 }
 
-/** What is waited for of a publication. */
+/** Options of `delivered()`. */
 export interface DeliveredOptions {
-  /** Default: what discharges a confirmed publication, `acknowledged`, or `read` by a client that never acknowledges. */
+  /**
+   * The level to wait for. Default: the level that discharges a confirmed publication, which is `acknowledged`, or
+   * `read` by a client that never acknowledges.
+   */
   level?: Level | undefined;
-  /** Who it has to have reached: a user, or the id of a session without one. Default: whoever is first. */
+  /** The subscriber to wait for: a user, or the id of a session without a user. Default: any subscriber. */
   by?: string | undefined;
-  /** Ends the waiting, not the publication. */
+  /** Ends the wait when it aborts. The publication is not affected. */
   signal?: AbortSignal | undefined;
 }
 
-/** What `publish` answers: the publication is in the log, at this position. */
+/** The result of `publish`: the publication is in the log, at this position. */
 export interface Receipt {
   /** The channel's name. */
   readonly channel: string;
-  /** Where the publication stands in it. */
+  /** The position of the publication in the channel. */
   readonly position: Position;
   /**
-   * Waits until the publication has reached somebody.
+   * Waits until the publication has been delivered to a subscriber.
    *
-   * Rejects with the reason of `signal`, with an `ExpiredError` when its `ttl` is over or the log has trimmed it, with a
-   * `ClosedError` when the notifier closed first, and with a TypeError for a level there is not. A rejection need not be
-   * heard.
+   * Rejects with the reason of `signal`, with an `ExpiredError` when the publication's `ttl` is over or the log has
+   * trimmed it, with a `ClosedError` when the notifier closed first, and with a TypeError for an unknown level. Apart
+   * from the TypeError, an unhandled rejection does not end the process.
    */
   delivered(options?: DeliveredOptions): Promise<Delivery>;
 }
 
 /**
- * Why a confirmed publication is given up.
+ * Why a confirmed publication is reported as undelivered.
  *
  * - `expired`: its `ttl` is over.
- * - `trimmed`: the log no longer holds it, and nobody is just being sent it.
+ * - `trimmed`: the log no longer holds it, and it is not being sent to a subscriber.
  * - `closed`: the notifier closed.
- * - `overflow`: a run's ending, for which the notifier had no room to wait (`limits.confirmedTotal`).
- * - `unlogged`: it did not get into the log. The notifier closed first, or the log refused a run's ending for good. Its
- *   offset is then 0, and its epoch "".
+ * - `overflow`: it is a run's ending, and too many confirmed publications wait already (`limits.confirmedTotal`).
+ * - `unlogged`: it was not written to the log. The notifier closed first, or the log refused a run's ending for good.
+ *   Its offset is 0 and its epoch is "".
  */
 export type UndeliveredReason = "expired" | "trimmed" | "closed" | "overflow" | "unlogged";
 
-/** A confirmed publication that nobody is known to have received. */
+/** A confirmed publication that is not known to have been delivered. */
 export interface Undelivered {
   /** The channel's name. */
   readonly channel: string;
-  /** Where it is in the log; `{ offset: 0, epoch: "" }` where it is not. */
+  /** The position in the log. `{ offset: 0, epoch: "" }` if it is not in the log. */
   readonly position: Position;
-  /** When it was published, in milliseconds since the Unix epoch. */
+  /** When the publication was made, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** How far it has come all the same; `"none"` where it is not in the log. */
+  /** The highest level that it reached. `"none"` if it is not in the log. */
   readonly level: Level | "none";
-  /** Why it is given up. */
+  /** Why it was not delivered. */
   readonly reason: UndeliveredReason;
 }
 
-/** A publication whose delivery is asked for. */
+/** The publication of a `delivered()` call. `expires` is on the clock's `now`. */
 export interface Asked {
   readonly channel: string;
   readonly position: Position;

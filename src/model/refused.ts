@@ -1,11 +1,11 @@
-/** Somebody who was not let in: before the upgrade, or before the session was connected. */
+/** A connection that was refused: before the upgrade, or before its session was connected. */
 export interface Refused {
-  /** The HTTP status that was answered, or, from 3000 up, the code that the socket was closed with. */
+  /** The HTTP status of the response, or, from 3000 on, the code that the socket was closed with. */
   code: number;
-  /** Why, and what to do about it, in one line that is safe to log. It may say more than the peer is told. */
+  /** Why, and what to do about it, in one line that is safe to log. It may contain more than the client receives. */
   reason: string;
-  /** The path that was asked for, escaped, where it is known. */
+  /** The requested path, escaped. Omitted if it is not known. */
   path?: string | undefined;
-  /** The origin of the page, escaped, where that is why. */
+  /** The origin of the page, escaped, if the connection was refused because of it. */
   origin?: string | undefined;
 }

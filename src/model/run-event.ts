@@ -1,20 +1,20 @@
-/** An event of a run's own. Any JSON object with a `type` will do; types that begin with `run.` are tocsin's. */
+/** An event of a run: any JSON object with a `type`. Types that begin with `run.` are reserved for tocsin. */
 export interface RunEvent {
-  /** What kind of event it is. */
+  /** The kind of event. */
   readonly type: string;
-  /** Whatever else it says, as JSON holds it. */
+  /** Any other fields that JSON can represent. */
   readonly [field: string]: unknown;
 }
 
-/** How far a run has come. */
+/** The progress of a run. */
 export interface ProgressEvent extends RunEvent {
   /** Always `"progress"`. */
   readonly type: "progress";
-  /** From 0 to 1. */
+  /** The fraction that is done, from 0 to 1. */
   readonly progress: number;
-  /** How much is done, in whatever unit `total` has. */
+  /** The amount that is done, in the unit of `total`. */
   readonly done: number;
-  /** How much there is to do. */
+  /** The total amount of work. */
   readonly total: number;
 }
 
@@ -22,14 +22,14 @@ export interface ProgressEvent extends RunEvent {
 export interface OutputEvent extends RunEvent {
   /** Always `"output"`. */
   readonly type: "output";
-  /** The piece. */
+  /** The piece of output. */
   readonly output: unknown;
 }
 
-/** What a run is doing: it works, or it has ended in one of three ways. */
+/** The status of a run: it is working, or it has ended in one of three ways. */
 export type RunStatus = "working" | "completed" | "failed" | "cancelled";
 
-/** The events that tocsin itself writes into a run's channel: the first one, and the one that ends it. */
+/** The events that tocsin itself writes to a run's channel: the start and the ending. */
 export type RunLifecycleEvent =
   | { readonly type: "run.started"; readonly run: string; readonly name?: string | undefined }
   | { readonly type: "run.completed"; readonly run: string; readonly result?: unknown }
@@ -37,15 +37,15 @@ export type RunLifecycleEvent =
   | {
       readonly type: "run.cancelled";
       readonly run: string;
-      /** Who cancelled; `signal` is the caller's own `options.signal`. */
+      /** Who cancelled the run. `signal` is the caller's `options.signal`. */
       readonly by: "caller" | "client" | "shutdown" | "signal";
       readonly reason?: string | undefined;
     };
 
 /**
- * Makes a progress event. `details` are put beside it.
+ * Creates a progress event. The fields of `details` are added to it.
  *
- * Throws a RangeError when `done` or `total` is not a finite number, or `total` is not above 0.
+ * Throws a RangeError if `done` or `total` is not a finite number, or if `total` is not above 0.
  *
  * @example
  * ```ts
@@ -68,7 +68,7 @@ export function progress(
 }
 
 /**
- * Makes an output event: a piece of what the run produces, of any shape that JSON holds.
+ * Creates an output event: a piece of the run's output. `value` can be anything that JSON can represent.
  *
  * @example
  * ```ts

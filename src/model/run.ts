@@ -1,103 +1,116 @@
 import type { RunEvent, RunStatus } from "./run-event.ts";
 
-/** What a task is given. */
+/** The argument of a task. */
 export interface TaskContext<Event = RunEvent> {
   /** The run's id. */
   readonly id: string;
-  /** Aborts for every reason to stop. */
+  /** Aborts when the run has to stop, for any reason. */
   readonly signal: AbortSignal;
   /**
-   * Writes an event into the run's channel; settles once it is in the log.
+   * Writes an event to the run's channel. Resolves once the event is in the log.
    *
-   * Rejects with a TypeError or RangeError for what is no event or what its schema refuses, with a `BusyError` while too much waits
-   * already (`limits.waiting`), and with a `ClosedError` once the run has ended. The last two need not be heard: they do not end
-   * the process, and `onError` hears of a `BusyError`, too. A yield gets none: it waits for its turn.
+   * Rejects with a TypeError or RangeError for a value that is not an event or that the event's schema refuses, with a
+   * `BusyError` while too much waits to be published (`limits.waiting`), and with a `ClosedError` once the run has
+   * ended. If they are unhandled, the last two do not end the process; `onError` is also called with the first
+   * `BusyError` of a series. A `yield` never fails with a `BusyError`: it waits for its turn instead.
    */
   emit(event: Event): Promise<void>;
 }
 
 /**
- * A piece of work: it yields its events, or emits them, and returns its result.
+ * A function that does the work of a run. It yields or emits events, and returns the run's result.
  *
- * Its `signal` tells it to stop: one that yields in a long loop looks at `signal.aborted` between its yields, and may have
- * last words. A generator that never asks for its signal is stopped at its next yield, which throws the signal's reason.
+ * `signal` aborts when the task has to stop. A task that yields in a long loop checks `signal.aborted` between its
+ * yields, and may still emit final events. After the abort, a generator that has never read its `signal` is
+ * stopped at its next yield: the yield throws the signal's reason.
  */
 export type Task<R, Event = RunEvent> = (
   context: TaskContext<Event>,
 ) => AsyncGenerator<Event, R, void> | Promise<R>;
 
-/** How a run is made. */
+/** Options of a run. */
 export interface RunOptions {
-  /** Default: a random one. One of your own requires `owner`, since only a random one is a secret. */
+  /** The run's id. Default: a random id. An id of your own requires `owner`, because only a random id is a secret. */
   id?: string | undefined;
-  /** Another channel on which start and ending are announced. */
+  /** Another channel on which the start and the ending are announced. Default: none. */
   channel?: string | undefined;
-  /** The only user who may follow and cancel it. Default: whoever knows the id. */
+  /** The only user who may follow and cancel the run. Default: everyone who knows the id. */
   owner?: string | undefined;
   /**
-   * Which client may cancel it. `"default"`: the owner's, and without an owner whoever knows the id. `"authorized"`: the
-   * one that its `authorize` lets `cancel`, whoever owns the run. Default: `"default"`.
+   * Which clients may cancel the run. `"default"`: those of the owner, or, without an owner, those that know the id.
+   * `"authorized"`: those that `authorize` allows to `cancel`, whoever the owner is. Default: `"default"`.
    */
   cancel?: "default" | "authorized" | undefined;
-  /** What it does, for people. At most 255 characters. */
+  /** A description of the run, for people. At most 255 characters. */
   name?: string | undefined;
-  /** Cancels it when it aborts; its reason passes through everywhere as it is. */
+  /** Cancels the run when it aborts. Its reason is passed on unchanged. */
   signal?: AbortSignal | undefined;
 }
 
-/** A piece of work with a lifetime, a channel `run:<id>` of its own, and exactly one ending. */
+/** A piece of work with a lifetime, its own channel `run:<id>`, and exactly one ending. */
 export interface Run<R> {
-  /** Its id, which is also the permission to follow it where it has no owner. */
+  /** The run's id. If the run has no owner, everyone who knows the id may follow the run. */
   readonly id: string;
-  /** What it does, for people. */
+  /** A description of the run, for people. */
   readonly name: string | undefined;
-  /** The only user who may follow and cancel it, if there is one. */
+  /** The only user who may follow and cancel the run, if the run has an owner. */
   readonly owner: string | undefined;
-  /** What it is doing now. */
+  /** The current status. */
   readonly status: RunStatus;
-  /** How many events it has written, its start and ending among them, and when the last one, in milliseconds since 1970. */
+  /**
+   * The number of events that the run has written, including the start and the ending, and the time of the last one in
+   * milliseconds since the Unix epoch.
+   */
   readonly activity: { readonly events: number; readonly time: number };
   /**
-   * Waits for the ending. Rejects with a `RunError` when the task failed, with a `CancelError` when it was cancelled, or
-   * with the reason of `options.signal` when that did it.
+   * Waits for the ending and returns the result. Rejects with a `RunError` when the task failed, with a `CancelError`
+   * when the run was cancelled, or with the reason of the run's `options.signal` when that signal cancelled the run.
    *
-   * Whoever waits before the run has ended gets the task's own value, or a `RunError` whose `cause` is what it threw. After
-   * that neither is kept. Later calls get what the ending says: the value as JSON holds it, and of an error what everybody is
-   * shown, name and message. An ending of more than 1 000 characters is read from the log: they reject with a `GapError` when
-   * the log has trimmed it or another run with this id has begun, with a `ClosedError` when the notifier is closed, and with
-   * the log's own error; with a `LogError` where the ending could not be written.
+   * A call before the ending gets the task's own value, or a `RunError` whose `cause` is what the task threw. Neither
+   * is kept after the ending. A later call gets the content of the ending event: the value as JSON, or an error with
+   * the name and message that clients see.
+   *
+   * An ending of more than 1 000 characters is read from the log. The call then also rejects with a `GapError` when the
+   * log has trimmed the ending or another run with this id has started, with a `ClosedError` when the notifier is
+   * closed, and with the error of the log. It rejects with a `LogError` if the ending could not be written.
    */
   result(options?: { signal?: AbortSignal | undefined }): Promise<R>;
-  /** Asks it to stop; settles once it has ended, however. Rejects with a TypeError for a reason that is not a text. */
+  /**
+   * Cancels the run. Resolves once the run has ended, whatever its ending is. Rejects with a TypeError if `reason` is
+   * not a string.
+   */
   cancel(reason?: string): Promise<void>;
 }
 
-/** What became of the runs of a notifier that closed, by id. Each is in one list. */
+/** How the runs of a closed notifier ended. Each run's id is in exactly one list. */
 export interface RunsReport {
-  /** They returned a result. */
+  /** Runs whose task returned a result. */
   completed: string[];
-  /** They threw. */
+  /** Runs whose task threw. */
   failed: string[];
-  /** They stopped when they were asked to. */
+  /** Runs that stopped after they were cancelled. */
   cancelled: string[];
   /**
-   * Given up: cancelled, too, but their tasks ignored the signal; or their endings could not be written, as the log failed
-   * to the last. The endings of the latter are among `undelivered`, with the reason `unlogged`.
+   * Runs that were cancelled but whose task ignored the signal, and runs whose ending could not be written because the
+   * log failed until the end. The endings of the latter are in `undelivered`, with the reason `unlogged`.
    */
   abandoned: string[];
 }
 
-/** The channel in which a run writes. */
+/** Returns the channel of a run. */
 export function channelOfRun(id: string): string {
   return `${prefix}${id}`;
 }
 
-/** Whether a channel is one that a run writes, or would. */
+/** Returns whether a channel name is that of a run, whether or not the run exists. */
 export function isRunChannel(channel: string): boolean {
   return channel.startsWith(prefix);
 }
 
-/** The id of the run that writes a channel, or would; undefined where it is no run's. */
+/**
+ * Returns the id of the run that a channel name belongs to, whether or not the run exists. Undefined for other
+ * channels.
+ */
 export function runOfChannel(channel: string): string | undefined {
   return isRunChannel(channel) ? channel.slice(prefix.length) : undefined;
 }

@@ -1,29 +1,29 @@
 /**
  * A socket as the notifier uses it: the port that every host implements.
  *
- * - `send` with a string MUST send one text frame, and MUST NOT throw for a socket that is closing or closed.
- * - Frames MUST leave in order.
- * - After `close` or `terminate` the host MUST call `ended` of the session, once the socket is over.
+ * - `send` with a string MUST send one text frame. It MUST NOT throw for a socket that is closing or closed.
+ * - Frames MUST be sent in order.
+ * - After `close` or `terminate` the host MUST call the session's `ended`, once the socket has closed.
  */
 export interface Socket {
-  /** Sends a frame: text for a string, binary for bytes. */
+  /** Sends one frame: a text frame for a string, a binary frame for bytes. */
   send(data: string | Uint8Array): void;
-  /** Begins the closing handshake. `reason` takes at most 123 bytes. */
+  /** Starts the closing handshake. `reason` is at most 123 bytes long. */
   close(code: number, reason: string): void;
-  /** Cuts the connection at once, where the runtime can. */
+  /** Cuts the connection at once. Omitted if the runtime cannot do that. */
   terminate?(): void;
-  /** Bytes that wait to be sent, where the runtime tells. */
+  /** The number of bytes that wait to be sent. Omitted if the runtime does not expose it. */
   readonly bufferedAmount?: number;
 }
 
-/** One connected peer, as its host sees it. */
+/** The session of one connected peer, as its host uses it. */
 export interface Session {
-  /** The session's id, as presence shows it. */
+  /** The session's id, as it appears in presence. */
   readonly id: string;
-  /** Whether it still takes messages; a notifier's own session always says so. */
+  /** Whether the session still accepts messages. A notifier's own sessions always have this member. */
   readonly isOpen?: boolean;
-  /** Takes one message of the peer's. It never throws. */
+  /** Handles one message of the peer. It never throws. */
   receive(data: unknown): void;
-  /** Says that the socket is over. */
+  /** Is called by the host when the socket has closed. `code` is the close code, if it is known. */
   ended(code?: number): void;
 }

@@ -2,23 +2,23 @@ import type { AgentEvent, AgentEventType } from "./agent-event.ts";
 import type { EventInput, EventOutput, EventSchemas, SchemasOf } from "./events.ts";
 import type { OutputEvent, ProgressEvent, RunEvent, RunLifecycleEvent } from "./run-event.ts";
 
-/** The events that tocsin has names for, which a run may emit although no schema is listed for them. */
+/** The events that tocsin defines. A run may emit them even if they have no schema. */
 export type VocabularyEvent = ProgressEvent | OutputEvent | AgentEvent;
 
-/** The events that a run may emit where these schemas are given; any, where none are. */
+/** The events that a run may emit with these schemas. Without schemas, any event. */
 export type TaskEvent<Schemas extends EventSchemas> = string extends keyof Schemas
   ? RunEvent
   : EventInput<Schemas> | Exclude<VocabularyEvent, { readonly type: keyof Schemas }>;
 
-/** The events that are read from a run's channel where these schemas are given. */
+/** The events that are read from a run's channel with these schemas. Without schemas, `unknown`. */
 export type RunOutput<Schemas extends EventSchemas> = string extends keyof Schemas
   ? unknown
   : EventOutput<Schemas> | Exclude<VocabularyEvent, { readonly type: keyof Schemas }> | RunLifecycleEvent;
 
-/** The events that are read from the channels of a notifier's runs; `unknown` where it has no schemas. */
+/** The events that are read from the channels of a notifier's runs. `unknown` if the notifier has no schemas. */
 export type RunEventsOf<N> = RunOutput<SchemasOf<N>>;
 
-/** A record of all of them, so that the compiler says when one is missing. */
+/** All types of these events. It is a record, so that the compiler reports a missing type. */
 const types: Readonly<Record<(ProgressEvent | OutputEvent)["type"] | AgentEventType, true>> = {
   progress: true,
   output: true,
@@ -51,7 +51,7 @@ const types: Readonly<Record<(ProgressEvent | OutputEvent)["type"] | AgentEventT
   agent_update: true,
 };
 
-/** Whether an event of that type is one of tocsin's vocabularies. */
+/** Returns whether tocsin defines events of this type. */
 export function isVocabulary(type: string): boolean {
   return Object.hasOwn(types, type);
 }

@@ -1,6 +1,7 @@
 import { isObject } from "../base/check.ts";
 import { type Codec, type Command, type Method, methods, type Published, type PushKind } from "./protocol.ts";
-/** The protocol's JSON encoding. */
+
+/** The JSON codec of the protocol. */
 export const jsonCodec: Codec = {
   subprotocol: "centrifuge-json",
   separator: "\n",
@@ -27,59 +28,61 @@ function encodePublication({ offset, data, time, tags }: Published): string {
   return `{"data":${data},"offset":${offset}${timeOf(time)}${end}`;
 }
 
-let written = Number.NaN;
-let text = "";
+let lastTime = Number.NaN;
+let lastTimeText = "";
 
-/** Many publications have the same time, and V8 takes long to write a number so large. */
+/**
+ * Caches the text of the last time: many publications have the same time, and V8 is slow to format a number this large.
+ */
 function timeOf(time: number): string {
-  if (time !== written) {
-    written = time;
-    text = `,"time":${time}`;
+  if (time !== lastTime) {
+    lastTime = time;
+    lastTimeText = `,"time":${time}`;
   }
-  return text;
+  return lastTimeText;
 }
 
-function decodeFrame(frame: string, deepest: number = Infinity): Command[] | undefined {
+function decodeFrame(frame: string, maxDepth: number = Infinity): Command[] | undefined {
   const commands: Command[] = [];
   for (const line of frame.split("\n")) {
     if (line.trim() === "") continue;
-    const command = decodeCommand(line, deepest);
+    const command = decodeCommand(line, maxDepth);
     if (command === undefined) return undefined;
     commands.push(command);
   }
   return commands.length === 0 ? undefined : commands;
 }
 
-function decodeCommand(line: string, deepest: number): Command | undefined {
+function decodeCommand(line: string, maxDepth: number): Command | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {}
   const command = isObject(value) ? commandOf(value) : undefined;
-  // Each level takes two characters at least.
-  const isDeep = line.length >= 2 * deepest && isDeeper(value, deepest);
+  // Each level of nesting takes at least two characters, so most lines are too short to be deep.
+  const isDeep = line.length >= 2 * maxDepth && isDeeper(value, maxDepth);
   return command && isDeep ? { ...command, params: {}, isDeep } : command;
 }
 
-/** What an object says; undefined where it has no id above 0, and needs one. */
+/** Returns the command in an object, or undefined if the command requires an id above 0 and has none. */
 function commandOf(value: Record<string, unknown>): Command | undefined {
   let method: Command["method"] = "unknown";
   const names = Object.keys(value);
   for (const name of names)
-    if (name === "send" || known.has(name))
+    if (name === "send" || knownMethods.has(name))
       method = method === "unknown" ? (name as Method | "send") : "ambiguous";
   const { id } = value;
   if (names.length === 0) return { id: 0, method: "pong", params: value };
   if (method === "send" && !names.includes("id")) return { id: 0, method, params: paramsOf(value, method) };
   if (typeof id !== "number" || !Number.isSafeInteger(id) || id <= 0) return undefined;
-  // With an id it would want an answer, and has none.
+  // A `send` has no reply, so it must not have an id.
   if (method === "send") method = "ambiguous";
   return { id, method, params: paramsOf(value, method) };
 }
 
-const known: ReadonlySet<string> = new Set(methods);
+const knownMethods: ReadonlySet<string> = new Set(methods);
 
-/** Whether arrays and objects are in each other deeper than so many levels. */
+/** Returns whether arrays and objects are nested deeper than `levels`. */
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (levels === 0) return true;
@@ -87,7 +90,10 @@ function isDeeper(value: unknown, levels: number): boolean {
   return false;
 }
 
-/** A request that is no object reads as an empty one: its missing fields are then an error of that command alone. */
+/**
+ * Replaces params that are not an object by an empty object. The missing fields are then an error of that command
+ * alone.
+ */
 function paramsOf(value: Record<string, unknown>, method: string): Record<string, unknown> {
   const params = value[method];
   return isObject(params) ? params : {};

@@ -1,67 +1,73 @@
 /**
- * The wire: a subset of Centrifugo's JSON client protocol, so that its clients connect unmodified.
+ * The wire protocol: a subset of Centrifugo's JSON client protocol, so that Centrifugo's clients connect unmodified.
  *
- * This comment is the normative text; the code below is one codec of it.
+ * This comment is the normative text. The code below it is shared by all codecs.
  *
- * **Frames.** A WebSocket text frame holds one or more JSON objects joined by a newline. A client sends *commands*: an `id`
- * above 0 and exactly one of {@linkcode methods}, or `send` without an id, or `{}`, a pong. The server sends *replies*
- * (the `id`, and a result under the command's name or an `error`), *pushes* (`{"push":{"channel":…}}`) and `{}`, a ping.
- * What is read may hold unknown fields; what is written holds none but those of the protocol. Spaces around an object mean
- * nothing, and the connect reply is followed by some.
+ * **Frames.** A WebSocket text frame holds one or more JSON objects, joined by newlines. A client sends *commands*. A
+ * command is an object with an `id` above 0 and exactly one of {@linkcode methods}, or an object with `send` and
+ * without an `id`, or `{}`, which is a pong. The server sends *replies*, *pushes* and pings. A reply has the command's
+ * `id`, and either a result under the command's name or an `error`. A push is `{"push":{"channel":…}}`. A ping is `{}`.
+ * The server ignores unknown fields, and sends only fields of the protocol. Spaces around an object have no meaning.
+ * The server sends some after the connect reply.
  *
- * **Order.** The first command is `connect`. Commands of one connection are answered in order, and everything queues
- * behind a connect that is being answered. Pongs are handled at once. Once the connect reply is on its way,
- * acknowledgements, `ping` and the rpc `run.cancel` are answered at once as well, ahead of what is slow. An unsubscribe
- * is answered in its turn, but heard at once, for a subscribe that is still queued, too: nothing that comes after it
- * counts as read. No ping precedes the connect reply.
+ * **Order.** The first command is `connect`. The commands of one connection are answered in order. All commands wait
+ * until `connect` has been answered. Pongs are handled at once. Once the connect reply has been queued for sending,
+ * acknowledgements, `ping` and the rpc `run.cancel` are also answered at once, ahead of slow commands. An `unsubscribe`
+ * is answered in order. But from its arrival on, the channel's publications no longer count as read, even if the
+ * `subscribe` is still queued. The server sends no ping before the connect reply.
  *
- * **Flow.** What a session has in flight, unproven by a pong, is a window at most. While it is full, publications wait in
- * the log; whoever has waited longest for room is served first, and one that is larger than the window goes as soon as
- * no other is in flight. Commands that return what is stored (`history`, `presence`, `subscribe` with `recover`) wait
- * as well. All others are answered, until replies have taken another window.
+ * **Flow.** Each session has a send window: the maximum number of bytes in flight, which means sent but not yet proven
+ * read by a pong. While the window is full, publications wait in the log. The subscription that has waited longest for
+ * room is served first. A publication that is larger than the window is sent as soon as no other publication is in
+ * flight. Commands that return stored data (`history`, `presence`, and `subscribe` with `recover`) wait for room, too.
+ * All other commands are answered until replies have used up a second window.
  *
- * **Coming and going.** `join` and `leave` are pushed to subscriptions with `join_leave`, at most once a turn, and for a
- * hundred listeners or more at most once in a tenth of as many milliseconds. Who comes and goes in between is not
- * announced. They are dropped where they would take too much, or half of a listener's window, and none is made while
- * the server closes.
+ * **Joins and leaves.** `join` and `leave` are pushed to subscriptions with `join_leave`, at most once per turn of the
+ * event loop. With 100 listeners or more they are pushed at most once per `listeners / 10` milliseconds. A client that
+ * joins and leaves between two pushes is not announced. Announcements that would be too large in total, or that would
+ * leave less than half of a listener's window free, are dropped. The server sends none while it closes.
  *
- * **Recovery.** A first subscribe answers the channel's epoch and top. A later one carries `recover`, `offset` and
- * `epoch`, and succeeds if the epoch is empty or equal and every missed publication is still in the log: `recovered` is
- * true, `offset` is the one the client sent, `publications` holds what the window allows, and the rest follows as
- * pushes. Otherwise `recovered` is false, there are no publications, and `offset` is the top; the log is whole after
- * the `kept` of the notice before that, or after `data.earliest` where there is no notice. `{ offset: 0, epoch: "" }`
- * asks for the channel from its start. Within a subscription offsets rise by exactly one; when that can no longer be
- * kept, a subscription of the client's ends with an `unsubscribe` push 2500, one of the server's with close code 3010.
+ * **Recovery.** The reply to a first `subscribe` has the channel's epoch and top offset. A later `subscribe` has
+ * `recover`, `offset` and `epoch`. Recovery succeeds if the epoch is empty or equal, and every missed publication is
+ * still in the log. Then `recovered` is true, `offset` is the offset that the client sent, `publications` holds as many
+ * publications as the window allows, and the rest follows as pushes. Otherwise `recovered` is false, there are no
+ * publications, and `offset` is the top. In that case the log is complete for the last `kept` publications up to the
+ * top, where `kept` is a member of the notice. If there is no notice, it is complete after `data.earliest`.
+ * `{ offset: 0, epoch: "" }` requests the channel from its start. Within a subscription offsets rise by exactly one.
+ * When the server can no longer ensure that, it ends a subscription that the client made with an `unsubscribe` push,
+ * code 2500. For a subscription that the server made, it closes the connection with code 3010.
  *
- * **Barrier.** Clients answer each `{}` with `{}` after handling all that came before it. A pong therefore proves that
- * what was sent before its ping has been read; never two pings are outstanding.
+ * **Barrier.** A client answers each `{}` with `{}`, after it has handled everything before that ping. A pong therefore
+ * proves that everything sent before its ping has been read. At most one ping is outstanding.
  *
- * **Acknowledgement.** A client says what it has with
- * `{"send":{"data":{"ack":{"<channel>":{"offset":17,"epoch":"x"}}}}}`, or with the rpc method `ack` and the same
- * `data`, which is answered `{}`. It is cumulative in each channel and may be coalesced; one that says less than before
- * changes nothing. In an rpc one that cannot be true refuses all of them: error 103 for a channel that is not
- * subscribed, 112 for another epoch, 107 for an offset past what was sent; in a `send` it is ignored. Both are taken at
- * once, ahead of commands that wait, and answered so. An empty `ack` says that the client acknowledges, so that what it
- * has read is no longer taken for its word. The offset of a recovery acknowledges as well.
+ * **Acknowledgement.** A client acknowledges with `{"send":{"data":{"ack":{"<channel>":{"offset":17,"epoch":"x"}}}}}`,
+ * or with the rpc method `ack` and the same `data`, whose reply is empty (`{}`). An acknowledgement is cumulative
+ * within each channel, and several may be merged into one. A lower offset than before has no effect. In an rpc, one
+ * invalid entry refuses all entries: error 103 for a channel that is not subscribed, 112 for another epoch, 107 for an
+ * offset above what was sent. In a `send`, invalid entries are ignored. Both forms are handled at once, ahead of
+ * waiting commands. The reply to the rpc is also sent at once. An empty `ack` declares that the client acknowledges:
+ * from then on, what it has read no longer counts as acknowledged. The offset of a recovery is an acknowledgement, too.
  *
- * **Notice.** A recovery's `data` holds `notice`: how many publications are `delayed`, `gone` (null when unknown) and
- * `kept` in the log without being sent. A subscriber that was held up for a second gets a `message` push with the same, and
- * its channel. To one user about one channel it comes at most every 5 s; what there is to add comes then.
+ * **Notice.** The `data` of a recovery's reply can hold a `notice`: how many publications are `delayed`, how many are
+ * `gone` (null if unknown), and how many are `kept` in the log but not sent. A subscriber that was delayed by one
+ * second or more gets a `message` push with the same members and the channel. A user gets at most one notice per
+ * channel every 5 s. What happens in between is added up for the next notice.
  *
- * **Limits.** A client comes back with all its subscriptions in one message, and is let. A command nested too deep is
- * answered with error 107, and one more than the session's rate allows with 111; whoever goes on at that rate is closed
- * 3013. As many acknowledgements as there may be subscriptions count as one command. A handler that throws or is late
- * is error 100: only an answer refuses, with 103. A publication is answered with 111 where too much waits to be
- * published already. Error 106 says that something would be over any other limit. A refresh with a token that has
- * expired closes 3005, since clients give up for good at an error there; at 109, with which a connect is refused, they
- * get another token and come back.
+ * **Limits.** The limits always allow a client to reconnect with all its subscriptions in one message. A command that
+ * is nested too deep is answered with error 107. A command above the session's rate is answered with error 111. A
+ * client that continues at that rate is closed with 3013. As many acknowledgements as there may be subscriptions count
+ * as one command. If a handler throws or is late, the error is 100; only a handler's answer refuses, with 103. A
+ * publication is answered with 111 when too much already waits to be published. Error 106 means that any other limit
+ * would be exceeded. A `refresh` with an expired token closes with 3005, because clients give up for good after an
+ * error reply to `refresh`. A `connect` with an expired token is refused with error 109, upon which clients get a new
+ * token and reconnect.
  *
- * **Close codes.** 3000–3499, 4000–4499 and from 5000: come back. 3500–3999 and 4500–4999: do not.
+ * **Close codes.** 3000–3499, 4000–4499 and from 5000: the client reconnects. 3500–3999 and 4500–4999: it does not.
  *
  * @module
  */
 
-/** Names of the commands that carry an id. */
+/** The names of the commands that have an id. */
 export const methods = [
   "connect",
   "subscribe",
@@ -76,28 +82,28 @@ export const methods = [
   "ping",
 ] as const;
 
-/** A command that carries an id. */
+/** The name of a command that has an id. */
 export type Method = (typeof methods)[number];
 
-/** A command as read from a frame. `params` is whatever object the client sent: nothing in it is checked yet. */
+/** A decoded command. `params` is the object that the client sent. Its content is not checked. */
 export interface Command {
-  /** 0 where the command has none. */
+  /** The command's id, or 0 if it has none. */
   readonly id: number;
-  /** `unknown` when none of the methods is there, `ambiguous` when several are. */
+  /** `unknown` if the command has none of the methods. `ambiguous` if it has several, or `send` with an id. */
   readonly method: Method | "send" | "pong" | "unknown" | "ambiguous";
   readonly params: Readonly<Record<string, unknown>>;
-  /** Whether it was nested too deep: then its params are left out. */
+  /** Whether the command was nested too deep. Its `params` are then empty. */
   readonly isDeep?: boolean;
 }
 
-/** An error reply. A `temporary` one may be tried again. */
+/** An error reply. If it is `temporary`, the client may retry. */
 export interface ErrorReply {
   readonly code: number;
   readonly message: string;
   readonly temporary?: true;
 }
 
-/** Names of the errors. */
+/** The names of the error replies. */
 export type ErrorName =
   | "internal"
   | "unauthorized"
@@ -111,7 +117,7 @@ export type ErrorName =
   | "tooManyRequests"
   | "unrecoverable";
 
-/** The errors a command can be answered with. */
+/** The error replies, by name. */
 export const replies: Readonly<Record<ErrorName, ErrorReply>> = {
   internal: { code: 100, message: "internal server error", temporary: true },
   unauthorized: { code: 101, message: "unauthorized" },
@@ -126,13 +132,15 @@ export const replies: Readonly<Record<ErrorName, ErrorReply>> = {
   unrecoverable: { code: 112, message: "unrecoverable position" },
 };
 
-/** Why a connection is closed. The reason is text for people, never JSON: clients would take that for advice. */
+/**
+ * A close code and reason. The reason is text for people. It is never JSON, which clients would parse as instructions.
+ */
 export interface Close {
   readonly code: number;
   readonly reason: string;
 }
 
-/** Names of the codes. */
+/** The names of the close codes. */
 export type CloseName =
   | "normal"
   | "shutdown"
@@ -153,7 +161,7 @@ export type CloseName =
   | "notAvailable"
   | "messageTooBig";
 
-/** The codes a connection is closed with. */
+/** The close codes of a connection, by name. */
 export const closes: Readonly<Record<CloseName, Close>> = {
   normal: { code: 3000, reason: "connection closed" },
   shutdown: { code: 3001, reason: "shutdown" },
@@ -175,13 +183,13 @@ export const closes: Readonly<Record<CloseName, Close>> = {
   messageTooBig: { code: 1009, reason: "message too big" },
 };
 
-/** The codes a subscription of the client's is ended with: 2000 stay away, 2500 and up come back. */
+/** The codes of an `unsubscribe` push. After 2000 the client does not resubscribe. After 2500 and above it does. */
 export const unsubscribes: Readonly<Record<"server" | "insufficientState", Close>> = {
   server: { code: 2000, reason: "server unsubscribed" },
   insufficientState: { code: 2500, reason: "insufficient state" },
 };
 
-/** A publication as the codec writes it. */
+/** A publication as a codec encodes it. */
 export interface Published {
   readonly offset: number;
   /** JSON text. */
@@ -190,7 +198,7 @@ export interface Published {
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A peer as other peers see it. `conn_info` is JSON text. */
+/** A peer as other peers see it. `info`, sent as `conn_info`, is JSON text. */
 export interface ClientInfo {
   readonly user: string;
   readonly client: string;
@@ -198,22 +206,26 @@ export interface ClientInfo {
 }
 
 /**
- * Reads and writes the protocol. All that is written is text of one JSON object, without a newline; a frame is such texts
- * joined by `separator`. Another encoding (the protocol's protobuf, say) is another codec.
+ * Encodes and decodes the protocol. Every encoded message is the text of one JSON object, without a newline. A frame is
+ * several messages joined by `separator`. Another encoding, such as the protocol's Protobuf, is another codec.
  */
 export interface Codec {
-  /** The WebSocket subprotocol that asks for this codec. */
+  /** The WebSocket subprotocol that selects this codec. */
   readonly subprotocol: string;
   readonly separator: string;
   readonly ping: string;
   /**
-   * Reads the commands of a frame, those nested deeper than `deepest` without their content; undefined where it cannot be
-   * read. Peers can send thousands of those: nothing is thrown for one.
+   * Decodes the commands of a frame. A command that is nested deeper than `maxDepth` has `isDeep` and empty params.
+   * Returns undefined if the frame is malformed. It does not throw, because peers can send thousands of malformed
+   * frames.
    */
-  decode(frame: string, deepest?: number): Command[] | undefined;
+  decode(frame: string, maxDepth?: number): Command[] | undefined;
   reply(id: number, method: Method, result: string): string;
   error(id: number, error: ErrorReply): string;
-  /** A push to a channel: `kind` names its one member besides the channel. It is `pushHead`, the body, and `pushTail`. */
+  /**
+   * Encodes a push to a channel. `kind` is the name of its member that holds `body`. The text is `pushHead`, the body
+   * and `pushTail`.
+   */
   push(channel: string, kind: PushKind, body: string): string;
   pushHead(channel: string, kind: PushKind): string;
   readonly pushTail: string;

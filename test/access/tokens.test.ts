@@ -341,8 +341,12 @@ describe("public keys", () => {
     const clock = fakeClock();
     server.status = 500;
     const keys = new Keys({ jwks: server.url, clock });
-    await expect(keys.with("1")).rejects.toThrow("Cannot fetch keys: the answer, 500, holds none");
-    await expect(keys.with("1")).rejects.toThrow("Cannot check a token: there are no keys yet");
+    await expect(keys.with("1")).rejects.toThrow(
+      "Cannot fetch keys: the response, with status 500, is not a key set",
+    );
+    await expect(keys.with("1")).rejects.toThrow(
+      "Cannot check a token: no keys have been fetched from jwks yet",
+    );
     server.status = 200;
     await clock.advance(30_000);
     expect(await keys.with("1")).toHaveLength(1);

@@ -401,7 +401,7 @@ describe("waiting for it ends", () => {
     expect(reason).toBeInstanceOf(ExpiredError);
     expect(reason).toMatchObject({
       name: "ExpiredError",
-      message: 'Cannot wait for 1 of "news" any longer: it expired, written',
+      message: 'Cannot wait for publication 1 of "news" any longer: it expired, level "written"',
       channel: "news",
       position: receipt.position,
       reason: "expired",
@@ -440,7 +440,7 @@ describe("waiting for it ends", () => {
     await clock.settle();
     expect(delivered.reason).toBeInstanceOf(ExpiredError);
     expect(delivered.reason).toMatchObject({
-      message: 'Cannot wait for 1 of "news" any longer: the log trimmed it, logged',
+      message: 'Cannot wait for publication 1 of "news" any longer: the log trimmed it, level "logged"',
       position: receipt.position,
       reason: "trimmed",
       level: "logged",

@@ -4,8 +4,8 @@ export const access: readonly Mutation[] = [
   ...inFile("access/cached", [
     {
       name: "answers of one connection are another's",
-      from: "const remembered = known.get(peer)?.get(key);",
-      to: "const remembered = [...[peer]].map((each) => known.get(each)?.get(action.channel))[0];",
+      from: "const remembered = cache.get(peer)?.get(key);",
+      to: "const remembered = [...[peer]].map((each) => cache.get(each)?.get(action.channel))[0];",
     },
     {
       name: "an answer is remembered for ever",
@@ -14,8 +14,8 @@ export const access: readonly Mutation[] = [
     },
     {
       name: "an answer that was looked up before all were forgotten is remembered",
-      from: "const asked = known;",
-      to: "const asked = { get: (one: Peer) => known.get(one), set: (one: Peer, all: Map<string, Remembered>) => known.set(one, all) };",
+      from: "const cacheAtCall = cache;",
+      to: "const cacheAtCall = { get: (one: Peer) => cache.get(one), set: (one: Peer, all: Map<string, Remembered>) => cache.set(one, all) };",
     },
     { name: "any number of answers are remembered", from: "if (answers.size <= size) break;", to: "break;" },
   ]),

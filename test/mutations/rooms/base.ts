@@ -2,7 +2,7 @@ import { inFile, type Mutation } from "../mutation.ts";
 
 export const base: readonly Mutation[] = [
   ...inFile("base/bytes", [
-    { name: "a text is cut inside a character", from: "isHigh ? most - 1 : most", to: "most" },
+    { name: "a text is cut inside a character", from: "isHigh ? max - 1 : max", to: "max" },
   ]),
   ...inFile("base/check", [
     {
@@ -33,8 +33,8 @@ export const base: readonly Mutation[] = [
     },
     {
       name: "what sinks changes places with the later of two",
-      from: "isBefore(items[below + 1] as T, items[below] as T)) below++;",
-      to: "isBefore(items[below] as T, items[below + 1] as T)) below++;",
+      from: "isBefore(items[child + 1] as T, items[child] as T)) child++;",
+      to: "isBefore(items[child] as T, items[child + 1] as T)) child++;",
     },
   ]),
   ...inFile("base/hook", [
@@ -92,8 +92,8 @@ export const base: readonly Mutation[] = [
   ...inFile("base/serialise", [
     {
       name: "a publication is measured in characters",
-      from: "if (exceeds(text, most)) throw",
-      to: "if (text.length > most) throw",
+      from: "if (exceeds(text, max)) throw",
+      to: "if (text.length > max) throw",
     },
     {
       name: "what is no number becomes null",
@@ -107,7 +107,7 @@ export const base: readonly Mutation[] = [
     },
     {
       name: "an object that is in itself is looked at for ever",
-      from: '  if (isCycle(part, around)) return " is a cycle";\n',
+      from: '  if (isCycle(value, parent)) return " is a cycle";\n',
       to: "",
     },
   ]),
