@@ -35,7 +35,7 @@ test("a token says who connects, and what it is subscribed to", async () => {
   const client = pipe(notifier, { peer: byToken() });
   client.send({ id: 1, connect: { token } });
   await vi.waitFor(() => expect(client.received).toMatchObject([{ connect: { subs: { "user:ann": {} } } }]));
-  expect(notifier.presence("user:ann").clients).toMatchObject([{ user: "ann" }]);
+  expect((await notifier.presence("user:ann")).clients).toMatchObject([{ user: "ann" }]);
   client.drop();
 });
 

@@ -14,12 +14,8 @@ export type { FollowOptions } from "./engine/hub/follow.ts";
 export type { Presence } from "./engine/hub/presence.ts";
 export type { Stats } from "./engine/hub/stats.ts";
 export type { Totals } from "./engine/hub/totals.ts";
-export {
-  createNotifier,
-  type HistoryOptions,
-  type Notifier,
-  type PublishOptions,
-} from "./engine/notifier/notifier.ts";
+export { createNotifier } from "./engine/notifier/create-notifier.ts";
+export type { HistoryOptions, Notifier, PublishOptions } from "./engine/notifier/notifier.ts";
 export {
   BusyError,
   CancelError,

@@ -45,7 +45,7 @@ describe("a token in the connect command", () => {
     await here.publish("user:ann", 1);
     expect(client.take()).toEqual([pub("user:ann", 1, 1)]);
     const session = client.id;
-    expect(here.notifier.presence("user:ann").clients).toEqual([
+    expect((await here.notifier.presence("user:ann")).clients).toEqual([
       { session, user: "ann", info: { name: "Ann" } },
     ]);
     await here.clock.advance(minute);

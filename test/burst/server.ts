@@ -1,5 +1,6 @@
 import { Hono } from "hono";
-import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
 import { notifications } from "../../src/hono.ts";
 import { entry } from "../support/runtime.ts";
 import { type How, payload } from "./burst.ts";

@@ -170,7 +170,7 @@ describe("a reader", () => {
     await publishAll(ends, 2, 2);
     await clock.settle();
     expect([one.got, two.got]).toEqual([[1], [1, 2]]);
-    expect(notifier.presence("news").clients).toHaveLength(1);
+    expect((await notifier.presence("news")).clients).toHaveLength(1);
   });
 
   test("whose signal aborts rejects with its reason, and leaves", async ({ open }) => {
@@ -182,7 +182,7 @@ describe("a reader", () => {
     controller.abort("enough");
     await clock.settle();
     expect([one.ended.reason, early.ended.reason]).toEqual(["enough", "early"]);
-    expect(notifier.presence("news").clients).toEqual([]);
+    expect((await notifier.presence("news")).clients).toEqual([]);
   });
 
   test("joins others from another position, and each sees every publication once", async ({ open }) => {
@@ -328,7 +328,7 @@ describe("a reader that does not read", () => {
     }
     const sent = network.last.received.filter((each) => JSON.stringify(each).includes(text)).length;
     expect(sent).toBeLessThan(20);
-    expect(notifier.presence("news").clients).toEqual([]);
+    expect((await notifier.presence("news")).clients).toEqual([]);
     while (slow.got.length < 500) {
       slow.next();
       await clock.settle();

@@ -68,7 +68,7 @@ describe("a channel that the server subscribes to", () => {
       await publishAll(ends, round * 10 + 4, round * 10 + 5);
       await clock.settle();
       // The server subscribed to it, and is not told otherwise.
-      expect(notifier.presence("mine").clients.length).toBe(1);
+      expect((await notifier.presence("mine")).clients.length).toBe(1);
     }
     const { epoch } = await notifier.history("mine");
     const rest = read(client.follow("mine", { after: { offset: 13, epoch } }));

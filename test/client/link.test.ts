@@ -230,7 +230,7 @@ describe("a client that closes", () => {
     const again = outcomeOf(client.publish("news", 1));
     await clock.settle();
     expect(again.reason).toMatchObject({ name: "ClosedError" });
-    expect([notifier.stats().sessions, notifier.presence("news").clients]).toEqual([0, []]);
+    expect([notifier.stats().sessions, (await notifier.presence("news")).clients]).toEqual([0, []]);
   });
 
   test("does so with the reason of its signal, which everything that waits rejects with", async ({

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { createNotifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../src/hono.ts";
 import { smallMessages } from "../support/limits.ts";
 import { entry } from "../support/runtime.ts";

@@ -1,5 +1,6 @@
 import fc, { type Arbitrary } from "fast-check";
-import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
 import { assertQuiet, type FakeClock, fakeClock } from "../../src/testing.ts";
 import { smallMessages } from "../support/limits.ts";
 import { message } from "./commands.ts";

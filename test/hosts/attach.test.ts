@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { type ClientOptions, WebSocket } from "ws";
 import { attach } from "../../examples/attach/attach.ts";
 import { connect } from "../../src/client.ts";
-import { createNotifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../src/hono.ts";
 import { upgradeWebSocket } from "../../src/node.ts";
 import { type Child, child, start } from "../support/child.ts";

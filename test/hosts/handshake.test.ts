@@ -2,7 +2,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { setCookie } from "hono/cookie";
 import type { UpgradeWebSocket } from "hono/ws";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { createNotifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../src/hono.ts";
 import type { App } from "../../src/hosts/host.ts";
 import type { Refused } from "../../src/model/refused.ts";

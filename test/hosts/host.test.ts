@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createNotifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../src/hono.ts";
 import type { ServeOptions, Server } from "../../src/hosts/host.ts";
 import { assertQuiet } from "../../src/testing.ts";

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { NotifierOptions } from "../../src/engine/core/settings.ts";
-import { createNotifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { type NotificationsOptions, notifications } from "../../src/hono.ts";
 import { isOwn } from "../../src/hosts/origins.ts";
 import { assertQuiet } from "../../src/testing.ts";

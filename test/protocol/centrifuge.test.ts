@@ -22,7 +22,9 @@ describe(`a stock client on ${runtime}`, () => {
     await here.notifier.publish("news", null);
     const session = connected.items[0]?.client;
     expect(connected.items).toEqual([{ client: session, transport: "websocket" }]);
-    expect(here.notifier.presence("news").clients).toEqual([{ session, user: "ann", info: undefined }]);
+    expect((await here.notifier.presence("news")).clients).toEqual([
+      { session, user: "ann", info: undefined },
+    ]);
     expect(subscribed.items).toEqual([
       {
         channel: "news",

@@ -283,7 +283,7 @@ describe("presence", () => {
       id: 5,
       presence: { presence: { [ann.id]: { user: "ann", client: ann.id, conn_info: { name: "Ann" } } } },
     });
-    expect(notifier.presence("room")).toEqual({
+    expect(await notifier.presence("room")).toEqual({
       clients: [{ session: ann.id, user: "ann", info: { name: "Ann" } }],
       users: 1,
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createNotifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import type { Log } from "../../src/model/log.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import { pipe } from "../../src/testing/pipe.ts";

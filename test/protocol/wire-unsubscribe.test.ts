@@ -96,7 +96,7 @@ describe("disconnect by the notifier", () => {
       undefined,
     ]);
     for (const code of [2999, 5000, 1000, 3000.5, Number.NaN]) {
-      expect(() => notifier.disconnect({ session: three.id }, code)).toThrow(RangeError);
+      await expect(notifier.disconnect({ session: three.id }, code)).rejects.toThrow(RangeError);
     }
     expect(three.closed).toBeUndefined();
   });

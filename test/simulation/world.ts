@@ -1,4 +1,5 @@
-import { createNotifier, type Notifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
+import type { Notifier } from "../../src/engine/notifier/notifier.ts";
 import type { Run } from "../../src/model/run.ts";
 import { Client } from "./client.ts";
 import { type SimulatedClock, simulatedClock } from "./clock.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
-import { createNotifier } from "../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../src/hono.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import { entry } from "../support/runtime.ts";

@@ -1,16 +1,17 @@
 import type { MaybePromise } from "../../base/maybe-promise.ts";
+import type { WakeHint } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 
 /** A channel's watch of the log, from when it is first wanted until it is ended. */
 export class LogWatch {
   readonly #context: Context;
   readonly #channel: string;
-  readonly #wake: () => void;
+  readonly #wake: (hint?: WakeHint) => void;
   #opening: Promise<void> | undefined;
   #watching: AsyncDisposable | undefined;
   #ended = false;
 
-  constructor(context: Context, channel: string, wake: () => void) {
+  constructor(context: Context, channel: string, wake: (hint?: WakeHint) => void) {
     this.#context = context;
     this.#channel = channel;
     this.#wake = wake;

@@ -110,12 +110,12 @@ function isAgain(known: Known, channel: Channel, after: Position, room: number):
 function findIn(slice: Slice, channel: Channel, after: Position, room: number): RecoveryResult {
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };
-  channel.tail.addAside(slice.entries);
+  channel.cache.addAside(slice.entries);
   const texts: string[] = [];
   let bytes = 0;
   let cursor = after.offset;
   while (cursor < slice.top) {
-    const segment = channel.tail.after(cursor);
+    const segment = channel.cache.after(cursor);
     const taken = segment === undefined ? undefined : publications(segment, cursor, room - bytes);
     // The rest follows as pushes.
     if (taken === undefined || taken.texts.length === 0) break;

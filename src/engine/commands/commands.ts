@@ -10,14 +10,15 @@ import {
 } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { CommandHandler, LiveSession } from "../sessions/session.ts";
+import type { LiveSession } from "../sessions/session.ts";
+import type { CommandHandler } from "../sessions/session-ports.ts";
 import { takeAcknowledgements } from "./acknowledge.ts";
 import type { Answer, Caller } from "./call.ts";
 import { commands } from "./command-table.ts";
 import type { Params } from "./params.ts";
 
 /** Answers what clients ask of a notifier. */
-export class Commands implements CommandHandler {
+export class Commands implements CommandHandler<LiveSession> {
   readonly #hub: Hub;
 
   constructor(hub: Hub) {

@@ -26,13 +26,14 @@ import type { AppendSteps } from "../log/append-queue.ts";
 import { AppendQueues } from "../log/append-queues.ts";
 import { isOfClosedLog } from "../log/log-failure.ts";
 import { LogReader } from "../log/log-reader.ts";
-import type { RunContext } from "../runs/live-run.ts";
+import type { RunContext } from "../runs/run-channel.ts";
 import { RunRegistry } from "../runs/run-registry.ts";
 import type { CommandQueues } from "../sessions/command-queue.ts";
 import { FrameCache } from "../sessions/frame-cache.ts";
 import { ReplyCache } from "../sessions/reply-cache.ts";
-import type { LiveSession, SessionContext } from "../sessions/session.ts";
+import type { LiveSession } from "../sessions/session.ts";
 import { SessionIndex } from "../sessions/session-index.ts";
+import type { SessionContext } from "../sessions/session-ports.ts";
 import { Gate, type GateContext } from "./gate.ts";
 
 /** What a hub is made of. */
@@ -54,7 +55,13 @@ const cacheBytes = 67_108_864;
 
 /** The parts of one notifier put together: its log, its lifetime, its sessions, channels and runs, and the turn. */
 export class Hub
-  implements ChannelContext, LedgerContext, NoticeContext, RunContext, SessionContext, GateContext
+  implements
+    ChannelContext,
+    LedgerContext,
+    NoticeContext,
+    RunContext,
+    SessionContext<LiveSession>,
+    GateContext
 {
   readonly clock: Clock;
   readonly codec: Codec;

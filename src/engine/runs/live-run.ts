@@ -1,4 +1,3 @@
-import { byteLength } from "../../base/bytes.ts";
 import { isObject } from "../../base/check.ts";
 import { ignorable, type Settle } from "../../base/scope.ts";
 import {
@@ -9,15 +8,13 @@ import {
   LogError,
   RunError,
 } from "../../model/errors.ts";
-import type { AppendOptions, Position, Retention } from "../../model/log.ts";
-import { channelOfRun, type Run, type RunOptions, type RunsReport, type Task } from "../../model/run.ts";
+import type { AppendOptions } from "../../model/log.ts";
+import type { Run, RunOptions, RunsReport, Task } from "../../model/run.ts";
 import type { RunEvent, RunStatus } from "../../model/run-event.ts";
 import { isVocabulary } from "../../model/vocabulary.ts";
-import type { Context } from "../core/context.ts";
 import { validated } from "../core/event-check.ts";
-import { gapAfter } from "../core/publications.ts";
-import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
-import { type AppendSteps, exempt, urgent } from "../log/append-queue.ts";
+import { exempt, urgent } from "../log/append-queue.ts";
+import { RunChannel, type RunContext } from "./run-channel.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
 import { LiveContext } from "./task-context.ts";
 
@@ -28,12 +25,6 @@ const rowCost = 768;
  * progress event only the numbers are, and a longer ending is in the log.
  */
 const longestKept = 1_000;
-
-/** What runs need beside. */
-export interface RunContext extends Context, ConfirmContext {
-  /** Whether somebody wants to hear at once of what is given up. */
-  readonly hearsUndelivered: boolean;
-}
 
 /** Who hears of a run's life: its registry. */
 export interface RunObserver {
@@ -50,14 +41,13 @@ export class LiveRun implements Run<unknown> {
   readonly owner: string | undefined;
   readonly asksToCancel: boolean;
   status: RunStatus = "working";
-  readonly activity: { events: number; time: number };
   /** When it ended, on the clock's `now`. */
   endedAt: number = Infinity;
   /** Settles once its start is in the log, where that has to push out what an earlier run of its id has left there. */
   begun: Promise<void> | undefined;
   readonly #context: RunContext;
   readonly #observer: RunObserver;
-  readonly #announce: string | undefined;
+  readonly #channel: RunChannel;
   readonly #startedAt: number;
   /** There until the ending is written, or cannot be. */
   #abort: AbortController | undefined = new AbortController();
@@ -66,8 +56,7 @@ export class LiveRun implements Run<unknown> {
   #signal: AbortSignal | undefined;
   readonly #unlink: () => void;
   #abandoned = false;
-  /** Where its ending is, and its text where that is short. */
-  #position: Position | undefined;
+  /** The text of its ending, where that is short. */
   #text: string | undefined;
   /** The last one, as JSON text. */
   #progress: string | undefined;
@@ -79,11 +68,14 @@ export class LiveRun implements Run<unknown> {
     this.name = options.name;
     this.owner = options.owner;
     this.asksToCancel = options.cancel === "authorized";
-    this.#announce = options.channel;
+    this.#channel = new RunChannel(context, id, options.channel);
     this.#startedAt = context.clock.now();
-    this.activity = { events: 0, time: context.clock.time() };
     this.#signal = options.signal;
     this.#unlink = context.scope.link(options.signal, (reason) => this.#stop(reason));
+  }
+
+  get activity(): Run<unknown>["activity"] {
+    return this.#channel.activity;
   }
 
   /** Who it is, for people. */
@@ -105,7 +97,7 @@ export class LiveRun implements Run<unknown> {
 
   /** How it ended for good, where nothing more is written: whoever reads its channel has to find the same. */
   get ending(): keyof RunsReport {
-    return this.#abandoned || this.#position === undefined ? "abandoned" : (this.status as Ended);
+    return this.#abandoned || this.#channel.ending === undefined ? "abandoned" : (this.status as Ended);
   }
 
   /** `isAgain`: whether there may be another run's events in its channel. */
@@ -126,7 +118,7 @@ export class LiveRun implements Run<unknown> {
 
   async #begin(place: AppendOptions["place"]): Promise<void> {
     const data = encode({ type: "run.started", run: this.id, name: this.name });
-    await Promise.all([this.#append(data, urgent, place), this.#tell(data)]);
+    await Promise.all([this.#channel.append(data, urgent, place), this.#channel.announce(data)]);
   }
 
   async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
@@ -156,7 +148,7 @@ export class LiveRun implements Run<unknown> {
 
   /** It waits for room, as the run does for it. */
   async #yielded(event: RunEvent, context: LiveContext): Promise<void> {
-    await this.#append(this.#accepted(event), exempt);
+    await this.#channel.append(this.#accepted(event), exempt);
     context.throwIfDeaf();
   }
 
@@ -168,7 +160,7 @@ export class LiveRun implements Run<unknown> {
       const refused = Promise.reject(error);
       return error instanceof ClosedError ? ignorable(refused) : refused;
     }
-    return ignorable(this.#append(data));
+    return ignorable(this.#channel.append(data));
   }
 
   /** The text of an event that may be written. Throws where it may not. */
@@ -201,7 +193,7 @@ export class LiveRun implements Run<unknown> {
   /** Tells the task to stop, which may be waiting for what it yielded. */
   #stop(reason: unknown): void {
     this.#abort?.abort(reason);
-    this.#context.appends.hurry(channelOfRun(this.id));
+    this.#channel.hurry();
   }
 
   async cancel(reason?: string): Promise<void> {
@@ -238,18 +230,12 @@ export class LiveRun implements Run<unknown> {
   /** Reads the ending back. A signal of the caller's own has its reason still. */
   async #readResult(signal: AbortSignal | undefined): Promise<unknown> {
     if (this.#signal !== undefined) throw this.#signal.reason;
-    if (this.#position === undefined) {
+    const { ending } = this.#channel;
+    if (ending === undefined) {
       const message = `Cannot read the result of ${this.label}: its ending is not in the log`;
       throw new LogError(message, { lasting: true });
     }
-    if (this.#text !== undefined) return resultIn(this.id, this.#text);
-    const { offset, epoch } = this.#position;
-    const after = { offset: offset - 1, epoch };
-    const channel = channelOfRun(this.id);
-    const slice = await this.#context.log.read(channel, { after, limit: 1, signal });
-    const [entry] = slice.entries;
-    if (!slice.gapless || entry === undefined) throw gapAfter(channel, after, slice);
-    return resultIn(this.id, entry.data);
+    return resultIn(this.id, this.#text ?? (await this.#channel.readEnding(ending, signal)));
   }
 
   #endCancelled(): Promise<void> {
@@ -274,8 +260,8 @@ export class LiveRun implements Run<unknown> {
     // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
     const ttl = this.#context.settings.limits.runTtl + this.endedAt - this.#startedAt;
     // An ending that is lost is among what is undelivered; its announcement nobody else would hear of.
-    const telling = this.#tell(data).catch((error: unknown) => this.#lost(error));
-    await Promise.allSettled([this.#confirm(data, ttl), telling]);
+    const announcing = this.#channel.announceEnding(data, `${this.label} is ${status}`);
+    await Promise.allSettled([this.#channel.confirm(data, ttl), announcing]);
     this.#settle(outcome);
   }
 
@@ -294,51 +280,6 @@ export class LiveRun implements Run<unknown> {
       else settle.reject(failure ?? cause);
     }
     this.#observer.settled(this);
-  }
-
-  async #append(data: string, steps?: AppendSteps, place?: AppendOptions["place"]): Promise<void> {
-    const retention = this.#retention(Infinity);
-    await this.#context.append(channelOfRun(this.id), data, { retention, place }, steps);
-    this.#wrote();
-  }
-
-  #wrote(): void {
-    this.activity.events++;
-    this.activity.time = this.#context.clock.time();
-  }
-
-  /** While it works its channel is kept whole, within its bytes: it needs no slack beside them. */
-  #retention(ttl: number): Partial<Retention> {
-    return { size: Infinity, bytes: this.#context.settings.limits.runBytes, ttl, slack: 0 };
-  }
-
-  /** Writes the ending, which somebody has to receive while its channel is kept. */
-  async #confirm(data: string, ttl: number): Promise<void> {
-    const context = this.#context;
-    const isAwaited = context.hearsUndelivered;
-    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true };
-    const time = context.clock.time();
-    const { runTtl } = context.settings.limits;
-    const logged = (position: Position): void => {
-      this.#position = position;
-    };
-    const channel = channelOfRun(this.id);
-    const confirmation = { channel, content, time, ttl: runTtl, signal: undefined, logged };
-    await appendConfirmed(context, confirmation, { time, retention: this.#retention(ttl) });
-    this.#wrote();
-  }
-
-  #lost(cause: unknown): void {
-    const on = JSON.stringify(this.#announce);
-    const why = describe(cause).message;
-    const error = new LogError(`Cannot announce on ${on} that ${this.label} is ${this.status}: ${why}`, {
-      cause,
-    });
-    this.#context.report(error, "log", `publish ${this.#announce}`);
-  }
-
-  async #tell(data: string): Promise<void> {
-    if (this.#announce !== undefined) await this.#context.append(this.#announce, data, {}, urgent);
   }
 }
 

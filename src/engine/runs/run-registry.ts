@@ -2,7 +2,8 @@ import { checkChannel } from "../../access/peer-check.ts";
 import { isText, shown } from "../../base/check.ts";
 import type { Action } from "../../model/peer.ts";
 import { isRunChannel, prefix, type RunOptions, runOfChannel, type Task } from "../../model/run.ts";
-import { LiveRun, type RunContext, type RunObserver } from "./live-run.ts";
+import { LiveRun, type RunObserver } from "./live-run.ts";
+import type { RunContext } from "./run-channel.ts";
 
 /** The longest name of a run, in characters. */
 const longestName = 255;

@@ -5,53 +5,18 @@ import type { ErrorContext } from "../../model/hooks.ts";
 import type { Identity, Peer } from "../../model/peer.ts";
 import type { Session, Socket } from "../../model/socket.ts";
 import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "../../wire/protocol.ts";
-import type { Context } from "../core/context.ts";
 import type { LimitName } from "../core/counters.ts";
 import { SendWindow } from "../delivery/send-window.ts";
 import type { Piece, Receiver, Subscription } from "../delivery/subscription.ts";
-import { Subscriptions } from "../delivery/subscriptions.ts";
-import { Tracking } from "../delivery/tracking.ts";
-import { BlockedSubscriptions } from "./blocked.ts";
-import { CommandQueue, type CommandQueues } from "./command-queue.ts";
-import type { FrameCache } from "./frame-cache.ts";
+import { CommandQueue } from "./command-queue.ts";
 import { type Asker, ask, type HandlerCall } from "./handler-call.ts";
 import { Outbox } from "./outbox.ts";
 import { type Commanded, receive, work } from "./receive.ts";
+import type { CommandHandler, SessionContext, SessionParts } from "./session-ports.ts";
+import { SessionSubscriptions } from "./session-subscriptions.ts";
 import { SessionTimers, type TimedSession } from "./session-timers.ts";
 
-/** What a session needs beside. */
-export interface SessionContext extends Context {
-  readonly frames: FrameCache;
-  readonly commandQueues: CommandQueues;
-  /** All there are. */
-  readonly sessions: { add(session: LiveSession): void; delete(session: LiveSession): void };
-  /** There is one more. */
-  entered(session: LiveSession): void;
-  /** We close one; `wasFresh`: before it was connected. */
-  closed(why: Close, wasFresh: boolean): void;
-  /** One is about to give up its subscriptions, for whatever reason. */
-  leaving(session: LiveSession): void;
-  /** One is over. */
-  left(session: LiveSession): void;
-}
-
-/** Who answers what a client asks for. */
-export interface CommandHandler {
-  /** Takes what a command says has been received, or is no longer wanted. Answers how many acknowledgements that were. */
-  takeAcknowledgements(session: LiveSession, command: Command): number;
-  /** Answers a command, with an error where it is over the session's rate. It never throws or rejects. */
-  answer(session: LiveSession, command: Command, isOver: boolean): MaybePromise<void>;
-}
-
-/** What a session is made of. */
-export interface SessionParts {
-  readonly context: SessionContext;
-  readonly commands: CommandHandler;
-  readonly socket: Socket;
-  readonly peer: Peer;
-}
-
-/** ReplyCache over so many bytes are data: a ping behind them gets the time that data gets. */
+/** Replies over so many bytes are data: a ping behind them gets the time that data gets. */
 const smallReply = 1_024;
 
 /**
@@ -65,8 +30,8 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
   readonly id: string;
   /** Who it is, once its connect command has said so. */
   peer: Peer;
-  readonly context: SessionContext;
-  readonly subscriptions: Subscriptions = new Subscriptions();
+  readonly context: SessionContext<LiveSession>;
+  readonly subscriptions: SessionSubscriptions = new SessionSubscriptions();
   readonly window: SendWindow;
   readonly timers: SessionTimers;
   readonly queue: CommandQueue;
@@ -83,14 +48,11 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
   asking: HandlerCall | undefined;
   /** When it began, on the clock's `now`. */
   readonly since: number;
-  readonly #commands: CommandHandler;
+  readonly #commands: CommandHandler<LiveSession>;
   readonly #socket: Socket;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
-  #blocked: BlockedSubscriptions | undefined;
-  /** There while the ledger wants to hear of something that is being sent: for most sessions at most times it is not. */
-  #tracking: Tracking | undefined;
 
-  constructor(id: string, { context, commands, socket, peer }: SessionParts) {
+  constructor(id: string, { context, commands, socket, peer }: SessionParts<LiveSession>) {
     this.id = id;
     this.context = context;
     this.#commands = commands;
@@ -203,57 +165,36 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
 
   /** Whether others wait for room that a subscription would take. */
   isHeld(subscription: Subscription): boolean {
-    return this.#blocked?.holds(subscription) === true;
+    return this.subscriptions.isHeld(subscription);
   }
 
   /** The subscription has to wait until the window has room again. */
   block(subscription: Subscription): void {
-    this.#blocked ??= new BlockedSubscriptions();
-    this.#blocked.add(subscription);
+    this.subscriptions.block(subscription);
     this.context.turn.wakeSession(this);
   }
 
   /** The subscription cannot go on without a hole, and is told so. */
   lose(subscription: Subscription): void {
-    this.#forget(subscription);
+    this.subscriptions.delete(subscription);
     if (subscription.byServer) this.close(closes.insufficientState);
     else this.unsubscribed(subscription.channel.name, unsubscribes.insufficientState);
   }
 
   /** Ends a subscription without telling the client. */
   drop(subscription: Subscription): void {
-    this.#forget(subscription);
+    this.subscriptions.delete(subscription);
     subscription.channel.remove(subscription);
   }
 
-  #forget(subscription: Subscription): void {
-    this.#untrack(subscription);
-    this.subscriptions.delete(subscription);
-    this.#blocked?.delete(subscription);
-  }
-
   track(subscription: Subscription): void {
-    if (subscription.quit !== undefined) return;
-    this.#tracking ??= new Tracking();
-    this.#tracking.add(subscription);
-    this.context.turn.wakeSession(this);
+    if (this.subscriptions.track(subscription)) this.context.turn.wakeSession(this);
   }
 
   /** Its client has asked to end a subscription: what it is sent from here on it does not look at. */
   quit(subscription: Subscription): void {
     subscription.quit ??= this.window.readOf(subscription.proof, subscription.cursor);
-    this.#untrack(subscription);
-  }
-
-  #untrack(subscription: Subscription): void {
-    this.#tracking?.delete(subscription);
-    if (this.#tracking?.isEmpty) this.#tracking = undefined;
-  }
-
-  /** Tells the ledger, where it wants to hear of it, what is on its way or proven read. */
-  #tell(level: "written" | "read"): void {
-    this.#tracking?.tell(level);
-    if (this.#tracking?.isEmpty) this.#tracking = undefined;
+    this.subscriptions.untrack(subscription);
   }
 
   /** Tells the client that it is no longer subscribed. */
@@ -270,7 +211,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     try {
       this.#socket.send(text);
       this.window.send();
-      this.#tell("written");
+      this.subscriptions.report("written");
     } catch (error) {
       this.context.report(error, "socket", `session ${this.id}`);
       this.revoke(closes.internal);
@@ -281,7 +222,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     const { window } = this;
     if (!this.isConnected || window.hasPing || window.isClear) return false;
     if (this.context.flushing || window.isHalfFull) return true;
-    return (this.#blocked?.size ?? 0) > 0 || this.#tracking?.wantsProof === true;
+    return this.subscriptions.wantProof;
   }
 
   #ping(): void {
@@ -293,11 +234,10 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
   /** A pong has come: there may be room again. */
   pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
-    this.#tell("read");
+    this.subscriptions.report("read");
     // What is published goes on at each pong, so a command that waits for room as well is not to wait behind it for ever.
     work(this);
-    this.#blocked?.serve();
-    if (this.#blocked?.size === 0) this.#blocked = undefined;
+    this.subscriptions.serveBlocked();
     this.context.turn.wakeSession(this);
     this.context.appends.caughtUp();
   }
@@ -359,8 +299,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     this.context.leaving(this);
     this.queue.clear();
     this.out.clear();
-    this.#blocked?.clear();
-    this.#blocked = undefined;
+    this.subscriptions.clearBlocked();
     for (const subscription of [...this.subscriptions]) this.drop(subscription);
     for (let asking = this.asking; asking !== undefined; asking = asking.earlier)
       asking.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));

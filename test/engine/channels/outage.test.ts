@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { LogError } from "../../../src/model/errors.ts";
 import type { Entry, Log, Slice } from "../../../src/model/log.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";

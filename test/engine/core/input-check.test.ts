@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { upgradeWebSocket as onBun } from "../../../src/bun.ts";
 import { upgradeWebSocket as onDeno } from "../../../src/deno.ts";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { upgradeWebSocket as onNode } from "../../../src/node.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 
@@ -54,8 +54,8 @@ const wrong: [what: string, act: () => unknown, message: string][] = [
   ],
 ];
 
-test.each(wrong)("%s", (_, act, message) => {
-  expect(act).toThrow(message);
+test.each(wrong)("%s", async (_, act, message) => {
+  await expect(async () => act()).rejects.toThrow(message);
 });
 
 const upgrades = Object.entries({ onNode, onBun, onDeno }) as [string, (given: never) => unknown][];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Limits } from "../../../src/engine/core/limits.ts";
 import { resolveSettings } from "../../../src/engine/core/settings.ts";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { wire } from "../../support/wire.ts";
 
 const refusal = (limits: Partial<Limits>): string => {

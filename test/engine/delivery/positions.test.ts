@@ -28,6 +28,6 @@ describe("two connections of one user", () => {
     expect(await Promise.all([from(51, epoch), from(Number.MAX_SAFE_INTEGER, epoch)])).toEqual([lost, lost]);
     expect(await Promise.all([from(50, "another"), from(45, `${epoch}0`)])).toEqual([lost, lost]);
     await here.publish("news", 51);
-    expect(here.notifier.presence("news").clients).toHaveLength(9);
+    expect((await here.notifier.presence("news")).clients).toHaveLength(9);
   });
 });

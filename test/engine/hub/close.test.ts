@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { ClosedError } from "../../../src/model/errors.ts";
 import { output } from "../../../src/run.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
@@ -394,7 +394,7 @@ describe("once it has closed", () => {
     expect(await rejection(notifier.history("news", { signal }))).toBeInstanceOf(ClosedError);
     expect(await run.result()).toBe(7);
     expect(followed.ended.reason).toBeInstanceOf(ClosedError);
-    expect(notifier.presence("news")).toEqual({ clients: [], users: 0 });
+    expect(await notifier.presence("news")).toEqual({ clients: [], users: 0 });
     expect(spy.listeners).toBe(0);
     assertQuiet(notifier);
   });

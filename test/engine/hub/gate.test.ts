@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { describe, expect, onTestFinished } from "vitest";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../../src/hono.ts";
 import { assertQuiet } from "../../../src/testing.ts";
 import { rawSocket, test } from "../../support/core.ts";

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { describe, expect, onTestFinished, test as plainTest, vi } from "vitest";
 import type { NotifierOptions } from "../../../src/engine/core/settings.ts";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { type NotificationsOptions, notifications } from "../../../src/hono.ts";
 import type { Refused } from "../../../src/model/refused.ts";
 import { assertQuiet, fakeClock } from "../../../src/testing.ts";

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { metrics } from "../../../src/hono.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 import { assertQuiet, fakeClock } from "../../../src/testing.ts";

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { WSEvents } from "hono/ws";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { output } from "../../../src/run.ts";
 import { entry, runtime } from "../../support/runtime.ts";
 import { site } from "../../support/server.ts";

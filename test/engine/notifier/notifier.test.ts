@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
-import { createNotifier, type PublishOptions } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
+import type { PublishOptions } from "../../../src/engine/notifier/notifier.ts";
 import { GapError } from "../../../src/model/errors.ts";
 import { fakeClock } from "../../../src/testing.ts";
 import {

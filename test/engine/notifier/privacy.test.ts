@@ -1,7 +1,7 @@
 import { sign } from "hono/jwt";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { NotifierOptions } from "../../../src/engine/core/settings.ts";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { CancelError } from "../../../src/model/errors.ts";
 import type { Peer } from "../../../src/model/peer.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";

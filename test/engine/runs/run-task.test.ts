@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { ClosedError, RunError } from "../../../src/model/errors.ts";
 import type { Task, TaskContext } from "../../../src/model/run.ts";
 import { output, progress, type RunEvent } from "../../../src/run.ts";

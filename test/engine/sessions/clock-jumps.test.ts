@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Clock } from "../../../src/base/clock.ts";
 import type { NotifierOptions } from "../../../src/engine/core/settings.ts";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
 import { assertQuiet } from "../../../src/testing.ts";
 import { never, outcomeOf, rawSocket } from "../../support/core.ts";

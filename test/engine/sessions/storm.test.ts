@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { createNotifier, type Notifier, type Receipt } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
+import type { Notifier, Receipt } from "../../../src/engine/notifier/notifier.ts";
 import type { Delivery, UndeliveredReason } from "../../../src/model/receipt.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 import { assertQuiet, fakeClock, type Pipe, pipe } from "../../../src/testing.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createNotifier } from "../../../src/engine/notifier/notifier.ts";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 import { type Pipe, pipe } from "../../../src/testing/pipe.ts";
 import { assertQuiet, fakeClock } from "../../../src/testing.ts";

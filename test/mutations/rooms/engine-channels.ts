@@ -28,7 +28,7 @@ export const engineChannels: readonly Mutation[] = [
       to: "",
     },
   ]),
-  ...inFile("engine/channels/channel", [
+  ...inFile("engine/channels/channel-log", [
     {
       name: "news that come during a read are lost",
       from: 'if (this.epoch === "" || !slice.gapless) {',
@@ -45,19 +45,22 @@ export const engineChannels: readonly Mutation[] = [
       to: "",
     },
     {
+      name: "a channel that began anew tells nobody",
+      from: "if (!sameEpoch || subscription.cursor",
+      to: "if (subscription.cursor",
+    },
+    { name: "a channel that was let go is watched for ever", from: "    this.#watch.end();\n", to: "" },
+    {
       name: "what is longer than one read stays in the log",
-      from: "if (slice.top > this.top) this.#news = true;",
+      from: "if (slice.top > this.top) this.#hasNews = true;",
       to: "",
     },
+  ]),
+  ...inFile("engine/channels/channel", [
     {
       name: "a subscription goes on into another epoch",
       from: "if (subscription.epoch === this.epoch) this.#advance(subscription);\n    else this.lose(subscription);",
       to: "this.#advance(subscription);",
-    },
-    {
-      name: "a channel that began anew tells nobody",
-      from: "if (!sameEpoch || subscription.cursor",
-      to: "if (subscription.cursor",
     },
     {
       name: "whoever is behind the log's start is not told",
@@ -71,7 +74,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "what a channel has not loaded counts as handed on",
-      from: "return !this.#mayHaveMore && subscription.cursor >= this.top;",
+      from: "return !this.mayHaveMore && subscription.cursor >= this.top;",
       to: "return subscription.cursor >= this.top;",
     },
     {
@@ -84,7 +87,6 @@ export const engineChannels: readonly Mutation[] = [
       from: "if (this.subscriptions.size === 0 && this.#uses === 0) this.#context.turn.wakeChannel(this);",
       to: "",
     },
-    { name: "a channel that was let go is watched for ever", from: "    this.#watch.end();\n", to: "" },
   ]),
   ...inFile("engine/channels/log-watch", [
     {
@@ -166,6 +168,30 @@ export const engineChannels: readonly Mutation[] = [
       name: "a recovery begins one too early",
       from: "for (let at = after + 1 - segment.first; at",
       to: "for (let at = Math.max(0, after - segment.first); at",
+    },
+  ]),
+  ...inFile("engine/channels/wake-hints", [
+    {
+      name: "a hint of another epoch is taken",
+      from: "hint.epoch !== epoch || ",
+      to: "",
+    },
+    {
+      name: "a hint is taken that does not come next",
+      from: " || hint.offset !== offset + this.#hints.length + 1",
+      to: "",
+    },
+  ]),
+  ...inFile("engine/channels/channel-log", [
+    {
+      name: "news that no wake brought along are forgotten for those that one did",
+      from: "const isFirst = !this.#hasNews && ",
+      to: "const isFirst = ",
+    },
+    {
+      name: "what wakes bring along is not used",
+      from: "if (hinted !== undefined) return this.#loaded(hinted);",
+      to: "",
     },
   ]),
 ];

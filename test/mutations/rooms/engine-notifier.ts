@@ -18,7 +18,7 @@ export const engineNotifier: readonly Mutation[] = [
       to: "      () => {},\n",
     },
   ]),
-  ...inFile("engine/notifier/notifier", [
+  ...inFile("engine/notifier/live-notifier", [
     {
       name: "the grace never ends",
       from: 'scope.timer("grace", grace * share - elapsed, () => deadline.abort());',

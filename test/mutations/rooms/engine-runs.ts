@@ -57,7 +57,7 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run whose ending could not be written is said to have completed",
-      from: "this.#abandoned || this.#position === undefined ?",
+      from: "this.#abandoned || this.#channel.ending === undefined ?",
       to: "this.#abandoned ?",
     },
     {
@@ -72,18 +72,20 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a yield is refused where too much waits",
-      from: "this.#append(this.#accepted(event), exempt)",
-      to: "this.#append(this.#accepted(event))",
+      from: "this.#channel.append(this.#accepted(event), exempt)",
+      to: "this.#channel.append(this.#accepted(event))",
     },
     {
       name: "anything is a reason",
       from: 'if (reason !== undefined && typeof reason !== "string")',
       to: "if (reason === null)",
     },
+  ]),
+  ...inFile("engine/runs/run-channel", [
     {
       name: "nobody hears that the announcement of an ending is lost",
-      from: "this.#tell(data).catch((error: unknown) => this.#lost(error));",
-      to: "this.#tell(data);",
+      from: 'this.#context.report(error, "log",',
+      to: 'void (error, "log",',
     },
   ]),
   ...inFile("engine/runs/run-registry", [

@@ -244,8 +244,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "stored data waits for as long as a backlog fills each window",
-      from: "    work(this);\n    this.#blocked?.serve();",
-      to: "    this.#blocked?.serve();\n    work(this);",
+      from: "    work(this);\n    this.subscriptions.serveBlocked();",
+      to: "    this.subscriptions.serveBlocked();\n    work(this);",
     },
   ]),
 ];

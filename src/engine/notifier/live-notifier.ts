@@ -1,0 +1,244 @@
+import { checkChannel, checkPeer } from "../../access/peer-check.ts";
+import { checkBound } from "../../base/check.ts";
+import { systemClock } from "../../base/clock.ts";
+import { errorToConsole } from "../../base/console.ts";
+import { ignorable, inWords, type Pending } from "../../base/scope.ts";
+import { ClosedError, closed } from "../../model/errors.ts";
+import type { EventSchemas } from "../../model/events.ts";
+import type { ErrorContext } from "../../model/hooks.ts";
+import type { Peer } from "../../model/peer.ts";
+import type { History, Publication } from "../../model/publication.ts";
+import type { Receipt } from "../../model/receipt.ts";
+import type { Refused } from "../../model/refused.ts";
+import type { Run, RunOptions, Task } from "../../model/run.ts";
+import type { Session, Socket } from "../../model/socket.ts";
+import { memoryLog } from "../../stores/memory.ts";
+import { jsonCodec } from "../../wire/json-codec.ts";
+import { closes } from "../../wire/protocol.ts";
+import { Commands } from "../commands/commands.ts";
+import { checkSchemas } from "../core/event-check.ts";
+import { checkAfter, checkParts } from "../core/input-check.ts";
+import { type NotifierOptions, resolveSettings } from "../core/settings.ts";
+import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "../hub/close.ts";
+import { type FollowOptions, followChannel } from "../hub/follow.ts";
+import { Hub } from "../hub/hub.ts";
+import { type Presence, presenceOf } from "../hub/presence.ts";
+import { disconnect, refuse, unsubscribe } from "../hub/revocation.ts";
+import { pendingOf, type Stats, statsOf } from "../hub/stats.ts";
+import { type Totals, totalsOf } from "../hub/totals.ts";
+import { LiveSession } from "../sessions/session.ts";
+import { type HistoryOptions, historyOf } from "./history.ts";
+import type { Notifier } from "./notifier.ts";
+import { Publisher, type PublishOptions } from "./publisher.ts";
+
+export type { Receipt } from "../../model/receipt.ts";
+/** The notifier that {@linkcode createNotifier} makes. */
+export class LiveNotifier implements Notifier {
+  readonly events: EventSchemas | undefined;
+  readonly maxMessage: number;
+  readonly runs: Notifier["runs"];
+  readonly #hub: Hub;
+  readonly #commands: Commands;
+  readonly #publisher: Publisher;
+  readonly #signal: AbortSignal | undefined;
+  #begun = false;
+  #closing: AbortController | undefined;
+  #isClosing = false;
+  #closingSince = 0;
+  /** When each phase of closing has to be over, as a share of the grace; the last is the grace itself. */
+  #shares: { share: number; deadline: AbortController }[] = [];
+  #settle!: (report: CloseReport) => void;
+  readonly #closed: Promise<CloseReport>;
+
+  constructor(options: NotifierOptions) {
+    const { log, signal, clock = systemClock, events, onError = errorToConsole } = options;
+    const settings = resolveSettings(options);
+    checkSchemas(events);
+    checkParts(options);
+    this.events = events;
+    this.maxMessage = settings.limits.message;
+    const hub = new Hub({
+      ...options,
+      log: log ?? memoryLog({ clock }),
+      clock,
+      codec: jsonCodec,
+      settings,
+      onError,
+    });
+    this.#hub = hub;
+    this.#commands = new Commands(hub);
+    this.#publisher = new Publisher(hub);
+    this.#signal = signal;
+    this.#closed = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.runs = { get: (id) => hub.runs.get(id), list: () => hub.runs.list() };
+  }
+
+  /** Constructors are inert, so the first use looks at the signal and listens to it. */
+  #begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    if (this.#signal?.aborted) {
+      this.#isClosing = true;
+      this.#closing?.abort(this.#signal.reason);
+      this.#hub.end();
+      this.#settle(emptyReport());
+      return;
+    }
+    this.#hub.scope.link(this.#signal, (reason) => this.#startClosing(reason));
+  }
+
+  publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
+    this.#begin();
+    if (this.#isClosing) return ignorable(Promise.reject(closed("publish")));
+    return this.#publisher.publish(channel, data, options);
+  }
+
+  run<R>(task: Task<R>, options: RunOptions = {}): Run<R> {
+    this.#begin();
+    if (this.#isClosing) throw closed("run");
+    return this.#hub.runs.start(task, options) as Run<R>;
+  }
+
+  follow(channel: string, options: FollowOptions = {}): AsyncGenerator<Publication, void, void> {
+    this.#begin();
+    checkChannel(channel, this.#hub.settings.limits.channel);
+    checkAfter(`follow ${JSON.stringify(channel)}`, options.after);
+    return followChannel(this.#hub, channel, options);
+  }
+
+  async history(channel: string, options: HistoryOptions = {}): Promise<History> {
+    this.#begin();
+    return historyOf(this.#hub, channel, options);
+  }
+
+  async presence(channel: string): Promise<Presence> {
+    return presenceOf(this.#hub, channel);
+  }
+
+  accept(socket: Socket, peer: Peer): Session {
+    this.#begin();
+    checkPeer(peer, this.#hub.settings.limits.channel);
+    if (this.#isClosing) return refuse(this.#hub, socket, closes.shutdown);
+    if (!this.admits(peer.user)) return refuse(this.#hub, socket, closes.connectionLimit);
+    // Node puts it together from sixteen parts, and keeps them all for as long as nobody has to look at each character.
+    const id = crypto.randomUUID().toLowerCase();
+    return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
+  }
+
+  admits(user: string): boolean {
+    return this.#hub.gate.limitFor(user) === undefined;
+  }
+
+  reserve(user: string): ReturnType<Notifier["reserve"]> {
+    return this.#hub.gate.reserve(user);
+  }
+
+  async disconnect(
+    who: { user: string } | { session: string },
+    code: number = closes.disconnect.code,
+  ): Promise<void> {
+    disconnect(this.#hub, who, code);
+  }
+
+  async unsubscribe(user: string, channel: string): Promise<void> {
+    unsubscribe(this.#hub, user, channel);
+  }
+
+  stats(): Stats {
+    return statsOf(this.#hub);
+  }
+
+  totals(): Totals {
+    return totalsOf(this.#hub);
+  }
+
+  inspect(): Pending[] {
+    return pendingOf(this.#hub);
+  }
+
+  report(error: unknown, { stage, owner }: ErrorContext): void {
+    this.#hub.report(error, stage, owner);
+  }
+
+  refused(refused: Refused): void {
+    this.#hub.gate.refused(refused);
+  }
+
+  get closing(): AbortSignal {
+    this.#begin();
+    if (this.#closing === undefined) {
+      this.#closing = new AbortController();
+      if (this.#isClosing) this.#closing.abort(new ClosedError());
+    }
+    return this.#closing.signal;
+  }
+
+  get closed(): Promise<CloseReport> {
+    this.#begin();
+    return this.#closed;
+  }
+
+  close({ signal, grace }: CloseOptions = {}): Promise<CloseReport> {
+    if (grace !== undefined) checkBound("grace", grace);
+    this.#begin();
+    this.#startClosing(undefined);
+    if (grace !== undefined) this.#limit(grace);
+    this.#hub.scope.link(signal, () => this.#shares.at(-1)?.deadline.abort());
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close().then(() => {});
+  }
+
+  /** Lets closing take so long at most, each phase in its share of it. */
+  #limit(grace: number): void {
+    const { scope, clock } = this.#hub;
+    this.#hub.grace = Math.min(this.#hub.grace, grace);
+    const elapsed = clock.now() - this.#closingSince;
+    for (const { share, deadline } of this.#shares) {
+      scope.timer("grace", grace * share - elapsed, () => deadline.abort());
+    }
+  }
+
+  #startClosing(cause: unknown): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    const hub = this.#hub;
+    hub.gate.isClosing = true;
+    this.#closingSince = hub.clock.now();
+    const [half, late, over] = [new AbortController(), new AbortController(), new AbortController()];
+    this.#shares = [
+      { share: 1 / 2, deadline: half },
+      { share: 3 / 4, deadline: late },
+      { share: 1, deadline: over },
+    ];
+    // The end of the grace is the end of every share of it.
+    hub.scope.link(over.signal, () => {
+      half.abort();
+      late.abort();
+    });
+    this.#limit(hub.settings.grace);
+    this.#closing?.abort(cause ?? new ClosedError());
+    const phases = closePhases(hub, { half: half.signal, late: late.signal, over: over.signal }, cause);
+    // The phases never reject; were there a fault in them, close would still settle.
+    phases
+      .catch((error: unknown) => {
+        hub.report(error, "internal", "close");
+        return emptyReport();
+      })
+      .then((report) => {
+        // Nothing hangs without a word: what would not end is named once.
+        const left = hub.scope.inspect().filter(({ kind }) => kind === "run" || kind === "task");
+        if (left.length > 0) {
+          const error = new Error(`Closed without waiting any longer for ${left.map(inWords).join("; ")}`);
+          hub.report(error, "close", "notifier");
+        }
+        hub.end();
+        this.#publisher.clear();
+        this.#settle(report);
+      });
+  }
+}

@@ -1,0 +1,98 @@
+import { byteLength } from "../../base/bytes.ts";
+import { describe, LogError } from "../../model/errors.ts";
+import type { AppendOptions, Position, Retention } from "../../model/log.ts";
+import { channelOfRun } from "../../model/run.ts";
+import type { Context } from "../core/context.ts";
+import { gapAfter } from "../core/publications.ts";
+import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
+import { type AppendSteps, urgent } from "../log/append-queue.ts";
+/** What runs need beside. */
+export interface RunContext extends Context, ConfirmContext {
+  /** Whether somebody wants to hear at once of what is given up. */
+  readonly hearsUndelivered: boolean;
+}
+
+/** The channel that one run writes, and the one on which it is announced. */
+export class RunChannel {
+  readonly #context: RunContext;
+  readonly #name: string;
+  readonly #announced: string | undefined;
+  /** How many events were written, and when the last one was. */
+  readonly activity: { events: number; time: number };
+  /** Where the ending is, once it is in the log. */
+  ending: Position | undefined;
+
+  /** `announced` is the channel on which start and ending are announced. */
+  constructor(context: RunContext, id: string, announced: string | undefined) {
+    this.#context = context;
+    this.#name = channelOfRun(id);
+    this.#announced = announced;
+    this.activity = { events: 0, time: context.clock.time() };
+  }
+
+  async append(data: string, steps?: AppendSteps, place?: AppendOptions["place"]): Promise<void> {
+    const retention = this.#retention(Infinity);
+    await this.#context.append(this.#name, data, { retention, place }, steps);
+    this.#wrote();
+  }
+
+  #wrote(): void {
+    this.activity.events++;
+    this.activity.time = this.#context.clock.time();
+  }
+
+  /** While the run works its channel is kept whole, within its bytes: it needs no slack beside them. */
+  #retention(ttl: number): Partial<Retention> {
+    return { size: Infinity, bytes: this.#context.settings.limits.runBytes, ttl, slack: 0 };
+  }
+
+  /** Writes the ending, which somebody has to receive while the channel is kept: for `ttl` milliseconds. */
+  async confirm(data: string, ttl: number): Promise<void> {
+    const context = this.#context;
+    const isAwaited = context.hearsUndelivered;
+    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true };
+    const time = context.clock.time();
+    const { runTtl } = context.settings.limits;
+    const logged = (position: Position): void => {
+      this.ending = position;
+    };
+    const confirmation = { channel: this.#name, content, time, ttl: runTtl, signal: undefined, logged };
+    await appendConfirmed(context, confirmation, { time, retention: this.#retention(ttl) });
+    this.#wrote();
+  }
+
+  /** Announces what the run says of itself. */
+  async announce(data: string): Promise<void> {
+    if (this.#announced !== undefined) await this.#context.append(this.#announced, data, {}, urgent);
+  }
+
+  /** The same for an ending. It is not among what is reported as undelivered, so a failure is reported here; `what` happened. */
+  async announceEnding(data: string, what: string): Promise<void> {
+    try {
+      await this.announce(data);
+    } catch (cause) {
+      const why = describe(cause).message;
+      const error = new LogError(
+        `Cannot announce on ${JSON.stringify(this.#announced)} that ${what}: ${why}`,
+        {
+          cause,
+        },
+      );
+      this.#context.report(error, "log", `publish ${this.#announced}`);
+    }
+  }
+
+  /** Has what waits for subscribers, where the run was told to stop, wait no longer. */
+  hurry(): void {
+    this.#context.appends.hurry(this.#name);
+  }
+
+  /** Reads the ending back. */
+  async readEnding({ offset, epoch }: Position, signal: AbortSignal | undefined): Promise<string> {
+    const after = { offset: offset - 1, epoch };
+    const slice = await this.#context.log.read(this.#name, { after, limit: 1, signal });
+    const [entry] = slice.entries;
+    if (!slice.gapless || entry === undefined) throw gapAfter(this.#name, after, slice);
+    return entry.data;
+  }
+}

@@ -1,0 +1,74 @@
+import { describe, expect } from "vitest";
+import type { WakeHint } from "../../../src/model/log.ts";
+import { fakeClock } from "../../../src/testing.ts";
+import { logWith, offsetsIn, publishAll, type Start, subscriber, test, upTo } from "../../support/core.ts";
+
+/** A notifier on a log that answers by promises, and whose wakes are changed on their way; and how often it was read. */
+function startHinted(start: Start, change: (hint: WakeHint, count: number) => WakeHint | undefined) {
+  const clock = fakeClock();
+  const reads: string[] = [];
+  const wakes = new Map<string, (hint?: WakeHint) => void>();
+  let count = 0;
+  const log = logWith(clock, (memory) => ({
+    async append(channel, data, options) {
+      const position = await memory.append(channel, data, { ...options, once: undefined });
+      const { time, tags } = options;
+      wakes.get(channel)?.(change({ ...position, data, time, tags }, ++count));
+      return position;
+    },
+    async read(channel, options) {
+      reads.push(channel);
+      return memory.read(channel, options);
+    },
+    async watch(channel, wake) {
+      wakes.set(channel, wake);
+      return { [Symbol.asyncDispose]: async () => void wakes.delete(channel) };
+    },
+  }));
+  return { core: start({ clock, log }), reads };
+}
+
+describe("what a wake brings along", () => {
+  test("spares a read, where it comes next", async ({ start }) => {
+    const { core, reads } = startHinted(start, (hint) => hint);
+    const client = await subscriber(core, "news");
+    reads.length = 0;
+    await publishAll(core, 20, 50);
+    await core.clock.settle();
+    expect(offsetsIn(client.received, "news")).toEqual(upTo(20));
+    expect(reads).toEqual([]);
+  });
+
+  test.for([
+    ["is missing now and then", (hint: WakeHint, count: number) => (count % 3 === 0 ? undefined : hint)],
+    [
+      "leaves one out",
+      (hint: WakeHint, count: number) => (count % 5 === 0 ? { ...hint, offset: hint.offset + 1 } : hint),
+    ],
+    ["is of another epoch", (hint: WakeHint) => ({ ...hint, epoch: "other" })],
+    ["comes too early", (hint: WakeHint) => ({ ...hint, offset: hint.offset + 7 })],
+    ["comes again", (hint: WakeHint, count: number) => (count === 2 ? { ...hint, offset: 1 } : hint)],
+  ] as const)(
+    "is not used where it %s: every publication comes once, in order",
+    async ([_, change], { start }) => {
+      const { core, reads } = startHinted(start, change);
+      const client = await subscriber(core, "news");
+      reads.length = 0;
+      await publishAll(core, 20, 50);
+      await core.clock.settle();
+      expect(offsetsIn(client.received, "news")).toEqual(upTo(20));
+      expect(reads.length).toBeGreaterThan(0);
+    },
+  );
+
+  test("is bounded by a window's worth: the rest is read", async ({ start }) => {
+    const { core, reads } = startHinted(start, (hint) => hint);
+    const client = await subscriber(core, "news");
+    client.stall();
+    await publishAll(core, 40, 20_000);
+    client.resume();
+    await core.clock.settle();
+    expect(offsetsIn(client.received, "news")).toEqual(upTo(40));
+    expect(reads.length).toBeGreaterThan(1);
+  });
+});
