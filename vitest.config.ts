@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 const src = fileURLToPath(new URL("./src/", import.meta.url));
 /** What says nothing about a runtime, and so is run on one of them. */
 const once = [
-  ...["client-size", "docs", "mutations", "package", "readme", "size", "types", "walls"].map(
+  ...["architecture", "client-size", "docs", "mutations", "package", "readme", "size", "types", "walls"].map(
     (name) => `test/checks/${name}.test.ts`,
   ),
   "test/hosts/chromium.test.ts",
