@@ -74,7 +74,7 @@ describe("what JSON cannot hold", () => {
   test("is named, with what was to be done with it", async ({ open }) => {
     const { client } = open();
     await expect(client.publish("news", { a: { b: Number.NaN } })).rejects.toThrow(
-      new TypeError('Cannot publish to "news": "b" is no JSON'),
+      new TypeError('Cannot publish to "news": "b" is not JSON'),
     );
     await expect(client.publish("news", undefined)).rejects.toThrow(
       new TypeError("Cannot publish: there is no data"),
@@ -131,7 +131,7 @@ describe("what is no name, position or text", () => {
       { offset: Number.NaN, epoch: "e" },
       { offset: 1, epoch: 2 },
     ];
-    const wrong = new TypeError("Cannot begin: after is no position");
+    const wrong = new TypeError("Cannot begin: after is not { offset, epoch }");
     for (const after of positions as never[]) {
       expect(() => client.follow("news", { after })).toThrow(wrong);
       expect(() => client.run("42", { after })).toThrow(wrong);
@@ -146,7 +146,7 @@ describe("what is no name, position or text", () => {
 
   test("is a token of another kind, too", ({ open }) => {
     const { dial } = open();
-    expect(() => dial({ token: 5 as never })).toThrow(new TypeError("Cannot connect: it is no text"));
+    expect(() => dial({ token: 5 as never })).toThrow(new TypeError("Cannot use token: it is not a string"));
   });
 
   test("is what stands beside a position: only that is sent", async ({ open }) => {
