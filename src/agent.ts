@@ -1,8 +1,8 @@
 /**
  * The vocabulary of agents: a function for every event that an agent's front end uses. It checks the event's fields.
  *
- * An event is one flat object: its own fields, and `type`, `run`, `agent_name` and `timestamp`. In code, the fields have
- * the same names as on the wire. `toAgUi` and `agUiEvents` convert the events:
+ * An event is one flat object: its own fields, and `type`, `run`, `agent_name` and `timestamp`. In code, the fields
+ * have the same names as on the wire. `toAgUi` and `agUiEvents` convert the events:
  *
  * | event | AG-UI 1.0 |
  * |---|---|
