@@ -102,7 +102,7 @@ export function connect<N = unknown>(
       return link.feed.read(channel, { after: positionOf(after), signal });
     },
     async publish(channel, data, options) {
-      if (data === undefined) refuse("publish", "there is no data");
+      if (data === undefined) refuse("publish", "no data");
       await link.call("publish", "publish to", { channel, data }, options);
     },
     async rpc(method, data, options) {

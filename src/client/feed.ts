@@ -29,10 +29,7 @@ export interface Wire {
    * name is already set.
    */
   time(name: string, ms: number, fire: () => void): void;
-  /**
-   * Calls `fire` after a back-off delay: 100 ms, plus a random time of up to 500 ms. That limit doubles with each
-   * failure, up to 20 s.
-   */
+  /** Calls `fire` after 100 ms plus a random time: up to 500 ms, doubled with each failure, but never over 20 s. */
   retry(name: string, failures: number, fire: () => void): void;
 }
 
@@ -102,7 +99,7 @@ interface FollowedChannel {
   /** The last position received on this connection. */
   at: Position;
   /** Offset of the last publication that was acknowledged. */
-  acknowledged: number;
+  ack: number;
   failures: number;
   /** Whether the server subscribed the channel by itself. Such a subscription stays while it has no readers. */
   granted?: boolean;
@@ -123,11 +120,11 @@ export function createFeed(link: Wire, bound: number): Feed {
     const interval = 50;
     const reader: ChannelReader = { at: after, unread: [], size: 0, hear };
     const subscription = subscriptionOf(channel);
-    const { readers, state, at, acknowledged } = subscription;
+    const { readers, state, at, ack } = subscription;
     if (after === live && state === "in" && !readers.size) {
       reader.at = at;
       // This reader must not acknowledge what was pushed while there was no reader: so it subscribes anew.
-      if (at.offset > acknowledged) subscribe(subscription, live);
+      if (at.offset > ack) subscribe(subscription, live);
     }
     readers.add(reader);
     try {
@@ -157,7 +154,7 @@ export function createFeed(link: Wire, bound: number): Feed {
       channel,
       readers: new Set(),
       at: live,
-      acknowledged: 0,
+      ack: 0,
       failures: 0,
     };
     subscriptions.set(channel, subscription);
@@ -242,8 +239,8 @@ export function createFeed(link: Wire, bound: number): Feed {
       for (const { at, unread } of readers) {
         offset = Math.min(offset, unread[0] ? unread[0].offset - 1 : at.offset);
       }
-      if (state !== "in" || offset <= subscription.acknowledged) continue;
-      subscription.acknowledged = offset;
+      if (state !== "in" || offset <= subscription.ack) continue;
+      subscription.ack = offset;
       acks += `,${JSON.stringify(channel)}:${JSON.stringify({ ...at, offset })}`;
       if (acks.length > frame) break;
     }
@@ -304,10 +301,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     }
   }
 
-  /**
-   * Handles the result of a subscription, from a reply of `size` characters: the channel's position, and what was
-   * missed.
-   */
+  /** Handles a subscribe result, from a reply of `size` characters: the channel's position, and what was missed. */
   function subscribed(
     subscription: FollowedChannel,
     after: Position,
@@ -317,7 +311,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   ): void {
     const { channel, readers } = subscription;
     const at = { offset, epoch };
-    Object.assign(subscription, { state: "in", at, acknowledged: offset, failures: 0 });
+    Object.assign(subscription, { state: "in", at, ack: offset, failures: 0 });
     for (const reader of readers) {
       if (data?.status) reader.hear?.(data);
       if (reader.at !== after) continue;

@@ -40,7 +40,7 @@ export function jsonOf(what: string, value: unknown): string {
 function replacer(this: unknown, key: string, part: unknown): unknown {
   const isHeld = /t (O|Array]|St|B|Nul)/.test({}.toString.call(part)) || Number.isFinite(part);
   if (isHeld || (part === undefined && !Array.isArray(this))) return part;
-  throw new TypeError(`"${key}" is not JSON`);
+  throw new TypeError(`"${key}" is no JSON`);
 }
 
 /** Returns a position with only its two members. Throws a TypeError when `after` is not a position. */
@@ -48,7 +48,7 @@ export function positionOf(after: Position | undefined): Position | undefined {
   if (after === undefined) return after;
   const { offset, epoch } = Object(after) as Position;
   if (!(Number.isSafeInteger(offset) && offset >= 0 && typeof epoch === "string"))
-    refuse("begin", "after is not { offset, epoch }");
+    refuse("begin", "after is not a position");
   return { offset, epoch };
 }
 

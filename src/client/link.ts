@@ -53,7 +53,7 @@ export function createLink(
     onStatus,
   }: ConnectOptions,
 ): Link {
-  if (!WebSocket) refuse("connect", "there is no WebSocket, give that of ws");
+  if (!WebSocket) refuse("connect", "no WebSocket, give that of ws");
   textOf("use token", token ?? "");
   const hello = JSON.parse(jsonOf("connect", { data }));
   /** Aborts when the link is closed, with the reason that all pending waits reject with. */

@@ -39,11 +39,11 @@ export function createRun<R>(
   }
 
   function outcome(): R {
-    const { result, by, reason, error } = ending as Ending;
-    if (status === "completed") return result as R;
+    const end = ending as Ending;
+    if (status === "completed") return end.result as R;
     // The signal was that of the caller.
-    if (status === "cancelled") throw new CancelError(by === "signal" ? "caller" : by, reason);
-    throw new RunError(id, { cause: Object.assign(new Error(), error) });
+    if (status === "cancelled") throw new CancelError(end.by === "signal" ? "caller" : end.by, end.reason);
+    throw new RunError(id, { cause: Object.assign(new Error(), end.error) });
   }
 
   return {

@@ -76,7 +76,7 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "what was pushed while nobody read is acknowledged with what comes after",
-      from: "if (at.offset > acknowledged) subscribe(subscription, live);",
+      from: "if (at.offset > ack) subscribe(subscription, live);",
       to: "",
     },
     {
