@@ -88,7 +88,7 @@ function converted(state: State, event: RunEvent): AgUiEvent[] {
   const convert = Object.hasOwn(converters, type) ? converters[type as keyof typeof converters] : custom;
   const made = [...begun, ...(convert as Convert<RunEvent>)(state, event)];
   if (typeof timestamp !== "number") return made;
-  return made.map((it) => ({ ...it, timestamp: Math.trunc(timestamp) }));
+  return made.map((each) => ({ ...each, timestamp: Math.trunc(timestamp) }));
 }
 
 const converters: { readonly [T in AgentEventType]?: Convert<AgentEvent<T>> } & {

@@ -124,15 +124,15 @@ export function createLink(
     }
   }
 
-  function open(made: ClientSocket): void {
+  function open(newSocket: ClientSocket): void {
     let cause: Error | undefined;
-    dialled = made;
-    made.onerror = ({ error }: { error?: Error }) => {
+    dialled = newSocket;
+    newSocket.onerror = ({ error }: { error?: Error }) => {
       cause = error;
     };
-    made.onopen = opened;
-    made.onmessage = ({ data }: { data: string }) => read(data);
-    made.onclose = ({ code, reason }: { code: number; reason: string }) => {
+    newSocket.onopen = opened;
+    newSocket.onmessage = ({ data }: { data: string }) => read(data);
+    newSocket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       if (socket) return lost(code, reason);
       // Runtimes that expose the HTTP status put it at the end of the error's message.
       const [, status] = /: (\d{3})$/.exec(`${cause?.message}`) ?? [];

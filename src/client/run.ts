@@ -16,7 +16,7 @@ type OmitType<How extends string> = Omit<Extract<RunLifecycleEvent, { type: `run
 export function createRun<R>(
   link: Link,
   id: string,
-  { after, signal: own }: ClientFollowOptions,
+  { after, signal: runSignal }: ClientFollowOptions,
 ): ClientRun<unknown, R> {
   const channel = `run:${id}`;
   let status: RunStatus | undefined;
@@ -53,14 +53,14 @@ export function createRun<R>(
     },
     async *[Symbol.asyncIterator]() {
       if (after) {
-        const { epoch, offset } = await last(own);
+        const { epoch, offset } = await last(runSignal);
         // Nothing is published after the ending: reading on after it would wait for ever.
         if (ending && epoch === after.epoch && offset <= after.offset) return outcome();
       }
-      yield* link.feed.read(channel, { after: after ?? { offset: 0, epoch: "" }, signal: own, hear });
+      yield* link.feed.read(channel, { after: after ?? { offset: 0, epoch: "" }, signal: runSignal, hear });
       return outcome();
     },
-    async result({ signal = own } = {}) {
+    async result({ signal = runSignal } = {}) {
       if (!ending || signal?.aborted) {
         const { epoch, offset } = await last(signal);
         // An ending that is known is read once more through the feed, because that acknowledges it.
@@ -70,7 +70,7 @@ export function createRun<R>(
       }
       return outcome();
     },
-    async cancel(reason, { signal = own } = {}) {
+    async cancel(reason, { signal = runSignal } = {}) {
       const params = { method: "run.cancel", data: { run: id, reason } };
       textOf("use reason", reason ?? "");
       const { data } = await link.call<{ data: { status: Cancelled } }>(

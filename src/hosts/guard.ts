@@ -13,9 +13,9 @@ export function guard<T>(events: WSEvents<T>, report: (error: unknown) => void):
 
 /**
  * How much one peer may send before the event loop runs anything else: more than `messages`, over more than
- * `milliseconds`, is a flood. The first `few` messages are counted without a look at the clock.
+ * `milliseconds`, is a flood. The time is measured from message number `measuredFrom` on, to save work for slow peers.
  */
-const flood = { messages: 4_000, milliseconds: 50, few: 32 };
+const flood = { messages: 4_000, milliseconds: 50, measuredFrom: 32 };
 
 /** Handlers that limit themselves what a peer may send. `takes` returns whether they still accept messages. */
 export interface Bounded {
@@ -29,11 +29,9 @@ class Guard<T> implements Required<WSEvents<T>> {
   readonly #events: WSEvents<T>;
   readonly #report: (error: unknown) => void;
   readonly #isGauged: boolean;
-  /**
-   * Messages since the event loop last ran anything else, plus fewer than `few` from before; and the time of number
-   * `few`.
-   */
+  /** Messages since the event loop last ran anything else, plus fewer than `measuredFrom` from before. */
   #count = 0;
+  /** The time of message number `measuredFrom`. */
   #began = 0;
   #isCut = false;
 
@@ -67,7 +65,7 @@ class Guard<T> implements Required<WSEvents<T>> {
    * fast as they can would block everything, closing included, for as long as they send.
    */
   #isFlood(): boolean {
-    if (++this.#count === flood.few) {
+    if (++this.#count === flood.measuredFrom) {
       this.#began = systemClock.now();
       systemClock.turn(() => {
         this.#count = 0;

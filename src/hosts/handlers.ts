@@ -109,7 +109,7 @@ type LetIn<T> = (c: Context, handlers: Required<WSEvents<T>>) => Response | Prom
 
 /**
  * Creates an `upgradeWebSocket` like Hono's. From a function that {@linkcode apart} returned, it uses the handlers
- * object, which saves the functions of {@linkcode apart} for each connection.
+ * object, which saves the five functions of {@linkcode apart} per connection.
  *
  * Under the `serve` of any runtime, the host does the upgrade. In other servers, `letIn` does.
  */
@@ -147,14 +147,14 @@ async function upgrade<T>(
   };
   const fault = faultOf(c);
   if (fault !== undefined) return refuse(fault.status, fault.reason, fault.headers);
-  const own = options?.onError === undefined ? undefined : contained(options.onError);
-  const guarded = guard(events, own ?? handshake?.report ?? complain);
+  const ownReport = options?.onError === undefined ? undefined : contained(options.onError);
+  const guarded = guard(events, ownReport ?? handshake?.report ?? complain);
   try {
     if (handshake !== undefined) return handshake.accept(c, guarded, () => peer?.abandon());
     return await letIn(c, guarded);
   } catch (error) {
     if (error instanceof Gone) return refuse(400, error.message);
-    if (own !== undefined) own(error);
+    if (ownReport !== undefined) ownReport(error);
     else if (peer !== undefined) peer.report(error, c.req.path);
     else complain(error);
     return refuse(500, error instanceof Error ? error.message : "the upgrade failed");

@@ -85,20 +85,20 @@ export class Upgrades {
 
   /** Answers one upgrade request. */
   async answer(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const made = this.#requestOf(request);
+    const webRequest = this.#requestOf(request);
     // If no request can be created, the adapter refuses.
-    if (made === undefined) {
+    if (webRequest === undefined) {
       this.#listening.refused(request.url ?? "", 400, "no request can be made of it");
       return void (await this.#adapter(request, socket, head));
     }
     const env = { ...this.#env, incoming: request };
     socket.on("error", ignore);
-    const { handshake, response } = await this.#listening.upgrade(made, env);
+    const { handshake, response } = await this.#listening.upgrade(webRequest, env);
     socket.off("error", ignore);
     if (handshake.handlers !== undefined) this.#open(request, socket, head, response, handshake);
     else {
-      await this.#end(request, socket, head, (its) => {
-        Object.assign(its, env);
+      await this.#end(request, socket, head, (adapterEnv) => {
+        Object.assign(adapterEnv, env);
         return response;
       });
     }
@@ -132,18 +132,18 @@ export class Upgrades {
 
 /** Creates requests as the adapter does for plain requests: their members are computed when they are read. */
 function createRequests(): (incoming: IncomingMessage) => Request | undefined {
-  let made: Request | undefined;
+  let webRequest: Request | undefined;
   const listener = getRequestListener((request) => {
-    made = request;
+    webRequest = request;
     return answer;
   });
   // An instance of the adapter's own class, which `getRequestListener` has just made the global `Response`.
   const answer = new Response(null);
   const outgoing = { writeHead() {}, end() {}, on() {} } as unknown as ServerResponse;
   return (incoming) => {
-    made = undefined;
+    webRequest = undefined;
     listener(incoming, outgoing);
-    return made;
+    return webRequest;
   };
 }
 

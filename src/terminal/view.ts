@@ -64,11 +64,11 @@ export function lines({ output, errors, signal, isJson, paint = unpainted }: Lin
 
 /** Creates a view that draws a bar for each run, and prints all other publications as lines above the bars. */
 export function bars({ terminal, errors, clock, channels, paint }: BarsOptions): View {
-  const shown = new Map<string, Bar>();
+  const barByChannel = new Map<string, Bar>();
   for (const channel of channels)
-    if (channel.startsWith(prefix)) shown.set(channel, barOf(channel.slice(prefix.length)));
+    if (channel.startsWith(prefix)) barByChannel.set(channel, barOf(channel.slice(prefix.length)));
   const screen = new Screen(terminal, clock, (width, height) =>
-    fitted([...shown.values()], width, height, paint),
+    fitted([...barByChannel.values()], width, height, paint),
   );
   const print = (style: "dim" | "red", text: string): void => {
     if (errors === undefined) screen.print(paint(style, printable(text)));
@@ -78,14 +78,14 @@ export function bars({ terminal, errors, clock, channels, paint }: BarsOptions):
   return {
     async show(publication) {
       const { channel } = publication;
-      const bar = shown.get(channel);
+      const bar = barByChannel.get(channel);
       const next = bar && advanced(bar, publication);
-      if (next !== undefined) shown.set(channel, next);
+      if (next !== undefined) barByChannel.set(channel, next);
       if (next === undefined || !isOfBars(publication)) screen.print(lineOf(publication, paint));
       else screen.refresh();
     },
     refused(channel, why) {
-      shown.delete(channel);
+      barByChannel.delete(channel);
       print("red", why);
       screen.refresh();
     },
