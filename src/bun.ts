@@ -1,5 +1,5 @@
 /**
- * A Hono app and its notifier on Bun: a server that ends with its notifier, and the upgrade to a WebSocket.
+ * A Hono app and its notifier on Bun: a server that closes together with its notifier, and the upgrade to a WebSocket.
  *
  * @module
  */

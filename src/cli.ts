@@ -39,9 +39,9 @@ async function tail(command: TailCommand): Promise<number> {
   const stop = new AbortController();
   const { signal } = stop;
   const stopped = (): void => stop.abort();
-  // The second one ends the process at once, as it would without us.
+  // `once`, so that a second signal ends the process at once, which is the default.
   for (const name of signals) process.once(name, stopped);
-  // The program that reads our output may end before us, as `head` does.
+  // The program that reads the output may end first, as `head` does.
   for (const stream of [stdout, stderr]) stream.on("error", stopped);
   const view = viewOf(command, signal);
   try {
@@ -68,7 +68,7 @@ function painted(...[style, text]: Parameters<Paint>): string {
   return styleText(style, text);
 }
 
-/** The status that a server answers to a plain request. */
+/** Returns the status of the server's response to a plain request, if there is one. */
 async function statusOf(url: string, signal: AbortSignal): Promise<number | undefined> {
   try {
     const { status, body } = await fetch(url.replace(/^ws/, "http"), { signal, redirect: "manual" });
@@ -79,7 +79,7 @@ async function statusOf(url: string, signal: AbortSignal): Promise<number | unde
   }
 }
 
-/** The runtime's own class, or that of `ws`; undefined where there is neither. */
+/** Returns the runtime's own class, or that of `ws`; undefined when there is neither. */
 async function socketClass(): Promise<ConnectOptions["WebSocket"]> {
   const { WebSocket } = globalThis as Pick<ConnectOptions, "WebSocket">;
   return WebSocket ?? (await import("ws").then((ws) => ws.WebSocket).catch(() => undefined));

@@ -1,6 +1,6 @@
 /**
- * The client: follows channels and runs over one WebSocket, acknowledges what was handled, comes back where it was, and
- * leaves nothing behind when it is closed. It runs in browsers, Node, Bun, Deno and Workers.
+ * The client: follows channels and runs over one WebSocket, acknowledges what was handled, resumes at the last position
+ * after a reconnect, and leaves nothing behind when it is closed. It runs in browsers, Node, Bun, Deno and Workers.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * Notifications for a Hono app: the argument of any Hono `upgradeWebSocket`.
+ * Notifications for a Hono app: `notifications` creates the argument of any Hono `upgradeWebSocket`.
  *
  * @module
  */

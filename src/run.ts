@@ -1,5 +1,5 @@
 /**
- * The vocabulary of runs: what a task reports, and what those who follow its channel read.
+ * The vocabulary of runs: the events that a task reports, and that followers of its channel read.
  *
  * @module
  */

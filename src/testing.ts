@@ -1,5 +1,6 @@
 /**
- * What tests need: a clock that stands still, a peer without a socket, and a suite that proves a log.
+ * Tools for tests: a clock that stands still, a peer without a socket, a check that nothing is left, and a suite that
+ * tests a log.
  *
  * @module
  */

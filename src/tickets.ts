@@ -1,5 +1,5 @@
 /**
- * Tickets for one upgrade, for clients that can send no header with it: browsers.
+ * Tickets for one upgrade, for clients that cannot send headers with it: browsers.
  *
  * @module
  */

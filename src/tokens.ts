@@ -1,5 +1,5 @@
 /**
- * JSON Web Tokens in the connect command, checked with Hono's own helpers.
+ * JSON Web Tokens in the connect command, verified with Hono's own helpers.
  *
  * @module
  */

@@ -2,14 +2,14 @@ import type { AgentEvent, AgentEventType } from "../model/agent-event.ts";
 import { shown } from "./check.ts";
 import { type AgentMessages, type AgentOptions, agentMessages } from "./messages.ts";
 
-/** Sends agent events: the methods of `AgentMessages`, each answering what the run or the notifier answers. */
+/** Sends agent events. It has the methods of `AgentMessages`. Each returns what the run or the notifier returns. */
 export type AgentEvents<R = void> = {
-  readonly [M in keyof AgentMessages]: (...given: Parameters<AgentMessages[M]>) => Promise<R>;
+  readonly [M in keyof AgentMessages]: (...args: Parameters<AgentMessages[M]>) => Promise<R>;
 };
 
-/** A run that agent events are written into. The context of every task is one. */
+/** A run that agent events are emitted into. The context of every task is one. */
 export interface AgentRun<R = void> {
-  /** The run's id, which is the `run` of its events. */
+  /** The run's id. It is the field `run` of its events. */
   readonly id: string;
   /** MUST take the event before it returns, so that events keep the order of the calls. */
   emit(event: AgentEvent): Promise<R>;
@@ -19,16 +19,16 @@ export interface AgentRun<R = void> {
 export interface AgentChannel<R = void> {
   /** What publishes the events: a notifier, or anything else with such a `publish`. */
   readonly notifier: {
-    /** MUST take the event before it returns. Events that tell how a run ended come with `confirm: true`. */
+    /** MUST take the event before it returns. Errors, reports and endings are published with `confirm: true`. */
     publish(channel: string, data: AgentEvent, options?: { confirm?: boolean | undefined }): Promise<R>;
   };
   /** The channel's name. */
   readonly channel: string;
-  /** What tells this run's events from those of others on the channel. Default: a random one. */
+  /** The id that distinguishes this run's events from those of other runs on the channel. Default: a random id. */
   readonly run?: string | undefined;
 }
 
-/** What must not get lost: how it ended, however that was. */
+/** The events that must not get lost: the ones that tell how a run ended, whether it succeeded or failed. */
 const confirmed: ReadonlySet<AgentEventType> = new Set([
   "final_report",
   "agent_completed",
@@ -41,11 +41,11 @@ const confirmed: ReadonlySet<AgentEventType> = new Set([
 /**
  * Sends agent events into a run, or onto a channel.
  *
- * Every method checks what it is given before anything is sent, and rejects with a TypeError or RangeError that names
- * event and field. Otherwise its promise is that of the run's `emit` or the notifier's `publish`. On a channel the
- * events that tell how it ended are confirmed: failure is as certain as success.
+ * Every method checks its arguments before it sends anything, and rejects with a TypeError or RangeError that names the
+ * event and the field. Otherwise it returns the promise of the run's `emit` or the notifier's `publish`. On a channel,
+ * the events that tell how the run ended are confirmed, whether it succeeded or failed.
  *
- * Throws a TypeError for what is neither a run nor a channel.
+ * Throws a TypeError when `target` is neither a run nor a channel.
  *
  * @example
  * ```ts
@@ -65,10 +65,10 @@ export function agentEvents<R = void>(
   const messages = agentMessages({ ...options, run });
   const senders = Object.entries(messages).map(([method, make]) => [
     method,
-    (...given: unknown[]): Promise<R> => {
+    (...args: unknown[]): Promise<R> => {
       let event: AgentEvent;
       try {
-        event = (make as (...given: unknown[]) => AgentEvent)(...given);
+        event = (make as (...args: unknown[]) => AgentEvent)(...args);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -88,7 +88,7 @@ function sinkOf<R>(target: AgentRun<R> | AgentChannel<R>): {
   }
   const { notifier, channel, run = crypto.randomUUID() } = (target ?? {}) as AgentChannel<R>;
   if (typeof notifier?.publish !== "function" || typeof channel !== "string") {
-    throw new TypeError(`Cannot announce into ${shown(target)}: it is neither a run nor a channel`);
+    throw new TypeError(`Cannot announce into ${shown(target)}: give a run, or { notifier, channel }`);
   }
   const send = (event: AgentEvent): Promise<R> =>
     confirmed.has(event.type)

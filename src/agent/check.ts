@@ -1,7 +1,7 @@
 import { cutText } from "../base/bytes.ts";
 import type { AgentEvent, AgentEventFields, AgentEventType } from "../model/agent-event.ts";
 
-/** What a field has to be: it returns the value to send, or throws. */
+/** Checks the value of a field. Returns the value to send, or throws. */
 type Check = (value: unknown, what: string) => unknown;
 
 interface Rule {
@@ -9,14 +9,14 @@ interface Rule {
   readonly isOptional: boolean;
 }
 
-/** The names of an event's own fields, without those that stand for any detail. */
+/** The named fields of an event, without its index signature. */
 type Named<T> = keyof {
   [K in keyof T as string extends K ? never : K]-?: unknown;
 };
 
 interface Schema<T extends AgentEventType> {
   readonly fields: { readonly [K in Named<AgentEventFields[T]>]: Rule };
-  /** Whether details of the caller's own may stand beside them. */
+  /** Whether the caller may add fields of its own. */
   readonly isOpen?: boolean;
 }
 
@@ -60,7 +60,7 @@ const severity = required((value, what) => {
   throw new TypeError(`${what} is ${shown(value)}, and has to be critical, high, medium or low`);
 });
 
-/** Whatever JSON can hold, which whoever writes it down checks. */
+/** Any JSON value. Whether it is one is checked when the event is serialised. */
 const anything = required((value, what) => {
   if (value !== undefined) return value;
   throw new TypeError(`${what} is undefined, and has to be given`);
@@ -130,7 +130,7 @@ const schemas: { readonly [T in AgentEventType]: Schema<T> } = {
 
 const envelope: readonly string[] = ["type", "run", "agent_name", "timestamp"];
 
-/** Makes the event of a type from what its caller gave. Throws a TypeError or RangeError that names the field. */
+/** Creates an event of a type from the caller's fields. Throws a TypeError or RangeError that names the wrong field. */
 export function eventOf<T extends AgentEventType>(
   type: T,
   { run, agentName, timestamp }: { run: string; agentName: string; timestamp: number },
@@ -154,20 +154,23 @@ export function eventOf<T extends AgentEventType>(
   }
   for (const [field, value] of Object.entries(rest)) {
     if (!isOpen) throw new TypeError(`${what}: it has no field ${shown(field)}`);
-    if (envelope.includes(field)) throw new TypeError(`${what}: ${field} is not its caller's to give`);
+    if (envelope.includes(field))
+      throw new TypeError(`${what}: ${field} is set by the library, and cannot be given`);
     if (value === undefined) delete rest[field];
   }
   return { ...event, ...rest } as AgentEvent<T>;
 }
 
-/** A name as it stands on the wire: a neutral word where there is none. */
+/**
+ * Returns a name for the wire: `neutral` when the name is missing or blank. Throws a TypeError when it is not a string.
+ */
 export function nameOf(value: unknown, neutral: string, what: string): string {
   if (value === undefined || value === null) return neutral;
   if (typeof value !== "string") throw new TypeError(`${what} is ${shown(value)}, and has to be a text`);
   return value.trim() === "" ? neutral : value;
 }
 
-/** A value in a message: short, and of any kind without a throw. */
+/** Describes any value for an error message, in short. Never throws. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(cutText(value, 80));
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";

@@ -2,103 +2,106 @@ import type { AgentDetails, AgentEvent, AgentEventFields, AgentEventType } from 
 import { eventOf, nameOf, shown } from "./check.ts";
 import { type AgentPresenter, agentPresenter } from "./presenter.ts";
 
-/** A name that may be missing: then a neutral word stands for it. */
+/** A name that may be missing. A neutral word then replaces it. */
 export type AgentName = string | null | undefined;
 
-/** The fields of an event as they are given: a tool or subagent need have no name. */
+/** The fields of an event as the caller gives them: the name of a tool or subagent is optional. */
 export type AgentFields<T extends AgentEventType> = AgentEventFields[T] extends { readonly tool_name: string }
   ? Omit<AgentEventFields[T], "tool_name"> & { readonly tool_name?: AgentName }
   : AgentEventFields[T] extends { readonly subagent_id: string }
     ? Omit<AgentEventFields[T], "subagent_name"> & { readonly subagent_name?: AgentName }
     : AgentEventFields[T];
 
-/** An error as it is given: what is missing is filled in. */
+/** An error as the caller gives it. Missing fields are filled in. */
 export interface AgentErrorFields extends Partial<AgentEventFields["agent_error"]> {
   /** What went wrong, for logs. */
   readonly error_message: string;
-  /** Words that say what went wrong, like `rate_limit`. Default: the error's name, or `"error"`. */
+  /** The kind of error, in words such as `rate_limit`. Default: the error's name, or `"error"`. */
   readonly error_type?: string;
   /** Default: `{}`. */
   readonly error_details?: unknown;
-  /** Whether the agent goes on. Default: false. */
+  /** Whether the agent continues. Default: false. */
   readonly is_recoverable?: boolean;
 }
 
-/** Makes agent events, each checked: a TypeError or RangeError names the event and the field. */
+/** Creates agent events and checks them. Throws a TypeError or RangeError that names the event and the field. */
 export interface AgentMessages {
-  /** Says that the agent begins. */
+  /** Reports that the agent has started. */
   started(): AgentEvent<"agent_started">;
-  /** Shows a thought, and how far the agent has come. A percentage is moved into 0 to 100; NaN is refused. */
+  /** Reports a thought and the agent's progress. A percentage is clamped to 0 to 100; NaN is refused. */
   thinking(fields: AgentFields<"agent_thinking">): AgentEvent<"agent_thinking">;
-  /** Hands out the next piece of the answer. */
+  /** Sends the next piece of the answer. */
   partialResult(fields: AgentFields<"partial_result">): AgentEvent<"partial_result">;
-  /** Says that a tool is about to be used, and with what; where it has one, under the id of its call. */
+  /** Reports that a tool is about to be called, with its parameters and, if known, the id of the call. */
   toolStarted(fields: AgentFields<"tool_started">): AgentEvent<"tool_started">;
-  /** Says that a tool works, under the id of its call. */
+  /** Reports that a tool is working on the call with this id. */
   toolExecuting(fields: AgentFields<"tool_executing">): AgentEvent<"tool_executing">;
-  /** Gives the result of a call. */
+  /** Reports the result of a tool call. */
   toolCompleted(fields: AgentFields<"tool_completed">): AgentEvent<"tool_completed">;
-  /** Gives the report that sums up the work. Confirmed on a channel. */
+  /** Sends the report that summarises the work. Confirmed on a channel. */
   finalReport(fields: AgentFields<"final_report">): AgentEvent<"final_report">;
-  /** Ends in success. Confirmed on a channel. */
+  /** Reports that the agent succeeded. Confirmed on a channel. */
   completed(fields: AgentFields<"agent_completed">): AgentEvent<"agent_completed">;
-  /** Says that the agent goes on in another way than it meant to. */
+  /** Reports that the agent continues with a fallback. */
   fallback(fields: AgentFields<"agent_fallback">): AgentEvent<"agent_fallback">;
   /**
-   * Reports an error. What `own` says comes first, then the error's name and message, then the presenter. Nothing else
-   * of what was thrown is told. Confirmed on a channel.
+   * Reports an error. The fields of `overrides` take precedence, then the error's name and message, then the
+   * presenter's texts. Nothing else of a thrown error is sent. Confirmed on a channel.
    */
-  error(error: Error | string | AgentErrorFields, own?: Partial<AgentErrorFields>): AgentEvent<"agent_error">;
-  /** Writes a line for those who look into the agent. */
+  error(
+    error: Error | string | AgentErrorFields,
+    overrides?: Partial<AgentErrorFields>,
+  ): AgentEvent<"agent_error">;
+  /** Writes a log line, for developers of the agent. */
   log(fields: AgentFields<"agent_log">): AgentEvent<"agent_log">;
-  /** Says that the agent was stopped. Confirmed on a channel. */
+  /** Reports that the agent was stopped. Confirmed on a channel. */
   stopped(): AgentEvent<"agent_stopped">;
-  /** Hands out the next chunk of a stream. */
+  /** Sends the next chunk of a stream. */
   streamChunk(fields: AgentFields<"stream_chunk">): AgentEvent<"stream_chunk">;
-  /** Says that a stream has ended, and of how many chunks it was. */
+  /** Reports that a stream has ended, and its number of chunks. */
   streamComplete(fields: AgentFields<"stream_complete">): AgentEvent<"stream_complete">;
-  /** Says that an agent of this agent begins. Every time it does it has an id of its own. */
+  /** Reports that a subagent has started. Each start needs a new id. */
   subagentStarted(fields: AgentFields<"subagent_started">): AgentEvent<"subagent_started">;
-  /** Says that an agent of this agent has ended. */
+  /** Reports that a subagent has ended. */
   subagentCompleted(fields: AgentFields<"subagent_completed">): AgentEvent<"subagent_completed">;
-  /** Says that the agent is known from now on. */
+  /** Reports that the agent was registered. */
   registered(details?: AgentDetails): AgentEvent<"agent_registered">;
-  /** Says that the agent is no longer known. */
+  /** Reports that the agent was unregistered. */
   unregistered(details?: AgentDetails): AgentEvent<"agent_unregistered">;
-  /** Ends in failure. Of what was thrown only name and message are told. Confirmed on a channel. */
+  /** Reports that the agent failed. Of a thrown error only name and message are sent. Confirmed on a channel. */
   failed(
     error: Error | string | AgentFields<"agent_failed">,
     details?: AgentDetails,
   ): AgentEvent<"agent_failed">;
-  /** Ends because somebody wanted it to. Confirmed on a channel. */
+  /** Reports that the agent was cancelled. Confirmed on a channel. */
   cancelled(fields?: AgentFields<"agent_cancelled">): AgentEvent<"agent_cancelled">;
-  /** Says what the agent is doing now. */
+  /** Reports the agent's status. */
   statusChanged(fields: AgentFields<"agent_status_changed">): AgentEvent<"agent_status_changed">;
-  /** Gives numbers about the agent. */
+  /** Reports metrics of the agent. */
   metricsUpdated(fields: AgentFields<"agent_metrics_updated">): AgentEvent<"agent_metrics_updated">;
-  /** Says that what runs the agents shuts down. */
+  /** Reports that the agents' manager shuts down. */
   managerShutdown(fields?: AgentFields<"agent_manager_shutdown">): AgentEvent<"agent_manager_shutdown">;
-  /** Says now and then how an operation goes. */
+  /** Reports the state of an operation, periodically. */
   periodicUpdate(fields: AgentFields<"periodic_update">): AgentEvent<"periodic_update">;
-  /** Says that an operation begins. */
+  /** Reports that an operation has started. */
   operationStarted(fields: AgentFields<"operation_started">): AgentEvent<"operation_started">;
-  /** Says that an operation has ended. */
+  /** Reports that an operation has ended. */
   operationCompleted(fields: AgentFields<"operation_completed">): AgentEvent<"operation_completed">;
-  /** Tells anything else. */
+  /** Reports anything else. */
   update(details?: AgentDetails): AgentEvent<"agent_update">;
 }
 
-/** Who speaks, and how. */
+/** The agent's name, and how its events are created. */
 export interface AgentOptions {
   /** Default: `"agent"`. */
   agentName?: AgentName;
-  /** Fills in what an error's caller left out. Default: `agentPresenter`. */
+  /** Fills in the missing fields of errors. Default: `agentPresenter`. */
   presenter?: AgentPresenter | undefined;
-  /** Default: `Date.now`, milliseconds since the Unix epoch. */
+  /** Returns the timestamp of an event. Default: `Date.now`, milliseconds since the Unix epoch. */
   now?: (() => number) | undefined;
 }
 
-/** The methods that take fields and no more, with the type of the event that each makes. */
+/** The methods whose only argument is the event's fields, with the type of their event. */
 const plain = {
   started: "agent_started",
   thinking: "agent_thinking",
@@ -127,7 +130,7 @@ const plain = {
   update: "agent_update",
 } as const satisfies Record<Exclude<keyof AgentMessages, "error" | "failed">, AgentEventType>;
 
-/** Methods whose event may be made of no fields at all. */
+/** The methods that may be called without fields. */
 const empty: readonly string[] = [
   "started",
   "stopped",
@@ -139,9 +142,9 @@ const empty: readonly string[] = [
 ];
 
 /**
- * Makes agent events without sending them, for a task that yields its own.
+ * Creates agent events without sending them, for a task that yields them itself.
  *
- * Throws a TypeError when `run` is no text, or empty.
+ * Throws a TypeError when `run` is not a string, or is empty.
  *
  * @example
  * ```ts
@@ -172,20 +175,20 @@ export function agentMessages({
   });
   return {
     ...(Object.fromEntries(makers) as Omit<AgentMessages, "error" | "failed">),
-    error: (error, own = {}) =>
-      make("agent_error", completed({ ...told(error), ...defined(own) }, presenter)),
-    failed: (error, details = {}) => make("agent_failed", { ...told(error), ...defined(details) }),
+    error: (error, overrides = {}) =>
+      make("agent_error", withDefaults({ ...errorFields(error), ...defined(overrides) }, presenter)),
+    failed: (error, details = {}) => make("agent_failed", { ...errorFields(error), ...defined(details) }),
   };
 }
 
-/** What was thrown, as fields. What is no error already is fields. */
-function told(error: unknown): object {
+/** Returns the fields of a thrown error. An object that is not an error already has the fields. */
+function errorFields(error: unknown): object {
   if (error instanceof Error)
     return { error_message: withoutStack(String(error.message)), error_type: String(error.name) };
   return typeof error === "object" && error !== null ? error : { error_message: error };
 }
 
-/** An error that tells of another one may have its stack for a message. */
+/** Removes stack frames: the message of an error that wraps another may contain the other's stack. */
 function withoutStack(message: string): string {
   const isFrame = (line: string): boolean => /^\s*at .*[:\d)>]$/.test(line);
   return message
@@ -194,12 +197,12 @@ function withoutStack(message: string): string {
     .join("\n");
 }
 
-/** Fills in what the caller left out. */
-function completed(
+/** Fills in the fields that the caller left out. */
+function withDefaults(
   { error_type: type = "error", ...given }: Record<string, unknown>,
   presenter: AgentPresenter,
 ): object {
-  // Its check says what is wrong with it.
+  // The check of the field reports the error.
   if (typeof type !== "string") return { ...given, error_type: type };
   return {
     error_type: type,

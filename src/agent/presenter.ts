@@ -1,28 +1,28 @@
 import type { AgentSeverity } from "../model/agent-event.ts";
 
 /**
- * Says what a person is told about an error of a type. Every text of it can be replaced.
+ * Provides what people are shown about an error, by its type. Every text can be replaced.
  *
- * An implementation MUST answer for every text, and MUST NOT put anything into its answers that people should not see.
+ * An implementation MUST return a value for every type, and MUST NOT return anything that people should not see.
  */
 export interface AgentPresenter {
-  /** How grave an error of this type is. */
+  /** Returns the severity of an error of this type. */
   severityOf(type: string): AgentSeverity;
-  /** What can be done about it, the most promising first. */
+  /** Returns what the user can do about the error, the most promising first. */
   suggestionsFor(type: string): readonly string[];
-  /** What happened, in one sentence for somebody who does not know the program. */
+  /** Returns what happened, in one sentence for somebody who does not know the program. */
   sentenceFor(type: string): string;
 }
 
 interface Kind {
-  /** The words of a type that make it one, next to each other. */
+  /** The consecutive words that a type of this kind contains. */
   readonly words: readonly string[];
   readonly severity: AgentSeverity;
   readonly sentence: string;
   readonly suggestions: readonly string[];
 }
 
-/** The gravest first: a type that has the words of two kinds is of the first. */
+/** The most severe first: a type that contains the words of two kinds is of the first one. */
 const kinds: readonly Kind[] = [
   {
     words: ["authentication"],
@@ -75,8 +75,8 @@ const other: Omit<Kind, "words"> = {
 };
 
 /**
- * Presents errors by the whole words of their type, whatever their case: authentication, authorization, database and
- * network are critical; timeout, rate limit and validation high; anything else medium.
+ * Presents errors by the whole words in their type, ignoring case. The severity of authentication, authorization,
+ * database and network is critical; of timeout, rate limit and validation high; of anything else medium.
  *
  * @example
  * ```ts
@@ -98,7 +98,7 @@ function kindOf(type: string): Omit<Kind, "words"> {
   return kinds.find(holds) ?? other;
 }
 
-/** Parts a type at everything that is no letter or digit, and at its humps: `HTTPTimeout_error` has three words. */
+/** Splits a type at capitals, and at anything but letters and digits: `HTTPTimeout_error` has three words. */
 function wordsOf(type: string): string[] {
   return type
     .replace(/([\p{Ll}\p{N}])(\p{Lu})/gu, "$1 $2")

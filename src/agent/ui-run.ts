@@ -1,7 +1,7 @@
 import type { AgentEvent } from "../model/agent-event.ts";
 import type { RunEvent } from "../model/run-event.ts";
 
-/** The types of AG-UI events that a conversion makes. */
+/** The types of AG-UI events that a conversion returns. */
 export type AgUiEventType =
   | "RUN_STARTED"
   | "RUN_FINISHED"
@@ -27,29 +27,29 @@ export type AgUiEventType =
 
 /** An event of AG-UI 1.0. Its fields are those that `EventSchemas` of `@ag-ui/core` describe for its type. */
 export interface AgUiEvent {
-  /** What it says; the other fields depend on it. */
+  /** The type of the event. The other fields depend on it. */
   readonly type: AgUiEventType;
   /** The fields of its type. */
   readonly [field: string]: unknown;
 }
 
-/** What is open, or was made, in one run. */
+/** The state of one run's conversion: what is open, and which ids were created. */
 export interface State {
   run: string | undefined;
   readonly thread: string | undefined;
   status: "new" | "open" | "over";
-  /** The agent whose ending is that of the run, once one has started. */
+  /** The agent whose ending is the ending of the run: the first that started. */
   agent: string | undefined;
-  /** Messages that are being written, by what they belong to. */
+  /** The ids of the open messages, by the key of their source. */
   readonly messages: Map<string, string>;
   readonly steps: Set<string>;
-  /** Every subagent of the run, and whether it still works: no id may come twice. */
+  /** Every subagent of the run, and whether it still works. An id may start only once. */
   readonly subagents: Map<string, boolean>;
-  /** The ids under which calls were shown, by the id that the agent gave. */
+  /** The ids under which tool calls were shown, by the agent's own ids of the calls. */
   readonly calls: Map<string, string>;
-  /** Calls that were shown before their id was known, by tool. */
+  /** The ids of tool calls that were shown before the agent gave their id, by tool. */
   readonly unclaimed: Map<string, string[]>;
-  /** How many ids were made up: the same events always get the same ones. */
+  /** How many ids were created. A counter, so that the same events always get the same ids. */
   made: number;
 }
 
@@ -68,7 +68,7 @@ export function stateOf(run: string | undefined, thread: string | undefined): St
   };
 }
 
-/** Begins the run, anew after an ending. */
+/** Starts the run, or starts it again after an ending. */
 export function begin(state: State): AgUiEvent[] {
   state.status = "open";
   state.subagents.clear();
@@ -86,7 +86,7 @@ export function finish(
   return end(state, how, { type: "RUN_FINISHED", ...idsOf(state), outcome, ...what, ...rest });
 }
 
-/** Ends the run, and before it whatever is open in it. */
+/** Ends everything that is open in the run, then the run. */
 export function end(state: State, how: "completed" | "cancelled" | "failed", last: AgUiEvent): AgUiEvent[] {
   const messages = [...state.messages.keys()].flatMap((key) => endMessage(state, key));
   const steps = [...state.steps].map((stepName) => ({ type: "STEP_FINISHED" as const, stepName }));
@@ -104,7 +104,7 @@ export function end(state: State, how: "completed" | "cancelled" | "failed", las
   return [...messages, ...subagents, ...steps, last];
 }
 
-/** Ends an agent that works within the run of another; undefined for the one whose run it is. */
+/** Ends an agent that works within another agent's run. Returns undefined for the agent whose run it is. */
 export function endNested(state: State, event: AgentEvent, isBad: boolean = false): AgUiEvent[] | undefined {
   const { agent_name: stepName } = event;
   if (stepName === state.agent || !state.steps.delete(stepName)) return undefined;
@@ -118,7 +118,7 @@ export function startStep(state: State, stepName: string, event: AgentEvent): Ag
   return [{ type: "STEP_STARTED", stepName, metadata: fieldsOf(event) }];
 }
 
-/** Writes on at the message of a key, or begins it. */
+/** Appends to the open message of a key, or starts one. */
 export function write(
   state: State,
   key: string,
@@ -143,7 +143,7 @@ export function endMessage(state: State, key: string): AgUiEvent[] {
   return messageId === undefined ? [] : [{ type: "TEXT_MESSAGE_END", messageId }];
 }
 
-/** Shows a call of a tool. */
+/** Shows a tool call. */
 export function call(toolCallId: string, toolCallName: string, args: AgUiEvent[] = []): AgUiEvent[] {
   return [
     { type: "TOOL_CALL_START", toolCallId, toolCallName },
@@ -152,7 +152,10 @@ export function call(toolCallId: string, toolCallName: string, args: AgUiEvent[]
   ];
 }
 
-/** Finds the id under which a call was shown: the oldest of its tool without an id, or it is shown now. */
+/**
+ * Returns the id under which a call was shown. For an unknown call id, that is the oldest call of the tool without one.
+ * If there is none, the call is shown now.
+ */
 export function claim(
   state: State,
   tool: string,
@@ -164,12 +167,12 @@ export function claim(
   return { toolCallId, shown: known === undefined ? call(toolCallId, tool) : [] };
 }
 
-/** What AG-UI has no event for. */
+/** Converts an event that AG-UI has no type for. */
 export function custom(_state: State, event: RunEvent): AgUiEvent[] {
   return [{ type: "CUSTOM", name: event.type, value: fieldsOf(event) }];
 }
 
-/** The fields of an event that AG-UI does not say in its own words. */
+/** Returns the fields of an event, without those that AG-UI has fields of its own for. */
 export function fieldsOf({ type: _, run, timestamp, ...fields }: RunEvent): Record<string, unknown> {
   return fields;
 }
@@ -178,13 +181,13 @@ export function failure(message: unknown, code: unknown): { message: string; cod
   return { message: text(message), ...(typeof code === "string" ? { code } : {}) };
 }
 
-/** An id that the same events always get. */
+/** Creates an id. The same sequence of events always gets the same ids. */
 export function made(state: State, what: string): string {
   state.made++;
   return `${idsOf(state).runId}:${what}:${state.made}`;
 }
 
-/** A value as a text: itself, or JSON. */
+/** Returns a string as it is, and any other value as JSON. */
 export function text(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }

@@ -22,21 +22,22 @@ import {
 
 export type { AgUiEvent, AgUiEventType } from "./ui-run.ts";
 
-/** How agent events become AG-UI events. */
+/** How agent events are converted into AG-UI events. */
 export interface AgUiOptions {
-  /** The run to convert; events of any other come to nothing. Default: the run of the first event that names one. */
+  /** The run to convert. Events of other runs are ignored. Default: the run of the first event that names one. */
   run?: string | undefined;
-  /** AG-UI's `threadId`, the conversation that the run belongs to. Default: the run. */
+  /** AG-UI's `threadId`: the conversation that the run belongs to. Default: the run. */
   thread?: string | undefined;
 }
 
 type Convert<E> = (state: State, event: E) => AgUiEvent[];
 
 /**
- * Makes a converter of one run's events into AG-UI events: a function to call with each event, in order.
+ * Creates a function that converts one run's events into AG-UI events. Call it with each event, in order.
  *
- * What AG-UI wants in pairs comes in pairs, whatever the agent forgot: the first event begins the run, and its ending
- * ends what is still open. After an ending everything but a new start comes to nothing, since AG-UI allows nothing.
+ * AG-UI requires start and end events in pairs. They are in pairs even if the agent left some out: the first event
+ * starts the run, and the run's ending ends everything that is open. After an ending, all events but a new start are
+ * ignored, because AG-UI allows none.
  *
  * @example
  * ```ts
@@ -54,7 +55,8 @@ export function agUiEvents({ run, thread }: AgUiOptions = {}): (event: RunEvent)
 /**
  * Converts the events of one run into AG-UI events, as `agUiEvents` does.
  *
- * Events that end before the run did end in a `RUN_ERROR` with the code `incomplete`; what they throw is thrown.
+ * When `events` ends before the run does, the last event is a `RUN_ERROR` with the code `incomplete`. Throws what
+ * `events` throws.
  *
  * @example
  * ```ts
@@ -86,7 +88,7 @@ function converted(state: State, event: RunEvent): AgUiEvent[] {
   const convert = Object.hasOwn(converters, type) ? converters[type as keyof typeof converters] : custom;
   const made = [...begun, ...(convert as Convert<RunEvent>)(state, event)];
   if (typeof timestamp !== "number") return made;
-  return made.map((it) => ({ ...it, timestamp: Math.trunc(timestamp) }));
+  return made.map((each) => ({ ...each, timestamp: Math.trunc(timestamp) }));
 }
 
 const converters: { readonly [T in AgentEventType]?: Convert<AgentEvent<T>> } & {
@@ -143,7 +145,7 @@ const converters: { readonly [T in AgentEventType]?: Convert<AgentEvent<T>> } & 
 
   tool_started(state, event) {
     const { tool_name, call_id, parameters } = event;
-    // No call may be started twice.
+    // AG-UI does not allow a second start of a call.
     if (call_id !== undefined && state.calls.has(call_id)) return custom(state, event);
     const toolCallId = call_id ?? made(state, "tool");
     if (call_id !== undefined) state.calls.set(call_id, call_id);

@@ -1,10 +1,13 @@
-/** Hears when a browser goes on- or offline, or its tab is looked at, until `signal` aborts. */
+/**
+ * Calls `wake` when a browser goes online or offline, or its tab becomes visible, until `signal` aborts. Events are
+ * ignored while the tab is hidden.
+ */
 export function onAwake(wake: () => void, signal: AbortSignal): void {
   const page = globalThis as Partial<EventTarget> & { document?: EventTarget & { hidden: boolean } };
   const { document } = page;
-  const hear = (): void => {
+  const check = (): void => {
     if (!document?.hidden) wake();
   };
-  for (const name of ["online", "offline"]) page.addEventListener?.(name, hear, { signal });
-  document?.addEventListener("visibilitychange", hear, { signal });
+  for (const name of ["online", "offline"]) page.addEventListener?.(name, check, { signal });
+  document?.addEventListener("visibilitychange", check, { signal });
 }

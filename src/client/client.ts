@@ -19,40 +19,58 @@ import { createRun, pageOf } from "./run.ts";
 
 /** A client of one notifier. Disposing of it closes it. */
 export interface Client<Event = unknown, Input = unknown, OfRun = unknown> extends AsyncDisposable {
-  /** How it is connected now. */
+  /** The current state of the connection. */
   readonly status: ClientStatus;
-  /** A run of that id, or of that channel (`run:<id>`). Nothing is asked before it is read. */
+  /**
+   * Returns a handle for a run, by its id or its channel (`run:<id>`). Sends nothing until the handle is iterated or
+   * one of its methods is called.
+   */
   run<R = unknown>(id: string, options?: ClientFollowOptions): ClientRun<OfRun, R>;
   /**
-   * Yields a channel's publications, across connections, each once and in order. Asking for the next one acknowledges the
-   * last; leaving the loop acknowledges nothing and cancels nothing.
+   * Yields the publications of a channel, each once and in order, across reconnects. Asking for the next publication
+   * acknowledges the previous one. Leaving the loop does not acknowledge the current one, and cancels nothing.
    *
-   * Throws a `GapError` where some are gone, a `ReplyError` when the server refuses, the reason of `signal`, or a
-   * `ClosedError` when the client is closed.
+   * Throws a `GapError` when publications are missing from the log, a `ReplyError` when the server refuses, the reason
+   * of `signal`, or a `ClosedError` when the client is closed.
    */
   follow(channel: string, options?: ClientFollowOptions): AsyncGenerator<Publication<Event>, void, void>;
-  /** Publishes. Rejects with a `ReplyError` when it is refused, or when the connection ends before that is known. */
+  /**
+   * Publishes to a channel. Rejects with a `ReplyError` when the server refuses, or when the connection ends before the
+   * reply arrives.
+   */
   publish(channel: string, data: Input, options?: CallOptions): Promise<void>;
-  /** Calls a method of the server's. Rejects as `publish` does. */
+  /** Calls a method of the server, and returns its result. Rejects as `publish` does. */
   rpc(method: string, data?: unknown, options?: CallOptions): Promise<unknown>;
-  /** Reads what is kept of a channel. Rejects with a `ReplyError` 112 when what follows `after` is no longer whole. */
+  /**
+   * Reads the publications that the log still holds. Rejects with a `ReplyError` when the server refuses: 112 when
+   * publications after `after` are missing from the log. Is sent again when the connection ends before the reply
+   * arrives.
+   */
   history(channel: string, options?: ClientHistoryOptions): Promise<History<Event>>;
-  /** Reads who is on a channel. Rejects as `publish` does. */
+  /**
+   * Reads which clients are on a channel. Rejects with a `ReplyError` when the server refuses. Is sent again when the
+   * connection ends before the reply arrives.
+   */
   presence(channel: string, options?: CallOptions): Promise<ClientPresence>;
-  /** Closes. What waits rejects with a `ClosedError`. Settles once nothing is left, 2 s later at most; calling it again answers the same promise. */
+  /**
+   * Closes the client. Pending calls and iterations reject with a `ClosedError`. Settles once nothing is left, after 2
+   * s at most. Further calls return the same promise.
+   */
   close(): Promise<void>;
 }
 
 /**
- * Connects to a notifier, and stays connected until it is closed, its signal aborts, or the server wants it gone.
+ * Connects to a notifier, and reconnects until the client is closed, its signal aborts, or the server refuses it for
+ * good.
  *
- * `connect<typeof notifier>(url)` takes the types of events from the server's notifier. `http` in the URL is taken for
- * `ws`; in a browser it may be relative. A function is asked for the URL before each connection; where it throws, rejects or
- * takes more than 10 s the client waits, and tries again. Throws a TypeError for what is no URL, where there is no WebSocket,
- * or for `data` that JSON cannot hold.
+ * `connect<typeof notifier>(url)` takes the types of events from the server's notifier. `http` in the URL becomes `ws`.
+ * In a browser the URL may be relative. A function is called for the URL before each connection. When the function
+ * throws, rejects or takes more than 10 s, the client waits and tries again. Throws a TypeError for an invalid URL,
+ * when there is no WebSocket class, for a `token` that is not a string, or for `data` that cannot be sent as JSON.
  *
- * What is asked of the client rejects with a TypeError, or throws it, where it cannot be sent: a value that JSON cannot
- * hold, a position or a name that is none. Nothing of that call is sent then, and all else goes on.
+ * Methods of the client reject with a TypeError, or throw one, when an argument cannot be sent: a value that JSON
+ * cannot represent, an invalid position or an invalid name. Then nothing of that call is sent, and other calls are not
+ * affected.
  *
  * @example
  * ```ts
@@ -84,7 +102,7 @@ export function connect<N = unknown>(
       return link.feed.read(channel, { after: positionOf(after), signal });
     },
     async publish(channel, data, options) {
-      if (data === undefined) refuse("publish", "there is no data");
+      if (data === undefined) refuse("publish", "no data");
       await link.call("publish", "publish to", { channel, data }, options);
     },
     async rpc(method, data, options) {

@@ -12,86 +12,103 @@ import {
 } from "./messages.ts";
 import type { Wait } from "./waiting.ts";
 
-/** Hears the answer to a command, and how many characters it took: none where the connection was lost before. */
+/**
+ * Is called with the reply to a command, and the reply's size in characters. When the connection is lost before the
+ * reply arrives, `reply` is an error and `size` is 0.
+ */
 export type Answered = (reply: Reply, size: number) => void;
 
-/** What a feed needs of its link. */
+/** The part of a link that a feed uses. */
 export interface Wire {
   readonly wait: Wait;
-  /** Sends a command with parameters that are JSON already. */
+  /** Sends a command whose parameters are already JSON. */
   command(name: string, params: string, answered?: Answered): void;
   write(message: string): void;
-  /** Does something later, unless the status changes before. What is timed by the same name already stays. */
+  /**
+   * Calls `fire` after `ms` milliseconds, unless the connection status changes first. Does nothing when a timer of this
+   * name is already set.
+   */
   time(name: string, ms: number, fire: () => void): void;
-  /** Does something after so many failures: anything up to twice as late each time, and never at once. */
+  /** Calls `fire` after 100 ms plus a random time: up to 500 ms, doubled with each failure, but never over 20 s. */
   retry(name: string, failures: number, fire: () => void): void;
 }
 
-/** What is said of a run: by what is published, or by the server itself. */
+/** News about a run: a publication of its channel, or the status in a subscribe reply. */
 export type RunNews = Pick<Publication, "data"> | Pick<NonNullable<SubscribeResult["data"]>, "status">;
 
-/** How a channel is read, on behalf of one reader. */
+/** How one reader reads a channel. */
 export interface Reading {
-  /** Where it begins. Default: with what is published once the server knows of it. */
+  /** The position to start after. Default: the position of the channel when the server subscribes it. */
   after?: Position | undefined;
   signal?: AbortSignal | undefined;
-  /** Hears each publication before it is yielded, and how a run stands. Whatever it answers true to is the last, and not yielded. */
-  hear?: ((said: RunNews) => boolean) | undefined;
+  /**
+   * Is called with each publication before it is yielded, and with the status of a run. When it returns true for a
+   * publication, reading ends there, and that publication is not yielded.
+   */
+  hear?: ((news: RunNews) => boolean) | undefined;
 }
 
 /**
- * The channels that are followed over a link, and where each reader of them stands.
+ * The channels that are followed over a link, and the position of each of their readers.
  *
- * A channel is subscribed once, from where the reader furthest behind is; what others have had already they skip. A reader
- * takes what follows the last one it took, for as long as there is room. What it does not take it asks for again once it
- * has nothing to read: coming back to a position says that one is done with all before it.
+ * A channel has one subscription, which starts at the position of the reader furthest behind. The other readers skip
+ * the publications that they already have. A reader takes the publication that follows its last one, as long as it has
+ * room. It asks for the rest again once it has nothing left to read, and not earlier: subscribing after a position
+ * acknowledges everything up to that position.
  */
 export interface Feed {
-  /** Yields publications. Asking for the next one says that the reader is done with the last. */
+  /** Yields publications. Asking for the next one marks the previous one as handled. */
   read(channel: string, reading: Reading): AsyncGenerator<Publication, void, void>;
-  /** Where the next connection is to go on with what the server subscribes to by itself, by channel: there is none now. */
+  /**
+   * Returns the positions from which the next connection recovers channels that the server subscribes by itself, by
+   * channel; undefined when there are none. Is called when a connection is lost, and before the connect command of the
+   * next one.
+   */
   resume(): Readonly<Record<string, object>> | undefined;
-  /** There is another connection: takes what the server has subscribed to, in a reply of so many characters, and asks for the rest. */
+  /**
+   * Handles a new connection: takes over the subscriptions that the server made (`subs`, from a reply of `size`
+   * characters), and subscribes the other channels.
+   */
   open(subs: Readonly<Record<string, SubscribeResult>>, size: number): void;
-  /** Takes what the server says of a channel, in so many characters. */
+  /** Handles a push about a channel, of `size` characters. */
   push(push: Push, size: number): void;
-  /** Says at once what all readers of a channel are done with. */
+  /** Acknowledges at once, for each channel, the publications that all of its readers have handled. */
   ack(): void;
 }
 
 /** One reader of a channel. */
 interface ChannelReader {
-  /** The last position that came for it, or the one after which it begins. */
+  /** The last position received for it, or the position to start after. */
   at: Position;
-  /** What came for it; the first one is what it is busy with. */
+  /** The publications received for it. It is handling the first one. */
   readonly unread: Publication[];
-  /** Characters of what came since it had nothing to read. */
+  /** Characters received since it last had nothing to read. */
   size: number;
-  /** There while it waits for more. */
+  /** Set while it waits for more. */
   wake?: (() => void) | undefined;
   failed?: unknown;
   readonly hear: Reading["hear"];
 }
 
-/** What there is of a channel on this connection: one subscription, however many read it. */
+/** The subscription of a channel on this connection: one, however many readers the channel has. */
 interface FollowedChannel {
   readonly channel: string;
   readonly readers: Set<ChannelReader>;
-  /** Undefined while it is not there; it waits for an answer, or to be asked for again. */
+  /** Undefined: not subscribed. `waiting`: for a subscribe reply, or for a retry. `in`: subscribed. */
   state?: "waiting" | "in" | undefined;
-  /** The last position that came on this connection. */
+  /** The last position received on this connection. */
   at: Position;
   /** Offset of the last publication that was acknowledged. */
-  said: number;
+  ack: number;
   failures: number;
-  /** Whether the server has subscribed to it by itself: then it goes on while nobody reads it. */
+  /** Whether the server subscribed the channel by itself. Such a subscription stays while it has no readers. */
   granted?: boolean;
 }
 
-/** The place of who begins with what is published from now on, until the server says where that is. */
+/** The position of a reader that starts with new publications, until the server replies with the channel's position. */
 const live: Position = { offset: -1, epoch: "" };
 
-/** `bound` is how many characters may wait for one reader. */
+/** Creates a feed. `bound` is how many characters may wait for one reader. */
 export function createFeed(link: Wire, bound: number): Feed {
   const subscriptions = new Map<string, FollowedChannel>();
 
@@ -99,15 +116,15 @@ export function createFeed(link: Wire, bound: number): Feed {
     channel: string,
     { after = live, signal, hear }: Reading,
   ): AsyncGenerator<Publication, void, void> {
-    /** Milliseconds for which what is acknowledged is gathered; a pong takes it along. */
+    /** Milliseconds for which acknowledgements are collected before they are sent. A pong sends them earlier. */
     const interval = 50;
     const reader: ChannelReader = { at: after, unread: [], size: 0, hear };
     const subscription = subscriptionOf(channel);
-    const { readers, state, at, said } = subscription;
+    const { readers, state, at, ack } = subscription;
     if (after === live && state === "in" && !readers.size) {
       reader.at = at;
-      // What came while nobody read is not for this reader to acknowledge.
-      if (at.offset > said) subscribe(subscription, live);
+      // This reader must not acknowledge what was pushed while there was no reader: so it subscribes anew.
+      if (at.offset > ack) subscribe(subscription, live);
     }
     readers.add(reader);
     try {
@@ -116,7 +133,7 @@ export function createFeed(link: Wire, bound: number): Feed {
           reader.wake = resolve;
           if (reader.unread[0] || reader.failed) return wake(reader);
           reader.size = 0;
-          tend(subscription);
+          adjust(subscription);
         });
         const [publication] = reader.unread;
         if (!publication) throw reader.failed;
@@ -128,7 +145,7 @@ export function createFeed(link: Wire, bound: number): Feed {
       }
     } finally {
       acknowledge();
-      if (subscription.readers.delete(reader)) tend(subscription);
+      if (subscription.readers.delete(reader)) adjust(subscription);
     }
   }
 
@@ -137,7 +154,7 @@ export function createFeed(link: Wire, bound: number): Feed {
       channel,
       readers: new Set(),
       at: live,
-      said: 0,
+      ack: 0,
       failures: 0,
     };
     subscriptions.set(channel, subscription);
@@ -148,7 +165,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     const entries: [string, object][] = [];
     for (const [channel, subscription] of subscriptions) {
       const { readers, granted } = subscription;
-      // One message has to hold them; any other is asked for once it is there.
+      // One message has to hold them all. Any other channel is subscribed after the connect reply.
       const first = (granted && entries.length < 50 && firstOf(readers)) || live;
       subscription.at = first;
       if (first !== live) entries.push([channel, { recover: true, ...first }]);
@@ -167,28 +184,28 @@ export function createFeed(link: Wire, bound: number): Feed {
     }
   }
 
-  /** The server has subscribed to it by itself, from where it was asked to if it could. */
+  /** Handles a subscription that the server made by itself, from the position that `resume` returned if possible. */
   function grant(subscription: FollowedChannel, result: SubscribeResult, size: number): void {
     const { readers, at } = subscription;
-    // Who begins elsewhere has to be sent what is there, and to say that what came before is done with.
+    // Readers at another position need what follows it. Subscribing from there also acknowledges what came before it.
     const isElsewhere = !result.recovered && [...readers].some(({ at }) => at !== live);
-    placed(subscription, at, result, size, isElsewhere);
+    subscribed(subscription, at, result, size, isElsewhere);
   }
 
   function renew(subscription: FollowedChannel): void {
     subscription.state = undefined;
-    tend(subscription);
+    adjust(subscription);
   }
 
   function push({ channel, pub, unsubscribe }: Push, size: number): void {
     const subscription = subscriptions.get(channel);
     if (!subscription?.state) return;
     if (pub) take(subscription, pub, size);
-    // One that is just being asked for anew has been left before.
+    // While a subscribe command waits for its reply, the push is about the subscription before it, which is over.
     if (!unsubscribe || subscription.state !== "in") return;
     const { code, reason } = unsubscribe;
     subscription.granted = false;
-    // From 2500 on it asks to come back.
+    // Codes from 2500 up tell the client to subscribe again.
     ended(subscription, { code, message: reason, temporary: code >= 2500 });
   }
 
@@ -201,7 +218,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     subscription.at = at;
     for (const reader of readers) {
       const { at: last } = reader;
-      // What a log begins with may have any offset.
+      // The first publication in a log may have any offset.
       const isNext = !last.offset || last.offset === offset - 1;
       if (last.epoch !== epoch || !isNext || reader.size > bound) continue;
       reader.at = at;
@@ -209,30 +226,30 @@ export function createFeed(link: Wire, bound: number): Feed {
       reader.unread.push(publication);
       wake(reader);
     }
-    // Who did not take it would have to be sent it again, and then from where they are.
-    tend(subscription);
+    // Readers that did not take it need it again, from their own position.
+    adjust(subscription);
   }
 
   function acknowledge(): void {
-    let words = "";
+    let acks = "";
     for (const [channel, subscription] of subscriptions) {
       const { readers, state, at } = subscription;
-      // Nobody may say that they have what they were not sent on this connection, or what nobody reads.
+      // Only what was received on this connection and has readers may be acknowledged.
       let offset = readers.size && at.offset;
       for (const { at, unread } of readers) {
         offset = Math.min(offset, unread[0] ? unread[0].offset - 1 : at.offset);
       }
-      if (state !== "in" || offset <= subscription.said) continue;
-      subscription.said = offset;
-      words += `,${JSON.stringify(channel)}:${JSON.stringify({ ...at, offset })}`;
-      if (words.length > frame) break;
+      if (state !== "in" || offset <= subscription.ack) continue;
+      subscription.ack = offset;
+      acks += `,${JSON.stringify(channel)}:${JSON.stringify({ ...at, offset })}`;
+      if (acks.length > frame) break;
     }
-    if (!words) return;
-    link.write(`{"send":{"data":{"ack":{${words.slice(1)}}}}}`);
+    if (!acks) return;
+    link.write(`{"send":{"data":{"ack":{${acks.slice(1)}}}}}`);
     acknowledge();
   }
 
-  /** Ends the subscription, until it is asked for again. */
+  /** Unsubscribes the channel. */
   function quit(subscription: FollowedChannel): void {
     if (!subscription.state) return;
     acknowledge();
@@ -240,8 +257,11 @@ export function createFeed(link: Wire, bound: number): Feed {
     subscription.state = undefined;
   }
 
-  /** Subscribes, or does so anew, where somebody waits for what the subscription does not bring; ends it where nobody can take it. */
-  function tend(subscription: FollowedChannel): void {
+  /**
+   * Subscribes, again if necessary, when a reader waits for publications that the subscription will not bring.
+   * Unsubscribes when no reader can take what the subscription brings.
+   */
+  function adjust(subscription: FollowedChannel): void {
     const { channel, readers, state, at } = subscription;
     if (state === "waiting") return;
     const behind = [...readers].filter(
@@ -263,11 +283,11 @@ export function createFeed(link: Wire, bound: number): Feed {
     const params = { channel, ...(after !== live && { recover: true, ...after }) };
     link.command("subscribe", JSON.stringify(params), ({ subscribe, error }, size) => {
       if (error) ended(subscription, error);
-      else placed(subscription, after, subscribe as SubscribeResult, size);
+      else subscribed(subscription, after, subscribe as SubscribeResult, size);
     });
   }
 
-  /** The server has refused a subscription, or ended it. */
+  /** Handles a subscription that the server refused or ended: tries again, or fails the readers. */
   function ended(subscription: FollowedChannel, error: Refusal): void {
     const { channel, readers } = subscription;
     quit(subscription);
@@ -277,12 +297,12 @@ export function createFeed(link: Wire, bound: number): Feed {
     } else {
       const refused = refusal(`follow "${channel}"`, error);
       for (const reader of readers) fail(subscription, reader, refused);
-      tend(subscription);
+      adjust(subscription);
     }
   }
 
-  /** The server has said where the channel stands, and may have sent what was missed, in a reply of so many characters. */
-  function placed(
+  /** Handles a subscribe result, from a reply of `size` characters: the channel's position, and what was missed. */
+  function subscribed(
     subscription: FollowedChannel,
     after: Position,
     { epoch, offset, publications = [], recovered, data }: SubscribeResult,
@@ -291,7 +311,7 @@ export function createFeed(link: Wire, bound: number): Feed {
   ): void {
     const { channel, readers } = subscription;
     const at = { offset, epoch };
-    Object.assign(subscription, { state: "in", at, said: offset, failures: 0 });
+    Object.assign(subscription, { state: "in", at, ack: offset, failures: 0 });
     for (const reader of readers) {
       if (data?.status) reader.hear?.(data);
       if (reader.at !== after) continue;
@@ -301,15 +321,15 @@ export function createFeed(link: Wire, bound: number): Feed {
         fail(subscription, reader, new GapError(channel, after, earliest));
       }
     }
-    for (const each of publications) take(subscription, each, size / publications.length);
+    for (const fields of publications) take(subscription, fields, size / publications.length);
     if (isElsewhere) quit(subscription);
-    tend(subscription);
+    adjust(subscription);
   }
 
   return { read, resume, open, push, ack: acknowledge };
 }
 
-/** Where the reader furthest behind is of those who wait. */
+/** Returns the position of the reader furthest behind among those that wait. */
 function firstOf(readers: Iterable<ChannelReader>): Position | undefined {
   const waiting = [...readers].filter(({ wake }) => wake);
   return waiting.sort((one, other) => one.at.offset - other.at.offset)[0]?.at;

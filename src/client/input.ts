@@ -1,58 +1,63 @@
 import type { Position } from "../model/log.ts";
 
 /**
- * Characters of a message that every server takes: 64 KiB hold as many where each takes three bytes. What can be longer is
- * split, or not sent again by itself.
+ * Characters in the longest message that every server accepts: at three bytes each, they fit in 64 KiB. Longer
+ * acknowledgements are split. Longer commands are not sent again automatically.
  */
 export const frame = 20_000;
 
-/** Throws the error of whoever asks for what cannot be. */
+/** Throws the TypeError for an invalid argument. */
 export function refuse(what: string, why: string, cause?: unknown): never {
   throw new TypeError(`Cannot ${what}: ${why}`, { cause });
 }
 
-/** Says in an error what is done, and to what. Throws a TypeError for what is no name of a channel, run or method. */
+/**
+ * Returns the action and its target, for error messages. Throws a TypeError when `name` is not the name of a channel,
+ * run or method.
+ */
 export function named(verb: string, name: unknown): string {
   const what = `${verb} "${name}"`;
   return textOf(what, name) ? what : refuse(what, "it is empty");
 }
 
-/** Throws a TypeError for what is no text. */
+/** Returns `text`. Throws a TypeError when it is not a string. */
 export function textOf(what: string, text: unknown): string {
-  return typeof text === "string" ? text : refuse(what, "it is no text");
+  return typeof text === "string" ? text : refuse(what, "it is not a string");
 }
 
-/** Writes as JSON what is asked of a server. Throws a TypeError for what would not arrive as it was given. */
+/** Returns the JSON of a value to send. Throws a TypeError for a value that JSON cannot represent unchanged. */
 export function jsonOf(what: string, value: unknown): string {
   try {
-    return JSON.stringify(value, kept);
+    return JSON.stringify(value, replacer);
   } catch (cause) {
     return refuse(what, (cause as Error).message, cause);
   }
 }
 
-/** Passes on what JSON holds. A member that is undefined it leaves out; in a list it would change it. */
-function kept(this: unknown, key: string, part: unknown): unknown {
+/**
+ * Returns the values that JSON represents. JSON omits an undefined member, but would turn an undefined item into null.
+ */
+function replacer(this: unknown, key: string, part: unknown): unknown {
   const isHeld = /t (O|Array]|St|B|Nul)/.test({}.toString.call(part)) || Number.isFinite(part);
   if (isHeld || (part === undefined && !Array.isArray(this))) return part;
   throw new TypeError(`"${key}" is no JSON`);
 }
 
-/** The position that was given, alone. Throws a TypeError for what is none. */
+/** Returns a position with only its two members. Throws a TypeError when `after` is not a position. */
 export function positionOf(after: Position | undefined): Position | undefined {
   if (after === undefined) return after;
   const { offset, epoch } = Object(after) as Position;
   if (!(Number.isSafeInteger(offset) && offset >= 0 && typeof epoch === "string"))
-    refuse("begin", "after is no position");
+    refuse("begin", "after is not a position");
   return { offset, epoch };
 }
 
-/** The address to dial. Throws a TypeError for what is none. */
+/** Returns the WebSocket URL to connect to. Throws a TypeError for an invalid URL. */
 export function addressOf(given: string | URL): string {
   const page = globalThis as { location?: { href: string } };
   try {
     const address = new URL(given, page.location?.href).href.replace(/^http/, "ws");
-    // A WebSocket takes no fragment.
+    // A WebSocket URL must not have a fragment.
     if (/^wss?:[^#]+$/.test(address)) return address;
   } catch {}
   return refuse(`connect to "${given}"`, "write wss://example.com/path");

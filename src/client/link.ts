@@ -8,32 +8,37 @@ import type { ClientAddress, ClientStatus, ConnectOptions } from "./options.ts";
 import type { ClientSocket } from "./socket.ts";
 import { createWait } from "./waiting.ts";
 
-/** What a command is about: a channel, or a method. */
+/** The parameters of a command. They name a channel or a method. */
 type Params = { channel?: string; method?: string; [more: string]: unknown };
 
-/** What may end a wait before its time. */
+/** The options of a call: what may end its wait early. */
 type Waiting = { signal?: AbortSignal | undefined } | undefined;
 
-/** What a client does over its link. */
+/** The connection of a client, as the other parts of the client use it. */
 export interface Link {
   readonly status: ClientStatus;
   readonly feed: Feed;
   /**
-   * Sends a command once there is a connection. Rejects with a TypeError where JSON does not hold it, and with a ReplyError,
-   * which says by `verb` what cannot be done, when it is refused, or when the connection ends without an answer.
+   * Sends a command once there is a connection, and returns its result. Rejects with a TypeError when `params` cannot
+   * be sent as JSON. Rejects with a ReplyError, whose message names `verb`, when the server refuses, or when the
+   * connection ends before the reply arrives. With `again`, a command of up to `frame` characters is then sent again
+   * instead.
    */
   call<T>(name: string, verb: string, params: Params, waiting: Waiting, again?: boolean): Promise<T>;
-  /** Says what is left to say, and closes: what waits rejects with `reason`. Settles once nothing is left. */
+  /** Sends the last acknowledgements and closes. Pending waits reject with `reason`. Settles once nothing is left. */
   close(reason: unknown): Promise<void>;
 }
 
-/** Milliseconds that a connection may take to be made, that a ping may be late, and after which a connection has lasted. */
+/**
+ * Milliseconds in which a connection must be made, by which a ping may be late, and after which a connection is stable.
+ */
 const patience = 10_000;
 
 /**
- * One connection at a time, made again whenever it is lost, until it is closed or `signal` aborts.
+ * Creates a link, which has one connection at a time. A lost connection is made again until the link is closed or
+ * `signal` aborts.
  *
- * Throws a TypeError for options that cannot be used. Whatever goes wrong in dialling is one more try that failed.
+ * Throws a TypeError for invalid options. Any error while dialling counts as a failed try.
  */
 export function createLink(
   url: Exclude<ClientAddress, URL>,
@@ -48,44 +53,44 @@ export function createLink(
     onStatus,
   }: ConnectOptions,
 ): Link {
-  if (!WebSocket) refuse("connect", "there is no WebSocket, give that of ws");
-  textOf("connect", token ?? "");
+  if (!WebSocket) refuse("connect", "no WebSocket, give that of ws");
+  textOf("use token", token ?? "");
   const hello = JSON.parse(jsonOf("connect", { data }));
-  /** Aborts when it is closed, for the reason that all waits then reject with. */
+  /** Aborts when the link is closed, with the reason that all pending waits reject with. */
   const life = new AbortController();
   const { signal: over } = life;
   const wait = createWait(over);
   let closed: Promise<void> | undefined;
   let status: ClientStatus = "waiting";
-  /** Aborts when nobody waits any more for what the user is asked for. */
+  /** Aborts when the results of `url` and `getToken` are no longer needed. */
   let dialling: AbortController | undefined;
   let dialled: ClientSocket | undefined;
-  /** The same one, while it is open. */
+  /** The same socket, while it is open. */
   let socket: ClientSocket | undefined;
-  /** Whether the connect command has been answered. */
+  /** Whether the server has accepted the connect command. */
   let isAdmitted = false;
   let ids = 0;
-  /** Who hears the answers to the commands sent. */
+  /** The callbacks for replies, by the id of the command. */
   const answers = new Map<number | undefined, Answered | undefined>();
-  /** What asks, on this connection or the next. */
+  /** For each pending call, the function that sends its command on the current connection. */
   const calls = new Set<() => void>();
-  /** Connections in a row that failed or did not last. */
+  /** Consecutive connections that failed or did not become stable. */
   let failures = 0;
-  /** Milliseconds of silence after which the connection is given up. */
+  /** Milliseconds without a message after which the connection is given up. */
   let period: number;
-  /** All that is timed ends with the status. */
+  /** The timers, by name. All are cancelled when the status changes. */
   const timers = new Map<string, Timer>();
 
   function become(next: ClientStatus, why?: ReplyError): void {
     if (status === next) return;
     stop();
     status = next;
-    // It may throw, or reject, which is nothing to end the process for.
+    // What `onStatus` throws or rejects with must not end the process.
     (async () => onStatus?.(next, why))().catch(console.error);
   }
 
   function time(name: string, ms: number, fire: () => void): void {
-    // Who hears of a status may have closed it.
+    // `onStatus` may have closed the link.
     if (closed || timers.has(name)) return;
     const due = (): void => {
       timers.delete(name);
@@ -94,7 +99,7 @@ export function createLink(
     timers.set(name, clock.timer(ms, due));
   }
 
-  /** Stops what is timed by a name, or all of it. */
+  /** Cancels the timer of a name, or all timers. */
   function stop(name?: string): void {
     for (const [each, timer] of timers) {
       if (name && each !== name) continue;
@@ -103,14 +108,14 @@ export function createLink(
     }
   }
 
-  /** Asks the user for what it takes, and makes a socket: at once, where nobody has to be asked. */
+  /** Gets the token and the URL, and creates a socket: synchronously when no function of the user has to be called. */
   async function dial(): Promise<void> {
     dialling = new AbortController();
     const { signal } = dialling;
     become("connecting");
     listen(patience);
     try {
-      if (getToken && !token) token = textOf("connect", await getToken({ signal }));
+      if (getToken && !token) token = textOf("use token", await getToken({ signal }));
       const address = typeof url === "string" ? url : addressOf(await url({ signal }));
       signal.throwIfAborted();
       open(new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(address));
@@ -119,17 +124,17 @@ export function createLink(
     }
   }
 
-  function open(made: ClientSocket): void {
+  function open(newSocket: ClientSocket): void {
     let cause: Error | undefined;
-    dialled = made;
-    made.onerror = ({ error }: { error?: Error }) => {
+    dialled = newSocket;
+    newSocket.onerror = ({ error }: { error?: Error }) => {
       cause = error;
     };
-    made.onopen = opened;
-    made.onmessage = ({ data }: { data: string }) => read(data);
-    made.onclose = ({ code, reason }: { code: number; reason: string }) => {
+    newSocket.onopen = opened;
+    newSocket.onmessage = ({ data }: { data: string }) => read(data);
+    newSocket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       if (socket) return lost(code, reason);
-      // Every runtime that tells the status ends with it.
+      // Runtimes that expose the HTTP status put it at the end of the error's message.
       const [, status] = /: (\d{3})$/.exec(`${cause?.message}`) ?? [];
       const why = status ? `refused: ${status}` : "failed";
       lost(code, `handshake ${why}`, true, { cause, status: status && +status });
@@ -146,7 +151,7 @@ export function createLink(
     });
     const params = { token: token || undefined, ...hello, subs: feed.resume() };
     write(`{"id":${ids},"connect":${JSON.stringify(params)}}`);
-    // What this client has read is its word only once it says so.
+    // Tells the server that this client acknowledges explicitly: a pong must not count as an acknowledgement.
     write('{"send":{"data":{"ack":{}}}}');
   }
 
@@ -175,7 +180,7 @@ export function createLink(
       send = () =>
         command(name, text, ({ error, [name]: result }, size) => {
           if (!error) resolve(result as T);
-          // What may be asked again is, on the next connection, unless it may be why this one was lost.
+          // A repeatable command is sent again on the next connection, unless its length may be why this one was lost.
           else if (size > 0 || !again || text.length > frame) reject(refusal(what, error));
         });
       calls.add(send);
@@ -185,7 +190,7 @@ export function createLink(
   }
 
   function command(name: string, params: string, answered?: Answered): void {
-    // The server says first who this is, and what it has subscribed to.
+    // The connect reply must come first: it authenticates the client and names the server's own subscriptions.
     if (!isAdmitted) return;
     answers.set(++ids, answered);
     write(`{"id":${ids},"${name}":${params}}`);
@@ -198,7 +203,7 @@ export function createLink(
   function read(frame: string): void {
     try {
       for (const line of frame.split("\n")) {
-        // The connection may have been given up because of what stood before.
+        // An earlier line may have ended the connection.
         if (socket && line) take(line);
       }
       if (socket) listen(period);
@@ -219,20 +224,20 @@ export function createLink(
     answers.delete(id);
   }
 
-  /** Gives the connection up when nothing is heard in so many milliseconds. */
+  /** Gives the connection up when nothing is received for `ms` milliseconds. */
   function listen(ms: number): void {
     stop("ping");
     time("ping", ms, () => lost(3012, "no answer"));
   }
 
-  /** The connection is over, or is to be, or was not made: the code says whether to come back. */
+  /** Handles a connection that ended, must end or was not made. The code decides whether to reconnect. */
   function lost(
     code: number,
     reason: string,
     mayReturn = !/^[34][5-9]..$/.exec(`${code}`),
     details?: object,
   ): void {
-    // A token that has expired is asked for anew, where there is somebody to ask.
+    // An expired token is replaced by a new one from `getToken`.
     if (getToken && (code === 3005 || code === 109)) {
       token = undefined;
       mayReturn = true;
@@ -240,7 +245,7 @@ export function createLink(
     const error = new ReplyError(code, reason, mayReturn, socket ? {} : { tries: failures + 1, ...details });
     drop(error)?.terminate?.();
     feed.resume();
-    // Nobody knows what became of what was not answered.
+    // The outcome of commands without a reply is unknown.
     for (const answered of answers.values()) answered?.({ error }, 0);
     answers.clear();
     if (!mayReturn) return void close(error, error);
@@ -249,14 +254,14 @@ export function createLink(
     retry("connect", failures++, dial, +seconds * 1000);
   }
 
-  function retry(name: string, failures: number, fire: () => void, least = 0): void {
-    time(name, least + 100 + clock.random() * Math.min(20_000, 500 * 2 ** failures), fire);
+  function retry(name: string, failures: number, fire: () => void, minDelay = 0): void {
+    time(name, minDelay + 100 + clock.random() * Math.min(20_000, 500 * 2 ** failures), fire);
   }
 
-  /** Lets go of the connection there is, or would be. Answers it where its end is worth waiting for. */
+  /** Closes the socket, open or still connecting, and removes its handlers. Returns it if it was open. */
   function drop(reason: unknown): ClientSocket | undefined {
     dialling?.abort(reason);
-    // One that is still connecting never tells on some runtimes that it is closed.
+    // A socket closed while connecting never fires `onclose` on some runtimes, so nobody may wait for it.
     const last = socket;
     if (dialled) {
       dialled.onopen = dialled.onmessage = dialled.onclose = null;
@@ -278,25 +283,27 @@ export function createLink(
     life.abort(reason);
     become("closed", why);
     if (!last) return;
-    /** Milliseconds that a close waits for its answer. */
-    const farewell = 2_000;
+    /** Milliseconds to wait for the close event. */
+    const closeTimeout = 2_000;
     await new Promise<void>((resolve) => {
       last.onclose = resolve as () => void;
-      time("close", farewell, resolve);
+      time("close", closeTimeout, resolve);
     });
     stop();
     last.terminate?.();
   }
 
-  /** All may have changed: tries now what it waits to try, or whether the connection is still one. */
+  /**
+   * Is called when the network may have changed. Reconnects now if that is due, or tests the connection with a ping.
+   */
   function awake(): void {
-    /** Milliseconds that an answer is waited for. */
-    const moment = 5_000;
+    /** Milliseconds to wait for a message. */
+    const pingTimeout = 5_000;
     if (status === "waiting") dial();
-    // Behind what takes long to answer its answer might be late.
+    // Behind a command that takes long, the ping's reply might be late too.
     if (status !== "connected" || answers.size) return;
     command("ping", "{}");
-    listen(moment);
+    listen(pingTimeout);
   }
 
   const feed = createFeed({ wait, command, write, time, retry }, buffer);

@@ -1,7 +1,7 @@
 import { ReplyError } from "../model/errors.ts";
 import type { RunStatus } from "../model/run-event.ts";
 
-/** A publication as the wire has it. */
+/** A publication in its wire format. */
 export interface PublicationFields {
   data: unknown;
   offset: number;
@@ -9,7 +9,7 @@ export interface PublicationFields {
   tags?: Readonly<Record<string, string>>;
 }
 
-/** The answer to a subscribe command. */
+/** The result of a subscribe command. */
 export interface SubscribeResult {
   epoch: string;
   offset: number;
@@ -18,29 +18,29 @@ export interface SubscribeResult {
   data?: { earliest?: number; notice?: { kept: number }; status?: RunStatus };
 }
 
-/** The answer to a history command. */
+/** The result of a history command. */
 export interface HistoryResult {
   epoch: string;
   offset: number;
   publications: PublicationFields[];
 }
 
-/** The answer to a connect command. */
+/** The result of a connect command. */
 export interface ConnectResult {
   ping?: number;
-  /** What the server has subscribed the client to, by channel. */
+  /** The subscriptions that the server made by itself, by channel. */
   subs?: Readonly<Record<string, SubscribeResult>>;
 }
 
-/** The answer to a presence command. */
+/** The result of a presence command. */
 export interface PresenceResult {
   presence: Readonly<Record<string, { user: string; conn_info?: unknown }>>;
 }
 
-/** Why a command is refused, or a subscription over. */
+/** Why a command was refused, or a subscription ended. */
 export type Refusal = Pick<ReplyError, "code" | "message"> & { temporary?: boolean };
 
-/** What answers a command: a result under the command's name, or an error. */
+/** The reply to a command: a result under the command's name, or an error. */
 export interface Reply {
   error?: Refusal;
   connect?: ConnectResult;
@@ -54,14 +54,14 @@ export interface Message extends Reply {
   push?: Push;
 }
 
-/** What a server says of a channel by itself. */
+/** A message about a channel that is not a reply to a command. */
 export interface Push {
   channel: string;
   pub?: PublicationFields;
   unsubscribe?: { code: number; reason: string };
 }
 
-/** What a user reads of an error of the server's. */
+/** Returns the error that a caller gets for an error reply. */
 export function refusal(what: string, { code, message, temporary }: Refusal): ReplyError {
   return new ReplyError(code, `Cannot ${what}: ${message || `connection lost (${code})`}`, temporary);
 }

@@ -5,75 +5,92 @@ import type { Publication } from "../model/publication.ts";
 import type { RunStatus } from "../model/run-event.ts";
 import type { ClientSocket } from "./socket.ts";
 
-/** How a client is connected: it dials, it is, it waits to dial again, or it is closed for good. */
+/** The state of a client: it connects, is connected, waits before it reconnects, or is closed for good. */
 export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";
 
-/** How a client connects. Each member may be left out. */
+/** How a client connects. All members are optional. */
 export interface ConnectOptions {
-  /** Closes the client when it aborts; what waits then rejects with its reason. */
+  /** Closes the client when it aborts. Pending calls and iterations then reject with its reason. */
   signal?: AbortSignal | undefined;
-  /** Says who connects, where the server asks for it. */
+  /** The token that authenticates the client, if the server requires one. */
   token?: string | undefined;
   /**
-   * Gets a token, where there is none, and after one expired; `""` is for a guest, who connects without. Where it throws,
-   * rejects or takes more than 10 s, upon which its signal aborts, the client waits and tries again, and `onStatus` has the `cause`.
+   * Returns a token. Is called when there is none, and after a token has expired. `""` connects as a guest, without a
+   * token. When it throws, rejects or takes more than 10 s, the client waits and tries again. `onStatus` is called with
+   * the error as `cause`. `signal` aborts after the 10 s.
    */
   getToken?: ((context: { signal: AbortSignal }) => string | Promise<string>) | undefined;
-  /** Sent along with the connect command: anything JSON holds. */
+  /** Any JSON value. It is sent with the connect command. */
   data?: unknown;
-  /** The class of its sockets. Default: the runtime's own; Node 20 has none, where that of `ws` will do. */
+  /** The WebSocket class to use. Default: the runtime's own. Node 20 has none: give the one of `ws`. */
   WebSocket?: (new (url: string) => ClientSocket) | undefined;
-  /** Default: the machine's. */
+  /** The timers and random numbers to use. Default: the system's. */
   clock?: Pick<Clock, "timer" | "random"> | undefined;
-  /** Characters of JSON that may wait for one reader; what is more stays on the server until those are read. Default: 1 048 576. */
+  /**
+   * Characters of JSON that may wait for one reader. Anything more stays on the server until those are read. Default:
+   * 1 048 576.
+   */
   buffer?: number | undefined;
   /**
-   * Hears how it is connected, whenever that changes, and why it was lost or refused: `code` and `message`; `tries` and, where
-   * the runtime tells it, the HTTP `status` while no connection can be made; `cause`. What it throws goes to the console.
+   * Is called whenever the status changes. `why` is given when the connection was lost or refused. Its `code` and
+   * `message` give the reason, its `cause` the error behind it. While no connection can be made, it also has `tries`
+   * and, where the runtime exposes it, the HTTP `status`. What this function throws is written to the console.
    */
   onStatus?: ((status: ClientStatus, why?: ReplyError) => void) | undefined;
 }
 
-/** What a call may be given. */
+/** The options of a call. */
 export interface CallOptions {
-  /** Ends the waiting when it aborts; the call rejects with its reason. */
+  /** Stops waiting when it aborts. The call rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
-/** Where following begins: after a position, or with what is published from now on. */
+/**
+ * Where following starts: after a position, or, without one, at the start of a run or with new publications of a
+ * channel.
+ */
 export interface ClientFollowOptions extends CallOptions {
-  /** `{ offset: 0, epoch: "" }` is the start. */
+  /** The position to start after. `{ offset: 0, epoch: "" }` is the start of the log. */
   after?: Position | undefined;
 }
 
-/** Which part of a channel's history is asked for. */
+/** Which part of a channel's history to read. */
 export interface ClientHistoryOptions extends ClientFollowOptions {
-  /** Publications at most. Default: as many as the server gives at once; go on after the last one for more. */
+  /**
+   * The maximum number of publications. Default: as many as the server returns at once. To read more, start after the
+   * last.
+   */
   limit?: number | undefined;
 }
 
-/** Who is on a channel. */
+/** The clients on a channel. */
 export interface ClientPresence {
-  /** Their sessions, users, and what their identities say of them. */
+  /** Each client's session and user, and the `info` of its identity. */
   readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
 }
 
-/** A run, as a client sees it. Iterating it yields its events, from its start unless `after` says otherwise. */
+/** A run, seen by a client. Iterating it yields its events: after the position `after`, or from its start. */
 export interface ClientRun<Event = unknown, R = unknown> extends AsyncIterable<Publication<Event>, R, void> {
   /** The run's id, without `run:`. */
   readonly id: string;
-  /** What was last heard of it here, where reading it was refused too; undefined before anything was. */
+  /** The last status that this client received, even if reading then failed. Undefined before the first one. */
   readonly status: RunStatus | undefined;
   /**
-   * Waits for its ending. Rejects with a `RunError` when it failed, a `CancelError` when it was cancelled, a `ReplyError`
-   * when it is not there or not for this user, a `GapError` when its channel was trimmed, or the reason of `signal`.
+   * Waits for the run to end, and returns its result. Rejects with a `RunError` when it failed, a `CancelError` when it
+   * was cancelled, a `ReplyError` when it does not exist or this user may not read it, a `GapError` when its channel
+   * was trimmed, or the reason of `signal`.
    */
   result(options?: CallOptions): Promise<R>;
-  /** Asks it to stop, and answers whether it was asked, had finished, or is unknown. Its ending says what came of it. */
+  /**
+   * Asks the run to stop. Returns whether it was asked, had already finished, or is unknown. The run's ending tells
+   * whether it was cancelled.
+   */
   cancel(reason?: string, options?: CallOptions): Promise<"requested" | "finished" | "unknown">;
 }
 
-/** Where a client connects: an address, or what gives one for each connection, as a ticket in it asks for. */
+/**
+ * Where a client connects: a URL, or a function that returns one for each connection, for example with a ticket in it.
+ */
 export type ClientAddress =
   | string
   | URL

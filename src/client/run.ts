@@ -8,42 +8,42 @@ import type { Link } from "./link.ts";
 import type { HistoryResult } from "./messages.ts";
 import type { ClientFollowOptions, ClientRun } from "./options.ts";
 
-/** Whatever an ending may say. */
+/** The fields of every kind of ending. */
 type Ending = OmitType<"completed"> & OmitType<"failed"> & OmitType<"cancelled">;
 type OmitType<How extends string> = Omit<Extract<RunLifecycleEvent, { type: `run.${How}` }>, "type">;
 
-/** A run at the other end of a link. */
+/** Creates the handle of a run over a link. */
 export function createRun<R>(
   link: Link,
   id: string,
-  { after, signal: own }: ClientFollowOptions,
+  { after, signal: runSignal }: ClientFollowOptions,
 ): ClientRun<unknown, R> {
   const channel = `run:${id}`;
   let status: RunStatus | undefined;
   let ending: Ending | undefined;
 
-  /** Notes how it stands, and answers whether that was its ending. */
-  function hear(said: RunNews): boolean {
-    const { data, status: present } = said as { data?: Ending & { type: string }; status?: RunStatus };
+  /** Records the status, and the ending if this is the ending. Returns whether it is. */
+  function hear(news: RunNews): boolean {
+    const { data, status: present } = news as { data?: Ending & { type: string }; status?: RunStatus };
     const [, ended] = /^run\.(completed|failed|cancelled)$/.exec(data?.type as string) ?? [];
     if (ended) ending = data;
     status = (ended as RunStatus | undefined) ?? present ?? status ?? "working";
     return !!ended;
   }
 
-  /** Where its channel ends, and whether that is its ending. */
+  /** Returns the last position of the run's channel, and records the event at that position. */
   async function last(signal: AbortSignal | undefined): Promise<Position> {
     const page = await pageOf(link, { channel, limit: 1, reverse: true }, { signal });
-    for (const each of page.publications) hear(each);
+    for (const publication of page.publications) hear(publication);
     return page;
   }
 
   function outcome(): R {
-    const said = ending as Ending;
-    if (status === "completed") return said.result as R;
+    const end = ending as Ending;
+    if (status === "completed") return end.result as R;
     // The signal was that of the caller.
-    if (status === "cancelled") throw new CancelError(said.by === "signal" ? "caller" : said.by, said.reason);
-    throw new RunError(id, { cause: Object.assign(new Error(), said.error) });
+    if (status === "cancelled") throw new CancelError(end.by === "signal" ? "caller" : end.by, end.reason);
+    throw new RunError(id, { cause: Object.assign(new Error(), end.error) });
   }
 
   return {
@@ -53,26 +53,26 @@ export function createRun<R>(
     },
     async *[Symbol.asyncIterator]() {
       if (after) {
-        const { epoch, offset } = await last(own);
-        // Nothing follows an ending, so that whoever has had it would wait for ever.
+        const { epoch, offset } = await last(runSignal);
+        // Nothing is published after the ending: reading on after it would wait for ever.
         if (ending && epoch === after.epoch && offset <= after.offset) return outcome();
       }
-      yield* link.feed.read(channel, { after: after ?? { offset: 0, epoch: "" }, signal: own, hear });
+      yield* link.feed.read(channel, { after: after ?? { offset: 0, epoch: "" }, signal: runSignal, hear });
       return outcome();
     },
-    async result({ signal = own } = {}) {
+    async result({ signal = runSignal } = {}) {
       if (!ending || signal?.aborted) {
         const { epoch, offset } = await last(signal);
-        // One that has ended is read once more, so that its ending is acknowledged.
+        // An ending that is known is read once more through the feed, because that acknowledges it.
         const before = { offset: ending ? offset - 1 : offset, epoch };
         for await (const _ of link.feed.read(channel, { after: before, signal, hear })) {
         }
       }
       return outcome();
     },
-    async cancel(reason, { signal = own } = {}) {
+    async cancel(reason, { signal = runSignal } = {}) {
       const params = { method: "run.cancel", data: { run: id, reason } };
-      textOf("cancel", reason ?? "");
+      textOf("use reason", reason ?? "");
       const { data } = await link.call<{ data: { status: Cancelled } }>(
         "rpc",
         "call",
@@ -87,7 +87,7 @@ export function createRun<R>(
 
 type Cancelled = Awaited<ReturnType<ClientRun["cancel"]>>;
 
-/** Asks for what is kept of a channel. */
+/** Reads a page of a channel's history. */
 export async function pageOf(
   link: Link,
   query: { channel: string; limit: number; since?: Position | undefined; reverse?: boolean },

@@ -1,17 +1,17 @@
-/** What a client needs of a WebSocket: less than the standard's. */
+/** The part of a WebSocket that a client uses. Every standard WebSocket has it. */
 export interface ClientSocket {
-  /** Hears that it is open. */
+  /** Is called when the connection opens. */
   onopen: ((event: never) => unknown) | null;
-  /** Hears a message, in `data`. */
+  /** Is called with each message, in `data`. */
   onmessage: ((event: never) => unknown) | null;
-  /** Hears that it is closed, with `code` and `reason`. */
+  /** Is called when the connection has closed, with `code` and `reason`. */
   onclose: ((event: never) => unknown) | null;
-  /** Hears that something went wrong; `onclose` follows. */
+  /** Is called on an error. `onclose` follows. */
   onerror: ((event: never) => unknown) | null;
   /** Sends a text message. */
   send(data: string): void;
-  /** Begins the closing handshake. */
+  /** Starts the closing handshake. */
   close(code?: number): void;
-  /** Ends the connection without waiting for the other side, where there is such a thing. */
+  /** Ends the connection without waiting for the peer. Optional: not every WebSocket class has it. */
   terminate?(): void;
 }

@@ -1,12 +1,15 @@
 import { type Links, linkTo } from "../base/scope.ts";
 
-/** Begins something that settles a wait. */
+/** Starts an operation that settles a wait. */
 export type Begin<T> = (resolve: (value: T) => void, reject: (reason: unknown) => void) => void;
 
-/** Waits until it is settled, `signal` aborts, or the client is closed; where that was before, nothing begins. */
+/**
+ * Waits until `begin` settles, `signal` aborts, or the client is closed. Does not call `begin` if it aborted or closed
+ * before.
+ */
 export type Wait = <T>(signal: AbortSignal | undefined, begin: Begin<T>) => Promise<T>;
 
-/** Makes what waits until it is settled, a signal aborts, or it is `over`. */
+/** Creates a function that waits. Its waits also end when `over` aborts. */
 export function createWait(over: AbortSignal): Wait {
   const links: Links = new Map();
   return <T>(signal: AbortSignal | undefined, begin: Begin<T>) => {

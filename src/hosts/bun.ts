@@ -15,29 +15,29 @@ import {
   type UpgradeOptions,
 } from "./host.ts";
 
-/** The part of Bun's server WebSocket that is used here; what is handed out is Bun's own. */
+/** The part of Bun's server WebSocket that is used here. The object itself is Bun's own. */
 export interface BunWebSocket {
-  /** 1 while it is open, 2 while it is closing, 3 once it is closed. */
+  /** 1 while open, 2 while closing, 3 once closed. */
   readonly readyState: number;
-  /** The same as in `hono/bun`, so that either `upgradeWebSocket` works with either server. */
+  /** The same data as in `hono/bun`, so that the `upgradeWebSocket` of either works with the server of either. */
   data: BunWebSocketData;
-  /** Sends a message, and answers its bytes: -1 when it has to wait, 0 when Bun dropped it. */
+  /** Sends a message. Returns its size in bytes, -1 when the message has to wait, or 0 when Bun dropped it. */
   send(data: string | ArrayBuffer | Uint8Array, compress?: boolean): number;
-  /** Begins the closing handshake. */
+  /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
   /** Cuts the connection at once. */
   terminate(): void;
-  /** Bytes that wait to be sent. */
+  /** Returns the bytes that wait to be sent. */
   getBufferedAmount(): number;
 }
 
-/** What an upgrade leaves with its socket. */
+/** The data that an upgrade attaches to its socket. */
 export interface BunWebSocketData {
-  /** What hears the socket. */
+  /** The handlers of the socket's events. */
   events: WSEvents<BunWebSocket>;
   /** The URL of the request. */
   url: URL;
-  /** The subprotocol that was agreed to; "" for none. */
+  /** The negotiated subprotocol; "" for none. */
   protocol: string;
 }
 
@@ -71,19 +71,20 @@ declare const Bun: {
   }): BunServer;
 };
 
-declare const process: { on(signal: string, heard: () => void): void };
+declare const process: { on(signal: string, listener: () => void): void };
 
-// biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+// biome-ignore lint/suspicious/noExplicitAny: Hono declares the class of the event, and not every runtime has it.
 declare const CloseEvent: new (type: string, init: { code: number; reason: string }) => any;
 
 /**
- * Serves a Hono app and its notifier on Bun, and ends both together.
+ * Serves a Hono app and its notifier on Bun, and closes both together.
  *
- * Resolves once it listens; rejects with the system's error (`EADDRINUSE`) when it cannot, and leaves nothing behind.
- * If `signal` has aborted before, or the notifier is closing, nothing listens: the server answered is closing already.
+ * Resolves once it listens. Rejects with the system's error (`EADDRINUSE`) when it cannot, and then leaves nothing
+ * behind. If `signal` has already aborted, or the notifier is closing, nothing listens, and the returned server is
+ * closing already.
  *
- * Closing begins when `signal` aborts, `close()` is called or the notifier begins to close. It stops accepting, closes
- * the notifier, lets responses in flight finish, and after `grace` cuts the rest.
+ * Closing starts when `signal` aborts, `close()` is called or the notifier starts to close. The server stops accepting
+ * connections, closes the notifier, lets responses in flight finish, and cuts the rest after `grace`.
  *
  * ```ts
  * const signal = terminationSignal();
@@ -98,10 +99,10 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 /**
  * Upgrades a request of a Hono app to a WebSocket on Bun.
  *
- * Works under `serve` of this module and under a `Bun.serve` with the `websocket` of `hono/bun` that hands its server, and
- * the request that it made, to the app: `fetch: (request, server) => app.fetch(request, { server })`. Otherwise it answers
- * 500, and its error says what to do. There, headers that a middleware sets behind the handler are too late. An exception
- * thrown by `createEvents` refuses the upgrade with its response.
+ * Works under `serve` of this module. Also works under a `Bun.serve` that has the `websocket` of `hono/bun` and passes
+ * its server and its own request to the app: `fetch: (request, server) => app.fetch(request, { server })`. Under such a
+ * `Bun.serve`, headers that a middleware sets after the handler are lost. In any other server it responds with 500, and
+ * the error says what to do. An exception thrown by `createEvents` refuses the upgrade with its response.
  *
  * ```ts
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
@@ -118,38 +119,40 @@ export const upgradeWebSocket: UpgradeWebSocket<BunWebSocket, UpgradeOptions> = 
     const response = c.body(null);
     if (upgradeRequest(server as BunServer, c.req.raw, c.req.url, handlers, response)) return response;
     if (c.req.raw.signal.aborted) throw new Gone();
-    throw new TypeError("Cannot upgrade: Bun did not make this request; hand on its own, and no copy of it");
+    throw new TypeError(
+      "Cannot upgrade: Bun did not make this request; pass on Bun's own request, not a copy",
+    );
   },
 );
 
-/** Upgrades Bun's own request, with the headers that the app has said. */
+/** Upgrades Bun's own request, with the headers that the app has set. */
 function upgradeRequest(
   server: BunServer,
   request: Request,
   url: string,
   handlers: WSEvents<BunWebSocket>,
-  said: Response,
+  response: Response,
 ): boolean {
   const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol")) ?? "";
-  // Left to itself, Bun agrees to whatever was offered first.
-  const headers = new Headers([["sec-websocket-protocol", protocol], ...saidHeaders(said)]);
+  // By default Bun accepts the first subprotocol offered.
+  const headers = new Headers([["sec-websocket-protocol", protocol], ...saidHeaders(response)]);
   return server.upgrade(request, { data: new BunConnection(handlers, url, protocol), headers });
 }
 
-/** The context of a connection, for all of its events, which is also what `hono/bun` expects beside a socket. */
+/** The context of a connection, for all of its events. It is also the `data` that `hono/bun` expects on a socket. */
 class BunConnection extends Connection<BunWebSocket> implements BunWebSocketData {
   declare readonly protocol: string;
   readonly events: WSEvents<BunWebSocket>;
 
   constructor(events: WSEvents<BunWebSocket>, url: string, protocol: string) {
-    // There is a socket once there is an event, and nobody has the connection before.
+    // The socket is set at the first event. Nothing uses the connection before that.
     super(undefined as never, url, protocol);
     this.events = events;
   }
 
   override send(data: string | ArrayBuffer | Uint8Array, options?: { compress?: boolean }): void {
-    // Above the limit Bun drops a frame without a word: nothing may be taken as sent that came after it either.
-    // Of nothing 0 bytes are sent as well.
+    // Above `backpressureLimit` Bun drops a frame silently. Then later frames must not count as sent either, so this
+    // throws. For an empty message Bun returns 0 as well.
     const size = typeof data === "string" ? data.length : data.byteLength;
     const isDropped = this.raw.send(data, options?.compress) === 0 && size > 0 && this.raw.readyState === 1;
     if (isDropped) throw new Error("Cannot send: Bun dropped the frame");
@@ -157,13 +160,13 @@ class BunConnection extends Connection<BunWebSocket> implements BunWebSocketData
 }
 
 /**
- * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
+ * Returns a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
  *
- * Its listeners stay, so that a second signal does not kill the process while it closes, and do not keep it alive.
- * Call it once a process.
+ * Its listeners stay, so that a second signal does not kill the process while it closes. They do not keep the process
+ * alive. Call it once per process.
  */
 export function terminationSignal(): AbortSignal {
-  return termination(["SIGINT", "SIGTERM"], (name, heard) => process.on(name, heard));
+  return termination(["SIGINT", "SIGTERM"], (name, listener) => process.on(name, listener));
 }
 
 function listen(listening: Listening): Host {
@@ -172,11 +175,11 @@ function listen(listening: Listening): Host {
   const server = Bun.serve({
     port,
     hostname,
-    // The longest there is. By default a response that says nothing for 10 s is cut, and so is a slow upgrade.
+    // Seconds; the maximum. By default Bun cuts a response that sends nothing for 10 s, and also a slow upgrade.
     idleTimeout: 255,
     fetch: (request, server) =>
       wantsWebSocket(request.headers.get("upgrade"))
-        ? knock(listening, request, server)
+        ? answerUpgrade(listening, request, server)
         : answer(request, { server }),
     error(error) {
       report(error);
@@ -186,12 +189,12 @@ function listen(listening: Listening): Host {
   });
   let stopped: Promise<void> | undefined;
   return {
-    port: server.port as number, // only a server on a Unix socket has none
+    port: server.port as number, // undefined only on a Unix socket
     stop() {
       stopped = server.stop();
     },
     async drained() {
-      // Bun counts its requests until they are written, but tells nobody when the count changes.
+      // Bun counts requests until their responses are written, but has no event for changes of the count: so poll it.
       while (server.pendingRequests > 0) await scope.sleep("responses", 5);
     },
     async cut() {
@@ -201,8 +204,12 @@ function listen(listening: Listening): Host {
   };
 }
 
-/** Answers a request for a WebSocket. Once that is upgraded, Bun does not look at the response. */
-async function knock({ upgrade, report }: Listening, request: Request, server: BunServer): Promise<Response> {
+/** Answers an upgrade request. After an upgrade Bun ignores the response. */
+async function answerUpgrade(
+  { upgrade, report }: Listening,
+  request: Request,
+  server: BunServer,
+): Promise<Response> {
   const { handshake, response } = await upgrade(request, { server });
   const { handlers, url } = handshake;
   if (handlers === undefined) return response;
@@ -216,15 +223,15 @@ async function knock({ upgrade, report }: Listening, request: Request, server: B
 }
 
 function webSocketHandler(maxMessage: number, report: (error: unknown) => void): BunWebSocketHandler {
-  // Guarded here too: the events of `hono/bun`'s own `upgradeWebSocket` come as they are.
+  // Guarded here too, because the events of `hono/bun`'s own `upgradeWebSocket` are not.
   const events = (ws: BunWebSocket) => guarded(ws.data.events, report);
   return {
-    // Liveness is the notifier's own.
+    // The notifier checks liveness itself.
     idleTimeout: 0,
     sendPings: false,
     perMessageDeflate: false,
     maxPayloadLength: maxMessage,
-    // Above it Bun drops what is sent. The notifier's window keeps far below.
+    // Bytes. Above this limit Bun drops messages. The notifier's window stays far below it.
     backpressureLimit: 64 * 1024 * 1024,
     closeOnBackpressureLimit: false,
     open: (ws) => events(ws).onOpen(new Event("open"), contextOf(ws)),

@@ -1,15 +1,15 @@
 /** The part of a runtime's WebSocket that is used here. */
 interface Raw {
   readonly readyState: number;
-  // biome-ignore lint/suspicious/noExplicitAny: the runtimes do not agree which bytes they take
+  // biome-ignore lint/suspicious/noExplicitAny: the runtimes accept different types of bytes
   send(data: any): unknown;
   close(code?: number, reason?: string): void;
   terminate?(): void;
 }
 
 /**
- * A context as Hono's own class makes it, but for its weight: there is one for every connection, and that class parses the
- * request's address for each. It is a session's socket as well.
+ * A context like Hono's `WSContext`, but smaller: there is one for every connection, and Hono's class parses the
+ * request's URL for each. It is also the socket of the session.
  */
 export class Connection<R extends Raw> {
   raw: R;
@@ -39,13 +39,13 @@ export class Connection<R extends Raw> {
     this.raw.close(code, reason);
   }
 
-  /** Cuts the connection at once; Deno cannot. */
+  /** Cuts the connection at once. Has no effect on Deno. */
   terminate(): void {
     this.raw.terminate?.();
   }
 }
 
-/** Makes frames of texts, each once for all who are sent the same one after the other. */
+/** Creates frames from texts. Consecutive calls with the same text share one frame. */
 export class Frames<Frame> {
   readonly #make: (text: string) => Frame;
   #last: { text: string; frame: Frame } | undefined;

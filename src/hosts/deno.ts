@@ -15,23 +15,23 @@ import {
   type UpgradeOptions,
 } from "./host.ts";
 
-/** The part of Deno's server WebSocket that is used here; what is handed out is Deno's own. */
+/** The part of Deno's server WebSocket that is used here. The object itself is Deno's own. */
 export interface DenoWebSocket {
-  /** 0 until it is open, 1 while it is, 2 while it is closing, 3 once it is closed. */
+  /** 0 while connecting, 1 while open, 2 while closing, 3 once closed. */
   readonly readyState: number;
-  /** The subprotocol that was agreed to; "" for none. */
+  /** The negotiated subprotocol; "" for none. */
   readonly protocol: string;
-  /** The URL, where Deno knows one. */
+  /** The URL, if Deno sets one. */
   readonly url: string;
-  /** Bytes that wait to be sent; 0 once it is closing. */
+  /** Bytes that wait to be sent; 0 once the socket is closing. */
   readonly bufferedAmount: number;
   /** How binary messages arrive: `"arraybuffer"` or `"blob"`. */
   binaryType: string;
   /** Sends a message. */
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
-  /** Begins the closing handshake. */
+  /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
-  /** Hears an event: `open`, `message`, `close` or `error`. */
+  /** Adds a listener for an event: `open`, `message`, `close` or `error`. */
   addEventListener(
     type: string,
     listener: { handleEvent(event: Event): void },
@@ -63,13 +63,14 @@ declare const Deno: {
 };
 
 /**
- * Serves a Hono app and its notifier on Deno, and ends both together.
+ * Serves a Hono app and its notifier on Deno, and closes both together.
  *
- * Resolves once it listens; rejects with `Deno.errors.AddrInUse` and the like when it cannot, and leaves nothing behind.
- * If `signal` has aborted before, or the notifier is closing, nothing listens: the server answered is closing already.
+ * Resolves once it listens. Rejects with `Deno.errors.AddrInUse` or a similar error when it cannot, and then leaves
+ * nothing behind. If `signal` has already aborted, or the notifier is closing, nothing listens, and the returned server
+ * is closing already.
  *
- * Closing begins when `signal` aborts, `close()` is called or the notifier begins to close. It answers newcomers with
- * 503, closes the notifier, lets responses in flight finish, and after `grace` cuts the rest.
+ * Closing starts when `signal` aborts, `close()` is called or the notifier starts to close. The server answers new
+ * requests with 503, closes the notifier, lets responses in flight finish, and cuts the rest after `grace`.
  *
  * ```ts
  * const signal = terminationSignal();
@@ -84,9 +85,9 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 /**
  * Upgrades a request of a Hono app to a WebSocket on Deno.
  *
- * Works under `serve` of this module and under `Deno.serve(app.fetch)`; where the app is given a copy of the request there,
- * it answers 500, and its error says what to do. An exception thrown by `createEvents` refuses the upgrade with its
- * response.
+ * Works under `serve` of this module and under `Deno.serve(app.fetch)`. When Deno cannot upgrade the request that the
+ * app was given, such as one that Deno did not create, it responds with 500, and the error says what to do. An
+ * exception thrown by `createEvents` refuses the upgrade with its response.
  *
  * ```ts
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
@@ -103,25 +104,27 @@ export const upgradeWebSocket: UpgradeWebSocket<DenoWebSocket, UpgradeOptions> =
     try {
       return upgradeRequest(c.req.raw, c.req.url, handlers, c.body(null));
     } catch (cause) {
-      const message = "Cannot upgrade: Deno did not make this request; hand on its own, and no copy of it";
+      const message =
+        "Cannot upgrade: Deno did not make this request; pass on Deno's own request, not a copy";
       throw new TypeError(message, { cause });
     }
   },
 );
 
-/** Upgrades Deno's own request. Answers Deno's own response, with the headers that the app has said. */
+/** Upgrades Deno's own request. Returns Deno's own response, with the headers that the app has set. */
 function upgradeRequest(
   request: Request,
   url: string,
   handlers: Required<WSEvents<DenoWebSocket>>,
-  said: Response,
+  appResponse: Response,
 ): Response {
   const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol"));
-  // Liveness is the notifier's own; Deno's timer would also hold the process for 15 s behind a peer that chatters.
+  // The notifier checks liveness itself. Deno's timer would also keep the process alive for 15 s if a peer keeps
+  // sending.
   const { socket, response } = quietly(() => Deno.upgradeWebSocket(request, { idleTimeout: 0 }));
-  // Not by Deno's option, which throws when the client wrote its offers without spaces between them.
+  // Deno's own option is not used: it throws when the client's offers have no spaces between them.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
-  for (const [name, value] of saidHeaders(said)) response.headers.append(name, value);
+  for (const [name, value] of saidHeaders(appResponse)) response.headers.append(name, value);
   socket.binaryType = "arraybuffer";
   const connection = new DenoConnection(socket, url, protocol ?? "", handlers);
   socket.addEventListener("open", connection, { once: true });
@@ -129,7 +132,7 @@ function upgradeRequest(
   return response;
 }
 
-/** Hears all events of its socket. Functions would be four, and the request would hang from each. */
+/** Handles all events of its socket. One object, because four functions would each keep the request in memory. */
 class DenoConnection extends Connection<DenoWebSocket> {
   readonly #handlers: Required<WSEvents<DenoWebSocket>>;
 
@@ -143,7 +146,7 @@ class DenoConnection extends Connection<DenoWebSocket> {
     this.#handlers = handlers;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+  // biome-ignore lint/suspicious/noExplicitAny: Hono declares the class of the event, and not every runtime has it.
   handleEvent(event: any): void {
     const context = this as unknown as WSContext<DenoWebSocket>;
     if (event.type === "message") this.#handlers.onMessage(event, context);
@@ -154,16 +157,18 @@ class DenoConnection extends Connection<DenoWebSocket> {
 }
 
 /**
- * Whether a client has gone while its request was looked at. Deno would upgrade it all the same, to a socket that never
- * opens, and that keeps the process from ending.
+ * Returns whether the client left while its request was handled. Deno would still upgrade the request, to a socket that
+ * never opens and that keeps the process from ending.
  */
 async function isLost({ signal }: Request): Promise<boolean> {
-  // It only begins to look when it is asked for its signal.
+  // Deno only starts to watch the connection when `signal` is read.
   await new Promise<void>((resolve) => systemClock.turn(resolve));
   return signal.aborted;
 }
 
-/** Keeps Deno from warning whoever has looked at a request's signal that it aborts for more than one reason. */
+/**
+ * Suppresses a warning of Deno: once a request's signal was read, it warns that the signal aborts for several reasons.
+ */
 function quietly<T>(upgrade: () => T): T {
   const { warn } = console;
   console.warn = () => {};
@@ -175,24 +180,24 @@ function quietly<T>(upgrade: () => T): T {
 }
 
 /**
- * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
+ * Returns a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
  *
- * Its listeners stay, so that a second signal does not kill the process while it closes, and do not keep it alive.
- * Call it once a process. On Windows, where Deno knows no SIGTERM, it hears SIGINT and SIGBREAK.
+ * Its listeners stay, so that a second signal does not kill the process while it closes. They do not keep the process
+ * alive. Call it once per process. On Windows, where Deno has no SIGTERM, it listens to SIGINT and SIGBREAK.
  */
 export function terminationSignal(): AbortSignal {
   checkRuntime("Deno", "listen to signals");
   const other = Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM";
-  return termination(["SIGINT", other], (name, heard) => Deno.addSignalListener(name, heard));
+  return termination(["SIGINT", other], (name, listener) => Deno.addSignalListener(name, listener));
 }
 
-/** Milliseconds given to a response after Deno said it had it, before the connection may be cut. */
+/** Milliseconds to wait after Deno reported that it has a whole response, before the connection may be cut. */
 const linger = 100;
 
 /**
- * Closes by Deno's abort signal alone. `shutdown()` ends every WebSocket with 1001 the moment it is called, waits for
- * ever for a peer that does not read, and once called the abort signal throws and cuts nothing. Until the notifier's
- * sockets are closed the listener therefore stays, and newcomers are refused by a response.
+ * Closes with Deno's abort signal only. `shutdown()` ends every WebSocket with 1001 as soon as it is called, and waits
+ * for ever for a peer that does not read. After it, the abort signal throws and cuts nothing. Therefore the listener
+ * stays until the notifier's sockets are closed, and new requests are refused by a response.
  */
 function listen(listening: Listening): Host {
   checkRuntime("Deno", "serve");
@@ -213,7 +218,7 @@ function listen(listening: Listening): Host {
     }
     flight.enter(info.completed);
     return isUpgrade
-      ? flight.refusable((isRefused) => knock(listening, request, info, isRefused))
+      ? flight.refusable((isRefused) => answerUpgrade(listening, request, info, isRefused))
       : answer(request, info);
   });
   return {
@@ -234,14 +239,14 @@ function listen(listening: Listening): Host {
   };
 }
 
-/** Answers a request for a WebSocket: with Deno's own response where it is let in, which nothing may replace. */
-async function knock(
+/** Answers an upgrade request. Once it is upgraded, the response MUST be Deno's own, which nothing may replace. */
+async function answerUpgrade(
   { upgrade, report }: Listening,
   request: Request,
   info: DenoInfo,
   isRefused: () => boolean,
 ): Promise<Response> {
-  /** Whether the process has come to anything else since the request arrived, the loss of its connection for one. */
+  /** Whether the event loop has run anything else since the request arrived, such as the loss of its connection. */
   let waited = false;
   systemClock.turn(() => {
     waited = true;
@@ -259,7 +264,7 @@ async function knock(
   return new Response("Bad Request", { status: 400 });
 }
 
-/** What is in flight: requests that Deno has not got the whole response of, and among them upgrades. */
+/** Creates a tracker of requests in flight, whose whole response Deno does not have yet, and of upgrades among them. */
 function createFlight() {
   const upgrades = new Set<() => void>();
   let count = 0;
@@ -274,7 +279,7 @@ function createFlight() {
       count++;
       completion.then(leave, leave);
     },
-    /** When Deno last said that it had all of a response; not that it had written it. */
+    /** When Deno last reported that it has a whole response. It may not have written that response yet. */
     completed: () => completed,
     onQuiet(call: () => void): () => void {
       quiet = call;
@@ -282,8 +287,9 @@ function createFlight() {
       return () => {};
     },
     /**
-     * An upgrade that waits for its handler survives Deno's abort signal, and its connection would for ever. Once it is
-     * refused it must not be upgraded any more: Deno's server ends, without a word, at any other response than that one.
+     * Answers an upgrade so that `refuse` can refuse it while it waits for its handler. Otherwise it would survive
+     * Deno's abort signal, and its connection would stay for ever. After the refusal it MUST NOT be upgraded: Deno's
+     * server ends, without an error, when an upgraded request gets any other response than Deno's own.
      */
     refusable: (answer: (isRefused: () => boolean) => Promise<Response>): Promise<Response> =>
       new Promise((resolve) => {

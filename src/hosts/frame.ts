@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 
-/** A server's frame has no mask: a bit for the last of its message, 1 for text, and the size in 7, 16 or 64 bits. */
+/** Returns a text message as one frame of a server: FIN and opcode 1, the size in 7, 16 or 64 bits, and no mask. */
 export function frameOf(text: string): Buffer {
   const size = Buffer.byteLength(text);
   const head = size < 126 ? 2 : size < 65_536 ? 4 : 10;

@@ -4,28 +4,34 @@ import { complain } from "../base/console.ts";
 import { attended } from "../base/hook.ts";
 
 /**
- * Keeps what WebSocket handlers throw or reject with from ending the process, which most runtimes let it do, and a peer
- * that floods from holding it.
+ * Wraps WebSocket handlers. What they throw or reject with is reported: on most runtimes it would end the process. A
+ * peer that floods is cut, so that it cannot block the process.
  */
 export function guard<T>(events: WSEvents<T>, report: (error: unknown) => void): Required<WSEvents<T>> {
   return new Guard(events, report, true);
 }
 
-/** What one peer may send before the process comes to anything else. So few messages are not even looked at. */
-const flood = { messages: 4_000, milliseconds: 50, few: 32 };
+/**
+ * How much one peer may send before the event loop runs anything else: more than `messages`, over more than
+ * `milliseconds`, is a flood. The time is measured from message number `measuredFrom` on, to save work for slow peers.
+ */
+const flood = { messages: 4_000, milliseconds: 50, measuredFrom: 32 };
 
-/** Handlers that bound what a peer may send themselves, and say whether they still take it. */
+/** Handlers that limit themselves what a peer may send. `takes` returns whether they still accept messages. */
 export interface Bounded {
   takes(): boolean;
 }
 
-/** The handlers of one connection, guarded. A class, not closures: thousands of connections share its methods. */
+/**
+ * The wrapped handlers of one connection. A class, not closures, because thousands of connections share its methods.
+ */
 class Guard<T> implements Required<WSEvents<T>> {
   readonly #events: WSEvents<T>;
   readonly #report: (error: unknown) => void;
   readonly #isGauged: boolean;
-  /** Messages since the process came to anything else, and a few, and when those few had been read. */
+  /** Messages since the event loop last ran anything else, plus fewer than `measuredFrom` from before. */
   #count = 0;
+  /** The time of message number `measuredFrom`. */
   #began = 0;
   #isCut = false;
 
@@ -53,29 +59,29 @@ class Guard<T> implements Required<WSEvents<T>> {
   }
 
   /**
-   * Tells, with each message of a connection, whether the peer floods.
+   * Counts a message, and returns whether the peer floods.
    *
-   * The runtimes go on reading while there is something to read, and come to no timer meanwhile: on Deno and Bun a few
-   * peers that send as fast as they can would hold up everything, closing included, for as long as they like.
+   * The runtimes read as long as there is data, and run no timers meanwhile. On Deno and Bun, a few peers that send as
+   * fast as they can would block everything, closing included, for as long as they send.
    */
   #isFlood(): boolean {
-    if (++this.#count === flood.few) {
+    if (++this.#count === flood.measuredFrom) {
       this.#began = systemClock.now();
       systemClock.turn(() => {
         this.#count = 0;
       });
     }
     if (this.#count <= flood.messages || systemClock.now() - this.#began <= flood.milliseconds) return false;
-    // A session's own limits bound what it takes; what comes after its end nobody wants.
+    // An open session has its own limits. After its end, messages have no use.
     return (this.#events as Partial<Bounded>).takes?.() !== true;
   }
 
-  /** Deno has no `terminate`, but ends a connection by itself at the first message after a close. */
+  /** Cuts the connection. Deno has no `terminate`, but ends a connection itself at the first message after a close. */
   #cut(ws: WSContext<T>): void {
     const raw = ws.raw as { terminate?(): void } | undefined;
     if (typeof raw?.terminate === "function") raw.terminate();
     else ws.close(1008, "Too many messages");
-    // Why a session ended is known already.
+    // A session has already reported why it ended.
     if (this.#isCut || "takes" in this.#events) return;
     this.#isCut = true;
     const { messages, milliseconds } = flood;
@@ -84,12 +90,14 @@ class Guard<T> implements Required<WSEvents<T>> {
   }
 }
 
-/** See {@linkcode guard}; for where there is no request any more. */
+/**
+ * Wraps handlers as {@linkcode guard} does, but without the check for floods. For code that has no request any more.
+ */
 export function guarded<T>(events: WSEvents<T>, report: (error: unknown) => void): Required<WSEvents<T>> {
   return events instanceof Guard ? events : new Guard(events, report, false);
 }
 
-/** An error hook that cannot itself throw: what it throws, or rejects with, goes to the console. */
+/** Returns an error hook that never throws: what `onError` throws or rejects with is written to the console. */
 export function contained(onError: (error: unknown) => unknown): (error: unknown) => void {
   return (error) => attended(() => onError(error), complain);
 }

@@ -11,21 +11,21 @@ import { type Bounded, contained, guard } from "./guard.ts";
 import { faultOf, handshakeOf, wantsWebSocket } from "./handshake.ts";
 import type { UpgradeOptions } from "./host.ts";
 
-/** Makes the handlers of one connection. */
+/** Creates the handlers of one connection. */
 type Make<Made extends WSEvents = WSEvents> = (c: Context) => Promise<Made>;
 
-/** Where a function that makes handlers has the one that makes them whole. */
+/** The property of a function returned by {@linkcode apart} that holds the function it wraps. */
 const whole: unique symbol = Symbol("whole");
 
 /**
- * The handlers of a peer's connection. A class, not closures: thousands of connections share its methods. So they are
- * nothing that may be taken apart.
+ * The handlers of a peer's connection. A class, not closures, because thousands of connections share its methods. The
+ * methods use `this`, so they must not be separated from the object.
  */
 export class PeerHandlers implements Required<WSEvents>, Bounded {
   readonly #notifier: Notifier;
   readonly #peer: Peer;
   #session: Session | undefined;
-  /** Gives back the place that is kept for it until it is a session. */
+  /** Releases the place that is reserved for the connection until it is a session. */
   #release: (() => void) | undefined;
 
   constructor(notifier: Notifier, peer: Peer, release: () => void) {
@@ -38,33 +38,33 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
     this.#session ??= this.#accept(ws);
   }
 
-  /** Not every runtime has an open event, so whatever comes first opens the session. */
+  /** Opens the session if it is not open: not every runtime has an open event. */
   onMessage({ data }: { readonly data: unknown }, ws: WSContext): void {
     this.#session ??= this.#accept(ws);
     this.#session?.receive(data);
   }
 
   takes(): boolean {
-    // While it closes a session ignores what it is sent, and counts none of it.
+    // A session that is closing ignores messages, and does not count them.
     return !this.#notifier.closing.aborted && (this.#session === undefined || this.#session.isOpen === true);
   }
 
-  /** Deno says 0 where the connection was lost, and every other runtime 1006. */
+  /** Ends the session. For a lost connection, Deno reports code 0, and every other runtime 1006. */
   onClose({ code }: { readonly code: number }): void {
     this.abandon();
     this.#session?.ended(code === 0 ? 1006 : code);
   }
 
-  /** A socket with an error closes, on every runtime; the close event tells the session. */
+  /** Does nothing: on every runtime a close event follows an error, and ends the session. */
   onError(): void {}
 
-  /** There will be no session, or there is one. */
+  /** Releases the reserved place. Is called when the session is accepted, and when there will be none. */
   abandon(): void {
     this.#release?.();
     this.#release = undefined;
   }
 
-  /** Tells that its handshake was refused after all. */
+  /** Reports that the handshake was refused, although the peer was authenticated. */
   refused(refused: Refused): void {
     this.#notifier.refused(refused);
   }
@@ -78,7 +78,7 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
     try {
       return this.#notifier.accept(socketOf(ws), this.#peer);
     } catch (error) {
-      // Nobody would own the socket.
+      // No session owns the socket.
       this.#notifier.report(error, { stage: "authenticate", owner: "accept" });
       ws.close(closes.internal.code, closes.internal.reason);
       return undefined;
@@ -86,7 +86,10 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
   }
 }
 
-/** Makes them functions, for whoever wraps them; our own adapters take them whole, see {@linkcode upgrader}. */
+/**
+ * Returns handlers as plain functions, so that other code can wrap them. Our own adapters use the handlers object
+ * instead: see {@linkcode upgrader}.
+ */
 export function apart(make: Make<PeerHandlers>): Make {
   const connectPeer = async (c: Context): Promise<WSEvents> => {
     const handlers = await make(c);
@@ -101,20 +104,20 @@ export function apart(make: Make<PeerHandlers>): Make {
   return Object.assign(connectPeer, { [whole]: make });
 }
 
-/** Has a runtime upgrade a request by itself: in a server of the user's own. Throws an error that says what to do. */
+/** Upgrades a request by the runtime itself, in a server of the user's own. Throws an error that says what to do. */
 type LetIn<T> = (c: Context, handlers: Required<WSEvents<T>>) => Response | Promise<Response>;
 
 /**
- * Makes an `upgradeWebSocket`, as Hono does. Given what {@linkcode apart} made, it takes the handlers whole, which saves
- * each connection three functions.
+ * Creates an `upgradeWebSocket` like Hono's. From a function that {@linkcode apart} returned, it uses the handlers
+ * object, which saves the five functions of {@linkcode apart} per connection.
  *
- * Under `serve`, of whichever runtime, the upgrade is left to the host; elsewhere it is what `letIn` does.
+ * Under the `serve` of any runtime, the host does the upgrade. In other servers, `letIn` does.
  */
 export function upgrader<T>(letIn: LetIn<T>): UpgradeWebSocket<T, UpgradeOptions> {
   const helper = defineWebSocketHelper<T, UpgradeOptions>(async (c, events, options) =>
     wantsWebSocket(c.req.header("upgrade")) ? upgrade(c, events, options, letIn) : undefined,
   );
-  // Written for a context and its events; a function and its options go the same way.
+  // The types are for a context and its events. A function and its options are passed on in the same way.
   const take = (...[first, ...rest]: Parameters<typeof helper>) => {
     const isGiven = typeof first === "function" || (first as Partial<Context> | undefined)?.req !== undefined;
     if (!isGiven)
@@ -144,14 +147,14 @@ async function upgrade<T>(
   };
   const fault = faultOf(c);
   if (fault !== undefined) return refuse(fault.status, fault.reason, fault.headers);
-  const own = options?.onError === undefined ? undefined : contained(options.onError);
-  const guarded = guard(events, own ?? handshake?.report ?? complain);
+  const ownReport = options?.onError === undefined ? undefined : contained(options.onError);
+  const guarded = guard(events, ownReport ?? handshake?.report ?? complain);
   try {
     if (handshake !== undefined) return handshake.accept(c, guarded, () => peer?.abandon());
     return await letIn(c, guarded);
   } catch (error) {
     if (error instanceof Gone) return refuse(400, error.message);
-    if (own !== undefined) own(error);
+    if (ownReport !== undefined) ownReport(error);
     else if (peer !== undefined) peer.report(error, c.req.path);
     else complain(error);
     return refuse(500, error instanceof Error ? error.message : "the upgrade failed");
@@ -160,7 +163,7 @@ async function upgrade<T>(
 
 const statusTexts = { 400: "Bad Request", 426: "Upgrade Required", 500: "Internal Server Error" } as const;
 
-/** Thrown where a client has left before its upgrade was answered. */
+/** Is thrown when a client has left before its upgrade was answered. */
 export class Gone extends Error {
   constructor() {
     super("the client has left");
@@ -171,12 +174,12 @@ function wholeOf<T extends object>(given: T): T {
   return (given as { readonly [whole]?: T })[whole] ?? given;
 }
 
-/** A context that can be terminated, as those of our own adapters, is a socket as it is. */
+/** Returns the socket of a context. A context that has `terminate`, as in our own adapters, is the socket itself. */
 function socketOf(ws: WSContext | Socket): Socket {
   return "terminate" in ws ? ws : new HonoSocket(ws as WSContext);
 }
 
-/** What the runtimes' sockets have in common and Hono's context hides. */
+/** The member that the runtimes' sockets have and Hono's context hides. */
 interface RawSocket {
   terminate?(): void;
 }

@@ -3,10 +3,10 @@ import type { WSEvents } from "hono/ws";
 import { urlOf } from "../base/url.ts";
 import { jsonCodec } from "../wire/json-codec.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever socket the runtime has
+// biome-ignore lint/suspicious/noExplicitAny: each runtime has its own socket
 type Handlers = Required<WSEvents<any>>;
 
-/** Where a request, and the `env` beside it, carry their handshake under `serve`. */
+/** The property of a request and of its `env` that holds the handshake under `serve`. */
 const carried: unique symbol = Symbol("handshake");
 
 interface Carrying {
@@ -14,16 +14,16 @@ interface Carrying {
 }
 
 /**
- * A request for a WebSocket under `serve`, while the app looks at it.
+ * An upgrade request under `serve`, while the app handles it.
  *
- * The upgrade is the host's, once the app has answered: then the headers that it said are known, and the request is the
- * runtime's own, whatever copy of it the app was given.
+ * The host does the upgrade once the app has answered. Then the headers that the app set are known, and the host has
+ * the runtime's own request, even if the app was given a copy.
  */
 export class Handshake {
-  /** Who hears of the socket, once it is let in. */
+  /** The handlers of the socket, once the upgrade is accepted. */
   handlers: Handlers | undefined;
   url = "";
-  /** Whether somebody was told already that it was refused. */
+  /** Whether the refusal has already been reported. */
   isTold = false;
   readonly report: (error: unknown) => void;
   #lost: () => void = () => {};
@@ -32,7 +32,7 @@ export class Handshake {
     this.report = report;
   }
 
-  /** Lets it in. Answers what the app is to answer, with the headers that were said so far. */
+  /** Accepts the upgrade. Returns the response for the app to return, with the headers set so far. */
   accept(c: Context, handlers: Handlers, lost: () => void): Response {
     this.handlers = handlers;
     this.url = c.req.url;
@@ -40,49 +40,51 @@ export class Handshake {
     return c.body(null);
   }
 
-  /** It was let in, and has failed all the same: there is no socket. */
+  /** Is called when an accepted upgrade has failed: there is no socket. */
   lose(): void {
     this.#lost();
   }
 }
 
-/** Has a request and its `env` carry a handshake: apps hand on the one or the other, and mounted ones a copy. */
+/**
+ * Attaches a handshake to a request and its `env`: an app may pass on only one of them, and a mounted app gets a copy.
+ */
 export function carry(handshake: Handshake, request: Request, env: object): void {
   (env as Carrying)[carried] = handshake;
   (request as Carrying)[carried] = handshake;
 }
 
-/** The handshake of a request under `serve`; undefined in a server of the user's own. */
+/** Returns the handshake of a request under `serve`; undefined in a server of the user's own. */
 export function handshakeOf(c: Context): Handshake | undefined {
   return (c.env as Carrying | undefined)?.[carried] ?? (c.req.raw as Carrying)[carried];
 }
 
-/** Headers that the app does not say where it answers with an upgrade. */
+/** The headers that an app cannot set in the response to an upgrade. */
 const ownHeaders =
   /^(connection|content-(length|type|encoding)|keep-alive|proxy-auth(enticate|orization)|te|trailer|transfer-encoding|upgrade|sec-websocket-(accept|extensions|protocol))$/i;
 
-/** The headers that an app has said, as far as the answer to an upgrade may have them. */
+/** Returns the headers that an app has set and that the response to an upgrade may have. */
 export function saidHeaders({ headers }: Response): [name: string, value: string][] {
   return [...headers].filter(([name]) => !ownHeaders.test(name));
 }
 
-/** The subprotocol to answer with: the codec's where it is offered, else none, whatever else is. */
+/** Returns the subprotocol of the codec if it is offered; otherwise undefined, whatever else is offered. */
 export function subprotocol(offered: Iterable<string>): string | undefined {
   for (const offer of offered) if (offer.trim() === jsonCodec.subprotocol) return jsonCodec.subprotocol;
   return undefined;
 }
 
-/** See {@linkcode subprotocol}; of the header's own value. */
+/** Returns {@linkcode subprotocol} for the value of the header. */
 export function subprotocolOf(offers: string | null | undefined): string | undefined {
   return subprotocol(offers?.split(",") ?? []);
 }
 
-/** Whether a request asks for a WebSocket. The header's value has no case. */
+/** Returns whether a request asks for a WebSocket. The header's value is case-insensitive. */
 export function wantsWebSocket(upgrade: string | null | undefined): boolean {
   return upgrade?.toLowerCase() === "websocket";
 }
 
-/** Why a handshake is refused, and how. */
+/** Why a handshake is refused, and the response to it. */
 export interface Fault {
   status: 400 | 426;
   reason: string;
@@ -90,9 +92,8 @@ export interface Fault {
 }
 
 /**
- * Finds what is wrong with a request for a WebSocket that is not a whole one, by RFC 6455, 4.2.1, or that names a host
- * which no URL can have. Left to themselves some runtimes let such a request in, and others answer that the server is at
- * fault.
+ * Returns the fault of an upgrade request that is incomplete by RFC 6455, 4.2.1, or whose `Host` no URL can have.
+ * Without this check some runtimes accept such a request, and others respond with a server error.
  */
 export function faultOf(c: Context): Fault | undefined {
   const tokens = c.req.header("connection")?.toLowerCase().split(",") ?? [];

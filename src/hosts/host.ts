@@ -7,93 +7,101 @@ import type { Notifier } from "../engine/notifier/notifier.ts";
 import { contained } from "./guard.ts";
 import { carry, Handshake } from "./handshake.ts";
 
-/** What is served: a Hono app, or anything else with such a `fetch`. */
+/** An app to serve: a Hono app, or any other object with this `fetch`. */
 export interface App {
-  /** Answers a request. `env` is what the runtime's entry tells its `upgradeWebSocket`. */
+  /** Returns the response to a request. `env` is what the `upgradeWebSocket` of the runtime's entry needs. */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
 }
 
-/** What of a notifier a server uses. */
+/** The part of a notifier that a server uses. */
 export type ServedNotifier = Pick<Notifier, "close" | "closing" | "report"> &
   Partial<Pick<Notifier, "refused" | "maxMessage">>;
 
-/** How an app is served. The same on every runtime. */
+/** How to serve an app. The options are the same on every runtime. */
 export interface ServeOptions {
   /**
-   * The notifier that ends together with this server, whichever of the two begins to close; or all that the app has, which
-   * then end together. Sessions of one that is not given here are cut once the others are closed. The first hears of what
-   * goes wrong in the server itself.
+   * The notifier that closes together with this server, whichever of the two starts to close. Or a list of all
+   * notifiers of the app, which then close together. The sessions of a notifier that is not listed are cut once the
+   * others are closed. Errors of the server itself are reported to the first one.
    */
   notifier: ServedNotifier | readonly ServedNotifier[];
   /** Closes the server and the notifier when it aborts. */
   signal?: AbortSignal | undefined;
   /** The TCP port; 0 picks a free one. Default: 3000. */
   port?: number | undefined;
-  /** The address to listen on; `"0.0.0.0"` is every one of the machine's. Default: `"127.0.0.1"`, on every runtime. */
+  /**
+   * The address to listen on; `"0.0.0.0"` is all IPv4 addresses of the machine. Default: `"127.0.0.1"`, on every
+   * runtime.
+   */
   hostname?: string | undefined;
-  /** Milliseconds that closing may take, responses in flight included. Default: 5000. */
+  /** The maximum milliseconds that closing takes, including responses in flight. Default: 5000. */
   grace?: number | undefined;
   /**
-   * The largest message in bytes that a WebSocket may send; above it it is closed with 1009. Default: the notifier's
-   * `limits.message`, which is the least that it can be. Deno reads any frame up to 64 MiB, and leaves it to the notifier.
+   * The largest message in bytes that a WebSocket may send. A larger one closes it with 1009. Default and minimum: the
+   * notifier's `limits.message`. On Deno this option has no effect: Deno reads frames of up to 64 MiB, and the notifier
+   * checks them.
    */
   maxMessage?: number | undefined;
-  /** Hears what was thrown where nobody waits for it: in `app.fetch`, in a WebSocket handler. Default: the notifier's. */
+  /**
+   * Is called with errors that `app.fetch` and WebSocket handlers throw. Default: reports them to the first notifier.
+   */
   onError?: ((error: unknown) => unknown) | undefined;
 }
 
-/** A server that listens. Disposing of it closes it. */
+/** A listening server. Disposing of it closes it. */
 export interface Server extends AsyncDisposable {
   /** The port it listens on. */
   readonly port: number;
-  /** Where to reach it, without a trailing slash: `http://127.0.0.1:3000`. */
+  /** Its URL, without a trailing slash: `http://127.0.0.1:3000`. */
   readonly url: string;
   /**
-   * Closes the server and its notifier, and answers the notifier's report; of several, one with all of theirs. Calling it
-   * again answers the same promise.
+   * Closes the server and its notifier, and returns the notifier's report. For several notifiers, returns one report
+   * for all. Further calls return the same promise.
    *
-   * Aborting `signal` ends the grace: what is still in flight is cut now.
+   * Aborting `signal` ends the grace: everything still in flight is cut at once.
    */
   close(options?: { signal?: AbortSignal | undefined }): Promise<CloseReport>;
-  /** Settles when nothing of the server is left, at the latest after its grace, and never rejects. */
+  /** Settles when nothing of the server is left, after its grace at the latest. Never rejects. */
   readonly closed: Promise<CloseReport>;
 }
 
-/** How a WebSocket is upgraded. */
+/** How to upgrade to a WebSocket. */
 export interface UpgradeOptions {
-  /** Hears what the handlers throw, and why an upgrade fails. Default: the `onError` of `serve`, or `console.error`. */
+  /**
+   * Is called with errors of the handlers and of the upgrade. Default: the `onError` of `serve`, or `console.error`.
+   */
   onError?: ((error: unknown) => unknown) | undefined;
 }
 
-/** What a runtime is asked for when it is to listen. */
+/** What a runtime needs in order to listen. */
 export interface Listening {
   port: number;
   hostname: string;
   grace: number;
   maxMessage: number;
-  /** Answers a request: never throws, never rejects. */
+  /** Returns the response to a request. Never throws or rejects. */
   answer(request: Request, env: object): Response | Promise<Response>;
-  /** Answers a request for a WebSocket: where the handshake has handlers then, it is to be upgraded. Never rejects. */
+  /** Returns the response to an upgrade request. If the handshake then has handlers, upgrade it. Never rejects. */
   upgrade(request: Request, env: object): Promise<{ handshake: Handshake; response: Response }>;
-  /** Tells that a request for a WebSocket, of that address, was refused by the server itself. */
+  /** Reports that the server itself refused an upgrade request to this URL. */
   refused(url: string, code: number, reason: string): void;
   report(error: unknown): void;
-  /** The server's own lifetime, over once it is closed. */
+  /** The lifetime of the server. It ends once the server is closed. */
   scope: Scope;
 }
 
-/** A runtime's HTTP server, as far as closing it goes. */
+/** A runtime's HTTP server: its port, and the steps of closing it. */
 export interface Host {
   readonly port: number;
-  /** Takes no new connection, and frees those without a request, as far as the runtime can. */
+  /** Stops accepting connections, and closes connections without a request, as far as the runtime can. */
   stop(): void;
-  /** Settles when every response was written and every upgrade answered. Called after `stop`, once. */
+  /** Settles when every response is written and every upgrade answered. Is called once, after `stop`. */
   drained(): Promise<void>;
-  /** Ends every connection that is left, WebSockets too. Called last, once. */
+  /** Cuts all remaining connections, including WebSockets. Is called once, last. */
   cut(): void | Promise<void>;
 }
 
-/** Serves an app on a runtime's HTTP server and ends both with the notifier, under one deadline. */
+/** Serves an app on a runtime's HTTP server, and closes both with the notifiers, under one deadline. */
 export async function host(
   app: App,
   options: ServeOptions,
@@ -132,16 +140,16 @@ export async function host(
   };
 }
 
-/** The largest message that is read: what any of the notifiers lets its clients send, unless more is given. */
+/** Returns the largest message to read: the largest that any of the notifiers allows, unless a larger one is given. */
 function messageOf(notifiers: readonly ServedNotifier[], given: number | undefined): number {
-  const least = Math.max(...notifiers.map(({ maxMessage = 1 }) => maxMessage));
-  if (given === undefined) return least > 1 ? least : 1_048_576;
-  if (given >= least) return given;
-  const why = `its clients may send ${least} bytes by limits.message`;
+  const minimum = Math.max(...notifiers.map(({ maxMessage = 1 }) => maxMessage));
+  if (given === undefined) return minimum > 1 ? minimum : 1_048_576;
+  if (given >= minimum) return given;
+  const why = `its clients may send ${minimum} bytes by limits.message`;
   throw new RangeError(`Cannot serve the notifier with maxMessage "${given}": ${why}`);
 }
 
-/** The notifiers of a server, of which there is one at least. Throws a TypeError for arguments that cannot be served. */
+/** Returns the notifiers of a server, at least one. Throws a TypeError for invalid arguments. */
 function notifiersOf(app: App, options: ServeOptions | undefined): [ServedNotifier, ...ServedNotifier[]] {
   if (typeof app?.fetch !== "function")
     throw new TypeError(
@@ -154,19 +162,19 @@ function notifiersOf(app: App, options: ServeOptions | undefined): [ServedNotifi
   throw new TypeError("Cannot serve: give the notifier that ends with the server, serve(app, { notifier })");
 }
 
-/** The path of an address, whole or without its host. What it asks for behind the path may be a secret. */
+/** Returns the path of a URL, absolute or not. Leaves out the query, which may contain a secret. */
 function pathOf(url: string): string {
   return url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "") || "/";
 }
 
-/** Why an app may have refused a request for a WebSocket, which it does not say. */
+/** Returns the likely reason why an app refused an upgrade request. The response does not contain the reason. */
 function reasonOf({ status }: Response): string {
   return status === 404
     ? "nothing is at this path; give upgradeWebSocket(…) the path and the method GET"
     : "the app refused it before it came to upgradeWebSocket(…), or has none there";
 }
 
-/** Begins to close by `signal`, by the notifier or by hand, whichever comes first. */
+/** Starts closing when `signal` aborts, a notifier closes or `close()` is called, whichever is first. */
 function lifetime(
   opened: Host,
   notifiers: readonly ServedNotifier[],
@@ -195,7 +203,7 @@ function lifetime(
   scope.link(signal, begin);
   for (const { closing } of notifiers) scope.link(closing, begin);
   const close: Server["close"] = (options) => {
-    // A scope that is over would listen to this signal for ever.
+    // Once the server is closed, the signal has no effect.
     if (phase !== "closed") scope.link(options?.signal, expire);
     begin();
     return closed;
@@ -203,7 +211,7 @@ function lifetime(
   return { close, closed };
 }
 
-/** Runs the phases of closing. Nothing a host throws keeps the later ones from happening. */
+/** Runs the phases of closing. An error of the host does not prevent the later phases. */
 async function finish(
   opened: Host,
   notifiers: readonly ServedNotifier[],
@@ -219,7 +227,7 @@ async function finish(
       if (error !== deadline.reason) report(error);
     }
   };
-  // Not awaited between the two: the notifiers must refuse in the same turn in which the host stops.
+  // No await between these two lines: the notifiers must start to refuse in the same turn in which the host stops.
   const stopped = attempt(() => opened.stop());
   const reports = await Promise.all(notifiers.map((each) => each.close({ signal: deadline, grace })));
   await stopped;
@@ -228,14 +236,14 @@ async function finish(
   return mergedReport(reports);
 }
 
-/** Throws a TypeError where this is another runtime than the one that an entry is for. */
+/** Throws a TypeError when this is not the runtime that an entry is for. */
 export function checkRuntime(name: "Bun" | "Deno", verb: string): void {
   if (name in globalThis) return;
   const message = `Cannot ${verb}: this is not ${name}; import from the entry of this runtime, such as tocsin/node`;
   throw new TypeError(message);
 }
 
-/** Stands in for a server whose signal had aborted before it began. */
+/** Returns the host of a server that never listens, because its signal had aborted or a notifier was closing. */
 function unopened(port: number): Host {
   return { port, stop() {}, drained: async () => {}, cut() {} };
 }
@@ -258,10 +266,10 @@ function respond(
   }
 }
 
-/** Turns the operating system's requests to end into a signal. A second one is heard and changes nothing. */
+/** Returns a signal that aborts on the first of these signals of the operating system. Later ones change nothing. */
 export function termination<Name extends string>(
   names: readonly Name[],
-  listen: (name: Name, heard: () => void) => void,
+  listen: (name: Name, listener: () => void) => void,
 ): AbortSignal {
   const controller = new AbortController();
   for (const name of names) {

@@ -2,13 +2,14 @@ import type { Context } from "hono";
 import { printable } from "../base/printable.ts";
 import type { Notifier } from "../engine/notifier/notifier.ts";
 
-/** What is counted: its name, what it is, and the values by their labels. */
+/** A metric: its name, its help text, and its values by their labels. */
 type Family = [name: string, help: string, samples: [labels: string, value: number][]];
 
 /**
- * Makes a handler that answers what a notifier owns, and what has happened in it, in Prometheus' text format.
+ * Returns a handler that responds with what a notifier owns, and with its counters, in Prometheus' text format.
  *
- * It tells how many people are there: let nobody see it whom that is none of their business.
+ * The response reveals how many people are connected: restrict access to it. Throws a TypeError when `notifier` is not
+ * a notifier.
  *
  * @example
  * ```ts
@@ -42,7 +43,7 @@ function labelled(label: string, values: object): [string, number][] {
   return Object.entries(values).map(([name, value]) => [`{${label}="${escaped(name)}"}`, value]);
 }
 
-/** A label's value, as the format writes it; what else would not show is escaped, too. */
+/** Returns a label's value with the escapes of the format. Unprintable characters are escaped too. */
 function escaped(text: string): string {
   return printable(text.replace(/[\\"]/g, "\\$&"));
 }

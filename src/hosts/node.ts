@@ -29,13 +29,15 @@ import {
 import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
 
 /**
- * Serves a Hono app and its notifier on Node, and ends both together.
+ * Serves a Hono app and its notifier on Node, and closes both together.
  *
- * Resolves once it listens; rejects with the system's error (`EADDRINUSE`) when it cannot, and leaves nothing behind.
- * If `signal` has aborted before, or the notifier is closing, nothing listens: the server answered is closing already.
+ * Resolves once it listens. Rejects with the system's error (`EADDRINUSE`) when it cannot, and then leaves nothing
+ * behind. If `signal` has already aborted, or the notifier is closing, nothing listens, and the returned server is
+ * closing already.
  *
- * Closing begins when `signal` aborts, `close()` is called or the notifier begins to close. It stops accepting, frees
- * connections without a request, closes the notifier, lets responses in flight finish, and after `grace` cuts the rest.
+ * Closing starts when `signal` aborts, `close()` is called or the notifier starts to close. The server stops accepting
+ * connections, closes connections without a request, closes the notifier, lets responses in flight finish, and cuts the
+ * rest after `grace`.
  *
  * ```ts
  * const signal = terminationSignal();
@@ -50,9 +52,10 @@ export function serve(app: App, options: ServeOptions): Promise<Server> {
 /**
  * Upgrades a request of a Hono app to a WebSocket on Node.
  *
- * Works under `serve` of this module, and under that of `@hono/node-server` with its option `websocket` where the request's
- * `env` is handed on; in any other server it answers 500, and its error says what to do. An exception thrown by
- * `createEvents` refuses the upgrade; status and headers of its response arrive, its body does not.
+ * Works under `serve` of this module. Also works under the `serve` of `@hono/node-server` with its option `websocket`,
+ * if the request's `env` is passed on. In any other server it responds with 500, and the error says what to do. An
+ * exception thrown by `createEvents` refuses the upgrade. The client receives the status and headers of its response,
+ * not the body.
  *
  * ```ts
  * app.get("/notifications", upgradeWebSocket(notifications(notifier)));
@@ -71,20 +74,20 @@ export const upgradeWebSocket: UpgradeWebSocket<WebSocket, UpgradeOptions> = upg
         "Cannot upgrade: the server was made without WebSockets; give serve of @hono/node-server websocket: { server: new WebSocketServer({ noServer: true }) }, or use serve of tocsin/node",
       );
     }
-    // The adapter types its socket by the few members it needs itself; what it hands out is the socket of `ws`.
+    // The adapter declares only the members of the socket that it uses. The object is a socket of `ws`.
     await (adapted as UpgradeWebSocket<WebSocket>)(c, handlers);
     return c.body(null);
   },
 );
 
 /**
- * Answers a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
+ * Returns a signal that aborts on SIGINT and SIGTERM, with a reason that names the one received.
  *
- * Its listeners stay, so that a second signal does not kill the process while it closes, and do not keep it alive.
- * Call it once a process.
+ * Its listeners stay, so that a second signal does not kill the process while it closes. They do not keep the process
+ * alive. Call it once per process.
  */
 export function terminationSignal(): AbortSignal {
-  return termination(["SIGINT", "SIGTERM"], (name, heard) => process.on(name, heard));
+  return termination(["SIGINT", "SIGTERM"], (name, listener) => process.on(name, listener));
 }
 
 async function listen(listening: Listening): Promise<Host> {
@@ -94,12 +97,12 @@ async function listen(listening: Listening): Promise<Host> {
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessage,
-    // How long a peer that does not answer a close frame may hold its connection; 30 s by default.
+    // Milliseconds after which a peer that does not answer a close frame is cut. By default, 30 s.
     closeTimeout: Math.min(grace, 1000),
     handleProtocols: (offered) => subprotocol(offered) ?? false,
   };
   const webSockets = new WebSocketServer(options);
-  // The two packages mean the same and write it differently, under `exactOptionalPropertyTypes`.
+  // The two packages declare the same type, but not in the same way for `exactOptionalPropertyTypes`.
   const websocket = { server: webSockets as unknown as WebSocketServerLike };
   const traffic = createTraffic();
   const upgrades = new Upgrades(listening, webSockets, traffic.upgraded);
@@ -108,7 +111,7 @@ async function listen(listening: Listening): Promise<Host> {
   await upgrades.replace(server);
   webSockets.on("connection", (webSocket, { socket }) => {
     traffic.upgraded(socket);
-    // An error before the adapter listens for it would end the process.
+    // An error before the adapter listens for errors would end the process.
     webSocket.on("error", () => endWithPeer(socket));
   });
   interceptUpgrades(server, upgrades, traffic, listening);
@@ -125,9 +128,9 @@ async function listen(listening: Listening): Promise<Host> {
 }
 
 /**
- * What every connection is doing: how many requests it has in flight, or that it is a WebSocket.
+ * The state of every connection: how many requests it has in flight, or that it is a WebSocket.
  *
- * Node's own `closeAllConnections()` would end responses in flight, and knows nothing of connections that were upgraded
+ * Node's own `closeAllConnections()` would end responses in flight, and does not include connections that were upgraded
  * or are about to be.
  */
 interface Traffic extends Pick<Host, "drained" | "cut"> {
@@ -135,7 +138,7 @@ interface Traffic extends Pick<Host, "drained" | "cut"> {
   enter(socket: Socket): void;
   leave(socket: Socket): void;
   upgraded(socket: Socket): void;
-  /** Frees every connection without a request, and from now on every one whose last request is done. */
+  /** Closes every connection without a request, and from now on every connection whose last request ends. */
   stop(): void;
 }
 
@@ -143,11 +146,12 @@ function createTraffic(): Traffic {
   const requests = new Map<Socket, number>();
   const webSockets = new Set<Socket>();
   let isStopped = false;
-  let quiet: (() => void) | undefined;
+  let resolveDrained: (() => void) | undefined;
   const check = (): void => {
-    if (quiet !== undefined && [...requests.values()].every((count) => count === 0)) quiet();
+    if (resolveDrained !== undefined && [...requests.values()].every((count) => count === 0))
+      resolveDrained();
   };
-  // One listener for all of them, which are many.
+  // One listener for all connections, to save memory.
   function closed(this: Socket): void {
     requests.delete(this);
     webSockets.delete(this);
@@ -155,7 +159,7 @@ function createTraffic(): Traffic {
   }
   return {
     connected(socket) {
-      // A connection whose wish for an upgrade was ignored comes a second time.
+      // `serveWithoutUpgrade` emits a connection for the second time.
       if (requests.has(socket)) return;
       requests.set(socket, 0);
       socket.on("close", closed);
@@ -177,7 +181,7 @@ function createTraffic(): Traffic {
     },
     drained: () =>
       new Promise((resolve) => {
-        quiet = resolve;
+        resolveDrained = resolve;
         check();
       }),
     cut() {
@@ -188,14 +192,14 @@ function createTraffic(): Traffic {
 
 function track(server: HttpServer, traffic: Traffic): Omit<Host, "port"> {
   server.on("connection", traffic.connected);
-  // Before the adapter's listener, whose app may close the server at once.
+  // This listener must be before the adapter's, because the app may close the server at once.
   server.prependListener("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
     traffic.enter(socket);
     response.once("close", () => traffic.leave(socket));
   });
   return {
     stop() {
-      // Called by `close`, Node's own would cut a response that was ended and is still being written.
+      // `server.close()` calls this. Node's own method would cut a response that has ended but is still being written.
       server.closeIdleConnections = () => {};
       server.close();
       traffic.stop();
@@ -205,7 +209,7 @@ function track(server: HttpServer, traffic: Traffic): Omit<Host, "port"> {
   };
 }
 
-/** Stands before the adapter's listener, which never answers an upgrade to anything but a WebSocket. */
+/** Handles upgrades instead of the adapter's listener, which never answers an upgrade to anything but a WebSocket. */
 function interceptUpgrades(
   server: HttpServer,
   upgrades: Upgrades,
@@ -241,18 +245,18 @@ function interceptUpgrades(
   });
 }
 
-/** How many headers Node reads by default: it leaves out the others without a word, and an `Origin` may be among them. */
-const mostHeaders = 1000;
+/** How many headers Node reads by default. It drops the others silently, and an `Origin` may be among them. */
+const maxHeaders = 1000;
 
-/** Why nothing can be made of a request for a WebSocket: the adapter would answer 500, or never see all of it. */
+/** Returns why an upgrade request is refused: the adapter would answer 500, or would not get all of its headers. */
 function faultOf({ headers, rawHeaders }: IncomingMessage): { code: 400 | 431; reason: string } | undefined {
-  if (rawHeaders.length >= 2 * mostHeaders)
-    return { code: 431, reason: `the handshake has ${mostHeaders} headers or more` };
+  if (rawHeaders.length >= 2 * maxHeaders)
+    return { code: 431, reason: `the handshake has ${maxHeaders} headers or more` };
   if (urlOf(`http://${headers.host ?? "localhost"}`) !== undefined) return undefined;
   return { code: 400, reason: "the Host is none that a URL can have" };
 }
 
-/** Puts a request back on its connection without its wish for an upgrade, as a server that does not know it would read it. */
+/** Puts a request back on its connection without its upgrade headers, as if the server did not support the upgrade. */
 function serveWithoutUpgrade(
   server: HttpServer,
   request: IncomingMessage,

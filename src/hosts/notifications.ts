@@ -10,34 +10,34 @@ import { apart, PeerHandlers } from "./handlers.ts";
 import { handshakeOf, wantsWebSocket } from "./handshake.ts";
 import { isOwn, type Origins, originsOf } from "./origins.ts";
 
-/** How connections are let in. */
+/** How connections are accepted. */
 export interface NotificationsOptions {
   /**
-   * Finds out who connects, from cookies, headers, or what middleware has set. `null` refuses with 401; an
-   * `HTTPException` of any copy of Hono, which is an error with `getResponse`, refuses with its response; any other throw
-   * refuses with 500 and is told to the notifier's `onError`.
-   * `tokens` of `tocsin/tokens` and `redeem` of `tocsin/tickets` fit here.
-   * Default: everybody is let in as nobody in particular, with no channels.
+   * Identifies the client, from cookies, headers or values that middleware has set. `null` refuses with 401. An
+   * `HTTPException` of any copy of Hono, which is an error with `getResponse`, refuses with its response. Any other
+   * error refuses with 500, and is reported to the notifier's `onError`. `tokens` of `tocsin/tokens` and `redeem` of
+   * `tocsin/tickets` can be used here. Default: everybody is accepted as an anonymous user, with no channels.
    */
-  // biome-ignore lint/suspicious/noExplicitAny: an app's own Env has to fit, whatever it is
+  // biome-ignore lint/suspicious/noExplicitAny: the Env of any app has to fit
   authenticate?: ((c: Context<any>) => Identity | null | Promise<Identity | null>) | undefined;
-  /** Decides about everything beyond the identity's channels and runs. Default: refuses. See {@linkcode cached}. */
+  /** Decides about everything beyond the identity's own channels and runs. Default: refuses. See {@linkcode cached}. */
   authorize?: Authorize | undefined;
   /**
-   * Which web pages may connect: an origin (`"https://example.com"`), several, or a function that answers `true`. Without
-   * a function a request that has no `Origin` header is let in, since it comes from no web page; a function is asked about
-   * it, too, with "". One that throws or rejects refuses, and is reported. Default: pages of the same host, which is the
-   * request's `Host`, whatever their scheme.
+   * Which web pages may connect: an origin (`"https://example.com"`), several, or a function that returns `true` for
+   * those. A request without an `Origin` header comes from no web page: it is accepted, unless a function is given. The
+   * function is called for it too, with `""`. A function that throws or rejects refuses the request, and its error is
+   * reported. Default: pages of the same host, which is the request's `Host`, with any scheme.
    */
   origins?: Origins<Context> | undefined;
 }
 
 /**
- * Makes what every Hono `upgradeWebSocket` takes: it refuses before the upgrade with 426 (no WebSocket was asked for),
- * 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (nobody known), and otherwise connects the peer. The
- * notifier's `onRefused` hears of each refusal.
+ * Returns the argument of any Hono `upgradeWebSocket`. Before the upgrade it refuses with 426 (no WebSocket was
+ * requested), 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (not authenticated). Otherwise it connects
+ * the peer. The notifier's `onRefused` is called for each refusal.
  *
- * Throws a TypeError for options that cannot work: an entry of `origins` that is no origin, something that is no function.
+ * Throws a TypeError for options that cannot work: an unknown name, an invalid entry of `origins`, or a value that is
+ * not a function.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ export interface NotificationsOptions {
  * const notifier = createNotifier();
  * const app = new Hono<{ Variables: { user: string } }>();
  * app.get("/notifications", upgradeWebSocket(notifications(notifier, {
- *   authenticate: (c) => ({ user: c.get("user") }), // set by a middleware of yours that has checked who it is
+ *   authenticate: (c) => ({ user: c.get("user") }), // set by your middleware, which has authenticated the user
  *   authorize: (_peer, { type, channel }) => type === "subscribe" && channel.startsWith("public:"),
  * })));
  * ```
@@ -60,24 +60,24 @@ export function notifications(
 ): (c: Context) => Promise<WSEvents> {
   checkArguments(notifier, options);
   const { origins, authorize } = options;
-  const isAllowed = typeof origins === "function" ? asked(origins) : listed(origins);
+  const isAllowed = typeof origins === "function" ? byFunction(origins) : byList(origins);
   return apart(async (c) => {
     const refuse: Refuse = (code, reason, origin) => {
-      tell(c, notifier, { code, reason, origin });
+      reportRefusal(c, notifier, { code, reason, origin });
       const [text, headers = {}] = answers[code];
       return new HTTPException(code, { res: new Response(text, { status: code, headers }) });
     };
     if (!wantsWebSocket(c.req.header("upgrade"))) throw refuse(426, noWebSocket);
     if (notifier.closing.aborted) throw refuse(503, closing);
     const origin = c.req.header("origin");
-    // Most answers are there at once, and every wait costs as much as the rest of it.
+    // Most checks return synchronously, and an `await` would cost as much as the rest of this function.
     const allowing = ask(isAllowed, origin, c, notifier);
     if (!(allowing instanceof Promise ? await allowing : allowing))
       throw refuse(403, foreign(c, origin, origins), origin ?? "");
     const identifying = identify(c, notifier, options, refuse);
     const identity = identifying instanceof Promise ? await identifying : identifying;
     if (identity === null) throw refuse(401, "authenticate answered null");
-    // Closing may have begun while the identity was looked up.
+    // Closing may have started while the identity was looked up.
     if (notifier.closing.aborted) throw refuse(503, closing);
     const place = notifier.reserve(identity.user);
     if (typeof place === "string") throw refuse(503, `limits.${place} is reached`);
@@ -89,13 +89,13 @@ type Refuse = (code: Code, reason: string, origin?: string) => HTTPException;
 
 type Code = 401 | 403 | 426 | 500 | 503;
 
-/** What is answered with each status. */
+/** The response for each status. */
 const answers: Readonly<Record<Code, readonly [text: string, headers?: Record<string, string>]>> = {
   401: ["Unauthorized", { "WWW-Authenticate": "Bearer" }],
   403: ["Forbidden"],
   426: ["Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" }],
   500: ["Internal Server Error"],
-  // After so many seconds who is refused because of closing, or because there are too many, may try again.
+  // A client that is refused because the notifier is closing or full may try again after this many seconds.
   503: ["Service Unavailable", { "Retry-After": "1" }],
 };
 
@@ -103,7 +103,7 @@ const noWebSocket =
   "no WebSocket was asked for; connect to ws: or wss:, and have every proxy pass on Upgrade and Connection";
 const closing = "the notifier is closing";
 
-/** Says what a page's origin is held against, and what would let it in. */
+/** Returns why a page's origin is refused, and how to allow it. */
 function foreign(c: Context, origin = "", origins: NotificationsOptions["origins"]): string {
   const page = JSON.stringify(origin.slice(0, 200));
   const host = JSON.stringify(c.req.header("host")?.slice(0, 200) ?? "");
@@ -113,7 +113,7 @@ function foreign(c: Context, origin = "", origins: NotificationsOptions["origins
   return `the page is of ${page}, and the Host is ${host}; have the proxy pass on Host, or list the page in origins`;
 }
 
-function tell(c: Context, notifier: Notifier, refused: Refused): void {
+function reportRefusal(c: Context, notifier: Notifier, refused: Refused): void {
   const handshake = handshakeOf(c);
   if (handshake !== undefined) handshake.isTold = true;
   notifier.refused({ path: c.req.path, ...refused });
@@ -124,7 +124,7 @@ function checkArguments(notifier: Notifier, options: NotificationsOptions): void
     throw new TypeError(
       "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
     );
-  // One that is misspelt would let everybody in.
+  // A misspelt `authenticate` would accept everybody.
   for (const name of Object.keys(options))
     if (!["authenticate", "authorize", "origins"].includes(name))
       throw new TypeError(`Cannot use ${name}: notifications take authenticate, authorize and origins`);
@@ -144,18 +144,21 @@ function identify(
   refuse: Refuse,
 ): MaybePromise<Identity | null> {
   if (authenticate === undefined) return { user: "" };
-  const thrown = (error: unknown): never => {
+  const onThrow = (error: unknown): never => {
     if (hasResponse(error)) {
-      tell(c, notifier, { code: error.status ?? 500, reason: "authenticate threw a response of its own" });
+      reportRefusal(c, notifier, {
+        code: error.status ?? 500,
+        reason: "authenticate threw a response of its own",
+      });
       throw error;
     }
     notifier.report(error, { stage: "authenticate", owner: c.req.path });
     throw refuse(500, "authenticate failed; onError has its error");
   };
-  return handled(() => authenticate(c), checked, thrown);
+  return handled(() => authenticate(c), checked, onThrow);
 }
 
-/** Whether it is what Hono takes for a response: an `HTTPException`, of whichever copy of Hono. */
+/** Returns whether Hono responds with the error's own response: it is an `HTTPException`, of any copy of Hono. */
 function hasResponse(error: unknown): error is Error & { status?: number } {
   return error instanceof Error && typeof (error as { getResponse?: unknown }).getResponse === "function";
 }
@@ -163,19 +166,19 @@ function hasResponse(error: unknown): error is Error & { status?: number } {
 function checked(identity: Identity | null): Identity | null {
   if (identity === null || identity === undefined) return null;
   if (typeof identity.user !== "string")
-    throw new TypeError("Cannot let anybody in: authenticate has to answer { user }, with a text, or null");
+    throw new TypeError("Cannot authenticate: authenticate has to return { user }, with a string, or null");
   checkPeer(identity, Infinity);
   return identity;
 }
 
 type IsAllowed = (origin: string | undefined, c: Context) => MaybePromise<boolean>;
 
-function asked(judge: (origin: string, c: Context) => MaybePromise<boolean>): IsAllowed {
-  return (origin, c) => judge(origin ?? "", c);
+function byFunction(decide: (origin: string, c: Context) => MaybePromise<boolean>): IsAllowed {
+  return (origin, c) => decide(origin ?? "", c);
 }
 
-/** Who comes from a listed page, or from none. */
-function listed(origins: string | readonly string[] | undefined): IsAllowed {
+/** Returns a check that allows listed pages, and requests without an origin. */
+function byList(origins: string | readonly string[] | undefined): IsAllowed {
   if (origins === undefined)
     return (origin, c) => origin === undefined || isOwn(origin, c.req.header("host"));
   const all = originsOf(origins);
@@ -188,13 +191,13 @@ function ask(
   c: Context,
   notifier: Notifier,
 ): MaybePromise<boolean> {
-  const thrown = (error: unknown): false => {
+  const onThrow = (error: unknown): false => {
     notifier.report(error, { stage: "origins", owner: c.req.path });
     return false;
   };
   return handled(
     () => isAllowed(origin, c),
     (allowed) => allowed === true,
-    thrown,
+    onThrow,
   );
 }

@@ -1,14 +1,14 @@
 import { urlOf } from "../base/url.ts";
 
-/** Origins of web pages as they are given: one, several, or a function that judges. */
+/** Origins of web pages: one, several, or a function that decides. */
 export type Origins<C> = string | readonly string[] | ((origin: string, c: C) => boolean | Promise<boolean>);
 
-/** An origin of another scheme than the web's: `capacitor://localhost`, `chrome-extension://<id>`. */
+/** An origin whose scheme is not of the web: `capacitor://localhost`, `chrome-extension://<id>`. */
 const foreign = /^(?!https?:|wss?:)[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s*,]+$/;
 
 /**
- * Makes of origins the form in which browsers send them: without a trailing slash or the scheme's own port, in small
- * letters, with names in ASCII. Throws a TypeError for what is none, which says what to write.
+ * Returns origins in the form in which browsers send them: without a trailing slash or the scheme's default port, in
+ * lower case, and with host names in ASCII. Throws a TypeError for an invalid origin. The error says what to write.
  */
 export function originsOf(given: string | readonly string[]): ReadonlySet<string> {
   if (typeof given !== "string" && !Array.isArray(given)) {
@@ -33,12 +33,12 @@ function inWords(given: unknown): string {
   return typeof given === "string" ? JSON.stringify(given.slice(0, 200)) : String(given);
 }
 
-/** What to write in place of something that is no origin. */
+/** Returns what to write instead of an invalid origin. */
 function advice(given: unknown): string {
   if (typeof given !== "string") return 'give a text such as "https://example.com"';
   if (given === "*") return "give a function, () => true, to let the pages of every site connect";
-  if (given.includes("*")) return "give a function that judges, since an entry is one origin";
-  if (given === "null") return "it is no site's; give a function that judges";
+  if (given.includes("*")) return "give a function that decides, since an entry is one origin";
+  if (given === "null") return "it is not of one site; give a function that decides";
   const asPage = given.replace(/^ws(?=s?:)/i, "http");
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(asPage) ? asPage : `https://${asPage}`;
   const origin = urlOf(whole)?.origin ?? "null";
@@ -46,10 +46,10 @@ function advice(given: unknown): string {
 }
 
 /**
- * Whether a page comes from the host that was asked; anything that is not written as browsers do comes from none.
+ * Returns whether a page comes from the host of the request. Returns false for an origin that no browser would write.
  *
- * Both are read under the page's scheme: behind a proxy that ends TLS the request's own is not the page's, and a proxy may
- * write that scheme's own port.
+ * Both are parsed with the page's scheme: behind a proxy that terminates TLS, the request has another scheme than the
+ * page, and the proxy may add the default port of the page's scheme to `Host`.
  */
 export function isOwn(origin: string, host: string | undefined): boolean {
   const page = /^https?:/i.test(origin) ? urlOf(origin) : undefined;

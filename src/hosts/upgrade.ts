@@ -10,11 +10,11 @@ import type { Listening } from "./host.ts";
 
 type Handlers = Required<WSEvents<WebSocket>>;
 
-/** What of a request's `env` is read here. */
+/** The part of a request's `env` that is read here. */
 export interface Env {
   readonly incoming?: IncomingMessage;
   readonly outgoing?: ServerResponse | undefined;
-  /** Where the adapter has its WebSockets, for its own `upgradeWebSocket`. */
+  /** The adapter's WebSocket server, for its own `upgradeWebSocket`. */
   readonly wss?: unknown;
 }
 
@@ -22,21 +22,22 @@ export interface Env {
 type Adapter = (request: IncomingMessage, socket: Socket, head: Buffer) => unknown;
 
 /**
- * Answers requests for WebSockets on Node, in place of the adapter.
+ * Answers upgrade requests on Node, in place of the adapter.
  *
- * The adapter makes a whole request of each, and keeps it for as long as its socket is there: together more than what all
- * the rest of a connection takes. It still ends what is not ours: refusals, and what its own `upgradeWebSocket` lets in.
+ * The adapter creates a whole request for each, and keeps it as long as the socket exists. Together that takes more
+ * memory than the rest of a connection. The adapter still finishes refusals, and upgrades that its own
+ * `upgradeWebSocket` accepts.
  */
 export class Upgrades {
   readonly #listening: Listening;
   readonly #webSockets: WebSocketServer;
   readonly #opened: (socket: Socket) => void;
   readonly #frames = new Frames(frameOf);
-  /** What was answered already to requests that the adapter is about to end. */
+  /** The known answers to requests that the adapter is about to finish. */
   readonly #answered = new Map<IncomingMessage, (env: Env) => Response>();
   readonly #requestOf = createRequests();
   #adapter: Adapter = () => {};
-  /** What the adapter puts into the `env` of an upgrade: its own `upgradeWebSocket` needs it. */
+  /** What the adapter puts into the `env` of an upgrade. Its own `upgradeWebSocket` needs it. */
   #env: Env = {};
 
   constructor(listening: Listening, webSockets: WebSocketServer, opened: (socket: Socket) => void) {
@@ -45,19 +46,19 @@ export class Upgrades {
     this.#opened = opened;
   }
 
-  /** What the adapter has to call for every request. */
+  /** The `fetch` that the adapter has to call for every request. */
   readonly fetch = (request: Request, env: Env): Response | Promise<Response> => {
     const { incoming, outgoing } = env;
     const isUpgrade = outgoing === undefined && incoming !== undefined;
     return (isUpgrade && this.#answered.get(incoming)?.(env)) || this.#listening.answer(request, env);
   };
 
-  /** Takes the place of the adapter's listener. */
+  /** Removes the adapter's listener from the server, and keeps it for `#end`. */
   async replace(server: HttpServer): Promise<void> {
     const [adapter] = server.listeners("upgrade");
     server.removeAllListeners("upgrade");
     this.#adapter = (...upgrade) => adapter?.apply(server, upgrade);
-    // It says what it puts there only to an app. This upgrade is over before it begins.
+    // The adapter passes its `env` only to an app. So it gets a fake upgrade here, on a destroyed socket.
     const socket = new Socket().destroy();
     const request = new IncomingMessage(socket);
     Object.assign(request.headers, { upgrade: "websocket", host: "localhost" });
@@ -67,7 +68,7 @@ export class Upgrades {
     });
   }
 
-  /** Has the adapter end an upgrade with what was answered to it. */
+  /** Lets the adapter finish an upgrade with a known answer. */
   async #end(
     request: IncomingMessage,
     socket: Socket,
@@ -82,22 +83,22 @@ export class Upgrades {
     }
   }
 
-  /** Answers one upgrade. */
+  /** Answers one upgrade request. */
   async answer(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const made = this.#requestOf(request);
-    // What no request can be made of is the adapter's to refuse.
-    if (made === undefined) {
+    const webRequest = this.#requestOf(request);
+    // If no request can be created, the adapter refuses.
+    if (webRequest === undefined) {
       this.#listening.refused(request.url ?? "", 400, "no request can be made of it");
       return void (await this.#adapter(request, socket, head));
     }
     const env = { ...this.#env, incoming: request };
     socket.on("error", ignore);
-    const { handshake, response } = await this.#listening.upgrade(made, env);
+    const { handshake, response } = await this.#listening.upgrade(webRequest, env);
     socket.off("error", ignore);
     if (handshake.handlers !== undefined) this.#open(request, socket, head, response, handshake);
     else {
-      await this.#end(request, socket, head, (its) => {
-        Object.assign(its, env);
+      await this.#end(request, socket, head, (adapterEnv) => {
+        Object.assign(adapterEnv, env);
         return response;
       });
     }
@@ -120,7 +121,7 @@ export class Upgrades {
     this.#webSockets.handleUpgrade(request, socket, head, (raw) => {
       isOpen = true;
       this.#opened(socket);
-      // A peer that has ended its side can answer no ping any more. What it has not read would hold the socket.
+      // A peer that has ended its side cannot answer a ping. Data that it has not read would keep the socket open.
       socket.on("end", destroy);
       new FramedConnection(raw, url, socket, this.#frames, handlers).open();
     });
@@ -129,32 +130,32 @@ export class Upgrades {
   }
 }
 
-/** Makes requests as the adapter does when nobody asks for an upgrade: what they hold is looked up when it is read. */
+/** Creates requests as the adapter does for plain requests: their members are computed when they are read. */
 function createRequests(): (incoming: IncomingMessage) => Request | undefined {
-  let made: Request | undefined;
+  let webRequest: Request | undefined;
   const listener = getRequestListener((request) => {
-    made = request;
+    webRequest = request;
     return answer;
   });
-  // Of the adapter's own kind, which it made the global one just now.
+  // An instance of the adapter's own class, which `getRequestListener` has just made the global `Response`.
   const answer = new Response(null);
   const outgoing = { writeHead() {}, end() {}, on() {} } as unknown as ServerResponse;
   return (incoming) => {
-    made = undefined;
+    webRequest = undefined;
     listener(incoming, outgoing);
-    return made;
+    return webRequest;
   };
 }
 
 const connection: unique symbol = Symbol("connection");
 
-/** A socket with the connection that its listeners, which all sockets share, find there. */
+/** A socket and its connection. All sockets share the same listeners, which read the connection from the socket. */
 type Connected = WebSocket & { [connection]: FramedConnection };
 
 /**
- * Has text leave as frames that all who are sent the same text share, in one write each.
+ * Sends text in frames. Sockets that send the same text share one frame, and a frame is one write.
  *
- * Only under `serve`, whose sockets compress nothing: then `ws` keeps nothing of its own before or behind a frame.
+ * Only under `serve`, whose sockets do not compress: then `ws` has no queue of its own that a frame could overtake.
  */
 class FramedConnection extends Connection<WebSocket> {
   readonly #tcp: Socket;
@@ -171,13 +172,13 @@ class FramedConnection extends Connection<WebSocket> {
   open(): void {
     const raw = this.raw as Connected;
     raw[connection] = this;
-    raw.on("message", heard);
+    raw.on("message", received);
     raw.on("close", closed);
     raw.on("error", failed);
     this.#handlers.onOpen(new Event("open"), this.#context);
   }
 
-  heard(data: RawData, isBinary: boolean): void {
+  received(data: RawData, isBinary: boolean): void {
     this.#handlers.onMessage(messageOf(data, isBinary), this.#context);
   }
 
@@ -197,13 +198,13 @@ class FramedConnection extends Connection<WebSocket> {
   override send(data: string | ArrayBuffer | Uint8Array): void {
     const { raw } = this;
     if (typeof data !== "string") raw.send(data);
-    // Behind a close frame there must not be another.
+    // No frame may follow a close frame.
     else if (raw.readyState === raw.OPEN) this.#tcp.write(this.#frames.of(data));
   }
 }
 
-function heard(this: WebSocket, data: RawData, isBinary: boolean): void {
-  (this as Connected)[connection].heard(data, isBinary);
+function received(this: WebSocket, data: RawData, isBinary: boolean): void {
+  (this as Connected)[connection].received(data, isBinary);
 }
 
 function closed(this: WebSocket, code: number, reason: Buffer): void {
@@ -214,16 +215,16 @@ function failed(this: WebSocket, error: Error): void {
   (this as Connected)[connection].failed(error);
 }
 
-/** Has a connection be over when our side is: a peer may keep its own open for ever. */
+/** Destroys a connection when our side ends: a peer may keep its own side open for ever. */
 export function endWithUs(socket: Socket): void {
   socket.on("finish", destroy);
 }
 
 /**
- * Has a connection stay after all until its peer ends it, or `ws` does after its `closeTimeout`.
+ * Keeps a connection open until its peer ends it, or `ws` does after its `closeTimeout`. Undoes {@linkcode endWithUs}.
  *
- * For a peer that could not be understood and is likely sending still: destroyed at once, the connection would be reset
- * by what comes, and take the close frame with it before it is read.
+ * For a peer that sent something invalid and is probably still sending. If the connection were destroyed at once,
+ * incoming data would reset it, and the peer would not read the close frame.
  */
 export function endWithPeer(socket: Socket): void {
   socket.off("finish", destroy);
@@ -235,15 +236,15 @@ function destroy(this: Socket): void {
 
 function ignore(): void {}
 
-/** An event with what its class would have: not every Node has the classes. */
-// biome-ignore lint/suspicious/noExplicitAny: the class of the event is Hono's to name, and not every runtime has it.
+/** Creates an event with the members of its class: not every version of Node has the classes. */
+// biome-ignore lint/suspicious/noExplicitAny: Hono declares the class of the event, and not every runtime has it.
 function eventOf(type: string, members: object): any {
   return Object.assign(new Event(type), members);
 }
 
 function messageOf(data: RawData, isBinary: boolean): ReturnType<typeof createWSMessageEvent> {
   if (!isBinary) return createWSMessageEvent(String(data));
-  // By default `ws` hands out Buffers, which share their memory with others.
+  // By default `ws` passes Buffers, which may share their memory with others.
   const { buffer, byteOffset, byteLength } = data as Buffer;
   return createWSMessageEvent(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
 }

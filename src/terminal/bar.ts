@@ -5,16 +5,16 @@ import { cellsOf, cut, type Paint } from "./cells.ts";
 import { prefix } from "./command.ts";
 import { cancellerOf, failureOf, percentOf, resultOf } from "./line.ts";
 
-/** How far a run has come, as far as it is known. */
+/** The known progress of a run. */
 export interface Bar {
   readonly run: string;
   readonly name: string | undefined;
   readonly status: "waiting" | RunStatus;
-  /** From 0 to 1; undefined before it said anything. */
+  /** From 0 to 1. Undefined before any progress was reported. */
   readonly ratio: number | undefined;
-  /** What it said of its progress, or what its ending says. */
+  /** The text of the last progress event, or of the ending. */
   readonly words: string;
-  /** When it began, on the server's clock. */
+  /** When the run started, by the server's clock, in milliseconds since the Unix epoch. */
   readonly since: number | undefined;
 }
 
@@ -27,11 +27,12 @@ const styles: Record<Bar["status"], Parameters<Paint>[0]> = {
   failed: "red",
   cancelled: "yellow",
 };
-/** Cells of the longest name, and of the shortest line that still has a bar. */
-const longest = 28;
-const shortest = 50;
+/** The maximum width of a label, in cells. */
+const maxLabel = 28;
+/** The minimum width of a line that has a bar, in cells. */
+const minLine = 50;
 
-/** How the run of a channel ended; undefined where this is not its ending. */
+/** Returns how a run ended, if this publication is the ending of a run. */
 export function endingOf({ channel, data }: Publication): Exclude<RunStatus, "working"> | undefined {
   if (!channel.startsWith(prefix)) return undefined;
   const type = (data as Fields | null)?.type;
@@ -40,12 +41,12 @@ export function endingOf({ channel, data }: Publication): Exclude<RunStatus, "wo
   return type === "run.cancelled" ? "cancelled" : undefined;
 }
 
-/** The bar of a run that nothing was heard of. */
+/** Returns the bar of a run before its first event. */
 export function barOf(run: string): Bar {
   return { run, name: undefined, status: "waiting", ratio: undefined, words: "", since: undefined };
 }
 
-/** The bar after one more publication; the same one where that says nothing of its progress. */
+/** Returns the bar after one more publication. Returns the same object when the publication does not change the bar. */
 export function advanced(bar: Bar, publication: Publication): Bar {
   const event = (publication.data ?? {}) as Fields;
   const { time } = publication;
@@ -71,7 +72,7 @@ function endedAs(bar: Bar, event: Fields, took: string): Pick<Bar, "ratio" | "wo
   return { ratio: bar.ratio, words: `${what}${took}  ${why}` };
 }
 
-/** What an event says of the progress, and of what is being done: those of `tocsin/run` and `tocsin/agent`, and the like. */
+/** Returns the progress in an event of `tocsin/run` or `tocsin/agent`, or in a similar one, and what is being done. */
 function progressOf(event: Fields): Pick<Bar, "ratio" | "words"> | undefined {
   const { progress, progress_percentage: percentage, done, total, message, current_operation } = event;
   const ratio = typeof progress === "number" ? progress : Number(percentage ?? Number.NaN) / 100;
@@ -81,12 +82,12 @@ function progressOf(event: Fields): Pick<Bar, "ratio" | "words"> | undefined {
   return { ratio, words: [...share, ...doing].join("  ") };
 }
 
-/** Draws runs, a line each, with their bars one below the other. What takes more cells than `width` is cut, unless `isWhole`. */
+/** Draws one line per run, with the bars aligned. Text beyond `width` cells is cut, unless `isWhole`. */
 export function barsOf(bars: readonly Bar[], width: number, paint: Paint, isWhole = false): string[] {
-  const labels = bars.map((bar) => cut(labelOf(bar, bars), Math.min(longest, Math.floor(width / 2))));
+  const labels = bars.map((bar) => cut(labelOf(bar, bars), Math.min(maxLabel, Math.floor(width / 2))));
   const room = Math.max(0, ...labels.map(cellsOf));
   const left = width - room - 2;
-  const cells = width < shortest ? 0 : Math.min(30, Math.max(10, Math.floor(left / 3)));
+  const cells = width < minLine ? 0 : Math.min(30, Math.max(10, Math.floor(left / 3)));
   return bars.map((bar, index) => {
     const label = labels[index] ?? "";
     const rest = isWhole ? Infinity : left - (cells > 0 ? cells + 1 : 0);
@@ -104,14 +105,14 @@ function drawn({ status, ratio, words }: Bar, cells: number, room: number, paint
   return `${paint(style, "█".repeat(full))}${paint("dim", "░".repeat(cells - full))} ${text}`;
 }
 
-/** The name of a run, with the beginning of its id where others have the same. */
+/** Returns the name of a run, followed by the first characters of its id when another run has the same name. */
 function labelOf({ run, name }: Bar, bars: readonly Bar[]): string {
   if (name === undefined) return printable(run);
   const isShared = bars.some((other) => other.name === name && other.run !== run);
-  return printable(isShared ? `${cut(name, longest - 9)} ${run.slice(0, 8)}` : name);
+  return printable(isShared ? `${cut(name, maxLabel - 9)} ${run.slice(0, 8)}` : name);
 }
 
-/** Milliseconds, as people say it. */
+/** Formats milliseconds for people. */
 function spanOf(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

@@ -2,43 +2,44 @@ import { parseArgs } from "node:util";
 import { urlOf } from "../base/url.ts";
 import type { Position } from "../model/log.ts";
 
-/** What a command line asks for. */
+/** A parsed command line. */
 export type CommandLine = { readonly action: "help" } | { readonly action: "version" } | TailCommand;
 
-/** What is to be followed, from where, and how it is shown. */
+/** What to follow, where to start, and how to show it. */
 export interface TailCommand {
   readonly action: "tail";
   readonly url: string;
-  /** Each once; those of runs begin with `run:`. */
+  /** Without duplicates. The channels of runs start with `run:`. */
   readonly channels: readonly string[];
-  /** Ids of the runs that are to be cancelled. Their channels are among `channels`. */
+  /** The ids of the runs to cancel. `channels` contains their channels. */
   readonly cancel: readonly string[];
   readonly reason: string | undefined;
-  /** Default: runs from their start, channels from now on. */
+  /** Default: a run from its start, a channel from now on. */
   readonly from: "start" | "now" | Position | undefined;
   readonly token: string | undefined;
   readonly isJson: boolean;
 }
 
-/** What a run's channel begins with. */
+/** The prefix of a run's channel. */
 export const prefix = "run:";
 
 export const usage: string = `Usage: tocsin tail <url> [channel or run…]
 
-Follows channels, and runs (run:<id>) until all of them have ended, in a terminal.
+Follows channels and runs (run:<id>) in a terminal. If it follows only runs, it stops when all of them have ended.
 
   --cancel <run>    asks a run to stop, and follows it to its end; may be given several times
-  --reason <text>   why, for those who follow the cancelled run
-  --from <where>    start, now, or <offset>@<epoch>, for what comes after that position of the one channel given
+  --reason <text>   why the run is cancelled; shown to everybody who follows it
+  --from <where>    start, now, or <offset>@<epoch> to start after that position of the only channel given
                     (by default runs are followed from their start, channels from now on)
-  --token <token>   says who you are, where the server asks for it; TOCSIN_TOKEN, too, and that no process list shows
+  --token <token>   authenticates you, if the server requires it; or set TOCSIN_TOKEN, which no process list shows
   --json            prints each publication as one line of JSON
   -h, --help        prints this
   -v, --version     prints the version
 
-Publications are printed to standard output, all else to standard error. Ctrl-C stops following, and cancels nothing.
-Ends with code 0; 1 when a run did not complete, something could not be followed, or the first connection is refused as
-with 401 or 404; 2 when it was called wrongly. Where a server cannot be reached otherwise it says why, and goes on trying.
+Publications are printed to standard output, everything else to standard error. Ctrl-C stops following, and cancels
+nothing. The exit code is 0; 1 if a run did not complete, something could not be followed, or the server refused the
+first connection, for example with 401 or 404; 2 if the command line is wrong. If a server cannot be reached for another
+reason, the command prints the reason and tries again.
 `;
 
 const options = {
@@ -51,7 +52,7 @@ const options = {
   version: { type: "boolean", short: "v", default: false },
 } as const;
 
-/** Reads a command line. Throws a TypeError that says what is wrong with it. */
+/** Parses a command line. Throws a TypeError that describes the mistake. */
 export function commandOf(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
@@ -67,7 +68,7 @@ export function commandOf(
   const channels = [...new Set([...names, ...cancel.map((run) => prefix + run)])];
   checkChannels(channels);
   if (values.reason !== undefined && cancel.length === 0)
-    throw new TypeError("Cannot use --reason: there is no --cancel that it is a reason for");
+    throw new TypeError("Cannot use --reason: give --cancel too");
   return {
     action,
     url: checkedUrl(url),
@@ -84,7 +85,7 @@ function parsed(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
-    // Its first sentence says what is wrong, and the others how to name files that begin with a dash.
+    // The first sentence describes the mistake. The others explain how to pass files whose names start with a dash.
     const [what = ""] = (error as Error).message.split(/[.\n]/);
     throw new TypeError(`Cannot read the options: ${what.charAt(0).toLowerCase()}${what.slice(1)}`);
   }
@@ -100,7 +101,7 @@ function checkChannels(channels: readonly string[]): void {
 function checkedUrl(url: string): string {
   const parsed = urlOf(url);
   if (parsed !== undefined && /^(ws|http)s?:$/.test(parsed.protocol)) {
-    // A WebSocket must not be given one.
+    // A WebSocket URL must not have a fragment.
     parsed.hash = "";
     return parsed.href;
   }
@@ -114,7 +115,7 @@ function fromOf(from: string | undefined, channels: readonly string[]): TailComm
     throw new TypeError(`Cannot begin at ${JSON.stringify(from)}: it is start, now or <offset>@<epoch>`);
   if (channels.length > 1)
     throw new TypeError(
-      `Cannot begin at ${JSON.stringify(from)}: that is in one channel, and there are more`,
+      `Cannot begin at ${JSON.stringify(from)}: give one channel, since a position is of one channel`,
     );
   return { offset: Number(offset), epoch };
 }

@@ -2,7 +2,7 @@ import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
 import type { Paint } from "./cells.ts";
 
-/** A publication as one line for people: when, where and what. */
+/** Formats a publication as one line for people: its time, channel and event. */
 export function lineOf({ channel, data, time }: Publication, paint: Paint): string {
   const [style, text] = eventOf(data);
   const words = printable(text);
@@ -10,20 +10,20 @@ export function lineOf({ channel, data, time }: Publication, paint: Paint): stri
   return `${when} ${paint("bold", printable(channel))} ${style === undefined ? words : paint(style, words)}`;
 }
 
-/** A publication as one line for machines. */
+/** Formats a publication as one line of JSON. */
 export function jsonOf({ channel, offset, epoch, time, data, tags }: Publication): string {
   return printable(JSON.stringify({ channel, offset, epoch, time, data, tags }));
 }
 
-/** A value as people read it: text as it is, everything else as JSON. */
+/** Formats a value for people: a string as it is, anything else as JSON. */
 export function wordsOf(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What may be said of the events that everybody knows; the others are told as they are. */
-const told: Record<string, (event: Fields) => [Parameters<Paint>[0] | undefined, string]> = {
+/** The formats of the well-known events. Any other event is printed as its type and its fields. */
+const formats: Record<string, (event: Fields) => [Parameters<Paint>[0] | undefined, string]> = {
   "run.started": ({ name }) => ["cyan", name === undefined ? "started" : `started ${JSON.stringify(name)}`],
   "run.completed": (event) => ["green", ["completed", ...resultOf(event)].join(" ")],
   "run.failed": (event) => ["red", `failed ${failureOf(event)}`],
@@ -40,8 +40,8 @@ const told: Record<string, (event: Fields) => [Parameters<Paint>[0] | undefined,
 function eventOf(data: unknown): [Parameters<Paint>[0] | undefined, string] {
   const { type, ...fields } = (typeof data === "object" && data !== null ? data : {}) as Fields;
   if (typeof type !== "string") return [undefined, wordsOf(data)];
-  const tell = Object.hasOwn(told, type) ? told[type] : undefined;
-  if (tell !== undefined) return tell({ type, ...fields });
+  const format = Object.hasOwn(formats, type) ? formats[type] : undefined;
+  if (format !== undefined) return format({ type, ...fields });
   return [undefined, `${type} ${wordsOf(fields)}`];
 }
 
@@ -49,18 +49,18 @@ export function percentOf(ratio: number): string {
   return `${Math.floor(ratio * 100 + 1e-9)}%`;
 }
 
-/** The result that a run completed with, if any. */
+/** Returns the result of a completed run, if it has one. */
 export function resultOf({ result }: Fields): string[] {
   return result === undefined || result === null ? [] : [wordsOf(result)];
 }
 
-/** What a run failed with. */
+/** Returns the name and message of the error that a run failed with. */
 export function failureOf({ error }: Fields): string {
   const { name, message } = (error ?? {}) as { name?: unknown; message?: unknown };
   return `${name}: ${message}`;
 }
 
-/** By whom a run was cancelled, and why. */
+/** Returns who cancelled a run, and why. */
 export function cancellerOf({ by, reason }: Fields): string {
   const whom = by === "shutdown" ? "as the server shut down" : `by the ${by === "signal" ? "caller" : by}`;
   return reason === undefined ? whom : `${whom}: ${reason}`;

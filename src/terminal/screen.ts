@@ -2,7 +2,7 @@ import { clearLine, clearScreenDown, cursorTo, moveCursor } from "node:readline"
 import type { Clock, Timer } from "../base/clock.ts";
 import { cellsOf } from "./cells.ts";
 
-/** What is drawn on: less than a `tty.WriteStream`. */
+/** The part of a `tty.WriteStream` that a screen uses. */
 export interface Terminal {
   readonly columns?: number | undefined;
   readonly rows?: number | undefined;
@@ -11,28 +11,31 @@ export interface Terminal {
   off(event: "resize", listener: () => void): unknown;
 }
 
-/** The lines that stay at the bottom, where each has so many cells, and there is room for so many; without end at the end. */
+/**
+ * Returns the lines of the footer: at most `height` lines, `width` cells wide. In the last frame `height` is
+ * Infinity.
+ */
 export type Footer = (width: number, height: number) => readonly string[];
 
-/** Milliseconds from one frame to the next. */
-const pace = 50;
-/** Lines that wait for the next frame at most. */
-const most = 1_000;
-// Painted text holds sequences of this form only, since all others have been escaped.
-const paints = /\p{Cc}\[[\d;]*m/gu;
+/** Milliseconds between two frames. */
+const frameInterval = 50;
+/** The maximum number of lines that wait for the next frame. */
+const maxLines = 1_000;
+// Painted text contains control sequences of this form only. All others were escaped.
+const styleSequences = /\p{Cc}\[[\d;]*m/gu;
 
 /**
- * The bottom of a terminal, which is drawn again in place, and lines that are printed above it.
+ * Keeps a footer at the bottom of a terminal, redraws it in place, and prints lines above it.
  *
- * A frame is one write, and overwrites before it clears, so that nothing flickers.
+ * A frame is one write, and overwrites text before it clears the rest, to avoid flicker.
  */
 export class Screen {
   readonly #terminal: Terminal;
   readonly #clock: Pick<Clock, "now" | "timer">;
   readonly #footer: Footer;
-  /** What waits to be printed. */
+  /** The lines that wait for the next frame. */
   #lines: string[] = [];
-  /** How many cells each line takes that stands at the bottom. */
+  /** The width of each footer line on the terminal, in cells. */
   #drawn: readonly number[] = [];
   #drawnAt = -Infinity;
   #timer: Timer | undefined;
@@ -45,20 +48,20 @@ export class Screen {
     terminal.on("resize", this.#resized);
   }
 
-  /** Prints a line above the bottom, soon. */
+  /** Prints a line above the footer, in the next frame. */
   print(line: string): void {
     this.#lines.push(line);
-    if (this.#lines.length < most) this.refresh();
+    if (this.#lines.length < maxLines) this.refresh();
     else this.#draw();
   }
 
-  /** Draws, soon. */
+  /** Draws the footer, in the next frame. */
   refresh(): void {
-    const due = Math.max(0, this.#drawnAt + pace - this.#clock.now());
+    const due = Math.max(0, this.#drawnAt + frameInterval - this.#clock.now());
     this.#timer ??= this.#clock.timer(due, () => this.#draw());
   }
 
-  /** Draws for the last time, with room for any number of lines, and leaves the cursor below them. */
+  /** Draws the last frame, with any number of footer lines, and leaves the cursor below them. */
   end(): void {
     this.#terminal.off("resize", this.#resized);
     this.#draw(Infinity);
@@ -69,19 +72,19 @@ export class Screen {
     this.#timer = undefined;
     this.#drawnAt = this.#clock.now();
     const columns = this.#terminal.columns || 80;
-    // A line that fills the last cell may, or may not, have begun the next one.
-    const bottom = this.#footer(columns - 1, height);
-    this.#terminal.write(frameOf(this.#rows(columns), this.#lines.splice(0), bottom));
-    this.#drawn = bottom.map((line) => cellsOf(line.replace(paints, "")));
+    // Some terminals start a new line when the last cell is filled, and others do not: so it stays empty.
+    const footer = this.#footer(columns - 1, height);
+    this.#terminal.write(frameOf(this.#rows(columns), this.#lines.splice(0), footer));
+    this.#drawn = footer.map((line) => cellsOf(line.replace(styleSequences, "")));
   }
 
-  /** How many rows the bottom takes: in a window that became narrower its lines were wrapped. */
+  /** Returns how many rows the footer takes. If the window became narrower, the terminal has wrapped its lines. */
   #rows(columns: number): number {
     return this.#drawn.reduce((rows, cells) => rows + Math.max(1, Math.ceil(cells / columns)), 0);
   }
 }
 
-function frameOf(rows: number, lines: readonly string[], bottom: readonly string[]): string {
+function frameOf(rows: number, lines: readonly string[], footer: readonly string[]): string {
   let frame = "";
   const sink = {
     write(text: string): boolean {
@@ -91,7 +94,7 @@ function frameOf(rows: number, lines: readonly string[], bottom: readonly string
   } as unknown as NodeJS.WritableStream;
   if (rows > 0) moveCursor(sink, 0, -rows);
   cursorTo(sink, 0);
-  for (const line of [...lines, ...bottom]) {
+  for (const line of [...lines, ...footer]) {
     frame += line;
     clearLine(sink, 1);
     frame += "\n";

@@ -8,69 +8,69 @@ import { prefix } from "./command.ts";
 import { jsonOf, lineOf } from "./line.ts";
 import { Screen, type Terminal } from "./screen.ts";
 
-/** How what is followed is shown. */
+/** Shows what is followed. */
 export interface View {
-  /** Shows a publication. Resolves once there is room for another. */
+  /** Shows a publication. Resolves once the output can take another. */
   show(publication: Publication): Promise<void>;
-  /** Says that a channel or run is followed no longer, and why. */
+  /** Shows why a channel or run is no longer followed. */
   refused(channel: string, why: string): void;
-  /** Says what somebody who watches wants to know. */
+  /** Shows a note. */
   note(text: string): void;
-  /** Says what went wrong. */
+  /** Shows an error. */
   error(text: string): void;
-  /** Shows what is still to be shown. */
+  /** Shows what has not been shown yet. */
   end(): void;
 }
 
-/** Where all goes that is no publication. */
+/** The stream for everything but publications. */
 export type Errors = { write(text: string): unknown };
 
-/** What a view needs to print lines. */
+/** The options of a view that prints lines. */
 export interface LinesOptions {
-  /** Where lines go. */
+  /** The stream for publications. */
   readonly output: NodeJS.WritableStream;
   readonly errors: Errors;
-  /** Ends waiting for room. */
+  /** Stops waiting for `output` to drain when it aborts. */
   readonly signal: AbortSignal;
   readonly isJson: boolean;
-  /** Default: nothing is set off. */
+  /** Default: no styles. */
   readonly paint?: Paint | undefined;
 }
 
-/** What a view needs to draw bars. */
+/** The options of a view that draws bars. */
 export interface BarsOptions {
   readonly terminal: Terminal;
-  /** Says what is not drawn; undefined where that is to be seen on the terminal as well. */
+  /** The stream for notes and errors. If undefined, they are printed on the terminal, above the bars. */
   readonly errors: Errors | undefined;
   readonly clock: Pick<Clock, "now" | "timer">;
   readonly channels: readonly string[];
   readonly paint: Paint;
 }
 
-/** Shows each publication as a line of its own. */
+/** Creates a view that prints each publication as a line. */
 export function lines({ output, errors, signal, isJson, paint = unpainted }: LinesOptions): View {
-  const say = (text: string): void => void errors.write(`${printable(text)}\n`);
+  const print = (text: string): void => void errors.write(`${printable(text)}\n`);
   return {
     async show(publication) {
       const line = isJson ? jsonOf(publication) : lineOf(publication, paint);
       if (!output.write(`${line}\n`)) await once(output, "drain", { signal });
     },
-    refused: (_, why) => say(why),
-    note: say,
-    error: say,
+    refused: (_, why) => print(why),
+    note: print,
+    error: print,
     end: () => {},
   };
 }
 
-/** Shows a bar for each run, and other publications as lines above them. */
+/** Creates a view that draws a bar for each run, and prints all other publications as lines above the bars. */
 export function bars({ terminal, errors, clock, channels, paint }: BarsOptions): View {
-  const shown = new Map<string, Bar>();
+  const barByChannel = new Map<string, Bar>();
   for (const channel of channels)
-    if (channel.startsWith(prefix)) shown.set(channel, barOf(channel.slice(prefix.length)));
+    if (channel.startsWith(prefix)) barByChannel.set(channel, barOf(channel.slice(prefix.length)));
   const screen = new Screen(terminal, clock, (width, height) =>
-    fitted([...shown.values()], width, height, paint),
+    fitted([...barByChannel.values()], width, height, paint),
   );
-  const say = (style: "dim" | "red", text: string): void => {
+  const print = (style: "dim" | "red", text: string): void => {
     if (errors === undefined) screen.print(paint(style, printable(text)));
     else errors.write(`${printable(text)}\n`);
   };
@@ -78,32 +78,32 @@ export function bars({ terminal, errors, clock, channels, paint }: BarsOptions):
   return {
     async show(publication) {
       const { channel } = publication;
-      const bar = shown.get(channel);
+      const bar = barByChannel.get(channel);
       const next = bar && advanced(bar, publication);
-      if (next !== undefined) shown.set(channel, next);
+      if (next !== undefined) barByChannel.set(channel, next);
       if (next === undefined || !isOfBars(publication)) screen.print(lineOf(publication, paint));
       else screen.refresh();
     },
     refused(channel, why) {
-      shown.delete(channel);
-      say("red", why);
+      barByChannel.delete(channel);
+      print("red", why);
       screen.refresh();
     },
-    note: (text) => say("dim", text),
-    error: (text) => say("red", text),
+    note: (text) => print("dim", text),
+    error: (text) => print("red", text),
     end: () => screen.end(),
   };
 }
 
-/** Whether a bar shows all that a run's event says. */
+/** Returns whether a bar shows everything in a run's event. */
 function isOfBars({ data }: Publication): boolean {
   const { type } = (data ?? {}) as { type?: unknown };
   return type === "progress" || /^run\.(started|completed|failed|cancelled)$/.test(String(type));
 }
 
-/** As many runs as there is room for: those that work first, in the order in which they were named. */
+/** Returns the lines of as many runs as fit, in the order of `all`. Runs that have ended are left out first. */
 function fitted(all: readonly Bar[], width: number, height: number, paint: Paint): string[] {
-  // What is drawn last may be wrapped, since nothing is to be drawn over it.
+  // The lines of the last frame may wrap, because nothing is drawn over them.
   if (all.length <= height) return barsOf(all, width, paint, height === Infinity);
   const isOver = ({ status }: Bar): boolean => status !== "working" && status !== "waiting";
   const first = [...all.filter((bar) => !isOver(bar)), ...all.filter(isOver)].slice(0, height - 1);

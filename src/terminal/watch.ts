@@ -7,30 +7,30 @@ import { endingOf } from "./bar.ts";
 import { prefix, type TailCommand } from "./command.ts";
 import type { View } from "./view.ts";
 
-/** What is watched, and who is told. */
+/** What to follow, and the view that shows it. */
 export interface WatchOptions extends Pick<TailCommand, "channels" | "cancel" | "reason" | "from"> {
   readonly view: View;
-  /** Says that the user has seen enough. */
+  /** Aborts when the user stops the command. */
   readonly signal: AbortSignal;
 }
 
 const start: Position = { offset: 0, epoch: "" };
 
 /**
- * Follows channels, and runs to their end, and answers whether all of it went well: every run completed or was cancelled
- * as it was asked to, and nothing was refused.
+ * Follows channels, and runs until they end. Returns whether everything succeeded: every run completed or was cancelled
+ * as requested, and nothing was refused.
  */
 export async function watch(client: Client, options: WatchOptions): Promise<boolean> {
   const { channels, cancel, signal, view } = options;
   const watched = async (channel: string): Promise<boolean> => {
     try {
       const isCancelled = cancel.includes(channel.slice(prefix.length)) && channel.startsWith(prefix);
-      if (isCancelled && !(await asked(client, channel, options))) return false;
-      const ending = await followed(client, channel, options);
+      if (isCancelled && !(await requestCancel(client, channel, options))) return false;
+      const ending = await followToEnd(client, channel, options);
       return ending === "completed" || (isCancelled && ending === "cancelled");
     } catch (error) {
       if (signal.aborted) return true;
-      // Why the connection is closed for good has been said once, for all.
+      // When the connection is closed for good, `attend` has shown the reason, once for all channels.
       if (client.status !== "closed") view.refused(channel, refusalOf(channel, error));
       return false;
     }
@@ -38,7 +38,11 @@ export async function watch(client: Client, options: WatchOptions): Promise<bool
   return (await Promise.all(channels.map(watched))).every(Boolean);
 }
 
-async function asked(client: Client, channel: string, { reason, view }: WatchOptions): Promise<boolean> {
+async function requestCancel(
+  client: Client,
+  channel: string,
+  { reason, view }: WatchOptions,
+): Promise<boolean> {
   const answer = await client.run(channel.slice(prefix.length)).cancel(reason);
   const name = JSON.stringify(channel);
   if (answer === "unknown") view.refused(channel, `Cannot cancel ${name}: it is not there, or not yours`);
@@ -46,8 +50,8 @@ async function asked(client: Client, channel: string, { reason, view }: WatchOpt
   return answer !== "unknown";
 }
 
-/** Follows a channel to its run's ending, over any gaps. */
-async function followed(
+/** Follows a channel until its run ends. After a gap, goes on at the earliest publication that is left. */
+async function followToEnd(
   client: Client,
   channel: string,
   { from = channel.startsWith(prefix) ? "start" : "now", view }: WatchOptions,
@@ -56,7 +60,7 @@ async function followed(
   const isRun = channel.startsWith(prefix);
   if (isRun) after ??= await client.history(channel, { limit: 0 });
   for (;;) {
-    // Nothing comes after an ending, and so nothing would say that the run is over.
+    // Nothing is published after an ending: following from there would never end.
     const last = isRun && after !== undefined ? await publicationAt(client, channel, after) : undefined;
     if (last !== undefined && endingOf(last) !== undefined) {
       await view.show(last);
@@ -86,7 +90,7 @@ async function publicationAt(
     });
     return publications[0];
   } catch (error) {
-    // It is gone, which following from there tells, too.
+    // The publication is gone. Following from there reports that too.
     if (error instanceof ReplyError && error.code === 112) return undefined;
     throw error;
   }
@@ -105,7 +109,7 @@ async function read(
     for await (const publication of client.follow(channel, { after, signal })) {
       await view.show(publication);
       ending = endingOf(publication);
-      // It is acknowledged by asking for what comes after it, which is not waited for.
+      // Asking for the next publication acknowledges the ending. The abort keeps that from waiting.
       if (ending !== undefined) over.abort();
     }
   } catch (error) {
@@ -130,17 +134,20 @@ function wordsOf({ code, message, status, cause }: ReplyError): string {
   return message === "" ? `code ${code}` : `${message}${why} (${code})`;
 }
 
-/** What is done about a server that cannot be reached. */
+/** How to react to a server that cannot be reached. */
 export interface AttendOptions {
-  /** Asks it by HTTP which status it answers, where the runtime's WebSocket does not tell; undefined where it answers none. */
+  /**
+   * Returns the status of an HTTP response of the server; undefined when there is no response. Is called when the
+   * runtime's WebSocket does not expose the status.
+   */
   statusOf(url: string): Promise<number | undefined>;
-  /** Ends the trying: the server has refused what will not change by itself. */
+  /** Stops trying. Is called when the server refuses for a reason that will not change by itself. */
   giveUp(): void;
 }
 
 /**
- * Tells how the connection fares, for `connect`: once when it is lost, and when it is there again. Gives up where the very
- * first connection is refused with a status that says that the address, or whoever asks, is wrong.
+ * Returns an `onStatus` for `connect`. It shows when the connection is lost, once, and when it is restored. It gives up
+ * when the very first connection is refused with a status that means that the address or the token is wrong.
  */
 export function attend(
   url: string,
@@ -172,7 +179,9 @@ export function attend(
   };
 }
 
-/** Whether a status says that trying again is of no use. To a request that is no upgrade a server of ours answers 426. */
+/**
+ * Returns whether a status means that trying again is useless. 426 does not: our servers answer it to plain requests.
+ */
 function isWrong(status: number): boolean {
   return status >= 400 && status < 500 && ![408, 425, 426, 429].includes(status);
 }

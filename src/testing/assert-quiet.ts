@@ -1,10 +1,10 @@
 import type { Pending } from "../base/scope.ts";
 
-/** Whatever can be asked what it owns; every notifier can. */
+/** An object that reports what it owns. Every notifier is one. */
 export interface Inspectable {
-  /** Counts, all zero when quiet. */
+  /** Returns counts, which are all zero when nothing is owned. */
   stats(): object;
-  /** Everything owned now. */
+  /** Returns everything that is owned now. */
   inspect(): readonly Pending[];
 }
 

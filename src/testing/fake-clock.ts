@@ -1,25 +1,26 @@
 import { type Clock, systemClock, type Timer } from "../base/clock.ts";
 
-/** Where a fake clock begins. */
+/** The initial state of a fake clock. */
 export interface FakeClockOptions {
-  /** What its random numbers follow from; 1 by default. */
+  /** The seed of its random numbers. Default: 1. */
   seed?: number | undefined;
-  /** Its first `time()`, in milliseconds since the Unix epoch; the first moment of 2026 by default. */
+  /** Its first `time()`, in milliseconds since the Unix epoch. Default: 2026-01-01T00:00:00Z. */
   time?: number | undefined;
 }
 
-/** A clock that stands still until it is told to move, and never waits for real time. */
+/** A clock that stands still until `advance` is called, and never waits for real time. */
 export interface FakeClock extends Clock {
   /**
-   * Moves time on by `ms` and settles. Timers due by then fire in order of due time, then of arming, each at its exact
-   * time, with everything that follows from one settled before the next. Moves asked for together are made in order.
+   * Advances time by `ms` and settles. Timers due by then fire in order of due time, then of arming, each at its exact
+   * time. Everything that follows from one timer settles before the next one fires. Concurrent calls run in order.
    *
-   * Rejects with what a timer or a turn throws, and stops there; with a RangeError when `ms` is negative or not finite.
+   * Rejects with what a timer or a turn throws, and stops there. Rejects with a RangeError when `ms` is negative or not
+   * finite.
    */
   advance(ms: number): Promise<void>;
-  /** Runs queued turns, and lets promises settle, until neither is left; time stands still. */
+  /** Runs queued turns, and lets promises settle, until neither is left. Time stands still. */
   settle(): Promise<void>;
-  /** Timers armed now. */
+  /** The number of timers that are armed. */
   readonly armed: number;
 }
 
@@ -29,10 +30,10 @@ interface Armed extends Timer {
 }
 
 /**
- * Makes a clock for tests: time moves only by `advance`, turns run only in `advance` and `settle`, and chance is the same
- * in every run.
+ * Creates a clock for tests. Time moves only in `advance`, turns run only in `advance` and `settle`, and random numbers
+ * are the same in every run.
  *
- * What settles is what hangs from promises, timers and turns of this clock; real input and output is not waited for.
+ * To settle covers promises, and the timers and turns of this clock. Real input and output are not waited for.
  *
  * @example
  * ```ts
@@ -43,7 +44,7 @@ interface Armed extends Timer {
  */
 export function fakeClock({ seed = 1, time = 1_767_225_600_000 }: FakeClockOptions = {}): FakeClock {
   const turns: (() => void)[] = [];
-  /** In order of due time, then of arming. */
+  /** In the order of due time, then of arming. */
   const timers: Armed[] = [];
   let now = 0;
   let moving = Promise.resolve();
@@ -80,7 +81,7 @@ export function fakeClock({ seed = 1, time = 1_767_225_600_000 }: FakeClockOptio
     time: () => time + now,
     timer(ms, fire) {
       const armed: Armed = { due: now + (Math.max(ms, 0) || 0), fire, cancel: () => remove(timers, armed) };
-      timers.splice(placeOf(timers, armed.due), 0, armed);
+      timers.splice(insertionIndex(timers, armed.due), 0, armed);
       return armed;
     },
     turn: (run) => void turns.push(run),
@@ -98,13 +99,13 @@ export function fakeClock({ seed = 1, time = 1_767_225_600_000 }: FakeClockOptio
   };
 }
 
-/** Every promise chain that needs no more than the microtask queue is over by the next macrotask, however long it is. */
+/** Waits for the next macrotask. By then, every promise chain that needs only microtasks has settled, however long. */
 function macrotask(): Promise<void> {
   return new Promise((resolve) => systemClock.turn(resolve));
 }
 
-/** After all that is due by then: what was armed first fires first. */
-function placeOf(timers: readonly Armed[], due: number): number {
+/** Returns the index after all timers due by then: of timers due at the same time, the first armed fires first. */
+function insertionIndex(timers: readonly Armed[], due: number): number {
   let low = 0;
   let high = timers.length;
   while (low < high) {
@@ -120,7 +121,7 @@ function remove<T>(items: T[], item: T): void {
   if (index >= 0) items.splice(index, 1);
 }
 
-/** Mulberry32, by Tommy Ettinger: 32 bits of state, good enough for jitter, and the same everywhere. */
+/** Mulberry32, by Tommy Ettinger: 32 bits of state, good enough for jitter, and the same on every runtime. */
 function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -2,42 +2,42 @@ import type { Notifier } from "../engine/notifier/notifier.ts";
 import type { Peer } from "../model/peer.ts";
 import type { Session } from "../model/socket.ts";
 
-/** A client's end of a connection without a network. */
+/** The client's end of a connection without a network. */
 export interface Pipe {
   /** The notifier's end. */
   readonly session: Session;
-  /** Everything the client has read so far, in order, but for pings. */
+  /** Everything that the client has read so far, in order, except pings. */
   readonly received: unknown[];
-  /** How many frames came, read or not. */
+  /** How many frames were sent to the client, read or not. */
   readonly frames: number;
-  /** Bytes that came and were not read. */
+  /** Characters that were sent to the client and not read yet. */
   readonly waiting: number;
-  /** How the notifier closed the connection, once it has. */
+  /** The code and reason with which the notifier closed the connection; undefined until then. */
   readonly closed: { code: number; reason: string } | undefined;
-  /** Whether it was cut rather than closed. */
+  /** Whether the notifier cut the connection instead of closing it. */
   readonly cut: boolean;
-  /** Sends commands as one frame; texts are sent as they are. */
+  /** Sends commands as one frame. Strings are sent as they are. */
   send(...commands: (object | string)[]): void;
-  /** Returns what was received, and forgets it. */
+  /** Returns what was received, and empties `received`. */
   take(): unknown[];
-  /** Stops reading: nothing is received or answered any more, as with a peer that hangs. */
+  /** Stops reading: nothing is received or answered, as with a peer that hangs. */
   stall(): void;
-  /** Reads on, beginning with what came meanwhile. */
+  /** Resumes reading, with what was sent in the meantime first. */
   resume(): void;
-  /** Ends the connection from the client's end, without a word. */
+  /** Ends the connection from the client's end, without a closing handshake. Default of `code`: 1006. */
   drop(code?: number): void;
 }
 
-/** How a pipe is made. */
+/** The options of a pipe. */
 export interface PipeOptions {
-  /** Who connects; nobody in particular, who may subscribe to everything, by default. */
+  /** The peer that connects. Default: an anonymous user who is authorized for everything. */
   peer?: Peer | undefined;
-  /** Whether a close of the notifier's is answered; true by default. */
+  /** Whether the client answers when the notifier closes the connection. Default: true. */
   answersClose?: boolean | undefined;
 }
 
 /**
- * Connects to a notifier without a network: a client that reads at once, answers pings, and keeps what it received.
+ * Connects to a notifier without a network. The client reads at once, answers pings, and keeps what it received.
  *
  * @example
  * ```ts
@@ -69,7 +69,7 @@ export function pipe(notifier: Notifier, options: PipeOptions = {}): Pipe {
     if (!stalled && closed !== undefined && answersClose) session.ended(closed.code);
   }
 
-  /** Like a network, a pipe never calls back into the one who sends. */
+  /** Reads in a microtask: like a network, a pipe never calls back into the sender. */
   function readSoon(): void {
     if (reading || stalled) return;
     reading = true;

@@ -436,7 +436,7 @@ describe("a call", () => {
 
   test.for(["type", "run", "agent_name", "timestamp"])("is refused for a detail called %s", (field) => {
     expect(failureOf("update", { [field]: "x" })).toEqual(
-      new TypeError(`Cannot announce "agent_update": ${field} is not its caller's to give`),
+      new TypeError(`Cannot announce "agent_update": ${field} is set by the library, and cannot be given`),
     );
   });
 
@@ -578,7 +578,7 @@ test("what is neither a run nor a channel is refused", () => {
   ];
   for (const target of cases) {
     expect(() => agentEvents(target as { notifier: never; channel: "" })).toThrow(
-      new TypeError(`Cannot announce into ${shown(target)}: it is neither a run nor a channel`),
+      new TypeError(`Cannot announce into ${shown(target)}: give a run, or { notifier, channel }`),
     );
   }
 });

@@ -104,7 +104,7 @@ describe("a client", () => {
     Object.assign(globalThis, { WebSocket: undefined });
     try {
       expect(() => connect("ws://localhost/")).toThrow(
-        new TypeError("Cannot connect: there is no WebSocket, give that of ws"),
+        new TypeError("Cannot connect: no WebSocket, give that of ws"),
       );
     } finally {
       Object.assign(globalThis, { WebSocket });

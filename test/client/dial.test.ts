@@ -183,7 +183,7 @@ describe("a token", () => {
     const { length } = ends.network.lines;
     const { last } = asking(ends, "ws://localhost/", { getToken: () => token as never });
     await ends.clock.settle();
-    expect(last()).toMatchObject({ code: 101, cause: new TypeError("Cannot connect: it is no text") });
+    expect(last()).toMatchObject({ code: 101, cause: new TypeError("Cannot use token: it is not a string") });
     expect(ends.network.lines.length).toBe(length);
   });
 

@@ -76,9 +76,7 @@ describe("what JSON cannot hold", () => {
     await expect(client.publish("news", { a: { b: Number.NaN } })).rejects.toThrow(
       new TypeError('Cannot publish to "news": "b" is no JSON'),
     );
-    await expect(client.publish("news", undefined)).rejects.toThrow(
-      new TypeError("Cannot publish: there is no data"),
-    );
+    await expect(client.publish("news", undefined)).rejects.toThrow(new TypeError("Cannot publish: no data"));
     const rejected = await outcomeOfLater(client.rpc("echo", thrower));
     expect(rejected).toEqual(
       new TypeError('Cannot call "echo": no JSON of me', { cause: new Error("no JSON of me") }),
@@ -131,7 +129,7 @@ describe("what is no name, position or text", () => {
       { offset: Number.NaN, epoch: "e" },
       { offset: 1, epoch: 2 },
     ];
-    const wrong = new TypeError("Cannot begin: after is no position");
+    const wrong = new TypeError("Cannot begin: after is not a position");
     for (const after of positions as never[]) {
       expect(() => client.follow("news", { after })).toThrow(wrong);
       expect(() => client.run("42", { after })).toThrow(wrong);
@@ -146,7 +144,7 @@ describe("what is no name, position or text", () => {
 
   test("is a token of another kind, too", ({ open }) => {
     const { dial } = open();
-    expect(() => dial({ token: 5 as never })).toThrow(new TypeError("Cannot connect: it is no text"));
+    expect(() => dial({ token: 5 as never })).toThrow(new TypeError("Cannot use token: it is not a string"));
   });
 
   test("is what stands beside a position: only that is sent", async ({ open }) => {

@@ -135,7 +135,7 @@ describe(`in a server of the user's own on ${runtime}, an app that`, () => {
     const dial = await serving(here, { fetch }, "user");
     expect(await dial().until(/\r\n\r\n/)).toMatch(/^HTTP\/1.1 500 /);
     expect(here.errors).toEqual([
-      "host /ws: Cannot upgrade: Bun did not make this request; hand on its own, and no copy of it",
+      "host /ws: Cannot upgrade: Bun did not make this request; pass on Bun's own request, not a copy",
     ]);
   });
 

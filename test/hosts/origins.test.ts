@@ -152,9 +152,9 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     ["*", 'Cannot use origin "*": give a function, () => true, to let the pages of every site connect'],
     [
       ["https://*.app.example"],
-      'Cannot use origin "https://*.app.example": give a function that judges, since an entry is one origin',
+      'Cannot use origin "https://*.app.example": give a function that decides, since an entry is one origin',
     ],
-    ["null", 'Cannot use origin "null": it is no site\'s; give a function that judges'],
+    ["null", 'Cannot use origin "null": it is not of one site; give a function that decides'],
     ["", 'Cannot use origin "": write "https://example.com", a scheme and a host, without a path'],
     [
       ["app.example"],

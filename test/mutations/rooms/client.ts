@@ -4,8 +4,8 @@ export const client: readonly Mutation[] = [
   ...inFile("client/awake", [
     {
       name: "a closed client still hears the browser",
-      from: "page.addEventListener?.(name, hear, { signal });",
-      to: "page.addEventListener?.(name, hear, { signal: new AbortController().signal });",
+      from: "page.addEventListener?.(name, check, { signal });",
+      to: "page.addEventListener?.(name, check, { signal: new AbortController().signal });",
     },
     {
       name: "a tab that nobody looks at dials at once",
@@ -76,7 +76,7 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "what was pushed while nobody read is acknowledged with what comes after",
-      from: "if (at.offset > said) subscribe(subscription, live);",
+      from: "if (at.offset > ack) subscribe(subscription, live);",
       to: "",
     },
     {
@@ -96,7 +96,7 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "acknowledgements are one message, however many channels they are for",
-      from: "      if (words.length > frame) break;\n",
+      from: "      if (acks.length > frame) break;\n",
       to: "",
     },
     {
@@ -119,7 +119,7 @@ export const client: readonly Mutation[] = [
   ...inFile("client/input", [
     {
       name: "a value that JSON changes is sent",
-      from: "JSON.stringify(value, kept)",
+      from: "JSON.stringify(value, replacer)",
       to: "JSON.stringify(value)",
     },
     { name: "a position of no whole number is sent", from: "Number.isSafeInteger(offset) && ", to: "" },
@@ -165,7 +165,11 @@ export const client: readonly Mutation[] = [
       from: 'time("connected", patience, () => {\n      failures = 0;\n    });',
       to: "failures = 0;",
     },
-    { name: "a delay may be nothing", from: "least + 100 + clock.random()", to: "least + clock.random()" },
+    {
+      name: "a delay may be nothing",
+      from: "minDelay + 100 + clock.random()",
+      to: "minDelay + clock.random()",
+    },
     {
       name: "a server that asks for time gets none",
       from: 'retry("connect", failures++, dial, +seconds * 1000);',

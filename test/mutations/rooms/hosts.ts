@@ -82,7 +82,7 @@ export const hosts: readonly Mutation[] = [
   ...inFile("hosts/node", [
     {
       name: "a handshake is read without the headers that Node left out",
-      from: "if (rawHeaders.length >= 2 * mostHeaders)",
+      from: "if (rawHeaders.length >= 2 * maxHeaders)",
       to: "if (rawHeaders.length < 0)",
     },
     {
