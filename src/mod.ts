@@ -40,7 +40,16 @@ export type {
   SchemasOf,
 } from "./model/events.ts";
 export type { ErrorContext, FailedRun } from "./model/hooks.ts";
-export type { AppendOptions, Entry, Log, Position, ReadOptions, Retention, Slice } from "./model/log.ts";
+export type {
+  AppendOptions,
+  Entry,
+  Log,
+  Position,
+  ReadOptions,
+  Retention,
+  Slice,
+  WakeHint,
+} from "./model/log.ts";
 export type { Action, Authorize, ConnectCall, Identity, Peer, RpcCall, RpcHandler } from "./model/peer.ts";
 export type { History, Publication } from "./model/publication.ts";
 export type {

@@ -11,16 +11,7 @@ import { type Bounded, contained, guard } from "./guard.ts";
 import { faultOf, handshakeOf, wantsWebSocket } from "./handshake.ts";
 import type { UpgradeOptions } from "./host.ts";
 
-/** Creates the handlers of one connection. */
-type Make<Made extends WSEvents = WSEvents> = (c: Context) => Promise<Made>;
-
-/** The property of a function returned by {@linkcode apart} that holds the function it wraps. */
-const whole: unique symbol = Symbol("whole");
-
-/**
- * The handlers of a peer's connection. A class, not closures, because thousands of connections share its methods. The
- * methods use `this`, so they must not be separated from the object.
- */
+/** The handlers of a peer's connection. They are functions of their own, so that other code can take and wrap them. */
 export class PeerHandlers implements Required<WSEvents>, Bounded {
   readonly #notifier: Notifier;
   readonly #peer: Peer;
@@ -34,29 +25,29 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
     this.#release = release;
   }
 
-  onOpen(_event: unknown, ws: WSContext): void {
+  readonly onOpen = (_event: unknown, ws: WSContext): void => {
     this.#session ??= this.#accept(ws);
-  }
+  };
 
   /** Opens the session if it is not open: not every runtime has an open event. */
-  onMessage({ data }: { readonly data: unknown }, ws: WSContext): void {
+  readonly onMessage = ({ data }: { readonly data: unknown }, ws: WSContext): void => {
     this.#session ??= this.#accept(ws);
     this.#session?.receive(data);
-  }
+  };
 
-  takes(): boolean {
+  readonly takes = (): boolean => {
     // A session that is closing ignores messages, and does not count them.
     return !this.#notifier.closing.aborted && (this.#session === undefined || this.#session.isOpen === true);
-  }
+  };
 
   /** Ends the session. For a lost connection, Deno reports code 0, and every other runtime 1006. */
-  onClose({ code }: { readonly code: number }): void {
+  readonly onClose = ({ code }: { readonly code: number }): void => {
     this.abandon();
     this.#session?.ended(code === 0 ? 1006 : code);
-  }
+  };
 
   /** Does nothing: on every runtime a close event follows an error, and ends the session. */
-  onError(): void {}
+  readonly onError = (): void => {};
 
   /** Releases the reserved place. Is called when the session is accepted, and when there will be none. */
   abandon(): void {
@@ -86,30 +77,11 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
   }
 }
 
-/**
- * Returns handlers as plain functions, so that other code can wrap them. Our own adapters use the handlers object
- * instead: see {@linkcode upgrader}.
- */
-export function apart(make: Make<PeerHandlers>): Make {
-  const connectPeer = async (c: Context): Promise<WSEvents> => {
-    const handlers = await make(c);
-    return {
-      onOpen: (event, ws) => handlers.onOpen(event, ws),
-      onMessage: (event, ws) => handlers.onMessage(event, ws),
-      onClose: (event) => handlers.onClose(event),
-      onError: () => handlers.onError(),
-      takes: () => handlers.takes(),
-    } as WSEvents & Bounded;
-  };
-  return Object.assign(connectPeer, { [whole]: make });
-}
-
 /** Upgrades a request by the runtime itself, in a server of the user's own. Throws an error that says what to do. */
 type LetIn<T> = (c: Context, handlers: Required<WSEvents<T>>) => Response | Promise<Response>;
 
 /**
- * Creates an `upgradeWebSocket` like Hono's. From a function that {@linkcode apart} returned, it uses the handlers
- * object, which saves the five functions of {@linkcode apart} per connection.
+ * Creates an `upgradeWebSocket` like Hono's.
  *
  * Under the `serve` of any runtime, the host does the upgrade. In other servers, `letIn` does.
  */
@@ -124,7 +96,7 @@ export function upgrader<T>(letIn: LetIn<T>): UpgradeWebSocket<T, UpgradeOptions
       throw new TypeError(
         "Cannot upgrade: give what makes the handlers, upgradeWebSocket(notifications(notifier))",
       );
-    return helper(wholeOf(first), ...rest);
+    return helper(first, ...rest);
   };
   return take as typeof helper;
 }
@@ -168,10 +140,6 @@ export class Gone extends Error {
   constructor() {
     super("the client has left");
   }
-}
-
-function wholeOf<T extends object>(given: T): T {
-  return (given as { readonly [whole]?: T })[whole] ?? given;
 }
 
 /** Returns the socket of a context. A context that has `terminate`, as in our own adapters, is the socket itself. */

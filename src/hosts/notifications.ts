@@ -6,7 +6,7 @@ import { handled, type MaybePromise } from "../base/maybe-promise.ts";
 import type { Notifier } from "../engine/notifier/notifier.ts";
 import type { Authorize, Identity } from "../model/peer.ts";
 import type { Refused } from "../model/refused.ts";
-import { apart, PeerHandlers } from "./handlers.ts";
+import { PeerHandlers } from "./handlers.ts";
 import { handshakeOf, wantsWebSocket } from "./handshake.ts";
 import { isOwn, type Origins, originsOf } from "./origins.ts";
 
@@ -61,7 +61,7 @@ export function notifications(
   checkArguments(notifier, options);
   const { origins, authorize } = options;
   const isAllowed = typeof origins === "function" ? byFunction(origins) : byList(origins);
-  return apart(async (c) => {
+  return async (c) => {
     const refuse: Refuse = (code, reason, origin) => {
       reportRefusal(c, notifier, { code, reason, origin });
       const [text, headers = {}] = answers[code];
@@ -82,7 +82,7 @@ export function notifications(
     const place = notifier.reserve(identity.user);
     if (typeof place === "string") throw refuse(503, `limits.${place} is reached`);
     return new PeerHandlers(notifier, { ...identity, authorize }, place);
-  });
+  };
 }
 
 type Refuse = (code: Code, reason: string, origin?: string) => HTTPException;
