@@ -61,7 +61,7 @@ export const engineCore: readonly Mutation[] = [
   ...inFile("engine/core/limits", [
     {
       name: "a message may be too small to come back with",
-      from: "if (message < least) {",
+      from: "if (message < minMessage) {",
       to: "if (message < 0) {",
     },
     {
