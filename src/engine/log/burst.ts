@@ -1,35 +1,41 @@
 import { entryCost, type Retention } from "../../model/log.ts";
 import { assumed, surelyKept } from "./pace.ts";
 
-/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
+/**
+ * Milliseconds that a subscriber may take to read what was sent to it. A burst does not wait for a slower subscriber.
+ */
 export const patience = 100;
 
 /**
- * Counts what somebody publishes to one channel faster than subscribers read it, and notes at which offset it was how much.
+ * Counts what is published to one channel faster than subscribers read it, and remembers the count at past offsets.
  *
- * It tells which subscribers are so far behind that more of it could cost them their place, and for how long to wait for them.
+ * From that it computes which subscribers are so far behind that the log may trim what they have not read, and how long
+ * to wait for them.
  */
 export class Burst {
   readonly channel: string;
-  /** Offset of the last publication, where one is known. */
+  /** Offset of the last publication; 0 if it is not known. */
   offset: number;
   /** Whether publications wait for subscribers. */
   isHeld = false;
-  /** How far the slowest of them has come, and since when. */
+  /** The offset that the slowest subscriber has reached, and since when. */
   #slowest: number | undefined;
   #since = 0;
   #bytes: number;
-  /** Where it began, and where turns ended, the oldest first. */
+  /** The counts at the beginning and at the ends of turns, the oldest first. */
   readonly #marks: Mark[] = [{ offset: 0, bytes: 0 }];
 
-  /** `before` is how much may have been published to it in this turn already, in bytes. */
+  /** `before` is the number of bytes that may have been published to the channel recently. */
   constructor(channel: string, top: number, before: number) {
     this.channel = channel;
     this.offset = top;
     this.#bytes = before;
   }
 
-  /** A publication of so many characters was given this offset. A channel may begin anew. */
+  /**
+   * Counts a publication of so many characters at this offset. An offset that does not rise means that the channel
+   * began anew.
+   */
   add(chars: number, offset: number): void {
     if (offset <= this.offset) this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });
     this.#bytes += chars + entryCost;
@@ -37,8 +43,8 @@ export class Burst {
   }
 
   /**
-   * Ends a turn. Returns the offset that subscribers should have reached: whoever has not is behind by more than half of
-   * what the log keeps, or will be in a turn.
+   * Ends a turn. Returns the offset that subscribers should have reached. A subscriber that has not reached it is
+   * behind by more than half of what the log keeps, or will be within a turn.
    */
   turn(keeps: Readonly<Partial<Retention>>): number {
     const kept = assumed(keeps);
@@ -52,20 +58,20 @@ export class Burst {
     return slack > 0 ? offset : Math.max(offset, this.offset - Math.floor(size / 2));
   }
 
-  /** Waits for the slowest subscriber of those that read, if there is one, for as long as it comes on. */
+  /** Waits for the slowest of the subscribers that read, if there is one, as long as it makes progress. */
   waitFor(slowest: number | undefined, now: number): void {
     if (slowest !== this.#slowest) this.#since = now;
     this.#slowest = slowest;
     this.isHeld = slowest !== undefined && now - this.#since < patience;
   }
 
-  /** Milliseconds for which it still waits where nobody comes on. */
+  /** Returns the milliseconds for which the burst still waits if no subscriber makes progress. */
   left(now: number): number {
     return this.#since + patience - now;
   }
 }
 
-/** How much had been published, and up to which offset. */
+/** The number of bytes that had been published up to an offset. */
 interface Mark {
   readonly offset: number;
   readonly bytes: number;

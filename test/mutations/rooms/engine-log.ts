@@ -163,7 +163,7 @@ export const engineLog: readonly Mutation[] = [
     { name: "the newest are read further than a reply holds", from: "chars += charsOf(part ?? []);", to: "" },
     {
       name: "the newest are looked for from the start",
-      from: "const least = Math.max(0, place.first - 1, end - limit);",
+      from: "const lowest = Math.max(0, place.first - 1, end - limit);",
       to: "const least = Math.max(0, place.first - 1);",
     },
   ]),
