@@ -111,7 +111,7 @@ export interface Slice {
 }
 
 /**
- * Keeps channels. This is the port that every store implements. `logSuite` of `tocsin/testing` tests an implementation.
+ * Stores channels. This is the port that every store implements. `logSuite` of `tocsin/testing` tests an implementation.
  *
  * - Appends to one channel MUST get offsets that rise by one, in the order of the calls, whatever is trimmed.
  * - An append that rejects MUST NOT have been made. If a store cannot know this because a result was lost, the same
@@ -123,7 +123,7 @@ export interface Slice {
  *   entries, from the position on, up to `top` or the limit. It MUST NOT contain an entry that is past its `ttl`.
  * - An append MUST wake all watchers of its channel, whatever is appended to other channels in the same turn.
  * - A log that can never again do what it is asked MUST reject with a `LogError` whose `lasting` is true. A log that
- *   was disposed MUST reject with a `ClosedError`. Both are final. All other errors are assumed to pass, and the call
+ *   was disposed MUST reject with a `ClosedError`. Both are final. All other errors are treated as temporary, and the call
  *   is retried.
  * - Every wait MUST reject with `signal.reason` itself when its signal aborts, unless it has finished by then.
  * - A log MUST NOT call `wake` after the watch was disposed, and MUST NOT call anything after its own disposal.
@@ -137,9 +137,9 @@ export interface Log extends AsyncDisposable {
   /** Reads what is kept, and reports whether it follows `after` without a gap. */
   read(channel: string, options: ReadOptions): Slice | Promise<Slice>;
   /**
-   * Calls `wake` after every append to the channel, by anybody, until it is disposed. Too many wakes are allowed, too
-   * few never. An append made after the watch was returned, or its promise resolved, MUST wake. A wake MAY carry what
-   * was appended. That saves a read, and is used only if it comes right after what was read before.
+   * Calls `wake` after every append to the channel, by anybody, until the watch is disposed. Extra wakes are allowed,
+   * missing ones are not. An append made after the watch was returned, or its promise resolved, MUST wake. A wake MAY
+   * carry what was appended. That saves a read, and is used only if it comes right after what was read before.
    */
   watch(
     channel: string,

@@ -31,8 +31,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "one more may wait to be confirmed than may",
-      from: "taken.confirmed < most &&",
-      to: "taken.confirmed <= most &&",
+      from: "taken.confirmed < max &&",
+      to: "taken.confirmed <= max &&",
     },
     {
       name: "a run's ending has room for one less than it has",
@@ -142,12 +142,12 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "somebody who was told is never told again",
-      from: "if (known === undefined ? this.#told.size >= most : !isOver) return undefined;",
-      to: "if (known === undefined ? this.#told.size >= most : !isOver) return undefined;\n    this.begin = () => undefined;",
+      from: "if (known === undefined ? this.#sent.size >= maxNotices : !isOver) return undefined;",
+      to: "if (known === undefined ? this.#sent.size >= maxNotices : !isOver) return undefined;\n    this.begin = () => undefined;",
     },
     {
       name: "what is owed is never said",
-      from: "this.#context.wheel.set(told, told.at + interval);",
+      from: "this.#context.wheel.set(notice, notice.at + interval);",
       to: "",
     },
     {
@@ -157,8 +157,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "what was told is kept until somebody is told again",
-      from: "    this.#rest(told);\n    return {",
-      to: "    told.at = this.#hub.clock.now();\n    return {",
+      from: "    this.#rest(notice);\n    return {",
+      to: "    notice.at = this.#context.clock.now();\n    return {",
     },
   ]),
   ...inFile("engine/delivery/send-window", [

@@ -164,7 +164,7 @@ export const engineLog: readonly Mutation[] = [
     {
       name: "the newest are looked for from the start",
       from: "const lowest = Math.max(0, place.first - 1, end - limit);",
-      to: "const least = Math.max(0, place.first - 1);",
+      to: "const lowest = Math.max(0, place.first - 1);",
     },
   ]),
   ...inFile("engine/log/read-page", [
