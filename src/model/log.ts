@@ -111,7 +111,7 @@ export interface Slice {
 }
 
 /**
- * Stores channels. This is the port that every store implements. `logSuite` of `tocsin/testing` tests an implementation.
+ * Stores channels: the port that every store implements. `logSuite` of `tocsin/testing` tests an implementation.
  *
  * - Appends to one channel MUST get offsets that rise by one, in the order of the calls, whatever is trimmed.
  * - An append that rejects MUST NOT have been made. If a store cannot know this because a result was lost, the same
@@ -123,8 +123,8 @@ export interface Slice {
  *   entries, from the position on, up to `top` or the limit. It MUST NOT contain an entry that is past its `ttl`.
  * - An append MUST wake all watchers of its channel, whatever is appended to other channels in the same turn.
  * - A log that can never again do what it is asked MUST reject with a `LogError` whose `lasting` is true. A log that
- *   was disposed MUST reject with a `ClosedError`. Both are final. All other errors are treated as temporary, and the call
- *   is retried.
+ *   was disposed MUST reject with a `ClosedError`. Both are final. All other errors are treated as temporary, and the
+ *   call is retried.
  * - Every wait MUST reject with `signal.reason` itself when its signal aborts, unless it has finished by then.
  * - A log MUST NOT call `wake` after the watch was disposed, and MUST NOT call anything after its own disposal.
  * - A log MAY return a result synchronously, without a promise. Such a result cannot be lost, so later appends are made

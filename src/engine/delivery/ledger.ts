@@ -29,7 +29,7 @@ export interface LedgerContext extends Context {
 }
 
 /**
- * Records what became of publications: who was sent, has read and has acknowledged which, and who waits to know.
+ * Records who was sent, has read and has acknowledged which publication, and who waits to know.
  *
  * A publication has an entry only while somebody waits for it, or while it must be confirmed. How far a subscriber has
  * come is a position in the channel, which covers every publication up to there.
@@ -39,16 +39,13 @@ export class Ledger implements LedgerOfChannels {
   readonly #channels = new Map<string, ChannelLedger>();
   /** How far subscribers had come when they left. */
   readonly departed: DepartedStates = new DepartedStates();
-  /**
-   * The capacity for confirmed publications that wait, including those on their way into the log. Endings of runs have
-   * their own.
-   */
+  /** The capacity for confirmed publications that wait, also on their way into the log. Run endings have their own. */
   readonly #capacity: ConfirmCapacity;
   readonly #endings: ConfirmCapacity;
   readonly #expiries: ExpiryQueue<PendingDelivery>;
   /** Number of waits whose end must be reported in time. */
   #awaited = 0;
-  /** Number of entries ever made. A read that began at an earlier number does not cover later entries. */
+  /** Number of entries ever made. A read that began at a lower number does not cover later entries. */
   sequence = 0;
   readonly givenUp: GivenUp;
   #isOver = false;
@@ -253,13 +250,11 @@ export class Ledger implements LedgerOfChannels {
     return undefined;
   }
 
-  /** Returns the current subscriptions of a channel. */
   subscriptions(channel: string, epoch: string): Iterable<Subscription> {
     const live = this.#context.followed(channel);
     return live?.epoch === epoch ? live.subscriptions : [];
   }
 
-  /** Returns the known states of subscribers that may have been sent a publication. */
   *states(channel: string, epoch: string, offset: number): Generator<DeliveryState> {
     for (const subscription of this.subscriptions(channel, epoch)) {
       if (subscription.proof.since < offset && offset <= subscription.cursor)
@@ -268,21 +263,17 @@ export class Ledger implements LedgerOfChannels {
     yield* this.departed.of(channel, epoch, offset);
   }
 
-  /**
-   * Called when a subscription has ended. Its state is remembered for a while, and nothing is in flight to it any more.
-   */
+  /** Called when a subscription has ended. Its state is remembered for a while, and nothing more is in flight. */
   left(subscription: Subscription): void {
     const { channel, epoch, proof, cursor } = subscription;
     if (cursor > proof.since) this.departed.add(channel.name, epoch, deliveryStateOf(subscription));
     channel.deliveries?.giveUpTrimmed();
   }
 
-  /** Ends the wait of a confirmed publication that was delivered. */
   discharge(entry: PendingDelivery, delivery: Delivery): void {
     if (entry.content !== undefined) this.#settle(entry, { delivery });
   }
 
-  /** Removes an entry that nobody waits for any more. */
   tidy(entry: PendingDelivery): void {
     const { deliveries, content, waiters, position } = entry;
     if (content !== undefined || waiters.size > 0 || entry.place < 0) return;
@@ -303,7 +294,6 @@ export class Ledger implements LedgerOfChannels {
     if (this.#context.flushing) this.#context.turn.schedule();
   }
 
-  /** Gives up a publication: rejects those who wait for it, and reports it if it was confirmed. */
   giveUp(entry: PendingDelivery, reason: UndeliveredReason): void {
     const { deliveries, content, position, time } = entry;
     const level = deliveries.levelOf(position.offset);
@@ -317,10 +307,7 @@ export class Ledger implements LedgerOfChannels {
     );
   }
 
-  /**
-   * Called with what was read of a channel, to detect what its log no longer holds. `since` is the `sequence` of the
-   * ledger before the read.
-   */
+  /** Called with what was read of a channel. `since` is `sequence` before that read; see `ChannelLedger.looked`. */
   looked(channel: string, slice: Slice, since: number): void {
     this.#channels.get(channel)?.looked(slice, since);
   }

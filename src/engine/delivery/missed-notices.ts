@@ -101,7 +101,8 @@ export class MissedNotices {
     if (isNothing(missed) || this.#context.flushing) return;
     if (this.begin(session, channel) !== undefined) return session.put(text(this.#context, channel, missed));
     const notice = this.#sent.get(keyOf(session, channel));
-    if (notice !== undefined) notice.owed = notice.owed?.epoch === missed.epoch ? sum(notice.owed, missed) : missed;
+    if (notice !== undefined)
+      notice.owed = notice.owed?.epoch === missed.epoch ? sum(notice.owed, missed) : missed;
   }
 
   /** Sends what is owed, now that a notice may be sent again, to those sessions that still have the subscription. */

@@ -10,8 +10,7 @@ import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 
 /**
- * Appends publications to the log in the order in which they were published, and no faster than the turns of the event
- * loop allow.
+ * Appends publications to the log in the order of their calls, and no faster than the turns of the event loop allow.
  *
  * If the log fails, an append is retried until the caller's signal aborts or the queues end. Later publications to the
  * same channel wait behind it, because overtaking would change the order. Channels that wait for the next turn are
@@ -73,9 +72,7 @@ export class AppendQueues {
     return kind === "wait" ? this.#size : this.#scope.count(kind);
   }
 
-  /**
-   * Appends a publication behind all earlier ones of its channel. Rejects with a `BusyError` if too much is waiting.
-   */
+  /** Appends a publication behind all earlier ones of its channel. Rejects with a `BusyError` if too much waits. */
   append(
     channel: string,
     data: string,
@@ -110,7 +107,6 @@ export class AppendQueues {
     return !this.#bursts.holds(channel) && this.#pace.take(channel, data.length);
   }
 
-  /** Counts a successful append. */
   #count(channel: string, data: string, { offset }: Position): void {
     this.#parts.appended?.(channel);
     this.#bursts.count(channel, data.length, offset);
@@ -231,10 +227,7 @@ export class AppendQueues {
     else if (queue.isHeld) this.#letGo(queue);
   }
 
-  /**
-   * Makes a channel wait for subscribers. It is checked again in the coming turns, and when no subscriber has made
-   * progress for a while.
-   */
+  /** Makes a channel wait. It is checked in the coming turns, and when no subscriber has made progress for a while. */
   #hold(queue: Queue): void {
     if (!queue.isHeld) this.#pace.schedule();
     queue.isHeld = true;
@@ -260,22 +253,17 @@ export class AppendQueues {
     this.caughtUp();
   }
 
-  /**
-   * Called when a subscriber has read something, or time has passed: channels that wait are checked again in the coming
-   * turn.
-   */
+  /** Called when a subscriber has read, or time has passed: channels that wait are checked in the coming turn. */
   caughtUp(): void {
     if (!this.#held.isUnlinked) this.#pace.schedule();
   }
 
-  /** Disarms the timer if no channel waits for subscribers. */
   #disarmIdle(): void {
     if (!this.#held.isUnlinked) return;
     this.#disarm?.();
     this.#disarm = undefined;
   }
 
-  /** Appends the first publication of a queue. */
   #start(queue: Queue): void {
     const item = queue.first;
     item.unlink?.();

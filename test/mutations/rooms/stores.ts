@@ -97,7 +97,7 @@ export const stores: readonly Mutation[] = [
     },
     {
       name: "keys and writers have no bound",
-      from: "first.expires > now && this.#bytes <= most",
+      from: "first.expires > now && this.#bytes <= max",
       to: "first.expires > now",
     },
   ]),
