@@ -48,7 +48,7 @@ const channelCost = 512;
 /** Once every so many calls, the log checks as many channels. */
 const stride = 8;
 /** Milliseconds for which a position stays valid on a channel that nobody uses. */
-const remembered = 24 * 3_600_000;
+const positionTtl = 24 * 3_600_000;
 
 /**
  * Creates a log that keeps its channels in the memory of this process.
@@ -239,7 +239,7 @@ class MemoryLog implements Log {
   #tidy(channel: MemoryChannel, now: number): boolean {
     while (channel.isOver(now)) this.#drop(channel);
     // The result for its keys must stay true until they expire.
-    if (!channel.isIdle || now - channel.used < remembered || channel.keys !== undefined) return true;
+    if (!channel.isIdle || now - channel.used < positionTtl || channel.keys !== undefined) return true;
     this.#forget(channel);
     return false;
   }

@@ -27,7 +27,7 @@ interface Refused {
 }
 
 /** Maximum number of characters of a type or of a field's path in an error message. */
-const longest = 100;
+const maxShown = 100;
 
 /**
  * Checks an event with the schema of its type. Returns the event as the schema returned it, with `type` first, or why
@@ -64,7 +64,7 @@ export function validated(schemas: EventSchemas | undefined, given: unknown, int
 }
 
 export function errorOf({ why, cause, type }: Refused, { verb, where }: Intent): TypeError {
-  const what = type === undefined ? where() : `${JSON.stringify(cutText(type, longest))} ${where()}`;
+  const what = type === undefined ? where() : `${JSON.stringify(cutText(type, maxShown))} ${where()}`;
   return new TypeError(`Cannot ${verb} ${what}: ${why}`, cause === undefined ? undefined : { cause });
 }
 
@@ -112,7 +112,7 @@ function attempt(schema: EventSchema, value: object): Validation {
 
 function placeOf(issue: SchemaIssue | undefined): string {
   const steps = keys(issue?.path).map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`));
-  return cutText(`data${steps.join("")}`, longest);
+  return cutText(`data${steps.join("")}`, maxShown);
 }
 
 function keys(path: SchemaIssue["path"]): PropertyKey[] {

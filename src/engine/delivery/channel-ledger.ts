@@ -174,7 +174,8 @@ export class ChannelLedger {
 
   /**
    * Called with what was read of the channel. Marks entries that the log no longer holds. `since` is the `sequence` of
-   * the ledger before the read: an epoch that differs says nothing about entries made after that.
+   * the ledger before the read. If an entry was made after that, a different epoch is ignored, because the entry may be
+   * of a newer one.
    */
   looked({ epoch, first }: Slice, since: number): void {
     if (epoch !== this.epoch) {

@@ -14,9 +14,9 @@ interface Departed {
  * Maximum number of stretches in all channels together. Above it, those of the least recently used channel are
  * forgotten.
  */
-const remembered = 10_000;
+const maxStretches = 10_000;
 /** Maximum number of stretches of one subscriber in one channel. */
-const longest = 8;
+const maxPerSubscriber = 8;
 
 /** Returns how far a subscription has come. */
 export function deliveryStateOf({
@@ -77,9 +77,9 @@ export class DepartedStates {
       return;
     }
     stretches.push(state);
-    if (stretches.length > longest) stretches.shift();
+    if (stretches.length > maxPerSubscriber) stretches.shift();
     else this.#size++;
-    while (this.#size > remembered) this.#forget();
+    while (this.#size > maxStretches) this.#forget();
   }
 
   /** Returns the entry of a channel, and makes it the most recently used. */

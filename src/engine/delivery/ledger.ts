@@ -20,7 +20,6 @@ import { DepartedStates, deliveryStateOf } from "./delivery-state.ts";
 import { GivenUp } from "./given-up.ts";
 import type { DeliveryState, Followed, Subscription } from "./subscription.ts";
 
-/** What the ledger needs besides the context. */
 export interface LedgerContext extends Context {
   /** Returns the channel of that name, while it is in use. */
   followed(channel: string): Followed | undefined;
@@ -37,7 +36,6 @@ export interface LedgerContext extends Context {
 export class Ledger implements LedgerOfChannels {
   readonly #context: LedgerContext;
   readonly #channels = new Map<string, ChannelLedger>();
-  /** How far subscribers had come when they left. */
   readonly departed: DepartedStates = new DepartedStates();
   /** The capacity for confirmed publications that wait, also on their way into the log. Run endings have their own. */
   readonly #capacity: ConfirmCapacity;
@@ -105,7 +103,6 @@ export class Ledger implements LedgerOfChannels {
     });
   }
 
-  /** Frees what was reserved. */
   release(channel: string, content: Content): void {
     const deliveries = this.#channels.get(channel);
     if (deliveries === undefined) return;

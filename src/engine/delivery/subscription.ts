@@ -28,7 +28,7 @@ export interface Receiver {
   block(subscription: Subscription): void;
   /** Queues publications. */
   hand(subscription: Subscription, piece: Piece): void;
-  /** Ends a subscription that cannot continue without a gap, and tells the client. */
+  /** Ends a subscription that cannot continue without a gap, and notifies the client. */
   lose(subscription: Subscription): void;
   /** Queues a push. */
   put(text: string): void;

@@ -154,7 +154,7 @@ export class AppendQueues {
   #withdraw(queue: Queue, item: Waiting, reason: unknown): void {
     this.#remove(queue, item);
     item.reject(reason);
-    this.#goOn(queue);
+    this.#removeIfEmpty(queue);
   }
 
   #remove(queue: Queue, item: Waiting): void {
@@ -174,7 +174,7 @@ export class AppendQueues {
       if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
       else return this.#rotate(queue);
     }
-    this.#goOn(queue);
+    this.#removeIfEmpty(queue);
   }
 
   #rotate(queue: Queue): void {
@@ -211,7 +211,7 @@ export class AppendQueues {
       }
       refused = 0;
       this.#start(queue);
-      this.#goOn(queue);
+      this.#removeIfEmpty(queue);
     }
   }
 
@@ -224,7 +224,7 @@ export class AppendQueues {
     this.#bursts.endTurn(burst, queue !== undefined);
     if (queue === undefined) return;
     if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);
-    else if (queue.isHeld) this.#letGo(queue);
+    else if (queue.isHeld) this.#release(queue);
   }
 
   /** Makes a channel wait. It is checked in the coming turns, and when no subscriber has made progress for a while. */
@@ -239,7 +239,7 @@ export class AppendQueues {
     });
   }
 
-  #letGo(queue: Queue): void {
+  #release(queue: Queue): void {
     queue.isHeld = false;
     this.#rotate(queue);
     this.#disarmIdle();
@@ -300,7 +300,7 @@ export class AppendQueues {
   }
 
   /** Removes a queue in which nothing waits any more. */
-  #goOn(queue: Queue): void {
+  #removeIfEmpty(queue: Queue): void {
     if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
     queue.leave();
     if (queue.isHeld) this.#disarmIdle();

@@ -47,11 +47,11 @@ export class LogAppender {
     try {
       appending = this.#parts.log.append(channel, data, numbered);
     } catch (error) {
-      return this.#insist(channel, data, numbered, Promise.reject(error));
+      return this.#retry(channel, data, numbered, Promise.reject(error));
     }
     if (appending instanceof Promise) {
       this.#isAtOnce ??= false;
-      return this.#insist(channel, data, numbered, appending);
+      return this.#retry(channel, data, numbered, appending);
     }
     this.#answered();
     return appending;
@@ -66,7 +66,7 @@ export class LogAppender {
   }
 
   /** Waits for an append that was started, and retries it while it fails. */
-  async #insist(
+  async #retry(
     channel: string,
     data: string,
     options: AppendOptions,

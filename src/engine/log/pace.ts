@@ -4,9 +4,9 @@ import { entryCost, type Log, type Retention } from "../../model/log.ts";
 /** Number of publications between two checks of the time. */
 const stride = 32;
 /** Milliseconds that publishing may take in one turn, before everything else is served. */
-const longest = 5;
+const maxTurnTime = 5;
 /** Milliseconds for which turns with waiting publications may follow one another before sockets are served. */
-const restless = 10;
+const restAfter = 10;
 
 /** The part of the retention of a channel that the pace depends on. */
 export type Keeps = Pick<Retention, "size" | "bytes" | "slack">;
@@ -94,7 +94,7 @@ export class Pace {
       return false;
     }
     this.#bytes += chars + entryCost;
-    if (--this.#left === 0 || this.#bytes >= this.#budget) this.#look();
+    if (--this.#left === 0 || this.#bytes >= this.#budget) this.#check();
     return true;
   }
 
@@ -128,12 +128,12 @@ export class Pace {
     return true;
   }
 
-  #look(): void {
+  #check(): void {
     this.#left = stride;
     this.schedule();
     // If nobody follows a channel, only the time is limited.
     if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Infinity;
-    this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
+    this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= maxTurnTime;
   }
 
   /** Schedules a turn. */
@@ -158,7 +158,7 @@ export class Pace {
     }
     const now = this.#parts.clock.now();
     this.#busySince ??= now;
-    if (now - this.#busySince < restless) return false;
+    if (now - this.#busySince < restAfter) return false;
     this.#busySince = now;
     return true;
   }

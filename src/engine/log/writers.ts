@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { AppendOptions } from "../../model/log.ts";
 
 /** Milliseconds after which a writer gets another name: half of the time for which a log must remember it. */
-const known = 300_000;
+const renameAfter = 300_000;
 
 /** The name and number of an append, with which it can be sent again. */
 type Numbered = NonNullable<AppendOptions["once"]>;
@@ -39,7 +39,7 @@ export class Writers {
 
   #forget(now: number): void {
     for (const [channel, { at }] of this.#writers) {
-      if (now - at < known) return;
+      if (now - at < renameAfter) return;
       this.#writers.delete(channel);
     }
   }

@@ -85,7 +85,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a log that throws has not failed",
-      from: "return this.#insist(channel, data, numbered, Promise.reject(error));",
+      from: "return this.#retry(channel, data, numbered, Promise.reject(error));",
       to: "throw error;",
     },
     {
@@ -130,7 +130,7 @@ export const engineLog: readonly Mutation[] = [
   ...inFile("engine/log/pace", [
     {
       name: "a turn has no end while there is room",
-      from: " || this.#parts.clock.now() - this.#began >= longest;",
+      from: " || this.#parts.clock.now() - this.#began >= maxTurnTime;",
       to: ";",
     },
     {
@@ -140,7 +140,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "turns follow one another for ever, and sockets wait",
-      from: "    if (now - this.#busySince < restless) return false;\n",
+      from: "    if (now - this.#busySince < restAfter) return false;\n",
       to: "    if (now - this.#busySince < 1e9) return false;\n",
     },
     {
