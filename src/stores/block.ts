@@ -2,26 +2,27 @@ import type { LinkedNode } from "../base/linked-list.ts";
 import type { Entry } from "../model/log.ts";
 import type { KeptEntry } from "./kept-entry.ts";
 
-/** Numbers of each entry: where its text ends, its bytes, its time, and when it arrived. */
+/** Numbers per entry: where its text ends, its bytes, its time, and when it arrived. */
 const width = 4;
 
 /**
- * Consecutive entries of a channel that are kept for some seconds more, as a few large things: V8 copies each small thing
- * that lives so long, twice, which takes about as long as to publish it.
+ * Consecutive entries of a channel that are kept for some seconds more, stored as a few large objects. V8 copies each
+ * small object that lives that long, twice. That takes about as long as publishing it.
  */
 export class Block {
-  /** Offset of its first entry, and of what comes behind it. */
+  /** The offset of its first entry, and the offset after its last. */
   readonly #start: number;
   readonly end: number;
   readonly #place: LinkedNode;
   readonly #text: string;
   readonly #numbers: Float64Array;
-  /** By place in the block; those of most entries are left out. */
+  /** By index in the block; empty for most entries. */
   readonly #tags: Entry["tags"][];
 
   /**
-   * Takes entries out of the list of all entries, where `place` is to stand for them: where the oldest of all channels are
-   * trimmed, those of a block go one by one, but before whatever came after the first of them.
+   * Takes entries out of the list of all entries, and puts `place` where the first of them was. When the oldest entries
+   * of all channels are trimmed, those of a block are trimmed one by one, before everything that came after the first
+   * of them.
    */
   constructor(place: LinkedNode, entries: readonly KeptEntry[]) {
     const first = entries[0] as KeptEntry;
@@ -45,7 +46,7 @@ export class Block {
       if (kept.tags !== undefined) tags[index] = kept.tags;
       kept.leave();
     }
-    // To join makes one flat text, which holds none of its parts.
+    // `join` makes one flat string, which does not keep its parts alive.
     this.#text = texts.join("");
     this.#tags = tags;
   }
@@ -62,12 +63,12 @@ export class Block {
     return this.#number(offset, 3);
   }
 
-  /** Leaves the list of all entries. */
+  /** Removes the block from the list of all entries. */
   leave(): void {
     this.#place.leave();
   }
 
-  /** Adds those of its entries that stand from one offset to before another. */
+  /** Adds its entries from offset `from` up to, but not including, `to`. */
   read(from: number, to: number, entries: Entry[]): void {
     const end = Math.min(to, this.end);
     for (let offset = Math.max(from, this.#start); offset < end; offset++) {

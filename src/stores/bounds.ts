@@ -5,10 +5,10 @@ import type { Retention } from "../model/log.ts";
 /** A bound that is the same for every channel, or depends on the channel's name. */
 export type Bound = number | ((channel: string) => number);
 
-/** Says how much is kept of each channel. */
+/** Holds how much is kept of each channel. */
 export class Bounds {
   readonly #bounds: Readonly<Record<keyof Retention, Bound>>;
-  /** The bounds of every channel, where they do not depend on its name. */
+  /** The bounds of every channel, if they do not depend on its name. */
   readonly #usual: Retention | undefined;
 
   /** @throws {RangeError} when a bound is negative or not a number */
@@ -22,16 +22,16 @@ export class Bounds {
     if (isUsual) this.#usual = this.with("", {});
   }
 
-  /** What a channel gets of which nothing was said; the same object each time, where that does not depend on its name. */
+  /** Returns the default bounds of a channel. Returns the same object each time if they do not depend on its name. */
   of(channel: string): Retention {
     return this.#usual ?? this.with(channel, {});
   }
 
   /**
-   * What a channel gets where some of it is `given`: `present` itself where that is the same.
+   * Returns the bounds of a channel for which some are `given`, or `present` itself if they are the same.
    *
-   * @throws {RangeError} when what is given is negative or not a number
-   * @throws {LogError} a lasting one, when the log's own function fails or answers something else
+   * @throws {RangeError} when a given bound is negative or not a number
+   * @throws {LogError} a lasting one, when a function of the log throws or returns something else
    */
   with(channel: string, given: Partial<Retention>, present?: Retention): Retention {
     const size = this.#bound("size", given.size, channel);
@@ -50,14 +50,14 @@ export class Bounds {
   }
 }
 
-/** A function that fails for a channel fails for it again, so that there is no use in trying. */
+/** Calls a function of the user. One that fails for a channel would fail for it again, so its error is lasting. */
 function ask(name: string, bound: (channel: string) => number, channel: string): number {
   let why: string;
   let options: ErrorOptions = {};
   try {
     const answer = bound(channel);
     if (isBound(answer)) return answer;
-    why = `answered "${String(answer)}", which is not a number from 0 up`;
+    why = `returned "${String(answer)}", which is not a number from 0 up`;
   } catch (cause) {
     why = `threw ${describe(cause).message}`;
     options = { cause };

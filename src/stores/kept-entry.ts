@@ -1,7 +1,10 @@
 import { LinkedNode } from "../base/linked-list.ts";
 import type { Entry } from "../model/log.ts";
 
-/** An entry and its places. There are hundreds of thousands of them: what a reader is given is made when it is read. */
+/**
+ * An entry with its links in the list. There are hundreds of thousands of them, so the object for a reader is created
+ * when it is read.
+ */
 export class KeptEntry<Owner = unknown> extends LinkedNode {
   readonly channel: Owner;
   readonly offset: number;

@@ -5,14 +5,17 @@ import { Block } from "./block.ts";
 import { KeptEntry } from "./kept-entry.ts";
 import type { Mark, Marked } from "./repeats.ts";
 
-/** Milliseconds for which an entry beyond the bounds is young, and is kept while there is slack. */
+/** Milliseconds for which an entry over the bounds is young, and is kept while there is slack. */
 const youth = 10_000;
-/** What is beyond the bounds is put into a block once it takes so much: most texts of it are then too large to be copied. */
+/**
+ * Entries over the bounds are put into a block once they take this many bytes. Most of their joined texts are then too
+ * large for V8 to copy.
+ */
 const blockBytes = 524_288;
-/** What most channels have; nothing is ever added to it. */
+/** The blocks of most channels. Nothing is ever added to this array. */
 const none: Block[] = [];
 
-/** What is kept of a channel. */
+/** What is kept of a channel, and its watchers. */
 export class MemoryChannel extends LinkedNode implements Marked {
   readonly name: string;
   epoch: string;
@@ -21,20 +24,22 @@ export class MemoryChannel extends LinkedNode implements Marked {
   used = 0;
   top = 0;
   first = 1;
-  /** Who appended under a number, and what was appended under a key; made and let go of by `Repeats`. */
+  /** The marks of writers and of keys, which only `Repeats` creates and removes. */
   writers: Map<string, Mark> | undefined;
   keys: Map<string, Mark> | undefined;
   #bytes = 0;
-  /** Offset of the first entry that is not known to be beyond `size` and `bytes`, and what those before it take. */
+  /** Offset of the first entry that is not known to be over `size` and `bytes`, and what the entries before it take. */
   #within = 1;
   #beyond = 0;
-  /** When the oldest entry came, while there is one; here, so that whoever asks need not touch the entry. */
+  /** When the oldest entry arrived, while there is one. It is copied here so that a check need not touch the entry. */
   #since = 0;
   #watchers: SmallSet<Watcher> = new SmallSet();
-  /** The oldest entries, and what they take: those that passed beyond the bounds many at a time. */
+  /** The oldest entries, and what they take. They went over the bounds many at a time. */
   #blocks = none;
   #gathered = 0;
-  /** The others, from `#head` on; the front is cut off now and then, instead of moving everything at every drop. */
+  /**
+   * The other entries, from `#head` on. The front is cut off now and then, instead of moving all entries at every drop.
+   */
   #kept: (KeptEntry<MemoryChannel> | undefined)[] = [];
   #head = 0;
 
@@ -49,7 +54,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     return this.first > this.top && this.#watchers.size === 0;
   }
 
-  /** Whether the oldest entry has to go. */
+  /** Whether the oldest entry must be trimmed. */
   isOver(now: number): boolean {
     if (this.first > this.top) return false;
     const { size, bytes, ttl, slack } = this.retention;
@@ -59,7 +64,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     return slack === 0 || age >= youth || this.#measureBeyond() > slack;
   }
 
-  /** What the entries beyond `size` and `bytes` take. Each is looked at once. */
+  /** Returns what the entries over `size` and `bytes` take. Each entry is examined once. */
   #measureBeyond(): number {
     const { size, bytes } = this.retention;
     let within = this.#bytes - this.#beyond + (this.#within - this.first) * entryCost;
@@ -72,7 +77,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     return this.#beyond;
   }
 
-  /** Where an entry is in `#kept`; before `#head` when it is in a block. */
+  /** Returns the index of an entry in `#kept`. It is below `#head` if the entry is in a block. */
   #at(offset: number): number {
     return this.#kept.length - 1 - this.top + offset;
   }
@@ -83,7 +88,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     return (this.#blocks.find(({ end }) => offset < end) as Block).bytesOf(offset);
   }
 
-  /** Puts what is beyond the bounds into a block. */
+  /** Puts the entries over the bounds into a block. */
   #gather(): void {
     const to = this.#at(this.#within);
     const entries = this.#kept.slice(this.#head, to) as KeptEntry<MemoryChannel>[];
@@ -101,7 +106,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     this.top++;
   }
 
-  /** Keeps so much from here on. */
+  /** Sets the retention from here on. */
   keepTo(retention: Retention): void {
     if (retention === this.retention) return;
     this.retention = retention;
@@ -109,7 +114,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     this.#beyond = 0;
   }
 
-  /** Begins anew, once its entries are gone. Those who watch it stay. */
+  /** Begins the channel anew, once its entries are dropped. Its watchers stay. */
   begin(epoch: string, retention: Retention): void {
     this.epoch = epoch;
     this.retention = retention;
@@ -117,7 +122,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     this.first = this.#within = 1;
   }
 
-  /** Lets go of the oldest entry, and answers its bytes. */
+  /** Drops the oldest entry and returns its bytes. */
   drop(): number {
     if (this.first > this.top) return 0;
     const bytes = this.#bytesOf(this.first);
@@ -169,21 +174,24 @@ export class MemoryChannel extends LinkedNode implements Marked {
     this.#watchers.add(watcher);
   }
 
-  /** Answers whether it was watching. */
+  /** Returns whether it was watching. */
   unwatch(watcher: Watcher): boolean {
     return this.#watchers.delete(watcher);
   }
 
-  /** One that throws must fail neither the others nor the publisher; one disposed by another's wake is not called. */
+  /**
+   * Wakes all watchers. One that throws must fail neither the others nor the publisher. One that was disposed by the
+   * wake of another is not called.
+   */
   wake(): void {
     const { only } = this.#watchers;
     if (only !== undefined) return call(only);
-    // Whoever watches anew meanwhile does so after this append.
+    // A watch that is added meanwhile comes after this append, and is not called.
     for (const watcher of [...this.#watchers]) if (this.#watchers.has(watcher)) call(watcher);
   }
 }
 
-/** Somebody who watches a channel. */
+/** A watch of a channel. */
 export class Watcher implements AsyncDisposable {
   readonly #channel: MemoryChannel;
   readonly #unwatched: (channel: MemoryChannel) => void;

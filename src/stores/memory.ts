@@ -17,49 +17,49 @@ import { KeptEntry } from "./kept-entry.ts";
 import { MemoryChannel, Watcher } from "./memory-channel.ts";
 import { Repeats } from "./repeats.ts";
 
-/** How a memory log is made. */
+/** Options of `memoryLog`. */
 export interface MemoryLogOptions {
-  /** Publications kept per channel; 1000 by default. */
+  /** Publications kept per channel. Default 1 000. */
   size?: Bound | undefined;
-  /** Bytes of payload and tags kept per channel, as UTF-8; 1 MiB by default. */
+  /** Bytes of payload and tags kept per channel, as UTF-8. Default 1 048 576 (1 MiB). */
   bytes?: Bound | undefined;
-  /** Milliseconds a publication is kept; 5 minutes by default. */
+  /** Milliseconds a publication is kept. Default 300 000 (5 min). */
   ttl?: Bound | undefined;
   /**
-   * Bytes that what is beyond `size` and `bytes` may take, while it is younger than 10 s; 8 MiB by default, which is 6 000
-   * publications of 1 kB at once. Each of them counts 192 bytes beside its payload and tags. Past it, or past 10 s, a
-   * channel is brought within `size` and `bytes`, oldest first. 0: it always is.
+   * Bytes that publications over `size` and `bytes` may take while they are younger than 10 s. Each of them counts 192
+   * bytes besides its payload and tags. Above `slack`, or after 10 s, a channel is trimmed to `size` and `bytes`,
+   * oldest first. 0: it always is. Default 8 388 608 (8 MiB), which holds 6 000 publications of 1 kB at once.
    */
   slack?: Bound | undefined;
   /**
-   * Bytes kept in all; 256 MiB by default. Beside its payload and tags a publication counts 192 bytes, and a channel 512.
-   * Past it the oldest publications of all are trimmed, then the channels longest idle are forgotten; these go first
-   * while channels alone take more than half. A channel being watched is never forgotten. A writer and a key that are
-   * remembered (`once`, `key`) count 256 bytes beside their text, and take a quarter of it at most: past that those nearest
-   * to their end are forgotten before their time.
+   * Bytes kept in total. A publication counts 192 bytes besides its payload and tags, and a channel 512. Above this
+   * limit, the oldest publications of all channels are trimmed, and then the channels that were idle longest are
+   * forgotten. While channels alone take more than half, idle channels are forgotten first. A watched channel is never
+   * forgotten. A remembered writer or key (`once`, `key`) counts 256 bytes besides its text. Writers and keys take at
+   * most a quarter of the total: above that, those that expire next are forgotten early. Default 268 435 456 (256 MiB).
    */
   totalBytes?: number | undefined;
-  /** What time it is; the machine's clock by default. */
+  /** The source of the time. Default: the clock of the machine. */
   clock?: Clock | undefined;
 }
 
-/** What a channel takes beside its text, as measured on V8 and rounded up. */
+/** Bytes that a channel takes besides its text, measured on V8 and rounded up. */
 const channelCost = 512;
-/** Every so many uses of the log it looks at as many channels. */
+/** Once every so many calls, the log checks as many channels. */
 const stride = 8;
-/** How long a position stays valid on a channel nobody uses. */
-const remembered = 24 * 3_600_000;
+/** Milliseconds for which a position stays valid on a channel that nobody uses. */
+const positionTtl = 24 * 3_600_000;
 
 /**
- * Makes a log that keeps its channels in this process.
+ * Creates a log that keeps its channels in the memory of this process.
  *
- * It arms no timer: what is past its time (`ttl`, or 10 s beyond `size` and `bytes`) is never read any more, and is released
- * when its channel is next used, or as others are. Epoch and top outlive the entries: while the channel is watched or has a
- * key that counts, and for 24 hours after it was last appended to, read or watched. A channel forgotten after that gets an
- * epoch never used before.
+ * It arms no timer. An entry that has expired (by `ttl`, or by 10 s over `size` and `bytes`) is never read any more. It
+ * is released when its channel is next used, or when other channels are. Epoch and top outlive the entries: while the
+ * channel is watched or has a key that is remembered, and for 24 hours after it was last appended to, read or watched.
+ * A channel that is forgotten after that gets an epoch that was never used before.
  *
- * A bound that is a function fails its channel for good when it throws, or answers no number from 0 up: calls reject with a
- * lasting `LogError`. Once disposed, the log rejects with a `ClosedError`.
+ * If a bound is a function that throws, or that does not return a number from 0 up, its channel fails for good: calls
+ * reject with a lasting `LogError`. Once disposed, the log rejects with a `ClosedError`.
  *
  * @throws {RangeError} when a bound is negative or not a number
  * @example
@@ -86,18 +86,18 @@ class MemoryLog implements Log {
   readonly #totalBytes: number;
   readonly #clock: Clock;
   readonly #channels = new Map<string, MemoryChannel>();
-  /** Goes round all channels, a step for every use on the average. */
+  /** Iterates over all channels again and again, on average one channel per call of the log. */
   #round: Iterator<MemoryChannel> = this.#channels.values();
   #uses = 0;
-  /** Channels with neither entries nor watchers, by how long they have been so. */
+  /** Channels with neither entries nor watchers, the longest idle first. */
   #idle = new LinkedNode();
-  /** The entries of all channels. */
+  /** The entries of all channels, the oldest first. */
   #kept = new LinkedNode();
-  /** Which appends were made under a number or a key. */
+  /** Remembers the appends with a number or a key. */
   readonly #repeats = new Repeats((bytes) => {
     this.#total += bytes;
   });
-  /** Bytes kept in all, with what entries, channels and repeats cost. */
+  /** Bytes kept in total, including what entries, channels and repeats cost. */
   #total = 0;
   #prefix = "";
   #epochs = 0;
@@ -149,7 +149,7 @@ class MemoryLog implements Log {
     return { offset, epoch };
   }
 
-  /** Begins a channel anew. Where nothing was ever appended to it, it is as new as can be, and its readers stay. */
+  /** Begins a channel anew. A channel in which nothing was ever appended keeps its epoch, so its readers stay valid. */
   #begin(channel: MemoryChannel): void {
     const { name, epoch, top } = channel;
     const bounds = this.#bounds.of(name);
@@ -190,7 +190,7 @@ class MemoryLog implements Log {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    // A watch that was never disposed holds its channel, which from here on holds nothing.
+    // A watch that was never disposed refers to its channel, so the channel must release everything here.
     for (const channel of this.#channels.values()) {
       this.#repeats.forget(channel);
       channel.clear();
@@ -211,7 +211,10 @@ class MemoryLog implements Log {
     return this.#clock.now();
   }
 
-  /** The channel as it stands now; a new one when it is unknown, or so long unused that it counts as forgotten. */
+  /**
+   * Returns the channel after trimming it. Creates it if it is unknown, or unused for so long that it counts as
+   * forgotten.
+   */
   #use(name: string, now: number): MemoryChannel {
     let channel = this.#channels.get(name);
     if (channel === undefined || !this.#tidy(channel, now)) {
@@ -224,27 +227,32 @@ class MemoryLog implements Log {
     return channel;
   }
 
-  /** 48 random bits in twelve characters, so that two logs never make the same epoch, and a count. */
+  /**
+   * Returns a new epoch: 48 random bits in twelve characters, so that two logs never make the same epoch, and a count.
+   */
   #epoch(): string {
     this.#prefix ||= crypto.randomUUID().slice(-12);
     return this.#prefix + (this.#epochs++).toString(36);
   }
 
-  /** Brings a channel within its own bounds, and answers whether it is still remembered. */
+  /** Trims a channel to its own bounds, and returns whether it is still remembered. */
   #tidy(channel: MemoryChannel, now: number): boolean {
     while (channel.isOver(now)) this.#drop(channel);
-    // What its keys answer must stay true until they expire.
-    if (!channel.isIdle || now - channel.used < remembered || channel.keys !== undefined) return true;
+    // The result for its keys must stay true until they expire.
+    if (!channel.isIdle || now - channel.used < positionTtl || channel.keys !== undefined) return true;
     this.#forget(channel);
     return false;
   }
 
-  /** Sees to channels nobody may be using, so that what expired is released without a timer; then to all bytes. */
+  /**
+   * Checks some channels that may be unused, so that what expired is released without a timer. Then trims to
+   * `totalBytes`.
+   */
   #sweep(now: number): void {
     this.#uses = (this.#uses + 1) % stride;
     if (this.#uses === 0) this.#goRound(now);
     while (this.#total > this.#totalBytes) {
-      // Endless names, each read once, would otherwise leave no room for any entry.
+      // Otherwise an endless number of names, each read once, would leave no room for entries.
       const isCrowded = this.#channels.size * channelCost * 2 > this.#totalBytes;
       const idle = this.#idle.newer;
       const oldest = this.#kept.newer;
@@ -268,7 +276,7 @@ class MemoryLog implements Log {
     this.#place(channel);
   }
 
-  /** Puts a channel last among the idle, or takes it from them. */
+  /** Adds a channel to the end of the idle ones, or removes it from them. */
   #place(channel: MemoryChannel): void {
     if (channel.isIdle) channel.moveTo(this.#idle);
     else channel.leave();
@@ -282,7 +290,7 @@ class MemoryLog implements Log {
   }
 }
 
-/** Whether everything after a position is kept, so that reading on from it leaves no hole. */
+/** Whether everything after a position is kept, so that reading on from it leaves no gap. */
 function follows({ epoch, offset }: Position, { epoch: present, first, top }: MemoryChannel): boolean {
   const isSameEpoch = epoch === "" || epoch === present;
   return isSameEpoch && Number.isInteger(offset) && offset + 1 >= first && offset <= top;

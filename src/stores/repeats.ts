@@ -3,23 +3,23 @@ import { checkBound } from "../base/check.ts";
 import { type Expiring, Heap } from "../base/heap.ts";
 import type { AppendOptions } from "../model/log.ts";
 
-/** What makes an append recognisable when it is sent again. */
+/** The options that identify an append when it is sent again. */
 export type Marks = Pick<AppendOptions, "once" | "key">;
 
 /** Milliseconds for which a writer is remembered after its last append. */
 const writerTtl = 600_000;
-/** What a writer or a key takes beside its text, as measured on V8 and rounded up. */
+/** Bytes that a writer or a key takes besides its text, measured on V8 and rounded up. */
 const markCost = 256;
 
-/** A channel that remembers appends. */
+/** A channel whose appends are remembered. */
 export interface Marked {
   readonly name: string;
-  /** Who appended under a number, and what was appended under a key; made and let go of by {@linkcode Repeats}. */
+  /** The marks of writers and of keys, which only {@linkcode Repeats} creates and removes. */
   writers: Map<string, Mark> | undefined;
   keys: Map<string, Mark> | undefined;
 }
 
-/** A writer or a key of a channel, and where the append stands that it is remembered for. */
+/** A writer or a key of a channel, with the offset of the append that it is remembered for. */
 export class Mark implements Expiring {
   readonly channel: Marked;
   readonly kind: "writers" | "keys";
@@ -28,7 +28,7 @@ export class Mark implements Expiring {
   expires: number;
   place = -1;
   order = 0;
-  /** A writer's last number. */
+  /** The last number of a writer. */
   n = 0;
   offset = 0;
 
@@ -41,22 +41,25 @@ export class Mark implements Expiring {
   }
 }
 
-/** Remembers which appends were made, so that one that is sent again is made once. */
+/** Remembers which appends were made, so that one that is sent again is made only once. */
 export class Repeats {
   readonly #marks = new Heap<Mark>();
   readonly #charge: (bytes: number) => void;
-  /** Bytes that all of them take. */
+  /** Bytes that all marks take. */
   #bytes = 0;
 
-  /** `charge` hears of every byte more, and less. */
+  /** `charge` is called with every change of the bytes taken. */
   constructor(charge: (bytes: number) => void) {
     this.#charge = charge;
   }
 
   /**
-   * Answers the offset of an append that was made before; undefined when it is a new one. The writer counts first. A new
-   * append of a writer whose key was used is answered with the key's first use, and counts as the writer's last.
+   * Returns the offset of an append that was made before, or undefined for a new one. The writer is checked first. A
+   * new append of a writer whose key was used before gets the offset of the key's first use, and counts as the writer's
+   * last.
    *
+   * @throws {RangeError} when a writer's number is not a whole number from 1 up, or the `ttl` of a key is negative or
+   * not a number
    * @throws {Error} when a writer's number is neither its last nor the next
    */
   find(channel: Marked, { once, key }: Marks, now: number): number | undefined {
@@ -100,10 +103,13 @@ export class Repeats {
     return mark;
   }
 
-  /** Forgets what is past its time, and then, while all takes more than `most` bytes, what would be next. */
-  trim(now: number, most: number): void {
+  /**
+   * Forgets the marks that have expired. While the rest takes more than `max` bytes, also forgets those that expire
+   * next.
+   */
+  trim(now: number, max: number): void {
     for (let { first } = this.#marks; first !== undefined; first = this.#marks.first) {
-      if (first.expires > now && this.#bytes <= most) return;
+      if (first.expires > now && this.#bytes <= max) return;
       const marks = first.channel[first.kind];
       marks?.delete(first.text);
       if (marks?.size === 0) first.channel[first.kind] = undefined;
@@ -111,7 +117,7 @@ export class Repeats {
     }
   }
 
-  /** Forgets all that a channel is remembered for. */
+  /** Forgets everything that is remembered of a channel. */
   forget(channel: Marked): void {
     for (const mark of channel.writers?.values() ?? []) this.#release(mark);
     for (const mark of channel.keys?.values() ?? []) this.#release(mark);

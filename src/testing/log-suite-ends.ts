@@ -12,7 +12,7 @@ import {
   turn,
 } from "./log-suite-tools.ts";
 
-/** What signals end, and what is after a log's own end. */
+/** What an aborted signal does, and what a log does after its disposal. */
 export const endTests: LogTests = {
   async "an aborted signal rejects with its reason itself, and nothing is done"(log, channel) {
     const reason = { why: "changed my mind" };
@@ -73,11 +73,14 @@ export const endTests: LogTests = {
   },
 };
 
-/** When a signal aborts: so many steps after the append, or as it wakes. */
+/** When the signal aborts: this many microtasks after the append, a turn later, or when the append wakes. */
 type Abortion = number | "a turn later" | "by the wake";
 const abortions: readonly Abortion[] = [0, 1, 2, 3, 5, 10, "a turn later", "by the wake"];
 
-/** Appends "1" with a signal that aborts meanwhile, and answers whether it was made; where it was not, it rejects so. */
+/**
+ * Appends "1" with a signal that aborts meanwhile. Returns whether the append was made. If it rejects, checks that the
+ * reason is that of the signal.
+ */
 async function appendAborted(
   log: TestedLog,
   channel: string,

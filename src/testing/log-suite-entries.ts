@@ -11,7 +11,7 @@ import {
   time,
 } from "./log-suite-tools.ts";
 
-/** How appends stand in a channel, and what an entry keeps. */
+/** The order of appends in a channel, and what an entry keeps. */
 export const entryTests: LogTests = {
   async "offsets rise by one from 1, in one epoch"(log, channel) {
     const positions = await appendAll(log, channel, ["1", "2", "3"]);

@@ -68,7 +68,7 @@ export const keepingTests: LogTests = {
     for (let count = 0; count < 20; count++) {
       await append(log, channel, data, { retention: { ...all, size: 2, slack: 5_000 } });
     }
-    // What each takes beside its payload is for the store to say.
+    // A store decides what each entry costs besides its payload.
     const { first, top } = await log.read(channel, {});
     same([top, top - first + 1 >= 4, top - first + 1 <= 7], [20, true, true]);
   },
@@ -86,7 +86,7 @@ export const keepingTests: LogTests = {
     if (log.keeps === undefined) return;
     const retention = { size: 7, bytes: 7_000, ttl: minute, slack: 70 };
     await append(log, channel, "1", { retention });
-    // It may leave out what it does not know.
+    // A log may leave out what it does not know.
     same({ ...retention, ...log.keeps(channel) }, retention);
     for (const bound of Object.values(log.keeps(`${channel} other`))) same(bound >= 0, true);
     same((await log.read(`${channel} other`, {})).top, 0);
@@ -147,7 +147,7 @@ export const wipeTests: LogTests = {
   },
 };
 
-/** Uses the log often enough for whatever it does on the side. */
+/** Uses the log often enough for the upkeep that it does during other calls. */
 async function useOthers(log: TestedLog, channel: string): Promise<void> {
   for (const name of numbers(1, 20)) await append(log, `${channel} ${name}`, "1");
 }

@@ -10,7 +10,7 @@ import {
   turn,
 } from "./log-suite-tools.ts";
 
-/** What a read answers, and after which positions it is gapless. */
+/** What a read returns, and after which positions it is gapless. */
 export const readTests: LogTests = {
   async "a read goes on right after its position, and is empty and gapless at the top"(log, channel) {
     const { epoch } = await fill(log, channel, 3);
@@ -86,7 +86,7 @@ export const readTests: LogTests = {
       const calls = [log.read(channel, { after }), log.read(channel, {})];
       const appended = append(log, channel, String(2 * round - 1), { retention });
       calls.push(log.read(channel, { after, limit: 2 }));
-      // Whatever fails is told below.
+      // A failure is reported by the `Promise.all` below.
       for (const call of [...calls, appended]) call.catch(() => {});
       if (round % 4 === 0) await turn();
       const last = append(log, channel, String(2 * round), { retention });

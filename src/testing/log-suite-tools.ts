@@ -1,38 +1,41 @@
 import { systemClock } from "../base/clock.ts";
 import type { AppendOptions, Log, Position, ReadOptions, Retention, Slice } from "../model/log.ts";
 
-/** What a test has besides its log. */
+/** What a test is given besides its log. */
 export interface LogTools {
   /**
-   * Lets time pass: on the suite's clock, and really where the log keeps a time of its own. Answers whether it did: nobody
-   * really waits for longer than a second.
+   * Advances the clock of the suite. If the log has a clock of its own, really waits, for at most one second. Returns
+   * whether the time has passed.
    */
   pass(ms: number): Promise<boolean>;
-  /** Tries until it holds, at once where the log goes by the suite's clock. A store with a time of its own may be late. */
+  /**
+   * Retries a check until it passes. If the log uses the clock of the suite, checks only once. A store with a clock of
+   * its own may be late.
+   */
   holds(check: () => Promise<void>): Promise<void>;
-  /** Makes something that a wake rings. */
+  /** Creates a bell that a wake can ring. */
   bell(): Bell;
-  /** Makes another log in the same way. It is disposed with the first. */
+  /** Creates another log in the same way. It is disposed together with the first. */
   again(): Promise<TestedLog>;
-  /** Loses all that the store holds. */
+  /** Wipes the store. */
   wipe(): Promise<void>;
 }
 
-/** A log whose answers all come by promises. */
+/** A log that returns a promise from every call. */
 export interface TestedLog extends Pick<Log, "keeps">, AsyncDisposable {
   append(...args: Parameters<Log["append"]>): Promise<Position>;
   read(...args: Parameters<Log["read"]>): Promise<Slice>;
   watch(...args: Parameters<Log["watch"]>): Promise<AsyncDisposable>;
 }
 
-/** Proves one behaviour on a fresh log, or throws; `channel` is a name nobody used before. */
+/** Tests one behaviour on a fresh log, and throws if it fails. `channel` is a name that was never used before. */
 export type LogTest = (log: TestedLog, channel: string, tools: LogTools) => Promise<void>;
 export type LogTests = Readonly<Record<string, LogTest>>;
 
 export const time = 1_767_225_600_000;
 export const minute = 60_000;
 export const day = 86_400_000;
-/** Keeps all that a test appends, and trims at once what is over a bound that a test lowers. */
+/** Keeps everything that a test appends. If a test lowers a bound, what is over it is trimmed at once. */
 export const all: Retention = { size: 10_000, bytes: 16_777_216, ttl: day, slack: 0 };
 
 export function append(
@@ -54,7 +57,7 @@ export async function appendAll(
   return positions;
 }
 
-/** Appends "1", "2" and so on, and answers the last one's position. */
+/** Appends "1", "2" and so on, and returns the position of the last. */
 export async function fill(
   log: TestedLog,
   channel: string,
@@ -69,8 +72,8 @@ export async function fill(
 }
 
 /**
- * What fails a test at every read: a slice that cannot be what a log holds. It fails at every append, too, that comes by a promise
- * where one before it came at once, or the other way round.
+ * Wraps a log so that a test fails at every read of an impossible slice. It also fails when an append returns a promise
+ * where an earlier one was synchronous, or the other way round.
  */
 export function checked(log: Log): TestedLog {
   const { keeps } = log;
@@ -80,7 +83,10 @@ export function checked(log: Log): TestedLog {
       const answer = log.append(...args);
       const isNow = !(answer instanceof Promise);
       isAtOnce ??= isNow;
-      if (isNow !== isAtOnce) throw new Error("The log appends at once only now and then");
+      if (isNow !== isAtOnce)
+        throw new Error(
+          "append() returned a promise in one call and a position in another: it must always do the same",
+        );
       return answer;
     },
     async read(channel, options) {
@@ -97,9 +103,9 @@ export function checked(log: Log): TestedLog {
 function checkSlice(slice: Slice, { after, limit = Infinity }: ReadOptions): void {
   const { top, first, gapless } = slice;
   const offsets = offsetsOf(slice.entries);
-  const told = { after, limit, top, first, gapless, offsets };
+  const found = { after, limit, top, first, gapless, offsets };
   const demand = (holds: boolean, what: string): void => {
-    if (!holds) throw new Error(`Expected ${what}, not ${shorten(show(told))}`);
+    if (!holds) throw new Error(`Expected ${what}, not ${shorten(show(found))}`);
   };
   demand(first >= 1 && first <= top + 1, "first to be from 1 to top + 1");
   demand(gapless || offsets.length === 0, "no entries after a gap");
@@ -125,7 +131,7 @@ export function offsetsOf(positions: readonly { readonly offset: number }[]): nu
   return positions.map(({ offset }) => offset);
 }
 
-/** "1", "2" and so on: what is at the offsets from `from` to `to` of a channel that was filled. */
+/** Returns "1", "2" and so on: the payloads at offsets `from` to `to` of a channel that `fill` filled. */
 export function numbers(from: number, to: number): string[] {
   return Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
 }
@@ -143,7 +149,7 @@ export async function reads(
   same(gapless || entries.length, gapless || 0);
 }
 
-/** What a promise rejects with; undefined when it does not. */
+/** Returns what a promise rejects with, or undefined if it resolves. */
 export function failure(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => undefined,
@@ -151,39 +157,42 @@ export function failure(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** Really waits. */
+/** Waits in real time. */
 export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => systemClock.timer(ms, resolve));
 }
 
-/** Lets everything else have a turn. */
+/** Waits for the next turn of the event loop. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => systemClock.turn(resolve));
 }
 
-/** Wakes may come late, and more often than asked for: a ring counts once it is waited for. */
+/**
+ * Something that wakes ring. Wakes may come late, and more often than necessary, so a ring counts only while `next`
+ * waits for it.
+ */
 export interface Bell {
   ring(): void;
-  /** Settles with the next ring, and rejects when none comes. */
+  /** Resolves with the next ring, and rejects if none comes. */
   next(): Promise<void>;
 }
 
-/** `patience` is how many real milliseconds a ring is waited for. */
+/** `patience` is how many real milliseconds `next` waits for a ring. */
 export function createBell(patience: number): Bell {
-  let hear = (): void => {};
+  let onRing = (): void => {};
   return {
-    ring: () => hear(),
+    ring: () => onRing(),
     next() {
-      const heard = new Promise<void>((resolve, reject) => {
+      const rung = new Promise<void>((resolve, reject) => {
         const timer = systemClock.timer(patience, () => reject(new Error("Expected a wake: none came")));
-        hear = () => {
+        onRing = () => {
           timer.cancel();
           resolve();
         };
       });
-      // A test that fails before it waits has said enough.
-      heard.catch(() => {});
-      return heard;
+      // A test may fail before it awaits this promise. Its rejection must not be reported as unhandled.
+      rung.catch(() => {});
+      return rung;
     },
   };
 }
@@ -201,7 +210,7 @@ export function isSame(actual: unknown, expected: unknown): void {
   if (actual !== expected) throw new Error(`Expected the reason itself, not ${shorten(String(actual))}`);
 }
 
-/** As JSON with members in order, and without those that are undefined. */
+/** Returns a value as JSON, with members in order and without those that are undefined. */
 function show(value: unknown): string {
   return (
     JSON.stringify(value, (_, member: unknown) => {

@@ -1,7 +1,7 @@
 import type { Slice } from "../model/log.ts";
 import { append, dataOf, type LogTests, numbers, reads, same } from "./log-suite-tools.ts";
 
-/** Whom an append wakes. */
+/** Which watchers an append wakes. */
 export const wakeTests: LogTests = {
   async "every append wakes, from the moment a watch is there"(log, channel, tools) {
     const bell = tools.bell();

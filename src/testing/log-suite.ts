@@ -9,7 +9,7 @@ import { repeatTests } from "./log-suite-repeats.ts";
 import { checked, createBell, type LogTest, type LogTests, type TestedLog, wait } from "./log-suite-tools.ts";
 import { wakeTests } from "./log-suite-wakes.ts";
 
-/** The behaviours that every log must have, by what they say. */
+/** The behaviours that every log must have, by name. */
 const logTests: LogTests = {
   ...entryTests,
   ...readTests,
@@ -19,7 +19,7 @@ const logTests: LogTests = {
   ...endTests,
 };
 
-/** What a suite needs of a test runner; those of vitest, Node, Bun and Deno's `@std/testing/bdd` fit. */
+/** What a suite needs of a test runner. Those of vitest, Node, Bun and Deno (`@std/testing/bdd`) fit. */
 export interface TestRunner {
   /** Names a group of tests, which `body` declares. */
   describe(name: string, body: () => void): unknown;
@@ -27,33 +27,33 @@ export interface TestRunner {
   test(name: string, body: () => Promise<void>): unknown;
 }
 
-/** What a log to be tested is made with. */
+/** The options that a log under test is created with. */
 export interface LogSuiteOptions {
   /**
-   * The time that the log goes by: the suite moves it on, and looks right after at what must be gone. A log that never asks
-   * it for the time is taken to have a time of its own. What takes such a log over a second is then left out: that slack
-   * ends after 10 s, and that a channel is remembered for 24 hours.
+   * The clock that the log must use. The suite advances it, and checks immediately after that what must be gone. If a
+   * log never asks it for the time, the suite assumes that the log has a clock of its own. Checks that would then take
+   * over a second are left out: that slack ends after 10 s, and that a channel is remembered for 24 hours.
    */
   clock: FakeClock;
 }
 
-/** What a suite is told of the store of a log to be tested. */
+/** What a suite needs of the store behind a log under test. */
 export interface LogSuiteStore {
   /**
-   * Real milliseconds within which a wake must come, and what has ended must be gone; 3 000 by default. Nothing waits longer
-   * than the store takes.
+   * Real milliseconds within which a wake must come, and what has expired must be gone. No test waits longer than the
+   * store needs. Default 3 000.
    */
   patience?: number | undefined;
-  /** Loses all that is stored, under the log that works with it. Left out, what must hold after it is not tested. */
+  /** Wipes the store while the log uses it. Default: what must hold after that is not tested. */
   wipe?(log: Log): void | Promise<void>;
 }
 
 /**
- * Tests that a store is a log: that it keeps the contract of `Log`. Each test makes a log, and disposes it.
+ * Tests that a store fulfils the contract of `Log`. Each test creates a log and disposes it.
  *
- * `make` MUST answer a log that nobody else disposes. What it makes may stand on a store that other logs, made before or at
- * the same time, are using: every test has channels of its own, whose names begin with `suite:`. One test disposes its log
- * and makes another, which may find what the first left, or nothing.
+ * `make` MUST return a log that nobody else disposes. The log may use a store that other logs use too, created before
+ * or at the same time: every test uses its own channels, whose names begin with `suite:`. One test disposes its log and
+ * creates another, which may find what the first left, or nothing.
  *
  * @example
  * ```ts
@@ -76,7 +76,7 @@ export function logSuite(
   });
 }
 
-/** Proves it on a log of its own. */
+/** Runs one test on a log of its own. */
 async function proveOn(
   make: (options: LogSuiteOptions) => Log | Promise<Log>,
   prove: LogTest,
@@ -120,7 +120,7 @@ function failed(check: () => Promise<void>): Promise<boolean> {
   );
 }
 
-/** A clock that says whether anybody has asked it for the time. */
+/** Returns a clock that records whether it was asked for the time. */
 function askable(clock: FakeClock): { clock: FakeClock; isAsked(): boolean } {
   let asked = false;
   const ask = (answer: () => number) => (): number => {

@@ -173,7 +173,7 @@ function beat(world: World): void {
 /** Whether an error is one of those that the log makes. */
 export function isOfLog(error: unknown): boolean {
   const { message } = error as Error;
-  return message === "The log fails" || message.includes("its log is at fault, it gave");
+  return message === "The log fails" || message.includes("its log is at fault, it returned");
 }
 
 function limitsOf({ isPrompt, runBytes, waiting, runTtl, endedBytes }: Shape, small: boolean, few: boolean) {

@@ -54,12 +54,12 @@ describe("a function that bounds a channel", () => {
     [
       "answers what is no bound",
       () => -1,
-      'Cannot bound "bad": size() answered "-1", which is not a number from 0 up',
+      'Cannot bound "bad": size() returned "-1", which is not a number from 0 up',
     ],
     [
       "answers a promise",
       (async () => 1) as unknown as () => number,
-      'Cannot bound "bad": size() answered "[object Promise]", which is not a number from 0 up',
+      'Cannot bound "bad": size() returned "[object Promise]", which is not a number from 0 up',
     ],
   ])("and %s fails the channel for good, and no other", async (_, bound, message) => {
     const log = memoryLog({ size: (channel) => (channel === "bad" ? bound() : 1) });

@@ -14,16 +14,17 @@ import type { Counters } from "./counters.ts";
 import type { NotifierOptions, Settings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
 
-/** Bytes of encoded publications that are kept for sharing now, over all channels. */
+/** The memory that all channels together use for encoded publications that sessions share. */
 export interface CacheBudget {
+  /** Bytes that are kept now. */
   bytes: number;
-  /** Whether more are kept than all channels together may. */
+  /** Whether `bytes` is over the budget of all channels together. */
   readonly isFull: boolean;
 }
 
 /**
- * What every part of a notifier may use: its clock, settings, lifetime, log and turn. No session, channel, ledger or run is
- * in it. The hub implements it.
+ * What every part of a notifier may use: its clock, settings, scope, log and turn. It holds no session, channel, ledger
+ * or run. The hub implements it.
  */
 export interface Context {
   readonly clock: Clock;
@@ -38,15 +39,18 @@ export interface Context {
   readonly appends: AppendQueues;
   readonly turn: Turn;
   readonly cache: CacheBudget;
-  /** Whether sessions close themselves as soon as everything was read. */
+  /** Whether the notifier is closing and each session closes itself once its client has read everything. */
   readonly flushing: boolean;
-  /** Whether, while they do, clients that acknowledge are given time to. */
+  /** Whether those sessions still wait for clients that acknowledge to do so. */
   readonly hearing: boolean;
-  /** Tells the user's error hook. It never throws. */
+  /** Calls the user's error hook. Never throws. */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void;
-  /** Serialises a payload, once. Throws a TypeError for what JSON cannot hold and a RangeError for what is too large. */
+  /**
+   * Serialises a payload once. Throws a TypeError for a value that JSON cannot hold and a RangeError for one that is
+   * too large.
+   */
   serialise(what: string | (() => string), value: unknown, options?: SerialiseOptions): string;
-  /** Appends a publication after all that was given for its channel before. */
+  /** Appends a publication behind all earlier ones of its channel. */
   append(
     channel: string,
     data: string,

@@ -1,30 +1,33 @@
 import { Counts } from "../../base/counts.ts";
 import type { Limits } from "./limits.ts";
 
-/** A limit by its name, or what is dropped where others come and go too often for a listener. */
+/** The name of a limit, or `announcements`: joins and leaves that are dropped because too many come at once. */
 export type LimitName = keyof Limits | "announcements";
 
-/** What has happened since a notifier began. */
+/** What a notifier has counted since it was created. */
 export interface Counted {
-  /** Who was not let in, by the HTTP status, or the close code where the socket was open already. */
+  /** Peers that were refused, by HTTP status, or by close code where the socket was already open. */
   refused: Record<string, number>;
   /** Sessions that were accepted. */
   opened: number;
-  /** Sessions that ended, by the code they were closed with, or that their peer left with. */
+  /**
+   * Sessions that ended, by the close code that the server sent or that the peer left with. A peer that left without a
+   * code, or with 0, counts as 1006. Codes of a peer other than 1000, 1001, 1005, 1006 and 1009 count as `other`.
+   */
   closed: Record<string, number>;
-  /** Commands answered with an error, by its code. */
+  /** Commands answered with an error, by error code. */
   errors: Record<string, number>;
   /**
-   * How often a limit was hit, by its name in `limits`. `announcements` counts those of who came and left that were dropped,
-   * once for each listener, since they would have taken too much.
+   * How often each limit was hit, by its name in `limits`. `announcements` counts the joins and leaves that were
+   * dropped because they would have taken too much room, once for each listener.
    */
   limits: Partial<Record<LimitName, number>>;
 }
 
-/** Codes of a peer's own that are worth telling apart; a hostile one could use any. */
+/** Close codes of a peer that are counted separately. A hostile peer could send any code. */
 const ownCodes = [1000, 1001, 1005, 1006, 1009];
 
-/** Counts what happens. */
+/** Counts what a notifier reports in its statistics. */
 export class Counters {
   readonly #closed = new Counts<number | "other">();
   readonly #refused = new Counts<number>();
@@ -36,18 +39,18 @@ export class Counters {
     this.#opened++;
   }
 
-  /** We close a session. */
+  /** Counts a session that the server closes. */
   closed(code: number): void {
     this.#closed.add(code);
   }
 
-  /** A peer leaves. Some runtimes say nothing, or 0, of a connection that broke. */
+  /** Counts a session that its peer left. Some runtimes report no code, or 0, for a broken connection. */
   left(code: number | undefined): void {
     const known = code === undefined || code === 0 ? 1006 : code;
     this.#closed.add(ownCodes.includes(known) ? known : "other");
   }
 
-  /** Somebody is not let in. */
+  /** Counts a peer that is refused. */
   refused(code: number): void {
     this.#refused.add(code);
   }
@@ -60,7 +63,6 @@ export class Counters {
     this.#limits.add(limit, times);
   }
 
-  /** What was counted so far. */
   get counts(): Counted {
     return {
       refused: Object.fromEntries(this.#refused),

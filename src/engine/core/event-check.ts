@@ -3,30 +3,36 @@ import { ignorable } from "../../base/scope.ts";
 import { isOwnClass, isSelfMade } from "../../base/serialise.ts";
 import type { EventSchema, EventSchemas, SchemaIssue } from "../../model/events.ts";
 
-/** What is being done with an event, in the words of an error, which is seldom made: `publish`, `to "news"`. */
+/**
+ * What is being done with an event, as an error message names it: `publish`, `to "news"`. `where` is a function because
+ * error messages are rare.
+ */
 export interface Intent {
   readonly verb: string;
   where(): string;
 }
 
-/** An event as its schema made it, or why there is none. */
+/** An event as its schema returned it, or why it is refused. */
 export type Validation = { readonly event: object } | Refused;
 
 interface Refused {
   readonly why: string;
-  /** The issues, or what was thrown. */
+  /** The issues of the schema, or what it threw. */
   readonly cause?: unknown;
-  /** Whether it is the schema's fault, and not the event's. */
+  /** Whether the schema is at fault, and not the event. */
   readonly isFault: boolean;
-  /** Whether all may be well once the schema is given the type, too. */
+  /** Whether the event may be valid once the schema is also given its `type`. */
   readonly lacksType?: boolean;
   readonly type?: string;
 }
 
-/** Characters of a type, or of a field's place, that an error names. */
-const longest = 100;
+/** Maximum number of characters of a type or of a field's path in an error message. */
+const maxShown = 100;
 
-/** Has an event checked by the schema of its type, and answers what that made of it, `type` first. */
+/**
+ * Checks an event with the schema of its type. Returns the event as the schema returned it, with `type` first, or why
+ * it is refused.
+ */
 export function validate(schemas: EventSchemas, given: unknown): Validation {
   let event: { type?: unknown };
   try {
@@ -45,10 +51,10 @@ export function validate(schemas: EventSchemas, given: unknown): Validation {
 }
 
 /**
- * Validates, and throws a TypeError for what is refused; without schemas everything passes as it is.
+ * Validates an event and throws a TypeError if it is refused. Without schemas, returns the event unchanged.
  *
- * The error names the event's type and the place in it, never its content. The issues, or what the schema threw, are its
- * `cause`.
+ * The error names the type of the event and the path of the field, never its content. Its `cause` is the issues of the
+ * schema, or what the schema threw.
  */
 export function validated(schemas: EventSchemas | undefined, given: unknown, intent: Intent): unknown {
   if (schemas === undefined) return given;
@@ -58,11 +64,11 @@ export function validated(schemas: EventSchemas | undefined, given: unknown, int
 }
 
 export function errorOf({ why, cause, type }: Refused, { verb, where }: Intent): TypeError {
-  const what = type === undefined ? where() : `${JSON.stringify(cutText(type, longest))} ${where()}`;
+  const what = type === undefined ? where() : `${JSON.stringify(cutText(type, maxShown))} ${where()}`;
   return new TypeError(`Cannot ${verb} ${what}: ${why}`, cause === undefined ? undefined : { cause });
 }
 
-/** Throws a TypeError for what is no schema. */
+/** Throws a TypeError for a schema that does not implement Standard Schema v1. */
 export function checkSchemas(schemas: EventSchemas | undefined): void {
   for (const [type, schema] of Object.entries(schemas ?? {})) {
     const standard = (schema as Partial<EventSchema> | null | undefined)?.["~standard"];
@@ -71,7 +77,10 @@ export function checkSchemas(schemas: EventSchemas | undefined): void {
   }
 }
 
-/** A strict schema of fields alone refuses a type beside them; one that has the type in it refuses to be without. */
+/**
+ * Gives the schema the fields without `type` first, and then with it. A strict schema of the fields alone refuses an
+ * extra `type`. A schema that includes `type` refuses an event without it.
+ */
 function either(schema: EventSchema, fields: object, whole: object): Validation {
   const first = attempt(schema, fields);
   if ("event" in first || first === asynchronous) return first;
@@ -85,7 +94,7 @@ function attempt(schema: EventSchema, value: object): Validation {
   try {
     const result = schema["~standard"].validate(value);
     if (typeof (result as PromiseLike<unknown>).then === "function") {
-      // Nobody waits for it: what it rejects with ends no process.
+      // Nobody awaits this promise. Its rejection must not end the process.
       ignorable(Promise.resolve(result));
       return asynchronous;
     }
@@ -95,7 +104,7 @@ function attempt(schema: EventSchema, value: object): Validation {
       return { why: `its schema refuses ${placeOf(issues[0])}`, cause: issues, isFault: false, lacksType };
     }
     if (isPlain(event)) return { event };
-    return { why: "its schema makes no plain object of it", isFault: true };
+    return { why: "its schema did not return a plain object", isFault: true };
   } catch (cause) {
     return { why: "its schema threw", cause, isFault: true, lacksType: true };
   }
@@ -103,14 +112,14 @@ function attempt(schema: EventSchema, value: object): Validation {
 
 function placeOf(issue: SchemaIssue | undefined): string {
   const steps = keys(issue?.path).map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`));
-  return cutText(`data${steps.join("")}`, longest);
+  return cutText(`data${steps.join("")}`, maxShown);
 }
 
 function keys(path: SchemaIssue["path"]): PropertyKey[] {
   return (path ?? []).map((step) => (typeof step === "object" ? step.key : step));
 }
 
-/** Whether its own fields are all that JSON would write of it. */
+/** Whether JSON would write exactly the value's own fields. */
 function isPlain(value: unknown): value is object {
   return isOwnClass(value) && !isSelfMade(value as object);
 }

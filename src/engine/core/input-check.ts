@@ -1,25 +1,28 @@
 import { isNatural, isText, shown } from "../../base/check.ts";
 import type { Log, Position } from "../../model/log.ts";
 
-/** Throws a TypeError for what is no position, and a RangeError for an offset there cannot be. `doing` is what it is given for. */
+/**
+ * Throws a TypeError for a value that is not a position, and a RangeError for an invalid offset. `doing` begins the
+ * error message: the verb of the call.
+ */
 export function checkAfter(doing: string, after: unknown): void {
   if (after === undefined) return;
   const { offset, epoch } = (after ?? {}) as Partial<Position>;
   if (typeof offset !== "number" || typeof epoch !== "string") {
     throw new TypeError(
-      `Cannot ${doing} after ${shown(after)}: a position is { offset, epoch }, a number and a text`,
+      `Cannot ${doing} after ${shown(after)}: a position is { offset, epoch }, a number and a string`,
     );
   }
   if (!isNatural(offset))
     throw new RangeError(`Cannot ${doing} after "${offset}": an offset is a whole number from 0 up`);
 }
 
-/** Whether a position is the start of any channel: everything is asked for that is in the log. */
+/** Whether a position is the start of any channel, and so asks for everything in the log. */
 export function isStart({ offset, epoch }: Position): boolean {
   return offset === 0 && epoch === "";
 }
 
-/** Throws a TypeError for what a notifier cannot be made of. */
+/** Throws a TypeError for a log, signal or rpc handler that a notifier cannot use. */
 export function checkParts({
   log,
   signal,
@@ -36,7 +39,10 @@ export function checkParts({
     throw new TypeError("Cannot use signal: give an AbortSignal, such as controller.signal");
 }
 
-/** The same for how much is asked for. */
+/**
+ * Throws a TypeError for a limit that is not a number, and a RangeError for one that is not Infinity or a whole number
+ * from 0 up.
+ */
 export function checkLimit(doing: string, limit: unknown): void {
   if (limit === undefined) return;
   if (typeof limit !== "number")
@@ -48,18 +54,20 @@ export function checkLimit(doing: string, limit: unknown): void {
 export function checkTags(tags: unknown): void {
   if (tags === undefined) return;
   if (typeof tags !== "object" || tags === null || !Object.values(tags).every((tag) => isText(tag))) {
-    throw new TypeError("Cannot publish with these tags: they are an object of texts");
+    throw new TypeError("Cannot publish with these tags: give an object whose values are strings");
   }
 }
 
-/** Throws a TypeError for whom nobody can be: what would close no session, and say nothing. */
+/**
+ * Throws a TypeError unless `who` has a user or a session. Otherwise the call would close no session, without an error.
+ */
 export function checkWho(who: unknown): void {
   const { user, session } = Object(who) as { user?: unknown; session?: unknown };
   if (typeof (user ?? session) === "string") return;
-  throw new TypeError(`Cannot disconnect ${shown(who)}: give { user } or { session }, with a text`);
+  throw new TypeError(`Cannot disconnect ${shown(who)}: give { user } or { session }, with a string`);
 }
 
-/** The same for whose subscription ends. */
+/** Throws a TypeError unless user and channel are strings. */
 export function checkUser(user: unknown, channel: unknown): void {
   if (typeof user !== "string" || typeof channel !== "string")
     throw new TypeError(
@@ -67,10 +75,13 @@ export function checkUser(user: unknown, channel: unknown): void {
     );
 }
 
-/** The methods of rpc that are answered without a handler. */
+/** The rpc methods that tocsin answers itself, without a handler. */
 const ownMethods = ["ack", "run.cancel"];
 
-/** Throws a TypeError for handlers that would never be called, or cannot be. */
+/**
+ * Throws a TypeError for a handler that is not a function, or that would never be called because tocsin answers its
+ * method.
+ */
 function checkRpc(rpc: object | undefined): void {
   const [wrong] = Object.entries(rpc ?? {}).find(([, handler]) => typeof handler !== "function") ?? [];
   if (wrong !== undefined) throw new TypeError(`Cannot use rpc method "${wrong}": give a function`);

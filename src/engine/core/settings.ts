@@ -10,11 +10,11 @@ import type { UndeliveredReason } from "../../model/receipt.ts";
 import type { Refused } from "../../model/refused.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
 
-/** How a notifier is made. */
+/** Options of `createNotifier`. */
 export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   /**
-   * Where channels are kept. Closing the notifier closes it: one log is for one notifier. Default: a `memoryLog()` of the
-   * notifier's own.
+   * The log that keeps the channels. Closing the notifier closes it, so every notifier needs its own. Default: a new
+   * `memoryLog()`.
    */
   log?: Log | undefined;
   /** Closes the notifier when it aborts. */
@@ -24,45 +24,47 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
   /** Milliseconds between the pings of an idle session, up to 2 147 473 000. Default 25 000. */
   heartbeat?: number | undefined;
   /**
-   * Bytes a session may have in flight, unproven by a pong; replies may take as much again. A publication that is larger
-   * goes alone. Default 262 144 (256 KiB).
+   * Bytes that a session may have in flight: sent, and not yet proven read by a pong. Replies may take as much again. A
+   * larger publication is sent alone. Default 262 144 (256 KiB).
    */
   window?: number | undefined;
-  /** How much peers and publishers may send, open and ask for. What is left out has its default. */
+  /** How much peers and publishers may send, open and ask for. Limits that are left out have their defaults. */
   limits?: Partial<Limits> | undefined;
-  /** What time it is, and what timers are of. Default: the machine's clock. */
+  /** The source of the time and of timers. Default: the clock of the machine. */
   clock?: Clock | undefined;
   /**
-   * The schemas of the events that may be published, by their `type`; no others may, by anybody. Runs may also emit the
-   * vocabularies of `tocsin/run` and `tocsin/agent`. What is written is what a schema makes of an event. Default: anything.
+   * The schemas of the events that may be published, by their `type`. Nobody may publish other events. Runs may also
+   * emit the vocabularies of `tocsin/run` and `tocsin/agent`. The notifier publishes the event that the schema returns.
+   * Default: anything may be published.
    */
   events?: Schemas | undefined;
-  /** Methods that clients may call, by name. Default: none but `run.cancel` and `ack`, which are tocsin's own. */
+  /** The methods that clients may call, by name. Default: none but `run.cancel` and `ack`, which are built in. */
   rpc?: Readonly<Record<string, RpcHandler>> | undefined;
   /**
-   * Hears, once each, of confirmed publications that are given up, and why. What it throws or rejects with is reported;
-   * nobody waits for it. Default: they are in the report of closing, if they wait that long.
+   * Called once for each confirmed publication that is given up, with the reason. Nobody awaits it. What it throws or
+   * rejects with is reported to `onError`. Default: no call; the close report lists only those that are given up while
+   * the notifier closes.
    */
   onUndelivered?: ((publication: Publication, reason: UndeliveredReason) => unknown) | undefined;
   /**
-   * Says what `run.failed` shows of what a task threw, to everybody who follows the run. What it throws itself is
-   * reported, and nothing is shown then but that the run failed. Default: name and message, never a stack or a cause.
+   * Returns what `run.failed` shows of a task's error to everybody who follows the run. If it throws, its error is
+   * reported, and followers see only that the run failed. Default: name and message, never a stack or a cause.
    */
   redact?: ((error: unknown, run: FailedRun) => Failure) | undefined;
   /**
-   * Hears of errors that nobody's promise carries. What it throws or rejects with itself goes to the console; nobody waits
-   * for it. Default: `console.error`, with what could forge a line of the log escaped.
+   * Called with each error that no promise of the caller carries. Nobody awaits it. What it throws or rejects with goes
+   * to the console. Default: `console.error`, with characters escaped that could forge a line of the log.
    */
   onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined;
   /**
-   * Hears of everybody who is not let in: of refused handshakes, and of sockets that are closed for good before they are
-   * connected. What it throws or rejects with is reported; nobody waits for it. Default: a line of `console.warn`, at most
-   * one a second, with a count of those left out, until closing begins.
+   * Called for everybody who is refused: for refused handshakes, and for sockets that are closed for good before they
+   * are connected. Nobody awaits it. What it throws or rejects with is reported to `onError`. Default: `console.warn`,
+   * at most one line per second with the number of those left out, until closing begins.
    */
   onRefused?: ((refused: Refused) => unknown) | undefined;
 }
 
-/** The options with every number filled in and checked. */
+/** The numbers among the options, checked, with defaults. */
 export interface Settings {
   readonly grace: number;
   readonly heartbeat: number;
@@ -70,10 +72,13 @@ export interface Settings {
   readonly limits: Readonly<Limits>;
 }
 
-/** The longest heartbeat, in milliseconds: clients wait for 10 s more, by timers that take no more than 2 ** 31 - 1 ms. */
+/** The longest heartbeat, in milliseconds. Clients wait 10 s longer, with timers that hold at most 2 ** 31 - 1 ms. */
 const longestHeartbeat = 2_147_473_000;
 
-/** Fills in the defaults. Throws a RangeError for a number that cannot be a bound, or not together with the others. */
+/**
+ * Returns the numbers among the options, with defaults. Throws a RangeError for an invalid number, or for one that
+ * contradicts another.
+ */
 export function resolveSettings(options: NotifierOptions): Settings {
   const { grace = 5_000, heartbeat = 25_000, window = 262_144 } = options;
   return {
@@ -84,7 +89,7 @@ export function resolveSettings(options: NotifierOptions): Settings {
   };
 }
 
-function checkedWhole(name: string, value: number, most: number): number {
-  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
-  throw new RangeError(`Cannot use ${name} "${String(value)}": it is no whole number from 1 to ${most}`);
+function checkedWhole(name: string, value: number, max: number): number {
+  if (Number.isSafeInteger(value) && value >= 1 && value <= max) return value;
+  throw new RangeError(`Cannot use ${name} "${String(value)}": it is no whole number from 1 to ${max}`);
 }

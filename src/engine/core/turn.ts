@@ -1,40 +1,40 @@
 import type { Clock } from "../../base/clock.ts";
 
-/** A channel as the turn sees it. */
+/** A channel, as the turn uses it. */
 export interface TurnChannel {
-  /** Whether it is among those looked after in the coming turn; the turn's to say. */
+  /** Whether the channel is listed for the coming turn. Set only by the turn. */
   isWoken: boolean;
-  /** Looks after the channel once in a turn. The promise, if there is work, never rejects. */
+  /** Does the work of the channel once in a turn. The returned promise, if there is work, never rejects. */
   tend(): Promise<void> | undefined;
 }
 
-/** A session as the turn sees it. */
+/** A session, as the turn uses it. */
 export interface TurnSession {
-  /** Whether it is among those that send in the coming turn; the turn's to say. */
+  /** Whether the session is listed for the coming turn. Set only by the turn. */
   isGathered: boolean;
-  /** Sends what was gathered. */
+  /** Sends what was queued. */
   flush(): void;
 }
 
-/** What the turn is made of. */
+/** What a turn is created from. */
 export interface TurnParts {
   readonly clock: Clock;
-  /** What waits to be published, which is published first; and whether sockets have to come before that. */
+  /** The publications that wait for the turn, and whether sockets must be served before them. */
   readonly appends: { readonly needsRest: boolean; turn(): void };
-  /** Hears that all who had something to send have sent it. */
+  /** Called after all sessions have sent what they had. */
   flushed(): void;
 }
 
 /**
- * The turn of the event loop: publishes what waited for it, looks after channels with news, and lets sessions send.
+ * Runs the turn of the event loop: publishes what waited for it, serves channels with news, and lets sessions send.
  *
- * All that is to be sent in one turn is gathered, and leaves as one frame a session.
+ * Everything that a session is sent in one turn leaves as one frame.
  */
 export class Turn {
   readonly #parts: TurnParts;
   readonly #channels: TurnChannel[] = [];
   readonly #sessions: TurnSession[] = [];
-  /** One for all turns: an arrow in `schedule` would have V8 allocate at every call. */
+  /** One function for all turns: an arrow function in `schedule` would make V8 allocate at every call. */
   readonly #due = (): void => {
     const { clock, appends } = this.#parts;
     if (clock.rest !== undefined && appends.needsRest) clock.rest(this.#rested);
@@ -43,14 +43,14 @@ export class Turn {
   readonly #rested = (): void => this.#run();
   #isScheduled = false;
   #isOver = false;
-  /** Channels whose reads are under way. */
+  /** Number of channels with a read in progress. */
   #loading = 0;
 
   constructor(parts: TurnParts) {
     this.#parts = parts;
   }
 
-  /** Has the channel looked after in the coming turn: it has news, or nobody left. */
+  /** Lists the channel for the coming turn: it has news, or its last user has left. */
   wakeChannel(channel: TurnChannel): void {
     if (channel.isWoken) return;
     channel.isWoken = true;
@@ -58,7 +58,7 @@ export class Turn {
     this.schedule();
   }
 
-  /** Has the session send, in the coming turn, what was put into it. */
+  /** Lists the session for the coming turn, in which it sends what was queued. */
   wakeSession(session: TurnSession): void {
     if (session.isGathered) return;
     session.isGathered = true;
@@ -66,7 +66,7 @@ export class Turn {
     this.schedule();
   }
 
-  /** Has a turn come, even where there is nothing to send: sessions that close look again whether they may. */
+  /** Schedules a turn, even where nothing is to be sent: sessions that close check again whether they may. */
   schedule(): void {
     if (this.#isScheduled || this.#isOver) return;
     this.#isScheduled = true;
@@ -76,18 +76,19 @@ export class Turn {
   #run(): void {
     this.#isScheduled = false;
     if (this.#isOver) return;
-    // What waited for this turn is published in it, and leaves with it.
+    // Publish what waited first, so that it also leaves in this turn.
     this.#parts.appends.turn();
-    // Loads left over from an earlier turn mean a slow log: it holds nobody up who has something to send.
+    // Reads that are left over from an earlier turn mean a slow log. Sessions with something to send do not wait for
+    // it.
     if (this.#loading > 0) this.#flush();
-    // One that is woken while others are looked after has its turn in this one.
+    // A channel that is woken during this loop is appended to the list and served in this turn.
     for (const channel of this.#channels) {
       channel.isWoken = false;
       const loaded = channel.tend();
       if (loaded === undefined) continue;
       this.#loading++;
       loaded.then(() => {
-        // The last to arrive sends for all; with a log in memory that is still this turn.
+        // The last read to finish flushes for all. With a log in memory that is still this turn.
         if (--this.#loading === 0) this.#flush();
       });
     }
@@ -97,7 +98,7 @@ export class Turn {
   }
 
   #flush(): void {
-    // What is woken by a flush is flushed in this one.
+    // A session that is woken during this loop is flushed in it.
     for (const session of this.#sessions) {
       session.isGathered = false;
       session.flush();
@@ -106,7 +107,7 @@ export class Turn {
     this.#parts.flushed();
   }
 
-  /** From now on nothing has a turn. */
+  /** Ends all turns. */
   end(): void {
     this.#isOver = true;
     this.#channels.length = 0;

@@ -11,41 +11,44 @@ import type { Taken } from "./confirm-capacity.ts";
 import { has } from "./delivery-state.ts";
 import type { DeliveryState, Subscription } from "./subscription.ts";
 
-/** Somebody who waits for a publication to be delivered. */
+/** A caller that waits for a publication to be delivered. */
 export interface Waiter {
   readonly level: Level | undefined;
   readonly by: string | undefined;
   readonly settle: Settle<Delivery>;
 }
 
-/** What has to be known of a publication to report it. */
+/** What is needed to report a publication. */
 export interface Content {
   readonly data: string;
   readonly tags: Readonly<Record<string, string>> | undefined;
   readonly bytes: number;
-  /** Whether somebody asked for it to be confirmed, and is to be told in time; a run's ending nobody asked about is not. */
+  /**
+   * Whether the end of its wait must be reported in time. True for a publication with `confirm`; for the ending of a
+   * run only if there is an `onUndelivered` hook.
+   */
   readonly isAwaited: boolean;
-  /** Whether it is a run's ending, which is never held up, and takes nobody's room. */
+  /** Whether it is the ending of a run, which never waits for capacity and takes none from others. */
   readonly isEnding: boolean;
 }
 
-/** What a channel's ledger needs of the ledger of all. */
+/** What the ledger of one channel needs from the ledger of the notifier. */
 export interface LedgerOfChannels {
-  /** Now, in milliseconds since the Unix epoch. */
+  /** The current time, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** Those who follow a channel now. */
+  /** Returns the current subscriptions of a channel. */
   subscriptions(channel: string, epoch: string): Iterable<Subscription>;
-  /** Whatever is known of those who may have been sent a publication. */
+  /** Returns the known states of subscribers that may have been sent a publication. */
   states(channel: string, epoch: string, offset: number): Iterable<DeliveryState>;
-  /** A confirmed publication has arrived. */
+  /** Ends the wait of a confirmed publication that was delivered. */
   discharge(entry: PendingDelivery, delivery: Delivery): void;
-  /** Lets go of an entry that nobody waits for any more. */
+  /** Removes an entry that nobody waits for any more. */
   tidy(entry: PendingDelivery): void;
-  /** A publication is waited for no longer. */
+  /** Gives up a publication: rejects those who wait for it, and reports it if it was confirmed. */
   giveUp(entry: PendingDelivery, reason: UndeliveredReason): void;
 }
 
-/** A publication that somebody waits for, or that is to be confirmed. */
+/** A publication that somebody waits for, or that must be confirmed. */
 export class PendingDelivery implements Expiring {
   place = -1;
   order = 0;
@@ -53,10 +56,10 @@ export class PendingDelivery implements Expiring {
   readonly position: Position;
   readonly time: number;
   readonly expires: number;
-  /** There while it is to be confirmed, and neither discharged nor given up. */
+  /** Present while the publication must be confirmed and is neither discharged nor given up. */
   content: Content | undefined;
   readonly waiters: Set<Waiter> = new Set();
-  /** The log no longer holds it. */
+  /** Whether the log no longer holds it. */
   isTrimmed = false;
   /** How its confirmation ended. */
   outcome: { delivery: Delivery } | { reason: UndeliveredReason; level: Level } | undefined;
@@ -82,21 +85,21 @@ export class PendingDelivery implements Expiring {
   }
 }
 
-/** What of one channel is waited for: its confirmed publications, and those whose receipts were asked. */
+/** The pending deliveries of one channel: its confirmed publications, and those whose receipts are awaited. */
 export class ChannelLedger {
   readonly channel: string;
-  /** By offset, all of one epoch. */
+  /** By offset. All are of one epoch. */
   readonly entries: Map<number, PendingDelivery> = new Map();
   epoch: string;
   /** The highest offset that was ever entered. */
   newest = 0;
   /** The first offset that the log is known to hold. */
   first = 1;
-  /** When the last entry was made, in the ledger's own count of events. */
+  /** The `sequence` of the ledger when the last entry was made. */
   sequence = 0;
-  /** How many wait for receipts. */
+  /** Number of callers that wait for receipts. */
   waiters = 0;
-  /** What its confirmed publications take. */
+  /** The number and bytes of its confirmed publications that wait. */
   readonly room: Taken = { confirmed: 0, bytes: 0 };
   #isLooking = false;
   readonly #ledger: LedgerOfChannels;
@@ -111,7 +114,7 @@ export class ChannelLedger {
     return this.entries.size === 0 && this.room.confirmed === 0;
   }
 
-  /** Whether reading what a subscription was handed would tell somebody something. */
+  /** Whether a proof that the client has read what it was handed would settle anything. */
   wantsReading({ session, epoch, proof, cursor }: Subscription): boolean {
     if (epoch !== this.epoch || (session.acknowledges && this.waiters === 0)) return false;
     for (const { position, content, waiters } of this.entries.values()) {
@@ -123,7 +126,7 @@ export class ChannelLedger {
     return false;
   }
 
-  /** Whether a client that acknowledges has not yet said so of a confirmed publication that it was sent. */
+  /** Whether a client that acknowledges was sent a confirmed publication that it has not acknowledged yet. */
   awaitsAcknowledgement({ epoch, proof, acknowledged, cursor }: Subscription): boolean {
     if (epoch !== this.epoch) return false;
     for (const { position, content } of this.entries.values()) {
@@ -134,24 +137,27 @@ export class ChannelLedger {
   }
 
   /**
-   * Somebody has come so far in an epoch: whoever waits for any of what lies between is told. A log that begins anew is
-   * known of by what is published before subscribers hear of it: their offsets are then none of this epoch.
+   * Called when a subscriber has reached a level up to an offset in an epoch. Settles those who wait for a publication
+   * in between.
+   *
+   * When a channel begins anew, publications of the new epoch are entered before subscribers detect it. The offsets of
+   * those subscribers are of the old epoch and are ignored.
    */
   reached(epoch: string, state: DeliveryState, level: Exclude<Level, "logged">, after: number): void {
     if (epoch !== this.epoch) return;
     const last = state[level];
     const from = Math.max(after, state.since);
     if (last - from < this.entries.size) {
-      for (let offset = from + 1; offset <= last; offset++) this.#tell(this.entries.get(offset), state);
+      for (let offset = from + 1; offset <= last; offset++) this.#settle(this.entries.get(offset), state);
     } else {
       for (const entry of this.entries.values()) {
         const { offset } = entry.position;
-        if (offset > from && offset <= last) this.#tell(entry, state);
+        if (offset > from && offset <= last) this.#settle(entry, state);
       }
     }
   }
 
-  #tell(entry: PendingDelivery | undefined, state: DeliveryState): void {
+  #settle(entry: PendingDelivery | undefined, state: DeliveryState): void {
     if (entry === undefined) return;
     const { offset } = entry.position;
     const time = this.#ledger.time;
@@ -166,7 +172,11 @@ export class ChannelLedger {
     this.#ledger.tidy(entry);
   }
 
-  /** What was read of the channel tells what its log no longer holds; entries made since that read began are younger. */
+  /**
+   * Called with what was read of the channel. Marks entries that the log no longer holds. `since` is the `sequence` of
+   * the ledger before the read. If an entry was made after that, a different epoch is ignored, because the entry may be
+   * of a newer one.
+   */
   looked({ epoch, first }: Slice, since: number): void {
     if (epoch !== this.epoch) {
       if (since < this.sequence) return;
@@ -178,7 +188,7 @@ export class ChannelLedger {
     }
   }
 
-  /** Looks, in the coming turn, what the log still holds. What it finds is noted where it is read. */
+  /** Reads in the coming turn where the log now begins. `looked` is called with the result. */
   lookSoon(context: Context): void {
     if (this.#isLooking || this.entries.size === 0) return;
     this.#isLooking = true;
@@ -186,24 +196,24 @@ export class ChannelLedger {
       this.#isLooking = false;
       if (this.entries.size === 0) return;
       const failed = (error: unknown): void => context.report(error, "log", `channel ${this.channel}`);
-      // The read is itself listed as a wait, and ends with the context.
+      // The log reader lists this read as a wait, and ends it with its scope.
       attended(() => context.log.read(this.channel, { limit: 0 }), failed);
     });
   }
 
-  /** What the log no longer holds, and nobody is just being sent, nobody will receive. */
+  /** Gives up the entries that the log no longer holds, except those that are being sent to a subscriber. */
   giveUpTrimmed(): void {
     for (const entry of [...this.entries.values()])
       if (entry.isTrimmed && !this.#isUnderWay(entry)) this.#ledger.giveUp(entry, "trimmed");
   }
 
-  /** Tells whoever waits for an entry that it need not wait any longer. */
+  /** Rejects those who wait for an entry. */
   refuse({ position, waiters }: PendingDelivery, reason: UndeliveredReason, level: Level): void {
     for (const { settle } of waiters) settle.reject(refusal(this.channel, position, reason, level));
     waiters.clear();
   }
 
-  /** The highest level that a publication is known to have reached with anybody. */
+  /** Returns the highest level that a publication is known to have reached with any subscriber. */
   levelOf(offset: number): Level {
     const states = [...this.#ledger.states(this.channel, this.epoch, offset)];
     const isReached = (level: Level): boolean => states.some((each) => has(each, offset, level));
@@ -217,7 +227,7 @@ export class ChannelLedger {
   }
 }
 
-/** What a standing says to somebody who waits: the delivery, where it is far enough. */
+/** Returns the delivery for a caller that waits, if the state of the subscriber is sufficient; otherwise undefined. */
 export function deliveryBy(
   state: DeliveryState,
   offset: number,

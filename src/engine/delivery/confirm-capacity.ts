@@ -1,27 +1,29 @@
 import type { Settle } from "../../base/scope.ts";
 import type { Limits } from "../core/limits.ts";
 
-/** What confirmed publications that wait take. */
+/** The number and bytes of confirmed publications that wait. */
 export interface Taken {
   confirmed: number;
   bytes: number;
 }
 
-/** Somebody who waits for room in a channel, and in all. */
+/** A publisher that waits for room in its channel and in total. */
 interface Waiting {
   readonly bytes: number;
   readonly settle: Settle<void>;
-  /** What its channel takes now. */
+  /** Returns what the channel takes now. */
   taken(): Taken | undefined;
   take(): void;
 }
 
-/** How much may wait to be confirmed, in each channel and in all, and who waits until it is less. */
+/**
+ * Limits the confirmed publications that wait, per channel and in total, and holds the publishers that wait for room.
+ */
 export class ConfirmCapacity implements Taken {
   confirmed = 0;
   bytes = 0;
   readonly #limits: Readonly<Limits>;
-  /** Publishers that wait for room, first come first served. */
+  /** Publishers that wait for room, first come, first served. */
   readonly #waiting = new Set<Waiting>();
 
   constructor(limits: Readonly<Limits>) {
@@ -32,15 +34,20 @@ export class ConfirmCapacity implements Taken {
     return this.#waiting.size > 0;
   }
 
-  /** Whether more is taken than may be: by runs' endings, which are never held up. */
+  /**
+   * Whether more is taken than the limits allow in total. Only endings of runs can cause that, because they never wait.
+   */
   get isOver(): boolean {
     return this.confirmed > this.#limits.confirmedTotal || this.bytes > this.#limits.confirmedTotalBytes;
   }
 
-  /** Whether so many bytes more may wait in a channel, and nobody is before them. The first always may, however large. */
+  /**
+   * Whether so many bytes more may wait in a channel, and no publisher is before them. The first always fits, however
+   * large.
+   */
   fits(channel: Taken | undefined, bytes: number): boolean {
     if (!this.#channelFits(channel, bytes) || !this.#allFit(bytes)) return false;
-    // Whoever waits for others than those of its own channel is served before.
+    // Publishers that wait only for room in total are served first.
     for (const waiting of this.#waiting) if (this.#channelFits(waiting.taken(), waiting.bytes)) return false;
     return true;
   }
@@ -75,23 +82,23 @@ export class ConfirmCapacity implements Taken {
       if (!this.#waiting.has(waiting)) continue;
       if (!this.#channelFits(waiting.taken(), waiting.bytes)) continue;
       if (!this.#allFit(waiting.bytes)) return;
-      // It waits no longer, whoever looks next.
+      // Remove it first, so that no other check finds it.
       this.#waiting.delete(waiting);
       waiting.take();
       waiting.settle.resolve();
     }
   }
 
-  /** Takes room as soon as there is. Returns what stops waiting. */
+  /** Takes room as soon as there is some. Returns a function that ends the wait. */
   wait(waiting: Waiting): () => void {
     this.#waiting.add(waiting);
     return () => {
-      // Others may have waited for nothing but their turn.
+      // Others may have waited only because this one was before them.
       if (this.#waiting.delete(waiting)) this.#serve();
     };
   }
 
-  /** Whoever waits is refused. */
+  /** Rejects all publishers that wait. */
   refuse(error: Error): void {
     for (const { settle } of [...this.#waiting]) settle.reject(error);
   }
@@ -103,6 +110,6 @@ export class ConfirmCapacity implements Taken {
   }
 }
 
-function hasRoom(taken: Taken, bytes: number, most: number, mostBytes: number): boolean {
-  return taken.confirmed === 0 || (taken.confirmed < most && taken.bytes + bytes <= mostBytes);
+function hasRoom(taken: Taken, bytes: number, max: number, maxBytes: number): boolean {
+  return taken.confirmed === 0 || (taken.confirmed < max && taken.bytes + bytes <= maxBytes);
 }

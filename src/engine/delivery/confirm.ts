@@ -4,12 +4,12 @@ import type { PendingDelivery } from "./channel-ledger.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { Ledger } from "./ledger.ts";
 
-/** What appending one needs. */
+/** What appending a confirmed publication needs. */
 export interface ConfirmContext extends Pick<Context, "append"> {
   readonly ledger: Ledger;
 }
 
-/** Appends a confirmed publication as soon as there is room to wait for it. */
+/** Appends a confirmed publication as soon as there is capacity for its confirmation to wait. */
 export async function appendConfirmed(
   context: ConfirmContext,
   confirmation: Confirmation,

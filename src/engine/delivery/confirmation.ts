@@ -9,6 +9,6 @@ export interface Confirmation {
   /** Milliseconds after which it is given up. */
   readonly ttl: number;
   readonly signal: AbortSignal | undefined;
-  /** Hears at once that it is in the log. */
+  /** Called as soon as it is in the log. */
   readonly logged?: ((position: Position) => void) | undefined;
 }

@@ -1,21 +1,24 @@
 import type { Level } from "../../model/receipt.ts";
 import type { DeliveryState, Subscription } from "./subscription.ts";
 
-/** What is remembered of those who left a channel. */
+/** What is remembered of the subscribers that left a channel. */
 interface Departed {
   epoch: string;
-  /** The furthest that anybody of them was sent. */
+  /** The highest offset that was written to any of them. */
   written: number;
-  /** Each stretch that somebody was subscribed for, the last one last. */
+  /** By subscriber: the state of each period of subscription, called a stretch. The last one comes last. */
   readonly stretches: Map<string, DeliveryState[]>;
 }
 
-/** Stretches of those who left, in all channels together. Past it those of the channel longest unused are forgotten. */
-const remembered = 10_000;
-/** Stretches of one subscriber in one channel. */
-const longest = 8;
+/**
+ * Maximum number of stretches in all channels together. Above it, those of the least recently used channel are
+ * forgotten.
+ */
+const maxStretches = 10_000;
+/** Maximum number of stretches of one subscriber in one channel. */
+const maxPerSubscriber = 8;
 
-/** How far a subscription is now. */
+/** Returns how far a subscription has come. */
 export function deliveryStateOf({
   session,
   proof,
@@ -29,7 +32,7 @@ export function deliveryStateOf({
   return {
     by: session.identity,
     since: proof.since,
-    // A pong may come while the frame is still being handed over.
+    // A pong may arrive while the frame is still being passed to the socket.
     written: Math.max(window.writtenOf(proof, cursor), read),
     read,
     acknowledged,
@@ -38,17 +41,17 @@ export function deliveryStateOf({
   };
 }
 
-/** Whether a publication has come so far with somebody. */
+/** Whether a publication has reached a level with a subscriber. */
 export function has(state: DeliveryState, offset: number, level: Level | "discharged"): boolean {
   return level === "logged" || (state.since < offset && offset <= state[level]);
 }
 
-/** How far those had come who left, so that what they received is known for a while after. */
+/** How far subscribers had come when they left, so that what they received stays known for a while. */
 export class DepartedStates {
   readonly #channels = new Map<string, Departed>();
   #size = 0;
 
-  /** Those who left a channel, as far as they may have been sent something from `offset` on. */
+  /** Returns the states of those who left a channel and may have been sent something from `offset` on. */
   *of(channel: string, epoch: string, offset: number): Generator<DeliveryState> {
     const departed = this.#channels.get(channel);
     if (departed === undefined || departed.epoch !== epoch || departed.written < offset) return;
@@ -60,11 +63,11 @@ export class DepartedStates {
     return (departed?.epoch === epoch ? departed.stretches.get(by) : undefined) ?? [];
   }
 
-  /** Somebody leaves a channel. */
+  /** Remembers the state of a subscriber that leaves a channel. */
   add(channel: string, epoch: string, state: DeliveryState): void {
     const departed = this.#departed(channel, epoch);
     const stretches = departed.stretches.get(state.by) ?? [];
-    // The subscribers least recently there come first.
+    // Keep the subscriber that left least recently first.
     departed.stretches.delete(state.by);
     departed.stretches.set(state.by, stretches);
     departed.written = Math.max(departed.written, state.written);
@@ -74,12 +77,12 @@ export class DepartedStates {
       return;
     }
     stretches.push(state);
-    if (stretches.length > longest) stretches.shift();
+    if (stretches.length > maxPerSubscriber) stretches.shift();
     else this.#size++;
-    while (this.#size > remembered) this.#forget();
+    while (this.#size > maxStretches) this.#forget();
   }
 
-  /** The channel, as the one that was used last. */
+  /** Returns the entry of a channel, and makes it the most recently used. */
   #departed(channel: string, epoch: string): Departed {
     let departed = this.#channels.get(channel);
     if (departed?.epoch !== epoch) {
@@ -109,7 +112,10 @@ export class DepartedStates {
   }
 }
 
-/** Whether one stretch goes on where another ended, with nothing of that left open: then they are one. */
+/**
+ * Whether one stretch continues where another ended, and nothing of that one is unacknowledged or unread: then they are
+ * merged.
+ */
 function goesOn({ by: _, since: __, time: ___, ...reached }: DeliveryState, next: DeliveryState): boolean {
   return Object.values(reached).every((offset) => offset === next.since);
 }

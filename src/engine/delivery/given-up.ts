@@ -4,15 +4,15 @@ import type { Undelivered, UndeliveredReason } from "../../model/receipt.ts";
 import { publicationOf } from "../core/publications.ts";
 import type { Confirmation } from "./confirmation.ts";
 
-/** Confirmed publications that nobody will receive any more, and those of which nobody knows yet: they are not in the log. */
+/** Confirmed publications that were given up, and those that are still on their way into the log. */
 export class GivenUp {
   readonly #undelivered: (publication: Publication, reason: UndeliveredReason) => void;
   readonly #underWay = new Set<Confirmation>();
-  /** What was given up since closing began. */
+  /** What was given up since closing began; undefined before. */
   #rows: Undelivered[] | undefined;
   #count = 0;
 
-  /** `undelivered` tells whoever wants to hear of each. */
+  /** `undelivered` is called with each publication that is given up. */
   constructor(undelivered: (publication: Publication, reason: UndeliveredReason) => void) {
     this.#undelivered = undelivered;
   }
@@ -22,17 +22,23 @@ export class GivenUp {
     return this.#rows !== undefined;
   }
 
-  /** A confirmed publication is to be appended: one of the next two has to follow. */
+  /** Notes a confirmed publication before it is appended. Either `over` or `failed` MUST follow. */
   begin(confirmation: Confirmation): void {
     this.#underWay.add(confirmation);
   }
 
-  /** It is in the log, or was never on its way: closing began, or its publisher gave it up, before there was room. */
+  /**
+   * Forgets a publication that is in the log, or whose append never started: closing began, or its publisher aborted
+   * it, before there was room.
+   */
   over(confirmation: Confirmation): void {
     this.#underWay.delete(confirmation);
   }
 
-  /** It did not get into the log. A publisher who gave it up knows; what closing ended, and a run's ending, is reported. */
+  /**
+   * Called when a publication did not get into the log. It is reported if closing ended it, or if it is the ending of a
+   * run. A publisher that aborted it needs no report.
+   */
   failed(confirmation: Confirmation, error: unknown): void {
     if (!this.#underWay.has(confirmation)) return;
     if (confirmation.content.isEnding || error instanceof ClosedError) this.#unlogged(confirmation);
@@ -54,12 +60,12 @@ export class GivenUp {
     this.#undelivered(publication, row.reason);
   }
 
-  /** Closing begins: what is given up from here on is in the report. */
+  /** Begins the list of what is given up for the close report. */
   close(): void {
     this.#rows = [];
   }
 
-  /** Gives up what is not in the log, and answers what was given up since closing began, and how much in all. */
+  /** Gives up what is not in the log. Returns what was given up since closing began, and how many in total. */
   end(): { undelivered: Undelivered[]; givenUp: number } {
     for (const confirmation of [...this.#underWay]) this.#unlogged(confirmation);
     return { undelivered: this.#rows ?? [], givenUp: this.#count };

@@ -20,32 +20,30 @@ import { DepartedStates, deliveryStateOf } from "./delivery-state.ts";
 import { GivenUp } from "./given-up.ts";
 import type { DeliveryState, Followed, Subscription } from "./subscription.ts";
 
-/** What the ledger needs beside. */
 export interface LedgerContext extends Context {
-  /** The channel of that name, while somebody is on it. */
+  /** Returns the channel of that name, while it is in use. */
   followed(channel: string): Followed | undefined;
-  /** Tells the user's hook of a confirmed publication that is given up. */
+  /** Calls the user's hook with a confirmed publication that is given up. */
   undelivered(publication: Publication, reason: UndeliveredReason): void;
 }
 
 /**
- * What became of publications: who was sent, has read and has acknowledged what, and who waits to know.
+ * Records who was sent, has read and has acknowledged which publication, and who waits to know.
  *
- * Nothing is kept of a publication but while somebody waits for it, or it is to be confirmed. What subscribers have is
- * theirs to say, as a place in the channel: it answers for every publication up to there.
+ * A publication has an entry only while somebody waits for it, or while it must be confirmed. How far a subscriber has
+ * come is a position in the channel, which covers every publication up to there.
  */
 export class Ledger implements LedgerOfChannels {
   readonly #context: LedgerContext;
   readonly #channels = new Map<string, ChannelLedger>();
-  /** How far those had come who left. */
   readonly departed: DepartedStates = new DepartedStates();
-  /** What confirmed publications take that wait, with those on their way into the log; runs' endings for themselves. */
+  /** The capacity for confirmed publications that wait, also on their way into the log. Run endings have their own. */
   readonly #capacity: ConfirmCapacity;
   readonly #endings: ConfirmCapacity;
   readonly #expiries: ExpiryQueue<PendingDelivery>;
-  /** Entries whose end somebody wants to hear of in time. */
+  /** Number of waits whose end must be reported in time. */
   #awaited = 0;
-  /** How many things have been entered; a read that began at one of them knows nothing of later ones. */
+  /** Number of entries ever made. A read that began at a lower number does not cover later entries. */
   sequence = 0;
   readonly givenUp: GivenUp;
   #isOver = false;
@@ -59,13 +57,13 @@ export class Ledger implements LedgerOfChannels {
     this.#expiries = new ExpiryQueue(context, isWanted, (entry) => this.giveUp(entry, "expired"));
   }
 
-  /** What waits to be confirmed now, with what is on its way into the log. */
+  /** What waits to be confirmed now, including what is on its way into the log. */
   get taken(): Taken {
     const [one, other] = [this.#capacity, this.#endings];
     return { confirmed: one.confirmed + other.confirmed, bytes: one.bytes + other.bytes };
   }
 
-  /** Confirmed publications that nobody is known to have received yet. */
+  /** Returns the confirmed publications that nobody is known to have received yet. */
   inspect(): Pending[] {
     this.expire();
     const now = this.time;
@@ -85,7 +83,7 @@ export class Ledger implements LedgerOfChannels {
     return this.#channels.get(channel);
   }
 
-  /** Waits until a confirmed publication may be appended; undefined when it may at once. */
+  /** Waits until a confirmed publication may be appended. Returns undefined if it may be at once. */
   admit(confirmation: Confirmation): Promise<void> | undefined {
     const { channel, content, signal } = confirmation;
     const room = this.#capacityOf(content);
@@ -105,7 +103,6 @@ export class Ledger implements LedgerOfChannels {
     });
   }
 
-  /** What was reserved is free again. */
   release(channel: string, content: Content): void {
     const deliveries = this.#channels.get(channel);
     if (deliveries === undefined) return;
@@ -126,7 +123,7 @@ export class Ledger implements LedgerOfChannels {
       if (live !== undefined) live.deliveries = deliveries;
     }
     if (epoch !== "" && deliveries.epoch !== epoch) {
-      // The log begins anew: of what was there before nothing can be read any more.
+      // The channel began anew: nothing of the old epoch can be read any more.
       for (const entry of [...deliveries.entries.values()]) this.giveUp(entry, "trimmed");
       deliveries.epoch = epoch;
       deliveries.newest = 0;
@@ -142,14 +139,14 @@ export class Ledger implements LedgerOfChannels {
     if (live?.deliveries === deliveries) live.deliveries = undefined;
   }
 
-  /** A confirmed publication, for which there is room, is in the log. */
+  /** Enters a confirmed publication that is in the log, and for which there is room. */
   confirm(confirmation: Confirmation, position: Position): PendingDelivery {
     const { channel, content, time, ttl } = confirmation;
     this.givenUp.over(confirmation);
     const deliveries = this.#open(channel, position.epoch);
     const known = deliveries.entries.get(position.offset);
     if (known?.content !== undefined) {
-      // The log knew its key: it is the one that waits already.
+      // The log already had its key: it is the publication that waits already.
       this.release(channel, content);
       return known;
     }
@@ -174,7 +171,7 @@ export class Ledger implements LedgerOfChannels {
     this.#expiries.add(entry);
   }
 
-  /** Somebody may have it already: the log wakes subscribers, and answers the publisher, in any order. */
+  /** Checks who has it already: a log may wake subscribers before it answers the publisher. */
   #lookAround(entry: PendingDelivery): void {
     const { deliveries, position } = entry;
     for (const state of this.states(deliveries.channel, deliveries.epoch, position.offset)) {
@@ -228,7 +225,7 @@ export class Ledger implements LedgerOfChannels {
     });
   }
 
-  /** What is known without waiting. Throws where there is nothing to wait for. */
+  /** Returns the delivery if it is known without waiting. Throws if there is nothing to wait for. */
   #known(
     asked: Asked,
     entry: PendingDelivery | undefined,
@@ -250,13 +247,11 @@ export class Ledger implements LedgerOfChannels {
     return undefined;
   }
 
-  /** Those who follow a channel now. */
   subscriptions(channel: string, epoch: string): Iterable<Subscription> {
     const live = this.#context.followed(channel);
     return live?.epoch === epoch ? live.subscriptions : [];
   }
 
-  /** Whatever is known of those who may have been sent a publication. */
   *states(channel: string, epoch: string, offset: number): Generator<DeliveryState> {
     for (const subscription of this.subscriptions(channel, epoch)) {
       if (subscription.proof.since < offset && offset <= subscription.cursor)
@@ -265,19 +260,17 @@ export class Ledger implements LedgerOfChannels {
     yield* this.departed.of(channel, epoch, offset);
   }
 
-  /** A subscription has ended: what it had come to is remembered for a while, and nothing is under way to it any more. */
+  /** Called when a subscription has ended. Its state is remembered for a while, and nothing more is in flight. */
   left(subscription: Subscription): void {
     const { channel, epoch, proof, cursor } = subscription;
     if (cursor > proof.since) this.departed.add(channel.name, epoch, deliveryStateOf(subscription));
     channel.deliveries?.giveUpTrimmed();
   }
 
-  /** A confirmed publication has arrived. */
   discharge(entry: PendingDelivery, delivery: Delivery): void {
     if (entry.content !== undefined) this.#settle(entry, { delivery });
   }
 
-  /** Lets go of an entry that nobody waits for any more. */
   tidy(entry: PendingDelivery): void {
     const { deliveries, content, waiters, position } = entry;
     if (content !== undefined || waiters.size > 0 || entry.place < 0) return;
@@ -294,11 +287,10 @@ export class Ledger implements LedgerOfChannels {
     if (content === undefined) return;
     if (content.isAwaited) this.#awaited--;
     this.release(deliveries.channel, content);
-    // Sessions may have been kept open for it.
+    // Sessions that close may have stayed open for it.
     if (this.#context.flushing) this.#context.turn.schedule();
   }
 
-  /** A publication is waited for no longer. */
   giveUp(entry: PendingDelivery, reason: UndeliveredReason): void {
     const { deliveries, content, position, time } = entry;
     const level = deliveries.levelOf(position.offset);
@@ -312,29 +304,29 @@ export class Ledger implements LedgerOfChannels {
     );
   }
 
-  /** What was read of a channel tells what its log no longer holds. `since` is the ledger's `sequence` before the read. */
+  /** Called with what was read of a channel. `since` is `sequence` before that read; see `ChannelLedger.looked`. */
   looked(channel: string, slice: Slice, since: number): void {
     this.#channels.get(channel)?.looked(slice, since);
   }
 
-  /** Something was appended, which may have pushed out something else. */
+  /** Called after an append to a channel, which may have trimmed older entries. */
   appended(channel: string): void {
     this.#channels.get(channel)?.lookSoon(this.#context);
   }
 
-  /** Gives up whatever is past its time, though nobody wanted to hear of it in time. */
+  /** Gives up everything that has expired. No timer does that where no end must be reported in time. */
   expire(): void {
     this.#expiries.run();
   }
 
-  /** Closing begins: whoever waits for room is refused, and what is given up from here on is in the report. */
+  /** Begins to close: publishers that wait for room are refused, and what is given up from now on is in the report. */
   close(): void {
     this.expire();
     this.givenUp.close();
     this.#capacity.refuse(closed("publish"));
   }
 
-  /** Gives up everything that is left, and answers what was since closing began, and how much in all. */
+  /** Gives up everything that is left. Returns what was given up since closing began, and how many in total. */
   end(): { undelivered: Undelivered[]; givenUp: number } {
     for (const deliveries of [...this.#channels.values()]) {
       const entries = [...deliveries.entries.values()].sort(

@@ -6,31 +6,31 @@ import type { Receiver, Subscription } from "./subscription.ts";
 /** What a subscriber did not get when it was published. */
 export interface Missed {
   readonly epoch: string;
-  /** Publications that come late: with the answer and after it, or shortly before a push. */
+  /** Publications that come late: in the reply that carries the notice and after it, or shortly before a push. */
   delayed: number;
-  /** Publications that the log no longer holds; null when nobody knows how many. */
+  /** Publications that the log no longer holds; null if their number is not known. */
   gone: number | null;
-  /** Publications that are not sent either, but that the log still holds. */
+  /** Publications that are not sent either, although the log still holds them. */
   kept: number;
 }
 
-/** What notices need beside. */
+/** What notices need besides the context. */
 export interface NoticeContext extends Context {
-  /** The sessions of a user, or the one with that id. */
+  /** Returns the sessions of a user, or the session with that id. */
   sessionsOf(identity: string): Iterable<Receiver>;
 }
 
 /** Milliseconds between two notices to one subscriber about one channel. */
 const interval = 5_000;
-/** Milliseconds for which a subscriber has to be held up before it is worth telling. */
+/** Milliseconds of delay from which on a subscriber is sent a notice. */
 const late = 1_000;
 
-/** The subscription cannot be given news: what follows comes late. */
+/** Notes that a subscription cannot be sent news: what follows comes late. */
 export function fallBehind(subscription: Subscription, { clock }: { clock: Clock }): void {
   subscription.behind ??= { cursor: subscription.cursor, since: clock.now() };
 }
 
-/** The subscription has everything again. */
+/** Notes that a subscription has everything again. Sends a notice if the delay was long enough. */
 export function caughtUp(
   subscription: Subscription,
   { clock, notices }: { clock: Clock; notices: MissedNotices },
@@ -41,10 +41,13 @@ export function caughtUp(
   notices.tell(session, channel.name, { epoch, delayed: cursor - behind.cursor, gone: 0, kept: 0 });
 }
 
-/** MissedNotices that are remembered. While there are as many nobody else is told: a crowd that comes back may be larger. */
-const most = 100_000;
+/** Maximum number of remembered notices. Above it nobody else is sent one: a crowd that reconnects may be larger. */
+const maxNotices = 100_000;
 
-/** When somebody was told last about a channel, and what there is to add; on the wheel until they may be told again. */
+/**
+ * When a subscriber was last sent a notice about a channel, and what the next one must contain. It stays on the wheel
+ * until the next notice may be sent.
+ */
 class SentNotice extends TimedItem {
   at: number;
   owed: Missed | undefined;
@@ -58,76 +61,80 @@ class SentNotice extends TimedItem {
 }
 
 /**
- * Tells subscribers, once each time, what came late and what will not come: with the answer to a recovery, in its `data`,
- * or with a `message` push.
+ * Sends subscribers notices of what came late and what will not come: in the `data` of the reply to a recovery, or with
+ * a `message` push. Nothing is in two notices.
  */
 export class MissedNotices {
   readonly #context: NoticeContext;
-  /** By subscriber and channel, for as long as they may not be told again. */
-  readonly #told = new Map<string, SentNotice>();
+  /** By subscriber and channel, until the next notice may be sent. */
+  readonly #sent = new Map<string, SentNotice>();
 
   constructor(context: NoticeContext) {
     this.#context = context;
   }
 
-  /** Whether a subscriber may be told of a channel, for which its turn is then taken. `undo` gives it back. */
+  /**
+   * Reserves the next notice to a subscriber about a channel. Returns undefined if none may be sent now. `undo` cancels
+   * the reservation.
+   */
   begin({ identity }: Receiver, channel: string): { undo(): void } | undefined {
     const key = keyOf({ identity }, channel);
-    const known = this.#told.get(key);
-    // The wheel comes late by a little.
+    const known = this.#sent.get(key);
+    // The wheel may fire a little late.
     const isOver = known?.owed === undefined && this.#context.clock.now() - (known?.at ?? 0) >= interval;
-    if (known === undefined ? this.#told.size >= most : !isOver) return undefined;
+    if (known === undefined ? this.#sent.size >= maxNotices : !isOver) return undefined;
     if (known !== undefined) this.#forget(key, known);
-    const told = new SentNotice(0, () => this.#due(key, told, identity, channel));
-    this.#told.set(key, told);
-    this.#rest(told);
+    const notice = new SentNotice(0, () => this.#due(key, notice, identity, channel));
+    this.#sent.set(key, notice);
+    this.#rest(notice);
     return {
       undo: () => {
-        // What has come to be owed meanwhile is told when its time has come.
-        if (told.owed === undefined) this.#forget(key, told);
+        // If something was missed meanwhile, keep this entry: it is sent when it is due.
+        if (notice.owed === undefined) this.#forget(key, notice);
       },
     };
   }
 
-  /** Tells a subscriber what it missed of a channel, as soon as it may be told again. */
+  /** Sends a subscriber a notice of what it missed of a channel, as soon as one may be sent. */
   tell(session: Receiver, channel: string, missed: Missed): void {
-    // What closes has enough to do with what was published.
+    // While closing, only publications are sent.
     if (isNothing(missed) || this.#context.flushing) return;
     if (this.begin(session, channel) !== undefined) return session.put(text(this.#context, channel, missed));
-    const told = this.#told.get(keyOf(session, channel));
-    if (told !== undefined) told.owed = told.owed?.epoch === missed.epoch ? sum(told.owed, missed) : missed;
+    const notice = this.#sent.get(keyOf(session, channel));
+    if (notice !== undefined)
+      notice.owed = notice.owed?.epoch === missed.epoch ? sum(notice.owed, missed) : missed;
   }
 
-  /** They may be told again: of what is owed, where somebody is there to hear it. */
-  #due(key: string, told: SentNotice, identity: string, channel: string): void {
-    const { owed } = told;
+  /** Sends what is owed, now that a notice may be sent again, to those sessions that still have the subscription. */
+  #due(key: string, notice: SentNotice, identity: string, channel: string): void {
+    const { owed } = notice;
     if (owed !== undefined && !this.#context.flushing) {
       for (const session of this.#context.sessionsOf(identity)) {
         if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
-        told.owed = undefined;
+        notice.owed = undefined;
         session.put(text(this.#context, channel, owed));
       }
-      if (told.owed === undefined) return this.#rest(told);
+      if (notice.owed === undefined) return this.#rest(notice);
     }
-    this.#forget(key, told);
+    this.#forget(key, notice);
   }
 
-  #rest(told: SentNotice): void {
-    told.at = this.#context.clock.now();
-    this.#context.wheel.set(told, told.at + interval);
+  #rest(notice: SentNotice): void {
+    notice.at = this.#context.clock.now();
+    this.#context.wheel.set(notice, notice.at + interval);
   }
 
-  #forget(key: string, told: SentNotice): void {
-    this.#context.wheel.set(told, undefined);
-    if (this.#told.get(key) === told) this.#told.delete(key);
+  #forget(key: string, notice: SentNotice): void {
+    this.#context.wheel.set(notice, undefined);
+    if (this.#sent.get(key) === notice) this.#sent.delete(key);
   }
 
   clear(): void {
-    this.#told.clear();
+    this.#sent.clear();
   }
 }
 
-/** Whether there is nothing to tell. */
+/** Whether there is nothing to send a notice about. */
 export function isNothing({ delayed, gone, kept }: Missed): boolean {
   return delayed === 0 && gone === 0 && kept === 0;
 }

@@ -1,41 +1,41 @@
-/** How far a subscription was handed on, by the barriers that cover it: at most one of them is outstanding. */
+/** What pongs prove of one subscription. At most one of the barriers that cover it is outstanding. */
 export interface Proof {
-  /** Offset proven read for good. */
+  /** Offset that is proven read, whatever barrier is answered next. */
   read: number;
   /** Offset covered by barrier number `markBarrier`. */
   mark: number;
   markBarrier: number;
-  /** The barrier that covers all that was handed on since. */
+  /** Number of the barrier that covers everything handed on since `mark`. */
   barrier: number;
-  /** Where it began: nothing up to there was sent. */
+  /** The offset at which the subscription began. Nothing up to there was sent. */
   readonly since: number;
-  /** Offset that was sent before frame number `frame`, the last that something was handed to. */
+  /** Offset that was sent before frame number `frame`, which is the last one that something was handed to. */
   sent: number;
   frame: number;
 }
 
 /**
- * What one session has in flight, and what its pongs prove.
+ * Counts what one session has in flight, and what its pongs prove.
  *
- * A ping behind the data is a *barrier*: its pong proves that everything before it was read. That works on every runtime
- * and with any client, where the bytes a socket says it has buffered do not.
+ * A ping behind the data is a *barrier*: its pong proves that everything before it was read. That works on every
+ * runtime and with any client. The number of bytes that a socket reports as buffered does not.
  */
 export class SendWindow {
   readonly #size: number;
-  /** Bytes gathered in this turn, not sent yet. */
+  /** Bytes queued in this turn, and not sent yet. */
   #queued = 0;
-  /** Bytes sent, and proven read, since the session began. */
+  /** Bytes sent, and bytes proven read, since the session began. */
   #sent = 0;
   #proven = 0;
   /** Frames sent. */
   #frames = 0;
-  /** Where in those bytes the last data ends: publications, and replies as large. */
+  /** The byte count at the end of the last data: publications and large replies. */
   #data = 0;
-  /** Where in them the last publication ends that was handed on. */
+  /** The byte count at the end of the last publication. */
   #publications = 0;
-  /** By how much the one in flight went past the window, where it is too large for it. */
+  /** Bytes by which the publication in flight exceeds the window, if it is larger than the window. */
   #excess = 0;
-  /** Pings sent and answered. One may be outstanding: then it proves `#barrier` bytes. */
+  /** Pings sent and answered. At most one is outstanding; its pong proves `#barrier` bytes. */
   #pings = 0;
   #pongs = 0;
   #barrier = 0;
@@ -46,7 +46,7 @@ export class SendWindow {
     this.#size = size;
   }
 
-  /** Bytes that may still be put on their way; below 0 when replies went past the window. */
+  /** Bytes that may still be sent; below 0 if replies went over the window. */
   get room(): number {
     return this.#size - this.#inFlight;
   }
@@ -55,22 +55,28 @@ export class SendWindow {
     return this.#sent - this.#proven + this.#queued;
   }
 
-  /** Whether replies may still be put on their way: they take as much as the window once more, whatever was published. */
+  /** Whether replies may still be sent: they may take as much as the window once more, whatever was published. */
   get hasRoomToReply(): boolean {
     return this.room + this.#excess > -this.#size;
   }
 
-  /** Whether all that was ever put on its way is proven read. */
+  /** Whether everything that was ever queued is proven read. */
   get isClear(): boolean {
     return this.#inFlight === 0;
   }
 
-  /** Whether a publication is in flight. While none is, one may be handed on, however large: else it never could be. */
+  /**
+   * Whether a publication is in flight. While none is, a publication of any size may be sent: otherwise a large one
+   * never could be.
+   */
   get hasPublications(): boolean {
     return this.#publications > this.#proven;
   }
 
-  /** Whether half of it is in flight: time for a barrier, so that the pong comes before it is full. */
+  /**
+   * Whether half of the window is in flight. It is then time for a barrier, so that its pong comes before the window is
+   * full.
+   */
   get isHalfFull(): boolean {
     return this.#inFlight >= this.#size / 2;
   }
@@ -84,27 +90,27 @@ export class SendWindow {
     return this.#data > this.#proven;
   }
 
-  /** Puts bytes into the frame of this turn. */
+  /** Adds bytes to the frame of this turn. */
   queue(bytes: number, areData: boolean): void {
     this.#queued += bytes;
     if (areData) this.#data = this.#sent + this.#queued;
   }
 
-  /** Puts publications into the frame of this turn. */
+  /** Adds publications to the frame of this turn. */
   hand(bytes: number): void {
     this.queue(bytes, true);
     this.#publications = this.#data;
     this.#excess = Math.min(bytes, Math.max(0, -this.room));
   }
 
-  /** The frame has been sent. */
+  /** Counts the frame of this turn as sent. */
   send(): void {
     this.#sent += this.#queued;
     this.#queued = 0;
     this.#frames++;
   }
 
-  /** A ping, of so many bytes, goes into the frame. */
+  /** Adds a ping of so many bytes to the frame. */
   ping(bytes: number, now: number): void {
     this.queue(bytes, false);
     this.#pings++;
@@ -112,7 +118,7 @@ export class SendWindow {
     this.pingedAt = now;
   }
 
-  /** A pong came. Answers false where no ping was outstanding. */
+  /** Counts a pong. Returns false if no ping was outstanding. */
   pong(): boolean {
     if (!this.hasPing) return false;
     this.#pongs++;
@@ -121,7 +127,10 @@ export class SendWindow {
     return true;
   }
 
-  /** What is known of a subscription whose client has everything to `after`, and is being sent on to `cursor`. */
+  /**
+   * Returns the proof of a subscription whose client has everything up to `after` and is being sent what follows, up to
+   * `cursor`.
+   */
   proofFrom(after: number, cursor: number): Proof {
     const barrier = cursor > after ? this.#pings + 1 : 0;
     return {
@@ -149,12 +158,12 @@ export class SendWindow {
     proof.barrier = next;
   }
 
-  /** The offset up to which a subscription, now at `cursor`, was sent what it was handed. */
+  /** Returns the offset up to which a subscription, now at `cursor`, was sent what it was handed. */
   writtenOf(proof: Proof, cursor: number): number {
     return proof.frame < this.#frames ? cursor : proof.sent;
   }
 
-  /** The offset up to which the pongs prove a subscription, now at `cursor`, read. */
+  /** Returns the offset up to which the pongs prove that a subscription, now at `cursor`, was read. */
   readOf(proof: Proof, cursor: number): number {
     if (proof.barrier <= this.#pongs) return cursor;
     return proof.markBarrier <= this.#pongs ? proof.mark : proof.read;

@@ -3,80 +3,88 @@ import type { Level } from "../../model/receipt.ts";
 import type { ClientInfo } from "../../wire/protocol.ts";
 import type { Proof, SendWindow } from "./send-window.ts";
 
-/** A session as channels and the ledger see it. */
+/** A session, as channels and the ledger use it. */
 export interface Receiver {
   readonly id: string;
-  /** Whose acknowledgements count as one: the user's, or the session's own where there is no user. */
+  /** The identity that acknowledgements count for: the user, or the id of the session if there is no user. */
   readonly identity: string;
   readonly peer: Peer;
-  /** How others see the peer. */
+  /** The peer as other clients see it. */
   readonly info: ClientInfo;
   readonly window: SendWindow;
-  /** For how many milliseconds its outstanding ping has been, or 0. */
+  /** Milliseconds for which its ping has been outstanding, or 0. */
   readonly silence: number;
-  /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
+  /**
+   * Whether the client has ever acknowledged anything. Then only its acknowledgements discharge a publication, and not
+   * its pongs.
+   */
   readonly acknowledges: boolean;
   readonly subscriptions: { get(channel: string): Subscription | undefined };
-  /** Something that the ledger wants to hear of is being handed to a subscription. */
+  /** Tracks a subscription that is being handed something that the ledger has an entry for. */
   track(subscription: Subscription): void;
-  /** Whether others wait for room that a subscription would take. */
+  /** Whether other subscriptions wait for room that this one would take. */
   isHeld(subscription: Subscription): boolean;
-  /** The subscription has to wait until the window has room again. */
+  /** Makes the subscription wait until the window has room again. */
   block(subscription: Subscription): void;
-  /** Puts publications into the queue. */
+  /** Queues publications. */
   hand(subscription: Subscription, piece: Piece): void;
-  /** The subscription cannot go on without a hole, and is told so. */
+  /** Ends a subscription that cannot continue without a gap, and notifies the client. */
   lose(subscription: Subscription): void;
-  /** Puts a push into the queue. */
+  /** Queues a push. */
   put(text: string): void;
-  /** Puts what others do, unless that would take half of the window. Answers whether it did. */
+  /** Queues joins or leaves of others, unless they would take half of the window. Returns whether they were queued. */
   announce(text: string, bytes: number): boolean;
 }
 
-/** A channel as sessions see it. */
+/** A channel, as sessions use it. */
 export interface Followed {
   readonly name: string;
   readonly epoch: string;
   readonly top: number;
-  /** Those who are subscribed, in the order in which they came. */
+  /** The subscriptions, in the order in which they were added. */
   readonly subscriptions: Iterable<Subscription>;
-  /** What of it is waited for, if anything. */
+  /** Its pending deliveries, if there are any. */
   deliveries: ChannelDeliveries | undefined;
-  /** Adds a subscription, which gets all after its cursor. */
+  /** Adds a subscription, which is sent everything after its cursor. */
   add(subscription: Subscription): void;
-  /** Its session has ended it. */
+  /** Removes a subscription that its session has ended. */
   remove(subscription: Subscription): void;
-  /** Somebody who had no room has some again. */
+  /** Continues a subscription that waited for room. */
   resume(subscription: Subscription): void;
-  /** Whether a subscription has been handed everything there is. */
+  /** Whether a subscription has been handed everything that is in the log. */
   isCaughtUp(subscription: Subscription): boolean;
 }
 
-/** What of a channel is waited for, and hears how far its subscribers have come. */
+/** The pending deliveries of a channel. It is informed how far subscribers have come. */
 export interface ChannelDeliveries {
   /** The highest offset that was ever entered. */
   readonly newest: number;
-  /** Whether reading what a subscription was handed would tell somebody something. */
+  /** Whether a proof that the client has read what it was handed would settle anything. */
   wantsReading(subscription: Subscription): boolean;
-  /** Whether a client that acknowledges has not yet said so of a confirmed publication that it was sent. */
+  /** Whether a client that acknowledges was sent a confirmed publication that it has not acknowledged yet. */
   awaitsAcknowledgement(subscription: Subscription): boolean;
-  /** Somebody has come so far in an epoch, from `after` on. */
+  /**
+   * Called when a subscriber has reached a level in an epoch. `after` is the offset up to which that was known before.
+   */
   reached(epoch: string, state: DeliveryState, level: Exclude<Level, "logged">, after: number): void;
-  /** What the log no longer holds, and nobody is just being sent, nobody will receive. */
+  /** Gives up the entries that the log no longer holds, except those that are being sent to a subscriber. */
   giveUpTrimmed(): void;
 }
 
-/** How far somebody has come in a channel. Offsets up to `since` were never sent to them from here. */
+/** How far a subscriber has come in a channel. Offsets up to `since` were never sent to it by this subscription. */
 export interface DeliveryState {
-  /** The user, or the id of a session without one. */
+  /** The user, or the id of a session without a user. */
   readonly by: string;
   since: number;
   written: number;
   read: number;
   acknowledged: number;
-  /** What discharges a confirmed publication: acknowledged, or read by a client that never acknowledges. */
+  /**
+   * The offset up to which confirmed publications are discharged: acknowledged, or read by a client that never
+   * acknowledges.
+   */
   discharged: number;
-  /** When they were last heard to acknowledge, in milliseconds since the Unix epoch. */
+  /** When the subscriber last acknowledged, in milliseconds since the Unix epoch. */
   time: number;
 }
 
@@ -88,27 +96,30 @@ export interface Piece {
   readonly last: number;
 }
 
-/** One session's place in one channel. */
+/** The subscription of one session to one channel. */
 export interface Subscription {
   readonly session: Receiver;
   readonly channel: Followed;
-  /** The channel's when it began. */
+  /** The epoch of the channel when the subscription began. */
   readonly epoch: string;
-  /** Whether the server subscribed it, and not the client. */
+  /** Whether the server created it, and not the client. */
   readonly byServer: boolean;
-  /** Whether it wants to hear of others coming and going. */
+  /** Whether it is sent joins and leaves of others. */
   readonly joins: boolean;
   /** Offset of the last publication handed to the socket. */
   cursor: number;
-  /** Why it is not offered news now: its session has no room, or what it misses is being read from the log. */
+  /** Why it is not sent news now: its session has no room, or what it misses is being read from the log. */
   waits: "room" | "log" | undefined;
-  /** What of the handed publications a pong has proven read; see `Window`. */
+  /** Which of the publications handed on are proven read by a pong; see `SendWindow`. */
   readonly proof: Proof;
-  /** The offset up to which the client said that it has everything, and when it last did. */
+  /** The offset up to which the client has acknowledged, and when it last did. */
   acknowledged: number;
   acknowledgedAt: number;
-  /** The offset that it had read when its client asked to end it, from which on nobody knows what becomes of the rest. */
+  /**
+   * The offset that the client had read when it asked to unsubscribe. Nothing is known of what it does with later
+   * publications.
+   */
   quit: number | undefined;
-  /** Since when, and from which offset, it has been held up, while it is. */
+  /** Since when, and from which cursor, it has been held up; undefined while it is not. */
   behind: { cursor: number; since: number } | undefined;
 }

@@ -1,7 +1,7 @@
 import type { SmallSet } from "../../base/small-set.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Whether anybody has all up to an offset, and waits for nothing but news. */
+/** Whether any subscription has everything up to an offset, and is waiting only for news. */
 export function isAnyoneAt(subscriptions: SmallSet<Subscription>, top: number): boolean {
   const { only } = subscriptions;
   if (only !== undefined) return isAt(only, top);
@@ -13,7 +13,10 @@ function isAt({ cursor, waits }: Subscription, top: number): boolean {
   return waits === undefined && cursor >= top;
 }
 
-/** The subscriptions of one session, by channel. Most have one: a map would be more than all the rest of it. */
+/**
+ * The subscriptions of one session, by channel. Most sessions have one: a map would take more memory than the rest of
+ * the subscription.
+ */
 export class Subscriptions implements Iterable<Subscription> {
   #one: Subscription | undefined;
   #all: Map<string, Subscription> | undefined;

@@ -1,47 +1,47 @@
 import { deliveryStateOf } from "./delivery-state.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Up to where the ledger has been told of a subscription. */
+/** The offsets of a subscription that the ledger was last informed of. */
 interface Reported {
   written: number;
   read: number;
 }
 
 /**
- * Which of a session's subscriptions are being sent something that the ledger wants to hear of.
+ * The subscriptions of a session that are being sent something that the ledger has an entry for.
  *
- * It is there only while there is one: for most sessions at most times there is none.
+ * A session has this object only while there is such a subscription: most sessions have none most of the time.
  */
 export class Tracking {
-  readonly #told = new Map<Subscription, Reported>();
+  readonly #reported = new Map<Subscription, Reported>();
 
   get isEmpty(): boolean {
-    return this.#told.size === 0;
+    return this.#reported.size === 0;
   }
 
   add(subscription: Subscription): void {
-    if (!this.#told.has(subscription)) this.#told.set(subscription, { written: 0, read: 0 });
+    if (!this.#reported.has(subscription)) this.#reported.set(subscription, { written: 0, read: 0 });
   }
 
-  /** Whether a pong would tell somebody something. */
+  /** Whether a pong would settle anything. */
   get wantsProof(): boolean {
-    for (const subscription of this.#told.keys())
+    for (const subscription of this.#reported.keys())
       if (subscription.channel.deliveries?.wantsReading(subscription)) return true;
     return false;
   }
 
-  /** What was handed is on its way, or a pong has proven something read. */
+  /** Informs the ledger that what was handed on has been written, or that a pong has proven something read. */
   tell(level: keyof Reported): void {
-    for (const [subscription, told] of [...this.#told]) {
+    for (const [subscription, reported] of [...this.#reported]) {
       const state = deliveryStateOf(subscription);
-      const before = told[level];
-      told[level] = state[level];
+      const before = reported[level];
+      reported[level] = state[level];
       subscription.channel.deliveries?.reached(subscription.epoch, state, level, before);
       if (state.read >= subscription.cursor) this.delete(subscription);
     }
   }
 
   delete(subscription: Subscription): void {
-    this.#told.delete(subscription);
+    this.#reported.delete(subscription);
   }
 }

@@ -3,46 +3,46 @@ import { LinkedNode } from "../../base/linked-list.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
 
-/** Bytes that a publication counts beside its payload while it waits. */
+/** Bytes that a waiting publication counts in addition to its payload. */
 const overhead = 128;
 
-/** What comes right before and right after an append, in its place in the queue, and what it may do. */
+/** Callbacks right before and right after an append, in the order of the queue, and the privileges of the append. */
 export interface AppendSteps {
-  /** Waits until it may begin; undefined when it may at once. */
+  /** Returns a promise to wait for before the append, or undefined if the append may start at once. */
   admit?(): Promise<void> | undefined;
   appended?(position: Position): void;
-  /** Whether it may wait however much is waiting: what a run yields, or says of itself, is not refused. */
+  /** Whether the append is accepted however much is waiting. Events of runs are never refused. */
   readonly isExempt?: boolean;
-  /** Whether it waits for no subscribers where nothing is before it: what a run says of itself. */
+  /** Whether the append does not wait for subscribers if nothing is queued before it: for start and ending of a run. */
   readonly isUrgent?: boolean;
 }
 
-/** What a run yields. */
+/** For the events that a run yields. */
 export const exempt: AppendSteps = { isExempt: true };
-/** What a run says of itself. */
+/** For the start and the ending of a run. */
 export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
 
-/** What the queues are made of. */
+/** What append queues are created from. */
 export interface AppendQueuesParts {
   readonly log: Log;
   readonly clock: Clock;
-  /** Bytes that may be published in a turn while somebody listens. Default: 2 MiB. */
+  /** Bytes that may be published in one turn while anybody follows a channel. Default: 2 MiB. */
   readonly turn?: number;
-  /** Bytes that may wait. */
+  /** Maximum number of bytes that may wait, over all channels. */
   readonly most: number;
-  /** Has a turn come, in which `AppendQueues.turn` is called. */
+  /** Schedules a turn, which calls `AppendQueues.turn`. */
   schedule(): void;
-  /** Whether somebody follows any channel. */
+  /** Whether anybody follows any channel. */
   isHeard(): boolean;
   /**
-   * How far the slowest subscriber of a channel has come that reads what it is sent, without much delay; undefined where all
-   * of those have come to an offset. Those that have come no further than `after` do not count.
+   * Returns the lowest offset reached by those subscribers of a channel that read without much delay. Returns undefined
+   * if all of those have reached `offset`. Subscribers that have not passed `after` do not count.
    */
   slowest?(channel: string, offset: number, after: number): number | undefined;
   onError(error: unknown, owner: string): void;
-  /** Hears of every append that succeeded. */
+  /** Called after every append that succeeded. */
   appended?(channel: string): void;
-  /** Hears of each publication that is refused because too much waits. */
+  /** Called for each publication that is refused because too much is waiting. */
   refused?(): void;
   readonly parent?: Scope;
 }
@@ -55,7 +55,7 @@ export class Waiting extends LinkedNode {
   readonly since: number;
   readonly resolve: (position: Position) => void;
   readonly reject: (reason: unknown) => void;
-  /** Stops listening to its signal, where it has one. */
+  /** Removes the listener from its signal, if there is one. */
   unlink: (() => void) | undefined;
 
   constructor(
@@ -77,15 +77,18 @@ export class Waiting extends LinkedNode {
   }
 }
 
-/** The publications of one channel that are not in the log yet, and the place of the channel among those that wait. */
+/**
+ * The publications of one channel that are not in the log yet. As a node it stands in the list of the queues that wait.
+ */
 export class Queue extends LinkedNode {
   readonly channel: string;
   readonly waiting: LinkedNode = new LinkedNode();
   size = 0;
-  /** Whether the first one is on its way into the log. */
+  /** Whether the append of the first publication is in progress. */
   isBusy = false;
-  /** Whether it waits for subscribers to catch up, and whether it may: not where all that waits is urgent. */
+  /** Whether the queue waits for subscribers to catch up. */
   isHeld = false;
+  /** Whether the queue may wait for subscribers. False where everything in it is urgent. */
   mayHold = true;
 
   constructor(channel: string) {
@@ -98,7 +101,7 @@ export class Queue extends LinkedNode {
   }
 }
 
-/** What a publication takes while it waits, in bytes. */
+/** Returns the bytes that a publication counts while it waits. */
 export function bytesOf(data: string): number {
   return data.length + overhead;
 }

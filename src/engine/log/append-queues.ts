@@ -10,31 +10,31 @@ import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 
 /**
- * Brings publications to the log in the order in which they were made, and no faster than turns of the event loop allow.
+ * Appends publications to the log in the order of their calls, and no faster than the turns of the event loop allow.
  *
- * A log that fails is tried again until the caller's signal aborts or the queues end; whatever is published to the same
- * channel meanwhile waits behind, since overtaking would change the order. Channels that wait for the next turn are served
- * one publication each, round and round, so that one which publishes a lot holds up no other.
+ * If the log fails, an append is retried until the caller's signal aborts or the queues end. Later publications to the
+ * same channel wait behind it, because overtaking would change the order. Channels that wait for the next turn are
+ * served round robin, one publication each, so a channel with many publications does not delay the others.
  *
- * Who publishes to a channel faster than it is read waits for subscribers that are behind by half of what the log keeps,
- * as long as they read. One that does not, or does not come on, is not waited for.
+ * If a publisher is faster than the subscribers of its channel, its publications wait for subscribers that are behind
+ * by half of what the log keeps. They do not wait for a subscriber that does not read, or that makes no progress.
  */
 export class AppendQueues {
   readonly #parts: AppendQueuesParts;
-  /** A lifetime of its own: what is under way ends before sessions are flushed. */
+  /** A scope of its own: appends in progress end before sessions are flushed. */
   readonly #scope: Scope;
   readonly #pace: Pace;
   readonly #appender: LogAppender;
-  /** By channel, where something is not in the log yet. */
+  /** By channel, while the channel has publications that are not in the log yet. */
   readonly #queues = new Map<string, Queue>();
-  /** The queues that wait for the next turn, and those that wait for subscribers to catch up. */
+  /** The queues that wait for the next turn, and the queues that wait for subscribers to catch up. */
   readonly #rotation = new LinkedNode();
   readonly #held = new LinkedNode();
   readonly #bursts: Bursts;
   #disarm: (() => void) | undefined;
   #size = 0;
   #bytes = 0;
-  /** Whether a publication was refused since there was room: that is reported once, too. */
+  /** Whether a publication was refused since there was room. Only the first such refusal is reported. */
   #isBusy = false;
   #quiet: (() => void) | undefined;
   #ended = false;
@@ -48,17 +48,17 @@ export class AppendQueues {
     this.#appender = new LogAppender({ log, clock, onError, scope: this.#scope });
   }
 
-  /** How many appends are under way or waiting. */
+  /** Number of appends in progress or waiting. */
   get size(): number {
     return this.#size;
   }
 
-  /** Bytes of those. */
+  /** Bytes of the appends in progress or waiting. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Everything the queues own now. */
+  /** Returns everything that the queues own now. */
   inspect(): Pending[] {
     const now = this.#parts.clock.now();
     const waiting = Array.from(this.#queues.values(), ({ channel, first, size }): Pending => {
@@ -72,7 +72,7 @@ export class AppendQueues {
     return kind === "wait" ? this.#size : this.#scope.count(kind);
   }
 
-  /** Appends after all that was given for the channel before. Rejects with a `BusyError` where too much waits. */
+  /** Appends a publication behind all earlier ones of its channel. Rejects with a `BusyError` if too much waits. */
   append(
     channel: string,
     data: string,
@@ -98,19 +98,21 @@ export class AppendQueues {
     });
   }
 
-  /** Whether a publication needs no queue: the log appends at once, nobody waits, and this turn has room, which is taken. */
+  /**
+   * Whether a publication needs no queue: the log appends synchronously, nothing waits in the channel, and this turn
+   * has room. Takes that room.
+   */
   #goesAtOnce(channel: string, data: string): boolean {
     if (!this.#appender.isAtOnce || (this.#queues.size > 0 && this.#queues.has(channel))) return false;
     return !this.#bursts.holds(channel) && this.#pace.take(channel, data.length);
   }
 
-  /** Something was appended. */
   #count(channel: string, data: string, { offset }: Position): void {
     this.#parts.appended?.(channel);
     this.#bursts.count(channel, data.length, offset);
   }
 
-  /** The first always finds room, however large it is. */
+  /** Whether a publication does not fit. The first one always fits, however large. */
   #isFull(data: string): boolean {
     return this.#bytes > 0 && this.#bytes + bytesOf(data) > this.#parts.most;
   }
@@ -121,13 +123,13 @@ export class AppendQueues {
       `Cannot publish to ${JSON.stringify(channel)}: ${this.#size} publications wait, and limits.waiting is ${most} bytes`,
     );
     refused?.();
-    // Its caller may not be listening.
+    // Report it as well: the caller may ignore the rejection.
     if (!this.#isBusy) onError(error, `publish ${channel}`);
     this.#isBusy = true;
     return error;
   }
 
-  /** `appending`: it is the first, and has begun already. */
+  /** Adds a publication to its queue. `appending` is its append, if that has started already. */
   #enter(channel: string, item: Waiting, appending: Promise<Position> | undefined): void {
     let queue = this.#queues.get(channel);
     const isFirst = queue === undefined;
@@ -148,11 +150,11 @@ export class AppendQueues {
     item.unlink = this.#scope.link(signal, (reason) => this.#withdraw(owner, item, reason));
   }
 
-  /** Nobody waits for it any more, and it is not on its way yet. */
+  /** Removes a publication whose signal aborted before its append started. */
   #withdraw(queue: Queue, item: Waiting, reason: unknown): void {
     this.#remove(queue, item);
     item.reject(reason);
-    this.#goOn(queue);
+    this.#removeIfEmpty(queue);
   }
 
   #remove(queue: Queue, item: Waiting): void {
@@ -165,14 +167,14 @@ export class AppendQueues {
     if (this.#bytes * 2 <= this.#parts.most) this.#isBusy = false;
   }
 
-  /** Appends what waits for a channel, as far as the log answers at once and this turn has room. */
+  /** Appends the waiting publications of a channel while the log appends synchronously and this turn has room. */
   #advance(queue: Queue): void {
     while (queue.size > 0 && !queue.isBusy) {
       if (queue.mayHold && this.#bursts.holds(queue.channel)) return this.#hold(queue);
       if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
       else return this.#rotate(queue);
     }
-    this.#goOn(queue);
+    this.#removeIfEmpty(queue);
   }
 
   #rotate(queue: Queue): void {
@@ -180,18 +182,21 @@ export class AppendQueues {
     this.#bursts.observe(queue.channel, 0, this.#pace.recent);
   }
 
-  /** A subscriber has no room for what is up to the top of its channel. Of a log without slack it has no more to expect. */
+  /**
+   * Called when a subscriber has no room for publications up to the top of its channel. Ignored for a log without
+   * slack, which keeps nothing beyond its bounds for a slow subscriber.
+   */
   fallsBehind(channel: string, top: number): void {
     const { slack = 0 } = this.#parts.log.keeps?.(channel) ?? {};
     if (slack > 0) this.#bursts.observe(channel, top, this.#pace.recent);
   }
 
-  /** Whether sockets have to come before the turn that is due; see {@linkcode Pace.needsRest}. */
+  /** Whether sockets must be served before the turn that is due; see {@linkcode Pace.needsRest}. */
   get needsRest(): boolean {
     return this.#pace.needsRest(!this.#rotation.isUnlinked);
   }
 
-  /** A turn has come: channels that wait for it are served one publication each, round and round. */
+  /** Runs the appends of a turn: serves the channels that wait for it round robin, one publication each. */
   turn(): void {
     this.#pace.turn();
     for (const burst of this.#bursts) this.#endTurn(burst);
@@ -206,20 +211,23 @@ export class AppendQueues {
       }
       refused = 0;
       this.#start(queue);
-      this.#goOn(queue);
+      this.#removeIfEmpty(queue);
     }
   }
 
-  /** Has a channel wait where subscribers could lose their place to what is published next. */
+  /**
+   * Ends the last turn for a burst: holds its channel where subscribers could lose their position to the next
+   * publications, and otherwise lets it go.
+   */
   #endTurn(burst: Burst): void {
     const queue = this.#queues.get(burst.channel);
     this.#bursts.endTurn(burst, queue !== undefined);
     if (queue === undefined) return;
     if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);
-    else if (queue.isHeld) this.#letGo(queue);
+    else if (queue.isHeld) this.#release(queue);
   }
 
-  /** Has a channel wait. In the coming turns it is looked again, and when nobody has come on for a while. */
+  /** Makes a channel wait. It is checked in the coming turns, and when no subscriber has made progress for a while. */
   #hold(queue: Queue): void {
     if (!queue.isHeld) this.#pace.schedule();
     queue.isHeld = true;
@@ -231,13 +239,13 @@ export class AppendQueues {
     });
   }
 
-  #letGo(queue: Queue): void {
+  #release(queue: Queue): void {
     queue.isHeld = false;
     this.#rotate(queue);
     this.#disarmIdle();
   }
 
-  /** The only one that waits for a channel waits for no subscribers any more. */
+  /** If a channel has exactly one waiting publication, ends its wait for subscribers. */
   hurry(channel: string): void {
     const queue = this.#queues.get(channel);
     if (queue?.size !== 1) return;
@@ -245,19 +253,17 @@ export class AppendQueues {
     this.caughtUp();
   }
 
-  /** A subscriber has read something, or time has passed: channels that wait for it look again in the coming turn. */
+  /** Called when a subscriber has read, or time has passed: channels that wait are checked in the coming turn. */
   caughtUp(): void {
     if (!this.#held.isUnlinked) this.#pace.schedule();
   }
 
-  /** Disarms the timer where no channel waits for subscribers. */
   #disarmIdle(): void {
     if (!this.#held.isUnlinked) return;
     this.#disarm?.();
     this.#disarm = undefined;
   }
 
-  /** Appends the first publication of a queue. */
   #start(queue: Queue): void {
     const item = queue.first;
     item.unlink?.();
@@ -293,8 +299,8 @@ export class AppendQueues {
     item.resolve(position);
   }
 
-  /** Lets go of a queue in which nothing waits any more. */
-  #goOn(queue: Queue): void {
+  /** Removes a queue in which nothing waits any more. */
+  #removeIfEmpty(queue: Queue): void {
     if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
     queue.leave();
     if (queue.isHeld) this.#disarmIdle();
@@ -302,13 +308,13 @@ export class AppendQueues {
     if (this.#queues.size === 0) this.#quiet?.();
   }
 
-  /** From now on subscribers are not waited for: there is no time left. */
+  /** Stops waiting for subscribers, as closing leaves no time for that. */
   hasten(): void {
     this.#bursts.hasten();
     this.caughtUp();
   }
 
-  /** Settles once nothing is under way. */
+  /** Settles once no append is in progress or waiting. */
   idle(): Promise<void> {
     return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
       this.#quiet = resolve;
@@ -319,7 +325,7 @@ export class AppendQueues {
     });
   }
 
-  /** Ends the queues: whatever is not in the log by now rejects with a `ClosedError`. */
+  /** Ends the queues: publications that are not in the log yet reject with a `ClosedError`. */
   end(): void {
     this.#ended = true;
     this.#appender.end();

@@ -1,37 +1,43 @@
 import { entryCost, type Retention } from "../../model/log.ts";
 import { assumed, surelyKept } from "./pace.ts";
 
-/** Milliseconds that a subscriber may take to read what is on its way to it, for a burst to wait for it. */
+/**
+ * Milliseconds that a subscriber may take to read what was sent to it. A burst does not wait for a slower subscriber.
+ */
 export const patience = 100;
 
 /**
- * Counts what somebody publishes to one channel faster than subscribers read it, and notes at which offset it was how much.
+ * Counts what is published to one channel faster than subscribers read it, and remembers the count at past offsets.
  *
- * It tells which subscribers are so far behind that more of it could cost them their place, and for how long to wait for them.
+ * From that it computes which subscribers are so far behind that the log may trim what they have not read, and how long
+ * to wait for them.
  */
 export class Burst {
   readonly channel: string;
-  /** Offset of the last publication, where one is known. */
+  /** Offset of the last publication; 0 if it is not known. */
   offset: number;
   /** Whether publications wait for subscribers. */
   isHeld = false;
-  /** How far the slowest of them has come, and since when. */
+  /** The offset that the slowest subscriber has reached, and since when. */
   #slowest: number | undefined;
   #since = 0;
-  /** Subscribers that have come no further than this offset are not waited for any more: they stood still for too long. */
+  /** Subscribers that have not passed this offset made no progress for too long: the burst does not wait for them. */
   #givenUp = -1;
   #bytes: number;
-  /** Where it began, and where turns ended, the oldest first. */
+  /** The counts at the beginning and at the ends of turns, the oldest first. */
   readonly #marks: Mark[] = [{ offset: 0, bytes: 0 }];
 
-  /** `before` is how much may have been published to it in this turn already, in bytes. */
+  /** `before` is the number of bytes that may have been published to the channel recently. */
   constructor(channel: string, top: number, before: number) {
     this.channel = channel;
     this.offset = top;
     this.#bytes = before;
   }
 
-  /** A publication of so many characters was given this offset. A channel may begin anew. */
+  /**
+   * Counts a publication of so many characters at this offset. An offset that does not rise means that the channel
+   * began anew.
+   */
   add(chars: number, offset: number): void {
     if (offset <= this.offset) {
       this.#marks.splice(0, Infinity, { offset: 0, bytes: this.#bytes });
@@ -42,8 +48,8 @@ export class Burst {
   }
 
   /**
-   * Ends a turn. Returns the offset that subscribers should have reached: whoever has not is behind by more than half of
-   * what the log keeps, or will be in a turn.
+   * Ends a turn. Returns the offset that subscribers should have reached. A subscriber that has not reached it is
+   * behind by more than half of what the log keeps, or will be within a turn.
    */
   turn(keeps: Readonly<Partial<Retention>>): number {
     const kept = assumed(keeps);
@@ -58,8 +64,9 @@ export class Burst {
   }
 
   /**
-   * Waits for subscribers that are behind, for as long as the slowest of them comes on. One that stands still is given up,
-   * and the next one waited for. `slowestAfter` returns how far the slowest has come of those that are past an offset.
+   * Waits for subscribers that are behind, as long as the slowest of them makes progress. A subscriber that makes none for
+   * {@linkcode patience} is given up, and the burst then waits for the next one. `slowestAfter` returns the lowest offset
+   * reached by the subscribers that have passed a given offset.
    */
   waitFor(slowestAfter: (givenUp: number) => number | undefined, now: number): void {
     let slowest = slowestAfter(this.#givenUp);
@@ -72,13 +79,13 @@ export class Burst {
     this.isHeld = slowest !== undefined;
   }
 
-  /** Milliseconds for which it still waits where nobody comes on. */
+  /** Returns the milliseconds for which the burst still waits if no subscriber makes progress. */
   left(now: number): number {
     return this.#since + patience - now;
   }
 }
 
-/** How much had been published, and up to which offset. */
+/** The number of bytes that had been published up to an offset. */
 interface Mark {
   readonly offset: number;
   readonly bytes: number;

@@ -1,11 +1,14 @@
 import type { AppendQueuesParts } from "./append-queue.ts";
 import { Burst } from "./burst.ts";
 
-/** The channels that are published to faster than they are read: something waits in every turn, or somebody is behind. */
+/**
+ * The channels that are published to faster than they are read: publications wait in every turn, or a subscriber is
+ * behind.
+ */
 export class Bursts implements Iterable<Burst> {
   readonly #parts: Pick<AppendQueuesParts, "log" | "clock" | "slowest">;
   readonly #bursts = new Map<string, Burst>();
-  /** The one of them that was published to last. */
+  /** The burst that was counted last. */
   #last: Burst | undefined;
   #isHasty = false;
 
@@ -17,29 +20,34 @@ export class Bursts implements Iterable<Burst> {
     return this.#bursts.values();
   }
 
-  /** Whether publications to a channel have to wait for subscribers. */
+  /** Whether publications to a channel must wait for subscribers. */
   holds(channel: string): boolean {
     return this.#bursts.size > 0 && this.#bursts.get(channel)?.isHeld === true;
   }
 
-  /** Milliseconds for which they have to where no subscriber comes on. */
+  /** Returns the milliseconds for which they still wait if no subscriber makes progress. */
   left(channel: string): number {
     return this.#bursts.get(channel)?.left(this.#parts.clock.now()) ?? 0;
   }
 
-  /** From now on it is counted what is published to a channel. `before` is how much may have been lately, in bytes. */
+  /**
+   * Starts to count what is published to a channel. `before` is the number of bytes that may have been published to it
+   * recently.
+   */
   observe(channel: string, top: number, before: number): void {
     if (!this.#bursts.has(channel)) this.#bursts.set(channel, new Burst(channel, top, before));
   }
 
-  /** A publication of so many characters was given this offset. */
+  /** Counts a publication of so many characters at this offset. */
   count(channel: string, chars: number, offset: number): void {
     if (this.#bursts.size === 0) return;
     if (this.#last?.channel !== channel) this.#last = this.#bursts.get(channel);
     this.#last?.add(chars, offset);
   }
 
-  /** A turn has ended: looks how far subscribers have come. Where nothing waits, and nobody is behind, it is over. */
+  /**
+   * Ends a turn: checks how far subscribers have come. The burst is over if nothing waits and no subscriber is behind.
+   */
   endTurn(burst: Burst, isWaiting: boolean): void {
     const { channel } = burst;
     const { log, clock } = this.#parts;
@@ -54,7 +62,7 @@ export class Bursts implements Iterable<Burst> {
     return this.#isHasty || offset === 0 ? undefined : this.#parts.slowest?.(channel, offset, after);
   }
 
-  /** From now on nobody is waited for. */
+  /** Stops waiting for subscribers. */
   hasten(): void {
     this.#isHasty = true;
   }

@@ -5,10 +5,10 @@ import type { AppendOptions, Log, Position } from "../../model/log.ts";
 import { lastingError } from "./log-failure.ts";
 import { Writers } from "./writers.ts";
 
-/** The first and the longest wait before the log is tried again, in milliseconds. */
+/** The first and the longest delay before an append is retried, in milliseconds. */
 const backOff = { first: 50, longest: 5_000 };
 
-/** What an appender is made of. */
+/** What an appender is created from. */
 export interface LogAppenderParts {
   readonly log: Log;
   readonly clock: Clock;
@@ -16,13 +16,13 @@ export interface LogAppenderParts {
   onError(error: unknown, owner: string): void;
 }
 
-/** Appends to the log, again and again while it fails, and reports each outage once. */
+/** Appends to the log, retries while the log fails, and reports each outage once. */
 export class LogAppender {
   readonly #parts: LogAppenderParts;
   readonly #writers: Writers;
-  /** Whether the log failed when it was last asked. */
+  /** Whether the last append failed. */
   #isFailing = false;
-  /** Whether the log has appended at once when it was last asked; unknown before. */
+  /** Whether the log appends synchronously; undefined before the first append. */
   #isAtOnce: boolean | undefined;
   #ended = false;
 
@@ -31,33 +31,33 @@ export class LogAppender {
     this.#writers = new Writers(parts.clock);
   }
 
-  /** Whether the log appends at once, as far as is known. */
+  /** Whether the log appends synchronously, as far as is known. */
   get isAtOnce(): boolean {
     return this.#isAtOnce !== false;
   }
 
   /**
-   * Appends until the log answers: at once, where the log does. Rejects with the reason of the signal, or with a `LogError`
-   * that is lasting.
+   * Appends until the log succeeds; synchronously where the log does. Rejects with the signal's reason, or with a
+   * lasting `LogError`.
    */
   append(channel: string, data: string, options: AppendOptions): MaybePromise<Position> {
-    // The answer to an append may be lost, and the append be done: with its number it may be sent again.
+    // The result of an append may be lost although the append was made. With a number it can be sent again safely.
     const numbered = this.#isAtOnce ? options : { ...options, once: this.#writers.next(channel) };
     let appending: MaybePromise<Position>;
     try {
       appending = this.#parts.log.append(channel, data, numbered);
     } catch (error) {
-      return this.#insist(channel, data, numbered, Promise.reject(error));
+      return this.#retry(channel, data, numbered, Promise.reject(error));
     }
     if (appending instanceof Promise) {
       this.#isAtOnce ??= false;
-      return this.#insist(channel, data, numbered, appending);
+      return this.#retry(channel, data, numbered, appending);
     }
     this.#answered();
     return appending;
   }
 
-  /** The log has appended at once: it needs no numbers. */
+  /** Called after a synchronous append: such a log needs no numbers. */
   #answered(): void {
     this.#isFailing = false;
     if (this.#isAtOnce === true) return;
@@ -65,8 +65,8 @@ export class LogAppender {
     this.#writers.clear();
   }
 
-  /** Waits for an append that has begun, and makes it again while it fails. */
-  async #insist(
+  /** Waits for an append that was started, and retries it while it fails. */
+  async #retry(
     channel: string,
     data: string,
     options: AppendOptions,
@@ -102,7 +102,7 @@ export class LogAppender {
     }
   }
 
-  /** Tells the operator, once an outage, and throws what no retry helps against. */
+  /** Reports an error once per outage, and throws an error that no retry can fix. */
   #failed(error: unknown, channel: string): void {
     const lasting = lastingError(error, `publish to ${JSON.stringify(channel)}`);
     if (!this.#isFailing) this.#parts.onError(lasting ?? error, `publish ${channel}`);
@@ -110,7 +110,7 @@ export class LogAppender {
     if (lasting !== undefined) throw lasting;
   }
 
-  /** What fails from now on fails because of the end. */
+  /** Ends the appender. Errors after that are caused by the end, and are neither reported nor retried. */
   end(): void {
     this.#ended = true;
     this.#writers.clear();

@@ -2,8 +2,9 @@ import { ClosedError, LogError } from "../../model/errors.ts";
 import type { ReadOptions, Slice } from "../../model/log.ts";
 
 /**
- * The error for what no retry helps against: the log says so, it is closed, or its code is at fault. `doing` is what it was
- * asked for. Undefined for everything else. A TypeError with a cause is one of `fetch`: the network's, which passes.
+ * Returns the error for a failure that no retry can fix: the log reports it as lasting, the log is closed, or its code
+ * is at fault. Returns undefined for all other errors. `doing` begins the error message: the operation that failed. A
+ * TypeError with a cause comes from `fetch`: it is a network error, and passes.
  */
 export function lastingError(error: unknown, doing: string): LogError | undefined {
   if (error instanceof LogError) return error.lasting ? error : undefined;
@@ -13,15 +14,16 @@ export function lastingError(error: unknown, doing: string): LogError | undefine
   return new LogError(`Cannot ${doing}: ${why}`, { lasting: true, cause: error });
 }
 
-/** Whether an error says that the log is closed. */
+/** Whether an error means that the log is closed. */
 export function isOfClosedLog(error: unknown): boolean {
   return error instanceof LogError && error.lasting && error.cause instanceof ClosedError;
 }
 
 /**
- * Throws a LogError for what no log may answer: entries that do not follow each other, or do not begin where they have to.
+ * Throws a LogError for a slice that no log may return: its entries have a gap, or begin at the wrong offset.
  *
- * A store that is read in parts while it is written to answers such things. Handed on they would be a hole that nobody sees.
+ * A store that reads in parts while it is written to can return such a slice. Passed on, it would be a gap that nobody
+ * detects.
  */
 export function checkSlice(channel: string, { after, limit = 1 }: ReadOptions, slice: Slice): void {
   const { entries, first, top, gapless } = slice;
@@ -29,11 +31,11 @@ export function checkSlice(channel: string, { after, limit = 1 }: ReadOptions, s
   const before = after === undefined ? first - 1 : after.offset;
   let next = before + 1;
   for (const { offset } of entries) {
-    if (offset !== next) throw torn(channel, `it gave ${offset} where ${next} has to stand`);
+    if (offset !== next) throw torn(channel, `it returned offset ${offset} instead of ${next}`);
     next++;
   }
   if (entries.length === 0 && before < top && limit > 0)
-    throw torn(channel, `it gave nothing after ${before}, and ends at ${top}`);
+    throw torn(channel, `it returned no entries after offset ${before}, but its top is ${top}`);
 }
 
 function torn(channel: string, what: string): LogError {

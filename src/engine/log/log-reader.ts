@@ -4,22 +4,25 @@ import { closed } from "../../model/errors.ts";
 import type { Log, ReadOptions, Slice, WakeHint } from "../../model/log.ts";
 import { checkSlice, lastingError } from "./log-failure.ts";
 
-/** What a reader needs. */
+/** What a log reader is created from. */
 export interface LogReaderParts {
   readonly log: Log;
   readonly scope: Scope;
-  /** Settles once what is written into a channel by a run begins; undefined where that need not be waited for. */
+  /**
+   * Returns a promise that settles once the run that writes this channel has begun it. Returns undefined if there is
+   * nothing to wait for.
+   */
   begun(channel: string): Promise<void> | undefined;
-  /** How many things were entered into the ledger: of later ones a read that begins now knows nothing. */
+  /** Returns how many entries the ledger has made. A read that begins now does not cover later ones. */
   sequence(): number;
-  /** Hears what was read, and the sequence when that began. */
+  /** Called with what was read, and with `sequence` as it was when the read began. */
   looked(channel: string, slice: Slice, sequence: number): void;
 }
 
 /**
- * Reads and watches the log for everybody in a notifier.
+ * Reads and watches the log for all parts of a notifier.
  *
- * What is read is checked, and told to the ledger; what goes wrong for good is told apart from what passes.
+ * It checks each slice, passes it to the ledger, and turns a failure that no retry can fix into a lasting `LogError`.
  */
 export class LogReader {
   readonly #parts: LogReaderParts;
@@ -33,17 +36,17 @@ export class LogReader {
     this.#log = parts.log;
   }
 
-  /** Bytes that the log holds, where it says so. */
+  /** Bytes that the log holds; 0 if it does not report them. */
   get bytes(): number {
     return this.#log.bytes ?? 0;
   }
 
-  /** Whether the log has answered at once when it was last read. */
+  /** Whether the last read was synchronous. */
   get isAtOnce(): boolean {
     return this.#isAtOnce;
   }
 
-  /** Reads: at once, where the log does, and throws then what would be rejected with. */
+  /** Reads a channel; synchronously where the log does. It then throws where it would otherwise reject. */
   read(channel: string, options: ReadOptions): MaybePromise<Slice> {
     if (this.#isOver) throw closed(`read ${JSON.stringify(channel)}`);
     const sequence = this.#parts.sequence();
@@ -73,7 +76,7 @@ export class LogReader {
     return slice;
   }
 
-  /** Watches; as with `read`. */
+  /** Watches a channel; synchronously where the log does. It then throws where it would otherwise reject. */
   watch(channel: string, wake: (hint?: WakeHint) => void): MaybePromise<AsyncDisposable> {
     const failed = (error: unknown): never => this.#throw(error, `watch ${JSON.stringify(channel)}`);
     try {
@@ -84,12 +87,15 @@ export class LogReader {
     }
   }
 
-  /** A log that its own notifier has closed is no failure. */
+  /**
+   * Throws the error of a failed call. A `ClosedError` after this notifier closed the log is expected, and is not
+   * turned into a lasting error.
+   */
   #throw(error: unknown, doing: string): never {
     throw (this.#isClosed ? undefined : lastingError(error, doing)) ?? error;
   }
 
-  /** From now on nothing is read. */
+  /** Ends the reader: reads throw a `ClosedError` from now on. */
   end(): void {
     this.#isOver = true;
   }

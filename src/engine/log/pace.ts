@@ -1,38 +1,41 @@
 import type { Clock } from "../../base/clock.ts";
 import { entryCost, type Log, type Retention } from "../../model/log.ts";
 
-/** Publications after which the time is looked at. */
+/** Number of publications between two checks of the time. */
 const stride = 32;
-/** Milliseconds that publishing may take before everything else has its turn. */
-const longest = 5;
-/** Milliseconds for which turns may follow one another, with something waiting in each, before sockets have theirs. */
-const restless = 10;
+/** Milliseconds that publishing may take in one turn, before everything else is served. */
+const maxTurnTime = 5;
+/** Milliseconds for which turns with waiting publications may follow one another before sockets are served. */
+const restAfter = 10;
 
-/** How much of a channel a log keeps, as far as the pace is concerned. */
+/** The part of the retention of a channel that the pace depends on. */
 export type Keeps = Pick<Retention, "size" | "bytes" | "slack">;
 
-/** What a log says that it keeps, and what is assumed where it does not say. */
+/** Returns what a log keeps, with assumed values for what the log does not report. */
 export function assumed({ size = 1_000, bytes = 1_048_576, slack = 0 }: Readonly<Partial<Retention>>): Keeps {
   return { size, bytes, slack };
 }
 
-/** Bytes of publications, with what they take beside their payloads, of which a log keeps the newest in any case. */
+/**
+ * Returns the bytes of the newest publications that a log keeps in any case, including what each costs besides its
+ * payload.
+ */
 export function surelyKept({ size, bytes, slack }: Keeps): number {
   return Math.min(bytes, size * entryCost) + slack;
 }
 
-/** What a log says that says nothing; one object, so that it is recognised. */
+/** The retention of a log that reports none. It is one object because it is compared by identity. */
 const nothing: Readonly<Partial<Retention>> = {};
 
-/** What the pace needs to know. */
+/** What a pace is created from. */
 export interface PaceParts {
   readonly clock: Pick<Clock, "now">;
   readonly log: Pick<Log, "keeps">;
-  /** Bytes that may be published in a turn while somebody listens, to all channels together. */
+  /** Maximum number of bytes that may be published in one turn while anybody follows a channel, over all channels. */
   readonly most: number;
-  /** Whether somebody follows any channel, and could lose its place. */
+  /** Whether anybody follows a channel, and could lose its position. */
   isHeard(): boolean;
-  /** Has a turn come, in which {@linkcode Pace.turn} is called. */
+  /** Schedules a turn, which calls {@linkcode Pace.turn}. */
   schedule(): void;
 }
 
@@ -43,28 +46,28 @@ interface Taken {
 }
 
 /**
- * Says when publishing has to wait for the next turn of the event loop.
+ * Decides when publishing must wait for the next turn of the event loop.
  *
- * Without it a loop that publishes would keep the process from everything else: appends to a log in memory are over at
- * once, so that neither a timer nor a socket has its turn, and the log trims what nobody was sent yet.
+ * Without it, a loop that publishes would block the process: appends to a log in memory are synchronous, so no timer
+ * and no socket would be served, and the log would trim what was not sent to anybody yet.
  */
 export class Pace {
   readonly #parts: PaceParts;
-  /** Retention that was found to be ample; for most logs it is the same object for every channel. */
+  /** A retention that was found large enough. Most logs return the same object for every channel. */
   #ample: Readonly<Partial<Retention>> | undefined;
-  /** Publications until the next look at the time. */
+  /** Number of publications until the next check of the time. */
   #left = stride;
-  /** Bytes published in this turn, in the one before it, and how many may be. */
+  /** Bytes published in this turn and in the one before, and how many may be published in this turn. */
   #bytes = 0;
   #before = 0;
   #budget: number;
-  /** When this turn was first looked at. */
+  /** When the next turn was scheduled. */
   #began = 0;
   #isSpent = false;
   #isScheduled = false;
-  /** Since when something has waited in every turn, or sockets last had theirs. */
+  /** Since when publications have waited in every turn, or when sockets were last served. */
   #busySince: number | undefined;
-  /** By channel, for logs that keep so little that a turn could overrun it. */
+  /** What was published in this turn by channel, for logs that keep so little that one turn could exceed it. */
   readonly #taken = new Map<string, Taken>();
 
   constructor(parts: PaceParts) {
@@ -77,12 +80,12 @@ export class Pace {
     return this.#isSpent;
   }
 
-  /** Bytes that were published in this turn and the last one, with what they take beside their payloads. */
+  /** Bytes published in this turn and the last one, including what each publication costs besides its payload. */
   get recent(): number {
     return this.#bytes + this.#before;
   }
 
-  /** Takes a publication of so many characters into this turn. Answers false where it has to wait for the next one. */
+  /** Adds a publication of so many characters to this turn. Returns false if it must wait for the next turn. */
   take(channel: string, chars: number): boolean {
     if (this.#isSpent) return false;
     const keeps = this.#parts.log.keeps?.(channel) ?? nothing;
@@ -91,11 +94,14 @@ export class Pace {
       return false;
     }
     this.#bytes += chars + entryCost;
-    if (--this.#left === 0 || this.#bytes >= this.#budget) this.#look();
+    if (--this.#left === 0 || this.#bytes >= this.#budget) this.#check();
     return true;
   }
 
-  /** Whether a turn takes no more than a quarter of what the log keeps of a channel, or half of what has no slack. */
+  /**
+   * Whether the publications of this turn take at most a quarter of what the log keeps of a channel, or half of it if
+   * the log has no slack.
+   */
   #fits(channel: string, chars: number, keeps: Readonly<Partial<Retention>>): boolean {
     const kept = assumed(keeps);
     const { size, bytes, slack } = kept;
@@ -111,10 +117,10 @@ export class Pace {
       taken = { count: 0, bytes: 0 };
       this.#taken.set(channel, taken);
     }
-    // Without slack a log counts payloads, and how many they are.
-    const isFew = slack > 0 || taken.count < size / 2;
+    // Without slack, the bounds of a log are on the number of publications and on the bytes of their payloads.
+    const isBelowSize = slack > 0 || taken.count < size / 2;
     const cost = chars + (slack > 0 ? entryCost : 0);
-    const fits = taken.count === 0 || (isFew && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
+    const fits = taken.count === 0 || (isBelowSize && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
     if (!fits) return false;
     taken.count++;
     taken.bytes += cost;
@@ -122,15 +128,15 @@ export class Pace {
     return true;
   }
 
-  #look(): void {
+  #check(): void {
     this.#left = stride;
     this.schedule();
-    // With nobody to hear it, only the time counts.
+    // If nobody follows a channel, only the time is limited.
     if (this.#bytes >= this.#budget && !this.#parts.isHeard()) this.#budget = Infinity;
-    this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= longest;
+    this.#isSpent = this.#bytes >= this.#budget || this.#parts.clock.now() - this.#began >= maxTurnTime;
   }
 
-  /** Has a turn come. */
+  /** Schedules a turn. */
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -139,10 +145,11 @@ export class Pace {
   }
 
   /**
-   * Whether sockets have to come before the turn that is due. Asked at each turn, and told whether something waits for it.
+   * Whether sockets must be served before the turn that is due. Called at each turn; `isAwaited` is whether
+   * publications wait for it.
    *
-   * A turn is a `setImmediate`. On Deno sockets are not looked at between those that follow one another: neither a pong nor
-   * a command was read while somebody published.
+   * A turn is a `setImmediate`. Deno does not poll sockets between consecutive ones: neither a pong nor a command was
+   * read while somebody published.
    */
   needsRest(isAwaited: boolean): boolean {
     if (!isAwaited) {
@@ -151,12 +158,12 @@ export class Pace {
     }
     const now = this.#parts.clock.now();
     this.#busySince ??= now;
-    if (now - this.#busySince < restless) return false;
+    if (now - this.#busySince < restAfter) return false;
     this.#busySince = now;
     return true;
   }
 
-  /** A turn has come: there is room again. */
+  /** Starts a turn: there is room again. */
   turn(): void {
     this.#isScheduled = false;
     this.#isSpent = false;

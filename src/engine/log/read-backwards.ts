@@ -2,35 +2,35 @@ import type { Entry, Position, Slice } from "../../model/log.ts";
 import type { LogReader } from "./log-reader.ts";
 import { charsOf, nextPart } from "./read-page.ts";
 
-/** How often it is looked again where a log trims what was about to be read. */
+/** Number of attempts if the log trims what is about to be read. */
 const attempts = 3;
 
-/** What is asked for, newest first. */
+/** What to read, newest first. */
 export interface Backwards {
-  /** Only what comes before it. Default: from the newest. */
+  /** Read only what comes before this position. Default: from the newest. */
   before: Position | undefined;
-  /** Publications at most. */
+  /** Maximum number of publications. */
   limit: number;
-  /** Characters of payloads with which a reply is full: once they are there nothing more is read. */
+  /** Characters of payloads that fill a reply. Nothing more is read once they are reached. */
   enough: number;
   signal: AbortSignal;
 }
 
 /**
- * Reads a channel's newest publications, or those before a place, newest first. It reads no others: offsets rise by one,
- * and so say where to begin.
+ * Reads a channel's newest publications, or the newest before a position, newest first. It reads no others: offsets
+ * rise by one, so the offset to begin at can be computed.
  */
 export async function readBackwards(log: LogReader, channel: string, asked: Backwards): Promise<Slice> {
   const { before, limit, enough, signal } = asked;
   for (let attempt = 1; ; attempt++) {
     const place = await log.read(channel, { limit: 0, signal });
     let end = before === undefined ? place.top : Math.min(place.top, before.offset - 1);
-    const least = Math.max(0, place.first - 1, end - limit);
+    const lowest = Math.max(0, place.first - 1, end - limit);
     const entries: Entry[] = [];
     let chars = 0;
     let isWhole = true;
-    while (end > least && chars < enough && isWhole) {
-      const start = Math.max(least, end - nextPart(entries.length, chars, enough));
+    while (end > lowest && chars < enough && isWhole) {
+      const start = Math.max(lowest, end - nextPart(entries.length, chars, enough));
       const part = await readBetween(log, channel, { start, end, epoch: place.epoch, signal });
       isWhole = part !== undefined;
       entries.push(...(part ?? []).reverse());
@@ -42,7 +42,10 @@ export async function readBackwards(log: LogReader, channel: string, asked: Back
   }
 }
 
-/** Reads what comes after one offset up to another; undefined where the log trims it meanwhile. */
+/**
+ * Reads the entries after offset `start`, up to offset `end`. Returns undefined if the log trims some of them
+ * meanwhile.
+ */
 async function readBetween(
   log: LogReader,
   channel: string,

@@ -1,21 +1,21 @@
 import type { Entry, Position, Slice } from "../../model/log.ts";
 import type { LogReader } from "./log-reader.ts";
 
-/** Part of a channel, of which a reply holds only so much. */
+/** Part of a channel that is read until it fills a reply. */
 export interface Page {
-  /** Only what follows it. Default: all that is kept. */
+  /** Read only what follows this position. Default: all that is kept. */
   after: Position | undefined;
-  /** Publications at most. */
+  /** Maximum number of publications. */
   limit: number;
-  /** Characters of payloads with which a reply is full: once they are there nothing more is read. */
+  /** Characters of payloads that fill a reply. Nothing more is read once they are reached. */
   enough: number;
   signal: AbortSignal;
 }
 
-/** Publications that are read first, before anything is known of their size. */
+/** Number of publications in the first read, when their size is not known yet. */
 const firstPart = 16;
 
-/** How many publications are to be read next, where so many are there, of so many characters together. */
+/** Returns how many publications to read next, from the average length of those read so far. */
 export function nextPart(entries: number, chars: number, enough: number): number {
   return entries === 0 ? firstPart : Math.ceil(((enough - chars) * entries) / Math.max(1, chars));
 }
@@ -25,8 +25,8 @@ export function charsOf(entries: readonly Entry[]): number {
 }
 
 /**
- * Reads a channel from a place on, in parts, and no more than a reply holds: publications of 256 KiB would else be read by
- * the thousand for the one that fits.
+ * Reads a channel from a position on, in parts, and no more than a reply holds. Otherwise a thousand publications of
+ * 256 KiB might be read for the one that fits.
  */
 export async function readPage(log: LogReader, channel: string, page: Page): Promise<Slice> {
   const { limit, enough, signal } = page;
@@ -37,7 +37,7 @@ export async function readPage(log: LogReader, channel: string, page: Page): Pro
   for (;;) {
     const part = Math.min(limit - entries.length, nextPart(entries.length, chars, enough));
     const slice = await log.read(channel, { after, limit: part, signal });
-    // What is trimmed meanwhile the client finds out when it asks for what follows.
+    // Keep the first slice. If the log trims meanwhile, the client is told when it asks for what follows.
     first ??= slice;
     entries.push(...slice.entries);
     chars += charsOf(slice.entries);

@@ -1,23 +1,23 @@
 import type { Clock } from "../../base/clock.ts";
 import type { AppendOptions } from "../../model/log.ts";
 
-/** Milliseconds after which a writer takes another name: half of the time for which a log has to know it. */
-const known = 300_000;
+/** Milliseconds after which a writer gets another name: half of the time for which a log must remember it. */
+const renameAfter = 300_000;
 
-/** What a log is told of an append, so that it can be sent again. */
+/** The name and number of an append, with which it can be sent again. */
 type Numbered = NonNullable<AppendOptions["once"]>;
 
-/** Numbers the appends of this process in each channel, so that one whose answer was lost may be sent again. */
+/** Numbers the appends of this process in each channel, so that one whose result was lost can be sent again. */
 export class Writers {
   readonly #clock: Pick<Clock, "now">;
-  /** The one least recently used comes first. */
+  /** The least recently used first. */
   readonly #writers = new Map<string, { by: string; n: number; at: number }>();
 
   constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
   }
 
-  /** The number of the next append to a channel. */
+  /** Returns the name and number of the next append to a channel. */
   next(channel: string): Numbered {
     const at = this.#clock.now();
     this.#forget(at);
@@ -28,7 +28,7 @@ export class Writers {
     return { by, n: n + 1 };
   }
 
-  /** Nobody knows whether the last append was done: the next one must not count on it. */
+  /** Forgets the writer of a channel after an append of unknown result: the next append must not depend on it. */
   abandon(channel: string): void {
     this.#writers.delete(channel);
   }
@@ -39,7 +39,7 @@ export class Writers {
 
   #forget(now: number): void {
     for (const [channel, { at }] of this.#writers) {
-      if (now - at < known) return;
+      if (now - at < renameAfter) return;
       this.#writers.delete(channel);
     }
   }

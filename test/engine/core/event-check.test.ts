@@ -187,7 +187,7 @@ describe("an event is refused, and nothing is written,", () => {
     ...["text", "list", "map", "date", "own"].map((type): [string, unknown, string] => [
       `of which its schema makes a ${type}`,
       { type },
-      `publish "${type}" to "news": its schema makes no plain object of it`,
+      `publish "${type}" to "news": its schema did not return a plain object`,
     ]),
     ["whose schema says nothing", { type: "nothing" }, 'publish "nothing" to "news": its schema threw'],
     [
@@ -415,7 +415,7 @@ describe("a client publishes", () => {
       { stage: "publish", message: 'Cannot publish "async" to "news": its schema is asynchronous' },
       {
         stage: "publish",
-        message: 'Cannot publish "text" to "news": its schema makes no plain object of it',
+        message: 'Cannot publish "text" to "news": its schema did not return a plain object',
       },
     ]);
     expect(await payloads(notifier, "news")).toEqual([]);

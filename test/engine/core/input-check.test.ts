@@ -10,12 +10,12 @@ const wrong: [what: string, act: () => unknown, message: string][] = [
   [
     "a user's name for whom to disconnect",
     () => createNotifier().disconnect("ann" as never),
-    'Cannot disconnect "ann": give { user } or { session }, with a text',
+    'Cannot disconnect "ann": give { user } or { session }, with a string',
   ],
   [
     "nobody to disconnect",
     () => createNotifier().disconnect({ user: undefined } as never),
-    'Cannot disconnect "[object Object]": give { user } or { session }, with a text',
+    'Cannot disconnect "[object Object]": give { user } or { session }, with a string',
   ],
   [
     "a channel alone to unsubscribe",

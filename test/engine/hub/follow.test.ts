@@ -204,8 +204,8 @@ describe("following a channel", () => {
   });
 
   const bad: [unknown, typeof TypeError | typeof RangeError, string][] = [
-    [null, TypeError, '"null": a position is { offset, epoch }, a number and a text'],
-    ["7", TypeError, '"7": a position is { offset, epoch }, a number and a text'],
+    [null, TypeError, '"null": a position is { offset, epoch }, a number and a string'],
+    ["7", TypeError, '"7": a position is { offset, epoch }, a number and a string'],
     [{ offset: "7", epoch: "" }, TypeError, "{ offset, epoch }"],
     [{ offset: 7 }, TypeError, "{ offset, epoch }"],
     [{ offset: Number.NaN, epoch: "" }, RangeError, '"NaN": an offset is a whole number from 0 up'],
