@@ -141,11 +141,7 @@ export interface Log extends AsyncDisposable {
    * missing ones are not. An append made after the watch was returned, or its promise resolved, MUST wake. A wake MAY
    * carry what was appended. That saves a read, and is used only if it comes right after what was read before.
    */
-  watch(
-    channel: string,
-    wake: (hint?: WakeHint) => void,
-    options?: { signal?: AbortSignal | undefined },
-  ): AsyncDisposable | Promise<AsyncDisposable>;
+  watch(channel: string, wake: (hint?: WakeHint) => void): AsyncDisposable | Promise<AsyncDisposable>;
   /**
    * Returns how much the log keeps of a channel now, or would keep of an unknown one. The pace of publishing depends on
    * it. It MUST be synchronous and MUST NOT use anything up: it is called for every publication. The default of a

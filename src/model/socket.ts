@@ -12,8 +12,6 @@ export interface Socket {
   close(code: number, reason: string): void;
   /** Cuts the connection at once. Omitted if the runtime cannot do that. */
   terminate?(): void;
-  /** The number of bytes that wait to be sent. Omitted if the runtime does not expose it. */
-  readonly bufferedAmount?: number;
 }
 
 /** The session of one connected peer, as its host uses it. */

@@ -169,12 +169,8 @@ class MemoryLog implements Log {
     return { epoch, top, first, entries, gapless };
   }
 
-  watch(
-    name: string,
-    wake: () => void,
-    { signal }: { signal?: AbortSignal | undefined } = {},
-  ): AsyncDisposable {
-    const now = this.#enter("watch", name, signal);
+  watch(name: string, wake: () => void): AsyncDisposable {
+    const now = this.#enter("watch", name, undefined);
     const channel = this.#use(name, now);
     const watcher = new Watcher(channel, wake, this.#unwatched);
     channel.watch(watcher);

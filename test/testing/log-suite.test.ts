@@ -215,9 +215,9 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
 
   test("wakes for the first append only", async () => {
     const failures = await failuresOf((log) => ({
-      watch(channel, wake, options) {
+      watch(channel, wake) {
         let wakes = 0;
-        return log.watch(channel, () => wakes++ === 0 && wake(), options);
+        return log.watch(channel, () => wakes++ === 0 && wake());
       },
     }));
     expect(failures).toEqual([
@@ -236,8 +236,8 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
           for (const wake of early.get(channel) ?? []) wake();
           return log.append(channel, data, options);
         },
-        async watch(channel, wake, options) {
-          const watch = await log.watch(channel, () => {}, options);
+        async watch(channel, wake) {
+          const watch = await log.watch(channel, () => {});
           const wakes = early.get(channel) ?? new Set();
           early.set(channel, wakes.add(wake));
           return {
@@ -258,8 +258,8 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
 
   test("wakes after it was disposed", async () => {
     const failures = await failuresOf((log) => ({
-      async watch(channel, wake, options) {
-        await log.watch(channel, wake, options);
+      async watch(channel, wake) {
+        await log.watch(channel, wake);
         return { [Symbol.asyncDispose]: async () => {} };
       },
     }));

@@ -53,7 +53,6 @@ export class LogReader {
     const begun = this.#parts.begun(channel);
     const reading =
       begun === undefined ? this.#ask(channel, options) : begun.then(() => this.#ask(channel, options));
-    this.#isAtOnce = !(reading instanceof Promise);
     if (!(reading instanceof Promise)) return this.#checked(channel, options, reading, sequence);
     const checked = reading.then(
       (slice) => this.#checked(channel, options, slice, sequence),
@@ -64,7 +63,9 @@ export class LogReader {
 
   #ask(channel: string, options: ReadOptions): MaybePromise<Slice> {
     try {
-      return this.#log.read(channel, options);
+      const answer = this.#log.read(channel, options);
+      this.#isAtOnce = !(answer instanceof Promise);
+      return answer;
     } catch (error) {
       return this.#throw(error, `read ${JSON.stringify(channel)}`);
     }

@@ -186,7 +186,7 @@ describe("a publication under way when the notifier closes", () => {
 
 describe("a log whose wakes come only after close has settled", () => {
   const lateWakes: Replace = (log) => ({
-    watch: (channel, _, options) => log.watch(channel, () => {}, options),
+    watch: (channel, _) => log.watch(channel, () => {}),
   });
 
   test("still has every publication made before delivered before 3001", async ({ start }) => {

@@ -18,11 +18,6 @@ export const hosts: readonly Mutation[] = [
       to: "",
     },
     {
-      name: "handlers that were taken apart do not hear of the end",
-      from: "    this.#session?.ended(code === 0 ? 1006 : code);\n",
-      to: "",
-    },
-    {
       name: "a session cannot tear down its socket",
       from: "(this.#ws.raw as RawSocket | undefined)?.terminate?.();",
       to: "",
