@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { bundle } from "../../bench/speed/import-cost.ts";
 
 /** Bytes; what a server imports is meant to become smaller, and must not become larger unnoticed. */
-const most = 43_000;
+const most = 44_200;
 
 const size = gzipSync(await bundle(), { level: 9 }).length;
 
