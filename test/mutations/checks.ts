@@ -52,7 +52,7 @@ const hostTests = [
 
 /** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
 const others =
-  /^(bytes|checks|client|hosts)\/|(centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
+  /^(bytes|checks|client|hosts)\/|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
 
 const core = createSuite("tests of the core", (directory) =>
   testsUnder(directory).filter((file) => !others.test(file.slice("test/".length))),
