@@ -1,6 +1,5 @@
+import { type CloseReport, memoryLog } from "tocsin";
 import { describe, expect, test } from "vitest";
-import type { CloseReport } from "../../src/engine/notifier/notifier.ts";
-import { memoryLog } from "../../src/stores/memory.ts";
 import { joined, messagesOf, type RawSite, rawSite } from "../support/raw.ts";
 import { runtime } from "../support/runtime.ts";
 import { client, frame, type Tcp, upgrade } from "../support/tcp.ts";

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Hono, type MiddlewareHandler } from "hono";
+import { createNotifier } from "tocsin";
+import { notifications } from "tocsin/hono";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
-import { notifications } from "../../src/hono.ts";
 import { deferred } from "../support/fake-notifier.ts";
 import { oddHandshakes } from "../support/odd-handshakes.ts";
 import { joined, rawSite } from "../support/raw.ts";

@@ -1,6 +1,6 @@
 import type { PublicationContext } from "centrifuge";
+import { memoryLog } from "tocsin";
 import { describe, expect, test } from "vitest";
-import { memoryLog } from "../../src/stores/memory.ts";
 import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
 import { dataOf, dial, heard, publish, reader } from "../support/stock-client.ts";

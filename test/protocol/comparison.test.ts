@@ -1,6 +1,6 @@
+import { connect } from "tocsin/client";
 import { expect, onTestFinished, test } from "vitest";
 import { systemTiming } from "../../src/base/clock.ts";
-import { connect } from "../../src/client.ts";
 import { rejection } from "../support/core.ts";
 import { inbox } from "../support/inbox.ts";
 import { runtime } from "../support/runtime.ts";

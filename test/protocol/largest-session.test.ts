@@ -1,5 +1,5 @@
+import { connect } from "tocsin/client";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "../../src/client.ts";
 import { closes } from "../../src/wire/protocol.ts";
 import { runtime } from "../support/runtime.ts";
 import { type Site, site } from "../support/server.ts";

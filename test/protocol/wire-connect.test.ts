@@ -1,5 +1,5 @@
+import type { Peer } from "tocsin";
 import { describe, expect, test } from "vitest";
-import type { Peer } from "../../src/model/peer.ts";
 import { closes } from "../../src/wire/protocol.ts";
 import { anybody, deferred, start, version, wire } from "../support/wire.ts";
 

@@ -1,5 +1,5 @@
+import type { Peer } from "tocsin";
 import { describe, expect, test } from "vitest";
-import type { Peer } from "../../src/model/peer.ts";
 import { anybody, pub, start, version, wire } from "../support/wire.ts";
 
 const internal = { code: 100, message: "internal server error", temporary: true };

@@ -1,5 +1,5 @@
+import { type FakeClock, fakeClock } from "tocsin/testing";
 import { describe, expect, test } from "vitest";
-import { type FakeClock, fakeClock } from "../../src/testing.ts";
 import {
   anybody,
   type Client,

@@ -1,7 +1,6 @@
+import { BusyError, type Peer } from "tocsin";
+import { pipe } from "tocsin/testing";
 import { describe, expect, test } from "vitest";
-import { BusyError } from "../../src/model/errors.ts";
-import type { Peer } from "../../src/model/peer.ts";
-import { pipe } from "../../src/testing/pipe.ts";
 import { deferred, pub, wire } from "../support/wire.ts";
 
 const internal = { code: 100, message: "internal server error", temporary: true };

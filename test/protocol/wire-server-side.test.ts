@@ -1,9 +1,6 @@
+import { createNotifier, type Log, memoryLog } from "tocsin";
+import { assertQuiet, type FakeClock, fakeClock, pipe } from "tocsin/testing";
 import { describe, expect, test } from "vitest";
-import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
-import type { Log } from "../../src/model/log.ts";
-import { memoryLog } from "../../src/stores/memory.ts";
-import { pipe } from "../../src/testing/pipe.ts";
-import { assertQuiet, type FakeClock, fakeClock } from "../../src/testing.ts";
 import { pub, range, start, version, wire } from "../support/wire.ts";
 
 const base = { recoverable: true, positioned: true };
