@@ -2,15 +2,15 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { program } from "./runtime.ts";
 
-/** A process that this one started. */
+/** A process that this process has started. */
 export interface Child {
   readonly pid: number | undefined;
-  /** Waits until what it printed matches. Rejects when it ends first. */
+  /** Waits until the output matches. Rejects if the process ends first. */
   until(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: "SIGTERM" | "SIGINT"): void;
-  /** Everything it printed, once it has ended: by itself, with a code, or by a signal. */
+  /** The exit code or the signal that ended the process, and everything it printed. Resolves once it has ended. */
   readonly exit: Promise<{ code: number | null; signal: string | null; output: string; at: number }>;
-  /** When it printed something for the last time. */
+  /** When it last printed something. */
   readonly printed: number;
   destroy(): void;
 }
@@ -68,7 +68,7 @@ export function start(file: string, args: readonly string[]): Child {
         waiting.add(look);
         look();
       }),
-    // Not `started.kill`: on Deno it makes up an end by that signal, however the process ended.
+    // Not `started.kill`: after it Deno reports an end by that signal, however the process ended.
     kill: (signal) => void (started.pid !== undefined && process.kill(started.pid, signal)),
     destroy: () => void started.kill("SIGKILL"),
   };
