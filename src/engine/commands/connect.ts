@@ -99,10 +99,10 @@ function prepareAll(caller: Call, wanted: Params): MaybePromise<PreparedSubscrip
     return seek(caller, name, isObject(request) ? request : {});
   };
   const prepareFrom = (first: number): MaybePromise<PreparedSubscriptions> => {
-    const some = names.slice(first, first + batchSize);
-    if (some.length === 0) return subscriptions;
-    return andThen(all(some.map((name) => () => seekOne(name))), (sought) => {
-      for (const [at, name] of some.entries()) {
+    const batch = names.slice(first, first + batchSize);
+    if (batch.length === 0) return subscriptions;
+    return andThen(all(batch.map((name) => () => seekOne(name))), (sought) => {
+      for (const [at, name] of batch.entries()) {
         const subscription = (sought[at] as Sought).take(room);
         subscriptions.set(name, subscription);
         room -= subscription.bytes;

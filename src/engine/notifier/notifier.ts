@@ -35,8 +35,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    *
    * Rejects with
    *
-   * - a TypeError for an event that its schema refuses, a value that JSON would change or lose, or an invalid channel
-   *   name;
+   * - a TypeError for an event that its schema refuses, a value that JSON would change or lose, an invalid channel
+   *   name, the channel of a run, invalid tags, or an invalid `idempotencyKey`;
    * - a RangeError for a publication above `limits.publication`, tags included, or for an invalid `ttl`;
    * - a `BusyError` if `limits.waiting` bytes already wait to be published;
    * - a lasting `LogError` if the log reports that retrying does not help;
@@ -48,8 +48,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    */
   publish(channel: string, data: EventInput<Schemas>, options?: PublishOptions): Promise<Receipt>;
   /**
-   * Starts a run. Throws a TypeError for an invalid name, or an invalid or used id, and a `ClosedError` after closing
-   * began.
+   * Starts a run. Throws a TypeError for a task that is not a function, an invalid option, or an id that is in use, and
+   * a `ClosedError` after closing began.
    *
    * An id may be used again once its run is forgotten (`limits.runTtl`). The channel then starts over in a new epoch,
    * without the events of the old run. A read after a position of the old run throws a `GapError`.
