@@ -28,7 +28,7 @@ export function start(file: string, args: readonly string[]): Child {
   const waiting = new Set<() => void>();
   let output = "";
   let printed = 0;
-  let over = false;
+  let isOver = false;
   const check = () => {
     for (const each of waiting) each();
   };
@@ -45,7 +45,7 @@ export function start(file: string, args: readonly string[]): Child {
       at = performance.now();
     });
     started.once("close", (code, signal) => {
-      over = true;
+      isOver = true;
       check();
       resolve({ code, signal, output, at });
     });
@@ -58,15 +58,15 @@ export function start(file: string, args: readonly string[]): Child {
     },
     until: (pattern) =>
       new Promise((resolve, reject) => {
-        const look = () => {
+        const tryMatch = () => {
           const found = pattern.exec(output);
           if (found !== null) resolve(found);
-          else if (over) reject(new Error(`Ended before ${pattern}: ${output}`));
+          else if (isOver) reject(new Error(`Ended before ${pattern}: ${output}`));
           else return;
-          waiting.delete(look);
+          waiting.delete(tryMatch);
         };
-        waiting.add(look);
-        look();
+        waiting.add(tryMatch);
+        tryMatch();
       }),
     // Not `started.kill`: after it Deno reports an end by that signal, however the process ended.
     kill: (signal) => void (started.pid !== undefined && process.kill(started.pid, signal)),

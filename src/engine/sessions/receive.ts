@@ -25,8 +25,8 @@ export interface Commanded {
   /** Called when a pong has come. */
   pong(): void;
   /**
-   * Handles the acknowledgements of a command, and the intent of an `unsubscribe`. Returns the number of
-   * acknowledgements.
+   * Handles the acknowledgements of a command, and the intent of an `unsubscribe`. Returns 0 if it acknowledges
+   * nothing, and otherwise 1 plus the number of acknowledged channels.
    */
   takeAcknowledgements(command: Command): number;
   /**

@@ -24,8 +24,8 @@ export interface SessionContext<S> extends Context {
 /** Answers the commands of clients. */
 export interface CommandHandler<S> {
   /**
-   * Handles the acknowledgements of a command, and the intent of an `unsubscribe`. Returns the number of
-   * acknowledgements.
+   * Handles the acknowledgements of a command, and the intent of an `unsubscribe`. Returns 0 if it acknowledges
+   * nothing, and otherwise 1 plus the number of acknowledged channels.
    */
   takeAcknowledgements(session: S, command: Command): number;
   /**
