@@ -1,8 +1,8 @@
 import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
+import { prefix } from "../model/run.ts";
 import type { RunStatus } from "../model/run-event.ts";
 import { cellsOf, cut, type Paint } from "./cells.ts";
-import { prefix } from "./command.ts";
 import { cancellerOf, failureOf, percentOf, resultOf } from "./line.ts";
 
 /** The known progress of a run. */

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { urlOf } from "../base/url.ts";
 import type { Position } from "../model/log.ts";
+import { prefix } from "../model/run.ts";
 
 /** A parsed command line. */
 export type CommandLine = { readonly action: "help" } | { readonly action: "version" } | TailCommand;
@@ -19,9 +20,6 @@ export interface TailCommand {
   readonly token: string | undefined;
   readonly isJson: boolean;
 }
-
-/** The prefix of a run's channel. */
-export const prefix = "run:";
 
 export const usage: string = `Usage: tocsin tail <url> [channel or run…]
 

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import type { Clock } from "../base/clock.ts";
 import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
+import { prefix } from "../model/run.ts";
 import { advanced, type Bar, barOf, barsOf } from "./bar.ts";
 import { type Paint, unpainted } from "./cells.ts";
-import { prefix } from "./command.ts";
 import { jsonOf, lineOf } from "./line.ts";
 import { Screen, type Terminal } from "./screen.ts";
 

@@ -3,8 +3,9 @@ import type { ConnectOptions } from "../client/options.ts";
 import { GapError, ReplyError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
+import { prefix } from "../model/run.ts";
 import { endingOf } from "./bar.ts";
-import { prefix, type TailCommand } from "./command.ts";
+import type { TailCommand } from "./command.ts";
 import type { View } from "./view.ts";
 
 /** What to follow, and the view that shows it. */

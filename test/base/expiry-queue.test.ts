@@ -12,7 +12,7 @@ function item(name: number, expires: number): Item {
   return { name, expires, place: -1, order: 0 };
 }
 
-/** ExpiryQueue on a clock that stands still, which nobody wants to hear of until the test says so. */
+/** An expiry queue on a fake clock. Its entries need no timely expiry until the test says so. */
 function expiries() {
   const clock = fakeClock();
   const scope = new Scope(clock, (error) => {

@@ -71,7 +71,7 @@ describe("a redact that answers later", () => {
       .splice(0)
       .map(({ error, context }) => [context.stage, (error as Error).message]);
     expect(reported).toEqual([
-      ["redact", "Cannot show what redact answered: it is a promise, and nobody waits for one"],
+      ["redact", "Cannot use the result of redact: it is a promise, and redact must be synchronous"],
       ["redact", "from redact"],
     ]);
   });

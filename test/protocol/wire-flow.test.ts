@@ -271,7 +271,7 @@ describe("a stuck peer", () => {
     stuck.stall();
     stuck.send(...range(2, 50).map((id) => ({ id, history: { channel: "other", limit: -1 } })));
     await clock.settle();
-    // ReplyCache bypass the window, but count: the last one begun may go beyond it, and is at most one window itself.
+    // Replies bypass the window, but count: the last one may go beyond the window, and is at most one window long.
     expect(stuck.waiting).toBeLessThanOrEqual(2 * 4_096 + one);
     stuck.resume();
     await clock.settle();

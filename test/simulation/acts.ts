@@ -6,7 +6,7 @@ import { spiedSignal } from "./signal.ts";
 import { stepLog, stepNetwork } from "./steps.ts";
 import { channels, type World } from "./world.ts";
 
-/** Everything that may happen, and how often. */
+/** All actions, with their weights. */
 const acts: [number, string, (world: World) => string | undefined | Promise<string>][] = [
   [30, "log", stepLog],
   [30, "network", stepNetwork],
@@ -52,10 +52,10 @@ function publish(world: World): string {
     const data = { n: random.below(1_000), text: "x".repeat(size) };
     const isConfirmed = random.chance(0.4);
     const ttl = 1 + random.below(world.longestTtl);
-    // A key is always used alike: what is published with it again is the first one.
+    // A key is always used with the same `confirm`: a repeated publication is the first one.
     const idempotencyKey = own.chance(0.2) ? own.pick(["k1", "k2", "c1", "c2"]) : undefined;
     const confirm = idempotencyKey?.startsWith("c") ?? isConfirmed;
-    // One that others may share is published all the same when its first caller goes, who has no receipt then.
+    // A publication with a key is published even if its first caller stops waiting, which then has no receipt.
     const isShared = idempotencyKey !== undefined && confirm;
     const options = { confirm, ttl, signal: isShared ? undefined : signal?.signal, idempotencyKey };
     void sent.publish(notifier, channel, data, options).then((receipt) => {
@@ -96,7 +96,7 @@ function subscribe(world: World): string | undefined {
 
 function unsubscribe(world: World): string | undefined {
   const client = connected(world);
-  // Before it is answered that it has one, too.
+  // Also a channel whose subscription has not been confirmed yet.
   const names = client === undefined ? [] : [...client.live, ...client.asking];
   const channel = names.find((name) => !name.startsWith("user:"));
   if (client === undefined || channel === undefined) return undefined;
@@ -175,7 +175,7 @@ function cancel({ runs, random }: World): string | undefined {
   return run.id.slice(0, 8);
 }
 
-/** Somebody in this process follows, from the start or from now on. */
+/** Follows a channel in this process, from its start or from now on. */
 function follow(world: World): string {
   const { random } = world;
   const channel = random.pick(channels);
@@ -194,7 +194,7 @@ function disconnect({ clients, notifier, random }: World): string {
 
 async function time({ clock, random, shape }: World): Promise<string> {
   const ms = 1 + random.below(random.pick([1, 50, 500, 5_000, 30_000]));
-  // Whoever reads at once reads before time passes, as in a process that is not held up.
+  // Readers without lag read before time passes, as in a process that is not blocked.
   if (shape.isPrompt) await clock.settle();
   await clock.advance(ms);
   return `${ms} ms`;

@@ -3,52 +3,52 @@ import type { Notifier } from "../../src/engine/notifier/notifier.ts";
 import type { Peer } from "../../src/model/peer.ts";
 import type { Session } from "../../src/model/socket.ts";
 
-/** What a command asks for: a subscription, until it wants that no more. */
+/** What a command is for. `subscribe` is removed when the client unsubscribes. */
 interface Meaning {
   subscribe?: string | undefined;
   recover?: boolean;
-  /** Whether it has come to a server that had nothing to wait for before it answers. */
+  /** Whether it has reached a server that can answer it without waiting. */
   isDue?: boolean;
-  /** Which run of an id that is used again it was that there was when it came to the server. */
+  /** Which run of the reused id existed when it reached the server. */
   life?: number;
   publish?: { channel: string; text: string };
 }
 
-/** A client as the protocol wants it, behind a network that the scheduler moves. It fails loudly on what breaks a rule. */
+/** A client that follows the protocol, behind a network that the scheduler moves. It throws when a rule is broken. */
 export class Client {
   readonly user: string;
-  /** The last position of each channel it ever was subscribed to. */
+  /** The last position in each channel that it was ever subscribed to. */
   readonly positions = new Map<string, { epoch: string; offset: number }>();
-  /** Channels it is subscribed to now. */
+  /** The channels that it is subscribed to now. */
   readonly live = new Set<string>();
   /** Whether it has acknowledged anything in this session. */
   acknowledges = false;
-  /** Where its subscriptions began. */
+  /** The offsets at which its subscriptions began. */
   readonly #since = new Map<string, number>();
-  /** All that it ever was given, and how far it has said so, by channel and epoch. */
+  /** Everything that it has received, and how far it has acknowledged, by channel and epoch. */
   readonly #taken = new Map<string, Set<number>>();
   readonly #said = new Map<string, number>();
-  /** The session it had last, and the channels it was subscribed to when that ended. */
+  /** Its last session, and the channels that it was subscribed to when that session ended. */
   lastSession: string | undefined;
   lastLive: string[] = [];
   session: Session | undefined;
   closed: number | undefined;
   stalled = false;
-  /** Called whenever it is asked whether it reads, or says so. */
+  /** Called whenever the server sends it a ping, or receives its pong. */
   beat: () => void = () => {};
-  /** How many runs have had the id that is used again. */
+  /** Returns how many runs have had the reused id. */
   lives: () => number = () => 0;
-  /** The first run of that id of which it may be given anything, by channel. */
+  /** The first run of the reused id whose events the client may receive, by channel. */
   readonly #lives = new Map<string, number>();
-  /** Whether it wants to hear of others coming and going. */
+  /** Whether it subscribes with `join_leave`. */
   readonly joins: boolean;
-  /** Bytes it had not read when it was closed last. */
+  /** Bytes that it had not read when it was last closed. */
   unreadAtClose = 0;
-  /** Frames on their way, in either direction. */
+  /** Frames in transit, in each direction. */
   readonly #down: string[] = [];
   readonly #up: string[] = [];
   readonly #commands = new Map<number, Meaning>();
-  /** Whether the answer to its connect has left the server. */
+  /** Whether the connect reply has left the server. */
   #isGreeted = false;
   readonly #truth: ReadonlyMap<string, readonly string[]>;
   readonly #channels: readonly string[];
@@ -72,7 +72,7 @@ export class Client {
     return this.session !== undefined;
   }
 
-  /** Bytes that were sent to it and not read. */
+  /** Bytes that were sent to it and that it has not read. */
   get unread(): number {
     return this.#down.reduce((sum, frame) => sum + byteLength(frame) + 1, 0);
   }
@@ -124,19 +124,19 @@ export class Client {
     this.session = undefined;
   }
 
-  /** Whether it is subscribed to a channel, or has asked to be. */
+  /** Returns whether it is subscribed to a channel, or has requested it. */
   knows(channel: string): boolean {
     return (
       this.live.has(channel) || [...this.#commands.values()].some(({ subscribe }) => subscribe === channel)
     );
   }
 
-  /** The channels that it has asked to be on, and was not answered yet. */
+  /** The channels that it has requested, without a reply yet. */
   get asking(): string[] {
     return [...this.#commands.values()].flatMap(({ subscribe }) => subscribe ?? []);
   }
 
-  /** Reads all that is on its way to it. */
+  /** Reads everything that is in transit to it. */
   drain(): void {
     this.stalled = false;
     while (this.#down.length > 0 || this.#ending !== undefined) this.step(false);
@@ -158,30 +158,30 @@ export class Client {
 
   unsubscribe(channel: string): void {
     this.live.delete(channel);
-    // As stock clients do: whatever the answer to that will be, it does not look at it any more.
+    // Like stock clients, it ignores the reply to that subscribe from now on.
     for (const meaning of this.#commands.values())
       if (meaning.subscribe === channel) meaning.subscribe = undefined;
     this.#command({ unsubscribe: { channel } }, {});
   }
 
-  /** Whether it was ever given a publication. */
+  /** Returns whether it has ever received a publication. */
   has(channel: string, { epoch, offset }: { epoch: string; offset: number }): boolean {
     return this.#taken.get(`${channel} ${epoch}`)?.has(offset) === true;
   }
 
-  /** Whether it was given a publication by the subscription it has now. */
+  /** Returns whether it has received a publication through its current subscription. */
   hasNow(channel: string, { epoch, offset }: { epoch: string; offset: number }): boolean {
     const position = this.positions.get(channel);
     if (!this.live.has(channel) || position?.epoch !== epoch) return false;
     return offset > (this.#since.get(channel) ?? 0) && offset <= position.offset;
   }
 
-  /** Whether it has said that it has a publication. */
+  /** Returns whether it has acknowledged a publication. */
   acknowledged(channel: string, { epoch, offset }: { epoch: string; offset: number }): boolean {
     return (this.#said.get(`${channel} ${epoch}`) ?? 0) >= offset;
   }
 
-  /** Says what it has: rightly, or in one of the ways that have to be ignored. */
+  /** Acknowledges what it has, correctly or in one of the ways that must be ignored. */
   acknowledge(how: "right" | "less" | "more" | "elsewhere", byRpc: boolean): void {
     this.acknowledges = true;
     const ack: Record<string, { offset: number; epoch: string }> = {};
@@ -206,7 +206,7 @@ export class Client {
     this.#command({ [method]: params }, {});
   }
 
-  /** Publishes a lot, in one frame. */
+  /** Publishes many events in one frame. */
   publish(channel: string, bodies: readonly object[]): void {
     const commands = bodies.map((data) => {
       const id = ++this.#ids;
@@ -222,7 +222,7 @@ export class Client {
     this.#up.push(JSON.stringify({ id, ...body }));
   }
 
-  /** The connection breaks: what is on its way is lost. */
+  /** Breaks the connection. What is in transit is lost. */
   drop(): void {
     const { session } = this;
     this.closed = 1006;
@@ -231,14 +231,14 @@ export class Client {
     session?.ended(1006);
   }
 
-  /** Whether the network has something to do for it. */
+  /** Whether the network has something to move for it. */
   get hasTraffic(): boolean {
     if (this.session === undefined) return false;
     if (this.#up.length > 0) return true;
     return !this.stalled && (this.#down.length > 0 || this.#ending !== undefined);
   }
 
-  /** Moves one frame, or the end, over the network. */
+  /** Moves one frame, or the close, over the network. */
   step(up: boolean): void {
     if (up && this.#up.length > 0) return this.#deliver(this.#up.shift() as string);
     if (this.stalled) return;
@@ -271,7 +271,7 @@ export class Client {
     if (meaning !== undefined) meaning.life = this.lives();
   }
 
-  /** Whether a ping of its own has come, and was not answered, though pings overtake whatever is slow. */
+  /** Whether one of its pings has arrived without an answer, although pings are answered ahead of slow commands. */
   get waitsForPing(): boolean {
     if (this.#ending !== undefined) return false;
     for (const [id, { isDue }] of this.#commands)
@@ -299,7 +299,7 @@ export class Client {
     }
     const { subscribe, recover, publish, life = 0 } = meaning;
     if (message.subscribe !== undefined && subscribe !== undefined) {
-      // Who begins at the start gets nothing of a run that was over by then.
+      // A client that begins at the start of a run's channel gets nothing of earlier runs.
       if (this.positions.get(subscribe)?.epoch === "") this.#lives.set(subscribe, life);
       this.#begin(subscribe, message.subscribe, recover);
     }
@@ -332,7 +332,7 @@ export class Client {
   // biome-ignore lint/suspicious/noExplicitAny: a push is what the other end says it is
   #readPush(push: any): void {
     if (push.pub !== undefined) {
-      // What was under way when the client unsubscribed is no news to it.
+      // Publications that were in transit when the client unsubscribed are ignored.
       if (this.live.has(push.channel)) this.#take(push.channel, push.pub);
     } else if (push.unsubscribe !== undefined) this.live.delete(push.channel);
     else if (this.joins && (push.join ?? push.leave) !== undefined) return;

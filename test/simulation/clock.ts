@@ -1,15 +1,15 @@
 import type { Clock } from "../../src/base/clock.ts";
 import type { Random } from "./random.ts";
 
-/** A clock whose time and turns move only when the simulation says so. */
+/** A clock whose time and turns move only when the simulation moves them. */
 export interface SimulatedClock extends Clock {
-  /** Timers now armed. */
+  /** The number of timers that are set. */
   readonly armed: number;
-  /** Milliseconds until the next timer, or undefined when none is armed. */
+  /** Milliseconds until the next timer. Undefined if no timer is set. */
   readonly untilNext: number | undefined;
-  /** Runs the turns that are queued, and all that follows from them at once. */
+  /** Runs the queued turns, and everything that follows from them at once. */
   settle(): Promise<void>;
-  /** Moves time on, firing what comes due on the way. */
+  /** Moves the time forward, and fires the timers that become due. */
   advance(ms: number): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export function simulatedClock(random: Random): SimulatedClock {
   };
 }
 
-/** Lets every promise chain that can go on go on. */
+/** Lets all pending promise chains run. */
 function macrotask(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

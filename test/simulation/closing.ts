@@ -6,7 +6,7 @@ import { spiedSignal } from "./signal.ts";
 import { stepLog, stepNetwork } from "./steps.ts";
 import { grace, type World } from "./world.ts";
 
-/** Closes at this instant, however things stand, and holds the notifier to everything it promises of that. */
+/** Closes at this moment, in any state, and checks everything that the notifier guarantees about closing. */
 export async function closeAndCheck(world: World): Promise<void> {
   const { notifier, random, signals, trace, clients, log } = world;
   const ended = new Set(world.runs.filter((run) => run.status !== "working"));
@@ -19,7 +19,7 @@ export async function closeAndCheck(world: World): Promise<void> {
   const isSignalled = random.chance(0.3);
   if (isSignalled) signals[0]?.abort("stop");
   const closing = isSignalled ? notifier.closed : notifier.close();
-  // One promise, and the earliest deadline wins, whoever gives it.
+  // All calls return one promise, and the earliest deadline applies, whoever gives it.
   if (notifier.close({ signal: hasty.signal }) !== closing)
     throw new Error("Closing is more than one promise");
   trace.push(isSignalled ? "close by signal" : "close");
@@ -37,7 +37,7 @@ export async function closeAndCheck(world: World): Promise<void> {
   await checkRefuses(world);
 }
 
-/** Goes on with everything but new work until it has closed, which it has to by its deadline. */
+/** Continues everything except new work until the notifier has closed. That must happen by its deadline. */
 async function untilClosed(
   world: World,
   closing: Promise<CloseReport>,
@@ -92,7 +92,7 @@ function checkRuns(world: World, report: CloseReport, ended: ReadonlySet<Run<unk
   for (const run of runs) {
     if (run.status === "working") throw new Error(`${run.id} works after closing`);
     checkEvents(world, run.id);
-    // The earlier runs of an id have their endings, or were reported, before this.
+    // Earlier runs with this id got their endings, or were reported, before.
     if (run.id === "again") continue;
     const ends = runEvents(world, run.id)
       .flat()
@@ -100,7 +100,7 @@ function checkRuns(world: World, report: CloseReport, ended: ReadonlySet<Run<unk
     const isReported = report.undelivered.some(
       ({ channel, reason }) => channel === `run:${run.id}` && reason === "unlogged",
     );
-    // What the log was busy with at the deadline may have come into it all the same.
+    // What the log was still working on at the deadline may have been appended all the same.
     if (ends.length === 0 && !isReported) throw new Error(`${run.id} has no ending, and nobody is told`);
     if (isReported && !ended.has(run) && !abandoned.includes(run.id))
       throw new Error(`${run.id} has no ending, and is not said to be given up`);
@@ -109,13 +109,13 @@ function checkRuns(world: World, report: CloseReport, ended: ReadonlySet<Run<unk
   }
 }
 
-/** In each epoch a run's channel has one run: its start, events, and one ending. */
+/** In each epoch a run's channel has one run: its start, its events, and one ending. */
 function checkEvents(world: World, id: string): void {
   for (const types of runEvents(world, id)) {
     const ends = types.filter((type) => endings.includes(type));
     if (ends.length > 1) throw new Error(`${id} has ${ends.length} endings`);
     if (ends.length === 1 && types.at(-1) !== ends[0]) throw new Error(`${id} goes on after its ending`);
-    // Where the log has lost everything, its start may be among that.
+    // If the log has lost everything, the start may be lost, too.
     const starts = types.filter((type) => type === "run.started").length;
     if (starts > 1 || (!world.isWiped && types[0] !== "run.started"))
       throw new Error(`${id} has ${starts} starts, and begins with ${types[0]}`);
@@ -128,14 +128,14 @@ function checkEvents(world: World, id: string): void {
   }
 }
 
-/** The types of what was written into a run's channel, by epoch. */
+/** Returns the types of the events that were written to a run's channel, by epoch. */
 function runEvents({ log }: World, id: string): string[][] {
   return [...log.truth.texts]
     .filter(([key]) => key.startsWith(`run:${id} `))
     .map(([, texts]) => texts.map((text) => JSON.parse(text).type as string));
 }
 
-/** Who was closed with everything read has all that resolved. */
+/** A reader that was closed with everything read has all publications that resolved. */
 function checkReader({ sent }: World, { closed, options }: Reader): void {
   for (const [channel, { epoch, offset }] of closed) {
     const made = sent.tops.get(`${channel} ${epoch}`) ?? 0;
@@ -144,7 +144,7 @@ function checkReader({ sent }: World, { closed, options }: Reader): void {
   }
 }
 
-/** Delivered and reported together have to be all that was published. */
+/** Together, the delivered and the reported publications must be all that were published. */
 function checkDelivered(
   world: World,
   report: CloseReport,
@@ -154,12 +154,12 @@ function checkDelivered(
 ): void {
   if (session === undefined || client.lastSession !== session) return;
   const topOf = (channel: string): number => {
-    // Who was not told yet that its epoch is over may be told where the new one ends.
+    // A client that has not been told yet that its epoch is over may be told the top of the new epoch.
     if (world.isWiped) return Number.POSITIVE_INFINITY;
     const { epoch } = client.positions.get(channel) as { epoch: string };
     return world.log.truth.texts.get(`${channel} ${epoch}`)?.length ?? 0;
   };
-  // What the log was still busy with was refused to whoever published it, and may come into it later all the same.
+  // What the log was still working on was rejected to its publisher, and may be appended later all the same.
   const madeIn = (channel: string): number => {
     const key = `${channel} ${client.positions.get(channel)?.epoch}`;
     return (channel.startsWith("run:") ? before.get(key) : world.sent.tops.get(key)) ?? 0;
@@ -181,7 +181,7 @@ function checkDelivered(
   }
   for (const [channel, { read, top }] of Object.entries(cut.channels)) {
     const position = client.positions.get(channel);
-    // The reply that would have told it where its subscription begins was not read.
+    // The client did not read the reply that would have told it where its subscription begins.
     if (position === undefined || !client.lastLive.includes(channel)) continue;
     const { offset } = position;
     if (read > offset)
@@ -196,7 +196,10 @@ function checkDelivered(
   }
 }
 
-/** Whether the log answered everything, and rightly. Where there is no time it is not asked but for what it says at once. */
+/**
+ * Returns whether the log answered everything correctly. If there is no time left, closing uses only its synchronous
+ * answers.
+ */
 function isReadable({ pending, log, isWiped, shape }: World): boolean {
   return pending.length === 0 && log.faults === 0 && !isWiped && !shape.promisesOnly;
 }

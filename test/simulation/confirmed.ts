@@ -2,29 +2,29 @@ import type { Position } from "../../src/model/log.ts";
 import type { Publication } from "../../src/model/publication.ts";
 import type { Delivery, Receipt, UndeliveredReason } from "../../src/model/receipt.ts";
 
-/** Somebody who may be said to have something. */
+/** A subscriber that deliveries may name. */
 export interface Receiver {
   readonly user: string;
   /** Whether it has acknowledged anything in this session. */
   readonly acknowledges: boolean;
-  /** Whether it was ever given a publication, and whether by the subscription it has now. */
+  /** Returns whether it has ever received a publication, and whether through its current subscription. */
   has(channel: string, position: Position): boolean;
   hasNow(channel: string, position: Position): boolean;
-  /** Whether it has said that it has it. */
+  /** Returns whether it has acknowledged a publication. */
   acknowledged(channel: string, position: Position): boolean;
 }
 
-/** What the notifier says of confirmed publications, held against what clients have. */
+/** Compares what the notifier reports of confirmed publications with what clients have. */
 export class Confirmations {
-  /** Receipts of those that were published. */
+  /** The receipts of the publications that were made. */
   readonly published = new Map<string, Receipt>();
   readonly #delivered = new Map<string, Delivery>();
   readonly #reported = new Map<string, UndeliveredReason>();
-  /** Those that did not get into the log, as far as anybody was told. */
+  /** The number of publications that were reported as not in the log. */
   #unlogged = 0;
   readonly #receivers: readonly Receiver[];
   readonly #truth: ReadonlyMap<string, readonly string[]>;
-  /** Whether somebody asks about each as soon as it is published. */
+  /** Whether `delivered` is called as soon as a publication is made. */
   readonly asks: boolean;
 
   constructor(receivers: readonly Receiver[], truth: ReadonlyMap<string, readonly string[]>, asks: boolean) {
@@ -37,7 +37,7 @@ export class Confirmations {
     return this.#reported.size + this.#unlogged;
   }
 
-  /** Those of which nobody has said what became of them. */
+  /** The publications that are neither delivered nor reported yet. */
   get waiting(): Receipt[] {
     return [...this.published]
       .filter(([key]) => !this.#delivered.has(key) && !this.#reported.has(key))
@@ -60,7 +60,10 @@ export class Confirmations {
     this.#take(key, receipt, delivery);
   }
 
-  /** Whoever is said to have it has to have it, and to have said so. */
+  /**
+   * A subscriber that a delivery names must have the publication, and must have acknowledged it if the delivery says
+   * so.
+   */
   #take(key: string, { channel, position }: Receipt, delivery: Delivery): void {
     const client = this.#receivers.find(({ user }) => user === delivery.by);
     if (!client?.has(channel, position))
@@ -86,7 +89,7 @@ export class Confirmations {
     this.#reported.set(key, reason);
   }
 
-  /** In quiet, whatever a stock client has read is discharged. */
+  /** When all is quiet, everything that a stock client has read must be discharged. */
   checkQuiet(): void {
     if (!this.asks) return;
     for (const { channel, position } of this.waiting) {
@@ -98,7 +101,7 @@ export class Confirmations {
     }
   }
 
-  /** After closing each was delivered or reported, and not both. */
+  /** After closing, each publication is either delivered or reported, and not both. */
   async checkClosed(): Promise<void> {
     for (const [key, receipt] of this.published) {
       if (this.#reported.has(key)) continue;

@@ -4,47 +4,49 @@ import { memoryLog } from "../../src/stores/memory.ts";
 import type { Random } from "./random.ts";
 import { Truth } from "./truth.ts";
 
-/** A log that a schedule is run on. */
+/** A log for a schedule. */
 export interface SimulatedLog extends Log {
-  /** How often it fails, from 0 to 1. */
+  /** The probability that a call fails, from 0 to 1. */
   faults: number;
-  /** How often an append is done, and its answer lost; and how often a read is torn. */
+  /** The probability that an append is made but its answer is lost, and the probability that a read is torn. */
   lost: number;
   torn: number;
   readonly truth: Truth;
-  /** How many watches have not been disposed. */
+  /** The number of watches that have not been disposed. */
   readonly watches: number;
-  /** Loses all that it holds, so that every channel begins anew. */
+  /** Loses everything that it holds, so that every channel starts over. */
   wipe(): void;
-  /** Where a channel ends now. */
+  /** Returns the current epoch and top of a channel. */
   endOf(channel: string): { epoch: string; top: number };
 }
 
-/** How a log answers: at once or when the scheduler lets it, and what goes wrong there. */
+/** How a log answers: at once or when the scheduler lets it, and what fails. */
 interface Parts {
   readonly clock: Clock;
   readonly random: Random;
-  /** What is newer than the first seeds. */
+  /** The source for choices that were added later, so that the first seeds keep their meaning. */
   readonly own: Random;
   later(act: () => void): void;
   readonly retention: Partial<Retention>;
 }
 
-/** A log whose every answer comes when the scheduler lets it, and is an error now and then. */
+/** A log whose every answer comes when the scheduler lets it, and sometimes is an error. */
 export function faultyLog({ clock, random, own, later, retention }: Parts): SimulatedLog {
   let log = memoryLog({ clock, ...retention });
   const truth = new Truth();
   let over = false;
   const watches = new Set<Watching>();
   const failure = (): Error => new Error("The log fails");
-  /** Does it when the scheduler says so. A failure comes before the effect, or instead of its answer where that may be lost. */
+  /**
+   * Runs `act` when the scheduler lets it. A failure comes before the effect, or replaces its answer if `mayBeLost`.
+   */
   const answer = <T>(act: () => Promise<T>, mayBeLost = false): Promise<T> =>
     new Promise((resolve, reject) => {
       later(() => {
         if (random.chance(faulty.faults)) reject(failure());
         else if (mayBeLost && own.chance(faulty.lost)) act().then(() => reject(failure()), reject);
         else if (random.chance(0.7)) act().then(resolve, reject);
-        // What it answers may be old by the time that it arrives.
+        // The answer may be outdated when it arrives.
         else act().then((value) => later(() => resolve(value)), reject);
       });
     });
@@ -96,10 +98,7 @@ export function faultyLog({ clock, random, own, later, retention }: Parts): Simu
   return faulty;
 }
 
-/**
- * A log in memory that answers at once, by what it returns or by promises alone, and fails or is torn only where that is asked
- * for.
- */
+/** A memory log that answers at once, synchronously or only with promises. It fails, or is torn, only if requested. */
 export function promptLog(
   { clock, own, retention }: Pick<Parts, "clock" | "own" | "retention">,
   promisesOnly: boolean,
@@ -162,14 +161,14 @@ export function promptLog(
   return prompt;
 }
 
-/** Somebody who watches a channel, and the watch in the log that there is now. */
+/** The watch of a channel, and the underlying watch in the current log. */
 interface Watching {
   readonly channel: string;
   readonly wake: () => void;
   watch: AsyncDisposable;
 }
 
-/** The log was wiped: those who watched the old one watch the new one, and are woken. */
+/** After a wipe, moves the watches to the new log and wakes them. */
 function watchAnew(log: Log, watches: Iterable<Watching>): void {
   for (const watching of watches) {
     watching.watch = log.watch(watching.channel, watching.wake) as AsyncDisposable;
@@ -181,7 +180,7 @@ function endIn(log: Log, channel: string): { epoch: string; top: number } {
   return log.read(channel, { limit: 0 }) as Slice;
 }
 
-/** What a store may answer that is read in parts while it is written to: a hole, the wrong order, or nothing. */
+/** Returns what a store may return that is read in parts while it is written to: a gap, a wrong order, or nothing. */
 function tear(slice: Slice, { below, chance }: Random): Slice {
   const entries = [...slice.entries];
   if (!slice.gapless || entries.length === 0) return slice;

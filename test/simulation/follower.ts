@@ -1,7 +1,7 @@
 import { spiedSignal } from "./signal.ts";
 import { type Follower, isOfLog, type World } from "./world.ts";
 
-/** Follows in this process, checks the order, and stops when the returned function is called. */
+/** Follows a channel in this process, and checks the order. The returned function stops it. */
 export function followChannel(world: World, channel: string, fromStart: boolean): () => void {
   const { notifier, signals, followers, notes, lives } = world;
   const signal = spiedSignal();
@@ -21,7 +21,7 @@ export function followChannel(world: World, channel: string, fromStart: boolean)
   })()
     .catch((error: Error) => {
       const isExpected = error === signal.signal.reason || error.name === "ClosedError" || isOfLog(error);
-      // Who begins at the start may come too late for that.
+      // A follower that begins at the start may come too late for it.
       if (!isExpected && !isLost(error) && !(error.name === "GapError" && follower.last === 0))
         notes.push(error);
     })
@@ -29,7 +29,7 @@ export function followChannel(world: World, channel: string, fromStart: boolean)
   return () => signal.abort("enough");
 }
 
-/** Whether nobody who follows a channel, and reads at once, may lose its place. */
+/** Returns whether followers of a channel that read at once must never get a gap. */
 function isSafe({ shape, isWiped }: World, channel: string): boolean {
   return shape.isPrompt && !isWiped && !channel.startsWith("run:");
 }

@@ -2,7 +2,7 @@ import { followChannel } from "./follower.ts";
 import { press } from "./publishers.ts";
 import { channels, type World } from "./world.ts";
 
-/** What came later, and how often it happens beside the rest. */
+/** The actions that were added later, with their weights. */
 const acts: [number, string, (world: World) => string | undefined][] = [
   [4, "press", press],
   [2, "reader", moveReader],
@@ -12,7 +12,7 @@ const acts: [number, string, (world: World) => string | undefined][] = [
 ];
 const total = acts.reduce((sum, [weight]) => sum + weight, 0);
 
-/** Does something more now and then. */
+/** Sometimes runs one more action. */
 export function actMore(world: World): void {
   const { own, trace } = world;
   if (!own.chance(0.2)) return;
@@ -26,7 +26,7 @@ export function actMore(world: World): void {
   }
 }
 
-/** One reader comes, stops reading or goes on, or comes back at once. */
+/** A reader connects, stops or resumes reading, or reconnects at once. */
 function moveReader({ own, readers }: World): string | undefined {
   if (readers.length === 0) return undefined;
   const reader = own.pick(readers);
@@ -47,7 +47,7 @@ function moveReader({ own, readers }: World): string | undefined {
   return `${user} comes back`;
 }
 
-/** Several come and go where others hear of it. */
+/** Several clients join and leave a channel with listeners. */
 function comeAndGo({ own, readers, clients }: World): string | undefined {
   const channel = own.pick(channels);
   for (const reader of readers) {
@@ -63,7 +63,7 @@ function comeAndGo({ own, readers, clients }: World): string | undefined {
   return `${moving.map(({ user }) => user).join(", ")} on ${channel}`;
 }
 
-/** A run with an id that others had before, which only one user may follow. */
+/** Starts a run with an id that earlier runs had. Only one user may follow it. */
 function runAgain(world: World): string | undefined {
   const { notifier, own, pending, runs, clients } = world;
   if (notifier.runs.get("again") !== undefined) return follow(world);
@@ -85,7 +85,7 @@ function runAgain(world: World): string | undefined {
   return `${life}, ${steps} steps`;
 }
 
-/** Somebody follows it from its start. */
+/** Follows that run from its start. */
 function follow(world: World): string | undefined {
   if (world.followers.size > 5) return undefined;
   const stop = followChannel(world, "run:again", true);
@@ -93,7 +93,7 @@ function follow(world: World): string | undefined {
   return "is followed";
 }
 
-/** The log loses everything, seldom. */
+/** Rarely, the log loses everything. */
 function wipe(world: World): string | undefined {
   if (!world.own.chance(0.3)) return undefined;
   world.isWiped = true;

@@ -4,10 +4,10 @@ import type { PublishOptions } from "../../src/engine/notifier/publisher.ts";
 import type { Receipt } from "../../src/model/receipt.ts";
 import type { Truth } from "./truth.ts";
 
-/** What a publication that waits counts beside its text. */
+/** The bytes that a waiting publication counts besides its text. */
 const overhead = 128;
 
-/** One publication of ours, from its call on. */
+/** One publication of the simulation, from its call on. */
 interface Sent {
   readonly channel: string;
   readonly text: string;
@@ -16,25 +16,28 @@ interface Sent {
   readonly order: number;
 }
 
-/** Publications with one key. */
+/** The publications with one key. */
 interface Keyed {
   readonly texts: Set<string>;
   first?: { position: string; until: number };
 }
 
-/** What it needs to know. */
+/** What the class needs. */
 interface Parts {
   readonly clock: Pick<Clock, "now">;
   readonly truth: Truth;
   readonly notes: unknown[];
-  /** `limits.waiting`, and for how long a key counts. */
+  /** `limits.waiting`, and how long a key is remembered. */
   readonly waiting: number;
   readonly idempotency: number;
 }
 
-/** Owns all that is published: each settles, for a reason that was stated, and what resolved is in the log once, in order. */
+/**
+ * Owns all publications. Each must settle, for a documented reason, and what resolved must be in the log once, in
+ * order.
+ */
 export class Publications {
-  /** By channel and epoch, the largest offset of those that resolved. */
+  /** The largest offset of the publications that resolved, by channel and epoch. */
   readonly tops = new Map<string, number>();
   readonly #parts: Parts;
   readonly #pending = new Set<Sent>();
@@ -47,7 +50,7 @@ export class Publications {
     this.#parts = parts;
   }
 
-  /** How many have not settled. */
+  /** The number of publications that have not settled. */
   get pending(): number {
     return this.#pending.size;
   }
@@ -57,7 +60,7 @@ export class Publications {
     return ++this.#order;
   }
 
-  /** Publishes; settles once that did, with the receipt where there is one. */
+  /** Publishes. Settles after the publication, with its receipt if there is one. */
   publish(
     notifier: Notifier,
     channel: string,
@@ -69,7 +72,7 @@ export class Publications {
     return this.own(channel, JSON.stringify(data), options, () => notifier.publish(channel, data, options));
   }
 
-  /** Holds what was asked for to what is promised of it. A run's event has no receipt. */
+  /** Checks a publication against what the notifier guarantees. A run's event has no receipt. */
   async own<T extends Receipt | undefined>(
     channel: string,
     text: string,
@@ -97,7 +100,7 @@ export class Publications {
   }
 
   #isStated({ name }: Error, bytes: number): boolean {
-    // Others have something waiting as well: clients, and runs of which nobody awaits anything.
+    // Clients, and runs whose events are not awaited, have publications waiting as well.
     return name === "ClosedError" || (name === "BusyError" && bytes + 4_096 > this.#parts.waiting);
   }
 
@@ -130,14 +133,17 @@ export class Publications {
     }
   }
 
-  /** The oldest that waits for nothing but its turn: while others wait to be confirmed that cannot be told. */
+  /**
+   * The oldest publication that only waits for its turn. Unknown while confirmed publications are pending, because they
+   * may wait for others.
+   */
   get oldest(): { channel: string; since: number } | undefined {
     for (const { isConfirmed } of this.#pending) if (isConfirmed) return undefined;
     for (const sent of this.#pending) return sent;
     return undefined;
   }
 
-  /** In each channel they stand in the order of their calls. */
+  /** In each channel the publications must be in the order of their calls. */
   checkOrder(): void {
     for (const [key, resolved] of this.#resolved) {
       resolved.sort((one, other) => one.order - other.order);

@@ -2,7 +2,7 @@ import type { Reader } from "./reader.ts";
 import { spiedSignal } from "./signal.ts";
 import { channels, type World } from "./world.ts";
 
-/** How somebody publishes who never pauses. */
+/** The ways in which a publisher publishes without pause. */
 const kinds = ["awaits", "does not await", "lets turns pass", "yields", "emits", "sends"] as const;
 
 /** What is published, and how often. */
@@ -12,7 +12,7 @@ interface Press {
   readonly channel: string;
 }
 
-/** Somebody publishes without a pause. */
+/** Publishes without pause. */
 export function press(world: World): string | undefined {
   const { own, shape, clients, readers } = world;
   const kind = own.pick(kinds);
@@ -31,7 +31,7 @@ export function press(world: World): string | undefined {
         : clients.filter(({ isConnected }) => isConnected),
     );
     if (sender === undefined) return undefined;
-    // No more than a message may have.
+    // No more than fits into one message.
     const length = Math.min(count, Math.floor(11_000 / (size + 100)));
     sender.publish(
       channel,
@@ -45,7 +45,7 @@ function bodyOf({ sent }: World, { size }: Press): { text: string; serial: numbe
   return { text: "z".repeat(size), serial: sent.serial };
 }
 
-/** Publishes one after the other; with a pause of a few turns after every so many, where that is not 0. */
+/** Publishes one after the other. If `pause` is not 0, pauses for a few turns after every `pause` publications. */
 async function loop(world: World, { count, size, channel }: Press, pause: number): Promise<void> {
   const { sent, notifier, clock, own, signals, pending } = world;
   const signal = own.chance(0.2) ? spiedSignal() : undefined;
@@ -71,7 +71,7 @@ function atOnce({ sent, notifier, own }: World, { count, size, channel }: Press)
   }
 }
 
-/** A run that does nothing but publish. */
+/** A run that only publishes. */
 function run(world: World, plan: Press, emits: boolean): void {
   const { notifier, runs, own, readers, sent } = world;
   const started = notifier.run(
@@ -92,19 +92,22 @@ function run(world: World, plan: Press, emits: boolean): void {
   for (const reader of readers) if (own.chance(0.5)) reader.subscribeFromStart(`run:${started.id}`);
 }
 
-/** Asks for a turn while others publish: it comes before more than half of what the log keeps was appended to any channel. */
+/**
+ * Requests a turn while others publish. It must come before more than half of what the log keeps was appended to any
+ * channel.
+ */
 function awaitTurn(world: World): void {
   const { clock, log, notifier, notes } = world;
   if (notifier.stats().channels === 0) return;
   const before = new Map([...log.truth.texts].map(([key, texts]) => [key, texts.length]));
   clock.turn(() => {
-    // A log that has lost everything does not know any more what it kept.
+    // A log that has lost everything cannot tell any more what it kept.
     if (notifier.stats().channels === 0 || world.isWiped) return;
     for (const [key, texts] of log.truth.texts) {
       const [channel = ""] = key.split(" ");
       const fresh = texts.slice(before.get(key) ?? 0);
       const { size = 1_000, bytes = 1_048_576, slack = 0 } = log.keeps?.(channel) ?? {};
-      // Without slack a log counts payloads alone, and a turn takes half, of which there may be two.
+      // Without slack a log counts payloads only. A turn takes half, and there may be two turns.
       const [cost, most] = slack > 0 ? [192, (slack + Math.min(bytes, size * 192)) / 2] : [0, bytes + 500];
       const taken = fresh.reduce((sum, { length }) => sum + length + cost, 0);
       if (fresh.length > 2 && taken > most)

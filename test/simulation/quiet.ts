@@ -2,8 +2,8 @@ import { stepLog, stepNetwork } from "./steps.ts";
 import type { World } from "./world.ts";
 
 /**
- * Lets everything that is under way arrive. Then whoever is subscribed or follows has all that was published, and nothing
- * is held that nobody needs.
+ * Lets everything in transit arrive. Then every subscriber and follower must have everything that was published, and
+ * nothing unneeded may be held.
  */
 export async function quiet(world: World): Promise<string> {
   const { clock, clients, readers, pending, log } = world;
@@ -11,8 +11,8 @@ export async function quiet(world: World): Promise<string> {
   Object.assign(log, { faults: 0, lost: 0, torn: 0 });
   for (const client of clients) client.stalled = false;
   for (const reader of readers) if (reader.stalled) reader.resume();
-  // A log that failed is asked again after a while, and a publication waits for up to five seconds; where only a few may
-  // wait to be confirmed, one after the other waits for those before it to expire.
+  // A log that failed is retried after a pause, and a publication waits for up to five seconds. If only a few may wait
+  // to be confirmed, each one waits until those before it expire.
   for (let round = 0; round < 5 || (round < 40 && isPublishing(world)); round++) {
     for (;;) {
       await clock.settle();
@@ -55,10 +55,10 @@ function checkEverybodyIsThere({ clients, readers, followers, log }: World): voi
   }
 }
 
-/** What waits is what nobody has said anything of; runs' endings wait beside it. */
+/** The waiting publications must be those without an outcome. Endings of runs may wait besides. */
 function checkConfirmed({ confirmations, notifier, runs }: World): void {
   if (!confirmations.asks) return;
-  // Asked first: it gives up what is past its time.
+  // Called first, because it gives up what has expired.
   const { confirmed } = notifier.stats();
   const waiting = confirmations.waiting.length;
   const ended = runs.filter(({ status }) => status !== "working").length;
@@ -72,7 +72,7 @@ function checkNothingIsKept({ clients, readers, followers, notifier, log, signal
   const live = [...clients, ...readers].flatMap((client) => [...client.live]);
   const used = new Set([...live, ...Array.from(followers, ({ channel }) => channel)]).size;
   const { subscriptions, channels, publishing: appending, tasks, timers } = notifier.stats();
-  // The notifier's own is listened to for as long as it is open.
+  // The notifier's own signal is listened to while the notifier is open.
   const given = signals.slice(1);
   const expected: [string, number, number][] = [
     ["subscriptions", subscriptions, live.length],
@@ -85,6 +85,6 @@ function checkNothingIsKept({ clients, readers, followers, notifier, log, signal
   for (const [what, count, right] of expected) {
     if (count !== right) throw new Error(`In quiet there are ${count} ${what}, not ${right}`);
   }
-  // One for heartbeats, and one for what expires.
+  // One for heartbeats, and one for expiry.
   if (timers > 2) throw new Error(`In quiet ${timers} timers are armed`);
 }

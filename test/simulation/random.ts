@@ -1,14 +1,14 @@
-/** A source of choices that a seed repeats. */
+/** A source of choices that is repeatable by its seed. */
 export interface Random {
-  /** From 0 up to but not including 1. */
+  /** Returns a number from 0 up to but not including 1. */
   next(): number;
-  /** A whole number below `n`. */
+  /** Returns a whole number from 0 up to but not including `n`. */
   below(n: number): number;
   pick<T>(items: readonly T[]): T;
   chance(probability: number): boolean;
 }
 
-/** Mulberry32: small, quick, and good enough to wander with. */
+/** Mulberry32: small, fast, and good enough for a random walk. */
 export function random(seed: number): Random {
   let state = seed | 0;
   const next = (): number => {

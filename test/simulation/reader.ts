@@ -4,17 +4,17 @@ import type { Position } from "../../src/model/log.ts";
 import type { Session } from "../../src/model/socket.ts";
 import type { Truth } from "./truth.ts";
 
-/** How one reads. */
+/** How a reader reads. */
 export interface ReaderOptions {
   readonly user: string;
-  /** Channels that the server subscribes it to, and those that it asks for. */
+  /** Channels that the server subscribes it to, and channels that it requests itself. */
   readonly granted: readonly string[];
   readonly asked: readonly string[];
-  /** Turns after which it reads what has come: 0 is at once. */
+  /** The number of turns after which it reads. 0 is at once. */
   readonly lag: number;
-  /** Whether it hears of others coming and going. */
+  /** Whether it subscribes with `join_leave`. */
   readonly joins: boolean;
-  /** Whether it must never lose its place while it reads. */
+  /** Whether it must never lose its position while it reads. */
   readonly isSafe: boolean;
 }
 
@@ -23,21 +23,21 @@ interface Parts {
   readonly notifier: Notifier;
   readonly truth: Truth;
   readonly notes: unknown[];
-  /** Called for whatever may be a reason for a publisher to go on waiting. */
+  /** Called for everything that may be a reason for a publisher to keep waiting. */
   beat(): void;
 }
 
-/** A client without a network, which reads at once, or within a few turns, or not for a while; and holds others to what it is promised. */
+/** A client without a network. It reads at once, or within a few turns, or pauses. It checks what it is guaranteed. */
 export class Reader {
   readonly options: ReaderOptions;
   readonly positions = new Map<string, Position>();
-  /** Channels that it is subscribed to now. */
+  /** The channels that it is subscribed to now. */
   readonly live = new Set<string>();
   session: Session | undefined;
   stalled = false;
-  /** Where it was when it was closed with everything read. */
+  /** Its positions when it was closed with everything read. */
   closed = new Map<string, Position>();
-  /** Whether it may have lost its place: it did not read for a while. */
+  /** Whether it may lose its position, because it did not read for a while. */
   #mayLose = false;
   readonly #parts: Parts;
   readonly #unread: string[] = [];
@@ -46,11 +46,11 @@ export class Reader {
   #isReading = false;
   #connection = 0;
   #ids = 0;
-  /** All that it ever was given, and where its subscriptions began. */
+  /** Everything that it has received, and where its subscriptions began. */
   readonly #taken = new Set<string>();
   readonly #since = new Map<string, number>();
   readonly acknowledges = false;
-  /** How far it has said that it has come, by coming back. */
+  /** How far it has acknowledged, by recovering. */
   readonly #said = new Map<string, number>();
 
   constructor(options: ReaderOptions, parts: Parts) {
@@ -127,14 +127,14 @@ export class Reader {
     return { id, subscribe: { channel, join_leave: this.options.joins, ...this.#from(channel) } };
   }
 
-  /** Reads a channel from its start. */
+  /** Subscribes to a channel from its start. */
   subscribeFromStart(channel: string): void {
     if (this.session === undefined || this.live.has(channel)) return;
     this.positions.set(channel, { epoch: "", offset: 0 });
     this.#send([this.#subscription(channel)]);
   }
 
-  /** Leaves a channel that it is subscribed to, and comes back for what is published from then on. */
+  /** Unsubscribes from a channel, and subscribes again to what is published from then on. */
   leaveAndCome(channel: string): void {
     if (!this.live.delete(channel)) return;
     this.#asking.set(++this.#ids, {});
@@ -143,7 +143,7 @@ export class Reader {
     this.#send([this.#subscription(channel)]);
   }
 
-  /** Publishes a lot, in one frame. */
+  /** Publishes many events in one frame. */
   publish(channel: string, bodies: readonly object[]): void {
     this.#send(
       bodies.map((data) => {
@@ -157,7 +157,7 @@ export class Reader {
     this.session?.receive(commands.map((each) => JSON.stringify(each)).join("\n"));
   }
 
-  /** How many of its publications were not answered. */
+  /** The number of its publications that have not been answered. */
   get publishing(): number {
     let count = 0;
     for (const { publish } of this.#asking.values()) if (publish !== undefined) count++;
@@ -169,7 +169,7 @@ export class Reader {
     this.mayLose();
   }
 
-  /** It may lose its place from here on, until all is quiet. */
+  /** Allows it to lose its position from now on, until all is quiet. */
   mayLose(): void {
     this.#mayLose = true;
   }
@@ -180,7 +180,7 @@ export class Reader {
     if (this.session === undefined) this.connect();
   }
 
-  /** All is quiet, and it has everything: from here on it must not lose its place. */
+  /** Called when all is quiet and it has everything. From now on it must not lose its position. */
   settled(): void {
     if (!this.stalled && this.session !== undefined) this.#mayLose = !this.options.isSafe;
   }
@@ -269,7 +269,7 @@ export class Reader {
   // biome-ignore lint/suspicious/noExplicitAny: a result is what the other end says it is
   #begin(channel: string, { epoch, offset, recovered, was_recovering, publications = [] }: any): void {
     const before = this.positions.get(channel);
-    // The start may be gone before it is there.
+    // The start may be trimmed before the reader subscribes.
     if (was_recovering === true && recovered !== true && !this.#mayLose && before?.epoch !== "")
       throw this.#fault(`could not go on with ${channel} after ${before?.offset}`);
     if (recovered === true && offset !== before?.offset)
@@ -287,7 +287,7 @@ export class Reader {
   }
 
   #publication(channel: string, { offset, data }: { offset: number; data: unknown }): void {
-    // It may have unsubscribed meanwhile.
+    // It may have unsubscribed in the meantime.
     if (!this.live.has(channel)) return;
     const position = this.positions.get(channel) as Position;
     if (offset !== position.offset + 1)

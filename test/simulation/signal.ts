@@ -1,4 +1,4 @@
-/** A signal that knows how many listen to it. */
+/** A signal that counts its listeners. */
 export interface SpiedSignal {
   readonly signal: AbortSignal;
   readonly listening: number;

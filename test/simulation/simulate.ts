@@ -2,7 +2,7 @@ import { act } from "./acts.ts";
 import { closeAndCheck } from "./closing.ts";
 import { createWorld, type World } from "./world.ts";
 
-/** Runs the schedule of a seed. Rejects with the first rule that it breaks, and how it came to that. */
+/** Runs the schedule of a seed. Rejects with the first broken rule, and the trace that led to it. */
 export async function simulate(seed: number): Promise<void> {
   const world = createWorld(seed);
   const { random, clock, trace } = world;
@@ -10,7 +10,7 @@ export async function simulate(seed: number): Promise<void> {
     const count = 20 + random.below(60);
     for (let step = 0; step < count; step++) {
       await act(world);
-      // Some things happen in one turn of the event loop.
+      // Sometimes several actions happen in one turn of the event loop.
       if (random.chance(0.3)) continue;
       await clock.settle();
       checkAlways(world);
@@ -22,12 +22,13 @@ export async function simulate(seed: number): Promise<void> {
   }
 }
 
-/** What has to hold after every step. The order of what clients see they check themselves. */
+/** Checks what must hold after every step. Clients check the order of what they receive themselves. */
 function checkAlways(world: World): void {
   const { clients, readers, notifier, notes, shape } = world;
   if (notes.length > 0) throw notes[0];
   for (const client of clients) {
-    // One publication may be larger than the window, replies bypass it, and notices take no more than another one.
+    // One publication may be larger than the window. Replies bypass the window. Notices take no more than another
+    // window.
     if (client.unread > 4 * shape.window + 8_192)
       throw new Error(`${client.user} has ${client.unread} bytes waiting`);
     if (client.waitsForPing) throw new Error(`${client.user} waits for the answer to a ping`);
@@ -35,7 +36,7 @@ function checkAlways(world: World): void {
   const { sessions } = notifier.stats();
   if (sessions > clients.length + readers.length + 20) throw new Error("Sessions are kept");
   checkTotals(world, sessions);
-  // A log that failed is tried again in its own time.
+  // A log that failed is retried after a pause of its own.
   if (shape.isPrompt && shape.lost === 0) checkPublishers(world);
 }
 
@@ -54,7 +55,7 @@ function checkTotals({ notifier, shape }: World, sessions: number): void {
   }
 }
 
-/** Nobody who does not read holds up a publisher for longer. */
+/** The maximum time for which subscribers that do not read may delay a publisher, in milliseconds. */
 const patience = 100;
 
 function checkPublishers({ sent, clock, beat }: World): void {

@@ -1,6 +1,8 @@
 import type { World } from "./world.ts";
 
-/** Lets one answer of the log, or wake, or handler, come: any of them, since nothing promises an order. */
+/**
+ * Lets one answer of the log, one wake or one handler finish. It may be any of them, because no order is guaranteed.
+ */
 export function stepLog({ pending, random }: World): string | undefined {
   if (pending.length === 0) return undefined;
   const at = random.below(pending.length);

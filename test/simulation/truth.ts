@@ -3,10 +3,10 @@ import type { Position } from "../../src/model/log.ts";
 /** What was really appended, by channel and epoch, in order of offset. */
 export class Truth {
   readonly texts = new Map<string, string[]>();
-  /** Those that have a number of their own, so that one that is there twice is seen at once. */
+  /** The publications with a serial number, so that a duplicate is found at once. */
   readonly #numbered = new Set<string>();
 
-  /** The log has answered an append. One that it knew is there already, as it was. */
+  /** Records an append that the log has answered. A repeated append is already recorded, unchanged. */
   record(channel: string, data: string, { epoch, offset }: Position): void {
     const key = `${channel} ${epoch}`;
     const known = this.texts.get(key) ?? [];
@@ -19,7 +19,7 @@ export class Truth {
     this.#numbered.add(`${key} ${data}`);
   }
 
-  /** Whether a channel ever held a numbered publication. */
+  /** Returns whether a channel ever held a numbered publication. */
   holds(channel: string, data: string): boolean {
     return [...this.texts.keys()].some(
       (key) => key.startsWith(`${channel} `) && this.#numbered.has(`${key} ${data}`),

@@ -12,57 +12,57 @@ import { type SpiedSignal, spiedSignal } from "./signal.ts";
 
 export const channels = ["a", "b", "c"];
 export const grace = 5_000;
-/** For how long an idempotency key counts. */
+/** How long an idempotency key is remembered, in milliseconds. */
 const idempotency = 20_000;
 
-/** One schedule: a notifier, a log that fails, clients behind a network, and everything that may happen to them. */
+/** One schedule: a notifier, a log that fails, clients behind a network, and all actions on them. */
 export interface World {
   readonly random: Random;
-  /** What came later draws from a source of its own, so that the seeds from before keep their meaning. */
+  /** The source for choices that were added later, so that the first seeds keep their meaning. */
   readonly own: Random;
   readonly shape: Shape;
   readonly clock: SimulatedClock;
   readonly log: SimulatedLog;
   readonly notifier: Notifier;
   readonly clients: Client[];
-  /** Those who read without a network, where the log answers at once. */
+  /** Readers without a network. They exist only if the log answers at once. */
   readonly readers: Reader[];
   readonly runs: Run<unknown>[];
   readonly signals: SpiedSignal[];
-  /** What waits for the scheduler. */
+  /** The calls that wait for the scheduler. */
   readonly pending: (() => void)[];
-  /** Faults that had nobody to go to. */
+  /** Errors that nothing else could throw. */
   readonly notes: unknown[];
-  /** What was done, for whoever replays a seed. */
+  /** The actions so far, for whoever replays a seed. */
   readonly trace: string[];
   readonly sent: Publications;
-  /** When a publisher last had a reason to go on waiting: somebody was asked whether they read, or said so. */
+  /** When a publisher last had a reason to keep waiting: the server sent a ping, or received a pong. */
   beat: number;
-  /** Whether the log has ever lost all that it held. */
+  /** Whether the log has ever lost everything. */
   isWiped: boolean;
-  /** How many runs have had the id that is used again. */
+  /** The number of runs that have had the reused id. */
   lives: number;
   readonly confirmations: Confirmations;
-  /** How long confirmed publications may take at most; short where only a few may wait. */
+  /** The maximum `ttl` of confirmed publications. It is short if only a few may wait. */
   readonly longestTtl: number;
-  /** Those who follow in this process, and have not been told that it is over. */
+  /** The followers in this process that have not ended. */
   readonly followers: Set<Follower>;
 }
 
-/** One who follows in this process. */
+/** A follower in this process. */
 export interface Follower {
   readonly channel: string;
-  /** The offset it was given last; undefined while it does not know where it began. */
+  /** The offset that it received last. Undefined while its start is unknown. */
   last: number | undefined;
 }
 
-/** What a world is like beside its first seeds' choices. */
+/** The choices of a world that are not drawn from the first source. */
 export interface Shape {
   /** Whether the log answers at once. */
   readonly isPrompt: boolean;
-  /** Whether it does so by promises alone. */
+  /** Whether the log answers with promises only. */
   readonly promisesOnly: boolean;
-  /** How often an append fails, or its answer is lost, and how often a read is torn. */
+  /** The probability that an append fails or its answer is lost, and the probability that a read is torn. */
   readonly lost: number;
   readonly torn: number;
   readonly window: number;
@@ -70,7 +70,7 @@ export interface Shape {
   readonly waiting: number;
   readonly runTtl: number;
   readonly endedBytes: number;
-  /** Of a log that answers at once; and what a run's channel keeps there. */
+  /** The retention of a log that answers at once, and of a run's channel in it. */
   readonly retention: { readonly size: number; readonly bytes: number; readonly slack: number };
   readonly runBytes: number;
 }
@@ -170,7 +170,7 @@ function beat(world: World): void {
   world.beat = world.clock.now();
 }
 
-/** Whether an error is one of those that the log makes. */
+/** Returns whether an error is one of those that the log makes. */
 export function isOfLog(error: unknown): boolean {
   const { message } = error as Error;
   return message === "The log fails" || message.includes("its log is at fault, it returned");
@@ -192,10 +192,10 @@ function limitsOf({ isPrompt, runBytes, waiting, runTtl, endedBytes }: Shape, sm
   };
 }
 
-/** Two who read as they should, and one who does not always. */
+/** Two readers that read as they should, and one that does not always. */
 function readersIn(world: World): Reader[] {
   const { own, clock, notifier, log, notes, shape } = world;
-  // Where the log cannot be read for a while nobody can be given anything.
+  // While the log cannot be read, nobody can be sent anything.
   const isSafe = shape.torn === 0;
   const [granted = "", ...asked] = own.chance(0.5) ? channels : [...channels].reverse();
   const joins = own.chance(0.5);

@@ -2,15 +2,15 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { program } from "./runtime.ts";
 
-/** A process that this one started. */
+/** A process that this process has started. */
 export interface Child {
   readonly pid: number | undefined;
-  /** Waits until what it printed matches. Rejects when it ends first. */
+  /** Waits until the output matches. Rejects if the process ends first. */
   until(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: "SIGTERM" | "SIGINT"): void;
-  /** Everything it printed, once it has ended: by itself, with a code, or by a signal. */
+  /** The exit code or the signal that ended the process, and everything it printed. Resolves once it has ended. */
   readonly exit: Promise<{ code: number | null; signal: string | null; output: string; at: number }>;
-  /** When it printed something for the last time. */
+  /** When it last printed something. */
   readonly printed: number;
   destroy(): void;
 }
@@ -28,7 +28,7 @@ export function start(file: string, args: readonly string[]): Child {
   const waiting = new Set<() => void>();
   let output = "";
   let printed = 0;
-  let over = false;
+  let isOver = false;
   const check = () => {
     for (const each of waiting) each();
   };
@@ -45,7 +45,7 @@ export function start(file: string, args: readonly string[]): Child {
       at = performance.now();
     });
     started.once("close", (code, signal) => {
-      over = true;
+      isOver = true;
       check();
       resolve({ code, signal, output, at });
     });
@@ -58,17 +58,17 @@ export function start(file: string, args: readonly string[]): Child {
     },
     until: (pattern) =>
       new Promise((resolve, reject) => {
-        const look = () => {
+        const tryMatch = () => {
           const found = pattern.exec(output);
           if (found !== null) resolve(found);
-          else if (over) reject(new Error(`Ended before ${pattern}: ${output}`));
+          else if (isOver) reject(new Error(`Ended before ${pattern}: ${output}`));
           else return;
-          waiting.delete(look);
+          waiting.delete(tryMatch);
         };
-        waiting.add(look);
-        look();
+        waiting.add(tryMatch);
+        tryMatch();
       }),
-    // Not `started.kill`: on Deno it makes up an end by that signal, however the process ended.
+    // Not `started.kill`: after it Deno reports an end by that signal, however the process ended.
     kill: (signal) => void (started.pid !== undefined && process.kill(started.pid, signal)),
     destroy: () => void started.kill("SIGKILL"),
   };

@@ -6,27 +6,29 @@ import { binary, root } from "./runtimes.ts";
 
 /** The demo, in a process of this runtime. */
 export interface DemoServer {
-  /** Where it said that it listens. */
+  /** The address that it printed. */
   readonly url: string;
   kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): void;
-  /** How it ended, everything that it printed, and when it was gone. */
+  /** How it ended, everything that it printed, and when it ended. */
   readonly exit: Promise<{ code: number | null; signal: string | null; output: string; at: number }>;
   destroy(): void;
 }
 
-/** What its main says about running it; the least that Deno has to allow. */
+/** The commands that its main file documents, with the minimum of permissions for Deno. */
 const commands = {
   node: ["--import", "tsx"],
   bun: [],
   deno: ["run", "--no-prompt", "--allow-net=127.0.0.1", "--allow-env=PORT", "--allow-read"],
 };
 
-/** Builds the package into `dist`, from which the demo serves the client. Several processes may do so at once. */
+/**
+ * Builds the package into `dist`, from which the demo serves the client. Several processes may do so at the same time.
+ */
 export async function buildPackage(): Promise<void> {
   await promisify(execFile)(binary("node"), ["--import", "tsx", "build.ts"], { cwd: root });
 }
 
-/** Starts the demo as a person does. Rejects with what it printed when it ends before it listens. */
+/** Starts the demo as a person does. Rejects with the output if it ends before it listens. */
 export async function demoServer(port = 0): Promise<DemoServer> {
   const { NODE_OPTIONS: _, ...env } = process.env;
   const child = spawn(process.execPath, [...commands[runtime], `examples/fingerprint/${runtime}.ts`], {
@@ -57,7 +59,7 @@ export async function demoServer(port = 0): Promise<DemoServer> {
   return {
     url,
     exit,
-    // Not `child.kill`: on Deno it makes up an end by that signal, however the process ended.
+    // Not `child.kill`: after it Deno reports an end by that signal, however the process ended.
     kill: (signal) => void (child.pid !== undefined && process.kill(child.pid, signal)),
     destroy: () => void child.kill("SIGKILL"),
   };

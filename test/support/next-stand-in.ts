@@ -2,13 +2,13 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 
-/** What of Next's options a custom server needs, with the types that Next gives them. */
+/** The options of Next that a custom server needs, with the types of Next. */
 interface Options {
   dev?: boolean;
   httpServer?: Server;
 }
 
-/** What `next()` answers, as far as a custom server needs it. */
+/** The result of `next()`, as far as a custom server needs it. */
 interface CustomServer {
   prepare(): Promise<void>;
   getRequestHandler(): (request: IncomingMessage, response: ServerResponse) => Promise<void>;
@@ -17,11 +17,11 @@ interface CustomServer {
 }
 
 /**
- * Stands in for Next 16, which takes 340 MB, with one page, which matches every path.
+ * Stands in for Next 16, which takes 340 MB. It has one page, which matches every path.
  *
- * Like Next it begins to listen to upgrades with its first request, on `httpServer` or else on the server of that request.
- * It upgrades what its own client asks for, in Next a matter of development, and ends what a page matches. Its
- * `getUpgradeHandler` does nothing, like that of Next 16.
+ * Like Next, it listens to upgrades from its first request on: on `httpServer`, or otherwise on the server of that
+ * request. It upgrades the requests of its own client, which Next does in development only, and ends those that match a
+ * page. Its `getUpgradeHandler` does nothing, like that of Next 16.
  */
 export default function next({ httpServer }: Options): CustomServer {
   const reloading = new WebSocketServer({ noServer: true });

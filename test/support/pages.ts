@@ -4,7 +4,7 @@ import { root } from "./runtimes.ts";
 
 /** A page of the documentation. */
 export interface Page {
-  /** Where it is in the project: `docs/access.md`. */
+  /** Its path in the project: `docs/access.md`. */
   readonly path: string;
   readonly text: string;
 }
@@ -29,7 +29,7 @@ export function blocksOf({ text }: Page): Block[] {
   return [...text.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([, file, code]) => ({ file, code }));
 }
 
-/** The blocks of a page that are no file of the examples, word for word. */
+/** Returns the blocks of a page that are not exactly the content of an example file. */
 export function wrongBlocksOf(page: Page): Block[] {
   const blocks = blocksOf(page);
   const wrong = blocks.filter(({ file, code }) => readFileSync(join(root, file as string), "utf8") !== code);
@@ -37,7 +37,7 @@ export function wrongBlocksOf(page: Page): Block[] {
   return [...wrong, ...Array.from({ length: unnamed }, () => ({ file: undefined, code: undefined }))];
 }
 
-/** The links of a page within the project that lead to no file, or to no heading of it. */
+/** Returns the links within the project that lead to no file, or to no heading of the file. */
 export function wrongLinksOf({ path, text }: Page): string[] {
   const links = [...prose(text).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link]) => link as string);
   return links.filter((link) => {
@@ -48,7 +48,7 @@ export function wrongLinksOf({ path, text }: Page): string[] {
   });
 }
 
-/** The anchors of a page's headings, as GitHub makes them. */
+/** Returns the anchors of a page's headings, as GitHub makes them. */
 export function anchorsOf(text: string): string[] {
   const seen = new Map<string, number>();
   return headingsOf(text).map((heading) => {
@@ -66,12 +66,12 @@ export function headingsOf(text: string): string[] {
   return [...prose(text).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading as string);
 }
 
-/** What is not code: a comment in it may look like a heading. */
+/** Returns the text without code, because a comment in code may look like a heading. */
 export function prose(text: string): string {
   return text.replace(/^```[\s\S]*?^```$/gm, "");
 }
 
-/** The rows of the first table with a column for tocsin on Node, its header first. */
+/** Returns the rows of the first table with a column for tocsin on Node, the header first. */
 export function tableOf(markdown: string): string[][] {
   const lines = markdown.split("\n");
   const first = lines.findIndex((line) => line.includes("tocsin, Node"));

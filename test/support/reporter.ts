@@ -1,15 +1,15 @@
 import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from "vitest/node";
 
-/** What a run of the suite on one runtime came to. */
+/** The results of the suite on one runtime. */
 export interface Results {
   passed: number;
-  /** Failed tests, and errors outside of any test. */
+  /** Failed tests, and errors outside of tests. */
   failed: number;
-  /** The tests that were skipped, by name and reason. */
+  /** The skipped tests, by name and reason. */
   skipped: string[];
 }
 
-/** Begins the line that carries the results to the runner. */
+/** The start of the line that carries the results to the runner. */
 export const mark = "tocsin-results ";
 
 /** Prints each failure in full when it happens, and the results in one line at the end. */
@@ -57,7 +57,7 @@ function nameOf(test: TestCase | TestSuite): string {
   return `${test.module.relativeModuleId} > ${test.fullName}`;
 }
 
-/** Why a test was skipped, where its name does not say so itself. */
+/** Returns why a test was skipped, if its name does not tell. */
 function whyOf({ note }: { readonly note: string | undefined }): string {
   return note === undefined ? "" : ` (${note})`;
 }

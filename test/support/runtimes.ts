@@ -9,10 +9,11 @@ export type Runtime = "node" | "bun" | "deno";
 export const root: string = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * Finds the executable of a runtime: Bun and Deno where npm put them, Node on the path unless it is what runs now.
+ * Returns the executable of a runtime. Bun and Deno are found where npm put them. Node is the current executable, or
+ * else found on the path.
  *
- * The commands in `node_modules/.bin` are not used: before an install script ran they are stand-ins, which hide the
- * process that matters, or refuse.
+ * The commands in `node_modules/.bin` are not used. Before an install script has run, they are stand-ins, which hide
+ * the actual process, or refuse to run.
  */
 export function binary(runtime: Runtime): string {
   const found = (runtime === "node" ? nodes() : installed(runtime)).find((path) => existsSync(path));
@@ -29,7 +30,7 @@ function installed(runtime: "bun" | "deno"): string[] {
   return [...platforms.map((platform) => join(directory, platform, file)), moved];
 }
 
-/** `bun --bun` puts itself first on the path under the name of node. */
+/** `bun --bun` puts itself first on the path under the name `node`. */
 function nodes(): string[] {
   const path = (process.env.PATH ?? "").split(delimiter).map((directory) => join(directory, "node"));
   const candidates = (process.versions.bun ?? process.versions.deno) ? path : [process.execPath];

@@ -1,10 +1,10 @@
 import { rmSync, writeFileSync } from "node:fs";
 
 /**
- * Makes a test process end by itself, under `test/run.ts`, where Vitest would kill it.
+ * Lets a test process end by itself under `test/run.ts`. Vitest would kill it.
  *
- * Each leaves a file named by its pid, and takes it away as it ends. What a test leaked keeps the process, so the file
- * stays, and says what was still active.
+ * Each process creates a file named by its pid, and removes it when it ends. A leak in a test keeps the process alive.
+ * Then the file stays, and lists what was still active.
  */
 const directory = process.env.TOCSIN_WORKERS;
 const patience = 250;
@@ -20,7 +20,10 @@ if (directory !== undefined && process.send !== undefined && !(once in globalThi
   });
 }
 
-/** Lets go of the channel to the parent (closing it makes Deno spin), and writes down what is active when that was not enough. */
+/**
+ * Releases the channel to the parent; closing it makes Deno spin. If the process still does not end, writes down what
+ * is active.
+ */
 function end(file: string): void {
   process.channel?.unref();
   setTimeout(() => {

@@ -3,43 +3,47 @@ import type { Context } from "../core/context.ts";
 import type { TurnChannel } from "../core/turn.ts";
 import type { Followed, Receiver } from "../delivery/subscription.ts";
 
-/** Announcements joined to one text, which all who listen share. */
+/** Encoded announcements, joined to one text that all listeners share. */
 interface Piece {
   readonly text: string;
   readonly bytes: number;
   readonly count: number;
 }
 
-/** What one round of announcements may take, over all who listen to a channel, in bytes. */
+/** The maximum size of one round of announcements, in bytes, summed over all listeners of the channel. */
 const roundBytes = 16_777_216;
-/** The largest piece, in bytes: a session takes as many as it has room for. */
+/** The maximum size of a piece, in bytes. A session is sent as many pieces as it has room for. */
 const pieceBytes = 8_192;
-/** Fewer listeners than that hear of each turn's changes. More hear at most once in `listeners / 10` milliseconds. */
-const few = 100;
+/**
+ * From this number of listeners on, announcements are sent at most once per `listeners / 10` milliseconds. With fewer
+ * they are sent once per turn.
+ */
+const throttledFrom = 100;
 
 /**
- * Tells those on a channel who want to know who came and who left.
+ * Announces joins and leaves to the listeners of a channel: the subscriptions with `join_leave`.
  *
- * Coming and going costs others something, so it is bounded: changes are gathered over a turn, and over longer where many
- * listen; what cancels out is not told; what would take too much, or more than a listener has room for, is dropped, and
- * counted as `announcements` among the limits hit.
+ * Announcements are bounded, because every join costs something for every listener. Changes are collected over a turn,
+ * or over a longer time if there are many listeners. A join and a leave that cancel each other out are not announced.
+ * What would be too large in total, or more than a listener has room for, is dropped, and counted as the limit
+ * `announcements`.
  */
 export class Announcements {
-  /** How many want to know. */
+  /** The number of listeners. */
   listeners = 0;
   readonly #context: Context;
   readonly #channel: Followed & TurnChannel;
   #changes: Map<Receiver, "join" | "leave"> | undefined;
-  /** Until when nobody is told of more. */
-  #restsUntil = 0;
-  #isTimed = false;
+  /** Until when nothing is announced, on the clock's `now`. */
+  #pausedUntil = 0;
+  #hasTimer = false;
 
   constructor(context: Context, channel: Followed & TurnChannel) {
     this.#context = context;
     this.#channel = channel;
   }
 
-  /** Notes that somebody came or left. */
+  /** Notes a join or a leave. */
   note(session: Receiver, kind: "join" | "leave"): void {
     if (this.listeners === 0) return;
     this.#changes ??= new Map();
@@ -49,17 +53,18 @@ export class Announcements {
     this.#context.turn.wakeChannel(this.#channel);
   }
 
-  /** Tells what was noted, once in a turn at most. */
+  /** Announces the noted changes, at most once per turn. */
   tell(): void {
     const changes = this.#changes;
     if (changes === undefined) return;
-    const wait = this.#restsUntil - this.#context.clock.now();
+    const wait = this.#pausedUntil - this.#context.clock.now();
     const isDue = wait <= 0 || this.listeners === 0 || this.#context.flushing;
-    if (!isDue) return this.#tellIn(wait);
+    if (!isDue) return this.#tellLater(wait);
     this.#changes = undefined;
-    // Nobody is told that others leave because the notifier closes.
+    // While the notifier closes, leaves are not announced.
     if (this.listeners === 0 || this.#context.flushing || changes.size === 0) return;
-    this.#restsUntil = this.#context.clock.now() + (this.listeners < few ? 0 : this.listeners / 10);
+    this.#pausedUntil =
+      this.#context.clock.now() + (this.listeners < throttledFrom ? 0 : this.listeners / 10);
     const pieces = this.#encode(changes);
     let dropped = changes.size * this.listeners;
     for (const { joins, session } of this.#channel.subscriptions) {
@@ -69,10 +74,10 @@ export class Announcements {
     if (dropped > 0) this.#context.counters.hit("announcements", dropped);
   }
 
-  /** The first changes, one at least, as much as may be told at once. */
+  /** Encodes the first changes, at least one, up to the maximum size of a round. */
   #encode(changes: ReadonlyMap<Receiver, "join" | "leave">): Piece[] {
     const { codec, settings } = this.#context;
-    const most = Math.min(settings.window / 2, roundBytes / this.listeners);
+    const maxBytes = Math.min(settings.window / 2, roundBytes / this.listeners);
     const pieces: Piece[] = [];
     let texts: string[] = [];
     let bytes = 0;
@@ -87,7 +92,7 @@ export class Announcements {
       const text = codec.push(this.#channel.name, kind, `{"info":${codec.clientInfo(session.info)}}`);
       const size = byteLength(text) + 1;
       total += size;
-      if (total > most && total > size) break;
+      if (total > maxBytes && total > size) break;
       if (bytes + size > pieceBytes) seal();
       texts.push(text);
       bytes += size;
@@ -96,11 +101,11 @@ export class Announcements {
     return pieces;
   }
 
-  #tellIn(ms: number): void {
-    if (this.#isTimed) return;
-    this.#isTimed = true;
+  #tellLater(ms: number): void {
+    if (this.#hasTimer) return;
+    this.#hasTimer = true;
     this.#context.scope.timer(`announce ${this.#channel.name}`, ms, () => {
-      this.#isTimed = false;
+      this.#hasTimer = false;
       this.#context.turn.wakeChannel(this.#channel);
     });
   }

@@ -7,33 +7,33 @@ import { failed, type Outage, type ReadChannel, works } from "./outage.ts";
 import { SegmentCache } from "./segment-cache.ts";
 import { WakeHints } from "./wake-hints.ts";
 
-/** Publications read from the log at once. */
+/** The maximum number of publications in one read of the log. */
 const batch = 512;
 
 /**
- * The log of one channel, as far as it was read: its newest position, and the newest publications, encoded.
+ * The log of one channel, as far as it has been read: its newest position, and its newest publications, encoded.
  *
- * A wake says that there may be news. What follows the newest position is then read, at once where the log can, and by one
- * read at a time where it cannot. What a subclass adds is who is given what was read.
+ * A wake means that there may be news. Then the log is read after the newest position: synchronously if the log can,
+ * and otherwise with one read at a time. A subclass decides which subscriptions are handed what was read.
  */
 export abstract class ChannelLog implements ReadChannel {
   readonly name: string;
   /** The newest position that was loaded. */
   epoch = "";
   top = 0;
-  /** Whether it is among those looked after in the coming turn; the turn's to say. */
+  /** Whether the channel is listed for the coming turn. Set only by the turn. */
   isWoken = false;
-  /** There while it cannot be read. */
+  /** The current outage. Undefined while the channel can be read. */
   outage: Outage | undefined;
   abstract readonly subscriptions: Iterable<Subscription> & { readonly size: number };
   readonly #context: Context;
-  /** Calls of those who follow in this process. */
+  /** The callbacks of `follow` calls in this process. */
   #wakes: Set<() => void> | undefined;
   #cache: SegmentCache | undefined;
   readonly #watch: LogWatch;
   /** Whether the log may hold more than was loaded. */
   #hasNews = true;
-  /** All the news there are, where wakes have brought them along. */
+  /** The hints of the wakes, if they contain all the news. Then the log need not be read. */
   #hints: WakeHints | undefined;
   #loading: Promise<number> | undefined;
   #isTended = false;
@@ -44,21 +44,21 @@ export abstract class ChannelLog implements ReadChannel {
     this.#watch = new LogWatch(context, name, (hint) => this.refresh(hint));
   }
 
-  /** Looks after the channel once in a turn. */
+  /** Does the work of the channel once in a turn. */
   abstract tend(): Promise<void> | undefined;
-  /** Ends a subscription that cannot go on without a hole. */
+  /** Ends a subscription that cannot continue without a gap. */
   abstract lose(subscription: Subscription): void;
-  /** Hands on to everybody what was loaded. */
+  /** Hands what was loaded to all subscriptions. */
   protected abstract advanceAll(): void;
-  /** Whether somebody has all that was loaded, and room for more. */
+  /** Whether a subscription has everything that was loaded, and has room for more. */
   protected abstract get isAwaited(): boolean;
 
-  /** Settles once the log is watched, so that from then on no publication goes unnoticed. */
+  /** Settles once the log is watched. From then on no publication goes unnoticed. */
   opened(): MaybePromise<void> {
     return this.#watch.opened();
   }
 
-  /** Looks into the log again: there are entries, or may be whose wake is still to come. */
+  /** Notes that the log has new entries, or may have entries for which no wake has come yet. */
   refresh(hint?: WakeHint): void {
     this.#takeHint(hint);
     this.#hasNews = true;
@@ -66,7 +66,7 @@ export abstract class ChannelLog implements ReadChannel {
     if (this.#wakes !== undefined) for (const wake of [...this.#wakes]) wake();
   }
 
-  /** Keeps what a wake has brought along, while that is all the news there are. A log that is read at once needs none. */
+  /** Keeps the hint of a wake while the hints contain all the news. A log that is read synchronously needs no hints. */
   #takeHint(hint: WakeHint | undefined): void {
     if (hint === undefined && this.#hints === undefined) return;
     const isFirst = !this.#hasNews && this.outage === undefined && !this.#context.log.isAtOnce;
@@ -82,7 +82,10 @@ export abstract class ChannelLog implements ReadChannel {
     return () => this.#wakes?.delete(wake);
   }
 
-  /** Settles once `epoch` and `top` say what was in the log at the time of the call: at once, where the log can. */
+  /**
+   * Settles once `epoch` and `top` cover everything that was in the log at the time of the call. It is synchronous if
+   * the log is.
+   */
   current(): MaybePromise<void> {
     const opened = this.opened();
     if (opened !== undefined || this.#loading !== undefined) return this.#currentLater(opened);
@@ -96,29 +99,32 @@ export abstract class ChannelLog implements ReadChannel {
 
   async #currentLater(opened: MaybePromise<void>): Promise<void> {
     await opened;
-    // A read under way may have begun too early; the next one says how far there was to go.
+    // A read in progress may have begun before the call. The result of the next read tells how far to load.
     await this.#loading?.catch(() => {});
     if (this.mayHaveMore) await this.#loadUpTo(this.#load(), this.epoch);
   }
 
-  /** Loads until what was in the log when a read answered is there, or the channel begins anew. */
+  /** Loads until the top that a read has returned is reached, or the epoch changes. */
   async #loadUpTo(loading: MaybePromise<number>, epoch: string): Promise<void> {
-    const then = await loading;
-    while (this.top < then && this.epoch === epoch) await this.#load();
+    const target = await loading;
+    while (this.top < target && this.epoch === epoch) await this.#load();
   }
 
-  /** What is at hand, encoded: there since anything was read, as many channels are only waited for. */
+  /**
+   * The encoded publications. Created when first needed: on many channels subscribers only wait, and nothing is ever
+   * read.
+   */
   get cache(): SegmentCache {
     this.#cache ??= new SegmentCache(this.#context, this.name);
     return this.#cache;
   }
 
-  /** Reads after a position with the limits that all reads for sessions have. */
+  /** Reads after a position, with the limit of all reads for sessions. */
   read(after: Position): MaybePromise<Slice> {
     return this.#context.log.read(this.name, { after, limit: batch });
   }
 
-  /** Whether `top` may not be the last word: there are news, or they are just being read. */
+  /** Whether the log may hold more than `top`: there are news, or they are being read. */
   protected get mayHaveMore(): boolean {
     return this.#hasNews || this.#loading !== undefined;
   }
@@ -127,12 +133,12 @@ export abstract class ChannelLog implements ReadChannel {
     return this.#hasNews;
   }
 
-  /** Whether what was loaded is just being handed on, and more loaded after it. */
+  /** Whether `loadAll` is in progress: it hands on what was loaded, and then loads more. */
   protected get isTended(): boolean {
     return this.#isTended;
   }
 
-  /** Loads until there are no news, or nobody has room for more: at once, where the log can. */
+  /** Loads until there are no news, or no subscription has room for more. It is synchronous if the log is. */
   protected loadAll(): Promise<void> | undefined {
     this.#isTended = true;
     let loading: MaybePromise<number> | undefined;
@@ -165,7 +171,9 @@ export abstract class ChannelLog implements ReadChannel {
     }
   }
 
-  /** Reads what follows the top into the cache, and answers where the log ends. Calls at the same time share one read. */
+  /**
+   * Reads the entries after the top into the cache, and returns the top of the log. Concurrent calls share one read.
+   */
   #load(): MaybePromise<number> {
     if (this.#loading !== undefined) return this.#loading;
     const hinted = this.#hints?.slice;
@@ -173,7 +181,7 @@ export abstract class ChannelLog implements ReadChannel {
     this.#hasNews = false;
     if (hinted !== undefined) return this.#loaded(hinted);
     try {
-      const slice = this.#context.log.read(this.name, this.#following);
+      const slice = this.#context.log.read(this.name, this.#nextRead);
       if (!(slice instanceof Promise)) return this.#loaded(slice);
       this.#loading = this.#loadLater(slice);
       return this.#loading;
@@ -194,25 +202,33 @@ export abstract class ChannelLog implements ReadChannel {
     }
   }
 
-  /** Somebody who subscribes loads, too; those who were there before are handed it in the coming turn. */
+  /**
+   * Handles a finished read. A new subscription also causes reads; the existing subscriptions are handed the entries in
+   * the coming turn.
+   */
   #loaded(slice: Slice): number {
     if (this.#take(slice) && !this.#isTended) this.#context.turn.wakeChannel(this);
     return slice.top;
   }
 
-  /** A new subscriber gets the error as its answer. The earlier ones wait until the channel is read again. */
+  /**
+   * Notes a failed read. A new subscriber gets the error as its reply. The existing subscriptions wait for the next
+   * read.
+   */
   #failedToLoad(error: unknown): void {
     this.#hasNews = true;
     if (!this.#isTended && this.subscriptions.size > 0) failed(this, this.#context, error, "top");
   }
 
-  /** What to read next. The first look only asks where the channel stands. */
-  get #following(): ReadOptions {
+  /** The options of the next read. The first read only gets the position of the channel. */
+  get #nextRead(): ReadOptions {
     if (this.epoch === "") return { limit: 0 };
     return { after: { offset: this.top, epoch: this.epoch }, limit: batch };
   }
 
-  /** Takes what follows the top into the cache. Answers whether it does follow: else everything begins anew. */
+  /**
+   * Takes the entries of a read into the cache. Returns whether they follow the top. If not, the channel starts over.
+   */
   #take(slice: Slice): boolean {
     works(this, this.#context, "top");
     if (this.epoch === "" || !slice.gapless) {
@@ -224,7 +240,10 @@ export abstract class ChannelLog implements ReadChannel {
     return true;
   }
 
-  /** Begins anew where the log now stands: at the first look, and when what followed the top is gone. */
+  /**
+   * Starts over at the top of the log: at the first read, and when entries after the known top are gone. Ends the
+   * subscriptions that would have a gap.
+   */
   #restart(slice: Slice): void {
     const sameEpoch = slice.epoch === this.epoch;
     this.epoch = slice.epoch;
@@ -235,12 +254,12 @@ export abstract class ChannelLog implements ReadChannel {
     }
   }
 
-  /** Lets go of what everybody has. */
-  protected trimCache(had: number): void {
-    this.#cache?.trim(had);
+  /** Drops the segments that every subscription has been handed. `minCursor` is the smallest cursor. */
+  protected trimCache(minCursor: number): void {
+    this.#cache?.trim(minCursor);
   }
 
-  /** Ends the watch, and lets go of all that was read. */
+  /** Ends the watch, and drops everything that was read. */
   protected end(): void {
     this.#cache?.drop();
     this.outage?.end();

@@ -11,32 +11,32 @@ import { ChannelLog } from "./channel-log.ts";
 import { failed, isPausing, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 
-/** What a channel needs beside. */
+/** What a channel needs besides the context. */
 export interface ChannelContext extends Context {
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
-  /** Nobody is on a channel any more. */
+  /** Called when a channel has no subscriptions and no other uses left. */
   emptied(channel: string): void;
 }
 
 /**
- * A channel while somebody is on it: what was read of its log, and everybody's place.
+ * A channel that is in use: what was read of its log, and its subscriptions with their cursors.
  *
- * There is one way for data: entries are read after a cursor, and whoever is behind catches up by the same steps. A session
- * without room keeps its cursor and costs nothing.
+ * All data takes the same path. Entries are read after a cursor, and a subscription that is behind catches up in the
+ * same steps. A subscription without room keeps its cursor and costs nothing.
  */
 export class Channel extends ChannelLog implements Followed {
-  /** Those who are subscribed, in the order in which they came. */
+  /** The subscriptions, in the order in which they were added. */
   readonly subscriptions: SmallSet<Subscription> = new SmallSet();
-  /** What of it is waited for, if anything. */
+  /** Its pending deliveries, if there are any. */
   deliveries: ChannelDeliveries | undefined;
-  /** How many sessions each user has there, since somebody has asked how many users there are. */
+  /** The number of sessions of each user on the channel. Undefined until the number of users is first requested. */
   users: Counts<string> | undefined;
   readonly #context: ChannelContext;
   #uses = 0;
-  /** There since somebody has wanted to hear of others coming and going. */
+  /** Undefined until the first subscription with `join_leave`. */
   #announcements: Announcements | undefined;
-  #gone = false;
+  #isClosed = false;
 
   constructor(name: string, context: ChannelContext) {
     super(name, context);
@@ -49,14 +49,15 @@ export class Channel extends ChannelLog implements Followed {
     this.#uses++;
     return () => {
       this.#uses--;
-      this.#letGo();
+      this.#closeIfUnused();
     };
   }
 
   /**
-   * Adds a subscription, which gets all after its cursor, and its share of what comes.
+   * Adds a subscription, which is sent everything after its cursor.
    *
-   * Its cursor is a place in its epoch: a channel that was begun anew since then has lost it.
+   * The cursor belongs to the subscription's epoch. If the channel has a new epoch since then, the subscription is
+   * lost.
    */
   add(subscription: Subscription): void {
     this.subscriptions.add(subscription);
@@ -76,10 +77,10 @@ export class Channel extends ChannelLog implements Followed {
     if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
     this.users?.add(subscription.session.peer.user, -1);
     this.#announcements?.note(subscription.session, "leave");
-    this.#letGo();
+    this.#closeIfUnused();
   }
 
-  /** Looks after the channel once in a turn. The promise, if there is work, never rejects. */
+  /** Does the work of the channel once in a turn. The returned promise, if there is work, never rejects. */
   tend(): Promise<void> | undefined {
     const isEmpty = this.subscriptions.size === 0;
     this.#announcements?.tell();
@@ -90,21 +91,21 @@ export class Channel extends ChannelLog implements Followed {
     return undefined;
   }
 
-  /** Somebody who had no room has some again. */
+  /** Continues a subscription that waited for room. */
   resume(subscription: Subscription): void {
     if (subscription.waits !== "room") return;
     subscription.waits = undefined;
     this.#advance(subscription);
   }
 
-  /** Whether a subscription has been handed everything there is. */
+  /** Whether a subscription has been handed everything that is in the log. */
   isCaughtUp(subscription: Subscription): boolean {
     return !this.mayHaveMore && subscription.cursor >= this.top;
   }
 
   /**
-   * How far the slowest has come that reads what it is sent, without much delay, and is past `after`, where that is not up to
-   * an offset.
+   * Returns the smallest cursor that is above `after` and below `offset`, of the subscriptions whose ping has been
+   * outstanding for less than `patience`. Undefined if there is none.
    */
   slowest(offset: number, after: number): number | undefined {
     let slowest = offset;
@@ -117,22 +118,22 @@ export class Channel extends ChannelLog implements Followed {
     return isAnyoneAt(this.subscriptions, this.top);
   }
 
-  /** Hands on to everybody, and lets go of what everybody has. */
+  /** Hands what was loaded to all subscriptions, and drops what all of them have been handed. */
   protected advanceAll(): void {
     const { only } = this.subscriptions;
-    let had = this.top;
-    if (only !== undefined) had = this.#handOn(only, had);
-    else for (const subscription of this.subscriptions) had = this.#handOn(subscription, had);
-    this.trimCache(had);
+    let minCursor = this.top;
+    if (only !== undefined) minCursor = this.#handOn(only, minCursor);
+    else for (const subscription of this.subscriptions) minCursor = this.#handOn(subscription, minCursor);
+    this.trimCache(minCursor);
   }
 
-  /** Hands on to one, and answers how far it has come, or another before it. */
-  #handOn(subscription: Subscription, least: number): number {
+  /** Hands publications to a subscription. Returns the smaller of its cursor and `min`. */
+  #handOn(subscription: Subscription, min: number): number {
     if (subscription.waits === undefined) this.#advance(subscription);
-    return Math.min(least, subscription.cursor);
+    return Math.min(min, subscription.cursor);
   }
 
-  /** Hands on as much as there is room for, or notes what the subscription waits for. */
+  /** Hands on as much as there is room for, or notes why the subscription waits. */
   #advance(subscription: Subscription): void {
     const { session } = subscription;
     while (subscription.cursor < this.top) {
@@ -154,7 +155,7 @@ export class Channel extends ChannelLog implements Followed {
     if (this.hasNews && !isPausing(this)) this.#context.turn.wakeChannel(this);
   }
 
-  /** Reads what somebody misses who is further behind than the tail. */
+  /** Reads what a subscription misses that is further behind than the cache. */
   #fetch(subscription: Subscription): void {
     fallBehind(subscription, this.#context);
     if (isPausing(this)) return;
@@ -179,20 +180,23 @@ export class Channel extends ChannelLog implements Followed {
     }
   }
 
-  /** Ends a subscription that cannot go on without a hole, and tells it. */
+  /** Ends a subscription that cannot continue without a gap, and tells the client. */
   lose(subscription: Subscription): void {
     this.remove(subscription);
     subscription.session.lose(subscription);
   }
 
-  /** Waits for the turn before closing: whoever leaves and comes back at once finds all as it was. */
-  #letGo(): void {
+  /**
+   * Wakes the channel, so that it closes in the coming turn if it is still unused. A client that leaves and comes back
+   * at once finds the same channel.
+   */
+  #closeIfUnused(): void {
     if (this.subscriptions.size === 0 && this.#uses === 0) this.#context.turn.wakeChannel(this);
   }
 
   #close(): void {
-    if (this.#gone) return;
-    this.#gone = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#context.emptied(this.name);
     this.end();
   }

@@ -2,7 +2,7 @@ import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { WakeHint } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 
-/** A channel's watch of the log, from when it is first wanted until it is ended. */
+/** The watch of one channel's log. It is opened when first needed. */
 export class LogWatch {
   readonly #context: Context;
   readonly #channel: string;
@@ -17,7 +17,7 @@ export class LogWatch {
     this.#wake = wake;
   }
 
-  /** Settles once the log is watched, at once where it can be; one that failed is tried again when it is next wanted. */
+  /** Settles once the log is watched: synchronously if the log can. If it failed, the next call tries again. */
   opened(): MaybePromise<void> {
     if (this.#watching !== undefined || this.#opening !== undefined) return this.#opening;
     const watching = this.#context.log.watch(this.#channel, this.#wake);

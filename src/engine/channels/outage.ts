@@ -4,23 +4,29 @@ import type { TurnChannel } from "../core/turn.ts";
 import type { Subscription } from "../delivery/subscription.ts";
 import { lastingError } from "../log/log-failure.ts";
 
-/** The first and the longest pause before a channel is read again, in milliseconds; a random part is added, of as much at most. */
+/**
+ * The first and the longest pause before a channel is read again, in milliseconds. A random part of up to the same
+ * length is added.
+ */
 const pause = { first: 100, longest: 500 };
 
-/** A channel that may fail to be read. */
+/** A channel whose reads may fail. */
 export interface ReadChannel extends TurnChannel {
   readonly name: string;
   readonly subscriptions: Iterable<Subscription>;
-  /** There while it cannot be read. */
+  /** The current outage. Undefined while the channel can be read. */
   outage: Outage | undefined;
-  /** Ends a subscription that cannot go on without a hole, and tells it. */
+  /** Ends a subscription that cannot continue without a gap, and tells the client. */
   lose(subscription: Subscription): void;
 }
 
-/** What of a channel is read: what follows its top, or what somebody misses who is further behind. */
+/** The part of a channel that is read: what follows the top, or what a subscription misses that is further behind. */
 export type Reading = "top" | "behind";
 
-/** A channel was read. Whoever waited for the end of the pause, which does not come any more, is looked after. */
+/**
+ * Notes that a read has succeeded. Wakes the channel, because some subscriptions wait for the end of the pause, which
+ * is now cancelled.
+ */
 export function works(channel: ReadChannel, context: Context, of: Reading): void {
   if (channel.outage?.of !== of) return;
   channel.outage.end();
@@ -28,7 +34,10 @@ export function works(channel: ReadChannel, context: Context, of: Reading): void
   context.turn.wakeChannel(channel);
 }
 
-/** A channel could not be read: it is looked at again in a while, for everybody at once, or they are told to come back. */
+/**
+ * Notes that a read has failed. The channel is read again after a pause, once for all its subscriptions. If the error
+ * is lasting, all subscriptions end, so that their clients come back.
+ */
 export function failed(channel: ReadChannel, context: Context, error: unknown, of: Reading): void {
   if (lastingError(error, "") === undefined) {
     channel.outage ??= new Outage(context, channel, of);
@@ -39,18 +48,24 @@ export function failed(channel: ReadChannel, context: Context, error: unknown, o
   }
 }
 
-/** Whether a channel is not to be read now: the end of the pause wakes it. When closing there may be no other time. */
+/**
+ * Returns whether the channel must not be read now. The end of the pause wakes it. While the notifier closes, no pause
+ * counts, because there may be no time for another read.
+ */
 export function isPausing({ outage }: ReadChannel): boolean {
   return outage?.isPausing === true;
 }
 
-/** A time in which a channel cannot be read: it is told of once, and looked at again after pauses that grow. */
+/**
+ * A time in which a channel cannot be read. The same error is reported once, and the channel is read again after
+ * growing pauses.
+ */
 export class Outage {
   readonly of: Reading;
   readonly #context: Context;
   readonly #channel: ReadChannel;
   #pause = pause.first;
-  #told: string | undefined;
+  #reported: string | undefined;
   #cancel: (() => void) | undefined;
 
   constructor(context: Context, channel: ReadChannel, of: Reading) {
@@ -63,11 +78,11 @@ export class Outage {
     return this.#cancel !== undefined && !this.#context.flushing;
   }
 
-  /** A read failed. */
+  /** Reports the error of a failed read, and starts a pause. */
   failed(error: unknown): void {
     const { message } = describe(error);
-    if (message !== this.#told) this.#context.report(error, "log", `channel ${this.#channel.name}`);
-    this.#told = message;
+    if (message !== this.#reported) this.#context.report(error, "log", `channel ${this.#channel.name}`);
+    this.#reported = message;
     if (this.#cancel !== undefined) return;
     const wait = this.#pause * (1 + this.#context.clock.random());
     this.#pause = Math.min(this.#pause * 2, pause.longest);

@@ -7,17 +7,17 @@ import type { LogReader } from "../log/log-reader.ts";
 import type { Channel } from "./channel.ts";
 import { publications } from "./segment.ts";
 
-/** What was found for somebody who comes back. */
+/** The result of a recovery: what a client has missed. */
 export interface RecoveryResult {
   recovery?: Recovery;
-  /** What was last said of it: most are told the same. */
+  /** The last reply for this result. It is the same for most clients. */
   said?: CachedReply;
   missed: Missed;
-  /** The offset after which the log is whole, where what was missed cannot be had. */
+  /** The offset after which the log is complete. Set if the missed publications are not available. */
   earliest?: number;
 }
 
-/** A result, and what is in it that one may be told and another not. */
+/** A cached reply, with the parts that differ per subscriber. */
 export interface CachedReply {
   readonly present: string | undefined;
   readonly notice: Missed | undefined;
@@ -25,7 +25,7 @@ export interface CachedReply {
 }
 
 interface Recovery {
-  /** The offset the client sent. */
+  /** The offset that the client sent. */
   after: number;
   /** The offset of the last publication in the reply. */
   cursor: number;
@@ -33,30 +33,35 @@ interface Recovery {
   bytes: number;
 }
 
-/** What was found last for somebody who came back to a channel, and had missed no more than a reply holds. */
+/** The last result whose publications all fit into one reply. */
 interface Known {
   readonly channel: Channel;
   readonly epoch: string;
   readonly top: number;
   readonly found: RecoveryResult;
-  /** Whether it is known to be so in this turn. */
+  /** Whether the result has been checked against the log in this turn. */
   isPresent: boolean;
 }
 
-/** Finds what clients that come back have missed, once for all who come back to the same place. */
+/** Finds what clients that come back have missed. Clients that come back to the same position share one result. */
 export class Recoveries {
   readonly #log: LogReader;
-  /** One at a time, of a window's size at most: storms come to a channel at once. */
+  /**
+   * Only the last result is kept, of at most one window: when many clients come back, they come to one channel at the
+   * same time.
+   */
   #known: Known | undefined;
 
   constructor(log: LogReader) {
     this.#log = log;
   }
 
-  /** Looks for what follows a position. The answer takes at most so many bytes of it. */
+  /**
+   * Finds what follows a position. The returned function makes the result, with at most `room` bytes of publications.
+   */
   find(channel: Channel, after: Position, room: number): MaybePromise<(room: number) => RecoveryResult> {
     const known = this.#known;
-    if (known !== undefined && isAgain(known, channel, after, room) && this.#isStill(known, after)) {
+    if (known !== undefined && isSame(known, channel, after, room) && this.#isCurrent(known, after)) {
       const { found } = known;
       return (room) => ((found.recovery?.bytes ?? 0) <= room ? found : withoutPublications(found));
     }
@@ -69,8 +74,11 @@ export class Recoveries {
     });
   }
 
-  /** Whether the log holds it still: since the last turn it may have let go of some. Not every log can say so at once. */
-  #isStill(known: Known, after: Position): boolean {
+  /**
+   * Returns whether the log still holds the known result. The log may have trimmed some of it since the last turn. Only
+   * a synchronous log can be asked here.
+   */
+  #isCurrent(known: Known, after: Position): boolean {
     if (known.isPresent) return true;
     if (!this.#log.isAtOnce) return false;
     const slice = this.#log.read(known.channel.name, { after, limit: 0 });
@@ -82,7 +90,7 @@ export class Recoveries {
     return known.isPresent;
   }
 
-  /** Keeps for the next turn what somebody has come back for in this one. */
+  /** Keeps the result for the next turn if it was used in this one. It must be checked again then. */
   carryOver(): void {
     if (this.#known?.isPresent === true) this.#known.isPresent = false;
     else this.#known = undefined;
@@ -93,20 +101,23 @@ export class Recoveries {
   }
 }
 
-/** The same where others have taken the room: all of it follows as pushes. */
+/**
+ * Returns the result without publications, for a reply whose room is used up by other channels. All publications follow
+ * as pushes.
+ */
 function withoutPublications({ recovery, missed }: RecoveryResult): RecoveryResult {
   if (recovery === undefined) return { missed };
   return { missed, recovery: { ...recovery, cursor: recovery.after, publications: "", bytes: 0 } };
 }
 
-/** Whether what was found is what would be found now: all that there is. */
-function isAgain(known: Known, channel: Channel, after: Position, room: number): boolean {
+/** Returns whether a new search would have the known result. */
+function isSame(known: Known, channel: Channel, after: Position, room: number): boolean {
   const { recovery } = known.found;
   const isThere = known.channel === channel && known.epoch === channel.epoch && known.top === channel.top;
   return isThere && known.epoch === after.epoch && recovery?.after === after.offset && recovery.bytes <= room;
 }
 
-/** Takes what the client missed, or answers only how much when that cannot be had without a hole. */
+/** Collects the publications that a client has missed. If there is a gap, it returns only how many are missing. */
 function findIn(slice: Slice, channel: Channel, after: Position, room: number): RecoveryResult {
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };
@@ -129,12 +140,12 @@ function findIn(slice: Slice, channel: Channel, after: Position, room: number): 
     publications: texts.length === 0 ? "" : `,"publications":[${texts.join(",")}]`,
     bytes,
   };
-  // Whoever begins at the start does not come back.
+  // A client that requests the channel from its start has missed nothing before.
   const delayed = isStart(after) ? 0 : slice.top - after.offset;
   return { recovery, missed: { epoch: slice.epoch, delayed, gone: 0, kept: 0 } };
 }
 
-/** What a client will not be sent that asks for what follows a position which is not to be had any more. */
+/** Returns how much a client misses for good, because the log cannot be read after its position without a gap. */
 function lost({ epoch, first, top }: Slice, after: Position): Missed {
   const isKnown = (after.epoch === epoch || isStart(after)) && after.offset < first;
   const kept = top + 1 - first;

@@ -2,26 +2,29 @@ import type { Entry } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { encodeSegments, type Segment } from "./segment.ts";
 
-/** What most channels have at most times; nothing is ever added to it. */
+/** The empty list that most channels have most of the time. Nothing is ever added to it. */
 const none: Segment[] = [];
 
-/** Segments read for sessions that are behind, kept in case others are at the same place. */
+/**
+ * The maximum number of segments that were read for subscriptions that are behind. They are kept in case other
+ * subscriptions are at the same position.
+ */
 const asideSegments = 8;
 
 /**
- * The encoded publications of a channel that are at hand: the newest, and a few that somebody behind has asked for.
+ * The encoded publications of a channel: the newest, and a few older ones that subscriptions have requested.
  *
- * It only saves encoding and reading again; whatever is not here is in the log.
+ * It only saves reads and encoding. Everything else is in the log.
  */
 export class SegmentCache {
   readonly #context: Context;
   readonly #channel: string;
-  /** What stands before each publication, once there was one. */
+  /** The text before each publication in a push. Undefined until the first publication. */
   #head: string | undefined;
-  /** Consecutive, the newest last. */
+  /** Consecutive segments, the newest last. */
   #newest: Segment[] = none;
   #newestBytes = 0;
-  /** From anywhere, the last added first. */
+  /** Segments from other parts of the log, the last added first. */
   #aside: Segment[] = none;
 
   constructor(context: Context, channel: string) {
@@ -29,7 +32,7 @@ export class SegmentCache {
     this.#channel = channel;
   }
 
-  /** The segment that holds what comes right after an offset. */
+  /** Returns the segment that holds the publication right after an offset. */
   after(offset: number): Segment | undefined {
     const newest = this.#newest;
     const first = newest[0];
@@ -52,7 +55,10 @@ export class SegmentCache {
     return this.#aside.find((segment) => segment.first <= offset + 1 && offset < segment.last);
   }
 
-  /** Adds entries behind the newest, as many as are worth encoding at once. Answers the offset of the last one. */
+  /**
+   * Adds entries after the newest ones, as many as are worth encoding at once. Returns the offset of the last one
+   * added.
+   */
   add(entries: readonly Entry[]): number | undefined {
     const segments = this.#encode(entries);
     if (this.#newest.length === 0) this.#newest = segments;
@@ -64,38 +70,45 @@ export class SegmentCache {
     return segments.at(-1)?.last;
   }
 
-  /** Adds entries from elsewhere in the log, unless they are at hand. */
+  /** Adds entries from another part of the log, unless they are cached. */
   addAside(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined || this.after(first.offset - 1) !== undefined) return;
     const segments = this.#encode(entries);
     this.#aside = [...segments, ...this.#aside];
     for (const segment of segments) this.#context.cache.bytes += segment.bytes;
-    const most = this.#context.cache.isFull ? segments.length : asideSegments;
-    while (this.#aside.length > most) this.#context.cache.bytes -= (this.#aside.pop() as Segment).bytes;
+    const maxSegments = this.#context.cache.isFull ? segments.length : asideSegments;
+    while (this.#aside.length > maxSegments)
+      this.#context.cache.bytes -= (this.#aside.pop() as Segment).bytes;
   }
 
-  /** A segment takes a quarter of a window at most, so that a full one never waits for an empty window. */
+  /**
+   * A segment takes at most a quarter of a window, so that a full segment does not have to wait until the window is
+   * empty.
+   */
   #encode(entries: readonly Entry[]): Segment[] {
     const { codec, settings } = this.#context;
-    const most = Math.min(65_536, settings.window / 4);
+    const maxBytes = Math.min(65_536, settings.window / 4);
     this.#head ??= codec.pushHead(this.#channel, "pub");
-    return encodeSegments(codec, this.#head, firstOf(entries, settings.window), most);
+    return encodeSegments(codec, this.#head, firstOf(entries, settings.window), maxBytes);
   }
 
-  /** Lets go of what everybody has, and of all but the newest two windows' worth: who is further behind reads the log. */
-  trim(had: number): void {
-    const most = this.#context.cache.isFull ? 0 : this.#context.settings.window * 2;
-    let gone = 0;
-    while (gone < this.#newest.length) {
-      const { bytes, last } = this.#newest[gone] as Segment;
-      if (this.#newestBytes <= most && last > had) break;
-      gone++;
+  /**
+   * Drops the segments that every subscription has been handed, and the oldest above a total of two windows.
+   * Subscriptions that are further behind read the log.
+   */
+  trim(minCursor: number): void {
+    const maxBytes = this.#context.cache.isFull ? 0 : this.#context.settings.window * 2;
+    let dropped = 0;
+    while (dropped < this.#newest.length) {
+      const { bytes, last } = this.#newest[dropped] as Segment;
+      if (this.#newestBytes <= maxBytes && last > minCursor) break;
+      dropped++;
       this.#newestBytes -= bytes;
       this.#context.cache.bytes -= bytes;
     }
-    if (gone === this.#newest.length) this.#newest = none;
-    else if (gone > 0) this.#newest.splice(0, gone);
+    if (dropped === this.#newest.length) this.#newest = none;
+    else if (dropped > 0) this.#newest.splice(0, dropped);
   }
 
   drop(): void {
@@ -107,7 +120,10 @@ export class SegmentCache {
   }
 }
 
-/** The first entries, whose payloads take as much as is worth encoding at once; one at least. */
+/**
+ * Returns the first entries, with payloads of at most `chars` characters together, but at least one entry. That is as
+ * much as is worth encoding at once.
+ */
 function firstOf(entries: readonly Entry[], chars: number): readonly Entry[] {
   let sum = 0;
   for (let i = 0; i < entries.length; i++) {

@@ -4,9 +4,9 @@ import type { Codec } from "../../wire/protocol.ts";
 import type { Piece } from "../delivery/subscription.ts";
 
 /**
- * A few consecutive publications of a channel, encoded once and joined once for everybody who is at its start.
+ * A few consecutive publications of a channel, encoded and joined once for all subscriptions that are at its start.
  *
- * Whoever is in its middle gets a slice of the same text.
+ * A subscription in the middle of a segment gets a slice of the same text.
  */
 export interface Segment {
   /** Offset of its first publication. */
@@ -16,19 +16,19 @@ export interface Segment {
   /** The pushes, joined by the codec's separator. */
   readonly text: string;
   readonly bytes: number;
-  /** How many characters of each push stand before and after the publication itself. */
+  /** The number of characters of each push before and after the publication itself. */
   readonly head: number;
   readonly tail: number;
-  /** Where each push begins in `text`, in characters. */
+  /** The start of each push in `text`, in characters. */
   readonly starts: readonly number[];
-  /** Where each push begins in `text`, in bytes. */
+  /** The start of each push in `text`, in bytes. */
   readonly byteStarts: readonly number[];
 }
 
-/** Where the pushes begin in a segment of one. */
+/** The starts of a segment with one push. */
 const start: readonly number[] = [0];
 
-/** Encodes one entry. `head` is what the codec puts before a publication to its channel. */
+/** Encodes one entry. `head` is the text before a publication in a push to its channel. */
 function encodeSegment(codec: Codec, head: string, entry: Entry): Segment {
   const text = head + codec.publication(entry) + codec.pushTail;
   return {
@@ -43,19 +43,22 @@ function encodeSegment(codec: Codec, head: string, entry: Entry): Segment {
   };
 }
 
-/** Encodes entries, which must be consecutive, into segments of at most `most` bytes, or of a single publication. */
+/**
+ * Encodes consecutive entries into segments of at most `maxBytes` bytes. A larger publication gets a segment of its
+ * own.
+ */
 export function encodeSegments(
   codec: Codec,
   head: string,
   entries: readonly Entry[],
-  most: number,
+  maxBytes: number,
 ): Segment[] {
   const alone = entries[0];
   if (entries.length === 1 && alone !== undefined) return [encodeSegment(codec, head, alone)];
-  return encodeSeveral(codec, head, entries, most);
+  return encodeSeveral(codec, head, entries, maxBytes);
 }
 
-function encodeSeveral(codec: Codec, head: string, entries: readonly Entry[], most: number): Segment[] {
+function encodeSeveral(codec: Codec, head: string, entries: readonly Entry[], maxBytes: number): Segment[] {
   const segments: Segment[] = [];
   let texts: string[] = [];
   let starts: number[] = [];
@@ -82,7 +85,7 @@ function encodeSeveral(codec: Codec, head: string, entries: readonly Entry[], mo
   for (const entry of entries) {
     const text = head + codec.publication(entry) + codec.pushTail;
     const size = byteLength(text);
-    if (texts.length > 0 && bytes + size > most) seal(entry.offset - 1);
+    if (texts.length > 0 && bytes + size > maxBytes) seal(entry.offset - 1);
     texts.push(text);
     starts.push(chars);
     byteStarts.push(bytes);
@@ -94,7 +97,10 @@ function encodeSeveral(codec: Codec, head: string, entries: readonly Entry[], mo
   return segments;
 }
 
-/** The same as `cut`, without a new piece for those at the beginning who have room for all of it, as most do. */
+/**
+ * Like `cut`, but returns the segment itself if it begins right after `after` and fits into the room. That is the usual
+ * case, and it creates no new piece.
+ */
 export function pieceOf(
   segment: Segment,
   after: number,
@@ -106,10 +112,11 @@ export function pieceOf(
 }
 
 /**
- * Takes what follows offset `after` and fits into `room` bytes, or undefined when that is nothing.
+ * Returns the publications that follow offset `after` and fit into `room` bytes. Undefined if there are none.
  *
- * A part is only cut off when `atLeastOne` says that the session has no publication in flight: otherwise waiting for room
- * keeps the session where the others are, and so keeps sharing their text.
+ * A segment is split only if `atLeastOne` is true, which means that the session has no publication in flight. Then at
+ * least one publication is returned, whatever its size. Otherwise the session waits for room. So it stays at the same
+ * offset as other sessions, and can go on sharing their text.
  */
 export function cut(segment: Segment, after: number, room: number, atLeastOne: boolean): Piece | undefined {
   const from = after + 1 - segment.first;
@@ -128,17 +135,17 @@ export function cut(segment: Segment, after: number, room: number, atLeastOne: b
   };
 }
 
-/** Where a push ends, in characters: one separator before the next one begins. */
+/** Returns the end of a push in characters. It is one separator before the start of the next push. */
 function endOf({ starts, text }: Segment, at: number): number {
   return (starts[at + 1] ?? text.length + 1) - 1;
 }
 
-/** The same in bytes. */
+/** Returns the end of a push in bytes. */
 function byteEndOf({ byteStarts, bytes }: Segment, at: number): number {
   return (byteStarts[at + 1] ?? bytes + 1) - 1;
 }
 
-/** Takes the publications themselves, without the pushes around them, that follow `after` and fit into `room` bytes. */
+/** Returns the publications that follow `after` and fit into `room` bytes, without the pushes around them. */
 export function publications(
   segment: Segment,
   after: number,

@@ -1,6 +1,6 @@
 import type { Position, Slice, WakeHint } from "../../model/log.ts";
 
-/** What wakes have brought along since a channel was last read, as long as nothing is missing in it. */
+/** The hints of the wakes since a channel was last read, as long as they have no gap. */
 export class WakeHints {
   readonly #after: Position;
   readonly #maxChars: number;
@@ -13,7 +13,10 @@ export class WakeHints {
     this.#maxChars = maxChars;
   }
 
-  /** Adds a hint. Returns false where it does not come right after the last one, or is too much: then the log is to be read. */
+  /**
+   * Adds a hint. Returns false if the hint does not follow the last one, or if there are too many characters. Then the
+   * log must be read.
+   */
   add(hint: WakeHint | undefined): boolean {
     const { offset, epoch } = this.#after;
     if (hint === undefined || hint.epoch !== epoch || hint.offset !== offset + this.#hints.length + 1)
@@ -23,7 +26,7 @@ export class WakeHints {
     return this.#chars <= this.#maxChars;
   }
 
-  /** The same as a read would return it. */
+  /** The hints as the result of a read. */
   get slice(): Slice {
     const { offset, epoch } = this.#after;
     const first = offset + 1;

@@ -8,11 +8,11 @@ import type { LiveSession } from "../sessions/session.ts";
 import type { Caller } from "./call.ts";
 
 /**
- * Takes what a client says it has, or no longer wants, at once: as `send`, which ends with that, or as `rpc` or
- * `unsubscribe`, which are answered besides.
+ * Handles the acknowledgements of a `send` or `rpc`, and the intent of an `unsubscribe`, when the command arrives. A
+ * `send` is then finished. An `rpc` or `unsubscribe` is also answered later.
  *
- * Answers how many acknowledgements that were: none, where it says neither. In a `send` nobody hears of what is wrong, and the rest
- * of it counts.
+ * Returns 0 if the command acknowledges nothing, and otherwise 1 plus the number of acknowledged channels. In a `send`
+ * the invalid entries are ignored without an error, and the other entries count.
  */
 export function takeAcknowledgements(session: LiveSession, { method, params }: Command): number {
   if (method === "send") {
@@ -20,7 +20,7 @@ export function takeAcknowledgements(session: LiveSession, { method, params }: C
     return acknowledgements === undefined ? 0 : take(session, acknowledgements);
   }
   if (method === "unsubscribe") {
-    // Of an object, even its text could be one that throws.
+    // Params are not checked. The conversion of an object to a string could throw.
     const { channel } = params;
     const subscription = typeof channel === "string" ? session.subscriptions.get(channel) : undefined;
     if (subscription !== undefined) session.quit(subscription);
@@ -31,14 +31,14 @@ export function takeAcknowledgements(session: LiveSession, { method, params }: C
   return 1 + Object.keys(acknowledgementsIn(params.data) ?? {}).length;
 }
 
-/** Takes all that a client says it has, or nothing, and answers why. */
+/** Records all acknowledgements. If one of them is invalid, records none and returns the error. */
 export function acknowledge(session: LiveSession, data: unknown): ErrorReply | undefined {
   const acknowledgements = acknowledgementsIn(data);
   if (acknowledgements === undefined) return replies.badRequest;
   session.acknowledges = true;
   for (const channel in acknowledgements) {
-    const wrong = wrongIn(session, channel, acknowledgements[channel]);
-    if (wrong !== undefined) return wrong;
+    const error = errorIn(session, channel, acknowledgements[channel]);
+    if (error !== undefined) return error;
   }
   take(session, acknowledgements);
   return undefined;
@@ -48,29 +48,31 @@ function acknowledgementsIn(data: unknown): Acknowledgements | undefined {
   return isObject(data) && isObject(data.ack) ? data.ack : undefined;
 }
 
-/** Takes what can be true. Peers can send thousands that cannot: nothing is made or thrown for one. */
+/**
+ * Records the valid acknowledgements. Peers can send thousands of invalid ones, so those allocate and throw nothing.
+ */
 function take(session: LiveSession, acknowledgements: Acknowledgements): number {
   session.acknowledges = true;
   let count = 1;
   for (const channel in acknowledgements) {
     count++;
-    const said = acknowledgements[channel];
-    if (wrongIn(session, channel, said) !== undefined) continue;
+    const position = acknowledgements[channel];
+    if (errorIn(session, channel, position) !== undefined) continue;
     const subscription = session.subscriptions.get(channel);
     if (subscription !== undefined)
-      hear(session.context, subscription, (said as Partial<Position>).offset ?? 0);
+      advance(session.context, subscription, (position as Partial<Position>).offset ?? 0);
   }
   return count;
 }
 
-/** As JSON has them: nothing is inherited. */
+/** An object from JSON: it has no inherited members. */
 type Acknowledgements = Readonly<Record<string, unknown>>;
 
-/** Why a client's word on one channel cannot be true; one that says less than before can. */
-function wrongIn(session: LiveSession, channel: string, said: unknown): ErrorReply | undefined {
-  if (!isObject(said)) return replies.badRequest;
-  const { epoch = "" } = said;
-  const offset = said.offset ?? 0;
+/** Returns the error of an acknowledgement that cannot be true. A lower offset than before is valid. */
+function errorIn(session: LiveSession, channel: string, position: unknown): ErrorReply | undefined {
+  if (!isObject(position)) return replies.badRequest;
+  const { epoch = "" } = position;
+  const offset = position.offset ?? 0;
   if (!isNatural(offset) || typeof epoch !== "string") return replies.badRequest;
   const subscription = session.subscriptions.get(channel);
   if (subscription === undefined) return replies.permissionDenied;
@@ -79,8 +81,8 @@ function wrongIn(session: LiveSession, channel: string, said: unknown): ErrorRep
   return offset > session.window.writtenOf(proof, cursor) ? replies.badRequest : undefined;
 }
 
-/** A client says that it has everything up to an offset. */
-function hear({ clock }: Context, subscription: Subscription, offset: number): void {
+/** Records that a client has everything up to an offset. */
+function advance({ clock }: Context, subscription: Subscription, offset: number): void {
   const before = Math.max(subscription.acknowledged, subscription.proof.since);
   subscription.acknowledgedAt = clock.time();
   if (offset <= before) return;
@@ -93,21 +95,23 @@ function hear({ clock }: Context, subscription: Subscription, offset: number): v
   );
 }
 
-/** A client may have asked to end a subscription before it was answered that it has one. */
+/** Handles an `unsubscribe` that arrived before the reply that confirms the subscription. */
 export function quitEarly(session: LiveSession, channel: string): void {
   const subscription = session.subscriptions.get(channel);
   if (subscription !== undefined && session.queue.isQuitting(channel)) session.quit(subscription);
 }
 
-/** Sessions of one user among which the earlier one of a client that comes back is looked for. */
-const mostSessions = 100;
+/** The maximum number of a user's sessions in which the earlier session of a returning client is looked for. */
+const maxSessions = 100;
 
 /**
- * Takes the word of a client that comes back: it says where it had come to, and so that it has what it was sent until there.
+ * Records an acknowledgement for a client that comes back. The offset that it sends means that it has what it was sent
+ * up to there.
  *
- * A user may be there several times, and their clients cannot be told apart: it speaks for the shortest stretch that it
- * may have come from, and for nothing that it was not sent from here. Where a user is many people, who may all come back at
- * once, it says nothing: each would have to be compared with all.
+ * A user may have several clients, which cannot be told apart. The acknowledgement counts for the shortest stretch of
+ * publications that the client may come from, and never for anything that this notifier did not send. If a user has
+ * more than `maxSessions` sessions, nothing is recorded. All of them may come back at once, and each would have to be
+ * compared with all others.
  */
 export function resumed(
   { hub, session: { identity } }: Caller,
@@ -115,13 +119,13 @@ export function resumed(
   { epoch, offset }: Position,
 ): void {
   const { ledger } = hub;
-  if (hub.sessions.countOf(identity) > mostSessions) return;
+  if (hub.sessions.countOf(identity) > maxSessions) return;
   let from: DeliveryState | undefined;
   let subscription: Subscription | undefined;
   for (const left of ledger.departed.get(channel, epoch, identity)) {
     if (isNearer(left, offset, from)) from = left;
   }
-  // The connection it had before may not be known to be over.
+  // The earlier connection may not have been closed yet.
   for (const { subscriptions } of hub.sessions.of(identity)) {
     const present = subscriptions.get(channel);
     if (present?.channel.epoch !== epoch) continue;
@@ -131,7 +135,7 @@ export function resumed(
     subscription = present;
   }
   if (from === undefined) return;
-  if (subscription !== undefined) return hear(hub, subscription, offset);
+  if (subscription !== undefined) return advance(hub, subscription, offset);
   const before = from.acknowledged;
   for (const level of ["read", "acknowledged", "discharged"] as const)
     from[level] = Math.max(from[level], offset);
@@ -139,7 +143,7 @@ export function resumed(
   ledger.of(channel)?.reached(epoch, from, "acknowledged", before);
 }
 
-/** Whether what was sent reaches an offset from a place nearer to it. */
+/** Returns whether an offset lies in what was sent, and this stretch begins later than the stretch of `than`. */
 function isNearer(
   { since, written }: DeliveryState,
   offset: number,

@@ -6,28 +6,28 @@ import type { Hub } from "../hub/hub.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import type { Params } from "./params.ts";
 
-/** What answers a command: the result's JSON text, and what is done once that is in the queue. */
+/** The answer to a command: the JSON text of the result, and what to do once the reply is queued. */
 export interface Answer {
   result: string;
-  /** The channels whose content is in it. */
+  /** The channels whose content is in the result. */
   channels?: readonly string[];
   after?: () => void;
-  /** What is done instead, where nothing may begin any more. */
+  /** Called instead of `after` if the reply is not sent. */
   abandon?: () => void;
 }
 
-/** Who asks: a session of a notifier's. */
+/** The session that a command came from, and its notifier. */
 export interface Caller {
   readonly hub: Hub;
   readonly session: LiveSession;
 }
 
-/** A command of a client's. */
+/** A command of a client. */
 export interface Call extends Caller {
   readonly params: Params;
 }
 
-/** The channel that a command names, where it can be one. */
+/** Returns the channel that a command names. Throws a Refusal if it is not a valid name. */
 export function channelOf({ hub, params: { channel } }: Call): string {
   if (typeof channel !== "string" || channel === "") throw new Refusal(replies.badRequest);
   if (channel.length > hub.settings.limits.channel) throw new Refusal(replies.limitExceeded, "channel");
@@ -35,7 +35,7 @@ export function channelOf({ hub, params: { channel } }: Call): string {
   return channel;
 }
 
-/** Ends a session in the middle of a command, which then goes unanswered. */
+/** Closes a session in the middle of a command. The command then gets no reply. */
 export function over(session: LiveSession, why: Close): never {
   session.revoke(why);
   throw new ClosedError(`Cannot go on: session ${session.id} is over`);

@@ -11,7 +11,8 @@ export async function cancelRun({ hub, session }: Caller, data: unknown): Promis
   if (!isObject(data) || typeof data.run !== "string") throw new Refusal(replies.badRequest);
   if (data.reason !== undefined && typeof data.reason !== "string") throw new Refusal(replies.badRequest);
   const { run, reason } = data;
-  // Whoever may not cancel it cannot tell by the time this takes whether there is such a run.
+  // `authorize` is called even if there is no such run. So a client that may not cancel it cannot tell from the
+  // duration whether it exists.
   const channel = channelOfRun(run);
   const isAuthorized =
     !hub.runs.isCancelledBy(peer.user, run) &&

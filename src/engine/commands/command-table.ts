@@ -11,7 +11,7 @@ import { rpc } from "./rpc.ts";
 import { subscribe } from "./subscribe.ts";
 import { unsubscribe } from "./unsubscribe.ts";
 
-/** What each command does. */
+/** The handler of each command. */
 export const commands: Record<Method, (call: Call) => MaybePromise<Answer>> = {
   connect,
   subscribe,

@@ -17,7 +17,7 @@ import type { Answer, Caller } from "./call.ts";
 import { commands } from "./command-table.ts";
 import type { Params } from "./params.ts";
 
-/** Answers what clients ask of a notifier. */
+/** Answers the commands of clients. */
 export class Commands implements CommandHandler<LiveSession> {
   readonly #hub: Hub;
 
@@ -29,7 +29,7 @@ export class Commands implements CommandHandler<LiveSession> {
     return takeAcknowledgements(session, command);
   }
 
-  /** What needs not be waited for is answered at once. */
+  /** Answers a command. It is synchronous if the handler is. */
   answer(session: LiveSession, command: Command, isOver: boolean): MaybePromise<void> {
     const caller = { hub: this.#hub, session };
     return handled(
@@ -42,7 +42,7 @@ export class Commands implements CommandHandler<LiveSession> {
   }
 }
 
-/** Does what a command asks for. What needs no answer has none. */
+/** Runs a command. Returns undefined if it gets no reply. */
 function handle(
   { hub, session }: Caller,
   command: Command,
@@ -51,7 +51,7 @@ function handle(
   const { method, params } = command;
   if (isOver) throw new Refusal(replies.tooManyRequests, "rate");
   if (command.isDeep) throw new Refusal(replies.badRequest, "depth");
-  // One that came ahead of the answer to connect has waited for it.
+  // A `send` that arrived before the connect command was handled has waited. Its acknowledgements are handled only now.
   if (method === "send")
     return takeAcknowledgements(session, command) > 0 ? undefined : receive(session, params);
   if (method === "unknown") throw new Refusal(replies.methodNotFound);
@@ -62,14 +62,16 @@ function handle(
 const none: readonly string[] = [];
 
 /**
- * Characters that the first frame has at least, by spaces that JSON does not mind and the window does not count.
+ * The minimum length of the first frame, in characters. It is padded with spaces, which JSON ignores and the window
+ * does not count.
  *
- * A system acknowledges at once, at the sender's cost, what it has got that is longer together than the longest segment so
- * far, and before there was one than 536 bytes (Linux, `tcp_initialize_rcv_mss`): two small events. This saves up to a fifth.
+ * A system sends a TCP acknowledgement at once, at the sender's cost, when the data that has arrived is longer in total
+ * than the longest segment so far. Before the first segment the limit is 536 bytes (Linux, `tcp_initialize_rcv_mss`),
+ * which is two small events. The padding saves up to a fifth.
  */
-const firstFrame = 1_000;
-/** So many at once, to be cut from: the engines take longer to repeat one. */
-const spaces = " ".repeat(firstFrame);
+const minFirstFrame = 1_000;
+/** The padding is cut from this text, because the engines take longer to repeat a space. */
+const spaces = " ".repeat(minFirstFrame);
 
 function reply({ hub, session }: Caller, { id, method }: Command, answered: Answer): void {
   const { result, channels = none, after, abandon } = answered;
@@ -79,7 +81,7 @@ function reply({ hub, session }: Caller, { id, method }: Command, answered: Answ
     throw new Refusal(replies.permissionDenied);
   }
   if (abandon !== undefined && hub.flushing) {
-    // Closing has counted who is to get what. The client comes back, and asks again.
+    // Closing has already determined what each session is sent. The client reconnects, and asks again.
     abandon();
     throw new Refusal(replies.internal);
   }
@@ -91,15 +93,15 @@ function reply({ hub, session }: Caller, { id, method }: Command, answered: Answ
 
 function refuse({ hub, session }: Caller, { id, method }: Command, error: unknown): void {
   const reply = errorReply({ hub, session }, error);
-  // Nobody waits for an answer to what has no id, or came from who is gone.
+  // A command without an id, or of a session that has ended, gets no reply.
   if (id === 0 || !session.isOpen) return;
   hub.counters.error(reply.code);
   session.put(hub.codec.error(id, reply));
-  // A client waits for its connect reply, and knows what to do after a close.
+  // A client cannot continue without the connect reply. The close code tells it what to do.
   if (method === "connect") session.close(closeOf(reply));
 }
 
-/** Why a connection ends whose connect command was answered with an error. */
+/** Returns why the connection closes after an error reply to `connect`. */
 function closeOf({ code }: ErrorReply): Close {
   if (code === replies.tokenExpired.code) return closes.expired;
   return code === replies.limitExceeded.code ? closes.channelLimit : closes.internal;
@@ -115,13 +117,13 @@ function errorReply({ hub, session: { id } }: Caller, error: unknown): ErrorRepl
   return replies.internal;
 }
 
-/** Hands on what a client sends without wanting an answer. */
+/** Passes the data of a `send` to the user's handler. */
 async function receive(session: LiveSession, params: Params): Promise<undefined> {
   const { peer } = session;
-  const hear = peer.receive;
+  const handler = peer.receive;
   try {
-    if (hear !== undefined) await session.ask("send", () => hear(peer, params.data));
+    if (handler !== undefined) await session.ask("send", () => handler(peer, params.data));
   } catch {
-    // Nobody waits for an answer; what goes wrong has been reported.
+    // A `send` gets no reply, and the error has been reported.
   }
 }

@@ -12,42 +12,47 @@ import type { Params } from "./params.ts";
 import { found, type PreparedSubscription, type Sought, seek } from "./prepared-subscription.ts";
 import { expiry } from "./refresh.ts";
 
-/** Answers the first command of a session: who it is, what it is subscribed to from the start, how it is to be kept alive. */
+/**
+ * Answers the first command of a session: establishes its identity, subscribes it to the channels of its peer, and
+ * returns how the connection is kept alive.
+ */
 export function connect(call: Call): MaybePromise<Answer> {
   const { params } = call;
   const wanted = isObject(params.subs) ? params.subs : {};
-  const place = (): MaybePromise<Places> => placeAll(call, wanted);
-  const placed = andThen(identify(call), () => found(call, place, abandonAll));
-  return andThen(placed, (places) => welcome(call, places));
+  const prepare = (): MaybePromise<PreparedSubscriptions> => prepareAll(call, wanted);
+  const prepared = andThen(identify(call), () => found(call, prepare, abandonAll));
+  return andThen(prepared, (subscriptions) => welcome(call, subscriptions));
 }
 
-type Places = ReadonlyMap<string, PreparedSubscription>;
+type PreparedSubscriptions = ReadonlyMap<string, PreparedSubscription>;
 
-function abandonAll(places: Places): void {
-  for (const { abandon } of places.values()) abandon();
+function abandonAll(subscriptions: PreparedSubscriptions): void {
+  for (const { abandon } of subscriptions.values()) abandon();
 }
 
-function welcome({ hub, session }: Caller, places: Places): Answer {
-  const subs = Array.from(places, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(",");
+function welcome({ hub, session }: Caller, subscriptions: PreparedSubscriptions): Answer {
+  const subs = Array.from(subscriptions, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(
+    ",",
+  );
   const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
   const result =
     `{"client":"${session.id}","version":"tocsin ${version}","ping":${heartbeat},"pong":true` +
     `${expiry(session)}${subs === "" ? "" : `,"subs":{${subs}}`}}`;
   return {
     result,
-    channels: [...places.keys()],
+    channels: [...subscriptions.keys()],
     after: () => {
       session.connected();
-      for (const [name, { commit }] of places) {
+      for (const [name, { commit }] of subscriptions) {
         commit(true, false);
         quitEarly(session, name);
       }
     },
-    abandon: () => abandonAll(places),
+    abandon: () => abandonAll(subscriptions),
   };
 }
 
-/** Finds out who connects, where the peer says how. A session that cannot be anybody's is closed. */
+/** Establishes the identity, if the peer has a `connect` handler. A session without an identity is closed. */
 function identify(call: Call): MaybePromise<void> {
   const find = call.session.peer.connect;
   return find === undefined ? undefined : identifyBy(find, call);
@@ -64,7 +69,7 @@ async function identifyBy(
     if (found !== null) checkPeer(found, hub.settings.limits.channel);
     return found;
   });
-  // It may have ended after that was found, and before it was heard here.
+  // The session may have ended after the handler returned, and before this line runs.
   if (identity === null || !session.isOpen) return over(session, closes.invalidToken);
   if ((identity.expires ?? Infinity) <= hub.clock.time()) throw new Refusal(replies.tokenExpired);
   if (!hub.gate.isFullOf(identity.user)) return session.become(identity);
@@ -72,40 +77,46 @@ async function identifyBy(
   over(session, closes.connectionLimit);
 }
 
-/** So many channels are looked into at once: what is read of them is held until they have their places. */
-const atOnce = 64;
+/**
+ * The number of channels that are read at the same time. What was read is held in memory until their subscriptions are
+ * prepared.
+ */
+const batchSize = 64;
 
-/** Places of all the channels that the server subscribes a peer to. They share one reply, and so one window, in order. */
-function placeAll(caller: Call, wanted: Params): MaybePromise<Places> {
+/**
+ * Prepares the subscriptions to all channels that the server subscribes a peer to. They share one reply, and so one
+ * window, in order.
+ */
+function prepareAll(caller: Call, wanted: Params): MaybePromise<PreparedSubscriptions> {
   const { session } = caller;
   const { channels = [] } = session.peer;
-  if (channels.length === 0) return nowhere;
-  const places = new Map<string, PreparedSubscription>();
+  if (channels.length === 0) return noSubscriptions;
+  const subscriptions = new Map<string, PreparedSubscription>();
   let { room } = session.window;
   const names = [...new Set(channels)];
   const seekOne = (name: string): MaybePromise<Sought> => {
     const request = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
     return seek(caller, name, isObject(request) ? request : {});
   };
-  const placeFrom = (first: number): MaybePromise<Places> => {
-    const some = names.slice(first, first + atOnce);
-    if (some.length === 0) return places;
-    return andThen(all(some.map((name) => () => seekOne(name))), (sought) => {
-      for (const [at, name] of some.entries()) {
-        const place = (sought[at] as Sought).take(room);
-        places.set(name, place);
-        room -= place.bytes;
+  const prepareFrom = (first: number): MaybePromise<PreparedSubscriptions> => {
+    const batch = names.slice(first, first + batchSize);
+    if (batch.length === 0) return subscriptions;
+    return andThen(all(batch.map((name) => () => seekOne(name))), (sought) => {
+      for (const [at, name] of batch.entries()) {
+        const subscription = (sought[at] as Sought).take(room);
+        subscriptions.set(name, subscription);
+        room -= subscription.bytes;
       }
-      return placeFrom(first + atOnce);
+      return prepareFrom(first + batchSize);
     });
   };
   return attempt(
-    () => placeFrom(0),
-    () => abandonAll(places),
+    () => prepareFrom(0),
+    () => abandonAll(subscriptions),
   );
 }
 
-/** Does all at once, and abandons the others where one fails. */
+/** Calls all functions. If one fails, the results of the others are abandoned. */
 function all(acts: readonly (() => MaybePromise<Sought>)[]): MaybePromise<readonly Sought[]> {
   const begun: MaybePromise<Sought>[] = [];
   const undo = (): void => {
@@ -120,4 +131,4 @@ function all(acts: readonly (() => MaybePromise<Sought>)[]): MaybePromise<readon
   }, undo);
 }
 
-const nowhere: Places = new Map();
+const noSubscriptions: PreparedSubscriptions = new Map();

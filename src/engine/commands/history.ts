@@ -31,7 +31,7 @@ export async function history(call: Call): Promise<Answer> {
   for (const entry of slice.entries) {
     const text = codec.publication(entry);
     bytes += byteLength(text) + 1;
-    // A reply takes one window at most; the client asks for the rest from where this one ends.
+    // A reply takes at most one window. The client requests the rest after the end of this one.
     if (bytes > enough && texts.length > 0) break;
     texts.push(text);
   }
@@ -39,7 +39,10 @@ export async function history(call: Call): Promise<Answer> {
   return { result, channels: [name] };
 }
 
-/** Where a history begins; `{ offset: 0, epoch: "" }` means all that is in the log, trimmed at its start or not. */
+/**
+ * Returns the position after which the history begins. `{ offset: 0, epoch: "" }` means everything in the log, even if
+ * its start was trimmed; it returns undefined.
+ */
 function sinceOf({ since }: Params): Position | undefined {
   if (since === undefined) return undefined;
   if (!isObject(since)) throw new Refusal(replies.badRequest);
@@ -47,9 +50,12 @@ function sinceOf({ since }: Params): Position | undefined {
   return isStart(position) ? undefined : position;
 }
 
-/** No limit, or 0, asks for the position alone; a negative one for as much as there is. */
+/**
+ * Returns the limit. Without a limit, or with 0, only the position is requested. A negative limit requests as much as
+ * possible.
+ */
 function limitOf({ hub, params: { limit = 0 } }: Call): number {
-  const most = hub.settings.limits.history;
+  const max = hub.settings.limits.history;
   if (!Number.isSafeInteger(limit)) throw new Refusal(replies.badRequest);
-  return (limit as number) < 0 ? most : Math.min(limit as number, most);
+  return (limit as number) < 0 ? max : Math.min(limit as number, max);
 }

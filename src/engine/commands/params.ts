@@ -3,7 +3,7 @@ import type { Position } from "../../model/log.ts";
 import { replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
 
-/** What a client sent along with a command: nothing in it is checked yet. */
+/** The params of a command as the client sent them. Nothing in them is checked. */
 export type Params = Readonly<Record<string, unknown>>;
 
 export function positionOf(params: Params): Position {

@@ -6,8 +6,9 @@ import type { HandlerCall } from "../sessions/handler-call.ts";
 import type { Caller } from "./call.ts";
 
 /**
- * Refuses what is not allowed. A run's channel belongs to whoever may follow the run; any other is up to the peer's
- * `authorize`. Where that throws or is late nobody has refused: the command fails with error 100, and may be tried again.
+ * Throws a Refusal for an action that is not allowed. A run decides who may use its channel. For any other channel the
+ * peer's `authorize` decides. If `authorize` throws or is late, that is no refusal: the command fails with error 100,
+ * so that the client may retry.
  */
 export function permit(
   { hub, session }: Caller,
@@ -18,7 +19,7 @@ export function permit(
   const { peer } = session;
   const ofRun = hub.runs.allows(peer.user, channel, type);
   if (ofRun === true) return;
-  // What the server subscribes a peer to it may also leave, and come back to from where it was.
+  // If the server subscribes a peer to a channel, the peer may also leave it, and subscribe again with recovery.
   if (type === "subscribe" && peer.channels?.includes(channel)) return;
   if (ofRun === false) throw new Refusal(replies.permissionDenied);
   return andThen(authorizes({ session }, type, channel, data), demand);
@@ -28,7 +29,10 @@ function demand(isAllowed: boolean): void {
   if (!isAllowed) throw new Refusal(replies.permissionDenied);
 }
 
-/** Asks the peer's `authorize`; having none refuses. What goes wrong there is thrown as a {@linkcode Refusal} with error 100. */
+/**
+ * Calls the peer's `authorize`. Returns false if there is none. If it throws or is late, throws a {@linkcode Refusal}
+ * with error 100.
+ */
 export function authorizes(
   { session }: Pick<Caller, "session">,
   type: Action["type"],

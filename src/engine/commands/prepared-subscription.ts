@@ -10,29 +10,32 @@ import { resumed } from "./acknowledge.ts";
 import type { Call, Caller } from "./call.ts";
 import { type Params, positionOf } from "./params.ts";
 
-/** Where a subscription would begin, with the channel kept open: one of `commit` and `abandon` has to follow. */
+/**
+ * A subscription that is ready to begin. The channel is kept open until `commit` or `abandon` is called, so one of them
+ * must be.
+ */
 export interface PreparedSubscription {
   result: string;
-  /** Bytes of the publications in it. */
+  /** Bytes of the publications in the result. */
   bytes: number;
   recovered: boolean;
   commit(byServer: boolean, joins: boolean): void;
   abandon(): void;
 }
 
-/** What has to be known of a channel before there is a place in it, with the channel kept open: one of both has to follow. */
+/** A channel that was read for a subscription. The channel is kept open, so `take` or `abandon` must be called. */
 export interface Sought {
-  /** The place there, whose result holds at most `room` bytes of publications. */
+  /** Prepares the subscription. Its result holds at most `room` bytes of publications. */
   take(room: number): PreparedSubscription;
   abandon(): void;
 }
 
-/** Finds where a subscription would begin, with or without recovery (`protocol.ts` has the rules). */
+/** Prepares a subscription, with or without recovery (`protocol.ts` has the rules). */
 export function place(call: Call, name: string, params: Params): MaybePromise<PreparedSubscription> {
   return andThen(seek(call, name, params), ({ take }) => take(call.session.window.room));
 }
 
-/** Looks into a channel for a place: several may be looked for at once, and then share the room. */
+/** Reads a channel for a subscription. Several channels can be read at the same time, and then share the room. */
 export function seek({ hub, session }: Call, name: string, params: Params): MaybePromise<Sought> {
   if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");
   const channel = hub.channel(name);
@@ -49,7 +52,7 @@ export function seek({ hub, session }: Call, name: string, params: Params): Mayb
   return attempt(() => andThen(channel.current(), read), release);
 }
 
-/** The place at a channel's top, or at the end of what was `found` for somebody who comes back. */
+/** Prepares a subscription that begins at the channel's top, or after the publications that recovery has found. */
 function placeAt(
   { hub, session }: Caller,
   channel: Channel,
@@ -61,19 +64,19 @@ function placeAt(
   const recovery = found?.recovery;
   const cursor = recovery?.cursor ?? channel.top;
   const missed = found === undefined || isNothing(found.missed) ? undefined : found.missed;
-  const turn = missed === undefined ? undefined : notices.begin(session, name);
-  const notice = turn === undefined ? undefined : missed;
-  // Whoever cannot be given what it missed may go on from here; a notice says as much.
+  const claim = missed === undefined ? undefined : notices.begin(session, name);
+  const notice = claim === undefined ? undefined : missed;
+  // If nothing can be recovered, the client is told from where it can read. A notice contains the same information.
   const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
   const present = runs.present(name);
   const known = found?.said;
-  const isAgain = known !== undefined && known.present === present && known.notice === notice;
-  const said = isAgain
+  const isSame = known !== undefined && known.present === present && known.notice === notice;
+  const reply = isSame
     ? known
     : { present, notice, result: resultOf(channel, found, dataOf(present, { earliest, notice })) };
-  if (found !== undefined) found.said = said;
+  if (found !== undefined) found.said = reply;
   return {
-    result: said.result,
+    result: reply.result,
     bytes: recovery?.bytes ?? 0,
     recovered: recovery !== undefined,
     commit(byServer, joins) {
@@ -98,7 +101,7 @@ function placeAt(
       release();
     },
     abandon() {
-      turn?.undo();
+      claim?.undo();
       release();
     },
   };
@@ -114,28 +117,30 @@ function resultOf({ epoch, top }: Channel, found: RecoveryResult | undefined, da
   );
 }
 
-/** What the answer says beside the position: how a run stands, from where one can go on, and what was missed. */
+/**
+ * Returns the `data` of the reply: the status of the run, the offset from which the client can read, and the notice.
+ */
 function dataOf(
   present: string | undefined,
-  said: { earliest: number | undefined; notice: Missed | undefined },
+  members: { earliest: number | undefined; notice: Missed | undefined },
 ): string {
-  if (present === undefined && said.earliest === undefined && said.notice === undefined) return "";
-  const texts = [present ?? "{}", JSON.stringify(said)].map((text) => text.slice(1, -1));
-  const members = texts.filter((text) => text !== "");
-  return members.length === 0 ? "" : `,"data":{${members.join(",")}}`;
+  if (present === undefined && members.earliest === undefined && members.notice === undefined) return "";
+  const texts = [present ?? "{}", JSON.stringify(members)].map((text) => text.slice(1, -1));
+  const parts = texts.filter((text) => text !== "");
+  return parts.length === 0 ? "" : `,"data":{${parts.join(",")}}`;
 }
 
 function begin(session: LiveSession, subscription: Subscription): void {
   const { channel } = subscription;
   if (!session.isOpen) return;
   session.subscriptions.add(subscription);
-  // What came with the recovery is on its way already.
+  // The recovered publications are already in flight.
   if (subscription.cursor > subscription.proof.since && channel.deliveries !== undefined)
     session.track(subscription);
   channel.add(subscription);
 }
 
-/** Looks for places, and abandons what comes too late for whoever asked. */
+/** Calls `find` with the time limit of a handler call. A result that is too late is abandoned. */
 export function found<T>(
   { session }: Caller,
   find: () => MaybePromise<T>,
@@ -149,7 +154,7 @@ export function found<T>(
       return value;
     }),
   );
-  // The session may end after it was found, and before that was heard here.
+  // The session may end after the result was found, and before `asked` settles.
   if (asked instanceof Promise)
     asked.catch(() => {
       if (kept !== undefined) abandon(kept.value);

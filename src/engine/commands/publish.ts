@@ -16,8 +16,8 @@ export async function publish(call: Call): Promise<Answer> {
 }
 
 /**
- * What the schemas make of it. A client is not told why they refuse; whoever wrote one that is at fault is, and the client
- * that it failed for now.
+ * Returns the event as its schema returns it. The client is not told why a schema refuses an event. A schema that is
+ * itself at fault is reported, and the client gets error 100, which is temporary.
  */
 function valid({ hub, session: { id } }: Caller, channel: string, data: unknown): unknown {
   if (hub.events === undefined) return data;
@@ -31,7 +31,7 @@ function valid({ hub, session: { id } }: Caller, channel: string, data: unknown)
   throw new Refusal(replies.badRequest);
 }
 
-/** What came as JSON may still be nested too deep to be written again. */
+/** Data that was parsed from JSON may still be nested too deep to be serialised again. */
 function encode(hub: Hub, data: unknown): string {
   try {
     return hub.serialise("the payload", data);

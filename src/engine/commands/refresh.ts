@@ -5,7 +5,7 @@ import { Refusal } from "../core/refusal.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { type Answer, type Call, over } from "./call.ts";
 
-/** Answers a new token of a session's. */
+/** Answers a `refresh`: checks the new token of a session. */
 export async function refresh({ hub, session, params }: Call): Promise<Answer> {
   const { peer } = session;
   const check = peer.refresh;
@@ -14,21 +14,25 @@ export async function refresh({ hub, session, params }: Call): Promise<Answer> {
   if (!isText(token, 1)) throw new Refusal(replies.badRequest);
   const expires = await session.ask("refresh", () => check(peer, token));
   if (!isTime(expires)) return over(session, closes.invalidToken);
-  // Clients give up for good at an error here. After this close they come back, and get a new token.
+  // After an error reply to `refresh`, clients give up for good. After this close they reconnect with a new token.
   if (expires <= hub.clock.time()) return over(session, closes.expired);
   session.timers.extend(expires);
   return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
 }
 
-/** Seconds for which clients can wait, by timers that take no more than 2 ** 31 - 1 ms: they only refresh too early then. */
-const longestTtl = 2_147_483;
+/**
+ * The maximum `ttl`, in seconds. Clients wait with timers that hold at most 2 ** 31 - 1 ms. With this maximum they only
+ * refresh too early.
+ */
+const maxTtl = 2_147_483;
 
 /**
- * When the client should come with a new token: a fifth, and at most 10 s, before the old one ends. A peer that cannot
- * refresh is not told, since its client would give up for want of a token, where coming back is all it takes.
+ * Returns when the client should send a new token, as members of the reply. That is before the old token ends, by a
+ * fifth of the remaining time, but by at most 10 s. The result is empty for a peer that cannot refresh. Its client
+ * would give up because it has no new token, although it only needs to reconnect.
  */
 export function expiry({ peer, timers: { remaining } }: LiveSession): string {
   if (peer.refresh === undefined || remaining === Infinity) return "";
   const ttl = Math.floor((remaining - Math.min(10_000, remaining / 5)) / 1000);
-  return `,"expires":true,"ttl":${Math.min(longestTtl, Math.max(1, ttl))}`;
+  return `,"expires":true,"ttl":${Math.min(maxTtl, Math.max(1, ttl))}`;
 }

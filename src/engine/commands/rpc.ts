@@ -11,8 +11,8 @@ export async function rpc({ hub, session, params }: Call): Promise<Answer> {
   if (typeof method !== "string") throw new Refusal(replies.badRequest);
   if (method === "run.cancel") return cancelRun({ hub, session }, data);
   if (method === "ack") {
-    const wrong = acknowledge(session, data);
-    if (wrong !== undefined) throw new Refusal(wrong);
+    const error = acknowledge(session, data);
+    if (error !== undefined) throw new Refusal(error);
     return { result: "{}" };
   }
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
@@ -26,7 +26,7 @@ export async function rpc({ hub, session, params }: Call): Promise<Answer> {
       result: `{"data":${hub.serialise(`the answer of ${method}`, value, { allowsUndefined: true })}}`,
     };
   } catch (error) {
-    // An answer over the limit is the client's to know; one that JSON cannot hold is not.
+    // The client is told that a result is over the limit, but not that JSON cannot hold it.
     if (error instanceof RangeError) throw new Refusal(replies.limitExceeded, "publication");
     hub.report(error, "rpc", `session ${id}`);
     throw new Refusal(replies.internal);

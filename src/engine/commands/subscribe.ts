@@ -22,8 +22,8 @@ export function subscribe(call: Call): MaybePromise<Answer> {
   );
   const find = (): MaybePromise<PreparedSubscription> => place(call, name, params);
   const abandonLate = (late: PreparedSubscription): void => late.abandon();
-  const placed = andThen(permitted, () => found(call, find, abandonLate));
-  return andThen(placed, ({ result, recovered, commit, abandon }) => {
+  const prepared = andThen(permitted, () => found(call, find, abandonLate));
+  return andThen(prepared, ({ result, recovered, commit, abandon }) => {
     if (params.recover === true && !recovered && (flag & rejectUnrecovered) !== 0) {
       abandon();
       throw new Refusal(replies.unrecoverable);
@@ -36,5 +36,5 @@ export function subscribe(call: Call): MaybePromise<Answer> {
   });
 }
 
-/** The subscribe flag that asks for an error instead of `recovered: false`. */
+/** The bit of the subscribe flag that requests an error instead of `recovered: false`. */
 const rejectUnrecovered = 2;

@@ -5,44 +5,54 @@ import type { LiveRun } from "../runs/live-run.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import type { Hub } from "./hub.ts";
 
-/** How a notifier is closed. */
+/** Options of `close()`. */
 export interface CloseOptions {
   /** Ends the grace when it aborts: what is left is cut at once, and `close` resolves. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds that closing may take, from when it began. Default: the notifier's own; a longer one changes nothing. */
+  /**
+   * Milliseconds that closing may take, from when it began. Default: the notifier's `grace`. A longer one has no
+   * effect.
+   */
   grace?: number | undefined;
 }
 
-/** A session that was cut, or went by itself, before everything was proven read. */
+/** A session that was cut, or ended by itself, before everything was proven read. */
 export interface CutSession {
   /** The session's id. */
   session: string;
-  /** Its user; "" for nobody in particular. */
+  /** Its user. "" for an anonymous client. */
   user: string;
   /**
-   * For each channel it followed, the offset proven read and the channel's top: what lies between was not proven
-   * delivered. At most one window of it may have arrived all the same, since nobody can know what was under way.
+   * For each subscribed channel, the offset that is proven read, and the channel's top. The publications between them
+   * are not proven delivered. Up to one window of them may have arrived all the same, because what was in flight is
+   * unknown.
    */
   channels: Record<string, { read: number; top: number }>;
 }
 
-/** What closing did. */
+/** The result of closing. */
 export interface CloseReport {
-  /** What became of the runs that were working. */
+  /** How the runs ended that were working. */
   runs: RunsReport;
-  /** How many sessions were closed with everything read, and how many were cut or went before. */
+  /**
+   * The number of sessions that were closed after everything was proven read, and the number of sessions that were cut
+   * or ended before.
+   */
   sessions: { closed: number; cut: number };
-  /** The latter, with what is not known to have reached them. */
+  /** The sessions that were cut or ended before, with what is not proven to have reached them. */
   cut: CutSession[];
-  /** Confirmed publications that were given up since closing began, in the order in which they were. */
+  /** The confirmed publications that were given up since closing began, in that order. */
   undelivered: Undelivered[];
-  /** How many confirmed publications were given up since the notifier began, with those. */
+  /**
+   * The number of confirmed publications that were given up since the notifier was created. It includes those in
+   * `undelivered`.
+   */
   givenUp: number;
-  /** How long it took, in milliseconds. */
+  /** How long closing took, in milliseconds. */
   milliseconds: number;
 }
 
-/** The report of a notifier that had nothing to close. */
+/** Returns the report of a notifier that had nothing to close. */
 export function emptyReport(): CloseReport {
   return {
     runs: { completed: [], failed: [], cancelled: [], abandoned: [] },
@@ -54,7 +64,7 @@ export function emptyReport(): CloseReport {
   };
 }
 
-/** One report of what closing several notifiers did. Of one it is that one's own. */
+/** Merges the reports of several notifiers into one. A single report is returned unchanged. */
 export function mergedReport(reports: readonly CloseReport[]): CloseReport {
   const [first] = reports;
   if (first !== undefined && reports.length === 1) return first;
@@ -72,30 +82,31 @@ export function mergedReport(reports: readonly CloseReport[]): CloseReport {
   return merged;
 }
 
-/** When the phases of closing have to be over. */
+/** The deadlines of the phases of closing. */
 export interface Deadlines {
-  /** Aborts when runs have had their share of the grace: half of it. */
+  /** Aborts at half of the grace, which is the share of the runs. */
   readonly half: AbortSignal;
-  /** Aborts when what is under way into the log has had its share as well: three quarters of it. */
+  /** Aborts at three quarters of the grace. By then all appends in progress must have ended. */
   readonly late: AbortSignal;
   /** Aborts when the grace ends. */
   readonly over: AbortSignal;
 }
 
 /**
- * Goes through the phases of closing: runs end, sessions flush, what is left is cut, the log is closed.
+ * Runs the phases of closing: ends the runs, flushes the sessions, cuts those that are left, and closes the log.
  *
- * `cause` is why. It never rejects, and never waits for a handler.
+ * `cause` is why the notifier closes. It never rejects, and never waits for a handler.
  */
 export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown): Promise<CloseReport> {
   const began = hub.clock.now();
   hub.ledger.close();
   const silences = new Map(Array.from(hub.sessions, (session) => [session, session.silence]));
   const working = hub.runs.working;
-  // Until then whoever reads gets all of what is published last.
+  // Until half of the grace, appends still wait for slow subscribers, so that those that read receive the last
+  // publications.
   const unlink = hub.scope.link(deadlines.half, () => hub.appends.hasten());
   await endRuns(hub, working, deadlines, cause);
-  // Whatever is in the log from here on is all there is to deliver; what is not, its publisher is told of.
+  // What is in the log now is all that is delivered. Any other publication rejects.
   await hub.settled("publications under way", deadlines.late, hub.appends.idle());
   unlink();
   hub.appends.end();
@@ -114,7 +125,7 @@ async function endRuns(
 ): Promise<void> {
   for (const run of runs) run.cancelBy("shutdown", undefined, cause);
   await hub.settled("runs to end", half, Promise.all(runs.map((run) => run.ended())));
-  // Those still there ignore their signal. Their endings are written for them.
+  // The remaining runs ignore their signal. Their endings are written for them.
   await hub.settled("runs to be given up", late, Promise.all(runs.map((run) => run.abandon())));
 }
 
@@ -133,11 +144,11 @@ async function flushSessions(
   const tops = readTops(hub, over);
   const cut = new Map<LiveSession, CutSession>();
   let isOver = false;
-  // A session that ends by itself before all was proven read is reported like one that was cut.
+  // A session that ends by itself before everything was proven read is reported as cut.
   hub.onSessionLeave = (session) => {
-    if (isOver || !isProven(session)) cut.set(session, whereItStands(session));
+    if (isOver || !isProven(session)) cut.set(session, cutSessionOf(session));
   };
-  // Those that are just being closed for some other reason are none of those that have read everything.
+  // Sessions that are already being closed for another reason do not count as having read everything.
   const wereOpen = new Set(before.filter(({ isOpen }) => isOpen));
   hub.flushing = true;
   hub.hearing = true;
@@ -146,7 +157,7 @@ async function flushSessions(
     for (const session of [...hub.sessions]) session.settle();
   };
   settleAll();
-  // Clients that acknowledge have until then to acknowledge what they have read.
+  // Until then clients that acknowledge have time to acknowledge what they have read.
   const unlink = hub.scope.link(late, () => {
     hub.hearing = false;
     settleAll();
@@ -157,33 +168,34 @@ async function flushSessions(
   isOver = true;
   for (const session of [...hub.sessions]) {
     session.cut();
-    // One that had read everything, and was only waited for to answer the close, has left before.
-    if (!cut.has(session)) cut.set(session, whereItStands(session));
+    // A session that only waited for the answer to its close has given up its subscriptions before, so the hook above
+    // did not add it.
+    if (!cut.has(session)) cut.set(session, cutSessionOf(session));
   }
   hub.onSessionLeave = undefined;
   for (const session of before)
-    if (!wereOpen.has(session) && !cut.has(session)) cut.set(session, whereItStands(session));
+    if (!wereOpen.has(session) && !cut.has(session)) cut.set(session, cutSessionOf(session));
   for (const { channels } of cut.values()) {
-    for (const [name, place] of Object.entries(channels))
-      place.top = Math.max(place.top, tops.known.get(name) ?? 0);
+    for (const [name, position] of Object.entries(channels))
+      position.top = Math.max(position.top, tops.known.get(name) ?? 0);
   }
   return { sessions: { closed: before.length - cut.size, cut: cut.size }, cut: [...cut.values()] };
 }
 
 /**
- * Settles once no session is left but those who had been silent for longer than the grace when closing began, and still
- * are: there is nothing to wait for that has not been waited for.
+ * Settles once all sessions have ended, except those that were silent for longer than the grace when closing began, and
+ * still are. Waiting longer for them is useless.
  */
 function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession, number>): Promise<void> {
   return hub.scope.wait<void>("sessions to end", over, ({ resolve }) => {
-    const look = (): void => {
+    const check = (): void => {
       for (const session of hub.sessions) {
         if (Math.min(silences.get(session) ?? 0, session.silence) < hub.grace) return;
       }
       resolve();
     };
-    hub.onSessionEnd = look;
-    look();
+    hub.onSessionEnd = check;
+    check();
     return () => {
       hub.onSessionEnd = undefined;
     };
@@ -191,8 +203,9 @@ function allEnded(hub: Hub, over: AbortSignal, silences: ReadonlyMap<LiveSession
 }
 
 /**
- * Asks where the channels that somebody follows end: nothing is published any more, and a channel whose followers are
- * all behind has not looked. Until the log answers, what was loaded last counts.
+ * Reads the tops of the channels that have subscriptions. Nothing is published any more. But a channel whose
+ * subscriptions are all behind has not read the end of its log. Until the log answers, the top that was loaded last is
+ * used.
  */
 function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; read: Promise<void> } {
   const known = new Map<string, number>();
@@ -210,7 +223,7 @@ function readTops(hub: Hub, over: AbortSignal): { known: Map<string, number>; re
   return { known, read: hub.settled("where channels end", over, Promise.all(reads)) };
 }
 
-/** Whether everything there is for a session is known to have been read. */
+/** Returns whether a session is proven to have read everything. */
 function isProven({ subscriptions, window }: LiveSession): boolean {
   for (const subscription of subscriptions) {
     const { channel, cursor, proof } = subscription;
@@ -219,10 +232,10 @@ function isProven({ subscriptions, window }: LiveSession): boolean {
   return true;
 }
 
-function whereItStands({ id, peer, window, subscriptions }: LiveSession): CutSession {
-  const places = Array.from(subscriptions, ({ channel, cursor, proof }) => {
+function cutSessionOf({ id, peer, window, subscriptions }: LiveSession): CutSession {
+  const positions = Array.from(subscriptions, ({ channel, cursor, proof }) => {
     return [channel.name, { read: window.readOf(proof, cursor), top: Math.max(channel.top, cursor) }];
   });
-  // A channel may be called __proto__, which an assignment would take for something else.
-  return { session: id, user: peer.user, channels: Object.fromEntries(places) };
+  // A channel may be named `__proto__`, so the object is not built by assignments.
+  return { session: id, user: peer.user, channels: Object.fromEntries(positions) };
 }

@@ -3,18 +3,18 @@ import type { Publication } from "../../model/publication.ts";
 import { gapAfter, publicationOf } from "../core/publications.ts";
 import type { Hub } from "./hub.ts";
 
-/** Where following begins: after a position, or with what is published from the first `next()` on. */
+/** Options of `follow()`. */
 export interface FollowOptions {
-  /** The last position that is not wanted. Default: what is published from now on. */
+  /** Yield only what follows this position. Default: what is published from the first `next()` on. */
   after?: Position | undefined;
-  /** Ends the following when it aborts, with its reason. */
+  /** Ends the iteration when it aborts, with its reason. */
   signal?: AbortSignal | undefined;
 }
 
-/** Publications read at once. */
+/** The maximum number of publications in one read of the log. */
 const batch = 256;
 
-/** What is being waited for on somebody's behalf, and whether they still want it. */
+/** The state of an iteration: whether it is over, and how to wake it. */
 interface Following {
   isOver: boolean;
   /** Ends the wait for the next publication. */
@@ -30,7 +30,7 @@ export function followChannel(
   const following: Following = { isOver: false, wake() {} };
   const publications = follow(hub, channel, options, following);
   const end = publications.return.bind(publications);
-  // A generator's own `return` waits for the `next` that is under way, which may be for ever.
+  // A generator's own `return` waits for the `next` in progress, which may take forever.
   publications.return = (value) => {
     following.isOver = true;
     following.wake();
@@ -60,8 +60,8 @@ async function* follow(
 }
 
 /**
- * Waits for what follows a position; undefined where nobody wants it any more. The channel is only held meanwhile: whoever
- * stops asking leaves nothing behind.
+ * Waits for what follows a position. Returns undefined if the iteration is over. The channel is kept open only during
+ * the call, so an iteration that is abandoned leaves nothing behind.
  */
 async function next(
   hub: Hub,

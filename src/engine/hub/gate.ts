@@ -7,13 +7,16 @@ import { type Close, closes } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { NotifierOptions } from "../core/settings.ts";
 
-/** A place that is kept for a handshake until it is a session, or fails. */
-interface Kept {
+/** A reserved session: a handshake that is in progress. */
+interface Reservation {
   readonly user: string;
   readonly since: number;
 }
 
-/** What keeps a client away before it is connected, and is not said by a user's own `disconnect`. */
+/**
+ * The closes that count as a refusal if the session was not connected yet. `disconnect` is not one of them, because the
+ * user's own code called it.
+ */
 const refusals: readonly Close[] = [
   closes.invalidToken,
   closes.badRequest,
@@ -22,26 +25,26 @@ const refusals: readonly Close[] = [
   closes.channelLimit,
 ];
 
-/** What the gate needs beside. */
+/** What the gate needs besides the context. */
 export interface GateContext extends Context {
   readonly sessions: { readonly size: number; countOf(user: string): number };
 }
 
-/** A limit on how many sessions there may be. */
+/** A limit on the number of sessions. */
 export type Full = "sessions" | "userSessions";
 
 /**
- * Who may come in: counts the handshakes that were let in and are not sessions yet, and tells of those who were not.
+ * Decides which clients may come in. It counts the handshakes in progress, and reports the refused clients.
  *
- * Where nobody says what became of a handshake it counts no longer than `limits.connect`; no timer is needed for that.
+ * A handshake of which nothing more is heard is counted for at most `limits.connect`. No timer is needed for that.
  */
 export class Gate {
-  /** Whether the notifier closes: then nobody comes in, and the console need not say so each time. */
+  /** Whether the notifier closes. Then every client is refused, and the console does not print each one. */
   isClosing = false;
   readonly #context: GateContext;
   readonly #onRefused: (refused: Refused) => unknown;
   /** In the order in which they began. */
-  readonly #kept = new Set<Kept>();
+  readonly #reserved = new Set<Reservation>();
   readonly #byUser = new Counts<string>();
 
   constructor(context: GateContext, onRefused: NotifierOptions["onRefused"]) {
@@ -50,74 +53,77 @@ export class Gate {
     this.#onRefused = onRefused ?? ((refused) => this.isClosing || write(refused));
   }
 
-  /** The limit that keeps a user out, which counts as hit, if any. */
+  /** Returns the limit that keeps a user out, if any, and counts it as hit. */
   limitFor(user: string): Full | undefined {
-    this.#forget();
+    this.#expire();
     const { sessions, settings, counters } = this.#context;
-    const isFull = sessions.size + this.#kept.size >= settings.limits.sessions;
+    const isFull = sessions.size + this.#reserved.size >= settings.limits.sessions;
     if (!isFull && !this.isFullOf(user)) return undefined;
     const limit = isFull ? "sessions" : "userSessions";
     counters.hit(limit);
     return limit;
   }
 
-  /** Whether a user has as many sessions as one may, with those whose handshake is under way. */
+  /** Returns whether a user has the maximum number of sessions. Handshakes in progress count. */
   isFullOf(user: string): boolean {
     const { sessions, settings } = this.#context;
     return sessions.countOf(user) + (this.#byUser.get(user) ?? 0) >= settings.limits.userSessions;
   }
 
-  /** Keeps a place. Answers what gives it back, which may be called more than once; or the limit that is reached. */
+  /**
+   * Reserves a session. Returns a function that releases it, which may be called several times, or the limit that is
+   * reached.
+   */
   reserve(user: string): (() => void) | Full {
     const limit = this.limitFor(user);
     if (limit !== undefined) return limit;
-    const kept = { user, since: this.#context.clock.now() };
-    this.#kept.add(kept);
-    // Who has no name is not one user.
+    const reservation = { user, since: this.#context.clock.now() };
+    this.#reserved.add(reservation);
+    // The user "" stands for many anonymous clients, so no limit per user applies.
     if (user !== "") this.#byUser.add(user);
-    return () => this.#release(kept);
+    return () => this.#release(reservation);
   }
 
-  /** Counts somebody who was not let in, and tells the user's hook. */
+  /** Counts a refused client, and calls the user's hook. */
   refused(refused: Refused): void {
     this.#context.counters.refused(refused.code);
     const failed = (error: unknown): void => this.#context.report(error, "refused", `${refused.code}`);
     attended(() => this.#onRefused(loggableRefusal(refused)), failed);
   }
 
-  /** Counts a session that we close; one that was never connected was refused. */
+  /** Counts a session that the server closes. If it was never connected, it may count as refused. */
   closed(why: Close, wasFresh: boolean): void {
     this.#context.counters.closed(why.code);
     if (wasFresh && refusals.includes(why)) this.refused(why);
   }
 
   clear(): void {
-    this.#kept.clear();
+    this.#reserved.clear();
     this.#byUser.clear();
   }
 
-  #release(kept: Kept): void {
-    if (this.#kept.delete(kept)) this.#byUser.add(kept.user, -1);
+  #release(reservation: Reservation): void {
+    if (this.#reserved.delete(reservation)) this.#byUser.add(reservation.user, -1);
   }
 
-  #forget(): void {
+  #expire(): void {
     const { clock, settings } = this.#context;
-    for (const kept of this.#kept) {
-      if (clock.now() - kept.since < settings.limits.connect) return;
-      this.#release(kept);
+    for (const reservation of this.#reserved) {
+      if (clock.now() - reservation.since < settings.limits.connect) return;
+      this.#release(reservation);
     }
   }
 }
 
-/** Characters of a text from outside that are told. */
-const longest = 200;
+/** The maximum length of a text from outside in a report, in characters. */
+const maxTextLength = 200;
 
-/** The same, with every text as one line that only shows. */
+/** Returns the refusal with every text as one printable line. */
 function loggableRefusal({ code, reason, path, origin }: Refused): Refused {
   return {
     code,
     reason: printable(reason),
-    ...(path !== undefined && { path: printable(path.slice(0, longest)) }),
-    ...(origin !== undefined && { origin: printable(origin.slice(0, longest)) }),
+    ...(path !== undefined && { path: printable(path.slice(0, maxTextLength)) }),
+    ...(origin !== undefined && { origin: printable(origin.slice(0, maxTextLength)) }),
   };
 }

@@ -36,7 +36,7 @@ import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
 import { Gate, type GateContext } from "./gate.ts";
 
-/** What a hub is made of. */
+/** What a hub is created from. */
 export interface HubParts {
   readonly log: Log;
   readonly clock: Clock;
@@ -50,10 +50,10 @@ export interface HubParts {
   readonly onRefused?: NotifierOptions["onRefused"];
 }
 
-/** Encoded publications that all channels together may keep for sharing, in bytes. */
+/** The maximum size of the encoded publications that all channels together keep for sharing, in bytes. */
 const cacheBytes = 67_108_864;
 
-/** The parts of one notifier put together: its log, its lifetime, its sessions, channels and runs, and the turn. */
+/** Combines the parts of one notifier: its log, scope, sessions, channels, runs and turn. */
 export class Hub
   implements
     ChannelContext,
@@ -91,20 +91,20 @@ export class Hub
       return this.bytes > cacheBytes;
     },
   };
-  /** Milliseconds that closing may take: the least of what anybody who closes has said. */
+  /** Milliseconds that closing may take: the minimum of the notifier's own grace and of those given to `close()`. */
   grace: number;
-  /** Whether sessions close themselves as soon as everything was read. */
+  /** Whether the notifier is closing and each session closes itself once its client has read everything. */
   flushing = false;
-  /** Whether, while they do, clients that acknowledge are given time to. */
+  /** Whether those sessions still wait for clients that acknowledge to do so. */
   hearing = false;
-  /** Called whenever a session ended. */
+  /** Called when a session has ended. */
   onSessionEnd: (() => void) | undefined;
-  /** Called before a session gives up its subscriptions, for whatever reason. */
+  /** Called before a session gives up its subscriptions, for any reason. */
   onSessionLeave: ((session: LiveSession) => void) | undefined;
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
   #ended = false;
-  /** Whether somebody else has closed the log, and that was told. */
+  /** Whether it has been reported that someone else closed the log. */
   #isLogLost = false;
 
   constructor(parts: HubParts) {
@@ -133,7 +133,7 @@ export class Hub
     this.runs = new RunRegistry(this);
     this.gate = new Gate(this, parts.onRefused);
     this.wheel = new TimerWheel(this.scope, () => this.clock.now());
-    const failed = (error: unknown, owner: string): void => this.report(error, "log", owner);
+    const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.ledger = new Ledger(this);
     this.notices = new MissedNotices(this);
     const appended = (channel: string): void => this.ledger.appended(channel);
@@ -144,7 +144,7 @@ export class Hub
       schedule: () => this.turn.schedule(),
       isHeard: () => this.channels.size > 0,
       slowest: (channel, offset, after) => this.channels.get(channel)?.slowest(offset, after),
-      onError: failed,
+      onError: reportLog,
       appended,
       refused: () => this.counters.hit("waiting"),
       parent: this.scope,
@@ -156,40 +156,49 @@ export class Hub
     });
   }
 
-  /** Tells the user's error hook. Of its own failure nobody but the console is left to hear. */
+  /**
+   * Calls the user's error hook. What the hook throws goes to the console. A ClosedError is not reported, and a closed
+   * log only once.
+   */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void {
-    if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isKnown())) return;
+    if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isLogLossReported())) return;
     attended(() => this.#onError(error, { stage, owner: printable(owner) }), complain);
   }
 
-  /** Whether it is known that the log is closed. Sessions are closed with it, to come back to a server that works. */
-  #isKnown(): boolean {
+  /**
+   * Returns whether the closed log has been reported. The first call closes all sessions, so that their clients
+   * reconnect to a server that works.
+   */
+  #isLogLossReported(): boolean {
     if (this.#isLogLost) return true;
     this.#isLogLost = true;
     for (const session of [...this.sessions]) session.close(closes.internal);
     return false;
   }
 
-  /** Serialises a payload, once. Throws a TypeError for what JSON cannot hold and a RangeError for what is too large. */
+  /**
+   * Serialises a payload once. Throws a TypeError for a value that JSON cannot hold and a RangeError for one that is
+   * too large.
+   */
   serialise(what: string | (() => string), value: unknown, options?: SerialiseOptions): string {
     return serialise(what, value, this.settings.limits.publication, options);
   }
 
-  /** Whether somebody wants to hear at once of what is given up. */
+  /** Whether `onUndelivered` is set, so that publications that are given up must be reported in time. */
   get hearsUndelivered(): boolean {
     return this.#onUndelivered !== undefined;
   }
 
-  /** Tells the user's hook of a confirmed publication that is given up. What goes wrong there is reported. */
+  /** Calls the user's hook with a confirmed publication that is given up. An error of the hook is reported. */
   undelivered(publication: Publication, reason: UndeliveredReason): void {
     const owner = `${publication.offset} of ${publication.channel}`;
     const failed = (error: unknown): void => this.report(error, "undelivered", owner);
-    const told = handled(
+    const calling = handled(
       () => this.#onUndelivered?.(publication, reason),
       () => {},
       failed,
     );
-    if (told instanceof Promise) this.scope.own("task", `undelivered ${owner}`, told);
+    if (calling instanceof Promise) this.scope.own("task", `undelivered ${owner}`, calling);
   }
 
   append(
@@ -201,7 +210,7 @@ export class Hub
     return this.appends.append(channel, data, { time: this.clock.time(), ...options }, steps);
   }
 
-  /** Waits for a promise, at most until `signal` aborts. What goes wrong is reported, and the wait is over. */
+  /** Waits for a promise, until `signal` aborts. A rejection is reported and ends the wait. */
   async settled(owner: string, signal: AbortSignal, promise: Promise<unknown>): Promise<void> {
     try {
       await this.scope.waitFor(owner, signal, promise);
@@ -210,7 +219,7 @@ export class Hub
     }
   }
 
-  /** Ends everything: afterwards nothing is owned, armed or listened to. */
+  /** Ends everything. Afterwards the hub owns nothing, has no timer, and listens to nothing. */
   end(): void {
     this.#ended = true;
     for (const session of [...this.sessions]) session.cut();
@@ -257,12 +266,15 @@ export class Hub
     this.channels.delete(channel);
   }
 
-  /** Whether a channel that nobody is on yet would be one too many. */
+  /** Returns whether the use of a channel would exceed `limits.channels`. */
   isFullFor(channel: string): boolean {
     return this.channels.size >= this.settings.limits.channels && !this.channels.has(channel);
   }
 
-  /** The channel of that name; it goes away by itself when nobody is left on it. Throws a ClosedError after the end. */
+  /**
+   * Returns the channel with that name, and creates it if needed. The channel closes itself when it is unused. Throws a
+   * ClosedError after the end.
+   */
   channel(name: string): Channel {
     if (this.#ended) throw closed(`use channel ${JSON.stringify(name)}`);
     let channel = this.channels.get(name);

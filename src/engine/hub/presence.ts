@@ -1,15 +1,15 @@
 import { Counts } from "../../base/counts.ts";
 import type { Hub } from "./hub.ts";
 
-/** Who is on a channel now. */
+/** The clients that are subscribed to a channel. */
 export interface Presence {
-  /** Their sessions, users, and what their identities say of them. */
+  /** Their session ids, users, and the `info` of their identities. */
   readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
-  /** How many different users they are. */
+  /** The number of different users. */
   readonly users: number;
 }
 
-/** Who is on a channel of this notifier. */
+/** Returns the clients that are subscribed to a channel of this notifier. */
 export function presenceOf(hub: Hub, channel: string): Presence {
   const subscriptions = hub.channels.get(channel)?.subscriptions ?? [];
   const clients = Array.from(subscriptions, ({ session: { id, peer } }) => {
@@ -18,11 +18,11 @@ export function presenceOf(hub: Hub, channel: string): Presence {
   return { clients, users: usersOn(hub, channel) };
 }
 
-/** How many different users are on a channel. */
+/** Returns the number of different users on a channel. */
 export function usersOn({ channels }: Hub, name: string): number {
   const channel = channels.get(name);
   if (channel === undefined) return 0;
-  // From when somebody first asks: to count them for each answer would take longer.
+  // Users are counted from the first request on. Counting all of them for each reply would take longer.
   if (channel.users === undefined) {
     channel.users = new Counts();
     for (const { session } of channel.subscriptions) channel.users.add(session.peer.user);

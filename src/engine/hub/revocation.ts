@@ -11,7 +11,10 @@ export function refuse(hub: Hub, socket: Socket, why: Close): Session {
   return { id: "", receive: () => {}, ended: () => {} };
 }
 
-/** Closes sessions at once. Throws a RangeError for a code that no application may close with. */
+/**
+ * Closes sessions at once. Throws a TypeError for an invalid `who`, and a RangeError for a code that is not from 3000
+ * to 4999.
+ */
 export function disconnect(hub: Hub, who: { user: string } | { session: string }, code: number): void {
   checkWho(who);
   if (!Number.isInteger(code) || code < 3000 || code > 4999) {
@@ -19,14 +22,14 @@ export function disconnect(hub: Hub, who: { user: string } | { session: string }
   }
   const known = Object.values(closes).find((close) => close.code === code);
   const { user, session: id } = who as { user?: string; session?: string };
-  const some = user === undefined ? hub.sessions : hub.sessions.ofUser(user);
-  for (const session of [...some]) {
-    const isMeant = user === undefined ? session.id === id : session.peer.user === user;
-    if (isMeant) session.revoke(known ?? { code, reason: "disconnected" });
+  const candidates = user === undefined ? hub.sessions : hub.sessions.ofUser(user);
+  for (const session of [...candidates]) {
+    const matches = user === undefined ? session.id === id : session.peer.user === user;
+    if (matches) session.revoke(known ?? { code, reason: "disconnected" });
   }
 }
 
-/** Takes a channel from a user at once. */
+/** Ends a user's subscriptions to a channel at once. */
 export function unsubscribe(hub: Hub, user: string, channel: string): void {
   checkUser(user, channel);
   for (const session of [...hub.sessions.ofUser(user)]) {
@@ -34,13 +37,16 @@ export function unsubscribe(hub: Hub, user: string, channel: string): void {
   }
 }
 
-/** Takes a channel from a peer: nothing of it that has not left yet is sent, and what was granted is so no longer. */
+/**
+ * Ends a session's subscription to a channel. What was not sent yet is not sent, and the channel is removed from those
+ * that the peer was granted.
+ */
 function withdraw({ codec }: Hub, session: LiveSession, channel: string): void {
   const { peer } = session;
   if (peer.channels?.includes(channel)) {
     session.peer = { ...peer, channels: peer.channels.filter((name) => name !== channel) };
   }
-  // What goes with a reply is only late: the client comes back, and asks for it again.
+  // A queued reply is lost with the connection, but only delayed: the client reconnects, and requests it again.
   if (!session.out.withhold(channel, codec)) return session.revoke(closes.reconnect);
   const subscription = session.subscriptions.get(channel);
   if (subscription === undefined) return;

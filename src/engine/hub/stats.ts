@@ -1,27 +1,27 @@
 import type { Pending, PendingKind } from "../../base/scope.ts";
 import type { Hub } from "./hub.ts";
 
-/** How much a notifier owns now; all zero when it is quiet. */
+/** The number of things that a notifier owns now. All are zero when it is quiet. */
 export interface Stats {
-  /** Peers that are connected. */
+  /** Sessions. */
   sessions: number;
-  /** Subscriptions of all of them. */
+  /** Subscriptions of all sessions. */
   subscriptions: number;
-  /** Channels that somebody is on. */
+  /** Channels that are in use. */
   channels: number;
   /** Runs that work. */
   runs: number;
-  /** Publications on their way into the log. */
+  /** Publications that are not in the log yet. */
   publishing: number;
-  /** Confirmed publications that wait to be delivered, with those on their way into the log, and their bytes. */
+  /** Confirmed publications that wait for their delivery, or are not in the log yet. */
   confirmed: number;
-  /** Their bytes. */
+  /** Bytes of payload and tags of those. */
   confirmedBytes: number;
-  /** Handlers of yours that are under way, and other work of its own. */
+  /** Calls of your handlers that are in progress, and other background work. */
   tasks: number;
   /** Calls that wait for something. */
   waits: number;
-  /** Timers that are armed. */
+  /** Timers that are set. */
   timers: number;
 }
 

@@ -1,24 +1,24 @@
 import type { Counted } from "../core/counters.ts";
 import type { Hub } from "./hub.ts";
 
-/** What a notifier holds in bytes, and what has happened since it began. */
+/** The bytes that a notifier holds, and its counters since it was created. */
 export interface Totals extends Counted {
-  /** Held now; all zero after closing. */
+  /** Held now. All are zero after closing. */
   bytes: {
-    /** Characters of commands that wait. */
+    /** Characters of the waiting commands. */
     commands: number;
-    /** Bytes on their way to peers, not proven read. */
+    /** Bytes in flight to clients: queued or sent, and not yet proven read. */
     windows: number;
-    /** Encoded publications kept for sharing. */
+    /** Encoded publications that are kept for sharing. */
     cache: number;
-    /** What the log holds, where it says so: the one in memory does. */
+    /** Bytes that the log holds in this process, if the log reports them. The memory log does. */
     log: number;
-    /** What is remembered of runs that have ended, beside their channels. */
+    /** What is kept of ended runs besides their channels. */
     runs: number;
   };
 }
 
-/** Adds up what a notifier holds, and what it has counted. */
+/** Adds up what a notifier holds, and adds its counters. */
 export function totalsOf({ sessions, settings, cache, log, runs, counters }: Hub): Totals {
   const bytes = { commands: 0, windows: 0, cache: cache.bytes, log: log.bytes, runs: runs.bytes };
   for (const session of sessions) {

@@ -5,10 +5,11 @@ import type { Notifier } from "./notifier.ts";
 
 export type { Receipt } from "../../model/receipt.ts";
 /**
- * Makes a notifier. Nothing happens until it is first used: no timer, no random value, no listener.
+ * Creates a notifier. It does nothing until it is first used: it sets no timer, draws no random value, and adds no
+ * listener.
  *
- * Throws a RangeError for a number that cannot be a bound, or not together with the others, and a TypeError for `events`
- * that are no schemas, or for an `rpc` method of tocsin's own.
+ * Throws a RangeError for an invalid number or for one that contradicts another. Throws a TypeError for `events` that
+ * are not schemas, or for an `rpc` method with a built-in name.
  *
  * @example
  * ```ts
@@ -22,6 +23,6 @@ export type { Receipt } from "../../model/receipt.ts";
 export function createNotifier<Schemas extends EventSchemas = EventSchemas>(
   options: NotifierOptions<Schemas> = {},
 ): Notifier<Schemas> {
-  // The schemas have checked what the narrower types promise.
+  // The schemas check at run time what the narrower types promise.
   return new LiveNotifier(options) as unknown as Notifier<Schemas>;
 }

@@ -5,17 +5,17 @@ import { checkAfter, checkLimit, isStart } from "../core/input-check.ts";
 import { gapAfter, publicationOf } from "../core/publications.ts";
 import type { Hub } from "../hub/hub.ts";
 
-/** Which part of a channel's history is asked for. */
+/** Options of `history()`. */
 export interface HistoryOptions {
-  /** Only what follows it. Default: all that is kept. */
+  /** Return only what follows this position. Default: everything in the log. */
   after?: Position | undefined;
-  /** Publications at most. Default: all. */
+  /** The maximum number of publications. Default: all. */
   limit?: number | undefined;
-  /** Ends the waiting when it aborts; the call rejects with its reason. */
+  /** Ends the wait when it aborts. The call rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
-/** Reads what is kept of a channel; see `Notifier.history`. */
+/** Returns the publications that the log keeps of a channel; see `Notifier.history`. */
 export async function historyOf(
   hub: Hub,
   channel: string,

@@ -32,7 +32,7 @@ import type { Notifier } from "./notifier.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 
 export type { Receipt } from "../../model/receipt.ts";
-/** The notifier that {@linkcode createNotifier} makes. */
+/** The notifier that {@linkcode createNotifier} creates. */
 export class LiveNotifier implements Notifier {
   readonly events: EventSchemas | undefined;
   readonly maxMessage: number;
@@ -45,7 +45,7 @@ export class LiveNotifier implements Notifier {
   #closing: AbortController | undefined;
   #isClosing = false;
   #closingSince = 0;
-  /** When each phase of closing has to be over, as a share of the grace; the last is the grace itself. */
+  /** The deadline of each phase of closing, as a share of the grace. The last one is the grace itself. */
   #shares: { share: number; deadline: AbortController }[] = [];
   #settle!: (report: CloseReport) => void;
   readonly #closed: Promise<CloseReport>;
@@ -75,7 +75,7 @@ export class LiveNotifier implements Notifier {
     this.runs = { get: (id) => hub.runs.get(id), list: () => hub.runs.list() };
   }
 
-  /** Constructors are inert, so the first use looks at the signal and listens to it. */
+  /** Constructors do nothing, so the first use checks the signal and listens to it. */
   #begin(): void {
     if (this.#begun) return;
     this.#begun = true;
@@ -122,7 +122,8 @@ export class LiveNotifier implements Notifier {
     checkPeer(peer, this.#hub.settings.limits.channel);
     if (this.#isClosing) return refuse(this.#hub, socket, closes.shutdown);
     if (!this.admits(peer.user)) return refuse(this.#hub, socket, closes.connectionLimit);
-    // Node puts it together from sixteen parts, and keeps them all for as long as nobody has to look at each character.
+    // Node builds the string from sixteen parts, and keeps all of them in memory until something reads each character.
+    // `toLowerCase` does.
     const id = crypto.randomUUID().toLowerCase();
     return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
   }
@@ -193,7 +194,7 @@ export class LiveNotifier implements Notifier {
     return this.close().then(() => {});
   }
 
-  /** Lets closing take so long at most, each phase in its share of it. */
+  /** Limits the time that closing may take. Each phase gets its share. */
   #limit(grace: number): void {
     const { scope, clock } = this.#hub;
     this.#hub.grace = Math.min(this.#hub.grace, grace);
@@ -215,7 +216,7 @@ export class LiveNotifier implements Notifier {
       { share: 3 / 4, deadline: late },
       { share: 1, deadline: over },
     ];
-    // The end of the grace is the end of every share of it.
+    // The end of the grace also ends the earlier shares.
     hub.scope.link(over.signal, () => {
       half.abort();
       late.abort();
@@ -223,14 +224,14 @@ export class LiveNotifier implements Notifier {
     this.#limit(hub.settings.grace);
     this.#closing?.abort(cause ?? new ClosedError());
     const phases = closePhases(hub, { half: half.signal, late: late.signal, over: over.signal }, cause);
-    // The phases never reject; were there a fault in them, close would still settle.
+    // The phases never reject. If they did because of a bug, close would still settle.
     phases
       .catch((error: unknown) => {
         hub.report(error, "internal", "close");
         return emptyReport();
       })
       .then((report) => {
-        // Nothing hangs without a word: what would not end is named once.
+        // What did not end in time is reported once, by name.
         const left = hub.scope.inspect().filter(({ kind }) => kind === "run" || kind === "task");
         if (left.length > 0) {
           const error = new Error(`Closed without waiting any longer for ${left.map(inWords).join("; ")}`);

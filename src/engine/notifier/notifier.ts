@@ -21,91 +21,119 @@ export type { CloseReport, CutSession } from "../hub/close.ts";
 export type { HistoryOptions } from "./history.ts";
 export type { PublishOptions } from "./publisher.ts";
 
-/** The hub: publishes, runs, follows, and accepts sessions, until it is closed. */
+/** The hub. It publishes, runs, follows and accepts sessions until it is closed. */
 export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends AsyncDisposable {
-  // Readonly has notifiers compared member by member: by their schemas alone, one with some would not do for one without.
-  /** The schemas of its events, where it was given any. */
+  // `Readonly` makes TypeScript compare notifiers member by member. Compared by their schemas alone, a notifier with
+  // schemas would not be assignable to one without.
+  /** The schemas of its events, if it was given any. */
   readonly events?: Readonly<Schemas> | undefined;
   /**
-   * Writes a publication into a channel's log; whoever is subscribed gets it from there.
+   * Writes a publication to a channel's log, from which the subscribers receive it.
    *
-   * While the log fails it tries again; a confirmed one waits while `limits.confirmed` others do. Rejects with a TypeError
-   * for what its schema refuses, a value that JSON would change or lose or a bad channel name, a RangeError above
-   * `limits.publication`, tags included, or for a bad `ttl`, a `BusyError` where `limits.waiting` bytes wait already, a
-   * lasting `LogError` where the log says that trying again is of no use, the reason of `signal`, or a `ClosedError` after
-   * closing began. None but the first two have to be heard: a publication that nobody awaits does not end the process, and
-   * `onError` hears of the log and of the first `BusyError`.
+   * While the log fails, the append is retried. A confirmed publication waits while `limits.confirmed` others wait for
+   * their delivery.
+   *
+   * Rejects with
+   *
+   * - a TypeError for an event that its schema refuses, a value that JSON would change or lose, an invalid channel
+   *   name, the channel of a run, invalid tags, or an invalid `idempotencyKey`;
+   * - a RangeError for a publication above `limits.publication`, tags included, or for an invalid `ttl`;
+   * - a `BusyError` if `limits.waiting` bytes already wait to be published;
+   * - a lasting `LogError` if the log reports that retrying does not help;
+   * - the reason of `signal`;
+   * - a `ClosedError` after closing began.
+   *
+   * If they are unhandled, only the TypeError and the RangeError end the process, so a publication need not be awaited.
+   * `onError` is also called with the errors of the log, and with the first `BusyError` of a series.
    */
   publish(channel: string, data: EventInput<Schemas>, options?: PublishOptions): Promise<Receipt>;
   /**
-   * Starts a piece of work. Throws a TypeError for a bad name, or a bad or taken id, and a `ClosedError` after closing began.
+   * Starts a run. Throws a TypeError for a task that is not a function, an invalid option, or an id that is in use, and
+   * a `ClosedError` after closing began.
    *
-   * An id may be used again once its run is forgotten (`limits.runTtl`): its channel then begins anew, with nothing of the
-   * old run in it. Whoever has a position of the old run gets a `GapError`.
+   * An id may be used again once its run is forgotten (`limits.runTtl`). The channel then starts over in a new epoch,
+   * without the events of the old run. A read after a position of the old run throws a `GapError`.
    */
   run<R>(task: Task<R, TaskEvent<Schemas>>, options?: RunOptions): Run<R>;
   /**
-   * Yields a channel's publications, those after `after` first, then live. `{ offset: 0, epoch: "" }` is the start.
+   * Yields a channel's publications: first those after `after`, then new ones. `{ offset: 0, epoch: "" }` is the start
+   * of the channel.
    *
-   * Throws a `GapError` where that would leave a hole, the reason of `signal`, the log's own error, or a `ClosedError` when
-   * the notifier closed; a TypeError or RangeError at once for what is no position. `return()` ends a `next()` that waits.
+   * Throws a `GapError` if there would be a gap, the reason of `signal`, the error of the log, or a `ClosedError` when
+   * the notifier has closed. The call itself throws a TypeError or RangeError for an invalid channel or position.
+   * `return()` ends a `next()` that waits.
    */
   follow(
     channel: `run:${string}`,
     options?: FollowOptions,
   ): AsyncGenerator<Publication<RunOutput<Schemas>>, void, void>;
-  /** The same of a channel that is no run's. */
+  /** Yields the publications of a channel that is not a run's. */
   follow(
     channel: string,
     options?: FollowOptions,
   ): AsyncGenerator<Publication<EventOutput<Schemas>>, void, void>;
   /**
-   * Reads what is kept of a channel. Rejects with a `GapError` when what follows `after` is no longer whole, with the log's own
-   * error, and with a TypeError or RangeError for what is no position or no limit.
+   * Returns the publications that the log keeps of a channel. Rejects with a `GapError` if there is a gap after
+   * `after`, with the error of the log, and with a TypeError or RangeError for an invalid position or limit.
    */
   history(channel: `run:${string}`, options?: HistoryOptions): Promise<History<RunOutput<Schemas>>>;
-  /** The same of a channel that is no run's. */
+  /** Returns the publications of a channel that is not a run's. */
   history(channel: string, options?: HistoryOptions): Promise<History<EventOutput<Schemas>>>;
-  /** Tells who is on a channel now. */
+  /** Returns the clients that are subscribed to a channel now. */
   presence(channel: string): Promise<Presence>;
-  /** Takes a connected socket for a peer: for servers other than Hono, and for tests. */
+  /**
+   * Accepts a connected socket for a peer, and returns its session. For servers other than Hono, and for tests. Throws
+   * a TypeError for an invalid peer.
+   */
   accept(socket: Socket, peer: Peer): Session;
-  /** Says whether a user may have one more session, handshakes included; where not, it counts as a limit hit. */
+  /**
+   * Returns whether a user may have one more session. Handshakes in progress count. If the result is false, the limit
+   * counts as hit.
+   */
   admits(user: string): boolean;
-  /** The largest message that a peer may send, in bytes: `limits.message`. Hosts read no larger one. */
+  /** The maximum size of a message from a peer, in bytes: `limits.message`. Hosts do not read a larger one. */
   readonly maxMessage: number;
-  /** Like it, and keeps the place until what it answers is called, right before `accept`, or for `limits.connect`. */
+  /**
+   * Reserves a session for a user, under the same rules as `admits`. Returns a function that releases it: call it right
+   * before `accept`. Otherwise the reservation ends after `limits.connect`. If a limit is reached, returns the name of
+   * the limit.
+   */
   reserve(user: string): (() => void) | "sessions" | "userSessions";
-  /** Runs that work, and those that ended less than `limits.runTtl` ago, as far as `limits.endedBytes` allows. */
+  /** The runs that work, and those that ended less than `limits.runTtl` ago, as far as `limits.endedBytes` allows. */
   readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
   /**
-   * Closes sessions at once, with code 3503 (do not come back) unless said otherwise. What is queued is not sent. Whoever
-   * is just being let in is not there yet: take the permission away first. It is done by the time that this returns. Rejects
-   * with a TypeError for whom nobody can be, and a RangeError for a code that is not from 3000 to 4999.
+   * Closes sessions at once, by default with code 3503 (do not reconnect). Queued messages are not sent. A client whose
+   * handshake is in progress has no session yet, so withdraw its permission first. The sessions are closed by the time
+   * the call returns its promise. Rejects with a TypeError for an invalid `who`, and with a RangeError for a code that
+   * is not from 3000 to 4999.
    */
   disconnect(who: { user: string } | { session: string }, code?: number): Promise<void>;
-  /** Ends a user's subscriptions to a channel at once: what is on its way to the socket does not leave any more. */
+  /**
+   * Ends a user's subscriptions to a channel at once. Publications that are queued for the socket are not sent. Rejects
+   * with a TypeError if an argument is not a string.
+   */
   unsubscribe(user: string, channel: string): Promise<void>;
-  /** Counts what it owns now; all zero when it is quiet. */
+  /** Returns how many things the notifier owns now. All numbers are zero when it is quiet. */
   stats(): Stats;
-  /** What it holds in bytes, and what has happened since it began: sessions, errors, limits hit. */
+  /** Returns how many bytes the notifier holds, and its counters since it was created: sessions, errors, limits hit. */
   totals(): Totals;
-  /** Every socket, task, wait, timer and confirmed publication owned now. */
+  /** Lists every socket, task, wait, timer and confirmed publication that the notifier owns now. */
   inspect(): Pending[];
-  /** Tells the notifier's `onError`; for hosts and adapters, whose errors nobody's promise carries either. */
+  /** Calls `onError`. For hosts and adapters, whose errors no promise carries. */
   report(error: unknown, context: ErrorContext): void;
-  /** Counts somebody who is not let in, and tells `onRefused`; for hosts and adapters. */
+  /** Counts a refused client, and calls `onRefused`. For hosts and adapters. */
   refused(refused: Refused): void;
   /** Aborts when closing begins. */
   readonly closing: AbortSignal;
   /**
-   * Closes: refuses what is new, cancels runs, flushes every session and proves it, cuts what is left, closes the log.
+   * Closes the notifier: refuses new work, cancels the runs, flushes every session until everything is proven read,
+   * cuts the sessions that are left, and closes the log.
    *
-   * It settles within the grace, or when `signal` aborts, whichever is first, and never rejects. However often and from
-   * wherever it is called, it is one promise, and the earliest deadline that anybody gave is the one that holds.
-   * Throws a RangeError, and closes nothing, when `grace` is no number from 0 up.
+   * It resolves within the grace, or when `signal` aborts, whichever comes first. It never rejects. All calls return
+   * the same promise, and the earliest deadline of all calls applies. Throws a RangeError, and closes nothing, if
+   * `grace` is not a number from 0 up.
    */
   close(options?: CloseOptions): Promise<CloseReport>;
-  /** Settles when the notifier has closed; stays pending while nothing closes it. */
+  /** Resolves when the notifier has closed. It stays pending until something closes the notifier. */
   readonly closed: Promise<CloseReport>;
 }

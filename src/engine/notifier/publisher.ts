@@ -12,40 +12,44 @@ import { appendConfirmed } from "../delivery/confirm.ts";
 import type { Hub } from "../hub/hub.ts";
 import { Idempotency } from "./idempotency.ts";
 
-/** How a publication is made. */
+/** Options of `publish()`. */
 export interface PublishOptions {
   /**
-   * Whether it has to arrive: it is waited for until somebody has acknowledged it, or has read it with a client that never
-   * acknowledges, and reported as undelivered otherwise. Default false.
+   * Whether the publication must be delivered. The notifier waits until a client has acknowledged it, or until a client
+   * that never acknowledges has read it. Otherwise the publication is reported as undelivered. Default false.
    */
   confirm?: boolean | undefined;
   /**
-   * Milliseconds after which nobody waits for its delivery any longer, from when it is in the log. It bounds the waiting,
-   * and takes nothing out of the log. Default `limits.delivery`.
+   * How long the notifier waits for the delivery, in milliseconds from when the publication is in the log. It removes
+   * nothing from the log. Default `limits.delivery`.
    */
   ttl?: number | undefined;
   /**
-   * Within `limits.idempotency` of the first, publications to the channel with the same key are one: it is appended once,
-   * and everybody gets the first receipt. This process remembers it, and so does the log. A text of 1 to 255 characters.
+   * Publications to one channel with the same key, within `limits.idempotency` of the first, count as one. It is
+   * appended once, and every call gets the first receipt. This process remembers the key, and the log does, too. A
+   * string of 1 to 255 characters.
    */
   idempotencyKey?: string | undefined;
-  /** Sent along with it. Their names and texts count into `limits.publication`. */
+  /** Tags that are sent with the publication. Their names and values count for `limits.publication`. */
   tags?: Readonly<Record<string, string>> | undefined;
-  /** Ends the waiting until it is in the log; with an `idempotencyKey`, which others may share, it is published all the same. */
+  /**
+   * Ends the wait until the publication is in the log. With an `idempotencyKey` it is published all the same, because
+   * other calls may share it.
+   */
   signal?: AbortSignal | undefined;
 }
 
-/** The longest idempotency key, in characters. */
-const longestKey = 255;
+/** The maximum length of an idempotency key, in characters. */
+const maxKeyLength = 255;
 
-/** Publishes: checks, appends once where there is a key, and answers receipts. */
+/** Publishes: checks a publication, appends it, only once if it has a key, and returns the receipt. */
 export class Publisher {
   readonly #hub: Hub;
-  readonly #once: Idempotency<Receipt>;
+  readonly #idempotency: Idempotency<Receipt>;
 
   constructor(hub: Hub) {
     this.#hub = hub;
-    this.#once = new Idempotency(hub.clock, hub.settings.limits.idempotency);
+    this.#idempotency = new Idempotency(hub.clock, hub.settings.limits.idempotency);
   }
 
   publish(channel: string, data: unknown, options: PublishOptions): Promise<Receipt> {
@@ -61,16 +65,19 @@ export class Publisher {
     return ignorable(this.#shared(channel, text, options, key));
   }
 
-  /** What is wrong with a publication is its author's to know: it is not among what may be ignored. */
+  /**
+   * Returns the payload as JSON text. Throws for a mistake of the caller, which must not go unnoticed: unlike the other
+   * errors, it is not marked as ignorable.
+   */
   #checked(channel: string, data: unknown, { tags, ttl, idempotencyKey: key }: PublishOptions): string {
     checkChannel(channel, this.#hub.settings.limits.channel);
     if (isRunChannel(channel))
       throw new TypeError(`Cannot publish to ${JSON.stringify(channel)}: only its run does`);
     checkTags(tags);
     if (ttl !== undefined) checkBound("ttl", ttl);
-    if (key !== undefined && !isText(key, 1, longestKey)) {
+    if (key !== undefined && !isText(key, 1, maxKeyLength)) {
       throw new TypeError(
-        `Cannot publish with this idempotency key: it is a text of 1 to ${longestKey} characters`,
+        `Cannot publish with this idempotency key: a key is a text of 1 to ${maxKeyLength} characters`,
       );
     }
     const name = (): string => JSON.stringify(channel);
@@ -82,21 +89,24 @@ export class Publisher {
     return text;
   }
 
-  /** One that others may share goes on when the first of them stops waiting. */
+  /** Other calls may share the publication, so it continues when the first call stops waiting. */
   #shared(channel: string, text: string, options: PublishOptions, key: string): Promise<Receipt> {
     const { signal, ...rest } = options;
-    const first = this.#once.do(JSON.stringify([channel, key]), () => this.#publish(channel, text, rest));
+    const first = this.#idempotency.do(JSON.stringify([channel, key]), () =>
+      this.#publish(channel, text, rest),
+    );
     return this.#hub.scope.waitFor(`publish ${channel}`, signal, first);
   }
 
   #publish(channel: string, text: string, options: PublishOptions): Promise<Receipt> {
     const { clock, appends, settings } = this.#hub;
     const { tags, signal, confirm = false, ttl = settings.limits.delivery } = options;
-    const how = { time: clock.time(), tags, signal, key: this.#keyOf(options) };
-    if (confirm) return ignorable(this.#confirm(channel, text, how, ttl));
-    const position = appends.append(channel, text, how);
-    if (!(position instanceof Promise)) return Promise.resolve(this.#appended(channel, position, how, ttl));
-    const appended = (late: Position): Receipt => this.#appended(channel, late, how, ttl);
+    const appendOptions = { time: clock.time(), tags, signal, key: this.#keyOf(options) };
+    if (confirm) return ignorable(this.#confirm(channel, text, appendOptions, ttl));
+    const position = appends.append(channel, text, appendOptions);
+    if (!(position instanceof Promise))
+      return Promise.resolve(this.#appended(channel, position, appendOptions, ttl));
+    const appended = (late: Position): Receipt => this.#appended(channel, late, appendOptions, ttl);
     return ignorable(position.then(appended));
   }
 
@@ -108,8 +118,8 @@ export class Publisher {
     return this.#receipt({ channel, position, time, expires: this.#hub.clock.now() + ttl }, undefined);
   }
 
-  async #confirm(channel: string, text: string, how: AppendOptions, ttl: number): Promise<Receipt> {
-    const { time, tags, signal } = how;
+  async #confirm(channel: string, text: string, appendOptions: AppendOptions, ttl: number): Promise<Receipt> {
+    const { time, tags, signal } = appendOptions;
     const content = {
       data: text,
       tags,
@@ -118,7 +128,7 @@ export class Publisher {
       isEnding: false,
     };
     const confirmation = { channel, content, time, ttl, signal };
-    const entry = await appendConfirmed(this.#hub, confirmation, how);
+    const entry = await appendConfirmed(this.#hub, confirmation, appendOptions);
     return this.#receipt({ channel, position: entry.position, time, expires: entry.expires }, entry);
   }
 
@@ -130,7 +140,9 @@ export class Publisher {
       position,
       delivered({ level, by, signal }: DeliveredOptions = {}) {
         if (level !== undefined && !levels.includes(level)) {
-          return Promise.reject(new TypeError(`Cannot wait for "${String(level)}": it is no level`));
+          return Promise.reject(
+            new TypeError(`Cannot wait for "${String(level)}": a level is ${levels.join(", ")}`),
+          );
         }
         return ignorable(ledger.delivered(asked, entry, { level, by }, signal));
       },
@@ -138,6 +150,6 @@ export class Publisher {
   }
 
   clear(): void {
-    this.#once.clear();
+    this.#idempotency.clear();
   }
 }

@@ -18,47 +18,53 @@ import { RunChannel, type RunContext } from "./run-channel.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
 import { LiveContext } from "./task-context.ts";
 
-/** What an ended run takes beside its texts, as measured on V8 and rounded up. */
+/** The memory that an ended run takes besides its texts, in bytes: measured on V8 and rounded up. */
 const rowCost = 768;
 /**
- * The longest progress event, and the longest ending, that is kept for those who come late, in characters. Of a longer
- * progress event only the numbers are, and a longer ending is in the log.
+ * The maximum length of a progress event or an ending that is kept in memory for late subscribers, in characters. Of a
+ * longer progress event only the numbers are kept. A longer ending is read from the log.
  */
-const longestKept = 1_000;
+const maxKeptLength = 1_000;
 
-/** Who hears of a run's life: its registry. */
+/** Informed about the life of a run. The registry implements it. */
 export interface RunObserver {
-  /** It has ended; its ending is on its way into the log. */
+  /** Called when the run has ended. Its ending is not in the log yet. */
   ended(run: LiveRun): void;
-  /** Its ending is in the log, or will never be. */
+  /** Called when the ending is in the log, or has been given up. */
   settled(run: LiveRun): void;
 }
 
-/** One run: drives its task, and writes its channel. Idempotency its ending is written nothing is kept of it but what this shows. */
+/**
+ * One run: it runs its task, and writes its channel. Once the ending is written, it keeps only what its public members
+ * return.
+ */
 export class LiveRun implements Run<unknown> {
   readonly id: string;
   readonly name: string | undefined;
   readonly owner: string | undefined;
   readonly asksToCancel: boolean;
   status: RunStatus = "working";
-  /** When it ended, on the clock's `now`. */
+  /** When the run ended, on the clock's `now`. */
   endedAt: number = Infinity;
-  /** Settles once its start is in the log, where that has to push out what an earlier run of its id has left there. */
+  /**
+   * Settles once the start is in the log. Set only while the start has yet to replace the events of an earlier run with
+   * the same id.
+   */
   begun: Promise<void> | undefined;
   readonly #context: RunContext;
   readonly #observer: RunObserver;
   readonly #channel: RunChannel;
   readonly #startedAt: number;
-  /** There until the ending is written, or cannot be. */
+  /** Undefined once the ending has been written or given up. */
   #abort: AbortController | undefined = new AbortController();
   #waiting: Set<Settle<unknown>> | undefined = new Set();
-  /** The caller's signal: while it may cancel the run, and then where it did. */
+  /** The caller's signal. After the ending it is kept only if it cancelled the run. */
   #signal: AbortSignal | undefined;
   readonly #unlink: () => void;
   #abandoned = false;
-  /** The text of its ending, where that is short. */
+  /** The text of the ending, if it is short. */
   #text: string | undefined;
-  /** The last one, as JSON text. */
+  /** The last progress event, as JSON text. */
   #progress: string | undefined;
 
   constructor(context: RunContext, id: string, options: RunOptions, observer: RunObserver) {
@@ -78,40 +84,43 @@ export class LiveRun implements Run<unknown> {
     return this.#channel.activity;
   }
 
-  /** Who it is, for people. */
+  /** The run as people read it. */
   get label(): string {
     return `run:${this.id}${this.name === undefined ? "" : ` ${JSON.stringify(this.name)}`}`;
   }
 
-  /** What someone who subscribes is told at once, so that being too late for the start is no loss. */
+  /** The status as JSON text. Each new subscriber is sent it, so that one that comes after the start misses nothing. */
   get present(): string {
     const text = JSON.stringify({ run: this.id, name: this.name, status: this.status });
     return this.#progress === undefined ? text : `${text.slice(0, -1)},"progress":${this.#progress}}`;
   }
 
-  /** Bytes that it takes once it has ended. A character takes two at most. */
+  /** Bytes that the run takes in memory after its ending. A character takes at most two. */
   get bytes(): number {
     const texts = [this.id, this.name, this.owner, this.#progress, this.#text];
     return texts.reduce((sum, text) => sum + 2 * (text?.length ?? 0), rowCost);
   }
 
-  /** How it ended for good, where nothing more is written: whoever reads its channel has to find the same. */
+  /**
+   * How the run ended, for the report of closing. Valid once nothing more is written. It agrees with what a reader of
+   * the channel finds.
+   */
   get ending(): keyof RunsReport {
     return this.#abandoned || this.#channel.ending === undefined ? "abandoned" : (this.status as Ended);
   }
 
-  /** `isAgain`: whether there may be another run's events in its channel. */
-  start(task: Task<unknown>, isAgain: boolean): void {
+  /** Starts the task. `mayReplace` means that the channel may hold events of an earlier run. */
+  start(task: Task<unknown>, mayReplace: boolean): void {
     const owner = (): string => {
-      const isToStop = this.#abandoned || this.#abort?.signal.aborted;
-      return `${this.label}${isToStop ? ", ignores its signal" : ""}`;
+      const isStopping = this.#abandoned || this.#abort?.signal.aborted;
+      return `${this.label}${isStopping ? ", ignores its signal" : ""}`;
     };
-    const begun = this.#begin(isAgain ? "first" : undefined);
-    if (isAgain) {
-      const over = (): void => {
+    const begun = this.#begin(mayReplace ? "first" : undefined);
+    if (mayReplace) {
+      const clear = (): void => {
         this.begun = undefined;
       };
-      this.begun = begun.then(over, over);
+      this.begun = begun.then(clear, clear);
     }
     this.#context.scope.own("run", owner, this.#live(begun, task));
   }
@@ -146,7 +155,10 @@ export class LiveRun implements Run<unknown> {
     return next.value;
   }
 
-  /** It waits for room, as the run does for it. */
+  /**
+   * Writes a yielded event. The task continues once the event is in the log, so the append may wait for as long as
+   * needed.
+   */
   async #yielded(event: RunEvent, context: LiveContext): Promise<void> {
     await this.#channel.append(this.#accepted(event), exempt);
     context.throwIfDeaf();
@@ -163,7 +175,7 @@ export class LiveRun implements Run<unknown> {
     return ignorable(this.#channel.append(data));
   }
 
-  /** The text of an event that may be written. Throws where it may not. */
+  /** Returns the text of an event. Throws if the event must not be written. */
   #accepted(event: RunEvent): string {
     const where = `into ${this.label}`;
     if (this.status !== "working") throw new ClosedError(`Cannot emit ${where}: it is ${this.status}`);
@@ -176,7 +188,7 @@ export class LiveRun implements Run<unknown> {
     return data;
   }
 
-  /** What the schemas make of it. The vocabularies need none. */
+  /** Returns the event as its schema returns it. The vocabularies of tocsin need no schema. */
   #valid(event: RunEvent): unknown {
     const { events } = this.#context;
     if (events === undefined || (isVocabulary(event.type) && !Object.hasOwn(events, event.type)))
@@ -184,13 +196,16 @@ export class LiveRun implements Run<unknown> {
     return validated(events, event, { verb: "emit", where: () => `into ${this.label}` });
   }
 
-  /** Cancels on somebody's behalf. Only the first reason counts. */
+  /** Cancels the run for someone. Only the first call has an effect. */
   cancelBy(by: CancelledBy, reason?: string, cause?: unknown): void {
     if (this.status !== "working" || this.#abort?.signal.aborted) return;
     this.#stop(new CancelError(by, reason, cause === undefined ? undefined : { cause }));
   }
 
-  /** Tells the task to stop, which may be waiting for what it yielded. */
+  /**
+   * Aborts the task's signal. The task may be waiting for a yielded event, so that event no longer waits for
+   * subscribers.
+   */
   #stop(reason: unknown): void {
     this.#abort?.abort(reason);
     this.#channel.hurry();
@@ -205,12 +220,12 @@ export class LiveRun implements Run<unknown> {
     await this.ended();
   }
 
-  /** Settles once it has ended, however. */
+  /** Settles once the run has ended, whatever its ending is. */
   async ended(): Promise<void> {
     if (this.#waiting !== undefined) await this.result().catch(() => {});
   }
 
-  /** Ends it as cancelled although its task still works. */
+  /** Ends the run as cancelled although its task is still running. */
   async abandon(): Promise<void> {
     if (this.status !== "working") return;
     this.#abandoned = true;
@@ -227,7 +242,10 @@ export class LiveRun implements Run<unknown> {
     });
   }
 
-  /** Reads the ending back. A signal of the caller's own has its reason still. */
+  /**
+   * Returns the result from the written ending. If the caller's own signal cancelled the run, throws that signal's
+   * reason.
+   */
   async #readResult(signal: AbortSignal | undefined): Promise<unknown> {
     if (this.#signal !== undefined) throw this.#signal.reason;
     const { ending } = this.#channel;
@@ -242,30 +260,32 @@ export class LiveRun implements Run<unknown> {
     return this.#end("cancelled", { error: this.#abort?.signal.reason });
   }
 
-  /** Writes the one ending there is. The first to come is it. */
+  /** Writes the ending. Only the first call has an effect. */
   async #end(status: Ended, outcome: Outcome): Promise<void> {
     if (this.status !== "working") return;
     let data: string;
     try {
       data = endingText(this.#context, this, status, outcome);
     } catch (error) {
-      // The result is nothing that can be written.
+      // The result cannot be serialised.
       return this.#end("failed", { error });
     }
     this.status = status;
-    if (data.length <= longestKept) this.#text = data;
+    if (data.length <= maxKeptLength) this.#text = data;
     this.endedAt = this.#context.clock.now();
     this.#unlink();
     this.#observer.ended(this);
-    // A log counts the age of each entry from its own time: all of them stay for as long as the ending.
+    // A log measures the age of each entry from the entry's own time. With the duration of the run added, all entries
+    // are kept as long as the ending.
     const ttl = this.#context.settings.limits.runTtl + this.endedAt - this.#startedAt;
-    // An ending that is lost is among what is undelivered; its announcement nobody else would hear of.
+    // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
+    // `announceEnding`.
     const announcing = this.#channel.announceEnding(data, `${this.label} is ${status}`);
     await Promise.allSettled([this.#channel.confirm(data, ttl), announcing]);
     this.#settle(outcome);
   }
 
-  /** Tells those who wait, and lets go of all that only they get. */
+  /** Settles the calls that wait for the result, and releases everything that only they need. */
   #settle(outcome: Outcome): void {
     const waiting = this.#waiting ?? [];
     const cause = "error" in outcome ? outcome.error : undefined;
@@ -287,9 +307,9 @@ function isGenerator(made: unknown): made is AsyncGenerator<RunEvent, unknown, v
   return typeof (made as AsyncGenerator | null)?.next === "function";
 }
 
-/** What is kept of a progress event, as JSON text: all of a short one. */
+/** Returns the part of a progress event that is kept, as JSON text. A short event is kept completely. */
 function shortProgress(data: string): string {
-  if (data.length <= longestKept) return data;
+  if (data.length <= maxKeptLength) return data;
   const { type, progress, done, total } = JSON.parse(data) as RunEvent;
   const number = (value: unknown): unknown => (typeof value === "number" ? value : undefined);
   return JSON.stringify({ type, progress: number(progress), done: number(done), total: number(total) });

@@ -6,23 +6,23 @@ import type { Context } from "../core/context.ts";
 import { gapAfter } from "../core/publications.ts";
 import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
 import { type AppendSteps, urgent } from "../log/append-queue.ts";
-/** What runs need beside. */
+/** What runs need besides the context. */
 export interface RunContext extends Context, ConfirmContext {
-  /** Whether somebody wants to hear at once of what is given up. */
+  /** Whether `onUndelivered` is set, so that publications that are given up must be reported in time. */
   readonly hearsUndelivered: boolean;
 }
 
-/** The channel that one run writes, and the one on which it is announced. */
+/** The channel that a run writes, and the channel on which it is announced. */
 export class RunChannel {
   readonly #context: RunContext;
   readonly #name: string;
   readonly #announced: string | undefined;
-  /** How many events were written, and when the last one was. */
+  /** The number of events that were written, and the time of the last one. */
   readonly activity: { events: number; time: number };
-  /** Where the ending is, once it is in the log. */
+  /** The position of the ending, once it is in the log. */
   ending: Position | undefined;
 
-  /** `announced` is the channel on which start and ending are announced. */
+  /** `announced` is the channel on which the start and the ending are announced. */
   constructor(context: RunContext, id: string, announced: string | undefined) {
     this.#context = context;
     this.#name = channelOfRun(id);
@@ -41,12 +41,15 @@ export class RunChannel {
     this.activity.time = this.#context.clock.time();
   }
 
-  /** While the run works its channel is kept whole, within its bytes: it needs no slack beside them. */
+  /** While the run works, its channel is kept completely, up to `limits.runBytes`. It needs no slack above that. */
   #retention(ttl: number): Partial<Retention> {
     return { size: Infinity, bytes: this.#context.settings.limits.runBytes, ttl, slack: 0 };
   }
 
-  /** Writes the ending, which somebody has to receive while the channel is kept: for `ttl` milliseconds. */
+  /**
+   * Writes the ending as a confirmed publication, which waits for its delivery for `limits.runTtl`. `ttl` is how long
+   * the channel's entries are kept, in milliseconds.
+   */
   async confirm(data: string, ttl: number): Promise<void> {
     const context = this.#context;
     const isAwaited = context.hearsUndelivered;
@@ -61,12 +64,15 @@ export class RunChannel {
     this.#wrote();
   }
 
-  /** Announces what the run says of itself. */
+  /** Announces the start or the ending. */
   async announce(data: string): Promise<void> {
     if (this.#announced !== undefined) await this.#context.append(this.#announced, data, {}, urgent);
   }
 
-  /** The same for an ending. It is not among what is reported as undelivered, so a failure is reported here; `what` happened. */
+  /**
+   * Announces the ending. A failure is reported here, because announcements are not reported as undelivered. `what`
+   * describes the ending in the error.
+   */
   async announceEnding(data: string, what: string): Promise<void> {
     try {
       await this.announce(data);
@@ -82,12 +88,12 @@ export class RunChannel {
     }
   }
 
-  /** Has what waits for subscribers, where the run was told to stop, wait no longer. */
+  /** Ends the wait of a publication for subscribers. Called when the run has to stop. */
   hurry(): void {
     this.#context.appends.hurry(this.#name);
   }
 
-  /** Reads the ending back. */
+  /** Reads the text of the ending from the log. */
   async readEnding({ offset, epoch }: Position, signal: AbortSignal | undefined): Promise<string> {
     const after = { offset: offset - 1, epoch };
     const slice = await this.#context.log.read(this.#name, { after, limit: 1, signal });

@@ -5,14 +5,15 @@ import type { RunLifecycleEvent, RunStatus } from "../../model/run-event.ts";
 import type { Context } from "../core/context.ts";
 import { longestText, shownOf } from "./failure.ts";
 
-/** How a run may end. */
+/** The statuses of an ended run. */
 export type Ended = Exclude<RunStatus, "working">;
 
-/** What a task came to. */
+/** The value that a task returned, or the error that it threw. */
 export type Outcome = { value: unknown } | { error: unknown };
 
 /**
- * Writes the text of an ending. Only its result is measured: what tocsin itself says always finds room.
+ * Returns the text of an ending. Only the result is checked against the size limit: the other texts are cut and always
+ * fit.
  *
  * Throws a TypeError or RangeError for a result that cannot be written.
  */
@@ -36,12 +37,12 @@ export function endingText(
     return encode({ type: "run.failed", run: id, error: shownOf(context, error, run) });
   if (!(error instanceof CancelError)) return encode({ type: "run.cancelled", run: id, by: "signal" });
   const { by, reason } = error;
-  // Whoever makes a CancelError of their own may have put anything into it.
+  // User code may construct a CancelError with any reason.
   const text = reason === undefined ? undefined : cutText(String(reason), longestText);
   return encode({ type: "run.cancelled", run: id, by, reason: text });
 }
 
-/** Reads back what an ending says: answers the result, or throws what the run ended with. */
+/** Reads an ending: returns its result, or throws the error that the run ended with. */
 export function resultIn(run: string, data: string): unknown {
   const ending = JSON.parse(data) as RunLifecycleEvent;
   if (ending.type === "run.completed") return ending.result;

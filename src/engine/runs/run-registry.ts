@@ -5,16 +5,16 @@ import { isRunChannel, prefix, type RunOptions, runOfChannel, type Task } from "
 import { LiveRun, type RunObserver } from "./live-run.ts";
 import type { RunContext } from "./run-channel.ts";
 
-/** The longest name of a run, in characters. */
-const longestName = 255;
+/** The maximum length of a run's name, in characters. */
+const maxNameLength = 255;
 
-/** The runs of one notifier: those that work, and those that ended a short while ago. */
+/** The runs of one notifier: those that work, and those that ended a short time ago. */
 export class RunRegistry implements RunObserver {
   readonly #context: RunContext;
   readonly #runs = new Map<string, LiveRun>();
-  /** Those whose endings are neither written nor given up. */
+  /** Runs whose ending has been neither written nor given up. */
   readonly #unsettled = new Set<LiveRun>();
-  /** Those that ended, in the order in which they did. */
+  /** Ended runs, in the order in which they ended. */
   readonly #ended = new Set<LiveRun>();
   #bytes = 0;
 
@@ -22,12 +22,12 @@ export class RunRegistry implements RunObserver {
     this.#context = context;
   }
 
-  /** Runs that still work. */
+  /** Runs whose task still works. */
   get working(): LiveRun[] {
     return [...this.#unsettled].filter(({ status }) => status === "working");
   }
 
-  /** Bytes that those take which have ended. */
+  /** Bytes that the ended runs take. */
   get bytes(): number {
     this.#forget();
     return this.#bytes;
@@ -40,7 +40,7 @@ export class RunRegistry implements RunObserver {
     const run = new LiveRun(this.#context, id, options, this);
     this.#runs.set(id, run);
     this.#unsettled.add(run);
-    // Nobody has ever used a random id.
+    // A random id was never used before.
     run.start(task, options.id !== undefined);
     return run;
   }
@@ -72,15 +72,15 @@ export class RunRegistry implements RunObserver {
     this.#bytes = 0;
   }
 
-  /** Lets go of runs whose channel is no longer kept either, and of those that are too many. */
+  /** Forgets the runs whose channel is no longer kept, and the oldest ended ones above `limits.endedBytes`. */
   #forget(): void {
     const { clock, settings, counters } = this.#context;
     const { runTtl, endedBytes } = settings.limits;
     const oldest = clock.now() - runTtl;
     for (const run of this.#ended) {
-      const isOver = run.endedAt <= oldest;
-      if (!isOver && this.#bytes <= endedBytes) break;
-      if (!isOver) counters.hit("endedBytes");
+      const isExpired = run.endedAt <= oldest;
+      if (!isExpired && this.#bytes <= endedBytes) break;
+      if (!isExpired) counters.hit("endedBytes");
       this.#ended.delete(run);
       this.#runs.delete(run.id);
       this.#bytes -= run.bytes;
@@ -88,38 +88,41 @@ export class RunRegistry implements RunObserver {
   }
 
   /**
-   * Settles once the run that writes this channel has begun to; undefined where that need not be waited for. Until then an
-   * earlier run of its id may be in the channel.
+   * Settles once the run of this channel has written its start. Until then the channel may hold an earlier run with the
+   * same id. Undefined if there is nothing to wait for.
    */
   begun(channel: string): Promise<void> | undefined {
     if (this.#unsettled.size === 0) return undefined;
     return this.#runs.get(runOfChannel(channel) ?? "")?.begun;
   }
 
-  /** The status of the run that writes this channel, as JSON text. */
+  /** Returns the status of the channel's run, as JSON text. Undefined if there is no such run. */
   present(channel: string): string | undefined {
     const id = runOfChannel(channel);
     return id === undefined ? undefined : this.get(id)?.present;
   }
 
-  /** Whether a user may do that with a run's channel; undefined where the run does not decide. */
+  /** Returns whether a user may do something with a run's channel. Undefined if the run does not decide. */
   allows(user: string, channel: string, type: Exclude<Action["type"], "cancel">): boolean | undefined {
     const id = runOfChannel(channel);
     if (id === undefined) return undefined;
     const run = this.get(id);
     if (run === undefined || type === "publish") return false;
     if (run.owner !== undefined && run.owner !== user) return false;
-    // The id opens the channel, but not who else is there.
+    // The id gives access to the channel, but not to its presence.
     return type === "presence" ? undefined : true;
   }
 
-  /** Whether a run is a user's to cancel without being asked about. */
+  /** Returns whether a user may cancel a run without a call of `authorize`. */
   isCancelledBy(user: string, id: string): boolean {
     const run = this.get(id);
     return run !== undefined && !run.asksToCancel && (run.owner === undefined || run.owner === user);
   }
 
-  /** Cancels for a client. A run that it may not cancel looks like one that is not there. */
+  /**
+   * Cancels a run for a client. If the client may not cancel the run, the result is the same as for a run that does not
+   * exist.
+   */
   cancelFor(
     user: string,
     id: string,
@@ -134,23 +137,23 @@ export class RunRegistry implements RunObserver {
   }
 }
 
-function checkedId({ id, owner, name, channel }: RunOptions, longest: number): string {
-  if (name !== undefined && !isText(name, 0, longestName)) {
+function checkedId({ id, owner, name, channel }: RunOptions, maxLength: number): string {
+  if (name !== undefined && !isText(name, 0, maxNameLength)) {
     throw new TypeError(
-      `Cannot run with the name ${shown(name)}: a name is a text of at most ${longestName} characters`,
+      `Cannot run with the name ${shown(name)}: a name is a text of at most ${maxNameLength} characters`,
     );
   }
   if (owner !== undefined && !isText(owner, 1)) {
     throw new TypeError("Cannot run for an owner without a name: give a user's identity, or leave it out");
   }
-  if (channel !== undefined) checkChannel(channel, longest);
+  if (channel !== undefined) checkChannel(channel, maxLength);
   if (channel !== undefined && isRunChannel(channel)) {
     throw new TypeError(`Cannot announce a run on ${JSON.stringify(channel)}: that channel is a run's own`);
   }
   if (id === undefined) return crypto.randomUUID();
-  if (!isText(id, 1, longest - prefix.length)) {
+  if (!isText(id, 1, maxLength - prefix.length)) {
     throw new TypeError(
-      `Cannot run "${String(id)}": an id is a text of 1 to ${longest - prefix.length} characters`,
+      `Cannot run "${String(id)}": an id is a text of 1 to ${maxLength - prefix.length} characters`,
     );
   }
   if (owner === undefined) {

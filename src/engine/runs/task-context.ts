@@ -1,11 +1,11 @@
 import type { TaskContext } from "../../model/run.ts";
 
-/** What a task is given, which knows whether the task has asked for its signal. */
+/** The argument of a task. It records whether the task has read its signal. */
 export class LiveContext implements TaskContext {
   readonly id: string;
   readonly emit: TaskContext["emit"];
   readonly #signal: AbortSignal;
-  #isHeard = false;
+  #isSignalRead = false;
 
   constructor(id: string, signal: AbortSignal, emit: TaskContext["emit"]) {
     this.id = id;
@@ -14,14 +14,14 @@ export class LiveContext implements TaskContext {
   }
 
   get signal(): AbortSignal {
-    this.#isHeard = true;
+    this.#isSignalRead = true;
     return this.#signal;
   }
 
-  /** Throws the reason of the signal, once, where nobody has asked for the signal: nothing else would stop the task. */
+  /** Throws the signal's reason, once, if the task has never read its signal. Nothing else would stop such a task. */
   throwIfDeaf(): void {
-    if (this.#isHeard || !this.#signal.aborted) return;
-    this.#isHeard = true;
+    if (this.#isSignalRead || !this.#signal.aborted) return;
+    this.#isSignalRead = true;
     throw this.#signal.reason;
   }
 }

@@ -1,8 +1,8 @@
 import type { Subscription } from "../delivery/subscription.ts";
 
 /**
- * The subscriptions of one session that wait for room in its window. Whoever has waited longest is served first, and the
- * others wait while that one does not fit: else a large publication would starve behind small ones.
+ * The subscriptions of one session that wait for room in its send window. The one that has waited longest is served
+ * first, and the others wait until it fits. Otherwise small publications would starve a large one.
  */
 export class BlockedSubscriptions {
   readonly #waiting: Set<Subscription> = new Set();
@@ -24,12 +24,12 @@ export class BlockedSubscriptions {
     this.#waiting.clear();
   }
 
-  /** Whether a subscription must not take room that somebody else waits for. */
+  /** Returns whether a subscription must not take room, because others wait for it. */
   holds(subscription: Subscription): boolean {
     return this.#waiting.size > 0 && this.#serving !== subscription;
   }
 
-  /** There is more room: serves in order, until somebody does not fit. */
+  /** Serves the waiting subscriptions in order, until one does not fit. Called when the window has more room. */
   serve(): void {
     let left = this.#waiting.size;
     for (const subscription of this.#waiting) {
@@ -40,7 +40,7 @@ export class BlockedSubscriptions {
       this.#serving = undefined;
       const isBlocked = subscription.waits === "room";
       if (isBlocked && subscription.cursor === cursor) return;
-      // It was served something, so that it begins to wait anew.
+      // It was handed something, so it goes to the end of the queue.
       if (this.#waiting.delete(subscription) && isBlocked) this.#waiting.add(subscription);
     }
   }

@@ -4,36 +4,43 @@ import type { Limits } from "../core/limits.ts";
 /** The limits on what a peer sends. */
 export type CommandLimit = "commands" | "commandChars" | "commandTotalChars" | "rate";
 
-/** What all sessions have together. */
+/** The state that the command queues of all sessions share. */
 export interface CommandQueues {
   readonly limits: Limits;
-  /** Characters of all commands that wait. */
+  /** Characters of the waiting commands of all sessions. */
   chars: number;
 }
 
-/** A command that waits for its turn. */
+/** A command that waits to be answered. */
 interface Waiting {
   command: Command;
-  /** Its share of the message it came in. */
+  /** Its share of the characters of the message that it came in. */
   chars: number;
-  /** Whether it is over the session's rate, and to be answered with an error. */
+  /** Whether the command is over the session's rate, and is answered with an error. */
   isOver: boolean;
 }
 
 /**
- * The commands of one session that wait for their turn, and how many more it may send.
+ * The waiting commands of one session, and the rate limit of the session.
  *
- * Its allowance is a bucket: `burst` commands when it is full, and `rate` more each second. What is over it is still
- * answered, with an error, until another `burst` has come: then nobody is listening to the errors.
+ * The rate limit is a token bucket: it holds `burst` commands when it is full, and gains `rate` commands per second. A
+ * command above it is answered with an error. After another `burst` of such commands the session is closed, because the
+ * client ignores the errors.
  */
 export class CommandQueue {
   readonly #all: CommandQueues;
-  /** There while somebody waits: most of the time nobody does. */
+  /** Undefined while no command waits, which is most of the time. */
   #waiting: Waiting[] | undefined;
-  /** How many of them count, with those that are answered out of their order: publications wait for the pace instead. */
+  /**
+   * The number of commands that count for `limits.commands`: those that wait, and those that are answered ahead of the
+   * queue (see `hold`). Commands that publish do not count, because they wait for the pace of publishing.
+   */
   #count = 0;
   #chars = 0;
-  /** In thousandths of a command: what a millisecond adds is then a whole number, which V8 keeps in place. */
+  /**
+   * The tokens of the bucket, in thousandths of a command. A millisecond then adds a whole number, which V8 stores
+   * without a heap object.
+   */
   #allowance: number;
   #at: number;
 
@@ -43,12 +50,12 @@ export class CommandQueue {
     this.#at = now;
   }
 
-  /** How long the commands that wait are, in characters. */
+  /** Characters of the session's waiting commands. */
   get chars(): number {
     return this.#chars;
   }
 
-  /** Takes so many commands from the allowance. Answers whether it is overdrawn. */
+  /** Takes tokens for a number of commands. Returns whether the rate is exceeded. */
   charge(commands: number, now: number): boolean {
     const { rate, burst } = this.#all.limits;
     this.#allowance = Math.min(burst * 1_000, this.#allowance + (now - this.#at) * rate) - commands * 1_000;
@@ -56,7 +63,7 @@ export class CommandQueue {
     return this.#allowance < 0;
   }
 
-  /** Takes a command, of so many characters. */
+  /** Adds a command to the queue. `chars` is its share of the message. */
   add(command: Command, chars: number, now: number): void {
     const isOver = this.charge(1, now);
     this.#waiting ??= [];
@@ -65,7 +72,7 @@ export class CommandQueue {
     this.#weigh(chars);
   }
 
-  /** Counts a command that does not wait for its turn, but for an answer, until `release`. */
+  /** Counts a command that is answered ahead of the queue, until `release`. */
   hold(chars: number): void {
     this.#count++;
     this.#weigh(chars);
@@ -82,13 +89,15 @@ export class CommandQueue {
     this.#all.chars += chars;
   }
 
-  /** Shares of a message are fractions, whose sum may be a little off. */
+  /**
+   * Resets the character count when nothing waits. Shares of a message are fractions, and their rounding errors add up.
+   */
   #tidy(): void {
     if (this.#waiting?.length === 0) this.#waiting = undefined;
     if (this.#waiting === undefined && this.#count === 0) this.#weigh(-this.#chars);
   }
 
-  /** The next command, which stays. */
+  /** The next command. It stays in the queue. */
   get first(): Command | undefined {
     return this.#waiting?.[0]?.command;
   }
@@ -102,7 +111,7 @@ export class CommandQueue {
     return next;
   }
 
-  /** Whether the client has asked to end a subscription that it has not been answered yet. */
+  /** Returns whether an `unsubscribe` for this channel waits in the queue. */
   isQuitting(channel: string): boolean {
     return (
       this.#waiting?.some(
@@ -112,8 +121,10 @@ export class CommandQueue {
   }
 
   /**
-   * The limit that the session is over for good, if any. Of what all may have together none may take more than it leaves the
-   * others: the more wait, the less may wait of one, so that many who send a lot keep out nobody who sends little.
+   * The limit for which the session must be closed, if any.
+   *
+   * A session may use at most as many of `commandTotalChars` as are left free. So the more all sessions use, the less
+   * one of them may use, and sessions that send a lot do not shut out those that send little.
    */
   get exceeded(): CommandLimit | undefined {
     const { commands, commandChars, commandTotalChars, burst } = this.#all.limits;

@@ -1,7 +1,7 @@
 /**
- * Joins the parts of frames, once for all who are sent the same.
+ * Joins the parts of frames. It caches the last frame, so that sessions with the same parts share one text.
  *
- * Sessions at the same place in the same channels have the same parts, and come one after the other.
+ * Sessions that are at the same position of the same channels have the same parts, and are flushed one after the other.
  */
 export class FrameCache {
   readonly #separator: string;
@@ -13,9 +13,9 @@ export class FrameCache {
     this.#separator = separator;
   }
 
-  /** The text of a frame: `first` and what follows it. */
+  /** Returns the text of a frame: `first`, then `rest`. */
   join(first: string, rest: readonly string[]): string {
-    if (!this.#isAgain(first, rest)) {
+    if (!this.#isCached(first, rest)) {
       this.#first = first;
       this.#rest = rest;
       this.#text = first + this.#separator + rest.join(this.#separator);
@@ -23,13 +23,13 @@ export class FrameCache {
     return this.#text;
   }
 
-  #isAgain(first: string, rest: readonly string[]): boolean {
+  #isCached(first: string, rest: readonly string[]): boolean {
     if (rest.length !== this.#rest.length || first !== this.#first) return false;
     for (let at = 0; at < rest.length; at++) if (rest[at] !== this.#rest[at]) return false;
     return true;
   }
 
-  /** Keeps nothing until the next turn. */
+  /** Clears the cache at the end of a turn. */
   clear(): void {
     this.#first = "";
     this.#rest = [];

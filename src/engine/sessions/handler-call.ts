@@ -6,15 +6,15 @@ import { replies } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import { Refusal } from "../core/refusal.ts";
 
-/** One call of a handler of the user's, which may wait for as long as `limits.answer` and the session last. */
+/** One call of a user's handler. It may take until `limits.answer` is over or the session ends. */
 export class HandlerCall {
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
   #fail: ((reason: unknown) => void) | undefined;
-  /** Another call for the same session, made before this one and not over either. */
+  /** An earlier call for the same session that is still in progress. */
   earlier: HandlerCall | undefined;
 
-  /** Aborts when nobody waits for the answer any more. Not every call looks at it. */
+  /** Aborts when the result is no longer awaited. Created when first read, because not every handler reads it. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -34,9 +34,9 @@ export class HandlerCall {
     this.#fail?.(reason);
   }
 
-  /** Waits for the answer until `abort` is called. */
+  /** Waits for the answer, until `abort` is called. */
   wait<T>(scope: Scope, owner: string, answer: Promise<T>): Promise<T> {
-    // Where the wait is over before it begins, nobody else would hear of a rejection.
+    // If the scope has ended, the wait rejects before it begins. Nothing else then handles a rejection of the answer.
     ignorable(answer);
     return scope.wait<T>(owner, undefined, ({ resolve, reject }) => {
       if (this.#aborted !== undefined) reject(this.#aborted.reason);
@@ -49,17 +49,17 @@ export class HandlerCall {
   }
 }
 
-/** A session as its handlers see it. */
+/** A session, as handler calls use it. */
 export interface Asker {
   readonly id: string;
-  /** The handler that was asked last for it, while it is. */
+  /** The latest handler call that is still in progress. */
   asking: HandlerCall | undefined;
 }
 
 /**
- * Calls a handler of the user's for a session. What it answers at once is answered at once.
+ * Calls a user's handler for a session. A synchronous answer is returned synchronously.
  *
- * What goes wrong is reported, and answered as an error of ours: none of it is the client's to know.
+ * What the handler throws is reported, and the client gets only an error of tocsin: the details are not for clients.
  */
 export function ask<T>(
   context: Context,
@@ -76,11 +76,11 @@ export function ask<T>(
       return isThenable(answer) ? wait(context, session, stage, asking, Promise.resolve(answer)) : answer;
     },
     (value) => {
-      over(session, asking);
+      finish(session, asking);
       return value;
     },
     (error) => {
-      over(session, asking);
+      finish(session, asking);
       throw refusalOf(context, session, stage, error);
     },
   );
@@ -106,16 +106,16 @@ async function wait<T>(
   }
 }
 
-/** What the client is answered for what went wrong. */
+/** Returns the error that is thrown instead of a handler's error, for the reply to the client. */
 function refusalOf(context: Context, { id }: Asker, stage: ErrorContext["stage"], error: unknown): unknown {
   if (error instanceof ClosedError || error instanceof Refusal) return error;
-  // Too much waits to be published already: later there may be room.
+  // Too much already waits to be published. The error is temporary, so the client may retry.
   if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");
   context.report(error, stage, `session ${id}`);
   return new Refusal(replies.internal);
 }
 
-function over(session: Asker, asking: HandlerCall): void {
+function finish(session: Asker, asking: HandlerCall): void {
   if (session.asking === asking) session.asking = asking.earlier;
   for (let later = session.asking; later !== undefined; later = later.earlier)
     if (later.earlier === asking) later.earlier = asking.earlier;

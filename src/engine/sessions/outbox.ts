@@ -1,21 +1,21 @@
 import type { Codec, PushKind } from "../../wire/protocol.ts";
 import type { FrameCache } from "./frame-cache.ts";
 
-/** The pushes that tell what happens on a channel. */
+/** The kinds of push that carry the content of a channel. */
 const kinds: readonly PushKind[] = ["pub", "join", "leave", "message"];
 
 /**
- * What one session is to be sent in the coming turn, in order, and what of it must not leave any more: most often one
- * text, or nothing.
+ * What one session is sent in the coming turn, in order, and which channels must be left out of it. Most often it is
+ * one text, or nothing.
  *
- * Thousands of them wait for most of the time: what holds more is there only while it does.
+ * There are thousands of sessions, and most of them are idle. So the collections exist only while they have content.
  */
 export class Outbox {
   #first: string | undefined;
   #rest: string[] | undefined;
-  /** Channels whose content is in a reply that waits here. */
+  /** Channels whose content is in a queued reply. */
   #answered: Set<string> | undefined;
-  /** Channels taken from the peer since its present command began to be answered. */
+  /** Channels that were taken from the peer since the current command began. */
   #withheld: Set<string> | undefined;
 
   push(text: string): void {
@@ -24,14 +24,14 @@ export class Outbox {
     else this.#rest.push(text);
   }
 
-  /** The reply that was pushed last holds content of these channels. */
+  /** Notes that the reply queued last contains content of these channels. */
   answered(channels: readonly string[]): void {
     if (channels.length === 0) return;
     this.#answered ??= new Set();
     for (const name of channels) this.#answered.add(name);
   }
 
-  /** The next command begins to be answered. */
+  /** Called when the next command begins. */
   begin(): void {
     this.#withheld = undefined;
   }
@@ -40,7 +40,10 @@ export class Outbox {
     return this.#withheld?.has(channel) === true;
   }
 
-  /** Takes out what is pushed to a channel. Answers false where a reply holds more of it: no reply can be taken apart. */
+  /**
+   * Removes the queued pushes of a channel. Returns false if a queued reply contains content of the channel: a reply
+   * cannot be split.
+   */
   withhold(channel: string, codec: Codec): boolean {
     this.#withheld ??= new Set();
     this.#withheld.add(channel);
@@ -51,7 +54,7 @@ export class Outbox {
     return this.#answered?.has(channel) !== true;
   }
 
-  /** Takes everything, as one frame; undefined where there is nothing. */
+  /** Takes everything as one frame. Returns undefined if nothing is queued. */
   take(frames: FrameCache): string | undefined {
     const first = this.#first;
     const rest = this.#rest;

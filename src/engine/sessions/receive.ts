@@ -6,7 +6,7 @@ import type { LimitName } from "../core/counters.ts";
 import type { SendWindow } from "../delivery/send-window.ts";
 import type { CommandQueue } from "./command-queue.ts";
 
-/** A session as far as its commands are concerned. */
+/** A session, as the handling of its commands uses it. */
 export interface Commanded {
   readonly id: string;
   readonly context: Context;
@@ -15,25 +15,31 @@ export interface Commanded {
   readonly window: SendWindow;
   readonly isOpen: boolean;
   readonly isConnected: boolean;
-  /** Whether the first command has been seen: the next one must not be `connect` again. */
+  /** Whether the first command has come. Only the first command may be `connect`. */
   isGreeted: boolean;
-  /** Whether a command is being answered: the next one has its turn after it. */
+  /** Whether a command is being answered. The next one waits for it. */
   isBusy: boolean;
-  /** The first command has come, in time. */
+  /** Called when the first command has come in time. */
   greeted(): void;
   hasExpired(): boolean;
-  /** A pong has come. */
+  /** Called when a pong has come. */
   pong(): void;
-  /** Takes what a command says has been received, or is no longer wanted. Answers how many acknowledgements that were. */
+  /**
+   * Handles the acknowledgements of a command, and the intent of an `unsubscribe`. Returns 0 if it acknowledges
+   * nothing, and otherwise 1 plus the number of acknowledged channels.
+   */
   takeAcknowledgements(command: Command): number;
-  /** Answers a command, with an error where it is over the session's rate. It never throws or rejects. */
+  /**
+   * Answers a command. `isOver` means that it is over the session's rate, and gets an error. It never throws or
+   * rejects.
+   */
   answer(command: Command, isOver: boolean): MaybePromise<void>;
   close(why: Close): void;
-  /** Closes it for being over a limit. */
+  /** Closes the session because a limit is exceeded. */
   exceed(limit: LimitName, why: Close): void;
 }
 
-/** Takes a message of a peer's: what overtakes others is done at once, and the rest has its turn. */
+/** Handles a message from a peer. Urgent commands are handled at once, and the others are queued. */
 export function receive(session: Commanded, data: unknown): void {
   const { context, queue } = session;
   if (!session.isOpen || session.hasExpired()) return;
@@ -42,15 +48,15 @@ export function receive(session: Commanded, data: unknown): void {
   let acknowledgements = 0;
   for (const command of commands) {
     const chars = (data as string).length / commands.length;
-    const said = session.isGreeted ? session.takeAcknowledgements(command) : 0;
-    acknowledgements += said;
+    const acknowledged = session.isGreeted ? session.takeAcknowledgements(command) : 0;
+    acknowledgements += acknowledged;
     if (command.method === "pong") session.pong();
-    else if ((said > 0 && command.method === "send") || context.flushing) continue;
+    else if ((acknowledged > 0 && command.method === "send") || context.flushing) continue;
     else if (isAnsweredAtOnce(session, command)) answerAtOnce(session, command, chars, now);
     else queue.add(command, chars, now);
     if (!session.isOpen) return;
   }
-  // As many words as there may be subscriptions cost as much as one command.
+  // Up to `limits.subscriptions` acknowledgements in one message cost as much as one command.
   if (acknowledgements > 0)
     queue.charge(Math.ceil(acknowledgements / context.settings.limits.subscriptions), now);
   const { exceeded } = queue;
@@ -58,7 +64,10 @@ export function receive(session: Commanded, data: unknown): void {
   work(session);
 }
 
-/** Pings, acknowledgements and cancelling a run overtake what is slow. Before it has connected nothing does. */
+/**
+ * Returns whether a command is answered at once, ahead of slow commands: `ping`, acknowledgements and the cancelling of
+ * a run. Before the connect reply no command is.
+ */
 function isAnsweredAtOnce(session: Commanded, { method, params }: Command): boolean {
   if (!session.isConnected || !session.window.hasRoomToReply) return false;
   return (
@@ -70,7 +79,7 @@ function answerAtOnce(session: Commanded, command: Command, chars: number, now: 
   const { queue } = session;
   const isOver = queue.charge(1, now);
   if (queue.exceeded !== undefined) return;
-  // What can be answered before it is.
+  // First answer the queued commands that can be answered now.
   work(session);
   if (!session.isOpen) return;
   const answering = session.answer(command, isOver);
@@ -86,7 +95,7 @@ function own({ context, id }: Commanded, { method }: Command, answering: Promise
   context.scope.own("task", `session ${id} ${method}`, answering);
 }
 
-/** Answers commands in their order, one after the other, while there is room for the answers. */
+/** Answers the queued commands in order, one at a time, while there is room for the replies. */
 export function work(session: Commanded): void {
   while (!session.isBusy && session.isOpen) {
     const { first } = session.queue;
@@ -105,24 +114,24 @@ export function work(session: Commanded): void {
       own(
         session,
         command,
-        answering.finally(() => workOn(session)),
+        answering.finally(() => finish(session)),
       );
   }
 }
 
-function workOn(session: Commanded): void {
+function finish(session: Commanded): void {
   session.isBusy = false;
   work(session);
 }
 
 function mayAnswer({ window, isConnected }: Commanded, { method, params }: Command): boolean {
   if (window.room > 0 || !isConnected) return true;
-  const isForStored =
+  const returnsStored =
     method === "history" || method === "presence" || (method === "subscribe" && params.recover === true);
-  return !isForStored && window.hasRoomToReply;
+  return !returnsStored && window.hasRoomToReply;
 }
 
-/** Reads the commands in one message of a peer's. One that cannot be read closes the session. */
+/** Decodes the commands in a message from a peer. A message that cannot be decoded closes the session. */
 function commandsIn(session: Commanded, data: unknown): readonly Command[] {
   const { codec, settings } = session.context;
   if (typeof data !== "string") session.close(closes.badRequest);

@@ -1,7 +1,7 @@
 import { byteLength } from "../../base/bytes.ts";
 import type { Codec, Method } from "../../wire/protocol.ts";
 
-/** A reply as it is sent. */
+/** An encoded reply. */
 interface Written {
   readonly id: number;
   readonly method: Method;
@@ -10,10 +10,13 @@ interface Written {
   readonly bytes: number;
 }
 
-/** Results over so many characters are worth a look whether the last one was the same. */
-const worthwhile = 1_024;
+/** The minimum length of a result to be cached, in characters. Shorter ones are cheap to encode. */
+const minCachedLength = 1_024;
 
-/** Writes replies, a large one once for all who get the same one after the other: thousands may come back at once. */
+/**
+ * Encodes replies. A large reply that is the same for several sessions in a row is encoded once, because thousands of
+ * clients may reconnect at the same time.
+ */
 export class ReplyCache {
   readonly #codec: Codec;
   #last: Written | undefined;
@@ -31,13 +34,13 @@ export class ReplyCache {
     }
     const text = this.#codec.reply(id, method, result);
     const written = { id, method, result, text, bytes: byteLength(text) };
-    if (result.length <= worthwhile) return written;
+    if (result.length <= minCachedLength) return written;
     this.#last = written;
     this.#isUsed = true;
     return written;
   }
 
-  /** Keeps for the next turn only what was written in this one. */
+  /** Clears the cache, unless it was used in this turn. */
   tidy(): void {
     if (!this.#isUsed) this.#last = undefined;
     this.#isUsed = false;

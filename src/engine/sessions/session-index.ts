@@ -1,14 +1,17 @@
 import type { LiveSession } from "./session.ts";
 
-const nobody: readonly LiveSession[] = [];
+const none: readonly LiveSession[] = [];
 
-/** The sessions there are, by whose they are. Most have one. */
+/**
+ * All sessions, indexed by identity: the user, or the session's id if there is no user. Most users have one session, so
+ * a set is created only for the second.
+ */
 export class SessionIndex implements Iterable<LiveSession> {
   readonly #sessions = new Map<string, LiveSession | Set<LiveSession>>();
-  /** How many there are in all. */
+  /** The number of all sessions. */
   size = 0;
 
-  /** Takes a session in as its peer's, until that is taken back: before the peer becomes another. */
+  /** Adds a session under its current identity. Call `delete` before the identity changes. */
   add(session: LiveSession): void {
     const { identity } = session;
     this.size++;
@@ -27,18 +30,18 @@ export class SessionIndex implements Iterable<LiveSession> {
     if (!(present instanceof Set) || present.size === 0) this.#sessions.delete(identity);
   }
 
-  /** Those of one user, or the one with that id, the oldest first. */
+  /** Returns the sessions of one user, or the session with that id, the oldest first. */
   of(identity: string): Iterable<LiveSession> {
-    const present = this.#sessions.get(identity) ?? nobody;
+    const present = this.#sessions.get(identity) ?? none;
     return Symbol.iterator in present ? present : [present];
   }
 
-  /** Those among which all of a user's are. Who has no name is kept by session. */
+  /** Returns sessions that include all sessions of a user. The user "" is not indexed, so it returns all sessions. */
   ofUser(user: string): Iterable<LiveSession> {
     return user === "" ? this : this.of(user);
   }
 
-  /** How many a user has. Who has no name is not one user, and has none. */
+  /** Returns the number of a user's sessions. The user "" stands for many anonymous clients, and always has 0. */
   countOf(user: string): number {
     const present = this.#sessions.get(user);
     if (present === undefined) return 0;

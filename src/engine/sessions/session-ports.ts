@@ -5,31 +5,37 @@ import type { Close, Command } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { CommandQueues } from "./command-queue.ts";
 import type { FrameCache } from "./frame-cache.ts";
-/** What a session needs beside; `S` is the class of sessions. */
+/** What a session needs besides the context. `S` is the class of sessions. */
 export interface SessionContext<S> extends Context {
   readonly frames: FrameCache;
   readonly commandQueues: CommandQueues;
-  /** All there are. */
+  /** All sessions. */
   readonly sessions: { add(session: S): void; delete(session: S): void };
-  /** There is one more. */
+  /** Called when a session has been created. */
   entered(session: S): void;
-  /** We close one; `wasFresh`: before it was connected. */
+  /** Called when the server closes a session. `wasFresh` means that it was not connected yet. */
   closed(why: Close, wasFresh: boolean): void;
-  /** One is about to give up its subscriptions, for whatever reason. */
+  /** Called before a session gives up its subscriptions, for any reason. */
   leaving(session: S): void;
-  /** One is over. */
+  /** Called when a session has ended. */
   left(session: S): void;
 }
 
-/** Who answers what a client asks for. */
+/** Answers the commands of clients. */
 export interface CommandHandler<S> {
-  /** Takes what a command says has been received, or is no longer wanted. Answers how many acknowledgements that were. */
+  /**
+   * Handles the acknowledgements of a command, and the intent of an `unsubscribe`. Returns 0 if it acknowledges
+   * nothing, and otherwise 1 plus the number of acknowledged channels.
+   */
   takeAcknowledgements(session: S, command: Command): number;
-  /** Answers a command, with an error where it is over the session's rate. It never throws or rejects. */
+  /**
+   * Answers a command. `isOver` means that it is over the session's rate, and gets an error. It never throws or
+   * rejects.
+   */
   answer(session: S, command: Command, isOver: boolean): MaybePromise<void>;
 }
 
-/** What a session is made of. */
+/** What a session is created from. */
 export interface SessionParts<S> {
   readonly context: SessionContext<S>;
   readonly commands: CommandHandler<S>;

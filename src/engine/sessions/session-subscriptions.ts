@@ -4,25 +4,25 @@ import { Tracking } from "../delivery/tracking.ts";
 import { BlockedSubscriptions } from "./blocked.ts";
 
 /**
- * The subscriptions of one session: which of them wait for room in its window, and which are being sent something that the
- * ledger waits for. For most sessions at most times there are none of either, so what holds them is made when it is needed.
+ * The subscriptions of one session, and which of them wait for room in its window, and which are tracked for the
+ * ledger. Most sessions have none of either, so these collections are created only when needed.
  */
 export class SessionSubscriptions extends Subscriptions {
   #blocked: BlockedSubscriptions | undefined;
   #tracking: Tracking | undefined;
 
-  /** Whether others wait for room that a subscription would take. */
+  /** Returns whether other subscriptions wait for room that this one would take. */
   isHeld(subscription: Subscription): boolean {
     return this.#blocked?.holds(subscription) === true;
   }
 
-  /** A subscription waits until the window has room again. */
+  /** Makes a subscription wait until the window has room again. */
   block(subscription: Subscription): void {
     this.#blocked ??= new BlockedSubscriptions();
     this.#blocked.add(subscription);
   }
 
-  /** Hands on to those that wait for room, the one that has waited longest first. */
+  /** Hands publications to the subscriptions that wait for room. The one that has waited longest comes first. */
   serveBlocked(): void {
     this.#blocked?.serve();
     if (this.#blocked?.size === 0) this.#blocked = undefined;
@@ -33,7 +33,10 @@ export class SessionSubscriptions extends Subscriptions {
     this.#blocked = undefined;
   }
 
-  /** The ledger waits for something that a subscription is sent. Returns false where its client has ended it already. */
+  /**
+   * Tracks a subscription that is sent something that the ledger has an entry for. Returns false if its client has
+   * already asked to unsubscribe.
+   */
   track(subscription: Subscription): boolean {
     if (subscription.quit !== undefined) return false;
     this.#tracking ??= new Tracking();
@@ -52,7 +55,7 @@ export class SessionSubscriptions extends Subscriptions {
     if (this.#tracking?.isEmpty) this.#tracking = undefined;
   }
 
-  /** Whether a pong would free room that is waited for, or tell the ledger something. */
+  /** Whether a pong would free room that a subscription waits for, or would settle an entry of the ledger. */
   get wantProof(): boolean {
     return (this.#blocked?.size ?? 0) > 0 || this.#tracking?.wantsProof === true;
   }

@@ -3,41 +3,50 @@ import type { Context } from "../core/context.ts";
 import type { SendWindow } from "../delivery/send-window.ts";
 
 /**
- * Milliseconds by which a timer may be late. A process that was held up for longer has not read what peers answered
- * meanwhile, and reads it for as long before it takes them to be silent.
+ * How late a timer may fire, in milliseconds. If one fires later, the process was blocked, and may not have read pongs
+ * that have arrived. It then gets this long to read them before the peer counts as silent.
  */
 const tolerance = 1_000;
 
-/** What a session does when time has come. */
+/** What a session does when a timer fires. */
 export interface TimedSession {
   /** A ping is due. */
   beat(): void;
-  /** A ping was not answered in time. */
+  /** The peer has not answered a ping in time. `behindData` means that data was in flight before the ping. */
   silent(behindData: boolean): void;
   /** The peer's permission has ended. */
   expired(): void;
-  /** It has not connected in time, or not answered a close. */
+  /** The peer has not sent `connect` in time, or has not answered a close in time. */
   late(): void;
 }
 
 /**
- * All that a session has to do in time: connect, ping, be answered, expire, close.
+ * The deadlines of a session: to connect, to ping, to get the pong, to expire, to close.
  *
- * One entry on the wheel for the earliest of them, and no timer of its own.
+ * The session has one entry on the timer wheel, for the earliest deadline, and no timer of its own.
  */
 export class SessionTimers extends TimedItem {
   readonly #context: Context;
   readonly #window: SendWindow;
   readonly #session: TimedSession;
-  /** Undefined while it cannot be: in V8, Infinity would be an object to keep, and to look into. */
+  /**
+   * The deadline to connect or to close. Undefined if there is none. Infinity would make V8 store these numbers as heap
+   * objects.
+   */
   #lateAt: number | undefined;
   #expiresAt: number | undefined;
-  /** The same in milliseconds since the Unix epoch: while a machine sleeps the other clock may stand still. */
+  /**
+   * The end of the permission in milliseconds since the Unix epoch. The clock's `now` may stand still while the machine
+   * sleeps.
+   */
   #expires: number | undefined;
   #pingAt: number | undefined;
-  /** Whether data was in flight before the outstanding ping: a slow link may need long for a whole window. */
+  /** Whether data was in flight before the outstanding ping. A slow link may take long to transfer a full window. */
   #behindData = false;
-  /** Until when the outstanding ping may be answered after the process itself came too late to read the answer. */
+  /**
+   * A second deadline for the outstanding ping. It is set if the process was blocked at the first one; otherwise it is
+   * 0.
+   */
   #excused = 0;
 
   constructor(context: Context, window: SendWindow, session: TimedSession, expires: number | undefined) {
@@ -46,11 +55,11 @@ export class SessionTimers extends TimedItem {
     this.#window = window;
     this.#session = session;
     this.#lateAt = context.clock.now() + context.settings.limits.connect;
-    if (expires === undefined) this.#rest();
+    if (expires === undefined) this.#schedule();
     else this.extend(expires);
   }
 
-  /** For how many milliseconds the outstanding ping has been, or 0. */
+  /** Milliseconds for which the ping has been outstanding, or 0. */
   get silence(): number {
     return this.#window.hasPing ? this.#context.clock.now() - this.#window.pingedAt : 0;
   }
@@ -66,37 +75,43 @@ export class SessionTimers extends TimedItem {
     return this.#expiresAt !== undefined && this.remaining <= 0;
   }
 
-  /** Moves the end of the peer's permission, given in milliseconds since the Unix epoch. */
+  /** Sets the end of the peer's permission, in milliseconds since the Unix epoch. */
   extend(expires: number): void {
     this.#expires = expires;
     this.#expiresAt = this.#context.clock.now() + expires - this.#context.clock.time();
-    this.#rest();
+    this.#schedule();
   }
 
-  /** The connect command has come, in time. How long its answer takes is not the peer's doing. */
+  /**
+   * Notes that the connect command has come in time. The time that the answer takes does not count against the peer.
+   */
   greeted(): void {
-    // What the wheel has been asked for finds that there is nothing to do: mostly the answer is next to ask it.
+    // The wheel is not changed: the old deadline fires and finds nothing due. Usually the connect reply sets the wheel
+    // first.
     this.#lateAt = undefined;
   }
 
-  /** The connect reply is on its way: from now on there are pings. The first is early, so that not all come at once. */
+  /**
+   * Starts the pings. Called when the connect reply has been queued. The first ping comes after a random 50 to 100 % of
+   * the heartbeat, so that the sessions do not ping all at the same time.
+   */
   connected(): void {
     const { clock, settings } = this.#context;
     this.#pingAt = clock.now() + Math.round(settings.heartbeat * (0.5 + clock.random() / 2));
-    this.#rest();
+    this.#schedule();
   }
 
-  /** A ping is about to leave. */
+  /** Notes that a ping is about to be sent. */
   ping(bytes: number): void {
     const now = this.#context.clock.now();
     this.#behindData = this.#window.isBehindData;
     this.#window.ping(bytes, now);
     this.#excused = 0;
     this.#pingAt = now + this.#context.settings.heartbeat;
-    this.#rest();
+    this.#schedule();
   }
 
-  /** The socket is being closed: from now on only its end is waited for. */
+  /** Notes that the socket is being closed. From now on the only deadline is the one to close. */
   closing(): void {
     this.#lateAt = this.#context.clock.now() + this.#context.settings.limits.pong;
     this.#expiresAt = undefined;
@@ -109,22 +124,22 @@ export class SessionTimers extends TimedItem {
   }
 
   override tick(now: number): void {
-    if (isBy(this.#lateAt, now)) return this.#session.late();
+    if (isDue(this.#lateAt, now)) return this.#session.late();
     if (this.hasExpired) return this.#session.expired();
     const pongBy = this.#pongBy;
     if (pongBy !== undefined && now >= pongBy) {
       if (this.#excused > 0 || now - pongBy < tolerance) return this.#session.silent(this.#behindData);
       this.#excused = now + tolerance;
     }
-    if (isBy(this.#pingAt, now)) {
+    if (isDue(this.#pingAt, now)) {
       this.#pingAt = now + this.#context.settings.heartbeat;
       if (!this.#window.hasPing) this.#session.beat();
     }
-    this.#rest();
+    this.#schedule();
   }
 
-  /** Asks the wheel for the next thing that will be due. */
-  #rest(): void {
+  /** Sets the wheel to the earliest deadline. */
+  #schedule(): void {
     let due: number | undefined;
     for (const time of [this.#lateAt, this.#expiresAt, this.#pongBy, this.#pingAt]) {
       if (time !== undefined && (due === undefined || time < due)) due = time;
@@ -132,7 +147,7 @@ export class SessionTimers extends TimedItem {
     this.#context.wheel.set(this, due);
   }
 
-  /** Until when the outstanding ping has to be answered. */
+  /** When the outstanding ping must be answered. */
   get #pongBy(): number | undefined {
     if (!this.#window.hasPing) return undefined;
     const { pong, slow } = this.#context.settings.limits;
@@ -140,6 +155,6 @@ export class SessionTimers extends TimedItem {
   }
 }
 
-function isBy(time: number | undefined, now: number): boolean {
+function isDue(time: number | undefined, now: number): boolean {
   return time !== undefined && now >= time;
 }

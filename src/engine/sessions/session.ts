@@ -16,19 +16,21 @@ import type { CommandHandler, SessionContext, SessionParts } from "./session-por
 import { SessionSubscriptions } from "./session-subscriptions.ts";
 import { SessionTimers, type TimedSession } from "./session-timers.ts";
 
-/** Replies over so many bytes are data: a ping behind them gets the time that data gets. */
+/**
+ * From this size on, in bytes, a reply counts as data: a ping behind it gets the longer deadline of pings behind data.
+ */
 const smallReply = 1_024;
 
 /**
- * A session: frames in, frames out, no I/O of its own.
+ * A session: it takes frames and returns frames, and does no I/O of its own.
  *
- * Everything for the peer goes through one ordered queue, which leaves as one frame a turn. What is sent counts as in
- * flight until a pong proves that it was read; while a window's worth is, publications stay in the log. A class, not
- * closures: thousands of sessions share its methods.
+ * Everything for the peer goes through one ordered queue, which leaves as one frame per turn. What was sent counts as
+ * in flight until a pong proves that it was read. While a full window is in flight, publications stay in the log. It is
+ * a class and not a set of closures, because thousands of sessions share its methods.
  */
 export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSession {
   readonly id: string;
-  /** Who it is, once its connect command has said so. */
+  /** The peer. The answer to the connect command may complete its identity. */
   peer: Peer;
   readonly context: SessionContext<LiveSession>;
   readonly subscriptions: SessionSubscriptions = new SessionSubscriptions();
@@ -36,17 +38,17 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
   readonly timers: SessionTimers;
   readonly queue: CommandQueue;
   readonly out: Outbox;
-  /** Whether the client has ever acknowledged anything: then what it has read is its own to say. */
+  /**
+   * Whether the client has ever acknowledged anything. Then only its acknowledgements discharge a publication, and not
+   * its pongs.
+   */
   acknowledges = false;
-  /** Whether it is among those that send in the coming turn; the hub's to say. */
+  /** Whether the session is listed for the coming turn. Set only by the turn. */
   isGathered = false;
-  /** Whether the first command has been seen: the next one must not be `connect` again. */
   isGreeted = false;
-  /** Whether a command is being answered: the next one has its turn after it. */
   isBusy = false;
-  /** The handler that was asked last for it, while it is. */
   asking: HandlerCall | undefined;
-  /** When it began, on the clock's `now`. */
+  /** When the session began, on the clock's `now`. */
   readonly since: number;
   readonly #commands: CommandHandler<LiveSession>;
   readonly #socket: Socket;
@@ -66,13 +68,12 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     context.entered(this);
   }
 
-  /** How others see the peer. */
   get info(): ClientInfo {
     const { user, info } = this.peer;
     return { user, client: this.id, info: info === undefined ? undefined : JSON.stringify(info) };
   }
 
-  /** Whose acknowledgements count as one: the user's, or the session's own where there is no user. */
+  /** The identity that acknowledgements count for: the user, or the id of the session if there is no user. */
   get identity(): string {
     return this.peer.user === "" ? this.id : this.peer.user;
   }
@@ -117,19 +118,18 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     this.context.left(this);
   }
 
-  /** The connect reply is on its way: from now on there are pings. */
+  /** Notes that the connect reply has been queued. From now on the session sends pings. */
   connected(): void {
     if (this.#phase !== "fresh") return;
     this.#phase = "connected";
     this.timers.connected();
   }
 
-  /** See {@linkcode ask}. */
   ask<T>(stage: ErrorContext["stage"], call: (asking: HandlerCall) => T | PromiseLike<T>): MaybePromise<T> {
     return ask(this.context, this, stage, call);
   }
 
-  /** It has said who it is, and is that from now on. */
+  /** Sets the identity that the connect command has established. */
   become(identity: Identity): void {
     this.context.sessions.delete(this);
     this.peer = { ...this.peer, ...identity };
@@ -137,7 +137,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     if (identity.expires !== undefined) this.timers.extend(identity.expires);
   }
 
-  /** Puts a reply or push into the queue that leaves with this turn. */
+  /** Queues a reply or push for the coming frame. */
   put(text: string, bytes: number = byteLength(text)): void {
     if (!this.isOpen) return;
     this.out.push(text);
@@ -145,14 +145,17 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     this.context.turn.wakeSession(this);
   }
 
-  /** Puts what others do, which no log holds, unless that would take half of the window. Answers whether it did. */
+  /**
+   * Queues joins or leaves of others, unless they would leave less than half of the window free. They are in no log.
+   * Returns whether they were queued.
+   */
   announce(text: string, bytes: number): boolean {
     if (!this.isOpen || this.window.room - bytes < this.context.settings.window / 2) return false;
     this.put(text, bytes);
     return true;
   }
 
-  /** Puts publications into the queue, and notes which barrier will prove them read. */
+  /** Queues publications, and notes which barrier will prove that they were read. */
   hand(subscription: Subscription, piece: Piece): void {
     const { deliveries } = subscription.channel;
     if (deliveries !== undefined && deliveries.newest > subscription.cursor) this.track(subscription);
@@ -163,18 +166,19 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     this.context.turn.wakeSession(this);
   }
 
-  /** Whether others wait for room that a subscription would take. */
   isHeld(subscription: Subscription): boolean {
     return this.subscriptions.isHeld(subscription);
   }
 
-  /** The subscription has to wait until the window has room again. */
   block(subscription: Subscription): void {
     this.subscriptions.block(subscription);
     this.context.turn.wakeSession(this);
   }
 
-  /** The subscription cannot go on without a hole, and is told so. */
+  /**
+   * Ends a subscription that cannot continue without a gap, and tells the client. If the server made the subscription,
+   * the session is closed.
+   */
   lose(subscription: Subscription): void {
     this.subscriptions.delete(subscription);
     if (subscription.byServer) this.close(closes.insufficientState);
@@ -191,18 +195,21 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     if (this.subscriptions.track(subscription)) this.context.turn.wakeSession(this);
   }
 
-  /** Its client has asked to end a subscription: what it is sent from here on it does not look at. */
+  /**
+   * Notes that the client has asked to unsubscribe. The client ignores later publications, so their pongs no longer
+   * count.
+   */
   quit(subscription: Subscription): void {
     subscription.quit ??= this.window.readOf(subscription.proof, subscription.cursor);
     this.subscriptions.untrack(subscription);
   }
 
-  /** Tells the client that it is no longer subscribed. */
+  /** Tells the client that its subscription has ended. */
   unsubscribed(channel: string, why: Close): void {
     this.put(this.context.codec.push(channel, "unsubscribe", JSON.stringify(why)));
   }
 
-  /** Sends what the turn has gathered, with a ping behind it where its reading must be proven. */
+  /** Sends what was queued in this turn, with a ping behind it if a pong is needed to prove it read. */
   flush(): void {
     if (!this.isOpen || this.hasExpired()) return;
     if (this.#needsBarrier()) this.#ping();
@@ -231,18 +238,23 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     this.timers.ping(ping.length + 1);
   }
 
-  /** A pong has come: there may be room again. */
+  /** Handles a pong. It may free room in the window. */
   pong(): void {
     if (!this.window.pong()) return this.close(closes.badRequest);
     this.subscriptions.report("read");
-    // What is published goes on at each pong, so a command that waits for room as well is not to wait behind it for ever.
+    // Commands come first. The blocked subscriptions use up the room that each pong frees, so a command that waits for
+    // room would otherwise wait forever.
     work(this);
     this.subscriptions.serveBlocked();
     this.context.turn.wakeSession(this);
     this.context.appends.caughtUp();
   }
 
-  /** While the notifier flushes: closes as soon as everything there is has been handed on and proven read. */
+  /**
+   * Closes the session if its client has been sent everything and has proven it read. Called while the notifier
+   * flushes. If the client acknowledges, the session also waits for its acknowledgements, as long as `context.hearing`
+   * is set.
+   */
   settle(): void {
     if (this.#phase === "fresh") return this.close(closes.shutdown);
     if (!this.isConnected) return;
@@ -257,19 +269,21 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     else if (this.window.isClear && !owesAcknowledgement) this.close(closes.shutdown);
   }
 
-  /** Closes the socket after what is queued. The peer has as long as for a pong to answer; then it is cut. */
+  /**
+   * Sends what is queued, then closes the socket. If the peer does not answer the close within `limits.pong`, the
+   * connection is cut.
+   */
   close(why: Close): void {
     this.flush();
     this.revoke(why);
   }
 
-  /** Closes it for being over a limit. */
   exceed(limit: LimitName, why: Close): void {
     if (this.isOpen) this.context.counters.hit(limit);
     this.close(why);
   }
 
-  /** Closes the socket without what is queued: the peer may no longer have it. */
+  /** Closes the socket without sending what is queued: the peer may no longer have the permission to receive it. */
   revoke(why: Close): void {
     if (!this.isOpen) return;
     this.context.closed(why, this.#phase === "fresh");
@@ -294,7 +308,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     }
   }
 
-  /** Gives up everything that the session holds, but for the socket. */
+  /** Releases everything that the session holds, except the socket. */
   #leave(): void {
     this.context.leaving(this);
     this.queue.clear();
@@ -305,7 +319,10 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
       asking.abort(new ClosedError(`Cannot go on: session ${this.id} is over`));
   }
 
-  /** The peer's permission may have ended before the wheel says so: then nothing more is read of it, or sent to it. */
+  /**
+   * Returns whether the peer's permission has ended, and closes the session if it has. The wheel may fire late, so this
+   * is also called before each read and each send.
+   */
   hasExpired(): boolean {
     if (!this.timers.hasExpired) return false;
     this.expired();

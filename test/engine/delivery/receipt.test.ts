@@ -486,7 +486,9 @@ test.for(["seen", "", null, 3, "__proto__"])("there is no level %j to wait for",
   const receipt = await start().notifier.publish("news", 1);
   const reason = await rejection(receipt.delivered({ level: level as Level }));
   expect(reason).toBeInstanceOf(TypeError);
-  expect((reason as Error).message).toBe(`Cannot wait for "${String(level)}": it is no level`);
+  expect((reason as Error).message).toBe(
+    `Cannot wait for "${String(level)}": a level is logged, written, read, acknowledged`,
+  );
 });
 
 describe("a barrier", () => {

@@ -194,7 +194,7 @@ test.for(["", "x".repeat(256), 7, null, {}, true])("a key like %j is refused", a
   const { notifier } = start();
   const reason = await rejection(notifier.publish("news", 1, { idempotencyKey: key as string }));
   expect(reason).toEqual(
-    new TypeError("Cannot publish with this idempotency key: it is a text of 1 to 255 characters"),
+    new TypeError("Cannot publish with this idempotency key: a key is a text of 1 to 255 characters"),
   );
   expect(await payloads(notifier, "news")).toEqual([]);
 });

@@ -9,8 +9,8 @@ import { finish, logWith, type Message, type Start, type SubscribeResult, test }
 const channels = ["a", "b", "c"];
 const clientCount = 4;
 
-/** What a client knows of a channel. */
-interface PreparedSubscription {
+/** The position of a client in a channel. */
+interface Position {
   epoch: string;
   offset: number;
 }
@@ -21,7 +21,7 @@ interface PreparedSubscription {
  * Each publication carries its own number, so that a hole or a double shows even where offsets would not.
  */
 class Client {
-  readonly places = new Map<string, PreparedSubscription>();
+  readonly places = new Map<string, Position>();
   /** How often it was told of a gap. */
   gaps = 0;
   readonly #notifier: Notifier;
@@ -114,7 +114,7 @@ class Client {
   }
 
   #take(channel: string, { offset, data }: { offset: number; data: unknown }): void {
-    const place = this.places.get(channel) as PreparedSubscription;
+    const place = this.places.get(channel) as Position;
     expect({ channel, offset }).toEqual({ channel, offset: place.offset + 1 });
     expect((data as [string, number]).slice(0, 2)).toEqual([channel, offset]);
     place.offset = offset;

@@ -23,8 +23,8 @@ const channels = [...busy, ...quiet];
 
 interface Message {
   id?: number;
-  connect?: { subs?: Record<string, PreparedSubscription> };
-  subscribe?: PreparedSubscription;
+  connect?: { subs?: Record<string, SubscribeResult> };
+  subscribe?: SubscribeResult;
   push?: { channel: string; pub?: Pub; unsubscribe?: { code: number } };
 }
 
@@ -33,7 +33,7 @@ interface Pub {
   data: { n: number };
 }
 
-interface PreparedSubscription {
+interface SubscribeResult {
   epoch: string;
   offset: number;
   recovered?: boolean;
@@ -140,10 +140,7 @@ class Subscriber {
     } else if (push === undefined) throw new Error(`${this.user} is refused: ${id}`);
   }
 
-  #begin(
-    channel: string,
-    { epoch, offset, recovered = false, publications = [] }: PreparedSubscription,
-  ): void {
+  #begin(channel: string, { epoch, offset, recovered = false, publications = [] }: SubscribeResult): void {
     const before = this.#places.get(channel);
     if (recovered) expect({ epoch, offset }).toEqual(before);
     const skipped = offset - (this.#last.get(channel) ?? 0);

@@ -14,12 +14,12 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "a crowd is told of everybody who leaves at once",
-      from: "if (total > most && total > size) break;",
+      from: "if (total > maxBytes && total > size) break;",
       to: "void most;",
     },
     {
       name: "a crowd is told as often as anybody comes or goes",
-      from: "(this.listeners < few ? 0 : this.listeners / 10)",
+      from: "(this.listeners < throttledFrom ? 0 : this.listeners / 10)",
       to: "0",
     },
     {
@@ -115,7 +115,7 @@ export const engineChannels: readonly Mutation[] = [
     { name: "pauses do not grow", from: "this.#pause = Math.min(this.#pause * 2, pause.longest);", to: "" },
     {
       name: "a channel that cannot be read is told of at each look",
-      from: "if (message !== this.#told) ",
+      from: "if (message !== this.#reported) ",
       to: "",
     },
     {
@@ -137,7 +137,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "what was found in another turn is given though the log has lost it",
-      from: " && this.#isStill(known, after))",
+      from: " && this.#isCurrent(known, after))",
       to: ")",
     },
   ]),
@@ -154,12 +154,12 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "everything that was ever loaded is kept",
-      from: "const most = this.#context.cache.isFull ? 0 : this.#context.settings.window * 2;",
+      from: "const maxBytes = this.#context.cache.isFull ? 0 : this.#context.settings.window * 2;",
       to: "const most = Number.POSITIVE_INFINITY;",
     },
     {
       name: "everything that was ever read for somebody behind is kept",
-      from: "while (this.#aside.length > most)",
+      from: "while (this.#aside.length > maxSegments)",
       to: "while (this.#aside.length > 1_000_000)",
     },
   ]),

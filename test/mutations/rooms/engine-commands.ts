@@ -4,8 +4,8 @@ export const engineCommands: readonly Mutation[] = [
   ...inFile("engine/commands/acknowledge", [
     {
       name: "who comes back is compared with any number of a user's sessions",
-      from: "if (hub.sessions.countOf(identity) > mostSessions) return;",
-      to: "void mostSessions;",
+      from: "if (hub.sessions.countOf(identity) > maxSessions) return;",
+      to: "void maxSessions;",
     },
     {
       name: "a channel that is no text is asked for its text, which may throw",

@@ -43,7 +43,7 @@ export const engineHub: readonly Mutation[] = [
       from: "    hub.hearing = false;\n",
       to: "",
     },
-    { name: "closing does not hear of sessions that end", from: "hub.onSessionEnd = look;", to: "" },
+    { name: "closing does not hear of sessions that end", from: "hub.onSessionEnd = check;", to: "" },
     {
       name: "the report ends channels where they were last looked at",
       from: "      (slice) => void known.set(name, slice.top),\n",
@@ -83,12 +83,12 @@ export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/gate", [
     {
       name: "sessions in all are not counted",
-      from: "const isFull = sessions.size + this.#kept.size >= settings.limits.sessions;",
+      from: "const isFull = sessions.size + this.#reserved.size >= settings.limits.sessions;",
       to: "const isFull = sessions.size < 0;",
     },
     {
       name: "handshakes under way are not counted",
-      from: "sessions.size + this.#kept.size >=",
+      from: "sessions.size + this.#reserved.size >=",
       to: "sessions.size >=",
     },
     {
@@ -98,8 +98,8 @@ export const engineHub: readonly Mutation[] = [
     },
     {
       name: "a handshake that nobody ends holds its place for ever",
-      from: "if (clock.now() - kept.since < settings.limits.connect) return;",
-      to: "if (clock.now() >= kept.since) return;",
+      from: "if (clock.now() - reservation.since < settings.limits.connect) return;",
+      to: "if (clock.now() >= reservation.since) return;",
     },
     {
       name: "a session that was never connected is refused without a word",
@@ -122,8 +122,8 @@ export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/revocation", [
     {
       name: "whoever is disconnected gets what was queued",
-      from: "if (isMeant) session.revoke(",
-      to: "if (isMeant) session.close(",
+      from: "if (matches) session.revoke(",
+      to: "if (matches) session.close(",
     },
     {
       name: "what a reply holds of a channel is sent after it was taken from the peer",

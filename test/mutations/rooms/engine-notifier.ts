@@ -4,7 +4,7 @@ export const engineNotifier: readonly Mutation[] = [
   ...inFile("engine/notifier/idempotency", [
     {
       name: "a key is forgotten at once",
-      from: "if (until > now && this.#done.size <= most) return;",
+      from: "if (until > now && this.#done.size <= maxKeys) return;",
       to: "",
     },
     {
@@ -14,7 +14,7 @@ export const engineNotifier: readonly Mutation[] = [
     },
     {
       name: "a key is never free again after a failure",
-      from: "      () => over(false),\n",
+      from: "      () => finish(false),\n",
       to: "      () => {},\n",
     },
   ]),
@@ -78,8 +78,8 @@ export const engineNotifier: readonly Mutation[] = [
     },
     {
       name: "one key is one publication in all channels together",
-      from: "this.#once.do(JSON.stringify([channel, key]), ",
-      to: "this.#once.do(key, ",
+      from: "this.#idempotency.do(JSON.stringify([channel, key]), ",
+      to: "this.#idempotency.do(key, ",
     },
     {
       name: "whoever stops waiting takes a publication from those who share its key",

@@ -52,7 +52,7 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run whose id was used before goes on in the old one's channel",
-      from: 'this.#begin(isAgain ? "first" : undefined)',
+      from: 'this.#begin(mayReplace ? "first" : undefined)',
       to: "this.#begin(undefined)",
     },
     {
@@ -62,12 +62,12 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a long result is kept with its run",
-      from: "if (data.length <= longestKept) this.#text = data;",
+      from: "if (data.length <= maxKeptLength) this.#text = data;",
       to: "this.#text = data;",
     },
     {
       name: "any progress is kept whole",
-      from: "if (data.length <= longestKept) return data;",
+      from: "if (data.length <= maxKeptLength) return data;",
       to: "return data;",
     },
     {
@@ -116,13 +116,13 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run is remembered for ever",
-      from: "const isOver = run.endedAt <= oldest;",
-      to: "const isOver = run.endedAt === 0;",
+      from: "const isExpired = run.endedAt <= oldest;",
+      to: "const isExpired = run.endedAt === 0;",
     },
     {
       name: "any number of ended runs is remembered",
-      from: "if (!isOver && this.#bytes <= endedBytes) break;",
-      to: "if (!isOver) break;",
+      from: "if (!isExpired && this.#bytes <= endedBytes) break;",
+      to: "if (!isExpired) break;",
     },
     {
       name: "an old run is read before the new one of its id has begun",
@@ -133,12 +133,12 @@ export const engineRuns: readonly Mutation[] = [
   ...inFile("engine/runs/task-context", [
     {
       name: "a generator that asks for its signal is stopped at a yield all the same",
-      from: "    this.#isHeard = true;\n    return this.#signal;",
+      from: "    this.#isSignalRead = true;\n    return this.#signal;",
       to: "    return this.#signal;",
     },
     {
       name: "a generator that is stopped at a yield is stopped at each",
-      from: "    this.#isHeard = true;\n    throw this.#signal.reason;",
+      from: "    this.#isSignalRead = true;\n    throw this.#signal.reason;",
       to: "    throw this.#signal.reason;",
     },
   ]),

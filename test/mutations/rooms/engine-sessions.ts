@@ -107,7 +107,7 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "what asks for stored data is answered into a full window",
-      from: "return !isForStored && window.hasRoomToReply;",
+      from: "return !returnsStored && window.hasRoomToReply;",
       to: "return window.hasRoomToReply;",
     },
     {
