@@ -1,5 +1,14 @@
 import { isObject } from "../base/check.ts";
-import { type Codec, type Command, type Method, methods, type Published, type PushKind } from "./protocol.ts";
+import {
+  type ClientInfo,
+  type Codec,
+  type Command,
+  type ConnectResult,
+  type Method,
+  methods,
+  type Published,
+  type PushKind,
+} from "./protocol.ts";
 
 /** The JSON codec of the protocol. */
 export const jsonCodec: Codec = {
@@ -13,11 +22,46 @@ export const jsonCodec: Codec = {
   pushHead,
   pushTail: "}}",
   publication: encodePublication,
-  clientInfo({ user, client, info }) {
-    const rest = info === undefined ? "" : `,"conn_info":${info}`;
-    return `{"user":${JSON.stringify(user)},"client":${JSON.stringify(client)}${rest}}`;
+  infoBody: (info) => `{"info":${encodeInfo(info)}}`,
+  messageBody: (data) => `{"data":${data}}`,
+  unsubscribeBody: (why) => JSON.stringify(why),
+  results: {
+    empty: "{}",
+    connect({ ping, subs, ...result }) {
+      const texts = Array.from(subs, ([channel, sub]) => `${JSON.stringify(channel)}:${sub}`);
+      const members = `"ping":${ping},"pong":true${ttlOf(result)}`;
+      return `{${serverOf(result)},${members}${texts.length === 0 ? "" : `,"subs":{${texts.join(",")}}`}}`;
+    },
+    refresh: (result) => `{${serverOf(result)}${ttlOf(result)}}`,
+    subscribe({ epoch, offset, recovered, wasRecovering, data }) {
+      const publications = recovered?.length ? `,"publications":[${recovered.join(",")}]` : "";
+      return (
+        `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)},"offset":${offset}${publications}` +
+        `${recovered === undefined ? "" : ',"recovered":true'}${wasRecovering ? ',"was_recovering":true' : ""}` +
+        `${data === undefined ? "" : `,"data":${data}`}}`
+      );
+    },
+    presence: (clients) =>
+      `{"presence":{${clients.map((info) => `"${info.client}":${encodeInfo(info)}`).join(",")}}}`,
+    presenceStats: (clients, users) => `{"num_clients":${clients},"num_users":${users}}`,
+    history: (publications, offset, epoch) =>
+      `{"publications":[${publications.join(",")}],"offset":${offset},"epoch":${JSON.stringify(epoch)}}`,
+    rpc: (data) => `{"data":${data}}`,
   },
 };
+
+function serverOf({ client, version }: Pick<ConnectResult, "client" | "version">): string {
+  return `"client":"${client}","version":"${version}"`;
+}
+
+function ttlOf({ ttl }: Pick<ConnectResult, "ttl">): string {
+  return ttl === undefined ? "" : `,"expires":true,"ttl":${ttl}`;
+}
+
+function encodeInfo({ user, client, info }: ClientInfo): string {
+  const rest = info === undefined ? "" : `,"conn_info":${info}`;
+  return `{"user":${JSON.stringify(user)},"client":${JSON.stringify(client)}${rest}}`;
+}
 
 function pushHead(channel: string, kind: PushKind): string {
   return `{"push":{"channel":${JSON.stringify(channel)},"${kind}":`;

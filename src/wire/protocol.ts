@@ -230,7 +230,49 @@ export interface Codec {
   pushHead(channel: string, kind: PushKind): string;
   readonly pushTail: string;
   publication(published: Published): string;
-  clientInfo(info: ClientInfo): string;
+  /** Bodies of the pushes other than publications. `data` is JSON text. */
+  infoBody(info: ClientInfo): string;
+  messageBody(data: string): string;
+  unsubscribeBody(why: Close): string;
+  readonly results: ResultCodec;
+}
+
+/** The result of a `connect` command. `ttl` is in seconds; it is set if the client should refresh its token. */
+export interface ConnectResult {
+  readonly client: string;
+  readonly version: string;
+  readonly ttl: number | undefined;
+  /** Seconds between pings. */
+  readonly ping: number;
+  /** The encoded results of the subscriptions that the server made, by channel. */
+  readonly subs: Iterable<readonly [channel: string, result: string]>;
+}
+
+/** The result of a `subscribe` command. */
+export interface SubscribeResult {
+  readonly epoch: string;
+  readonly offset: number;
+  /** The recovered publications, encoded; undefined if nothing was recovered. */
+  readonly recovered: readonly string[] | undefined;
+  /** Whether the client asked for recovery. */
+  readonly wasRecovering: boolean;
+  /** JSON text. */
+  readonly data: string | undefined;
+}
+
+/** Encodes the results of commands, as {@linkcode Codec.reply} takes them. */
+export interface ResultCodec {
+  /** A result without members. */
+  readonly empty: string;
+  connect(result: ConnectResult): string;
+  refresh(result: Pick<ConnectResult, "client" | "version" | "ttl">): string;
+  subscribe(result: SubscribeResult): string;
+  presence(clients: readonly ClientInfo[]): string;
+  presenceStats(clients: number, users: number): string;
+  /** `publications` are encoded. */
+  history(publications: readonly string[], offset: number, epoch: string): string;
+  /** `data` is JSON text. */
+  rpc(data: string): string;
 }
 
 /** The kinds of push. */

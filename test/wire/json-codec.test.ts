@@ -6,6 +6,8 @@ import { unit } from "../support/texts.ts";
 
 const { decode } = jsonCodec;
 
+const { results } = jsonCodec;
+
 describe("decode", () => {
   test.each(methods)("reads a %s command with its id and parameters", (method) => {
     expect(decode(JSON.stringify({ id: 7, [method]: { channel: "a", x: [1] } }))).toEqual([
@@ -106,12 +108,72 @@ describe("what is written", () => {
       jsonCodec.publication({ offset: 1, data: "[1]", time: 5, tags: { a: "b" } }),
       { data: [1], offset: 1, time: 5, tags: { a: "b" } },
     ],
-    ["a client", jsonCodec.clientInfo({ user: "u", client: "c" }), { user: "u", client: "c" }],
+    ["a client", jsonCodec.infoBody({ user: "u", client: "c" }), { info: { user: "u", client: "c" } }],
     [
       "a client with something to show",
-      jsonCodec.clientInfo({ user: "u", client: "c", info: "[1]" }),
-      { user: "u", client: "c", conn_info: [1] },
+      jsonCodec.infoBody({ user: "u", client: "c", info: "[1]" }),
+      { info: { user: "u", client: "c", conn_info: [1] } },
     ],
+    ["a message", jsonCodec.messageBody("[1]"), { data: [1] }],
+    [
+      "the end of a subscription",
+      jsonCodec.unsubscribeBody({ code: 2000, reason: "r" }),
+      { code: 2000, reason: "r" },
+    ],
+    ["no result", results.empty, {}],
+    [
+      "a connect result",
+      results.connect({ client: "c", version: "v", ttl: 9, ping: 25, subs: [["a", "{}"]] }),
+      { client: "c", version: "v", ping: 25, pong: true, expires: true, ttl: 9, subs: { a: {} } },
+    ],
+    [
+      "a connect result without subscriptions, whose token cannot be refreshed",
+      results.connect({ client: "c", version: "v", ttl: undefined, ping: 25, subs: [] }),
+      { client: "c", version: "v", ping: 25, pong: true },
+    ],
+    [
+      "a refresh result",
+      results.refresh({ client: "c", version: "v", ttl: 9 }),
+      { client: "c", version: "v", expires: true, ttl: 9 },
+    ],
+    [
+      "a first subscribe result",
+      results.subscribe({
+        epoch: "e",
+        offset: 3,
+        recovered: undefined,
+        wasRecovering: false,
+        data: undefined,
+      }),
+      { recoverable: true, positioned: true, epoch: "e", offset: 3 },
+    ],
+    [
+      "a subscribe result that recovers",
+      results.subscribe({
+        epoch: "e",
+        offset: 3,
+        recovered: ["1", "2"],
+        wasRecovering: true,
+        data: '{"d":1}',
+      }),
+      {
+        ...{ recoverable: true, positioned: true, epoch: "e", offset: 3, publications: [1, 2] },
+        ...{ recovered: true, was_recovering: true, data: { d: 1 } },
+      },
+    ],
+    [
+      "a subscribe result that recovers nothing",
+      results.subscribe({ epoch: "e", offset: 3, recovered: [], wasRecovering: true, data: undefined }),
+      { recoverable: true, positioned: true, epoch: "e", offset: 3, recovered: true, was_recovering: true },
+    ],
+    [
+      "a presence result",
+      results.presence([{ user: "u", client: "c" }]),
+      { presence: { c: { user: "u", client: "c" } } },
+    ],
+    ["a presence_stats result", results.presenceStats(2, 1), { num_clients: 2, num_users: 1 }],
+    ["a history result", results.history(["1"], 3, "e"), { publications: [1], offset: 3, epoch: "e" }],
+    ["an rpc result", results.rpc("[1]"), { data: [1] }],
     ["a ping", jsonCodec.ping, {}],
   ];
   test.each(written)("%s holds exactly the protocol's fields", (_name, text, value) => {
@@ -132,7 +194,7 @@ describe("what is written", () => {
             pub: { data: JSON.parse(data), offset: 1, time: 0, tags: { [text]: text } },
           },
         });
-        expect(jsonCodec.clientInfo({ user: text, client: text, info: data })).not.toContain("\n");
+        expect(jsonCodec.infoBody({ user: text, client: text, info: data })).not.toContain("\n");
       }),
     );
   });

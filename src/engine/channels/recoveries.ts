@@ -29,7 +29,7 @@ interface Recovery {
   after: number;
   /** The offset of the last publication in the reply. */
   cursor: number;
-  publications: string;
+  publications: readonly string[];
   bytes: number;
 }
 
@@ -107,7 +107,7 @@ export class Recoveries {
  */
 function withoutPublications({ recovery, missed }: RecoveryResult): RecoveryResult {
   if (recovery === undefined) return { missed };
-  return { missed, recovery: { ...recovery, cursor: recovery.after, publications: "", bytes: 0 } };
+  return { missed, recovery: { ...recovery, cursor: recovery.after, publications: [], bytes: 0 } };
 }
 
 /** Returns whether a new search would have the known result. */
@@ -137,7 +137,7 @@ function findIn(slice: Slice, channel: Channel, after: Position, room: number): 
   const recovery = {
     after: after.offset,
     cursor,
-    publications: texts.length === 0 ? "" : `,"publications":[${texts.join(",")}]`,
+    publications: texts,
     bytes,
   };
   // A client that requests the channel from its start has missed nothing before.

@@ -19,5 +19,5 @@ export async function cancelRun({ hub, session }: Caller, data: unknown): Promis
     canBeChannel(channel, hub.settings.limits.channel) &&
     (await authorizes({ session }, "cancel", channel, reason));
   const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason });
-  return { result: `{"data":{"status":"${status}"}}` };
+  return { result: hub.codec.results.rpc(JSON.stringify({ status })) };
 }

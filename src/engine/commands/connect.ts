@@ -2,7 +2,6 @@ import { checkPeer } from "../../access/peer-check.ts";
 import { isObject } from "../../base/check.ts";
 import { andThen, attempt, type MaybePromise } from "../../base/maybe-promise.ts";
 import { ignorable } from "../../base/scope.ts";
-import { version } from "../../base/version.ts";
 import type { Peer } from "../../model/peer.ts";
 import { closes, replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
@@ -10,7 +9,7 @@ import { quitEarly } from "./acknowledge.ts";
 import { type Answer, type Call, type Caller, over } from "./call.ts";
 import type { Params } from "./params.ts";
 import { found, type PreparedSubscription, type Sought, seek } from "./prepared-subscription.ts";
-import { expiry } from "./refresh.ts";
+import { refreshed } from "./refresh.ts";
 
 /**
  * Answers the first command of a session: establishes its identity, subscribes it to the channels of its peer, and
@@ -31,15 +30,12 @@ function abandonAll(subscriptions: PreparedSubscriptions): void {
 }
 
 function welcome({ hub, session }: Caller, subscriptions: PreparedSubscriptions): Answer {
-  const subs = Array.from(subscriptions, ([name, { result }]) => `${JSON.stringify(name)}:${result}`).join(
-    ",",
-  );
-  const heartbeat = Math.max(1, Math.ceil(hub.settings.heartbeat / 1000));
-  const result =
-    `{"client":"${session.id}","version":"tocsin ${version}","ping":${heartbeat},"pong":true` +
-    `${expiry(session)}${subs === "" ? "" : `,"subs":{${subs}}`}}`;
   return {
-    result,
+    result: hub.codec.results.connect({
+      ...refreshed(session),
+      ping: Math.max(1, Math.ceil(hub.settings.heartbeat / 1000)),
+      subs: Array.from(subscriptions, ([name, { result }]) => [name, result] as const),
+    }),
     channels: [...subscriptions.keys()],
     after: () => {
       session.connected();

@@ -35,8 +35,7 @@ export async function history(call: Call): Promise<Answer> {
     if (bytes > enough && texts.length > 0) break;
     texts.push(text);
   }
-  const result = `{"publications":[${texts.join(",")}],"offset":${slice.top},"epoch":${JSON.stringify(slice.epoch)}}`;
-  return { result, channels: [name] };
+  return { result: codec.results.history(texts, slice.top, slice.epoch), channels: [name] };
 }
 
 /**

@@ -71,9 +71,15 @@ function placeAt(
   const present = runs.present(name);
   const known = found?.said;
   const isSame = known !== undefined && known.present === present && known.notice === notice;
-  const reply = isSame
-    ? known
-    : { present, notice, result: resultOf(channel, found, dataOf(present, { earliest, notice })) };
+  const encode = (): string =>
+    hub.codec.results.subscribe({
+      epoch,
+      offset: recovery?.after ?? channel.top,
+      recovered: recovery?.publications,
+      wasRecovering: found !== undefined,
+      data: dataOf(present, { earliest, notice }),
+    });
+  const reply = isSame ? known : { present, notice, result: encode() };
   if (found !== undefined) found.said = reply;
   return {
     result: reply.result,
@@ -107,27 +113,17 @@ function placeAt(
   };
 }
 
-function resultOf({ epoch, top }: Channel, found: RecoveryResult | undefined, data: string): string {
-  const recovery = found?.recovery;
-  return (
-    `{"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)}` +
-    `,"offset":${recovery?.after ?? top}${recovery?.publications ?? ""}` +
-    `${recovery === undefined ? "" : ',"recovered":true'}${found === undefined ? "" : ',"was_recovering":true'}` +
-    `${data}}`
-  );
-}
-
 /**
- * Returns the `data` of the reply: the status of the run, the offset from which the client can read, and the notice.
+ * Returns the `data` of the reply as JSON text: the status of the run, the offset from which the client can read, and
+ * the notice. Returns undefined if there are none of them.
  */
 function dataOf(
   present: string | undefined,
   members: { earliest: number | undefined; notice: Missed | undefined },
-): string {
-  if (present === undefined && members.earliest === undefined && members.notice === undefined) return "";
+): string | undefined {
+  if (members.earliest === undefined && members.notice === undefined) return present;
   const texts = [present ?? "{}", JSON.stringify(members)].map((text) => text.slice(1, -1));
-  const parts = texts.filter((text) => text !== "");
-  return parts.length === 0 ? "" : `,"data":{${parts.join(",")}}`;
+  return `{${texts.filter((text) => text !== "").join(",")}}`;
 }
 
 function begin(session: LiveSession, subscription: Subscription): void {

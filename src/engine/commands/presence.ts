@@ -13,10 +13,9 @@ export async function presence(call: Call): Promise<Answer> {
   const subscriptions = hub.channels.get(name)?.subscriptions;
   if ((subscriptions?.size ?? 0) > settings.limits.presence)
     throw new Refusal(replies.limitExceeded, "presence");
-  const present = Array.from(subscriptions ?? [], ({ session: { id, info } }) => ({ id, info }));
-  const clients = present.map(({ id, info }) => `"${id}":${codec.clientInfo(info)}`).join(",");
-  if (exceeds(clients, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
-  return { result: `{"presence":{${clients}}}`, channels: [name] };
+  const result = codec.results.presence(Array.from(subscriptions ?? [], ({ session }) => session.info));
+  if (exceeds(result, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
+  return { result, channels: [name] };
 }
 
 export async function presenceStats(call: Call): Promise<Answer> {
@@ -24,5 +23,5 @@ export async function presenceStats(call: Call): Promise<Answer> {
   const name = channelOf(call);
   await permit(call, "presence", name);
   const clients = hub.channels.get(name)?.subscriptions.size ?? 0;
-  return { result: `{"num_clients":${clients},"num_users":${usersOn(hub, name)}}` };
+  return { result: hub.codec.results.presenceStats(clients, usersOn(hub, name)) };
 }

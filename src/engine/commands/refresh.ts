@@ -1,6 +1,6 @@
 import { isText, isTime } from "../../base/check.ts";
 import { version } from "../../base/version.ts";
-import { closes, replies } from "../../wire/protocol.ts";
+import { type ConnectResult, closes, replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { type Answer, type Call, over } from "./call.ts";
@@ -17,7 +17,12 @@ export async function refresh({ hub, session, params }: Call): Promise<Answer> {
   // After an error reply to `refresh`, clients give up for good. After this close they reconnect with a new token.
   if (expires <= hub.clock.time()) return over(session, closes.expired);
   session.timers.extend(expires);
-  return { result: `{"client":"${session.id}","version":"tocsin ${version}"${expiry(session)}}` };
+  return { result: hub.codec.results.refresh(refreshed(session)) };
+}
+
+/** Returns what the replies to `connect` and `refresh` have in common. */
+export function refreshed(session: LiveSession): Pick<ConnectResult, "client" | "version" | "ttl"> {
+  return { client: session.id, version: `tocsin ${version}`, ttl: ttlOf(session) };
 }
 
 /**
@@ -27,12 +32,12 @@ export async function refresh({ hub, session, params }: Call): Promise<Answer> {
 const maxTtl = 2_147_483;
 
 /**
- * Returns when the client should send a new token, as members of the reply. That is before the old token ends, by a
- * fifth of the remaining time, but by at most 10 s. The result is empty for a peer that cannot refresh. Its client
- * would give up because it has no new token, although it only needs to reconnect.
+ * Returns the seconds after which the client should send a new token. That is before the old token ends, by a fifth of
+ * the remaining time, but by at most 10 s. Returns undefined for a peer that cannot refresh. Its client would give up
+ * because it has no new token, although it only needs to reconnect.
  */
-export function expiry({ peer, timers: { remaining } }: LiveSession): string {
-  if (peer.refresh === undefined || remaining === Infinity) return "";
+function ttlOf({ peer, timers: { remaining } }: LiveSession): number | undefined {
+  if (peer.refresh === undefined || remaining === Infinity) return undefined;
   const ttl = Math.floor((remaining - Math.min(10_000, remaining / 5)) / 1000);
-  return `,"expires":true,"ttl":${Math.min(maxTtl, Math.max(1, ttl))}`;
+  return Math.min(maxTtl, Math.max(1, ttl));
 }

@@ -206,7 +206,8 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
 
   /** Tells the client that its subscription has ended. */
   unsubscribed(channel: string, why: Close): void {
-    this.put(this.context.codec.push(channel, "unsubscribe", JSON.stringify(why)));
+    const { codec } = this.context;
+    this.put(codec.push(channel, "unsubscribe", codec.unsubscribeBody(why)));
   }
 
   /** Sends what was queued in this turn, with a ping behind it if a pong is needed to prove it read. */

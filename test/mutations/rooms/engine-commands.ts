@@ -97,8 +97,8 @@ export const engineCommands: readonly Mutation[] = [
   ...inFile("engine/commands/prepared-subscription", [
     {
       name: "a recovery answers the offset it ends at",
-      from: "recovery?.after ?? top}$",
-      to: "recovery?.cursor ?? top}$",
+      from: "offset: recovery?.after ?? channel.top,",
+      to: "offset: recovery?.cursor ?? channel.top,",
     },
     {
       name: "who comes back after another is told what that one was told",
