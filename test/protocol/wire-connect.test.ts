@@ -1,7 +1,8 @@
 import type { Peer } from "tocsin";
 import { describe, expect, test } from "vitest";
 import { closes } from "../../src/wire/protocol.ts";
-import { anybody, deferred, start, version, wire } from "../support/wire.ts";
+import { deferred } from "../support/core.ts";
+import { anybody, start, version, wire } from "../support/wire.ts";
 
 describe("envelopes", () => {
   test("commands that come in one frame before the connect reply are answered in order, in one frame", async () => {

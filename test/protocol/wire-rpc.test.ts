@@ -1,7 +1,8 @@
 import { BusyError, type Peer } from "tocsin";
 import { pipe } from "tocsin/testing";
 import { describe, expect, test } from "vitest";
-import { deferred, pub, wire } from "../support/wire.ts";
+import { deferred } from "../support/core.ts";
+import { pub, wire } from "../support/wire.ts";
 
 const internal = { code: 100, message: "internal server error", temporary: true };
 const badRequest = { code: 107, message: "bad request" };
