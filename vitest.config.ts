@@ -4,11 +4,12 @@ import { defineConfig } from "vitest/config";
 const src = fileURLToPath(new URL("./src/", import.meta.url));
 /** What says nothing about a runtime, and so is run on one of them. */
 const once = [
-  ...["architecture", "client-size", "docs", "mutations", "package", "readme", "size", "types", "walls"].map(
+  ...["architecture", "client-size", "docs", "mutations", "readme", "size", "sources", "walls"].map(
     (name) => `test/checks/${name}.test.ts`,
   ),
-  "test/hosts/chromium.test.ts",
 ];
+/** The whole products: the packed package and its consumers, the types of other runtimes, the demo page in a browser. */
+const products = ["test/checks/package.test.ts", "test/checks/types.test.ts", "test/hosts/chromium.test.ts"];
 
 export default defineConfig({
   resolve: {
@@ -35,7 +36,7 @@ export default defineConfig({
         test: {
           name: "suite",
           include: ["test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: once,
+          exclude: [...once, ...products],
         },
       },
       {
@@ -43,6 +44,16 @@ export default defineConfig({
         test: {
           name: "once",
           include: once,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "products",
+          include: products,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },

@@ -16,6 +16,9 @@ const limit = 300_000;
 /** Runs at a time, of two workers each: more would only stall each other's servers and clients where there are two cores. */
 const lanes = 2;
 
+/** The projects of `vitest.config.ts`, as they are named in the output. */
+const parts = { suite: "", once: ", sources and documents", products: ", products" } as const;
+
 interface Target {
   name: string;
   file: string;
@@ -29,7 +32,11 @@ interface Outcome extends Results {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: "string", multiple: true }, node: { type: "string", multiple: true } },
+  options: {
+    only: { type: "string", multiple: true },
+    node: { type: "string", multiple: true },
+    products: { type: "boolean" },
+  },
 });
 const running = new Set<ChildProcess>();
 const queue = targets();
@@ -45,6 +52,7 @@ await Promise.all(Array.from({ length: lanes }, lane));
 summarize(outcomes);
 
 function targets(): Target[] {
+  if (values.products) return [target("node", binary("node"), "products")];
   if (values.node !== undefined) return values.node.map((file) => target("node", file, "suite"));
   const runtimes: Runtime[] = ["node", "bun", "deno"];
   const wanted =
@@ -53,14 +61,14 @@ function targets(): Target[] {
     throw new RangeError(`Cannot run on ${JSON.stringify(values.only)}: not a runtime`);
   const suites = wanted.map((runtime) => target(runtime, binary(runtime), "suite"));
   if (wanted.includes("node")) suites.push(target("node", binary("node"), "once"));
-  else console.log("The package, the sources and the browser are left out: they are checked on Node");
+  else console.log("The sources and the documents are left out: they are checked on Node");
   return suites;
 }
 
 /** One of the projects of `vitest.config.ts` on a runtime. */
-function target(runtime: Runtime, file: string, project: "suite" | "once"): Target {
+function target(runtime: Runtime, file: string, project: keyof typeof parts): Target {
   const version = /\d+\.\d+\.\d+\S*/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0];
-  const name = `${runtime} ${version}${project === "once" ? ", package, sources and browser" : ""}`;
+  const name = `${runtime} ${version}${parts[project]}`;
   const vitest =
     runtime === "deno" ? ["run", "-A", "npm:vitest"] : [join(root, "node_modules/vitest/vitest.mjs")];
   const filters = positionals.length > 0 ? ["--passWithNoTests", ...positionals] : [];

@@ -18,13 +18,13 @@ export const jsonCodec: Codec = {
   decode: decodeFrame,
   reply: (id, method, result) => `{"id":${id},"${method}":${result}}`,
   error: (id, error) => `{"id":${id},"error":${JSON.stringify(error)}}`,
-  push: (channel, kind, body) => `${pushHead(channel, kind)}${body}}}`,
+  push,
   pushHead,
   pushTail: "}}",
   publication: encodePublication,
-  infoBody: (info) => `{"info":${encodeInfo(info)}}`,
-  messageBody: (data) => `{"data":${data}}`,
-  unsubscribeBody: (why) => JSON.stringify(why),
+  presence: (channel, kind, info) => push(channel, kind, `{"info":${encodeInfo(info)}}`),
+  message: (channel, data) => push(channel, "message", `{"data":${data}}`),
+  unsubscribe: (channel, why) => push(channel, "unsubscribe", JSON.stringify(why)),
   results: {
     empty: "{}",
     connect({ ping, subs, ...result }) {
@@ -61,6 +61,10 @@ function ttlOf({ ttl }: Pick<ConnectResult, "ttl">): string {
 function encodeInfo({ user, client, info }: ClientInfo): string {
   const rest = info === undefined ? "" : `,"conn_info":${info}`;
   return `{"user":${JSON.stringify(user)},"client":${JSON.stringify(client)}${rest}}`;
+}
+
+function push(channel: string, kind: PushKind, body: string): string {
+  return `${pushHead(channel, kind)}${body}}}`;
 }
 
 function pushHead(channel: string, kind: PushKind): string {

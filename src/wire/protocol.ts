@@ -230,10 +230,12 @@ export interface Codec {
   pushHead(channel: string, kind: PushKind): string;
   readonly pushTail: string;
   publication(published: Published): string;
-  /** Bodies of the pushes other than publications. `data` is JSON text. */
-  infoBody(info: ClientInfo): string;
-  messageBody(data: string): string;
-  unsubscribeBody(why: Close): string;
+  /** Encodes the push that somebody joined or left a channel. */
+  presence(channel: string, kind: "join" | "leave", info: ClientInfo): string;
+  /** Encodes a `message` push. `data` is JSON text. */
+  message(channel: string, data: string): string;
+  /** Encodes the push that ends a subscription. */
+  unsubscribe(channel: string, why: Close): string;
   readonly results: ResultCodec;
 }
 

@@ -108,17 +108,21 @@ describe("what is written", () => {
       jsonCodec.publication({ offset: 1, data: "[1]", time: 5, tags: { a: "b" } }),
       { data: [1], offset: 1, time: 5, tags: { a: "b" } },
     ],
-    ["a client", jsonCodec.infoBody({ user: "u", client: "c" }), { info: { user: "u", client: "c" } }],
+    [
+      "a join",
+      jsonCodec.presence("a", "join", { user: "u", client: "c" }),
+      { push: { channel: "a", join: { info: { user: "u", client: "c" } } } },
+    ],
     [
       "a client with something to show",
-      jsonCodec.infoBody({ user: "u", client: "c", info: "[1]" }),
-      { info: { user: "u", client: "c", conn_info: [1] } },
+      jsonCodec.presence("a", "leave", { user: "u", client: "c", info: "[1]" }),
+      { push: { channel: "a", leave: { info: { user: "u", client: "c", conn_info: [1] } } } },
     ],
-    ["a message", jsonCodec.messageBody("[1]"), { data: [1] }],
+    ["a message", jsonCodec.message("a", "[1]"), { push: { channel: "a", message: { data: [1] } } }],
     [
       "the end of a subscription",
-      jsonCodec.unsubscribeBody({ code: 2000, reason: "r" }),
-      { code: 2000, reason: "r" },
+      jsonCodec.unsubscribe("a", { code: 2000, reason: "r" }),
+      { push: { channel: "a", unsubscribe: { code: 2000, reason: "r" } } },
     ],
     ["no result", results.empty, {}],
     [
@@ -194,7 +198,9 @@ describe("what is written", () => {
             pub: { data: JSON.parse(data), offset: 1, time: 0, tags: { [text]: text } },
           },
         });
-        expect(jsonCodec.infoBody({ user: text, client: text, info: data })).not.toContain("\n");
+        expect(jsonCodec.presence(text, "join", { user: text, client: text, info: data })).not.toContain(
+          "\n",
+        );
       }),
     );
   });

@@ -89,7 +89,7 @@ export class Announcements {
       bytes = 0;
     };
     for (const [session, kind] of changes) {
-      const text = codec.push(this.#channel.name, kind, codec.infoBody(session.info));
+      const text = codec.presence(this.#channel.name, kind, session.info);
       const size = byteLength(text) + 1;
       total += size;
       if (total > maxBytes && total > size) break;

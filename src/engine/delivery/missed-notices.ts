@@ -144,11 +144,7 @@ function keyOf({ identity }: Pick<Receiver, "identity">, channel: string): strin
 }
 
 function text({ codec }: Context, channel: string, missed: Missed): string {
-  return codec.push(
-    channel,
-    "message",
-    codec.messageBody(JSON.stringify({ notice: { channel, ...missed } })),
-  );
+  return codec.message(channel, JSON.stringify({ notice: { channel, ...missed } }));
 }
 
 function sum(one: Missed, other: Missed): Missed {

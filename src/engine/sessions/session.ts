@@ -206,8 +206,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
 
   /** Tells the client that its subscription has ended. */
   unsubscribed(channel: string, why: Close): void {
-    const { codec } = this.context;
-    this.put(codec.push(channel, "unsubscribe", codec.unsubscribeBody(why)));
+    this.put(this.context.codec.unsubscribe(channel, why));
   }
 
   /** Sends what was queued in this turn, with a ping behind it if a pong is needed to prove it read. */
