@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import type { Pipe } from "../../../src/testing/pipe.ts";
-import { type Core, finish, subscriber, test } from "../../support/core.ts";
+import { type Core, finish, rawSocket, subscriber, test } from "../../support/core.ts";
 
 type Said = [kind: "join" | "leave", client: string];
 
@@ -53,7 +53,6 @@ describe("who comes and goes", () => {
     for (let n = 0; n < 200; n++) other.send(unsubscribe, { ...subscribe, id: 12 + n });
     await core.clock.settle();
     expect([told(listener), listener.frames, other.closed]).toEqual([[], frames, undefined]);
-    expect(core.notifier.totals().limits).toEqual({});
   });
 
   test("is told a thousand at most once in a tenth of a second, and closes nobody", async ({ start }) => {
@@ -121,5 +120,21 @@ describe("a crowd of a thousand", () => {
     expect(report.sessions).toEqual({ closed: 200, cut: 0 });
     expect(core.clock.now()).toBe(before);
     expect(clients.flatMap(told)).toEqual([]);
+  });
+
+  test("that has not read everything while the notifier closes is told of nobody who leaves for that", async ({
+    start,
+  }) => {
+    const core = start();
+    const slow = rawSocket(core.notifier);
+    slow.session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"room","join_leave":true}}');
+    await core.clock.settle();
+    await subscriber(core, "room");
+    await core.notifier.publish("room", 1);
+    await core.clock.settle();
+    expect(slow.lines.filter((line) => line.includes('"join"'))).toHaveLength(1);
+    const report = await finish(core);
+    expect(report.sessions).toEqual({ closed: 1, cut: 1 });
+    expect(slow.lines.filter((line) => line.includes('"leave"'))).toEqual([]);
   });
 });

@@ -4,7 +4,11 @@ import { fakeClock } from "../../../src/testing.ts";
 import { logWith, offsetsIn, publishAll, type Start, subscriber, test, upTo } from "../../support/core.ts";
 
 /** A notifier on a log that answers by promises, and whose wakes are changed on their way; and how often it was read. */
-function startHinted(start: Start, change: (hint: WakeHint, count: number) => WakeHint | undefined) {
+function startHinted(
+  start: Start,
+  change: (hint: WakeHint, count: number) => WakeHint | undefined,
+  deliver: (wake: () => void) => void = (wake) => wake(),
+) {
   const clock = fakeClock();
   const reads: string[] = [];
   const wakes = new Map<string, (hint?: WakeHint) => void>();
@@ -13,7 +17,8 @@ function startHinted(start: Start, change: (hint: WakeHint, count: number) => Wa
     async append(channel, data, options) {
       const position = await memory.append(channel, data, { ...options, once: undefined });
       const { time, tags } = options;
-      wakes.get(channel)?.(change({ ...position, data, time, tags }, ++count));
+      const hint = change({ ...position, data, time, tags }, ++count);
+      deliver(() => wakes.get(channel)?.(hint));
       return position;
     },
     async read(channel, options) {
@@ -60,6 +65,20 @@ describe("what a wake brings along", () => {
       expect(reads.length).toBeGreaterThan(0);
     },
   );
+
+  test("is not used where it comes after what follows it", async ({ start }) => {
+    const held: (() => void)[] = [];
+    const { core } = startHinted(
+      start,
+      (hint) => hint,
+      (wake) => void held.push(wake),
+    );
+    const client = await subscriber(core, "news");
+    for (const n of upTo(3)) await core.notifier.publish("news", n);
+    for (const wake of held.reverse()) wake();
+    await core.clock.settle();
+    expect(offsetsIn(client.received, "news")).toEqual(upTo(3));
+  });
 
   test("is bounded by a window's worth: the rest is read", async ({ start }) => {
     const { core, reads } = startHinted(start, (hint) => hint);
