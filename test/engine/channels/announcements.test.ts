@@ -132,7 +132,7 @@ describe("a crowd of a thousand", () => {
     await subscriber(core, "room");
     await core.notifier.publish("room", 1);
     await core.clock.settle();
-    expect(slow.lines.filter((line) => line.includes('"join"'))).toHaveLength(1);
+    expect(slow.lines.filter((line) => line.includes('"join"'))).toHaveLength(2);
     const report = await finish(core);
     expect(report.sessions).toEqual({ closed: 1, cut: 1 });
     expect(slow.lines.filter((line) => line.includes('"leave"'))).toEqual([]);
