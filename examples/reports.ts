@@ -12,7 +12,7 @@ const app = new Hono<{ Variables: { user?: string } }>();
 app.post("/reports", (c) => {
   const run = notifier.run(async function* ({ signal }) {
     for (let page = 1; page <= 10; page++) {
-      await render(50, page, { signal });
+      await render(200, page, { signal });
       yield progress(page, 10); // in the log before the next line runs
     }
     return { url: "/reports/42.pdf" }; // return = result, throw = failure, signal = every reason to stop
