@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { mark, type Results } from "../support/reporter.ts";
+import { root } from "../support/runtimes.ts";
 import { type Outcome, run, type Verdict } from "./child.ts";
 
 /** Something that has to fail on a fault. */
@@ -70,12 +71,29 @@ function testsUnder(directory: string): string[] {
     .map((file) => `test/${file}`);
 }
 
-export const suites: readonly Check[] = [core, hosts, client];
+/** The tests of one room each: they are quick, and catch most of what is broken in it. */
+const rooms = new Map(
+  ["access", "base", "stores", "wire", ...engineRooms()].map((room) => [
+    room,
+    createSuite(`tests of ${room}`, (directory) =>
+      testsUnder(directory).filter((file) => file.startsWith(`test/${room}/`) && !others.test(file.slice(5))),
+    ),
+  ]),
+);
+
+export const suites: readonly Check[] = [...rooms.values(), core, hosts, client];
+
+/** The rooms of the engine that have tests of their own. */
+function engineRooms(): string[] {
+  return readdirSync(join(root, "test/engine")).map((room) => `engine/${room}`);
+}
 
 /** Which checks have a say about a source file, the quickest first. */
 export function checksFor(file: string): Check[] {
   if (file.startsWith("client/")) return [client];
-  return file.startsWith("hosts/") ? [hosts] : [simulation, core];
+  if (file.startsWith("hosts/")) return [hosts];
+  const room = rooms.get(dirname(file));
+  return [...(room === undefined ? [] : [room]), simulation, core];
 }
 
 function createSuite(name: string, filesIn: (directory: string) => string[]): Check {
