@@ -4,7 +4,7 @@ import { type Core, finish, subscriber, test } from "../../support/core.ts";
 
 type Said = [kind: "join" | "leave", client: string];
 
-/** Who came and who left, as one client was told. */
+/** Returns the join and leave messages that a client received. */
 function told({ received }: Pipe): Said[] {
   return received.flatMap((message) => {
     const push = (message as { push?: Record<string, { info: { client: string } }> }).push;
@@ -14,7 +14,7 @@ function told({ received }: Pipe): Said[] {
   });
 }
 
-/** Clients that want to know who else is in a room, a heartbeat behind them. */
+/** Returns clients that subscribe with `join_leave`. Their first heartbeat is over. */
 async function listeners(core: Core, count: number): Promise<Pipe[]> {
   const clients: Pipe[] = [];
   for (let n = 0; n < count; n++) clients.push(await subscriber(core, []));
@@ -61,7 +61,7 @@ describe("who comes and goes", () => {
     const clients = await listeners(core, 1_000);
     const one = await subscriber(core, []);
     const before = clients.map(({ frames }) => frames);
-    // Half a second of somebody who toggles as fast as the rate allows.
+    // For half a second one client subscribes and unsubscribes as fast as the rate allows.
     for (let n = 0; n < 50; n++) {
       one.send(subscribe);
       await core.clock.advance(5);
@@ -72,7 +72,7 @@ describe("who comes and goes", () => {
     expect(clients.map(({ closed }) => closed)).toEqual(clients.map(() => undefined));
     const most = Math.max(...clients.map(({ frames }, at) => frames - (before[at] as number)));
     expect(most).toBeLessThanOrEqual(6);
-    // Whatever was left out, what was told last is how it is.
+    // Announcements may be left out, but the last one received has to match the state.
     for (const client of clients) expect(told(client).at(-1)?.[0] ?? "leave").toBe("leave");
   });
 
@@ -84,7 +84,7 @@ describe("who comes and goes", () => {
     for (const each of crowd) each.send(subscribe);
     await core.notifier.publish("room", "x".repeat(1_000));
     await core.clock.settle();
-    // Half of the window is kept for what is published.
+    // Announcements take at most half of the window. The other half is for publications.
     expect(listener.waiting).toBeLessThan(2_048 + 1_200);
     listener.resume();
     await core.clock.settle();
@@ -109,7 +109,7 @@ describe("a crowd of a thousand", () => {
     expect(bytes).toBeLessThan(16_777_216);
     const heard = left.reduce((sum, client) => sum + told(client).length, 0);
     const { announcements = 0 } = core.notifier.totals().limits;
-    // Each of those who stay was told of each who left, or it is counted that it was not.
+    // Every remaining client received each leave message, or the message is counted as left out.
     expect([heard > 0, heard + announcements - joined]).toEqual([true, 250_000]);
   });
 

@@ -109,7 +109,7 @@ describe("publications", () => {
 });
 
 describe("when the log was wiped", () => {
-  /** A log that forgets everything when told, as a store does that is emptied or fails over. */
+  /** Starts a notifier on a log that `wipe` empties, like a store that is cleared or fails over. */
   function startWiped(start: Start): { core: Core; wipe(): void } {
     const clock = fakeClock();
     const wakes = new Set<() => void>();

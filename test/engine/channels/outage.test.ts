@@ -22,7 +22,7 @@ import {
 
 const fromStart = { offset: 0, epoch: "" };
 
-/** A notifier on a log whose answers to reads with a limit above 0 are changed while there is a change. */
+/** Starts a notifier on a log. While `state.tear` is set, it changes the results of reads with a limit above 0. */
 function startTorn(start: Start): {
   core: Core;
   state: { tear?: ((slice: Slice) => Slice) | undefined; reads: number };
@@ -91,7 +91,7 @@ describe.for(tears)("a log that answers %s", ([, tear]) => {
     expect(core.errors).toEqual([]);
     expect(state.reads - before).toBeGreaterThan(60);
     expect(state.reads - before).toBeLessThan(125);
-    // News do not shorten the pause.
+    // New publications do not shorten the pause.
     const then = state.reads;
     for (let i = 0; i < 50; i++) {
       void core.notifier.publish("news", i);
@@ -153,7 +153,7 @@ test("whoever waits for the end of a pause is looked after when another's read e
     }),
     { window: 4_096 },
   );
-  // One that reads all the time: so the channel comes to its top, and the others are behind it.
+  // This subscriber reads all the time. So the channel is at its top, and the other subscribers are behind it.
   const reader = await subscriber(core, "news");
   const clients = [await subscriber(core, "news"), await subscriber(core, "news")];
   for (const client of clients) client.stall();

@@ -8,20 +8,20 @@ import { unit } from "../../support/texts.ts";
 const encoder = new TextEncoder();
 const bytesOf = (text: string): number => encoder.encode(text).length;
 
-/** Consecutive entries of any text, from any offset on. */
+/** Consecutive entries with any text, from any offset on. */
 const entries = fc
   .tuple(fc.nat(1_000), fc.array(fc.string({ unit, maxLength: 30 }), { minLength: 1, maxLength: 12 }))
   .map(([before, texts]) =>
     texts.map((text, at): Entry => ({ offset: before + at + 1, data: JSON.stringify(text), time: at })),
   );
 const channel = fc.string({ unit, maxLength: 10 });
-/** Bytes that are nothing, little, or more than everything. */
+/** Bytes available: none, a few, or more than all entries need. */
 const room = fc.integer({ min: -10, max: 1_500 });
 
 const pushOf = (name: string, entry: Entry): string =>
   jsonCodec.push(name, "pub", jsonCodec.publication(entry));
 
-/** One segment of everything. */
+/** Encodes all entries as one segment. */
 function whole(name: string, list: Entry[]): Segment {
   const [segment, ...rest] = encodeSegments(
     jsonCodec,
@@ -33,7 +33,7 @@ function whole(name: string, list: Entry[]): Segment {
   return segment as Segment;
 }
 
-/** As many of the texts, joined, as fit. */
+/** Returns how many of the texts, joined with newlines, fit into `bytes`. */
 function fitting(texts: string[], bytes: number): number {
   let count = 0;
   while (count < texts.length && bytesOf(texts.slice(0, count + 1).join("\n")) <= bytes) count++;

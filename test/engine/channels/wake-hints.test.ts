@@ -3,7 +3,7 @@ import type { WakeHint } from "../../../src/model/log.ts";
 import { fakeClock } from "../../../src/testing.ts";
 import { logWith, offsetsIn, publishAll, type Start, subscriber, test, upTo } from "../../support/core.ts";
 
-/** A notifier on a log that answers by promises, and whose wakes are changed on their way; and how often it was read. */
+/** Starts a notifier on an asynchronous log. `change` replaces each wake hint; `reads` lists the channels read. */
 function startHinted(start: Start, change: (hint: WakeHint, count: number) => WakeHint | undefined) {
   const clock = fakeClock();
   const reads: string[] = [];

@@ -26,7 +26,7 @@ import {
 
 const confirm = true;
 
-/** How many confirmed publications wait. */
+/** Returns how many confirmed publications wait. */
 function waiting({ notifier }: Core): number {
   return notifier.stats().confirmed;
 }
@@ -35,7 +35,7 @@ async function epochOf({ notifier }: Core, channel = "news"): Promise<string> {
   return (await notifier.history(channel)).epoch;
 }
 
-/** Publishes what has to be confirmed, each in a turn of its own. */
+/** Publishes confirmed publications, each in a turn of its own. */
 async function publishConfirmed({ notifier, clock }: Core, count: number, channel = "news"): Promise<void> {
   for (let i = 0; i < count; i++) {
     await notifier.publish(channel, i, { confirm });
@@ -43,7 +43,7 @@ async function publishConfirmed({ notifier, clock }: Core, count: number, channe
   }
 }
 
-/** Answers what a client's rpc `ack` is answered with. */
+/** Sends the rpc `ack` of a client and returns the reply. */
 async function answerTo({ clock }: Core, client: Pipe, data: unknown): Promise<unknown> {
   client.take();
   client.send({ id: 99, rpc: { method: "ack", data } });
@@ -51,7 +51,7 @@ async function answerTo({ clock }: Core, client: Pipe, data: unknown): Promise<u
   return client.take()[0];
 }
 
-/** A socket of a user's that comes back after a position, and answers no ping. */
+/** Returns a socket of a user that subscribes after a position, and answers no ping. */
 async function back(core: Core, user: string, offset: number, channel = "news"): Promise<RawSocket> {
   const raw = rawSocket(core.notifier, person(user));
   const subscribe = { channel, recover: true, offset, epoch: await epochOf(core, channel) };
@@ -339,7 +339,7 @@ describe("what else a client sends", () => {
     await core.clock.settle();
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.settle();
-    // It has said that it acknowledges: reading alone discharges nothing.
+    // The client has acknowledged once, so reading alone discharges nothing.
     expect([heard, waiting(core)]).toEqual([[], 1]);
   });
 
@@ -369,7 +369,7 @@ describe("an acknowledgement is taken at once", () => {
       { id: 6, rpc: { method: "ack", data: { ack: { news: { offset: 1, epoch } } } } },
     );
     await core.clock.settle();
-    // It is answered as well, ahead of what is slow.
+    // The rpc is answered as well, before the slow command.
     expect([waiting(core), ann.take()]).toEqual([2, [{ id: 6, rpc: {} }]]);
     ann.ack(2);
     expect(waiting(core)).toBe(1);
@@ -565,7 +565,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
   const subscribe = { id: 2, subscribe: { channel: "news" } };
   const unsubscribe = { id: 3, unsubscribe: { channel: "news" } };
 
-  /** A client behind an authorizer that takes its time, who answers every ping. */
+  /** Connects a client whose `authorize` waits for `allow()`. The client answers every ping. */
   function behind(core: Core): { client: Pipe; allow(): void } {
     const go = deferred<boolean>();
     const client = pipe(core.notifier, { peer: { user: "ann", authorize: () => go.promise } });
@@ -589,7 +589,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
     const { client, allow } = behind(core);
     client.send(...first);
     await core.clock.settle();
-    // What is between the two holds up the unsubscribe until the publication was sent and answered for.
+    // The slow rpc between the two delays the unsubscribe until the publication was sent and its pong has arrived.
     const receipt = await core.notifier.publish("news", 1, { confirm });
     const delivered = arrival(receipt);
     if (later.length > 0) client.send({ id: 9, rpc: { method: "slow" } }, ...later);
@@ -642,7 +642,7 @@ test("an acknowledgement in an epoch says nothing of the next one, though its su
   await notifier.publish("news", 1);
   const { position } = await notifier.publish("news", 2);
   await clock.settle();
-  // The log begins anew, and somebody publishes, before there is a turn in which the channel is read.
+  // The log starts a new epoch, and another process publishes, before the turn in which the channel is read.
   await log.append("news", "0", { time: 0, place: "first" });
   const receipt = await notifier.publish("news", "new", { confirm: true });
   expect([receipt.position.offset, receipt.position.epoch === position.epoch]).toEqual([2, false]);

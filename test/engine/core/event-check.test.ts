@@ -9,7 +9,7 @@ import { output, progress, type RunEvent } from "../../../src/run.ts";
 import { type Core, payloads, rejection, test, typesOf } from "../../support/core.ts";
 import { wire } from "../../support/wire.ts";
 
-/** A schema of nobody's make, that does what it is told. */
+/** Makes a Standard Schema that calls `validate`. */
 function schemaOf(validate: (value: Record<string, unknown>) => unknown): EventSchema {
   return { "~standard": { version: 1, vendor: "tocsin", validate: validate as never } };
 }
@@ -47,13 +47,13 @@ const events = {
   bigInt: schemaOf(() => ({ value: { amount: 12n } })),
 } satisfies Record<string, EventSchema>;
 
-/** What a notifier with those schemas makes of an event. */
+/** Publishes an event to a notifier with schemas, and returns the event as the log holds it. */
 async function logged({ notifier }: Core, event: unknown): Promise<unknown> {
   await notifier.publish("news", event);
   return (await payloads(notifier, "news")).at(-1);
 }
 
-/** Why it refuses one; nothing may be in the log. */
+/** Returns the error that refuses an event, and checks that nothing is in the log. */
 async function refusal(notifier: Notifier, event: unknown): Promise<Error> {
   const error = await rejection(notifier.publish("news", event));
   expect(error).toBeInstanceOf(TypeError);

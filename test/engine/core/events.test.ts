@@ -14,7 +14,7 @@ import type { RunEventsOf } from "../../../src/model/vocabulary.ts";
 import { output, type ProgressEvent, progress } from "../../../src/run.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
 
-/** Schemas of several makers, as a notifier is given them. */
+/** Schemas of several libraries, as passed to a notifier. */
 const events = {
   "invoice.paid": z.object({ amount: z.number(), note: z.string().optional() }),
   "user.named": v.object({ name: v.pipe(v.string(), v.trim()), born: v.optional(v.number(), 1970) }),
@@ -82,13 +82,13 @@ describe("the types of a notifier with schemas", () => {
     const publish = (notifier: Typed) => [
       notifier.publish("news", { type: "invoice.paid", amount: 1 }),
       notifier.publish("news", { type: "job.done", ok: true, size: 1 }),
-      // @ts-expect-error no schema is listed for it
+      // @ts-expect-error no schema has this type
       notifier.publish("news", { type: "invoice.payed", amount: 1 }),
-      // @ts-expect-error a text is no amount
+      // @ts-expect-error `amount` is a number
       notifier.publish("news", { type: "invoice.paid", amount: "1" }),
-      // @ts-expect-error it has no type
+      // @ts-expect-error `type` is missing
       notifier.publish("news", { amount: 1 }),
-      // @ts-expect-error its size is missing
+      // @ts-expect-error `size` is missing
       notifier.publish("news", { type: "job.done", ok: true }),
     ];
     expectTypeOf(publish).returns.toEqualTypeOf<Promise<Receipt>[]>();
@@ -105,12 +105,12 @@ describe("the types of a notifier with schemas", () => {
       }),
       notifier.run(async (context) => {
         await agentEvents(context).started();
-        // @ts-expect-error no schema is listed for it
+        // @ts-expect-error no schema has this type
         await context.emit({ type: "mine" });
         return 1;
       }),
       notifier.run(
-        // @ts-expect-error a text is no amount
+        // @ts-expect-error `amount` is a number
         async function* () {
           yield { type: "invoice.paid", amount: "1" };
         },

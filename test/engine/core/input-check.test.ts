@@ -5,7 +5,7 @@ import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts"
 import { upgradeWebSocket as onNode } from "../../../src/node.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 
-/** What is refused at once, and says what to give instead. */
+/** Calls that are refused at once, with messages that name what to pass instead. */
 const wrong: [what: string, act: () => unknown, message: string][] = [
   [
     "a user's name for whom to disconnect",

@@ -31,10 +31,10 @@ describe("commands a second", () => {
       }
       return client.take() as { id: number; error?: object }[];
     };
-    // The first command was connect.
+    // The first of the 2 000 commands was `connect`.
     expect((await send(1_999)).filter(({ error }) => error !== undefined)).toEqual([]);
     expect(await send(1)).toEqual([{ id: 1_000, error: overRate }]);
-    // What was over the rate has to be made up for.
+    // A client that went beyond the rate has to wait until it is below it again.
     await here.clock.advance(10);
     expect((await send(2)).map(({ error }) => error)).toEqual([undefined, overRate]);
     await here.clock.advance(15_000);
@@ -93,7 +93,7 @@ describe("commands a second", () => {
       const ack = Object.fromEntries(range(1, count).map((n) => [`none ${n}`, { offset: 9, epoch: "e" }]));
       return { send: { data: { ack } } };
     };
-    // Each frame of them says 10 words: that it acknowledges at all is the first.
+    // Each of these frames counts as 10 entries: 9 positions, and one for the fact that the client acknowledges.
     for (let n = 0; n < 199; n++) client.send(bogus(9));
     expect(client.closed).toBeUndefined();
     client.send(bogus(10));
@@ -106,7 +106,7 @@ describe("commands a second", () => {
     const client = await connected(here);
     const { stackTraceLimit } = Error;
     let captured = 0;
-    // Every error that is made reads it.
+    // The engine reads this property for each new error.
     Object.defineProperty(Error, "stackTraceLimit", {
       configurable: true,
       get: () => {
@@ -207,7 +207,7 @@ describe("nesting", () => {
   test("of 64 in a command is fine, one deeper is answered with 107, and nothing of it is done", async () => {
     const here = wire();
     const client = await connected(here);
-    // The command itself and its body are two.
+    // The command object and its body are two levels.
     client.send(`{"id":7,"publish":{"channel":"a","data":${nested(62)}}}`);
     client.send(`{"id":8,"publish":{"channel":"a","data":${nested(63)}}}`);
     client.send(`{"id":9,"rpc":{"method":"ack","data":${nested(1_000)}},"subscribe":{"channel":"b"}}`);
@@ -294,7 +294,7 @@ describe("subscriptions and channels", () => {
     expect(await subscribe("c")).toEqual({ id: 4, error: limitExceeded });
     const other = await connected(here);
     expect(await other.call("subscribe", { channel: "a" })).toMatchObject({ subscribe: {} });
-    // The server's own need none.
+    // A publication by the server takes no place among these channels.
     await here.publish("d", 1);
     await client.call("unsubscribe", { channel: "b" });
     expect(await subscribe("c")).toMatchObject({ subscribe: {} });

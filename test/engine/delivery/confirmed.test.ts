@@ -38,7 +38,7 @@ import { gated } from "../../support/wire.ts";
 
 const confirm = true;
 
-/** A notifier whose hook keeps what it hears, as `channel offset reason`. */
+/** Starts a notifier and records the calls of `onUndelivered`, as `channel offset reason`. */
 function hearing(start: Start, options: StartOptions = {}): Core & { heard: string[]; told: Publication[] } {
   const heard: string[] = [];
   const told: Publication[] = [];
@@ -49,7 +49,7 @@ function hearing(start: Start, options: StartOptions = {}): Core & { heard: stri
   return { ...start({ onUndelivered, ...options }), heard, told };
 }
 
-/** Publishes, without waiting, what has to be confirmed. */
+/** Publishes a confirmed publication without waiting for the result. */
 function publishing({ notifier }: Core, channel: string, data: unknown, options: PublishOptions = {}) {
   return outcomeOf(notifier.publish(channel, data, { confirm, ...options }));
 }
@@ -520,7 +520,7 @@ describe("a confirmed publication waits for room", () => {
 
   test("by the bytes of payload and tags, as UTF-8", async ({ start }) => {
     const core = start({ limits: { confirmedBytes: 20 } });
-    // Four bytes and two quotes; then one, three and two.
+    // "🔔" is four bytes and two quotes. The second is one byte of payload, three of tag name and two of tag value.
     await core.notifier.publish("news", "🔔", { confirm });
     await core.notifier.publish("news", 2, { confirm, tags: { abc: "é" } });
     expect(waiting(core)).toEqual([2, 12]);
@@ -620,7 +620,7 @@ describe("a confirmed publication waits for room", () => {
     await core.clock.settle();
     expect([closed.state, refused.map(({ state }) => state)]).toEqual([
       "pending",
-      // The ordinary one was only behind another: it goes on.
+      // The ordinary publication only waited behind the confirmed one, so it goes on.
       ["rejected", "rejected", "fulfilled"],
     ]);
     for (const { reason } of refused.slice(0, 2)) {

@@ -22,13 +22,13 @@ interface Push {
   push?: { channel: string; message?: { data: { notice?: object } } };
 }
 
-/** The notice that came with the answer to a subscribe. */
+/** Returns the notice in the reply to `subscribe`. */
 function answered({ received }: Pipe): unknown {
   const reply = (received as Message[]).find(({ id }) => id === 2)?.subscribe;
   return (reply?.data as { notice?: unknown } | undefined)?.notice;
 }
 
-/** The notices that were pushed. */
+/** Returns the notices that were pushed. */
 function pushed(messages: readonly unknown[]): unknown[] {
   return (messages as Push[]).flatMap(({ push }) =>
     push?.message === undefined ? [] : [push.message.data.notice],
@@ -39,7 +39,7 @@ async function epochOf({ notifier }: Core, channel = "news"): Promise<string> {
   return (await notifier.history(channel)).epoch;
 }
 
-/** Somebody who subscribes, leaves, and comes back after so many publications. */
+/** Returns a client that subscribed, left, and came back after `missed` publications. */
 async function back(
   core: Core,
   missed: number,
@@ -212,7 +212,7 @@ describe("it is told at most every 5 s", () => {
     await core.clock.advance(1);
     expect(pushed(third.received)).toEqual([{ channel: "news", epoch, delayed: 6, gone: 0, kept: 0 }]);
     third.drop();
-    // From then on it is 5 s again.
+    // The interval of 5 s starts again with the pushed notice.
     await core.clock.advance(4_999);
     const fourth = await back(core, 1, { after: 9 });
     expect([answered(fourth), pushed(fourth.received)]).toEqual([undefined, []]);
@@ -275,7 +275,7 @@ describe("it is told at most every 5 s", () => {
 });
 
 describe("whoever is held up", () => {
-  /** A subscriber with a full window, and what it misses. */
+  /** Returns a subscriber whose window was full for `ms` milliseconds, and which has caught up since. */
   async function heldUp(core: Core, ms: number) {
     const raw = await silent(core);
     await publishAll(core, 4, 600);
@@ -295,7 +295,7 @@ describe("whoever is held up", () => {
     const core = start({ window: 1_024 });
     const { raw, messages } = await heldUp(core, 1_000);
     const epoch = await epochOf(core);
-    // The first was sent in time.
+    // The first publication was sent without delay.
     expect(pushed(messages())).toEqual([{ channel: "news", epoch, delayed: 3, gone: 0, kept: 0 }]);
     raw.session.ended();
   });

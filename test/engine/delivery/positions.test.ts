@@ -18,7 +18,7 @@ describe("two connections of one user", () => {
       const { recovered = false, offset: at, publications = [] } = (reply as Reply).subscribe;
       return [recovered, at, publications.map((each) => each.offset)];
     };
-    // What the log still holds begins at 31.
+    // The log keeps offsets 31 to 50.
     const lost = [false, 50, []];
     expect(await Promise.all([from(45, epoch), from(30, epoch)])).toEqual([
       [true, 45, range(46, 50)],

@@ -463,7 +463,7 @@ describe("waiting for it ends", () => {
     );
     expect(await rejection(receipt.delivered())).toBeInstanceOf(ClosedError);
     expect((await receipt.delivered({ level: "logged" })).time).toBe(began);
-    // Nobody asked for them to be confirmed.
+    // Neither was published with `confirm`.
     expect(report).toMatchObject({ undelivered: [], givenUp: 0 });
   });
 

@@ -20,7 +20,7 @@ import {
 type Replace = (log: Log, clock: FakeClock) => Partial<Log>;
 
 const broken = new Error("the disk is gone");
-/** How many times the errors of a log that rejects are reported depends on time; that they are the log's does not. */
+/** Tells whether all errors are the log's. How often such an error is reported depends on timing. */
 const onlyBroken = ({ errors }: Core): boolean => errors.splice(0).every(({ error }) => error === broken);
 
 const methods: [string, Replace, Replace, Replace][] = [
@@ -56,7 +56,7 @@ const methods: [string, Replace, Replace, Replace][] = [
   ],
 ];
 
-/** Does a bit of everything, and closes: that settles by the grace at the latest. */
+/** Uses every part of the notifier, closes it, and checks that all of them settle within the grace. */
 async function useAndClose(core: Core): Promise<number> {
   const { notifier, clock } = core;
   await subscriber(core, "news");
@@ -82,7 +82,7 @@ describe.for(methods)("with a log whose %s", ([method, hangs, rejects, throws]) 
   test("never settles, close settles by the grace, and so does all that waited", async ({ start }) => {
     const core = startWith(start, hangs);
     expect(await useAndClose(core)).toBeLessThanOrEqual(5_000);
-    // The subscription that waited for it was answered with an error in its time.
+    // The subscription that waited for the log was refused with an error before the close.
     const stages = core.errors.splice(0).map(({ context }) => context.stage);
     expect(stages).toEqual(method === "append" ? [] : ["log"]);
   });
@@ -140,7 +140,7 @@ test("all counts are zero in the very moment in which close settles", async ({ s
   const quiet = outcomeOf(notifier.close().then(() => assertQuiet(notifier)));
   await clock.advance(5_000);
   expect(quiet).toEqual({ state: "fulfilled" });
-  // The ending itself is in the report of closing.
+  // The report of `close` holds the ending of the run itself.
   expect(core.errors.splice(0).map(({ error, context }) => [context, (error as Error).message])).toEqual([
     [
       { stage: "log", owner: "publish runs" },

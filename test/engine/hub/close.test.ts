@@ -343,7 +343,7 @@ describe("the deadline", () => {
     stuck.send({ id: 1, connect: {} });
     await clock.settle();
     stuck.stall();
-    // The first ping comes within the interval; a second later nobody has answered it.
+    // The first ping is sent within the interval, and its pong is overdue one second later.
     await clock.advance(2_100);
     const closing = outcomeOf(notifier.close({ grace: 1_000 }));
     await clock.settle();

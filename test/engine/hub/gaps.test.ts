@@ -38,12 +38,12 @@ function person(user: string): Peer {
 }
 
 interface HeldReads extends Pick<Log, "read"> {
-  /** Reads that are held up now. */
+  /** The number of reads that are held up now. */
   readonly waiting: number;
   hold(channel: string): () => void;
 }
 
-/** Reads whose results are held up, once `hold` says so, until they are let through. */
+/** Wraps a log. After `hold(channel)`, reads of that channel wait until the returned function is called. */
 function heldReads(log: Log): HeldReads {
   const held = new Map<string, Promise<void>>();
   let waiting = 0;
@@ -69,7 +69,7 @@ function heldReads(log: Log): HeldReads {
   };
 }
 
-/** Starts a notifier whose reads can be held up. */
+/** Starts a notifier whose reads of the log can be held up. */
 function startHeld(start: Parameters<typeof startWith>[0], options: Parameters<typeof startWith>[2] = {}) {
   let reads!: HeldReads;
   const core = startWith(
@@ -83,7 +83,7 @@ function startHeld(start: Parameters<typeof startWith>[0], options: Parameters<t
   return { core, reads };
 }
 
-/** A socket that is subscribed, and answers pings only when told to. */
+/** Returns a subscribed socket that answers no ping unless the test does it. */
 async function silent(core: Core, subscribe: object, peer: Peer): Promise<RawSocket> {
   const raw = rawSocket(core.notifier, peer);
   raw.session.receive(`{"id":1,"connect":{}}\n${JSON.stringify({ id: 2, subscribe })}`);
@@ -178,7 +178,7 @@ test("whoever is disconnected does not get what was queued for it", async ({ sta
 test("whoever unsubscribes while what it missed is read gets none of it", async ({ start }) => {
   const { core, reads } = startHeld(start, { window: 1_024 });
   const raw = await silent(core, { channel: "news" }, person("ann"));
-  // Somebody who reads on, so that what the other misses goes out of memory.
+  // A second subscriber reads everything, so that the segments which the first misses leave the cache.
   const reader = await subscriber(core, "news");
   await publishAll(core, 20, 600);
   expect(offsetsIn(reader.received, "news")).toEqual(upTo(20));
@@ -211,7 +211,7 @@ test("a log that does not answer for one channel holds nothing up for another", 
 });
 
 describe("a session that ends just as its place in a channel was found", () => {
-  // One promise after the other settles between what the log answers and the reply: at each of them it may end.
+  // Between the log's result and the reply, promises settle one after the other. The session may end at each of them.
   const steps = Array.from({ length: 30 }, (_, step) => step);
 
   test.for(steps)(
@@ -250,7 +250,7 @@ test("what came to a client that had asked to unsubscribe does not count as read
   const raw = await silent(core, { channel: "news" }, person("ann"));
   const receipt = await core.notifier.publish("news", "x".repeat(2_000));
   await core.clock.settle();
-  // The window is full: the ping behind the publication is on its way, which is answered all the same.
+  // The window is full. The ping behind the publication was sent, and the client answers that ping in any case.
   expect([raw.lines.at(-2), raw.lines.at(-1)]).toEqual([expect.stringContaining("xxx"), "{}"]);
   raw.session.receive('{"id":3,"unsubscribe":{"channel":"news"}}');
   await core.clock.settle();
@@ -371,7 +371,7 @@ test("a channel that begins anew while a connect is answered is not joined in it
   await publishAll(core, 3);
   const other = await subscriber(core, "news");
   const letThrough = reads.hold("sport");
-  // Some are looked into at a time: "news" has its place before it is the turn of "sport".
+  // Several channels are prepared at a time: "news" has its position before "sport" is read.
   const others = upTo(63).map((n) => `other ${n}`);
   const raw = rawSocket(core.notifier, { user: "ann", channels: ["news", ...others, "sport"] });
   raw.session.receive('{"id":1,"connect":{}}');
@@ -465,7 +465,7 @@ describe(`a server on ${runtime} that closes`, () => {
     for (const each of opened.splice(0)) each.destroy();
   });
 
-  /** A server whose notifier has closed when the test says so, and an app that knows nothing of it. */
+  /** Returns a server whose notifier closes when the test lets it, and an app that does not see the close. */
   async function site() {
     const closing = new AbortController();
     const { promise, resolve } = deferred<CloseReport>();

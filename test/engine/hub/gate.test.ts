@@ -50,7 +50,7 @@ describe("a place that is kept for a handshake", () => {
 });
 
 describe(`more handshakes at once on ${runtime} than there may be sessions`, () => {
-  /** A server of two sessions, whose authenticator answers everybody at the same time. */
+  /** Returns a server with room for two sessions. Its `authenticate` settles for all clients at the same time. */
   async function crowded(count: number) {
     const notifier = createNotifier({ grace: 1_000, limits: { sessions: 2 }, onRefused() {} });
     const gate = deferred<{ user: string }>();
@@ -59,7 +59,7 @@ describe(`more handshakes at once on ${runtime} than there may be sessions`, () 
     const app = new Hono();
     app.use(async (_, next) => {
       await next();
-      // Behind the upgrade, where it is not a session yet.
+      // The upgrade was answered, and there is no session yet.
       await new Promise((resolve) => setTimeout(resolve, 20));
       if (++answered === count) over.resolve();
     });

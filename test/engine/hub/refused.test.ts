@@ -11,7 +11,7 @@ import { deferred } from "../../support/fake-notifier.ts";
 import { entry, runtime } from "../../support/runtime.ts";
 import { closeFrame, frame, get, tcp, upgrade } from "../../support/tcp.ts";
 
-/** A server of this runtime, with the refusals that it told. */
+/** Starts a server on this runtime, and records what it refused. */
 async function served(options: NotificationsOptions = {}, settings: NotifierOptions = {}) {
   const refused: Refused[] = [];
   const notifier = createNotifier({
@@ -248,7 +248,7 @@ describe("a hook that hears of refusals", () => {
       ["tocsin: refused 3500: invalid token"],
     ]);
     expect(clock.armed).toBe(0);
-    // That nobody comes in any more is no news.
+    // A refusal because of the close is not printed.
     void notifier.close();
     await clock.advance(10_000);
     refuse(503);

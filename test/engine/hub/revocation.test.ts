@@ -21,12 +21,15 @@ const unsubscribed = (channel: string) => ({
   push: { channel, unsubscribe: { code: 2000, reason: "server unsubscribed" } },
 });
 
-/** Lets everything go on that needs no turn of the event loop: what is to be sent stays where it is. */
+/** Runs pending microtasks only. No turn of the event loop passes, so that nothing is sent. */
 async function microtasks(): Promise<void> {
   for (let n = 0; n < 50; n++) await Promise.resolve();
 }
 
-/** Two channels with news in one turn; `act` is called when those of "private" wait to be sent, and those of "news" are read. */
+/**
+ * Publishes to two channels in one turn. `act` is called when the publication of "private" waits to be sent and the
+ * one of "news" has been read.
+ */
 async function between(start: Start, act: (core: ReturnType<Start>) => void) {
   let reads = 0;
   const core = startWith(start, (log) => {
@@ -114,7 +117,7 @@ describe("unsubscribing a user", () => {
     client.send({ id: 7, [method]: params });
     log.hold();
     asked.resolve();
-    // Whoever allows it may also be what takes it away.
+    // The unsubscribe comes directly after the permission was granted.
     asked.promise.then(() => notifier.unsubscribe("ann", "private"));
     await clock.settle();
     log.open();
@@ -122,7 +125,7 @@ describe("unsubscribing a user", () => {
     const denied = { code: 103, message: "permission denied" };
     expect(client.received).toEqual([{ id: 7, error: denied }]);
     expect(notifier.stats()).toMatchObject({ subscriptions: 0, channels: 0 });
-    // What was taken away stays for what comes next to decide.
+    // The revocation concerns only commands that were under way. A new subscribe asks for permission again.
     expect(await client.call("subscribe", { channel: "private" })).toMatchObject({
       subscribe: { offset: 1 },
     });
@@ -191,7 +194,7 @@ describe("disconnecting a user", () => {
       const client = here.client({ peer });
       await client.connect();
       client.stall();
-      // The first fills the window, so that the second waits in the log.
+      // The first publication fills the window, so that the second waits in the log.
       await here.publish("private", "x".repeat(450));
       const receipt = await here.notifier.publish("private", "secret", { confirm: true, ttl: 60_000 });
       await end(here);

@@ -33,7 +33,7 @@ describe("totals", () => {
     bad.send("no");
     here.notifier.disconnect({ user: "ann" });
     here.notifier.disconnect({ user: "bob" }, 4_444);
-    // What the peer answers to that is not counted again.
+    // The close frames that these peers answer with are not counted again.
     await here.clock.settle();
     expect([bad.closed, kicked.closed, banned.closed].map((closed) => closed?.code)).toEqual([
       3501, 3503, 4444,
@@ -88,7 +88,7 @@ describe("totals", () => {
     void notifier.close();
     await clock.advance(60_000);
     assertQuiet(notifier);
-    // It was cut: nobody answered for it.
+    // The close handshake was not completed, so the session counts as cut.
     expect(notifier.totals()).toEqual({
       bytes: none,
       refused: {},

@@ -9,7 +9,7 @@ import { deferred, logWith, never, outcomeOf, spySignal } from "../../support/co
 
 type Append = Log["append"];
 
-/** Queues on a log whose append is replaced, with the payloads it was asked for, in order. */
+/** Makes append queues on a log whose `append` is replaced, and keeps the payloads of its calls, in order. */
 function make(
   append?: (...args: Parameters<Append>) => Promise<Position> | undefined,
   parts: Partial<AppendQueuesParts> = {},
@@ -77,7 +77,7 @@ test("a log that fails is tried again, ever more slowly, up to every five second
   publish("1");
   await clock.advance(30_000);
   const waits = times.slice(1).map((time, i) => time - (times[i] as number));
-  // 50 ms doubled, of which the middle of the jitter takes three quarters.
+  // The delays double from 50 ms, with a limit of 5 s. The jitter is fixed at its middle, which takes three quarters.
   expect(waits.slice(0, 9)).toEqual([37.5, 75, 150, 300, 600, 1_200, 2_400, 3_750, 3_750]);
   // Each outage is reported once.
   expect(errors).toEqual([{ error: broken, owner: "publish news" }]);
@@ -263,7 +263,7 @@ test("what a run says of itself waits however much is waiting", async () => {
 });
 
 describe("with a log that answers at once", () => {
-  /** Queues on a log in memory, where a turn has room for three publications of eight characters. */
+  /** Makes queues on a memory log, where one turn takes at most three publications of eight characters. */
   function makeAtOnce({
     clock = fakeClock(),
     log = memoryLog({ clock }),
@@ -346,7 +346,7 @@ describe("with a log that answers at once", () => {
     expect([queues.size, queues.bytes, queues.inspect()]).toEqual([0, 0, []]);
   });
 
-  /** A log that keeps 4 000 bytes beyond its size, and a subscriber who has come to an offset. */
+  /** Makes queues on a log that keeps 4 000 bytes beyond its size, with one subscriber at offset `reader.at`. */
   function makeRead() {
     const clock = fakeClock();
     const log = memoryLog({ clock, size: 1, bytes: 0, slack: 4_000 });
@@ -356,7 +356,11 @@ describe("with a log that answers at once", () => {
     return { ...makeAtOnce({ clock, log, slowest }), clock, log, reader };
   }
 
-  /** Publishes there without a pause, or with one of a few turns after each share of a turn, until it is told to stop. */
+  /**
+   * Publishes to such queues until `isOver` is set, or 1 000 times.
+   *
+   * With `turns`, the loop pauses for so many turns after every third publication, which is a full turn.
+   */
   function endless(turns = 0) {
     const here = makeRead();
     const { clock, queues } = here;
@@ -376,7 +380,7 @@ describe("with a log that answers at once", () => {
   test("a burst waits for a subscriber that reads, and is behind by half of what the log keeps", async () => {
     const { clock, queues, state, looping, reader } = endless();
     await clock.settle();
-    // Ten of 200 bytes are half of 4 000, and three may come in a turn.
+    // Ten publications of 200 bytes are half of 4 000, and one turn takes three of them.
     expect(state.top).toBe(12);
     expect(queues.inspect().map(({ kind, owner }) => [kind, owner])).toEqual([
       ["wait", "publish news"],

@@ -16,7 +16,7 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** Adds publications of 808 characters, which count 1 000 bytes, and ends the turn. */
+/** Adds publications of 808 characters, each of which counts as 1 000 bytes, and ends the turn. */
 function turnOf(burst: Burst, first: number, last: number, keeps: Parameters<Burst["turn"]>[0]): number {
   for (let offset = first; offset <= last; offset++) burst.add(808, offset);
   return burst.turn(keeps);
@@ -27,11 +27,11 @@ test("nobody has to have come anywhere until half of what the log keeps was publ
   const burst = new Burst("news", 0, 0);
   expect(turnOf(burst, 1, 2, keeps)).toBe(0);
   expect(turnOf(burst, 3, 5, keeps)).toBe(0);
-  // Now the first is behind by more than 5 000 bytes, and whoever has the second by less.
+  // A subscriber at offset 0 is now more than 5 000 bytes behind. A subscriber at offset 2 is less than that behind.
   expect(turnOf(burst, 6, 6, keeps)).toBe(2);
   expect(turnOf(burst, 7, 7, keeps)).toBe(2);
   expect(turnOf(burst, 8, 8, keeps)).toBe(5);
-  // A turn of more than half is to be read to its end.
+  // A turn of more than half of what the log keeps has to be read to its end.
   expect(turnOf(burst, 9, 14, keeps)).toBe(14);
 });
 
@@ -72,7 +72,7 @@ test("a channel that begins anew is counted from there", () => {
   expect(turnOf(burst, 2, 3, keeps)).toBe(1);
 });
 
-/** Says whether a burst waits where subscribers have come to these offsets, and all are to come to 10. */
+/** Returns a function that tells whether a burst waits, for subscribers at these offsets. The target offset is 10. */
 function waiting(burst: Burst): (cursors: readonly number[], now: number) => boolean {
   return (cursors, now) => {
     burst.waitFor(
@@ -118,7 +118,7 @@ describe("who publishes faster than a subscriber reads, which reads at once, wai
     { size: 3, bytes: 1_048_576, slack: 16_384 },
     { size: 1_000, bytes: 4_000, slack: 16_384 },
   ];
-  /** How 150 publications are made, and where they come. */
+  /** The ways in which 150 publications are made. */
   const ways: [string, (core: Core) => Promise<unknown> | undefined][] = [
     ["awaiting each", async ({ notifier }) => loop(150, (n) => notifier.publish("news", text(n)))],
     ["awaiting none", ({ notifier }) => void upTo(150).map((n) => notifier.publish("news", text(n)))],
@@ -270,7 +270,7 @@ describe("who publishes faster than a subscriber reads, which hangs", () => {
   });
 });
 
-/** A payload of about 200 bytes. */
+/** Returns a payload of 200 characters. */
 function text(n: number): string {
   return String(n).padStart(200, ".");
 }

@@ -6,7 +6,7 @@ import { child } from "../../support/child.ts";
 import { runtime } from "../../support/runtime.ts";
 import { websocket } from "../../support/stock-client.ts";
 
-/** A server in a process of its own, with the default settings. */
+/** Starts a server in a process of its own, with the default settings. */
 async function site(settings: { raised?: boolean } = {}) {
   const server = child("../burst/server.ts", JSON.stringify(settings));
   onTestFinished(() => server.destroy());
@@ -16,7 +16,7 @@ async function site(settings: { raised?: boolean } = {}) {
   return { server, url: `ws://127.0.0.1:${port}/`, post };
 }
 
-/** Two stock clients and two of our own, all of them subscribed. */
+/** Connects and subscribes two stock clients and two tocsin clients. */
 async function watch(url: string, what: What, channel: string): Promise<Watcher[]> {
   const watchers = await Promise.all(
     [stock, own, stock, own].map((dial) => dial(url, what, channel, websocket)),
@@ -25,7 +25,7 @@ async function watch(url: string, what: What, channel: string): Promise<Watcher[
   return watchers;
 }
 
-/** What everybody has, and what went wrong. */
+/** Returns the count and the fault of every watcher. */
 function seen(watchers: readonly Watcher[]): unknown[] {
   return watchers.map(({ name, count, fault }) => [name, count, fault]);
 }
@@ -36,7 +36,7 @@ function everybody(count: number): unknown[] {
 
 const count = 6_000;
 
-// At full size, with a hundred clients, all of these are in `test/burst/run.ts`.
+// `test/burst/run.ts` runs the same cases at full size, with a hundred clients.
 describe(`thousands of publications of up to 1 kB in one go from a server on ${runtime}`, () => {
   const cases: [How, What, number][] = [
     ["awaited", "channel", count],

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Pace, type PaceParts } from "../../../src/engine/log/pace.ts";
 import type { Retention } from "../../../src/model/log.ts";
 
-/** A pace on a clock and a log that say what a test wants them to. */
+/** Makes a pace whose clock and log are set by the test. */
 function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
   const turns: (() => void)[] = [];
   const state = { now: 0, looks: 0 };
@@ -18,7 +18,7 @@ function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
     isHeard,
     schedule: () => void turns.push(() => pace.turn()),
   });
-  /** How many of so many publications are taken before one is refused. */
+  /** Returns how many of `count` publications are taken before one is refused. */
   const taken = (count: number, chars = 8, channel = "news"): number => {
     for (let i = 0; i < count; i++) if (!pace.take(channel, chars)) return i;
     return count;
@@ -90,7 +90,7 @@ test("of a channel of which the log keeps little a turn takes half, and of other
 });
 
 test("of a log with a little slack a turn takes a quarter, of as much as it keeps in any case", () => {
-  // Of ten publications without a payload, and of 4 000 bytes beyond them.
+  // A quarter of ten publications without a payload and of 4 000 bytes of slack.
   expect(make({ keeps: () => ({ size: 10, bytes: 1_000_000, slack: 4_000 }) }).taken(100)).toBe(7);
   expect(make({ keeps: () => ({ size: 1_000, bytes: 2_000, slack: 4_000 }) }).taken(100)).toBe(7);
 });

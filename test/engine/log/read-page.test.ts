@@ -4,7 +4,7 @@ import type { Slice } from "../../../src/model/log.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
 import { type Start, startWith, test } from "../../support/core.ts";
 
-/** A client that may read everything, of a log that notes how many entries each read gave. */
+/** Returns a client that may read everything. Its log records how many entries each read returned. */
 async function reading(
   start: Start,
   count: number,

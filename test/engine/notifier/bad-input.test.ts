@@ -9,14 +9,14 @@ import { tcp, upgrade } from "../../support/tcp.ts";
 
 const WebSocket = websocket as typeof NodeWebSocket;
 
-/** A bare WebSocket, which says what it is told to. */
+/** A plain WebSocket that sends whatever the test asks for. */
 interface Raw {
-  /** Messages of the server's, one an item, without pings. */
+  /** Messages of the server, one per item, without pings. */
   readonly messages: Inbox<unknown>;
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly isOpen: boolean;
   send(data: object | string | Uint8Array): void;
-  /** Sends a command and answers the reply to it. */
+  /** Sends a command and returns its reply. */
   call(command: { id: number } & Record<string, unknown>): Promise<unknown>;
 }
 
@@ -36,7 +36,7 @@ async function dial(address: string): Promise<Raw> {
   await new Promise((resolve) => {
     socket.onopen = resolve;
   });
-  // A connection that is cut is an error as well, on some runtimes.
+  // Some runtimes report a connection that is cut as an error as well.
   socket.onerror = () => {};
   const send = (data: object | string | Uint8Array): void =>
     socket.send(typeof data === "string" || data instanceof Uint8Array ? data : JSON.stringify(data));
@@ -63,7 +63,7 @@ async function connect(here: Site): Promise<Raw> {
 
 const badRequest = { code: 107, message: "bad request" };
 
-/** Somebody else, who must not notice anything. */
+/** Connects another client. The returned function checks that this client was not affected. */
 async function bystander(here: Site): Promise<() => Promise<void>> {
   const raw = await connect(here);
   return async () => {
@@ -174,7 +174,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     raw.send(message(65_536));
     expect(await raw.messages.until(2)).toHaveLength(2);
     raw.send(message(65_537));
-    // On Deno the notifier itself says so; elsewhere the runtime does, from the message's head, in its own words.
+    // On Deno the notifier closes. On the others the runtime closes after the message's header, with its own reason.
     const reasons = { deno: "message too big", node: "", bun: "Received too big message" };
     expect(await raw.closed).toEqual({ code: 1009, reason: reasons[runtime] });
     await unharmed();

@@ -18,7 +18,7 @@ import {
 
 const idempotencyKey = "order-42";
 
-/** Publishes, without waiting, with the key. */
+/** Publishes with the idempotency key, without waiting for the result. */
 function publishing({ notifier }: Core, data: unknown, options: PublishOptions = {}) {
   return outcomeOf(notifier.publish("news", data, { idempotencyKey, ...options }));
 }
@@ -86,7 +86,7 @@ describe("publications with the same idempotency key", () => {
   ] as const)("are one within limits.idempotency of the first (%j)", async ([options, ms], { start }) => {
     const { notifier, clock } = start(options);
     const offsets: number[] = [];
-    // A use in between does not make it count for longer.
+    // Using the key again does not extend its time.
     for (const wait of [0, ms - 1, 1, ms - 1]) {
       await clock.advance(wait);
       offsets.push((await notifier.publish("news", 1, { idempotencyKey })).position.offset);

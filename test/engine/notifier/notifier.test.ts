@@ -267,7 +267,7 @@ describe("history", () => {
 test("tags count into what a publication may take", async ({ start }) => {
   const { notifier } = start({ limits: { publication: 100 } });
   const text = "x".repeat(88);
-  // The payload is 90 bytes, "é" two and the name four.
+  // The payload takes 90 bytes, each "é" two and the tag's name four.
   await notifier.publish("news", text, { tags: { lang: "éééx".slice(0, 3) } });
   const over = new RangeError('Cannot publish to "news": with its tags it is over 100 bytes');
   await expect(notifier.publish("news", text, { tags: { lang: "éééx" } })).rejects.toThrow(over);

@@ -12,10 +12,10 @@ import { closes, replies, unsubscribes } from "../../../src/wire/protocol.ts";
 import { payloads, rejection } from "../../support/core.ts";
 import { range, wire } from "../../support/wire.ts";
 
-/** What no client and no log may ever see. */
+/** The text that no client and no log may contain. */
 const secret = "s3cret-of-the-house";
 
-/** What tokens are signed with. */
+/** The key that signs the tokens. */
 const key = "0123456789abcdef0123456789abcdef";
 
 class InternalError extends Error {
@@ -85,7 +85,7 @@ describe("what a failed run shows", () => {
   async function failure(redact?: NotifierOptions["redact"]) {
     const here = wire({ redact });
     const run = here.notifier.run(
-      // biome-ignore lint/correctness/useYield: it fails before
+      // biome-ignore lint/correctness/useYield: the task fails before its first event
       async function* () {
         throw new InternalError();
       },

@@ -29,21 +29,21 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** Each is a behaviour or a fault of `scenarios.md`, part A, by its number; A1 to A5 are with the agent's events. */
+/** Each test is a behaviour or a fault of `scenarios.md`, part A, by its number. A1 to A5 are in the agent's tests. */
 
 const confirm = true;
 const hour = 3_600_000;
 
-/** A client that comes back after 100 ms whenever its connection ends, and goes on where it was. */
+/** A client that reconnects 100 ms after its connection ends, and resumes from its last position. */
 interface Reconnecting {
-  /** The payloads it has received, in order. */
+  /** The payloads received, in order. */
   readonly got: readonly unknown[];
   readonly offsets: readonly number[];
   readonly connections: number;
   stop(): void;
 }
 
-/** Connects such a client over sockets whose every send fails for which `fails` says so. */
+/** Connects such a client over sockets whose `send` throws when `fails` returns true. */
 function reconnecting(
   { notifier, clock }: Core,
   channel: string,
@@ -117,13 +117,13 @@ function reconnecting(
   };
 }
 
-/** Sends what one agent run says, from its start to its end. */
+/** Returns functions that publish the events of one agent run, from its start to its end. */
 function speak(events: AgentEvents<unknown>, steps: number): (() => Promise<unknown>)[] {
   const middle = upTo(steps).map((step) => () => events.thinking({ thought: `${step}`, step_number: step }));
   return [() => events.started(), ...middle, () => events.completed({ result: "ding", duration_ms: 1 })];
 }
 
-/** The types of the agent's events in what a client received, pushed or with a recovery. */
+/** Returns the types of the agent events that a client received, pushed or with a recovery. */
 function agentTypes(client: Pipe): string[] {
   const typeOf = ({ data }: { data: unknown }): string => (data as { type: string }).type;
   return (client.received as Message[]).flatMap(({ push, subscribe }) => [
@@ -132,7 +132,7 @@ function agentTypes(client: Pipe): string[] {
   ]);
 }
 
-/** The payloads in what a client received. */
+/** Returns the payloads that a client received. */
 function dataOf(client: Pipe, channel: string): unknown[] {
   return (client.received as Message[]).flatMap(({ push, subscribe, connect }) => {
     if (push !== undefined) return push.pub === undefined || push.channel !== channel ? [] : [push.pub.data];
@@ -141,7 +141,7 @@ function dataOf(client: Pipe, channel: string): unknown[] {
   });
 }
 
-/** A hook that keeps what it hears. */
+/** Returns an `onUndelivered` hook and the list of its calls. */
 function hook(): { heard: string[]; onUndelivered: NonNullable<NotifierOptions["onUndelivered"]> } {
   const heard: string[] = [];
   return {
@@ -206,7 +206,7 @@ test.for([
 );
 
 describe("A8: one dead user's backlog of 1 000", () => {
-  /** A clock that counts the turns it has run. */
+  /** Returns a clock that counts the turns that it has run. */
   function countingClock(): FakeClock & { readonly turns: number } {
     const clock = fakeClock();
     let turns = 0;
@@ -241,7 +241,7 @@ describe("A8: one dead user's backlog of 1 000", () => {
         await core.notifier.publish("user:dead", "x".repeat(100), { confirm });
       if (backlog > 0) await clock.settle();
       const before = clock.turns;
-      // In the same turn as one more for whoever is dead.
+      // This publication is in the same turn as the last one for the dead client.
       void core.notifier.publish("user:dead", "last");
       await core.notifier.publish("user:ann", "first");
       await clock.settle();
@@ -332,7 +332,7 @@ test("A11: a returning subscriber is told once, truthfully, what was delayed, an
   const noticeIn = ({ received }: Pipe): unknown =>
     ((received as Message[]).find(({ id }) => id === 2)?.subscribe?.data as { notice?: unknown } | undefined)
       ?.notice;
-  /** Of a log that keeps so little a turn takes half. */
+  /** Publishes to a log that keeps so little that one turn takes at most half of it. */
   const publishFew = async (all: readonly number[]): Promise<void> => {
     const published = Promise.all(all.map((data) => core.notifier.publish("user:ann", data)));
     await clock.settle();
@@ -576,7 +576,7 @@ test("A18: without subscribers it accepts, logs and reports, with equal service 
   const { heard, onUndelivered } = hook();
   const core = start({ onUndelivered, limits: { confirmed: 10 } });
   const users = ["user:ann", "user:bob", "user:cat"];
-  // One who publishes without measure waits alone.
+  // Publications beyond the limit of one channel hold up no other channel.
   const flood = upTo(50).map((data) => outcomeOf(core.notifier.publish("user:flood", data, { confirm })));
   for (const data of upTo(10)) {
     const accepted = users.map((user) =>
@@ -588,7 +588,7 @@ test("A18: without subscribers it accepts, logs and reports, with equal service 
   expect(flood.filter(({ state }) => state === "fulfilled").length).toBe(10);
   for (const user of users) expect(await payloads(core.notifier, user)).toEqual(upTo(10));
   await core.clock.advance(1_000);
-  // Those that expire in the same moment come in no particular order.
+  // Publications that expire at the same time are reported in no particular order.
   expect(heard.toSorted()).toEqual(
     users.flatMap((user) => upTo(10).map((offset) => `${user} ${offset} expired`)).toSorted(),
   );

@@ -24,7 +24,7 @@ const options = { id: "report", owner: "ann" };
 const fromStart = { offset: 0, epoch: "" };
 const long = "x".repeat(2_000);
 
-/** A run that has ended, whose id may be used again. */
+/** Returns a run that has ended, whose id may be used again. */
 async function endedRun({ notifier, clock }: Core): Promise<Run<unknown>> {
   const run = notifier.run(async function* () {
     for (let i = 0; i < 3; i++) yield output(`old ${i}`);
@@ -140,7 +140,7 @@ describe("a run whose id was used before", () => {
     expect(await rejection(old.result())).toBeInstanceOf(GapError);
   });
 
-  /** A log whose appends take a while, once told: the new run is there before its start is in the log. */
+  /** Starts a notifier. After `slow()`, appends take a while, so that a new run exists before its start is in the log. */
   function startSlow(start: Start): { core: Core; slow(): void } {
     let isSlow = false;
     const core = startWith(start, (log, clock) => {
@@ -156,7 +156,7 @@ describe("a run whose id was used before", () => {
   test("shows nothing of the old one to whoever asks before its start is in the log", async ({ start }) => {
     const { core, slow } = startSlow(start);
     const { notifier, clock } = core;
-    // The old run's events stay in the log longer than the run is remembered.
+    // The old run's events stay in the log longer than the run itself is remembered.
     const old = notifier.run(async function* () {
       for (let i = 0; i < 3; i++) yield output(`old ${i}`);
     }, options);

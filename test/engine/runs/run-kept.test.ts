@@ -22,11 +22,11 @@ import {
   typesOf,
 } from "../../support/core.ts";
 
-/** A task that works until it is told to stop, and then says why it did. */
+/** A task that works until its signal aborts, and then throws the signal's reason. */
 const obedient: Task<never> = ({ signal }) => aborted(signal);
 const minute = 60_000;
 
-/** What a client who subscribes from the start is answered. */
+/** Returns the reply to a client that subscribes from the start. */
 async function subscribeFromStart({ notifier, clock }: Core, id: string): Promise<Message> {
   const client = pipe(notifier, { peer: { user: "ann" } });
   client.send({ id: 1, connect: {} });

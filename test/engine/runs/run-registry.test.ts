@@ -23,10 +23,10 @@ import {
   typesOf,
 } from "../../support/core.ts";
 
-/** A task that works until it is told to stop, and then says why it did. */
+/** A task that works until its signal aborts, and then throws the signal's reason. */
 const obedient: Task<never> = ({ signal }) => aborted(signal);
 
-/** A connected client, whose commands are answered one by one. */
+/** Connects a client whose commands are answered one by one. */
 function connected(
   { notifier, clock }: Core,
   user: string,
@@ -376,7 +376,7 @@ describe("a client", () => {
     const [ann, bob] = [connected(core, "ann"), connected(core, "bob")];
     const back = { subscribe: { channel, recover: true, offset: 0, epoch } };
     const told = [ann.ask(back)];
-    // The log has it a while later.
+    // The append of this event takes 100 ms.
     advance();
     told.push(bob.ask(back));
     const [before, after] = await Promise.all(told);

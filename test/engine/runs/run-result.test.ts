@@ -19,10 +19,10 @@ import {
 } from "../../support/core.ts";
 
 const minute = 60_000;
-/** An ending with it is too long to be remembered with the run. */
+/** A result so long that the run's ending is not kept in memory. */
 const long = "x".repeat(2_000);
 
-/** A notifier whose log can be told to fail. */
+/** Starts a notifier whose log fails while `log.fails` is set. */
 function startFailing(start: Start): { core: Core; log: { fails: boolean }; broken: Error } {
   const state = { fails: false };
   const broken = new Error("the disk is gone");
@@ -278,7 +278,7 @@ describe("an ending that cannot be written because the log fails", () => {
       [channels[0], 0, "", { type: "run.completed", run: run.id, result: "done" }, "unlogged"],
       [channels[1], 0, "", { type: "run.cancelled", run: stubborn.id, by: "shutdown" }, "unlogged"],
     ]);
-    // Whoever waited has it all the same; later nobody can say.
+    // A caller that waited gets the result all the same. Later the result is unknown.
     expect([settled.value, ignored.reason]).toMatchObject(["done", { by: "shutdown" }]);
     expect(await rejection(run.result())).toBeInstanceOf(LogError);
     expect(core.errors.splice(0).filter(({ error }) => error === broken)).toHaveLength(1);

@@ -21,10 +21,10 @@ import {
   typesOf,
 } from "../../support/core.ts";
 
-/** A task that works until it is told to stop, and then says why it did. */
+/** A task that works until its signal aborts, and then throws the signal's reason. */
 const obedient: Task<never> = ({ signal }) => aborted(signal);
 
-/** The last event in a run's log. */
+/** Returns the last event in a run's log. */
 async function endingOf({ notifier }: Core, id: string): Promise<unknown> {
   return (await payloads(notifier, `run:${id}`)).at(-1);
 }
@@ -164,7 +164,7 @@ describe("a task that fails", () => {
     ],
     [
       "throws between yields",
-      // biome-ignore lint/correctness/useYield: it fails before it would
+      // biome-ignore lint/correctness/useYield: the task fails before its first event
       async function* () {
         throw broken;
       },
@@ -442,7 +442,7 @@ describe("a task that only yields", () => {
     expect(run.status).toBe("working");
     const before = yielded;
     await run.cancel();
-    // It is told at once: nothing that it yields holds up the call.
+    // The task's signal aborts at once: events that were yielded do not delay the call.
     expect(yielded - before).toBeLessThanOrEqual(1);
     expect(run.status).toBe("completed");
     expect(run.activity.events).toBe(yielded + 2);

@@ -6,7 +6,7 @@ import { pipe } from "../../../src/testing/pipe.ts";
 import { assertQuiet } from "../../../src/testing.ts";
 import { never, outcomeOf, rawSocket } from "../../support/core.ts";
 
-/** A clock whose process can be held up: time goes on, and what was due is called when it is let go on. */
+/** Returns a clock whose process can be blocked. Time goes on meanwhile, and `go` calls what has become due. */
 function blockable(): Clock & { block(ms: number): void; go(): Promise<void>; shift(ms: number): void } {
   let now = 0;
   let shifted = 0;
@@ -30,7 +30,7 @@ function blockable(): Clock & { block(ms: number): void; go(): Promise<void>; sh
       shifted += ms;
     },
     async go() {
-      // As event loops do: timers first, one after the other, then what else there is.
+      // As event loops do: first the timers, one after the other, then everything else.
       for (let idle = 0; idle < 3; idle++) {
         for (let each = nextDue(); each !== undefined; each = nextDue()) {
           armed.delete(each);

@@ -15,7 +15,7 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** A clock that counts its turns. */
+/** Returns a clock that counts its turns. */
 function countingClock(): { clock: FakeClock; readonly turns: number } {
   const fake = fakeClock();
   let turns = 0;
@@ -45,7 +45,7 @@ describe("the window", () => {
     async ([window, size], { start }) => {
       const core = startWith(start, () => ({}), { window }, { size: Infinity, bytes: Infinity });
       const client = await subscriber(core, "news");
-      // Fills half of the window, so that a pong proves the replies and all else read.
+      // Fills half of the window, so that a pong proves the replies and everything before them read.
       await publishAll(core, 1, window / 2);
       client.stall();
       const count = Math.ceil((window * 3) / size) + 3;
@@ -71,7 +71,7 @@ describe("the window", () => {
     const raw = rawSocket(core.notifier);
     raw.session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
     await core.clock.settle();
-    // Each message counts, without spaces at its end, and a separator with it.
+    // Each message counts with one separator, and without spaces at its end.
     let inFlight = raw.lines.reduce((sum, line) => sum + line.trimEnd().length + 1, 0);
     for (let pings = 0; pings < 5; inFlight = 0, pings++) {
       while (inFlight < 500) {
@@ -158,7 +158,7 @@ describe("a stuck peer", () => {
 });
 
 describe("a peer that comes back from a stall", () => {
-  /** Counts reads of more than a channel's place. */
+  /** Starts a notifier and records the reads that return entries, and not only a channel's position. */
   function startCounting(start: Start, options: object = {}): { core: Core; reads: number[] } {
     const reads: number[] = [];
     const clock = fakeClock();

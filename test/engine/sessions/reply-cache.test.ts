@@ -3,7 +3,7 @@ import { ReplyCache } from "../../../src/engine/sessions/reply-cache.ts";
 import { jsonCodec } from "../../../src/wire/json-codec.ts";
 import type { Codec, Method } from "../../../src/wire/protocol.ts";
 
-/** A reply cache whose codec counts how often it encodes a reply. */
+/** Makes a reply cache whose codec counts how often it encodes a reply. */
 function make() {
   const counted = { calls: 0 };
   const codec: Codec = {
