@@ -4,7 +4,7 @@ import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
 import { closeFrame, frame, type Tcp, tcp, upgrade } from "../support/tcp.ts";
 
-/** A masked frame of a message in several: the first names the opcode, the last says that it is. */
+/** Returns a masked fragment: the first one has the opcode, and the last one has the final bit. */
 function fragment(opcode: number, payload: string, isLast: boolean): Uint8Array {
   const bytes = frame(opcode, payload);
   if (!isLast) bytes[0] = opcode;
@@ -48,7 +48,7 @@ describe(`a message in fragments on ${runtime}`, () => {
     const { here, peer } = await open();
     sendInPieces(peer, message(1_000_000), 50_000);
     peer.send(frame(1, '{"id":3,"ping":{}}'));
-    // Whether its close frame arrives before the connection is reset is up to the network.
+    // The close frame may be lost when the connection is reset.
     expect(await peer.ended).not.toMatch(/"id":[23]/);
     await here.close();
     expect(here.notifier.totals()).toMatchObject({ opened: 1, errors: {} });

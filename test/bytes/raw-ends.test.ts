@@ -6,7 +6,7 @@ import { runtime } from "../support/runtime.ts";
 import { closeFrame, closing, frame, type Tcp, tcp, upgrade } from "../support/tcp.ts";
 import { honosUpgradeWebSocket } from "../support/user-server.ts";
 
-/** A subscriber that has stopped reading, behind so much that the server's writes to it are under way. */
+/** Returns a subscriber that has stopped reading, and is so far behind that the server's writes to it are pending. */
 async function midSend(here: RawSite): Promise<Tcp> {
   const peer = await here.connected({ id: 2, subscribe: { channel: "bulk" } });
   await peer.until(/"id":2,"subscribe":/);
@@ -18,7 +18,7 @@ async function midSend(here: RawSite): Promise<Tcp> {
 
 const half = frame(1, '{"id":2,"ping":{}}').subarray(0, 10);
 
-/** How a connection is lost, and how it is closed. */
+/** Ways to lose a connection, each with the code that the session ends with. */
 const ends: [name: string, code: number, end: (here: RawSite) => Promise<void>][] = [
   ["reset", 1006, async (here) => void (await here.connected()).socket.resetAndDestroy()],
   ["ended without a close frame", 1006, async (here) => void (await here.connected()).socket.end()],

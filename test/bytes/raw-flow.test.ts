@@ -17,7 +17,7 @@ interface Message {
   push?: { channel: string; pub?: { offset: number } };
 }
 
-/** The offsets that a peer got on a channel, with a recovery or live, in the order in which they came. */
+/** Returns the offsets that a peer received on a channel, recovered or live, in the order of their arrival. */
 function offsetsOf(messages: readonly Message[]): number[] {
   return messages.flatMap(({ subscribe, push }) => [
     ...(subscribe?.publications ?? []).map(({ offset }) => offset),
@@ -27,7 +27,7 @@ function offsetsOf(messages: readonly Message[]): number[] {
 
 const parsed = (lines: readonly string[]): Message[] => lines.map((line) => JSON.parse(line) as Message);
 
-/** A subscriber that keeps the protocol. */
+/** Connects a subscriber that keeps to the protocol. */
 async function subscriber(here: RawSite, subscribe: object) {
   const peer = here.dial(upgrade("/"));
   const kept = client(peer, { leaves: true });
@@ -36,7 +36,7 @@ async function subscriber(here: RawSite, subscribe: object) {
   return { ...kept, peer, offsets: () => offsetsOf(parsed(kept.messages)) };
 }
 
-/** Settles when a peer has received a publication whose data says so. */
+/** Resolves when a peer has received a publication with this data. */
 function seen(peer: Tcp, data: string): Promise<string> {
   return peer.until(new RegExp(data));
 }
@@ -55,7 +55,7 @@ describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
     stuck.pause();
     for (const n of range(1, 14)) {
       await here.notifier.publish("news", `${n}:${"x".repeat(1_000)}`);
-      // The next one comes when all the others have this one, and no sooner.
+      // The next one is published only after all others have received this one.
       await Promise.all(others.map(({ peer }) => seen(peer, `"${n}:x`)));
     }
     expect(others.filter(({ offsets }) => `${offsets()}` !== `${range(1, 14)}`)).toEqual([]);
@@ -107,7 +107,7 @@ describe(`on ${runtime}, what is published`, () => {
     expect((await before).position.offset).toBe(1);
     const { sessions, cut } = await closed;
     for (const { code, offsets } of readers) expect([await code, offsets()]).toEqual([3001, [1]]);
-    // The bystander of the site answers no close frame.
+    // The bystander that `rawSite` connects answers no close frame.
     expect([sessions.closed + sessions.cut, cut.length]).toEqual([4, sessions.cut]);
   });
 

@@ -11,7 +11,7 @@ import { entry, runtime } from "../support/runtime.ts";
 import { root } from "../support/runtimes.ts";
 import { get, type Tcp, tcp, upgrade } from "../support/tcp.ts";
 
-/** The status that a peer is answered with, and the subprotocol that is chosen, if there is one. */
+/** Returns the status of the response to a peer, and the chosen subprotocol if there is one. */
 async function answerTo(peer: Tcp): Promise<string> {
   const head = await peer.until(/\r\n\r\n/).catch(() => peer.received);
   const status = /^HTTP\/1.\d (\d+) /.exec(head)?.[1] ?? "nothing";
@@ -52,7 +52,7 @@ describe(`${runtime}, asked for a WebSocket`, () => {
   });
 });
 
-/** What a user's middleware may do behind an upgrade. */
+/** What a user's middleware may do after an upgrade. */
 const middleware: [name: string, behind: MiddlewareHandler][] = [
   [
     "throws",

@@ -6,12 +6,12 @@ import { closeFrame, frame, type Tcp } from "../support/tcp.ts";
 
 const limit = 65_536;
 
-/** A command of so many bytes, which is answered `{"id":7,"ping":{}}`. */
+/** Returns a command of exactly so many bytes. Its reply is `{"id":7,"ping":{}}`. */
 function sized(bytes: number): string {
   return `{"id":7,"ping":{"x":"${"x".repeat(bytes - 24)}"}}`;
 }
 
-/** A message in parts of so many bytes. */
+/** Splits a message into fragments of so many bytes. */
 function parts(text: string, size: number): Uint8Array[] {
   const frames: Uint8Array[] = [];
   for (let at = 0; at < text.length; at += size) {
@@ -21,7 +21,7 @@ function parts(text: string, size: number): Uint8Array[] {
   return frames;
 }
 
-/** The same part of a message over and over, as one buffer. */
+/** Returns the same fragment `count` times, as one buffer. */
 function repeated(count: number, payload: string): Buffer {
   const part = odd(payload, { fin: false, opcode: 0 });
   return Buffer.concat(Array.from({ length: count }, () => part));
@@ -87,7 +87,7 @@ describe(`a message to ${runtime}`, () => {
     const here = await rawSite({ heartbeat: 50, limits: { ...smallMessages, pong: 200 } });
     const peer = await here.connected();
     peer.send(Uint8Array.from([0x81, 0xff, ...length, 0, 0, 0, 0]));
-    // Deno reads frames of up to 64 MiB, and cuts longer ones.
+    // Deno reads frames of up to 64 MiB. It cuts the connection on longer ones.
     if (runtime !== "deno") await peer.until(closeFrame(1009));
     else if (length[4] === 0) await peer.until(closeFrame(3012));
     else expect(closeOf({ received: await peer.ended })).toBeUndefined();
@@ -105,7 +105,7 @@ describe(`a message to ${runtime}`, () => {
   test("that is compressed is never read, so that no bomb can grow", async () => {
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
-    // Deflated: a hundred megabytes of one letter begin like this.
+    // These are the first bytes of a hundred megabytes of one letter, deflated.
     peer.send(odd(Uint8Array.of(0xec, 0xc1, 0x01, 0x01, 0, 0, 0, 0x80, 0x90, 0xfe), { rsv: 4 }));
     expect(closeOf({ received: await peer.ended })?.code).toBe(runtime === "deno" ? undefined : 1002);
     await here.unharmed();

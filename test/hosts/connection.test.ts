@@ -12,7 +12,7 @@ afterEach(() => {
   for (const each of opened.splice(0)) each.destroy();
 });
 
-/** A server that does something with a context as soon as it is open. */
+/** Starts a server that calls `open` with each context when it opens. */
 async function address(open: (ws: WSContext) => void): Promise<string> {
   const app = new Hono();
   app.get(
@@ -24,7 +24,7 @@ async function address(open: (ws: WSContext) => void): Promise<string> {
   return `${server.url.replace("http", "ws")}/ws?who=ann`;
 }
 
-/** All that a client hears until it is closed. */
+/** Returns all messages that a client receives until it is closed, and the close code. */
 async function heard(url: string): Promise<{ messages: unknown[]; code: number }> {
   const client = new websocket(url) as WebSocket;
   client.binaryType = "arraybuffer";
@@ -83,7 +83,7 @@ test(`a context says what it is, on ${runtime}`, async () => {
 
 type Make = (c: Context) => WSEvents | Promise<WSEvents>;
 
-/** What somebody may do with handlers on their way to an upgrade, and what of them they hear of. */
+/** What users may do with handlers on the way to an upgrade, and which events these handlers receive. */
 const ways: [how: string, seen: string[], upgrade: (make: Make, hear: (what: string) => void) => unknown][] =
   [
     [

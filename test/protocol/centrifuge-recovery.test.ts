@@ -27,7 +27,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
       await publish(here, "news", 204, 205);
       expect(await data.until(205)).toEqual(range(1, 205));
       expect(subscribed.items[1]).toMatchObject({ wasRecovering: true, recovered: true });
-      // Without a close frame, the client says it its own way.
+      // Without a close frame the stock client reports a code of its own.
       expect(connecting.items).toMatchObject([{ code: how === "cut" ? 1 : 3011 }]);
     },
   );
@@ -97,7 +97,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
       else here.notifier.disconnect({ user: "ann" }, 3011);
       for (const n of range(round * 25 + 11, round * 25 + 25)) {
         await here.notifier.publish("news", n);
-        // Spread over the time that the client takes to come back.
+        // Spreads the publications over the time that the client takes to reconnect.
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }

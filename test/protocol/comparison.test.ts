@@ -33,7 +33,7 @@ test(`this client and a stock one, on ${runtime}, see the same in the same order
   };
   collect().catch(() => {});
   for (const round of range(1, 50)) {
-    // Cut while both are connected, and while they are just coming back.
+    // Cut while both are connected, and while they are reconnecting.
     await Promise.all([subscribed.until(round), statuses.until(round)]);
     await publish(here, "news", round * 10 - 9, round * 10 - 4);
     here.cut();
@@ -80,14 +80,14 @@ test(`a thousand clients that come and go, on ${runtime}, leave nothing on the s
   };
   const cycle = async (n: number): Promise<void> => {
     const client = connect(here.direct, { WebSocket, signal, clock });
-    // Some are closed while they connect, some as soon as they do, and some while they follow.
+    // Some clients are closed while they connect, some right after that, and some while they follow.
     if (n % 3 > 0) await client.publish("news", n, { signal });
     const next = n % 3 > 1 ? rejection(client.follow("news", { signal }).next()) : undefined;
     most = Math.max(most, listening.size);
     await client.close();
     await next;
   };
-  // Node warns of more listeners on one signal than ten.
+  // Node prints a warning above ten listeners on one signal.
   for (const batch of range(0, 99)) await Promise.all(range(1, 10).map((n) => cycle(batch * 10 + n)));
   expect([listening.size, timers.size]).toEqual([0, 0]);
   expect(most).toBeGreaterThan(0);

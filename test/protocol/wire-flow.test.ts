@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { anybody, type Client, pub, range, type Wire, type WireOptions, wire } from "../support/wire.ts";
 
-/** A wire with clients that the server has subscribed to "news", their first heartbeat behind them. */
+/** Returns clients that the server has subscribed to "news". Their first heartbeat is over. */
 async function readers(count: number, options: WireOptions = {}): Promise<Wire & { peers: Client[] }> {
   const here = wire(options);
   const peers = range(1, count).map(() => here.client({ peer: { ...anybody, channels: ["news"] } }));
@@ -15,7 +15,7 @@ function first(peers: Client[]): Client {
 }
 
 const text = "x".repeat(100);
-/** Bytes of one publication of `text`, its push and separator included, at most. */
+/** Upper bound of the bytes of one publication of `text`, with its push and separator. */
 const one = 200;
 const slow = { code: 3008, reason: "slow" };
 
@@ -123,7 +123,7 @@ describe("a stuck peer", () => {
     for (const n of range(1, 200)) {
       const before = others.map(({ frames }) => frames);
       await publish("news", { n, text });
-      // What a client sends for a barrier of its own makes no frame.
+      // A barrier that only one client needs is part of the same frame, so each client gets exactly one.
       expect(others.map(({ frames }) => frames)).toEqual(before.map((frames) => frames + 1));
       for (const other of others) expect(other.offsets("news")).toEqual([n]);
       for (const other of others) other.take();
@@ -243,7 +243,7 @@ describe("a stuck peer", () => {
       { id: 19, rpc: { method: "long" } },
     );
     await clock.settle();
-    // What was published is larger than two windows: replies take another one all the same.
+    // The publication is larger than two windows. Replies may take another window all the same.
     const ids = messages.slice(before).map((message) => (message as { id: number }).id);
     expect([ids.sort(), run.status]).toEqual([[11, 12, 13, 14, 15, 16, 17, 18], "cancelled"]);
     expect(stuck.waiting).toBeLessThanOrEqual(40_000 + 16_384 + 8_200);
@@ -271,7 +271,7 @@ describe("a stuck peer", () => {
     stuck.stall();
     stuck.send(...range(2, 50).map((id) => ({ id, history: { channel: "other", limit: -1 } })));
     await clock.settle();
-    // Replies bypass the window, but count: the last one may go beyond the window, and is at most one window long.
+    // Replies bypass the window but count: the last one may exceed the window, by at most one window.
     expect(stuck.waiting).toBeLessThanOrEqual(2 * 4_096 + one);
     stuck.resume();
     await clock.settle();
@@ -297,7 +297,7 @@ describe("a stuck peer", () => {
     expect(stuck.closed).toBeUndefined();
     stuck.resume();
     await clock.settle();
-    // All forty were told, or are counted.
+    // Each of the forty messages was sent, or is counted as left out.
     const told = stuck.received.filter((message) => "push" in (message as object)).length;
     expect([told > 0, told + announcements]).toEqual([true, 40]);
   });
@@ -310,7 +310,7 @@ describe("a stuck peer", () => {
       client.stall();
       for (const n of range(1, 50)) await publish("news", { n: round * 50 + n, text });
       await clock.advance(50_000);
-      // What had been sent when it hung came in time; the rest did not.
+      // Everything sent before the client stalled was on time. The rest is delayed.
       const delayed = (round + 1) * 50 - client.messages.filter(isPublication).length;
       client.resume();
       await clock.settle();

@@ -11,10 +11,10 @@ import {
   wire,
 } from "../support/wire.ts";
 
-/** Deadlines are kept to this many milliseconds. */
+/** Deadlines are exact to this many milliseconds. */
 const resolution = 50;
 
-/** Moves time on in small steps, and answers at which of them the client had one more ping. */
+/** Advances the clock in small steps, and returns the times at which the client got a ping. */
 async function pingTimes(clock: FakeClock, client: Client, ms: number): Promise<number[]> {
   const times: number[] = [];
   for (const end = clock.now() + ms; clock.now() < end; ) {
@@ -25,7 +25,7 @@ async function pingTimes(clock: FakeClock, client: Client, ms: number): Promise<
   return times;
 }
 
-/** When the first ping is due with this seed: at a random point in the second half of the interval. */
+/** Returns when the first ping is due with this seed: at a random time in the second half of the interval. */
 function firstPing(seed: number, interval: number): number {
   const due = interval * (0.5 + fakeClock({ seed }).random() / 2);
   return Math.ceil(due / resolution) * resolution;
@@ -139,7 +139,7 @@ describe("the heartbeat", () => {
     peer.stall();
     peer.send({ id: 7, subscribe: { channel: "news", recover: true } });
     await clock.settle();
-    // More than half a window is in flight, so that a barrier follows at once.
+    // More than half a window is in flight, so the server sends a barrier at once.
     expect(peer.pings).toBe(2);
     await clock.advance(59_999);
     expect(peer.closed).toBeUndefined();

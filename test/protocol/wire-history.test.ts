@@ -14,7 +14,7 @@ const denied = { code: 103, message: "permission denied" };
 const badRequest = { code: 107, message: "bad request" };
 const unrecoverable = { code: 112, message: "unrecoverable position" };
 
-/** A connected client, and publications 1…count on "news". */
+/** Returns a connected client, after publications 1 to `count` on "news". */
 async function withNews(
   count: number,
   options: WireOptions = {},

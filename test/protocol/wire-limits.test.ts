@@ -40,7 +40,7 @@ describe("limits", () => {
     await client.connect();
     client.send({ id: 2, rpc: { method: "hang" } });
     for (let id = 3; id <= 2_002; id++) client.send({ id, presence: { channel: "a" } });
-    // Publications wait for the pace of publishing, and count by their size alone.
+    // Publications wait for the pace of publishing, and only their size is limited.
     for (let id = 1; id <= 20; id++) client.send({ id, publish: { channel: "a", data: id } });
     await clock.settle();
     expect(client.closed).toBeUndefined();
@@ -103,7 +103,7 @@ describe("limits", () => {
     const deep = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
     client.send(`{"id":7,"publish":{"channel":"a","data":${deep}}}`);
     expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
-    // How deep JSON may be written is up to the runtime.
+    // The runtime limits how deep JSON can be written.
     const [reply] = client.received;
     if ("error" in (reply as object))
       expect(reply).toEqual({ id: 7, error: { code: 107, message: "bad request" } });

@@ -4,7 +4,7 @@ import { pub, range, start, type WireOptions, wire } from "../support/wire.ts";
 const unrecoverable = { code: 112, message: "unrecoverable position" };
 const base = { recoverable: true, positioned: true };
 
-/** A wire with publications 1…count on "news", and a connected client. */
+/** Returns a wire with publications 1 to `count` on "news", and a connected client. */
 async function withNews(count: number, options: WireOptions = {}) {
   const here = wire(options);
   await here.publish("news", ...range(1, count));
@@ -13,13 +13,13 @@ async function withNews(count: number, options: WireOptions = {}) {
   return { ...here, client, news: await here.epoch("news") };
 }
 
-/** Publications of a reply. */
+/** Returns the publications as a reply contains them. */
 const entries = (first: number, last: number) =>
   range(first, last).map((offset) => ({ data: offset, offset, time: start }));
 
 const recover = (offset: number, epoch: string) => ({ channel: "news", recover: true, offset, epoch });
 
-/** What an answer says beside the position: what was missed. */
+/** The `data` of a reply, with the notice of what was missed. */
 const late = (epoch: string, delayed: number) => ({ notice: { epoch, delayed, gone: 0, kept: 0 } });
 const lost = (epoch: string, gone: number | null, kept: number) => ({
   notice: { epoch, delayed: 0, gone, kept },
@@ -294,7 +294,7 @@ describe("a resubscribe", () => {
     expect(client.received.at(-1)).toEqual({ push: { channel: "news", unsubscribe } });
     const got = seen(client.take().slice(0, -1), 0) as { n: number }[];
     expect(got.map(({ n }) => n)).toEqual(range(1, got.length));
-    // What was at hand may still have gone out; what was gone may not be skipped.
+    // Publications in memory may still have been sent. Trimmed ones may not be skipped.
     expect(got.length).toBeLessThan(200);
     expect(await client.call("subscribe", recover(got.length, await epoch("news")))).toMatchObject({
       subscribe: { offset: 400, was_recovering: true },
@@ -302,7 +302,7 @@ describe("a resubscribe", () => {
   });
 });
 
-/** The data that came with a subscribe reply (or the connect reply) and after it, which continues at `after`. */
+/** Returns the data in the subscribe reply and of the pushes after it. The offsets have to continue at `after`. */
 function seen(messages: unknown[], after: number): unknown[] {
   const data: unknown[] = [];
   let next = after;

@@ -164,7 +164,7 @@ describe("run.cancel", () => {
   const cancel = (run: string, reason?: string) => ({ method: "run.cancel", data: { run, reason } });
   const status = (id: number, text: string) => ({ id, rpc: { data: { status: text } } });
 
-  /** A run that ends when it is told to. */
+  /** Starts a run that ends when the test lets it. */
   async function working(owner?: string) {
     const here = wire();
     const run = here.notifier.run(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { referee } from "../support/wire-rules.ts";
 
-/** What the referee of a connection says about frames that a server sends after `{"id":1,"connect":{}}`. */
+/** Returns the broken rules that the referee finds in frames that a server sends after `{"id":1,"connect":{}}`. */
 function breaches(...frames: (object | string)[]): string[] {
   const { arrived, sent, breaches } = referee();
   arrived('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"a"}}\n{"id":3,"rpc":{}}');
@@ -35,7 +35,7 @@ describe("the referee of the wire", () => {
       arrived('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"a"}}');
       sent(JSON.stringify(connect));
       sent(JSON.stringify(subscribe));
-      // One that was owed goes to all of a user's connections at once.
+      // A notice that was due is sent to all of a user's connections at once.
       sent(JSON.stringify(notice()));
     }
     time = 5_000;
@@ -106,7 +106,7 @@ function recovered(...offsets: number[]) {
   return answered({ publications, recovered: true, was_recovering: true });
 }
 
-/** An answer that says what came late: two publications do. */
+/** Returns a reply to `subscribe` with two recovered publications and this notice. */
 function late(notice: object) {
   const { subscribe } = recovered(4, 5);
   return answered({ ...subscribe, data: { notice } });

@@ -5,7 +5,7 @@ import { pub, range, start, version, wire } from "../support/wire.ts";
 
 const base = { recoverable: true, positioned: true };
 
-/** Publications of a reply. */
+/** Returns the publications as a reply contains them. */
 const entries = (first: number, last: number) =>
   range(first, last).map((offset) => ({ data: offset, offset, time: start }));
 
@@ -105,7 +105,7 @@ describe("the server's subscriptions", () => {
 });
 
 describe("many channels that the server subscribes a peer to", () => {
-  /** A log each of whose reads takes 5 ms. */
+  /** Returns a log whose reads take 5 ms each. */
   function slow(): { log: Log; clock: FakeClock; most: () => number } {
     const clock = fakeClock();
     const memory = memoryLog({ clock });

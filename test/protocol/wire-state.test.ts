@@ -5,7 +5,7 @@ const base = { recoverable: true, positioned: true };
 const recover = (offset: number, epoch: string) => ({ channel: "news", recover: true, offset, epoch });
 
 describe("insufficient state of a live subscription", () => {
-  /** A client that hung while more was published than the log keeps. */
+  /** Returns a client that stalled while more was published than the log keeps. */
   async function overtaken(channels: string[]) {
     const here = wire({ window: 1_000, memory: { size: 5, slack: 0 } });
     const client = here.client({ peer: { ...anybody, channels } });

@@ -140,7 +140,7 @@ describe("a run whose id was used before", () => {
     expect(await rejection(old.result())).toBeInstanceOf(GapError);
   });
 
-  /** Starts a notifier. After `slow()`, appends take a while, so that a new run exists before its start is in the log. */
+  /** Starts a notifier. After `slow()`, appends take a while: a run exists before its start is in the log. */
   function startSlow(start: Start): { core: Core; slow(): void } {
     let isSlow = false;
     const core = startWith(start, (log, clock) => {
