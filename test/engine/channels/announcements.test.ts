@@ -27,7 +27,7 @@ async function listeners(core: Core, count: number): Promise<Pipe[]> {
 const subscribe = { id: 10, subscribe: { channel: "room" } };
 const unsubscribe = { id: 11, unsubscribe: { channel: "room" } };
 
-describe("who comes and goes", () => {
+describe("a client that joins and leaves", () => {
   test("is announced in order, once a turn, as one frame", async ({ start }) => {
     const core = start();
     const [listener] = (await listeners(core, 1)) as [Pipe];
@@ -46,7 +46,7 @@ describe("who comes and goes", () => {
     expect(listener.frames).toBe(frames + 2);
   });
 
-  test("and comes and goes again in one turn is not announced at all", async ({ start }) => {
+  test("again and again in one turn is not announced at all", async ({ start }) => {
     const core = start();
     const [listener, other] = (await listeners(core, 2)) as [Pipe, Pipe];
     const { frames } = listener;
@@ -56,7 +56,9 @@ describe("who comes and goes", () => {
     expect(core.notifier.totals().limits).toEqual({});
   });
 
-  test("is told a thousand at most once in a tenth of a second, and closes nobody", async ({ start }) => {
+  test("is announced to a thousand clients at most once in a tenth of a second, and closes none of them", async ({
+    start,
+  }) => {
     const core = start();
     const clients = await listeners(core, 1_000);
     const one = await subscriber(core, []);
@@ -76,7 +78,7 @@ describe("who comes and goes", () => {
     for (const client of clients) expect(told(client).at(-1)?.[0] ?? "leave").toBe("leave");
   });
 
-  test("does not keep a channel's log from those who read it", async ({ start }) => {
+  test("does not keep a listener from reading the channel's log", async ({ start }) => {
     const core = start({ window: 4_096 });
     const [listener] = (await listeners(core, 1)) as [Pipe];
     listener.stall();
@@ -95,7 +97,7 @@ describe("who comes and goes", () => {
 });
 
 describe("a crowd of a thousand", () => {
-  test("half of which leaves at once closes nobody else, and costs no more than a bound", async ({
+  test("of which half leaves at once closes no remaining client, and costs no more than a bound", async ({
     start,
   }) => {
     const core = start();
@@ -113,7 +115,9 @@ describe("a crowd of a thousand", () => {
     expect([heard > 0, heard + announcements - joined]).toEqual([true, 250_000]);
   });
 
-  test("that is closed with the notifier is told nothing, and takes no longer for it", async ({ start }) => {
+  test("that is closed with the notifier gets no leave messages, and takes no longer for them", async ({
+    start,
+  }) => {
     const core = start();
     const clients = await listeners(core, 200);
     const before = core.clock.now();

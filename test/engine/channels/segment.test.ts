@@ -63,7 +63,7 @@ describe("encodeSegments", () => {
     );
   });
 
-  test("makes nothing of nothing", () => {
+  test("makes no segments from no entries", () => {
     expect(encodeSegments(jsonCodec, "", [], 100)).toEqual([]);
   });
 });
@@ -102,7 +102,7 @@ describe("cut", () => {
     );
   });
 
-  test("piece by piece gives the whole, whatever the room", () => {
+  test("called again and again returns everything, for any room", () => {
     fc.assert(
       fc.property(channel, entries, fc.array(room, { minLength: 1 }), (name, list, rooms) => {
         const segment = whole(name, list);

@@ -28,8 +28,8 @@ function startHinted(start: Start, change: (hint: WakeHint, count: number) => Wa
   return { core: start({ clock, log }), reads };
 }
 
-describe("what a wake brings along", () => {
-  test("spares a read, where it comes next", async ({ start }) => {
+describe("an entry that comes with a wake", () => {
+  test("saves a read, where it is the next one", async ({ start }) => {
     const { core, reads } = startHinted(start, (hint) => hint);
     const client = await subscriber(core, "news");
     reads.length = 0;
@@ -61,7 +61,7 @@ describe("what a wake brings along", () => {
     },
   );
 
-  test("is bounded by a window's worth: the rest is read", async ({ start }) => {
+  test("is kept up to the size of a window: the rest is read", async ({ start }) => {
     const { core, reads } = startHinted(start, (hint) => hint);
     const client = await subscriber(core, "news");
     client.stall();

@@ -85,7 +85,7 @@ describe("an acknowledgement, sent", () => {
     expect(waiting(core)).toBe(0);
   });
 
-  test("makes up for one that was lost, and changes nothing when it is repeated", async ({ start }) => {
+  test("replaces one that was lost, and changes nothing when it is repeated", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipts = await Promise.all(
@@ -99,7 +99,7 @@ describe("an acknowledgement, sent", () => {
     expect((await receipts[1]?.delivered())?.level).toBe("acknowledged");
   });
 
-  test("says no less than one before it", async ({ start }) => {
+  test("with a lower offset than one before changes nothing", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipts = await Promise.all(upTo(3).map((data) => core.notifier.publish("news", data)));
@@ -117,7 +117,7 @@ describe("an acknowledgement, sent", () => {
     });
   });
 
-  test("by a session without a user is its own alone", async ({ start }) => {
+  test("by a session without a user counts for that session alone", async ({ start }) => {
     const core = start();
     const [one, other] = [await subscriber(core, "news"), await subscriber(core, "news")];
     one.stall();
@@ -132,7 +132,7 @@ describe("an acknowledgement, sent", () => {
     expect([byOne?.value?.by, byOther?.state]).toEqual([one.session.id, "pending"]);
   });
 
-  test("with what is wrong in it counts for the rest, and says nothing", async ({ start }) => {
+  test("with an invalid part counts for the rest, and has no reply", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, ["news", "sport"]);
     await publishConfirmed(core, 2);
@@ -177,7 +177,9 @@ describe("an acknowledgement, sent", () => {
     expect(waiting(core)).toBe(0);
   });
 
-  test("past a full window counts for nothing, though the log has it", async ({ start }) => {
+  test("beyond what a full window has let through counts for nothing, though the log has it", async ({
+    start,
+  }) => {
     const core = start({ window: 1_024 });
     const raw = await silent(core);
     const epoch = await epochOf(core);
@@ -281,7 +283,7 @@ describe("an acknowledgement by rpc", () => {
     },
   );
 
-  test("may come before what it acknowledges was sent: then it is refused, and later not", async ({
+  test("may come before the publication was sent: then it is refused, and accepted later", async ({
     start,
   }) => {
     const core = start();
@@ -298,13 +300,13 @@ describe("an acknowledgement by rpc", () => {
   });
 });
 
-describe("what else a client sends", () => {
+describe("any other data that a client sends", () => {
   function hearing(): { peer: Peer; heard: unknown[] } {
     const heard: unknown[] = [];
     return { heard, peer: { ...person("ann"), receive: (_peer, data) => void heard.push(data) } };
   }
 
-  test("reaches the peer's receive; an acknowledgement does not", async ({ start }) => {
+  test("is passed to the peer's receive; an acknowledgement is not", async ({ start }) => {
     const core = start();
     const { peer, heard } = hearing();
     const ann = await acknowledging(core, "news", "ann", { peer });
@@ -325,7 +327,7 @@ describe("what else a client sends", () => {
     expect(heard).toEqual(others);
   });
 
-  test("never is an acknowledgement, though it comes in one frame with connect and subscribe", async ({
+  test("is not mixed up with an acknowledgement in one frame with connect and subscribe", async ({
     start,
   }) => {
     const core = start();
@@ -343,7 +345,7 @@ describe("what else a client sends", () => {
     expect([heard, waiting(core)]).toEqual([[], 1]);
   });
 
-  test("before connect closes the connection, an acknowledgement as well", async ({ start }) => {
+  test("before connect closes the connection, and so does an acknowledgement", async ({ start }) => {
     const core = start();
     const ann = pipe(core.notifier, { peer: person("ann") });
     ann.send({ send: { data: { ack: {} } } }, { id: 1, connect: {} });
@@ -352,7 +354,7 @@ describe("what else a client sends", () => {
   });
 });
 
-describe("an acknowledgement is taken at once", () => {
+describe("an acknowledgement is handled at once", () => {
   test("while a slow authoriser holds up the commands before it", async ({ start }) => {
     const core = start();
     const go = deferred<boolean>();
@@ -415,7 +417,7 @@ describe("an acknowledgement is taken at once", () => {
 });
 
 describe("coming back after an offset", () => {
-  test("acknowledges what the same user was sent until there", async ({ start }) => {
+  test("acknowledges what the same user was sent up to that offset", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipts = await Promise.all(
@@ -435,7 +437,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("acknowledges for a connection of the same user that is not known to be over", async ({ start }) => {
+  test("acknowledges for a connection of the same user whose end is not known yet", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     await publishConfirmed(core, 3);
@@ -445,7 +447,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("acknowledges nothing for a user with more than 100 sessions, who is many people", async ({
+  test("acknowledges nothing for a user with more than 100 sessions, who may be many people", async ({
     start,
   }) => {
     const core = start();
@@ -462,7 +464,7 @@ describe("coming back after an offset", () => {
     raws[0].session.ended();
   });
 
-  test("acknowledges nothing that was published before its first subscription", async ({ start }) => {
+  test("acknowledges nothing that was published before the user's first subscription", async ({ start }) => {
     const core = start();
     await publishConfirmed(core, 2);
     const ann = await acknowledging(core, "news");
@@ -473,7 +475,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("acknowledges nothing for somebody else, or who was never there", async ({ start }) => {
+  test("acknowledges nothing for another user, or for one that was never connected", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     await publishConfirmed(core, 2);
@@ -496,7 +498,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("does not make a client one that acknowledges", async ({ start }) => {
+  test("does not mark a client as one that acknowledges", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     await publishConfirmed(core, 2);
@@ -511,7 +513,9 @@ describe("coming back after an offset", () => {
 });
 
 describe("an empty acknowledgement", () => {
-  test("says that the client acknowledges, so that reading no longer discharges", async ({ start }) => {
+  test("marks the client as one that acknowledges, so that reading no longer discharges", async ({
+    start,
+  }) => {
     const core = start();
     const [sends, calls] = [
       await subscriber(core, "a", { peer: person("ann") }),
@@ -527,7 +531,7 @@ describe("an empty acknowledgement", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 2 });
   });
 
-  test("concerns that connection alone", async ({ start }) => {
+  test("applies to that connection alone", async ({ start }) => {
     const core = start();
     await acknowledging(core, "news", "ann");
     await subscriber(core, "news", { peer: person("ann") });
@@ -583,7 +587,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
       ],
       [unsubscribe],
     ],
-  ] as const)("%s keeps what is published from being read", async ([, first, later], { start }) => {
+  ] as const)("%s keeps publications from counting as read", async ([, first, later], { start }) => {
     const core = start({ rpc: { slow: () => hold.promise } });
     const hold = deferred();
     const { client, allow } = behind(core);
@@ -603,7 +607,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
     expect(core.notifier.stats()).toMatchObject({ subscriptions: 0, confirmed: 2 });
   });
 
-  test("says nothing of the subscription that comes after it", async ({ start }) => {
+  test("does not affect a later subscription", async ({ start }) => {
     const core = start();
     const { client, allow } = behind(core);
     client.send({ id: 1, connect: {} }, subscribe, unsubscribe, { id: 4, subscribe: { channel: "news" } });
@@ -615,7 +619,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
     expect(delivered.value).toEqual({ level: "read", by: "ann", time: began });
   });
 
-  test("of what the server subscribes it to is heard, too", async ({ start }) => {
+  test("of a channel that the server subscribes it to counts, too", async ({ start }) => {
     const core = start({ rpc: { slow: () => hold.promise } });
     const hold = deferred();
     const client = pipe(core.notifier, {
@@ -631,7 +635,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
   });
 });
 
-test("an acknowledgement in an epoch says nothing of the next one, though its subscriber has not heard of that", async ({
+test("an acknowledgement in one epoch counts for nothing in the next, even where its subscriber has not learned of that", async ({
   start,
 }) => {
   const clock = fakeClock();

@@ -61,7 +61,7 @@ async function refusal(notifier: Notifier, event: unknown): Promise<Error> {
   return error as Error;
 }
 
-describe("an event is written as its schema makes it:", () => {
+describe("an event is written as its schema returns it:", () => {
   const kept: [name: string, event: object, written: object][] = [
     ["without what zod strips", { amount: 1, secret: 2 }, { type: "invoice.paid", amount: 1 }],
     [
@@ -89,18 +89,18 @@ describe("an event is written as its schema makes it:", () => {
     expect(await logged(start({ events }), { type: "invoice.paid", ...event })).toStrictEqual(written);
   });
 
-  test("its type is put first, and a field called __proto__ is a field", async ({ start }) => {
+  test("its type comes first, and a field called __proto__ is a field", async ({ start }) => {
     const written = await logged(start({ events }), JSON.parse('{"__proto__":{"b":1},"a":1,"type":"open"}'));
     expect(JSON.stringify(written)).toBe('{"type":"open","__proto__":{"b":1},"a":1}');
   });
 
-  test("what was given is left as it was", async ({ start }) => {
+  test("the caller's object is not changed", async ({ start }) => {
     const event = Object.freeze({ type: "user.named", name: " Ann " });
     await logged(start({ events }), event);
     expect(event).toEqual({ type: "user.named", name: " Ann " });
   });
 
-  test("one that has to arrive, and one with a key, too", async ({ start }) => {
+  test("a confirmed event, and one with a key, too", async ({ start }) => {
     const { notifier } = start({ events, onUndelivered: () => {} });
     const event = { type: "invoice.paid", amount: 1, secret: 2 };
     await notifier.publish("news", event, { confirm: true, idempotencyKey: "k" });
@@ -222,14 +222,14 @@ describe("an event is refused, and nothing is written,", () => {
     expect((await refusal(notifier, { type: "bigInt" })).message).toBe(message);
   });
 
-  test("with what its schema threw, or the issues, as the cause", async ({ start }) => {
+  test("with the error that its schema threw, or the issues, as the cause", async ({ start }) => {
     const { notifier } = start({ events });
     expect((await refusal(notifier, { type: "throws" })).cause).toBe(boom);
     expect((await refusal(notifier, { type: "noPath" })).cause).toEqual([issue]);
     expect((await refusal(notifier, { type: "invoice.payed" })).cause).toBeUndefined();
   });
 
-  test("after it was asked once where it is asynchronous, and with and without the type where it refuses", async ({
+  test("after one call where its schema is asynchronous, and after two, with and without the type, where it refuses", async ({
     start,
   }) => {
     const asked: unknown[] = [];
@@ -246,7 +246,7 @@ describe("an event is refused, and nothing is written,", () => {
     expect(asked).toEqual([{ a: 1 }, { a: 1 }, { type: "never", a: 1 }]);
   });
 
-  test("with the words for being whole where its schema asks for the type", async ({ start }) => {
+  test("with the message for the complete event where its schema requires the type", async ({ start }) => {
     const { notifier } = start({
       events: {
         picky: schemaOf(({ type }) => ({ issues: [{ message: (type as string).toUpperCase() }] })),
@@ -271,7 +271,7 @@ test.for([
   ["an object", {}],
   ["a later version", { "~standard": { version: 2, vendor: "x", validate: () => ({ value: {} }) } }],
   ["one that cannot validate", { "~standard": { version: 1, vendor: "x" } }],
-] as const)("a notifier is not made with %s for a schema", ([, schema]) => {
+] as const)("a notifier refuses %s as a schema", ([, schema]) => {
   const error = new TypeError('Cannot use the schema of "a.b": it is not of Standard Schema v1');
   expect(() => createNotifier({ events: { "a.b": schema as never } })).toThrow(error);
 });
@@ -288,7 +288,7 @@ test("a schema may be a function", async ({ start }) => {
 });
 
 describe("a run", () => {
-  test("emits events as their schemas make them", async ({ start }) => {
+  test("emits events as their schemas return them", async ({ start }) => {
     const { notifier } = start({ events });
     const run = notifier.run(async function* ({ emit }) {
       await emit({ type: "invoice.paid", amount: 1, secret: 2 });
@@ -301,7 +301,7 @@ describe("a run", () => {
     ]);
   });
 
-  test("is told where it emits or yields what is refused, and nothing of it is written", async ({
+  test("gets an error where it emits or yields an invalid event, and nothing of that is written", async ({
     start,
   }) => {
     const { notifier } = start({ events });
@@ -329,7 +329,7 @@ describe("a run", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
   });
 
-  test("emits the vocabularies of runs and agents, listed or not", async ({ start }) => {
+  test("emits the events of runs and agents, listed or not", async ({ start }) => {
     const { notifier } = start({ events });
     const run = notifier.run(async function* (context) {
       const agent = agentEvents(context);
@@ -349,7 +349,7 @@ describe("a run", () => {
     ]);
   });
 
-  test("emits those of a vocabulary that are listed as their schemas make them", async ({ start }) => {
+  test("emits listed events of runs and agents as their schemas return them", async ({ start }) => {
     const { notifier } = start({ events: { progress: z.object({ done: z.number().max(1) }) } });
     const run = notifier.run(async function* () {
       yield progress(1, 2);
@@ -376,7 +376,7 @@ describe("a run", () => {
 describe("a client publishes", () => {
   const badRequest = { code: 107, message: "bad request" };
 
-  test("events as their schemas make them", async () => {
+  test("events as their schemas return them", async () => {
     const { client: connect, notifier } = wire({ events });
     const client = connect();
     await client.connect();
@@ -385,7 +385,7 @@ describe("a client publishes", () => {
     expect(await payloads(notifier, "news")).toStrictEqual([{ type: "invoice.paid", amount: 1 }]);
   });
 
-  test("nothing that is refused: it is answered with 107, and told no more", async () => {
+  test("no refused event: the reply is 107, without details", async () => {
     const { client: connect, notifier } = wire({ events });
     const client = connect();
     await client.connect();
@@ -399,7 +399,7 @@ describe("a client publishes", () => {
     expect(await payloads(notifier, "news")).toEqual([]);
   });
 
-  test("nothing whose schema is at fault: whoever wrote that hears of it", async () => {
+  test("no event whose schema is at fault: that is reported to its author", async () => {
     const { client: connect, notifier, takeErrors } = wire({ events });
     const client = connect();
     await client.connect();
@@ -421,7 +421,7 @@ describe("a client publishes", () => {
     expect(await payloads(notifier, "news")).toEqual([]);
   });
 
-  test("nothing where it may not, whatever it is", async () => {
+  test("nothing where it has no permission, whatever the data", async () => {
     const { client: connect } = wire({ events });
     const client = connect({ peer: { user: "ann" } });
     await client.connect();

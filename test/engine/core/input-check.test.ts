@@ -70,7 +70,7 @@ describe.each(upgrades)("upgradeWebSocket %s", (_, upgradeWebSocket) => {
   });
 });
 
-test("a session may be given beside a user that is not", () => {
+test("a session may be passed beside a user that is undefined", () => {
   const closed: number[] = [];
   const notifier = createNotifier({ heartbeat: 1_000_000 });
   const { id } = notifier.accept({ send() {}, close: (code) => void closed.push(code) }, { user: "ann" });

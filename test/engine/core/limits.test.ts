@@ -43,7 +43,7 @@ describe("commands a second", () => {
     expect(here.notifier.totals().errors).toEqual({ 111: 2 });
   });
 
-  test("of whoever goes on regardless are not answered for ever: it is closed with 3013", async () => {
+  test("of a client that goes on regardless are not answered for ever: it is closed with 3013", async () => {
     const here = wire({ limits: { rate: 10, burst: 100, subscriptions: 10 } });
     const client = await connected(here);
     client.send(...pings(2, 200));
@@ -56,7 +56,7 @@ describe("commands a second", () => {
     expect(hits(here)).toEqual({ rate: 101 });
   });
 
-  test("that are over it do nothing, and what needs no answer is dropped", async () => {
+  test("beyond the rate do nothing, and those without a reply are dropped", async () => {
     const heard: unknown[] = [];
     const called: unknown[] = [];
     const here = wire({
@@ -86,7 +86,7 @@ describe("commands a second", () => {
     expect(hits(here)).toEqual({});
   });
 
-  test("count acknowledgements, true or not, of as many as there may be subscriptions as one", async () => {
+  test("count acknowledgements, valid or not, for as many channels as there may be subscriptions as one", async () => {
     const here = wire({ limits: { rate: 1, burst: 100, subscriptions: 10 } });
     const client = await connected(here);
     const bogus = (count: number) => {
@@ -101,7 +101,7 @@ describe("commands a second", () => {
     expect(hits(here)).toEqual({ rate: 1 });
   });
 
-  test("that are refused, by the thousand, capture no stack", async () => {
+  test("that are refused by the thousand capture no stack trace", async () => {
     const here = wire();
     const client = await connected(here);
     const { stackTraceLimit } = Error;
@@ -134,7 +134,7 @@ describe("commands a second", () => {
 });
 
 describe("commands that wait", () => {
-  test("for the answer to connect may be as many as behind any other", async () => {
+  test("for the reply to connect may be as many as for any other", async () => {
     const here = wire({ limits: { commands: 11, subscriptions: 10 } });
     const waiting = here.client({
       peer: { user: "", connect: () => new Promise(() => {}) },
@@ -162,7 +162,7 @@ describe("commands that wait", () => {
     expect(hits(here)).toEqual({ commandChars: 1 });
   });
 
-  test("of all sessions together are bounded: who has more than is left is closed, who has little is not", async () => {
+  test("of all sessions together are bounded: a session that needs more is closed, a small one is not", async () => {
     const limits = { subscriptions: 1, message: 5_061, commandChars: 10_000, commandTotalChars: 20_000 };
     const here = wire({ limits, rpc: { hang: () => new Promise(() => {}) } });
     const holding = async (chars: number): Promise<Client> => {
@@ -185,7 +185,7 @@ describe("commands that wait", () => {
     expect(hits(here)).toEqual({ commandTotalChars: 1 });
   });
 
-  test("are forgotten as they are answered", () => {
+  test("are forgotten when they are answered", () => {
     const { limits } = resolveSettings({});
     const all = { limits, chars: 0 };
     const queue = new CommandQueue(all, 0);
@@ -204,7 +204,7 @@ describe("commands that wait", () => {
 describe("nesting", () => {
   const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
-  test("of 64 in a command is fine, one deeper is answered with 107, and nothing of it is done", async () => {
+  test("of 64 levels in a command is fine, one more is answered with 107, and the command is not executed", async () => {
     const here = wire();
     const client = await connected(here);
     // The command object and its body are two levels.
@@ -221,7 +221,7 @@ describe("nesting", () => {
     expect(hits(here)).toEqual({ depth: 2 });
   });
 
-  test("in texts, and of many beside each other, is none", async () => {
+  test("does not count brackets in strings, nor arrays side by side", async () => {
     const here = wire({ limits: { depth: 4 } });
     const client = await connected(here);
     const data = JSON.stringify(["[[[[[[", '"[[[[', "\\", [], {}, [], {}, "]]]]"]);
@@ -230,7 +230,7 @@ describe("nesting", () => {
     expect(client.take()).toEqual([{ id: 7, publish: {} }]);
   });
 
-  test("of a message that is not answered is ignored, and counted", async () => {
+  test("of a message without a reply is ignored, and counted", async () => {
     const heard: unknown[] = [];
     const here = wire();
     const client = await connected(here, { peer: { user: "", receive: (_, data) => heard.push(data) } });
@@ -251,7 +251,7 @@ describe("names of channels", () => {
     ["a paragraph separator", "\u2029"],
     ["half a character", "\ud800"],
     ["the other half", "a\udc00b"],
-  ])("with %s are refused with 107, and are a TypeError of the publisher's", async (_name, channel) => {
+  ])("with %s are refused with 107, and are a TypeError for the publisher", async (_name, channel) => {
     const here = wire();
     const client = await connected(here);
     expect(await client.call("subscribe", { channel })).toEqual({ id: 2, error: badRequest });
@@ -259,7 +259,7 @@ describe("names of channels", () => {
     await expect(here.notifier.publish(channel, 1)).rejects.toThrow(TypeError);
   });
 
-  test("may be any other text of up to 255 characters; longer ones are refused with 106", async () => {
+  test("may be any other string of up to 255 characters; longer ones are refused with 106", async () => {
     const here = wire();
     const client = await connected(here);
     const names = ["__proto__", "a b", "é😀", "user:{ann}@1/2?3=4#5", "'\"\\", "x".repeat(255)];
@@ -273,7 +273,7 @@ describe("names of channels", () => {
 });
 
 describe("subscriptions and channels", () => {
-  test("of one session may be 1 000; one more is answered with 106, and one less makes room", async () => {
+  test("of one session may be 1 000; one more is answered with 106, and one fewer makes room", async () => {
     const here = wire();
     const client = await connected(here);
     client.send(...range(1, 1_000).map((n) => ({ id: n + 1, subscribe: { channel: `c${n}` } })));
@@ -286,7 +286,7 @@ describe("subscriptions and channels", () => {
     expect(hits(here)).toEqual({ subscriptions: 1 });
   });
 
-  test("in all may be so many; one more is answered with 106, and what is there goes on", async () => {
+  test("of all sessions have a limit; one more channel is answered with 106, and existing ones go on", async () => {
     const here = wire({ limits: { channels: 2 } });
     const client = await connected(here);
     const subscribe = (channel: string) => client.call("subscribe", { channel });
@@ -301,7 +301,7 @@ describe("subscriptions and channels", () => {
     expect(hits(here)).toEqual({ channels: 1 });
   });
 
-  test("that the server subscribes a peer to and are one too many close with 3505", async () => {
+  test("beyond the limit that the server subscribes a peer to close with 3505", async () => {
     const here = wire({ limits: { channels: 1 } });
     const client = here.client({ peer: { user: "ann", channels: ["a", "b"] } });
     client.send({ id: 1, connect: {} });
@@ -313,7 +313,7 @@ describe("subscriptions and channels", () => {
 });
 
 describe("sessions", () => {
-  test("in all may be so many; one more is closed with 3504, and one that ends makes room", async () => {
+  test("have a limit in all; one more is closed with 3504, and one that ends makes room", async () => {
     const here = wire({ limits: { sessions: 2 } });
     const [first] = [await connected(here), await connected(here)];
     const third = rawSocket(here.notifier);
@@ -328,7 +328,7 @@ describe("sessions", () => {
     expect(here.notifier.totals()).toMatchObject({ opened: 3, limits: { sessions: 2 } });
   });
 
-  test("of one user may be as many as that, of nobody in particular as many as there are", async () => {
+  test("of one user have their own limit, and sessions without a user only the limit of all", async () => {
     const here = wire({ limits: { userSessions: 100 } });
     for (let n = 0; n < 100; n++) here.client({ peer: { user: "ann" } });
     expect(rawSocket(here.notifier, { user: "ann" }).closed).toEqual(connectionLimit);
@@ -342,7 +342,7 @@ describe("sessions", () => {
     expect(hits(here)).toEqual({ userSessions: 2 });
   });
 
-  test("that are being closed count for as long as their sockets are there", async () => {
+  test("that are being closed count as long as their sockets exist", async () => {
     const here = wire({ limits: { userSessions: 1 } });
     const slow = here.client({ peer: { user: "ann" }, answersClose: false });
     here.notifier.disconnect({ user: "ann" });
@@ -353,7 +353,7 @@ describe("sessions", () => {
 });
 
 describe("replies", () => {
-  test("about presence may hold 1 000 clients; of a channel with more it is refused with 106", async () => {
+  test("about presence may hold 1 000 clients; for a channel with more they are 106", async () => {
     const here = wire({ limits: { presence: 2 } });
     const [client, other, third] = [await connected(here), await connected(here), await connected(here)];
     for (const each of [client, other]) await each.call("subscribe", { channel: "room" });
@@ -369,7 +369,7 @@ describe("replies", () => {
   });
 });
 
-test("every limit that closes or refuses is counted by its name", async () => {
+test("every limit that closes or refuses has its own counter", async () => {
   const here = wire({
     limits: {
       message: 8_000,

@@ -122,7 +122,7 @@ describe("a confirmed publication is discharged", () => {
     raw.session.ended();
   });
 
-  test("by whoever comes back to it", async ({ start }) => {
+  test("by a client that comes back and recovers it", async ({ start }) => {
     const core = hearing(start);
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.advance(100_000);
@@ -131,7 +131,7 @@ describe("a confirmed publication is discharged", () => {
     expect([waiting(core), core.heard]).toEqual([[0, 0], []]);
   });
 
-  test("each on its own, in whatever order", async ({ start }) => {
+  test("one by one, in any order", async ({ start }) => {
     const core = hearing(start);
     const ann = await acknowledging(core, ["news", "sport"]);
     for (const channel of ["news", "sport", "news"]) await core.notifier.publish(channel, 1, { confirm });
@@ -146,7 +146,7 @@ describe("a confirmed publication is discharged", () => {
 });
 
 describe("a confirmed publication expires", () => {
-  test("at its ttl, and the hook hears of the publication and the reason", async ({ start }) => {
+  test("at its ttl, and the hook is called with the publication and the reason", async ({ start }) => {
     const core = hearing(start);
     await core.clock.advance(100);
     const options = { confirm, ttl: 1_500, tags: { kind: "x" } };
@@ -183,7 +183,9 @@ describe("a confirmed publication expires", () => {
     },
   );
 
-  test("in the order of the ends, not of the beginnings, with one timer for all", async ({ start }) => {
+  test("in the order of the expiry times, not of the publications, with one timer for all", async ({
+    start,
+  }) => {
     const core = hearing(start);
     for (const ttl of [3_000, 1_000, 2_000, 1_000])
       await core.notifier.publish("news", ttl, { confirm, ttl });
@@ -200,7 +202,7 @@ describe("a confirmed publication expires", () => {
     expect([heldBy(core), core.clock.armed]).toEqual([[], 0]);
   });
 
-  test("though nobody asked to be told, and is counted", async ({ start }) => {
+  test("although nothing was called with its outcome, and is counted", async ({ start }) => {
     const core = start();
     await core.notifier.publish("news", 1, { confirm, ttl: 1_000 });
     await core.clock.advance(1_000);
@@ -209,7 +211,7 @@ describe("a confirmed publication expires", () => {
   });
 
   test.for([Number.NaN, -1, "1000", null])(
-    "never, with a ttl of %j: that is refused",
+    "never, with a ttl of %j: such a ttl is refused",
     async (ttl, { start }) => {
       const core = start();
       const reason = await rejection(core.notifier.publish("news", 1, { confirm, ttl: ttl as number }));
@@ -218,7 +220,7 @@ describe("a confirmed publication expires", () => {
     },
   );
 
-  test("never, with a ttl without end, but closing reports it", async ({ start }) => {
+  test("never, with an infinite ttl, but closing reports it", async ({ start }) => {
     const core = hearing(start);
     await core.notifier.publish("news", 1, { confirm, ttl: Number.POSITIVE_INFINITY });
     await core.clock.advance(100_000_000);
@@ -250,7 +252,9 @@ describe("a confirmed publication that its log has trimmed", () => {
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 1 });
   });
 
-  test("is not while somebody is just being sent it, who then acknowledges it", async ({ start }) => {
+  test("is not given up while a subscriber is just receiving it, who then acknowledges it", async ({
+    start,
+  }) => {
     const core = small(start);
     const ann = await acknowledging(core, "news");
     ann.stall();
@@ -266,7 +270,9 @@ describe("a confirmed publication that its log has trimmed", () => {
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0 });
   });
 
-  test("is as soon as nobody is being sent it any more, with how far it had come", async ({ start }) => {
+  test("is given up as soon as no subscriber is receiving it any more, with the level that it had reached", async ({
+    start,
+  }) => {
     const core = small(start);
     const [ann, bob] = [await acknowledging(core, "news", "ann"), await acknowledging(core, "news", "bob")];
     for (const each of [ann, bob]) each.stall();
@@ -282,14 +288,14 @@ describe("a confirmed publication that its log has trimmed", () => {
     expect(delivered.reason).toMatchObject({ reason: "trimmed", level: "written" });
   });
 
-  test("is at once where the log keeps nothing", async ({ start }) => {
+  test("is given up at once where the log keeps nothing", async ({ start }) => {
     const core = small(start, 0);
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.settle();
     expect([core.heard, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
   });
 
-  test("because of its age is so when the channel is next looked at", async ({ start }) => {
+  test("because of its age is given up at the next read of the channel", async ({ start }) => {
     const clock = fakeClock();
     const core = hearing(start, { clock, log: memoryLog({ clock, ttl: 1_000 }) });
     await core.notifier.publish("news", 1, { confirm });
@@ -300,14 +306,14 @@ describe("a confirmed publication that its log has trimmed", () => {
   });
 });
 
-describe("when a log begins anew, what was confirmed in its old epoch is given up", () => {
+describe("when a log starts a new epoch, what was confirmed in the old one is given up", () => {
   function wiping(start: Start) {
     const clock = fakeClock();
     const log = gated(() => memoryLog({ clock }));
     return { log, core: hearing(start, { clock, log }) };
   }
 
-  test("with the next publication, whatever that is", async ({ start }) => {
+  test("at the next publication, confirmed or not", async ({ start }) => {
     const { core, log } = wiping(start);
     await core.notifier.publish("news", 1, { confirm });
     await core.notifier.publish("news", 2, { confirm });
@@ -320,7 +326,7 @@ describe("when a log begins anew, what was confirmed in its old epoch is given u
     ]);
   });
 
-  test("and what is confirmed in the new one waits", async ({ start }) => {
+  test("and what is confirmed in the new epoch waits", async ({ start }) => {
     const { core, log } = wiping(start);
     const old = await core.notifier.publish("news", 1, { confirm });
     log.wipe();
@@ -333,7 +339,7 @@ describe("when a log begins anew, what was confirmed in its old epoch is given u
     ann.drop();
   });
 
-  test("and a receipt of the old one says so", async ({ start }) => {
+  test("and a receipt of the old epoch rejects with that reason", async ({ start }) => {
     const { core, log } = wiping(start);
     const receipt = await core.notifier.publish("news", 1);
     const delivered = arrival(receipt);
@@ -349,9 +355,7 @@ describe("when a log begins anew, what was confirmed in its old epoch is given u
 });
 
 describe("closing reports", () => {
-  test("what is confirmed and not delivered, by channel and offset, with how far it has come", async ({
-    start,
-  }) => {
+  test("what is confirmed and not delivered, by channel and offset, with its level", async ({ start }) => {
     const core = hearing(start, { grace: 4_000 });
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
@@ -388,7 +392,7 @@ describe("closing reports", () => {
     expect(ann.closed).toEqual({ code: 3001, reason: "shutdown" });
   });
 
-  test("in the order of a channel's offsets, though they expired in one moment while it closed", async ({
+  test("in the order of a channel's offsets, even where all expired at the same moment of the close", async ({
     start,
   }) => {
     const core = start({ grace: 4_000 });
@@ -403,7 +407,7 @@ describe("closing reports", () => {
     ]);
   });
 
-  test("what is past its time, though nobody asked to hear of it, as expired before", async ({ start }) => {
+  test("what expired without any listener, as expired before the close", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(async () => 1);
     await run.result();
@@ -421,7 +425,7 @@ describe("closing reports", () => {
 });
 
 describe("a hook that", () => {
-  test("throws is reported, and hears of the others all the same", async ({ start }) => {
+  test("throws is reported, and is still called for the others", async ({ start }) => {
     const heard: number[] = [];
     const core = start({
       onUndelivered({ offset }) {
@@ -442,7 +446,7 @@ describe("a hook that", () => {
     );
   });
 
-  test("rejects is reported, and waited for by nobody", async ({ start }) => {
+  test("rejects is reported, and nothing waits for it", async ({ start }) => {
     const go = deferred();
     const core = start({
       async onUndelivered() {
@@ -461,7 +465,7 @@ describe("a hook that", () => {
     ]);
   });
 
-  test("never settles does not hold up closing, which names it", async ({ start }) => {
+  test("never settles does not delay closing, whose report names it", async ({ start }) => {
     const core = start({ onUndelivered: () => never() });
     await core.notifier.publish("news", 1, { confirm });
     expect((await finish(core)).milliseconds).toBe(0);
@@ -507,7 +511,7 @@ describe("a confirmed publication waits for room", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 3 });
   });
 
-  test("within its channel alone, which holds up no other", async ({ start }) => {
+  test("in its own channel only, and delays no other channel", async ({ start }) => {
     const core = start({ limits: { confirmed: 1 } });
     await core.notifier.publish("news", 1, { confirm });
     const second = publishing(core, "news", 2);
@@ -531,7 +535,7 @@ describe("a confirmed publication waits for room", () => {
   });
 
   test.for([{ confirmedBytes: 10 }, { confirmedTotalBytes: 10 }])(
-    "within %j, but for the first, however large",
+    "within %j, except for the first one, however large it is",
     async (limits, { start }) => {
       const core = hearing(start, { limits });
       const first = publishing(core, "news", "x".repeat(100));
@@ -547,7 +551,7 @@ describe("a confirmed publication waits for room", () => {
     },
   );
 
-  test("and no smaller one overtakes it meanwhile, unless its signal ends the waiting", async ({ start }) => {
+  test("and no smaller one is published before it, unless its signal ends the wait", async ({ start }) => {
     const core = start({ limits: { confirmedTotalBytes: 20 } });
     const stop = new AbortController();
     await core.notifier.publish("a", "x".repeat(10), { confirm });
@@ -561,7 +565,7 @@ describe("a confirmed publication waits for room", () => {
     await finish(core);
   });
 
-  test("in the order of the calls, one for each that leaves", async ({ start }) => {
+  test("in the order of the calls: each delivered one makes room for one more", async ({ start }) => {
     const core = start({ limits: { confirmedTotal: 2 } });
     const ann = await acknowledging(core, ["a", "b"]);
     for (const channel of ["a", "b"]) await core.notifier.publish(channel, 0, { confirm });
@@ -583,7 +587,7 @@ describe("a confirmed publication waits for room", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 2 });
   });
 
-  test("until its signal aborts, and rejects with the reason of that", async ({ start }) => {
+  test("until its signal aborts, and rejects with that signal's reason", async ({ start }) => {
     const core = start({ limits: { confirmed: 1 } });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });
@@ -631,7 +635,7 @@ describe("a confirmed publication waits for room", () => {
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 1 read closed"]);
   });
 
-  test("and counts from when it is in the log", async ({ start }) => {
+  test("and its ttl counts from the moment when it is in the log", async ({ start }) => {
     const core = hearing(start, { limits: { confirmed: 1 } });
     await core.notifier.publish("news", 1, { confirm, ttl: 3_000 });
     void core.notifier.publish("news", 2, { confirm, ttl: 1_000 });
@@ -643,7 +647,9 @@ describe("a confirmed publication waits for room", () => {
 });
 
 describe("the order of a channel", () => {
-  test("is that of the calls, confirmed or not, though one has to wait", async ({ start }) => {
+  test("is the order of the calls, confirmed or not, even where one has to wait for room", async ({
+    start,
+  }) => {
     const core = start({ limits: { confirmed: 1 } });
     const ann = await acknowledging(core, "news");
     for (const data of upTo(6)) void core.notifier.publish("news", data, { confirm: data % 2 === 1 });
@@ -661,7 +667,7 @@ describe("the order of a channel", () => {
   });
 });
 
-describe("an append gives its room back", () => {
+describe("an append frees its room", () => {
   test("when it is aborted while the log fails", async ({ start }) => {
     let isFailing = true;
     const core = startWith(
@@ -693,7 +699,7 @@ describe("an append gives its room back", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 1 });
   });
 
-  test("when it is aborted just as there is room", async ({ start }) => {
+  test("when it is aborted at the moment when there is room", async ({ start }) => {
     const core = start({ limits: { confirmed: 1 } });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });
@@ -720,7 +726,7 @@ describe("an append gives its room back", () => {
     expect(core.errors.splice(0).map(({ error }) => error)).toEqual([first.reason]);
   });
 
-  test("not when it succeeds at last", async ({ start }) => {
+  test("not when it succeeds late", async ({ start }) => {
     let failures = 3;
     const core = startWith(start, (log) => ({
       append: async (...args) => {
@@ -735,7 +741,7 @@ describe("an append gives its room back", () => {
     await finish(core);
   });
 
-  test("when closing ends before the log has answered", async ({ start }) => {
+  test("when closing ends before the log has returned", async ({ start }) => {
     const core = startWith(start, () => ({ append: () => never() }), { grace: 4_000 });
     const first = publishing(core, "news", 1);
     const closed = outcomeOf(core.notifier.close());
@@ -748,7 +754,7 @@ describe("an append gives its room back", () => {
 });
 
 describe("the ending of a run", () => {
-  test("is confirmed, and the hook hears when nobody received it for as long as it is kept", async ({
+  test("is confirmed, and the hook is called when no client received it while it was kept", async ({
     start,
   }) => {
     const core = hearing(start, { limits: { runTtl: 2_000 } });
@@ -764,7 +770,7 @@ describe("the ending of a run", () => {
   });
 
   test.for(["completed", "failed", "cancelled"])(
-    "is discharged by whoever has read it, %s",
+    "is discharged by any client that has read it, %s",
     async (how, { start }) => {
       const core = hearing(start);
       const go = deferred<string>();
@@ -785,7 +791,7 @@ describe("the ending of a run", () => {
     },
   );
 
-  test("arms no timer where nobody wants to hear of it", async ({ start }) => {
+  test("arms no timer without a hook that would be called", async ({ start }) => {
     const core = start({ limits: { runTtl: 2_000 } });
     const run = core.notifier.run(async () => 1);
     await run.result();
@@ -796,7 +802,7 @@ describe("the ending of a run", () => {
     expect(waiting(core)).toEqual([0, 0]);
   });
 
-  test("is never held up, and takes nobody's room", async ({ start }) => {
+  test("never waits for room, and takes no room from others", async ({ start }) => {
     const core = start({ limits: { confirmedTotal: 1 } });
     await core.notifier.publish("news", 1, { confirm, ttl: 5_000 });
     const run = core.notifier.run(async () => 1);
@@ -825,7 +831,7 @@ describe("the ending of a run", () => {
     },
   );
 
-  test("never has another confirmed publication given up, though both are on their way at once", async ({
+  test("never makes another confirmed publication be given up, even where both are appended at the same time", async ({
     start,
   }) => {
     const clock = fakeClock();
@@ -849,7 +855,7 @@ describe("the ending of a run", () => {
     await finish(core);
   });
 
-  test("is in the report of closing where nobody was there", async ({ start }) => {
+  test("is in the report of closing where no client was connected", async ({ start }) => {
     const core = hearing(start, { grace: 4_000 });
     const run = core.notifier.run(() => never(), { owner: "ann", id: "a" });
     void run.result().catch(() => {});
@@ -864,7 +870,7 @@ describe("the ending of a run", () => {
 describe("closing waits for a client that acknowledges", () => {
   const shutdown = { code: 3001, reason: "shutdown" };
 
-  test("until it has acknowledged what is confirmed", async ({ start }) => {
+  test("until that client has acknowledged what is confirmed", async ({ start }) => {
     const core = start({ grace: 4_000 });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });
@@ -885,7 +891,7 @@ describe("closing waits for a client that acknowledges", () => {
     });
   });
 
-  test("until somebody else has acknowledged it", async ({ start }) => {
+  test("until another client has acknowledged it", async ({ start }) => {
     const core = start({ grace: 4_000 });
     const [ann, bob] = [await acknowledging(core, "news", "ann"), await acknowledging(core, "news", "bob")];
     await core.notifier.publish("news", 1, { confirm });
@@ -923,7 +929,7 @@ describe("closing waits for a client that acknowledges", () => {
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 1 read closed"]);
   });
 
-  test("not where somebody else has discharged it", async ({ start }) => {
+  test("not where another client has discharged it", async ({ start }) => {
     const core = start({ grace: 4_000 });
     await acknowledging(core, "news", "ann");
     await subscriber(core, "news", { peer: person("bob") });
@@ -933,7 +939,7 @@ describe("closing waits for a client that acknowledges", () => {
     expect(closed.value).toMatchObject({ sessions: { closed: 2, cut: 0 }, milliseconds: 0, givenUp: 0 });
   });
 
-  test("not where nothing of it was to be confirmed, or it was sent none of that", async ({ start }) => {
+  test("not where nothing was confirmed, or nothing confirmed was sent to that client", async ({ start }) => {
     const core = start({ grace: 4_000 });
     await core.notifier.publish("news", 1, { confirm });
     const ann = await acknowledging(core, "news");
@@ -945,7 +951,7 @@ describe("closing waits for a client that acknowledges", () => {
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 1 logged closed"]);
   });
 
-  test("and not past the end of the grace that a caller gives", async ({ start }) => {
+  test("and not past the end of a grace that the caller passes", async ({ start }) => {
     const core = start({ grace: 4_000 });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });

@@ -116,7 +116,7 @@ describe(`a receipt on ${runtime}`, () => {
     expect(data.items).toEqual(["to be read"]);
   });
 
-  test("is read by either of two tabs of one user, each of which hears it once, and by nobody else", async () => {
+  test("is read by either of two tabs of one user, each of which receives it once, and by nobody else", async () => {
     const here = await site(open);
     const tabs = [await reader(here, "ann"), await reader(here, "ann")];
     const first = await here.notifier.publish("news", 1, confirm);
@@ -145,7 +145,7 @@ describe(`a receipt on ${runtime}`, () => {
     expect([stuck.publications, data.items]).toEqual([[["news", 1, 1]], [1]]);
   });
 
-  test("is read, and not discharged, by a client that acknowledges, until it says so with send", async () => {
+  test("is read, and not discharged, by a client that acknowledges, until that sends the acknowledgement", async () => {
     const here = await site();
     const ann = await raw(here, "ann", "mine");
     const plain = await here.notifier.publish("mine", "plain");
@@ -168,7 +168,7 @@ describe(`a receipt on ${runtime}`, () => {
     expect(here.notifier.stats()).toMatchObject({ confirmed: 0, confirmedBytes: 0 });
   });
 
-  test("is acknowledged by a stock client with send and with rpc, which is told what cannot be", async () => {
+  test("is acknowledged by a stock client with send and with rpc, which refuses invalid acknowledgements", async () => {
     const here = await site(open);
     const { client: ann, data } = await reader(here);
     const first = await here.notifier.publish("news", 1, confirm);

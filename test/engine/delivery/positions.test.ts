@@ -6,7 +6,7 @@ interface Reply {
 }
 
 describe("two connections of one user", () => {
-  test("that come back from positions of their own get each what it missed, or are told that it is gone", async () => {
+  test("that recover from different positions each get what they missed, or the answer that it is gone", async () => {
     const here = wire({ memory: { size: 20, slack: 0 } });
     const ann = { ...anybody, user: "ann" };
     for (const n of range(1, 50)) await here.notifier.publish("news", n);

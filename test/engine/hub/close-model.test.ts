@@ -111,7 +111,7 @@ async function play(
   return report;
 }
 
-test("whenever it closes, what publish answered has reached each peer, or is in the report", async ({
+test("whenever it closes, every publication with a receipt has reached each peer, or is in the report", async ({
   start,
 }) => {
   const sums = { closed: 0, cut: 0 };

@@ -51,7 +51,7 @@ async function between(start: Start, act: (core: ReturnType<Start>) => void) {
 }
 
 describe("unsubscribing a user", () => {
-  test("takes what waits to be sent of that channel, and leaves the rest", async ({ start }) => {
+  test("removes what waits to be sent of that channel, and leaves the rest", async ({ start }) => {
     const { client, reads } = await between(start, ({ notifier }) => notifier.unsubscribe("ann", "private"));
     expect(reads()).toBe(2);
     expect(JSON.stringify(client.received)).not.toContain("secret");
@@ -60,7 +60,7 @@ describe("unsubscribing a user", () => {
     expect(client.closed).toBeUndefined();
   });
 
-  test("leaves another user what waits of the same channel", async ({ start }) => {
+  test("leaves what waits of the same channel for another user", async ({ start }) => {
     const { client } = await between(start, ({ notifier }) => notifier.unsubscribe("bob", "private"));
     expect(offsetsIn(client.received, "private")).toEqual([1]);
     expect(offsetsIn(client.received, "news")).toEqual([1]);
@@ -92,7 +92,7 @@ describe("unsubscribing a user", () => {
     expect(client.closed).toEqual(forceReconnect);
   });
 
-  plainTest("once the reply has left ends the subscription and no more", async () => {
+  plainTest("after the reply was sent ends the subscription and nothing else", async () => {
     const { clock, client: connect, notifier, publish } = wire();
     const client = connect({ peer: ann });
     await client.connect();
@@ -131,7 +131,7 @@ describe("unsubscribing a user", () => {
     });
   });
 
-  plainTest("takes what was granted as well: it cannot be subscribed to again", async () => {
+  plainTest("also removes what was granted: the client cannot subscribe to it again", async () => {
     const { clock, client: connect, notifier } = wire();
     const client = connect({ peer: { user: "ann", channels: ["private", "news"] } });
     await client.connect();
@@ -210,7 +210,7 @@ describe("disconnecting a user", () => {
     },
   );
 
-  test("ends every session of theirs, and nobody else's", async ({ start }) => {
+  test("ends every session of that user, and no other", async ({ start }) => {
     const core = start();
     const clients = ["ann", "bob", "ann", ""].map((user) => rawSocket(core.notifier, { user }));
     core.notifier.disconnect({ user: "ann" });
@@ -224,7 +224,7 @@ describe("an outbox", () => {
   const push = (channel: string, kind: "pub" | "join" | "leave" | "message") =>
     jsonCodec.push(channel, kind, "{}");
 
-  plainTest("withholds all that is pushed to a channel, and only to that one", () => {
+  plainTest("withholds everything that is pushed to a channel, and only to that one", () => {
     const out = new Outbox();
     const kept = [push("ab", "pub"), push('a"', "pub"), jsonCodec.ping, jsonCodec.reply(1, "ping", "{}")];
     for (const kind of ["pub", "join", "leave", "message"] as const) out.push(push("a", kind));
@@ -234,7 +234,7 @@ describe("an outbox", () => {
     expect(out.take(joint)).toBeUndefined();
   });
 
-  plainTest("says that a reply holds more of a channel, until it has left", () => {
+  plainTest("tells whether a reply holds publications of a channel, until the reply was sent", () => {
     const out = new Outbox();
     out.push("reply");
     out.answered(["a"]);

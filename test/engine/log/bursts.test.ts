@@ -37,7 +37,7 @@ function everybody(count: number): unknown[] {
 const count = 6_000;
 
 // `test/burst/run.ts` runs the same cases at full size, with a hundred clients.
-describe(`thousands of publications of up to 1 kB in one go from a server on ${runtime}`, () => {
+describe(`a burst of thousands of publications of up to 1 kB from a server on ${runtime}`, () => {
   const cases: [How, What, number][] = [
     ["awaited", "channel", count],
     ["loose", "channel", 2_000],
@@ -77,7 +77,7 @@ describe(`a stock client that publishes to a server on ${runtime}`, () => {
 });
 
 describe(`a run that only yields, on ${runtime}`, () => {
-  test("keeps nobody from the server, and is cancelled when a client asks for it", async () => {
+  test("does not block the server, and is cancelled when a client asks for it", async () => {
     const { url, post } = await site();
     await post("endless/ann's");
     const client = connect(url, { WebSocket: websocket });
@@ -88,7 +88,7 @@ describe(`a run that only yields, on ${runtime}`, () => {
     expect(await post("burst/awaited/other/1")).toMatchObject({ limits: {} });
   });
 
-  test("ends with the process that is told to stop, while it is followed", async () => {
+  test("ends with its process after a signal, while clients follow it", async () => {
     const { server, url, post } = await site();
     await post("endless/ann's");
     const client = connect(url, { WebSocket: websocket });

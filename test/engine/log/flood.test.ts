@@ -27,7 +27,7 @@ describe(`a peer that floods ${runtime}`, () => {
     return { here, dial };
   }
 
-  test("has its first 2 000 commands answered, then errors, and is closed with 3013; nobody else notices", async () => {
+  test("has its first 2 000 commands answered, then gets errors, and is closed with 3013; no other client is affected", async () => {
     const { here, dial } = await open();
     const [flood, other] = [await dial(), await dial()];
     // The peer reads every reply, so that only its rate of commands can close the connection.
@@ -73,7 +73,7 @@ test("sockets are read while a run only yields: a client cancels it within 250 m
 const isBun = runtime === "bun";
 // Only Bun reports a frame that it did not send. The other runtimes drop nothing.
 if (isBun)
-  test("a frame that Bun drops is an error of whoever sends it, and never taken as sent", async () => {
+  test("a frame that Bun drops makes send throw, and never counts as sent", async () => {
     const notifier = createNotifier({ onError() {} });
     const sent: number[] = [];
     const thrown: unknown[] = [];

@@ -81,7 +81,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     ["binary data", new TextEncoder().encode('{"id":2,"ping":{}}')],
     ["a pong without a ping", "{}"],
     ["a second connect", '{"id":2,"connect":{}}'],
-  ])("%s closes with 3501, and others live on", async (_name, data) => {
+  ])("%s closes with 3501, and other clients are not affected", async (_name, data) => {
     const here = await site();
     const unharmed = await bystander(here);
     const raw = await connect(here);
@@ -98,7 +98,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     expect(raw.messages.items).toEqual([]);
   });
 
-  test("an unknown command, wrong types, and what is not allowed, are errors of that command alone", async () => {
+  test("an unknown command, a wrong type and a forbidden command are errors of that command alone", async () => {
     const here = await site();
     const raw = await connect(here);
     const cases: [command: object, error: object][] = [
@@ -166,7 +166,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     ]);
   });
 
-  test("a message of 64 KiB is fine; one byte more closes with 1009, by whoever notices first", async () => {
+  test("a message of 64 KiB is fine; one byte more closes with 1009, by the runtime or the notifier", async () => {
     const here = await site({ limits: smallMessages });
     const unharmed = await bystander(here);
     const raw = await connect(here);
@@ -189,7 +189,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     await unharmed();
   });
 
-  test("a message whose limit is the notifier's own is closed by it, with its reason", async () => {
+  test("a message over a limit that only the notifier has is closed by the notifier, with its reason", async () => {
     const here = await site({ limits: { message: 6_000, subscriptions: 1 }, maxMessage: 8_000 });
     const raw = await connect(here);
     raw.send({ id: 2, ping: { x: "é".repeat(3_000) } });
@@ -209,7 +209,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     expect(here.takeErrors().map(({ stage }) => stage)).toEqual(["authenticate"]);
   });
 
-  test("a hundred sockets that say nothing good leave nothing behind", async () => {
+  test("a hundred sockets with only bad input leave nothing behind", async () => {
     const here = await site();
     for (let round = 0; round < 10; round++) {
       const raws = await Promise.all(Array.from({ length: 10 }, () => dial(here.address())));

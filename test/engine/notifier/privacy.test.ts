@@ -26,15 +26,15 @@ class InternalError extends Error {
   }
 }
 
-describe("what a client is told", () => {
-  test("of an error or a close is one of the words that there are", () => {
+describe("what a client receives", () => {
+  test("about an error or a close is one of the fixed texts", () => {
     for (const { reason } of [...Object.values(closes), ...Object.values(unsubscribes)]) {
       expect(reason).toMatch(/^[a-z ]{1,60}$/);
     }
     for (const { message } of Object.values(replies)) expect(message).toMatch(/^[a-z ]{1,60}$/);
   });
 
-  test("when any handler throws, rejects or answers what cannot be sent, holds nothing of it", async () => {
+  test("when any handler throws, rejects or returns what cannot be sent, holds nothing of that error", async () => {
     const fail = (): never => {
       throw new InternalError();
     };
@@ -96,12 +96,12 @@ describe("what a failed run shows", () => {
     return { ...here, run, reason, error: ending.error };
   }
 
-  test("is name and message, and no stack, where nothing else was said", async () => {
+  test("is name and message, and no stack, by default", async () => {
     const { error } = await failure();
     expect(error).toEqual({ name: "InternalError", message: new InternalError().message });
   });
 
-  test("is what the redactor says, and the caller still gets all of it", async () => {
+  test("is what the redactor returns, and the caller still gets the whole error", async () => {
     const seen: unknown[] = [];
     const { error, reason, run } = await failure((thrown, about) => {
       seen.push(thrown, about);
@@ -135,7 +135,7 @@ describe("what a failed run shows", () => {
     expect(takeErrors()).toMatchObject([{ stage: "redact" }]);
   });
 
-  test("is not asked about runs that end well, or are cancelled", async () => {
+  test("is not redacted for runs that complete, or are cancelled", async () => {
     const asked: unknown[] = [];
     const here = wire({ redact: (error) => asked.push(error) as never });
     const done = here.notifier.run(async () => 1);
@@ -165,7 +165,7 @@ describe("the default onError", () => {
     vi.restoreAllMocks();
   });
 
-  test("writes where and what went wrong, and no payload, token or ticket, whatever is sent", async () => {
+  test("prints where and what went wrong, and no payload, token or ticket, whatever is sent", async () => {
     const clock = fakeClock();
     const log = memoryLog({ clock });
     const notifier = createNotifier({
@@ -235,7 +235,7 @@ describe("the default onError", () => {
   });
 });
 
-test("handlers that never settle, throw and reject end neither each other's sessions nor anybody else's", async () => {
+test("handlers that never settle, throw and reject end no session, neither their own nor any other", async () => {
   const here = wire({
     rpc: {
       hang: () => new Promise(() => {}),

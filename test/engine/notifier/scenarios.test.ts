@@ -324,7 +324,7 @@ test("A10: 2 000 confirmed publications, each acknowledged by its own user, leav
   expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0, sessions: { closed: 20, cut: 0 } });
 });
 
-test("A11: a returning subscriber is told once, truthfully, what was delayed, and what is gone", async ({
+test("A11: a returning subscriber gets one true notice of what was delayed, and of what is gone", async ({
   start,
 }) => {
   const clock = fakeClock();
@@ -380,7 +380,9 @@ describe("A12: failure is as certain as success:", () => {
     },
   );
 
-  test("a run that is cancelled, throws and is abandoned at once has one ending", async ({ start }) => {
+  test("a run that is cancelled, throws and is abandoned at the same time has one ending", async ({
+    start,
+  }) => {
     const core = start({ grace: 2_000 });
     const go = deferred();
     const run = core.notifier.run(async ({ emit }) => {
@@ -414,7 +416,7 @@ describe("A12: failure is as certain as success:", () => {
   });
 });
 
-test("A13: what is undelivered after its expiry is told once for each, and a callback that throws is contained", async ({
+test("A13: each publication that expires undelivered is reported once, and a callback that throws is contained", async ({
   start,
 }) => {
   const heard: string[] = [];
@@ -472,7 +474,7 @@ test("A14: closing with 1 000 undelivered under a deadline of 50 ms settles in t
   expect(heard).toEqual(upTo(1_000).map((offset) => `user:ann ${offset} closed`));
 });
 
-test("A15: after close nothing is queued for anybody: publish rejects with a ClosedError, and the log hears nothing", async ({
+test("A15: after close nothing is queued for anybody: publish rejects with a ClosedError, and the log is not called", async ({
   start,
 }) => {
   let appends = 0;
@@ -617,7 +619,7 @@ describe("A19: what is published between the upgrade and the subscription arrive
   });
 });
 
-test("A20: a task that ignores its signal is named by inspect, and reported abandoned within the deadline", async ({
+test("A20: a task that ignores its signal is listed by inspect, and reported abandoned within the deadline", async ({
   start,
 }) => {
   const core = start({ grace: 5_000 });

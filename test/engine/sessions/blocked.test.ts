@@ -61,7 +61,7 @@ describe("a large publication", () => {
     expect(raw.closed).toBeUndefined();
   });
 
-  test("comes though a client asks for so much that replies are always under way", async ({ start }) => {
+  test("is sent even to a client that always has replies in flight", async ({ start }) => {
     const core = start({ window: 32_768, rpc: { page: () => "x".repeat(3_000) } });
     const raw = far(core, 60, ["large"]);
     await core.clock.advance(1_000);
@@ -74,8 +74,8 @@ describe("a large publication", () => {
   });
 });
 
-describe("those that wait for room", () => {
-  test("are served in turn, the longest wait first, and none is passed over", async ({ start }) => {
+describe("channels that wait for room in the window", () => {
+  test("are served in turn, the longest wait first, and none is skipped", async ({ start }) => {
     const core = start({ window: 2_048 });
     const client = await subscriber(core, ["a", "b", "c"]);
     client.stall();
@@ -88,7 +88,7 @@ describe("those that wait for room", () => {
     expect(came.join("")).toBe("aaabcabcabcaa");
   });
 
-  test("go on when the one before them is unsubscribed", async ({ start }) => {
+  test("continue when the channel before them is unsubscribed", async ({ start }) => {
     const core = start({ window: 2_048 });
     const client = await subscriber(core, ["a", "b"]);
     client.stall();
@@ -103,7 +103,7 @@ describe("those that wait for room", () => {
   });
 });
 
-test("what is stored and asked for gets its turn while a backlog fills each window", async ({ start }) => {
+test("a history reply gets its turn while a backlog fills each window", async ({ start }) => {
   const core = start({ window: 1_024 });
   const client = await subscriber(core, "news");
   client.stall();

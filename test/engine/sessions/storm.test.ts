@@ -391,7 +391,7 @@ function checkOutcomes(storm: Storm): void {
   expect(wrong).toEqual([]);
 }
 
-test(`a storm leaves nothing unaccounted for (seed ${seed})`, async () => {
+test(`after a storm every publication is accounted for (seed ${seed})`, async () => {
   const storm = new Storm();
   const { clock, notifier, subscribers, undelivered } = storm;
   for (const subscriber of subscribers) subscriber.arrive(notifier);

@@ -7,7 +7,7 @@ import { range } from "../../support/wire.ts";
 
 const kib = 1_024;
 
-test("a hundred thousand subscriptions hold no more than what is theirs, and go when they go", async () => {
+test("a hundred thousand subscriptions hold only their own memory, and free it when they end", async () => {
   const clock = fakeClock();
   const notifier = createNotifier({ clock });
   const clients = range(1, 100).map(() => pipe(notifier));
@@ -143,7 +143,7 @@ async function play(seed: number) {
   return { most, totals };
 }
 
-test("a hostile swarm is held to every limit at once, and what is held to the sum of them", async () => {
+test("a hostile swarm stays within every limit at once, and its memory within their sum", async () => {
   const played = [await play(1), await play(2), await play(3)];
   // The swarm has reached all of the limits.
   const hit = new Set(played.flatMap(({ totals }) => Object.keys(totals.limits)));
@@ -159,7 +159,7 @@ test("a hostile swarm is held to every limit at once, and what is held to the su
   }
 });
 
-test("twenty thousand names that nobody ever uses again take no more than the log may hold", async () => {
+test("twenty thousand names that are used once take no more than the log may hold", async () => {
   const clock = fakeClock();
   const totalBytes = 1_000_000;
   const log = memoryLog({ clock, totalBytes });
