@@ -4,7 +4,7 @@ import { random } from "../simulation/random.ts";
 
 const items = [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }] as const;
 
-test("are what a set would be, in its order, whatever comes and goes", () => {
+test("small sets have the members and the order of a Set, after any changes", () => {
   const { pick, chance } = random(7);
   for (let round = 0; round < 200; round++) {
     const few = new SmallSet<object>();
@@ -23,7 +23,7 @@ test("are what a set would be, in its order, whatever comes and goes", () => {
   }
 });
 
-test("that go while they are looked through are not come across any more", () => {
+test("members that are removed during an iteration are not visited any more", () => {
   const few = new SmallSet<(typeof items)[number]>();
   for (const item of items) few.add(item);
   const seen: number[] = [];

@@ -36,7 +36,7 @@ describe(`a message in fragments on ${runtime}`, () => {
     await peer.until(/"id":2,"ping":\{\}/);
   });
 
-  test("of one byte more is closed with 1009, whichever fragment that is in", async () => {
+  test("of one byte more is closed with 1009, whichever fragment has that byte", async () => {
     for (const length of [10_000, 65_536]) {
       const { peer } = await open();
       sendInPieces(peer, message(65_537), length);
@@ -44,7 +44,7 @@ describe(`a message in fragments on ${runtime}`, () => {
     }
   });
 
-  test("of a megabyte is read by nobody, and neither is what follows it", async () => {
+  test("of a megabyte is not read, and neither is what follows it", async () => {
     const { here, peer } = await open();
     sendInPieces(peer, message(1_000_000), 50_000);
     peer.send(frame(1, '{"id":3,"ping":{}}'));

@@ -24,7 +24,7 @@ describe(`text sent to ${runtime}`, () => {
     ["an id of 2⁵³", '{"id":9007199254740992,"ping":{}}'],
     ["an id that is text", '{"id":"2","ping":{}}'],
     ["an id that only its prototype has", '{"__proto__":{"id":2},"ping":{}}'],
-  ])("that is %s closes with 3501, and nobody else notices", async (_, text) => {
+  ])("that is %s closes with 3501, and no other client is affected", async (_, text) => {
     const here = await rawSite();
     const peer = await here.connected();
     peer.send(frame(1, text));
@@ -52,7 +52,7 @@ describe(`text sent to ${runtime}`, () => {
     await here.unharmed();
   });
 
-  test("with 100 000 brackets inside a command is refused with 107, and nobody else notices", async () => {
+  test("with 100 000 brackets inside a command is refused with 107, and no other client is affected", async () => {
     const here = await rawSite();
     const peer = await here.connected();
     peer.send(frame(1, `{"id":2,"ping":{"x":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`));
@@ -67,7 +67,7 @@ describe(`text sent to ${runtime}`, () => {
     ["line separators", "\\u2028\\u2029"],
     ["a newline", "\\n"],
   ])(
-    "names a channel %s and is refused with 107, and may say as much in what it publishes",
+    "that names a channel %s is refused with 107, and the same text may be published as data",
     async (_, name) => {
       const here = await rawSite();
       const peer = await here.connected({ id: 2, subscribe: { channel: "a" } });
@@ -90,7 +90,7 @@ describe(`text sent to ${runtime}`, () => {
     ["a space", " "],
     ["`__proto__`", "__proto__"],
     ["`constructor`", "constructor"],
-  ])("names a channel %s and gets back what it sent", async (_, name) => {
+  ])("that names a channel %s gets back the same name", async (_, name) => {
     const here = await rawSite();
     const peer = await here.connected();
     peer.send(
@@ -108,7 +108,7 @@ describe(`text sent to ${runtime}`, () => {
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
-  test("with numbers that no double holds, published, arrives as the doubles they are read as", async () => {
+  test("with numbers beyond a double is published as the doubles that they are parsed as", async () => {
     const here = await rawSite();
     const peer = await here.connected({ id: 2, subscribe: { channel: "n" } });
     peer.send(frame(1, '{"id":3,"publish":{"channel":"n","data":[1e999]}}'));

@@ -42,7 +42,7 @@ function seen(peer: Tcp, data: string): Promise<string> {
 }
 
 describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
-  test("delays nobody, is given up at the log's bound, and is told what it lost", async () => {
+  test("delays nobody, is given up when the log trims its publications, and gets a notice of its loss", async () => {
     const here = await rawSite({ window: 4_096, log: memoryLog({ size: 6, slack: 0 }) });
     const stuck = await joined(here.dial(upgrade("/?user=stuck")));
     stuck.send(frame(1, '{"id":2,"subscribe":{"channel":"news"}}'));
@@ -82,8 +82,8 @@ describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
   });
 });
 
-describe(`on ${runtime}, what is published`, () => {
-  test("while somebody catches up comes in order, once", async () => {
+describe(`on ${runtime}, a publication`, () => {
+  test("made while a subscriber catches up comes in order, once", async () => {
     const here = await rawSite({ window: 8_192 });
     const text = "x".repeat(500);
     for (const n of range(1, 200)) await here.notifier.publish("news", `${n}:${text}`);
@@ -96,7 +96,7 @@ describe(`on ${runtime}, what is published`, () => {
     expect(reader.offsets()).toEqual(range(1, 300));
   });
 
-  test("in the turn of closing, before it, is delivered; after it, it is refused", async () => {
+  test("made in the turn of closing is delivered before that, and refused after", async () => {
     const here = await rawSite();
     const readers = await Promise.all(range(1, 3).map(() => subscriber(here, { channel: "news" })));
     await Promise.all(readers.map(({ peer }) => peer.until(/"id":2,"subscribe":/)));
@@ -111,7 +111,7 @@ describe(`on ${runtime}, what is published`, () => {
     expect([sessions.closed + sessions.cut, cut.length]).toEqual([4, sessions.cut]);
   });
 
-  test("and not delivered because the notifier closes is in its report", async () => {
+  test("that is not delivered because the notifier closes is in its report", async () => {
     const here = await rawSite({ window: 2_048, grace: 300 });
     const stuck = await here.connected({ id: 2, subscribe: { channel: "news" } });
     await stuck.until(/"id":2,"subscribe":/);

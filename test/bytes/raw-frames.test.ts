@@ -35,7 +35,7 @@ describe(`${runtime}, sent frames`, () => {
     expect(here.notifier.stats().sessions).toBe(1);
   });
 
-  test("has them all in the table of the docs", () => {
+  test("has all of them in the table of the docs", () => {
     const page = readFileSync(join(root, "docs/runtimes.md"), "utf8");
     const rows = oddFrames.map(({ what, node, bun, deno }) => `| ${what} | ${node} | ${bun} | ${deno} |`);
     expect(rows.filter((row) => !page.includes(`${row}\n`))).toEqual([]);

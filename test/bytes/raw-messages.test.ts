@@ -55,7 +55,7 @@ describe(`a message to ${runtime}`, () => {
     await peer.until(/"id":7,"ping":/);
   });
 
-  test("of 20 000 parts of one byte that never ends is closed: by Node at once, elsewhere for not answering pings", async () => {
+  test("of 20 000 parts of one byte that never ends is closed: by Node at once, elsewhere for missing pongs", async () => {
     const here = await rawSite({ heartbeat: 50, limits: { pong: 200 } });
     const peer = await here.connected();
     begin(peer);
@@ -83,17 +83,20 @@ describe(`a message to ${runtime}`, () => {
   test.each([
     ["65 537 bytes", [0, 0, 0, 0, 0, 1, 0, 1]],
     ["1 GiB", [0, 0, 0, 0, 0x40, 0, 0, 0]],
-  ])("whose head promises %s, of which nothing follows, is closed or costs nothing", async (_, length) => {
-    const here = await rawSite({ heartbeat: 50, limits: { ...smallMessages, pong: 200 } });
-    const peer = await here.connected();
-    peer.send(Uint8Array.from([0x81, 0xff, ...length, 0, 0, 0, 0]));
-    // Deno reads frames of up to 64 MiB. It cuts the connection on longer ones.
-    if (runtime !== "deno") await peer.until(closeFrame(1009));
-    else if (length[4] === 0) await peer.until(closeFrame(3012));
-    else expect(closeOf({ received: await peer.ended })).toBeUndefined();
-  });
+  ])(
+    "whose header has a length of %s, and whose rest never comes, is closed or takes no memory",
+    async (_, length) => {
+      const here = await rawSite({ heartbeat: 50, limits: { ...smallMessages, pong: 200 } });
+      const peer = await here.connected();
+      peer.send(Uint8Array.from([0x81, 0xff, ...length, 0, 0, 0, 0]));
+      // Deno reads frames of up to 64 MiB. It cuts the connection on longer ones.
+      if (runtime !== "deno") await peer.until(closeFrame(1009));
+      else if (length[4] === 0) await peer.until(closeFrame(3012));
+      else expect(closeOf({ received: await peer.ended })).toBeUndefined();
+    },
+  );
 
-  test("that is half there when its connection closes is no message", async () => {
+  test("that is incomplete when its connection closes is ignored", async () => {
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.send(frame(1, sized(100)).subarray(0, 60));
@@ -102,7 +105,7 @@ describe(`a message to ${runtime}`, () => {
     expect(peer.received).not.toMatch(/"id":7/);
   });
 
-  test("that is compressed is never read, so that no bomb can grow", async () => {
+  test("that is compressed is never decompressed, so that no deflate bomb can grow", async () => {
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     // These are the first bytes of a hundred megabytes of one letter, deflated.
@@ -111,7 +114,7 @@ describe(`a message to ${runtime}`, () => {
     await here.unharmed();
   });
 
-  test("comes one byte at a time and is read whole", async () => {
+  test("that comes one byte at a time is read whole", async () => {
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.socket.setNoDelay(true);

@@ -4,7 +4,7 @@ import { fakeClock } from "../../src/testing.ts";
 import { never, outcomeOf } from "../support/core.ts";
 import { type Ends, onTestFinished, test } from "../support/dial.ts";
 
-/** What `onStatus` heard. */
+/** Returns an `onStatus` hook and its calls. */
 function listener() {
   const heard: { status: string; why?: ReplyError }[] = [];
   const onStatus: ConnectOptions["onStatus"] = (status, why) =>
@@ -17,7 +17,7 @@ function listener() {
   };
 }
 
-/** Another client, and what it hears. */
+/** Connects another client, and records its statuses. */
 function asking({ dial }: Ends, url: ClientAddress, options: ConnectOptions = {}) {
   const { onStatus, ...said } = listener();
   return { client: dial({ onStatus, ...options }, url), ...said };
@@ -36,7 +36,7 @@ const failing: [string, () => string | Promise<string>, Error][] = [
 ];
 
 describe("a function that gives the address", () => {
-  test("is asked before each connection, and may answer later", async ({ open }) => {
+  test("is called before each connection, and may return later", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const urls: string[] = [];
@@ -65,7 +65,7 @@ describe("a function that gives the address", () => {
   });
 
   test.for(failing)(
-    "that %s is asked again, later each time, and why is told",
+    "that %s is called again, later each time, and the reason is reported",
     async ([, fail, cause], { open }) => {
       const clock = Object.assign(fakeClock(), { random: () => 1 });
       const ends = open({ clock });
@@ -86,7 +86,7 @@ describe("a function that gives the address", () => {
     },
   );
 
-  test("that never answers is given up after 10 s, by its signal, and asked again", async ({ open }) => {
+  test("that never returns is given up after 10 s, by its signal, and called again", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const { length } = network.lines;
@@ -101,7 +101,7 @@ describe("a function that gives the address", () => {
     await clock.advance(1);
     expect([client.status, signals[0]?.reason, last()]).toEqual(["waiting", last(), last()]);
     expect(last()).toMatchObject({ code: 3012, message: "no answer", tries: 1 });
-    // What comes too late makes no socket.
+    // An address that comes after the timeout opens no socket.
     answers[0]?.("ws://localhost/");
     await clock.advance(1_000);
     expect([network.lines.length - length, signals.length]).toEqual([0, 2]);
@@ -111,7 +111,7 @@ describe("a function that gives the address", () => {
   });
 
   test.for(["close", "signal"])(
-    "is told by its signal that the client is closed: by %s",
+    "gets a signal that aborts when the client is closed: by %s",
     async (how, { open }) => {
       const ends = open();
       const { clock, network } = ends;
@@ -146,7 +146,7 @@ describe("a function that gives the address", () => {
 });
 
 describe("a token", () => {
-  test("that cannot be had says why, and is asked for again", async ({ open }) => {
+  test("that cannot be fetched is reported with the reason, and requested again", async ({ open }) => {
     const ends = open();
     const cause = new Error("no network");
     let count = 0;
@@ -164,9 +164,7 @@ describe("a token", () => {
     expect([client.status, count]).toEqual(["connected", 3]);
   });
 
-  test("that is empty is a guest's, who connects without, and is asked again the next time", async ({
-    open,
-  }) => {
+  test("that is empty connects as a guest, and is requested again the next time", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const tokens = ["", "t2"];
@@ -187,7 +185,7 @@ describe("a token", () => {
     expect(ends.network.lines.length).toBe(length);
   });
 
-  test("that hangs is given up after 10 s, by its signal, and asked for again", async ({ open }) => {
+  test("that hangs is given up after 10 s, by its signal, and requested again", async ({ open }) => {
     const ends = open();
     const { clock } = ends;
     const signals: AbortSignal[] = [];
@@ -204,8 +202,8 @@ describe("a token", () => {
   });
 });
 
-describe("a connection that is not made", () => {
-  test("says how often in a row, and what the socket said", async ({ open }) => {
+describe("a connection that fails", () => {
+  test("reports how often in a row, and the error of the socket", async ({ open }) => {
     const clock = Object.assign(fakeClock(), { random: () => 0 });
     const ends = open({ clock });
     const { network } = ends;
@@ -218,7 +216,7 @@ describe("a connection that is not made", () => {
     );
   });
 
-  test("says nothing of tries once one was made", async ({ open }) => {
+  test("reports no number of tries after one succeeded", async ({ open }) => {
     const ends = open();
     const { last } = asking(ends, "ws://localhost/");
     await ends.clock.settle();
@@ -228,7 +226,7 @@ describe("a connection that is not made", () => {
     expect(Object.keys(last() as object).sort()).toEqual(["code", "name", "temporary"]);
   });
 
-  test("for want of a socket is one that failed, and made again", async ({ open }) => {
+  test("without a socket counts as failed, and is tried again", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const cause = new SyntaxError("not today");
@@ -248,9 +246,9 @@ describe("a connection that is not made", () => {
   });
 });
 
-describe("a status that is heard by what fails", () => {
+describe("an onStatus that fails", () => {
   test.for(failing.slice(0, 2))(
-    "and %s ends nothing: it is in the console",
+    "and %s ends nothing: its error is printed to the console",
     async ([, onStatus], { open }) => {
       const error = vi.spyOn(console, "error").mockImplementation(() => {});
       onTestFinished(() => error.mockRestore());
@@ -262,8 +260,8 @@ describe("a status that is heard by what fails", () => {
   );
 });
 
-describe("a tab that is looked at while the server is busy", () => {
-  test("keeps the connection, however long the answer takes", async ({ open }) => {
+describe("a tab that is shown while the server is busy", () => {
+  test("keeps the connection, however long the reply takes", async ({ open }) => {
     const page = Object.assign(new EventTarget(), { hidden: false });
     const before = Object.getOwnPropertyDescriptor(globalThis, "document");
     Object.assign(globalThis, { document: page });
@@ -287,7 +285,7 @@ describe("a tab that is looked at while the server is busy", () => {
     answer("done");
     await clock.settle();
     expect([called.value, statuses()]).toEqual(["done", ["connecting", "connected"]]);
-    // With nothing under way a link that is silent is over soon, unless anything comes.
+    // With no call pending, a silent link is closed after 5 s, unless anything arrives.
     page.dispatchEvent(new Event("visibilitychange"));
     network.last.cut();
     await clock.advance(4_999);
@@ -296,7 +294,7 @@ describe("a tab that is looked at while the server is busy", () => {
     expect(client.status).toBe("waiting");
   });
 
-  test("is heard by whatever comes from it", async ({ open }) => {
+  test("keeps the connection also while anything else arrives", async ({ open }) => {
     const ends = open();
     const { clock, network, client } = ends;
     network.mode = "mute";

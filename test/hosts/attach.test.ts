@@ -90,20 +90,20 @@ function onNode(): void {
       expect((await fetch(`${url}/notifications/nowhere`)).status).toBe(404);
     });
 
-    test("lets in who authenticate knows by a cookie, and nobody else", async () => {
+    test("accepts clients that authenticate finds by a cookie, and no others", async () => {
       client = follow(`${url}/notifications`, { headers: { cookie } });
       await client.statuses.until(2);
       expect(client.statuses.items.map(([status]) => status)).toEqual(["connecting", "connected"]);
       expect(await answerTo(`${url}/notifications`)).toBe(401);
     });
 
-    test("refuses a page of another origin with 403, and lets in one of its own", async () => {
+    test("refuses a page of another origin with 403, and accepts one of its own", async () => {
       const headers = { cookie };
       expect(await answerTo(`${url}/notifications`, { headers, origin: "https://example.com" })).toBe(403);
       expect(await answerTo(`${url}/notifications`, { headers, origin: url })).toBe(101);
     });
 
-    test("leaves other upgrades to their owner", async () => {
+    test("leaves other upgrades to the other app", async () => {
       theirs = heard(ws(`${url}${other.upgrade}`, {}, other.protocol));
       expect(await theirs.until(1)).toEqual([expect.stringMatching(/^Hello from the chat$|^\{"type":/)]);
       if (other.unknown !== undefined) expect(await answerTo(`${url}/nobody's`)).toBe(other.unknown);
@@ -111,7 +111,7 @@ function onNode(): void {
 
     const { orders } = other;
     if (orders !== undefined)
-      test("brings what the other app publishes", async () => {
+      test("delivers what the other app publishes", async () => {
         expect((await fetch(`${url}${orders}`, { method: "POST" })).ok).toBe(true);
         expect(await client.events.until(1)).toEqual([{ text: "Your order is on its way" }]);
       });
@@ -126,7 +126,7 @@ function onNode(): void {
     });
   });
 
-  test("Vite's proxy passes on the page's Host, unless it is told to change the origin", async () => {
+  test("Vite's proxy passes on the page's Host, unless it is configured to change the origin", async () => {
     const server = startExample("node-http", folders);
     onTestFinished(() => server.destroy());
     const [, target] = await server.until(/Listening on (\S+)/);
@@ -149,7 +149,7 @@ function onNode(): void {
     expect(await server.exit).toMatchObject({ code: 0, signal: null });
   });
 
-  test("authenticate sees Node's request, and the server is cut after the grace where a peer would keep it", async () => {
+  test("authenticate gets Node's request, and peers that keep the server open are cut after the grace", async () => {
     const notifier = createNotifier({ onRefused() {} });
     const seen: unknown[] = [];
     const events = notifications(notifier, {
@@ -253,7 +253,7 @@ function behindNginx(folders: Folders): void {
       expect(await answerTo("https://example.com/notifications", own)).toBe(403);
     });
 
-    test("has its path below a prefix, and is closed with 3001", async () => {
+    test("works with a path below a prefix, and is closed with 3001", async () => {
       const { dial, get } = await proxy("nginx-prefix.conf");
       expect(await get("/app/")).toBe("Hello from node:http");
       expect(JSON.parse(await get("/app/notifications/stats"))).toMatchObject({ runs: 0 });

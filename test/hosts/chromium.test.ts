@@ -105,7 +105,7 @@ function inChromium(): void {
     await reaches(page, 5);
   }
 
-  /** Waits until the page's only run shows `count` events. Returns how many are shown, and checks that none is missing. */
+  /** Waits until the only run shows `count` events. Returns how many are shown, and checks that none is missing. */
   async function reaches(page: Page, count: number): Promise<number> {
     let shown: number[] = [];
     const look = async () => {
@@ -184,12 +184,12 @@ function inChromium(): void {
     await has(page, "cancelled");
   });
 
-  test("goes on after it was offline, and takes along what was asked meanwhile", async () => {
+  test("goes on after it was offline, and sends what was requested meanwhile", async () => {
     const way = await relay(server.url);
     opened.push(() => way.destroy());
     const context = await user();
     const page = await tab(context, way.url);
-    // When offline, Chromium refuses new connections, and only delays data on open ones: the loss would not show for long.
+    // When offline, Chromium refuses new connections, and only delays data on open ones. That would not show for long.
     const goOffline = async () => {
       way.cut();
       await is(page, "waiting");
@@ -231,7 +231,7 @@ function inChromium(): void {
     expect(await textOf(page, ".outcome")).toBe("You pressed Cancel, in this tab or another.");
   });
 
-  test("says that runs went with a server that was killed, to tabs that stayed and to those that come later", async () => {
+  test("shows that runs ended with a server that was killed, in tabs that stayed and in new ones", async () => {
     const first = await demoServer();
     opened.push(() => first.destroy());
     const [staying, leaving] = await Promise.all([user(), user()]);
@@ -269,7 +269,7 @@ function inChromium(): void {
     expect(await second.exit).toMatchObject({ code: 0, signal: null });
   });
 
-  test("says that it is busy without calling the folder wrong, and the other way round", async () => {
+  test("shows that it is busy without marking the folder as wrong, and the other way round", async () => {
     const page = await tab(await user());
     const isInvalid = () => page.locator("#folder").getAttribute("aria-invalid");
     const colourOf = () => page.evaluate("getComputedStyle(document.getElementById('problem')).color");
@@ -290,7 +290,7 @@ function inChromium(): void {
     await shoot(page, "15-no-such-folder");
   });
 
-  test("is still at this project's own folder, which it proposes, when it is reloaded", async () => {
+  test("shows the run of this project's own folder, its default, also after a reload", async () => {
     const page = await tab(await user());
     await expect.poll(() => page.getByLabel("Folder", { exact: true }).inputValue()).toBe(root);
     await page.getByRole("button", { name: "Start" }).click();
@@ -320,7 +320,7 @@ function inChromium(): void {
     await shoot(one, "11-cancelled-in-another-tab");
   });
 
-  test("shows nobody the runs of another user, and lets nobody follow or cancel them", async () => {
+  test("shows no user the runs of another one, and lets none follow or cancel them", async () => {
     const phone = { viewport: { width: 390, height: 720 }, colorScheme: "dark" } as const;
     const [ann, bob] = [await tab(await user()), await tab(await user(phone))];
     await startSlow(ann);

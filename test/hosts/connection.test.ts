@@ -41,7 +41,7 @@ const texts = [
   "\u{1f514}\u2028",
 ];
 
-test(`text of any size arrives as it was sent, the same one to many, on ${runtime}`, async () => {
+test(`text of any size arrives unchanged, the same one for two clients, on ${runtime}`, async () => {
   const url = await address((ws) => {
     for (const text of texts) ws.send(text);
     ws.close(3001, "shutdown");
@@ -63,7 +63,7 @@ test(`bytes stay bytes, between texts and in their order, on ${runtime}`, async 
   ).toEqual(["a", [1, 2, 3], "b"]);
 });
 
-test(`what is sent after a close goes nowhere, on ${runtime}`, async () => {
+test(`what is sent after a close is ignored, on ${runtime}`, async () => {
   const url = await address((ws) => {
     ws.close(3001, "shutdown");
     ws.send("late");
@@ -71,7 +71,7 @@ test(`what is sent after a close goes nowhere, on ${runtime}`, async () => {
   expect(await heard(url)).toEqual({ messages: [], code: 3001 });
 });
 
-test(`a context says what it is, on ${runtime}`, async () => {
+test(`a context has its URL, state, socket and binary type, on ${runtime}`, async () => {
   const seen = deferred<unknown[]>();
   const url = await address((ws) => {
     seen.resolve([ws.readyState, ws.url?.searchParams.get("who"), ws.raw !== undefined, ws.binaryType]);

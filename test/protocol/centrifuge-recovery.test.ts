@@ -10,7 +10,7 @@ const open = { authorize: () => true };
 
 describe(`a stock client that comes back on ${runtime}`, () => {
   test.each(["3011", "cut"])(
-    "after its connection ended (%s) recovers all it missed, in order",
+    "after its connection ended (%s) recovers everything it missed, in order",
     async (how) => {
       const here = await site(open);
       const { client, data, subscribed } = await reader(here);
@@ -32,7 +32,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     },
   );
 
-  test("is told when what it missed is gone, and goes on live", async () => {
+  test("gets a notice when what it missed is gone, and goes on live", async () => {
     const here = await site({ ...open, log: memoryLog({ size: 5, slack: 0 }) });
     const { client, data, subscribed } = await reader(here);
     await publish(here, "news", 1, 3);
@@ -53,7 +53,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     });
   });
 
-  test("recovers the server's subscriptions over a reconnect, each for itself", async () => {
+  test("recovers each of the server's subscriptions over a reconnect", async () => {
     const here = await site();
     const client = dial(here.address("ann", "mine", "ours"));
     const subscribed = heard<{ channel: string; recovered: boolean; wasRecovering: boolean }>(
@@ -87,7 +87,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     ]);
   });
 
-  test("misses nothing and sees nothing twice over 20 forced disconnects while 500 publications flow", async () => {
+  test("misses nothing and gets nothing twice over 20 forced disconnects during 500 publications", async () => {
     const here = await site(open);
     const { data, subscribed } = await reader(here);
     for (const round of range(0, 19)) {
@@ -106,7 +106,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     expect(subscribed.items.slice(1).every(({ recovered }) => recovered)).toBe(true);
   });
 
-  test("unsubscribes, hears nothing, and recovers what came when it subscribes again", async () => {
+  test("unsubscribes, receives nothing, and recovers what was published when it subscribes again", async () => {
     const here = await site(open);
     const { client, subscription, data, subscribed } = await reader(here);
     await publish(here, "news", 1, 1);
@@ -138,7 +138,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     expect(client.state).toBe("connected");
   });
 
-  test("whose permission ends comes back, and recovers", async () => {
+  test("whose permission expires comes back, and recovers", async () => {
     let connections = 0;
     const here = await site({ identity: () => (connections++ === 0 ? { expires: Date.now() + 300 } : {}) });
     const client = dial(here.address("ann", "mine"));
@@ -164,7 +164,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     expect(data.items).toEqual(range(1, 200));
   });
 
-  test("keeps to itself what is another user's, whatever that one suffers", async () => {
+  test("receives nothing of another user, whatever happens to that one", async () => {
     const here = await site(open);
     const [ann, bob] = [await reader(here, "ann"), await reader(here, "bob")];
     here.notifier.disconnect({ user: "ann" });

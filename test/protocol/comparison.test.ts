@@ -10,7 +10,7 @@ import { range } from "../support/wire.ts";
 
 const WebSocket = websocket as never;
 
-test(`this client and a stock one, on ${runtime}, see the same in the same order across 50 lost connections`, async () => {
+test(`a tocsin client and a stock one, on ${runtime}, receive the same in the same order across 50 lost connections`, async () => {
   const here = await site({ authorize: () => true });
   const stock = dial(here.address("bob"));
   const subscription = stock.newSubscription("news", { minResubscribeDelay: 5, maxResubscribeDelay: 20 });
@@ -45,7 +45,7 @@ test(`this client and a stock one, on ${runtime}, see the same in the same order
   expect([await ours.until(501), await theirs.until(501)]).toEqual([range(1, 501), range(1, 501)]);
 });
 
-test(`a thousand clients that come and go, on ${runtime}, leave nothing on the signal that they share`, async () => {
+test(`a thousand clients that connect and close, on ${runtime}, leave nothing on the signal that they share`, async () => {
   const here = await site({ authorize: () => true });
   const { signal } = new AbortController();
   const listening = new Set<unknown>();

@@ -14,7 +14,7 @@ async function everybody(here: Site, count: number): Promise<void> {
 }
 
 describe(`the largest session that the limits allow, on ${runtime}`, () => {
-  test("comes back, with a stock client, in one message, and recovers all it missed", {
+  test("reconnects with a stock client in one message, and recovers everything it missed", {
     timeout: 30_000,
   }, async () => {
     const here = await site({ authorize: () => true });
@@ -55,7 +55,7 @@ describe(`the largest session that the limits allow, on ${runtime}`, () => {
     expect(here.notifier.totals().limits).toEqual({});
   });
 
-  test("comes back with our client, and goes on where it was", { timeout: 30_000 }, async () => {
+  test("reconnects with a tocsin client, and continues from its positions", { timeout: 30_000 }, async () => {
     const here = await site({ authorize: () => true });
     const client = connect(here.address("ann"), { WebSocket: websocket as never });
     onTestFinished(() => client.close());

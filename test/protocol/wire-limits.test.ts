@@ -4,7 +4,7 @@ import { wire } from "../support/wire.ts";
 describe("limits", () => {
   const tooBig = { code: 1009, reason: "message too big" };
 
-  test("a message of 1 MiB is heard, one byte more closes with 1009", async () => {
+  test("a message of 1 MiB is read, one byte more closes with 1009", async () => {
     const heard: unknown[] = [];
     const { clock, client: connect } = wire();
     const client = connect({ peer: { user: "", receive: (_, data) => heard.push((data as string).length) } });
@@ -31,7 +31,7 @@ describe("limits", () => {
     expect([within.closed, above.closed]).toEqual([undefined, tooBig]);
   });
 
-  test("commands that wait behind a slow answer may be 2 000; one more closes with 3013", async () => {
+  test("commands that wait behind a slow reply may be 2 000; one more closes with 3013", async () => {
     const { clock, client: connect } = wire({
       limits: { burst: 3_000 },
       rpc: { hang: () => new Promise(() => {}) },
@@ -96,7 +96,7 @@ describe("limits", () => {
     });
   });
 
-  test("data nested as deep as a message allows is published or refused, nothing is reported, and the rest lives on", async () => {
+  test("data nested as deep as a message allows is published or refused, nothing is reported, and the connection stays open", async () => {
     const { client: connect } = wire();
     const client = connect();
     await client.connect();

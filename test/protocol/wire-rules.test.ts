@@ -20,14 +20,14 @@ const notice = (more = {}) => ({
   push: { channel: "a", message: { data: { notice: { channel: "a", ...missed, ...more } } } },
 });
 
-describe("the referee of the wire", () => {
-  test("has nothing to say about a connection that keeps the rules", () => {
+describe("the referee of the protocol", () => {
+  test("reports nothing for a connection that keeps the rules", () => {
     expect(
       breaches(connect, "{}", subscribe, pub(4, { time: 1, tags: { a: "b" } }), pub(5), { id: 3, rpc: {} }),
     ).toEqual([]);
   });
 
-  test("has nothing to say about notices that are true, and five seconds apart", () => {
+  test("reports nothing for notices that are true, and five seconds apart", () => {
     let time = 0;
     const told = new Map();
     const [one, other] = [referee({ now: () => time, told }), referee({ now: () => time, told })];
@@ -78,11 +78,11 @@ describe("the referee of the wire", () => {
     ["a notice of a loss in what was recovered", [connect, late({ ...missed, gone: 1 })]],
     ["a notice of what comes late in what was lost", [connect, lost(missed)]],
     ["a notice where nothing was recovered", [connect, answered({ data: { notice: missed } })]],
-  ])("notices %s", (_name, frames) => {
+  ])("reports %s", (_name, frames) => {
     expect(breaches(...frames)).not.toEqual([]);
   });
 
-  test("notices a frame after the close, a second close, and reasons that are long or JSON", () => {
+  test("reports a frame after the close, a second close, and reasons that are long or JSON", () => {
     for (const [first, second] of [
       ["over", "again"],
       ["x".repeat(124), undefined],

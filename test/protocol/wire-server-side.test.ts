@@ -12,7 +12,7 @@ const entries = (first: number, last: number) =>
 describe("the server's subscriptions", () => {
   const peer = { user: "ann", channels: ["mine", "ours"] };
 
-  test("recover in the connect reply, each for itself", async () => {
+  test("recover in the connect reply, each from its own position", async () => {
     const { client: connect, publish, epoch } = wire();
     await publish("mine", 1, 2, 3);
     await publish("ours", 4);
@@ -82,7 +82,7 @@ describe("the server's subscriptions", () => {
     expect(pushed("ours")).toEqual(["a", "b"].slice(ours?.offset));
   });
 
-  test("together take no more of the connect reply than one window, and all of it follows", async () => {
+  test("together take at most one window of the connect reply, and the rest follows", async () => {
     const window = 4_096;
     const { clock, client: connect, publish } = wire({ window });
     const channels = range(1, 8).map((n) => `c${n}`);
@@ -128,7 +128,7 @@ describe("many channels that the server subscribes a peer to", () => {
     return { log, clock, most: () => most };
   }
 
-  test("are looked into together, some at a time", async () => {
+  test("are read together, a limited number at a time", async () => {
     const { log, clock, most } = slow();
     const notifier = createNotifier({ log, clock });
     const channels = range(1, 1_000).map((n) => `c${n}`);
@@ -158,7 +158,7 @@ describe("many channels that the server subscribes a peer to", () => {
       expect(client.offsets(name)).toEqual(range([7, 2, 1][at] as number, 6));
   });
 
-  test("are all let go of where one of them fails", async () => {
+  test("are all released where one of them fails", async () => {
     const { log, clock } = slow();
     const read: Log["read"] = (channel, options) =>
       channel === "c3" ? Promise.reject(new Error("torn")) : log.read(channel, options);

@@ -8,9 +8,9 @@ import { aborted, deferred, type Outcome, outcomeOf } from "../support/core.ts";
 import { type Ends, test } from "../support/dial.ts";
 
 interface Watched {
-  /** What was shown: where, and its data. */
+  /** What was shown: the channel and its data. */
   shown: [string, unknown][];
-  /** What was said, each with how it was. */
+  /** What was reported: the channel, "note" or "error", and the text. */
   said: [string, string][];
   outcome: Outcome<boolean>;
   stop(): void;
@@ -40,7 +40,7 @@ function watched({ client }: Pick<Ends, "client">, options: Partial<WatchOptions
 
 const types = ({ shown }: Watched): unknown[] => shown.map(([, data]) => (data as { type: string }).type);
 
-test("runs are followed from their start to their end, channels from now on", async ({ open }) => {
+test("runs are followed from their start to their end, channels from the present", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   await notifier.publish("news", "before");
@@ -78,7 +78,7 @@ test("an ending that was shown is acknowledged, and nothing is followed any more
   expect(notifier.inspect().filter(({ kind }) => kind === "publication")).toEqual([]);
 });
 
-test("a run that failed, or that somebody else cancelled, did not go well", async ({ open }) => {
+test("a run that failed, or that another client cancelled, makes the command fail", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const failing = notifier.run(async () => {
@@ -92,7 +92,7 @@ test("a run that failed, or that somebody else cancelled, did not go well", asyn
   expect(outcomes.map(({ outcome }) => outcome.value)).toEqual([false, false]);
 });
 
-test("a run is cancelled for a reason, and followed to its end", async ({ open }) => {
+test("a run is cancelled with a reason, and followed to its end", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const run = notifier.run(({ signal }) => aborted(signal));
@@ -107,7 +107,7 @@ test("a run is cancelled for a reason, and followed to its end", async ({ open }
   expect(types(second)).toEqual(["run.started", "run.cancelled"]);
 });
 
-test("what is not there is refused once, and the others are followed all the same", async ({ open }) => {
+test("an unknown channel is refused once, and the others are followed all the same", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const run = notifier.run(async () => {});
@@ -120,7 +120,7 @@ test("what is not there is refused once, and the others are followed all the sam
   expect([types(all), all.outcome.value]).toEqual([["run.started", "run.completed"], false]);
 });
 
-test("a gap is told, and what comes after it is followed", async ({ open }) => {
+test("a gap is reported, and later events are followed", async ({ open }) => {
   const ends = open({ limits: { runBytes: 300 } });
   const { notifier, clock } = ends;
   const run = notifier.run(async ({ emit }) => {
@@ -134,7 +134,7 @@ test("a gap is told, and what comes after it is followed", async ({ open }) => {
   expect([shown.length, outcome.value]).toEqual([3, true]);
 });
 
-test("it begins where it is told to", async ({ open }) => {
+test("it begins at the given position", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const receipts = await Promise.all([1, 2, 3].map((n) => notifier.publish("news", n)));
@@ -144,7 +144,9 @@ test("it begins where it is told to", async ({ open }) => {
   expect(all.map(({ shown }) => shown.map(([, data]) => data))).toEqual([[], [], [1, 2, 3], [3]]);
 });
 
-test("a run that had ended before where it begins says how, and is over", async ({ open }) => {
+test("a run that had ended before the start position is shown with its ending, and is over", async ({
+  open,
+}) => {
   const ends = open();
   const { notifier, clock } = ends;
   const run = notifier.run(async () => {});
@@ -163,7 +165,7 @@ test("a run that had ended before where it begins says how, and is over", async 
   ]);
 });
 
-test("a run that works is followed from now on to its end", async ({ open }) => {
+test("a working run is followed from the present to its end", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const gate = deferred();
@@ -177,7 +179,9 @@ test("a run that works is followed from now on to its end", async ({ open }) => 
   expect([types(now), now.outcome.value]).toEqual([["run.completed"], true]);
 });
 
-test("a connection that is closed for good is told of once, by whoever hears of it", async ({ open }) => {
+test("a connection that is closed for good is reported once, by whichever call gets it first", async ({
+  open,
+}) => {
   const ends = open();
   const { clock, network, client } = ends;
   const said: string[] = [];
@@ -223,7 +227,7 @@ test.for([
 });
 
 test.for([200, 408, 426, 429, 500, 503, undefined])(
-  "a first refusal that may pass is told of: %s",
+  "a first refusal that may be temporary is reported: %s",
   async (status) => {
     for (const [told, asked] of [
       [status, undefined],
@@ -237,7 +241,7 @@ test.for([200, 408, 426, 429, 500, 503, undefined])(
   },
 );
 
-test("a refusal after there was a connection ends nothing", async () => {
+test("a refusal after a connection was open ends nothing", async () => {
   const { said, heard } = attended(401);
   heard("connected");
   await heard("waiting", unmade(401, 2));
@@ -250,7 +254,7 @@ test("a refusal after there was a connection ends nothing", async () => {
   ]);
 });
 
-test("who is not let in is told what to look at, and why a connection fails as the socket says it", async () => {
+test("a refused client gets advice what to check, and a failed connection the error of its socket", async () => {
   const { said, heard } = attended(undefined);
   await heard("waiting", unmade(undefined, 1, new Error("connect ECONNREFUSED")));
   const other = attended(403);
