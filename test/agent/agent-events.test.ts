@@ -402,15 +402,15 @@ const bad = Object.entries(kinds).flatMap(([method, fields]) =>
   Object.entries(fields).flatMap(([field, kind]) =>
     (refused[kind.replace("?", "")] ?? [])
       .filter(([value]) => !(kind.endsWith("?") && value === undefined))
-      .map(([value, error, said]) => [method as Method, field, said, value, error] as const),
+      .map(([value, error, description]) => [method as Method, field, description, value, error] as const),
   ),
 );
 
 describe("a call", () => {
-  test.for(bad)("of %s is refused when %s is %s", ([method, field, said, value, error]) => {
+  test.for(bad)("of %s is refused when %s is %s", ([method, field, description, value, error]) => {
     const { type, fields } = calls[method];
     const failure = failureOf(method, { ...fields, [field]: value });
-    expect(failure).toEqual(new error(`Cannot announce "${type}": ${field} is ${said}`));
+    expect(failure).toEqual(new error(`Cannot announce "${type}": ${field} is ${description}`));
     expect(failure).toBeInstanceOf(error);
   });
 

@@ -153,7 +153,7 @@ describe("an agent's error", () => {
 
   test("has nothing of a stack", () => {
     const error = new TimeoutError("30 s", { cause: new Error("inner") });
-    const said = JSON.stringify(agent.error(error));
-    expect(said).not.toMatch(/inner|agent-presenter|node_modules| at \S+:\d/);
+    const json = JSON.stringify(agent.error(error));
+    expect(json).not.toMatch(/inner|agent-presenter|node_modules| at \S+:\d/);
   });
 });

@@ -5,7 +5,7 @@ import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../src/hono.ts";
 
 /** Returns the arguments of each call of a `console` method. */
-function heard(method: "error" | "warn"): unknown[][] {
+function callsOf(method: "error" | "warn"): unknown[][] {
   const spy = vi.spyOn(console, method).mockImplementation(() => {});
   onTestFinished(() => spy.mockRestore());
   return spy.mock.calls;
@@ -30,7 +30,7 @@ test("a thrown value cannot forge a line of the log, or command a terminal, and 
 });
 
 test("a path that holds control characters is logged as one line, with the error and with the refusal", async () => {
-  const [errors, warnings] = [heard("error"), heard("warn")];
+  const [errors, warnings] = [callsOf("error"), callsOf("warn")];
   const notifier = createNotifier();
   const connect = notifications(notifier, {
     authenticate: () => {

@@ -74,16 +74,16 @@ describe("link", () => {
     const { scope } = createScope();
     const { controller, signal, listening } = spiedSignal();
     const reason = { why: "because" };
-    const heard: [string, unknown][] = [];
-    for (const name of ["a", "b", "c"]) scope.link(signal, (given) => heard.push([name, given]));
+    const calls: [string, unknown][] = [];
+    for (const name of ["a", "b", "c"]) scope.link(signal, (given) => calls.push([name, given]));
     controller.abort(reason);
     controller.abort("again");
-    expect(heard).toEqual([
+    expect(calls).toEqual([
       ["a", reason],
       ["b", reason],
       ["c", reason],
     ]);
-    expect(heard.every(([, given]) => given === reason)).toBe(true);
+    expect(calls.every(([, given]) => given === reason)).toBe(true);
     expect(listening()).toBe(0);
   });
 
@@ -91,23 +91,23 @@ describe("link", () => {
     const { scope } = createScope();
     const { controller, signal, added } = spiedSignal();
     controller.abort("early");
-    const heard: unknown[] = [];
-    scope.link(signal, (reason) => heard.push(reason))();
-    expect(heard).toEqual(["early"]);
+    const calls: unknown[] = [];
+    scope.link(signal, (reason) => calls.push(reason))();
+    expect(calls).toEqual(["early"]);
     expect(added()).toBe(0);
   });
 
   test("a link undone by another listener is not called", () => {
     const { scope } = createScope();
     const { controller, signal } = spiedSignal();
-    const heard: string[] = [];
+    const calls: string[] = [];
     scope.link(signal, () => {
-      heard.push("first");
+      calls.push("first");
       unlink();
     });
-    const unlink = scope.link(signal, () => heard.push("second"));
+    const unlink = scope.link(signal, () => calls.push("second"));
     controller.abort();
-    expect(heard).toEqual(["first"]);
+    expect(calls).toEqual(["first"]);
   });
 
   test("the same function linked twice is called twice, and once after one was undone", () => {
@@ -146,11 +146,11 @@ describe("link", () => {
   test("two signals have a listener each, and one that aborts leaves the other's", () => {
     const { scope } = createScope();
     const [one, other] = [spiedSignal(), spiedSignal()];
-    const heard: string[] = [];
-    scope.link(one.signal, () => heard.push("one"));
-    scope.link(other.signal, () => heard.push("other"));
+    const calls: string[] = [];
+    scope.link(one.signal, () => calls.push("one"));
+    scope.link(other.signal, () => calls.push("other"));
     one.controller.abort();
-    expect(heard).toEqual(["one"]);
+    expect(calls).toEqual(["one"]);
     expect([one.listening(), other.listening()]).toEqual([0, 1]);
   });
 });
@@ -390,12 +390,12 @@ describe("hold, inspect and count", () => {
 
   test("the end calls each listener once, with its reason, and none that was released", () => {
     const { scope } = createScope();
-    const heard: [string, unknown][] = [];
-    scope.hold("socket", "kept", (reason) => heard.push(["kept", reason]));
-    scope.hold("socket", "released", (reason) => heard.push(["released", reason]))();
+    const calls: [string, unknown][] = [];
+    scope.hold("socket", "kept", (reason) => calls.push(["kept", reason]));
+    scope.hold("socket", "released", (reason) => calls.push(["released", reason]))();
     scope.end("over");
     scope.end("again");
-    expect(heard).toEqual([["kept", "over"]]);
+    expect(calls).toEqual([["kept", "over"]]);
   });
 });
 
@@ -467,18 +467,18 @@ describe("end", () => {
     const errors: unknown[] = [];
     const scope = new Scope(fakeClock(), (error) => errors.push(error));
     const controller = new AbortController();
-    const heard: string[] = [];
+    const calls: string[] = [];
     const fail = (): never => {
       throw new Error("fails");
     };
     scope.link(controller.signal, fail);
-    scope.link(controller.signal, () => heard.push("abort"));
+    scope.link(controller.signal, () => calls.push("abort"));
     controller.abort();
     const waiting = scope.wait("me", undefined, () => fail);
     scope.hold("socket", "first", fail);
-    scope.hold("socket", "second", () => heard.push("end"));
+    scope.hold("socket", "second", () => calls.push("end"));
     scope.end("over");
     await expect(waiting).rejects.toBe("over");
-    expect([heard, errors.length, scope.inspect()]).toEqual([["abort", "end"], 3, []]);
+    expect([calls, errors.length, scope.inspect()]).toEqual([["abort", "end"], 3, []]);
   });
 });

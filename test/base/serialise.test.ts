@@ -3,7 +3,7 @@ import { serialise } from "../../src/base/serialise.ts";
 import { output } from "../../src/run.ts";
 import { payloads, rejection, test } from "../support/core.ts";
 
-const most = 1_000;
+const maxBytes = 1_000;
 
 class Empty {}
 
@@ -27,13 +27,13 @@ class Celsius {
 
 /** Returns the JSON of a value. */
 function text(value: unknown): string {
-  return serialise("it", value, most);
+  return serialise("it", value, maxBytes);
 }
 
 /** Returns the reason in the error that refuses a value. */
 function refusal(value: unknown, allowsUndefined = false): string {
   try {
-    serialise("it", value, most, { allowsUndefined });
+    serialise("it", value, maxBytes, { allowsUndefined });
   } catch (error) {
     expect(error).toBeInstanceOf(TypeError);
     const { message } = error as Error;
@@ -90,7 +90,7 @@ describe("a value that JSON would not keep is refused, with its path:", () => {
     expect(refusal([undefined])).toBe("data[0] is undefined");
     expect(refusal({ a: { b: [1, undefined] } }, true)).toBe("data.a.b[1] is undefined");
     expect(text({ a: { b: undefined, c: 1 }, d: [{ e: undefined }] })).toBe('{"a":{"c":1},"d":[{}]}');
-    expect(serialise("it", { a: undefined, b: 1 }, most, { allowsUndefined: true })).toBe('{"b":1}');
+    expect(serialise("it", { a: undefined, b: 1 }, maxBytes, { allowsUndefined: true })).toBe('{"b":1}');
   });
 
   test("a hole in an array", () => {

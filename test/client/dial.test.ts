@@ -6,21 +6,21 @@ import { type Ends, onTestFinished, test } from "../support/dial.ts";
 
 /** Returns an `onStatus` hook and its calls. */
 function listener() {
-  const heard: { status: string; why?: ReplyError }[] = [];
+  const statusCalls: { status: string; why?: ReplyError }[] = [];
   const onStatus: ConnectOptions["onStatus"] = (status, why) =>
-    void heard.push({ status, ...(why && { why }) });
+    void statusCalls.push({ status, ...(why && { why }) });
   return {
-    heard,
+    statusCalls,
     onStatus,
-    statuses: () => heard.map(({ status }) => status),
-    last: () => heard.at(-1)?.why,
+    statuses: () => statusCalls.map(({ status }) => status),
+    last: () => statusCalls.at(-1)?.why,
   };
 }
 
 /** Connects another client, and records its statuses. */
 function asking({ dial }: Ends, url: ClientAddress, options: ConnectOptions = {}) {
-  const { onStatus, ...said } = listener();
-  return { client: dial({ onStatus, ...options }, url), ...said };
+  const { onStatus, ...calls } = listener();
+  return { client: dial({ onStatus, ...options }, url), ...calls };
 }
 
 const ticket = new Error("no ticket");
@@ -70,10 +70,12 @@ describe("a function that gives the address", () => {
       const clock = Object.assign(fakeClock(), { random: () => 1 });
       const ends = open({ clock });
       let count = 0;
-      const { client, heard, statuses } = asking(ends, () => (++count < 3 ? fail() : "ws://localhost/"));
+      const { client, statusCalls, statuses } = asking(ends, () =>
+        ++count < 3 ? fail() : "ws://localhost/",
+      );
       await clock.advance(599);
       expect([count, statuses()]).toEqual([1, ["connecting", "waiting"]]);
-      expect(heard[1]?.why).toMatchObject({
+      expect(statusCalls[1]?.why).toMatchObject({
         code: 0,
         message: "dial failed",
         temporary: true,
@@ -82,7 +84,7 @@ describe("a function that gives the address", () => {
       });
       await clock.advance(1);
       await clock.advance(1_100);
-      expect([count, client.status, heard[3]?.why?.tries]).toEqual([3, "connected", 2]);
+      expect([count, client.status, statusCalls[3]?.why?.tries]).toEqual([3, "connected", 2]);
     },
   );
 
@@ -151,16 +153,16 @@ describe("a token", () => {
     const cause = new Error("no network");
     let count = 0;
     const getToken = () => (++count < 3 ? Promise.reject(cause) : "t");
-    const { client, heard } = asking(ends, "ws://localhost/", { getToken });
+    const { client, statusCalls } = asking(ends, "ws://localhost/", { getToken });
     await ends.clock.advance(5_000);
-    expect(heard[1]?.why).toMatchObject({
+    expect(statusCalls[1]?.why).toMatchObject({
       code: 101,
       message: "dial failed",
       temporary: true,
       tries: 1,
       cause,
     });
-    expect(heard[1]?.why?.cause).toBe(cause);
+    expect(statusCalls[1]?.why?.cause).toBe(cause);
     expect([client.status, count]).toEqual(["connected", 3]);
   });
 
@@ -193,9 +195,9 @@ describe("a token", () => {
       signals.push(signal);
       return signals.length === 1 ? never<string>() : "t";
     };
-    const { client, heard } = asking(ends, "ws://localhost/", { getToken });
+    const { client, statusCalls } = asking(ends, "ws://localhost/", { getToken });
     await clock.advance(10_000);
-    expect(heard[1]?.why).toMatchObject({ code: 3012, message: "no answer", tries: 1 });
+    expect(statusCalls[1]?.why).toMatchObject({ code: 3012, message: "no answer", tries: 1 });
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
     await clock.advance(1_000);
     expect([client.status, signals.length]).toEqual(["connected", 2]);
@@ -208,9 +210,9 @@ describe("a connection that fails", () => {
     const ends = open({ clock });
     const { network } = ends;
     network.mode = "down";
-    const { heard } = asking(ends, "ws://localhost/");
+    const { statusCalls } = asking(ends, "ws://localhost/");
     await clock.advance(200);
-    const whys = heard.flatMap(({ why }) => why ?? []);
+    const whys = statusCalls.flatMap(({ why }) => why ?? []);
     expect(whys.map(({ code, message, tries, status }) => [code, message, tries, status])).toEqual(
       [1, 2, 3].map((n) => [1006, "handshake failed", n, undefined]),
     );
@@ -237,12 +239,12 @@ describe("a connection that fails", () => {
         super(url);
       }
     }
-    const { client, heard } = asking(ends, "ws://localhost/", { WebSocket: Broken });
+    const { client, statusCalls } = asking(ends, "ws://localhost/", { WebSocket: Broken });
     await clock.settle();
     network.last.drop();
     await clock.advance(5_000);
     expect([client.status, count]).toEqual(["connected", 4]);
-    expect(heard[4]?.why).toMatchObject({ code: 0, message: "dial failed", tries: 2, cause });
+    expect(statusCalls[4]?.why).toMatchObject({ code: 0, message: "dial failed", tries: 2, cause });
   });
 });
 

@@ -171,10 +171,10 @@ describe("a connection that is lost", () => {
     const names = ["addEventListener", "document"] as const;
     const before = names.map((name) => Object.getOwnPropertyDescriptor(globalThis, name));
     const listening = new Set<string>();
-    const addEventListener = (name: string, hear: () => void, options: { signal: AbortSignal }) => {
+    const addEventListener = (name: string, listener: () => void, options: { signal: AbortSignal }) => {
       listening.add(name);
       options.signal.addEventListener("abort", () => listening.delete(name));
-      page.addEventListener(name, hear, options);
+      page.addEventListener(name, listener, options);
     };
     Object.assign(globalThis, { addEventListener, document });
     try {

@@ -110,8 +110,8 @@ describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
     async (how, { skip }) => {
       const { WebSocket } = globalThis as { WebSocket?: unknown };
       skip(how === "its own" && WebSocket === undefined, "Node 20 has no WebSocket of its own");
-      const word = how === "its own" ? "own" : how === "at once" ? "at once" : "ws";
-      const program = child("client-child.ts", await urlOf(on), word);
+      const argument = how === "its own" ? "own" : how === "at once" ? "at once" : "ws";
+      const program = child("client-child.ts", await urlOf(on), argument);
       onTestFinished(() => program.destroy());
       const got = how === "at once" ? "" : "got 1\n";
       expect(await program.exit).toMatchObject({ code: 0, output: `${got}closed\n` });

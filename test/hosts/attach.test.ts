@@ -104,7 +104,7 @@ function onNode(): void {
     });
 
     test("leaves other upgrades to the other app", async () => {
-      theirs = heard(ws(`${url}${other.upgrade}`, {}, other.protocol));
+      theirs = messagesOf(ws(`${url}${other.upgrade}`, {}, other.protocol));
       expect(await theirs.until(1)).toEqual([expect.stringMatching(/^Hello from the chat$|^\{"type":/)]);
       if (other.unknown !== undefined) expect(await answerTo(`${url}/nobody's`)).toBe(other.unknown);
     });
@@ -363,7 +363,7 @@ function ws(url: string, options: ClientOptions = {}, protocol?: string): WebSoc
 }
 
 /** Returns the messages that a WebSocket receives, and then its close code. */
-function heard(socket: WebSocket): Inbox<string | number> {
+function messagesOf(socket: WebSocket): Inbox<string | number> {
   const box = inbox<string | number>();
   socket.on("message", (data) => box.add(String(data)));
   socket.on("close", (code) => box.add(code));

@@ -22,20 +22,20 @@ function flood(events: WSEvents) {
 }
 
 test("a peer that blocks the event loop is cut, and the server reports it once", () => {
-  let heard = 0;
-  const { sent, cuts, errors } = flood({ onMessage: () => void heard++ });
-  expect(heard).toBeGreaterThanOrEqual(4_000);
-  expect([heard + cuts, cuts > 0]).toEqual([sent, true]);
+  let handled = 0;
+  const { sent, cuts, errors } = flood({ onMessage: () => void handled++ });
+  expect(handled).toBeGreaterThanOrEqual(4_000);
+  expect([handled + cuts, cuts > 0]).toEqual([sent, true]);
   const what = "it sent over 4000 messages, and nothing else had its turn for 50 ms";
   expect(errors).toEqual([`Error: Cut a WebSocket: ${what}`]);
 });
 
 test("a peer whose handlers limit it is cut only once they take nothing more, without a report", () => {
-  let heard = 0;
-  const events = { onMessage: () => void heard++, takes: () => true };
-  expect(flood(events)).toMatchObject({ sent: heard, cuts: 0, errors: [] });
-  heard = 0;
-  const over = { onMessage: () => void heard++, takes: () => false };
+  let handled = 0;
+  const events = { onMessage: () => void handled++, takes: () => true };
+  expect(flood(events)).toMatchObject({ sent: handled, cuts: 0, errors: [] });
+  handled = 0;
+  const over = { onMessage: () => void handled++, takes: () => false };
   const { sent, cuts, errors } = flood(over);
-  expect([heard + cuts, cuts > 0, errors]).toEqual([sent, true, []]);
+  expect([handled + cuts, cuts > 0, errors]).toEqual([sent, true, []]);
 });

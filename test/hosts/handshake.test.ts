@@ -162,7 +162,7 @@ describe(`in a server of the user's own on ${runtime}, an app that`, () => {
   test("has handlers of its own reports to its onError, or to the console", async () => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});
     onTestFinished(() => error.mockRestore());
-    const heard: unknown[] = [];
+    const reported: unknown[] = [];
     const name = others[0] as keyof typeof all;
     const app = new Hono();
     app.get(
@@ -171,12 +171,12 @@ describe(`in a server of the user's own on ${runtime}, an app that`, () => {
     );
     app.get(
       "/own",
-      all[name](() => ({}), { onError: (each: unknown) => void heard.push(each) } as never),
+      all[name](() => ({}), { onError: (each: unknown) => void reported.push(each) } as never),
     );
     const dial = await serving(site(), app, "user");
     for (const path of ["/ws", "/own"]) expect(await dial(path).until(/\r\n\r\n/)).toMatch(/^HTTP\/1.1 500 /);
     expect(error.mock.calls).toEqual([["tocsin:", expect.any(TypeError)]]);
-    expect(heard).toEqual([expect.any(TypeError)]);
+    expect(reported).toEqual([expect.any(TypeError)]);
   });
 });
 

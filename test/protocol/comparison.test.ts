@@ -59,7 +59,7 @@ test(`a thousand clients that connect and close, on ${runtime}, leave nothing on
     listening.delete(args[1]);
     remove(...args);
   };
-  let most = 0;
+  let peak = 0;
   const timers = new Set<object>();
   const clock: typeof systemTiming = {
     ...systemTiming,
@@ -83,14 +83,14 @@ test(`a thousand clients that connect and close, on ${runtime}, leave nothing on
     // Some clients are closed while they connect, some right after that, and some while they follow.
     if (n % 3 > 0) await client.publish("news", n, { signal });
     const next = n % 3 > 1 ? rejection(client.follow("news", { signal }).next()) : undefined;
-    most = Math.max(most, listening.size);
+    peak = Math.max(peak, listening.size);
     await client.close();
     await next;
   };
   // Node prints a warning above ten listeners on one signal.
   for (const batch of range(0, 99)) await Promise.all(range(1, 10).map((n) => cycle(batch * 10 + n)));
   expect([listening.size, timers.size]).toEqual([0, 0]);
-  expect(most).toBeGreaterThan(0);
-  expect(most).toBeLessThanOrEqual(10);
+  expect(peak).toBeGreaterThan(0);
+  expect(peak).toBeLessThanOrEqual(10);
   await expect.poll(() => here.notifier.stats().sessions).toBe(0);
 });

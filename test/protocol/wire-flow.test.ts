@@ -298,8 +298,8 @@ describe("a stuck peer", () => {
     stuck.resume();
     await clock.settle();
     // Each of the forty messages was sent, or is counted as left out.
-    const told = stuck.received.filter((message) => "push" in (message as object)).length;
-    expect([told > 0, told + announcements]).toEqual([true, 40]);
+    const pushed = stuck.received.filter((message) => "push" in (message as object)).length;
+    expect([pushed > 0, pushed + announcements]).toEqual([true, 40]);
   });
 
   test("that reads every 50 s is never cut, and gets everything", async () => {

@@ -147,11 +147,11 @@ describe("history", () => {
   });
 
   test("returns no more than the limit of publications, and no more than a window", async () => {
-    const few = await withNews(10, { limits: { history: 4 } });
-    expect(await few.peer.call("history", { channel: "news", limit: -1 })).toMatchObject({
+    const limited = await withNews(10, { limits: { history: 4 } });
+    expect(await limited.peer.call("history", { channel: "news", limit: -1 })).toMatchObject({
       history: { publications: range(1, 4).map(entry), offset: 10 },
     });
-    expect(await few.peer.call("history", { channel: "news", limit: 9, reverse: true })).toMatchObject({
+    expect(await limited.peer.call("history", { channel: "news", limit: 9, reverse: true })).toMatchObject({
       history: { publications: [10, 9, 8, 7].map(entry), offset: 10 },
     });
     const small = await withNews(10, { window: 200 });

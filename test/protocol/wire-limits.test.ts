@@ -5,18 +5,20 @@ describe("limits", () => {
   const tooBig = { code: 1009, reason: "message too big" };
 
   test("a message of 1 MiB is read, one byte more closes with 1009", async () => {
-    const heard: unknown[] = [];
+    const lengths: unknown[] = [];
     const { clock, client: connect } = wire();
-    const client = connect({ peer: { user: "", receive: (_, data) => heard.push((data as string).length) } });
+    const client = connect({
+      peer: { user: "", receive: (_, data) => lengths.push((data as string).length) },
+    });
     await client.connect();
     const frame = (bytes: number) => `{"send":{"data":"${"x".repeat(bytes - 20)}"}}`;
     expect(frame(1_048_576)).toHaveLength(1_048_576);
     client.send(frame(1_048_576));
     await clock.settle();
-    expect(heard).toEqual([1_048_556]);
+    expect(lengths).toEqual([1_048_556]);
     client.send(frame(1_048_577));
     await clock.settle();
-    expect(heard).toEqual([1_048_556]);
+    expect(lengths).toEqual([1_048_556]);
     expect(client.closed).toEqual(tooBig);
   });
 

@@ -234,14 +234,14 @@ describe("run.cancel", () => {
 
 describe("send", () => {
   test("calls the handler with its data, in order, and has no reply", async () => {
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     const { clock, client: connect } = wire();
-    const receive: Peer["receive"] = (peer, data) => heard.push([peer.user, data]);
+    const receive: Peer["receive"] = (peer, data) => received.push([peer.user, data]);
     const client = connect({ peer: { user: "ann", receive } });
     await client.connect();
     client.send({ send: { data: 1 } }, { send: { data: { a: [] } } }, { send: {} });
     await clock.settle();
-    expect(heard).toEqual([
+    expect(received).toEqual([
       ["ann", 1],
       ["ann", { a: [] }],
       ["ann", undefined],

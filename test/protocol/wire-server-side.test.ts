@@ -106,13 +106,13 @@ describe("the server's subscriptions", () => {
 
 describe("many channels that the server subscribes a peer to", () => {
   /** Returns a log whose reads take 5 ms each. */
-  function slow(): { log: Log; clock: FakeClock; most: () => number } {
+  function slow(): { log: Log; clock: FakeClock; peak: () => number } {
     const clock = fakeClock();
     const memory = memoryLog({ clock });
     let reading = 0;
-    let most = 0;
+    let peak = 0;
     const read: Log["read"] = async (channel, options) => {
-      most = Math.max(most, ++reading);
+      peak = Math.max(peak, ++reading);
       await new Promise<void>((resolve) => void clock.timer(5, resolve));
       reading--;
       return memory.read(channel, options);
@@ -125,11 +125,11 @@ describe("many channels that the server subscribes a peer to", () => {
       read,
       [Symbol.asyncDispose]: dispose,
     };
-    return { log, clock, most: () => most };
+    return { log, clock, peak: () => peak };
   }
 
   test("are read together, a limited number at a time", async () => {
-    const { log, clock, most } = slow();
+    const { log, clock, peak } = slow();
     const notifier = createNotifier({ log, clock });
     const channels = range(1, 1_000).map((n) => `c${n}`);
     const client = pipe(notifier, { peer: { user: "ann", channels } });
@@ -137,7 +137,7 @@ describe("many channels that the server subscribes a peer to", () => {
     await clock.advance(300);
     const [reply] = client.received as [{ connect: { subs: object } }];
     expect(Object.keys(reply.connect.subs)).toEqual(channels);
-    expect(most()).toBe(64);
+    expect(peak()).toBe(64);
     void notifier.close();
     await clock.advance(5_000);
     assertQuiet(notifier);

@@ -96,8 +96,8 @@ describe("thousands of entries beyond the bounds", () => {
   });
 
   test("are trimmed by totalBytes one by one, each before later entries of other channels", async () => {
-    const most = 3 * channelCost + (block + 3) * 1_023;
-    const { log } = withClock({ size: (name) => (name === "loud" ? 1 : Infinity), totalBytes: most });
+    const totalBytes = 3 * channelCost + (block + 3) * 1_023;
+    const { log } = withClock({ size: (name) => (name === "loud" ? 1 : Infinity), totalBytes });
     const add = (channel: string) => log.append(channel, data, { time: 0 });
     const firsts = async () => {
       const slices = await Promise.all(["early", "loud", "late"].map((name) => log.read(name, { limit: 0 })));
@@ -105,12 +105,12 @@ describe("thousands of entries beyond the bounds", () => {
     };
     for (const channel of ["early", "loud", "late"]) await add(channel);
     for (let index = 0; index < block; index++) await add("loud");
-    expect([log.bytes, await firsts()]).toEqual([most, [1, 1, 1]]);
+    expect([log.bytes, await firsts()]).toEqual([totalBytes, [1, 1, 1]]);
     await add("late");
-    expect([log.bytes, await firsts()]).toEqual([most, [2, 1, 1]]);
+    expect([log.bytes, await firsts()]).toEqual([totalBytes, [2, 1, 1]]);
     for (let gone = 1; gone <= block; gone++) {
       await add("late");
-      expect([log.bytes, await firsts()]).toEqual([most, [2, 1 + gone, 1]]);
+      expect([log.bytes, await firsts()]).toEqual([totalBytes, [2, 1 + gone, 1]]);
     }
     // From here on the oldest entries are the first of "late", the last of "loud", and the second of "late".
     for (const wanted of [
@@ -119,7 +119,7 @@ describe("thousands of entries beyond the bounds", () => {
       [2, block + 2, 3],
     ]) {
       await add("late");
-      expect([log.bytes, await firsts()]).toEqual([most, wanted]);
+      expect([log.bytes, await firsts()]).toEqual([totalBytes, wanted]);
     }
   });
 });

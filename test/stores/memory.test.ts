@@ -151,16 +151,16 @@ describe("what a channel keeps", () => {
 
   test("one entry of the default size among 100 000, at most 1000 at any time", async () => {
     const log = memoryLog({ slack: 0 });
-    let most = 0;
+    let peak = 0;
     for (let index = 0; index < 100_000; index++) {
       const { offset } = await log.append("a", String(index), { time: 0 });
       if (index % 997 === 0) {
         const { top, first } = await log.read("a", { limit: 0 });
         expect(top).toBe(offset);
-        most = Math.max(most, top - first + 1);
+        peak = Math.max(peak, top - first + 1);
       }
     }
-    expect(most).toBe(1000);
+    expect(peak).toBe(1000);
     const slice = await log.read("a", {});
     expect([slice.first, slice.top, slice.entries.length]).toEqual([99_001, 100_000, 1000]);
     expect(slice.entries[0]?.data).toBe("99000");

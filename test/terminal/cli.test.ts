@@ -58,10 +58,10 @@ test("a run is cancelled from the terminal, and a channel followed until Ctrl-C"
     time: expect.any(Number),
     data: { n: 2 },
   });
-  const told = performance.now();
+  const killed = performance.now();
   following.kill("SIGINT");
   const { code, at } = await following.exit;
-  expect([code, at - told < 5_000]).toEqual([0, true]);
+  expect([code, at - killed < 5_000]).toEqual([0, true]);
 
   const { lines, ...cancelled } = await ended(cancelling);
   expect(cancelled.code).toBe(0);

@@ -11,22 +11,22 @@ interface Watched {
   /** What was shown: the channel and its data. */
   shown: [string, unknown][];
   /** What was reported: the channel, "note" or "error", and the text. */
-  said: [string, string][];
+  reported: [string, string][];
   outcome: Outcome<boolean>;
   stop(): void;
 }
 
 function watched({ client }: Pick<Ends, "client">, options: Partial<WatchOptions>): Watched {
-  const [shown, said, stop]: [Watched["shown"], Watched["said"], AbortController] = [
+  const [shown, reported, stop]: [Watched["shown"], Watched["reported"], AbortController] = [
     [],
     [],
     new AbortController(),
   ];
   const view: View = {
     show: async ({ channel, data }: Publication) => void shown.push([channel, data]),
-    refused: (channel, why) => void said.push([channel, why]),
-    note: (text) => void said.push(["note", text]),
-    error: (text) => void said.push(["error", text]),
+    refused: (channel, why) => void reported.push([channel, why]),
+    note: (text) => void reported.push(["note", text]),
+    error: (text) => void reported.push(["error", text]),
     end: () => {},
   };
   const { signal } = stop;
@@ -35,7 +35,7 @@ function watched({ client }: Pick<Ends, "client">, options: Partial<WatchOptions
     stop.abort();
     void client.close();
   };
-  return { shown, said, outcome: outcomeOf(watch(client, all)), stop: closes };
+  return { shown, reported, outcome: outcomeOf(watch(client, all)), stop: closes };
 }
 
 const types = ({ shown }: Watched): unknown[] => shown.map(([, data]) => (data as { type: string }).type);
@@ -61,7 +61,7 @@ test("runs are followed from their start to their end, channels from the present
   expect([one.outcome, both.outcome.state]).toEqual([{ state: "fulfilled", value: true }, "pending"]);
   both.stop();
   await clock.settle();
-  expect([both.outcome.value, both.said]).toEqual([true, []]);
+  expect([both.outcome.value, both.reported]).toEqual([true, []]);
 });
 
 test("an ending that was shown is acknowledged, and nothing is followed any more", async ({ open }) => {
@@ -100,10 +100,10 @@ test("a run is cancelled with a reason, and followed to its end", async ({ open 
   const first = watched(ends, { channels, cancel: [run.id], reason: "enough" });
   await clock.settle();
   expect(first.shown.at(-1)?.[1]).toMatchObject({ type: "run.cancelled", by: "client", reason: "enough" });
-  expect([first.outcome.value, first.said]).toEqual([true, [["note", `Asked "run:${run.id}" to stop`]]]);
+  expect([first.outcome.value, first.reported]).toEqual([true, [["note", `Asked "run:${run.id}" to stop`]]]);
   const second = watched(ends, { channels, cancel: [run.id] });
   await clock.settle();
-  expect(second.said).toEqual([["note", `"run:${run.id}" had ended already`]]);
+  expect(second.reported).toEqual([["note", `"run:${run.id}" had ended already`]]);
   expect(types(second)).toEqual(["run.started", "run.cancelled"]);
 });
 
@@ -113,7 +113,7 @@ test("an unknown channel is refused once, and the others are followed all the sa
   const run = notifier.run(async () => {});
   const all = watched(ends, { channels: ["run:1", "run:2", `run:${run.id}`], cancel: ["2"] });
   await clock.settle();
-  expect(all.said).toEqual([
+  expect(all.reported).toEqual([
     ["run:1", 'Cannot follow "run:1": it is not there, or not yours (103)'],
     ["run:2", 'Cannot cancel "run:2": it is not there, or not yours'],
   ]);
@@ -127,10 +127,12 @@ test("a gap is reported, and later events are followed", async ({ open }) => {
     for (let n = 1; n <= 10; n++) await emit(output("x".repeat(50)));
   });
   await clock.settle();
-  const { said, shown, outcome } = watched(ends, { channels: [`run:${run.id}`] });
+  const { reported, shown, outcome } = watched(ends, { channels: [`run:${run.id}`] });
   await clock.settle();
   const first = 12 - shown.length;
-  expect(said).toEqual([["note", `What came after 0 in "run:${run.id}" is gone: going on after ${first}`]]);
+  expect(reported).toEqual([
+    ["note", `What came after 0 in "run:${run.id}" is gone: going on after ${first}`],
+  ]);
   expect([shown.length, outcome.value]).toEqual([3, true]);
 });
 
@@ -184,26 +186,26 @@ test("a connection that is closed for good is reported once, by whichever call g
 }) => {
   const ends = open();
   const { clock, network, client } = ends;
-  const said: string[] = [];
-  const view = { note: (text: string) => said.push(text), error: (text: string) => said.push(text) };
-  const heard = attend("ws://x/", view, {
+  const reported: string[] = [];
+  const view = { note: (text: string) => reported.push(text), error: (text: string) => reported.push(text) };
+  const onStatus = attend("ws://x/", view, {
     statusOf: async () => undefined,
-    giveUp: () => said.push("gave up"),
+    giveUp: () => reported.push("gave up"),
   });
   const all = watched(ends, { channels: ["news", "sport"] });
   await clock.settle();
   network.last.drop(3503, "disconnected");
   await clock.settle();
-  expect([client.status, all.said, all.outcome.value]).toEqual(["closed", [], false]);
+  expect([client.status, all.reported, all.outcome.value]).toEqual(["closed", [], false]);
   const why = (code: number, message: string) => Object.assign(new Error(message), { code }) as never;
-  heard?.("connecting");
-  for (let n = 0; n < 2; n++) heard?.("waiting", why(1006, ""));
-  heard?.("connected");
-  heard?.("waiting", why(3001, "shutdown"));
-  heard?.("connected");
-  heard?.("closed", why(3503, "disconnected"));
-  heard?.("closed");
-  expect(said).toEqual([
+  onStatus?.("connecting");
+  for (let n = 0; n < 2; n++) onStatus?.("waiting", why(1006, ""));
+  onStatus?.("connected");
+  onStatus?.("waiting", why(3001, "shutdown"));
+  onStatus?.("connected");
+  onStatus?.("closed", why(3503, "disconnected"));
+  onStatus?.("closed");
+  expect(reported).toEqual([
     "Cannot reach ws://x/, trying again: code 1006",
     "Connected",
     "Lost the connection, trying again: shutdown (3001)",
@@ -215,39 +217,42 @@ test("a connection that is closed for good is reported once, by whichever call g
 test.for([
   ["which the runtime tells", 404, undefined, []],
   ["which is asked for", undefined, 404, ["Cannot reach ws://x/, trying again: handshake failed (1006)"]],
-] as const)("the very first refusal ends the command: with a status %s", async ([, told, asked, before]) => {
-  const { said, heard } = attended(asked);
-  heard("connecting");
-  await heard("waiting", unmade(told, 1));
-  expect(said).toEqual([
-    ...before,
-    "Cannot connect to ws://x/: the server answered 404, so there are no notifications: look at its path",
-    "gave up",
-  ]);
-});
+] as const)(
+  "the very first refusal ends the command: with a status %s",
+  async ([, status, asked, before]) => {
+    const { reported, onStatus } = attended(asked);
+    onStatus("connecting");
+    await onStatus("waiting", unmade(status, 1));
+    expect(reported).toEqual([
+      ...before,
+      "Cannot connect to ws://x/: the server answered 404, so there are no notifications: look at its path",
+      "gave up",
+    ]);
+  },
+);
 
 test.for([200, 408, 426, 429, 500, 503, undefined])(
   "a first refusal that may be temporary is reported: %s",
   async (status) => {
-    for (const [told, asked] of [
+    for (const [known, asked] of [
       [status, undefined],
       [undefined, status],
     ]) {
-      const { said, heard } = attended(asked);
-      await heard("waiting", unmade(told, 1));
-      const why = told === undefined ? "handshake failed (1006)" : `handshake refused: ${told}`;
-      expect(said).toEqual([`Cannot reach ws://x/, trying again: ${why}`]);
+      const { reported, onStatus } = attended(asked);
+      await onStatus("waiting", unmade(known, 1));
+      const why = known === undefined ? "handshake failed (1006)" : `handshake refused: ${known}`;
+      expect(reported).toEqual([`Cannot reach ws://x/, trying again: ${why}`]);
     }
   },
 );
 
 test("a refusal after a connection was open ends nothing", async () => {
-  const { said, heard } = attended(401);
-  heard("connected");
-  await heard("waiting", unmade(401, 2));
-  heard("connected");
-  await heard("waiting", unmade(undefined, 2));
-  expect(said).toEqual([
+  const { reported, onStatus } = attended(401);
+  onStatus("connected");
+  await onStatus("waiting", unmade(401, 2));
+  onStatus("connected");
+  await onStatus("waiting", unmade(undefined, 2));
+  expect(reported).toEqual([
     "Lost the connection, trying again: handshake refused: 401",
     "Connected again",
     "Lost the connection, trying again: handshake failed (1006)",
@@ -255,11 +260,11 @@ test("a refusal after a connection was open ends nothing", async () => {
 });
 
 test("a refused client gets advice what to check, and a failed connection the error of its socket", async () => {
-  const { said, heard } = attended(undefined);
-  await heard("waiting", unmade(undefined, 1, new Error("connect ECONNREFUSED")));
+  const { reported, onStatus } = attended(undefined);
+  await onStatus("waiting", unmade(undefined, 1, new Error("connect ECONNREFUSED")));
   const other = attended(403);
-  await other.heard("waiting", unmade(403, 1));
-  expect([...said, ...other.said]).toEqual([
+  await other.onStatus("waiting", unmade(403, 1));
+  expect([...reported, ...other.reported]).toEqual([
     "Cannot reach ws://x/, trying again: handshake failed: connect ECONNREFUSED (1006)",
     "Cannot connect to ws://x/: the server answered 403, so it does not let you in: look at the address and the token",
     "gave up",
@@ -268,10 +273,13 @@ test("a refused client gets advice what to check, and a failed connection the er
 
 /** Hears statuses of a server that answers so to a plain request. */
 function attended(asked: number | undefined) {
-  const said: string[] = [];
-  const view = { note: (text: string) => said.push(text), error: (text: string) => said.push(text) };
-  const heard = attend("ws://x/", view, { statusOf: async () => asked, giveUp: () => said.push("gave up") });
-  return { said, heard: heard as NonNullable<typeof heard> };
+  const reported: string[] = [];
+  const view = { note: (text: string) => reported.push(text), error: (text: string) => reported.push(text) };
+  const onStatus = attend("ws://x/", view, {
+    statusOf: async () => asked,
+    giveUp: () => reported.push("gave up"),
+  });
+  return { reported, onStatus: onStatus as NonNullable<typeof onStatus> };
 }
 
 function unmade(status: number | undefined, tries: number, cause?: Error): ReplyError {

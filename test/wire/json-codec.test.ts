@@ -201,11 +201,11 @@ describe("what is written", () => {
 });
 
 describe("codes", () => {
-  const words = (table: Readonly<Record<string, { code: number; reason?: string; message?: string }>>) =>
+  const textsOf = (table: Readonly<Record<string, { code: number; reason?: string; message?: string }>>) =>
     Object.values(table).map(({ code, reason, message }) => `${code} ${reason ?? message}`);
 
   test("for closing are the protocol's, and clients read from them whether to come back", () => {
-    expect(words(closes).sort()).toEqual([
+    expect(textsOf(closes).sort()).toEqual([
       "1009 message too big",
       "3000 connection closed",
       "3001 shutdown",
@@ -228,7 +228,7 @@ describe("codes", () => {
   });
 
   test("for errors are the protocol's, and temporary ones may be tried again", () => {
-    expect(words(replies)).toEqual([
+    expect(textsOf(replies)).toEqual([
       "100 internal server error",
       "101 unauthorized",
       "103 permission denied",
@@ -247,6 +247,6 @@ describe("codes", () => {
   });
 
   test("for unsubscribing make the client stay away, or come back", () => {
-    expect(words(unsubscribes)).toEqual(["2000 server unsubscribed", "2500 insufficient state"]);
+    expect(textsOf(unsubscribes)).toEqual(["2000 server unsubscribed", "2500 insufficient state"]);
   });
 });

@@ -2,13 +2,13 @@ import { describe, expect } from "vitest";
 import type { Pipe } from "../../../src/testing/pipe.ts";
 import { type Core, finish, subscriber, test } from "../../support/core.ts";
 
-type Said = [kind: "join" | "leave", client: string];
+type Announced = [kind: "join" | "leave", client: string];
 
 /** Returns the join and leave messages that a client received. */
-function told({ received }: Pipe): Said[] {
+function announced({ received }: Pipe): Announced[] {
   return received.flatMap((message) => {
     const push = (message as { push?: Record<string, { info: { client: string } }> }).push;
-    return (["join", "leave"] as const).flatMap((kind): Said[] =>
+    return (["join", "leave"] as const).flatMap((kind): Announced[] =>
       push?.[kind] === undefined ? [] : [[kind, push[kind].info.client]],
     );
   });
@@ -38,7 +38,7 @@ describe("a client that joins and leaves", () => {
     await core.clock.settle();
     ann.send(unsubscribe);
     await core.clock.settle();
-    expect(told(listener)).toEqual([
+    expect(announced(listener)).toEqual([
       ["join", ann.session.id],
       ["join", bob.session.id],
       ["leave", ann.session.id],
@@ -52,7 +52,7 @@ describe("a client that joins and leaves", () => {
     const { frames } = listener;
     for (let n = 0; n < 200; n++) other.send(unsubscribe, { ...subscribe, id: 12 + n });
     await core.clock.settle();
-    expect([told(listener), listener.frames, other.closed]).toEqual([[], frames, undefined]);
+    expect([announced(listener), listener.frames, other.closed]).toEqual([[], frames, undefined]);
     expect(core.notifier.totals().limits).toEqual({});
   });
 
@@ -72,10 +72,10 @@ describe("a client that joins and leaves", () => {
     }
     await core.clock.advance(100);
     expect(clients.map(({ closed }) => closed)).toEqual(clients.map(() => undefined));
-    const most = Math.max(...clients.map(({ frames }, at) => frames - (before[at] as number)));
-    expect(most).toBeLessThanOrEqual(6);
+    const max = Math.max(...clients.map(({ frames }, at) => frames - (before[at] as number)));
+    expect(max).toBeLessThanOrEqual(6);
     // Announcements may be left out, but the last one received has to match the state.
-    for (const client of clients) expect(told(client).at(-1)?.[0] ?? "leave").toBe("leave");
+    for (const client of clients) expect(announced(client).at(-1)?.[0] ?? "leave").toBe("leave");
   });
 
   test("does not keep a listener from reading the channel's log", async ({ start }) => {
@@ -91,7 +91,7 @@ describe("a client that joins and leaves", () => {
     listener.resume();
     await core.clock.settle();
     const { announcements = 0 } = core.notifier.totals().limits;
-    expect([told(listener).length + announcements, listener.closed]).toEqual([40, undefined]);
+    expect([announced(listener).length + announcements, listener.closed]).toEqual([40, undefined]);
     expect(listener.received.filter((message) => JSON.stringify(message).includes('"pub"'))).toHaveLength(1);
   });
 });
@@ -109,10 +109,10 @@ describe("a crowd of a thousand", () => {
     expect(left.map(({ closed }) => closed)).toEqual(left.map(() => undefined));
     const bytes = left.reduce((sum, { received }) => sum + JSON.stringify(received).length, 0);
     expect(bytes).toBeLessThan(16_777_216);
-    const heard = left.reduce((sum, client) => sum + told(client).length, 0);
+    const sent = left.reduce((sum, client) => sum + announced(client).length, 0);
     const { announcements = 0 } = core.notifier.totals().limits;
     // Every remaining client received each leave message, or the message is counted as left out.
-    expect([heard > 0, heard + announcements - joined]).toEqual([true, 250_000]);
+    expect([sent > 0, sent + announcements - joined]).toEqual([true, 250_000]);
   });
 
   test("that is closed with the notifier gets no leave messages, and takes no longer for them", async ({
@@ -124,6 +124,6 @@ describe("a crowd of a thousand", () => {
     const report = await finish(core);
     expect(report.sessions).toEqual({ closed: 200, cut: 0 });
     expect(core.clock.now()).toBe(before);
-    expect(clients.flatMap(told)).toEqual([]);
+    expect(clients.flatMap(announced)).toEqual([]);
   });
 });

@@ -43,8 +43,8 @@ function fitting(texts: string[], bytes: number): number {
 describe("encodeSegments", () => {
   test("splits entries into consecutive segments, each of one entry or within the bound, and as full as can be", () => {
     fc.assert(
-      fc.property(channel, entries, fc.integer({ min: 1, max: 1_500 }), (name, list, most) => {
-        const segments = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, most);
+      fc.property(channel, entries, fc.integer({ min: 1, max: 1_500 }), (name, list, maxBytes) => {
+        const segments = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, maxBytes);
         expect(segments.map(({ text }) => text).join("\n")).toBe(
           list.map((entry) => pushOf(name, entry)).join("\n"),
         );
@@ -54,9 +54,9 @@ describe("encodeSegments", () => {
           next = last + 1;
           expect(text.split("\n")).toHaveLength(last - first + 1);
           expect(bytes).toBe(bytesOf(text));
-          expect(bytes <= most || first === last).toBe(true);
+          expect(bytes <= maxBytes || first === last).toBe(true);
           const following = segments[at + 1]?.text.split("\n")[0];
-          if (following !== undefined) expect(bytesOf(`${text}\n${following}`)).toBeGreaterThan(most);
+          if (following !== undefined) expect(bytesOf(`${text}\n${following}`)).toBeGreaterThan(maxBytes);
         }
         expect(next).toBe((list.at(-1)?.offset ?? 0) + 1);
       }),

@@ -301,14 +301,14 @@ describe("an acknowledgement by rpc", () => {
 });
 
 describe("any other data that a client sends", () => {
-  function hearing(): { peer: Peer; heard: unknown[] } {
-    const heard: unknown[] = [];
-    return { heard, peer: { ...person("ann"), receive: (_peer, data) => void heard.push(data) } };
+  function receiving(): { peer: Peer; received: unknown[] } {
+    const received: unknown[] = [];
+    return { received, peer: { ...person("ann"), receive: (_peer, data) => void received.push(data) } };
   }
 
   test("is passed to the peer's receive; an acknowledgement is not", async ({ start }) => {
     const core = start();
-    const { peer, heard } = hearing();
+    const { peer, received } = receiving();
     const ann = await acknowledging(core, "news", "ann", { peer });
     ann.ack(0);
     const others = [
@@ -324,14 +324,14 @@ describe("any other data that a client sends", () => {
     for (const data of others) ann.send({ send: { data } });
     ann.send({ send: { data: { ack: { nowhere: 1 }, hello: 2 } } });
     await core.clock.settle();
-    expect(heard).toEqual(others);
+    expect(received).toEqual(others);
   });
 
   test("is not mixed up with an acknowledgement in one frame with connect and subscribe", async ({
     start,
   }) => {
     const core = start();
-    const { peer, heard } = hearing();
+    const { peer, received } = receiving();
     const ann = pipe(core.notifier, { peer });
     ann.send(
       { id: 1, connect: {} },
@@ -342,7 +342,7 @@ describe("any other data that a client sends", () => {
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.settle();
     // The client has acknowledged once, so reading alone discharges nothing.
-    expect([heard, waiting(core)]).toEqual([[], 1]);
+    expect([received, waiting(core)]).toEqual([[], 1]);
   });
 
   test("before connect closes the connection, and so does an acknowledgement", async ({ start }) => {
@@ -547,16 +547,16 @@ test("A10: 2 000 confirmed publications, acknowledged now and then, leave nothin
   const ann = await acknowledging(core, "news");
   const { armed } = core.clock;
   const before = core.notifier.stats();
-  let most = 0;
+  let peak = 0;
   for (let offset = 1; offset <= 2_000; offset++) {
     await core.notifier.publish("news", offset, { confirm });
     if (offset % 100 !== 0) continue;
     await core.clock.settle();
-    most = Math.max(most, waiting(core));
+    peak = Math.max(peak, waiting(core));
     ann.ack(offset);
   }
   await core.clock.settle();
-  expect([most, ann.received.length]).toEqual([100, 2_000]);
+  expect([peak, ann.received.length]).toEqual([100, 2_000]);
   expect([core.notifier.stats(), heldBy(core), core.clock.armed]).toEqual([before, [], armed]);
   ann.drop();
   await core.clock.settle();

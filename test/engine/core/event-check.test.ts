@@ -306,20 +306,20 @@ describe("a run", () => {
   }) => {
     const { notifier } = start({ events });
     const wrong: RunEvent[] = [{ type: "invoice.paid", amount: "1" }, { type: "mine" }, { type: "async" }];
-    const heard: unknown[] = [];
+    const messages: unknown[] = [];
     const run = notifier.run(async function* ({ emit }) {
       for (const event of wrong) {
-        heard.push(((await rejection(emit(event))) as Error).message);
+        messages.push(((await rejection(emit(event))) as Error).message);
         try {
           yield event;
         } catch (error) {
-          heard.push((error as Error).message);
+          messages.push((error as Error).message);
         }
       }
     });
     await run.result();
     const where = `into run:${run.id}`;
-    expect(heard).toEqual(
+    expect(messages).toEqual(
       [
         `Cannot emit "invoice.paid" ${where}: its schema refuses data.amount`,
         `Cannot emit "mine" ${where}: no schema is listed for that type`,

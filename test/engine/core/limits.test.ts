@@ -57,16 +57,16 @@ describe("commands a second", () => {
   });
 
   test("beyond the rate do nothing, and those without a reply are dropped", async () => {
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     const called: unknown[] = [];
     const here = wire({
       limits: { rate: 1, burst: 2, subscriptions: 1 },
       rpc: { call: (_, { data }) => called.push(data) },
     });
-    const client = await connected(here, { peer: { user: "", receive: (_, data) => heard.push(data) } });
+    const client = await connected(here, { peer: { user: "", receive: (_, data) => received.push(data) } });
     client.send({ send: { data: 1 } }, { send: { data: 2 } }, { id: 2, rpc: { method: "call", data: 3 } });
     await here.clock.settle();
-    expect([heard, called, client.take()]).toEqual([[1], [], [{ id: 2, error: overRate }]]);
+    expect([received, called, client.take()]).toEqual([[1], [], [{ id: 2, error: overRate }]]);
   });
 
   test("do not count pongs, nor acknowledgements of a thousand channels every 50 ms", async () => {
@@ -77,9 +77,9 @@ describe("commands a second", () => {
     client.send(...names.map((channel, n) => ({ id: n + 2, subscribe: { channel } })));
     await here.clock.settle();
     const ack = Object.fromEntries(names.map((name) => [name, { offset: 0, epoch: "" }]));
-    const words = JSON.stringify({ send: { data: { ack } } });
+    const frame = JSON.stringify({ send: { data: { ack } } });
     for (let n = 0; n < 100; n++) {
-      session.receive(words);
+      session.receive(frame);
       await here.clock.advance(50);
     }
     expect(client.closed).toBeUndefined();
@@ -175,12 +175,12 @@ describe("commands that wait", () => {
     const all = [await holding(10_000), await holding(5_000), await holding(2_500)];
     expect(here.notifier.totals().bytes.commands).toBe(17_500);
     expect(all.map(({ closed }) => closed)).toEqual([undefined, undefined, undefined]);
-    const [most, , last] = all;
+    const [largest, , last] = all;
     const little = await holding(30);
     last?.send(`{"id":4,"ping":{}}`);
     expect([last?.closed, little.closed, hits(here)]).toEqual([tooMany, undefined, { commandTotalChars: 1 }]);
     expect(here.notifier.totals().bytes.commands).toBe(15_030);
-    most?.drop();
+    largest?.drop();
     expect((await holding(7_485)).closed).toBeUndefined();
     expect(hits(here)).toEqual({ commandTotalChars: 1 });
   });
@@ -231,12 +231,12 @@ describe("nesting", () => {
   });
 
   test("of a message without a reply is ignored, and counted", async () => {
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     const here = wire();
-    const client = await connected(here, { peer: { user: "", receive: (_, data) => heard.push(data) } });
+    const client = await connected(here, { peer: { user: "", receive: (_, data) => received.push(data) } });
     client.send(`{"send":{"data":${nested(100)}}}`, `{"send":{"data":{"ack":${nested(100)}}}}`);
     expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
-    expect([heard, client.take(), hits(here)]).toEqual([[], [], { depth: 2 }]);
+    expect([received, client.take(), hits(here)]).toEqual([[], [], { depth: 2 }]);
   });
 });
 

@@ -39,14 +39,17 @@ import { gated } from "../../support/wire.ts";
 const confirm = true;
 
 /** Starts a notifier and records the calls of `onUndelivered`, as `channel offset reason`. */
-function hearing(start: Start, options: StartOptions = {}): Core & { heard: string[]; told: Publication[] } {
-  const heard: string[] = [];
-  const told: Publication[] = [];
+function recording(
+  start: Start,
+  options: StartOptions = {},
+): Core & { reported: string[]; publications: Publication[] } {
+  const reported: string[] = [];
+  const publications: Publication[] = [];
   const onUndelivered = (publication: Publication, reason: UndeliveredReason): void => {
-    heard.push(`${publication.channel} ${publication.offset} ${reason}`);
-    told.push(publication);
+    reported.push(`${publication.channel} ${publication.offset} ${reason}`);
+    publications.push(publication);
   };
-  return { ...start({ onUndelivered, ...options }), heard, told };
+  return { ...start({ onUndelivered, ...options }), reported, publications };
 }
 
 /** Publishes a confirmed publication without waiting for the result. */
@@ -65,7 +68,7 @@ function delay(clock: FakeClock, ms: number): Promise<void> {
 
 describe("a confirmed publication is discharged", () => {
   test("by the acknowledgement of one subscriber", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     const [ann, bob] = [await acknowledging(core, "news", "ann"), await acknowledging(core, "news", "bob")];
     bob.stall();
     await core.notifier.publish("news", "four", { confirm, tags: { a: "bc" } });
@@ -79,11 +82,11 @@ describe("a confirmed publication is discharged", () => {
       givenUp: 0,
       sessions: { closed: 2, cut: 0 },
     });
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
   });
 
   test("by the read of a client that never acknowledges", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
     await core.notifier.publish("news", 1, { confirm });
@@ -93,22 +96,22 @@ describe("a confirmed publication is discharged", () => {
     await core.clock.settle();
     expect(waiting(core)).toEqual([0, 0]);
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0 });
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
   });
 
   test("not by the read of a client that acknowledges", async ({ start }) => {
-    const core = hearing(start, { heartbeat: 1_000 });
+    const core = recording(start, { heartbeat: 1_000 });
     await acknowledging(core, "news");
     const receipt = await core.notifier.publish("news", 1, { confirm, ttl: 60_000 });
     const read = arrival(receipt, { level: "read" });
     await core.clock.advance(59_999);
     expect([read.state, waiting(core)]).toEqual(["fulfilled", [1, 1]]);
     await core.clock.advance(1);
-    expect([core.heard, waiting(core)]).toEqual([["news 1 expired"], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 expired"], [0, 0]]);
   });
 
   test("not by the read of a client that began to acknowledge before the pong", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     const raw = await silent(core);
     const { epoch } = await core.notifier.history("news");
     await core.notifier.publish("news", 1, { confirm });
@@ -123,16 +126,16 @@ describe("a confirmed publication is discharged", () => {
   });
 
   test("by a client that comes back and recovers it", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.advance(100_000);
     expect(waiting(core)).toEqual([1, 1]);
     await returning(core, "news", "ann", { offset: 0, epoch: "" });
-    expect([waiting(core), core.heard]).toEqual([[0, 0], []]);
+    expect([waiting(core), core.reported]).toEqual([[0, 0], []]);
   });
 
   test("one by one, in any order", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     const ann = await acknowledging(core, ["news", "sport"]);
     for (const channel of ["news", "sport", "news"]) await core.notifier.publish(channel, 1, { confirm });
     await core.clock.settle();
@@ -147,14 +150,14 @@ describe("a confirmed publication is discharged", () => {
 
 describe("a confirmed publication expires", () => {
   test("at its ttl, and the hook is called with the publication and the reason", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     await core.clock.advance(100);
     const options = { confirm, ttl: 1_500, tags: { kind: "x" } };
     const { position } = await core.notifier.publish("news", { text: "it begins" }, options);
     await core.clock.advance(1_499);
-    expect(core.told).toEqual([]);
+    expect(core.publications).toEqual([]);
     await core.clock.advance(1);
-    expect(core.told).toEqual([
+    expect(core.publications).toEqual([
       {
         channel: "news",
         offset: 1,
@@ -164,7 +167,7 @@ describe("a confirmed publication expires", () => {
         tags: { kind: "x" },
       },
     ]);
-    expect([core.heard, waiting(core), heldBy(core)]).toEqual([["news 1 expired"], [0, 0], []]);
+    expect([core.reported, waiting(core), heldBy(core)]).toEqual([["news 1 expired"], [0, 0], []]);
     expect(await payloads(core.notifier, "news")).toEqual([{ text: "it begins" }]);
   });
 
@@ -174,19 +177,19 @@ describe("a confirmed publication expires", () => {
   ] as const)(
     "after limits.delivery where it has no ttl of its own (%j)",
     async ([options, ms], { start }) => {
-      const core = hearing(start, options);
+      const core = recording(start, options);
       await core.notifier.publish("news", 1, { confirm });
       await core.clock.advance(ms - 1);
-      expect(core.heard).toEqual([]);
+      expect(core.reported).toEqual([]);
       await core.clock.advance(1);
-      expect(core.heard).toEqual(["news 1 expired"]);
+      expect(core.reported).toEqual(["news 1 expired"]);
     },
   );
 
   test("in the order of the expiry times, not of the publications, with one timer for all", async ({
     start,
   }) => {
-    const core = hearing(start);
+    const core = recording(start);
     for (const ttl of [3_000, 1_000, 2_000, 1_000])
       await core.notifier.publish("news", ttl, { confirm, ttl });
     const waiting = upTo(4).map((offset) => `publication confirmed ${offset} of news`);
@@ -194,11 +197,11 @@ describe("a confirmed publication expires", () => {
     const at: number[] = [];
     for (let second = 1; second <= 3; second++) {
       await core.clock.advance(1_000);
-      at.push(core.heard.length);
+      at.push(core.reported.length);
     }
     expect(at).toEqual([2, 3, 4]);
-    expect(core.heard.slice(2)).toEqual(["news 3 expired", "news 1 expired"]);
-    expect(core.heard.slice(0, 2).sort()).toEqual(["news 2 expired", "news 4 expired"]);
+    expect(core.reported.slice(2)).toEqual(["news 3 expired", "news 1 expired"]);
+    expect(core.reported.slice(0, 2).sort()).toEqual(["news 2 expired", "news 4 expired"]);
     expect([heldBy(core), core.clock.armed]).toEqual([[], 0]);
   });
 
@@ -221,10 +224,10 @@ describe("a confirmed publication expires", () => {
   );
 
   test("never, with an infinite ttl, but closing reports it", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     await core.notifier.publish("news", 1, { confirm, ttl: Number.POSITIVE_INFINITY });
     await core.clock.advance(100_000_000);
-    expect([core.heard, core.clock.armed]).toEqual([[], 0]);
+    expect([core.reported, core.clock.armed]).toEqual([[], 0]);
     expect(rows((await finish(core)).undelivered)).toEqual(["news 1 logged closed"]);
   });
 });
@@ -232,7 +235,7 @@ describe("a confirmed publication expires", () => {
 describe("a confirmed publication that its log has trimmed", () => {
   function small(start: Start, size = 2) {
     const clock = fakeClock();
-    return hearing(start, { clock, log: memoryLog({ clock, size, slack: 0 }) });
+    return recording(start, { clock, log: memoryLog({ clock, size, slack: 0 }) });
   }
 
   test("is given up, once", async ({ start }) => {
@@ -240,12 +243,12 @@ describe("a confirmed publication that its log has trimmed", () => {
     const receipt = await core.notifier.publish("news", 1, { confirm });
     await core.notifier.publish("news", 2);
     await core.clock.settle();
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
     await core.notifier.publish("news", 3);
     await core.clock.settle();
     for (const data of [4, 5, 6]) await core.notifier.publish("news", data);
     await core.clock.advance(400_000);
-    expect([core.heard, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
     const reason = await rejection(receipt.delivered());
     expect(reason).toBeInstanceOf(ExpiredError);
     expect(reason).toMatchObject({ position: receipt.position, reason: "trimmed", level: "logged" });
@@ -262,11 +265,11 @@ describe("a confirmed publication that its log has trimmed", () => {
     await core.clock.settle();
     await publishAll(core, 3);
     await core.clock.advance(10_000);
-    expect([core.heard, delivered.state]).toEqual([[], "pending"]);
+    expect([core.reported, delivered.state]).toEqual([[], "pending"]);
     ann.resume();
     ann.ack(1);
     await core.clock.settle();
-    expect([core.heard, delivered.value?.level]).toEqual([[], "acknowledged"]);
+    expect([core.reported, delivered.value?.level]).toEqual([[], "acknowledged"]);
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0 });
   });
 
@@ -281,10 +284,10 @@ describe("a confirmed publication that its log has trimmed", () => {
     await publishAll(core, 3);
     ann.drop();
     await core.clock.settle();
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
     bob.drop();
     await core.clock.settle();
-    expect(core.heard).toEqual(["news 1 trimmed"]);
+    expect(core.reported).toEqual(["news 1 trimmed"]);
     expect(delivered.reason).toMatchObject({ reason: "trimmed", level: "written" });
   });
 
@@ -292,17 +295,17 @@ describe("a confirmed publication that its log has trimmed", () => {
     const core = small(start, 0);
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.settle();
-    expect([core.heard, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
   });
 
   test("because of its age is given up at the next read of the channel", async ({ start }) => {
     const clock = fakeClock();
-    const core = hearing(start, { clock, log: memoryLog({ clock, ttl: 1_000 }) });
+    const core = recording(start, { clock, log: memoryLog({ clock, ttl: 1_000 }) });
     await core.notifier.publish("news", 1, { confirm });
     await clock.advance(1_000);
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
     await core.notifier.history("news");
-    expect(core.heard).toEqual(["news 1 trimmed"]);
+    expect(core.reported).toEqual(["news 1 trimmed"]);
   });
 });
 
@@ -310,7 +313,7 @@ describe("when a log starts a new epoch, what was confirmed in the old one is gi
   function wiping(start: Start) {
     const clock = fakeClock();
     const log = gated(() => memoryLog({ clock }));
-    return { log, core: hearing(start, { clock, log }) };
+    return { log, core: recording(start, { clock, log }) };
   }
 
   test("at the next publication, confirmed or not", async ({ start }) => {
@@ -320,7 +323,7 @@ describe("when a log starts a new epoch, what was confirmed in the old one is gi
     log.wipe();
     await core.notifier.publish("news", 3);
     await core.clock.settle();
-    expect([core.heard, waiting(core)]).toEqual([
+    expect([core.reported, waiting(core)]).toEqual([
       ["news 1 trimmed", "news 2 trimmed"],
       [0, 0],
     ]);
@@ -332,10 +335,10 @@ describe("when a log starts a new epoch, what was confirmed in the old one is gi
     log.wipe();
     const { position } = await core.notifier.publish("news", 2, { confirm });
     await core.clock.settle();
-    expect([core.heard, waiting(core)]).toEqual([["news 1 trimmed"], [1, 1]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 trimmed"], [1, 1]]);
     expect([position.offset, position.epoch === old.position.epoch]).toEqual([1, false]);
     const ann = await returning(core, "news", "ann", { offset: 0, epoch: "" });
-    expect([waiting(core), core.heard]).toEqual([[0, 0], ["news 1 trimmed"]]);
+    expect([waiting(core), core.reported]).toEqual([[0, 0], ["news 1 trimmed"]]);
     ann.drop();
   });
 
@@ -356,7 +359,7 @@ describe("when a log starts a new epoch, what was confirmed in the old one is gi
 
 describe("closing reports", () => {
   test("what is confirmed and not delivered, by channel and offset, with its level", async ({ start }) => {
-    const core = hearing(start, { grace: 4_000 });
+    const core = recording(start, { grace: 4_000 });
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
     const own = await acknowledging(core, "sport", "bob");
@@ -374,18 +377,18 @@ describe("closing reports", () => {
     const report = await finish(core);
     expect(report.undelivered).toEqual(expected);
     expect(report.givenUp).toBe(4);
-    expect(core.heard).toEqual(["news 1 closed", "news 2 closed", "sport 1 closed", "void 1 closed"]);
+    expect(core.reported).toEqual(["news 1 closed", "news 2 closed", "sport 1 closed", "void 1 closed"]);
     expect([own.closed?.code, ann.cut]).toEqual([3001, true]);
   });
 
   test("only what was given up since it began, and how many in all", async ({ start }) => {
-    const core = hearing(start, { grace: 4_000 });
+    const core = recording(start, { grace: 4_000 });
     const ann = await acknowledging(core, "news");
     for (const ttl of [1_000, 5_000, 60_000]) await core.notifier.publish("news", ttl, { confirm, ttl });
     await core.clock.advance(4_000);
     const closed = outcomeOf(core.notifier.close());
     await core.clock.advance(1_000);
-    expect([core.heard, closed.state]).toEqual([["news 1 expired", "news 2 expired"], "pending"]);
+    expect([core.reported, closed.state]).toEqual([["news 1 expired", "news 2 expired"], "pending"]);
     await core.clock.advance(2_000);
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 2 read expired", "news 3 read closed"]);
     expect(closed.value?.givenUp).toBe(3);
@@ -416,20 +419,20 @@ describe("closing reports", () => {
   });
 
   test("nothing where everything was delivered", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     await subscriber(core, "news", { peer: person("ann") });
     for (const data of upTo(10)) await core.notifier.publish("news", data, { confirm });
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0, milliseconds: 0 });
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
   });
 });
 
 describe("a hook that", () => {
   test("throws is reported, and is still called for the others", async ({ start }) => {
-    const heard: number[] = [];
+    const reported: number[] = [];
     const core = start({
       onUndelivered({ offset }) {
-        heard.push(offset);
+        reported.push(offset);
         throw new Error(`no ${offset}`);
       },
     });
@@ -437,7 +440,7 @@ describe("a hook that", () => {
     await core.notifier.publish("news", 3, { confirm });
     await core.clock.advance(1_000);
     expect(rows((await finish(core)).undelivered)).toEqual(["news 3 logged closed"]);
-    expect(heard).toEqual([1, 2, 3]);
+    expect(reported).toEqual([1, 2, 3]);
     expect(core.errors.splice(0)).toEqual(
       [1, 2, 3].map((offset) => ({
         error: new Error(`no ${offset}`),
@@ -487,7 +490,7 @@ describe("a confirmed publication waits for room", () => {
   ];
 
   test.for(bounds)("within %s, until one is discharged", async ([, limits, channel], { start }) => {
-    const core = hearing(start, { limits });
+    const core = recording(start, { limits });
     const ann = await acknowledging(core, "news");
     for (const data of [1, 2]) await core.notifier.publish("news", data, { confirm });
     const third = publishing(core, channel, 3);
@@ -537,11 +540,11 @@ describe("a confirmed publication waits for room", () => {
   test.for([{ confirmedBytes: 10 }, { confirmedTotalBytes: 10 }])(
     "within %j, except for the first one, however large it is",
     async (limits, { start }) => {
-      const core = hearing(start, { limits });
+      const core = recording(start, { limits });
       const first = publishing(core, "news", "x".repeat(100));
       const second = publishing(core, "news", 2);
       await core.clock.settle();
-      expect([core.heard, first.state, second.state, waiting(core)]).toEqual([
+      expect([core.reported, first.state, second.state, waiting(core)]).toEqual([
         [],
         "fulfilled",
         "pending",
@@ -636,13 +639,13 @@ describe("a confirmed publication waits for room", () => {
   });
 
   test("and its ttl counts from the moment when it is in the log", async ({ start }) => {
-    const core = hearing(start, { limits: { confirmed: 1 } });
+    const core = recording(start, { limits: { confirmed: 1 } });
     await core.notifier.publish("news", 1, { confirm, ttl: 3_000 });
     void core.notifier.publish("news", 2, { confirm, ttl: 1_000 });
     await core.clock.advance(3_999);
-    expect(core.heard).toEqual(["news 1 expired"]);
+    expect(core.reported).toEqual(["news 1 expired"]);
     await core.clock.advance(1);
-    expect(core.heard).toEqual(["news 1 expired", "news 2 expired"]);
+    expect(core.reported).toEqual(["news 1 expired", "news 2 expired"]);
   });
 });
 
@@ -757,22 +760,22 @@ describe("the ending of a run", () => {
   test("is confirmed, and the hook is called when no client received it while it was kept", async ({
     start,
   }) => {
-    const core = hearing(start, { limits: { runTtl: 2_000 } });
+    const core = recording(start, { limits: { runTtl: 2_000 } });
     const run = core.notifier.run(async () => "done");
     await run.result();
     await core.clock.advance(1_999);
-    expect([core.heard, waiting(core)[0]]).toEqual([[], 1]);
+    expect([core.reported, waiting(core)[0]]).toEqual([[], 1]);
     await core.clock.advance(1);
-    expect(core.told.map(({ channel, data }) => [channel, data])).toEqual([
+    expect(core.publications.map(({ channel, data }) => [channel, data])).toEqual([
       [`run:${run.id}`, { type: "run.completed", run: run.id, result: "done" }],
     ]);
-    expect([core.heard, waiting(core)]).toEqual([[`run:${run.id} 2 expired`], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([[`run:${run.id} 2 expired`], [0, 0]]);
   });
 
   test.for(["completed", "failed", "cancelled"])(
     "is discharged by any client that has read it, %s",
     async (how, { start }) => {
-      const core = hearing(start);
+      const core = recording(start);
       const go = deferred<string>();
       const run = core.notifier.run(() => go.promise);
       const result = outcomeOf(run.result());
@@ -818,13 +821,13 @@ describe("the ending of a run", () => {
   test.for([{ confirmedTotal: 1 }, { confirmedTotalBytes: 60 }])(
     "is given up as overflow where others wait up to %j, and is in the log all the same",
     async (limits, { start }) => {
-      const core = hearing(start, { limits });
+      const core = recording(start, { limits });
       for (const id of ["a", "b"]) {
         const run = core.notifier.run(async () => "done", { id, owner: "ann" });
         expect(await run.result()).toBe("done");
       }
       const { length } = '{"type":"run.completed","run":"a","result":"done"}';
-      expect([core.heard, waiting(core)]).toEqual([["run:b 2 overflow"], [1, length]]);
+      expect([core.reported, waiting(core)]).toEqual([["run:b 2 overflow"], [1, length]]);
       expect(await typesOf(core.notifier, "b")).toEqual(["run.started", "run.completed"]);
       const { undelivered, givenUp } = await finish(core);
       expect([rows(undelivered), givenUp]).toEqual([["run:a 2 logged closed"], 2]);
@@ -836,7 +839,7 @@ describe("the ending of a run", () => {
   }) => {
     const clock = fakeClock();
     const isSlow = (channel: string, data: string) => channel === "news" || data.includes("run.completed");
-    const core = hearing(start, {
+    const core = recording(start, {
       clock,
       limits: { confirmedTotal: 1 },
       log: logWith(clock, (log) => ({
@@ -849,14 +852,14 @@ describe("the ending of a run", () => {
     const first = publishing(core, "news", 1);
     const run = core.notifier.run(async () => "done");
     await clock.advance(10);
-    expect([first.state, core.heard]).toEqual(["fulfilled", []]);
+    expect([first.state, core.reported]).toEqual(["fulfilled", []]);
     await clock.advance(10);
-    expect([run.status, core.heard, waiting(core)[0]]).toEqual(["completed", [], 2]);
+    expect([run.status, core.reported, waiting(core)[0]]).toEqual(["completed", [], 2]);
     await finish(core);
   });
 
   test("is in the report of closing where no client was connected", async ({ start }) => {
-    const core = hearing(start, { grace: 4_000 });
+    const core = recording(start, { grace: 4_000 });
     const run = core.notifier.run(() => never(), { owner: "ann", id: "a" });
     void run.result().catch(() => {});
     await core.clock.settle();

@@ -135,15 +135,15 @@ describe("closing, a peer that reads", () => {
       for (let i = 0; i < 600; i++) yield output(i);
       throw signal.reason;
     });
-    const words = gather(core.notifier, `run:${run.id}`);
+    const events = gather(core.notifier, `run:${run.id}`);
     const news = gather(core.notifier, "news");
     await core.clock.settle();
     for (let i = 0; i < 600; i++) void core.notifier.publish("news", i);
     await finish(core);
     expect(news.got.map(({ data }) => data)).toEqual(upTo(599, 0));
     expect(news.ended.reason).toBeInstanceOf(ClosedError);
-    expect(words.got.map(({ offset }) => offset)).toEqual(upTo(602));
-    expect(words.ended.reason).toBeInstanceOf(ClosedError);
+    expect(events.got.map(({ offset }) => offset)).toEqual(upTo(602));
+    expect(events.ended.reason).toBeInstanceOf(ClosedError);
   });
 });
 

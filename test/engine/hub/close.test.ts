@@ -114,15 +114,15 @@ describe("the promise of close", () => {
 
   test("settles although a run awaits it: the run is abandoned at half of the grace", async ({ start }) => {
     const { notifier, clock } = start({ grace: 1_000 });
-    let heard: unknown;
+    let received: unknown;
     const run = notifier.run(async () => {
-      heard = await notifier.close();
+      received = await notifier.close();
     });
     await clock.advance(500);
     const report = await notifier.closed;
     expect(report).toMatchObject({ milliseconds: 500, runs: { abandoned: [run.id] } });
     await clock.settle();
-    expect(heard).toBe(report);
+    expect(received).toBe(report);
   });
 
   test("settles although the handler that called it awaits it", async ({ start }) => {

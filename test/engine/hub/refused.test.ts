@@ -74,19 +74,19 @@ describe(`a refusal on ${runtime}`, () => {
     expect(await listing.status(asked)).toBe("403");
     const judging = await served({ origins: () => false });
     expect(await judging.status(asked)).toBe("403");
-    const told = { code: 403, path: "/ws", origin: "https://elsewhere.example" };
+    const refusal = { code: 403, path: "/ws", origin: "https://elsewhere.example" };
     expect([...refused, ...listing.refused, ...judging.refused]).toEqual([
       {
-        ...told,
+        ...refusal,
         reason:
           'the page is of "https://elsewhere.example", and the Host is "localhost"; have the proxy pass on Host, or list the page in origins',
       },
       {
-        ...told,
+        ...refusal,
         reason:
           'the page is of "https://elsewhere.example", and origins lists https://App.example/; add it there',
       },
-      { ...told, reason: 'the function origins does not answer true for "https://elsewhere.example"' },
+      { ...refusal, reason: 'the function origins does not answer true for "https://elsewhere.example"' },
     ]);
   });
 

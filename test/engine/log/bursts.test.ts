@@ -62,17 +62,17 @@ describe(`a stock client that publishes to a server on ${runtime}`, () => {
   test.each([
     ["900 at once, by default", 900, {}],
     ["6 000 at once, where that is allowed", count, { raised: true }],
-  ])("%s, reaches everybody in order", async (_, many, settings) => {
+  ])("%s, reaches everybody in order", async (_, total, settings) => {
     const { url } = await site(settings);
     const watchers = await watch(url, "channel", "news");
     const client = new Centrifuge(url, { websocket });
     onTestFinished(() => client.disconnect());
     client.connect();
     await client.ready();
-    const answers = Array.from({ length: many }, (_, i) => client.publish("news", payload(i + 1)));
+    const answers = Array.from({ length: total }, (_, i) => client.publish("news", payload(i + 1)));
     expect((await Promise.allSettled(answers)).filter(({ status }) => status === "rejected")).toEqual([]);
-    await all(watchers, many);
-    expect(seen(watchers)).toEqual(everybody(many));
+    await all(watchers, total);
+    expect(seen(watchers)).toEqual(everybody(total));
   });
 });
 

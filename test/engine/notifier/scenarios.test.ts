@@ -142,18 +142,18 @@ function dataOf(client: Pipe, channel: string): unknown[] {
 }
 
 /** Returns an `onUndelivered` hook and the list of its calls. */
-function hook(): { heard: string[]; onUndelivered: NonNullable<NotifierOptions["onUndelivered"]> } {
-  const heard: string[] = [];
+function hook(): { reported: string[]; onUndelivered: NonNullable<NotifierOptions["onUndelivered"]> } {
+  const reported: string[] = [];
   return {
-    heard,
-    onUndelivered: ({ channel, offset }, reason) => void heard.push(`${channel} ${offset} ${reason}`),
+    reported,
+    onUndelivered: ({ channel, offset }, reason) => void reported.push(`${channel} ${offset} ${reason}`),
   };
 }
 
 test("A6: a transport that fails on every third send never throws into the publisher, and loses or reorders nothing confirmed", async ({
   start,
 }) => {
-  const { heard, onUndelivered } = hook();
+  const { reported, onUndelivered } = hook();
   const core = start({ onUndelivered });
   let sends = 0;
   const ann = reconnecting(core, "user:ann", "ann", () => ++sends % 3 === 0);
@@ -173,7 +173,7 @@ test("A6: a transport that fails on every third send never throws into the publi
   for (const { error, context } of failures)
     expect([(error as Error).message, context.stage]).toEqual(["broken pipe", "socket"]);
   ann.stop();
-  expect([await finish(core), heard]).toMatchObject([{ undelivered: [], givenUp: 0 }, []]);
+  expect([await finish(core), reported]).toMatchObject([{ undelivered: [], givenUp: 0 }, []]);
 });
 
 test.for([
@@ -258,7 +258,7 @@ describe("A9: a bound is a bound: of 1 500 failures", () => {
   test("1 000 are kept by the log, and each of the others is counted, reported, and a gap to the client", async ({
     start,
   }) => {
-    const { heard, onUndelivered } = hook();
+    const { reported, onUndelivered } = hook();
     const clock = fakeClock();
     const log = memoryLog({ clock, slack: 0 });
     const core = start({ onUndelivered, clock, log, limits: { confirmed: 2_000 } });
@@ -270,7 +270,7 @@ describe("A9: a bound is a bound: of 1 500 failures", () => {
       await core.clock.settle();
     }
     expect(core.notifier.stats().confirmed).toBe(1_000);
-    expect(heard).toEqual(upTo(500).map((offset) => `user:ann ${offset} trimmed`));
+    expect(reported).toEqual(upTo(500).map((offset) => `user:ann ${offset} trimmed`));
     expect(await payloads(core.notifier, "user:ann")).toEqual(upTo(1_500, 501));
     const again = await returning(core, "user:ann", "ann", { offset: 0, epoch });
     expect((again.received as Message[]).find(({ id }) => id === 2)?.subscribe).toEqual({
@@ -282,8 +282,8 @@ describe("A9: a bound is a bound: of 1 500 failures", () => {
       data: { notice: { epoch, delayed: 0, gone: 500, kept: 1_000 } },
     });
     const report = await finish(core);
-    expect([report.givenUp, report.undelivered.length, heard.length]).toEqual([1_500, 1_000, 1_500]);
-    expect(new Set(heard).size).toBe(1_500);
+    expect([report.givenUp, report.undelivered.length, reported.length]).toEqual([1_500, 1_000, 1_500]);
+    expect(new Set(reported).size).toBe(1_500);
   });
 
   test("1 000 wait to be confirmed, and the others to be published", async ({ start }) => {
@@ -368,7 +368,7 @@ describe("A12: failure is as certain as success:", () => {
   test.for(Object.entries(failures))(
     "%s is waited for, and reported undelivered",
     async ([type, send], { start }) => {
-      const { heard, onUndelivered } = hook();
+      const { reported, onUndelivered } = hook();
       const core = start({ onUndelivered });
       const events = agentEvents({ notifier: core.notifier, channel: "user:ann", run: "42" });
       const receipts = [await send(events), await send(events)];
@@ -376,7 +376,7 @@ describe("A12: failure is as certain as success:", () => {
       const ann = await returning(core, "user:ann", "ann", { ...(receipts[0] as Receipt).position });
       expect([agentTypes(ann), (await receipts[1]?.delivered())?.by]).toEqual([[type], "ann"]);
       await core.clock.advance(300_000);
-      expect(heard).toEqual(["user:ann 1 expired"]);
+      expect(reported).toEqual(["user:ann 1 expired"]);
     },
   );
 
@@ -419,20 +419,20 @@ describe("A12: failure is as certain as success:", () => {
 test("A13: each publication that expires undelivered is reported once, and a callback that throws is contained", async ({
   start,
 }) => {
-  const heard: string[] = [];
+  const reported: string[] = [];
   const core = start({
     onUndelivered({ channel, offset }, reason) {
-      heard.push(`${channel} ${offset} ${reason}`);
+      reported.push(`${channel} ${offset} ${reason}`);
       throw new Error("the callback's own");
     },
   });
   for (const data of upTo(10)) await core.notifier.publish("user:ann", data, { confirm, ttl: data * 100 });
   for (const second of upTo(10)) {
     await core.clock.advance(100);
-    expect(heard.length).toBe(second);
+    expect(reported.length).toBe(second);
   }
   await core.clock.advance(hour);
-  expect(heard).toEqual(upTo(10).map((offset) => `user:ann ${offset} expired`));
+  expect(reported).toEqual(upTo(10).map((offset) => `user:ann ${offset} expired`));
   expect(core.errors.splice(0)).toEqual(
     upTo(10).map((offset) => ({
       error: new Error("the callback's own"),
@@ -445,7 +445,7 @@ test("A13: each publication that expires undelivered is reported once, and a cal
 test("A14: closing with 1 000 undelivered under a deadline of 50 ms settles in time, and names all 1 000", async ({
   start,
 }) => {
-  const { heard, onUndelivered } = hook();
+  const { reported, onUndelivered } = hook();
   const core = start({ onUndelivered });
   const dead = await subscriber(core, "user:ann", { peer: person("ann") });
   dead.stall();
@@ -471,7 +471,7 @@ test("A14: closing with 1 000 undelivered under a deadline of 50 ms settles in t
     givenUp: 1_000,
     milliseconds: 50,
   });
-  expect(heard).toEqual(upTo(1_000).map((offset) => `user:ann ${offset} closed`));
+  expect(reported).toEqual(upTo(1_000).map((offset) => `user:ann ${offset} closed`));
 });
 
 test("A15: after close nothing is queued for anybody: publish rejects with a ClosedError, and the log is not called", async ({
@@ -575,7 +575,7 @@ test("A17: two users with opposite faults share no delay, and no event crosses",
 test("A18: without subscribers it accepts, logs and reports, with equal service for every user", async ({
   start,
 }) => {
-  const { heard, onUndelivered } = hook();
+  const { reported, onUndelivered } = hook();
   const core = start({ onUndelivered, limits: { confirmed: 10 } });
   const users = ["user:ann", "user:bob", "user:cat"];
   // Publications beyond the limit of one channel hold up no other channel.
@@ -591,7 +591,7 @@ test("A18: without subscribers it accepts, logs and reports, with equal service 
   for (const user of users) expect(await payloads(core.notifier, user)).toEqual(upTo(10));
   await core.clock.advance(1_000);
   // Publications that expire at the same time are reported in no particular order.
-  expect(heard.toSorted()).toEqual(
+  expect(reported.toSorted()).toEqual(
     users.flatMap((user) => upTo(10).map((offset) => `${user} ${offset} expired`)).toSorted(),
   );
   expect(await finish(core)).toMatchObject({ givenUp: 40, sessions: { closed: 0, cut: 0 } });

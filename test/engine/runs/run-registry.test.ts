@@ -375,11 +375,11 @@ describe("a client", () => {
     const { epoch } = await core.notifier.history(channel);
     const [ann, bob] = [connected(core, "ann"), connected(core, "bob")];
     const back = { subscribe: { channel, recover: true, offset: 0, epoch } };
-    const told = [ann.ask(back)];
+    const replies = [ann.ask(back)];
     // The append of this event takes 100 ms.
     advance();
-    told.push(bob.ask(back));
-    const [before, after] = await Promise.all(told);
+    replies.push(bob.ask(back));
+    const [before, after] = await Promise.all(replies);
     expect(before?.subscribe?.publications).toHaveLength(1);
     expect(after?.subscribe?.publications).toEqual(before?.subscribe?.publications);
     expect(before?.subscribe?.data).not.toHaveProperty("progress");

@@ -244,7 +244,7 @@ describe("the memory of ended runs", () => {
 
 describe("an ending that cannot be written because the log fails", () => {
   test("while closing is reported, once, and its run is among the abandoned", async ({ start }) => {
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const state = { fails: false };
     const broken = new Error("the disk is gone");
     const core = startWith(
@@ -252,7 +252,7 @@ describe("an ending that cannot be written because the log fails", () => {
       (log) => ({ append: (...args) => (state.fails ? Promise.reject(broken) : log.append(...args)) }),
       {
         onUndelivered: ({ channel, offset, epoch, data }, reason) =>
-          told.push([channel, offset, epoch, data, reason]),
+          reported.push([channel, offset, epoch, data, reason]),
       },
     );
     const { notifier, clock } = core;
@@ -276,7 +276,7 @@ describe("an ending that cannot be written because the log fails", () => {
       channels.map((channel) => ({ channel, position, time, level: "none", reason: "unlogged" })),
     );
     expect(report.givenUp).toBe(2);
-    expect(told).toEqual([
+    expect(reported).toEqual([
       [channels[0], 0, "", { type: "run.completed", run: run.id, result: "done" }, "unlogged"],
       [channels[1], 0, "", { type: "run.cancelled", run: stubborn.id, by: "shutdown" }, "unlogged"],
     ]);
@@ -317,20 +317,20 @@ describe("an ending that cannot be written because the log fails", () => {
 
   test("for good ends the run, and is reported at once", async ({ start }) => {
     const lasting = new LogError("Cannot write: the disk is read-only", { lasting: true });
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const core = startWith(
       start,
       (log) => ({
         append: (channel, data, options) =>
           data.includes("completed") ? Promise.reject(lasting) : log.append(channel, data, options),
       }),
-      { onUndelivered: ({ channel }, reason) => told.push([channel, reason]) },
+      { onUndelivered: ({ channel }, reason) => reported.push([channel, reason]) },
     );
     const run = core.notifier.run(async () => 7);
     const settled = outcomeOf(run.result());
     await core.clock.settle();
     expect(settled.value).toBe(7);
-    expect(told).toEqual([[`run:${run.id}`, "unlogged"]]);
+    expect(reported).toEqual([[`run:${run.id}`, "unlogged"]]);
     expect(core.errors.splice(0).map(({ error }) => error)).toEqual([lasting]);
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 1 });
   });

@@ -51,12 +51,12 @@ describe("the window", () => {
       const count = Math.ceil((window * 3) / size) + 3;
       for (let i = 0; i < count; i++) void core.notifier.publish("news", "x".repeat(size - 2));
       await core.clock.settle();
-      const most = Math.max(window, size + 80) + "\n{}".length;
-      expect(client.waiting).toBeLessThanOrEqual(most);
+      const max = Math.max(window, size + 80) + "\n{}".length;
+      expect(client.waiting).toBeLessThanOrEqual(max);
       expect(client.waiting).toBeGreaterThanOrEqual(Math.min(window / 2, size));
       const { waiting } = client;
       await publishAll(core, 20, size);
-      expect(client.waiting).toBeLessThanOrEqual(most);
+      expect(client.waiting).toBeLessThanOrEqual(max);
       expect(client.waiting - waiting).toBeLessThanOrEqual(window / 4);
       client.resume();
       await core.clock.settle();

@@ -61,7 +61,7 @@ class Subscriber {
   readonly #last = new Map<string, number>();
   readonly #asked = new Map<number, string>();
   /** Acknowledgements that the network has not delivered yet. */
-  readonly #late: string[] = [];
+  readonly #delayed: string[] = [];
   #pipe: Pipe | undefined;
   #ids = 0;
 
@@ -165,19 +165,19 @@ class Subscriber {
   /** Acknowledges over a network that loses, repeats and delays. */
   acknowledge(chance: Random): void {
     if (!this.acknowledges) return;
-    if (chance.chance(0.2)) for (const word of this.#late.splice(0)) this.#pipe?.send(word);
+    if (chance.chance(0.2)) for (const ack of this.#delayed.splice(0)) this.#pipe?.send(ack);
     const fate = chance.next();
-    if (fate < 0.2) this.#late.push(this.#word());
-    else if (fate > 0.5) this.#pipe?.send(this.#word());
-    if (fate > 0.8) this.#pipe?.send(this.#word());
+    if (fate < 0.2) this.#delayed.push(this.#acknowledgement());
+    else if (fate > 0.5) this.#pipe?.send(this.#acknowledgement());
+    if (fate > 0.8) this.#pipe?.send(this.#acknowledgement());
   }
 
   /** Acknowledges without loss. */
   confirm(): void {
-    if (this.acknowledges) this.#pipe?.send(this.#word());
+    if (this.acknowledges) this.#pipe?.send(this.#acknowledgement());
   }
 
-  #word(): string {
+  #acknowledgement(): string {
     return JSON.stringify({ send: { data: { ack: Object.fromEntries(this.#places) } } });
   }
 }

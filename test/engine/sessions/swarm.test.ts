@@ -64,22 +64,22 @@ function swarm(seed: number) {
   const pick = (count: number): number => Math.floor(clock.random() * count);
   const deep = `{"id":9,"rpc":{"method":"long","data":${"[".repeat(500)}${"]".repeat(500)}}}`;
   const channel = (): string => `c${pick(200)}`;
-  const many = (count: number, command: (n: number) => object): string =>
+  const repeated = (count: number, command: (n: number) => object): string =>
     range(1, count)
       .map((n) => JSON.stringify({ id: n, ...command(n) }))
       .join("\n");
   const frames: (() => string)[] = [
-    () => many(20, () => ({ subscribe: { channel: channel() } })),
-    () => many(20, () => ({ subscribe: { channel: channel(), recover: true, offset: 0, epoch: "" } })),
-    () => many(20, () => ({ unsubscribe: { channel: channel() } })),
-    () => many(3, () => ({ publish: { channel: channel(), data: "x".repeat(pick(2_500)) } })),
-    () => many(30, () => ({ history: { channel: channel(), limit: -1 } })),
-    () => many(30, () => ({ presence: { channel: channel() } })),
-    () => many(30, () => ({ rpc: { method: "long" } })),
-    () => many(60, () => ({ rpc: { method: "hang" } })),
+    () => repeated(20, () => ({ subscribe: { channel: channel() } })),
+    () => repeated(20, () => ({ subscribe: { channel: channel(), recover: true, offset: 0, epoch: "" } })),
+    () => repeated(20, () => ({ unsubscribe: { channel: channel() } })),
+    () => repeated(3, () => ({ publish: { channel: channel(), data: "x".repeat(pick(2_500)) } })),
+    () => repeated(30, () => ({ history: { channel: channel(), limit: -1 } })),
+    () => repeated(30, () => ({ presence: { channel: channel() } })),
+    () => repeated(30, () => ({ rpc: { method: "long" } })),
+    () => repeated(60, () => ({ rpc: { method: "hang" } })),
     () => `{"id":3,"rpc":{"x":"${"x".repeat(8_000)}"}}`,
-    () => many(90, () => ({ rpc: { method: "none" } })),
-    () => many(90, () => ({ ping: {} })),
+    () => repeated(90, () => ({ rpc: { method: "none" } })),
+    () => repeated(90, () => ({ ping: {} })),
     () => deep,
     () => "x".repeat(pick(17_000)),
   ];
