@@ -36,9 +36,9 @@ describe("an authorizer", () => {
   const refusals: [name: string, authorize: Authorize | undefined, isFailure: boolean][] = [
     ["is not there", undefined, false],
     ["answers no", () => false, false],
-    ["answers something else", () => "yes" as never, false],
-    ["answers nothing", () => undefined as never, false],
-    ["answers something else later", async () => 1 as never, false],
+    ["returns something else", () => "yes" as never, false],
+    ["returns nothing", () => undefined as never, false],
+    ["resolves with something else", async () => 1 as never, false],
     [
       "throws",
       () => {
@@ -115,33 +115,38 @@ describe("cancelling a run as a client", () => {
   const action = { type: "cancel", channel: "its own", data: "enough" };
 
   test.each<[string, RunOptions, Peer, object]>([
-    ["without owner is up to whoever knows its id", {}, { user: "bob" }, { status: "requested", asked: [] }],
     [
-      "with an owner is up to that user",
+      "of a run without an owner is allowed for anybody with its id",
+      {},
+      { user: "bob" },
+      { status: "requested", asked: [] },
+    ],
+    [
+      "of a run with an owner is allowed for that user",
       { owner: "ann" },
       { user: "ann" },
       { status: "requested", asked: [] },
     ],
     [
-      "with an owner is up to nobody else, whatever the authorizer says",
+      "of a run with an owner is refused for others, whatever the authorizer returns",
       { owner: "ann" },
       { user: "bob", ...yes },
       { status: "unknown", asked: [action] },
     ],
     [
-      "that asks is up to the authorizer",
+      "of an authorized run is decided by the authorizer",
       { cancel: "authorized" },
       { user: "bob", ...yes },
       { status: "requested", asked: [action] },
     ],
     [
-      "that asks is up to the authorizer for its owner, too",
+      "of an authorized run is decided by the authorizer for its owner, too",
       { owner: "ann", cancel: "authorized" },
       { user: "ann", authorize: () => false },
       { status: "unknown", asked: [action] },
     ],
     [
-      "that asks may be another's with the authorizer's leave",
+      "of an authorized run is allowed for others where the authorizer returns true",
       { owner: "ann", cancel: "authorized" },
       { user: "bob", ...yes },
       { status: "requested", asked: [action] },

@@ -94,15 +94,18 @@ describe("a token in the connect command", () => {
     ["signed with another secret", () => signed({ sub: "ann" }, `${secret}!`)],
     ["signed with another algorithm", () => signed({ sub: "ann" }, secret, "HS512")],
     ["not signed", () => unsigned({ alg: "none", typ: "JWT" }, { sub: "ann" })],
-    ["not signed though it says so", () => unsigned({ alg: "HS256", typ: "JWT" }, { sub: "ann" })],
+    [
+      "unsigned with a header that names an algorithm",
+      () => unsigned({ alg: "HS256", typ: "JWT" }, { sub: "ann" }),
+    ],
     ["expired, and not signed", () => unsigned({ alg: "HS256", typ: "JWT" }, { sub: "ann", exp: 1 })],
     ["without claims", () => unsigned({ alg: "HS256", typ: "JWT" }, null)],
     ["without a header", () => unsigned(null as never, { sub: "ann" })],
     ["without a user", () => signed({})],
-    ["of a user that is no text", () => signed({ sub: 7 })],
-    ["with an end that is no number", () => signed({ sub: "ann", exp: "never" })],
-    ["with channels that are no list", () => signed({ sub: "ann", channels: "news" })],
-    ["with channels that are no texts", () => signed({ sub: "ann", channels: [7] })],
+    ["of a user that is not a string", () => signed({ sub: 7 })],
+    ["with an expiry that is not a number", () => signed({ sub: "ann", exp: "never" })],
+    ["with channels that are not a list", () => signed({ sub: "ann", channels: "news" })],
+    ["with channels that are not strings", () => signed({ sub: "ann", channels: [7] })],
     ["not valid yet", () => signed({ sub: "ann", nbf: 9_999_999_999 })],
   ])("that is %s closes with 3500, without a reply and without a report", async (_name, make) => {
     const { here, client } = guest();
@@ -244,9 +247,9 @@ describe("options that would accept wrong tokens", () => {
     ["the algorithm of a key pair for a secret", { secret, algorithms: ["HS256", "RS256"] }, TypeError],
     ["the algorithm of a secret for keys", { jwks: [], algorithms: ["HS256"] }, TypeError],
     ["an empty audience", { secret, audience: "" }, TypeError],
-    ["no audience of a list", { secret, audience: [] }, TypeError],
+    ["an empty list of audiences", { secret, audience: [] }, TypeError],
     ["an empty issuer", { secret, issuer: "" }, TypeError],
-    ["keys from nowhere", { jwks: "nowhere" }, TypeError],
+    ["keys from an invalid URL", { jwks: "nowhere" }, TypeError],
   ])("%s", (_name, options, error) => {
     expect(() => tokens(options as SecretOptions)).toThrow(error);
   });

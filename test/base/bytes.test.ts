@@ -48,9 +48,9 @@ describe("cutText", () => {
   test.for([
     ["a text that fits", "abc", 3, "abc"],
     ["a text that is longer", "abcd", 3, "abc"],
-    ["a character of two halves in front of the cut", "a😀b", 3, "a😀"],
-    ["a character of two halves across the cut", "ab😀", 3, "ab"],
-    ["nothing but half a character", "😀", 1, ""],
+    ["a surrogate pair in front of the cut", "a😀b", 3, "a😀"],
+    ["a surrogate pair across the cut", "ab😀", 3, "ab"],
+    ["half of a surrogate pair to nothing", "😀", 1, ""],
     ["to nothing", "abc", 0, ""],
   ] as const)("cuts %s", ([, text, max, cut]) => {
     expect(cutText(text, max)).toBe(cut);

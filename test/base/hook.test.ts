@@ -19,9 +19,9 @@ describe("a hook that nobody waits for", () => {
       },
     ],
     ["rejects", () => Promise.reject(error)],
-    ["answers a promise of somebody else's making that rejects", () => rejecting],
+    ["returns a thenable of another library that rejects", () => rejecting],
     [
-      "answers what throws when it is looked at",
+      "returns an object whose then getter throws",
       () =>
         // biome-ignore lint/suspicious/noThenProperty: a `then` that throws is what is tested
         Object.defineProperty({}, "then", {

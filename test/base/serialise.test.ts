@@ -157,7 +157,7 @@ describe("a value that JSON keeps is written:", () => {
     ["a Map with a toJSON", Object.assign(new Map(), { toJSON: () => [1] }), "[1]"],
     ["boxed values", [Object(1), Object("ab"), Object(true)], '[1,"ab",true]'],
     ["an array of an own class", class extends Array {}.from([1, 2]), "[1,2]"],
-    ["members that nobody enumerates, not at all", Object.defineProperty({}, "a", { value: 1n }), "{}"],
+    ["without members that are not enumerable", Object.defineProperty({}, "a", { value: 1n }), "{}"],
   ];
 
   test.for(kept)("%s", ([, value, expected]) => {
@@ -174,8 +174,8 @@ describe("what throws during serialisation is refused with its own message:", ()
   });
   const cases: [name: string, value: unknown, why: string, cause: unknown][] = [
     ["a getter", throwing(cause), "boom", cause],
-    ["a getter further down", { a: [throwing(cause)] }, "boom", cause],
-    ["a getter that throws no error", throwing("just so"), "it threw", "just so"],
+    ["a nested getter", { a: [throwing(cause)] }, "boom", cause],
+    ["a getter that throws a string", throwing("just so"), "it threw", "just so"],
     [
       "a toJSON",
       {

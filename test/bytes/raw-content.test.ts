@@ -36,13 +36,13 @@ describe(`text sent to ${runtime}`, () => {
   test.each([
     ["50 000 keys", `{"id":2,"ping":{${Array.from({ length: 50_000 }, (_, n) => `"k${n}":0`).join(",")}}}`],
     ["the same key twice: the last counts", '{"id":9,"id":2,"ping":{"a":1},"ping":{}}'],
-    ["a number too large for any", '{"id":2,"ping":{"x":1e999,"y":-1e999,"z":1e-999}}'],
+    ["numbers out of range", '{"id":2,"ping":{"x":1e999,"y":-1e999,"z":1e-999}}'],
     ["`__proto__` keys", '{"id":2,"ping":{"__proto__":{"x":1}},"__proto__":{"x":1,"rpc":{}}}'],
     ["a constructor", '{"id":2,"ping":{"constructor":{"prototype":{"x":1}}}}'],
     ["lone surrogates", '{"id":2,"ping":{"\\ud800":"\\udfff"}}'],
     ["escaped letters", '{"\\u0069d":2,"pin\\u0067":{}}'],
     ["blank lines around it", '\n \n\r\n{"id":2,"ping":{}}\n\n'],
-    ["parameters that are no object", '{"id":2,"ping":7}'],
+    ["parameters that are not an object", '{"id":2,"ping":7}'],
   ])("with %s is a command like any other", async (_, text) => {
     const here = await rawSite();
     const peer = await here.connected();
@@ -62,7 +62,7 @@ describe(`text sent to ${runtime}`, () => {
 
   test.each([
     ["a lone surrogate", "\\ud800"],
-    ["a surrogate pair the wrong way round", "\\udfff\\ud800"],
+    ["a surrogate pair in the wrong order", "\\udfff\\ud800"],
     ["a NUL", "\\u0000"],
     ["line separators", "\\u2028\\u2029"],
     ["a newline", "\\n"],

@@ -42,11 +42,11 @@ const ends: [name: string, code: number, end: (here: RawSite) => Promise<void>][
     },
   ],
   [
-    "reset while it is being sent to",
+    "reset while the server sends to it",
     1006,
     async (here) => void (await midSend(here)).socket.resetAndDestroy(),
   ],
-  ["ended while it is being sent to", 1006, async (here) => void (await midSend(here)).socket.end()],
+  ["ended while the server sends to it", 1006, async (here) => void (await midSend(here)).socket.end()],
   [
     "reset right after its handshake",
     1006,

@@ -62,7 +62,7 @@ const middleware: [name: string, behind: MiddlewareHandler][] = [
     },
   ],
   [
-    "puts another response in its place",
+    "replaces the response",
     async (c, next) => {
       await next();
       c.res = new Response("instead");

@@ -251,8 +251,8 @@ describe("many channels", () => {
   test.for(["followed", "granted"])(
     "that are %s are acknowledged in messages that every server takes",
     async (how, { open }) => {
-      // The channels that do not fit into one connect command are unsubscribed and subscribed again, within the server's
-      // limit of waiting commands.
+      // The channels that do not fit into one connect command are unsubscribed and subscribed again. Their number stays
+      // within the server's limit of waiting commands.
       const all = how === "granted" ? names.slice(0, 150) : names;
       const channels = how === "granted" ? all : [];
       const ends = open({ channels });

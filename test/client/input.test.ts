@@ -26,7 +26,7 @@ const unheld: [string, unknown][] = [
   ["a promise", Promise.resolve(1)],
   ["undefined in a list", [undefined]],
   ["a BigInt further in", { a: [{ b: 1n }] }],
-  ["what throws when it is written", thrower],
+  ["a toJSON that throws", thrower],
 ];
 
 describe("a value that JSON cannot represent", () => {

@@ -400,7 +400,7 @@ describe("a token", () => {
 
   test.for([
     ["is not temporary", { code: 103, message: "permission denied" }, "closed"],
-    ["has expired, with nobody to ask for a new one", { code: 109, message: "token expired" }, "closed"],
+    ["has expired, without getToken", { code: 109, message: "token expired" }, "closed"],
     ["is temporary", { code: 100, message: "internal server error", temporary: true }, "waiting"],
   ] as const)("or a connect command that is refused: %s", async ([, error, status], { open }) => {
     const { client, clock, network, statuses } = open({ client: { token: "t" } });

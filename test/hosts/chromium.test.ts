@@ -249,7 +249,7 @@ function inChromium(): void {
     const second = await demoServer(Number(new URL(first.url).port));
     opened.push(() => second.destroy());
     const came = await tab(leaving, second.url);
-    await stayed.locator("#retry").dispatchEvent("click"); // hidden, if it is back already
+    await stayed.locator("#retry").dispatchEvent("click"); // hidden when the page has reconnected already
     for (const page of [stayed, came]) {
       await is(page, "connected");
       await has(page, "gone");

@@ -114,7 +114,7 @@ describe(`serve on ${runtime}`, () => {
     ["no notifier", [{ fetch: () => new Response() }, {}]],
     ["no notifier among several", [{ fetch: () => new Response() }, { notifier: [] }]],
     [
-      "something else for a notifier",
+      "something else in place of a notifier",
       [{ fetch: () => new Response() }, { notifier: [fakeNotifier(), new Hono()] }],
     ],
     ["the arguments swapped", [{ notifier: fakeNotifier() }, new Hono()]],
@@ -361,12 +361,12 @@ describe(`notifications on ${runtime}, misused,`, () => {
       "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
     ],
     [
-      "of an app",
+      "with an app in place of the notifier",
       [new Hono()],
       "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
     ],
     [
-      "with tickets for an authenticator",
+      "with tickets in place of an authenticator",
       [createNotifier(), { authenticate: {} }],
       "Cannot use authenticate: give a function, not object",
     ],
@@ -376,7 +376,7 @@ describe(`notifications on ${runtime}, misused,`, () => {
       "Cannot use authenticated: notifications take authenticate, authorize and origins",
     ],
     [
-      "with a rule for a function",
+      "with a boolean in place of a function",
       [createNotifier(), { authorize: true }],
       "Cannot use authorize: give a function, not boolean",
     ],

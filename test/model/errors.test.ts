@@ -56,7 +56,7 @@ group("describe", () => {
   test.each([
     ["an error", new TypeError("no"), { name: "TypeError", message: "no" }],
     [
-      "an error of ours",
+      "an error of tocsin",
       new CancelError("client"),
       { name: "CancelError", message: "Cancelled by the client" },
     ],

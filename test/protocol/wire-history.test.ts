@@ -51,18 +51,18 @@ describe("history", () => {
   });
 
   const cases: [name: string, params: object, offsets: number[]][] = [
-    ["with a negative limit answers everything", { limit: -1 }, range(1, 6)],
-    ["with a limit answers the oldest", { limit: 2 }, [1, 2]],
-    ["with a limit above all there is answers all", { limit: 1_000_000 }, range(1, 6)],
-    ["reversed answers the newest first", { limit: -1, reverse: true }, [6, 5, 4, 3, 2, 1]],
-    ["reversed with a limit answers the newest", { limit: 2, reverse: true }, [6, 5]],
-    ["since a position answers what follows", { limit: -1, since: { offset: 4, epoch: "" } }, [5, 6]],
+    ["with a negative limit returns everything", { limit: -1 }, range(1, 6)],
+    ["with a limit returns the oldest", { limit: 2 }, [1, 2]],
+    ["with a limit above the number of publications returns all", { limit: 1_000_000 }, range(1, 6)],
+    ["reversed returns the newest first", { limit: -1, reverse: true }, [6, 5, 4, 3, 2, 1]],
+    ["reversed with a limit returns the newest", { limit: 2, reverse: true }, [6, 5]],
+    ["since a position returns what follows", { limit: -1, since: { offset: 4, epoch: "" } }, [5, 6]],
     ["since a position, with a limit", { limit: 1, since: { offset: 4, epoch: "" } }, [5]],
-    ["since the top answers nothing", { limit: -1, since: { offset: 6, epoch: "" } }, []],
+    ["since the top returns nothing", { limit: -1, since: { offset: 6, epoch: "" } }, []],
     ["since { 0, no epoch } answers all", { limit: -1, since: { offset: 0, epoch: "" } }, range(1, 6)],
-    ["since nothing in particular answers all", { limit: -1, since: {} }, range(1, 6)],
+    ["since an empty position returns all", { limit: -1, since: {} }, range(1, 6)],
     [
-      "since a position, reversed, answers what precedes it, newest first",
+      "since a position, reversed, returns what precedes it, newest first",
       { limit: -1, reverse: true, since: { offset: 4, epoch: "" } },
       [3, 2, 1],
     ],

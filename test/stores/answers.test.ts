@@ -106,7 +106,7 @@ test("publications are encoded once for all that come back to the same position"
 
 test.for([
   ["in the next turn", 1_000],
-  ["when nobody has come back for a while", 300_000],
+  ["after a while without recoveries", 300_000],
 ] as const)(
   "what was sent in a recovery is not sent again once the log has lost it, %s",
   async ([_, ttl], { start }) => {

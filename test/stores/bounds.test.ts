@@ -52,12 +52,12 @@ describe("a function that bounds a channel", () => {
       'Cannot bound "bad": size() threw x is not a function',
     ],
     [
-      "answers what is no bound",
+      "returns an invalid bound",
       () => -1,
       'Cannot bound "bad": size() returned "-1", which is not a number from 0 up',
     ],
     [
-      "answers a promise",
+      "returns a promise",
       (async () => 1) as unknown as () => number,
       'Cannot bound "bad": size() returned "[object Promise]", which is not a number from 0 up',
     ],

@@ -23,16 +23,16 @@ const cancelled = { type: "run.cancelled", run, by: "client", reason: "enough" }
 const [waiting, half] = [barOf(run), after([started, progress(5, 10)])];
 
 const drawings: [string, Bar, string][] = [
-  ["was not heard of", waiting, "1  ░░░░░░░░░░░░░░░░░░░       waiting"],
+  ["has no event yet", waiting, "1  ░░░░░░░░░░░░░░░░░░░       waiting"],
   ["works", after([started]), "Render  ░░░░░░░░░░░░░░░░░       working"],
   ["is half done", half, "Render  ████████░░░░░░░░░  50%  5/10"],
   [
-    "says what it does",
+    "has a progress message",
     after([started, progress(5, 10, { message: "page 5" })]),
     "Render  ████████░░░░░░░░░  50%  5/10  page 5",
   ],
   [
-    "is an agent that thinks",
+    "has a percentage from its agent",
     after([started, { type: "agent_thinking", thought: "?", progress_percentage: 25 }]),
     "Render  ████░░░░░░░░░░░░░  25%  working",
   ],
@@ -47,7 +47,11 @@ const drawings: [string, Bar, string][] = [
     after([started, cancelled], 3_723_000),
     "Render  ░░░░░░░░░░░░░░░░░       cancelled after 1 h 2 min  …",
   ],
-  ["completed unseen", after([completed]), '1  ███████████████████ 100%  completed  {"url":"/a"}'],
+  [
+    "completed without its start event",
+    after([completed]),
+    '1  ███████████████████ 100%  completed  {"url":"/a"}',
+  ],
 ];
 
 test.each(drawings)("a run that %s is drawn", (_, bar, drawing) => {

@@ -215,8 +215,13 @@ test("a connection that is closed for good is reported once, by whichever call g
 });
 
 test.for([
-  ["which the runtime tells", 404, undefined, []],
-  ["which is asked for", undefined, 404, ["Cannot reach ws://x/, trying again: handshake failed (1006)"]],
+  ["that the runtime reports", 404, undefined, []],
+  [
+    "that an extra request finds",
+    undefined,
+    404,
+    ["Cannot reach ws://x/, trying again: handshake failed (1006)"],
+  ],
 ] as const)(
   "the very first refusal ends the command: with a status %s",
   async ([, status, asked, before]) => {

@@ -89,7 +89,7 @@ describe("what is written", () => {
       { id: 4, error: { code: 100, message: "internal server error", temporary: true } },
     ],
     [
-      "an error that is none for now",
+      "an error that is not temporary",
       jsonCodec.error(4, replies.badRequest),
       { id: 4, error: { code: 107, message: "bad request" } },
     ],
@@ -110,7 +110,7 @@ describe("what is written", () => {
     ],
     ["a client", jsonCodec.infoBody({ user: "u", client: "c" }), { info: { user: "u", client: "c" } }],
     [
-      "a client with something to show",
+      "a client with info",
       jsonCodec.infoBody({ user: "u", client: "c", info: "[1]" }),
       { info: { user: "u", client: "c", conn_info: [1] } },
     ],

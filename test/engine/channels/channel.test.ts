@@ -35,7 +35,7 @@ describe("publications", () => {
 
   const joining: [string, (core: Core) => unknown][] = [
     ["a client", (core) => subscriber(core, "news")],
-    ["somebody in this process", ({ notifier }) => outcomeOf(notifier.follow("news").next())],
+    ["a follower in this process", ({ notifier }) => outcomeOf(notifier.follow("news").next())],
   ];
   test.for(joining)("of a turn in which %s joins reach those who were there", async ([, join], { start }) => {
     const core = start();

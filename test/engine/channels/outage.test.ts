@@ -44,13 +44,13 @@ const without = (slice: Slice, wanted: (entry: Entry, at: number) => boolean): S
 });
 const tears: [string, (slice: Slice) => Slice][] = [
   ["nothing below its top", (slice) => without(slice, () => false)],
-  ["not the first entry", (slice) => without(slice, (_, at) => at > 0)],
-  ["an entry in the middle not", (slice) => without(slice, (_, at) => at !== 1)],
+  ["everything except the first entry", (slice) => without(slice, (_, at) => at > 0)],
+  ["everything except an entry in the middle", (slice) => without(slice, (_, at) => at !== 1)],
   ["an entry twice", (slice) => ({ ...slice, entries: slice.entries.flatMap((entry) => [entry, entry]) })],
   ["the newest entries only", (slice) => without(slice, (_, at) => at > slice.entries.length - 3)],
 ];
 
-describe.for(tears)("a log that answers %s", ([, tear]) => {
+describe.for(tears)("a log that returns %s", ([, tear]) => {
   test("fails the read of every caller: none of these entries is delivered", async ({ start }) => {
     const { core, state } = startTorn(start);
     await publishAll(core, 5);

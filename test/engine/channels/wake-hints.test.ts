@@ -40,7 +40,7 @@ describe("an entry that comes with a wake", () => {
   });
 
   test.for([
-    ["is missing now and then", (hint: WakeHint, count: number) => (count % 3 === 0 ? undefined : hint)],
+    ["is sometimes missing", (hint: WakeHint, count: number) => (count % 3 === 0 ? undefined : hint)],
     [
       "leaves one out",
       (hint: WakeHint, count: number) => (count % 5 === 0 ? { ...hint, offset: hint.offset + 1 } : hint),

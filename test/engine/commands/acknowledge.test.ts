@@ -244,13 +244,13 @@ describe("an acknowledgement by rpc", () => {
     ["an offset below 0", { ack: { news: { offset: -1, epoch } } }, bad],
     ["an offset of 2^53", { ack: { news: { offset: 2 ** 53, epoch } } }, bad],
     ["an offset of 1e300", { ack: { news: { offset: 1e300, epoch } } }, bad],
-    ["half an offset", { ack: { news: { offset: 1.5, epoch } } }, bad],
+    ["a fractional offset", { ack: { news: { offset: 1.5, epoch } } }, bad],
     ["an offset as text", { ack: { news: { offset: "1", epoch } } }, bad],
-    ["an epoch that is no text", { ack: { news: { offset: 1, epoch: 7 } } }, bad],
+    ["an epoch that is not a string", { ack: { news: { offset: 1, epoch: 7 } } }, bad],
     ["another epoch", { ack: { news: { offset: 1, epoch: "other" } } }, unrecoverable],
     ["no epoch", { ack: { news: { offset: 1 } } }, unrecoverable],
     ["a channel it is not subscribed to", { ack: { other: { offset: 1, epoch } } }, denied],
-    ["a channel there is not", { ack: { nowhere: { offset: 1, epoch } } }, denied],
+    ["a channel that does not exist", { ack: { nowhere: { offset: 1, epoch } } }, denied],
     ["an empty name", { ack: { "": { offset: 1, epoch } } }, denied],
   ];
 

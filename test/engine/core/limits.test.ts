@@ -249,8 +249,8 @@ describe("names of channels", () => {
     ["a control character of Latin 1", "\u0085"],
     ["a line separator", "\u2028"],
     ["a paragraph separator", "\u2029"],
-    ["half a character", "\ud800"],
-    ["the other half", "a\udc00b"],
+    ["a lone high surrogate", "\ud800"],
+    ["a lone low surrogate", "a\udc00b"],
   ])("with %s are refused with 107, and are a TypeError for the publisher", async (_name, channel) => {
     const here = wire();
     const client = await connected(here);

@@ -158,8 +158,8 @@ test("an aborted signal also ends the wait for the next try", async () => {
 
 test.each([
   ["is closed", new ClosedError("Cannot append: the log is closed"), "its log is closed"],
-  ["is called wrongly", new TypeError("this is undefined"), "the code of its log is at fault"],
-  ["is written wrongly", new ReferenceError("x is not defined"), "the code of its log is at fault"],
+  ["fails with a TypeError", new TypeError("this is undefined"), "the code of its log is at fault"],
+  ["fails with a ReferenceError", new ReferenceError("x is not defined"), "the code of its log is at fault"],
 ])(
   "a log that %s is not tried again: the publisher gets the error, and it is reported",
   async (_, fault, why) => {

@@ -162,7 +162,7 @@ describe("a publisher that is faster than a subscriber which reads at once waits
       },
     ],
     [
-      "emits, and awaits nothing of it",
+      "emits without await",
       async ({ emit }: TaskContext) => void upTo(150).map((n) => emit({ type: "step", text: text(n) })),
     ],
   ] as const)("and so does a run that %s", async ([, task], { start }) => {

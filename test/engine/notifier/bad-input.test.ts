@@ -197,10 +197,10 @@ describe(`bad input on a socket of ${runtime}`, () => {
   });
 
   test.each<[string, object]>([
-    ["a user that is no text", { user: 7 }],
+    ["a user that is not a string", { user: 7 }],
     ["no user", { user: undefined }],
     ["a channel without a name", { channels: [""] }],
-    ["an expiry that is no number", { expires: Number.NaN }],
+    ["an expiry that is not a number", { expires: Number.NaN }],
   ])("an identity with %s refuses the upgrade with 500, and is reported", async (_name, identity) => {
     const here = await site({ identity });
     const peer = tcp(Number(new URL(here.address()).port), upgrade("/?user=ann"));

@@ -119,9 +119,9 @@ describe("what a failed run shows", () => {
         throw new InternalError();
       },
     ],
-    ["answers nothing", () => undefined as never],
+    ["returns nothing", () => undefined as never],
     [
-      "answers what cannot be read",
+      "returns what cannot be read",
       () =>
         ({
           get name() {

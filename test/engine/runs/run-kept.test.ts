@@ -44,7 +44,7 @@ describe("the options of a run", () => {
     ["an id too long for a channel", { id: "x".repeat(252), owner: "ann" }],
     ["an owner without a name", { owner: "" }],
     ["a name that is too long", { name: "x".repeat(256) }],
-    ["a name that is no text", { name: 7 as unknown as string }],
+    ["a name that is not a string", { name: 7 as unknown as string }],
     ["an announcement on a run's channel", { channel: "run:42" }],
     ["an announcement on a channel without a name", { channel: "" }],
     ["an announcement on a channel whose name is too long", { channel: "x".repeat(256) }],

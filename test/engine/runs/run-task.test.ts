@@ -259,7 +259,7 @@ describe("an event", () => {
     ["null", null],
     ["a text", "progress"],
     ["an object without a type", { progress: 1 }],
-    ["a type that is no text", { type: 1 }],
+    ["a type that is not a string", { type: 1 }],
     ["a type of tocsin's own", { type: "run.completed" }],
     ["a BigInt inside", { type: "x", n: 1n }],
   ];
