@@ -289,7 +289,7 @@ describe("follow", () => {
 });
 
 describe("sleep", () => {
-  test("it lasts exactly as long as it says", async () => {
+  test("it lasts exactly as long as requested", async () => {
     const { scope, clock } = createScope();
     const sleep = scope.sleep("me", 100);
     await clock.advance(99);

@@ -65,7 +65,7 @@ describe(`a message to ${runtime}`, () => {
     expect(here.notifier.stats().subscriptions).toBe(0);
   });
 
-  test("that never ends is cut at 64 KiB, though not on Deno, which docs/runtimes.md says", async (context) => {
+  test("that never ends is cut at 64 KiB, though not on Deno (see docs/runtimes.md)", async (context) => {
     context.skip(runtime === "deno", "Deno gathers parts without a limit and offers no way to set one");
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();

@@ -296,7 +296,7 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
   // Deno has no such limit. There the notifier checks the size.
   const hasLimit = runtime !== "deno";
   if (hasLimit)
-    test("closes with 1009 what sends more than the option says", async () => {
+    test("closes a peer that sends more than the option allows with 1009", async () => {
       const here = await site({ maxMessage: 2000 });
       const peer = await open(here);
       peer.send(frame(2, new Uint8Array(2000)));

@@ -33,7 +33,7 @@ async function epochOf(log: Log, channel: string): Promise<string> {
 }
 
 describe("what a channel keeps", () => {
-  test("as many entries as size says, not one more", async () => {
+  test("as many entries as size allows, not one more", async () => {
     const { log } = withClock({ size: 2 });
     await appendAll(log, "a", "1", "2");
     expect(await kept(log, "a")).toEqual(["1", "2"]);
@@ -83,7 +83,7 @@ describe("what a channel keeps", () => {
     }
   });
 
-  test("an entry larger than the bound is trimmed at once, and its reader is told of the gap", async () => {
+  test("an entry larger than the bound is trimmed at once, and its reader gets a gap", async () => {
     const log = memoryLog({ bytes: 3, slack: 0 });
     const { epoch } = await appendAll(log, "a", "1", "22");
     expect(await log.append("a", "4444", { time: 0 })).toEqual({ offset: 3, epoch });

@@ -276,7 +276,7 @@ test("a refused client gets advice what to check, and a failed connection the er
   ]);
 });
 
-/** Hears statuses of a server that answers so to a plain request. */
+/** Returns an `onStatus` hook and its reports, for a server that answers a plain request with the status `asked`. */
 function attended(asked: number | undefined) {
   const reported: string[] = [];
   const view = { note: (text: string) => reported.push(text), error: (text: string) => reported.push(text) };

@@ -346,7 +346,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     expect(here.notifier.stats()).toEqual(quiet);
   });
 
-  test("A11: a returning subscriber is told once, truthfully, what was delayed and what is gone", async () => {
+  test("A11: a returning subscriber gets one true notice of what was delayed and what is gone", async () => {
     const clock = movable();
     const log = gated(() => memoryLog());
     const here = await site({ ...open, log, clock });

@@ -411,7 +411,7 @@ describe("waiting for a receipt ends", () => {
     });
   });
 
-  test("after limits.delivery, unless its ttl says otherwise", async ({ start }) => {
+  test("after limits.delivery, unless it has another ttl", async ({ start }) => {
     const core = start({ limits: { delivery: 700 } });
     const [usual, longer, none] = [
       arrival(await core.notifier.publish("news", 1)),

@@ -209,7 +209,7 @@ test("closing waits for a slowly reading subscriber for half of its grace", asyn
 });
 
 describe("a publisher that is faster than a subscriber which hangs", () => {
-  test("waits for 100 ms, and the subscriber is then told that it has a gap", async ({ start }) => {
+  test("waits for 100 ms, and the subscriber then gets a gap", async ({ start }) => {
     const clock = fakeClock();
     const core = start({ clock, log: memoryLog({ clock, size: 1, bytes: 0, slack: 16_384 }), window: 512 });
     const [client, other] = [await subscriber(core, "news"), await subscriber(core, "news")];

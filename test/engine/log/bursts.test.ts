@@ -84,7 +84,7 @@ describe(`a run that only yields, on ${runtime}`, () => {
     onTestFinished(() => client.close());
     expect(await client.run("ann's").cancel("enough")).toBe("requested");
     await expect(client.run("ann's").result()).rejects.toMatchObject({ name: "CancelError", by: "client" });
-    // The server answers other requests, too.
+    // The server still answers other requests.
     expect(await post("burst/awaited/other/1")).toMatchObject({ limits: {} });
   });
 

@@ -29,7 +29,7 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** Each test is a behaviour or a fault of `scenarios.md`, part A, by its number. A1 to A5 are in the agent's tests. */
+/** A6 to A20 are required behaviours and faults, by their numbers. A1 to A5 are in the agent's tests and in `run-task`. */
 
 const confirm = true;
 const hour = 3_600_000;

@@ -190,7 +190,7 @@ describe("a run is kept", () => {
     expect(ended.reason).toMatchObject({ earliest: { offset: first - 1, epoch } });
   });
 
-  test("for as long as limits.runTtl says", async ({ start }) => {
+  test("for limits.runTtl", async ({ start }) => {
     const { notifier, clock } = start({ limits: { runTtl: 1_000 } });
     const run = notifier.run(async () => 1);
     await run.result();

@@ -101,7 +101,7 @@ function swarm(seed: number) {
   return { clock, notifier, enter, act };
 }
 
-/** Checks that no more is held than docs/limits.md says. */
+/** Checks that no more is held than docs/limits.md allows. */
 function checkBounds({ notifier }: ReturnType<typeof swarm>): void {
   const { sessions, subscriptions, channels } = notifier.stats();
   const { bytes } = notifier.totals();
