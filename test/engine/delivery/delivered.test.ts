@@ -193,7 +193,7 @@ describe(`a receipt on ${runtime}`, () => {
   });
 });
 
-describe(`what the replaced notifier lost, on ${runtime}`, () => {
+describe(`faults that a notifier has to survive, on ${runtime}`, () => {
   test("A6: a transport that fails on every third send throws nothing at the publisher, loses and disorders nothing", async () => {
     const undelivered: unknown[] = [];
     const here = await site({ ...open, onUndelivered: (publication) => undelivered.push(publication) });

@@ -29,7 +29,7 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** A6 to A20 are required behaviours and faults, by their numbers. A1 to A5 are in the agent's tests and in `run-task`. */
+/** A6 to A20 are required behaviours and faults, by number. A1 to A5 are in the agent's tests and in `run-task`. */
 
 const confirm = true;
 const hour = 3_600_000;
