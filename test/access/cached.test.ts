@@ -36,9 +36,9 @@ describe("an authorizer", () => {
   const refusals: [name: string, authorize: Authorize | undefined, isFailure: boolean][] = [
     ["is not there", undefined, false],
     ["answers no", () => false, false],
-    ["answers something else", () => "yes" as never, false],
-    ["answers nothing", () => undefined as never, false],
-    ["answers something else later", async () => 1 as never, false],
+    ["returns something else", () => "yes" as never, false],
+    ["returns nothing", () => undefined as never, false],
+    ["resolves with something else", async () => 1 as never, false],
     [
       "throws",
       () => {
@@ -51,7 +51,7 @@ describe("an authorizer", () => {
   ];
 
   test.each(refusals)(
-    "that %s lets nobody do anything, for good where it has answered, and the session lives on",
+    "that %s allows nothing, for good where it has returned, and the session stays open",
     async (_, authorize, isFailure) => {
       const here = wire();
       const run = here.notifier.run(({ signal }) => aborted(signal), { cancel: "authorized" });
@@ -77,7 +77,7 @@ describe("an authorizer", () => {
     },
   );
 
-  test("is not told who it asks for by anything a client says later", async () => {
+  test("gets the same peer, whatever a client sends later", async () => {
     const users: string[] = [];
     const here = wire();
     const client = await connected(here, {
@@ -115,33 +115,38 @@ describe("cancelling a run as a client", () => {
   const action = { type: "cancel", channel: "its own", data: "enough" };
 
   test.each<[string, RunOptions, Peer, object]>([
-    ["without owner is up to whoever knows its id", {}, { user: "bob" }, { status: "requested", asked: [] }],
     [
-      "with an owner is up to that user",
+      "of a run without an owner is allowed for anybody with its id",
+      {},
+      { user: "bob" },
+      { status: "requested", asked: [] },
+    ],
+    [
+      "of a run with an owner is allowed for that user",
       { owner: "ann" },
       { user: "ann" },
       { status: "requested", asked: [] },
     ],
     [
-      "with an owner is up to nobody else, whatever the authorizer says",
+      "of a run with an owner is refused for others, whatever the authorizer returns",
       { owner: "ann" },
       { user: "bob", ...yes },
       { status: "unknown", asked: [action] },
     ],
     [
-      "that asks is up to the authorizer",
+      "of an authorized run is decided by the authorizer",
       { cancel: "authorized" },
       { user: "bob", ...yes },
       { status: "requested", asked: [action] },
     ],
     [
-      "that asks is up to the authorizer for its owner, too",
+      "of an authorized run is decided by the authorizer for its owner, too",
       { owner: "ann", cancel: "authorized" },
       { user: "ann", authorize: () => false },
       { status: "unknown", asked: [action] },
     ],
     [
-      "that asks may be another's with the authorizer's leave",
+      "of an authorized run is allowed for others where the authorizer returns true",
       { owner: "ann", cancel: "authorized" },
       { user: "bob", ...yes },
       { status: "requested", asked: [action] },
@@ -152,7 +157,7 @@ describe("cancelling a run as a client", () => {
     expect(isWorking).toBe((outcome as { status: string }).status === "unknown");
   });
 
-  test("of a name that no run can have is unknown, and nobody is asked", async () => {
+  test("with an impossible run id is answered unknown, and nobody is asked", async () => {
     const asked: unknown[] = [];
     const authorize: Authorize = (_, action) => asked.push(action) > 0;
     const client = await connected(wire(), { user: "bob", authorize });
@@ -163,7 +168,7 @@ describe("cancelling a run as a client", () => {
     expect(asked).toEqual([]);
   });
 
-  test("cannot tell a run that is not there from one that is forbidden, by no command, answer or question", async () => {
+  test("gives the same reply for an unknown and a forbidden run, with every command", async () => {
     const here = wire();
     const owned = { owner: "ann", id: "forbidden" };
     const asking = { owner: "ann", id: "forbidden2", cancel: "authorized" } as const;
@@ -208,8 +213,8 @@ describe("cancelling a run as a client", () => {
   });
 });
 
-describe("answers that are remembered", () => {
-  /** Counts how often it is asked, and lets in who is on the list. */
+describe("cached results", () => {
+  /** Makes a cached authorizer that records its calls, and allows the channels in `allowed`. */
   function guarded(options: Parameters<typeof cached>[1] = {}) {
     const clock = fakeClock();
     const asked: string[] = [];
@@ -228,7 +233,7 @@ describe("answers that are remembered", () => {
   }
   const ann: Peer = { user: "ann" };
 
-  test("count for 30 s, yes and no, for one connection, action and channel", async () => {
+  test("are used for 30 s, true and false, for one connection, action and channel", async () => {
     const { clock, asked, ask, allowed } = guarded();
     expect([await ask(ann, "a"), await ask(ann, "b")]).toEqual([true, false]);
     allowed.add("b");
@@ -242,7 +247,7 @@ describe("answers that are remembered", () => {
     expect(await ask(ann, "b")).toBe(true);
   });
 
-  test("are no throws, and no more than 100 of a connection", async () => {
+  test("do not include throws, and are no more than 100 for a connection", async () => {
     const { asked, ask } = guarded();
     for (let n = 0; n < 2; n++) await expect(ask(ann, "throws")).rejects.toThrow("no");
     for (let n = 0; n <= 100; n++) await ask(ann, `c${n}`);
@@ -254,7 +259,7 @@ describe("answers that are remembered", () => {
     expect(asked).toEqual(["subscribe c0"]);
   });
 
-  test("are forgotten when told so, with those that are being looked up", async () => {
+  test("are cleared on request, with those that are being computed", async () => {
     const clock = fakeClock();
     let answer: (allowed: boolean) => void = () => {};
     const authorize = cached(() => new Promise<boolean>((resolve) => (answer = resolve)), { clock });
@@ -267,14 +272,14 @@ describe("answers that are remembered", () => {
     expect(await second).toBe(false);
   });
 
-  test("save asking again for the same command of a session", async () => {
+  test("save a call for the same command of a session", async () => {
     const { asked, authorize } = guarded();
     const client = await connected(wire(), { user: "ann", authorize });
     for (let n = 0; n < 3; n++) await client.call("history", { channel: "a", limit: 1 });
     expect(asked).toEqual(["history a"]);
   });
 
-  test("are remembered by nobody who has not said so", async () => {
+  test("are kept only by an authorizer that was wrapped", async () => {
     let asked = 0;
     const client = await connected(wire(), { user: "ann", authorize: () => ++asked > 0 });
     for (let n = 0; n < 3; n++) await client.call("history", { channel: "a", limit: 1 });
@@ -285,7 +290,7 @@ describe("answers that are remembered", () => {
     expect(() => cached(() => true, options)).toThrow(RangeError);
   });
 
-  test("are those of a function", () => {
+  test("need a function", () => {
     const message = "Cannot remember answers: give the function that authorizes first, not object";
     expect(() => cached({ ttl: 1 } as never)).toThrow(new TypeError(message));
   });

@@ -4,7 +4,7 @@ import type { Identity } from "../../src/model/peer.ts";
 import { fakeClock } from "../../src/testing.ts";
 import { createTickets, type Tickets } from "../../src/tickets.ts";
 
-/** Who a ticket lets in, as a request with it finds out. */
+/** Redeems a ticket in a request, and returns the identity. */
 async function redeem(tickets: Tickets, ticket: string): Promise<Identity | null> {
   let found: Identity | null = null;
   const app = new Hono().get("/", (c) => {
@@ -15,7 +15,7 @@ async function redeem(tickets: Tickets, ticket: string): Promise<Identity | null
   return found;
 }
 
-test("a ticket lets in whom it was issued to, once", async () => {
+test("a ticket admits the identity that it was issued to, once", async () => {
   const tickets = createTickets();
   const identity = { user: "ann", channels: ["user:ann"], info: { name: "Ann" } };
   const ticket = tickets.issue(identity);
@@ -36,7 +36,7 @@ test("a ticket is good for 30 s, and no timer is armed", async () => {
   expect([tickets.size, clock.armed]).toEqual([0, 0]);
 });
 
-test("a user has ten tickets at most, whose oldest are void, and takes nobody else's", async () => {
+test("a user has ten tickets at most: older ones become invalid, and other users keep theirs", async () => {
   const tickets = createTickets();
   const other = tickets.issue({ user: "bob" });
   const own = Array.from({ length: 1_000 }, () => tickets.issue({ user: "ann" }));
@@ -46,7 +46,7 @@ test("a user has ten tickets at most, whose oldest are void, and takes nobody el
   expect(await redeem(tickets, other)).toEqual({ user: "bob" });
 });
 
-test("there are 10 000 tickets at most, however many users ask", async () => {
+test("there are 10 000 tickets at most, for any number of users", async () => {
   const tickets = createTickets();
   const first = tickets.issue({ user: "first" });
   for (let n = 0; n < 10_000; n++) tickets.issue({ user: `user ${n}` });
@@ -54,7 +54,7 @@ test("there are 10 000 tickets at most, however many users ask", async () => {
   expect(await redeem(tickets, first)).toBe(null);
 });
 
-test("nobody in particular has as many tickets as there are, and no two are alike", () => {
+test("without a user there may be as many tickets as there are in all, and no two are equal", () => {
   const tickets = createTickets();
   const issued = Array.from({ length: 1_000 }, () => tickets.issue({ user: "" }));
   expect(new Set(issued).size).toBe(1_000);
@@ -67,7 +67,7 @@ test.each([{ ttl: 0 }, { size: 0 }, { perUser: Number.NaN }, { ttl: "soon" as un
   },
 );
 
-test("what is no identity gets no ticket, and what is no request redeems none, and is told what to give", () => {
+test("an invalid identity gets no ticket, and an invalid request redeems none, with what to pass instead", () => {
   const tickets = createTickets();
   const issuing = new TypeError(
     'Cannot issue a ticket: give whom it lets in, tickets.issue({ user: "ann" })',

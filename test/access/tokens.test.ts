@@ -14,21 +14,21 @@ import { type Client, pub, start, version, type Wire, wire } from "../support/wi
 
 const secret = "0123456789abcdef0123456789abcdef";
 const minute = 60_000;
-/** The clock of a token counts in seconds. */
+/** `exp` in a token counts in seconds. */
 const soon = (start + minute) / 1000;
 const invalid = { code: 3500, reason: "invalid token" };
 const expired = { code: 3005, reason: "connection expired" };
 const signed = (claims: object, key: Parameters<typeof sign>[1] = secret, algorithm?: "HS256" | "HS512") =>
   sign(claims as Parameters<typeof sign>[0], key, algorithm);
 
-/** A client whose token is looked at. */
+/** Connects a client whose token is verified. */
 function guest(options: Partial<SecretOptions> = {}, here = wire()): { here: typeof here; client: Client } {
   const peer: Peer = { ...tokens({ secret, ...options })(), authorize: () => true };
   return { here, client: here.client({ peer }) };
 }
 
 describe("a token in the connect command", () => {
-  test("says who it is, what it is subscribed to, what others see, and until when", async () => {
+  test("sets who it is, its channels, what others see, and its expiry", async () => {
     const { here, client } = guest();
     const claims = { sub: "ann", exp: soon, channels: ["user:ann"], info: { name: "Ann" }, iat: soon };
     const result = await connectWith(here, client, await signed(claims));
@@ -52,7 +52,7 @@ describe("a token in the connect command", () => {
     expect(client.closed).toEqual(expired);
   });
 
-  test("without an end is never asked for again, and the authorizer goes on deciding", async () => {
+  test("without an expiry is never requested again, and the authorizer still decides", async () => {
     const asked: string[] = [];
     const here = wire();
     const peer: Peer = {
@@ -72,7 +72,7 @@ describe("a token in the connect command", () => {
     expect(client.closed).toBeUndefined();
   });
 
-  test("that has expired is refused with 109, and closes with a code to come back with", async () => {
+  test("that has expired is refused with 109, and closes with a code after which clients come back", async () => {
     const { here, client } = guest();
     client.send({ id: 1, connect: { token: await signed({ sub: "ann", exp: start / 1000 }) } });
     await until(() => client.closed !== undefined, here);
@@ -94,17 +94,20 @@ describe("a token in the connect command", () => {
     ["signed with another secret", () => signed({ sub: "ann" }, `${secret}!`)],
     ["signed with another algorithm", () => signed({ sub: "ann" }, secret, "HS512")],
     ["not signed", () => unsigned({ alg: "none", typ: "JWT" }, { sub: "ann" })],
-    ["not signed though it says so", () => unsigned({ alg: "HS256", typ: "JWT" }, { sub: "ann" })],
+    [
+      "unsigned with a header that names an algorithm",
+      () => unsigned({ alg: "HS256", typ: "JWT" }, { sub: "ann" }),
+    ],
     ["expired, and not signed", () => unsigned({ alg: "HS256", typ: "JWT" }, { sub: "ann", exp: 1 })],
     ["without claims", () => unsigned({ alg: "HS256", typ: "JWT" }, null)],
     ["without a header", () => unsigned(null as never, { sub: "ann" })],
     ["without a user", () => signed({})],
-    ["of a user that is no text", () => signed({ sub: 7 })],
-    ["with an end that is no number", () => signed({ sub: "ann", exp: "never" })],
-    ["with channels that are no list", () => signed({ sub: "ann", channels: "news" })],
-    ["with channels that are no texts", () => signed({ sub: "ann", channels: [7] })],
+    ["of a user that is not a string", () => signed({ sub: 7 })],
+    ["with an expiry that is not a number", () => signed({ sub: "ann", exp: "never" })],
+    ["with channels that are not a list", () => signed({ sub: "ann", channels: "news" })],
+    ["with channels that are not strings", () => signed({ sub: "ann", channels: [7] })],
     ["not valid yet", () => signed({ sub: "ann", nbf: 9_999_999_999 })],
-  ])("that is %s closes with 3500, answers nothing, and is reported to nobody", async (_name, make) => {
+  ])("that is %s closes with 3500, without a reply and without a report", async (_name, make) => {
     const { here, client } = guest();
     client.send({ id: 1, connect: { token: await make() } });
     await here.clock.advance(0);
@@ -115,7 +118,7 @@ describe("a token in the connect command", () => {
     expect({ closed, errors, limits }).toEqual({ closed: { 3500: 1 }, errors: {}, limits: {} });
   });
 
-  test("has to be for the audience and by the issuer, where these are given", async () => {
+  test("has to have the audience and the issuer, where these are configured", async () => {
     const options = { audience: ["a", "b"], issuer: "us" };
     const outcomes = [
       { sub: "ann", aud: "b", iss: "us" },
@@ -134,7 +137,7 @@ describe("a token in the connect command", () => {
     expect(await Promise.all(outcomes)).toEqual(["connected", "connected", 3500, 3500, 3500, 3500]);
   });
 
-  test("of a user who has as many sessions as one may closes with 3504", async () => {
+  test("of a user with the maximum of sessions closes with 3504", async () => {
     const here = wire({ limits: { userSessions: 1 } });
     const token = await signed({ sub: "ann" });
     const [first, second] = [guest({}, here).client, guest({}, here).client];
@@ -148,7 +151,7 @@ describe("a token in the connect command", () => {
     expect(await connectWith(here, third, token)).toMatchObject({ client: third.id });
   });
 
-  test("of a session that ends while it is looked at takes nobody's room", async () => {
+  test("of a session that ends during its verification takes no place of its user", async () => {
     const here = wire({ limits: { userSessions: 1 } });
     for (let steps = 0; steps < 20; steps++) {
       let find: (identity: { user: string }) => void = () => {};
@@ -165,7 +168,7 @@ describe("a token in the connect command", () => {
     expect(here.notifier.stats()).toMatchObject({ sessions: 0, waits: 0, tasks: 0 });
   });
 
-  test("counts once: disconnecting the user ends the session", async () => {
+  test("counts as one session: disconnecting the user ends it", async () => {
     const { here, client } = guest();
     await connectWith(here, client, await signed({ sub: "ann" }));
     here.notifier.disconnect({ user: "" });
@@ -175,7 +178,7 @@ describe("a token in the connect command", () => {
   });
 });
 
-/** Signatures are checked outside of the clock: waits for what they lead to. */
+/** Waits until `isSo` returns true. The verification of signatures does not use the fake clock. */
 async function until(isSo: () => boolean, here?: Wire): Promise<void> {
   for (;;) {
     await here?.clock.settle();
@@ -184,14 +187,14 @@ async function until(isSo: () => boolean, here?: Wire): Promise<void> {
   }
 }
 
-/** Connects with a token, and answers the result. */
+/** Connects with a token, and returns the result. */
 async function connectWith(here: Wire, client: Client, token: string): Promise<unknown> {
   client.send({ id: 1, connect: { token } });
   await until(() => client.received.length > 0, here);
   return (client.take()[0] as { connect: unknown }).connect;
 }
 
-describe("a token to refresh with", () => {
+describe("a token in the refresh command", () => {
   async function connected() {
     const { here, client } = guest();
     await connectWith(here, client, await signed({ sub: "ann", exp: soon }));
@@ -203,7 +206,7 @@ describe("a token to refresh with", () => {
     return { here, client, refresh };
   }
 
-  test("moves the end of the permission", async () => {
+  test("moves the expiry", async () => {
     const { here, client, refresh } = await connected();
     const reply = await refresh(await signed({ sub: "ann", exp: soon + 60 }));
     expect(reply).toEqual({ id: 7, refresh: { client: client.id, version, expires: true, ttl: 110 } });
@@ -213,13 +216,13 @@ describe("a token to refresh with", () => {
     expect(client.closed).toEqual(expired);
   });
 
-  test("changes nothing else: who it is and its channels are as when it connected", async () => {
+  test("changes nothing else: who it is and its channels stay as at connect", async () => {
     const { here, refresh } = await connected();
     await refresh(await signed({ sub: "ann", exp: soon, channels: ["other"], info: 1 }));
     expect(here.notifier.stats()).toMatchObject({ sessions: 1, subscriptions: 0 });
   });
 
-  test("of somebody else, or that is invalid, closes with 3500", async () => {
+  test("of another user, or that is invalid, closes with 3500", async () => {
     for (const token of [
       await signed({ sub: "bob", exp: soon }),
       await signed({ sub: "ann" }, `${secret}!`),
@@ -235,7 +238,7 @@ describe("a token to refresh with", () => {
   });
 });
 
-describe("options that would let in what they should not", () => {
+describe("options that would accept wrong tokens", () => {
   test.each<[string, object, typeof Error]>([
     ["a secret of 31 bytes", { secret: secret.slice(1) }, RangeError],
     ["no secret", { secret: undefined }, RangeError],
@@ -244,14 +247,14 @@ describe("options that would let in what they should not", () => {
     ["the algorithm of a key pair for a secret", { secret, algorithms: ["HS256", "RS256"] }, TypeError],
     ["the algorithm of a secret for keys", { jwks: [], algorithms: ["HS256"] }, TypeError],
     ["an empty audience", { secret, audience: "" }, TypeError],
-    ["no audience of a list", { secret, audience: [] }, TypeError],
+    ["an empty list of audiences", { secret, audience: [] }, TypeError],
     ["an empty issuer", { secret, issuer: "" }, TypeError],
-    ["keys from nowhere", { jwks: "nowhere" }, TypeError],
+    ["keys from an invalid URL", { jwks: "nowhere" }, TypeError],
   ])("%s", (_name, options, error) => {
     expect(() => tokens(options as SecretOptions)).toThrow(error);
   });
 
-  test("say what to give", () => {
+  test("are refused with what to pass instead", () => {
     const either = "Cannot check tokens: give one of secret and jwks, tokens({ secret }) or tokens({ jwks })";
     for (const options of [undefined, {}, { audience: "app" }, { secret, jwks: [] }])
       expect(() => tokens(options as never)).toThrow(new TypeError(either));
@@ -263,7 +266,7 @@ describe("options that would let in what they should not", () => {
 type Key = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
 
 describe("public keys", () => {
-  /** A key pair, as it is published and as it signs. */
+  /** Makes a key pair: the private key, and the public key as it is published. */
   async function pair(kid: string) {
     const algorithm = { name: "ECDSA", namedCurve: "P-256" };
     const keys = (await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as {
@@ -276,7 +279,7 @@ describe("public keys", () => {
     return { own: { ...own, kid, alg: "ES256" }, published: { ...published, kid, alg: "ES256" } };
   }
 
-  /** A server of keys, which counts how often it is asked. */
+  /** Starts a server of public keys that counts its requests. */
   async function published(...keys: object[]) {
     const here = { keys, asked: 0, status: 200, hangs: false, url: "" };
     const server = createServer((_request, response) => {
@@ -303,19 +306,19 @@ describe("public keys", () => {
     return found?.user ?? found;
   }
 
-  test("let in what the private one of them signed, and nothing else", async () => {
+  test("accept tokens signed with one of their private keys, and no others", async () => {
     const [one, other] = [await pair("1"), await pair("1")];
     const jwks = [one.published];
     expect(await outcomeOf({ jwks }, await signed({ sub: "ann" }, one.own as never))).toBe("ann");
     expect(await outcomeOf({ jwks }, await signed({ sub: "ann" }, other.own as never))).toBe(null);
-    // The public key is no secret: a token signed with it as one is not let in.
+    // The public key is not a secret. A token that uses it as the secret of HS256 is refused.
     const forged = await signed({ sub: "ann" }, JSON.stringify(one.published));
     expect(await outcomeOf({ jwks }, forged)).toBe(null);
     const algorithms = ["RS256"] as const;
     expect(await outcomeOf({ jwks, algorithms }, await signed({ sub: "ann" }, one.own as never))).toBe(null);
   });
 
-  test("are fetched once for all who wait, and again for a new one, but not at every peer's will", async () => {
+  test("are fetched once for all that wait, and again for a new key id, but not whenever a peer wants", async () => {
     const [one, two, three] = [await pair("1"), await pair("2"), await pair("3")];
     const server = await published(one.published);
     const clock = fakeClock();
@@ -335,7 +338,7 @@ describe("public keys", () => {
     expect(server.asked).toBe(3);
   });
 
-  test("that are old are better than none, and none is an error of ours", async () => {
+  test("that are old are used where new ones cannot be fetched, and none at all is an internal error", async () => {
     const one = await pair("1");
     const server = await published(one.published);
     const clock = fakeClock();
@@ -373,7 +376,7 @@ describe("public keys", () => {
     expect(clock.armed).toBe(0);
   });
 
-  test("that cannot be had are an error 100 of the connect command, which is reported", async () => {
+  test("that cannot be fetched are an error 100 of the connect command, which is reported", async () => {
     const server = await published();
     server.status = 404;
     const here = wire();
@@ -410,7 +413,7 @@ describe(`a stock client with tokens on ${runtime}`, () => {
     expect(asked).toBe(1);
   });
 
-  test("refreshes before the end, and stays connected", async () => {
+  test("refreshes before the expiry, and stays connected", async () => {
     const here = await site({ identity: tokens({ secret }) });
     const refreshed = heardOnce();
     let asked = 0;
@@ -424,12 +427,12 @@ describe(`a stock client with tokens on ${runtime}`, () => {
     const connecting = heard(client, "connecting");
     await connected.until(1);
     await refreshed.promise;
-    // Answered in order: the refresh was.
+    // Commands are answered in order, so the refresh was answered before this one.
     await expect(client.rpc("none", {})).rejects.toMatchObject({ code: 108 });
     expect([connected.items.length, connecting.items.length, asked]).toEqual([1, 0, 2]);
   });
 
-  test("comes back when a refresh brings one that has expired, and gets another", async () => {
+  test("reconnects when a refresh brings an expired token, and gets another", async () => {
     const here = await site({ identity: tokens({ secret }) });
     let asked = 0;
     const client = dial(here.address(), {
@@ -444,7 +447,7 @@ describe(`a stock client with tokens on ${runtime}`, () => {
     expect(asked).toBe(3);
   });
 
-  test("that is invalid is told to stay away", async () => {
+  test("with an invalid token is disconnected for good", async () => {
     const here = await site({ identity: tokens({ secret }) });
     const client = dial(here.address(), { token: await signed({ sub: "ann" }, `${secret}!`) });
     const [disconnected] = await heard<{ code: number; reason: string }>(client, "disconnected").until(1);

@@ -13,7 +13,7 @@ import { type Message, outcomeOf, payloads, rejection, subscriber, test, typesOf
 
 type Method = keyof AgentMessages;
 
-/** One call of every method, with every field there is, and what stands on the wire beside what every event has. */
+/** One call of every method with all its fields, and the fields of its event beside those of every event. */
 const calls: Record<Method, { given: readonly unknown[]; type: string; fields: object }> = {
   started: { given: [], type: "agent_started", fields: {} },
   thinking: same("agent_thinking", {
@@ -75,7 +75,7 @@ function same(type: string, fields: object): (typeof calls)[Method] {
   return { given: [fields], type, fields };
 }
 
-/** Calls a method as a program without types may. */
+/** Calls a method as an untyped program would. */
 function invoke<R>(
   target: AgentMessages | AgentEvents<R>,
   method: Method,
@@ -98,7 +98,7 @@ function failureOf(method: Method, ...given: unknown[]): Error {
   throw new Error(`Expected ${method} to throw`);
 }
 
-/** The publications that a client was sent. */
+/** Returns the publications that a client received. */
 function published(client: Pipe): { channel: string; data: unknown }[] {
   return (client.received as Message[]).flatMap(({ push }) =>
     push?.pub === undefined ? [] : [{ channel: push.channel, data: push.pub.data }],
@@ -161,7 +161,7 @@ describe("every event", () => {
   });
 
   test.for(all)(
-    "%s goes into a run's own channel, emitted",
+    "%s is emitted into a run's own channel",
     async ([method, { given, type, fields }], { start }) => {
       const { notifier } = start();
       const run = notifier.run(async (context) => {
@@ -207,7 +207,7 @@ describe("every event", () => {
   });
 });
 
-test("a generator yields events that agentMessages made", async ({ start }) => {
+test("a generator yields events made by agentMessages", async ({ start }) => {
   const { notifier } = start();
   const run = notifier.run(async function* ({ id }) {
     const agent = agentMessages({ run: id, agentName: "Researcher" });
@@ -258,7 +258,7 @@ describe("the events of two runs", () => {
     ]);
   });
 
-  test("A2: are told apart where nobody named the runs", () => {
+  test("A2: are distinguished where nobody named the runs", () => {
     const runs: string[] = [];
     const notifier = {
       publish: async (_channel: string, { run }: { run: string }) => void runs.push(run),
@@ -289,13 +289,13 @@ describe("A4: a missing name", () => {
     expect(made("subagentCompleted", { subagent_name: name, subagent_id: "s" }).subagent_name).toBe("agent");
   });
 
-  test("is none that is left out altogether", () => {
+  test("may also be left out altogether", () => {
     const agent = agentMessages({ run: "42" });
     expect(agent.toolStarted({ parameters: null })).toMatchObject({ agent_name: "agent", tool_name: "tool" });
     expect(agent.subagentStarted({ subagent_id: "s" })).toMatchObject({ subagent_name: "agent" });
   });
 
-  test("is none that has another type", () => {
+  test("may not be a value of another type", () => {
     expect(() => agentMessages({ run: "42", agentName: 42 as unknown as string })).toThrow(
       new TypeError("Cannot announce for an agent: its name is 42, and has to be a text"),
     );
@@ -305,7 +305,7 @@ describe("A4: a missing name", () => {
   });
 });
 
-/** What no field of a kind may be, and what is said of it. */
+/** For each kind of field: values that are refused, and the reason in the error. */
 const refused: Record<string, [unknown, ErrorConstructor, string][]> = {
   text: [
     [undefined, TypeError, "undefined, and has to be a text"],
@@ -353,7 +353,7 @@ const refused: Record<string, [unknown, ErrorConstructor, string][]> = {
   any: [[undefined, TypeError, "undefined, and has to be given"]],
 };
 
-/** Of what kind each field is; a `?` says that it may be undefined. */
+/** The kind of each field. A `?` allows undefined. */
 const kinds: Partial<Record<Method, Record<string, string>>> = {
   thinking: {
     thought: "text",
@@ -402,15 +402,15 @@ const bad = Object.entries(kinds).flatMap(([method, fields]) =>
   Object.entries(fields).flatMap(([field, kind]) =>
     (refused[kind.replace("?", "")] ?? [])
       .filter(([value]) => !(kind.endsWith("?") && value === undefined))
-      .map(([value, error, said]) => [method as Method, field, said, value, error] as const),
+      .map(([value, error, description]) => [method as Method, field, description, value, error] as const),
   ),
 );
 
 describe("a call", () => {
-  test.for(bad)("of %s is refused when %s is %s", ([method, field, said, value, error]) => {
+  test.for(bad)("of %s is refused when %s is %s", ([method, field, description, value, error]) => {
     const { type, fields } = calls[method];
     const failure = failureOf(method, { ...fields, [field]: value });
-    expect(failure).toEqual(new error(`Cannot announce "${type}": ${field} is ${said}`));
+    expect(failure).toEqual(new error(`Cannot announce "${type}": ${field} is ${description}`));
     expect(failure).toBeInstanceOf(error);
   });
 
@@ -448,7 +448,7 @@ describe("a call", () => {
     );
   });
 
-  test("is refused when the clock gives no number", () => {
+  test("is refused when the clock returns no number", () => {
     const agent = agentMessages({ run: "42", now: () => NaN });
     expect(() => agent.started()).toThrow(
       new RangeError('Cannot announce "agent_started": its timestamp is NaN, and has to be a number'),
@@ -467,7 +467,7 @@ describe("a call", () => {
     expect(made("thinking", { thought: "", progress_percentage: given }).progress_percentage).toBe(sent);
   });
 
-  test("keeps a detail called __proto__ a detail", () => {
+  test("keeps a detail called __proto__ as a detail", () => {
     const event = made("update", JSON.parse('{ "__proto__": { "polluted": true } }'));
     expect(Object.keys(event)).toEqual(["type", "run", "agent_name", "timestamp", "__proto__"]);
     expect(event.polluted).toBe(undefined);
@@ -484,7 +484,7 @@ describe("a call", () => {
     expect(sent).toEqual([]);
   });
 
-  test("is taken before it returns, and its promise is that of the sink", async () => {
+  test("is handled before it returns, and returns the promise of its target", async () => {
     const sent: string[] = [];
     const answers: Promise<number>[] = [];
     const emit = (event: { type: string }): Promise<number> => {
@@ -501,7 +501,7 @@ describe("a call", () => {
   });
 });
 
-test("A12: on a channel the events that tell how it ended are confirmed, failure as much as success", () => {
+test("A12: on a channel the events that end a run are confirmed, failures as well as successes", () => {
   const options = new Map<string, unknown>();
   const notifier = {
     publish: async (_channel: string, { type }: { type: string }, ...rest: unknown[]) =>
@@ -536,7 +536,7 @@ test("the types know every field of every event", () => {
 });
 
 describe("A12: a failure", () => {
-  test("tells the name and message of what was thrown, and nothing of its stack or cause", () => {
+  test("has the name and message of what was thrown, and nothing of its stack or cause", () => {
     const error = new RangeError("too far", { cause: new Error("secret") });
     expect(made("failed", error, { attempt: 2 })).toStrictEqual({
       type: "agent_failed",
@@ -550,14 +550,14 @@ describe("A12: a failure", () => {
     expect(made("error", error).error_details).toEqual({});
   });
 
-  test("tells nothing of a stack that is part of the message", () => {
+  test("has nothing of a stack that is part of the message", () => {
     const inner = new TypeError("no such thing");
     const outer = new Error(`Tool failed: ${inner.stack}`);
     expect(made("failed", outer).error_message).toBe("Tool failed: TypeError: no such thing");
     expect(made("error", outer).error_message).toBe("Tool failed: TypeError: no such thing");
   });
 
-  test("is told of a text that was thrown", () => {
+  test("has the text where a text was thrown", () => {
     expect(made("failed", "out of tokens")).toMatchObject({ error_message: "out of tokens" });
     expect(made("error", "out of tokens")).toMatchObject({
       error_message: "out of tokens",
@@ -568,7 +568,7 @@ describe("A12: a failure", () => {
   });
 });
 
-test("what is neither a run nor a channel is refused", () => {
+test("a target that is neither a run nor a channel is refused", () => {
   const cases: unknown[] = [
     undefined,
     null,
@@ -591,7 +591,7 @@ test("a run without a name is refused", () => {
   }
 });
 
-test("the time of an event is now, in milliseconds since the Unix epoch, unless said otherwise", () => {
+test("the time of an event is now, in milliseconds since the Unix epoch, by default", () => {
   const before = Date.now();
   const { timestamp } = agentMessages({ run: "42" }).started();
   expect(timestamp).toBeGreaterThanOrEqual(before);
@@ -607,7 +607,7 @@ test("an event of a run that has ended is refused without ending the process", a
     })
     .result();
   const late = outcomeOf(events?.started() ?? Promise.resolve());
-  // Nobody hears this one.
+  // Nobody handles the rejection of this call.
   void events?.stopped();
   await clock.settle();
   expect(late).toMatchObject({ state: "rejected", reason: { name: "ClosedError" } });

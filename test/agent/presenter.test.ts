@@ -25,11 +25,11 @@ const severities: [string, string][] = [
   ["API_RATE_LIMIT", "high"],
   ["validation", "high"],
   ["ValidationError", "high"],
-  // Two kinds: the graver is it.
+  // Where two kinds match, the more severe one counts.
   ["timeout_network", "critical"],
   ["network_timeout", "critical"],
   ["RateLimitOfDatabase", "critical"],
-  // No whole word of them.
+  // The kind is not a whole word of the name.
   ["networking", "medium"],
   ["NetworkingError", "medium"],
   ["timeouts", "medium"],
@@ -64,7 +64,7 @@ test.for(["authentication", "authorization", "database", "network", "timeout", "
   },
 );
 
-test("A5: what somebody does to suggestions stays with them", () => {
+test("A5: changes of the returned suggestions do not affect later ones", () => {
   (agentPresenter.suggestionsFor("timeout") as string[]).push("Panic");
   expect(agentPresenter.suggestionsFor("timeout")).toEqual(["Try again", "Ask for less at a time"]);
   expect(Object.isFrozen(agentPresenter)).toBe(true);
@@ -93,7 +93,7 @@ describe("an agent's error", () => {
     });
   });
 
-  test("A5: keeps what its caller said", () => {
+  test("A5: keeps what its caller passed", () => {
     const own = {
       error_details: { after_ms: 30_000 },
       severity: "low",
@@ -117,14 +117,14 @@ describe("an agent's error", () => {
     );
   });
 
-  test("A5: is presented by the type that its caller gave it", () => {
+  test("A5: is presented by the type that its caller passed", () => {
     expect(agent.error(new TimeoutError("30 s"), { error_type: "database" })).toMatchObject({
       error_type: "database",
       severity: "critical",
     });
   });
 
-  test("A5: is filled in where its caller said undefined", () => {
+  test("A5: is completed where its caller passed undefined", () => {
     const own = {
       error_type: undefined,
       severity: undefined,
@@ -137,7 +137,7 @@ describe("an agent's error", () => {
     });
   });
 
-  test("A5: is presented by whoever replaces the presenter", () => {
+  test("A5: is presented by a presenter that replaces the default one", () => {
     const presenter: AgentPresenter = {
       ...agentPresenter,
       severityOf: (type) => (type === "TimeoutError" ? "low" : "critical"),
@@ -151,9 +151,9 @@ describe("an agent's error", () => {
     });
   });
 
-  test("tells nothing of a stack", () => {
+  test("has nothing of a stack", () => {
     const error = new TimeoutError("30 s", { cause: new Error("inner") });
-    const said = JSON.stringify(agent.error(error));
-    expect(said).not.toMatch(/inner|agent-presenter|node_modules| at \S+:\d/);
+    const json = JSON.stringify(agent.error(error));
+    expect(json).not.toMatch(/inner|agent-presenter|node_modules| at \S+:\d/);
   });
 });

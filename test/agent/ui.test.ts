@@ -15,18 +15,18 @@ import { rejection, test } from "../support/core.ts";
 const agent = agentMessages({ run: "42", agentName: "Ada", now: () => 5.7 });
 const helper = agentMessages({ run: "42", agentName: "Bo", now: () => 5 });
 
-/** Converts, and holds every event against AG-UI's own schema and the order it asks for. */
+/** Converts events, and checks each result against AG-UI's own schema and its rules of order. */
 function ui(events: readonly RunEvent[], options?: AgUiOptions): AgUiEvent[] {
   const convert = agUiEvents(options);
   return checked(events.flatMap((event) => convert(event)));
 }
 
-/** The same without the times, which every event from an agent's has. */
+/** Like `ui`, without the timestamps, which all events of an agent have. */
 function untimed(events: readonly RunEvent[], options?: AgUiOptions): object[] {
   return ui(events, options).map(({ timestamp: _, ...rest }) => rest);
 }
 
-/** What comes of events after the start of the run. */
+/** Returns what follows the start of the run. */
 function following(...events: readonly RunEvent[]): object[] {
   return untimed([agent.started(), ...events]).slice(1);
 }
@@ -39,7 +39,7 @@ function checked(events: AgUiEvent[]): AgUiEvent[] {
   for (const event of events) {
     const option = schemas.find(({ shape }) => shape.type.value === event.type);
     expect(EventSchemas.parse(event)).toEqual(event);
-    // The schemas let fields pass that they do not know.
+    // The schemas accept fields that they do not list.
     expect(Object.keys(event).filter((field) => !(field in (option?.shape ?? {})))).toEqual([]);
     expect(JSON.parse(JSON.stringify(event))).toEqual(event);
   }
@@ -49,7 +49,7 @@ function checked(events: AgUiEvent[]): AgUiEvent[] {
 
 const schemas = EventSchemas.options as unknown as { shape: { type: { value: string } } }[];
 
-/** Which type opens, continues or closes what, and by which field. */
+/** Which types open, continue and close a sequence, and by which field. */
 const pairs: [open: string, inside: string | undefined, close: string[], key: string][] = [
   ["TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", ["TEXT_MESSAGE_END"], "messageId"],
   ["TOOL_CALL_START", "TOOL_CALL_ARGS", ["TOOL_CALL_END"], "toolCallId"],
@@ -59,7 +59,7 @@ const pairs: [open: string, inside: string | undefined, close: string[], key: st
   ["SUBAGENT_STARTED", undefined, ["SUBAGENT_FINISHED", "SUBAGENT_ERROR"], "subagentRunId"],
 ];
 
-/** What of a stream breaks AG-UI's rules of order (docs.ag-ui.com/spec/1.0/basic/patterns, /events/lifecycle). */
+/** Returns where a stream breaks AG-UI's rules of order (docs.ag-ui.com/spec/1.0/basic/patterns, /events/lifecycle). */
 function faultsOf(events: readonly AgUiEvent[]): string[] {
   const faults: string[] = [];
   const open = new Set<string>();
@@ -88,7 +88,7 @@ function faultsOf(events: readonly AgUiEvent[]): string[] {
   return faults;
 }
 
-test("the referee of these tests knows a stream that breaks the rules", () => {
+test("the check of these tests finds a stream that breaks the rules", () => {
   const of = (type: string, fields: object = {}) => ({ type, ...fields }) as AgUiEvent;
   const started = of("RUN_STARTED");
   expect(faultsOf([of("CUSTOM")])).toEqual(["CUSTOM while not running"]);
@@ -117,13 +117,13 @@ describe("a run", () => {
     ]);
   });
 
-  test("is of the thread that its options name", () => {
+  test("belongs to the thread in its options", () => {
     const [started, finished] = ui([agent.started(), agent.stopped()], { thread: "ann" });
     expect([started?.threadId, started?.runId]).toEqual(["ann", "42"]);
     expect([finished?.threadId, finished?.runId]).toEqual(["ann", "42"]);
   });
 
-  test("begins with whatever comes first", () => {
+  test("begins with any first event", () => {
     expect(typesOf(ui([agent.log({ level: "info", message: "", metadata: {} }), agent.started()]))).toEqual([
       "RUN_STARTED",
       "CUSTOM",
@@ -164,7 +164,7 @@ describe("a run", () => {
     ]);
   });
 
-  test("says nothing after its ending, until it starts again", () => {
+  test("has no events after its ending, until it starts again", () => {
     const events = [
       agent.started(),
       agent.failed("no"),
@@ -184,7 +184,7 @@ describe("a run", () => {
     ]);
   });
 
-  test("A2: says nothing of what another run on its channel does", () => {
+  test("A2: ignores another run on its channel", () => {
     const other = agentMessages({ run: "43" });
     const ended = other.completed({ result: 1, duration_ms: 1 });
     expect(typesOf(ui([agent.started(), other.started(), ended, agent.stopped()]))).toEqual([
@@ -205,7 +205,7 @@ const open: readonly RunEvent[] = [
   agent.toolStarted({ tool_name: "search", parameters: {} }),
 ];
 
-describe("what is open at the end of a run", () => {
+describe("what is still open at the end of a run", () => {
   const endings: [RunEvent, string, string][] = [
     [agent.completed({ result: 1, duration_ms: 1 }), "SUBAGENT_FINISHED", "RUN_FINISHED"],
     [agent.stopped(), "SUBAGENT_ERROR", "RUN_FINISHED"],
@@ -303,7 +303,7 @@ describe("a message", () => {
     ]);
   });
 
-  test("is a final report that is a text; any other is a custom event", () => {
+  test("is a final report that is a text; any other report is a custom event", () => {
     expect(following(agent.finalReport({ report: "It rings", total_duration_ms: 1 }))).toEqual([
       start("42:message:1"),
       piece("42:message:1", "It rings"),
@@ -365,7 +365,7 @@ describe("a tool call", () => {
     ]);
   });
 
-  test("that has an id is shown under it from its start, beside one of the same tool that has none", () => {
+  test("with an id is shown with that id from its start, beside one of the same tool without one", () => {
     const named = (call_id: string) => agent.toolStarted({ tool_name: "search", call_id, parameters: "{}" });
     expect(
       following(named("a"), started("{}"), executing("b"), completed("a", "1"), completed("b", "2")),
@@ -378,7 +378,7 @@ describe("a tool call", () => {
     ]);
   });
 
-  test("that worked before it is said to start is not started twice", () => {
+  test("that worked before its start event is not started twice", () => {
     const late = agent.toolStarted({ tool_name: "search", call_id: "a", parameters: "{}" });
     expect(following(executing("a"), late, completed("a", "1"))).toEqual([
       ...shownAs("a"),
@@ -399,7 +399,7 @@ describe("a tool call", () => {
     ]);
   });
 
-  test("of two at once is claimed in the order of the starts", () => {
+  test("of two at once is assigned in the order of the starts", () => {
     expect(
       following(
         started(1),
@@ -417,7 +417,7 @@ describe("a tool call", () => {
     ]);
   });
 
-  test("that nobody started is shown under its own id, once", () => {
+  test("without a start is shown under its own id, once", () => {
     expect(following(executing("c"), completed("c", null))).toEqual([
       ...shownAs("c"),
       working("c", "c"),
@@ -438,11 +438,11 @@ describe("a subagent", () => {
     ]);
   });
 
-  test("that never started does both at its end", () => {
+  test("without a start does both at its end", () => {
     expect(typesOf(following(ended))).toEqual(["SUBAGENT_STARTED", "SUBAGENT_FINISHED"]);
   });
 
-  test("comes once by one id", () => {
+  test("appears once for each id", () => {
     expect(typesOf(following(started, started, ended, ended, started))).toEqual([
       "SUBAGENT_STARTED",
       "CUSTOM",
@@ -453,7 +453,7 @@ describe("a subagent", () => {
   });
 });
 
-test("an operation is a step, and one out of turn a custom event", () => {
+test("an operation is a step, and one in the wrong order a custom event", () => {
   const details = { operation_name: "index", of: 3 };
   const metadata = { agent_name: "Ada", ...details };
   const [started, ended] = [agent.operationStarted(details), agent.operationCompleted(details)];
@@ -482,7 +482,7 @@ test.for<[keyof AgentMessages, object]>([
   ]);
 });
 
-test("events of no agent are custom, and as they are", () => {
+test("events that are not an agent's are custom events, unchanged", () => {
   expect(following({ type: "progress", progress: 0.5, done: 1, total: 2 }, { type: "toString" })).toEqual([
     { type: "CUSTOM", name: "progress", value: { progress: 0.5, done: 1, total: 2 } },
     { type: "CUSTOM", name: "toString", value: {} },
@@ -527,7 +527,7 @@ describe("toAgUi", () => {
     expect(converted.map(({ runId }) => runId).filter((id) => id !== undefined)).toEqual([run.id, run.id]);
   });
 
-  test("A12: ends in an error when the run failed, though its agent said nothing of it", async ({
+  test("A12: ends in an error when the run failed, though its agent had no event for that", async ({
     start,
   }) => {
     const { notifier } = start();
@@ -555,7 +555,7 @@ describe("toAgUi", () => {
     ]);
   });
 
-  test("throws what its events throw, and closes them when nobody reads on", async () => {
+  test("throws what its events throw, and closes them when its reader stops", async () => {
     let closed = 0;
     async function* failing(): AsyncGenerator<RunEvent, void, void> {
       try {

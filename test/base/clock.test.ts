@@ -5,13 +5,13 @@ function turn(): Promise<void> {
   return new Promise((resolve) => systemClock.turn(resolve));
 }
 
-describe("the clock of the machine", () => {
+describe("the system clock", () => {
   test("now never goes back", () => {
     const readings = Array.from({ length: 1000 }, systemClock.now);
     expect(readings).toEqual(readings.toSorted((one, other) => one - other));
   });
 
-  test("time is the machine's", () => {
+  test("time is the system's", () => {
     const before = Date.now();
     const time = systemClock.time();
     expect([before <= time, time <= Date.now()]).toEqual([true, true]);
@@ -32,7 +32,7 @@ describe("the clock of the machine", () => {
         resolve();
       });
     });
-    // Timers are rounded to whole milliseconds, and may be up to one early.
+    // Timers are rounded to whole milliseconds, and may fire up to 1 ms early.
     expect(systemClock.now() - armed).toBeGreaterThanOrEqual(19);
     await turn();
     expect(fired).toBe(1);
@@ -62,7 +62,7 @@ describe("the clock of the machine", () => {
     expect(fired).toBe(0);
   });
 
-  test("a turn comes after every microtask, in order of asking", async () => {
+  test("a turn comes after every microtask, in the order of the calls", async () => {
     const order: string[] = [];
     const turns = ["first", "second"].map((name) => turn().then(() => order.push(name)));
     let chain = Promise.resolve();
@@ -73,8 +73,8 @@ describe("the clock of the machine", () => {
     expect(order).toEqual(["now", "microtasks", "first", "second"]);
   });
 
-  // Not after every microtask: Deno, which has setImmediate, delivers messages among them.
-  test("where there is no setImmediate, a turn still comes later, in order of asking", async () => {
+  // A microtask would not be enough: Deno delivers messages between microtasks. Deno has setImmediate.
+  test("where there is no setImmediate, a turn still comes later, in the order of the calls", async () => {
     const { setImmediate } = globalThis;
     const order: string[] = [];
     try {

@@ -12,7 +12,7 @@ function item(name: number, expires: number): Item {
   return { name, expires, place: -1, order: 0 };
 }
 
-/** An expiry queue on a fake clock. Its entries need no timely expiry until the test says so. */
+/** Makes an expiry queue on a fake clock. It arms no timer until the test calls `want`. */
 function expiries() {
   const clock = fakeClock();
   const scope = new Scope(clock, (error) => {
@@ -40,8 +40,8 @@ function expiries() {
   };
 }
 
-describe("what expires", () => {
-  test("does so in the order of the ends, each at its time", async () => {
+describe("an expiry queue", () => {
+  test("expires its entries in the order of their ends, each at its time", async () => {
     const { clock, items, expired, want } = expiries();
     want();
     for (const [name, expires] of [30, 10, 20, 40].entries()) {
@@ -57,7 +57,7 @@ describe("what expires", () => {
     expect([clock.armed, expired.map(({ place }) => place)]).toEqual([0, [-1, -1, -1, -1]]);
   });
 
-  test("has one timer, for the next end, and one no earlier than that is enough", async () => {
+  test("has one timer, which is due at the next end or earlier", async () => {
     const { clock, scope, items, expired, want } = expiries();
     want();
     const [late, early] = [item(0, 50), item(1, 20)];
@@ -68,7 +68,7 @@ describe("what expires", () => {
     }
     items.delete(early);
     items.arm();
-    // The timer for the earlier one finds nothing, and arms the next.
+    // The timer for the deleted entry fires, finds nothing due, and arms the next one.
     await clock.advance(20);
     expect([clock.armed, expired]).toEqual([1, []]);
     await clock.advance(29);
@@ -77,7 +77,7 @@ describe("what expires", () => {
     expect([expired, clock.armed]).toEqual([[late], 0]);
   });
 
-  test("has no timer while nobody wants to hear of it, and expires when somebody looks", async () => {
+  test("has no timer without a listener, and then expires its entries only in run()", async () => {
     const { clock, items, expired, want } = expiries();
     for (const [name, expires] of [10, 20, 30].entries()) items.add(item(name, expires));
     items.arm();
@@ -94,7 +94,7 @@ describe("what expires", () => {
     expect([expired.length, clock.armed]).toEqual([3, 0]);
   });
 
-  test("has no timer when nothing is left, or ends never", async () => {
+  test("has no timer when it is empty, or its entries never expire", async () => {
     const { clock, items, want } = expiries();
     want();
     const only = item(0, 10);
@@ -111,7 +111,7 @@ describe("what expires", () => {
     expect(clock.armed).toBe(0);
   });
 
-  test("expires at once where its time is over already", async () => {
+  test("expires an entry at once where its time is over already", async () => {
     const { clock, items, expired, want } = expiries();
     await clock.advance(100);
     want();
@@ -123,7 +123,7 @@ describe("what expires", () => {
     expect(expired.map(({ name }) => name)).toEqual([1, 0]);
   });
 
-  test("leaves without a trace, twice as well, and what was never there, too", () => {
+  test("removes an entry completely, also a second time, and ignores an unknown one", () => {
     const { items, expired } = expiries();
     const [one, other] = [item(0, 0), item(1, 0)];
     items.add(one);
@@ -135,7 +135,7 @@ describe("what expires", () => {
   });
 });
 
-describe("a heap of what expires is the same as a sorted list,", () => {
+describe("the heap of an expiry queue is the same as a sorted list,", () => {
   type Step = { add: number } | { remove: number } | { pass: number };
   const step: fc.Arbitrary<Step> = fc.oneof(
     { weight: 4, arbitrary: fc.record({ add: fc.nat(60) }) },
@@ -143,7 +143,7 @@ describe("a heap of what expires is the same as a sorted list,", () => {
     { weight: 1, arbitrary: fc.record({ pass: fc.nat(10) }) },
   );
 
-  test("whatever is added, taken out and expires, in whatever order", async () => {
+  test("whatever is added, removed and expires, in any order", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 120 }), async (steps) => {
         const { clock, items, expired, want } = expiries();
@@ -168,7 +168,7 @@ describe("a heap of what expires is the same as a sorted list,", () => {
             kept = kept.filter(({ expires }) => expires > clock.now());
           }
           items.arm();
-          // Each knows its place, no two the same, and the timer is there as long as anything is.
+          // Each entry stores its own place in the heap, and a timer is armed while there are entries.
           const places = kept.map(({ place }) => place).sort((one, other) => one - other);
           expect(places).toEqual(kept.map((_, place) => place));
           expect(clock.armed).toBe(kept.length > 0 ? 1 : 0);
@@ -181,7 +181,7 @@ describe("a heap of what expires is the same as a sorted list,", () => {
     );
   });
 
-  test("when all leave from the middle", () => {
+  test("when entries are removed from its middle", () => {
     fc.assert(
       fc.property(
         fc.array(fc.nat(50), { minLength: 1, maxLength: 200 }),
@@ -194,7 +194,7 @@ describe("a heap of what expires is the same as a sorted list,", () => {
             const [removed] = kept.splice((picks.next().value as number) % kept.length, 1);
             items.delete(removed as Item);
           }
-          // All at once, without a timer: the clock stands at the last end.
+          // All entries become due without a timer, because the clock does not move.
           for (const each of kept) Object.assign(each, { expires: each.expires - 1_000 });
           items.run();
           const left = kept.map(({ expires }) => expires).sort((one, other) => one - other);

@@ -7,7 +7,7 @@ import { runtime } from "../support/runtime.ts";
 describe("a hook that nobody waits for", () => {
   const error = new Error("from a hook");
   const rejecting = {
-    // biome-ignore lint/suspicious/noThenProperty: a promise of somebody else's making
+    // biome-ignore lint/suspicious/noThenProperty: a thenable of another library
     then: (_: unknown, reject: (error: Error) => void) => reject(error),
   };
 
@@ -19,18 +19,18 @@ describe("a hook that nobody waits for", () => {
       },
     ],
     ["rejects", () => Promise.reject(error)],
-    ["answers a promise of somebody else's making that rejects", () => rejecting],
+    ["returns a thenable of another library that rejects", () => rejecting],
     [
-      "answers what throws when it is looked at",
+      "returns an object whose then getter throws",
       () =>
-        // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+        // biome-ignore lint/suspicious/noThenProperty: a `then` that throws is what is tested
         Object.defineProperty({}, "then", {
           get() {
             throw error;
           },
         }),
     ],
-  ])("and %s is told of, once", async (_, call) => {
+  ])("and %s is reported, once", async (_, call) => {
     const failures: unknown[] = [];
     attended(call, (failure) => failures.push(failure));
     await Promise.resolve();
@@ -41,7 +41,7 @@ describe("a hook that nobody waits for", () => {
 });
 
 describe("an onError that fails", () => {
-  test("goes to the console, once each time, and whoever reports goes on", async ({ start }) => {
+  test("is printed to the console, once each time, and its caller goes on", async ({ start }) => {
     const complaints = vi.spyOn(console, "error").mockImplementation(() => {});
     onTestFinished(() => complaints.mockRestore());
     const error = new Error("from onError");
@@ -59,7 +59,7 @@ describe("an onError that fails", () => {
   });
 });
 
-describe("a redact that answers later", () => {
+describe("a redact that returns a promise", () => {
   test("is reported, and shows nothing", async ({ start }) => {
     const core = start({ redact: (() => Promise.reject(new Error("from redact"))) as never });
     const run = core.notifier.run(() => Promise.reject(new Error("secret")));

@@ -4,21 +4,21 @@ import { loggable } from "../../src/base/printable.ts";
 import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
 import { notifications } from "../../src/hono.ts";
 
-/** What `console` was given, a line a call. */
-function heard(method: "error" | "warn"): unknown[][] {
+/** Returns the arguments of each call of a `console` method. */
+function callsOf(method: "error" | "warn"): unknown[][] {
   const spy = vi.spyOn(console, method).mockImplementation(() => {});
   onTestFinished(() => spy.mockRestore());
   return spy.mock.calls;
 }
 
-test("what was thrown is logged as it is where it only shows", () => {
+test("a thrown value with harmless text is logged unchanged", () => {
   const plain = new Error("No room", { cause: new TypeError("Full") });
   expect(loggable(plain)).toBe(plain);
   expect(loggable({ any: 1 })).toEqual({ any: 1 });
   expect(loggable("in words")).toBe("in words");
 });
 
-test("what was thrown cannot forge a line of the log, or command a terminal, with its cause neither", () => {
+test("a thrown value cannot forge a line of the log, or command a terminal, and neither can its cause", () => {
   expect(loggable("a\n\u001b[2Jb")).toBe("a\\n\\u001b[2Jb");
   const forged = new Error("No user ann\ntocsin: all is well\u001b[2J");
   const lines = String(loggable(forged)).split("\n");
@@ -30,7 +30,7 @@ test("what was thrown cannot forge a line of the log, or command a terminal, wit
 });
 
 test("a path that holds control characters is logged as one line, with the error and with the refusal", async () => {
-  const [errors, warnings] = [heard("error"), heard("warn")];
+  const [errors, warnings] = [callsOf("error"), callsOf("warn")];
   const notifier = createNotifier();
   const connect = notifications(notifier, {
     authenticate: () => {

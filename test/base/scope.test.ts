@@ -6,9 +6,9 @@ import { fakeClock } from "../../src/testing.ts";
 interface Spied {
   controller: AbortController;
   signal: AbortSignal;
-  /** Listeners on it now. */
+  /** Returns the number of listeners now. */
   listening(): number;
-  /** Listeners ever added. */
+  /** Returns the number of listeners ever added. */
   added(): number;
 }
 
@@ -41,7 +41,7 @@ function createScope() {
 
 function noop(): void {}
 
-/** What a promise has come to by now: "pending", or how it settled. */
+/** Returns the state of a promise: "pending", its value or its reason. */
 async function stateOf(promise: Promise<unknown>): Promise<unknown> {
   let state: unknown = "pending";
   promise.then(
@@ -70,44 +70,44 @@ describe("link", () => {
     expect([listening(), added()]).toEqual([0, 2]);
   });
 
-  test("every link hears the reason once, in order of linking, and nothing listens after", () => {
+  test("every link is called with the reason once, in order of linking, and no listener is left", () => {
     const { scope } = createScope();
     const { controller, signal, listening } = spiedSignal();
     const reason = { why: "because" };
-    const heard: [string, unknown][] = [];
-    for (const name of ["a", "b", "c"]) scope.link(signal, (given) => heard.push([name, given]));
+    const calls: [string, unknown][] = [];
+    for (const name of ["a", "b", "c"]) scope.link(signal, (given) => calls.push([name, given]));
     controller.abort(reason);
     controller.abort("again");
-    expect(heard).toEqual([
+    expect(calls).toEqual([
       ["a", reason],
       ["b", reason],
       ["c", reason],
     ]);
-    expect(heard.every(([, given]) => given === reason)).toBe(true);
+    expect(calls.every(([, given]) => given === reason)).toBe(true);
     expect(listening()).toBe(0);
   });
 
-  test("a signal that had aborted is heard at once, and never listened to", () => {
+  test("the link of a signal that had aborted is called at once, and adds no listener", () => {
     const { scope } = createScope();
     const { controller, signal, added } = spiedSignal();
     controller.abort("early");
-    const heard: unknown[] = [];
-    scope.link(signal, (reason) => heard.push(reason))();
-    expect(heard).toEqual(["early"]);
+    const calls: unknown[] = [];
+    scope.link(signal, (reason) => calls.push(reason))();
+    expect(calls).toEqual(["early"]);
     expect(added()).toBe(0);
   });
 
-  test("a link undone by another's listener is not called", () => {
+  test("a link undone by another listener is not called", () => {
     const { scope } = createScope();
     const { controller, signal } = spiedSignal();
-    const heard: string[] = [];
+    const calls: string[] = [];
     scope.link(signal, () => {
-      heard.push("first");
+      calls.push("first");
       unlink();
     });
-    const unlink = scope.link(signal, () => heard.push("second"));
+    const unlink = scope.link(signal, () => calls.push("second"));
     controller.abort();
-    expect(heard).toEqual(["first"]);
+    expect(calls).toEqual(["first"]);
   });
 
   test("the same function linked twice is called twice, and once after one was undone", () => {
@@ -137,20 +137,20 @@ describe("link", () => {
     expect(calls).toBe(1);
   });
 
-  test("no signal is a link that does nothing", () => {
+  test("without a signal, a link does nothing", () => {
     const { scope } = createScope();
     scope.link(undefined, () => expect.unreachable())();
     expect(scope.inspect()).toEqual([]);
   });
 
-  test("two signals have a listener each, and one aborting leaves the other's", () => {
+  test("two signals have a listener each, and one that aborts leaves the other's", () => {
     const { scope } = createScope();
     const [one, other] = [spiedSignal(), spiedSignal()];
-    const heard: string[] = [];
-    scope.link(one.signal, () => heard.push("one"));
-    scope.link(other.signal, () => heard.push("other"));
+    const calls: string[] = [];
+    scope.link(one.signal, () => calls.push("one"));
+    scope.link(other.signal, () => calls.push("other"));
     one.controller.abort();
-    expect(heard).toEqual(["one"]);
+    expect(calls).toEqual(["one"]);
     expect([one.listening(), other.listening()]).toEqual([0, 1]);
   });
 });
@@ -163,7 +163,7 @@ describe("wait", () => {
   );
 
   test.each(orders)(
-    "over by %s and then %s, it is undone once and settles as the first says",
+    "settled by %s and then %s, it is undone once and has the first outcome",
     async (first, then) => {
       const { scope } = createScope();
       const { controller, signal, listening } = spiedSignal();
@@ -272,7 +272,7 @@ describe("follow", () => {
     expect(scope.inspect()).toEqual([]);
   });
 
-  test("aborted first, it rejects with the reason, and what the promise does later harms nobody", async () => {
+  test("aborted first, it rejects with the reason, and a later rejection of the promise is handled", async () => {
     const { scope, errors } = createScope();
     const { controller, signal } = spiedSignal();
     let fail: (reason: unknown) => void = noop;
@@ -289,7 +289,7 @@ describe("follow", () => {
 });
 
 describe("sleep", () => {
-  test("it lasts exactly as long as it says", async () => {
+  test("it lasts exactly as long as requested", async () => {
     const { scope, clock } = createScope();
     const sleep = scope.sleep("me", 100);
     await clock.advance(99);
@@ -388,14 +388,14 @@ describe("hold, inspect and count", () => {
     expect(scope.inspect()).toEqual([{ kind: "socket", owner: "session 1", age: 42 }]);
   });
 
-  test("the end is heard once, with its reason, and not by what was released", () => {
+  test("the end calls each listener once, with its reason, and none that was released", () => {
     const { scope } = createScope();
-    const heard: [string, unknown][] = [];
-    scope.hold("socket", "kept", (reason) => heard.push(["kept", reason]));
-    scope.hold("socket", "released", (reason) => heard.push(["released", reason]))();
+    const calls: [string, unknown][] = [];
+    scope.hold("socket", "kept", (reason) => calls.push(["kept", reason]));
+    scope.hold("socket", "released", (reason) => calls.push(["released", reason]))();
     scope.end("over");
     scope.end("again");
-    expect(heard).toEqual([["kept", "over"]]);
+    expect(calls).toEqual([["kept", "over"]]);
   });
 });
 
@@ -432,7 +432,7 @@ describe("end", () => {
     await expect(wait).rejects.toEqual(new ClosedError());
   });
 
-  test("what is held or armed afterwards is neither", () => {
+  test("after the end nothing is held or armed", () => {
     const { scope, clock } = createScope();
     scope.end();
     scope.hold("socket", "me", () => expect.unreachable())();
@@ -456,29 +456,29 @@ describe("end", () => {
     scope.link(signal, noop)();
     expect(added()).toBe(0);
   });
-  test("what another's end releases does not hear of the end", () => {
+  test("what another listener releases is not called at the end", () => {
     const { scope } = createScope();
     let release = noop;
     scope.hold("socket", "first", () => release());
     release = scope.hold("socket", "second", () => expect.unreachable());
     scope.end();
   });
-  test("one end, abort listener or undo that throws is reported and keeps nothing from the others", async () => {
+  test("one end, abort listener or undo that throws is reported, and all others are called", async () => {
     const errors: unknown[] = [];
     const scope = new Scope(fakeClock(), (error) => errors.push(error));
     const controller = new AbortController();
-    const heard: string[] = [];
+    const calls: string[] = [];
     const fail = (): never => {
       throw new Error("fails");
     };
     scope.link(controller.signal, fail);
-    scope.link(controller.signal, () => heard.push("abort"));
+    scope.link(controller.signal, () => calls.push("abort"));
     controller.abort();
     const waiting = scope.wait("me", undefined, () => fail);
     scope.hold("socket", "first", fail);
-    scope.hold("socket", "second", () => heard.push("end"));
+    scope.hold("socket", "second", () => calls.push("end"));
     scope.end("over");
     await expect(waiting).rejects.toBe("over");
-    expect([heard, errors.length, scope.inspect()]).toEqual([["abort", "end"], 3, []]);
+    expect([calls, errors.length, scope.inspect()]).toEqual([["abort", "end"], 3, []]);
   });
 });

@@ -3,7 +3,7 @@ import { serialise } from "../../src/base/serialise.ts";
 import { output } from "../../src/run.ts";
 import { payloads, rejection, test } from "../support/core.ts";
 
-const most = 1_000;
+const maxBytes = 1_000;
 
 class Empty {}
 
@@ -25,15 +25,15 @@ class Celsius {
   }
 }
 
-/** What a value is written as. */
+/** Returns the JSON of a value. */
 function text(value: unknown): string {
-  return serialise("it", value, most);
+  return serialise("it", value, maxBytes);
 }
 
-/** What is said of a value that is refused. */
+/** Returns the reason in the error that refuses a value. */
 function refusal(value: unknown, allowsUndefined = false): string {
   try {
-    serialise("it", value, most, { allowsUndefined });
+    serialise("it", value, maxBytes, { allowsUndefined });
   } catch (error) {
     expect(error).toBeInstanceOf(TypeError);
     const { message } = error as Error;
@@ -43,7 +43,7 @@ function refusal(value: unknown, allowsUndefined = false): string {
   throw new Error("Expected a TypeError");
 }
 
-/** What JSON would change, lose or refuse, wherever it stands. */
+/** Values that JSON would change, lose or refuse, at any depth. */
 const lost: [name: string, value: unknown, why: string][] = [
   ["NaN", Number.NaN, "NaN"],
   ["Infinity", Number.POSITIVE_INFINITY, "Infinity"],
@@ -69,7 +69,7 @@ const lost: [name: string, value: unknown, why: string][] = [
   ["a boxed symbol", Object(Symbol("x")), "Symbol"],
 ];
 
-describe("a value that JSON would not keep is refused, and its place is named:", () => {
+describe("a value that JSON would not keep is refused, with its path:", () => {
   test.for(lost)("%s", ([, value, why]) => {
     expect(refusal(value)).toBe(`data is ${why}`);
     expect(refusal({ a: 1, it: value })).toBe(`data.it is ${why}`);
@@ -79,22 +79,22 @@ describe("a value that JSON would not keep is refused, and its place is named:",
     expect(refusal({ a: { it: value } }, true)).toBe(`data.a.it is ${why}`);
   });
 
-  test("the first of several", () => {
+  test("the first of several such values", () => {
     expect(refusal({ a: { b: 1n, c: NaN }, d: 2n })).toBe("data.a.b is a BigInt");
   });
 
-  test("undefined, but in a member further down", () => {
+  test("undefined, except for a member further down", () => {
     expect(refusal(undefined)).toBe("data is undefined");
     expect(refusal(undefined, true)).toBe("data is undefined");
     expect(refusal({ a: 1, b: undefined })).toBe("data.b is undefined");
     expect(refusal([undefined])).toBe("data[0] is undefined");
     expect(refusal({ a: { b: [1, undefined] } }, true)).toBe("data.a.b[1] is undefined");
     expect(text({ a: { b: undefined, c: 1 }, d: [{ e: undefined }] })).toBe('{"a":{"c":1},"d":[{}]}');
-    expect(serialise("it", { a: undefined, b: 1 }, most, { allowsUndefined: true })).toBe('{"b":1}');
+    expect(serialise("it", { a: undefined, b: 1 }, maxBytes, { allowsUndefined: true })).toBe('{"b":1}');
   });
 
   test("a hole in an array", () => {
-    // biome-ignore lint/suspicious/noSparseArray: that is what it is about
+    // biome-ignore lint/suspicious/noSparseArray: a sparse array is what is tested
     expect(refusal([1, , 3])).toBe("data[1] is undefined");
     expect(refusal({ list: new Array(2) })).toBe("data.list[0] is undefined");
   });
@@ -113,16 +113,16 @@ describe("a value that JSON would not keep is refused, and its place is named:",
     expect(refusal({ one })).toBe("data.one.other.one is a cycle");
   });
 
-  test("an error or a map that has fields, whose own content JSON does not see", () => {
+  test("an error or a map with fields, whose own content JSON ignores", () => {
     expect(refusal(Object.assign(new Error("no such file"), { code: "ENOENT" }))).toBe("data is Error");
     expect(refusal({ it: Object.assign(new Map([[1, 2]]), { size2: 1 }) })).toBe("data.it is Map");
   });
 
-  test("a number in a box that is none", () => {
+  test("an invalid number in a Number object", () => {
     expect(refusal({ it: Object(Number.NaN) })).toBe("data.it is NaN");
   });
 
-  test("what is nested too deep for the engine", () => {
+  test("a value nested too deep for the engine", () => {
     let deep: unknown = 1;
     for (let i = 0; i < 200_000; i++) deep = [deep];
     let thrown: unknown;
@@ -157,7 +157,7 @@ describe("a value that JSON keeps is written:", () => {
     ["a Map with a toJSON", Object.assign(new Map(), { toJSON: () => [1] }), "[1]"],
     ["boxed values", [Object(1), Object("ab"), Object(true)], '[1,"ab",true]'],
     ["an array of an own class", class extends Array {}.from([1, 2]), "[1,2]"],
-    ["members that nobody enumerates, not at all", Object.defineProperty({}, "a", { value: 1n }), "{}"],
+    ["without members that are not enumerable", Object.defineProperty({}, "a", { value: 1n }), "{}"],
   ];
 
   test.for(kept)("%s", ([, value, expected]) => {
@@ -165,7 +165,7 @@ describe("a value that JSON keeps is written:", () => {
   });
 });
 
-describe("what throws while it is looked at is refused with its own words:", () => {
+describe("what throws during serialisation is refused with its own message:", () => {
   const cause = new Error("boom");
   const throwing = (thrown: unknown): object => ({
     get it(): never {
@@ -174,8 +174,8 @@ describe("what throws while it is looked at is refused with its own words:", () 
   });
   const cases: [name: string, value: unknown, why: string, cause: unknown][] = [
     ["a getter", throwing(cause), "boom", cause],
-    ["a getter further down", { a: [throwing(cause)] }, "boom", cause],
-    ["a getter that throws no error", throwing("just so"), "it threw", "just so"],
+    ["a nested getter", { a: [throwing(cause)] }, "boom", cause],
+    ["a getter that throws a string", throwing("just so"), "it threw", "just so"],
     [
       "a toJSON",
       {
@@ -193,21 +193,21 @@ describe("what throws while it is looked at is refused with its own words:", () 
     expect(() => text(value)).toThrow(expect.objectContaining({ cause }));
   });
 
-  test("a toJSON that answers what JSON cannot hold", () => {
+  test("a toJSON that returns what JSON cannot represent", () => {
     expect(refusal({ toJSON: () => undefined })).toBe("it is object");
     expect(() => text({ toJSON: () => 1n })).toThrow(TypeError);
     expect(refusal({ it: { toJSON: () => 1n } })).not.toBe("");
   });
 });
 
-test("a value has as many bytes as its text has in UTF-8, and no more than may be", () => {
+test("a value has as many bytes as its text in UTF-8, with a limit", () => {
   expect(serialise("it", "äöü", 8)).toBe('"äöü"');
   expect(() => serialise("it", "äöü", 7)).toThrow(new RangeError("Cannot publish it: it is over 7 bytes"));
   expect(serialise("it", "🔔", 6)).toBe('"🔔"');
   expect(() => serialise("it", "🔔", 5)).toThrow(RangeError);
 });
 
-describe("what cannot be written", () => {
+describe("what cannot be written as JSON", () => {
   test.for(lost)("is not published: %s", async ([, value, why], { start }) => {
     const { notifier } = start();
     for (const options of [{}, { confirm: true }, { idempotencyKey: "k" }]) {
@@ -218,7 +218,7 @@ describe("what cannot be written", () => {
     expect(notifier.stats()).toMatchObject({ confirmed: 0, publishing: 0 });
   });
 
-  test("is not emitted, and the task hears of it", async ({ start }) => {
+  test("is not emitted, and emit throws in the task", async ({ start }) => {
     const { notifier } = start();
     const reasons: unknown[] = [];
     const run = notifier.run(async ({ emit }) => {
@@ -235,7 +235,7 @@ describe("what cannot be written", () => {
     ).toEqual(["run.started", "run.completed"]);
   });
 
-  test("is no result: the run fails, and says why", async ({ start }) => {
+  test("is no result: the run fails, with the reason", async ({ start }) => {
     const { notifier } = start();
     const run = notifier.run(async () => ({ list: [1, Number.NaN] }));
     const message = `Cannot put the result of run:${run.id} into JSON: data.list[1] is NaN`;

@@ -4,33 +4,33 @@ import { random } from "../simulation/random.ts";
 
 const items = [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }] as const;
 
-test("are what a set would be, in its order, whatever comes and goes", () => {
+test("small sets have the members and the order of a Set, after any changes", () => {
   const { pick, chance } = random(7);
   for (let round = 0; round < 200; round++) {
-    const few = new SmallSet<object>();
+    const small = new SmallSet<object>();
     const set = new Set<object>();
     for (let step = 0; step < 30; step++) {
       const item = pick(items);
       if (chance(0.5)) {
-        few.add(item);
+        small.add(item);
         set.add(item);
-      } else expect(few.delete(item)).toBe(set.delete(item));
-      expect([...few]).toEqual([...set]);
-      expect(few.size).toBe(set.size);
-      if (few.only !== undefined) expect([...set]).toEqual([few.only]);
-      for (const each of items) expect(few.has(each)).toBe(set.has(each));
+      } else expect(small.delete(item)).toBe(set.delete(item));
+      expect([...small]).toEqual([...set]);
+      expect(small.size).toBe(set.size);
+      if (small.only !== undefined) expect([...set]).toEqual([small.only]);
+      for (const each of items) expect(small.has(each)).toBe(set.has(each));
     }
   }
 });
 
-test("that go while they are looked through are not come across any more", () => {
-  const few = new SmallSet<(typeof items)[number]>();
-  for (const item of items) few.add(item);
+test("members that are removed during an iteration are not visited any more", () => {
+  const small = new SmallSet<(typeof items)[number]>();
+  for (const item of items) small.add(item);
   const seen: number[] = [];
-  for (const { n } of few) {
+  for (const { n } of small) {
     seen.push(n);
     const next = items[n + 1];
-    if (next !== undefined) few.delete(next);
+    if (next !== undefined) small.delete(next);
   }
   expect(seen).toEqual([0, 2]);
 });

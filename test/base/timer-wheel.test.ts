@@ -7,7 +7,7 @@ function make() {
   const clock = fakeClock();
   const scope = new Scope(clock, () => {});
   const wheel = new TimerWheel(scope, () => clock.now());
-  /** When which item ticked. */
+  /** The name of each item that ticked, and the time. */
   const ticks: [string, number][] = [];
   const item = (name: string, onTick: () => unknown = () => {}): TimedItem =>
     new (class extends TimedItem {
@@ -99,7 +99,7 @@ test("an item set to never does not tick, and the last one to go disarms", async
   expect(ticks).toEqual([]);
 });
 
-test("an item may ask again while it ticks: each time exactly once", async () => {
+test("an item may be set again while it ticks: it ticks once each time", async () => {
   const { clock, wheel, ticks, item } = make();
   const again: TimedItem = item("a", () => wheel.set(again, clock.now() + 1_000));
   wheel.set(again, 1_000);
@@ -110,7 +110,7 @@ test("an item may ask again while it ticks: each time exactly once", async () =>
   expect(clock.armed).toBe(0);
 });
 
-test("an item that asks for now while it ticks hears after those who waited", async () => {
+test("an item set to now while it ticks comes after those that waited", async () => {
   const { clock, wheel, ticks, item } = make();
   const again: TimedItem = item("again", () => ticks.length === 1 && wheel.set(again, clock.now()));
   wheel.set(again, 1_000);
@@ -120,7 +120,7 @@ test("an item that asks for now while it ticks hears after those who waited", as
   expect(clock.armed).toBe(0);
 });
 
-test("an item may ask for a time that has passed: it ticks as soon as time goes on", async () => {
+test("an item may be set to a time that has passed: it ticks when time goes on", async () => {
   const { clock, wheel, ticks, item } = make();
   await clock.advance(1_000);
   wheel.set(item("a"), 10);
@@ -137,7 +137,7 @@ test("items that are due together tick in the order of their times", async () =>
   expect(ticks.map(([name]) => name)).toEqual(["first", "second", "third"]);
 });
 
-test("an item taken out by another's tick in the same firing does not tick", async () => {
+test("an item removed by another's tick in the same firing does not tick", async () => {
   const { clock, wheel, ticks, item } = make();
   const b = item("b");
   const a = item("a", () => wheel.set(b, Number.POSITIVE_INFINITY));
@@ -148,7 +148,7 @@ test("an item taken out by another's tick in the same firing does not tick", asy
   expect(clock.armed).toBe(0);
 });
 
-test("an item put off by another's tick in the same firing ticks at its new time only", async () => {
+test("an item delayed by another's tick in the same firing ticks at its new time only", async () => {
   const { clock, wheel, ticks, item } = make();
   const b = item("b");
   const a = item("a", () => wheel.set(b, 5_000));
@@ -174,7 +174,7 @@ test("an item added by another's tick, due in the same firing, ticks once", asyn
   expect(clock.armed).toBe(0);
 });
 
-test("when the scope ends it is disarmed", async () => {
+test("when the scope ends the timer is disarmed", async () => {
   const { clock, scope, wheel, ticks, item } = make();
   wheel.set(item("a"), 1_000);
   expect(scope.inspect()).toEqual([{ kind: "timer", owner: "heartbeats", age: 0 }]);

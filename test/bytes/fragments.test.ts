@@ -4,7 +4,7 @@ import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
 import { closeFrame, frame, type Tcp, tcp, upgrade } from "../support/tcp.ts";
 
-/** A masked frame of a message in several: the first names the opcode, the last says that it is. */
+/** Returns a masked fragment: the first one has the opcode, and the last one has the final bit. */
 function fragment(opcode: number, payload: string, isLast: boolean): Uint8Array {
   const bytes = frame(opcode, payload);
   if (!isLast) bytes[0] = opcode;
@@ -36,7 +36,7 @@ describe(`a message in fragments on ${runtime}`, () => {
     await peer.until(/"id":2,"ping":\{\}/);
   });
 
-  test("of one byte more is closed with 1009, whichever fragment that is in", async () => {
+  test("of one byte more is closed with 1009, whichever fragment has that byte", async () => {
     for (const length of [10_000, 65_536]) {
       const { peer } = await open();
       sendInPieces(peer, message(65_537), length);
@@ -44,11 +44,11 @@ describe(`a message in fragments on ${runtime}`, () => {
     }
   });
 
-  test("of a megabyte is read by nobody, and neither is what follows it", async () => {
+  test("of a megabyte is not read, and neither is what follows it", async () => {
     const { here, peer } = await open();
     sendInPieces(peer, message(1_000_000), 50_000);
     peer.send(frame(1, '{"id":3,"ping":{}}'));
-    // Whether its close frame arrives before the connection is reset is up to the network.
+    // The close frame may be lost when the connection is reset.
     expect(await peer.ended).not.toMatch(/"id":[23]/);
     await here.close();
     expect(here.notifier.totals()).toMatchObject({ opened: 1, errors: {} });

@@ -24,7 +24,7 @@ describe(`text sent to ${runtime}`, () => {
     ["an id of 2⁵³", '{"id":9007199254740992,"ping":{}}'],
     ["an id that is text", '{"id":"2","ping":{}}'],
     ["an id that only its prototype has", '{"__proto__":{"id":2},"ping":{}}'],
-  ])("that is %s closes with 3501, and nobody else notices", async (_, text) => {
+  ])("that is %s closes with 3501, and no other client is affected", async (_, text) => {
     const here = await rawSite();
     const peer = await here.connected();
     peer.send(frame(1, text));
@@ -36,13 +36,13 @@ describe(`text sent to ${runtime}`, () => {
   test.each([
     ["50 000 keys", `{"id":2,"ping":{${Array.from({ length: 50_000 }, (_, n) => `"k${n}":0`).join(",")}}}`],
     ["the same key twice: the last counts", '{"id":9,"id":2,"ping":{"a":1},"ping":{}}'],
-    ["a number too large for any", '{"id":2,"ping":{"x":1e999,"y":-1e999,"z":1e-999}}'],
+    ["numbers out of range", '{"id":2,"ping":{"x":1e999,"y":-1e999,"z":1e-999}}'],
     ["`__proto__` keys", '{"id":2,"ping":{"__proto__":{"x":1}},"__proto__":{"x":1,"rpc":{}}}'],
     ["a constructor", '{"id":2,"ping":{"constructor":{"prototype":{"x":1}}}}'],
     ["lone surrogates", '{"id":2,"ping":{"\\ud800":"\\udfff"}}'],
     ["escaped letters", '{"\\u0069d":2,"pin\\u0067":{}}'],
     ["blank lines around it", '\n \n\r\n{"id":2,"ping":{}}\n\n'],
-    ["parameters that are no object", '{"id":2,"ping":7}'],
+    ["parameters that are not an object", '{"id":2,"ping":7}'],
   ])("with %s is a command like any other", async (_, text) => {
     const here = await rawSite();
     const peer = await here.connected();
@@ -52,7 +52,7 @@ describe(`text sent to ${runtime}`, () => {
     await here.unharmed();
   });
 
-  test("with 100 000 brackets inside a command is refused with 107, and nobody else notices", async () => {
+  test("with 100 000 brackets inside a command is refused with 107, and no other client is affected", async () => {
     const here = await rawSite();
     const peer = await here.connected();
     peer.send(frame(1, `{"id":2,"ping":{"x":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`));
@@ -62,12 +62,12 @@ describe(`text sent to ${runtime}`, () => {
 
   test.each([
     ["a lone surrogate", "\\ud800"],
-    ["a surrogate pair the wrong way round", "\\udfff\\ud800"],
+    ["a surrogate pair in the wrong order", "\\udfff\\ud800"],
     ["a NUL", "\\u0000"],
     ["line separators", "\\u2028\\u2029"],
     ["a newline", "\\n"],
   ])(
-    "names a channel %s and is refused with 107, and may say as much in what it publishes",
+    "that names a channel %s is refused with 107, and the same text may be published as data",
     async (_, name) => {
       const here = await rawSite();
       const peer = await here.connected({ id: 2, subscribe: { channel: "a" } });
@@ -90,7 +90,7 @@ describe(`text sent to ${runtime}`, () => {
     ["a space", " "],
     ["`__proto__`", "__proto__"],
     ["`constructor`", "constructor"],
-  ])("names a channel %s and gets back what it sent", async (_, name) => {
+  ])("that names a channel %s gets back the same name", async (_, name) => {
     const here = await rawSite();
     const peer = await here.connected();
     peer.send(
@@ -108,7 +108,7 @@ describe(`text sent to ${runtime}`, () => {
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
-  test("with numbers that no double holds, published, arrives as the doubles they are read as", async () => {
+  test("with numbers beyond a double is published as the doubles that they are parsed as", async () => {
     const here = await rawSite();
     const peer = await here.connected({ id: 2, subscribe: { channel: "n" } });
     peer.send(frame(1, '{"id":3,"publish":{"channel":"n","data":[1e999]}}'));

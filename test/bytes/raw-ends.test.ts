@@ -6,7 +6,7 @@ import { runtime } from "../support/runtime.ts";
 import { closeFrame, closing, frame, type Tcp, tcp, upgrade } from "../support/tcp.ts";
 import { honosUpgradeWebSocket } from "../support/user-server.ts";
 
-/** A subscriber that has stopped reading, behind so much that the server's writes to it are under way. */
+/** Returns a subscriber that has stopped reading, and is so far behind that the server's writes to it are pending. */
 async function midSend(here: RawSite): Promise<Tcp> {
   const peer = await here.connected({ id: 2, subscribe: { channel: "bulk" } });
   await peer.until(/"id":2,"subscribe":/);
@@ -18,7 +18,7 @@ async function midSend(here: RawSite): Promise<Tcp> {
 
 const half = frame(1, '{"id":2,"ping":{}}').subarray(0, 10);
 
-/** How a connection is lost, and how it is closed. */
+/** Ways to lose a connection, each with the code that the session ends with. */
 const ends: [name: string, code: number, end: (here: RawSite) => Promise<void>][] = [
   ["reset", 1006, async (here) => void (await here.connected()).socket.resetAndDestroy()],
   ["ended without a close frame", 1006, async (here) => void (await here.connected()).socket.end()],
@@ -42,11 +42,11 @@ const ends: [name: string, code: number, end: (here: RawSite) => Promise<void>][
     },
   ],
   [
-    "reset while it is being sent to",
+    "reset while the server sends to it",
     1006,
     async (here) => void (await midSend(here)).socket.resetAndDestroy(),
   ],
-  ["ended while it is being sent to", 1006, async (here) => void (await midSend(here)).socket.end()],
+  ["ended while the server sends to it", 1006, async (here) => void (await midSend(here)).socket.end()],
   [
     "reset right after its handshake",
     1006,
@@ -63,7 +63,7 @@ const ends: [name: string, code: number, end: (here: RawSite) => Promise<void>][
 
 describe(`a connection to ${runtime}`, () => {
   test.each(ends)(
-    "that is %s ends its session once, with %i, and nobody else notices",
+    "that is %s ends its session once, with %i, and no other client is affected",
     async (_, code, end) => {
       const here = await rawSite({ window: 16 * 1024 * 1024 });
       await end(here);
@@ -74,7 +74,7 @@ describe(`a connection to ${runtime}`, () => {
     },
   );
 
-  test("that goes without a word before its handshake is answered is no session", async () => {
+  test("that ends before its handshake is answered makes no session", async () => {
     const here = await rawSite();
     for (let n = 0; n < 5; n++) {
       const { socket } = here.dial(upgrade("/").slice(0, 20 * n));
@@ -92,7 +92,7 @@ describe(`a connection to ${runtime}`, () => {
       async () => rawSite({ limits: smallMessages, upgradeWebSocket: await honosUpgradeWebSocket() }),
     ],
   ] as const)(
-    "that is closed for its message%s may be sent the rest of it, and is not reset",
+    "that is closed for its message%s still accepts the rest of it, and is not reset",
     async ([_, site], context) => {
       context.skip(
         runtime === "deno",
@@ -110,7 +110,7 @@ describe(`a connection to ${runtime}`, () => {
     },
   );
 
-  test("that is closed for its message and goes on for ever is cut", async (context) => {
+  test("that is closed for its message and goes on sending is cut", async (context) => {
     context.skip(runtime === "deno", "Deno cuts no WebSocket before its server ends");
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
@@ -135,7 +135,7 @@ describe(`a connection to ${runtime}`, () => {
   });
 
   test.each(["reset", "ended"])(
-    "that is %s while its peer is authenticated keeps no process from ending",
+    "that is %s while its peer is authenticated does not keep the process from ending",
     async (how) => {
       const program = child("host-child.ts");
       onTestFinished(() => program.destroy());

@@ -17,7 +17,7 @@ interface Message {
   push?: { channel: string; pub?: { offset: number } };
 }
 
-/** The offsets that a peer got on a channel, with a recovery or live, in the order in which they came. */
+/** Returns the offsets that a peer received on a channel, recovered or live, in the order of their arrival. */
 function offsetsOf(messages: readonly Message[]): number[] {
   return messages.flatMap(({ subscribe, push }) => [
     ...(subscribe?.publications ?? []).map(({ offset }) => offset),
@@ -27,7 +27,7 @@ function offsetsOf(messages: readonly Message[]): number[] {
 
 const parsed = (lines: readonly string[]): Message[] => lines.map((line) => JSON.parse(line) as Message);
 
-/** A subscriber that keeps the protocol. */
+/** Connects a subscriber that keeps to the protocol. */
 async function subscriber(here: RawSite, subscribe: object) {
   const peer = here.dial(upgrade("/"));
   const kept = client(peer, { leaves: true });
@@ -36,13 +36,13 @@ async function subscriber(here: RawSite, subscribe: object) {
   return { ...kept, peer, offsets: () => offsetsOf(parsed(kept.messages)) };
 }
 
-/** Settles when a peer has received a publication whose data says so. */
+/** Resolves when a peer has received a publication with this data. */
 function seen(peer: Tcp, data: string): Promise<string> {
   return peer.until(new RegExp(data));
 }
 
 describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
-  test("delays nobody, is given up at the log's bound, and is told what it lost", async () => {
+  test("delays nobody, is given up when the log trims its publications, and gets a notice of its loss", async () => {
     const here = await rawSite({ window: 4_096, log: memoryLog({ size: 6, slack: 0 }) });
     const stuck = await joined(here.dial(upgrade("/?user=stuck")));
     stuck.send(frame(1, '{"id":2,"subscribe":{"channel":"news"}}'));
@@ -55,7 +55,7 @@ describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
     stuck.pause();
     for (const n of range(1, 14)) {
       await here.notifier.publish("news", `${n}:${"x".repeat(1_000)}`);
-      // The next one comes when all the others have this one, and no sooner.
+      // The next one is published only after all others have received this one.
       await Promise.all(others.map(({ peer }) => seen(peer, `"${n}:x`)));
     }
     expect(others.filter(({ offsets }) => `${offsets()}` !== `${range(1, 14)}`)).toEqual([]);
@@ -82,8 +82,8 @@ describe(`on ${runtime}, one stuck subscriber among 1 000`, () => {
   });
 });
 
-describe(`on ${runtime}, what is published`, () => {
-  test("while somebody catches up comes in order, once", async () => {
+describe(`on ${runtime}, a publication`, () => {
+  test("made while a subscriber catches up comes in order, once", async () => {
     const here = await rawSite({ window: 8_192 });
     const text = "x".repeat(500);
     for (const n of range(1, 200)) await here.notifier.publish("news", `${n}:${text}`);
@@ -96,7 +96,7 @@ describe(`on ${runtime}, what is published`, () => {
     expect(reader.offsets()).toEqual(range(1, 300));
   });
 
-  test("in the turn of closing, before it, is delivered; after it, it is refused", async () => {
+  test("made in the turn of closing is delivered before that, and refused after", async () => {
     const here = await rawSite();
     const readers = await Promise.all(range(1, 3).map(() => subscriber(here, { channel: "news" })));
     await Promise.all(readers.map(({ peer }) => peer.until(/"id":2,"subscribe":/)));
@@ -107,11 +107,11 @@ describe(`on ${runtime}, what is published`, () => {
     expect((await before).position.offset).toBe(1);
     const { sessions, cut } = await closed;
     for (const { code, offsets } of readers) expect([await code, offsets()]).toEqual([3001, [1]]);
-    // The bystander of the site answers no close frame.
+    // The bystander that `rawSite` connects answers no close frame.
     expect([sessions.closed + sessions.cut, cut.length]).toEqual([4, sessions.cut]);
   });
 
-  test("and not delivered because the notifier closes is in its report", async () => {
+  test("that is not delivered because the notifier closes is in its report", async () => {
     const here = await rawSite({ window: 2_048, grace: 300 });
     const stuck = await here.connected({ id: 2, subscribe: { channel: "news" } });
     await stuck.until(/"id":2,"subscribe":/);

@@ -10,11 +10,11 @@ import { closing, type Tcp } from "../support/tcp.ts";
 const answered = /"id":7,"ping":/;
 const closed = new RegExp(`${String.fromCharCode(0x88)}...`, "s");
 
-/** What becomes of a peer: it is answered, closed with a code, or cut without a word. */
+/** Returns what happens to a peer: "accepted", its close code, or "cut" without a close frame. */
 async function fateOf(peer: Tcp): Promise<string> {
   await peer.until(new RegExp(`${answered.source}|${closed.source}`, "s")).catch(() => {});
   if (answered.test(peer.received)) return "accepted";
-  // The notifier's own close waits for the peer's.
+  // The notifier closes only after it has received the peer's close frame.
   peer.send(closing(1000));
   await peer.ended;
   return `${closeOf(peer)?.code ?? "cut"}`;
@@ -35,7 +35,7 @@ describe(`${runtime}, sent frames`, () => {
     expect(here.notifier.stats().sessions).toBe(1);
   });
 
-  test("has them all in the table of the docs", () => {
+  test("has all of them in the table of the docs", () => {
     const page = readFileSync(join(root, "docs/runtimes.md"), "utf8");
     const rows = oddFrames.map(({ what, node, bun, deno }) => `| ${what} | ${node} | ${bun} | ${deno} |`);
     expect(rows.filter((row) => !page.includes(`${row}\n`))).toEqual([]);

@@ -11,7 +11,7 @@ import { entry, runtime } from "../support/runtime.ts";
 import { root } from "../support/runtimes.ts";
 import { get, type Tcp, tcp, upgrade } from "../support/tcp.ts";
 
-/** The status that a peer is answered with, and the subprotocol that is chosen, if there is one. */
+/** Returns the status of the response to a peer, and the chosen subprotocol if there is one. */
 async function answerTo(peer: Tcp): Promise<string> {
   const head = await peer.until(/\r\n\r\n/).catch(() => peer.received);
   const status = /^HTTP\/1.\d (\d+) /.exec(head)?.[1] ?? "nothing";
@@ -20,8 +20,8 @@ async function answerTo(peer: Tcp): Promise<string> {
   return protocol === undefined ? status : `${status} ${protocol}`;
 }
 
-describe(`${runtime}, asked for a WebSocket`, () => {
-  test.each(oddHandshakes)("in an odd way ($what), answers, and goes on", async (row) => {
+describe(`${runtime}, at a WebSocket handshake`, () => {
+  test.each(oddHandshakes)("that is odd ($what), responds, and goes on", async (row) => {
     const here = await rawSite();
     for (const [name, request] of Object.entries(row.cases)) {
       const peer = here.dial(request);
@@ -32,13 +32,13 @@ describe(`${runtime}, asked for a WebSocket`, () => {
     await joined(here.dial(upgrade("/")));
   });
 
-  test("answers so in the table of the docs", () => {
+  test("has the responses that the table of the docs lists", () => {
     const page = readFileSync(join(root, "docs/runtimes.md"), "utf8");
     const rows = oddHandshakes.map(({ what, node, bun, deno }) => `| ${what} | ${node} | ${bun} | ${deno} |`);
     expect(rows.filter((row) => !page.includes(`${row}\n`))).toEqual([]);
   });
 
-  test("says which version it speaks when that is not the one that is asked for", async () => {
+  test("responds with its version when another one is requested", async () => {
     const here = await rawSite();
     const peer = here.dial(upgrade("/").replace("Version: 13", "Version: 8"));
     expect(await peer.until(/\r\n\r\n/)).toMatch(/\r\nsec-websocket-version: 13\r\n/i);
@@ -52,7 +52,7 @@ describe(`${runtime}, asked for a WebSocket`, () => {
   });
 });
 
-/** What a user's middleware may do behind an upgrade. */
+/** What a user's middleware may do after an upgrade. */
 const middleware: [name: string, behind: MiddlewareHandler][] = [
   [
     "throws",
@@ -62,7 +62,7 @@ const middleware: [name: string, behind: MiddlewareHandler][] = [
     },
   ],
   [
-    "puts another response in its place",
+    "replaces the response",
     async (c, next) => {
       await next();
       c.res = new Response("instead");
@@ -102,7 +102,7 @@ describe(`a middleware on ${runtime} that`, () => {
     await server.close();
   });
 
-  test("never ends behind an upgrade does not keep the server from closing", async () => {
+  test("never ends after an upgrade does not keep the server from closing", async () => {
     const upgraded = deferred<void>();
     const { server, dial } = await served(async (_, next) => {
       await next();

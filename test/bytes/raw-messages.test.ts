@@ -6,12 +6,12 @@ import { closeFrame, frame, type Tcp } from "../support/tcp.ts";
 
 const limit = 65_536;
 
-/** A command of so many bytes, which is answered `{"id":7,"ping":{}}`. */
+/** Returns a command of exactly so many bytes. Its reply is `{"id":7,"ping":{}}`. */
 function sized(bytes: number): string {
   return `{"id":7,"ping":{"x":"${"x".repeat(bytes - 24)}"}}`;
 }
 
-/** A message in parts of so many bytes. */
+/** Splits a message into fragments of so many bytes. */
 function parts(text: string, size: number): Uint8Array[] {
   const frames: Uint8Array[] = [];
   for (let at = 0; at < text.length; at += size) {
@@ -21,7 +21,7 @@ function parts(text: string, size: number): Uint8Array[] {
   return frames;
 }
 
-/** The same part of a message over and over, as one buffer. */
+/** Returns the same fragment `count` times, as one buffer. */
 function repeated(count: number, payload: string): Buffer {
   const part = odd(payload, { fin: false, opcode: 0 });
   return Buffer.concat(Array.from({ length: count }, () => part));
@@ -55,7 +55,7 @@ describe(`a message to ${runtime}`, () => {
     await peer.until(/"id":7,"ping":/);
   });
 
-  test("of 20 000 parts of one byte that never ends is closed: by Node at once, elsewhere for not answering pings", async () => {
+  test("of 20 000 parts of one byte that never ends is closed: by Node at once, elsewhere for missing pongs", async () => {
     const here = await rawSite({ heartbeat: 50, limits: { pong: 200 } });
     const peer = await here.connected();
     begin(peer);
@@ -65,7 +65,7 @@ describe(`a message to ${runtime}`, () => {
     expect(here.notifier.stats().subscriptions).toBe(0);
   });
 
-  test("that never ends is cut at 64 KiB, though not on Deno, which docs/runtimes.md says", async (context) => {
+  test("that never ends is cut at 64 KiB, though not on Deno (see docs/runtimes.md)", async (context) => {
     context.skip(runtime === "deno", "Deno gathers parts without a limit and offers no way to set one");
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
@@ -83,17 +83,20 @@ describe(`a message to ${runtime}`, () => {
   test.each([
     ["65 537 bytes", [0, 0, 0, 0, 0, 1, 0, 1]],
     ["1 GiB", [0, 0, 0, 0, 0x40, 0, 0, 0]],
-  ])("whose head promises %s, of which nothing follows, is closed or costs nothing", async (_, length) => {
-    const here = await rawSite({ heartbeat: 50, limits: { ...smallMessages, pong: 200 } });
-    const peer = await here.connected();
-    peer.send(Uint8Array.from([0x81, 0xff, ...length, 0, 0, 0, 0]));
-    // Deno reads frames of up to 64 MiB, and cuts longer ones.
-    if (runtime !== "deno") await peer.until(closeFrame(1009));
-    else if (length[4] === 0) await peer.until(closeFrame(3012));
-    else expect(closeOf({ received: await peer.ended })).toBeUndefined();
-  });
+  ])(
+    "whose header has a length of %s, and whose rest never comes, is closed or takes no memory",
+    async (_, length) => {
+      const here = await rawSite({ heartbeat: 50, limits: { ...smallMessages, pong: 200 } });
+      const peer = await here.connected();
+      peer.send(Uint8Array.from([0x81, 0xff, ...length, 0, 0, 0, 0]));
+      // Deno reads frames of up to 64 MiB. It cuts the connection on longer ones.
+      if (runtime !== "deno") await peer.until(closeFrame(1009));
+      else if (length[4] === 0) await peer.until(closeFrame(3012));
+      else expect(closeOf({ received: await peer.ended })).toBeUndefined();
+    },
+  );
 
-  test("that is half there when its connection closes is no message", async () => {
+  test("that is incomplete when its connection closes is ignored", async () => {
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.send(frame(1, sized(100)).subarray(0, 60));
@@ -102,16 +105,16 @@ describe(`a message to ${runtime}`, () => {
     expect(peer.received).not.toMatch(/"id":7/);
   });
 
-  test("that is compressed is never read, so that no bomb can grow", async () => {
+  test("that is compressed is never decompressed, so that no deflate bomb can grow", async () => {
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
-    // Deflated: a hundred megabytes of one letter begin like this.
+    // These are the first bytes of a hundred megabytes of one letter, deflated.
     peer.send(odd(Uint8Array.of(0xec, 0xc1, 0x01, 0x01, 0, 0, 0, 0x80, 0x90, 0xfe), { rsv: 4 }));
     expect(closeOf({ received: await peer.ended })?.code).toBe(runtime === "deno" ? undefined : 1002);
     await here.unharmed();
   });
 
-  test("comes one byte at a time and is read whole", async () => {
+  test("that comes one byte at a time is read whole", async () => {
     const here = await rawSite({ limits: smallMessages });
     const peer = await here.connected();
     peer.socket.setNoDelay(true);

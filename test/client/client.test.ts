@@ -17,7 +17,7 @@ describe("a client", () => {
     expect(got).toEqual([{ text: "é😀" }, null]);
   });
 
-  test("reads publications whole: channel, position, time and tags", async ({ open }) => {
+  test("reads publications completely: channel, position, time and tags", async ({ open }) => {
     const { client, clock, notifier } = open();
     const next = outcomeOf(client.follow("news").next());
     await clock.settle();
@@ -27,7 +27,7 @@ describe("a client", () => {
     expect(next.value).toEqual({ done: false, value });
   });
 
-  test("follows from a position, from the start, and from where it asks to", async ({ open }) => {
+  test("follows from a position, from the start, and from the present", async ({ open }) => {
     const { client, clock, notifier } = open();
     const receipts = await Promise.all([1, 2, 3].map((n) => notifier.publish("news", n)));
     const start = read(client.follow("news", { after: { offset: 0, epoch: "" } }));
@@ -42,7 +42,7 @@ describe("a client", () => {
     ]);
   });
 
-  test("publishes, calls methods, reads history and sees who is there", async ({ open }) => {
+  test("publishes, calls methods, reads history and presence", async ({ open }) => {
     const rpc = { double: (_: unknown, { data }: { data: unknown }) => (data as number) * 2 };
     const { client, clock, notifier } = open({ rpc });
     const reader = read(client.follow("news"));
@@ -75,7 +75,7 @@ describe("a client", () => {
     );
   });
 
-  test("waits for the connection with what it is asked before", async ({ open }) => {
+  test("sends what was called before once it is connected", async ({ open }) => {
     const { client, clock, network, notifier } = open();
     await clock.settle();
     network.mode = "down";
@@ -90,7 +90,7 @@ describe("a client", () => {
     expect((await notifier.history("news")).offset).toBe(1);
   });
 
-  test("throws for what is no URL, and where there is no WebSocket", () => {
+  test("throws for an invalid URL, and where there is no WebSocket", () => {
     class Never {
       onopen = null;
       onmessage = null;
@@ -133,12 +133,12 @@ describe("a run", () => {
       if (last?.done !== false) break;
       types.push((last.value.data as { type: string }).type, handle.status);
     }
-    // It had ended before it was looked at, which the server says first.
+    // The run had ended before it was followed, and the reply to the subscribe contains that status.
     expect(types).toEqual(["run.started", "completed", "progress", "completed", "progress", "completed"]);
     expect([last?.value, handle.status]).toEqual([{ url: "/42" }, "completed"]);
   });
 
-  test("may be named by its channel, too", async ({ open }) => {
+  test("may be given by its channel, too", async ({ open }) => {
     const { client, clock, notifier } = open();
     const run = notifier.run(async () => 42);
     await clock.settle();
@@ -149,7 +149,7 @@ describe("a run", () => {
     expect([handle.id, result.value, cancelled.value]).toEqual([run.id, 42, "finished"]);
   });
 
-  test("is followed live, after a position too", async ({ open }) => {
+  test("is followed live, also after a position", async ({ open }) => {
     const { client, clock, notifier } = open();
     const steps: (() => void)[] = [];
     const run = notifier.run(async ({ emit }) => {
@@ -173,7 +173,7 @@ describe("a run", () => {
     expect(result).toEqual({ state: "fulfilled", value: undefined });
   });
 
-  test("that has ended tells its result or its failure at once, and who asks acknowledges it", async ({
+  test("that has ended returns its result or its failure at once, and the caller acknowledges it", async ({
     open,
   }) => {
     const { client, clock, notifier } = open();
@@ -205,14 +205,14 @@ describe("a run", () => {
     expect(asked.map(({ status }) => status)).toEqual(["completed", "failed", "cancelled", "cancelled"]);
     await clock.advance(100);
     expect(notifier.inspect().filter(({ kind }) => kind === "publication")).toEqual([]);
-    // What is known is not asked for again.
+    // A result that has arrived is not requested again.
     const closed = client.close();
     await clock.settle();
     await closed;
     expect(await asked[0]?.result()).toBe(42);
   });
 
-  test("read after its ending is over", async ({ open }) => {
+  test("read after its ending is done", async ({ open }) => {
     const { client, clock, notifier } = open();
     const run = notifier.run(async () => 42);
     await clock.settle();
@@ -229,7 +229,7 @@ describe("a run", () => {
     expect(other?.ended.reason).toMatchObject({ name: "GapError" });
   });
 
-  test("that has ended is read whole from a position before, as from its start", async ({ open }) => {
+  test("that has ended is read completely from an earlier position, as from its start", async ({ open }) => {
     const { client, clock, notifier } = open();
     const run = notifier.run(async function* () {
       yield progress(1, 1);
@@ -246,7 +246,7 @@ describe("a run", () => {
     expect(readers.map(({ ended }) => ended.state)).toEqual(positions.map(() => "fulfilled"));
   });
 
-  test("whose start is gone says where it can be read from, and how it stands", async ({ open }) => {
+  test("whose start is gone rejects with the earliest position, and has its status", async ({ open }) => {
     const { client, clock, notifier } = open({ limits: { runBytes: 300 } });
     const run = notifier.run(async function* () {
       for (let step = 1; step <= 20; step++) yield progress(step, 20);

@@ -4,23 +4,23 @@ import { fakeClock } from "../../src/testing.ts";
 import { never, outcomeOf } from "../support/core.ts";
 import { type Ends, onTestFinished, test } from "../support/dial.ts";
 
-/** What `onStatus` heard. */
+/** Returns an `onStatus` hook and its calls. */
 function listener() {
-  const heard: { status: string; why?: ReplyError }[] = [];
+  const statusCalls: { status: string; why?: ReplyError }[] = [];
   const onStatus: ConnectOptions["onStatus"] = (status, why) =>
-    void heard.push({ status, ...(why && { why }) });
+    void statusCalls.push({ status, ...(why && { why }) });
   return {
-    heard,
+    statusCalls,
     onStatus,
-    statuses: () => heard.map(({ status }) => status),
-    last: () => heard.at(-1)?.why,
+    statuses: () => statusCalls.map(({ status }) => status),
+    last: () => statusCalls.at(-1)?.why,
   };
 }
 
-/** Another client, and what it hears. */
+/** Connects another client, and records its statuses. */
 function asking({ dial }: Ends, url: ClientAddress, options: ConnectOptions = {}) {
-  const { onStatus, ...said } = listener();
-  return { client: dial({ onStatus, ...options }, url), ...said };
+  const { onStatus, ...calls } = listener();
+  return { client: dial({ onStatus, ...options }, url), ...calls };
 }
 
 const ticket = new Error("no ticket");
@@ -36,7 +36,7 @@ const failing: [string, () => string | Promise<string>, Error][] = [
 ];
 
 describe("a function that gives the address", () => {
-  test("is asked before each connection, and may answer later", async ({ open }) => {
+  test("is called before each connection, and may return later", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const urls: string[] = [];
@@ -65,15 +65,17 @@ describe("a function that gives the address", () => {
   });
 
   test.for(failing)(
-    "that %s is asked again, later each time, and why is told",
+    "that %s is called again, later each time, and the reason is reported",
     async ([, fail, cause], { open }) => {
       const clock = Object.assign(fakeClock(), { random: () => 1 });
       const ends = open({ clock });
       let count = 0;
-      const { client, heard, statuses } = asking(ends, () => (++count < 3 ? fail() : "ws://localhost/"));
+      const { client, statusCalls, statuses } = asking(ends, () =>
+        ++count < 3 ? fail() : "ws://localhost/",
+      );
       await clock.advance(599);
       expect([count, statuses()]).toEqual([1, ["connecting", "waiting"]]);
-      expect(heard[1]?.why).toMatchObject({
+      expect(statusCalls[1]?.why).toMatchObject({
         code: 0,
         message: "dial failed",
         temporary: true,
@@ -82,11 +84,11 @@ describe("a function that gives the address", () => {
       });
       await clock.advance(1);
       await clock.advance(1_100);
-      expect([count, client.status, heard[3]?.why?.tries]).toEqual([3, "connected", 2]);
+      expect([count, client.status, statusCalls[3]?.why?.tries]).toEqual([3, "connected", 2]);
     },
   );
 
-  test("that never answers is given up after 10 s, by its signal, and asked again", async ({ open }) => {
+  test("that never returns is given up after 10 s, by its signal, and called again", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const { length } = network.lines;
@@ -101,7 +103,7 @@ describe("a function that gives the address", () => {
     await clock.advance(1);
     expect([client.status, signals[0]?.reason, last()]).toEqual(["waiting", last(), last()]);
     expect(last()).toMatchObject({ code: 3012, message: "no answer", tries: 1 });
-    // What comes too late makes no socket.
+    // An address that comes after the timeout opens no socket.
     answers[0]?.("ws://localhost/");
     await clock.advance(1_000);
     expect([network.lines.length - length, signals.length]).toEqual([0, 2]);
@@ -111,7 +113,7 @@ describe("a function that gives the address", () => {
   });
 
   test.for(["close", "signal"])(
-    "is told by its signal that the client is closed: by %s",
+    "gets a signal that aborts when the client is closed: by %s",
     async (how, { open }) => {
       const ends = open();
       const { clock, network } = ends;
@@ -146,27 +148,25 @@ describe("a function that gives the address", () => {
 });
 
 describe("a token", () => {
-  test("that cannot be had says why, and is asked for again", async ({ open }) => {
+  test("that cannot be fetched is reported with the reason, and requested again", async ({ open }) => {
     const ends = open();
     const cause = new Error("no network");
     let count = 0;
     const getToken = () => (++count < 3 ? Promise.reject(cause) : "t");
-    const { client, heard } = asking(ends, "ws://localhost/", { getToken });
+    const { client, statusCalls } = asking(ends, "ws://localhost/", { getToken });
     await ends.clock.advance(5_000);
-    expect(heard[1]?.why).toMatchObject({
+    expect(statusCalls[1]?.why).toMatchObject({
       code: 101,
       message: "dial failed",
       temporary: true,
       tries: 1,
       cause,
     });
-    expect(heard[1]?.why?.cause).toBe(cause);
+    expect(statusCalls[1]?.why?.cause).toBe(cause);
     expect([client.status, count]).toEqual(["connected", 3]);
   });
 
-  test("that is empty is a guest's, who connects without, and is asked again the next time", async ({
-    open,
-  }) => {
+  test("that is empty connects as a guest, and is requested again the next time", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const tokens = ["", "t2"];
@@ -187,7 +187,7 @@ describe("a token", () => {
     expect(ends.network.lines.length).toBe(length);
   });
 
-  test("that hangs is given up after 10 s, by its signal, and asked for again", async ({ open }) => {
+  test("that hangs is given up after 10 s, by its signal, and requested again", async ({ open }) => {
     const ends = open();
     const { clock } = ends;
     const signals: AbortSignal[] = [];
@@ -195,30 +195,30 @@ describe("a token", () => {
       signals.push(signal);
       return signals.length === 1 ? never<string>() : "t";
     };
-    const { client, heard } = asking(ends, "ws://localhost/", { getToken });
+    const { client, statusCalls } = asking(ends, "ws://localhost/", { getToken });
     await clock.advance(10_000);
-    expect(heard[1]?.why).toMatchObject({ code: 3012, message: "no answer", tries: 1 });
+    expect(statusCalls[1]?.why).toMatchObject({ code: 3012, message: "no answer", tries: 1 });
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
     await clock.advance(1_000);
     expect([client.status, signals.length]).toEqual(["connected", 2]);
   });
 });
 
-describe("a connection that is not made", () => {
-  test("says how often in a row, and what the socket said", async ({ open }) => {
+describe("a connection that fails", () => {
+  test("reports how often in a row, and the error of the socket", async ({ open }) => {
     const clock = Object.assign(fakeClock(), { random: () => 0 });
     const ends = open({ clock });
     const { network } = ends;
     network.mode = "down";
-    const { heard } = asking(ends, "ws://localhost/");
+    const { statusCalls } = asking(ends, "ws://localhost/");
     await clock.advance(200);
-    const whys = heard.flatMap(({ why }) => why ?? []);
+    const whys = statusCalls.flatMap(({ why }) => why ?? []);
     expect(whys.map(({ code, message, tries, status }) => [code, message, tries, status])).toEqual(
       [1, 2, 3].map((n) => [1006, "handshake failed", n, undefined]),
     );
   });
 
-  test("says nothing of tries once one was made", async ({ open }) => {
+  test("reports no number of tries after one succeeded", async ({ open }) => {
     const ends = open();
     const { last } = asking(ends, "ws://localhost/");
     await ends.clock.settle();
@@ -228,7 +228,7 @@ describe("a connection that is not made", () => {
     expect(Object.keys(last() as object).sort()).toEqual(["code", "name", "temporary"]);
   });
 
-  test("for want of a socket is one that failed, and made again", async ({ open }) => {
+  test("without a socket counts as failed, and is tried again", async ({ open }) => {
     const ends = open();
     const { clock, network } = ends;
     const cause = new SyntaxError("not today");
@@ -239,18 +239,18 @@ describe("a connection that is not made", () => {
         super(url);
       }
     }
-    const { client, heard } = asking(ends, "ws://localhost/", { WebSocket: Broken });
+    const { client, statusCalls } = asking(ends, "ws://localhost/", { WebSocket: Broken });
     await clock.settle();
     network.last.drop();
     await clock.advance(5_000);
     expect([client.status, count]).toEqual(["connected", 4]);
-    expect(heard[4]?.why).toMatchObject({ code: 0, message: "dial failed", tries: 2, cause });
+    expect(statusCalls[4]?.why).toMatchObject({ code: 0, message: "dial failed", tries: 2, cause });
   });
 });
 
-describe("a status that is heard by what fails", () => {
+describe("an onStatus that fails", () => {
   test.for(failing.slice(0, 2))(
-    "and %s ends nothing: it is in the console",
+    "and %s ends nothing: its error is printed to the console",
     async ([, onStatus], { open }) => {
       const error = vi.spyOn(console, "error").mockImplementation(() => {});
       onTestFinished(() => error.mockRestore());
@@ -262,8 +262,8 @@ describe("a status that is heard by what fails", () => {
   );
 });
 
-describe("a tab that is looked at while the server is busy", () => {
-  test("keeps the connection, however long the answer takes", async ({ open }) => {
+describe("a tab that is shown while the server is busy", () => {
+  test("keeps the connection, however long the reply takes", async ({ open }) => {
     const page = Object.assign(new EventTarget(), { hidden: false });
     const before = Object.getOwnPropertyDescriptor(globalThis, "document");
     Object.assign(globalThis, { document: page });
@@ -287,7 +287,7 @@ describe("a tab that is looked at while the server is busy", () => {
     answer("done");
     await clock.settle();
     expect([called.value, statuses()]).toEqual(["done", ["connecting", "connected"]]);
-    // With nothing under way a link that is silent is over soon, unless anything comes.
+    // With no call pending, a silent link is closed after 5 s, unless anything arrives.
     page.dispatchEvent(new Event("visibilitychange"));
     network.last.cut();
     await clock.advance(4_999);
@@ -296,7 +296,7 @@ describe("a tab that is looked at while the server is busy", () => {
     expect(client.status).toBe("waiting");
   });
 
-  test("is heard by whatever comes from it", async ({ open }) => {
+  test("keeps the connection also while anything else arrives", async ({ open }) => {
     const ends = open();
     const { clock, network, client } = ends;
     network.mode = "mute";

@@ -7,7 +7,7 @@ import { type Ends, read, test } from "../support/dial.ts";
 
 const start = { offset: 0, epoch: "" };
 
-/** Reads only when told to. */
+/** Reads the next publication only when `next` is called. */
 function reader(events: AsyncGenerator<Publication, unknown>) {
   const got: unknown[] = [];
   return {
@@ -31,20 +31,20 @@ async function publishAll(
   channel = "news",
 ): Promise<void> {
   const published = upTo(last, first).map((n) => notifier.publish(channel, n));
-  // A log that keeps little takes several turns.
+  // On a log that keeps little, publishing takes several turns.
   const isOver = Promise.all(published);
   await clock.settle();
   await isOver;
 }
 
-/** The commands of a kind that a client has sent, over all its connections. */
+/** Returns the commands of a kind that a client has sent, over all its connections. */
 function commands({ network }: Ends, name: string): unknown[] {
   return network.lines
     .flatMap(({ sent }) => sent.map((each) => (each as Record<string, unknown>)[name]))
     .filter(Boolean);
 }
 
-/** The acknowledgements that a client has sent. */
+/** Returns the acknowledgements that a client has sent. */
 function acks(ends: Ends): unknown[] {
   return commands(ends, "send")
     .map((send) => (send as { data: { ack: Record<string, { offset: number }> } }).data.ack)
@@ -57,7 +57,7 @@ async function loseConnection({ clock, network }: Ends): Promise<void> {
 }
 
 describe("a reader", () => {
-  test("acknowledges each publication by asking for the next, and what it leaves with not", async ({
+  test("acknowledges each publication with its next call, and not the one that it leaves with", async ({
     open,
   }) => {
     const ends = open();
@@ -83,7 +83,7 @@ describe("a reader", () => {
     expect(commands(ends, "unsubscribe")).toEqual([{ channel: "news" }]);
   });
 
-  test("says what it is done with before its client is closed", async ({ open }) => {
+  test("sends its acknowledgements before its client is closed", async ({ open }) => {
     const ends = open();
     const { client, clock, notifier } = ends;
     const one = reader(client.follow("news"));
@@ -100,7 +100,9 @@ describe("a reader", () => {
     expect(await receipt.delivered({ level: "acknowledged" })).toMatchObject({ by: "ann" });
   });
 
-  test("is done with nothing that it has not asked past, when its client comes back", async ({ open }) => {
+  test("acknowledges no publication before its next call, also when its client reconnects", async ({
+    open,
+  }) => {
     const ends = open();
     const { client, clock, notifier } = ends;
     const one = reader(client.follow("news"));
@@ -118,7 +120,7 @@ describe("a reader", () => {
     expect(delivered.state).toBe("fulfilled");
   });
 
-  test("says so before it leaves, and for a channel only what all its readers are done with", async ({
+  test("sends its acknowledgements before it leaves, and for a channel only what all its readers have acknowledged", async ({
     open,
   }) => {
     const ends = open();
@@ -143,7 +145,7 @@ describe("a reader", () => {
     ]);
   });
 
-  test("that is furthest behind decides from where a channel is asked for, once for all", async ({
+  test("that is furthest behind decides the position that a channel is requested from, once for all", async ({
     open,
   }) => {
     const ends = open();
@@ -158,7 +160,7 @@ describe("a reader", () => {
     expect(readers.map(({ got }) => got)).toEqual([upTo(5, 4), upTo(5, 2), upTo(5, 3)]);
   });
 
-  test("that leaves stops nobody else, and the last one leaves the channel", async ({ open }) => {
+  test("that leaves stops no other, and the last one unsubscribes from the channel", async ({ open }) => {
     const ends = open();
     const { client, clock, notifier } = ends;
     const [one, two] = [reader(client.follow("news")), read(client.follow("news"))];
@@ -173,7 +175,7 @@ describe("a reader", () => {
     expect((await notifier.presence("news")).clients).toHaveLength(1);
   });
 
-  test("whose signal aborts rejects with its reason, and leaves", async ({ open }) => {
+  test("whose signal aborts rejects with that signal's reason, and leaves", async ({ open }) => {
     const { client, clock, notifier } = open();
     const controller = new AbortController();
     const one = read(client.follow("news", { signal: controller.signal }));
@@ -185,7 +187,7 @@ describe("a reader", () => {
     expect((await notifier.presence("news")).clients).toEqual([]);
   });
 
-  test("joins others from another position, and each sees every publication once", async ({ open }) => {
+  test("joins others from another position, and each gets every publication once", async ({ open }) => {
     const ends = open();
     const { client, clock, notifier } = ends;
     await publishAll(ends, 1, 5);
@@ -224,7 +226,9 @@ describe("a channel that the server subscribes to", () => {
 });
 
 describe("a gap", () => {
-  test("is told with the earliest position that still is, from where one can go on", async ({ open }) => {
+  test("is reported with the earliest position that is left, from where the reader can continue", async ({
+    open,
+  }) => {
     const { memoryLog } = await import("../../src/stores/memory.ts");
     const ends = open({ log: memoryLog({ size: 3, slack: 0 }) });
     const { client, clock, network, notifier } = ends;
@@ -251,7 +255,7 @@ describe("a gap", () => {
     expect([one.got, rest.got]).toEqual([[1], [7, 8, 9]]);
   });
 
-  test("of one reader is not that of another", async ({ open }) => {
+  test("of one reader is not reported to another", async ({ open }) => {
     const ends = open();
     const { client, clock } = ends;
     await publishAll(ends, 1, 3);
@@ -270,7 +274,7 @@ describe("a gap", () => {
     expect(all.got).toEqual([1, 2, 3, 4]);
   });
 
-  test("is told to whoever knows another epoch, also beside one who begins at the start", async ({
+  test("is reported to a reader with another epoch, also beside one that begins at the start", async ({
     open,
   }) => {
     const ends = open();
@@ -286,7 +290,7 @@ describe("a gap", () => {
     expect([old.got, old.ended.reason, fresh.got]).toEqual([[1, 2], expect.any(GapError), [11, 12]]);
   });
 
-  test("in what is pushed is never passed on: it is asked for again", async ({ open }) => {
+  test("in pushed publications is never passed on: they are requested again", async ({ open }) => {
     const ends = open();
     const { client, clock, network } = ends;
     const one = read(client.follow("news"));
@@ -299,7 +303,7 @@ describe("a gap", () => {
     expect([one.got, one.ended.state]).toEqual([[1, 2, 3], "pending"]);
   });
 
-  test("is what a server that has lost everything leaves", async ({ open }) => {
+  test("is reported after a server has lost everything", async ({ open }) => {
     const ends = open();
     const { client, clock } = ends;
     const one = read(client.follow("news"));
@@ -336,7 +340,7 @@ describe("a reader that does not read", () => {
     expect(slow.got.map((each) => (each as [number])[0])).toEqual(upTo(500));
   });
 
-  test("says what it is done with before it lets go of what comes too fast", async ({ open }) => {
+  test("sends its acknowledgements before it unsubscribes because too much comes", async ({ open }) => {
     const ends = open({ client: { buffer: 100 } });
     const { client, clock } = ends;
     const slow = reader(client.follow("news"));
@@ -351,7 +355,7 @@ describe("a reader that does not read", () => {
     expect(acks(ends)).toEqual([["news", 1]]);
   });
 
-  test("holds up nobody else: not on its channel, not on another, not a call", async ({ open }) => {
+  test("delays no other: not on its channel, not on another, not a call", async ({ open }) => {
     const rpc = { echo: (_: unknown, { data }: { data: unknown }) => data };
     const ends = open({ client: { buffer: 1_000 }, rpc, window: 4_096 });
     const { client, clock, notifier } = ends;
@@ -376,13 +380,13 @@ describe("a reader that does not read", () => {
 });
 
 describe("a subscription", () => {
-  test("that the server ends with 2500 is made again, and with less it is over", async ({ open }) => {
+  test("that the server ends with 2500 is made again, and with a lower code it is over", async ({ open }) => {
     const ends = open();
     const { client, clock, network, notifier } = ends;
     const one = read(client.follow("news"));
     await clock.settle();
     network.say({ push: { channel: "news", unsubscribe: { code: 2500, reason: "insufficient state" } } });
-    // The server knows nothing of that, and so has to be told before it is asked anew.
+    // The server still has the subscription, so the client has to unsubscribe before it subscribes again.
     await clock.advance(1_000);
     expect([one.ended.state, commands(ends, "subscribe").length]).toEqual(["pending", 2]);
     expect(commands(ends, "unsubscribe")).toEqual([{ channel: "news" }]);
@@ -396,7 +400,7 @@ describe("a subscription", () => {
     expect(again.got).toEqual([1]);
   });
 
-  test("that fails for a while is tried again, later each time", async ({ open }) => {
+  test("that fails temporarily is tried again, later each time", async ({ open }) => {
     const { memoryLog } = await import("../../src/stores/memory.ts");
     const log = memoryLog() as Required<Log>;
     let isBroken = true;
@@ -420,7 +424,7 @@ describe("a subscription", () => {
     expect(errors.splice(0).length).toBe(tries);
   });
 
-  test("that fails for a while is made for whoever comes meanwhile, though who asked first has left", async ({
+  test("that fails temporarily is made for later readers, even where the first one has left", async ({
     open,
   }) => {
     const { memoryLog } = await import("../../src/stores/memory.ts");

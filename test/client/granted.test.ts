@@ -11,7 +11,7 @@ async function publishAll({ notifier }: Ends, first: number, last: number, chann
   for (const n of upTo(last, first)) await notifier.publish(channel, n);
 }
 
-/** The commands of a kind that a client has sent on its last connection. */
+/** Returns the commands of a kind that a client has sent on its last connection. */
 function sent({ network }: Ends, name: string): unknown[] {
   return network.last.sent.flatMap((each) => (each as Record<string, unknown>)[name] ?? []);
 }
@@ -23,7 +23,7 @@ function acks(ends: Ends): Record<string, { offset: number }>[] {
 }
 
 describe("a channel that the server subscribes to", () => {
-  test("is followed from where the server says that it is, without asking for it again", async ({ open }) => {
+  test("is followed from the position that the server sends, without another subscribe", async ({ open }) => {
     const ends = open(mine);
     const { client, clock } = ends;
     await publishAll(ends, 1, 2);
@@ -36,7 +36,7 @@ describe("a channel that the server subscribes to", () => {
     expect(client.status).toBe("connected");
   });
 
-  test("gives what is published in the very moment that it is followed", async ({ open }) => {
+  test("yields what is published at the moment when it is followed", async ({ open }) => {
     const ends = open(mine);
     const { client, clock } = ends;
     await clock.settle();
@@ -67,7 +67,7 @@ describe("a channel that the server subscribes to", () => {
       await events.return(undefined);
       await publishAll(ends, round * 10 + 4, round * 10 + 5);
       await clock.settle();
-      // The server subscribed to it, and is not told otherwise.
+      // The server made this subscription, and the client does not end it.
       expect((await notifier.presence("mine")).clients.length).toBe(1);
     }
     const { epoch } = await notifier.history("mine");
@@ -76,7 +76,7 @@ describe("a channel that the server subscribes to", () => {
     expect(rest.got).toEqual([34, 35]);
   });
 
-  test("is not acknowledged for whoever did not read it", async ({ open }) => {
+  test("is not acknowledged while its reader did not read it", async ({ open }) => {
     const ends = open(mine);
     const { client, clock, notifier } = ends;
     await clock.settle();
@@ -93,13 +93,13 @@ describe("a channel that the server subscribes to", () => {
     await clock.advance(1_000);
     expect(first.value).toMatchObject({ value: { data: 2 } });
     expect([second.state, acknowledged.state, delivered.state]).toEqual(["pending", "fulfilled", "pending"]);
-    // Reading it at last does.
+    // Reading the publication acknowledges it.
     const all = read(client.follow("mine", { after: start }));
     await clock.advance(1_000);
     expect([all.got, delivered.state]).toEqual([[1, 2], "fulfilled"]);
   });
 
-  test("goes on where it was when the client comes back, which says where that is", async ({ open }) => {
+  test("continues from its position when the client reconnects and sends that position", async ({ open }) => {
     const ends = open(mine);
     const { client, clock, network, notifier } = ends;
     const all = read(client.follow("mine", { after: start }));
@@ -119,7 +119,7 @@ describe("a channel that the server subscribes to", () => {
     expect([sent(ends, "subscribe"), sent(ends, "unsubscribe")]).toEqual([[], []]);
   });
 
-  test("has a gap where there is one", async ({ open }) => {
+  test("reports a gap where there is one", async ({ open }) => {
     const ends = open({ ...mine, log: memoryLog({ size: 3, slack: 0 } as never) });
     const { client, clock, network, notifier } = ends;
     const one = read(client.follow("mine"));
@@ -127,7 +127,7 @@ describe("a channel that the server subscribes to", () => {
     await publishAll(ends, 1, 1);
     await clock.settle();
     network.last.drop();
-    // A log that keeps little takes several turns.
+    // On a log that keeps little, publishing takes several turns.
     const published = publishAll(ends, 2, 9);
     await clock.advance(1_000);
     await published;
@@ -141,7 +141,7 @@ describe("a channel that the server subscribes to", () => {
     expect(rest.got).toEqual([7, 8, 9]);
   });
 
-  test("is done with nothing that its reader has not asked past, when the client comes back", async ({
+  test("acknowledges no publication before the reader's next call, also when the client reconnects", async ({
     open,
   }) => {
     const ends = open(mine);
@@ -165,7 +165,7 @@ describe("a channel that the server subscribes to", () => {
     expect(got).toEqual([1, 2]);
   });
 
-  test("is acknowledged by whoever begins after the last of it, as after any other position", async ({
+  test("is acknowledged by a reader that begins after its last publication, as after any other position", async ({
     open,
   }) => {
     const ends = open(mine);
@@ -182,7 +182,7 @@ describe("a channel that the server subscribes to", () => {
     expect(delivered.state).toBe("fulfilled");
   });
 
-  test("is one that the client subscribes to itself once the server does so no more", async ({ open }) => {
+  test("is subscribed by the client itself once the server no longer does so", async ({ open }) => {
     const channels = ["mine"];
     const ends = open({ channels });
     const { client, clock, network } = ends;
@@ -206,9 +206,7 @@ describe("a channel that the server subscribes to", () => {
     expect(one.got).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test("that was followed for the first time while nothing was connected begins with what comes from then on", async ({
-    open,
-  }) => {
+  test("that is first followed while disconnected begins with later publications", async ({ open }) => {
     const ends = open(mine);
     const { client, clock, network } = ends;
     await clock.settle();
@@ -253,7 +251,8 @@ describe("many channels", () => {
   test.for(["followed", "granted"])(
     "that are %s are acknowledged in messages that every server takes",
     async (how, { open }) => {
-      // Those beyond what one connect command says are left and asked for again, within what may wait at the server.
+      // The channels that do not fit into one connect command are unsubscribed and subscribed again. Their number stays
+      // within the server's limit of waiting commands.
       const all = how === "granted" ? names.slice(0, 150) : names;
       const channels = how === "granted" ? all : [];
       const ends = open({ channels });
@@ -280,7 +279,7 @@ describe("many channels", () => {
     },
   );
 
-  test("of any name are followed and acknowledged, also those that mean something to JavaScript", async ({
+  test("of any name are followed and acknowledged, also names with a meaning in JavaScript", async ({
     open,
   }) => {
     const odd = ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf", 'a"b\\c'];

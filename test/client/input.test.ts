@@ -11,7 +11,7 @@ const thrower = {
   },
 };
 
-/** What JSON cannot hold, or would change in silence. */
+/** Values that JSON cannot represent, or would change silently. */
 const unheld: [string, unknown][] = [
   ["a BigInt", 1n],
   ["a cycle", cycle],
@@ -26,43 +26,40 @@ const unheld: [string, unknown][] = [
   ["a promise", Promise.resolve(1)],
   ["undefined in a list", [undefined]],
   ["a BigInt further in", { a: [{ b: 1n }] }],
-  ["what throws when it is written", thrower],
+  ["a toJSON that throws", thrower],
 ];
 
-describe("what JSON cannot hold", () => {
-  test.for(unheld)(
-    "rejects the call that it is given to, and nothing else: %s",
-    async ([, value], { open }) => {
-      const { client, clock, network, statuses } = open({ rpc: { echo: (_, { data }) => data } });
-      const early = outcomeOf(client.publish("news", value as never));
-      const followed = read(client.follow("news"));
-      await clock.settle();
-      const calls = [
-        client.publish("news", value as never),
-        client.rpc("echo", value),
-        client.run("42").cancel(value as never),
-        client.history("news", { limit: [value] as never }),
-      ].map(outcomeOf);
-      const echoed = outcomeOf(client.rpc("echo", { left: undefined, when: new Date(0) }));
-      const published = outcomeOf(client.publish("news", "NaN"));
-      await clock.advance(60_000);
-      for (const { state, reason } of [early, ...calls])
-        expect([state, reason]).toEqual(["rejected", expect.any(TypeError)]);
-      const { value: echo } = echoed;
-      expect([echo, published.state, followed.got]).toEqual([
-        { when: "1970-01-01T00:00:00.000Z" },
-        "fulfilled",
-        ["NaN"],
-      ]);
-      const names = network.last.sent
-        .flatMap((each) => Object.keys(each as object))
-        .filter((name) => name !== "id");
-      expect([names, statuses]).toEqual([
-        ["connect", "send", "subscribe", "rpc", "publish", "send"],
-        ["connecting", "connected"],
-      ]);
-    },
-  );
+describe("a value that JSON cannot represent", () => {
+  test.for(unheld)("rejects its own call, and nothing else: %s", async ([, value], { open }) => {
+    const { client, clock, network, statuses } = open({ rpc: { echo: (_, { data }) => data } });
+    const early = outcomeOf(client.publish("news", value as never));
+    const followed = read(client.follow("news"));
+    await clock.settle();
+    const calls = [
+      client.publish("news", value as never),
+      client.rpc("echo", value),
+      client.run("42").cancel(value as never),
+      client.history("news", { limit: [value] as never }),
+    ].map(outcomeOf);
+    const echoed = outcomeOf(client.rpc("echo", { left: undefined, when: new Date(0) }));
+    const published = outcomeOf(client.publish("news", "NaN"));
+    await clock.advance(60_000);
+    for (const { state, reason } of [early, ...calls])
+      expect([state, reason]).toEqual(["rejected", expect.any(TypeError)]);
+    const { value: echo } = echoed;
+    expect([echo, published.state, followed.got]).toEqual([
+      { when: "1970-01-01T00:00:00.000Z" },
+      "fulfilled",
+      ["NaN"],
+    ]);
+    const names = network.last.sent
+      .flatMap((each) => Object.keys(each as object))
+      .filter((name) => name !== "id");
+    expect([names, statuses]).toEqual([
+      ["connect", "send", "subscribe", "rpc", "publish", "send"],
+      ["connecting", "connected"],
+    ]);
+  });
 
   test.for(unheld)("is nothing to connect with: %s", ([, value], { open }) => {
     const { dial, network } = open();
@@ -71,7 +68,7 @@ describe("what JSON cannot hold", () => {
     expect(network.lines.length).toBe(length);
   });
 
-  test("is named, with what was to be done with it", async ({ open }) => {
+  test("is named in the error, with the call", async ({ open }) => {
     const { client } = open();
     await expect(client.publish("news", { a: { b: Number.NaN } })).rejects.toThrow(
       new TypeError('Cannot publish to "news": "b" is no JSON'),
@@ -83,7 +80,7 @@ describe("what JSON cannot hold", () => {
     );
   });
 
-  test("of what was given when it was given is sent, whatever becomes of it later", async ({ open }) => {
+  test("is serialised at the call, and later changes are not sent", async ({ open }) => {
     const { client, clock, network, notifier, dial } = open();
     const [data, hello] = [{ n: 1 }, { tab: 1 }];
     void client.publish("news", data);
@@ -103,7 +100,7 @@ async function outcomeOfLater(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-describe("what is no name, position or text", () => {
+describe("an invalid name, position or text", () => {
   test("throws or rejects at once, and nothing is sent", async ({ open }) => {
     const { client, clock, network } = open();
     await clock.settle();
@@ -142,12 +139,12 @@ describe("what is no name, position or text", () => {
     expect([network.last.sent.length, client.status]).toEqual([length, "connected"]);
   });
 
-  test("is a token of another kind, too", ({ open }) => {
+  test("includes a token of another type", ({ open }) => {
     const { dial } = open();
     expect(() => dial({ token: 5 as never })).toThrow(new TypeError("Cannot use token: it is not a string"));
   });
 
-  test("is what stands beside a position: only that is sent", async ({ open }) => {
+  test("is not a position with more members: only the position is sent", async ({ open }) => {
     const { client, clock, network, notifier } = open();
     const { position } = await notifier.publish("news", 1);
     const [publication] = (await notifier.history("news")).publications;
@@ -172,7 +169,7 @@ describe("an address", () => {
     "ws://example.com/#part",
     5,
     undefined,
-  ])("that is none says what to write: %j", (url) => {
+  ])("that is invalid is refused with what to write: %j", (url) => {
     expect(() => connect(url as string, { WebSocket })).toThrow(
       new TypeError(`Cannot connect to "${url}": write wss://example.com/path`),
     );
@@ -182,7 +179,7 @@ describe("an address", () => {
     ["http://example.com/a?b", "ws://example.com/a?b"],
     ["https://example.com", "wss://example.com/"],
     [new URL("wss://example.com/x"), "wss://example.com/x"],
-  ] as const)("may be of http: %s", async ([url, dialled]) => {
+  ] as const)("may begin with http: %s", async ([url, dialled]) => {
     const { WebSocket, urls } = fakeSocket();
     await connect(url, { WebSocket }).close();
     expect(urls).toEqual([dialled]);

@@ -5,13 +5,13 @@ import { outcomeOf } from "../support/core.ts";
 import { read, test } from "../support/dial.ts";
 import { smallMessages } from "../support/limits.ts";
 
-/** A clock whose chance is always the same. */
+/** Returns a clock whose `random` always returns the same number. */
 function steadyClock(random: number) {
   return Object.assign(fakeClock(), { random: () => random });
 }
 
 describe("a connection that is lost", () => {
-  test("is made again, and everything goes on where it was", async ({ open }) => {
+  test("is made again, and everything continues from its position", async ({ open }) => {
     const { client, clock, network, notifier, statuses } = open();
     const reader = read(client.follow("news"));
     await clock.settle();
@@ -26,7 +26,7 @@ describe("a connection that is lost", () => {
     expect(statuses).toEqual(["connecting", "connected", ["waiting", 1006], "connecting", "connected"]);
   });
 
-  test("is dialled after delays that double, with full jitter, up to a bound", async ({ open }) => {
+  test("is dialled after delays that double, with full jitter, up to a limit", async ({ open }) => {
     const clock = steadyClock(1);
     const { network } = open({ clock });
     network.mode = "down";
@@ -35,7 +35,7 @@ describe("a connection that is lost", () => {
     expect(delays).toEqual([600, 1_100, 2_100, 4_100, 8_100, 16_100, 20_100, 20_100, 20_100, 20_100]);
   });
 
-  test("is never dialled without a delay, whatever chance says", async ({ open }) => {
+  test("is never dialled without a delay, for any random number", async ({ open }) => {
     const clock = steadyClock(0);
     const { network } = open({ clock });
     network.mode = "down";
@@ -43,7 +43,7 @@ describe("a connection that is lost", () => {
     expect(network.dialled).toEqual([0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1_000]);
   });
 
-  test("counts as good only after it has lasted", async ({ open }) => {
+  test("resets the delay only after it has lasted", async ({ open }) => {
     const clock = steadyClock(1);
     const { client, network } = open({ clock });
     const lose = async (after: number): Promise<number> => {
@@ -88,7 +88,7 @@ describe("a connection that is lost", () => {
     expect(late.reason).toEqual(error);
   });
 
-  test("is dialled no sooner than the server asks for", async ({ open }) => {
+  test("is dialled no sooner than the close reason asks for", async ({ open }) => {
     const clock = steadyClock(0);
     const { network } = open({ clock });
     await clock.settle();
@@ -99,7 +99,7 @@ describe("a connection that is lost", () => {
     expect(network.dialled).toEqual([0, 7_100]);
   });
 
-  test("fails what nobody knows the outcome of, and repeats what can be repeated", async ({ open }) => {
+  test("fails calls with an unknown outcome, and repeats those that can be repeated", async ({ open }) => {
     const rpc = { hang: () => new Promise(() => {}) };
     const { client, clock, network } = open({ rpc, limits: { answer: 3_600_000 } });
     await clock.settle();
@@ -119,7 +119,7 @@ describe("a connection that is lost", () => {
     expect(history.state).toBe("fulfilled");
   });
 
-  test("by what is too long for the server fails that call, once, though others like it are repeated", async ({
+  test("by a message too long for the server fails that call, once, though others like it are repeated", async ({
     open,
   }) => {
     const { client, clock, network } = open({ limits: smallMessages });
@@ -131,7 +131,7 @@ describe("a connection that is lost", () => {
     expect([short.value, client.status, network.lines.length]).toEqual(["unknown", "connected", 2]);
   });
 
-  test("is noticed when pings stay out, and not before", async ({ open }) => {
+  test("is detected when pings stay out, and not before", async ({ open }) => {
     const { client, clock, network, statuses } = open({ heartbeat: 20_000 });
     await clock.advance(120_000);
     expect([client.status, network.lines.length]).toEqual(["connected", 1]);
@@ -141,7 +141,7 @@ describe("a connection that is lost", () => {
     expect(network.open).toBe(1);
   });
 
-  test("is given up where it is not made in time", async ({ open }) => {
+  test("is given up where it is not open in time", async ({ open }) => {
     const { client, clock, network } = open();
     network.mode = "silent";
     await clock.settle();
@@ -153,7 +153,7 @@ describe("a connection that is lost", () => {
     expect([client.status, network.open]).toEqual(["connected", 1]);
   });
 
-  test("is given up where it does not keep the protocol", async ({ open }) => {
+  test("is given up where it breaks the protocol", async ({ open }) => {
     const { clock, network, statuses } = open();
     await clock.settle();
     network.say("null", "1", "[]", "", '{"id":77}', '{"push":{"channel":"none","pub":{}}}', "\n");
@@ -164,17 +164,17 @@ describe("a connection that is lost", () => {
     expect(statuses.slice(2)).toEqual([["waiting", 3012], "connecting", "connected"]);
   });
 
-  test("is dialled at once when the browser is online again or the tab is looked at", async ({ open }) => {
+  test("is dialled at once when the browser is online again or the tab is shown", async ({ open }) => {
     const clock = steadyClock(1);
     const page = new EventTarget();
     const document = Object.assign(new EventTarget(), { hidden: true });
     const names = ["addEventListener", "document"] as const;
     const before = names.map((name) => Object.getOwnPropertyDescriptor(globalThis, name));
     const listening = new Set<string>();
-    const addEventListener = (name: string, hear: () => void, options: { signal: AbortSignal }) => {
+    const addEventListener = (name: string, listener: () => void, options: { signal: AbortSignal }) => {
       listening.add(name);
       options.signal.addEventListener("abort", () => listening.delete(name));
-      page.addEventListener(name, hear, options);
+      page.addEventListener(name, listener, options);
     };
     Object.assign(globalThis, { addEventListener, document });
     try {
@@ -192,7 +192,7 @@ describe("a connection that is lost", () => {
       page.dispatchEvent(new Event("online"));
       await clock.settle();
       expect([client.status, network.dialled.length]).toEqual(["connected", count + 2]);
-      // Connected, it asks whether the connection is still one.
+      // A connected client checks whether its connection still works.
       page.dispatchEvent(new Event("offline"));
       await clock.advance(30_000);
       expect(client.status).toBe("connected");
@@ -213,7 +213,7 @@ describe("a connection that is lost", () => {
 });
 
 describe("a client that closes", () => {
-  test("lets nothing go on: readers, calls and dials", async ({ open }) => {
+  test("ends everything: readers, calls and dials", async ({ open }) => {
     const { client, clock, network, notifier, statuses } = open({
       rpc: { hang: () => new Promise(() => {}) },
     });
@@ -233,9 +233,7 @@ describe("a client that closes", () => {
     expect([notifier.stats().sessions, (await notifier.presence("news")).clients]).toEqual([0, []]);
   });
 
-  test("does so with the reason of its signal, which everything that waits rejects with", async ({
-    open,
-  }) => {
+  test("ends everything with the reason of its signal", async ({ open }) => {
     const controller = new AbortController();
     const { client, clock, network } = open({ client: { signal: controller.signal } });
     const reader = read(client.follow("news"));
@@ -247,7 +245,7 @@ describe("a client that closes", () => {
     expect([client.status, network.open]).toEqual(["closed", 0]);
   });
 
-  test("had nothing to close where its signal had aborted", async ({ open }) => {
+  test("has nothing to close where its signal had aborted", async ({ open }) => {
     const { client, clock, network } = open({ client: { signal: AbortSignal.abort("gone") } });
     await clock.settle();
     expect([client.status, network.lines]).toEqual(["closed", []]);
@@ -271,7 +269,7 @@ describe("a client that closes", () => {
   });
 
   test.for(["connected", "waiting", "closed"])(
-    "may be told to by whoever hears that it is %s, and leaves nothing",
+    "may be closed by its own onStatus at %s, and leaves nothing",
     async (when, { open }) => {
       const { clock, network, dial } = open();
       await clock.advance(60_000);
@@ -298,7 +296,7 @@ describe("a client that closes", () => {
     },
   );
 
-  test("does not wait for a server that does not answer, after two seconds", async ({ open }) => {
+  test("stops waiting for a server that does not answer after two seconds", async ({ open }) => {
     const { client, clock, network } = open();
     await clock.settle();
     network.last.cut();
@@ -345,7 +343,7 @@ describe("a signal", () => {
 });
 
 describe("a token", () => {
-  test("is asked for where there is none, and sent along with what else is to be said", async ({ open }) => {
+  test("is requested where there is none, and sent with the other parts of connect", async ({ open }) => {
     const asked: AbortSignal[] = [];
     const getToken = ({ signal }: { signal: AbortSignal }) => {
       asked.push(signal);
@@ -360,7 +358,7 @@ describe("a token", () => {
     expect(asked).toHaveLength(1);
   });
 
-  test("that cannot be had is asked for again after a while", async ({ open }) => {
+  test("that cannot be fetched is requested again after a while", async ({ open }) => {
     let count = 0;
     const getToken = () => {
       if (++count < 3) throw new Error("no network");
@@ -372,7 +370,7 @@ describe("a token", () => {
     expect(statuses.slice(0, 2)).toEqual(["connecting", ["waiting", 101]]);
   });
 
-  test("that has expired is replaced: the server closes 3005, or answers 109", async ({ open }) => {
+  test("that has expired is replaced: the server closes with 3005, or answers 109", async ({ open }) => {
     let count = 0;
     const { client, clock, network } = open({ client: { getToken: () => `t${++count}` } });
     await clock.settle();
@@ -389,7 +387,9 @@ describe("a token", () => {
     ]);
   });
 
-  test("that nobody can replace is sent again when the server says that it has expired", async ({ open }) => {
+  test("that cannot be replaced is sent again when the server answers that it has expired", async ({
+    open,
+  }) => {
     const { client, clock, network } = open({ client: { token: "t" } });
     await clock.settle();
     network.last.drop(3005, "connection expired");
@@ -400,7 +400,7 @@ describe("a token", () => {
 
   test.for([
     ["is not temporary", { code: 103, message: "permission denied" }, "closed"],
-    ["has expired, with nobody to ask for a new one", { code: 109, message: "token expired" }, "closed"],
+    ["has expired, without getToken", { code: 109, message: "token expired" }, "closed"],
     ["is temporary", { code: 100, message: "internal server error", temporary: true }, "waiting"],
   ] as const)("or a connect command that is refused: %s", async ([, error, status], { open }) => {
     const { client, clock, network, statuses } = open({ client: { token: "t" } });

@@ -19,7 +19,7 @@ afterAll(() => {
 async function urlOf(on: Runtime): Promise<string> {
   let server = servers.get(on);
   if (server === undefined) {
-    // The tests' own Node may be one of several.
+    // More than one Node may be installed. These tests use the one that runs them.
     const file = on === runtime ? process.execPath : binary(on);
     server = start(file, program(fileURLToPath(new URL("../support/pair-child.ts", import.meta.url)), on));
     servers.set(on, server);
@@ -27,7 +27,7 @@ async function urlOf(on: Runtime): Promise<string> {
   return `ws://127.0.0.1:${(await server.until(/port (\d+)\n/))[1]}/`;
 }
 
-/** Comes back as soon as it may. */
+/** Reconnects without delay. */
 const clock = { ...systemTiming, random: () => 0 };
 
 async function dial(on: Runtime, options: ConnectOptions = {}): Promise<Client> {
@@ -36,12 +36,12 @@ async function dial(on: Runtime, options: ConnectOptions = {}): Promise<Client> 
   return client;
 }
 
-/** A channel that no other test uses. */
+/** Returns a channel that no other test uses. */
 function channel(): string {
   return `channel-${crypto.randomUUID()}`;
 }
 
-/** Reads on in the background. */
+/** Follows a channel in the background, and returns what it receives. */
 function reading(client: Client, name: string, after = beginning) {
   const box = inbox<unknown>();
   (async () => {
@@ -51,7 +51,7 @@ function reading(client: Client, name: string, after = beginning) {
 }
 
 describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
-  test("follows, across connections that are lost, without a hole and without a double", async () => {
+  test("follows across lost connections without a gap and without a duplicate", async () => {
     const client = await dial(on);
     const [name, mine] = [channel(), "mine"];
     const boxes = [reading(client, name), reading(client, mine)];
@@ -73,7 +73,7 @@ describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
     }
   });
 
-  test("sees a run through: its events, its result, its failure, and its end by cancelling", async () => {
+  test("follows a run: its events, its result, its failure, and its cancellation", async () => {
     const client = await dial(on);
     const id = (await client.rpc("start")) as string;
     const types: unknown[] = [];
@@ -92,7 +92,7 @@ describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
     expect(await waiting.cancel()).toBe("finished");
   });
 
-  test("reads what its own consumer takes, and no more than fits", async () => {
+  test("reads as fast as its consumer, and no more than fits", async () => {
     const client = await dial(on, { buffer: 4_096 });
     const name = channel();
     const events = client.follow(name, { after: beginning });
@@ -110,8 +110,8 @@ describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
     async (how, { skip }) => {
       const { WebSocket } = globalThis as { WebSocket?: unknown };
       skip(how === "its own" && WebSocket === undefined, "Node 20 has no WebSocket of its own");
-      const word = how === "its own" ? "own" : how === "at once" ? "at once" : "ws";
-      const program = child("client-child.ts", await urlOf(on), word);
+      const argument = how === "its own" ? "own" : how === "at once" ? "at once" : "ws";
+      const program = child("client-child.ts", await urlOf(on), argument);
       onTestFinished(() => program.destroy());
       const got = how === "at once" ? "" : "got 1\n";
       expect(await program.exit).toMatchObject({ code: 0, output: `${got}closed\n` });

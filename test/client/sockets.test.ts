@@ -11,7 +11,7 @@ import { site } from "../support/server.ts";
 import { publish, websocket } from "../support/stock-client.ts";
 import { range } from "../support/wire.ts";
 
-/** Comes back as soon as it may. */
+/** Reconnects without delay. */
 const clock = { ...systemTiming, random: () => 0 };
 
 function dial(url: Parameters<typeof connect>[0], options: ConnectOptions = {}): Client {
@@ -20,7 +20,7 @@ function dial(url: Parameters<typeof connect>[0], options: ConnectOptions = {}):
   return client;
 }
 
-/** Reads on in the background. */
+/** Follows a channel in the background, and returns what it receives. */
 function reading(client: Client, channel: string) {
   const box = inbox<unknown>();
   (async () => {
@@ -30,12 +30,12 @@ function reading(client: Client, channel: string) {
 }
 
 describe("a client of a real server", () => {
-  test("follows a thousand channels of long names, and comes back to all of them", async () => {
+  test("follows a thousand channels with long names, and reconnects to all of them", async () => {
     const here = await site({ authorize: () => true });
     const names = range(1, 1_000).map((n) => `${"x".repeat(250)}-${n}`);
     const client = dial(here.address("ann"));
     const boxes = names.map((name) => reading(client, name));
-    // Answered in their order, so that all of them are there.
+    // Commands are answered in order, so after this reply every channel is subscribed.
     await client.rpc("none").catch(() => {});
     for (const name of names) await here.notifier.publish(name, 1);
     await Promise.all(boxes.map((box) => box.until(1)));
@@ -56,7 +56,7 @@ describe("a client of a real server", () => {
     expect(await first.until(100)).toEqual(range(1, 100));
   });
 
-  test("goes on with a new ticket where each lets one connection in", async () => {
+  test("reconnects with a new ticket where each ticket is good for one connection", async () => {
     const here = await site({ authorize: () => true });
     let count = 0;
     const address = async () => `${here.address("ann")}&ticket=${++count}`;
@@ -70,7 +70,7 @@ describe("a client of a real server", () => {
     expect([await box.until(2), count]).toEqual([[1, 2], 2]);
   });
 
-  test("gives a wrong value back to whoever gave it, and goes on", async () => {
+  test("refuses an invalid value in its own call, and goes on", async () => {
     const here = await site({ authorize: () => true, rpc: { echo: (_, { data }) => data } });
     const client = dial(here.address("ann"));
     const wrong = [
@@ -85,7 +85,7 @@ describe("a client of a real server", () => {
 });
 
 describe("a handshake that is refused", () => {
-  /** A server that refuses every upgrade with the status in its path. */
+  /** Starts a server that refuses every upgrade with the status in its path. */
   async function refusing(): Promise<string> {
     const server = createServer();
     server.on("upgrade", ({ url = "" }, socket) => {
@@ -98,7 +98,7 @@ describe("a handshake that is refused", () => {
     return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** Why a client waits, time after time. */
+  /** Returns the reasons why a client waits, one after the other. */
   function waits(url: string, options: ConnectOptions = {}) {
     const box = inbox<ReplyError>();
     dial(url, { onStatus: (_, why) => void (why && box.add(why)), ...options });
@@ -112,7 +112,7 @@ describe("a handshake that is refused", () => {
     ).toEqual([1, 2, 3].map((tries) => [`handshake refused: ${status}`, status, tries, true]));
   });
 
-  test("as nobody listens says that it failed, and why", async () => {
+  test("because nobody listens is reported with the reason", async () => {
     const [why] = await waits("ws://127.0.0.1:1/").until(1);
     expect(why).toMatchObject({
       message: "handshake failed",
@@ -123,7 +123,7 @@ describe("a handshake that is refused", () => {
     expect(why?.status).toBeUndefined();
   });
 
-  test("says so too with the runtime's own WebSocket", async ({ skip }) => {
+  test("is reported so with the runtime's own WebSocket, too", async ({ skip }) => {
     const { WebSocket } = globalThis as Pick<ConnectOptions, "WebSocket">;
     skip(WebSocket === undefined, "Node 20 has no WebSocket of its own");
     const [why] = await waits(`${await refusing()}/401`, { WebSocket }).until(1);
@@ -131,7 +131,7 @@ describe("a handshake that is refused", () => {
     expect([why?.status, why?.tries]).toEqual([isTold ? 401 : undefined, 1]);
   });
 
-  test("says so with that of ws, on each runtime that has it", async () => {
+  test("is reported so with that of ws, on each runtime that has it", async () => {
     const [why] = await waits(`${await refusing()}/401`, { WebSocket: OfWs as never }).until(1);
     expect(why).toMatchObject({ message: "handshake refused: 401", status: 401 });
   });

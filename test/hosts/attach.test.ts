@@ -39,7 +39,7 @@ test("docs/attach.md shows every file of examples/attach, word for word", () => 
   }
 });
 
-/** What outlives a test, ended after all of them. */
+/** Cleanups that run after all tests. */
 const opened: (() => unknown)[] = [];
 afterAll(async () => {
   for (const end of opened) await end();
@@ -65,7 +65,7 @@ function onNode(): void {
     ["vite", { says: "Hello from Vite", upgrade: "/", protocol: "vite-hmr" }],
     ["next", { says: "Hello from Next", upgrade: "/_next/hmr?id=1", unknown: "socket hang up" }],
   ];
-  // All at once, as each takes a while to start.
+  // All servers start at the same time, because each takes a while.
   const servers = new Map<string, Child>();
   beforeAll(() => {
     for (const [name] of others) servers.set(name, startExample(name, folders));
@@ -90,28 +90,28 @@ function onNode(): void {
       expect((await fetch(`${url}/notifications/nowhere`)).status).toBe(404);
     });
 
-    test("lets in who authenticate knows by a cookie, and nobody else", async () => {
+    test("accepts clients that authenticate finds by a cookie, and no others", async () => {
       client = follow(`${url}/notifications`, { headers: { cookie } });
       await client.statuses.until(2);
       expect(client.statuses.items.map(([status]) => status)).toEqual(["connecting", "connected"]);
       expect(await answerTo(`${url}/notifications`)).toBe(401);
     });
 
-    test("refuses a page of another origin with 403, and lets in one of its own", async () => {
+    test("refuses a page of another origin with 403, and accepts one of its own", async () => {
       const headers = { cookie };
       expect(await answerTo(`${url}/notifications`, { headers, origin: "https://example.com" })).toBe(403);
       expect(await answerTo(`${url}/notifications`, { headers, origin: url })).toBe(101);
     });
 
-    test("leaves other upgrades to their owner", async () => {
-      theirs = heard(ws(`${url}${other.upgrade}`, {}, other.protocol));
+    test("leaves other upgrades to the other app", async () => {
+      theirs = messagesOf(ws(`${url}${other.upgrade}`, {}, other.protocol));
       expect(await theirs.until(1)).toEqual([expect.stringMatching(/^Hello from the chat$|^\{"type":/)]);
       if (other.unknown !== undefined) expect(await answerTo(`${url}/nobody's`)).toBe(other.unknown);
     });
 
     const { orders } = other;
     if (orders !== undefined)
-      test("brings what the other app publishes", async () => {
+      test("delivers what the other app publishes", async () => {
         expect((await fetch(`${url}${orders}`, { method: "POST" })).ok).toBe(true);
         expect(await client.events.until(1)).toEqual([{ text: "Your order is on its way" }]);
       });
@@ -126,7 +126,7 @@ function onNode(): void {
     });
   });
 
-  test("Vite's proxy passes on the page's Host, unless it is told to change the origin", async () => {
+  test("Vite's proxy passes on the page's Host, unless it is configured to change the origin", async () => {
     const server = startExample("node-http", folders);
     onTestFinished(() => server.destroy());
     const [, target] = await server.until(/Listening on (\S+)/);
@@ -149,7 +149,7 @@ function onNode(): void {
     expect(await server.exit).toMatchObject({ code: 0, signal: null });
   });
 
-  test("authenticate sees Node's request, and the server is cut after the grace where a peer would keep it", async () => {
+  test("authenticate gets Node's request, and peers that keep the server open are cut after the grace", async () => {
     const notifier = createNotifier({ onRefused() {} });
     const seen: unknown[] = [];
     const events = notifications(notifier, {
@@ -163,7 +163,7 @@ function onNode(): void {
     const attached = attach(server, app, { notifier, path: "/notifications", grace: 20 });
     server.on("upgrade", (request, socket, head) => {
       Object.assign(request, { user: "ann" });
-      // What is nobody's is left without an answer: a mistake that is easily made.
+      // Upgrades that are not tocsin's get no response: this is a common mistake.
       attached.upgrade(request, socket, head);
     });
     const accepted = inbox<unknown>();
@@ -205,7 +205,7 @@ function behindNginx(folders: Folders): void {
   });
   afterAll(() => server.destroy());
 
-  /** Starts nginx with one of the examples. It listens on a file, so that no port has to be free. */
+  /** Starts nginx with one of the examples. It listens on a Unix socket, so that no port has to be free. */
   async function proxy(name: string, change = (text: string) => text): Promise<Proxied> {
     const directory = mkdtempSync(join(temporary, "nginx-"));
     const socketPath = join(directory, "socket");
@@ -253,7 +253,7 @@ function behindNginx(folders: Folders): void {
       expect(await answerTo("https://example.com/notifications", own)).toBe(403);
     });
 
-    test("has its path below a prefix, and is closed with 3001", async () => {
+    test("works with a path below a prefix, and is closed with 3001", async () => {
       const { dial, get } = await proxy("nginx-prefix.conf");
       expect(await get("/app/")).toBe("Hello from node:http");
       expect(JSON.parse(await get("/app/notifications/stats"))).toMatchObject({ runs: 0 });
@@ -268,25 +268,25 @@ function behindNginx(folders: Folders): void {
   });
 }
 
-/** Where a test may write: anywhere, and inside the project. */
+/** Folders that a test may write to: a temporary one, and one inside the project. */
 interface Folders {
   temporary: string;
   cache: string;
 }
 
-/** What the server that tocsin is attached to does by itself. */
+/** The server that tocsin is attached to. */
 interface Other {
   says: string;
-  /** Where it publishes. */
+  /** The path that publishes. */
   orders?: string;
-  /** A WebSocket of its own. */
+  /** The path of a WebSocket of this server's own. */
   upgrade: string;
   protocol?: string;
-  /** What an upgrade that is nobody's gets. Vite leaves it without an answer. */
+  /** The status of an upgrade to an unknown path, or the error. Vite does not respond. */
   unknown?: number | string;
 }
 
-/** A client of tocsin, as it changes, and what it is told. */
+/** A client of tocsin, with its status changes and the events that it received. */
 interface Followed {
   statuses: Inbox<[status: string, code: number | undefined]>;
   events: Inbox<unknown>;
@@ -314,7 +314,7 @@ function startExample(name: string, { temporary, cache }: Folders): Child {
   }
 }
 
-/** In a folder of its own, where Vite finds a page and nothing else. */
+/** Starts Vite in a folder of its own, where it finds only one page. */
 function startVite(temporary: string): Child {
   const site = mkdtempSync(join(temporary, "vite-"));
   writeFileSync(join(site, "index.html"), "<!doctype html><title>Vite</title><p>Hello from Vite</p>");
@@ -322,7 +322,7 @@ function startVite(temporary: string): Child {
   return start(process.execPath, ["--import", enter, ...program(join(folder, "vite.ts"))]);
 }
 
-/** With its stand-in for Next. The file is inside the project, as it imports packages of it. */
+/** Starts the example with a stand-in for Next. The bundle is inside the project, because it imports its packages. */
 function startNext(cache: string): Child {
   const [example, outfile] = [join(folder, "next.ts"), join(cache, "next.mjs")];
   const alias = { next: join(root, "test/support/next-stand-in.ts") };
@@ -331,7 +331,7 @@ function startNext(cache: string): Child {
   return start(process.execPath, [outfile]);
 }
 
-/** A client of tocsin that follows what is sent to its user. */
+/** Connects a tocsin client that follows the channel of its user. */
 function follow(url: string, options: ClientOptions): Followed {
   const [statuses, events] = [inbox<[string, number | undefined]>(), inbox<unknown>()];
   class Dialled extends WebSocket {
@@ -346,7 +346,7 @@ function follow(url: string, options: ClientOptions): Followed {
   const read = async (): Promise<void> => {
     for await (const { data } of client.follow("user:ann")) events.add(data);
   };
-  // It rejects when the client is closed.
+  // The loop rejects when the client is closed.
   const reading = read().catch(() => {});
   const close = async (): Promise<void> => {
     await client.close();
@@ -362,15 +362,15 @@ function ws(url: string, options: ClientOptions = {}, protocol?: string): WebSoc
   return socket;
 }
 
-/** What a WebSocket is told, and the code that it is closed with. */
-function heard(socket: WebSocket): Inbox<string | number> {
+/** Returns the messages that a WebSocket receives, and then its close code. */
+function messagesOf(socket: WebSocket): Inbox<string | number> {
   const box = inbox<string | number>();
   socket.on("message", (data) => box.add(String(data)));
   socket.on("close", (code) => box.add(code));
   return box;
 }
 
-/** The status that a request for a WebSocket is answered with, or why there is none. */
+/** Returns the status of the response to a WebSocket request, or the error message. */
 function answerTo(url: string, options: ClientOptions = {}): Promise<number | string> {
   const socket = ws(url, options);
   return new Promise((resolve) => {
@@ -393,7 +393,7 @@ async function certify(directory: string): Promise<{ cert: string; key: string }
   return { cert, key };
 }
 
-/** The page of example.com that is at a path. */
+/** Requests the page of example.com at a path. */
 function get(path: string, socketPath: string, ca: Buffer): Promise<string> {
   const to = { host: "example.com", servername: "example.com", path, socketPath, ca, agent: false };
   return new Promise((resolve, reject) => {

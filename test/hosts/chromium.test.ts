@@ -35,7 +35,7 @@ function inChromium(): void {
   const small = join(temporary, "small");
   mkdirSync(small);
   for (const name of ["a", "b", "c"]) writeFileSync(join(small, name), name.repeat(40_000));
-  /** A file that takes minutes to hash and no room on the disk, behind a few that take no time. */
+  /** A file that takes minutes to hash and no room on the disk, after a few that take no time. */
   const slow = join(temporary, "slow");
   mkdirSync(slow);
   for (const name of ["1", "2", "last"]) writeFileSync(join(slow, name), "");
@@ -57,7 +57,7 @@ function inChromium(): void {
     rmSync(temporary, { recursive: true });
   });
 
-  /** What is opened in a test, ended after it; and what went wrong in its pages. */
+  /** Cleanups that run after each test, and the errors in its pages. */
   const opened: (() => unknown)[] = [];
   const errors: unknown[] = [];
   afterEach(async () => {
@@ -65,7 +65,7 @@ function inChromium(): void {
     expect(errors.splice(0)).toEqual([]);
   });
 
-  /** A user: a browser with cookies and a storage of its own. */
+  /** Returns a new user: a browser context with its own cookies and storage. */
   async function user(options: BrowserContextOptions = {}): Promise<BrowserContext> {
     const context = await browser.newContext({ viewport: { width: 820, height: 720 }, ...options });
     context.setDefaultTimeout(20_000);
@@ -77,7 +77,7 @@ function inChromium(): void {
     const page = await context.newPage();
     page.on("pageerror", (error) => errors.push(error));
     page.on("console", (message) => {
-      // That a server cannot be reached, or refuses a run, is what some tests are about.
+      // Some tests are about a server that cannot be reached, or that refuses a run.
       const isMeant = /net::ERR_|the server responded with a status of 4(00|29) /.test(message.text());
       if (message.type() === "error" && !isMeant) errors.push(message.text());
     });
@@ -99,13 +99,13 @@ function inChromium(): void {
 
   const cancel = (page: Page) => page.getByRole("button", { name: "Cancel" }).click();
 
-  /** Starts a run that does not end by itself, and waits until it has come to its big file. */
+  /** Starts a run that does not end by itself, and waits until it hashes its large file. */
   async function startSlow(page: Page): Promise<void> {
     await start(page, slow);
     await reaches(page, 5);
   }
 
-  /** Waits until so many events of its only run are shown, and answers how many are: none is missing. */
+  /** Waits until the only run shows `count` events. Returns how many are shown, and checks that none is missing. */
   async function reaches(page: Page, count: number): Promise<number> {
     let shown: number[] = [];
     const look = async () => {
@@ -117,7 +117,7 @@ function inChromium(): void {
     return shown.length;
   }
 
-  /** The offsets in the log of the page's only run. */
+  /** Returns the offsets in the log of the page's only run. */
   async function offsets(page: Page): Promise<number[]> {
     const lines = await page.locator(".log li").allTextContents();
     return lines.filter((line) => line.startsWith("#")).map((line) => Number.parseInt(line.slice(1), 10));
@@ -125,7 +125,7 @@ function inChromium(): void {
 
   const from1 = (length: number) => Array.from({ length }, (_, index) => index + 1);
 
-  /** The least contrast of any text that is shown, in the colours that it is drawn in, and which text that is. */
+  /** Returns the text with the lowest contrast, and that contrast, in the colours that are drawn. */
   async function faintest(page: Page): Promise<{ text: string; contrast: number }> {
     const drawn = (await page.evaluate(`(() => {
       const colour = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -184,12 +184,12 @@ function inChromium(): void {
     await has(page, "cancelled");
   });
 
-  test("goes on after it was offline, and takes along what was asked meanwhile", async () => {
+  test("goes on after it was offline, and sends what was requested meanwhile", async () => {
     const way = await relay(server.url);
     opened.push(() => way.destroy());
     const context = await user();
     const page = await tab(context, way.url);
-    // Offline, Chromium refuses new connections, and holds what comes on those it has: nothing would be noticed for long.
+    // When offline, Chromium refuses new connections, and only delays data on open ones. That would not show for long.
     const goOffline = async () => {
       way.cut();
       await is(page, "waiting");
@@ -231,7 +231,7 @@ function inChromium(): void {
     expect(await textOf(page, ".outcome")).toBe("You pressed Cancel, in this tab or another.");
   });
 
-  test("says that runs went with a server that was killed, to tabs that stayed and to those that come later", async () => {
+  test("shows that runs ended with a server that was killed, in tabs that stayed and in new ones", async () => {
     const first = await demoServer();
     opened.push(() => first.destroy());
     const [staying, leaving] = await Promise.all([user(), user()]);
@@ -249,7 +249,7 @@ function inChromium(): void {
     const second = await demoServer(Number(new URL(first.url).port));
     opened.push(() => second.destroy());
     const came = await tab(leaving, second.url);
-    await stayed.locator("#retry").dispatchEvent("click"); // hidden, if it is back already
+    await stayed.locator("#retry").dispatchEvent("click"); // hidden when the page has reconnected already
     for (const page of [stayed, came]) {
       await is(page, "connected");
       await has(page, "gone");
@@ -269,11 +269,11 @@ function inChromium(): void {
     expect(await second.exit).toMatchObject({ code: 0, signal: null });
   });
 
-  test("says that it is busy without calling the folder wrong, and the other way round", async () => {
+  test("shows that it is busy without marking the folder as wrong, and the other way round", async () => {
     const page = await tab(await user());
     const isInvalid = () => page.locator("#folder").getAttribute("aria-invalid");
     const colourOf = () => page.evaluate("getComputedStyle(document.getElementById('problem')).color");
-    // What the app answers to a ninth run, of which the eight before would take the machine from other tests.
+    // The app's response to a ninth run. Eight real runs would slow down other tests.
     const problem = "8 runs are working already. Wait for one to end, or cancel one.";
     await page.route("**/runs", (route) => route.fulfill({ status: 429, json: { problem } }));
     await start(page, small);
@@ -290,12 +290,12 @@ function inChromium(): void {
     await shoot(page, "15-no-such-folder");
   });
 
-  test("is still at this project's own folder, which it proposes, when it is reloaded", async () => {
+  test("shows the run of this project's own folder, its default, also after a reload", async () => {
     const page = await tab(await user());
     await expect.poll(() => page.getByLabel("Folder", { exact: true }).inputValue()).toBe(root);
     await page.getByRole("button", { name: "Start" }).click();
     await has(page, "working");
-    // Two seconds of its pace, which a person takes to see it, and to reload.
+    // The run takes two seconds to get so far: the time that a person needs to see it and to reload.
     const done = async () => Number.parseInt((await textOf(page, ".figures"))?.replaceAll(",", "") ?? "", 10);
     await expect.poll(done, { timeout: 20_000 }).toBeGreaterThanOrEqual(800);
     await page.reload();
@@ -320,7 +320,7 @@ function inChromium(): void {
     await shoot(one, "11-cancelled-in-another-tab");
   });
 
-  test("shows nobody the runs of another user, and lets nobody follow or cancel them", async () => {
+  test("shows no user the runs of another one, and lets none follow or cancel them", async () => {
     const phone = { viewport: { width: 390, height: 720 }, colorScheme: "dark" } as const;
     const [ann, bob] = [await tab(await user()), await tab(await user(phone))];
     await startSlow(ann);
@@ -333,7 +333,7 @@ function inChromium(): void {
     await has(bob, "completed");
     expect(await bob.locator("article").count()).toBe(1);
     expect(await ann.locator("article").count()).toBe(1);
-    // What a person could do who knows the id.
+    // Anything that a user who has the id could do.
     const tried = await bob.evaluate(`(async () => {
       const { connect } = await import("tocsin/client");
       const client = connect("/notifications");

@@ -12,7 +12,7 @@ afterEach(() => {
   for (const each of opened.splice(0)) each.destroy();
 });
 
-/** A server that does something with a context as soon as it is open. */
+/** Starts a server that calls `open` with each context when it opens. */
 async function address(open: (ws: WSContext) => void): Promise<string> {
   const app = new Hono();
   app.get(
@@ -24,8 +24,8 @@ async function address(open: (ws: WSContext) => void): Promise<string> {
   return `${server.url.replace("http", "ws")}/ws?who=ann`;
 }
 
-/** All that a client hears until it is closed. */
-async function heard(url: string): Promise<{ messages: unknown[]; code: number }> {
+/** Returns all messages that a client receives until it is closed, and the close code. */
+async function received(url: string): Promise<{ messages: unknown[]; code: number }> {
   const client = new websocket(url) as WebSocket;
   client.binaryType = "arraybuffer";
   const messages: unknown[] = [];
@@ -41,12 +41,12 @@ const texts = [
   "\u{1f514}\u2028",
 ];
 
-test(`text of any size arrives as it was sent, the same one to many, on ${runtime}`, async () => {
+test(`text of any size arrives unchanged, the same one for two clients, on ${runtime}`, async () => {
   const url = await address((ws) => {
     for (const text of texts) ws.send(text);
     ws.close(3001, "shutdown");
   });
-  const all = await Promise.all([heard(url), heard(url)]);
+  const all = await Promise.all([received(url), received(url)]);
   expect(all).toEqual(all.map(() => ({ messages: texts, code: 3001 })));
 });
 
@@ -57,64 +57,67 @@ test(`bytes stay bytes, between texts and in their order, on ${runtime}`, async 
     ws.send("b");
     ws.close(3001, "shutdown");
   });
-  const { messages } = await heard(url);
+  const { messages } = await received(url);
   expect(
     messages.map((each) => (typeof each === "string" ? each : [...new Uint8Array(each as ArrayBuffer)])),
   ).toEqual(["a", [1, 2, 3], "b"]);
 });
 
-test(`what is sent after a close goes nowhere, on ${runtime}`, async () => {
+test(`what is sent after a close is ignored, on ${runtime}`, async () => {
   const url = await address((ws) => {
     ws.close(3001, "shutdown");
     ws.send("late");
   });
-  expect(await heard(url)).toEqual({ messages: [], code: 3001 });
+  expect(await received(url)).toEqual({ messages: [], code: 3001 });
 });
 
-test(`a context says what it is, on ${runtime}`, async () => {
+test(`a context has its URL, state, socket and binary type, on ${runtime}`, async () => {
   const seen = deferred<unknown[]>();
   const url = await address((ws) => {
     seen.resolve([ws.readyState, ws.url?.searchParams.get("who"), ws.raw !== undefined, ws.binaryType]);
     ws.close(3001, "shutdown");
   });
-  await heard(url);
+  await received(url);
   expect(await seen.promise).toEqual([1, "ann", true, "arraybuffer"]);
 });
 
 type Make = (c: Context) => WSEvents | Promise<WSEvents>;
 
-/** What somebody may do with handlers on their way to an upgrade, and what of them they hear of. */
-const ways: [how: string, seen: string[], upgrade: (make: Make, hear: (what: string) => void) => unknown][] =
+/** What users may do with handlers on the way to an upgrade, and which events these handlers receive. */
+const ways: [
+  how: string,
+  seen: string[],
+  upgrade: (make: Make, record: (what: string) => void) => unknown,
+][] = [
   [
-    [
-      "wrapped",
-      ["message", "message", "message", "close"],
-      (make, hear) =>
-        entry.upgradeWebSocket(async (c) => {
-          const { onMessage, onClose, ...others } = await make(c);
-          return {
-            ...others,
-            onMessage(event, ws) {
-              hear("message");
-              onMessage?.(event, ws);
-            },
-            onClose(event, ws) {
-              hear("close");
-              onClose?.(event, ws);
-            },
-          };
-        }),
-    ],
-    [
-      "made by the app",
-      [],
-      (make) => async (c: Context) => entry.upgradeWebSocket(c, (await make(c)) as WSEvents),
-    ],
-  ];
+    "wrapped",
+    ["message", "message", "message", "close"],
+    (make, record) =>
+      entry.upgradeWebSocket(async (c) => {
+        const { onMessage, onClose, ...others } = await make(c);
+        return {
+          ...others,
+          onMessage(event, ws) {
+            record("message");
+            onMessage?.(event, ws);
+          },
+          onClose(event, ws) {
+            record("close");
+            onClose?.(event, ws);
+          },
+        };
+      }),
+  ],
+  [
+    "made by the app",
+    [],
+    (make) => async (c: Context) => entry.upgradeWebSocket(c, (await make(c)) as WSEvents),
+  ],
+];
 
 test.each(ways)(`handlers that are %s do what they always do, on ${runtime}`, async (_, seen, upgrade) => {
-  const told: string[] = [];
-  const upgradeWebSocket = (make: Make) => upgrade(make, (what) => void told.push(what));
+  const called: string[] = [];
+  const upgradeWebSocket = (make: Make) => upgrade(make, (what) => void called.push(what));
   const here = await rawSite({ upgradeWebSocket: upgradeWebSocket as UpgradeWebSocket });
   const peer = await here.connected({ id: 2, subscribe: { channel: "news" } });
   await peer.until(/"id":2,"subscribe":/);
@@ -122,5 +125,5 @@ test.each(ways)(`handlers that are %s do what they always do, on ${runtime}`, as
   await peer.until(/"hello"/);
   peer.send(closing(4001));
   expect(await here.ended.until(1)).toEqual([4001]);
-  expect(told).toEqual(seen);
+  expect(called).toEqual(seen);
 });

@@ -40,7 +40,7 @@ beforeAll(buildPackage);
 const temporary = mkdtempSync(join(tmpdir(), "tocsin-demo-"));
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
-/** About 300 small files, some of them empty, some with names that sort differently by character and by byte. */
+/** About 300 small files: some empty, some with names whose order differs between characters and bytes. */
 const tree = join(temporary, "tree");
 for (let folder = 0; folder < 15; folder++) {
   const path = join(tree, folder % 3 === 0 ? `folder ${folder}` : `a/b/${folder}`);
@@ -51,14 +51,14 @@ for (let folder = 0; folder < 15; folder++) {
 for (const name of ["\u{1F514}", "\uFF5E", "é", "-", "a.txt"]) writeFileSync(join(tree, name), name);
 const fileCount = 305;
 
-/** A file that takes minutes to hash and no room on the disk, behind a few that take no time. */
+/** A file that takes minutes to hash and no room on the disk, after a few that take no time. */
 const slow = join(temporary, "slow");
 mkdirSync(slow);
 for (let file = 0; file < 10; file++) writeFileSync(join(slow, `${file}.txt`), String(file));
 writeFileSync(join(slow, "last"), "");
 truncateSync(join(slow, "last"), 2 ** 36);
 
-/** The files of a folder. By hand, since Bun's recursive `readdir` follows links. */
+/** Returns the files of a folder. `readdir` with `recursive` is not used, because on Bun it follows links. */
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
@@ -67,7 +67,7 @@ function filesOf(folder: string): string[] {
   });
 }
 
-/** The digest of a folder, found another way. */
+/** Returns the digest of a folder, computed in another way. */
 function digestOf(folder: string): string {
   const hash = (data: string | Uint8Array) => createHash("sha256").update(data).digest("hex");
   const paths = filesOf(folder).map((path) => Buffer.from(path.slice(folder.length + 1)));
@@ -77,7 +77,7 @@ function digestOf(folder: string): string {
   return hash(lines.join(""));
 }
 
-/** The size of a folder's files. */
+/** Returns the size of a folder's files. */
 function bytesOf(folder: string): number {
   return filesOf(folder).reduce((sum, path) => sum + statSync(path).size, 0);
 }
@@ -86,7 +86,7 @@ const ann = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
 const bob = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb";
 const cookie = (user: string) => ({ Cookie: `user=${user}` });
 
-/** What is opened in a test, ended after it. */
+/** Cleanups that run after each test. */
 const opened: { destroy(): void }[] = [];
 afterEach(() => {
   for (const each of opened.splice(0)) each.destroy();
@@ -99,7 +99,7 @@ describe("a fingerprint", () => {
     thrown?: unknown;
   }
 
-  /** Takes one to its end; `look` sees every event before the task goes on. */
+  /** Runs a fingerprint to its end. `look` is called with every event before the task goes on. */
   async function take(
     folder: string,
     {
@@ -135,7 +135,7 @@ describe("a fingerprint", () => {
     });
   });
 
-  test("says nothing twice while its clock stands still, and the last state all the same", async () => {
+  test("reports nothing twice while its clock stands still, and reports the last state all the same", async () => {
     const { events } = await take(tree);
     expect(events.map(({ type, done, total }) => ({ type, done, total }))).toEqual([
       { type: "listing", done: undefined, total: undefined },
@@ -144,13 +144,13 @@ describe("a fingerprint", () => {
     ]);
   });
 
-  test("reports where it is every tenth of a second", async () => {
+  test("reports its state every tenth of a second", async () => {
     let time = 0;
     const times: number[] = [];
     const { events } = await take(tree, { now: () => (time += 3), look: () => times.push(time) });
     const progress = events.filter(({ type }) => type === "progress");
     const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
-    // The end of the listing and the end of all are reported at once.
+    // The end of the listing and the end of the task are reported at once.
     const free = [events.findIndex(({ type }) => type === "progress") - 1, gaps.length - 1];
     const held = gaps.filter((_, index) => !free.includes(index));
     expect(Math.min(...held)).toBeGreaterThanOrEqual(100);
@@ -160,7 +160,7 @@ describe("a fingerprint", () => {
     expect(dones).toEqual([...dones].sort((one, other) => one - other));
   });
 
-  test("tells rates", async () => {
+  test("reports rates", async () => {
     let time = 0;
     const { events } = await take(tree, {
       now: () => time,
@@ -185,7 +185,7 @@ describe("a fingerprint", () => {
     expect(Number(events.at(-1)?.bytes)).toBeLessThan(2e6);
   });
 
-  test("keeps a pace, and tells meanwhile where it is", async () => {
+  test("keeps a pace, and reports its state meanwhile", async () => {
     let time = 0;
     const waits: number[] = [];
     const wait = async (milliseconds: number): Promise<void> => {
@@ -195,7 +195,7 @@ describe("a fingerprint", () => {
     const { events, result } = await take(tree, { now: () => time, filesPerSecond: 50, wait });
     expect(waits.map(Math.round)).toEqual(Array(fileCount).fill(20));
     expect(result).toMatchObject({ digest: digestOf(tree), seconds: (fileCount * 20) / 1000 });
-    // At the start, every tenth of a second, which is every fifth file, and at the end.
+    // One at the start, one every tenth of a second (every fifth file), and one at the end.
     expect(events.filter(({ type }) => type === "progress").length).toBe(1 + 60 + 1);
   });
 
@@ -232,7 +232,7 @@ describe("a fingerprint", () => {
     expect(result).toMatchObject({ digest: digestOf(folder), files: 2, bytes: 2, unreadable: 1 });
   });
 
-  test("does not follow links, not even those that take a file's place", async () => {
+  test("does not follow links, not even one that replaces a file", async () => {
     const folder = join(temporary, "links");
     mkdirSync(folder);
     writeFileSync(join(folder, "file"), "file");
@@ -256,7 +256,7 @@ describe("a fingerprint", () => {
     expect(result).toMatchObject({ digest: createHash("sha256").digest("hex"), files: 0, bytes: 0 });
   });
 
-  test("of a folder that is gone fails, and says which", async () => {
+  test("of a missing folder fails, with its name", async () => {
     const { thrown } = await take(join(temporary, "gone"));
     expect((thrown as Error).message).toBe(`Cannot list ${JSON.stringify(join(temporary, "gone"))}: ENOENT`);
   });
@@ -275,7 +275,7 @@ describe("the app", () => {
     return { ...made, post };
   }
 
-  test("serves the page under a policy that lets nothing run but what is in it, and modules of its own", async () => {
+  test("serves the page under a policy that only allows its own scripts and modules", async () => {
     const { app } = await site();
     const response = await app.request("/", { headers: host });
     expect(response.status).toBe(200);
@@ -292,7 +292,7 @@ describe("the app", () => {
     );
   });
 
-  test("serves the client and what it imports, as they are in the package, and nothing else", async () => {
+  test("serves the client and its imports, as they are in the package, and nothing else", async () => {
     const { app } = await site();
     const served: string[] = [];
     const wanted = ["client.js"];
@@ -315,7 +315,7 @@ describe("the app", () => {
     }
   });
 
-  test("makes every browser a user, and knows it again", async () => {
+  test("makes every browser a user, and recognises it later", async () => {
     const { app } = await site();
     const open = async (headers: Record<string, string>) => {
       const response = await app.request("/", { headers });
@@ -359,14 +359,14 @@ describe("the app", () => {
     expect(await list(bob)).toEqual({ folder: temporary, channel: `user:${bob}`, runs: [] });
   });
 
-  test("has a page without anything from elsewhere, and without markup made from text", () => {
+  test("has a page that loads nothing from other hosts, and makes no markup from text", () => {
     expect(page.match(/<(link|script|img|iframe)\b[^>]*(src|href)="(?!data:)[^"]*"/g)).toBeNull();
     expect(page.match(/ (style|on\w+)="/g)).toBeNull();
     expect(page.match(/innerHTML|outerHTML|insertAdjacentHTML|document\.write/g)).toBeNull();
   });
 
   test.each(Object.entries(palettes))("has words that can be read in %s colours", (_, colours) => {
-    /** What stands on what. */
+    /** Each text colour with the backgrounds that it appears on. */
     const pairs = {
       ink: ["ground", "card", "warn-ground", "track"],
       soft: ["ground", "card", "track"],
@@ -386,7 +386,7 @@ describe("the app", () => {
     const used = Array.from(style.matchAll(/[ {;]color: ([^;}]+)/g), ([, colour = ""]) => colour);
     const known = [...Object.keys(pairs).map((ink) => `var(--${ink})`), "inherit"];
     expect(used.filter((colour) => !known.includes(colour))).toEqual([]);
-    // It would make them fainter than they are here.
+    // Any of these would make a text fainter than computed here.
     expect(style).not.toMatch(/opacity|rgba|color-mix|#[\da-f]{8}\b/);
   });
 
@@ -399,7 +399,7 @@ describe("the app", () => {
     ["~/no/such", "“~/no/such” is not understood: write out what ~ stands for."],
     ["tree/a.txt", "“tree/a.txt” is a file, not a folder."],
     ["tree/a.txt/b", "“tree/a.txt/b” leads through a file, not a folder."],
-  ])("says what is wrong with the folder %j", async (folder, problem) => {
+  ])("returns what is wrong with the folder %j", async (folder, problem) => {
     const { post, notifier } = await site();
     const response = await post(JSON.stringify({ folder }));
     expect(response.status).toBe(400);
@@ -422,11 +422,11 @@ describe("the app", () => {
     ]);
   });
 
-  test("refuses a body that is no path", async () => {
+  test("refuses a body without a path", async () => {
     expect((await (await site()).post(JSON.stringify({ folder: "x".repeat(20_000) }))).status).toBe(413);
   });
 
-  test("starts a run, lists it, and has its result", async () => {
+  test("starts a run, lists it, and returns its result", async () => {
     const { app, post, notifier } = await site();
     const response = await post(JSON.stringify({ folder: "tree" }));
     expect(response.status).toBe(202);
@@ -531,7 +531,7 @@ describe(`the demo on ${runtime}`, () => {
     const { url, kill, exit } = await server();
     const port = Number(new URL(url).port);
 
-    // The page, and who does not get it.
+    // The page, and the requests that are refused.
     const response = await fetch(url);
     expect(response.headers.get("content-type")).toBe("text/html; charset=UTF-8");
     expect(await response.text()).toBe(page);
@@ -563,7 +563,7 @@ describe(`the demo on ${runtime}`, () => {
       ).status,
     ).toBe(400);
 
-    // Runs to their end, over files of a test and over real ones.
+    // Runs that complete, over test files and over real ones.
     const hono = join(root, "node_modules/hono");
     const one = tab(url);
     one.follow(announcements);
@@ -583,7 +583,7 @@ describe(`the demo on ${runtime}`, () => {
     }
     await one.until(() => one.heard(announcements).length === 4);
 
-    // A run that is left, found again, watched by two, and cancelled by one.
+    // A run whose client reconnects, which two clients follow, and which one of them cancels.
     const id = await start(url, slow);
     const channel = `run:${id}`;
     await one.until(() => last(one.heard(announcements))?.run === id);
@@ -618,8 +618,8 @@ describe(`the demo on ${runtime}`, () => {
     expect(await exit).toMatchObject({ code: 0, signal: null });
   });
 
-  // The page waits ever longer between its attempts to come back.
-  test("ends its runs and tells everybody when it is stopped, and is found again when it is back", {
+  // The page waits longer and longer between its attempts to reconnect.
+  test("ends its runs with an event when it is stopped, and its clients reconnect when it is back", {
     timeout: 60_000,
   }, async () => {
     const { url, kill, exit } = await server();
@@ -650,7 +650,7 @@ describe(`the demo on ${runtime}`, () => {
     expect(watcher.refused(channel)).toEqual([103]);
   });
 
-  test("says so when its port is taken", async () => {
+  test("reports when its port is taken", async () => {
     const { url } = await server();
     const port = new URL(url).port;
     await expect(demoServer(Number(port))).rejects.toThrow(

@@ -12,14 +12,14 @@ import { entry, runtime } from "../support/runtime.ts";
 import { tcp, upgrade } from "../support/tcp.ts";
 import { honosUpgradeWebSocket, userServer } from "../support/user-server.ts";
 
-/** The `upgradeWebSocket` of every runtime, wherever this is. */
+/** The `upgradeWebSocket` of every runtime. All of them can be imported on each runtime. */
 const all: Record<typeof runtime, UpgradeWebSocket> = {
   node: (await import("../../src/node.ts")).upgradeWebSocket as UpgradeWebSocket,
   bun: (await import("../../src/bun.ts")).upgradeWebSocket as UpgradeWebSocket,
   deno: (await import("../../src/deno.ts")).upgradeWebSocket as UpgradeWebSocket,
 };
 
-/** A notifier and an app whose WebSockets are at `/ws`, with what both had to say. */
+/** Returns a notifier, an app whose WebSockets are at `/ws`, and what both reported. */
 function site(upgradeWebSocket: UpgradeWebSocket = entry.upgradeWebSocket as UpgradeWebSocket) {
   const errors: string[] = [];
   const refused: Refused[] = [];
@@ -35,7 +35,7 @@ function site(upgradeWebSocket: UpgradeWebSocket = entry.upgradeWebSocket as Upg
 
 type Site = ReturnType<typeof site>;
 
-/** Serves with `serve`, or as a user of this runtime would without it. */
+/** Serves with `serve`, or with the server that a user of this runtime would write. */
 async function serving({ notifier }: Site, app: App, how: "serve" | "user" = "serve") {
   const server =
     how === "serve" ? await entry.serve(app, { notifier, port: 0, grace: 1_000 }) : await userServer(app);
@@ -54,7 +54,7 @@ async function serving({ notifier }: Site, app: App, how: "serve" | "user" = "se
   };
 }
 
-/** Apps that get at another in ways that lose the request, its `env`, or both. */
+/** Apps that call another app in ways that lose the request, its `env`, or both. */
 const wrapped: [name: string, wrap: (app: Hono) => App][] = [
   ["is called without its env", (app) => ({ fetch: (request) => app.fetch(request) })],
   [
@@ -84,7 +84,7 @@ describe(`under serve on ${runtime}, an app that`, () => {
   });
 
   test.each(Object.keys(all) as (keyof typeof all)[])(
-    "has upgradeWebSocket of tocsin/%s lets its peers in",
+    "has upgradeWebSocket of tocsin/%s accepts its peers",
     async (name) => {
       const here = site(all[name]);
       const dial = await serving(here, here.app);
@@ -93,7 +93,7 @@ describe(`under serve on ${runtime}, an app that`, () => {
     },
   );
 
-  test("loses both its env and the request answers 500, and says what to do", async (context) => {
+  test("loses both its env and the request responds with 500, and reports what to do", async (context) => {
     context.skip(runtime === "deno", "Deno upgrades a copy as well");
     const here = site();
     const dial = await serving(here, { fetch: (request) => here.app.fetch(new Request(request)) });
@@ -104,7 +104,7 @@ describe(`under serve on ${runtime}, an app that`, () => {
         : "Bun's server is not in the env; call app.fetch(request, { server })";
     const message = `Cannot upgrade: ${why}, and take upgradeWebSocket from the entry of the runtime that serves`;
     expect(here.errors).toEqual([`host /ws: ${message}`]);
-    // The server does not know the handshake for its own any more, and tells what it sees of it.
+    // The server no longer recognises the handshake as its own, and reports only the response.
     const seen = "the app refused it before it came to upgradeWebSocket(…), or has none there";
     expect(here.refused).toEqual([message, seen].map((reason) => ({ code: 500, reason, path: "/ws" })));
   });
@@ -125,7 +125,7 @@ describe(`in a server of the user's own on ${runtime}, an app that`, () => {
     expect(here.refused).toMatchObject([{ code: 500, path: "/ws" }]);
   });
 
-  test("is given a copy of the request answers 500, and says what to do", async (context) => {
+  test("is called with a copy of the request responds with 500, and reports what to do", async (context) => {
     context.skip(
       runtime !== "bun",
       "Node's adapter has all it needs in the env, and Deno upgrades a copy as well",
@@ -139,7 +139,7 @@ describe(`in a server of the user's own on ${runtime}, an app that`, () => {
     ]);
   });
 
-  test("was served without WebSockets answers 500, and says what to do", async (context) => {
+  test("was served without WebSockets responds with 500, and reports what to do", async (context) => {
     context.skip(runtime !== "node", "only @hono/node-server can be started without them");
     const { serve } = await import("@hono/node-server");
     const here = site();
@@ -159,10 +159,10 @@ describe(`in a server of the user's own on ${runtime}, an app that`, () => {
     assertQuiet(here.notifier);
   });
 
-  test("has handlers of its own is told by its onError, or the console", async () => {
+  test("has handlers of its own reports to its onError, or to the console", async () => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});
     onTestFinished(() => error.mockRestore());
-    const heard: unknown[] = [];
+    const reported: unknown[] = [];
     const name = others[0] as keyof typeof all;
     const app = new Hono();
     app.get(
@@ -171,16 +171,16 @@ describe(`in a server of the user's own on ${runtime}, an app that`, () => {
     );
     app.get(
       "/own",
-      all[name](() => ({}), { onError: (each: unknown) => void heard.push(each) } as never),
+      all[name](() => ({}), { onError: (each: unknown) => void reported.push(each) } as never),
     );
     const dial = await serving(site(), app, "user");
     for (const path of ["/ws", "/own"]) expect(await dial(path).until(/\r\n\r\n/)).toMatch(/^HTTP\/1.1 500 /);
     expect(error.mock.calls).toEqual([["tocsin:", expect.any(TypeError)]]);
-    expect(heard).toEqual([expect.any(TypeError)]);
+    expect(reported).toEqual([expect.any(TypeError)]);
   });
 });
 
-describe(`the answer to an upgrade on ${runtime}`, () => {
+describe(`the response to an upgrade on ${runtime}`, () => {
   const saying: MiddlewareHandler = async (c, next) => {
     setCookie(c, "first", "1");
     setCookie(c, "second", "2");
@@ -212,7 +212,7 @@ describe(`the answer to an upgrade on ${runtime}`, () => {
     };
   }
 
-  test("has the cookies and headers that middleware said before the handler and behind it", async () => {
+  test("has the cookies and headers that middleware set before the handler and after it", async () => {
     expect(await head("serve")).toEqual({
       status: "HTTP/1.1 101 Switching Protocols",
       cookies: ["first=1; Path=/", "second=2; Path=/", "third=3; Path=/"],
@@ -222,16 +222,16 @@ describe(`the answer to an upgrade on ${runtime}`, () => {
     });
   });
 
-  test("has those that were said before the handler in a server of the user's own", async () => {
+  test("has those that were set before the handler in a server of the user's own", async () => {
     const { cookies, ...rest } = await head("user");
-    // Bun makes its answer in the handler.
+    // On Bun the response is made in the handler.
     const isLate = runtime !== "bun";
     expect(cookies).toEqual(["first=1; Path=/", "second=2; Path=/", ...(isLate ? ["third=3; Path=/"] : [])]);
     expect(rest).toMatchObject({ before: ["yes"], behind: isLate ? ["yes"] : [], connection: ["upgrade"] });
   });
 });
 
-test(`Hono's own upgradeWebSocket goes on working under serve on ${runtime}`, async () => {
+test(`Hono's own upgradeWebSocket still works under serve on ${runtime}`, async () => {
   const here = site(await honosUpgradeWebSocket());
   const dial = await serving(here, here.app);
   await joined(dial());

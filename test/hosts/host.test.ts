@@ -14,7 +14,7 @@ import { honosUpgradeWebSocket, userServer } from "../support/user-server.ts";
 
 const { serve, upgradeWebSocket } = entry;
 
-/** What a test opened, ended after it. */
+/** Cleanups that run after each test. */
 const opened: { destroy(): void }[] = [];
 afterEach(() => {
   for (const each of opened.splice(0)) each.destroy();
@@ -31,7 +31,7 @@ interface Site {
   notifier: ReturnType<typeof fakeNotifier>;
   app: HostApp;
   dial(first?: string | Uint8Array): Tcp;
-  /** Closes, and answers after how many milliseconds that was done. */
+  /** Closes the server, and returns how many milliseconds that took. */
   closed(): Promise<number>;
 }
 
@@ -59,26 +59,26 @@ async function open(here: Site, path = "/ws", headers: string[] = []): Promise<T
   return peer;
 }
 
-/** What a server answers to a newcomer: a status, or nothing when nobody listens. */
+/** Returns the status of a response to a new connection, or "refused" when nobody listens. */
 async function answer(port: number, request: string): Promise<string> {
   const peer = dial(port, request);
   return /^HTTP\/1.1 (\d+)/.exec(await peer.until(/\r\n\r\n/).catch(() => ""))?.[1] ?? "refused";
 }
 
-/** Expected of closing that has nothing to wait for. Shared machines stall; the grace of such a test is a minute. */
+/** Upper bound for a close that waits for nothing. Shared machines stall; the grace of such a test is a minute. */
 const promptly = 2_000;
-/** Expected of closing that lasts for the grace of 300 ms. */
+/** Upper bound for a close that takes the whole grace of 300 ms. */
 const late = 300 + 2_000;
 
 describe(`serve on ${runtime}`, () => {
-  test("has the same three names in every entry, and can be imported anywhere", async () => {
+  test("has the same three names in every entry, and each entry can be imported on any runtime", async () => {
     const entries = [import("../../src/node.ts"), import("../../src/deno.ts"), import("../../src/bun.ts")];
     const names = (await Promise.all(entries)).map((found) => Object.keys(found).sort());
     const three = ["serve", "terminationSignal", "upgradeWebSocket"];
     expect(names).toEqual([three, three, three]);
   });
 
-  test("listens on a free port and says where", async () => {
+  test("listens on a free port and returns it", async () => {
     const { server } = await site();
     expect(server.url).toBe(`http://127.0.0.1:${server.port}`);
     expect(await (await fetch(server.url)).text()).toBe("hello");
@@ -99,7 +99,7 @@ describe(`serve on ${runtime}`, () => {
     await next.server.close();
   });
 
-  test("listens nowhere when its signal had aborted, and closes the notifier", async () => {
+  test("does not listen when its signal had aborted, and closes the notifier", async () => {
     const { server } = await site();
     await server.close();
     const late = await site({ port: server.port, signal: AbortSignal.abort() });
@@ -114,11 +114,11 @@ describe(`serve on ${runtime}`, () => {
     ["no notifier", [{ fetch: () => new Response() }, {}]],
     ["no notifier among several", [{ fetch: () => new Response() }, { notifier: [] }]],
     [
-      "something else for a notifier",
+      "something else in place of a notifier",
       [{ fetch: () => new Response() }, { notifier: [fakeNotifier(), new Hono()] }],
     ],
     ["the arguments swapped", [{ notifier: fakeNotifier() }, new Hono()]],
-  ])("rejects where it is given %s, and says what to give", async (_, args) => {
+  ])("rejects with what to pass instead, when called with %s", async (_, args) => {
     const [app] = args as [{ fetch?: unknown } | undefined];
     const message =
       app?.fetch === undefined
@@ -127,7 +127,7 @@ describe(`serve on ${runtime}`, () => {
     await expect(serve(...(args as Parameters<typeof serve>))).rejects.toThrow(new TypeError(message));
   });
 
-  test("of another runtime rejects, and says so", async () => {
+  test("of another runtime rejects with that reason", async () => {
     const others = { bun: () => import("../../src/bun.ts"), deno: () => import("../../src/deno.ts") };
     for (const [name, load] of Object.entries(others).filter(([name]) => name !== runtime)) {
       const theirs = await load();
@@ -138,7 +138,7 @@ describe(`serve on ${runtime}`, () => {
     }
   });
 
-  test("answers 500 when the app throws or rejects, and tells the notifier", async () => {
+  test("responds with 500 when the app throws or rejects, and reports to the notifier", async () => {
     const error = new Error("thrown by fetch");
     const notifier = fakeNotifier();
     const fail = (): Response => {
@@ -152,7 +152,7 @@ describe(`serve on ${runtime}`, () => {
     await server.close();
   });
 
-  test("serves a request that asks for another protocol as if it had not", async () => {
+  test("serves a request for another protocol as an ordinary one", async () => {
     const here = await site();
     const headers = [
       "Upgrade: h2c",
@@ -168,7 +168,7 @@ describe(`serve on ${runtime}`, () => {
 });
 
 describe(`upgradeWebSocket on ${runtime}`, () => {
-  test("opens, carries text and bytes, and closes with the code given", async () => {
+  test("opens, transfers text and bytes, and closes with the given code", async () => {
     const here = await site();
     const peer = await open(here);
     peer.send(frame(1, "grüße"));
@@ -180,13 +180,13 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     await vi.waitFor(() => expect(here.notifier.open).toBe(0));
   });
 
-  test("takes the upgrade header in any case", async () => {
+  test("accepts the upgrade header in any case", async () => {
     const here = await site();
     const peer = here.dial(upgrade("/ws").replace("Upgrade: websocket", "upgrade: WebSocket"));
     await peer.until(/^HTTP\/1.1 101 /);
   });
 
-  test("lets go of a peer that it refused, and that keeps its own side open", async (context) => {
+  test("destroys a peer that it refused, and that keeps its own side open", async (context) => {
     context.skip(runtime !== "node", "Node only: Bun lets go after 11 s, Deno not within 30 s");
     const here = await site();
     const peer = here.dial(upgrade("/refuse/403"));
@@ -219,7 +219,7 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     expect(/\r\nsec-websocket-protocol: *([^\r]*)\r\n/i.exec(peer.received)?.[1]).toBe(chosen);
   });
 
-  test("survives handlers that throw and reject, and reports each", async () => {
+  test("goes on after handlers that throw and reject, and reports each", async () => {
     const here = await site();
     const peer = await open(here, "/throws");
     peer.send(frame(1, "one"));
@@ -256,7 +256,7 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     expect(await answer(server.port, upgrade("/ws"))).toBe("503");
   });
 
-  test("may be Hono's own, under serve", async () => {
+  test("may be Hono's own under serve", async () => {
     const notifier = fakeNotifier();
     const app = hostApp(await honosUpgradeWebSocket(), () => notifier.session());
     const server = await serve(app, { notifier, port: 0, grace: 60_000 });
@@ -270,7 +270,7 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     expect(await closed).toBe(fakeReport);
   });
 
-  test("sends the headers along that the app has said, but for those of the upgrade", async () => {
+  test("sends the headers that the app has set, except for those of the upgrade", async () => {
     const notifier = fakeNotifier();
     const app = new Hono();
     app.use(async (c, next) => {
@@ -293,10 +293,10 @@ describe(`upgradeWebSocket on ${runtime}`, () => {
     expect(await closed).toBe(fakeReport);
   });
 
-  // Deno has no such limit and leaves it to the notifier.
+  // Deno has no such limit. There the notifier checks the size.
   const hasLimit = runtime !== "deno";
   if (hasLimit)
-    test("closes with 1009 what sends more than the option says", async () => {
+    test("closes a peer that sends more than the option allows with 1009", async () => {
       const here = await site({ maxMessage: 2000 });
       const peer = await open(here);
       peer.send(frame(2, new Uint8Array(2000)));
@@ -337,7 +337,7 @@ describe(`notifications on ${runtime}`, () => {
     expect(await peer.ended).toMatch(closeFrame(1009));
   });
 
-  test("refuse who was being authenticated when closing began, and say when to come back", async () => {
+  test("refuse a peer that was being authenticated when closing began, with a Retry-After", async () => {
     const authenticating = deferred<void>();
     const gate = deferred<{ user: string }>();
     const { server, respond } = await served(() => {
@@ -361,12 +361,12 @@ describe(`notifications on ${runtime}, misused,`, () => {
       "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
     ],
     [
-      "of an app",
+      "with an app in place of the notifier",
       [new Hono()],
       "Cannot make notifications: give a notifier first, notifications(createNotifier(), options)",
     ],
     [
-      "with tickets for an authenticator",
+      "with tickets in place of an authenticator",
       [createNotifier(), { authenticate: {} }],
       "Cannot use authenticate: give a function, not object",
     ],
@@ -376,11 +376,11 @@ describe(`notifications on ${runtime}, misused,`, () => {
       "Cannot use authenticated: notifications take authenticate, authorize and origins",
     ],
     [
-      "with a rule for a function",
+      "with a boolean in place of a function",
       [createNotifier(), { authorize: true }],
       "Cannot use authorize: give a function, not boolean",
     ],
-  ])("%s are told what to give", (_, args, message) => {
+  ])("%s fail with what to pass instead", (_, args, message) => {
     const make = () => notifications(...(args as Parameters<typeof notifications>));
     expect(make).toThrow(new TypeError(message));
   });
@@ -419,7 +419,7 @@ describe(`several notifiers on ${runtime}`, () => {
     for (const each of notifiers) assertQuiet(each);
   });
 
-  test("that are not given are cut once the others are closed", async () => {
+  test("that are not passed are cut once the others are closed", async () => {
     const { server, notifiers, peers } = await served(["one", "two"], [0]);
     const { sessions } = await server.close();
     expect(sessions).toEqual({ closed: 1, cut: 0 });
@@ -433,7 +433,7 @@ describe(`several notifiers on ${runtime}`, () => {
 describe(`closing on ${runtime}`, () => {
   const patient = { grace: 60_000 };
 
-  test("answers one promise and the notifier's report, whoever asks and however often", async () => {
+  test("returns one promise with the notifier's report, for every caller", async () => {
     const { server } = await site(patient);
     const first = server.close();
     expect(server.close()).toBe(first);
@@ -455,7 +455,7 @@ describe(`closing on ${runtime}`, () => {
     expect(await server.close()).toBe(fakeReport);
   });
 
-  test("begins with the notifier's own, and by hand takes the listener off the signal", async () => {
+  test("begins with the notifier's own close, and a close by hand removes the listener from the signal", async () => {
     const { signal } = new AbortController();
     const added = vi.spyOn(signal, "addEventListener");
     const removed = vi.spyOn(signal, "removeEventListener");
@@ -465,7 +465,7 @@ describe(`closing on ${runtime}`, () => {
     expect([added.mock.calls.length, removed.mock.calls.length]).toEqual([1, 1]);
   });
 
-  test("can be asked for from a handler", async () => {
+  test("can be called from a handler", async () => {
     const notifier = fakeNotifier();
     const fetch = (): Response => {
       void server.close();
@@ -478,7 +478,7 @@ describe(`closing on ${runtime}`, () => {
     expect(await server.closed).toBe(fakeReport);
   });
 
-  test("does not wait for idle connections, halves of requests or kept-alive ones", async () => {
+  test("does not wait for idle connections, incomplete requests or kept-alive ones", async () => {
     const here = await site(patient);
     const kept = here.dial(get("/"));
     await kept.until(/hello$/);
@@ -501,7 +501,7 @@ describe(`closing on ${runtime}`, () => {
     expect(await closed).toBeLessThan(promptly);
   });
 
-  test("refuses newcomers from the moment it begins", async () => {
+  test("refuses new connections from the moment it begins", async () => {
     const here = await site(patient);
     const peer = here.dial(get("/slow"));
     await here.app.entered("/slow");
@@ -514,7 +514,7 @@ describe(`closing on ${runtime}`, () => {
     expect(await closed).toBeLessThan(promptly);
   });
 
-  test("lets responses in flight finish", async () => {
+  test("lets responses in progress finish", async () => {
     const here = await site(patient);
     const slow = here.dial(get("/slow"));
     const stream = here.dial(get("/stream"));
@@ -526,7 +526,7 @@ describe(`closing on ${runtime}`, () => {
     expect(await closed).toBeLessThan(promptly);
   });
 
-  // Deno says when it has a body, not when it has written it.
+  // Deno reports that a body was read completely, but not that it was written.
   const knowsWritten = runtime !== "deno";
   if (knowsWritten)
     test("lets a response finish that is being written to a slow reader", async () => {
@@ -570,7 +570,7 @@ describe(`closing on ${runtime}`, () => {
     expect(await hang.ended).toBe("");
   });
 
-  test("refuses an upgrade whose handler ends while closing", async () => {
+  test("refuses an upgrade whose handler ends during the close", async () => {
     const here = await site(patient);
     const peer = here.dial(upgrade("/late"));
     await here.app.entered("/late");
@@ -592,7 +592,7 @@ describe(`closing on ${runtime}`, () => {
     await peer.ended;
   });
 
-  test("cuts a peer that never answers the close frame, and one that chatters instead", async () => {
+  test("cuts a peer that never answers the close frame, and one that keeps sending instead", async () => {
     const here = await site();
     const silent = await open(here);
     const chatty = await open(here);
@@ -620,19 +620,22 @@ describe(`a process of ${runtime}`, () => {
     return started;
   }
 
-  test("is not kept alive by listening to signals", async () => {
+  test("is not kept alive by listeners for signals", async () => {
     expect(await start("listen-to-signals-only").exit).toMatchObject({ code: 0, output: "end\n" });
   });
 
-  test.each(["SIGTERM", "SIGINT"] as const)("ends by itself after %s, and knows its name", async (signal) => {
-    const program = start();
-    const [line] = await program.until(/port \d+\n/);
-    program.kill(signal);
-    const output = `${line}AbortError: Received ${signal}\nclosed 0 cut 0\n`;
-    expect(await program.exit).toMatchObject({ code: 0, signal: null, output });
-  });
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    "ends by itself after %s, and the abort reason has its name",
+    async (signal) => {
+      const program = start();
+      const [line] = await program.until(/port \d+\n/);
+      program.kill(signal);
+      const output = `${line}AbortError: Received ${signal}\nclosed 0 cut 0\n`;
+      expect(await program.exit).toMatchObject({ code: 0, signal: null, output });
+    },
+  );
 
-  test("ends in its grace whatever its peers do, loses nothing of those who read, and is told twice", async () => {
+  test("ends within its grace whatever its peers do, loses nothing for those that read, after two signals", async () => {
     const program = start();
     const port = Number((await program.until(/port (\d+)\n/))[1]);
     const reader = client(dial(port, upgrade("/notifications")));

@@ -6,10 +6,10 @@ import { runtime } from "../support/runtime.ts";
 import { root } from "../support/runtimes.ts";
 import { client, tcp, upgrade } from "../support/tcp.ts";
 
-test("clients of a program that bun --hot runs again are told to come back, to the new one", async (context) => {
+test("clients of a program that bun --hot runs again are closed with 3001, and reconnect to the new one", async (context) => {
   context.skip(runtime !== "bun", "no other runtime has --hot");
   mkdirSync(join(root, ".cache"), { recursive: true });
-  // Inside the project, so that its names resolve as for any other program of it.
+  // Inside the project, so that its imports resolve like those of any other program in it.
   const folder = mkdtempSync(join(root, ".cache/hot-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "hot.ts");

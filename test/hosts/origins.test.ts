@@ -10,9 +10,9 @@ import { entry, runtime } from "../support/runtime.ts";
 import { tcp, upgrade } from "../support/tcp.ts";
 
 interface Here {
-  /** The status with which an upgrade is answered, and the headers. */
+  /** Returns the status and the headers of the response to an upgrade. */
   answer(path: string, ...headers: string[]): Promise<string>;
-  /** Opens a connection that stays. */
+  /** Opens a connection that stays open. */
   open(path: string, ...headers: string[]): Promise<void>;
   port: number;
   app: Hono;
@@ -20,7 +20,7 @@ interface Here {
   errors: [stage: string, message: string][];
 }
 
-/** A server whose upgrades are at `/ws`. */
+/** Starts a server whose upgrades are at `/ws`. */
 async function served(
   options: NotificationsOptions = {},
   limits: NotifierOptions["limits"] = {},
@@ -64,7 +64,7 @@ const statuses = async ({ answer }: Here, origins: readonly (string | undefined)
   return (await Promise.all(answers)).map((head) => head.slice(0, 3));
 };
 
-/** Pages that are not of `localhost`, however much they look like it. */
+/** Origins that look like `localhost`, and are not. */
 const strangers = [
   "https://elsewhere.example",
   "null",
@@ -89,7 +89,7 @@ const strangers = [
 ];
 
 describe(`the origin of an upgrade on ${runtime}`, () => {
-  test("has to be the host that was asked, whatever its scheme, or missing", async () => {
+  test("has to be the requested host, with any scheme, or missing", async () => {
     const here = await served();
     expect(await statuses(here, ["http://localhost", "https://LOCALHOST", undefined])).toEqual([
       "101",
@@ -101,7 +101,7 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     expect(here.errors).toEqual([]);
   });
 
-  test("has to be one of a list, to the letter, where there is one", async () => {
+  test("has to be exactly one of a list, where there is one", async () => {
     const here = await served({ origins: ["https://app.example", "http://localhost:5173"] });
     const allowed = ["https://app.example", "http://localhost:5173", undefined];
     const refused = [
@@ -118,7 +118,7 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     expect(await statuses(here, refused)).toEqual(refused.map(() => "403"));
   });
 
-  test("may be listed in any way in which one writes it, one alone too, and nothing but that one is let in", async () => {
+  test("may be listed in any spelling, also a single one, and no other origin is accepted", async () => {
     const forms = [
       "https://app.example",
       ["https://app.example/"],
@@ -182,12 +182,12 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     ],
     [[7], 'Cannot use origin 7: give a text such as "https://example.com"'],
     [/app/, "Cannot use origins: give a text, a list of texts or a function, not /app/"],
-  ])("is refused when it is listed as %o, which is none, with what to write", (origins, message) => {
+  ])("is refused when it is listed as %o, which is not an origin, with what to write", (origins, message) => {
     const make = () => notifications(createNotifier(), { origins: origins as never });
     expect(make).toThrow(new TypeError(message));
   });
 
-  test("is the host's own where a proxy writes the port of the page's scheme, and of no other", async () => {
+  test("is the host's own where a proxy adds the port of the page's scheme, and no other port", async () => {
     const here = await served();
     const answer = async (origin: string, host: string): Promise<string> => {
       const request = upgrade("/ws", [`Origin: ${origin}`]).replace("Host: localhost", `Host: ${host}`);
@@ -209,7 +209,7 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
       expect([host, await answer(origin, host)]).toEqual([host, "403"]);
   });
 
-  test("is not the host's where that holds more than a host", () => {
+  test("is not the host's where the Host header holds more than a host", () => {
     const hosts = [
       "localhost@evil.example",
       "evil.example/",
@@ -224,7 +224,7 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     );
   });
 
-  test("is a function's to judge, a missing one too, and nothing but true lets in", async () => {
+  test("is decided by a function, also where it is missing, and only true accepts it", async () => {
     const asked: string[] = [];
     const here = await served({
       origins(origin, c) {
@@ -249,7 +249,7 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     ]);
   });
 
-  test("is judged before anybody is authenticated", async () => {
+  test("is checked before any client is authenticated", async () => {
     let asked = 0;
     const here = await served({
       authenticate() {
@@ -263,7 +263,7 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
 });
 
 describe(`an upgrade on ${runtime}`, () => {
-  test("that would be one session too many is refused with 503, and told when to come back", async () => {
+  test("that would be one session too many is refused with 503 and Retry-After", async () => {
     const authenticate: NotificationsOptions["authenticate"] = (c) => ({ user: c.req.query("user") ?? "" });
     const here = await served({ authenticate }, { sessions: 3, userSessions: 2 });
     await here.open("/ws?user=ann");
@@ -274,7 +274,7 @@ describe(`an upgrade on ${runtime}`, () => {
     expect(here.notifier.totals()).toMatchObject({ opened: 3, limits: { userSessions: 1, sessions: 1 } });
   });
 
-  test("whose authenticator fails says nothing of why, and of the path and headers nothing either", async () => {
+  test("whose authenticator fails responds without the reason, the path and the headers", async () => {
     const here = await served({
       authenticate() {
         throw new Error("connection to db.internal:5432 refused for admin:hunter2");
@@ -286,8 +286,8 @@ describe(`an upgrade on ${runtime}`, () => {
     expect(here.errors.map(([stage]) => stage)).toEqual(["authenticate"]);
   });
 
-  test("that an app's own exception refuses has its response, of whichever copy of Hono it is", async () => {
-    // As of another copy: the same in everything but its class.
+  test("that an app's own exception refuses has its response, for any copy of Hono", async () => {
+    // The exception of another copy of Hono has the same members and another class.
     class HTTPException extends Error {
       status = 418;
       getResponse(): Response {
@@ -307,12 +307,12 @@ describe(`an upgrade on ${runtime}`, () => {
     }
   });
 
-  test("of somebody unknown says how to be known, and has no browser ask", async () => {
+  test("of an unknown client responds with how to authenticate, without a browser prompt", async () => {
     const here = await served({ authenticate: () => null });
     expect(await here.answer("/ws")).toMatch(/^401 .*\r\nwww-authenticate: Bearer\r\n/is);
   });
 
-  test("with a ticket is let in once", async () => {
+  test("with a ticket is accepted once", async () => {
     const tickets = createTickets();
     const here = await served({ authenticate: tickets.redeem });
     here.app.get("/ticket", (c) => c.json({ ticket: tickets.issue({ user: "ann" }) }));

@@ -10,13 +10,13 @@ const system: System = {
   address: (topics) => `/notifications?topics=${topics.join(",")}`,
 };
 const scale: Scale = { healthy: 4, stuck: 2, grace: 2_500, patience: 12_000 };
-/** Shared machines stall. The bounds of the contract itself are kept by `npm run bench:shutdown`. */
+/** Shared machines stall. `npm run bench:shutdown` checks the bounds of the contract itself. */
 const slack = { settled: 1_000, exit: 2_000 };
 
 describe.concurrent(`a process of ${runtime} that is shut down`, () => {
-  // Not by `test.each`, which cuts long names.
+  // Not with `test.each`, which truncates long names.
   for (const one of cases)
-    test(`settles in its grace, loses nothing and ends by itself: ${one.name}`, async () => {
+    test(`settles within its grace, loses nothing and ends by itself: ${one.name}`, async () => {
       const patient = { ...scale, grace: one.brief ? 8_000 : scale.grace };
       const { outcome, wrong } = await perform(system, patient, one);
       expect([...judge(one, patient, outcome, slack), ...wrong]).toEqual([]);

@@ -22,7 +22,7 @@ group("the errors that callers catch", () => {
     expect(String(error)).toBe(`${name}: ${message}`);
   });
 
-  test("their data is what they were made with", () => {
+  test("their data is what they were constructed with", () => {
     expect([gap.channel, gap.after, gap.earliest]).toEqual([
       "run:42",
       { offset: 7, epoch: "x" },
@@ -56,7 +56,7 @@ group("describe", () => {
   test.each([
     ["an error", new TypeError("no"), { name: "TypeError", message: "no" }],
     [
-      "an error of ours",
+      "an error of tocsin",
       new CancelError("client"),
       { name: "CancelError", message: "Cancelled by the client" },
     ],
@@ -77,7 +77,7 @@ group("describe", () => {
     expect(describe(thrown)).toEqual(failure);
   });
 
-  test("it shows neither stack nor cause", () => {
+  test("it has neither stack nor cause", () => {
     const error = new Error("no", { cause: new Error("secret") });
     expect(Object.keys(describe(error))).toEqual(["name", "message"]);
     expect(JSON.stringify(describe(error))).toBe('{"name":"Error","message":"no"}');

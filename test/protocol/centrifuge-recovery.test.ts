@@ -10,7 +10,7 @@ const open = { authorize: () => true };
 
 describe(`a stock client that comes back on ${runtime}`, () => {
   test.each(["3011", "cut"])(
-    "after its connection ended (%s) recovers all it missed, in order",
+    "after its connection ended (%s) recovers everything it missed, in order",
     async (how) => {
       const here = await site(open);
       const { client, data, subscribed } = await reader(here);
@@ -27,12 +27,12 @@ describe(`a stock client that comes back on ${runtime}`, () => {
       await publish(here, "news", 204, 205);
       expect(await data.until(205)).toEqual(range(1, 205));
       expect(subscribed.items[1]).toMatchObject({ wasRecovering: true, recovered: true });
-      // Without a close frame, the client says it its own way.
+      // Without a close frame the stock client reports a code of its own.
       expect(connecting.items).toMatchObject([{ code: how === "cut" ? 1 : 3011 }]);
     },
   );
 
-  test("is told when what it missed is gone, and goes on live", async () => {
+  test("gets a notice when what it missed is gone, and goes on live", async () => {
     const here = await site({ ...open, log: memoryLog({ size: 5, slack: 0 }) });
     const { client, data, subscribed } = await reader(here);
     await publish(here, "news", 1, 3);
@@ -53,7 +53,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     });
   });
 
-  test("recovers the server's subscriptions over a reconnect, each for itself", async () => {
+  test("recovers each of the server's subscriptions over a reconnect", async () => {
     const here = await site();
     const client = dial(here.address("ann", "mine", "ours"));
     const subscribed = heard<{ channel: string; recovered: boolean; wasRecovering: boolean }>(
@@ -87,7 +87,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     ]);
   });
 
-  test("misses nothing and sees nothing twice over 20 forced disconnects while 500 publications flow", async () => {
+  test("misses nothing and gets nothing twice over 20 forced disconnects during 500 publications", async () => {
     const here = await site(open);
     const { data, subscribed } = await reader(here);
     for (const round of range(0, 19)) {
@@ -97,7 +97,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
       else here.notifier.disconnect({ user: "ann" }, 3011);
       for (const n of range(round * 25 + 11, round * 25 + 25)) {
         await here.notifier.publish("news", n);
-        // Spread over the time that the client takes to come back.
+        // Spreads the publications over the time that the client takes to reconnect.
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }
@@ -106,7 +106,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     expect(subscribed.items.slice(1).every(({ recovered }) => recovered)).toBe(true);
   });
 
-  test("unsubscribes, hears nothing, and recovers what came when it subscribes again", async () => {
+  test("unsubscribes, receives nothing, and recovers what was published when it subscribes again", async () => {
     const here = await site(open);
     const { client, subscription, data, subscribed } = await reader(here);
     await publish(here, "news", 1, 1);
@@ -138,7 +138,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     expect(client.state).toBe("connected");
   });
 
-  test("whose permission ends comes back, and recovers", async () => {
+  test("whose permission expires comes back, and recovers", async () => {
     let connections = 0;
     const here = await site({ identity: () => (connections++ === 0 ? { expires: Date.now() + 300 } : {}) });
     const client = dial(here.address("ann", "mine"));
@@ -164,7 +164,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     expect(data.items).toEqual(range(1, 200));
   });
 
-  test("keeps to itself what is another user's, whatever that one suffers", async () => {
+  test("receives nothing of another user, whatever happens to that one", async () => {
     const here = await site(open);
     const [ann, bob] = [await reader(here, "ann"), await reader(here, "bob")];
     here.notifier.disconnect({ user: "ann" });

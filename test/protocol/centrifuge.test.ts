@@ -9,7 +9,7 @@ import { range } from "../support/wire.ts";
 const open = { authorize: () => true };
 
 describe(`a stock client on ${runtime}`, () => {
-  test("connects, subscribes in the same breath, and hears every publication", async () => {
+  test("connects, subscribes at the same time, and receives every publication", async () => {
     const here = await site(open);
     const client = dial(here.address("ann"));
     const connected = heard<{ client: string; transport: string }>(client, "connected");
@@ -42,7 +42,7 @@ describe(`a stock client on ${runtime}`, () => {
     ]);
   });
 
-  test("reads history by limit, position and direction, and is told of a foreign epoch", async () => {
+  test("reads history by limit, position and direction, and gets an error for an unknown epoch", async () => {
     const here = await site(open);
     const { client, subscription } = await reader(here);
     await publish(here, "news", 1, 5);
@@ -63,7 +63,7 @@ describe(`a stock client on ${runtime}`, () => {
     await expect(foreign).rejects.toEqual({ code: 112, message: "unrecoverable position", temporary: false });
   });
 
-  test("sees who is there, who comes and who goes", async () => {
+  test("sees who is present, who joins and who leaves", async () => {
     const here = await site({ ...open, identity: { info: { name: "A" } } });
     const ann = dial(here.address("ann"));
     const bob = dial(here.address("bob"));
@@ -96,7 +96,7 @@ describe(`a stock client on ${runtime}`, () => {
     expect(leaves.items).toEqual([b, b].map((id) => ({ channel: "room", info: infos[id] })));
   });
 
-  test("calls methods: an answer, an error, an unknown one; and is heard when it only says something", async () => {
+  test("calls methods, with a result, an error and an unknown name; and sends data without a reply", async () => {
     const messages = inbox<unknown>();
     const here = await site({
       identity: { receive: (peer, data) => messages.add([peer.user, data]) },
@@ -128,7 +128,7 @@ describe(`a stock client on ${runtime}`, () => {
     ]);
   });
 
-  test("publishes where it may, and is refused where it may not", async () => {
+  test("publishes where it is allowed, and is refused elsewhere", async () => {
     const here = await site({
       authorize: (_, { type, channel }) => type !== "publish" || channel === "news",
     });
@@ -140,7 +140,7 @@ describe(`a stock client on ${runtime}`, () => {
     await expect(client.publish("other", 1)).rejects.toEqual(denied);
   });
 
-  test("is refused a subscription it may not have, for good, and lives on", async () => {
+  test("is refused a subscription for good, and stays connected", async () => {
     const here = await site();
     const client = dial(here.address("ann", "mine"));
     const publications = heard<PublicationContext>(client, "publication");
@@ -155,7 +155,7 @@ describe(`a stock client on ${runtime}`, () => {
     expect((await publications.until(1)).map(({ data }) => data)).toEqual([2]);
   });
 
-  test("stays away from a channel that the server unsubscribed it from", async () => {
+  test("does not come back to a channel that the server unsubscribed it from", async () => {
     const here = await site(open);
     const { client, subscription } = await reader(here);
     const unsubscribed = heard(subscription, "unsubscribed");
@@ -167,7 +167,7 @@ describe(`a stock client on ${runtime}`, () => {
     expect(client.state).toBe("connected");
   });
 
-  test("brings a new token before the old one ends, and stays connected", async () => {
+  test("refreshes its token before the old one expires, and stays connected", async () => {
     const refreshed = inbox<unknown>();
     const here = await site({
       identity: {

@@ -10,7 +10,7 @@ import { range } from "../support/wire.ts";
 
 const WebSocket = websocket as never;
 
-test(`this client and a stock one, on ${runtime}, see the same in the same order across 50 lost connections`, async () => {
+test(`a tocsin client and a stock one, on ${runtime}, receive the same in the same order across 50 lost connections`, async () => {
   const here = await site({ authorize: () => true });
   const stock = dial(here.address("bob"));
   const subscription = stock.newSubscription("news", { minResubscribeDelay: 5, maxResubscribeDelay: 20 });
@@ -33,7 +33,7 @@ test(`this client and a stock one, on ${runtime}, see the same in the same order
   };
   collect().catch(() => {});
   for (const round of range(1, 50)) {
-    // Cut while both are connected, and while they are just coming back.
+    // Cut while both are connected, and while they are reconnecting.
     await Promise.all([subscribed.until(round), statuses.until(round)]);
     await publish(here, "news", round * 10 - 9, round * 10 - 4);
     here.cut();
@@ -45,7 +45,7 @@ test(`this client and a stock one, on ${runtime}, see the same in the same order
   expect([await ours.until(501), await theirs.until(501)]).toEqual([range(1, 501), range(1, 501)]);
 });
 
-test(`a thousand clients that come and go, on ${runtime}, leave nothing on the signal that they share`, async () => {
+test(`a thousand clients that connect and close, on ${runtime}, leave nothing on the signal that they share`, async () => {
   const here = await site({ authorize: () => true });
   const { signal } = new AbortController();
   const listening = new Set<unknown>();
@@ -59,7 +59,7 @@ test(`a thousand clients that come and go, on ${runtime}, leave nothing on the s
     listening.delete(args[1]);
     remove(...args);
   };
-  let most = 0;
+  let peak = 0;
   const timers = new Set<object>();
   const clock: typeof systemTiming = {
     ...systemTiming,
@@ -80,17 +80,17 @@ test(`a thousand clients that come and go, on ${runtime}, leave nothing on the s
   };
   const cycle = async (n: number): Promise<void> => {
     const client = connect(here.direct, { WebSocket, signal, clock });
-    // Some are closed while they connect, some as soon as they do, and some while they follow.
+    // Some clients are closed while they connect, some right after that, and some while they follow.
     if (n % 3 > 0) await client.publish("news", n, { signal });
     const next = n % 3 > 1 ? rejection(client.follow("news", { signal }).next()) : undefined;
-    most = Math.max(most, listening.size);
+    peak = Math.max(peak, listening.size);
     await client.close();
     await next;
   };
-  // Node warns of more listeners on one signal than ten.
+  // Node prints a warning above ten listeners on one signal.
   for (const batch of range(0, 99)) await Promise.all(range(1, 10).map((n) => cycle(batch * 10 + n)));
   expect([listening.size, timers.size]).toEqual([0, 0]);
-  expect(most).toBeGreaterThan(0);
-  expect(most).toBeLessThanOrEqual(10);
+  expect(peak).toBeGreaterThan(0);
+  expect(peak).toBeLessThanOrEqual(10);
   await expect.poll(() => here.notifier.stats().sessions).toBe(0);
 });

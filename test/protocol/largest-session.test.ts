@@ -6,7 +6,7 @@ import { type Site, site } from "../support/server.ts";
 import { dial, heard, websocket } from "../support/stock-client.ts";
 import { range } from "../support/wire.ts";
 
-/** As many channels as one session may have by default, with names as long, of characters that take three bytes each. */
+/** As many channels as one session may have by default, with the longest names, of characters of three bytes. */
 const names = range(1, 1_000).map((n) => String(n).padStart(255, "漢"));
 
 async function everybody(here: Site, count: number): Promise<void> {
@@ -14,7 +14,7 @@ async function everybody(here: Site, count: number): Promise<void> {
 }
 
 describe(`the largest session that the limits allow, on ${runtime}`, () => {
-  test("comes back, with a stock client, in one message, and recovers all it missed", {
+  test("reconnects with a stock client in one message, and recovers everything it missed", {
     timeout: 30_000,
   }, async () => {
     const here = await site({ authorize: () => true });
@@ -38,7 +38,7 @@ describe(`the largest session that the limits allow, on ${runtime}`, () => {
     }
     client.stopBatching();
     await everybody(here, names.length);
-    // A channel in which nothing ever was has no place to come back to.
+    // A channel without any publication has no position to recover from.
     for (const name of names) await here.notifier.publish(name, 1);
     while (came.length < names.length) await new Promise((resolve) => setImmediate(resolve));
     const release = here.hold();
@@ -49,13 +49,13 @@ describe(`the largest session that the limits allow, on ${runtime}`, () => {
     await Promise.race([over, disconnected.until(1)]);
     expect(disconnected.items).toEqual([]);
     expect(recovered).toBe(names.length);
-    // The publications come with the answers, or right behind them.
+    // The publications come in the replies, or directly after them.
     while (came.length < 2 * names.length) await new Promise((resolve) => setImmediate(resolve));
     expect(new Set(came).size).toBe(names.length);
     expect(here.notifier.totals().limits).toEqual({});
   });
 
-  test("comes back with our client, and goes on where it was", { timeout: 30_000 }, async () => {
+  test("reconnects with a tocsin client, and continues from its positions", { timeout: 30_000 }, async () => {
     const here = await site({ authorize: () => true });
     const client = connect(here.address("ann"), { WebSocket: websocket as never });
     onTestFinished(() => client.close());

@@ -24,7 +24,7 @@ describe("envelopes", () => {
     expect(client.frames).toBe(1);
   });
 
-  test("blank lines between commands, and around them, mean nothing", async () => {
+  test("blank lines between and around commands are ignored", async () => {
     const { clock, client: connect } = wire();
     const client = connect();
     client.send('\n{"id":1,"connect":{}}\n\n \r\n{"id":2,"ping":{}}\r\n\n');
@@ -45,7 +45,7 @@ describe("envelopes", () => {
     expect(client.received).toEqual([{ id: 7, ping: {} }]);
   });
 
-  test("a request that is no object reads as an empty one", async () => {
+  test("a request that is not an object counts as an empty one", async () => {
     const { client: connect } = wire();
     const client = connect();
     await client.connect();
@@ -58,7 +58,7 @@ describe("envelopes", () => {
     ]);
   });
 
-  test("a command nobody knows is answered with 104, one with two methods with 107, and the rest lives on", async () => {
+  test("an unknown command is answered with 104, one with two methods with 107, and the connection stays open", async () => {
     const { client: connect } = wire();
     const client = connect();
     await client.connect();
@@ -106,7 +106,7 @@ describe("envelopes", () => {
     ["bytes", new Uint8Array([123, 125])],
     ["a Blob", new Blob(["{}"])],
     ["nothing", undefined],
-  ])("%s instead of a text closes with 3501", async (_name, data) => {
+  ])("%s instead of text closes with 3501", async (_name, data) => {
     const { clock, client: connect } = wire();
     const client = connect();
     await client.connect();
@@ -115,7 +115,7 @@ describe("envelopes", () => {
     expect(client.closed).toEqual({ code: 3501, reason: "bad request" });
   });
 
-  test("what comes after the close is not heard", async () => {
+  test("what comes after the close is ignored", async () => {
     const sent: unknown[] = [];
     const { clock, client: connect } = wire();
     const client = connect({
@@ -180,7 +180,7 @@ describe("connect", () => {
     expect(client.closed).toEqual({ code: 3501, reason: "bad request" });
   });
 
-  test("whoever has not sent connect after 10 s is closed 3502, and gets nothing before", async () => {
+  test("a peer that has not sent connect after 10 s is closed with 3502, and gets nothing before", async () => {
     const { clock, client: connect } = wire();
     const client = connect();
     await clock.advance(9_999);
@@ -190,7 +190,7 @@ describe("connect", () => {
     expect(client.messages).toEqual([]);
   });
 
-  test("connect in the last moment is in time", async () => {
+  test("connect at the last moment is in time", async () => {
     const { clock, client: connect } = wire();
     const client = connect();
     await clock.advance(9_999);
@@ -199,13 +199,13 @@ describe("connect", () => {
     expect(client.closed).toBeUndefined();
   });
 
-  test("the heartbeat is told in whole seconds", async () => {
+  test("the connect reply has the heartbeat in whole seconds", async () => {
     const { client: connect } = wire({ heartbeat: 1_500 });
     const client = connect();
     expect(await client.connect()).toEqual({ client: client.id, version, ping: 2, pong: true });
   });
 
-  test("the server's subscriptions come with the reply, each with its position", async () => {
+  test("the server's subscriptions are in the reply, each with its position", async () => {
     const { client: connect, publish, epoch } = wire();
     await publish("user:1", "a", "b");
     const client = connect({ peer: { user: "1", channels: ["user:1", "__proto__", "user:1"] } });
@@ -223,14 +223,14 @@ describe("connect", () => {
     ]);
   });
 
-  test("what the client says of channels that are not its own is ignored", async () => {
+  test("positions of channels that the server does not subscribe the client to are ignored", async () => {
     const { client: connect } = wire();
     const client = connect();
     const subs = { other: { recover: true, offset: 3, epoch: "x" }, __proto__: 1 };
     expect(await client.connect({ subs })).toEqual({ client: client.id, version, ping: 25, pong: true });
   });
 
-  test("a log that fails answers with 100, for now, and closes so that the client comes back", async () => {
+  test("a log that fails is answered with the temporary error 100, and a close after which the client comes back", async () => {
     const { clock, log, takeErrors, client: connect } = wire();
     const client = connect({ peer: { user: "1", channels: ["a"] } });
     log.fail(new Error("disk"));
@@ -244,7 +244,7 @@ describe("connect", () => {
     log.fail(undefined);
   });
 
-  test("a log that hangs for 10 s answers with 100, for now, and closes so that the client comes back", async () => {
+  test("a log that hangs for 10 s is answered with the temporary error 100, and a close after which the client comes back", async () => {
     const { clock, log, takeErrors, client: connect, notifier } = wire();
     const client = connect({ peer: { user: "1", channels: ["a"] } });
     log.hold();
@@ -262,7 +262,7 @@ describe("connect", () => {
 });
 
 describe("order", () => {
-  test("replies keep their order behind an authoriser that takes its time", async () => {
+  test("replies keep their order behind a slow authoriser", async () => {
     const answer = deferred<boolean>();
     const { clock, client: connect, epoch } = wire();
     const client = connect({
@@ -285,7 +285,7 @@ describe("order", () => {
     ]);
   });
 
-  test("pongs are handled, and publications flow, while an authoriser takes its time", async () => {
+  test("pongs are handled, and publications sent, while an authoriser is slow", async () => {
     const { clock, client: connect, publish } = wire({ limits: { answer: 300_000 } });
     const never = new Promise<boolean>(() => {});
     const client = connect({
@@ -313,7 +313,7 @@ describe("order", () => {
     });
   });
 
-  test("whoever leaves while an authoriser decides aborts its signal, and leaves nothing behind", async () => {
+  test("a client that disconnects while an authoriser decides aborts its signal, and leaves nothing behind", async () => {
     const signals: AbortSignal[] = [];
     const { clock, notifier, client: connect } = wire();
     const authorize: Peer["authorize"] = (_, { signal }) => {

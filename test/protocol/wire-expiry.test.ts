@@ -10,7 +10,7 @@ describe("expiry", () => {
   const minute = 60_000;
   const peer = { ...anybody, user: "ann", channels: ["private"], expires: start + minute };
 
-  test("is told in the connect reply, with time enough to refresh, to a peer that can", async () => {
+  test("is in the connect reply, with time enough to refresh, for a peer that can refresh", async () => {
     const { client: connect } = wire();
     const client = connect({ peer: { ...peer, channels: [], refresh: () => start + 10 * minute } });
     expect(await client.connect()).toEqual({
@@ -25,7 +25,7 @@ describe("expiry", () => {
     expect(await other.connect()).toMatchObject({ expires: true, ttl: 1 });
   });
 
-  test("is not told to a peer that cannot refresh: it closes with 3005 and nothing private is sent", async () => {
+  test("is not in the reply for a peer that cannot refresh: it is closed with 3005 and nothing private is sent", async () => {
     const { clock, client: connect, notifier } = wire();
     const client = connect({ peer });
     expect(Object.keys((await client.connect()) as object)).toEqual([
@@ -49,7 +49,7 @@ describe("expiry", () => {
     expect(client.received).toEqual([pub("private", 1, "in time", start + minute - 1)]);
   });
 
-  test("what is published after it is not sent, though the timer is not due yet", async () => {
+  test("stops publications at once, even where its timer is not due yet", async () => {
     const { clock, client: connect, publish } = wire();
     const client = connect({ peer: { ...peer, expires: start + minute + 10 } });
     await client.connect();
@@ -62,7 +62,7 @@ describe("expiry", () => {
     expect(client.closed).toEqual({ code: 3005, reason: "connection expired" });
   });
 
-  test("closes with 3005 also when nobody has refreshed, and while an authoriser decides", async () => {
+  test("closes with 3005 also without a refresh, and while an authoriser decides", async () => {
     const { clock, client: connect, notifier } = wire();
     const hung = { ...peer, authorize: () => new Promise<boolean>(() => {}), refresh: () => null };
     const client = connect({ peer: hung });
@@ -76,7 +76,7 @@ describe("expiry", () => {
     expect(notifier.inspect()).toEqual([]);
   });
 
-  test("of a peer that has expired before it connects closes with 3005 at once, and answers nothing", async () => {
+  test("before connect closes with 3005 at once, without a reply", async () => {
     const { clock, client: connect } = wire();
     const client = connect({ peer: { ...peer, expires: start - 1 } });
     client.send({ id: 1, connect: {} });
@@ -85,7 +85,7 @@ describe("expiry", () => {
     expect(client.messages).toEqual([]);
   });
 
-  test("that is no number is a TypeError of accept, and opens nothing", () => {
+  test("that is not a number is a TypeError of accept, and opens nothing", () => {
     const { client: connect, notifier } = wire();
     for (const expires of [Number.NaN, "tomorrow" as unknown as number]) {
       expect(() => connect({ peer: { ...peer, expires } })).toThrow(TypeError);
@@ -93,7 +93,7 @@ describe("expiry", () => {
     expect(notifier.inspect()).toEqual([]);
   });
 
-  test("moves with a new token", async () => {
+  test("moves with a refreshed token", async () => {
     const tokens: string[] = [];
     const { clock, client: connect } = wire();
     const refresh: Peer["refresh"] = async (_, token) => {
@@ -114,7 +114,7 @@ describe("expiry", () => {
     expect(tokens).toEqual(["new"]);
   });
 
-  test("with a token that never expires is over", async () => {
+  test("ends with a token that never expires", async () => {
     const { clock, client: connect } = wire();
     const client = connect({ peer: { ...peer, refresh: () => Number.POSITIVE_INFINITY } });
     await client.connect();
@@ -145,7 +145,7 @@ describe("expiry", () => {
     expect(client.received).toEqual([]);
   });
 
-  test("a refresh nobody offers is refused with 108, one without a token with 107", async () => {
+  test("a refresh without a handler is refused with 108, and one without a token with 107", async () => {
     const { client: connect } = wire();
     const client = connect();
     await client.connect();
@@ -188,7 +188,7 @@ describe("expiry", () => {
   });
 });
 
-test("a permission that lasts for longer than timers do is told as one that clients can wait for", async () => {
+test("that is further away than timers can wait is sent as one that clients can wait for", async () => {
   const { client: connect } = wire();
   const client = connect({ peer: { ...anybody, expires: start + 1e15, refresh: () => null } });
   expect(await client.connect()).toMatchObject({ expires: true, ttl: 2_147_483 });

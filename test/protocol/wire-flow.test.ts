@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { anybody, type Client, pub, range, type Wire, type WireOptions, wire } from "../support/wire.ts";
 
-/** A wire with clients that the server has subscribed to "news", their first heartbeat behind them. */
+/** Returns clients that the server has subscribed to "news". Their first heartbeat is over. */
 async function readers(count: number, options: WireOptions = {}): Promise<Wire & { peers: Client[] }> {
   const here = wire(options);
   const peers = range(1, count).map(() => here.client({ peer: { ...anybody, channels: ["news"] } }));
@@ -15,7 +15,7 @@ function first(peers: Client[]): Client {
 }
 
 const text = "x".repeat(100);
-/** Bytes of one publication of `text`, its push and separator included, at most. */
+/** Upper bound of the bytes of one publication of `text`, with its push and separator. */
 const one = 200;
 const slow = { code: 3008, reason: "slow" };
 
@@ -71,7 +71,7 @@ describe("frames", () => {
     ]);
   });
 
-  test("a reply precedes everything that its command brings about", async () => {
+  test("a reply comes before everything that its command causes", async () => {
     const { clock, client: connect, notifier } = wire();
     const client = connect();
     await client.connect();
@@ -104,7 +104,7 @@ describe("a stuck peer", () => {
     expect(stuck.waiting).toBeGreaterThan(window / 2);
   });
 
-  test("gets one publication larger than the window, and no other behind it", async () => {
+  test("gets one publication larger than the window, and no other after it", async () => {
     const { peers, publish } = await readers(1, { window: 1_000 });
     const stuck = first(peers);
     stuck.stall();
@@ -116,21 +116,21 @@ describe("a stuck peer", () => {
     expect(stuck.offsets("news")).toEqual([1, 2, 3, 4]);
   });
 
-  test("delays nobody: the others have each publication in its turn, in one frame", async () => {
+  test("delays nobody: the others get each publication in its turn, in one frame", async () => {
     const { peers, publish } = await readers(4, { window: 4_096 });
     const [stuck, ...others] = peers as [Client, Client, Client, Client];
     stuck.stall();
     for (const n of range(1, 200)) {
       const before = others.map(({ frames }) => frames);
       await publish("news", { n, text });
-      // What a client sends for a barrier of its own makes no frame.
+      // A barrier that only one client needs is part of the same frame, so each client gets exactly one.
       expect(others.map(({ frames }) => frames)).toEqual(before.map((frames) => frames + 1));
       for (const other of others) expect(other.offsets("news")).toEqual([n]);
       for (const other of others) other.take();
     }
   });
 
-  test("catches up exactly once it reads again: everything, once, in order", async () => {
+  test("catches up completely once it reads again: everything, once, in order", async () => {
     const { peers, publish, clock } = await readers(2, { window: 4_096 });
     const [stuck, other] = peers as [Client, Client];
     stuck.stall();
@@ -143,7 +143,7 @@ describe("a stuck peer", () => {
     expect(stuck.offsets("news").at(-1)).toBe(301);
   });
 
-  test("catches up while more is published, and while it hangs again and again", async () => {
+  test("catches up while more is published, and while it stalls again and again", async () => {
     const { peers, publish, clock } = await readers(1, { window: 4_096 });
     const client = first(peers);
     for (const n of range(1, 400)) {
@@ -173,7 +173,7 @@ describe("a stuck peer", () => {
     for (const channel of channels) expect(client.offsets(channel)).toEqual(range(1, 100));
   });
 
-  test("goes on when what comes next is larger than the room that a pong made", async () => {
+  test("goes on when the next publication is larger than the room that a pong made", async () => {
     const { peers, publish, clock } = await readers(1, { window: 1_000 });
     const client = first(peers);
     client.stall();
@@ -183,7 +183,7 @@ describe("a stuck peer", () => {
     expect(client.offsets("news")).toEqual([1, 2, 3]);
   });
 
-  test("is closed with 3008 after 60 s, to the millisecond, and the others live on", async () => {
+  test("is closed with 3008 after 60 s, to the millisecond, and the others stay connected", async () => {
     const { peers, publish, clock } = await readers(2, { window: 4_096 });
     const [stuck, other] = peers as [Client, Client];
     stuck.stall();
@@ -196,7 +196,7 @@ describe("a stuck peer", () => {
     expect(other.offsets("news")).toEqual(range(1, 101));
   });
 
-  test("that asks for what is stored behind a full window waits, as often as 2 000 times, and is then closed with 3013", async () => {
+  test("that sends commands which read the log behind a full window waits, up to 2 000 of them, and is then closed with 3013", async () => {
     const { peers, publish, clock } = await readers(1, { window: 1_000, limits: { burst: 3_000 } });
     const stuck = first(peers);
     stuck.stall();
@@ -215,7 +215,7 @@ describe("a stuck peer", () => {
     expect(stuck.closed).toEqual({ code: 3013, reason: "too many requests" });
   });
 
-  test("is served rpc, publications, unsubscribing, cancelling and pings behind a full window, up to another one", async () => {
+  test("gets replies to rpc, publish, unsubscribe, cancel and ping behind a full window, up to another window", async () => {
     const { peers, publish, clock, notifier } = await readers(1, {
       window: 16_384,
       rpc: { long: () => "x".repeat(8_000), echo: (_, { data }) => data },
@@ -243,7 +243,7 @@ describe("a stuck peer", () => {
       { id: 19, rpc: { method: "long" } },
     );
     await clock.settle();
-    // What was published is larger than two windows: replies take another one all the same.
+    // The publication is larger than two windows. Replies may take another window all the same.
     const ids = messages.slice(before).map((message) => (message as { id: number }).id);
     expect([ids.sort(), run.status]).toEqual([[11, 12, 13, 14, 15, 16, 17, 18], "cancelled"]);
     expect(stuck.waiting).toBeLessThanOrEqual(40_000 + 16_384 + 8_200);
@@ -271,14 +271,14 @@ describe("a stuck peer", () => {
     stuck.stall();
     stuck.send(...range(2, 50).map((id) => ({ id, history: { channel: "other", limit: -1 } })));
     await clock.settle();
-    // Replies bypass the window, but count: the last one may go beyond the window, and is at most one window long.
+    // Replies bypass the window but count: the last one may exceed the window, by at most one window.
     expect(stuck.waiting).toBeLessThanOrEqual(2 * 4_096 + one);
     stuck.resume();
     await clock.settle();
     expect(stuck.received.map((message) => (message as { id: number }).id)).toEqual(range(2, 50));
   });
 
-  test("costs the same memory whatever others join and leave, and is not closed for it", async () => {
+  test("takes the same memory for any number of joins and leaves of others, and is not closed for them", async () => {
     const { clock, client: connect, notifier } = wire({ window: 1_000 });
     const stuck = connect();
     await stuck.connect();
@@ -297,12 +297,12 @@ describe("a stuck peer", () => {
     expect(stuck.closed).toBeUndefined();
     stuck.resume();
     await clock.settle();
-    // All forty were told, or are counted.
-    const told = stuck.received.filter((message) => "push" in (message as object)).length;
-    expect([told > 0, told + announcements]).toEqual([true, 40]);
+    // Each of the forty messages was sent, or is counted as left out.
+    const pushed = stuck.received.filter((message) => "push" in (message as object)).length;
+    expect([pushed > 0, pushed + announcements]).toEqual([true, 40]);
   });
 
-  test("that reads on every 50 s is never cut, and gets everything", async () => {
+  test("that reads every 50 s is never cut, and gets everything", async () => {
     const { peers, publish, clock, epoch } = await readers(1, { window: 4_096 });
     const client = first(peers);
     const missed = { channel: "news", epoch: await epoch("news"), gone: 0, kept: 0 };
@@ -310,7 +310,7 @@ describe("a stuck peer", () => {
       client.stall();
       for (const n of range(1, 50)) await publish("news", { n: round * 50 + n, text });
       await clock.advance(50_000);
-      // What had been sent when it hung came in time; the rest did not.
+      // Everything sent before the client stalled was on time. The rest is delayed.
       const delayed = (round + 1) * 50 - client.messages.filter(isPublication).length;
       client.resume();
       await clock.settle();
@@ -324,7 +324,7 @@ describe("a stuck peer", () => {
 });
 
 describe("a log that fails", () => {
-  test("delays those who follow, and loses nothing", async () => {
+  test("delays its subscribers, and loses nothing", async () => {
     const { clock, log, peers, notifier, takeErrors } = await readers(2);
     log.fail(new Error("disk"));
     const receipts = range(1, 3).map((n) => notifier.publish("news", n));
@@ -339,7 +339,7 @@ describe("a log that fails", () => {
     );
   });
 
-  test("only when it is read is read again, for everybody", async () => {
+  test("only when it is read is read again, for all subscribers", async () => {
     const { clock, log, peers, notifier, takeErrors } = await readers(2);
     log.fail(new Error("disk"), "read");
     await notifier.publish("news", 1);

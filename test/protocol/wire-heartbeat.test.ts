@@ -11,10 +11,10 @@ import {
   wire,
 } from "../support/wire.ts";
 
-/** Deadlines are kept to this many milliseconds. */
+/** Deadlines are exact to this many milliseconds. */
 const resolution = 50;
 
-/** Moves time on in small steps, and answers at which of them the client had one more ping. */
+/** Advances the clock in small steps, and returns the times at which the client got a ping. */
 async function pingTimes(clock: FakeClock, client: Client, ms: number): Promise<number[]> {
   const times: number[] = [];
   for (const end = clock.now() + ms; clock.now() < end; ) {
@@ -25,7 +25,7 @@ async function pingTimes(clock: FakeClock, client: Client, ms: number): Promise<
   return times;
 }
 
-/** When the first ping is due with this seed: at a random point in the second half of the interval. */
+/** Returns when the first ping is due with this seed: at a random time in the second half of the interval. */
 function firstPing(seed: number, interval: number): number {
   const due = interval * (0.5 + fakeClock({ seed }).random() / 2);
   return Math.ceil(due / resolution) * resolution;
@@ -73,7 +73,7 @@ describe("the heartbeat", () => {
     expect(peers.map(({ pings }) => pings)).toEqual(peers.map(() => 1));
   });
 
-  test("has the interval it is given", async () => {
+  test("has the configured interval", async () => {
     const { clock, peer } = await connected({ heartbeat: 4_000 });
     const first = firstPing(1, 4_000);
     expect(await pingTimes(clock, peer, 15_000)).toEqual(
@@ -116,7 +116,7 @@ describe("the heartbeat", () => {
     expect(peer.closed).toEqual(noPong);
   });
 
-  test("behind a publication gets 60 s, then closes with 3008, and no second ping comes meanwhile", async () => {
+  test("behind a publication may be unanswered for 60 s, then closes with 3008, and no second ping comes meanwhile", async () => {
     const { clock, peer, publish } = await connected();
     await clock.advance(30_000);
     peer.stall();
@@ -130,7 +130,7 @@ describe("the heartbeat", () => {
     expect(peer.closed).toEqual(slow);
   });
 
-  test("behind a recovery of many publications gets 60 s as well", async () => {
+  test("behind a recovery of many publications may be unanswered for 60 s as well", async () => {
     const { clock, client, publish } = wire({ window: 10_000 });
     await publish("news", ...range(1, 20).map(() => "x".repeat(400)));
     const peer = client();
@@ -139,7 +139,7 @@ describe("the heartbeat", () => {
     peer.stall();
     peer.send({ id: 7, subscribe: { channel: "news", recover: true } });
     await clock.settle();
-    // More than half a window is in flight, so that a barrier follows at once.
+    // More than half a window is in flight, so the server sends a barrier at once.
     expect(peer.pings).toBe(2);
     await clock.advance(59_999);
     expect(peer.closed).toBeUndefined();
@@ -147,7 +147,7 @@ describe("the heartbeat", () => {
     expect(peer.closed).toEqual(slow);
   });
 
-  test("behind a long history gets 60 s as well", async () => {
+  test("behind a long history may be unanswered for 60 s as well", async () => {
     const { clock, client, publish } = wire({ window: 10_000 });
     await publish("news", ...range(1, 20).map(() => "x".repeat(400)));
     const peer = client();
@@ -163,7 +163,7 @@ describe("the heartbeat", () => {
     expect(peer.closed).toEqual(slow);
   });
 
-  test("has the limits it is given", async () => {
+  test("has the configured limits", async () => {
     const quick = await connected({ limits: { pong: 1_000 } });
     quick.peer.stall();
     await quick.clock.advance(firstPing(1, 25_000) + 1_000);
@@ -175,7 +175,7 @@ describe("the heartbeat", () => {
     expect(patient.peer.closed).toEqual(slow);
   });
 
-  test("answered in the last moment goes on", async () => {
+  test("answered at the last moment goes on", async () => {
     const { clock, peer, publish } = await connected();
     peer.stall();
     await clock.advance(firstPing(1, 25_000) + 9_999);
@@ -207,7 +207,7 @@ describe("the heartbeat", () => {
     expect(peer.closed).toEqual({ code: 3501, reason: "bad request" });
   });
 
-  test("a pong in a frame with commands counts, wherever it stands", async () => {
+  test("a pong in a frame with commands counts, at any place in it", async () => {
     const { clock, peer } = await connected();
     peer.stall();
     await clock.advance(25_000);
@@ -216,7 +216,7 @@ describe("the heartbeat", () => {
     expect(peer.closed).toBeUndefined();
   });
 
-  test("is no more than one ping an interval for a session that gets little", async () => {
+  test("sends at most one ping an interval to a session that gets little", async () => {
     const { clock, peer, publish } = await connected();
     for (const n of range(1, 200)) {
       await publish("news", n);
@@ -226,7 +226,7 @@ describe("the heartbeat", () => {
     expect(peer.offsets("news")).toEqual(range(1, 200));
   });
 
-  test("counts from the last barrier: one that data asked for is a heartbeat too", async () => {
+  test("counts from the last barrier: a ping that data required is a heartbeat too", async () => {
     const { clock, peer, publish } = await connected({ window: 1_000 });
     await clock.advance(10_000);
     await publish("news", "x".repeat(600));
@@ -251,7 +251,7 @@ describe("a peer that does not answer the close", () => {
     expect(peer.messages).toHaveLength(1);
   });
 
-  test("and hung while it was slow is cut as well", async () => {
+  test("and had stalled because it was slow is cut as well", async () => {
     const { clock, peer, publish } = await connected();
     await clock.advance(30_000);
     peer.stall();

@@ -14,7 +14,7 @@ const denied = { code: 103, message: "permission denied" };
 const badRequest = { code: 107, message: "bad request" };
 const unrecoverable = { code: 112, message: "unrecoverable position" };
 
-/** A connected client, and publications 1…count on "news". */
+/** Returns a connected client, after publications 1 to `count` on "news". */
 async function withNews(
   count: number,
   options: WireOptions = {},
@@ -34,7 +34,7 @@ describe("history", () => {
     ["with limit 0", { limit: 0 }],
     ["with limit 0, reversed", { limit: 0, reverse: true }],
     ["with limit 0 from a position", { limit: 0, since: { offset: 1, epoch: "" } }],
-  ])("%s answers the position alone", async (_name, params) => {
+  ])("%s returns the position alone", async (_name, params) => {
     const { peer, news } = await withNews(3);
     expect(await peer.call("history", { channel: "news", ...params })).toEqual({
       id: 2,
@@ -42,7 +42,7 @@ describe("history", () => {
     });
   });
 
-  test("of a channel nobody ever used is empty, in an epoch of its own", async () => {
+  test("of a channel that was never used is empty, in an epoch of its own", async () => {
     const { peer, epoch } = await withNews(0);
     expect(await peer.call("history", { channel: "empty", limit: -1 })).toEqual({
       id: 2,
@@ -51,18 +51,18 @@ describe("history", () => {
   });
 
   const cases: [name: string, params: object, offsets: number[]][] = [
-    ["with a negative limit answers everything", { limit: -1 }, range(1, 6)],
-    ["with a limit answers the oldest", { limit: 2 }, [1, 2]],
-    ["with a limit above all there is answers all", { limit: 1_000_000 }, range(1, 6)],
-    ["reversed answers the newest first", { limit: -1, reverse: true }, [6, 5, 4, 3, 2, 1]],
-    ["reversed with a limit answers the newest", { limit: 2, reverse: true }, [6, 5]],
-    ["since a position answers what follows", { limit: -1, since: { offset: 4, epoch: "" } }, [5, 6]],
+    ["with a negative limit returns everything", { limit: -1 }, range(1, 6)],
+    ["with a limit returns the oldest", { limit: 2 }, [1, 2]],
+    ["with a limit above the number of publications returns all", { limit: 1_000_000 }, range(1, 6)],
+    ["reversed returns the newest first", { limit: -1, reverse: true }, [6, 5, 4, 3, 2, 1]],
+    ["reversed with a limit returns the newest", { limit: 2, reverse: true }, [6, 5]],
+    ["since a position returns what follows", { limit: -1, since: { offset: 4, epoch: "" } }, [5, 6]],
     ["since a position, with a limit", { limit: 1, since: { offset: 4, epoch: "" } }, [5]],
-    ["since the top answers nothing", { limit: -1, since: { offset: 6, epoch: "" } }, []],
+    ["since the top returns nothing", { limit: -1, since: { offset: 6, epoch: "" } }, []],
     ["since { 0, no epoch } answers all", { limit: -1, since: { offset: 0, epoch: "" } }, range(1, 6)],
-    ["since nothing in particular answers all", { limit: -1, since: {} }, range(1, 6)],
+    ["since an empty position returns all", { limit: -1, since: {} }, range(1, 6)],
     [
-      "since a position, reversed, answers what precedes it, newest first",
+      "since a position, reversed, returns what precedes it, newest first",
       { limit: -1, reverse: true, since: { offset: 4, epoch: "" } },
       [3, 2, 1],
     ],
@@ -94,7 +94,7 @@ describe("history", () => {
     });
   });
 
-  test("since { 0, no epoch } of a trimmed log answers all that is in it", async () => {
+  test("since { 0, no epoch } of a trimmed log returns everything that is left", async () => {
     const { peer, news } = await withNews(5, { memory: { size: 2, slack: 0 } });
     const since = { offset: 0, epoch: "" };
     expect(await peer.call("history", { channel: "news", limit: -1, since })).toEqual({
@@ -146,12 +146,12 @@ describe("history", () => {
     expect(await peer.call("history", { channel: "news", limit: -1 })).toEqual({ id: 2, error: denied });
   });
 
-  test("answers no more than the limit of publications, and none beyond a window", async () => {
-    const few = await withNews(10, { limits: { history: 4 } });
-    expect(await few.peer.call("history", { channel: "news", limit: -1 })).toMatchObject({
+  test("returns no more than the limit of publications, and no more than a window", async () => {
+    const limited = await withNews(10, { limits: { history: 4 } });
+    expect(await limited.peer.call("history", { channel: "news", limit: -1 })).toMatchObject({
       history: { publications: range(1, 4).map(entry), offset: 10 },
     });
-    expect(await few.peer.call("history", { channel: "news", limit: 9, reverse: true })).toMatchObject({
+    expect(await limited.peer.call("history", { channel: "news", limit: 9, reverse: true })).toMatchObject({
       history: { publications: [10, 9, 8, 7].map(entry), offset: 10 },
     });
     const small = await withNews(10, { window: 200 });
@@ -185,7 +185,7 @@ describe("history", () => {
 });
 
 describe("publish", () => {
-  test("where it is permitted reaches everybody on the channel, the publisher too, and then it is answered", async () => {
+  test("where it is allowed reaches every subscriber, the publisher too, and then it is answered", async () => {
     const { peer, client, notifier, clock } = await withNews(0);
     const other = client();
     await other.connect();
@@ -208,7 +208,7 @@ describe("publish", () => {
     expect(other.received).toEqual([pub("chat", 1, data)]);
   });
 
-  test("is refused with 103 where it is not permitted, 107 without data, 106 when it is too large", async () => {
+  test("is refused with 103 where it is not allowed, 107 without data, 106 when it is too large", async () => {
     const { client, notifier } = wire({ limits: { publication: 10 } });
     const peer = client({ peer: { user: "", authorize: (_, { channel }) => channel !== "closed" } });
     await peer.connect();
@@ -260,7 +260,7 @@ describe("presence", () => {
     return { ...here, ann, again, bob };
   }
 
-  test("answers who is on the channel, by client, and how many clients and users they are", async () => {
+  test("returns who is on the channel, by client, and the number of clients and users", async () => {
     const { ann, again, bob, notifier } = await room();
     for (const each of [ann, again, bob]) await each.call("subscribe", { channel: "room" });
     expect(await ann.call("presence", { channel: "room" })).toEqual({
@@ -298,7 +298,7 @@ describe("presence", () => {
     });
   });
 
-  test("without permission is refused with 103, and so is a subscribe that wants to hear of others", async () => {
+  test("without permission is refused with 103, and so is a subscribe with join_leave", async () => {
     const { client } = wire();
     const peer = client({ peer: { user: "", authorize: (_, { type }) => type === "subscribe" } });
     await peer.connect();

@@ -4,19 +4,21 @@ import { wire } from "../support/wire.ts";
 describe("limits", () => {
   const tooBig = { code: 1009, reason: "message too big" };
 
-  test("a message of 1 MiB is heard, one byte more closes with 1009", async () => {
-    const heard: unknown[] = [];
+  test("a message of 1 MiB is read, one byte more closes with 1009", async () => {
+    const lengths: unknown[] = [];
     const { clock, client: connect } = wire();
-    const client = connect({ peer: { user: "", receive: (_, data) => heard.push((data as string).length) } });
+    const client = connect({
+      peer: { user: "", receive: (_, data) => lengths.push((data as string).length) },
+    });
     await client.connect();
     const frame = (bytes: number) => `{"send":{"data":"${"x".repeat(bytes - 20)}"}}`;
     expect(frame(1_048_576)).toHaveLength(1_048_576);
     client.send(frame(1_048_576));
     await clock.settle();
-    expect(heard).toEqual([1_048_556]);
+    expect(lengths).toEqual([1_048_556]);
     client.send(frame(1_048_577));
     await clock.settle();
-    expect(heard).toEqual([1_048_556]);
+    expect(lengths).toEqual([1_048_556]);
     expect(client.closed).toEqual(tooBig);
   });
 
@@ -31,7 +33,7 @@ describe("limits", () => {
     expect([within.closed, above.closed]).toEqual([undefined, tooBig]);
   });
 
-  test("commands that wait behind a slow answer may be 2 000; one more closes with 3013", async () => {
+  test("commands that wait behind a slow reply may be 2 000; one more closes with 3013", async () => {
     const { clock, client: connect } = wire({
       limits: { burst: 3_000 },
       rpc: { hang: () => new Promise(() => {}) },
@@ -40,7 +42,7 @@ describe("limits", () => {
     await client.connect();
     client.send({ id: 2, rpc: { method: "hang" } });
     for (let id = 3; id <= 2_002; id++) client.send({ id, presence: { channel: "a" } });
-    // Publications wait for the pace of publishing, and count by their size alone.
+    // Publications wait for the pace of publishing, and only their size is limited.
     for (let id = 1; id <= 20; id++) client.send({ id, publish: { channel: "a", data: id } });
     await clock.settle();
     expect(client.closed).toBeUndefined();
@@ -96,14 +98,14 @@ describe("limits", () => {
     });
   });
 
-  test("data nested as deep as a message allows is published or refused, nothing is reported, and the rest lives on", async () => {
+  test("data nested as deep as a message allows is published or refused, nothing is reported, and the connection stays open", async () => {
     const { client: connect } = wire();
     const client = connect();
     await client.connect();
     const deep = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
     client.send(`{"id":7,"publish":{"channel":"a","data":${deep}}}`);
     expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
-    // How deep JSON may be written is up to the runtime.
+    // The runtime limits how deep JSON can be written.
     const [reply] = client.received;
     if ("error" in (reply as object))
       expect(reply).toEqual({ id: 7, error: { code: 107, message: "bad request" } });

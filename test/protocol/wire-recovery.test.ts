@@ -4,7 +4,7 @@ import { pub, range, start, type WireOptions, wire } from "../support/wire.ts";
 const unrecoverable = { code: 112, message: "unrecoverable position" };
 const base = { recoverable: true, positioned: true };
 
-/** A wire with publications 1…count on "news", and a connected client. */
+/** Returns a wire with publications 1 to `count` on "news", and a connected client. */
 async function withNews(count: number, options: WireOptions = {}) {
   const here = wire(options);
   await here.publish("news", ...range(1, count));
@@ -13,20 +13,20 @@ async function withNews(count: number, options: WireOptions = {}) {
   return { ...here, client, news: await here.epoch("news") };
 }
 
-/** Publications of a reply. */
+/** Returns the publications as a reply contains them. */
 const entries = (first: number, last: number) =>
   range(first, last).map((offset) => ({ data: offset, offset, time: start }));
 
 const recover = (offset: number, epoch: string) => ({ channel: "news", recover: true, offset, epoch });
 
-/** What an answer says beside the position: what was missed. */
+/** The `data` of a reply, with the notice of what was missed. */
 const late = (epoch: string, delayed: number) => ({ notice: { epoch, delayed, gone: 0, kept: 0 } });
 const lost = (epoch: string, gone: number | null, kept: number) => ({
   notice: { epoch, delayed: 0, gone, kept },
 });
 
 describe("a resubscribe", () => {
-  test("with the same epoch gets all it missed in the reply, whose offset is the one it sent", async () => {
+  test("with the same epoch gets everything it missed in the reply, whose offset is the one it sent", async () => {
     const { client, news, publish } = await withNews(5);
     expect(await client.call("subscribe", recover(2, news))).toEqual({
       id: 2,
@@ -44,7 +44,7 @@ describe("a resubscribe", () => {
     expect(client.received).toEqual([pub("news", 6, "live")]);
   });
 
-  test("with an empty epoch is taken at its offset", async () => {
+  test("with an empty epoch is accepted at its offset", async () => {
     const { client, news } = await withNews(3);
     expect(await client.call("subscribe", recover(1, ""))).toEqual({
       id: 2,
@@ -83,7 +83,7 @@ describe("a resubscribe", () => {
     });
   });
 
-  test("to a channel nobody ever published to is recovered at 0", async () => {
+  test("to a channel that was never published to is recovered at 0", async () => {
     const { client, epoch } = await withNews(0);
     expect(await client.call("subscribe", { channel: "empty", recover: true })).toEqual({
       id: 2,
@@ -96,17 +96,20 @@ describe("a resubscribe", () => {
     ["from the future", 6, undefined],
     ["from the future with an empty epoch", 6, ""],
     ["of another epoch, at the top", 5, "other"],
-  ])("%s is not recovered: the top, no publications, then live", async (_name, offset, epoch) => {
-    const { client, news, publish } = await withNews(5);
-    expect(await client.call("subscribe", recover(offset, epoch ?? news))).toEqual({
-      id: 2,
-      subscribe: { ...base, epoch: news, offset: 5, was_recovering: true, data: lost(news, null, 5) },
-    });
-    await publish("news", "live");
-    expect(client.received).toEqual([pub("news", 6, "live")]);
-  });
+  ])(
+    "%s is not recovered: the reply has the top and no publications, and later ones come live",
+    async (_name, offset, epoch) => {
+      const { client, news, publish } = await withNews(5);
+      expect(await client.call("subscribe", recover(offset, epoch ?? news))).toEqual({
+        id: 2,
+        subscribe: { ...base, epoch: news, offset: 5, was_recovering: true, data: lost(news, null, 5) },
+      });
+      await publish("news", "live");
+      expect(client.received).toEqual([pub("news", 6, "live")]);
+    },
+  );
 
-  test("that misses what was trimmed is not recovered, and the first still kept is where it begins", async () => {
+  test("that misses what was trimmed is not recovered, and a read can begin at the first publication still kept", async () => {
     const { client, clock, news } = await withNews(5, { memory: { size: 2, slack: 0 } });
     expect(await client.call("subscribe", recover(2, news))).toEqual({
       id: 2,
@@ -128,7 +131,7 @@ describe("a resubscribe", () => {
     });
   });
 
-  test("soon after another says in a push what it missed, once 5 s are over", async () => {
+  test("soon after another one gets its notice in a push, once 5 s are over", async () => {
     const { client, clock, news } = await withNews(5);
     const recovered = { ...base, epoch: news, recovered: true, was_recovering: true };
     const subscribe = { ...recovered, offset: 1, publications: entries(2, 5) };
@@ -156,7 +159,7 @@ describe("a resubscribe", () => {
     });
   });
 
-  test("from the start of a trimmed log is not recovered: that would be a silent hole", async () => {
+  test("from the start of a trimmed log is not recovered, because that would hide a gap", async () => {
     const { client, news } = await withNews(5, { memory: { size: 2, slack: 0 } });
     expect(await client.call("subscribe", { channel: "news", recover: true })).toEqual({
       id: 2,
@@ -164,7 +167,7 @@ describe("a resubscribe", () => {
     });
   });
 
-  test("after everything expired is recovered at the top, and only there", async () => {
+  test("after everything expired is recovered at the top only", async () => {
     const { client, clock, news } = await withNews(3, { memory: { ttl: 1_000 } });
     await clock.advance(1_000);
     expect(await client.call("subscribe", recover(3, news))).toEqual({
@@ -192,7 +195,7 @@ describe("a resubscribe", () => {
     expect(notifier.stats()).toMatchObject({ subscriptions: 0, channels: 0 });
   });
 
-  test("with flag 2 that can be recovered is; with another flag nothing changes; a first one may carry it", async () => {
+  test("with flag 2 that can be recovered is; another flag changes nothing; a first subscribe may have it", async () => {
     const { client, news } = await withNews(2);
     const recovered = { ...base, epoch: news, offset: 2, recovered: true, was_recovering: true };
     expect(await client.call("subscribe", { ...recover(2, news), flag: 3 })).toEqual({
@@ -210,7 +213,7 @@ describe("a resubscribe", () => {
     });
   });
 
-  test("merges what is published while the log is read, without hole or duplicate", async () => {
+  test("merges what is published while the log is read, without a gap or duplicate", async () => {
     for (const published of range(0, 4)) {
       const here = await withNews(4);
       here.log.hold();
@@ -236,7 +239,7 @@ describe("a resubscribe", () => {
     }
   });
 
-  test("of more than a window gets what the window allows, and the rest as pushes, in order", async () => {
+  test("of more than a window gets one window in the reply, and the rest as pushes, in order", async () => {
     const window = 8_192;
     const here = wire({ window });
     const text = "x".repeat(200);
@@ -255,7 +258,7 @@ describe("a resubscribe", () => {
     expect(client.received).toEqual([pub("news", 501, { n: 501 })]);
   });
 
-  test("into a window almost full is answered with nothing yet, and everything follows", async () => {
+  test("into an almost full window is answered without publications, and all of them follow", async () => {
     const { client: connect, clock, publish, epoch } = wire({ window: 1_000 });
     const member = connect();
     await member.connect();
@@ -277,7 +280,7 @@ describe("a resubscribe", () => {
     ]);
   });
 
-  test("whose rest was trimmed before it could be sent is told 2500", async () => {
+  test("whose rest was trimmed before it could be sent gets 2500", async () => {
     const window = 4_096;
     const { client: connect, clock, publish, epoch } = wire({ window, memory: { size: 200, slack: 0 } });
     const text = "x".repeat(200);
@@ -294,7 +297,7 @@ describe("a resubscribe", () => {
     expect(client.received.at(-1)).toEqual({ push: { channel: "news", unsubscribe } });
     const got = seen(client.take().slice(0, -1), 0) as { n: number }[];
     expect(got.map(({ n }) => n)).toEqual(range(1, got.length));
-    // What was at hand may still have gone out; what was gone may not be skipped.
+    // Publications in memory may still have been sent. Trimmed ones may not be skipped.
     expect(got.length).toBeLessThan(200);
     expect(await client.call("subscribe", recover(got.length, await epoch("news")))).toMatchObject({
       subscribe: { offset: 400, was_recovering: true },
@@ -302,7 +305,7 @@ describe("a resubscribe", () => {
   });
 });
 
-/** The data that came with a subscribe reply (or the connect reply) and after it, which continues at `after`. */
+/** Returns the data in the subscribe reply and of the pushes after it. The offsets have to continue at `after`. */
 function seen(messages: unknown[], after: number): unknown[] {
   const data: unknown[] = [];
   let next = after;

@@ -9,7 +9,7 @@ const badRequest = { code: 107, message: "bad request" };
 const notAvailable = { code: 108, message: "not available" };
 
 describe("rpc", () => {
-  test("answers what the handler returns or resolves with, and hands it the peer and the data", async () => {
+  test("returns what the handler returns or resolves with, and calls it with the peer and the data", async () => {
     const calls: unknown[] = [];
     const { client: connect } = wire({
       rpc: {
@@ -53,7 +53,7 @@ describe("rpc", () => {
     expect(await client.call("rpc", { method: 7 })).toEqual({ id: 8, error: badRequest });
   });
 
-  test("whose handler throws, rejects, or answers what JSON cannot hold is answered with 100 and reported", async () => {
+  test("whose handler throws, rejects, or returns what JSON cannot represent is answered with 100 and reported", async () => {
     const cycle: unknown[] = [];
     cycle.push(cycle);
     const { client: connect, takeErrors } = wire({
@@ -87,7 +87,7 @@ describe("rpc", () => {
     expect(errors.slice(0, 3).map(({ message }) => message)).toEqual(["thrown", "rejected", "undefined"]);
   });
 
-  test("whose handler never settles is answered with 100 after 10 s, its signal aborted; others are not held up", async () => {
+  test("whose handler never settles is answered with 100 after 10 s, its signal aborted; other clients are not delayed", async () => {
     const signals: AbortSignal[] = [];
     const {
       clock,
@@ -117,7 +117,7 @@ describe("rpc", () => {
     expect(takeErrors().map(({ stage }) => stage)).toEqual(["rpc"]);
   });
 
-  test("an answer that comes after its time is not sent", async () => {
+  test("a result that comes after its time is not sent", async () => {
     const answer = deferred<string>();
     const { clock, client: connect, takeErrors } = wire({ rpc: { late: () => answer.promise } });
     const client = connect();
@@ -130,7 +130,7 @@ describe("rpc", () => {
     expect(takeErrors()).toHaveLength(1);
   });
 
-  test("an answer above the limit of a publication is refused with 106", async () => {
+  test("a result above the limit of a publication is refused with 106", async () => {
     const { client: connect } = wire({ limits: { publication: 10 }, rpc: { long: () => "123456789" } });
     const client = connect();
     await client.connect();
@@ -140,7 +140,7 @@ describe("rpc", () => {
     });
   });
 
-  test("a handler may close the notifier, and nobody waits for anybody", async () => {
+  test("a handler may close the notifier, without a deadlock", async () => {
     const here = wire({ rpc: { stop: () => here.notifier.close() } });
     const client = here.client();
     await client.connect();
@@ -165,7 +165,7 @@ describe("run.cancel", () => {
   const cancel = (run: string, reason?: string) => ({ method: "run.cancel", data: { run, reason } });
   const status = (id: number, text: string) => ({ id, rpc: { data: { status: text } } });
 
-  /** A run that ends when it is told to. */
+  /** Starts a run that ends when the test lets it. */
   async function working(owner?: string) {
     const here = wire();
     const run = here.notifier.run(
@@ -182,7 +182,7 @@ describe("run.cancel", () => {
     return { ...here, run, client };
   }
 
-  test("is requested, then finished, and needs no handlers; the truth is in the log", async () => {
+  test("is answered requested, then finished, without any handler; the ending is in the log", async () => {
     const { client, run } = await working();
     await client.call("subscribe", { channel: `run:${run.id}` });
     expect(await client.call("rpc", cancel(run.id, "enough"))).toEqual(status(3, "requested"));
@@ -192,20 +192,20 @@ describe("run.cancel", () => {
     expect(await client.call("rpc", cancel(run.id))).toEqual(status(4, "finished"));
   });
 
-  test("of a run that is not there is unknown, and so is one of another user", async () => {
+  test("of a run that does not exist is answered unknown, and so is one of another user", async () => {
     const { client, run } = await working("bob");
     expect(await client.call("rpc", cancel("nobody"))).toEqual(status(2, "unknown"));
     expect(await client.call("rpc", cancel(run.id))).toEqual(status(3, "unknown"));
     expect(run.status).toBe("working");
   });
 
-  test("by its owner is requested, by the same user from another session too", async () => {
+  test("by its owner is answered requested, by another session of the same user too", async () => {
     const { client, run } = await working("ann");
     expect(await client.call("rpc", cancel(run.id))).toEqual(status(2, "requested"));
     expect(run.status).toBe("cancelled");
   });
 
-  test("without a run, or with a reason that is no text, is refused with 107", async () => {
+  test("without a run, or with a reason that is not a string, is refused with 107", async () => {
     const { client, run } = await working();
     for (const [at, data] of [
       undefined,
@@ -223,7 +223,7 @@ describe("run.cancel", () => {
     expect(run.status).toBe("working");
   });
 
-  test("disconnecting and unsubscribing cancel nothing", async () => {
+  test("disconnecting and unsubscribing cancel no run", async () => {
     const { client, run, clock } = await working();
     await client.call("subscribe", { channel: `run:${run.id}` });
     await client.call("unsubscribe", { channel: `run:${run.id}` });
@@ -234,15 +234,15 @@ describe("run.cancel", () => {
 });
 
 describe("send", () => {
-  test("is heard with its data, in order, and never answered", async () => {
-    const heard: unknown[] = [];
+  test("calls the handler with its data, in order, and has no reply", async () => {
+    const received: unknown[] = [];
     const { clock, client: connect } = wire();
-    const receive: Peer["receive"] = (peer, data) => heard.push([peer.user, data]);
+    const receive: Peer["receive"] = (peer, data) => received.push([peer.user, data]);
     const client = connect({ peer: { user: "ann", receive } });
     await client.connect();
     client.send({ send: { data: 1 } }, { send: { data: { a: [] } } }, { send: {} });
     await clock.settle();
-    expect(heard).toEqual([
+    expect(received).toEqual([
       ["ann", 1],
       ["ann", { a: [] }],
       ["ann", undefined],
@@ -250,7 +250,7 @@ describe("send", () => {
     expect(client.received).toEqual([]);
   });
 
-  test("without anybody who hears it is ignored", async () => {
+  test("without a handler is ignored", async () => {
     const { client: connect } = wire();
     const client = connect();
     await client.connect();
@@ -258,7 +258,7 @@ describe("send", () => {
     expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
   });
 
-  test("whose handler throws, rejects or never settles is reported, and the session lives on", async () => {
+  test("whose handler throws, rejects or never settles is reported, and the session stays open", async () => {
     const { clock, client: connect, takeErrors } = wire();
     const client = connect({
       peer: {
@@ -279,8 +279,8 @@ describe("send", () => {
   });
 });
 
-describe("what is answered at once", () => {
-  test("overtakes a handler that is slow: pings, acknowledgements and cancelling a run", async () => {
+describe("a command that is answered at once", () => {
+  test("overtakes a slow handler: ping, acknowledgement and cancelling a run", async () => {
     const answer = deferred<string>();
     const { clock, client: connect, notifier } = wire({ rpc: { slow: () => answer.promise } });
     const run = notifier.run(async ({ signal }) => {
@@ -309,7 +309,7 @@ describe("what is answered at once", () => {
     expect(client.take()).toMatchObject([{ id: 2 }, { id: 3 }]);
   });
 
-  test("does not overtake connect, nor what can be answered before it", async () => {
+  test("does not overtake connect, nor commands that can be answered before connect", async () => {
     const { clock, client: connect } = wire();
     const client = connect({
       peer: { user: "", connect: async () => ({ user: "ann" }), authorize: () => true },
@@ -325,7 +325,7 @@ describe("what is answered at once", () => {
     expect((client.received as { id: number }[]).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test("and is slow itself counts among the commands that wait, and ends with the session", async () => {
+  test("and is slow itself counts among the waiting commands, and ends with the session", async () => {
     const asked: AbortSignal[] = [];
     const {
       clock,
@@ -351,7 +351,7 @@ describe("what is answered at once", () => {
   });
 });
 
-test("what is published while too much waits already is answered with 111, to be tried again", async () => {
+test("is refused with 111 where it publishes and too much waits already, and may be tried again", async () => {
   const here = wire();
   const client = pipe(here.notifier);
   client.send({ id: 1, connect: {} });

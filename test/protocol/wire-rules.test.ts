@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { referee } from "../support/wire-rules.ts";
 
-/** What the referee of a connection says about frames that a server sends after `{"id":1,"connect":{}}`. */
+/** Returns the broken rules that the referee finds in frames that a server sends after `{"id":1,"connect":{}}`. */
 function breaches(...frames: (object | string)[]): string[] {
   const { arrived, sent, breaches } = referee();
   arrived('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"a"}}\n{"id":3,"rpc":{}}');
@@ -20,14 +20,14 @@ const notice = (more = {}) => ({
   push: { channel: "a", message: { data: { notice: { channel: "a", ...missed, ...more } } } },
 });
 
-describe("the referee of the wire", () => {
-  test("has nothing to say about a connection that keeps the rules", () => {
+describe("the referee of the protocol", () => {
+  test("reports nothing for a connection that keeps the rules", () => {
     expect(
       breaches(connect, "{}", subscribe, pub(4, { time: 1, tags: { a: "b" } }), pub(5), { id: 3, rpc: {} }),
     ).toEqual([]);
   });
 
-  test("has nothing to say about notices that are true, and five seconds apart", () => {
+  test("reports nothing for notices that are true, and five seconds apart", () => {
     let time = 0;
     const told = new Map();
     const [one, other] = [referee({ now: () => time, told }), referee({ now: () => time, told })];
@@ -35,7 +35,7 @@ describe("the referee of the wire", () => {
       arrived('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"a"}}');
       sent(JSON.stringify(connect));
       sent(JSON.stringify(subscribe));
-      // One that was owed goes to all of a user's connections at once.
+      // A notice that was due is sent to all of a user's connections at once.
       sent(JSON.stringify(notice()));
     }
     time = 5_000;
@@ -63,26 +63,26 @@ describe("the referee of the wire", () => {
     ["a hole", [connect, subscribe, pub(5)]],
     ["a duplicate", [connect, subscribe, pub(4), pub(4)]],
     ["a publication without a subscription", [connect, pub(1)]],
-    ["a hole in what was recovered", [connect, recovered(4, 6)]],
-    ["what was recovered coming again", [connect, recovered(4, 5), pub(5)]],
+    ["a gap in the recovered publications", [connect, recovered(4, 6)]],
+    ["recovered publications a second time", [connect, recovered(4, 5), pub(5)]],
     ["a frame that is empty", [connect, ""]],
-    ["a notice of nothing", [connect, subscribe, notice({ delayed: 0 })]],
+    ["a notice with all counts zero", [connect, subscribe, notice({ delayed: 0 })]],
     ["a notice with a field too many", [connect, subscribe, notice({ extra: 1 })]],
-    ["a notice of less than nothing", [connect, subscribe, notice({ gone: -1 })]],
+    ["a notice with a negative count", [connect, subscribe, notice({ gone: -1 })]],
     ["a notice of another epoch", [connect, subscribe, notice({ epoch: "f" })]],
     ["a notice of another channel", [connect, subscribe, notice({ channel: "b" })]],
     ["a notice without a subscription", [connect, notice()]],
     ["two notices within five seconds", [connect, subscribe, notice(), notice()]],
-    ["a notice soon after one in an answer", [connect, late(missed), notice()]],
+    ["a notice soon after one in a reply", [connect, late(missed), notice()]],
     ["a notice of fewer than came late", [connect, late({ ...missed, delayed: 1 })]],
-    ["a notice of a loss in what was recovered", [connect, late({ ...missed, gone: 1 })]],
-    ["a notice of what comes late in what was lost", [connect, lost(missed)]],
+    ["a notice of a loss in a recovery", [connect, late({ ...missed, gone: 1 })]],
+    ["a notice of late publications without a recovery", [connect, lost(missed)]],
     ["a notice where nothing was recovered", [connect, answered({ data: { notice: missed } })]],
-  ])("notices %s", (_name, frames) => {
+  ])("reports %s", (_name, frames) => {
     expect(breaches(...frames)).not.toEqual([]);
   });
 
-  test("notices a frame after the close, a second close, and reasons that are long or JSON", () => {
+  test("reports a frame after the close, a second close, and reasons that are long or JSON", () => {
     for (const [first, second] of [
       ["over", "again"],
       ["x".repeat(124), undefined],
@@ -106,7 +106,7 @@ function recovered(...offsets: number[]) {
   return answered({ publications, recovered: true, was_recovering: true });
 }
 
-/** An answer that says what came late: two publications do. */
+/** Returns a reply to `subscribe` with two recovered publications and this notice. */
 function late(notice: object) {
   const { subscribe } = recovered(4, 5);
   return answered({ ...subscribe, data: { notice } });

@@ -5,14 +5,14 @@ import { pub, range, start, version, wire } from "../support/wire.ts";
 
 const base = { recoverable: true, positioned: true };
 
-/** Publications of a reply. */
+/** Returns the publications as a reply contains them. */
 const entries = (first: number, last: number) =>
   range(first, last).map((offset) => ({ data: offset, offset, time: start }));
 
 describe("the server's subscriptions", () => {
   const peer = { user: "ann", channels: ["mine", "ours"] };
 
-  test("recover in the connect reply, each for itself", async () => {
+  test("recover in the connect reply, each from its own position", async () => {
     const { client: connect, publish, epoch } = wire();
     await publish("mine", 1, 2, 3);
     await publish("ours", 4);
@@ -82,7 +82,7 @@ describe("the server's subscriptions", () => {
     expect(pushed("ours")).toEqual(["a", "b"].slice(ours?.offset));
   });
 
-  test("together take no more of the connect reply than one window, and all of it follows", async () => {
+  test("together take at most one window of the connect reply, and the rest follows", async () => {
     const window = 4_096;
     const { clock, client: connect, publish } = wire({ window });
     const channels = range(1, 8).map((n) => `c${n}`);
@@ -105,14 +105,14 @@ describe("the server's subscriptions", () => {
 });
 
 describe("many channels that the server subscribes a peer to", () => {
-  /** A log each of whose reads takes 5 ms. */
-  function slow(): { log: Log; clock: FakeClock; most: () => number } {
+  /** Returns a log whose reads take 5 ms each. */
+  function slow(): { log: Log; clock: FakeClock; peak: () => number } {
     const clock = fakeClock();
     const memory = memoryLog({ clock });
     let reading = 0;
-    let most = 0;
+    let peak = 0;
     const read: Log["read"] = async (channel, options) => {
-      most = Math.max(most, ++reading);
+      peak = Math.max(peak, ++reading);
       await new Promise<void>((resolve) => void clock.timer(5, resolve));
       reading--;
       return memory.read(channel, options);
@@ -125,11 +125,11 @@ describe("many channels that the server subscribes a peer to", () => {
       read,
       [Symbol.asyncDispose]: dispose,
     };
-    return { log, clock, most: () => most };
+    return { log, clock, peak: () => peak };
   }
 
-  test("are looked into together, some at a time", async () => {
-    const { log, clock, most } = slow();
+  test("are read together, a limited number at a time", async () => {
+    const { log, clock, peak } = slow();
     const notifier = createNotifier({ log, clock });
     const channels = range(1, 1_000).map((n) => `c${n}`);
     const client = pipe(notifier, { peer: { user: "ann", channels } });
@@ -137,7 +137,7 @@ describe("many channels that the server subscribes a peer to", () => {
     await clock.advance(300);
     const [reply] = client.received as [{ connect: { subs: object } }];
     expect(Object.keys(reply.connect.subs)).toEqual(channels);
-    expect(most()).toBe(64);
+    expect(peak()).toBe(64);
     void notifier.close();
     await clock.advance(5_000);
     assertQuiet(notifier);
@@ -158,7 +158,7 @@ describe("many channels that the server subscribes a peer to", () => {
       expect(client.offsets(name)).toEqual(range([7, 2, 1][at] as number, 6));
   });
 
-  test("are all let go of where one of them fails", async () => {
+  test("are all released where one of them fails", async () => {
     const { log, clock } = slow();
     const read: Log["read"] = (channel, options) =>
       channel === "c3" ? Promise.reject(new Error("torn")) : log.read(channel, options);

@@ -5,7 +5,7 @@ const base = { recoverable: true, positioned: true };
 const recover = (offset: number, epoch: string) => ({ channel: "news", recover: true, offset, epoch });
 
 describe("insufficient state of a live subscription", () => {
-  /** A client that hung while more was published than the log keeps. */
+  /** Returns a client that stalled while more was published than the log keeps. */
   async function overtaken(channels: string[]) {
     const here = wire({ window: 1_000, memory: { size: 5, slack: 0 } });
     const client = here.client({ peer: { ...anybody, channels } });
@@ -20,7 +20,7 @@ describe("insufficient state of a live subscription", () => {
     return { ...here, client };
   }
 
-  test("of the client's is told with an unsubscribe push 2500, after which a resubscribe works", async () => {
+  test("that the client made is pushed as unsubscribe 2500, after which a resubscribe works", async () => {
     const { client, publish, epoch } = await overtaken([]);
     const got = client.offsets("news");
     expect(got).toEqual(range(1, 4));
@@ -38,7 +38,7 @@ describe("insufficient state of a live subscription", () => {
     expect(client.received).toEqual([pub("news", 51, "live", start + 30_000)]);
   });
 
-  test("of the server's closes with 3010", async () => {
+  test("that the server made closes with 3010", async () => {
     const { client, notifier } = await overtaken(["news"]);
     expect(client.closed).toEqual({ code: 3010, reason: "insufficient state" });
     const got = client.offsets("news");
@@ -61,7 +61,7 @@ describe("insufficient state of a live subscription", () => {
     ]);
   });
 
-  test("of the server's because the log was wiped closes with 3010", async () => {
+  test("that the server made closes with 3010 because the log was wiped", async () => {
     const { client: connect, publish, log } = wire();
     const client = connect({ peer: { user: "ann", channels: ["news"] } });
     await client.connect();

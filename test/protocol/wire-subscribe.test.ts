@@ -9,7 +9,7 @@ const limitExceeded = { code: 106, message: "limit exceeded" };
 const alreadySubscribed = { code: 105, message: "already subscribed" };
 
 describe("subscribe", () => {
-  test("the first answers the epoch and the top, then every publication, each offset one above the last", async () => {
+  test("the first one returns the epoch and the top, then every publication comes, each offset one above the last", async () => {
     const { client: connect, publish, epoch } = wire();
     await publish("news", 1, 2, 3);
     const client = connect();
@@ -27,7 +27,7 @@ describe("subscribe", () => {
     ]);
   });
 
-  test("a position without recover is no wish to recover", async () => {
+  test("a position without recover does not ask for a recovery", async () => {
     const { client: connect, publish, epoch } = wire();
     await publish("news", 1, 2);
     const client = connect();
@@ -52,7 +52,7 @@ describe("subscribe", () => {
     ]);
   });
 
-  test("text of any kind arrives as it was, in one line", async () => {
+  test("text of any kind arrives unchanged, in one line", async () => {
     const { client: connect, publish } = wire();
     const client = connect();
     await client.connect();
@@ -63,7 +63,7 @@ describe("subscribe", () => {
     expect(client.received).toEqual([pub(channel, 1, data)]);
   });
 
-  test("to a channel that the client is on already is answered with 105, by whomever it was subscribed", async () => {
+  test("to a channel that the client is on already is answered with 105, whether client or server subscribed", async () => {
     const { client: connect, publish } = wire();
     const client = connect({ peer: { ...anybody, channels: ["mine"] } });
     await client.connect();
@@ -75,7 +75,7 @@ describe("subscribe", () => {
     expect(client.received).toEqual([pub("news", 1, 1), pub("mine", 1, 2)]);
   });
 
-  test("is refused with 103 unless the peer's authorize says true, whatever else it says", async () => {
+  test("is refused with 103 unless the peer's authorize returns exactly true", async () => {
     const answers: unknown[] = [false, undefined, null, 1, "yes", {}, Promise.resolve(false), true];
     const { client: connect } = wire();
     const client = connect({ peer: { user: "", authorize: () => answers.shift() as boolean } });
@@ -89,7 +89,7 @@ describe("subscribe", () => {
     });
   });
 
-  test("is refused with 103 without an authorize; one that throws or rejects fails for now, and is reported", async () => {
+  test("is refused with 103 without an authorize; one that throws or rejects is a temporary error, and is reported", async () => {
     const { client: connect, takeErrors } = wire();
     const nobody = connect({ peer: { user: "" } });
     await nobody.connect();
@@ -113,7 +113,7 @@ describe("subscribe", () => {
     ]);
   });
 
-  test("the authorize hears the peer, the action and the data sent along", async () => {
+  test("authorize is called with the peer, the action and the data of the command", async () => {
     const heard: unknown[] = [];
     const { client: connect } = wire();
     const authorize = (peer: { user: string }, { signal: _, ...action }: { signal: AbortSignal }) =>
@@ -138,7 +138,7 @@ describe("subscribe", () => {
     ]);
   });
 
-  test("an authorize that never settles fails for now after 10 s, its signal aborted, and the rest lives on", async () => {
+  test("an authorize that never settles is a temporary error after 10 s, its signal aborted, and the session stays open", async () => {
     const signals: AbortSignal[] = [];
     const { clock, client: connect, takeErrors } = wire();
     const client = connect({
@@ -224,7 +224,7 @@ describe("subscribe", () => {
     });
   });
 
-  test("publications of different channels reach exactly those who are on them", async () => {
+  test("publications of different channels reach exactly their subscribers", async () => {
     const { client: connect, publish } = wire();
     const [one, two] = [connect(), connect()];
     for (const client of [one, two]) await client.connect();
@@ -256,7 +256,7 @@ describe("subscribe", () => {
     expect(client.offsets("news")).toEqual(range(1, 10));
   });
 
-  test("a log that hangs for 10 s answers with 100, for now, and what waits behind is answered", async () => {
+  test("a log that hangs for 10 s is answered with the temporary error 100, and the commands behind are answered", async () => {
     const { clock, client: connect, log, takeErrors } = wire();
     const client = connect();
     await client.connect();

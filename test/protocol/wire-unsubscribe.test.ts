@@ -4,7 +4,7 @@ import { anybody, pub, start, version, wire } from "../support/wire.ts";
 const badRequest = { code: 107, message: "bad request" };
 
 describe("unsubscribe", () => {
-  test("ends the publications, and a later subscribe recovers what came meanwhile", async () => {
+  test("ends the publications, and a later subscribe recovers what was published meanwhile", async () => {
     const { client: connect, publish, epoch } = wire();
     const client = connect();
     await client.connect();
@@ -28,7 +28,7 @@ describe("unsubscribe", () => {
     });
   });
 
-  test("from a channel that the client is not on is no error", async () => {
+  test("from a channel that the client is not on is not an error", async () => {
     const { client: connect } = wire();
     const client = connect();
     await client.connect();
@@ -84,7 +84,7 @@ describe("disconnect by the notifier", () => {
     expect(notifier.stats().sessions).toBe(1);
   });
 
-  test("closes one session with the code it is given", async () => {
+  test("closes one session with the given code", async () => {
     const { clock, notifier, client: connect } = wire();
     const [one, two, three] = [connect(), connect(), connect()];
     notifier.disconnect({ session: one.id }, 3011);

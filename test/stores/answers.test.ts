@@ -6,8 +6,8 @@ import { fakeClock } from "../../src/testing.ts";
 import { jsonCodec } from "../../src/wire/json-codec.ts";
 import { countCalls, logWith, offsetsIn, publishAll, subscriber, test, upTo } from "../support/core.ts";
 
-describe("a log that answers at once", () => {
-  test("needs not be waited for, and may be", async () => {
+describe("a log that returns without a promise", () => {
+  test("may be used with and without await", async () => {
     const log = memoryLog({ clock: fakeClock() });
     const first = log.append("a", "1", { time: 1 });
     const second = await log.append("a", "2", { time: 2 });
@@ -16,7 +16,7 @@ describe("a log that answers at once", () => {
     expect(log.read("a", {})).toEqual(await log.read("a", {}));
   });
 
-  test("is watched from when it answers until that is disposed", async () => {
+  test("is watched from its return until that watch is disposed", async () => {
     const log = memoryLog({ clock: fakeClock() });
     let wakes = 0;
     const watching = log.watch("a", () => wakes++) as AsyncDisposable;
@@ -40,7 +40,7 @@ describe("a log that answers at once", () => {
     expect(() => log.read("a", {})).toThrow(ClosedError);
   });
 
-  test("that throws is tried again, and the operator is told once", async ({ start }) => {
+  test("that throws is tried again, and reported once", async ({ start }) => {
     const clock = fakeClock();
     let failing = true;
     const refuse = (): never => {
@@ -60,7 +60,7 @@ describe("a log that answers at once", () => {
     expect(offsetsIn(client.received, "news")).toEqual(upTo(6));
   });
 
-  test("is told no number, but for the first append; one that answers by promises is told one each time", async ({
+  test("gets an append number only with the first append; an asynchronous one gets one each time", async ({
     start,
   }) => {
     for (const isAtOnce of [true, false]) {
@@ -80,7 +80,7 @@ describe("a log that answers at once", () => {
   });
 });
 
-test("publications are encoded once for all who come back to the same place", async ({ start }) => {
+test("publications are encoded once for all that come back to the same position", async ({ start }) => {
   const core = start();
   const first = await subscriber(core, "news");
   await publishAll(core, 100, 50);
@@ -106,9 +106,9 @@ test("publications are encoded once for all who come back to the same place", as
 
 test.for([
   ["in the next turn", 1_000],
-  ["when nobody has come back for a while", 300_000],
+  ["after a while without recoveries", 300_000],
 ] as const)(
-  "what was sent to somebody who came back is not sent again once the log has lost it, %s",
+  "what was sent in a recovery is not sent again once the log has lost it, %s",
   async ([_, ttl], { start }) => {
     const clock = fakeClock();
     const core = start({ clock, log: memoryLog({ clock, ttl }) });

@@ -12,7 +12,7 @@ function withClock(options: MemoryLogOptions): { log: Log; clock: FakeClock } {
   return { log: memoryLog({ clock, ...options }), clock };
 }
 
-/** Entries of every width, each with a text and a time of its own, some with tags. */
+/** Returns entries of all character widths. Each has its own text and time, and some have tags. */
 function several(count: number): Entry[] {
   return upTo(count).map((offset) => {
     const data = `${offset} ${["a", "é", "漢", "😀", ""][offset % 5]?.repeat(100)}`;
@@ -29,12 +29,12 @@ async function offsets(log: Log, channel: string): Promise<number[]> {
   return entries.map(({ offset }) => offset);
 }
 
-/** So many publications that take a block's worth, of a byte less than 1 KiB each with what they cost. */
+/** The number of publications that fill a block. Each takes one byte less than 1 KiB, with its cost. */
 const block = Math.ceil(524_288 / 1_023);
 const data = "x".repeat(1_023 - entryCost);
 
 describe("thousands of entries beyond the bounds", () => {
-  test("are read as they were given, from everywhere and up to everywhere", async () => {
+  test("are read unchanged, from any position and with any limit", async () => {
     const { log } = withClock({ size: 10 });
     const entries = several(5_000);
     await append(log, "a", entries);
@@ -48,7 +48,7 @@ describe("thousands of entries beyond the bounds", () => {
     }
   });
 
-  test("go one by one as each is 10 s old, and count no longer", async () => {
+  test("go one by one when each is 10 s old, and no longer count", async () => {
     const { log, clock } = withClock({ size: 10 });
     for (let second = 0; second < 4; second++) {
       await append(
@@ -70,7 +70,7 @@ describe("thousands of entries beyond the bounds", () => {
     expect(log.bytes).toBe(channelCost);
   });
 
-  test("are within wider bounds again, and beyond narrower ones", async () => {
+  test("are kept again within wider bounds, and not within narrower ones", async () => {
     const { log } = withClock({ size: 10 });
     const entries = several(3_000);
     await append(log, "a", entries);
@@ -86,7 +86,7 @@ describe("thousands of entries beyond the bounds", () => {
     expect((await log.read("a", { limit: 5 })).entries).toEqual(entries.slice(first - 1, first + 4));
   });
 
-  test("are gone when their channel begins anew", async () => {
+  test("are gone when their channel starts a new epoch", async () => {
     const { log } = withClock({ size: 10 });
     await append(log, "a", several(3_000));
     await log.append("a", "new", { time: 1, place: "first" });
@@ -95,9 +95,9 @@ describe("thousands of entries beyond the bounds", () => {
     expect(log.bytes).toBe(channelCost + entryCost + 3);
   });
 
-  test("are trimmed by totalBytes one by one, before what came after the first of their block", async () => {
-    const most = 3 * channelCost + (block + 3) * 1_023;
-    const { log } = withClock({ size: (name) => (name === "loud" ? 1 : Infinity), totalBytes: most });
+  test("are trimmed by totalBytes one by one, each before later entries of other channels", async () => {
+    const totalBytes = 3 * channelCost + (block + 3) * 1_023;
+    const { log } = withClock({ size: (name) => (name === "loud" ? 1 : Infinity), totalBytes });
     const add = (channel: string) => log.append(channel, data, { time: 0 });
     const firsts = async () => {
       const slices = await Promise.all(["early", "loud", "late"].map((name) => log.read(name, { limit: 0 })));
@@ -105,21 +105,21 @@ describe("thousands of entries beyond the bounds", () => {
     };
     for (const channel of ["early", "loud", "late"]) await add(channel);
     for (let index = 0; index < block; index++) await add("loud");
-    expect([log.bytes, await firsts()]).toEqual([most, [1, 1, 1]]);
+    expect([log.bytes, await firsts()]).toEqual([totalBytes, [1, 1, 1]]);
     await add("late");
-    expect([log.bytes, await firsts()]).toEqual([most, [2, 1, 1]]);
+    expect([log.bytes, await firsts()]).toEqual([totalBytes, [2, 1, 1]]);
     for (let gone = 1; gone <= block; gone++) {
       await add("late");
-      expect([log.bytes, await firsts()]).toEqual([most, [2, 1 + gone, 1]]);
+      expect([log.bytes, await firsts()]).toEqual([totalBytes, [2, 1 + gone, 1]]);
     }
-    // From here on the oldest of all are late 1, loud's last, and late 2.
+    // From here on the oldest entries are the first of "late", the last of "loud", and the second of "late".
     for (const wanted of [
       [2, block + 1, 2],
       [2, block + 2, 2],
       [2, block + 2, 3],
     ]) {
       await add("late");
-      expect([log.bytes, await firsts()]).toEqual([most, wanted]);
+      expect([log.bytes, await firsts()]).toEqual([totalBytes, wanted]);
     }
   });
 });

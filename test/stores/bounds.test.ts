@@ -5,8 +5,8 @@ import { memoryLog } from "../../src/stores/memory.ts";
 const time = 0;
 const usual = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
 
-describe("a log says how much it keeps", () => {
-  test("by default, the same object for every channel, known or not", async () => {
+describe("a log returns how much it keeps", () => {
+  test("by default, as the same object for every channel, known or not", async () => {
     const log = memoryLog();
     await log.append("known", "1", { time });
     expect(log.keeps?.("known")).toEqual(usual);
@@ -14,12 +14,12 @@ describe("a log says how much it keeps", () => {
     expect(await log.read("unknown", {})).toMatchObject({ top: 0 });
   });
 
-  test("of a channel whose bounds depend on its name", () => {
+  test("for a channel whose bounds depend on its name", () => {
     const log = memoryLog({ size: (channel) => channel.length, slack: 7 });
     expect(log.keeps?.("abc")).toEqual({ ...usual, size: 3, slack: 7 });
   });
 
-  test("as the last append set it, the same object while that is the same", async () => {
+  test("as the last append set it, as the same object while that does not change", async () => {
     const log = memoryLog();
     const append = (retention?: object) => log.append("run", "1", { time, retention });
     await append({ size: Infinity, slack: 1 });
@@ -35,7 +35,7 @@ describe("a log says how much it keeps", () => {
     expect(log.keeps?.("run")).toEqual(usual);
   });
 
-  test("without using the channel", () => {
+  test("without a use of the channel", () => {
     const log = memoryLog();
     log.keeps?.("a");
     expect(log.bytes).toBe(0);
@@ -52,16 +52,16 @@ describe("a function that bounds a channel", () => {
       'Cannot bound "bad": size() threw x is not a function',
     ],
     [
-      "answers what is no bound",
+      "returns an invalid bound",
       () => -1,
       'Cannot bound "bad": size() returned "-1", which is not a number from 0 up',
     ],
     [
-      "answers a promise",
+      "returns a promise",
       (async () => 1) as unknown as () => number,
       'Cannot bound "bad": size() returned "[object Promise]", which is not a number from 0 up',
     ],
-  ])("and %s fails the channel for good, and no other", async (_, bound, message) => {
+  ])("and %s makes the channel fail for good, and no other", async (_, bound, message) => {
     const log = memoryLog({ size: (channel) => (channel === "bad" ? bound() : 1) });
     const calls = [
       () => log.append("bad", "1", { time }),
@@ -77,7 +77,7 @@ describe("a function that bounds a channel", () => {
     expect((await log.append("good", "1", { time })).offset).toBe(1);
   });
 
-  test("tells what it threw as the cause", async () => {
+  test("has what it threw as the cause of the error", async () => {
     const cause = new TypeError("oh");
     const log = memoryLog({
       ttl: () => {
@@ -87,7 +87,7 @@ describe("a function that bounds a channel", () => {
     await expect(async () => log.append("a", "1", { time })).rejects.toMatchObject({ cause, lasting: true });
   });
 
-  test("that fails while a channel should begin anew leaves it as it was", async () => {
+  test("that fails while a channel starts a new epoch leaves the channel unchanged", async () => {
     let fails = false;
     const log = memoryLog({ size: () => (fails ? Number.NaN : 10) });
     const { epoch } = await log.append("a", "1", { time });

@@ -64,7 +64,7 @@ describe("what is beyond size and bytes", () => {
     }
   });
 
-  test("counts as a whole where bytes do not bound it", async () => {
+  test("counts completely where bytes do not bound it", async () => {
     const { log } = withClock({ size: 1, bytes: Infinity, slack: 3_000 });
     await fill(log, "a", 10, "x".repeat(1_000));
     expect(await offsets(log, "a")).toEqual([8, 9, 10]);
@@ -80,7 +80,7 @@ describe("what is beyond size and bytes", () => {
     expect(log.bytes).toBe(2 * channelCost + (size + 1) * (entryCost + 1));
   });
 
-  test("may be a single publication that is larger than all of bytes", async () => {
+  test("may be one publication that is larger than all of bytes", async () => {
     const { log, clock } = withClock({ bytes: 3 });
     await fill(log, "a", 1, "4444");
     await clock.advance(9_999);
@@ -89,7 +89,7 @@ describe("what is beyond size and bytes", () => {
     expect(await log.read("a", {})).toMatchObject({ top: 1, first: 2, entries: [] });
   });
 
-  test("goes by its ttl before 10 s, and by totalBytes", async () => {
+  test("is trimmed by its ttl before 10 s, and by totalBytes", async () => {
     const { log, clock } = withClock({ size: 1, ttl: 5_000 });
     await fill(log, "a", 3, "1");
     await clock.advance(5_000);
@@ -108,7 +108,7 @@ describe("what is beyond size and bytes", () => {
     expect(log.bytes).toBe(2 * channelCost + 2 * (entryCost + 1));
   });
 
-  test("is said to be a gap once it is gone", async () => {
+  test("is reported as a gap once it is gone", async () => {
     const { log, clock } = withClock({ size: 1 });
     await fill(log, "a", 3, "1");
     const { epoch } = await log.read("a", {});
@@ -126,7 +126,7 @@ describe("slack", () => {
     expect([await offsets(log, "strict"), await offsets(log, "plain")]).toEqual([[3], [1, 2, 3]]);
   });
 
-  test("is part of what an append may set, and the log's own again once one leaves it out", async () => {
+  test("is part of what an append may set, and has the log's default again when one leaves it out", async () => {
     const { log } = withClock({ size: 1, slack: 2 * (entryCost + 1) });
     const append = (retention?: Partial<Retention>) => log.append("a", "1", { time, retention });
     for (let count = 0; count < 5; count++) await append({ slack: Infinity });
@@ -139,7 +139,7 @@ describe("slack", () => {
     expect(await offsets(log, "a")).toEqual([8]);
   });
 
-  test("is measured anew when size and bytes change", async () => {
+  test("is computed again when size and bytes change", async () => {
     const { log } = withClock({ size: 1, slack: 3 * (entryCost + 1) });
     for (let count = 0; count < 10; count++) {
       await log.append("wider", "1", { time, retention: { slack: Infinity } });

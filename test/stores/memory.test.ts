@@ -11,7 +11,7 @@ const unbounded: Retention = { size: Infinity, bytes: Infinity, ttl: Infinity, s
 
 logSuite(({ clock }) => memoryLog({ clock }), { describe, test });
 
-/** What is over its bounds is trimmed at once: kept.test.ts is about slack. */
+/** Makes a log without slack, which trims at once whatever is beyond its bounds. */
 function withClock(options: MemoryLogOptions = {}): { log: Log; clock: FakeClock } {
   const clock = fakeClock();
   return { log: memoryLog({ clock, slack: 0, ...options }), clock };
@@ -33,7 +33,7 @@ async function epochOf(log: Log, channel: string): Promise<string> {
 }
 
 describe("what a channel keeps", () => {
-  test("as many entries as size says, not one more", async () => {
+  test("as many entries as size allows, not one more", async () => {
     const { log } = withClock({ size: 2 });
     await appendAll(log, "a", "1", "2");
     expect(await kept(log, "a")).toEqual(["1", "2"]);
@@ -83,7 +83,7 @@ describe("what a channel keeps", () => {
     }
   });
 
-  test("an entry larger than the bound is trimmed at once, and its reader is told of the gap", async () => {
+  test("an entry larger than the bound is trimmed at once, and its reader gets a gap", async () => {
     const log = memoryLog({ bytes: 3, slack: 0 });
     const { epoch } = await appendAll(log, "a", "1", "22");
     expect(await log.append("a", "4444", { time: 0 })).toEqual({ offset: 3, epoch });
@@ -110,7 +110,7 @@ describe("what a channel keeps", () => {
     expect(await log.read("a", {})).toMatchObject({ top: 2, first: 3, entries: [] });
   });
 
-  test("for ever when its retention says so, and by the default again when one leaves it out", async () => {
+  test("for ever when its retention is infinite, and by the default again when one leaves it out", async () => {
     const { log, clock } = withClock({ size: 2, bytes: 10, ttl: 100 });
     for (const data of ["11111", "22222", "33333"]) {
       await log.append("run", data, { time: 0, retention: unbounded });
@@ -125,7 +125,7 @@ describe("what a channel keeps", () => {
     expect(await kept(log, "run")).toEqual([]);
   });
 
-  test("what the functions given as options say of its name", async () => {
+  test("as much as the functions given as options return for its name", async () => {
     const { log, clock } = withClock({
       size: (channel) => (channel === "small" ? 1 : 2),
       bytes: (channel) => (channel === "light" ? 2 : 100),
@@ -139,7 +139,7 @@ describe("what a channel keeps", () => {
     expect(await kept(log, "plain")).toEqual(["11", "22"]);
   });
 
-  test("tags as they were when they were given", async () => {
+  test("tags as they were at the call", async () => {
     const log = memoryLog();
     const tags = { mood: "calm" };
     await log.append("a", "1", { time: 0, tags });
@@ -151,26 +151,26 @@ describe("what a channel keeps", () => {
 
   test("one entry of the default size among 100 000, at most 1000 at any time", async () => {
     const log = memoryLog({ slack: 0 });
-    let most = 0;
+    let peak = 0;
     for (let index = 0; index < 100_000; index++) {
       const { offset } = await log.append("a", String(index), { time: 0 });
       if (index % 997 === 0) {
         const { top, first } = await log.read("a", { limit: 0 });
         expect(top).toBe(offset);
-        most = Math.max(most, top - first + 1);
+        peak = Math.max(peak, top - first + 1);
       }
     }
-    expect(most).toBe(1000);
+    expect(peak).toBe(1000);
     const slice = await log.read("a", {});
     expect([slice.first, slice.top, slice.entries.length]).toEqual([99_001, 100_000, 1000]);
     expect(slice.entries[0]?.data).toBe("99000");
   });
 });
 
-describe("what is kept in all", () => {
+describe("the total of what is kept", () => {
   const cost = (data: string) => entryCost + data.length;
 
-  test("no more than totalBytes, trimming the oldest entry of all channels first", async () => {
+  test("is no more than totalBytes, trimming the oldest entry of all channels first", async () => {
     const one = "x".repeat(2000);
     const { log } = withClock({ totalBytes: 2 * channelCost + 3 * cost(one) });
     const offsets = async () => {
@@ -187,14 +187,14 @@ describe("what is kept in all", () => {
     expect(await offsets()).toEqual([[], [3, 4]]);
   });
 
-  test("entries a channel trimmed itself no longer count", async () => {
+  test("does not count entries that a channel trimmed itself", async () => {
     const { log } = withClock({ size: 1, totalBytes: 2 * channelCost + 2 * cost("1") });
     await appendAll(log, "a", "1");
     for (let index = 0; index < 5000; index++) await appendAll(log, "b", "2");
     expect([await kept(log, "a"), await kept(log, "b")]).toEqual([["1"], ["2"]]);
   });
 
-  test("a trimmed channel keeps its epoch, and its reader is told of the gap", async () => {
+  test("a trimmed channel keeps its epoch, and its reader gets a gap", async () => {
     const { log } = withClock({ totalBytes: 2 * channelCost + cost("x".repeat(2000)) });
     const { epoch } = await appendAll(log, "a", "x");
     await appendAll(log, "b", "x".repeat(2000));
@@ -207,7 +207,7 @@ describe("what is kept in all", () => {
     });
   });
 
-  test("past half of it in channels alone, the one idle longest is forgotten before any entry is trimmed", async () => {
+  test("above half of it in channels alone, the one idle longest is forgotten before any entry is trimmed", async () => {
     const { log } = withClock({ totalBytes: 4 * channelCost });
     const names = ["a", "b", "c"];
     const before = await Promise.all(names.map((name) => epochOf(log, name)));
@@ -222,7 +222,7 @@ describe("what is kept in all", () => {
     expect(await kept(log, "d")).toEqual(["1"]);
   });
 
-  test("a watched channel is never forgotten, whatever else must go", async () => {
+  test("a watched channel is never forgotten, whatever else is trimmed", async () => {
     const { log } = withClock({ totalBytes: 0 });
     const watch = await log.watch("a", () => {});
     const { epoch } = await appendAll(log, "a", "1");
@@ -233,14 +233,14 @@ describe("what is kept in all", () => {
     expect(await epochOf(log, "a")).not.toBe(epoch);
   });
 
-  test("100 000 names read once do not push out what was just published", async () => {
+  test("100 000 names that are read once do not push out what was just published", async () => {
     const { log } = withClock({ totalBytes: 1_048_576 });
     const { epoch } = await appendAll(log, "a", "1");
     for (let index = 0; index < 100_000; index++) await log.read(`name ${index}`, {});
     expect(await log.read("a", { after: { offset: 0, epoch } })).toMatchObject({ gapless: true, top: 1 });
   });
 
-  test("what expired in idle channels is released as others are used, without a timer", async () => {
+  test("what expired in idle channels is released when others are used, without a timer", async () => {
     const budget = 3 * channelCost + 3 * cost("1");
     const { log, clock } = withClock({
       totalBytes: budget,
@@ -250,7 +250,7 @@ describe("what is kept in all", () => {
     await appendAll(log, "idle", "2");
     await clock.advance(10);
     expect(clock.armed).toBe(0);
-    // Eight uses bring the sweep to every one of three channels; unswept, "2" would still count and "1" have to go.
+    // After eight calls of the log, the sweep has visited all three channels. Without it, "1" would have to go.
     for (let uses = 0; uses < 8; uses++) await log.read("new", {});
     await appendAll(log, "new", "3", "4");
     expect(await kept(log, "old")).toEqual(["1"]);
@@ -306,7 +306,7 @@ describe("how long a channel is remembered", () => {
     expect(await log.read("a", {})).toMatchObject({ epoch, top: 1, first: 1 });
   });
 
-  test("epochs are at most 16 characters of base 36, and none comes twice", async () => {
+  test("epochs are at most 16 characters of base 36, and all are different", async () => {
     const epochs = new Set<string>();
     for (const log of [memoryLog({ totalBytes: 0 }), memoryLog({ totalBytes: 0 })]) {
       for (let index = 0; index < 20_000; index++) epochs.add(await epochOf(log, `name ${index % 10}`));
@@ -316,15 +316,15 @@ describe("how long a channel is remembered", () => {
   });
 });
 
-describe("how it behaves", () => {
-  test("making a log arms no timer, takes no random number and asks no time", () => {
+describe("its behaviour", () => {
+  test("making a log arms no timer, takes no random number and reads no clock", () => {
     const refuse = (): never => {
       throw new Error("not at construction");
     };
     memoryLog({ clock: { now: refuse, time: refuse, timer: refuse, turn: refuse, random: refuse } });
   });
 
-  test("append is done, and has woken, before it returns", async () => {
+  test("append is done, and has called the watchers, before it returns", async () => {
     const log = memoryLog();
     const seen: string[] = [];
     await log.watch("a", () => seen.push("woken"));
@@ -336,7 +336,7 @@ describe("how it behaves", () => {
     expect((await appended).offset).toBe(1);
   });
 
-  test("a wake may append, dispose itself or another, and watch, and each is heard once", async () => {
+  test("a watcher may append, dispose itself or another, and watch, and each is called once", async () => {
     const log = memoryLog();
     const seen: string[] = [];
     const watches: Record<string, AsyncDisposable> = {};
@@ -354,7 +354,7 @@ describe("how it behaves", () => {
     expect(await kept(log, "a")).toEqual(["1", "2"]);
   });
 
-  test("the same function watching twice is woken twice, and once after one was disposed", async () => {
+  test("the same function watching twice is called twice, and once after one was disposed", async () => {
     const log = memoryLog();
     let wakes = 0;
     const wake = () => wakes++;
@@ -367,7 +367,7 @@ describe("how it behaves", () => {
     expect(wakes).toBe(3);
   });
 
-  test("entries answered stay as they were when the log moves on", async () => {
+  test("returned entries do not change when the log goes on", async () => {
     const log = memoryLog({ size: 2, slack: 0 });
     await appendAll(log, "a", "1", "2");
     const { entries } = await log.read("a", {});
@@ -375,7 +375,7 @@ describe("how it behaves", () => {
     expect(entries.map(({ data }) => data)).toEqual(["1", "2"]);
   });
 
-  test("a position that is no whole number from 0 is not gapless", async () => {
+  test("a position that is not a whole number from 0 is not gapless", async () => {
     const log = memoryLog();
     await appendAll(log, "a", "1", "2");
     for (const offset of [-1, 0.5, Number.NaN, Infinity, -Infinity]) {
@@ -384,7 +384,7 @@ describe("how it behaves", () => {
     }
   });
 
-  test("bad bounds are refused with a RangeError, when they are given", async () => {
+  test("invalid bounds are refused with a RangeError, at the call", async () => {
     for (const [options, message] of [
       [{ size: -1 }, 'Cannot use size "-1": it is not a number from 0 up'],
       [{ bytes: Number.NaN }, 'Cannot use bytes "NaN": it is not a number from 0 up'],
@@ -405,7 +405,7 @@ describe("how it behaves", () => {
     expect((await log.read("a", {})).top).toBe(0);
   });
 
-  test("after disposal the error names the call and the channel, and an aborted signal still comes first", async () => {
+  test("after disposal the error names the call and the channel, and an aborted signal comes first", async () => {
     const log = memoryLog();
     await log[Symbol.asyncDispose]();
     await expect(async () => log.append("a", "1", { time: 0 })).rejects.toThrow(
@@ -425,7 +425,7 @@ describe("against a naive model", () => {
   }
 
   const channels = ["a", "b", "c"];
-  /** So many times as many bytes: once as they are, once so that a few entries beyond the bounds fill a block. */
+  /** Factors for all sizes. With the second one, a few entries beyond the bounds fill a block. */
   const units = [
     { unit: 1, slack: 0, numRuns: 300 },
     { unit: 10_000, slack: 3_000_000, numRuns: 100 },
@@ -524,7 +524,7 @@ describe("against a naive model", () => {
   });
 
   test.each(units)(
-    "a follower never sees a silent hole or a duplicate, whatever goes, times $unit",
+    "a follower never misses an entry silently and never gets one twice, whatever is trimmed, times $unit",
     async (times) => {
       const { unit, slack, numRuns } = times;
       const defaults: Retention = { size: 4, bytes: 30 * unit, ttl: 50 * unit, slack };
@@ -538,7 +538,7 @@ describe("against a naive model", () => {
           const followers = new Map<string, { after: Position; seen: Set<string> }>();
           for (const step of script) {
             if (step.do === "wait") {
-              // Now and then long enough to be forgotten.
+              // Some waits are so long that channels are forgotten.
               now += step.ms === 60 ? day : step.ms;
             } else if (step.do === "append") {
               const data = step.data.repeat(unit);

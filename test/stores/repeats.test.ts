@@ -15,11 +15,11 @@ interface Here {
   log: Log;
   clock: FakeClock;
   append(options?: Partial<AppendOptions>, channel?: string): Promise<Position>;
-  /** What is in the channel. */
+  /** Returns the data in the channel. */
   kept(channel?: string): Promise<string[]>;
 }
 
-/** Every append has data of its own: "1", "2" and so on. */
+/** Makes a log. Every append has its own data: "1", "2" and so on. */
 function here(options: MemoryLogOptions = {}): Here {
   const clock = fakeClock();
   const log = memoryLog({ clock, ...options });
@@ -35,7 +35,7 @@ function here(options: MemoryLogOptions = {}): Here {
 const as = (by: string, n: number): Partial<AppendOptions> => ({ once: { by, n } });
 
 describe("once", () => {
-  test("the same number again answers the first position, appends nothing and wakes nobody", async () => {
+  test("the same number again returns the first position, appends nothing and wakes nobody", async () => {
     const { log, append, kept } = here();
     const first = await append(as("w", 1));
     const second = await append(as("w", 2));
@@ -74,7 +74,7 @@ describe("once", () => {
     expect((await append(as("w", 1), "b")).offset).toBe(1);
   });
 
-  test("a writer is forgotten 10 minutes after its last append, and begins where it says", async () => {
+  test("a writer is forgotten 10 minutes after its last append, and then begins at any number", async () => {
     const { append, clock } = here();
     await append(as("w", 1));
     await clock.advance(10 * minutes - 1);
@@ -87,7 +87,7 @@ describe("once", () => {
     await expect(append(as("w", 9))).rejects.toThrow("its last was 7");
   });
 
-  test("what failed or was aborted counts as not done", async () => {
+  test("an append that failed or was aborted counts as not done", async () => {
     const { log, append, kept } = here();
     const signal = AbortSignal.abort("no");
     await expect(append({ ...as("w", 1), signal })).rejects.toBe("no");
@@ -99,7 +99,7 @@ describe("once", () => {
     expect([await kept(), wakes]).toEqual([["4"], 1]);
   });
 
-  test("is remembered when its entry was trimmed", async () => {
+  test("a repeat is recognised after its entry was trimmed", async () => {
     const { append, kept } = here({ size: 0, slack: 0 });
     const first = await append(as("w", 1));
     expect(await append(as("w", 1))).toEqual(first);
@@ -107,7 +107,7 @@ describe("once", () => {
     expect(await kept()).toEqual([]);
   });
 
-  test("a repeat changes nothing of what is kept", async () => {
+  test("a repeat does not change what is kept", async () => {
     const { append, kept } = here();
     await append(as("v", 1));
     await append(as("w", 1));
@@ -115,7 +115,7 @@ describe("once", () => {
     expect(await kept()).toEqual(["1", "2"]);
   });
 
-  test("a wake that appends again under the same number appends nothing", async () => {
+  test("a watcher that appends again with the same number appends nothing", async () => {
     const { log, append, kept } = here();
     const again: unknown[] = [];
     await log.watch("a", () => again.push(log.append("a", "x", { time: 0, ...as("w", 1) })));
@@ -125,7 +125,7 @@ describe("once", () => {
 });
 
 describe("key", () => {
-  test("the same key again answers the first position until its ttl is over, and appends nothing", async () => {
+  test("the same key again returns the first position until its ttl is over, and appends nothing", async () => {
     const { log, append, kept, clock } = here();
     const first = await append({ key });
     let wakes = 0;
@@ -147,7 +147,7 @@ describe("key", () => {
     for (const offset of [3, 4]) expect((await append({ key: { text: "k", ttl: 0 } })).offset).toBe(offset);
   });
 
-  test("a writer and a key of the same text are two", async () => {
+  test("a writer and a key with the same text are separate", async () => {
     const { append } = here();
     await append(as("same", 1));
     expect((await append({ key: { text: "same", ttl: 1_000 } })).offset).toBe(2);
@@ -175,7 +175,7 @@ describe("key", () => {
 });
 
 describe("once and key together", () => {
-  test("the writer counts first: its last is answered whatever key comes with it", async () => {
+  test("the writer counts first: its last number returns its position, with any key", async () => {
     const { append, kept } = here();
     const first = await append({ ...as("w", 1), key });
     expect(await append({ ...as("w", 1), key: { text: "other", ttl: 1_000 } })).toEqual(first);
@@ -184,7 +184,7 @@ describe("once and key together", () => {
     expect(await kept()).toHaveLength(2);
   });
 
-  test("an append whose key was used counts as the writer's, and is answered with the first use", async () => {
+  test("an append with a used key counts as the writer's next number, and returns the first position of the key", async () => {
     const { append, kept } = here();
     const first = await append({ key });
     expect(await append({ ...as("w", 1), key })).toEqual(first);
@@ -195,7 +195,7 @@ describe("once and key together", () => {
 });
 
 describe("place: first", () => {
-  test("the channel begins anew: a new epoch, offset 1 and none of the old entries", async () => {
+  test("the channel starts again: a new epoch, offset 1 and none of the old entries", async () => {
     const { log, append, kept } = here();
     const old = await append();
     await append();
@@ -218,7 +218,7 @@ describe("place: first", () => {
     expect(log.bytes).toBe(channelCost + 2 * (entryCost + 1));
   });
 
-  test("those who watch stay, and are woken", async () => {
+  test("the watchers stay, and are called", async () => {
     const { log, append } = here();
     await append();
     const tops: unknown[] = [];
@@ -228,7 +228,7 @@ describe("place: first", () => {
     expect(tops).toEqual([1, 2]);
   });
 
-  test("a channel that never had an entry keeps its epoch, so that who is there already is told of no gap", async () => {
+  test("a channel that never had an entry keeps its epoch, so that present subscribers get no gap", async () => {
     const { log, append } = here();
     const { epoch } = await log.read("a", {});
     expect(await append({ place: "first" })).toEqual({ offset: 1, epoch });
@@ -236,7 +236,7 @@ describe("place: first", () => {
     expect((await append({ place: "first" })).epoch).not.toBe(epoch);
   });
 
-  test("keys and writers of before are forgotten, and what the channel kept is the log's own again", async () => {
+  test("old keys and writers are forgotten, and the channel's retention is the log's default again", async () => {
     const { append, kept } = here({ size: 2, slack: 0 });
     await append({ ...as("w", 1), retention: { size: 5 } });
     await append({ key });
@@ -246,7 +246,7 @@ describe("place: first", () => {
     expect(await kept()).toEqual(["4", "5"]);
   });
 
-  test("with once, the same append again is the first's, and does not begin anew again", async () => {
+  test("with once, the same append again returns the first position, and does not start the channel again", async () => {
     const { append, kept } = here();
     await append(as("w", 1));
     const first = await append({ ...as("w", 2), place: "first" });
@@ -257,7 +257,7 @@ describe("place: first", () => {
     expect(await kept()).toEqual(["2", "3", "5"]);
   });
 
-  test("with a key that was used nothing begins anew", async () => {
+  test("with a used key the channel does not start again", async () => {
     const { append, kept } = here();
     const first = await append({ key });
     expect(await append({ key, place: "first" })).toEqual(first);
@@ -268,7 +268,7 @@ describe("place: first", () => {
 describe("what is remembered", () => {
   const cost = (text: string) => markCost + text.length;
 
-  test("counts, each text with 256 bytes, until it is forgotten, without a timer", async () => {
+  test("counts 256 bytes and its text each, until it is forgotten, without a timer", async () => {
     const { log, append, clock } = here();
     await append({ ...as("w", 1), key });
     const entries = channelCost + entryCost + 1;
@@ -278,19 +278,19 @@ describe("what is remembered", () => {
     await clock.advance(key.ttl);
     expect(clock.armed).toBe(0);
     for (let uses = 0; uses < 8; uses++) await log.read("b", {});
-    // The entry has expired, too.
+    // The entry has expired as well.
     expect(log.bytes).toBe(2 * channelCost + cost("w"));
     await clock.advance(10 * minutes - key.ttl);
     for (let uses = 0; uses < 8; uses++) await log.read("b", {});
     expect(log.bytes).toBe(2 * channelCost);
   });
 
-  test("takes a quarter of totalBytes at most: what is nearest to its end goes first", async () => {
+  test("takes a quarter of totalBytes at most: what expires next goes first", async () => {
     const { log, append } = here({ totalBytes: 40_000, size: 0, slack: 0 });
     await append({ key: { text: "long", ttl: day } });
     for (let index = 1; index <= 1_000; index++) {
       await append({ key: { text: `k${index}`, ttl: minutes } });
-      // A round of the log is eight uses.
+      // Repeats are trimmed at every eighth call of the log.
       expect(log.bytes).toBeLessThanOrEqual(channelCost + 10_000 + 8 * cost("k1000"));
     }
     expect((await append({ key: { text: "long", ttl: day } })).offset).toBe(1);
@@ -298,7 +298,7 @@ describe("what is remembered", () => {
     expect((await append({ key: { text: "k1", ttl: minutes } })).offset).toBe(1_002);
   });
 
-  test("goes with its channel, and with the log", async () => {
+  test("is dropped with its channel, and with the log", async () => {
     const { log, append, clock } = here({ ttl: 1_000 });
     await append({ ...as("w", 1), key });
     await clock.advance(day);
@@ -309,7 +309,7 @@ describe("what is remembered", () => {
     expect(log.bytes).toBe(0);
   });
 
-  test("is what a naive model remembers", async () => {
+  test("is the same as in a naive model", async () => {
     const text = fc.constantFrom("v", "w");
     const step = fc.record({
       wait: fc.constantFrom(0, 1, 299_999, 300_000),

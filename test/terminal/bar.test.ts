@@ -6,7 +6,7 @@ import { cellsOf, type Paint, unpainted } from "../../src/terminal/cells.ts";
 
 const run = "1";
 
-/** The bar after events that are so many milliseconds apart. */
+/** Returns the bar after these events, which are `ms` milliseconds apart. */
 function after(events: readonly unknown[], ms = 1_000, id = run): Bar {
   const publications = events.map((data, index) => published(data, index * ms, id));
   return publications.reduce(advanced, barOf(id));
@@ -23,16 +23,16 @@ const cancelled = { type: "run.cancelled", run, by: "client", reason: "enough" }
 const [waiting, half] = [barOf(run), after([started, progress(5, 10)])];
 
 const drawings: [string, Bar, string][] = [
-  ["was not heard of", waiting, "1  ░░░░░░░░░░░░░░░░░░░       waiting"],
+  ["has no event yet", waiting, "1  ░░░░░░░░░░░░░░░░░░░       waiting"],
   ["works", after([started]), "Render  ░░░░░░░░░░░░░░░░░       working"],
   ["is half done", half, "Render  ████████░░░░░░░░░  50%  5/10"],
   [
-    "says what it does",
+    "has a progress message",
     after([started, progress(5, 10, { message: "page 5" })]),
     "Render  ████████░░░░░░░░░  50%  5/10  page 5",
   ],
   [
-    "is an agent that thinks",
+    "has a percentage from its agent",
     after([started, { type: "agent_thinking", thought: "?", progress_percentage: 25 }]),
     "Render  ████░░░░░░░░░░░░░  25%  working",
   ],
@@ -47,20 +47,24 @@ const drawings: [string, Bar, string][] = [
     after([started, cancelled], 3_723_000),
     "Render  ░░░░░░░░░░░░░░░░░       cancelled after 1 h 2 min  …",
   ],
-  ["completed unseen", after([completed]), '1  ███████████████████ 100%  completed  {"url":"/a"}'],
+  [
+    "completed without its start event",
+    after([completed]),
+    '1  ███████████████████ 100%  completed  {"url":"/a"}',
+  ],
 ];
 
 test.each(drawings)("a run that %s is drawn", (_, bar, drawing) => {
   expect(barsOf([bar], 60, unpainted)).toEqual([drawing]);
 });
 
-test("what is no progress leaves the bar as it was", () => {
+test("an event without progress leaves the bar unchanged", () => {
   for (const data of [output("line"), "text", null, 3, { type: "progress", progress: 7 }]) {
     expect(advanced(half, published(data))).toBe(half);
   }
 });
 
-test("bars stand one below the other, and no line is longer than there is room", () => {
+test("bars stand one below the other, and no line is longer than the terminal is wide", () => {
   const names = ["Render", "顧客のインポート", "a".repeat(50), "\u001b[2J"];
   const bars = names.map((name) => after([{ ...started, name }, progress(1, 3), failed]));
   for (const width of [20, 40, 49, 50, 79, 200]) {
@@ -72,7 +76,7 @@ test("bars stand one below the other, and no line is longer than there is room",
   }
 });
 
-test("a narrow terminal has no bars, and what is whole is not cut", () => {
+test("a narrow terminal has no bars, and complete text is not cut", () => {
   const bar = after([started, progress(5, 10), failed]);
   expect(barsOf([bar], 30, unpainted)).toEqual([
     "Render   50%  failed after 2.0 s…".slice(0, 29).concat("…"),
@@ -80,7 +84,7 @@ test("a narrow terminal has no bars, and what is whole is not cut", () => {
   expect(barsOf([bar], 30, unpainted, true)).toEqual(["Render   50%  failed after 2.0 s  Error: No\\npaper"]);
 });
 
-test("runs of one name are told apart by their ids", () => {
+test("runs with the same name are distinguished by their ids", () => {
   const bars = ["0123456789", "abcdefghij"].map((id) => after([started], 0, id));
   const labels = barsOf(bars, 80, unpainted).map((line) => line.split("  ")[0]);
   expect(labels).toEqual(["Render 01234567", "Render abcdefgh"]);
@@ -93,7 +97,7 @@ test("a bar is painted in the colour of its status", () => {
   ]);
 });
 
-test("only a run's own channel has its ending", () => {
+test("only the run's own channel ends its bar", () => {
   const endings = [started, completed, failed, cancelled, null, "run.completed"].map((data) =>
     endingOf(published(data)),
   );

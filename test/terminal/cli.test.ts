@@ -11,21 +11,21 @@ import { site } from "../support/server.ts";
 
 const file = fileURLToPath(new URL("../../src/cli.ts", import.meta.url));
 
-/** Starts the command on this runtime, with its output piped here. */
+/** Starts the command on this runtime, and captures its output. */
 function tocsin(...args: string[]): Child {
   const started = start(process.execPath, [...program(file), ...args]);
   onTestFinished(() => started.destroy());
   return started;
 }
 
-/** What it printed, without the times, which are those of the machine. */
+/** Returns the command's exit code and output, without the times, which are the real clock's. */
 async function ended(command: Child): Promise<{ code: number | null; lines: string[] }> {
   const { code, output } = await command.exit;
   const lines = output.trim().split("\n");
   return { code, lines: lines.map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, "")) };
 }
 
-test("a run is printed to its end, a line an event, and then the command ends", async () => {
+test("a run is printed to its end, one line per event, and then the command ends", async () => {
   const { notifier, address } = await site();
   const run = notifier.run(
     async ({ emit }) => {
@@ -58,14 +58,14 @@ test("a run is cancelled from the terminal, and a channel followed until Ctrl-C"
     time: expect.any(Number),
     data: { n: 2 },
   });
-  const told = performance.now();
+  const killed = performance.now();
   following.kill("SIGINT");
   const { code, at } = await following.exit;
-  expect([code, at - told < 5_000]).toEqual([0, true]);
+  expect([code, at - killed < 5_000]).toEqual([0, true]);
 
   const { lines, ...cancelled } = await ended(cancelling);
   expect(cancelled.code).toBe(0);
-  // Which of its two outputs is heard first is not known.
+  // The two streams may arrive in either order.
   expect(lines.sort()).toEqual([
     'Asked "run:1" to stop',
     "run:1 cancelled by the client: enough",
@@ -73,7 +73,7 @@ test("a run is cancelled from the terminal, and a channel followed until Ctrl-C"
   ]);
 });
 
-test("the command ends when nobody reads what it prints any more", async () => {
+test("the command ends when the reader of its output is gone", async () => {
   const { notifier, address } = await site();
   await notifier.publish("news", "first");
   const args = [
@@ -85,7 +85,7 @@ test("the command ends when nobody reads what it prints any more", async () => {
     "--from",
     "start",
   ];
-  // Not every runtime has closed its end of a pipe once it says so.
+  // On some runtimes the reading end of a pipe is still open when its close is reported.
   const reader = "{ read -r line; exec 0<&-; echo closed; }";
   const shell = start("sh", ["-c", `{ "$@"; echo "code $?" >&2; } | ${reader}`, "sh", ...args]);
   onTestFinished(() => shell.destroy());
@@ -94,14 +94,14 @@ test("the command ends when nobody reads what it prints any more", async () => {
   expect((await shell.exit).output).toBe("closed\ncode 0\n");
 });
 
-test("a wrong command line is explained, and help is given, without a connection", async () => {
+test("a wrong command line is explained, and help is printed, without a connection", async () => {
   const [wrong, help] = [tocsin("tail"), tocsin("--help")];
   const explained = "Cannot tail: give the address of a server\nTry tocsin --help\n";
   expect(await wrong.exit).toMatchObject({ code: 2, output: explained });
   expect(await help.exit).toMatchObject({ code: 0, output: usage });
 });
 
-test("a server that does not answer is told of, and SIGTERM ends the waiting", async () => {
+test("a server that does not respond is reported, and SIGTERM ends the wait", async () => {
   const server = createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -13,7 +13,7 @@ test("channels and runs are followed, each once", () => {
   });
 });
 
-test("options may stand anywhere, and a run to be cancelled be named by its id or its channel", () => {
+test("options may stand anywhere, and a run to cancel may be given by its id or its channel", () => {
   const args = "tail --cancel 1 %s --json --reason enough news --cancel=run:2 --token t --cancel 1";
   expect(commandOf(args.replace("%s", url).split(" "))).toEqual({
     action: "tail",
@@ -27,7 +27,7 @@ test("options may stand anywhere, and a run to be cancelled be named by its id o
   });
 });
 
-test("a token may come from the environment, and the option counts more", () => {
+test("a token may come from the environment, and the option has priority", () => {
   const tokens = [[], ["--token", "mine"]].map((more) => {
     const command = commandOf(["tail", url, "news", ...more], { TOCSIN_TOKEN: "theirs" });
     return command.action === "tail" && command.token;
@@ -39,16 +39,16 @@ test.each([
   ["start", "start"],
   ["now", "now"],
   ["12@a@b", { offset: 12, epoch: "a@b" }],
-])("--from %s is understood", (from, expected) => {
+])("--from %s is accepted", (from, expected) => {
   expect(commandOf(["tail", url, "news", "--from", from])).toMatchObject({ from: expected });
 });
 
-test("help and the version are given whatever else is asked for", () => {
+test("help and the version are printed whatever else is given", () => {
   const asked = [["-h"], ["--help", "tail"], ["-v"], ["tail", "nowhere", "--version"]];
   expect(asked.map((args) => commandOf(args).action)).toEqual(["help", "help", "version", "version"]);
 });
 
-test("an address may be that of a page, and a fragment of it does not count", () => {
+test("an address may be that of a page, and its fragment is ignored", () => {
   expect(commandOf(["tail", "https://example.com/n#top", "news"])).toMatchObject({
     url: "https://example.com/n",
   });

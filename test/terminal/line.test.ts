@@ -4,7 +4,7 @@ import { type Paint, unpainted } from "../../src/terminal/cells.ts";
 import { jsonOf, lineOf } from "../../src/terminal/line.ts";
 
 const at = { channel: "run:1", offset: 7, epoch: "e", time: Date.UTC(2026, 0, 1) };
-const told: [unknown, string][] = [
+const lines: [unknown, string][] = [
   [{ type: "run.started", run: "1" }, "started"],
   [{ type: "run.started", run: "1", name: "render" }, 'started "render"'],
   [progress(3, 10), "progress 30% (3 of 10)"],
@@ -25,11 +25,11 @@ const told: [unknown, string][] = [
   [[1], "[1]"],
 ];
 
-test.each(told)("%j is told to people", (data, text) => {
+test.each(lines)("%j is told to people", (data, text) => {
   expect(lineOf({ ...at, data }, unpainted)).toBe(`2026-01-01T00:00:00.000Z run:1 ${text}`);
 });
 
-test("a line is painted in parts, by what it tells", () => {
+test("a line is painted in parts, by their meaning", () => {
   const paint: Paint = (style, text) => `<${style} ${text}>`;
   const data = { type: "run.failed", run: "1", error: { name: "Error", message: "No" } };
   expect(lineOf({ ...at, data }, paint)).toBe(
@@ -37,7 +37,7 @@ test("a line is painted in parts, by what it tells", () => {
   );
 });
 
-test("machines are told all there is, on one line", () => {
+test("JSON output holds everything, on one line", () => {
   const line = jsonOf({ ...at, data: { text: "a\n\u009b" }, tags: { kind: "x" } });
   expect(line).toBe(
     '{"channel":"run:1","offset":7,"epoch":"e","time":1767225600000,"data":{"text":"a\\n\\u009b"},"tags":{"kind":"x"}}',

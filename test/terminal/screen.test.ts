@@ -7,7 +7,7 @@ interface Drawn {
   terminal: FakeTerminal;
   clock: FakeClock;
   screen: Screen;
-  /** What stands at the bottom from the next frame on. */
+  /** The lines at the bottom from the next frame on. */
   bottom: string[];
 }
 
@@ -17,7 +17,7 @@ function drawn(footer?: Footer, { columns = 20, height = 24 } = {}): Drawn {
   return { terminal, clock, bottom, screen: new Screen(terminal, clock, footer ?? (() => bottom)) };
 }
 
-test("the bottom is drawn over itself, and lines are printed above it", async () => {
+test("the bottom is redrawn in place, and lines are printed above it", async () => {
   const { terminal, clock, screen, bottom } = drawn();
   bottom.push("one", "two");
   screen.refresh();
@@ -32,7 +32,7 @@ test("the bottom is drawn over itself, and lines are printed above it", async ()
   expect(terminal.seen).toEqual(["first", "second, which is lon", "ger than a row", "2"]);
 });
 
-test("a frame is one write, at most every 50 ms, whatever there is to draw", async () => {
+test("a frame is one write, at most every 50 ms, for any changes", async () => {
   const { terminal, clock, screen } = drawn();
   screen.refresh();
   await clock.advance(0);
@@ -49,7 +49,7 @@ test("a frame is one write, at most every 50 ms, whatever there is to draw", asy
   expect([terminal.writes.length, clock.armed]).toEqual([2, 0]);
 });
 
-test("a frame clears a line only once it is written, so that nothing flickers", async () => {
+test("a frame clears a line only when it writes it, so that nothing flickers", async () => {
   const { terminal, clock, screen, bottom } = drawn();
   bottom.push("one");
   for (const _ of [1, 2]) {
@@ -68,7 +68,7 @@ test("no more than a thousand lines wait for a frame", () => {
   expect([terminal.writes.length, terminal.seen.length]).toEqual([2, 2_000]);
 });
 
-test("another width is drawn anew, with nothing left of what was wrapped", async () => {
+test("after a change of the width everything is redrawn, and nothing wrapped is left", async () => {
   const footer: Footer = (width) => ["\u001b[2ma\u001b[22m".padEnd(width + 9, "a"), "b".repeat(width)];
   const { terminal, clock, screen } = drawn(footer, { columns: 40 });
   screen.print("above");
@@ -80,7 +80,7 @@ test("another width is drawn anew, with nothing left of what was wrapped", async
   }
 });
 
-test("the bottom is told how much room there is, and at the end as much as it likes", async () => {
+test("the bottom is drawn with the available height, and at the end without a limit", async () => {
   const rooms: number[][] = [];
   const footer: Footer = (width, height) => {
     rooms.push([width, height]);

@@ -26,7 +26,7 @@ function sink(): { write(text: string): void; text: string } {
   };
 }
 
-/** A stream with room for 60 bytes, which takes what is written to it when it is told to. */
+/** Makes a stream with a buffer of 60 bytes. It accepts one write with each call of `take`. */
 function slow(): { stream: Writable; text: string; take(): void } {
   const taken: (() => void)[] = [];
   const write: Writable["_write"] = (chunk, _, done) => {
@@ -55,7 +55,7 @@ function shown(
   return { terminal, clock, view: bars({ terminal, errors, clock, channels, paint: unpainted }) };
 }
 
-test("lines go one by one where there is room, and what is no publication goes elsewhere", async () => {
+test("lines are written one by one while there is room, and other messages go to another stream", async () => {
   const [reader, errors] = [slow(), sink()];
   const { stream } = reader;
   const { signal } = new AbortController();
@@ -77,7 +77,7 @@ test("lines go one by one where there is room, and what is no publication goes e
   view.end();
 });
 
-test("waiting for room ends when the user has seen enough, and leaves no listener", async () => {
+test("waiting for room ends when the user stops the command, and leaves no listener", async () => {
   const { stream } = slow();
   const stop = new AbortController();
   const view = lines({ output: stream, errors: sink(), signal: stop.signal, isJson: true });
@@ -90,7 +90,7 @@ test("waiting for room ends when the user has seen enough, and leaves no listene
   expect(stream.listenerCount("drain")).toBe(before);
 });
 
-test("runs are bars, and what else they and other channels say stands above", async () => {
+test("runs are bars, and their other events and other channels are printed above", async () => {
   const { view, terminal, clock } = shown(["run:1", "news", "run:2"]);
   await view.show(published("run:1", started));
   await view.show(published("news", { type: "run.started" }));
@@ -109,7 +109,7 @@ test("runs are bars, and what else they and other channels say stands above", as
   expect([terminal.listeners, clock.armed]).toEqual([0, 0]);
 });
 
-test("a result is whole once nothing is drawn over it", async () => {
+test("a result is printed completely once nothing is drawn over it", async () => {
   const { view, terminal, clock } = shown(["run:1"]);
   await view.show(published("run:1", started));
   await view.show(published("run:1", completed));
@@ -121,7 +121,7 @@ test("a result is whole once nothing is drawn over it", async () => {
   );
 });
 
-test("a run that is refused has no bar any more", async () => {
+test("a run that is refused loses its bar", async () => {
   const { view, terminal, clock } = shown(["run:1", "run:2"]);
   view.refused("run:1", "No run:1");
   view.refused("news", "No news");
@@ -129,7 +129,7 @@ test("a run that is refused has no bar any more", async () => {
   expect(terminal.seen).toEqual(["No run:1", "No news", "2  ░░░░░░░░░░░░░░░░░░       waiting"]);
 });
 
-test("errors stay out of a terminal that does not show them", async () => {
+test("errors are not printed to a terminal that does not show them", async () => {
   const errors = sink();
   const { view, terminal, clock } = shown(["run:1"], { errors });
   view.error("wrong");
@@ -139,7 +139,7 @@ test("errors stay out of a terminal that does not show them", async () => {
   expect([errors.text, terminal.seen]).toEqual(["wrong\nnoted\nrefused\n", []]);
 });
 
-test("of more runs than there are rows those that work are seen, and at the end all", async () => {
+test("with more runs than rows the working ones are shown, and at the end all", async () => {
   const ids = ["1", "2", "3", "4", "5", "6"];
   const { view, terminal, clock } = shown(ids.map((id) => `run:${id}`));
   for (const id of ["1", "3", "6"]) await view.show(published(`run:${id}`, { type: "run.completed" }));

@@ -8,25 +8,25 @@ import { aborted, deferred, type Outcome, outcomeOf } from "../support/core.ts";
 import { type Ends, test } from "../support/dial.ts";
 
 interface Watched {
-  /** What was shown: where, and its data. */
+  /** What was shown: the channel and its data. */
   shown: [string, unknown][];
-  /** What was said, each with how it was. */
-  said: [string, string][];
+  /** What was reported: the channel, "note" or "error", and the text. */
+  reported: [string, string][];
   outcome: Outcome<boolean>;
   stop(): void;
 }
 
 function watched({ client }: Pick<Ends, "client">, options: Partial<WatchOptions>): Watched {
-  const [shown, said, stop]: [Watched["shown"], Watched["said"], AbortController] = [
+  const [shown, reported, stop]: [Watched["shown"], Watched["reported"], AbortController] = [
     [],
     [],
     new AbortController(),
   ];
   const view: View = {
     show: async ({ channel, data }: Publication) => void shown.push([channel, data]),
-    refused: (channel, why) => void said.push([channel, why]),
-    note: (text) => void said.push(["note", text]),
-    error: (text) => void said.push(["error", text]),
+    refused: (channel, why) => void reported.push([channel, why]),
+    note: (text) => void reported.push(["note", text]),
+    error: (text) => void reported.push(["error", text]),
     end: () => {},
   };
   const { signal } = stop;
@@ -35,12 +35,12 @@ function watched({ client }: Pick<Ends, "client">, options: Partial<WatchOptions
     stop.abort();
     void client.close();
   };
-  return { shown, said, outcome: outcomeOf(watch(client, all)), stop: closes };
+  return { shown, reported, outcome: outcomeOf(watch(client, all)), stop: closes };
 }
 
 const types = ({ shown }: Watched): unknown[] => shown.map(([, data]) => (data as { type: string }).type);
 
-test("runs are followed from their start to their end, channels from now on", async ({ open }) => {
+test("runs are followed from their start to their end, channels from the present", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   await notifier.publish("news", "before");
@@ -61,7 +61,7 @@ test("runs are followed from their start to their end, channels from now on", as
   expect([one.outcome, both.outcome.state]).toEqual([{ state: "fulfilled", value: true }, "pending"]);
   both.stop();
   await clock.settle();
-  expect([both.outcome.value, both.said]).toEqual([true, []]);
+  expect([both.outcome.value, both.reported]).toEqual([true, []]);
 });
 
 test("an ending that was shown is acknowledged, and nothing is followed any more", async ({ open }) => {
@@ -78,7 +78,7 @@ test("an ending that was shown is acknowledged, and nothing is followed any more
   expect(notifier.inspect().filter(({ kind }) => kind === "publication")).toEqual([]);
 });
 
-test("a run that failed, or that somebody else cancelled, did not go well", async ({ open }) => {
+test("a run that failed, or that another client cancelled, makes the command fail", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const failing = notifier.run(async () => {
@@ -92,7 +92,7 @@ test("a run that failed, or that somebody else cancelled, did not go well", asyn
   expect(outcomes.map(({ outcome }) => outcome.value)).toEqual([false, false]);
 });
 
-test("a run is cancelled for a reason, and followed to its end", async ({ open }) => {
+test("a run is cancelled with a reason, and followed to its end", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const run = notifier.run(({ signal }) => aborted(signal));
@@ -100,41 +100,43 @@ test("a run is cancelled for a reason, and followed to its end", async ({ open }
   const first = watched(ends, { channels, cancel: [run.id], reason: "enough" });
   await clock.settle();
   expect(first.shown.at(-1)?.[1]).toMatchObject({ type: "run.cancelled", by: "client", reason: "enough" });
-  expect([first.outcome.value, first.said]).toEqual([true, [["note", `Asked "run:${run.id}" to stop`]]]);
+  expect([first.outcome.value, first.reported]).toEqual([true, [["note", `Asked "run:${run.id}" to stop`]]]);
   const second = watched(ends, { channels, cancel: [run.id] });
   await clock.settle();
-  expect(second.said).toEqual([["note", `"run:${run.id}" had ended already`]]);
+  expect(second.reported).toEqual([["note", `"run:${run.id}" had ended already`]]);
   expect(types(second)).toEqual(["run.started", "run.cancelled"]);
 });
 
-test("what is not there is refused once, and the others are followed all the same", async ({ open }) => {
+test("an unknown channel is refused once, and the others are followed all the same", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const run = notifier.run(async () => {});
   const all = watched(ends, { channels: ["run:1", "run:2", `run:${run.id}`], cancel: ["2"] });
   await clock.settle();
-  expect(all.said).toEqual([
+  expect(all.reported).toEqual([
     ["run:1", 'Cannot follow "run:1": it is not there, or not yours (103)'],
     ["run:2", 'Cannot cancel "run:2": it is not there, or not yours'],
   ]);
   expect([types(all), all.outcome.value]).toEqual([["run.started", "run.completed"], false]);
 });
 
-test("a gap is told, and what comes after it is followed", async ({ open }) => {
+test("a gap is reported, and later events are followed", async ({ open }) => {
   const ends = open({ limits: { runBytes: 300 } });
   const { notifier, clock } = ends;
   const run = notifier.run(async ({ emit }) => {
     for (let n = 1; n <= 10; n++) await emit(output("x".repeat(50)));
   });
   await clock.settle();
-  const { said, shown, outcome } = watched(ends, { channels: [`run:${run.id}`] });
+  const { reported, shown, outcome } = watched(ends, { channels: [`run:${run.id}`] });
   await clock.settle();
   const first = 12 - shown.length;
-  expect(said).toEqual([["note", `What came after 0 in "run:${run.id}" is gone: going on after ${first}`]]);
+  expect(reported).toEqual([
+    ["note", `What came after 0 in "run:${run.id}" is gone: going on after ${first}`],
+  ]);
   expect([shown.length, outcome.value]).toEqual([3, true]);
 });
 
-test("it begins where it is told to", async ({ open }) => {
+test("it begins at the given position", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const receipts = await Promise.all([1, 2, 3].map((n) => notifier.publish("news", n)));
@@ -144,7 +146,9 @@ test("it begins where it is told to", async ({ open }) => {
   expect(all.map(({ shown }) => shown.map(([, data]) => data))).toEqual([[], [], [1, 2, 3], [3]]);
 });
 
-test("a run that had ended before where it begins says how, and is over", async ({ open }) => {
+test("a run that had ended before the start position is shown with its ending, and is over", async ({
+  open,
+}) => {
   const ends = open();
   const { notifier, clock } = ends;
   const run = notifier.run(async () => {});
@@ -163,7 +167,7 @@ test("a run that had ended before where it begins says how, and is over", async 
   ]);
 });
 
-test("a run that works is followed from now on to its end", async ({ open }) => {
+test("a working run is followed from the present to its end", async ({ open }) => {
   const ends = open();
   const { notifier, clock } = ends;
   const gate = deferred();
@@ -177,29 +181,31 @@ test("a run that works is followed from now on to its end", async ({ open }) => 
   expect([types(now), now.outcome.value]).toEqual([["run.completed"], true]);
 });
 
-test("a connection that is closed for good is told of once, by whoever hears of it", async ({ open }) => {
+test("a connection that is closed for good is reported once, by whichever call gets it first", async ({
+  open,
+}) => {
   const ends = open();
   const { clock, network, client } = ends;
-  const said: string[] = [];
-  const view = { note: (text: string) => said.push(text), error: (text: string) => said.push(text) };
-  const heard = attend("ws://x/", view, {
+  const reported: string[] = [];
+  const view = { note: (text: string) => reported.push(text), error: (text: string) => reported.push(text) };
+  const onStatus = attend("ws://x/", view, {
     statusOf: async () => undefined,
-    giveUp: () => said.push("gave up"),
+    giveUp: () => reported.push("gave up"),
   });
   const all = watched(ends, { channels: ["news", "sport"] });
   await clock.settle();
   network.last.drop(3503, "disconnected");
   await clock.settle();
-  expect([client.status, all.said, all.outcome.value]).toEqual(["closed", [], false]);
+  expect([client.status, all.reported, all.outcome.value]).toEqual(["closed", [], false]);
   const why = (code: number, message: string) => Object.assign(new Error(message), { code }) as never;
-  heard?.("connecting");
-  for (let n = 0; n < 2; n++) heard?.("waiting", why(1006, ""));
-  heard?.("connected");
-  heard?.("waiting", why(3001, "shutdown"));
-  heard?.("connected");
-  heard?.("closed", why(3503, "disconnected"));
-  heard?.("closed");
-  expect(said).toEqual([
+  onStatus?.("connecting");
+  for (let n = 0; n < 2; n++) onStatus?.("waiting", why(1006, ""));
+  onStatus?.("connected");
+  onStatus?.("waiting", why(3001, "shutdown"));
+  onStatus?.("connected");
+  onStatus?.("closed", why(3503, "disconnected"));
+  onStatus?.("closed");
+  expect(reported).toEqual([
     "Cannot reach ws://x/, trying again: code 1006",
     "Connected",
     "Lost the connection, trying again: shutdown (3001)",
@@ -209,65 +215,76 @@ test("a connection that is closed for good is told of once, by whoever hears of 
 });
 
 test.for([
-  ["which the runtime tells", 404, undefined, []],
-  ["which is asked for", undefined, 404, ["Cannot reach ws://x/, trying again: handshake failed (1006)"]],
-] as const)("the very first refusal ends the command: with a status %s", async ([, told, asked, before]) => {
-  const { said, heard } = attended(asked);
-  heard("connecting");
-  await heard("waiting", unmade(told, 1));
-  expect(said).toEqual([
-    ...before,
-    "Cannot connect to ws://x/: the server answered 404, so there are no notifications: look at its path",
-    "gave up",
-  ]);
-});
+  ["that the runtime reports", 404, undefined, []],
+  [
+    "that an extra request finds",
+    undefined,
+    404,
+    ["Cannot reach ws://x/, trying again: handshake failed (1006)"],
+  ],
+] as const)(
+  "the very first refusal ends the command: with a status %s",
+  async ([, status, asked, before]) => {
+    const { reported, onStatus } = attended(asked);
+    onStatus("connecting");
+    await onStatus("waiting", unmade(status, 1));
+    expect(reported).toEqual([
+      ...before,
+      "Cannot connect to ws://x/: the server answered 404, so there are no notifications: look at its path",
+      "gave up",
+    ]);
+  },
+);
 
 test.for([200, 408, 426, 429, 500, 503, undefined])(
-  "a first refusal that may pass is told of: %s",
+  "a first refusal that may be temporary is reported: %s",
   async (status) => {
-    for (const [told, asked] of [
+    for (const [known, asked] of [
       [status, undefined],
       [undefined, status],
     ]) {
-      const { said, heard } = attended(asked);
-      await heard("waiting", unmade(told, 1));
-      const why = told === undefined ? "handshake failed (1006)" : `handshake refused: ${told}`;
-      expect(said).toEqual([`Cannot reach ws://x/, trying again: ${why}`]);
+      const { reported, onStatus } = attended(asked);
+      await onStatus("waiting", unmade(known, 1));
+      const why = known === undefined ? "handshake failed (1006)" : `handshake refused: ${known}`;
+      expect(reported).toEqual([`Cannot reach ws://x/, trying again: ${why}`]);
     }
   },
 );
 
-test("a refusal after there was a connection ends nothing", async () => {
-  const { said, heard } = attended(401);
-  heard("connected");
-  await heard("waiting", unmade(401, 2));
-  heard("connected");
-  await heard("waiting", unmade(undefined, 2));
-  expect(said).toEqual([
+test("a refusal after a connection was open ends nothing", async () => {
+  const { reported, onStatus } = attended(401);
+  onStatus("connected");
+  await onStatus("waiting", unmade(401, 2));
+  onStatus("connected");
+  await onStatus("waiting", unmade(undefined, 2));
+  expect(reported).toEqual([
     "Lost the connection, trying again: handshake refused: 401",
     "Connected again",
     "Lost the connection, trying again: handshake failed (1006)",
   ]);
 });
 
-test("who is not let in is told what to look at, and why a connection fails as the socket says it", async () => {
-  const { said, heard } = attended(undefined);
-  await heard("waiting", unmade(undefined, 1, new Error("connect ECONNREFUSED")));
+test("a refused client gets advice what to check, and a failed connection the error of its socket", async () => {
+  const { reported, onStatus } = attended(undefined);
+  await onStatus("waiting", unmade(undefined, 1, new Error("connect ECONNREFUSED")));
   const other = attended(403);
-  await other.heard("waiting", unmade(403, 1));
-  expect([...said, ...other.said]).toEqual([
+  await other.onStatus("waiting", unmade(403, 1));
+  expect([...reported, ...other.reported]).toEqual([
     "Cannot reach ws://x/, trying again: handshake failed: connect ECONNREFUSED (1006)",
     "Cannot connect to ws://x/: the server answered 403, so it does not let you in: look at the address and the token",
     "gave up",
   ]);
 });
 
-/** Hears statuses of a server that answers so to a plain request. */
+/** Returns an `onStatus` hook and its reports, for a server that answers a plain request with the status `asked`. */
 function attended(asked: number | undefined) {
-  const said: string[] = [];
-  const view = { note: (text: string) => said.push(text), error: (text: string) => said.push(text) };
-  const heard = attend("ws://x/", view, { statusOf: async () => asked, giveUp: () => said.push("gave up") });
-  return { said, heard: heard as NonNullable<typeof heard> };
+  const reported: string[] = [];
+  const view = { note: (text: string) => reported.push(text), error: (text: string) => reported.push(text) };
+  const onStatus = attend("ws://x/", view, {
+    statusOf: async () => asked,
+    giveUp: () => reported.push("gave up"),
+  });
+  return { reported, onStatus: onStatus as NonNullable<typeof onStatus> };
 }
 
 function unmade(status: number | undefined, tries: number, cause?: Error): ReplyError {

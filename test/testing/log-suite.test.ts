@@ -5,10 +5,10 @@ import { memoryLog } from "../../src/stores/memory.ts";
 import { fakeClock, type LogSuiteOptions, type LogSuiteStore, logSuite } from "../../src/testing.ts";
 import { type Fault, wipeable, withFault, wrongLogs } from "../support/wrong-logs.ts";
 
-/** Milliseconds: what is wrong is mostly that nothing comes. */
+/** Milliseconds. Most faults show as something that never comes. */
 const patience = 500;
 
-/** Runs the suite by hand, all tests at once, and answers the names of those that failed. */
+/** Runs the suite, with all tests at once, and returns the names of those that failed. */
 async function failuresOf(fault: Fault): Promise<string[]> {
   return failuresIn(({ clock }) => withFault(memoryLog({ clock }), clock, fault), { patience });
 }
@@ -35,7 +35,7 @@ const everyWake = "every append wakes, from the moment a watch is there";
 const everyWatch = "every watch of a channel wakes, and one that throws harms nobody";
 const eachChannel = "appends to several channels at once wake those who watch each";
 const wakesOn = "a watch wakes on when its channel begins anew";
-/** Tests that look for a gap among other things. */
+/** Tests that also check for gaps. */
 const gaps = [
   "an entry goes when its ttl is over, each at its own time, and not before",
   "what is beyond size is gone after 10 s, and not before",
@@ -44,7 +44,7 @@ const gaps = [
   "in the first place a channel begins anew: another epoch, offset 1 and nothing of before",
 ];
 
-/** Which test is there for each wrong log. */
+/** The test that finds each faulty log. */
 const caughtBy: Readonly<Record<keyof typeof wrongLogs, string>> = {
   "has no ttl": "an entry goes when its ttl is over, each at its own time, and not before",
   "lets go before the ttl is over":
@@ -108,11 +108,11 @@ describe("a store that can be wiped", () => {
     return failuresIn(make, { wipe: (log) => wipes.get(log)?.() });
   }
 
-  test("passes when its epochs are new ones then", async () => {
+  test("passes where the store then has new epochs", async () => {
     expect(await failuresOfWipeable()).toEqual([]);
   });
 
-  test("fails when it has the epochs of before", async () => {
+  test("fails where the store has the old epochs again", async () => {
     expect(await failuresOfWipeable(wrongLogs["counts its epochs from 1 whenever it is made"])).toEqual([
       "no position comes twice in a log that is made again",
       "no position comes twice after the store was wiped",
@@ -120,7 +120,7 @@ describe("a store that can be wiped", () => {
   });
 });
 
-test("a log that takes its time passes, in order", async () => {
+test("a slow log passes, in order", async () => {
   const make = (): Log => {
     const log = memoryLog();
     const late = () => new Promise<void>((resolve) => systemClock.timer(2, resolve));
@@ -137,7 +137,7 @@ test("a log that takes its time passes, in order", async () => {
   expect(await failuresIn(make, {})).toEqual([]);
 });
 
-test("a log with a time of its own is waited for, for as long as a second", async () => {
+test("a log with a clock of its own is waited for, up to a second", async () => {
   expect(await failuresIn(() => memoryLog(), {})).toEqual([]);
   expect(
     await failuresIn(() => withFault(memoryLog(), fakeClock(), wrongLogs["has no ttl"] as Fault), {
@@ -150,12 +150,12 @@ test("a log with a time of its own is waited for, for as long as a second", asyn
   ]);
 });
 
-describe.concurrent("logSuite passes a log that is right, and fails one that", () => {
-  test("(is right)", async () => {
+describe.concurrent("logSuite passes a correct log, and fails one that", () => {
+  test("(is correct)", async () => {
     expect(await failuresOf(() => ({}))).toEqual([]);
   });
 
-  test("appends at once only now and then", async () => {
+  test("appends without a promise only now and then", async () => {
     let turn = 0;
     const failures = await failuresOf((log) => ({
       append(...args) {
@@ -166,7 +166,7 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
     expect(failures).toContain("offsets rise by one from 1, in one epoch");
   });
 
-  test("answers appends in another order than they were called", async () => {
+  test("settles appends in another order than the calls", async () => {
     const failures = await failuresOf((log) => ({
       async append(channel, data, options) {
         if (data === "7") await undefined;
@@ -179,7 +179,7 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
     ]);
   });
 
-  test("calls every read gapless", async () => {
+  test("returns every read as gapless", async () => {
     const failures = await failuresOf((log) => ({
       async read(channel, { after, ...options }) {
         const slice = await log.read(channel, options);
@@ -307,7 +307,7 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
     expect(failures).toEqual(["any string names a channel of its own"]);
   });
 
-  test("keeps the first retention it was given", async () => {
+  test("keeps the first retention that it was given", async () => {
     const failures = await failuresOf((log) => {
       const first = new Map<string, object>();
       return {
@@ -323,7 +323,7 @@ describe.concurrent("logSuite passes a log that is right, and fails one that", (
     ]);
   });
 
-  test("answers after it was disposed", async () => {
+  test("returns results after it was disposed", async () => {
     const failures = await failuresOf(() => ({ [Symbol.asyncDispose]: async () => {} }));
     expect(failures).toEqual(["a disposed log rejects with a ClosedError, and wakes nobody"]);
   });

@@ -4,7 +4,7 @@ import { Scope } from "../../src/base/scope.ts";
 import { assertQuiet, fakeClock } from "../../src/testing.ts";
 
 describe("fakeClock", () => {
-  test("time stands still, and moves by exactly what is asked", async () => {
+  test("time stands still, and moves exactly as far as it is advanced", async () => {
     const clock = fakeClock({ time: 1000 });
     expect([clock.now(), clock.time()]).toEqual([0, 1000]);
     await clock.settle();
@@ -14,7 +14,7 @@ describe("fakeClock", () => {
     expect([clock.now(), clock.time()]).toEqual([2.5, 1002.5]);
   });
 
-  test("it begins in 2026 unless told otherwise", () => {
+  test("it begins in 2026 by default", () => {
     expect(new Date(fakeClock().time()).toISOString()).toBe("2026-01-01T00:00:00.000Z");
   });
 
@@ -51,7 +51,7 @@ describe("fakeClock", () => {
     expect(fired).toBe(1);
   });
 
-  test("timers armed on the way fire in the same advance when they are due", async () => {
+  test("timers armed during an advance fire in it when they are due", async () => {
     const clock = fakeClock();
     const ticks: number[] = [];
     const tick = () => {
@@ -75,7 +75,7 @@ describe("fakeClock", () => {
     expect(clock.armed).toBe(0);
   });
 
-  test("what follows from a timer is settled before the next fires: promise chains of any length, and turns", async () => {
+  test("everything that follows from a timer is settled before the next one fires: promise chains of any length, and turns", async () => {
     const clock = fakeClock();
     const seen: [string, number][] = [];
     clock.timer(10, async () => {
@@ -97,7 +97,7 @@ describe("fakeClock", () => {
     ]);
   });
 
-  test("turns run in order, only when settling, each after what the one before left behind", async () => {
+  test("turns run in order, only when settling, each after everything that the one before caused", async () => {
     const clock = fakeClock();
     const seen: string[] = [];
     clock.turn(() => {
@@ -113,7 +113,7 @@ describe("fakeClock", () => {
     expect(clock.now()).toBe(0);
   });
 
-  test("moves asked for together are made one after the other", async () => {
+  test("two advances at the same time run one after the other", async () => {
     const clock = fakeClock();
     const seen: number[] = [];
     for (const ms of [5, 15, 25]) clock.timer(ms, () => seen.push(clock.now()));
@@ -121,7 +121,7 @@ describe("fakeClock", () => {
     expect([seen, clock.now()]).toEqual([[5, 15, 25], 30]);
   });
 
-  test("what a timer or a turn throws rejects the advance, which can be asked for again", async () => {
+  test("an error of a timer or a turn rejects the advance, which can be called again", async () => {
     const clock = fakeClock();
     const error = new Error("from a timer");
     clock.timer(10, () => {
@@ -147,7 +147,7 @@ describe("fakeClock", () => {
     expect(clock.now()).toBe(0);
   });
 
-  test("random numbers follow from the seed", () => {
+  test("random numbers depend on the seed only", () => {
     const numbers = (seed?: number) => {
       const { random } = fakeClock({ seed });
       return Array.from({ length: 1000 }, random);
@@ -162,12 +162,12 @@ describe("fakeClock", () => {
 });
 
 describe("assertQuiet", () => {
-  test("it says nothing when nothing is owned and every count is zero", () => {
+  test("it passes when nothing is held and every count is zero", () => {
     const stats = () => ({ sessions: 0, bytes: { queued: 0, kept: 0n }, closed: true, name: "hub" });
     expect(assertQuiet({ stats, inspect: () => [] })).toBeUndefined();
   });
 
-  test("it lists everything that is owned, and every count that is not zero", async () => {
+  test("it lists everything that is held, and every count that is not zero", async () => {
     const clock = fakeClock();
     const scope = new Scope(clock, () => expect.unreachable());
     scope.hold("task", 'run:42 "render"');

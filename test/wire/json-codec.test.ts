@@ -23,7 +23,7 @@ describe("decode", () => {
     ]);
   });
 
-  test("reads every command of a frame, in order, whatever blank lines there are", () => {
+  test("reads every command of a frame, in order, with any blank lines", () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -49,7 +49,7 @@ describe("decode", () => {
     );
   });
 
-  test("calls a command by no known name unknown, one by several ambiguous", () => {
+  test("returns a command with an unknown name as unknown, and one with several names as ambiguous", () => {
     expect(decode('{"id":1,"hello":{}}\n{"id":2}\n{"id":3,"ping":{},"rpc":{}}')).toEqual([
       { id: 1, method: "unknown", params: {} },
       { id: 2, method: "unknown", params: {} },
@@ -57,13 +57,13 @@ describe("decode", () => {
     ]);
   });
 
-  test("does not take what every object inherits for a command", () => {
+  test("does not take inherited members for a command", () => {
     expect(decode('{"id":1,"__proto__":{"ping":{}},"constructor":{}}')).toEqual([
       { id: 1, method: "unknown", params: {} },
     ]);
   });
 
-  test("reads any frame or answers nothing, throws for none, and pollutes nothing", () => {
+  test("reads any frame or returns nothing, never throws, and changes no prototype", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json({ maxDepth: 2 }), fc.string({ unit })), (frame) => {
         const commands = decode(frame);
@@ -73,7 +73,7 @@ describe("decode", () => {
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
-  test("reads frames as deep as a message may be without running out of stack", () => {
+  test("reads frames as deep as a message may be without a stack overflow", () => {
     const deep = `{"id":1,"ping":{"x":${"[".repeat(5_000)}${"]".repeat(5_000)}}}`;
     expect(decode(deep)).toMatchObject([{ id: 1, method: "ping" }]);
     expect(decode("[".repeat(65_536))).toBeUndefined();
@@ -89,7 +89,7 @@ describe("what is written", () => {
       { id: 4, error: { code: 100, message: "internal server error", temporary: true } },
     ],
     [
-      "an error that is none for now",
+      "an error that is not temporary",
       jsonCodec.error(4, replies.badRequest),
       { id: 4, error: { code: 107, message: "bad request" } },
     ],
@@ -184,7 +184,7 @@ describe("what is written", () => {
     expect(JSON.parse(text)).toEqual(value);
   });
 
-  test("has no raw newline, whatever the channel, the user or the tags are", () => {
+  test("has no raw newline, whatever the channel, the user or the tags contain", () => {
     fc.assert(
       fc.property(fc.string({ unit }), fc.jsonValue(), (text, value) => {
         const data = JSON.stringify(value);
@@ -207,11 +207,11 @@ describe("what is written", () => {
 });
 
 describe("codes", () => {
-  const words = (table: Readonly<Record<string, { code: number; reason?: string; message?: string }>>) =>
+  const textsOf = (table: Readonly<Record<string, { code: number; reason?: string; message?: string }>>) =>
     Object.values(table).map(({ code, reason, message }) => `${code} ${reason ?? message}`);
 
-  test("of closing are the protocol's, which tell clients whether to come back", () => {
-    expect(words(closes).sort()).toEqual([
+  test("for closing are the protocol's, and clients read from them whether to come back", () => {
+    expect(textsOf(closes).sort()).toEqual([
       "1009 message too big",
       "3000 connection closed",
       "3001 shutdown",
@@ -233,8 +233,8 @@ describe("codes", () => {
     ]);
   });
 
-  test("of errors are the protocol's, and those may be tried again that pass by themselves", () => {
-    expect(words(replies)).toEqual([
+  test("for errors are the protocol's, and temporary ones may be tried again", () => {
+    expect(textsOf(replies)).toEqual([
       "100 internal server error",
       "101 unauthorized",
       "103 permission denied",
@@ -252,7 +252,7 @@ describe("codes", () => {
     expect(temporary).toEqual([internal, tooManyRequests]);
   });
 
-  test("of unsubscribing tell the client to stay away, or to come back", () => {
-    expect(words(unsubscribes)).toEqual(["2000 server unsubscribed", "2500 insufficient state"]);
+  test("for unsubscribing make the client stay away, or come back", () => {
+    expect(textsOf(unsubscribes)).toEqual(["2000 server unsubscribed", "2500 insufficient state"]);
   });
 });

@@ -35,7 +35,7 @@ describe("publications", () => {
 
   const joining: [string, (core: Core) => unknown][] = [
     ["a client", (core) => subscriber(core, "news")],
-    ["somebody in this process", ({ notifier }) => outcomeOf(notifier.follow("news").next())],
+    ["a follower in this process", ({ notifier }) => outcomeOf(notifier.follow("news").next())],
   ];
   test.for(joining)("of a turn in which %s joins reach those who were there", async ([, join], { start }) => {
     const core = start();
@@ -46,7 +46,7 @@ describe("publications", () => {
     expect(offsetsIn(client.received, "news")).toEqual([1]);
   });
 
-  test("are serialised once, at the publisher, whoever gets them and how often", async ({ start }) => {
+  test("are serialised once, in publish, for any number of subscribers", async ({ start }) => {
     const core = start();
     for (let i = 0; i < 50; i++) await subscriber(core, "news");
     let asked = 0;
@@ -69,7 +69,7 @@ describe("publications", () => {
     expect(asked).toBe(1);
   });
 
-  test("are framed once for all who are at the same place", async ({ start }) => {
+  test("are framed once for all subscribers at the same position", async ({ start }) => {
     const core = start();
     const raws = Array.from({ length: 200 }, () => rawSocket(core.notifier));
     for (const { session } of raws) {
@@ -89,7 +89,9 @@ describe("publications", () => {
     expect(new Set(frames.flat()).size).toBe(1);
   });
 
-  test("are encoded once more for all who were stalled at the same place", async ({ start }) => {
+  test("are encoded once more for all subscribers that were stalled at the same position", async ({
+    start,
+  }) => {
     const core = start({ window: 4_096 });
     const clients: Pipe[] = [];
     for (let i = 0; i < 50; i++) clients.push(await subscriber(core, "news"));
@@ -109,7 +111,7 @@ describe("publications", () => {
 });
 
 describe("when the log was wiped", () => {
-  /** A log that forgets everything when told, as a store does that is emptied or fails over. */
+  /** Starts a notifier on a log that `wipe` empties, like a store that is cleared or fails over. */
   function startWiped(start: Start): { core: Core; wipe(): void } {
     const clock = fakeClock();
     const wakes = new Set<() => void>();
@@ -133,7 +135,7 @@ describe("when the log was wiped", () => {
     return { core: start({ clock, log }), wipe };
   }
 
-  test("whoever is subscribed is told, and comes back into the new epoch with a gap it knows of", async ({
+  test("subscribers are unsubscribed, and come back into the new epoch with a reported gap", async ({
     start,
   }) => {
     const { core, wipe } = startWiped(start);
@@ -158,7 +160,9 @@ describe("when the log was wiped", () => {
     expect(offsetsIn(client.received, "news")).toEqual([1, 2, 3, 2]);
   });
 
-  test("even to a longer log, an old position is never taken for one of the new epoch", async ({ start }) => {
+  test("an old position never counts as one of the new epoch, even where the new log is longer", async ({
+    start,
+  }) => {
     const { core, wipe } = startWiped(start);
     const following = core.notifier.follow("news", { after: { offset: 0, epoch: "" } });
     await publishAll(core, 3);

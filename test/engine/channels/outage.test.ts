@@ -22,7 +22,7 @@ import {
 
 const fromStart = { offset: 0, epoch: "" };
 
-/** A notifier on a log whose answers to reads with a limit above 0 are changed while there is a change. */
+/** Starts a notifier on a log. While `state.tear` is set, it changes the results of reads with a limit above 0. */
 function startTorn(start: Start): {
   core: Core;
   state: { tear?: ((slice: Slice) => Slice) | undefined; reads: number };
@@ -44,14 +44,14 @@ const without = (slice: Slice, wanted: (entry: Entry, at: number) => boolean): S
 });
 const tears: [string, (slice: Slice) => Slice][] = [
   ["nothing below its top", (slice) => without(slice, () => false)],
-  ["not the first entry", (slice) => without(slice, (_, at) => at > 0)],
-  ["an entry in the middle not", (slice) => without(slice, (_, at) => at !== 1)],
+  ["everything except the first entry", (slice) => without(slice, (_, at) => at > 0)],
+  ["everything except an entry in the middle", (slice) => without(slice, (_, at) => at !== 1)],
   ["an entry twice", (slice) => ({ ...slice, entries: slice.entries.flatMap((entry) => [entry, entry]) })],
   ["the newest entries only", (slice) => without(slice, (_, at) => at > slice.entries.length - 3)],
 ];
 
-describe.for(tears)("a log that answers %s", ([, tear]) => {
-  test("is a failed read for whoever asks: nothing of it is handed on", async ({ start }) => {
+describe.for(tears)("a log that returns %s", ([, tear]) => {
+  test("fails the read of every caller: none of these entries is delivered", async ({ start }) => {
     const { core, state } = startTorn(start);
     await publishAll(core, 5);
     const client = pipe(core.notifier, { peer: { user: "", authorize: () => true } });
@@ -74,7 +74,7 @@ describe.for(tears)("a log that answers %s", ([, tear]) => {
     expect(core.errors.splice(0).map(({ error }) => (error as Error).name)).toEqual(["LogError", "LogError"]);
   });
 
-  test("is asked after pauses that grow, told of once, and whoever is subscribed loses nothing", async ({
+  test("is read again after growing pauses, reported once, and its subscribers lose nothing", async ({
     start,
   }) => {
     const { core, state } = startTorn(start);
@@ -91,7 +91,7 @@ describe.for(tears)("a log that answers %s", ([, tear]) => {
     expect(core.errors).toEqual([]);
     expect(state.reads - before).toBeGreaterThan(60);
     expect(state.reads - before).toBeLessThan(125);
-    // News do not shorten the pause.
+    // New publications do not shorten the pause.
     const then = state.reads;
     for (let i = 0; i < 50; i++) {
       void core.notifier.publish("news", i);
@@ -104,7 +104,7 @@ describe.for(tears)("a log that answers %s", ([, tear]) => {
   });
 });
 
-test("what a subscriber who is behind misses is asked for again in the same way", async ({ start }) => {
+test("entries that a subscriber which is behind needs are read again in the same way", async ({ start }) => {
   const reads: number[] = [];
   let tear = false;
   const core = startWith(
@@ -134,7 +134,7 @@ test("what a subscriber who is behind misses is asked for again in the same way"
   expect(offsetsIn(client.received, "news")).toEqual(upTo(200));
 });
 
-test("whoever waits for the end of a pause is looked after when another's read ends it sooner", async ({
+test("a subscriber that waits for the end of a pause is served when another read ends the pause sooner", async ({
   start,
 }) => {
   let reads: number | undefined;
@@ -153,7 +153,7 @@ test("whoever waits for the end of a pause is looked after when another's read e
     }),
     { window: 4_096 },
   );
-  // One that reads all the time: so the channel comes to its top, and the others are behind it.
+  // This subscriber reads all the time. So the channel is at its top, and the other subscribers are behind it.
   const reader = await subscriber(core, "news");
   const clients = [await subscriber(core, "news"), await subscriber(core, "news")];
   for (const client of clients) client.stall();
@@ -166,7 +166,7 @@ test("whoever waits for the end of a pause is looked after when another's read e
   for (const client of [reader, ...clients]) expect(offsetsIn(client.received, "news")).toEqual(upTo(200));
 });
 
-describe("a log that says it can never be read again", () => {
+describe("a log that can never be read again", () => {
   const lasting = new LogError("Cannot read: the file is corrupt", { lasting: true });
   const faults: [string, () => unknown, string][] = [
     ["by itself", () => lasting, "Cannot read: the file is corrupt"],
@@ -177,7 +177,7 @@ describe("a log that says it can never be read again", () => {
     ],
   ];
   test.for(faults)(
-    "%s ends subscriptions, which come back, and is not asked for ever",
+    "%s ends subscriptions, which come back, and is not read for ever",
     async ([, fault, message], { start }) => {
       let fails = false;
       let reads = 0;
@@ -211,7 +211,7 @@ describe("a log that says it can never be read again", () => {
     },
   );
 
-  test("does not so when the network of a log failed, which passes", async ({ start }) => {
+  test("does not count as one after a network failure, which is temporary", async ({ start }) => {
     let fails = false;
     const core = startWith(start, (log) => ({
       read: (...args) =>
@@ -255,7 +255,7 @@ describe("a log that another notifier has closed", () => {
     core.errors.length = 0;
   });
 
-  test("is told of once, sessions come back, and get a temporary error", async ({ start }) => {
+  test("is reported once, sessions come back, and get a temporary error", async ({ start }) => {
     const { core, log } = await startClosed(start);
     const clients = [await subscriber(core, "news"), await subscriber(core, "sport")];
     await log[Symbol.asyncDispose]();
@@ -276,7 +276,7 @@ describe("a log that another notifier has closed", () => {
     ]);
   });
 
-  test("by its own notifier is no failure", async ({ start }) => {
+  test("is not a failure where its own notifier closed it", async ({ start }) => {
     const core = start();
     const client = await subscriber(core, "news");
     await core.notifier.publish("news", 1);

@@ -8,20 +8,20 @@ import { unit } from "../../support/texts.ts";
 const encoder = new TextEncoder();
 const bytesOf = (text: string): number => encoder.encode(text).length;
 
-/** Consecutive entries of any text, from any offset on. */
+/** Consecutive entries with any text, from any offset on. */
 const entries = fc
   .tuple(fc.nat(1_000), fc.array(fc.string({ unit, maxLength: 30 }), { minLength: 1, maxLength: 12 }))
   .map(([before, texts]) =>
     texts.map((text, at): Entry => ({ offset: before + at + 1, data: JSON.stringify(text), time: at })),
   );
 const channel = fc.string({ unit, maxLength: 10 });
-/** Bytes that are nothing, little, or more than everything. */
+/** Bytes available: none, a few, or more than all entries need. */
 const room = fc.integer({ min: -10, max: 1_500 });
 
 const pushOf = (name: string, entry: Entry): string =>
   jsonCodec.push(name, "pub", jsonCodec.publication(entry));
 
-/** One segment of everything. */
+/** Encodes all entries as one segment. */
 function whole(name: string, list: Entry[]): Segment {
   const [segment, ...rest] = encodeSegments(
     jsonCodec,
@@ -33,7 +33,7 @@ function whole(name: string, list: Entry[]): Segment {
   return segment as Segment;
 }
 
-/** As many of the texts, joined, as fit. */
+/** Returns how many of the texts, joined with newlines, fit into `bytes`. */
 function fitting(texts: string[], bytes: number): number {
   let count = 0;
   while (count < texts.length && bytesOf(texts.slice(0, count + 1).join("\n")) <= bytes) count++;
@@ -43,8 +43,8 @@ function fitting(texts: string[], bytes: number): number {
 describe("encodeSegments", () => {
   test("splits entries into consecutive segments, each of one entry or within the bound, and as full as can be", () => {
     fc.assert(
-      fc.property(channel, entries, fc.integer({ min: 1, max: 1_500 }), (name, list, most) => {
-        const segments = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, most);
+      fc.property(channel, entries, fc.integer({ min: 1, max: 1_500 }), (name, list, maxBytes) => {
+        const segments = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, maxBytes);
         expect(segments.map(({ text }) => text).join("\n")).toBe(
           list.map((entry) => pushOf(name, entry)).join("\n"),
         );
@@ -54,16 +54,16 @@ describe("encodeSegments", () => {
           next = last + 1;
           expect(text.split("\n")).toHaveLength(last - first + 1);
           expect(bytes).toBe(bytesOf(text));
-          expect(bytes <= most || first === last).toBe(true);
+          expect(bytes <= maxBytes || first === last).toBe(true);
           const following = segments[at + 1]?.text.split("\n")[0];
-          if (following !== undefined) expect(bytesOf(`${text}\n${following}`)).toBeGreaterThan(most);
+          if (following !== undefined) expect(bytesOf(`${text}\n${following}`)).toBeGreaterThan(maxBytes);
         }
         expect(next).toBe((list.at(-1)?.offset ?? 0) + 1);
       }),
     );
   });
 
-  test("makes nothing of nothing", () => {
+  test("makes no segments from no entries", () => {
     expect(encodeSegments(jsonCodec, "", [], 100)).toEqual([]);
   });
 });
@@ -102,7 +102,7 @@ describe("cut", () => {
     );
   });
 
-  test("piece by piece gives the whole, whatever the room", () => {
+  test("called again and again returns everything, for any room", () => {
     fc.assert(
       fc.property(channel, entries, fc.array(room, { minLength: 1 }), (name, list, rooms) => {
         const segment = whole(name, list);

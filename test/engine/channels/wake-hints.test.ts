@@ -3,7 +3,10 @@ import type { WakeHint } from "../../../src/model/log.ts";
 import { fakeClock } from "../../../src/testing.ts";
 import { logWith, offsetsIn, publishAll, type Start, subscriber, test, upTo } from "../../support/core.ts";
 
-/** A notifier on a log that answers by promises, and whose wakes are changed on their way; and how often it was read. */
+/**
+ * Starts a notifier on an asynchronous log. `change` replaces each wake hint, and `deliver` decides when it is delivered.
+ * `reads` lists the channels read.
+ */
 function startHinted(
   start: Start,
   change: (hint: WakeHint, count: number) => WakeHint | undefined,
@@ -33,8 +36,8 @@ function startHinted(
   return { core: start({ clock, log }), reads };
 }
 
-describe("what a wake brings along", () => {
-  test("spares a read, where it comes next", async ({ start }) => {
+describe("an entry that comes with a wake", () => {
+  test("saves a read, where it is the next one", async ({ start }) => {
     const { core, reads } = startHinted(start, (hint) => hint);
     const client = await subscriber(core, "news");
     reads.length = 0;
@@ -45,7 +48,7 @@ describe("what a wake brings along", () => {
   });
 
   test.for([
-    ["is missing now and then", (hint: WakeHint, count: number) => (count % 3 === 0 ? undefined : hint)],
+    ["is sometimes missing", (hint: WakeHint, count: number) => (count % 3 === 0 ? undefined : hint)],
     [
       "leaves one out",
       (hint: WakeHint, count: number) => (count % 5 === 0 ? { ...hint, offset: hint.offset + 1 } : hint),
@@ -66,7 +69,7 @@ describe("what a wake brings along", () => {
     },
   );
 
-  test("is not used where it comes after what follows it", async ({ start }) => {
+  test("is not used if its wake comes after that of a later entry", async ({ start }) => {
     const held: (() => void)[] = [];
     const { core } = startHinted(
       start,
@@ -80,7 +83,7 @@ describe("what a wake brings along", () => {
     expect(offsetsIn(client.received, "news")).toEqual(upTo(3));
   });
 
-  test("is bounded by a window's worth: the rest is read", async ({ start }) => {
+  test("is kept up to the size of a window: the rest is read", async ({ start }) => {
     const { core, reads } = startHinted(start, (hint) => hint);
     const client = await subscriber(core, "news");
     client.stall();

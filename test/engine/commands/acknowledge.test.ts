@@ -26,7 +26,7 @@ import {
 
 const confirm = true;
 
-/** How many confirmed publications wait. */
+/** Returns how many confirmed publications wait. */
 function waiting({ notifier }: Core): number {
   return notifier.stats().confirmed;
 }
@@ -35,7 +35,7 @@ async function epochOf({ notifier }: Core, channel = "news"): Promise<string> {
   return (await notifier.history(channel)).epoch;
 }
 
-/** Publishes what has to be confirmed, each in a turn of its own. */
+/** Publishes confirmed publications, each in a turn of its own. */
 async function publishConfirmed({ notifier, clock }: Core, count: number, channel = "news"): Promise<void> {
   for (let i = 0; i < count; i++) {
     await notifier.publish(channel, i, { confirm });
@@ -43,7 +43,7 @@ async function publishConfirmed({ notifier, clock }: Core, count: number, channe
   }
 }
 
-/** Answers what a client's rpc `ack` is answered with. */
+/** Sends the rpc `ack` of a client and returns the reply. */
 async function answerTo({ clock }: Core, client: Pipe, data: unknown): Promise<unknown> {
   client.take();
   client.send({ id: 99, rpc: { method: "ack", data } });
@@ -51,7 +51,7 @@ async function answerTo({ clock }: Core, client: Pipe, data: unknown): Promise<u
   return client.take()[0];
 }
 
-/** A socket of a user's that comes back after a position, and answers no ping. */
+/** Returns a socket of a user that subscribes after a position, and answers no ping. */
 async function back(core: Core, user: string, offset: number, channel = "news"): Promise<RawSocket> {
   const raw = rawSocket(core.notifier, person(user));
   const subscribe = { channel, recover: true, offset, epoch: await epochOf(core, channel) };
@@ -85,7 +85,7 @@ describe("an acknowledgement, sent", () => {
     expect(waiting(core)).toBe(0);
   });
 
-  test("makes up for one that was lost, and changes nothing when it is repeated", async ({ start }) => {
+  test("replaces one that was lost, and changes nothing when it is repeated", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipts = await Promise.all(
@@ -99,7 +99,7 @@ describe("an acknowledgement, sent", () => {
     expect((await receipts[1]?.delivered())?.level).toBe("acknowledged");
   });
 
-  test("says no less than one before it", async ({ start }) => {
+  test("with a lower offset than one before changes nothing", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipts = await Promise.all(upTo(3).map((data) => core.notifier.publish("news", data)));
@@ -117,7 +117,7 @@ describe("an acknowledgement, sent", () => {
     });
   });
 
-  test("by a session without a user is its own alone", async ({ start }) => {
+  test("by a session without a user counts for that session alone", async ({ start }) => {
     const core = start();
     const [one, other] = [await subscriber(core, "news"), await subscriber(core, "news")];
     one.stall();
@@ -132,7 +132,7 @@ describe("an acknowledgement, sent", () => {
     expect([byOne?.value?.by, byOther?.state]).toEqual([one.session.id, "pending"]);
   });
 
-  test("with what is wrong in it counts for the rest, and says nothing", async ({ start }) => {
+  test("with an invalid part counts for the rest, and has no reply", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, ["news", "sport"]);
     await publishConfirmed(core, 2);
@@ -177,7 +177,9 @@ describe("an acknowledgement, sent", () => {
     expect(waiting(core)).toBe(0);
   });
 
-  test("past a full window counts for nothing, though the log has it", async ({ start }) => {
+  test("beyond what a full window has let through counts for nothing, though the log has it", async ({
+    start,
+  }) => {
     const core = start({ window: 1_024 });
     const raw = await silent(core);
     const epoch = await epochOf(core);
@@ -242,13 +244,13 @@ describe("an acknowledgement by rpc", () => {
     ["an offset below 0", { ack: { news: { offset: -1, epoch } } }, bad],
     ["an offset of 2^53", { ack: { news: { offset: 2 ** 53, epoch } } }, bad],
     ["an offset of 1e300", { ack: { news: { offset: 1e300, epoch } } }, bad],
-    ["half an offset", { ack: { news: { offset: 1.5, epoch } } }, bad],
+    ["a fractional offset", { ack: { news: { offset: 1.5, epoch } } }, bad],
     ["an offset as text", { ack: { news: { offset: "1", epoch } } }, bad],
-    ["an epoch that is no text", { ack: { news: { offset: 1, epoch: 7 } } }, bad],
+    ["an epoch that is not a string", { ack: { news: { offset: 1, epoch: 7 } } }, bad],
     ["another epoch", { ack: { news: { offset: 1, epoch: "other" } } }, unrecoverable],
     ["no epoch", { ack: { news: { offset: 1 } } }, unrecoverable],
     ["a channel it is not subscribed to", { ack: { other: { offset: 1, epoch } } }, denied],
-    ["a channel there is not", { ack: { nowhere: { offset: 1, epoch } } }, denied],
+    ["a channel that does not exist", { ack: { nowhere: { offset: 1, epoch } } }, denied],
     ["an empty name", { ack: { "": { offset: 1, epoch } } }, denied],
   ];
 
@@ -281,7 +283,7 @@ describe("an acknowledgement by rpc", () => {
     },
   );
 
-  test("may come before what it acknowledges was sent: then it is refused, and later not", async ({
+  test("may come before the publication was sent: then it is refused, and accepted later", async ({
     start,
   }) => {
     const core = start();
@@ -298,15 +300,15 @@ describe("an acknowledgement by rpc", () => {
   });
 });
 
-describe("what else a client sends", () => {
-  function hearing(): { peer: Peer; heard: unknown[] } {
-    const heard: unknown[] = [];
-    return { heard, peer: { ...person("ann"), receive: (_peer, data) => void heard.push(data) } };
+describe("any other data that a client sends", () => {
+  function receiving(): { peer: Peer; received: unknown[] } {
+    const received: unknown[] = [];
+    return { received, peer: { ...person("ann"), receive: (_peer, data) => void received.push(data) } };
   }
 
-  test("reaches the peer's receive; an acknowledgement does not", async ({ start }) => {
+  test("is passed to the peer's receive; an acknowledgement is not", async ({ start }) => {
     const core = start();
-    const { peer, heard } = hearing();
+    const { peer, received } = receiving();
     const ann = await acknowledging(core, "news", "ann", { peer });
     ann.ack(0);
     const others = [
@@ -322,14 +324,14 @@ describe("what else a client sends", () => {
     for (const data of others) ann.send({ send: { data } });
     ann.send({ send: { data: { ack: { nowhere: 1 }, hello: 2 } } });
     await core.clock.settle();
-    expect(heard).toEqual(others);
+    expect(received).toEqual(others);
   });
 
-  test("never is an acknowledgement, though it comes in one frame with connect and subscribe", async ({
+  test("is not mixed up with an acknowledgement in one frame with connect and subscribe", async ({
     start,
   }) => {
     const core = start();
-    const { peer, heard } = hearing();
+    const { peer, received } = receiving();
     const ann = pipe(core.notifier, { peer });
     ann.send(
       { id: 1, connect: {} },
@@ -339,11 +341,11 @@ describe("what else a client sends", () => {
     await core.clock.settle();
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.settle();
-    // It has said that it acknowledges: reading alone discharges nothing.
-    expect([heard, waiting(core)]).toEqual([[], 1]);
+    // The client has acknowledged once, so reading alone discharges nothing.
+    expect([received, waiting(core)]).toEqual([[], 1]);
   });
 
-  test("before connect closes the connection, an acknowledgement as well", async ({ start }) => {
+  test("before connect closes the connection, and so does an acknowledgement", async ({ start }) => {
     const core = start();
     const ann = pipe(core.notifier, { peer: person("ann") });
     ann.send({ send: { data: { ack: {} } } }, { id: 1, connect: {} });
@@ -352,7 +354,7 @@ describe("what else a client sends", () => {
   });
 });
 
-describe("an acknowledgement is taken at once", () => {
+describe("an acknowledgement is handled at once", () => {
   test("while a slow authoriser holds up the commands before it", async ({ start }) => {
     const core = start();
     const go = deferred<boolean>();
@@ -369,7 +371,7 @@ describe("an acknowledgement is taken at once", () => {
       { id: 6, rpc: { method: "ack", data: { ack: { news: { offset: 1, epoch } } } } },
     );
     await core.clock.settle();
-    // It is answered as well, ahead of what is slow.
+    // The rpc is answered as well, before the slow command.
     expect([waiting(core), ann.take()]).toEqual([2, [{ id: 6, rpc: {} }]]);
     ann.ack(2);
     expect(waiting(core)).toBe(1);
@@ -415,7 +417,7 @@ describe("an acknowledgement is taken at once", () => {
 });
 
 describe("coming back after an offset", () => {
-  test("acknowledges what the same user was sent until there", async ({ start }) => {
+  test("acknowledges what the same user was sent up to that offset", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipts = await Promise.all(
@@ -435,7 +437,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("acknowledges for a connection of the same user that is not known to be over", async ({ start }) => {
+  test("acknowledges for a connection of the same user whose end is not known yet", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     await publishConfirmed(core, 3);
@@ -445,7 +447,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("acknowledges nothing for a user with more than 100 sessions, who is many people", async ({
+  test("acknowledges nothing for a user with more than 100 sessions, who may be many people", async ({
     start,
   }) => {
     const core = start();
@@ -462,7 +464,7 @@ describe("coming back after an offset", () => {
     raws[0].session.ended();
   });
 
-  test("acknowledges nothing that was published before its first subscription", async ({ start }) => {
+  test("acknowledges nothing that was published before the user's first subscription", async ({ start }) => {
     const core = start();
     await publishConfirmed(core, 2);
     const ann = await acknowledging(core, "news");
@@ -473,7 +475,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("acknowledges nothing for somebody else, or who was never there", async ({ start }) => {
+  test("acknowledges nothing for another user, or for one that was never connected", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     await publishConfirmed(core, 2);
@@ -496,7 +498,7 @@ describe("coming back after an offset", () => {
     raw.session.ended();
   });
 
-  test("does not make a client one that acknowledges", async ({ start }) => {
+  test("does not mark a client as one that acknowledges", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     await publishConfirmed(core, 2);
@@ -511,7 +513,9 @@ describe("coming back after an offset", () => {
 });
 
 describe("an empty acknowledgement", () => {
-  test("says that the client acknowledges, so that reading no longer discharges", async ({ start }) => {
+  test("marks the client as one that acknowledges, so that reading no longer discharges", async ({
+    start,
+  }) => {
     const core = start();
     const [sends, calls] = [
       await subscriber(core, "a", { peer: person("ann") }),
@@ -527,7 +531,7 @@ describe("an empty acknowledgement", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 2 });
   });
 
-  test("concerns that connection alone", async ({ start }) => {
+  test("applies to that connection alone", async ({ start }) => {
     const core = start();
     await acknowledging(core, "news", "ann");
     await subscriber(core, "news", { peer: person("ann") });
@@ -543,16 +547,16 @@ test("A10: 2 000 confirmed publications, acknowledged now and then, leave nothin
   const ann = await acknowledging(core, "news");
   const { armed } = core.clock;
   const before = core.notifier.stats();
-  let most = 0;
+  let peak = 0;
   for (let offset = 1; offset <= 2_000; offset++) {
     await core.notifier.publish("news", offset, { confirm });
     if (offset % 100 !== 0) continue;
     await core.clock.settle();
-    most = Math.max(most, waiting(core));
+    peak = Math.max(peak, waiting(core));
     ann.ack(offset);
   }
   await core.clock.settle();
-  expect([most, ann.received.length]).toEqual([100, 2_000]);
+  expect([peak, ann.received.length]).toEqual([100, 2_000]);
   expect([core.notifier.stats(), heldBy(core), core.clock.armed]).toEqual([before, [], armed]);
   ann.drop();
   await core.clock.settle();
@@ -565,7 +569,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
   const subscribe = { id: 2, subscribe: { channel: "news" } };
   const unsubscribe = { id: 3, unsubscribe: { channel: "news" } };
 
-  /** A client behind an authorizer that takes its time, who answers every ping. */
+  /** Connects a client whose `authorize` waits for `allow()`. The client answers every ping. */
   function behind(core: Core): { client: Pipe; allow(): void } {
     const go = deferred<boolean>();
     const client = pipe(core.notifier, { peer: { user: "ann", authorize: () => go.promise } });
@@ -583,13 +587,13 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
       ],
       [unsubscribe],
     ],
-  ] as const)("%s keeps what is published from being read", async ([, first, later], { start }) => {
+  ] as const)("%s keeps publications from counting as read", async ([, first, later], { start }) => {
     const core = start({ rpc: { slow: () => hold.promise } });
     const hold = deferred();
     const { client, allow } = behind(core);
     client.send(...first);
     await core.clock.settle();
-    // What is between the two holds up the unsubscribe until the publication was sent and answered for.
+    // The slow rpc between the two delays the unsubscribe until the publication was sent and its pong has arrived.
     const receipt = await core.notifier.publish("news", 1, { confirm });
     const delivered = arrival(receipt);
     if (later.length > 0) client.send({ id: 9, rpc: { method: "slow" } }, ...later);
@@ -603,7 +607,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
     expect(core.notifier.stats()).toMatchObject({ subscriptions: 0, confirmed: 2 });
   });
 
-  test("says nothing of the subscription that comes after it", async ({ start }) => {
+  test("does not affect a later subscription", async ({ start }) => {
     const core = start();
     const { client, allow } = behind(core);
     client.send({ id: 1, connect: {} }, subscribe, unsubscribe, { id: 4, subscribe: { channel: "news" } });
@@ -615,7 +619,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
     expect(delivered.value).toEqual({ level: "read", by: "ann", time: began });
   });
 
-  test("of what the server subscribes it to is heard, too", async ({ start }) => {
+  test("of a channel that the server subscribes it to counts, too", async ({ start }) => {
     const core = start({ rpc: { slow: () => hold.promise } });
     const hold = deferred();
     const client = pipe(core.notifier, {
@@ -631,7 +635,7 @@ describe("an unsubscribe that comes before its subscription is answered", () => 
   });
 });
 
-test("an acknowledgement in an epoch says nothing of the next one, though its subscriber has not heard of that", async ({
+test("an acknowledgement in one epoch counts for nothing in the next, even where its subscriber has not learned of that", async ({
   start,
 }) => {
   const clock = fakeClock();
@@ -642,7 +646,7 @@ test("an acknowledgement in an epoch says nothing of the next one, though its su
   await notifier.publish("news", 1);
   const { position } = await notifier.publish("news", 2);
   await clock.settle();
-  // The log begins anew, and somebody publishes, before there is a turn in which the channel is read.
+  // The log starts a new epoch, and another process publishes, before the turn in which the channel is read.
   await log.append("news", "0", { time: 0, place: "first" });
   const receipt = await notifier.publish("news", "new", { confirm: true });
   expect([receipt.position.offset, receipt.position.epoch === position.epoch]).toEqual([2, false]);

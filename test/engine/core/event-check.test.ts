@@ -9,7 +9,7 @@ import { output, progress, type RunEvent } from "../../../src/run.ts";
 import { type Core, payloads, rejection, test, typesOf } from "../../support/core.ts";
 import { wire } from "../../support/wire.ts";
 
-/** A schema of nobody's make, that does what it is told. */
+/** Makes a Standard Schema that calls `validate`. */
 function schemaOf(validate: (value: Record<string, unknown>) => unknown): EventSchema {
   return { "~standard": { version: 1, vendor: "tocsin", validate: validate as never } };
 }
@@ -47,13 +47,13 @@ const events = {
   bigInt: schemaOf(() => ({ value: { amount: 12n } })),
 } satisfies Record<string, EventSchema>;
 
-/** What a notifier with those schemas makes of an event. */
+/** Publishes an event to a notifier with schemas, and returns the event as the log holds it. */
 async function logged({ notifier }: Core, event: unknown): Promise<unknown> {
   await notifier.publish("news", event);
   return (await payloads(notifier, "news")).at(-1);
 }
 
-/** Why it refuses one; nothing may be in the log. */
+/** Returns the error that refuses an event, and checks that nothing is in the log. */
 async function refusal(notifier: Notifier, event: unknown): Promise<Error> {
   const error = await rejection(notifier.publish("news", event));
   expect(error).toBeInstanceOf(TypeError);
@@ -61,7 +61,7 @@ async function refusal(notifier: Notifier, event: unknown): Promise<Error> {
   return error as Error;
 }
 
-describe("an event is written as its schema makes it:", () => {
+describe("an event is written as its schema returns it:", () => {
   const kept: [name: string, event: object, written: object][] = [
     ["without what zod strips", { amount: 1, secret: 2 }, { type: "invoice.paid", amount: 1 }],
     [
@@ -70,14 +70,18 @@ describe("an event is written as its schema makes it:", () => {
       { type: "user.named", name: "Ann", born: 1970 },
     ],
     ["strict fields of zod", { type: "strict.fields", amount: 1 }, { type: "strict.fields", amount: 1 }],
-    ["a strict whole of zod", { type: "strict.whole", amount: 1 }, { type: "strict.whole", amount: 1 }],
+    ["a strict object of zod", { type: "strict.whole", amount: 1 }, { type: "strict.whole", amount: 1 }],
     [
       "strict fields of valibot",
       { type: "valibot.fields", amount: 1 },
       { type: "valibot.fields", amount: 1 },
     ],
-    ["a strict whole of valibot", { type: "valibot.whole", amount: 1 }, { type: "valibot.whole", amount: 1 }],
-    ["a union told apart by its type", { type: "either", amount: 1 }, { type: "either", amount: 1 }],
+    [
+      "a strict object of valibot",
+      { type: "valibot.whole", amount: 1 },
+      { type: "valibot.whole", amount: 1 },
+    ],
+    ["a union discriminated by its type", { type: "either", amount: 1 }, { type: "either", amount: 1 }],
     [
       "with the type that it was published as",
       { type: "renamed", amount: 1 },
@@ -89,18 +93,18 @@ describe("an event is written as its schema makes it:", () => {
     expect(await logged(start({ events }), { type: "invoice.paid", ...event })).toStrictEqual(written);
   });
 
-  test("its type is put first, and a field called __proto__ is a field", async ({ start }) => {
+  test("its type comes first, and a field called __proto__ is a field", async ({ start }) => {
     const written = await logged(start({ events }), JSON.parse('{"__proto__":{"b":1},"a":1,"type":"open"}'));
     expect(JSON.stringify(written)).toBe('{"type":"open","__proto__":{"b":1},"a":1}');
   });
 
-  test("what was given is left as it was", async ({ start }) => {
+  test("the caller's object is not changed", async ({ start }) => {
     const event = Object.freeze({ type: "user.named", name: " Ann " });
     await logged(start({ events }), event);
     expect(event).toEqual({ type: "user.named", name: " Ann " });
   });
 
-  test("one that has to arrive, and one with a key, too", async ({ start }) => {
+  test("a confirmed event, and one with a key, too", async ({ start }) => {
     const { notifier } = start({ events, onUndelivered: () => {} });
     const event = { type: "invoice.paid", amount: 1, secret: 2 };
     await notifier.publish("news", event, { confirm: true, idempotencyKey: "k" });
@@ -116,17 +120,17 @@ describe("an event is refused, and nothing is written,", () => {
       'publish "invoice.payed" to "news": no schema is listed for that type',
     ],
     [
-      "whose type is something every object has",
+      "whose type is an inherited member of every object",
       { type: "constructor" },
       'publish "constructor" to "news": no schema is listed for that type',
     ],
     [
-      "whose type is of a vocabulary, which only runs may emit unlisted",
+      "whose type belongs to runs, which alone may emit it unlisted",
       { ...progress(1, 2) },
       'publish "progress" to "news": no schema is listed for that type',
     ],
     [
-      "whose type is too long to be told",
+      "whose type is too long for the message",
       { type: "x".repeat(1_000) },
       `publish "${"x".repeat(100)}" to "news": no schema is listed for that type`,
     ],
@@ -152,7 +156,7 @@ describe("an event is refused, and nothing is written,", () => {
       'publish "invoice.paid" to "news": its schema refuses data.amount',
     ],
     [
-      "with one further down",
+      "with a nested one",
       { type: "invoice.paid", amount: 1, lines: [{ price: 1 }, { price: "2" }] },
       'publish "invoice.paid" to "news": its schema refuses data.lines[1].price',
     ],
@@ -189,24 +193,20 @@ describe("an event is refused, and nothing is written,", () => {
       { type },
       `publish "${type}" to "news": its schema did not return a plain object`,
     ]),
-    ["whose schema says nothing", { type: "nothing" }, 'publish "nothing" to "news": its schema threw'],
+    ["whose schema returns nothing", { type: "nothing" }, 'publish "nothing" to "news": its schema threw'],
     [
       "whose schema names no issue",
       { type: "noIssue" },
       'publish "noIssue" to "news": its schema refuses data',
     ],
+    ["whose schema names no path", { type: "noPath" }, 'publish "noPath" to "news": its schema refuses data'],
     [
-      "whose schema names no place",
-      { type: "noPath" },
-      'publish "noPath" to "news": its schema refuses data',
-    ],
-    [
-      "whose schema names all kinds of steps",
+      "whose schema names a path with all kinds of keys",
       { type: "steps" },
       'publish "steps" to "news": its schema refuses data.a[0].Symbol(s)[1]',
     ],
     [
-      "whose place is too long to be told",
+      "whose path is too long for the message",
       { type: "long" },
       `publish "long" to "news": its schema refuses data.${"a".repeat(95)}`,
     ],
@@ -222,14 +222,14 @@ describe("an event is refused, and nothing is written,", () => {
     expect((await refusal(notifier, { type: "bigInt" })).message).toBe(message);
   });
 
-  test("with what its schema threw, or the issues, as the cause", async ({ start }) => {
+  test("with the error that its schema threw, or the issues, as the cause", async ({ start }) => {
     const { notifier } = start({ events });
     expect((await refusal(notifier, { type: "throws" })).cause).toBe(boom);
     expect((await refusal(notifier, { type: "noPath" })).cause).toEqual([issue]);
     expect((await refusal(notifier, { type: "invoice.payed" })).cause).toBeUndefined();
   });
 
-  test("after it was asked once where it is asynchronous, and with and without the type where it refuses", async ({
+  test("after one call where its schema is asynchronous, and after two, with and without the type, where it refuses", async ({
     start,
   }) => {
     const asked: unknown[] = [];
@@ -246,7 +246,7 @@ describe("an event is refused, and nothing is written,", () => {
     expect(asked).toEqual([{ a: 1 }, { a: 1 }, { type: "never", a: 1 }]);
   });
 
-  test("with the words for being whole where its schema asks for the type", async ({ start }) => {
+  test("with the message for the complete event where its schema requires the type", async ({ start }) => {
     const { notifier } = start({
       events: {
         picky: schemaOf(({ type }) => ({ issues: [{ message: (type as string).toUpperCase() }] })),
@@ -271,7 +271,7 @@ test.for([
   ["an object", {}],
   ["a later version", { "~standard": { version: 2, vendor: "x", validate: () => ({ value: {} }) } }],
   ["one that cannot validate", { "~standard": { version: 1, vendor: "x" } }],
-] as const)("a notifier is not made with %s for a schema", ([, schema]) => {
+] as const)("a notifier refuses %s as a schema", ([, schema]) => {
   const error = new TypeError('Cannot use the schema of "a.b": it is not of Standard Schema v1');
   expect(() => createNotifier({ events: { "a.b": schema as never } })).toThrow(error);
 });
@@ -288,7 +288,7 @@ test("a schema may be a function", async ({ start }) => {
 });
 
 describe("a run", () => {
-  test("emits events as their schemas make them", async ({ start }) => {
+  test("emits events as their schemas return them", async ({ start }) => {
     const { notifier } = start({ events });
     const run = notifier.run(async function* ({ emit }) {
       await emit({ type: "invoice.paid", amount: 1, secret: 2 });
@@ -301,25 +301,25 @@ describe("a run", () => {
     ]);
   });
 
-  test("is told where it emits or yields what is refused, and nothing of it is written", async ({
+  test("gets an error where it emits or yields an invalid event, and nothing of that is written", async ({
     start,
   }) => {
     const { notifier } = start({ events });
     const wrong: RunEvent[] = [{ type: "invoice.paid", amount: "1" }, { type: "mine" }, { type: "async" }];
-    const heard: unknown[] = [];
+    const messages: unknown[] = [];
     const run = notifier.run(async function* ({ emit }) {
       for (const event of wrong) {
-        heard.push(((await rejection(emit(event))) as Error).message);
+        messages.push(((await rejection(emit(event))) as Error).message);
         try {
           yield event;
         } catch (error) {
-          heard.push((error as Error).message);
+          messages.push((error as Error).message);
         }
       }
     });
     await run.result();
     const where = `into run:${run.id}`;
-    expect(heard).toEqual(
+    expect(messages).toEqual(
       [
         `Cannot emit "invoice.paid" ${where}: its schema refuses data.amount`,
         `Cannot emit "mine" ${where}: no schema is listed for that type`,
@@ -329,7 +329,7 @@ describe("a run", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
   });
 
-  test("emits the vocabularies of runs and agents, listed or not", async ({ start }) => {
+  test("emits the events of runs and agents, listed or not", async ({ start }) => {
     const { notifier } = start({ events });
     const run = notifier.run(async function* (context) {
       const agent = agentEvents(context);
@@ -349,7 +349,7 @@ describe("a run", () => {
     ]);
   });
 
-  test("emits those of a vocabulary that are listed as their schemas make them", async ({ start }) => {
+  test("emits listed events of runs and agents as their schemas return them", async ({ start }) => {
     const { notifier } = start({ events: { progress: z.object({ done: z.number().max(1) }) } });
     const run = notifier.run(async function* () {
       yield progress(1, 2);
@@ -376,7 +376,7 @@ describe("a run", () => {
 describe("a client publishes", () => {
   const badRequest = { code: 107, message: "bad request" };
 
-  test("events as their schemas make them", async () => {
+  test("events as their schemas return them", async () => {
     const { client: connect, notifier } = wire({ events });
     const client = connect();
     await client.connect();
@@ -385,7 +385,7 @@ describe("a client publishes", () => {
     expect(await payloads(notifier, "news")).toStrictEqual([{ type: "invoice.paid", amount: 1 }]);
   });
 
-  test("nothing that is refused: it is answered with 107, and told no more", async () => {
+  test("no refused event: the reply is 107, without details", async () => {
     const { client: connect, notifier } = wire({ events });
     const client = connect();
     await client.connect();
@@ -399,7 +399,7 @@ describe("a client publishes", () => {
     expect(await payloads(notifier, "news")).toEqual([]);
   });
 
-  test("nothing whose schema is at fault: whoever wrote that hears of it", async () => {
+  test("no event whose schema is at fault: that is reported to its author", async () => {
     const { client: connect, notifier, takeErrors } = wire({ events });
     const client = connect();
     await client.connect();
@@ -421,7 +421,7 @@ describe("a client publishes", () => {
     expect(await payloads(notifier, "news")).toEqual([]);
   });
 
-  test("nothing where it may not, whatever it is", async () => {
+  test("nothing where it has no permission, whatever the data", async () => {
     const { client: connect } = wire({ events });
     const client = connect({ peer: { user: "ann" } });
     await client.connect();

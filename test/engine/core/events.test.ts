@@ -14,7 +14,7 @@ import type { RunEventsOf } from "../../../src/model/vocabulary.ts";
 import { output, type ProgressEvent, progress } from "../../../src/run.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
 
-/** Schemas of several makers, as a notifier is given them. */
+/** Schemas of several libraries, as passed to a notifier. */
 const events = {
   "invoice.paid": z.object({ amount: z.number(), note: z.string().optional() }),
   "user.named": v.object({ name: v.pipe(v.string(), v.trim()), born: v.optional(v.number(), 1970) }),
@@ -27,7 +27,7 @@ const events = {
 type Typed = { readonly events?: typeof events };
 
 describe("types of events", () => {
-  test("what is read is what the schemas of zod and valibot make of it, told apart by type", () => {
+  test("what is read has the output types of the schemas of zod and valibot, distinguished by type", () => {
     expectTypeOf<EventsOf<Typed>>().toEqualTypeOf<
       | { readonly type: "invoice.paid"; amount: number; note?: string | undefined }
       | { readonly type: "user.named"; name: string; born: number }
@@ -37,7 +37,7 @@ describe("types of events", () => {
     >();
   });
 
-  test("what is published is what they take", () => {
+  test("what is published has their input types", () => {
     expectTypeOf<EventInputsOf<Typed>>().toEqualTypeOf<
       | { readonly type: "invoice.paid"; amount: number; note?: string | undefined }
       | { readonly type: "user.named"; name: string; born?: number | undefined }
@@ -47,7 +47,7 @@ describe("types of events", () => {
     >();
   });
 
-  test("without schemas, or with schemas of no known names, it is unknown", () => {
+  test("without schemas, or with schemas of unknown names, it is unknown", () => {
     expectTypeOf<EventsOf<Record<never, never>>>().toBeUnknown();
     expectTypeOf<EventsOf<{ readonly events?: undefined }>>().toBeUnknown();
     expectTypeOf<EventsOf<{ readonly events?: EventSchemas | undefined }>>().toBeUnknown();
@@ -55,7 +55,7 @@ describe("types of events", () => {
     expectTypeOf<EventInputsOf<unknown>>().toBeUnknown();
   });
 
-  test("a schema that says nothing of its fields leaves them open", () => {
+  test("a schema without types for its fields leaves them open", () => {
     expectTypeOf<EventsOf<{ readonly events: { a: EventSchema } }>>().toEqualTypeOf<{
       readonly type: "a";
       readonly [field: string]: unknown;
@@ -68,7 +68,7 @@ describe("the types of a notifier with schemas", () => {
   type Typed = ReturnType<typeof make>;
   type Events = EventsOf<Typed>;
 
-  test("are those of its events, published and read", () => {
+  test("are those of its events, for publishing and reading", () => {
     expectTypeOf<Events>().toEqualTypeOf<EventsOf<{ events: typeof events }>>();
     expectTypeOf<Parameters<Typed["publish"]>[1]>().toEqualTypeOf<EventInputsOf<Typed>>();
     const read = async (notifier: Typed) => {
@@ -78,23 +78,23 @@ describe("the types of a notifier with schemas", () => {
     expectTypeOf(read).returns.resolves.toEqualTypeOf<Events | undefined>();
   });
 
-  test("refuse an event of no schema, and fields that do not fit", () => {
+  test("refuse an event without a schema, and fields of the wrong type", () => {
     const publish = (notifier: Typed) => [
       notifier.publish("news", { type: "invoice.paid", amount: 1 }),
       notifier.publish("news", { type: "job.done", ok: true, size: 1 }),
-      // @ts-expect-error no schema is listed for it
+      // @ts-expect-error no schema has this type
       notifier.publish("news", { type: "invoice.payed", amount: 1 }),
-      // @ts-expect-error a text is no amount
+      // @ts-expect-error `amount` is a number
       notifier.publish("news", { type: "invoice.paid", amount: "1" }),
-      // @ts-expect-error it has no type
+      // @ts-expect-error `type` is missing
       notifier.publish("news", { amount: 1 }),
-      // @ts-expect-error its size is missing
+      // @ts-expect-error `size` is missing
       notifier.publish("news", { type: "job.done", ok: true }),
     ];
     expectTypeOf(publish).returns.toEqualTypeOf<Promise<Receipt>[]>();
   });
 
-  test("let a run emit them and the vocabularies, and nothing else", () => {
+  test("let a run emit these and its own events, and nothing else", () => {
     const work = (notifier: Typed) => [
       notifier.run(async function* ({ emit }) {
         await emit({ type: "user.named", name: "Ann" });
@@ -105,12 +105,12 @@ describe("the types of a notifier with schemas", () => {
       }),
       notifier.run(async (context) => {
         await agentEvents(context).started();
-        // @ts-expect-error no schema is listed for it
+        // @ts-expect-error no schema has this type
         await context.emit({ type: "mine" });
         return 1;
       }),
       notifier.run(
-        // @ts-expect-error a text is no amount
+        // @ts-expect-error `amount` is a number
         async function* () {
           yield { type: "invoice.paid", amount: "1" };
         },
@@ -119,7 +119,7 @@ describe("the types of a notifier with schemas", () => {
     expectTypeOf(work).returns.toExtend<Run<unknown>[]>();
   });
 
-  test("say what stands in the channel of a run", () => {
+  test("cover what is in the channel of a run", () => {
     const result = async (notifier: Typed) => {
       for await (const { data } of notifier.follow("run:42")) {
         if (data.type === "run.completed") return data.result;
@@ -139,7 +139,7 @@ describe("the types of a notifier with schemas", () => {
     expectTypeOf<RunEventsOf<Notifier>>().toBeUnknown();
   });
 
-  test("say what a client reads of a channel, and of a run", () => {
+  test("cover what a client reads of a channel, and of a run", () => {
     const result = async (client: ReturnType<typeof connect<Typed>>) => {
       for await (const { data } of client.follow("news")) expectTypeOf(data).toEqualTypeOf<Events>();
       for await (const { data } of client.run("42")) {
@@ -157,7 +157,7 @@ describe("the types of a notifier with schemas", () => {
     expectTypeOf<ReturnType<Plain["run"]>>().toEqualTypeOf<ClientRun>();
   });
 
-  test("fit wherever a notifier is asked for", () => {
+  test("fit wherever a notifier is expected", () => {
     const use = (notifier: Typed, named: Notifier) => {
       pipe(notifier);
       notifications(notifier);
@@ -173,7 +173,7 @@ describe("the types of a notifier with schemas", () => {
     expectTypeOf(fits).returns.toEqualTypeOf<Notifier>();
   });
 
-  test("are what they were without schemas", () => {
+  test("are unchanged without schemas", () => {
     const plain = () => createNotifier();
     expectTypeOf(plain).returns.toEqualTypeOf<Notifier>();
     expectTypeOf<Parameters<Notifier["publish"]>[1]>().toBeUnknown();

@@ -5,50 +5,50 @@ import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts"
 import { upgradeWebSocket as onNode } from "../../../src/node.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 
-/** What is refused at once, and says what to give instead. */
+/** Calls that are refused at once, with messages that name what to pass instead. */
 const wrong: [what: string, act: () => unknown, message: string][] = [
   [
-    "a user's name for whom to disconnect",
+    "disconnect with only a user's name",
     () => createNotifier().disconnect("ann" as never),
     'Cannot disconnect "ann": give { user } or { session }, with a string',
   ],
   [
-    "nobody to disconnect",
+    "disconnect with neither a user nor a session",
     () => createNotifier().disconnect({ user: undefined } as never),
     'Cannot disconnect "[object Object]": give { user } or { session }, with a string',
   ],
   [
-    "a channel alone to unsubscribe",
+    "unsubscribe with only a channel",
     () => createNotifier().unsubscribe("news" as never, undefined as never),
     'Cannot unsubscribe "news" from "undefined": give a user and a channel',
   ],
   [
-    "a limit that there is not",
+    "an unknown limit",
     () => createNotifier({ limits: { session: 100 } as never }),
     "Cannot use limits.session: there is no such limit",
   ],
   [
-    "a method that is no function",
+    "an rpc method that is not a function",
     () => createNotifier({ rpc: { sum: 5 } as never }),
     'Cannot use rpc method "sum": give a function',
   ],
   [
-    "a log that was not made",
+    "the function memoryLog in place of a log",
     () => createNotifier({ log: memoryLog as never }),
     "Cannot use log: give a log, such as memoryLog()",
   ],
   [
-    "a controller for its signal",
+    "a controller in place of its signal",
     () => createNotifier({ signal: new AbortController() as never }),
     "Cannot use signal: give an AbortSignal, such as controller.signal",
   ],
   [
-    "a channel for a list of them",
+    "a channel in place of a list of channels",
     () => createNotifier().accept({ send() {}, close() {} }, { user: "ann", channels: "news" as never }),
     'Cannot accept a peer: give its channels as a list, not "news"',
   ],
   [
-    "an end in seconds",
+    "an expiry in seconds",
     () => createNotifier().accept({ send() {}, close() {} }, { user: "ann", expires: 1_767_225_600 }),
     'Cannot accept a peer: expires is in milliseconds since the Unix epoch, and "1767225600" looks like seconds',
   ],
@@ -70,7 +70,7 @@ describe.each(upgrades)("upgradeWebSocket %s", (_, upgradeWebSocket) => {
   });
 });
 
-test("a session may be given beside a user that is not", () => {
+test("a session may be passed beside a user that is undefined", () => {
   const closed: number[] = [];
   const notifier = createNotifier({ heartbeat: 1_000_000 });
   const { id } = notifier.accept({ send() {}, close: (code) => void closed.push(code) }, { user: "ann" });

@@ -31,10 +31,10 @@ describe("commands a second", () => {
       }
       return client.take() as { id: number; error?: object }[];
     };
-    // The first command was connect.
+    // The first of the 2 000 commands was `connect`.
     expect((await send(1_999)).filter(({ error }) => error !== undefined)).toEqual([]);
     expect(await send(1)).toEqual([{ id: 1_000, error: overRate }]);
-    // What was over the rate has to be made up for.
+    // A client that went beyond the rate has to wait until it is below it again.
     await here.clock.advance(10);
     expect((await send(2)).map(({ error }) => error)).toEqual([undefined, overRate]);
     await here.clock.advance(15_000);
@@ -43,7 +43,7 @@ describe("commands a second", () => {
     expect(here.notifier.totals().errors).toEqual({ 111: 2 });
   });
 
-  test("of whoever goes on regardless are not answered for ever: it is closed with 3013", async () => {
+  test("of a client that goes on regardless are not answered for ever: it is closed with 3013", async () => {
     const here = wire({ limits: { rate: 10, burst: 100, subscriptions: 10 } });
     const client = await connected(here);
     client.send(...pings(2, 200));
@@ -56,17 +56,17 @@ describe("commands a second", () => {
     expect(hits(here)).toEqual({ rate: 101 });
   });
 
-  test("that are over it do nothing, and what needs no answer is dropped", async () => {
-    const heard: unknown[] = [];
+  test("beyond the rate do nothing, and those without a reply are dropped", async () => {
+    const received: unknown[] = [];
     const called: unknown[] = [];
     const here = wire({
       limits: { rate: 1, burst: 2, subscriptions: 1 },
       rpc: { call: (_, { data }) => called.push(data) },
     });
-    const client = await connected(here, { peer: { user: "", receive: (_, data) => heard.push(data) } });
+    const client = await connected(here, { peer: { user: "", receive: (_, data) => received.push(data) } });
     client.send({ send: { data: 1 } }, { send: { data: 2 } }, { id: 2, rpc: { method: "call", data: 3 } });
     await here.clock.settle();
-    expect([heard, called, client.take()]).toEqual([[1], [], [{ id: 2, error: overRate }]]);
+    expect([received, called, client.take()]).toEqual([[1], [], [{ id: 2, error: overRate }]]);
   });
 
   test("do not count pongs, nor acknowledgements of a thousand channels every 50 ms", async () => {
@@ -77,23 +77,23 @@ describe("commands a second", () => {
     client.send(...names.map((channel, n) => ({ id: n + 2, subscribe: { channel } })));
     await here.clock.settle();
     const ack = Object.fromEntries(names.map((name) => [name, { offset: 0, epoch: "" }]));
-    const words = JSON.stringify({ send: { data: { ack } } });
+    const frame = JSON.stringify({ send: { data: { ack } } });
     for (let n = 0; n < 100; n++) {
-      session.receive(words);
+      session.receive(frame);
       await here.clock.advance(50);
     }
     expect(client.closed).toBeUndefined();
     expect(hits(here)).toEqual({});
   });
 
-  test("count acknowledgements, true or not, of as many as there may be subscriptions as one", async () => {
+  test("count acknowledgements, valid or not, for as many channels as there may be subscriptions as one", async () => {
     const here = wire({ limits: { rate: 1, burst: 100, subscriptions: 10 } });
     const client = await connected(here);
     const bogus = (count: number) => {
       const ack = Object.fromEntries(range(1, count).map((n) => [`none ${n}`, { offset: 9, epoch: "e" }]));
       return { send: { data: { ack } } };
     };
-    // Each frame of them says 10 words: that it acknowledges at all is the first.
+    // Each of these frames counts as 10 entries: 9 positions, and one for the fact that the client acknowledges.
     for (let n = 0; n < 199; n++) client.send(bogus(9));
     expect(client.closed).toBeUndefined();
     client.send(bogus(10));
@@ -101,12 +101,12 @@ describe("commands a second", () => {
     expect(hits(here)).toEqual({ rate: 1 });
   });
 
-  test("that are refused, by the thousand, capture no stack", async () => {
+  test("that are refused by the thousand capture no stack trace", async () => {
     const here = wire();
     const client = await connected(here);
     const { stackTraceLimit } = Error;
     let captured = 0;
-    // Every error that is made reads it.
+    // The engine reads this property for each new error.
     Object.defineProperty(Error, "stackTraceLimit", {
       configurable: true,
       get: () => {
@@ -134,7 +134,7 @@ describe("commands a second", () => {
 });
 
 describe("commands that wait", () => {
-  test("for the answer to connect may be as many as behind any other", async () => {
+  test("for the reply to connect may be as many as for any other", async () => {
     const here = wire({ limits: { commands: 11, subscriptions: 10 } });
     const waiting = here.client({
       peer: { user: "", connect: () => new Promise(() => {}) },
@@ -162,7 +162,7 @@ describe("commands that wait", () => {
     expect(hits(here)).toEqual({ commandChars: 1 });
   });
 
-  test("of all sessions together are bounded: who has more than is left is closed, who has little is not", async () => {
+  test("of all sessions together are bounded: a session that needs more is closed, a small one is not", async () => {
     const limits = { subscriptions: 1, message: 5_061, commandChars: 10_000, commandTotalChars: 20_000 };
     const here = wire({ limits, rpc: { hang: () => new Promise(() => {}) } });
     const holding = async (chars: number): Promise<Client> => {
@@ -175,17 +175,17 @@ describe("commands that wait", () => {
     const all = [await holding(10_000), await holding(5_000), await holding(2_500)];
     expect(here.notifier.totals().bytes.commands).toBe(17_500);
     expect(all.map(({ closed }) => closed)).toEqual([undefined, undefined, undefined]);
-    const [most, , last] = all;
+    const [largest, , last] = all;
     const little = await holding(30);
     last?.send(`{"id":4,"ping":{}}`);
     expect([last?.closed, little.closed, hits(here)]).toEqual([tooMany, undefined, { commandTotalChars: 1 }]);
     expect(here.notifier.totals().bytes.commands).toBe(15_030);
-    most?.drop();
+    largest?.drop();
     expect((await holding(7_485)).closed).toBeUndefined();
     expect(hits(here)).toEqual({ commandTotalChars: 1 });
   });
 
-  test("are forgotten as they are answered", () => {
+  test("are forgotten when they are answered", () => {
     const { limits } = resolveSettings({});
     const all = { limits, chars: 0 };
     const queue = new CommandQueue(all, 0);
@@ -204,10 +204,10 @@ describe("commands that wait", () => {
 describe("nesting", () => {
   const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
-  test("of 64 in a command is fine, one deeper is answered with 107, and nothing of it is done", async () => {
+  test("of 64 levels in a command is fine, one more is answered with 107, and the command is not executed", async () => {
     const here = wire();
     const client = await connected(here);
-    // The command itself and its body are two.
+    // The command object and its body are two levels.
     client.send(`{"id":7,"publish":{"channel":"a","data":${nested(62)}}}`);
     client.send(`{"id":8,"publish":{"channel":"a","data":${nested(63)}}}`);
     client.send(`{"id":9,"rpc":{"method":"ack","data":${nested(1_000)}},"subscribe":{"channel":"b"}}`);
@@ -221,7 +221,7 @@ describe("nesting", () => {
     expect(hits(here)).toEqual({ depth: 2 });
   });
 
-  test("in texts, and of many beside each other, is none", async () => {
+  test("does not count brackets in strings, nor arrays side by side", async () => {
     const here = wire({ limits: { depth: 4 } });
     const client = await connected(here);
     const data = JSON.stringify(["[[[[[[", '"[[[[', "\\", [], {}, [], {}, "]]]]"]);
@@ -230,13 +230,13 @@ describe("nesting", () => {
     expect(client.take()).toEqual([{ id: 7, publish: {} }]);
   });
 
-  test("of a message that is not answered is ignored, and counted", async () => {
-    const heard: unknown[] = [];
+  test("of a message without a reply is ignored, and counted", async () => {
+    const received: unknown[] = [];
     const here = wire();
-    const client = await connected(here, { peer: { user: "", receive: (_, data) => heard.push(data) } });
+    const client = await connected(here, { peer: { user: "", receive: (_, data) => received.push(data) } });
     client.send(`{"send":{"data":${nested(100)}}}`, `{"send":{"data":{"ack":${nested(100)}}}}`);
     expect(await client.call("ping", {})).toEqual({ id: 2, ping: {} });
-    expect([heard, client.take(), hits(here)]).toEqual([[], [], { depth: 2 }]);
+    expect([received, client.take(), hits(here)]).toEqual([[], [], { depth: 2 }]);
   });
 });
 
@@ -249,9 +249,9 @@ describe("names of channels", () => {
     ["a control character of Latin 1", "\u0085"],
     ["a line separator", "\u2028"],
     ["a paragraph separator", "\u2029"],
-    ["half a character", "\ud800"],
-    ["the other half", "a\udc00b"],
-  ])("with %s are refused with 107, and are a TypeError of the publisher's", async (_name, channel) => {
+    ["a lone high surrogate", "\ud800"],
+    ["a lone low surrogate", "a\udc00b"],
+  ])("with %s are refused with 107, and are a TypeError for the publisher", async (_name, channel) => {
     const here = wire();
     const client = await connected(here);
     expect(await client.call("subscribe", { channel })).toEqual({ id: 2, error: badRequest });
@@ -259,7 +259,7 @@ describe("names of channels", () => {
     await expect(here.notifier.publish(channel, 1)).rejects.toThrow(TypeError);
   });
 
-  test("may be any other text of up to 255 characters; longer ones are refused with 106", async () => {
+  test("may be any other string of up to 255 characters; longer ones are refused with 106", async () => {
     const here = wire();
     const client = await connected(here);
     const names = ["__proto__", "a b", "é😀", "user:{ann}@1/2?3=4#5", "'\"\\", "x".repeat(255)];
@@ -273,7 +273,7 @@ describe("names of channels", () => {
 });
 
 describe("subscriptions and channels", () => {
-  test("of one session may be 1 000; one more is answered with 106, and one less makes room", async () => {
+  test("of one session may be 1 000; one more is answered with 106, and one fewer makes room", async () => {
     const here = wire();
     const client = await connected(here);
     client.send(...range(1, 1_000).map((n) => ({ id: n + 1, subscribe: { channel: `c${n}` } })));
@@ -286,7 +286,7 @@ describe("subscriptions and channels", () => {
     expect(hits(here)).toEqual({ subscriptions: 1 });
   });
 
-  test("in all may be so many; one more is answered with 106, and what is there goes on", async () => {
+  test("of all sessions have a limit; one more channel is answered with 106, and existing ones go on", async () => {
     const here = wire({ limits: { channels: 2 } });
     const client = await connected(here);
     const subscribe = (channel: string) => client.call("subscribe", { channel });
@@ -294,14 +294,14 @@ describe("subscriptions and channels", () => {
     expect(await subscribe("c")).toEqual({ id: 4, error: limitExceeded });
     const other = await connected(here);
     expect(await other.call("subscribe", { channel: "a" })).toMatchObject({ subscribe: {} });
-    // The server's own need none.
+    // A publication by the server takes no place among these channels.
     await here.publish("d", 1);
     await client.call("unsubscribe", { channel: "b" });
     expect(await subscribe("c")).toMatchObject({ subscribe: {} });
     expect(hits(here)).toEqual({ channels: 1 });
   });
 
-  test("that the server subscribes a peer to and are one too many close with 3505", async () => {
+  test("beyond the limit that the server subscribes a peer to close with 3505", async () => {
     const here = wire({ limits: { channels: 1 } });
     const client = here.client({ peer: { user: "ann", channels: ["a", "b"] } });
     client.send({ id: 1, connect: {} });
@@ -313,7 +313,7 @@ describe("subscriptions and channels", () => {
 });
 
 describe("sessions", () => {
-  test("in all may be so many; one more is closed with 3504, and one that ends makes room", async () => {
+  test("have a limit in all; one more is closed with 3504, and one that ends makes room", async () => {
     const here = wire({ limits: { sessions: 2 } });
     const [first] = [await connected(here), await connected(here)];
     const third = rawSocket(here.notifier);
@@ -328,7 +328,7 @@ describe("sessions", () => {
     expect(here.notifier.totals()).toMatchObject({ opened: 3, limits: { sessions: 2 } });
   });
 
-  test("of one user may be as many as that, of nobody in particular as many as there are", async () => {
+  test("of one user have their own limit, and sessions without a user only the limit of all", async () => {
     const here = wire({ limits: { userSessions: 100 } });
     for (let n = 0; n < 100; n++) here.client({ peer: { user: "ann" } });
     expect(rawSocket(here.notifier, { user: "ann" }).closed).toEqual(connectionLimit);
@@ -342,7 +342,7 @@ describe("sessions", () => {
     expect(hits(here)).toEqual({ userSessions: 2 });
   });
 
-  test("that are being closed count for as long as their sockets are there", async () => {
+  test("that are being closed count as long as their sockets exist", async () => {
     const here = wire({ limits: { userSessions: 1 } });
     const slow = here.client({ peer: { user: "ann" }, answersClose: false });
     here.notifier.disconnect({ user: "ann" });
@@ -353,7 +353,7 @@ describe("sessions", () => {
 });
 
 describe("replies", () => {
-  test("about presence may hold 1 000 clients; of a channel with more it is refused with 106", async () => {
+  test("about presence may hold 1 000 clients; for a channel with more they are 106", async () => {
     const here = wire({ limits: { presence: 2 } });
     const [client, other, third] = [await connected(here), await connected(here), await connected(here)];
     for (const each of [client, other]) await each.call("subscribe", { channel: "room" });
@@ -369,7 +369,7 @@ describe("replies", () => {
   });
 });
 
-test("every limit that closes or refuses is counted by its name", async () => {
+test("every limit that closes or refuses has its own counter", async () => {
   const here = wire({
     limits: {
       message: 8_000,

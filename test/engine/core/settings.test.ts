@@ -14,7 +14,7 @@ const refusal = (limits: Partial<Limits>): string => {
 };
 
 describe("limits", () => {
-  test("that are not given follow from the subscriptions and names there may be", () => {
+  test("that are not given follow from the limits of subscriptions and names", () => {
     const of = (given: Partial<Limits>): unknown => {
       const { message, commandChars, commands, burst } = resolveSettings({ limits: given }).limits;
       return { message, commandChars, commands, burst };
@@ -77,11 +77,11 @@ describe("limits", () => {
       'Cannot use limits.burst "1": a client comes back with 1000 subscriptions at once, and connects before; ' +
         'write at least "1001"',
     ],
-  ])("%j cannot hold with the others", (limits, message) => {
+  ])("%j is refused together with the others", (limits, message) => {
     expect(refusal(limits)).toBe(`RangeError: ${message}`);
   });
 
-  test("that are just enough hold", () => {
+  test("that are just large enough are accepted", () => {
     expect(refusal({ message: 5_061, subscriptions: 1, commands: 2, burst: 2, commandChars: 5_061 })).toBe(
       "fine",
     );
@@ -101,7 +101,7 @@ describe("limits", () => {
   });
 });
 
-test("where all the limits that may be are infinite, everything works, and closing leaves nothing", async () => {
+test("with every possible limit set to infinity everything works, and closing leaves nothing", async () => {
   const { message, commandChars, commands, rate, burst, subscriptions, channel, ...others } = resolveSettings(
     {},
   ).limits;
@@ -134,14 +134,14 @@ describe("other numbers", () => {
       );
   });
 
-  test("the longest heartbeat is one that clients' timers take, with the 10 s that they wait for more", async () => {
+  test("the longest heartbeat fits into clients' timers, with the 10 s that they wait for longer", async () => {
     expect(() => createNotifier({ heartbeat: 2_147_473_001 })).toThrow(RangeError);
     const here = wire({ heartbeat: 2_147_473_000 });
     const { ping } = (await here.client().connect()) as { ping: number };
     expect((ping + 10) * 1_000).toBeLessThan(2 ** 31);
   });
 
-  test("a window as large as can be leaves totals that JSON holds", async () => {
+  test("with the largest window the totals can still be written as JSON", async () => {
     const here = wire({ window: Number.MAX_SAFE_INTEGER });
     await here.client().connect();
     const { bytes } = here.notifier.totals();
@@ -151,7 +151,7 @@ describe("other numbers", () => {
 });
 
 test.each(["ack", "run.cancel"])(
-  "an rpc method %s of one's own is a TypeError, for it would never be called",
+  "a user's own rpc method %s is a TypeError, because it would never be called",
   (name) => {
     expect(() => createNotifier({ rpc: { [name]: () => 1 } })).toThrow(
       new TypeError(`Cannot use rpc method "${name}": it is one of tocsin's own, so name yours otherwise`),

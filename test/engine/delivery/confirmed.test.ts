@@ -38,18 +38,21 @@ import { gated } from "../../support/wire.ts";
 
 const confirm = true;
 
-/** A notifier whose hook keeps what it hears, as `channel offset reason`. */
-function hearing(start: Start, options: StartOptions = {}): Core & { heard: string[]; told: Publication[] } {
-  const heard: string[] = [];
-  const told: Publication[] = [];
+/** Starts a notifier and records the calls of `onUndelivered`, as `channel offset reason`. */
+function recording(
+  start: Start,
+  options: StartOptions = {},
+): Core & { reported: string[]; publications: Publication[] } {
+  const reported: string[] = [];
+  const publications: Publication[] = [];
   const onUndelivered = (publication: Publication, reason: UndeliveredReason): void => {
-    heard.push(`${publication.channel} ${publication.offset} ${reason}`);
-    told.push(publication);
+    reported.push(`${publication.channel} ${publication.offset} ${reason}`);
+    publications.push(publication);
   };
-  return { ...start({ onUndelivered, ...options }), heard, told };
+  return { ...start({ onUndelivered, ...options }), reported, publications };
 }
 
-/** Publishes, without waiting, what has to be confirmed. */
+/** Publishes a confirmed publication without waiting for the result. */
 function publishing({ notifier }: Core, channel: string, data: unknown, options: PublishOptions = {}) {
   return outcomeOf(notifier.publish(channel, data, { confirm, ...options }));
 }
@@ -65,7 +68,7 @@ function delay(clock: FakeClock, ms: number): Promise<void> {
 
 describe("a confirmed publication is discharged", () => {
   test("by the acknowledgement of one subscriber", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     const [ann, bob] = [await acknowledging(core, "news", "ann"), await acknowledging(core, "news", "bob")];
     bob.stall();
     await core.notifier.publish("news", "four", { confirm, tags: { a: "bc" } });
@@ -79,11 +82,11 @@ describe("a confirmed publication is discharged", () => {
       givenUp: 0,
       sessions: { closed: 2, cut: 0 },
     });
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
   });
 
   test("by the read of a client that never acknowledges", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
     await core.notifier.publish("news", 1, { confirm });
@@ -93,22 +96,22 @@ describe("a confirmed publication is discharged", () => {
     await core.clock.settle();
     expect(waiting(core)).toEqual([0, 0]);
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0 });
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
   });
 
   test("not by the read of a client that acknowledges", async ({ start }) => {
-    const core = hearing(start, { heartbeat: 1_000 });
+    const core = recording(start, { heartbeat: 1_000 });
     await acknowledging(core, "news");
     const receipt = await core.notifier.publish("news", 1, { confirm, ttl: 60_000 });
     const read = arrival(receipt, { level: "read" });
     await core.clock.advance(59_999);
     expect([read.state, waiting(core)]).toEqual(["fulfilled", [1, 1]]);
     await core.clock.advance(1);
-    expect([core.heard, waiting(core)]).toEqual([["news 1 expired"], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 expired"], [0, 0]]);
   });
 
   test("not by the read of a client that began to acknowledge before the pong", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     const raw = await silent(core);
     const { epoch } = await core.notifier.history("news");
     await core.notifier.publish("news", 1, { confirm });
@@ -122,17 +125,17 @@ describe("a confirmed publication is discharged", () => {
     raw.session.ended();
   });
 
-  test("by whoever comes back to it", async ({ start }) => {
-    const core = hearing(start);
+  test("by a client that comes back and recovers it", async ({ start }) => {
+    const core = recording(start);
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.advance(100_000);
     expect(waiting(core)).toEqual([1, 1]);
     await returning(core, "news", "ann", { offset: 0, epoch: "" });
-    expect([waiting(core), core.heard]).toEqual([[0, 0], []]);
+    expect([waiting(core), core.reported]).toEqual([[0, 0], []]);
   });
 
-  test("each on its own, in whatever order", async ({ start }) => {
-    const core = hearing(start);
+  test("one by one, in any order", async ({ start }) => {
+    const core = recording(start);
     const ann = await acknowledging(core, ["news", "sport"]);
     for (const channel of ["news", "sport", "news"]) await core.notifier.publish(channel, 1, { confirm });
     await core.clock.settle();
@@ -146,15 +149,15 @@ describe("a confirmed publication is discharged", () => {
 });
 
 describe("a confirmed publication expires", () => {
-  test("at its ttl, and the hook hears of the publication and the reason", async ({ start }) => {
-    const core = hearing(start);
+  test("at its ttl, and the hook is called with the publication and the reason", async ({ start }) => {
+    const core = recording(start);
     await core.clock.advance(100);
     const options = { confirm, ttl: 1_500, tags: { kind: "x" } };
     const { position } = await core.notifier.publish("news", { text: "it begins" }, options);
     await core.clock.advance(1_499);
-    expect(core.told).toEqual([]);
+    expect(core.publications).toEqual([]);
     await core.clock.advance(1);
-    expect(core.told).toEqual([
+    expect(core.publications).toEqual([
       {
         channel: "news",
         offset: 1,
@@ -164,7 +167,7 @@ describe("a confirmed publication expires", () => {
         tags: { kind: "x" },
       },
     ]);
-    expect([core.heard, waiting(core), heldBy(core)]).toEqual([["news 1 expired"], [0, 0], []]);
+    expect([core.reported, waiting(core), heldBy(core)]).toEqual([["news 1 expired"], [0, 0], []]);
     expect(await payloads(core.notifier, "news")).toEqual([{ text: "it begins" }]);
   });
 
@@ -174,17 +177,19 @@ describe("a confirmed publication expires", () => {
   ] as const)(
     "after limits.delivery where it has no ttl of its own (%j)",
     async ([options, ms], { start }) => {
-      const core = hearing(start, options);
+      const core = recording(start, options);
       await core.notifier.publish("news", 1, { confirm });
       await core.clock.advance(ms - 1);
-      expect(core.heard).toEqual([]);
+      expect(core.reported).toEqual([]);
       await core.clock.advance(1);
-      expect(core.heard).toEqual(["news 1 expired"]);
+      expect(core.reported).toEqual(["news 1 expired"]);
     },
   );
 
-  test("in the order of the ends, not of the beginnings, with one timer for all", async ({ start }) => {
-    const core = hearing(start);
+  test("in the order of the expiry times, not of the publications, with one timer for all", async ({
+    start,
+  }) => {
+    const core = recording(start);
     for (const ttl of [3_000, 1_000, 2_000, 1_000])
       await core.notifier.publish("news", ttl, { confirm, ttl });
     const waiting = upTo(4).map((offset) => `publication confirmed ${offset} of news`);
@@ -192,15 +197,15 @@ describe("a confirmed publication expires", () => {
     const at: number[] = [];
     for (let second = 1; second <= 3; second++) {
       await core.clock.advance(1_000);
-      at.push(core.heard.length);
+      at.push(core.reported.length);
     }
     expect(at).toEqual([2, 3, 4]);
-    expect(core.heard.slice(2)).toEqual(["news 3 expired", "news 1 expired"]);
-    expect(core.heard.slice(0, 2).sort()).toEqual(["news 2 expired", "news 4 expired"]);
+    expect(core.reported.slice(2)).toEqual(["news 3 expired", "news 1 expired"]);
+    expect(core.reported.slice(0, 2).sort()).toEqual(["news 2 expired", "news 4 expired"]);
     expect([heldBy(core), core.clock.armed]).toEqual([[], 0]);
   });
 
-  test("though nobody asked to be told, and is counted", async ({ start }) => {
+  test("although nothing was called with its outcome, and is counted", async ({ start }) => {
     const core = start();
     await core.notifier.publish("news", 1, { confirm, ttl: 1_000 });
     await core.clock.advance(1_000);
@@ -209,7 +214,7 @@ describe("a confirmed publication expires", () => {
   });
 
   test.for([Number.NaN, -1, "1000", null])(
-    "never, with a ttl of %j: that is refused",
+    "never, with a ttl of %j: such a ttl is refused",
     async (ttl, { start }) => {
       const core = start();
       const reason = await rejection(core.notifier.publish("news", 1, { confirm, ttl: ttl as number }));
@@ -218,11 +223,11 @@ describe("a confirmed publication expires", () => {
     },
   );
 
-  test("never, with a ttl without end, but closing reports it", async ({ start }) => {
-    const core = hearing(start);
+  test("never, with an infinite ttl, but closing reports it", async ({ start }) => {
+    const core = recording(start);
     await core.notifier.publish("news", 1, { confirm, ttl: Number.POSITIVE_INFINITY });
     await core.clock.advance(100_000_000);
-    expect([core.heard, core.clock.armed]).toEqual([[], 0]);
+    expect([core.reported, core.clock.armed]).toEqual([[], 0]);
     expect(rows((await finish(core)).undelivered)).toEqual(["news 1 logged closed"]);
   });
 });
@@ -230,7 +235,7 @@ describe("a confirmed publication expires", () => {
 describe("a confirmed publication that its log has trimmed", () => {
   function small(start: Start, size = 2) {
     const clock = fakeClock();
-    return hearing(start, { clock, log: memoryLog({ clock, size, slack: 0 }) });
+    return recording(start, { clock, log: memoryLog({ clock, size, slack: 0 }) });
   }
 
   test("is given up, once", async ({ start }) => {
@@ -238,19 +243,21 @@ describe("a confirmed publication that its log has trimmed", () => {
     const receipt = await core.notifier.publish("news", 1, { confirm });
     await core.notifier.publish("news", 2);
     await core.clock.settle();
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
     await core.notifier.publish("news", 3);
     await core.clock.settle();
     for (const data of [4, 5, 6]) await core.notifier.publish("news", data);
     await core.clock.advance(400_000);
-    expect([core.heard, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
     const reason = await rejection(receipt.delivered());
     expect(reason).toBeInstanceOf(ExpiredError);
     expect(reason).toMatchObject({ position: receipt.position, reason: "trimmed", level: "logged" });
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 1 });
   });
 
-  test("is not while somebody is just being sent it, who then acknowledges it", async ({ start }) => {
+  test("is not given up while a subscriber is just receiving it, who then acknowledges it", async ({
+    start,
+  }) => {
     const core = small(start);
     const ann = await acknowledging(core, "news");
     ann.stall();
@@ -258,15 +265,17 @@ describe("a confirmed publication that its log has trimmed", () => {
     await core.clock.settle();
     await publishAll(core, 3);
     await core.clock.advance(10_000);
-    expect([core.heard, delivered.state]).toEqual([[], "pending"]);
+    expect([core.reported, delivered.state]).toEqual([[], "pending"]);
     ann.resume();
     ann.ack(1);
     await core.clock.settle();
-    expect([core.heard, delivered.value?.level]).toEqual([[], "acknowledged"]);
+    expect([core.reported, delivered.value?.level]).toEqual([[], "acknowledged"]);
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0 });
   });
 
-  test("is as soon as nobody is being sent it any more, with how far it had come", async ({ start }) => {
+  test("is given up as soon as no subscriber is receiving it any more, with the level that it had reached", async ({
+    start,
+  }) => {
     const core = small(start);
     const [ann, bob] = [await acknowledging(core, "news", "ann"), await acknowledging(core, "news", "bob")];
     for (const each of [ann, bob]) each.stall();
@@ -275,65 +284,65 @@ describe("a confirmed publication that its log has trimmed", () => {
     await publishAll(core, 3);
     ann.drop();
     await core.clock.settle();
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
     bob.drop();
     await core.clock.settle();
-    expect(core.heard).toEqual(["news 1 trimmed"]);
+    expect(core.reported).toEqual(["news 1 trimmed"]);
     expect(delivered.reason).toMatchObject({ reason: "trimmed", level: "written" });
   });
 
-  test("is at once where the log keeps nothing", async ({ start }) => {
+  test("is given up at once where the log keeps nothing", async ({ start }) => {
     const core = small(start, 0);
     await core.notifier.publish("news", 1, { confirm });
     await core.clock.settle();
-    expect([core.heard, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 trimmed"], [0, 0]]);
   });
 
-  test("because of its age is so when the channel is next looked at", async ({ start }) => {
+  test("because of its age is given up at the next read of the channel", async ({ start }) => {
     const clock = fakeClock();
-    const core = hearing(start, { clock, log: memoryLog({ clock, ttl: 1_000 }) });
+    const core = recording(start, { clock, log: memoryLog({ clock, ttl: 1_000 }) });
     await core.notifier.publish("news", 1, { confirm });
     await clock.advance(1_000);
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
     await core.notifier.history("news");
-    expect(core.heard).toEqual(["news 1 trimmed"]);
+    expect(core.reported).toEqual(["news 1 trimmed"]);
   });
 });
 
-describe("when a log begins anew, what was confirmed in its old epoch is given up", () => {
+describe("when a log starts a new epoch, what was confirmed in the old one is given up", () => {
   function wiping(start: Start) {
     const clock = fakeClock();
     const log = gated(() => memoryLog({ clock }));
-    return { log, core: hearing(start, { clock, log }) };
+    return { log, core: recording(start, { clock, log }) };
   }
 
-  test("with the next publication, whatever that is", async ({ start }) => {
+  test("at the next publication, confirmed or not", async ({ start }) => {
     const { core, log } = wiping(start);
     await core.notifier.publish("news", 1, { confirm });
     await core.notifier.publish("news", 2, { confirm });
     log.wipe();
     await core.notifier.publish("news", 3);
     await core.clock.settle();
-    expect([core.heard, waiting(core)]).toEqual([
+    expect([core.reported, waiting(core)]).toEqual([
       ["news 1 trimmed", "news 2 trimmed"],
       [0, 0],
     ]);
   });
 
-  test("and what is confirmed in the new one waits", async ({ start }) => {
+  test("and what is confirmed in the new epoch waits", async ({ start }) => {
     const { core, log } = wiping(start);
     const old = await core.notifier.publish("news", 1, { confirm });
     log.wipe();
     const { position } = await core.notifier.publish("news", 2, { confirm });
     await core.clock.settle();
-    expect([core.heard, waiting(core)]).toEqual([["news 1 trimmed"], [1, 1]]);
+    expect([core.reported, waiting(core)]).toEqual([["news 1 trimmed"], [1, 1]]);
     expect([position.offset, position.epoch === old.position.epoch]).toEqual([1, false]);
     const ann = await returning(core, "news", "ann", { offset: 0, epoch: "" });
-    expect([waiting(core), core.heard]).toEqual([[0, 0], ["news 1 trimmed"]]);
+    expect([waiting(core), core.reported]).toEqual([[0, 0], ["news 1 trimmed"]]);
     ann.drop();
   });
 
-  test("and a receipt of the old one says so", async ({ start }) => {
+  test("and a receipt of the old epoch rejects with that reason", async ({ start }) => {
     const { core, log } = wiping(start);
     const receipt = await core.notifier.publish("news", 1);
     const delivered = arrival(receipt);
@@ -349,10 +358,8 @@ describe("when a log begins anew, what was confirmed in its old epoch is given u
 });
 
 describe("closing reports", () => {
-  test("what is confirmed and not delivered, by channel and offset, with how far it has come", async ({
-    start,
-  }) => {
-    const core = hearing(start, { grace: 4_000 });
+  test("what is confirmed and not delivered, by channel and offset, with its level", async ({ start }) => {
+    const core = recording(start, { grace: 4_000 });
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
     const own = await acknowledging(core, "sport", "bob");
@@ -370,25 +377,25 @@ describe("closing reports", () => {
     const report = await finish(core);
     expect(report.undelivered).toEqual(expected);
     expect(report.givenUp).toBe(4);
-    expect(core.heard).toEqual(["news 1 closed", "news 2 closed", "sport 1 closed", "void 1 closed"]);
+    expect(core.reported).toEqual(["news 1 closed", "news 2 closed", "sport 1 closed", "void 1 closed"]);
     expect([own.closed?.code, ann.cut]).toEqual([3001, true]);
   });
 
   test("only what was given up since it began, and how many in all", async ({ start }) => {
-    const core = hearing(start, { grace: 4_000 });
+    const core = recording(start, { grace: 4_000 });
     const ann = await acknowledging(core, "news");
     for (const ttl of [1_000, 5_000, 60_000]) await core.notifier.publish("news", ttl, { confirm, ttl });
     await core.clock.advance(4_000);
     const closed = outcomeOf(core.notifier.close());
     await core.clock.advance(1_000);
-    expect([core.heard, closed.state]).toEqual([["news 1 expired", "news 2 expired"], "pending"]);
+    expect([core.reported, closed.state]).toEqual([["news 1 expired", "news 2 expired"], "pending"]);
     await core.clock.advance(2_000);
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 2 read expired", "news 3 read closed"]);
     expect(closed.value?.givenUp).toBe(3);
     expect(ann.closed).toEqual({ code: 3001, reason: "shutdown" });
   });
 
-  test("in the order of a channel's offsets, though they expired in one moment while it closed", async ({
+  test("in the order of a channel's offsets, even where all expired at the same moment of the close", async ({
     start,
   }) => {
     const core = start({ grace: 4_000 });
@@ -403,7 +410,7 @@ describe("closing reports", () => {
     ]);
   });
 
-  test("what is past its time, though nobody asked to hear of it, as expired before", async ({ start }) => {
+  test("what expired without any listener, as expired before the close", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(async () => 1);
     await run.result();
@@ -412,20 +419,20 @@ describe("closing reports", () => {
   });
 
   test("nothing where everything was delivered", async ({ start }) => {
-    const core = hearing(start);
+    const core = recording(start);
     await subscriber(core, "news", { peer: person("ann") });
     for (const data of upTo(10)) await core.notifier.publish("news", data, { confirm });
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0, milliseconds: 0 });
-    expect(core.heard).toEqual([]);
+    expect(core.reported).toEqual([]);
   });
 });
 
 describe("a hook that", () => {
-  test("throws is reported, and hears of the others all the same", async ({ start }) => {
-    const heard: number[] = [];
+  test("throws is reported, and is still called for the others", async ({ start }) => {
+    const reported: number[] = [];
     const core = start({
       onUndelivered({ offset }) {
-        heard.push(offset);
+        reported.push(offset);
         throw new Error(`no ${offset}`);
       },
     });
@@ -433,7 +440,7 @@ describe("a hook that", () => {
     await core.notifier.publish("news", 3, { confirm });
     await core.clock.advance(1_000);
     expect(rows((await finish(core)).undelivered)).toEqual(["news 3 logged closed"]);
-    expect(heard).toEqual([1, 2, 3]);
+    expect(reported).toEqual([1, 2, 3]);
     expect(core.errors.splice(0)).toEqual(
       [1, 2, 3].map((offset) => ({
         error: new Error(`no ${offset}`),
@@ -442,7 +449,7 @@ describe("a hook that", () => {
     );
   });
 
-  test("rejects is reported, and waited for by nobody", async ({ start }) => {
+  test("rejects is reported, and nothing waits for it", async ({ start }) => {
     const go = deferred();
     const core = start({
       async onUndelivered() {
@@ -461,7 +468,7 @@ describe("a hook that", () => {
     ]);
   });
 
-  test("never settles does not hold up closing, which names it", async ({ start }) => {
+  test("never settles does not delay closing, whose report names it", async ({ start }) => {
     const core = start({ onUndelivered: () => never() });
     await core.notifier.publish("news", 1, { confirm });
     expect((await finish(core)).milliseconds).toBe(0);
@@ -483,7 +490,7 @@ describe("a confirmed publication waits for room", () => {
   ];
 
   test.for(bounds)("within %s, until one is discharged", async ([, limits, channel], { start }) => {
-    const core = hearing(start, { limits });
+    const core = recording(start, { limits });
     const ann = await acknowledging(core, "news");
     for (const data of [1, 2]) await core.notifier.publish("news", data, { confirm });
     const third = publishing(core, channel, 3);
@@ -507,7 +514,7 @@ describe("a confirmed publication waits for room", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 3 });
   });
 
-  test("within its channel alone, which holds up no other", async ({ start }) => {
+  test("in its own channel only, and delays no other channel", async ({ start }) => {
     const core = start({ limits: { confirmed: 1 } });
     await core.notifier.publish("news", 1, { confirm });
     const second = publishing(core, "news", 2);
@@ -520,7 +527,7 @@ describe("a confirmed publication waits for room", () => {
 
   test("by the bytes of payload and tags, as UTF-8", async ({ start }) => {
     const core = start({ limits: { confirmedBytes: 20 } });
-    // Four bytes and two quotes; then one, three and two.
+    // "🔔" is four bytes and two quotes. The second is one byte of payload, three of tag name and two of tag value.
     await core.notifier.publish("news", "🔔", { confirm });
     await core.notifier.publish("news", 2, { confirm, tags: { abc: "é" } });
     expect(waiting(core)).toEqual([2, 12]);
@@ -531,13 +538,13 @@ describe("a confirmed publication waits for room", () => {
   });
 
   test.for([{ confirmedBytes: 10 }, { confirmedTotalBytes: 10 }])(
-    "within %j, but for the first, however large",
+    "within %j, except for the first one, however large it is",
     async (limits, { start }) => {
-      const core = hearing(start, { limits });
+      const core = recording(start, { limits });
       const first = publishing(core, "news", "x".repeat(100));
       const second = publishing(core, "news", 2);
       await core.clock.settle();
-      expect([core.heard, first.state, second.state, waiting(core)]).toEqual([
+      expect([core.reported, first.state, second.state, waiting(core)]).toEqual([
         [],
         "fulfilled",
         "pending",
@@ -547,7 +554,7 @@ describe("a confirmed publication waits for room", () => {
     },
   );
 
-  test("and no smaller one overtakes it meanwhile, unless its signal ends the waiting", async ({ start }) => {
+  test("and no smaller one is published before it, unless its signal ends the wait", async ({ start }) => {
     const core = start({ limits: { confirmedTotalBytes: 20 } });
     const stop = new AbortController();
     await core.notifier.publish("a", "x".repeat(10), { confirm });
@@ -561,7 +568,7 @@ describe("a confirmed publication waits for room", () => {
     await finish(core);
   });
 
-  test("in the order of the calls, one for each that leaves", async ({ start }) => {
+  test("in the order of the calls: each delivered one makes room for one more", async ({ start }) => {
     const core = start({ limits: { confirmedTotal: 2 } });
     const ann = await acknowledging(core, ["a", "b"]);
     for (const channel of ["a", "b"]) await core.notifier.publish(channel, 0, { confirm });
@@ -583,7 +590,7 @@ describe("a confirmed publication waits for room", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 2 });
   });
 
-  test("until its signal aborts, and rejects with the reason of that", async ({ start }) => {
+  test("until its signal aborts, and rejects with that signal's reason", async ({ start }) => {
     const core = start({ limits: { confirmed: 1 } });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });
@@ -620,7 +627,7 @@ describe("a confirmed publication waits for room", () => {
     await core.clock.settle();
     expect([closed.state, refused.map(({ state }) => state)]).toEqual([
       "pending",
-      // The ordinary one was only behind another: it goes on.
+      // The ordinary publication only waited behind the confirmed one, so it goes on.
       ["rejected", "rejected", "fulfilled"],
     ]);
     for (const { reason } of refused.slice(0, 2)) {
@@ -631,19 +638,21 @@ describe("a confirmed publication waits for room", () => {
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 1 read closed"]);
   });
 
-  test("and counts from when it is in the log", async ({ start }) => {
-    const core = hearing(start, { limits: { confirmed: 1 } });
+  test("and its ttl counts from the moment when it is in the log", async ({ start }) => {
+    const core = recording(start, { limits: { confirmed: 1 } });
     await core.notifier.publish("news", 1, { confirm, ttl: 3_000 });
     void core.notifier.publish("news", 2, { confirm, ttl: 1_000 });
     await core.clock.advance(3_999);
-    expect(core.heard).toEqual(["news 1 expired"]);
+    expect(core.reported).toEqual(["news 1 expired"]);
     await core.clock.advance(1);
-    expect(core.heard).toEqual(["news 1 expired", "news 2 expired"]);
+    expect(core.reported).toEqual(["news 1 expired", "news 2 expired"]);
   });
 });
 
 describe("the order of a channel", () => {
-  test("is that of the calls, confirmed or not, though one has to wait", async ({ start }) => {
+  test("is the order of the calls, confirmed or not, even where one has to wait for room", async ({
+    start,
+  }) => {
     const core = start({ limits: { confirmed: 1 } });
     const ann = await acknowledging(core, "news");
     for (const data of upTo(6)) void core.notifier.publish("news", data, { confirm: data % 2 === 1 });
@@ -661,7 +670,7 @@ describe("the order of a channel", () => {
   });
 });
 
-describe("an append gives its room back", () => {
+describe("an append frees its room", () => {
   test("when it is aborted while the log fails", async ({ start }) => {
     let isFailing = true;
     const core = startWith(
@@ -693,7 +702,7 @@ describe("an append gives its room back", () => {
     expect(await finish(core)).toMatchObject({ givenUp: 1 });
   });
 
-  test("when it is aborted just as there is room", async ({ start }) => {
+  test("when it is aborted at the moment when there is room", async ({ start }) => {
     const core = start({ limits: { confirmed: 1 } });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });
@@ -720,7 +729,7 @@ describe("an append gives its room back", () => {
     expect(core.errors.splice(0).map(({ error }) => error)).toEqual([first.reason]);
   });
 
-  test("not when it succeeds at last", async ({ start }) => {
+  test("not when it succeeds late", async ({ start }) => {
     let failures = 3;
     const core = startWith(start, (log) => ({
       append: async (...args) => {
@@ -735,7 +744,7 @@ describe("an append gives its room back", () => {
     await finish(core);
   });
 
-  test("when closing ends before the log has answered", async ({ start }) => {
+  test("when closing ends before the log has returned", async ({ start }) => {
     const core = startWith(start, () => ({ append: () => never() }), { grace: 4_000 });
     const first = publishing(core, "news", 1);
     const closed = outcomeOf(core.notifier.close());
@@ -748,25 +757,25 @@ describe("an append gives its room back", () => {
 });
 
 describe("the ending of a run", () => {
-  test("is confirmed, and the hook hears when nobody received it for as long as it is kept", async ({
+  test("is confirmed, and the hook is called when no client received it while it was kept", async ({
     start,
   }) => {
-    const core = hearing(start, { limits: { runTtl: 2_000 } });
+    const core = recording(start, { limits: { runTtl: 2_000 } });
     const run = core.notifier.run(async () => "done");
     await run.result();
     await core.clock.advance(1_999);
-    expect([core.heard, waiting(core)[0]]).toEqual([[], 1]);
+    expect([core.reported, waiting(core)[0]]).toEqual([[], 1]);
     await core.clock.advance(1);
-    expect(core.told.map(({ channel, data }) => [channel, data])).toEqual([
+    expect(core.publications.map(({ channel, data }) => [channel, data])).toEqual([
       [`run:${run.id}`, { type: "run.completed", run: run.id, result: "done" }],
     ]);
-    expect([core.heard, waiting(core)]).toEqual([[`run:${run.id} 2 expired`], [0, 0]]);
+    expect([core.reported, waiting(core)]).toEqual([[`run:${run.id} 2 expired`], [0, 0]]);
   });
 
   test.for(["completed", "failed", "cancelled"])(
-    "is discharged by whoever has read it, %s",
+    "is discharged by any client that has read it, %s",
     async (how, { start }) => {
-      const core = hearing(start);
+      const core = recording(start);
       const go = deferred<string>();
       const run = core.notifier.run(() => go.promise);
       const result = outcomeOf(run.result());
@@ -785,7 +794,7 @@ describe("the ending of a run", () => {
     },
   );
 
-  test("arms no timer where nobody wants to hear of it", async ({ start }) => {
+  test("arms no timer without a hook that would be called", async ({ start }) => {
     const core = start({ limits: { runTtl: 2_000 } });
     const run = core.notifier.run(async () => 1);
     await run.result();
@@ -796,7 +805,7 @@ describe("the ending of a run", () => {
     expect(waiting(core)).toEqual([0, 0]);
   });
 
-  test("is never held up, and takes nobody's room", async ({ start }) => {
+  test("never waits for room, and takes no room from others", async ({ start }) => {
     const core = start({ limits: { confirmedTotal: 1 } });
     await core.notifier.publish("news", 1, { confirm, ttl: 5_000 });
     const run = core.notifier.run(async () => 1);
@@ -812,25 +821,25 @@ describe("the ending of a run", () => {
   test.for([{ confirmedTotal: 1 }, { confirmedTotalBytes: 60 }])(
     "is given up as overflow where others wait up to %j, and is in the log all the same",
     async (limits, { start }) => {
-      const core = hearing(start, { limits });
+      const core = recording(start, { limits });
       for (const id of ["a", "b"]) {
         const run = core.notifier.run(async () => "done", { id, owner: "ann" });
         expect(await run.result()).toBe("done");
       }
       const { length } = '{"type":"run.completed","run":"a","result":"done"}';
-      expect([core.heard, waiting(core)]).toEqual([["run:b 2 overflow"], [1, length]]);
+      expect([core.reported, waiting(core)]).toEqual([["run:b 2 overflow"], [1, length]]);
       expect(await typesOf(core.notifier, "b")).toEqual(["run.started", "run.completed"]);
       const { undelivered, givenUp } = await finish(core);
       expect([rows(undelivered), givenUp]).toEqual([["run:a 2 logged closed"], 2]);
     },
   );
 
-  test("never has another confirmed publication given up, though both are on their way at once", async ({
+  test("never makes another confirmed publication be given up, even where both are appended at the same time", async ({
     start,
   }) => {
     const clock = fakeClock();
     const isSlow = (channel: string, data: string) => channel === "news" || data.includes("run.completed");
-    const core = hearing(start, {
+    const core = recording(start, {
       clock,
       limits: { confirmedTotal: 1 },
       log: logWith(clock, (log) => ({
@@ -843,14 +852,14 @@ describe("the ending of a run", () => {
     const first = publishing(core, "news", 1);
     const run = core.notifier.run(async () => "done");
     await clock.advance(10);
-    expect([first.state, core.heard]).toEqual(["fulfilled", []]);
+    expect([first.state, core.reported]).toEqual(["fulfilled", []]);
     await clock.advance(10);
-    expect([run.status, core.heard, waiting(core)[0]]).toEqual(["completed", [], 2]);
+    expect([run.status, core.reported, waiting(core)[0]]).toEqual(["completed", [], 2]);
     await finish(core);
   });
 
-  test("is in the report of closing where nobody was there", async ({ start }) => {
-    const core = hearing(start, { grace: 4_000 });
+  test("is in the report of closing where no client was connected", async ({ start }) => {
+    const core = recording(start, { grace: 4_000 });
     const run = core.notifier.run(() => never(), { owner: "ann", id: "a" });
     void run.result().catch(() => {});
     await core.clock.settle();
@@ -864,7 +873,7 @@ describe("the ending of a run", () => {
 describe("closing waits for a client that acknowledges", () => {
   const shutdown = { code: 3001, reason: "shutdown" };
 
-  test("until it has acknowledged what is confirmed", async ({ start }) => {
+  test("until that client has acknowledged what is confirmed", async ({ start }) => {
     const core = start({ grace: 4_000 });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });
@@ -885,7 +894,7 @@ describe("closing waits for a client that acknowledges", () => {
     });
   });
 
-  test("until somebody else has acknowledged it", async ({ start }) => {
+  test("until another client has acknowledged it", async ({ start }) => {
     const core = start({ grace: 4_000 });
     const [ann, bob] = [await acknowledging(core, "news", "ann"), await acknowledging(core, "news", "bob")];
     await core.notifier.publish("news", 1, { confirm });
@@ -923,7 +932,7 @@ describe("closing waits for a client that acknowledges", () => {
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 1 read closed"]);
   });
 
-  test("not where somebody else has discharged it", async ({ start }) => {
+  test("not where another client has discharged it", async ({ start }) => {
     const core = start({ grace: 4_000 });
     await acknowledging(core, "news", "ann");
     await subscriber(core, "news", { peer: person("bob") });
@@ -933,7 +942,7 @@ describe("closing waits for a client that acknowledges", () => {
     expect(closed.value).toMatchObject({ sessions: { closed: 2, cut: 0 }, milliseconds: 0, givenUp: 0 });
   });
 
-  test("not where nothing of it was to be confirmed, or it was sent none of that", async ({ start }) => {
+  test("not where nothing was confirmed, or nothing confirmed was sent to that client", async ({ start }) => {
     const core = start({ grace: 4_000 });
     await core.notifier.publish("news", 1, { confirm });
     const ann = await acknowledging(core, "news");
@@ -945,7 +954,7 @@ describe("closing waits for a client that acknowledges", () => {
     expect(rows(closed.value?.undelivered ?? [])).toEqual(["news 1 logged closed"]);
   });
 
-  test("and not past the end of the grace that a caller gives", async ({ start }) => {
+  test("and not past the end of a grace that the caller passes", async ({ start }) => {
     const core = start({ grace: 4_000 });
     const ann = await acknowledging(core, "news");
     await core.notifier.publish("news", 1, { confirm });

@@ -14,12 +14,12 @@ import { gated, range } from "../../support/wire.ts";
 const open = { authorize: () => true };
 const confirm = { confirm: true };
 
-/** What a receipt answers; when that was is the machine's. */
+/** The delivery that a receipt returns. Its time is the real clock's, and so not asserted. */
 function by(user: string, level: "read" | "acknowledged") {
   return { level, by: user, time: expect.any(Number) };
 }
 
-/** A peer of bare TCP that is subscribed to channels by the server, and never acknowledges by itself. */
+/** Connects over plain TCP. The server subscribes this peer to its channels, and the peer sends no acknowledgement. */
 async function raw(here: Site, user: string, channel: string, manners: Manners = {}) {
   const { port, search } = new URL(here.address(user, channel));
   const peer = tcp(Number(port), upgrade(`/${search}`));
@@ -29,7 +29,7 @@ async function raw(here: Site, user: string, channel: string, manners: Manners =
   return {
     peer,
     say: (command: object) => peer.send(frame(1, JSON.stringify(command))),
-    /** The channel, offset and data of every publication that came. */
+    /** The channel, offset and data of every publication received. */
     get publications(): unknown[] {
       return messages.flatMap((text) => {
         const { push } = JSON.parse(text);
@@ -39,7 +39,7 @@ async function raw(here: Site, user: string, channel: string, manners: Manners =
   };
 }
 
-/** Has every frame for a peer pass through `send` on its way to the real socket. */
+/** Passes every frame for a peer to `send`, which gets the real socket as well. */
 function intercept(here: Site, send: (data: string, user: string, socket: Socket) => void): void {
   const accept = here.notifier.accept.bind(here.notifier);
   here.notifier.accept = (socket, peer) =>
@@ -53,7 +53,7 @@ function intercept(here: Site, send: (data: string, user: string, socket: Socket
     );
 }
 
-/** The machine's clock, which can be put forward, and counts turns. */
+/** Returns the system clock, which can be moved forward and counts its turns. */
 function movable(): Clock & { jump(ms: number): void; readonly turns: number } {
   let ahead = 0;
   let turns = 0;
@@ -116,7 +116,7 @@ describe(`a receipt on ${runtime}`, () => {
     expect(data.items).toEqual(["to be read"]);
   });
 
-  test("is read by either of two tabs of one user, each of which hears it once, and by nobody else", async () => {
+  test("is read by either of two tabs of one user, each of which receives it once, and by nobody else", async () => {
     const here = await site(open);
     const tabs = [await reader(here, "ann"), await reader(here, "ann")];
     const first = await here.notifier.publish("news", 1, confirm);
@@ -145,7 +145,7 @@ describe(`a receipt on ${runtime}`, () => {
     expect([stuck.publications, data.items]).toEqual([[["news", 1, 1]], [1]]);
   });
 
-  test("is read, and not discharged, by a client that acknowledges, until it says so with send", async () => {
+  test("is read, and not discharged, by a client that acknowledges, until that sends the acknowledgement", async () => {
     const here = await site();
     const ann = await raw(here, "ann", "mine");
     const plain = await here.notifier.publish("mine", "plain");
@@ -157,7 +157,7 @@ describe(`a receipt on ${runtime}`, () => {
     expect(await receipt.delivered({ level: "read" })).toEqual(by("ann", "read"));
     expect(here.notifier.stats().confirmed).toBe(1);
     const { offset, epoch } = receipt.position;
-    // Neither what it said before, nor what it cannot know, counts.
+    // Neither an older position nor an invalid one acknowledges the publication.
     for (const untrue of [plain.position, { offset: offset + 1, epoch }, { offset, epoch: "other" }, 7])
       ack(untrue as object);
     ann.say({ id: 9, ping: {} });
@@ -168,7 +168,7 @@ describe(`a receipt on ${runtime}`, () => {
     expect(here.notifier.stats()).toMatchObject({ confirmed: 0, confirmedBytes: 0 });
   });
 
-  test("is acknowledged by a stock client with send and with rpc, which is told what cannot be", async () => {
+  test("is acknowledged by a stock client with send and with rpc, which refuses invalid acknowledgements", async () => {
     const here = await site(open);
     const { client: ann, data } = await reader(here);
     const first = await here.notifier.publish("news", 1, confirm);
@@ -182,7 +182,7 @@ describe(`a receipt on ${runtime}`, () => {
       [{ news: { offset: 3, epoch } }, 107],
       [{ news: { offset, epoch: "other" } }, 112],
       [{ other: { offset, epoch } }, 103],
-      // What is wrong with one channel is wrong with all.
+      // One wrong channel makes the whole command fail.
       [{ news: { offset, epoch }, other: { offset, epoch } }, 103],
     ] as const;
     for (const [ack, code] of refused) await expect(ann.rpc("ack", { ack })).rejects.toMatchObject({ code });
@@ -193,7 +193,7 @@ describe(`a receipt on ${runtime}`, () => {
   });
 });
 
-describe(`what the replaced notifier lost, on ${runtime}`, () => {
+describe(`faults that a notifier has to survive, on ${runtime}`, () => {
   test("A6: a transport that fails on every third send throws nothing at the publisher, loses and disorders nothing", async () => {
     const undelivered: unknown[] = [];
     const here = await site({ ...open, onUndelivered: (publication) => undelivered.push(publication) });
@@ -246,7 +246,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     const left = performance.now();
     const receipts = [];
     for (const step of steps) receipts.push(await step());
-    // How long it is gone is what this is about.
+    // The absence of 150 ms is the subject of this test.
     await new Promise((resolve) => setTimeout(resolve, 150 - (performance.now() - left)));
     release();
     const events = (await data.until(steps.length)) as AgentEvent[];
@@ -288,7 +288,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     );
     expect(await turnsOf("in the same breath")).toBe(1);
     await Promise.all(backlog);
-    // What the last of them began is over with the turn.
+    // The turn of the last publication has to end first.
     await new Promise<void>((resolve) => clock.turn(resolve));
     expect(await turnsOf("behind the backlog")).toBe(1);
     expect(data.items).toEqual(["alone", "in the same breath", "behind the backlog"]);
@@ -333,7 +333,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     const { epoch } = first.position;
     await ann.rpc("ack", { ack: { news: { offset: 1, epoch } } });
     subscription.on("publication", ({ offset }) => {
-      // Every hundredth word is for all of them, and one comes twice.
+      // Every hundredth acknowledgement covers all publications before it. One older position is sent again.
       if (offset === 2_001 || (offset as number) % 100 === 0)
         void ann.send({ ack: { news: { offset, epoch } } });
       if (offset === 700) void ann.send({ ack: { news: { offset: 600, epoch } } });
@@ -346,7 +346,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     expect(here.notifier.stats()).toEqual(quiet);
   });
 
-  test("A11: a returning subscriber is told once, truthfully, what was delayed and what is gone", async () => {
+  test("A11: a returning subscriber gets one true notice of what was delayed and what is gone", async () => {
     const clock = movable();
     const log = gated(() => memoryLog());
     const here = await site({ ...open, log, clock });
@@ -365,7 +365,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     const { epoch } = await here.notifier.history("news");
     const late = (delayed: number) => ({ epoch, delayed, gone: 0, kept: 0 });
     expect(await away(() => publish(here, "news", 1, 3))).toEqual({ notice: late(3) });
-    // Within five seconds it is not told again, and afterwards of all of it.
+    // Within five seconds there is no second notice. The next one covers all that came late meanwhile.
     expect(await away(() => publish(here, "news", 4, 5))).toBe(undefined);
     expect(await away(() => publish(here, "news", 6, 6))).toBe(undefined);
     expect(await away(async () => {})).toBe(undefined);
@@ -394,7 +394,7 @@ describe(`what the replaced notifier lost, on ${runtime}`, () => {
     });
     const ann = await raw(here, "ann", "user:ann", { pongs: false });
     ann.peer.pause();
-    // Of hers more than a window; nobody is there for the others.
+    // Ann's publications are larger than a window, and nobody is subscribed to Bob's channel.
     for (const n of range(1, 600))
       await here.notifier.publish("user:ann", { n, text: "x".repeat(1_000) }, confirm);
     for (const n of range(1, 400)) await here.notifier.publish("user:bob", n, confirm);

@@ -22,13 +22,13 @@ interface Push {
   push?: { channel: string; message?: { data: { notice?: object } } };
 }
 
-/** The notice that came with the answer to a subscribe. */
+/** Returns the notice in the reply to `subscribe`. */
 function answered({ received }: Pipe): unknown {
   const reply = (received as Message[]).find(({ id }) => id === 2)?.subscribe;
   return (reply?.data as { notice?: unknown } | undefined)?.notice;
 }
 
-/** The notices that were pushed. */
+/** Returns the notices that were pushed. */
 function pushed(messages: readonly unknown[]): unknown[] {
   return (messages as Push[]).flatMap(({ push }) =>
     push?.message === undefined ? [] : [push.message.data.notice],
@@ -39,7 +39,7 @@ async function epochOf({ notifier }: Core, channel = "news"): Promise<string> {
   return (await notifier.history(channel)).epoch;
 }
 
-/** Somebody who subscribes, leaves, and comes back after so many publications. */
+/** Returns a client that subscribed, left, and came back after `missed` publications. */
 async function back(
   core: Core,
   missed: number,
@@ -55,8 +55,8 @@ function small(start: Start, size: number, options: StartOptions = {}): Core {
   return start({ ...options, clock, log: memoryLog({ clock, size, slack: 0 }) });
 }
 
-describe("whoever comes back is told with the answer", () => {
-  test("how much comes late", async ({ start }) => {
+describe("the reply to a client that comes back has a notice of", () => {
+  test("how many publications come late", async ({ start }) => {
     const core = start();
     const ann = await back(core, 3);
     const notice = { epoch: await epochOf(core), delayed: 3, gone: 0, kept: 0 };
@@ -67,21 +67,21 @@ describe("whoever comes back is told with the answer", () => {
     ]);
   });
 
-  test("how much is gone, and how much of the rest is kept", async ({ start }) => {
+  test("how many are gone, and how many of the rest are kept", async ({ start }) => {
     const core = small(start, 2);
     const ann = await back(core, 6);
     const notice = { epoch: await epochOf(core), delayed: 0, gone: 4, kept: 2 };
     expect([answered(ann), offsetsIn(ann.received, "news")]).toEqual([notice, []]);
   });
 
-  test("how much is gone where it asks for the start of a log that is trimmed", async ({ start }) => {
+  test("how many are gone, where it asks for the start of a trimmed log", async ({ start }) => {
     const core = small(start, 2);
     await publishAll(core, 6);
     const ann = await returning(core, "news", "ann", { offset: 0, epoch: "" });
     expect(answered(ann)).toEqual({ epoch: await epochOf(core), delayed: 0, gone: 4, kept: 2 });
   });
 
-  test("that nobody knows how much is gone, where the log began anew", async ({ start }) => {
+  test("an unknown number of gone publications, where the log started a new epoch", async ({ start }) => {
     const clock = fakeClock();
     const log = gated(() => memoryLog({ clock }));
     const core = start({ clock, log });
@@ -94,7 +94,9 @@ describe("whoever comes back is told with the answer", () => {
     expect([answered(ann), notice.epoch === epoch]).toEqual([notice, false]);
   });
 
-  test("that nobody knows how much is gone after a place that the log never had", async ({ start }) => {
+  test("an unknown number of gone publications, after a position that the log never had", async ({
+    start,
+  }) => {
     const core = start();
     await publishAll(core, 2);
     const epoch = await epochOf(core);
@@ -102,7 +104,7 @@ describe("whoever comes back is told with the answer", () => {
     expect(answered(ann)).toEqual({ epoch, delayed: 0, gone: null, kept: 2 });
   });
 
-  test("beside what the answer says of a run", async ({ start }) => {
+  test("what it missed, beside the run's own data", async ({ start }) => {
     const core = start();
     const go = deferred();
     const run = core.notifier.run(() => go.promise, { name: "render" });
@@ -120,7 +122,7 @@ describe("whoever comes back is told with the answer", () => {
     await run.result();
   });
 
-  test("where the server subscribes it, too", async ({ start }) => {
+  test("what it missed, in the connect reply as well where the server subscribes it", async ({ start }) => {
     const core = start();
     const epoch = await epochOf(core);
     await publishAll(core, 2);
@@ -133,8 +135,8 @@ describe("whoever comes back is told with the answer", () => {
   });
 });
 
-describe("nothing is told", () => {
-  test("to whoever missed nothing, is new, or begins at the start", async ({ start }) => {
+describe("no notice is sent", () => {
+  test("to a client that missed nothing, is new, or begins at the start", async ({ start }) => {
     const core = start();
     await publishAll(core, 3);
     const epoch = await epochOf(core);
@@ -151,7 +153,7 @@ describe("nothing is told", () => {
     ]);
   });
 
-  test("by an answer that has no other data of its own", async ({ start }) => {
+  test("in a reply that has no other data", async ({ start }) => {
     const core = start();
     const ann = await back(core, 0);
     const epoch = await epochOf(core);
@@ -165,9 +167,7 @@ describe("nothing is told", () => {
     });
   });
 
-  test("while the notifier closes, though somebody who was held up for long catches up", async ({
-    start,
-  }) => {
+  test("while the notifier closes, even where a client catches up after a long stall", async ({ start }) => {
     const core = start({ window: 1_024 });
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
@@ -181,7 +181,7 @@ describe("nothing is told", () => {
     expect([offsetsIn(ann.received, "news"), pushed(ann.received)]).toEqual([upTo(5), []]);
   });
 
-  test("while the notifier closes, though something was owed", async ({ start }) => {
+  test("while the notifier closes, even where one was due", async ({ start }) => {
     const core = start({ grace: 8_000 });
     (await back(core, 3)).drop();
     const ann = await back(core, 2, { after: 3 });
@@ -194,8 +194,8 @@ describe("nothing is told", () => {
   });
 });
 
-describe("it is told at most every 5 s", () => {
-  test("of a channel: what is owed comes then, in one", async ({ start }) => {
+describe("a notice is sent at most every 5 s", () => {
+  test("for a channel: what was missed meanwhile comes then, in one notice", async ({ start }) => {
     const core = start();
     const epoch = await epochOf(core);
     const first = await back(core, 3);
@@ -212,7 +212,7 @@ describe("it is told at most every 5 s", () => {
     await core.clock.advance(1);
     expect(pushed(third.received)).toEqual([{ channel: "news", epoch, delayed: 6, gone: 0, kept: 0 }]);
     third.drop();
-    // From then on it is 5 s again.
+    // The interval of 5 s starts again with the pushed notice.
     await core.clock.advance(4_999);
     const fourth = await back(core, 1, { after: 9 });
     expect([answered(fourth), pushed(fourth.received)]).toEqual([undefined, []]);
@@ -220,7 +220,7 @@ describe("it is told at most every 5 s", () => {
     expect(pushed(fourth.received)).toEqual([{ channel: "news", epoch, delayed: 1, gone: 0, kept: 0 }]);
   });
 
-  test("of what is gone as well", async ({ start }) => {
+  test("for what is gone as well", async ({ start }) => {
     const core = small(start, 2);
     const epoch = await epochOf(core);
     (await back(core, 6)).drop();
@@ -230,7 +230,7 @@ describe("it is told at most every 5 s", () => {
     expect(pushed(again.received)).toEqual([{ channel: "news", epoch, delayed: 0, gone: 3, kept: 2 }]);
   });
 
-  test("and afterwards with the answer again", async ({ start }) => {
+  test("and after that in the reply again", async ({ start }) => {
     const core = start();
     const epoch = await epochOf(core);
     (await back(core, 3)).drop();
@@ -239,7 +239,7 @@ describe("it is told at most every 5 s", () => {
     expect([answered(again), heldBy(core)]).toEqual([{ epoch, delayed: 2, gone: 0, kept: 0 }, []]);
   });
 
-  test("of each channel, and to each user, on their own", async ({ start }) => {
+  test("for each channel, and to each user, separately", async ({ start }) => {
     const core = start();
     const clients = [
       await back(core, 3),
@@ -252,7 +252,7 @@ describe("it is told at most every 5 s", () => {
     expect(delayed).toEqual([3, 2, 3, 3, 3]);
   });
 
-  test("to a user, whose tabs are one", async ({ start }) => {
+  test("to a user, whose tabs count as one", async ({ start }) => {
     const core = start();
     const epoch = await epochOf(core);
     const first = await back(core, 3);
@@ -263,7 +263,7 @@ describe("it is told at most every 5 s", () => {
     expect([pushed(first.received), pushed(second.received)]).toEqual([[owed], [owed]]);
   });
 
-  test("and what is owed to whoever has left is not kept", async ({ start }) => {
+  test("and what was due to a user who has left is not kept", async ({ start }) => {
     const core = start();
     (await back(core, 3)).drop();
     (await back(core, 2, { after: 3 })).drop();
@@ -274,8 +274,8 @@ describe("it is told at most every 5 s", () => {
   });
 });
 
-describe("whoever is held up", () => {
-  /** A subscriber with a full window, and what it misses. */
+describe("a client that is stalled", () => {
+  /** Returns a subscriber whose window was full for `ms` milliseconds, and which has caught up since. */
   async function heldUp(core: Core, ms: number) {
     const raw = await silent(core);
     await publishAll(core, 4, 600);
@@ -291,16 +291,18 @@ describe("whoever is held up", () => {
     return { raw, messages };
   }
 
-  test("for a second is told what came late, once it has everything", async ({ start }) => {
+  test("for a second gets a notice of what came late, after it has received everything", async ({
+    start,
+  }) => {
     const core = start({ window: 1_024 });
     const { raw, messages } = await heldUp(core, 1_000);
     const epoch = await epochOf(core);
-    // The first was sent in time.
+    // The first publication was sent without delay.
     expect(pushed(messages())).toEqual([{ channel: "news", epoch, delayed: 3, gone: 0, kept: 0 }]);
     raw.session.ended();
   });
 
-  test("for less than that is not", async ({ start }) => {
+  test("for less than that gets none", async ({ start }) => {
     const core = start({ window: 1_024 });
     const { raw, messages } = await heldUp(core, 999);
     await core.clock.advance(5_000);
@@ -308,7 +310,9 @@ describe("whoever is held up", () => {
     raw.session.ended();
   });
 
-  test("for as long as the log forgets is told what is gone when it comes back", async ({ start }) => {
+  test("until the log has trimmed what it missed gets a notice of what is gone when it comes back", async ({
+    start,
+  }) => {
     const core = small(start, 2, { window: 1_024 });
     const raw = await silent(core);
     await publishAll(core, 6, 600);
@@ -324,7 +328,7 @@ describe("whoever is held up", () => {
   });
 });
 
-test("a log that begins anew ends the subscription, and whoever comes back learns that nobody knows what is gone", async ({
+test("a log that starts a new epoch ends the subscription, and the notice after it has an unknown number", async ({
   start,
 }) => {
   const clock = fakeClock();
@@ -342,9 +346,7 @@ test("a log that begins anew ends the subscription, and whoever comes back learn
   expect(answered(ann)).toEqual({ epoch: await epochOf(core), delayed: 0, gone: null, kept: 1 });
 });
 
-test("what was told is forgotten when its time is over, though nobody is told anything more", async ({
-  start,
-}) => {
+test("a sent notice is forgotten after its time, even where no other one follows", async ({ start }) => {
   const core = start();
   (await back(core, 3)).drop();
   expect(core.clock.armed).toBe(1);

@@ -6,7 +6,7 @@ interface Reply {
 }
 
 describe("two connections of one user", () => {
-  test("that come back from positions of their own get each what it missed, or are told that it is gone", async () => {
+  test("that recover from different positions each get what they missed, or the answer that it is gone", async () => {
     const here = wire({ memory: { size: 20, slack: 0 } });
     const ann = { ...anybody, user: "ann" };
     for (const n of range(1, 50)) await here.notifier.publish("news", n);
@@ -18,7 +18,7 @@ describe("two connections of one user", () => {
       const { recovered = false, offset: at, publications = [] } = (reply as Reply).subscribe;
       return [recovered, at, publications.map((each) => each.offset)];
     };
-    // What the log still holds begins at 31.
+    // The log keeps offsets 31 to 50.
     const lost = [false, 50, []];
     expect(await Promise.all([from(45, epoch), from(30, epoch)])).toEqual([
       [true, 45, range(46, 50)],

@@ -17,7 +17,7 @@ import { finish, rawSocket, rejection, spySignal, subscriber, test } from "../..
 
 const levels: readonly Level[] = ["logged", "written", "read", "acknowledged"];
 
-test("publish answers the channel, and the position at which the publication is in its log", async ({
+test("publish returns a receipt with the channel and the position of the publication in the log", async ({
   start,
 }) => {
   const { notifier } = start();
@@ -37,7 +37,7 @@ test("publish answers the channel, and the position at which the publication is 
 });
 
 describe("a publication counts as", () => {
-  test("logged at once, by nobody, from when it was published", async ({ start }) => {
+  test("logged at once, by nobody, with the time of the publication", async ({ start }) => {
     const core = start();
     const receipt = await core.notifier.publish("news", 1);
     await core.clock.advance(400_000);
@@ -70,7 +70,7 @@ describe("a publication counts as", () => {
     raw.session.ended();
   });
 
-  test("read once a pong came back from behind it", async ({ start }) => {
+  test("read once a pong has come for a ping sent after it", async ({ start }) => {
     const core = start();
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
@@ -82,7 +82,7 @@ describe("a publication counts as", () => {
     expect(read.value).toEqual({ level: "read", by: "ann", time: began + 2_000 });
   });
 
-  test("acknowledged once the client says so, not when it has read it", async ({ start }) => {
+  test("acknowledged once the client sends that, not when it has read it", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipt = await core.notifier.publish("news", 1);
@@ -97,7 +97,7 @@ describe("a publication counts as", () => {
     expect(acknowledged.value).toEqual({ level: "acknowledged", by: "ann", time: began + 2_000 });
   });
 
-  test("read by whoever acknowledges it, whether a pong came or not", async ({ start }) => {
+  test("read by a client that acknowledges it, with or without a pong", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     ann.stall();
@@ -119,7 +119,7 @@ describe("a publication counts as", () => {
     expect(delivered.value).toEqual({ level: "read", by: "ann", time: began });
   });
 
-  test("delivered, unless a level is asked for, when a client that acknowledges has done so", async ({
+  test("delivered, unless a level is asked for, when a client that acknowledges has acknowledged it", async ({
     start,
   }) => {
     const core = start();
@@ -132,7 +132,7 @@ describe("a publication counts as", () => {
     expect(delivered.value).toEqual({ level: "acknowledged", by: "ann", time: began + 1_000 });
   });
 
-  test("each level with those before it, in their order", async ({ start }) => {
+  test("each level together with the lower ones, in order", async ({ start }) => {
     const core = start();
     const raw = await silent(core);
     const { epoch } = await core.notifier.history("news");
@@ -172,8 +172,8 @@ describe("a publication counts as", () => {
   });
 });
 
-describe("who it has reached", () => {
-  test("is whoever is first, unless somebody in particular is asked for", async ({ start }) => {
+describe("the reader that a receipt returns", () => {
+  test("is the first one, unless a certain one is asked for", async ({ start }) => {
     const core = start();
     const ann = await subscriber(core, "news", { peer: person("ann") });
     await subscriber(core, "news", { peer: person("bob") });
@@ -192,7 +192,7 @@ describe("who it has reached", () => {
     expect(byAnn.value).toEqual({ level: "read", by: "ann", time: began + 1_000 });
   });
 
-  test("is a session's id where there is no user", async ({ start }) => {
+  test("is the session's id where there is no user", async ({ start }) => {
     const core = start();
     const first = await subscriber(core, "news");
     const second = await subscriber(core, "news");
@@ -206,7 +206,7 @@ describe("who it has reached", () => {
     expect(byFirst.value?.by).toBe(first.session.id);
   });
 
-  test("is one and the same for two tabs of a user", async ({ start }) => {
+  test("is the same for two tabs of a user", async ({ start }) => {
     const core = start();
     const [one, other] = [await acknowledging(core, "news"), await acknowledging(core, "news")];
     one.stall();
@@ -219,7 +219,7 @@ describe("who it has reached", () => {
     expect(await receipt.delivered({ by: "ann" })).toEqual(acknowledged.value);
   });
 
-  test("is never somebody who subscribed after it was published", async ({ start }) => {
+  test("is never a client that subscribed after the publication", async ({ start }) => {
     const core = start();
     const before = await core.notifier.publish("news", 1);
     await subscriber(core, "news", { peer: person("ann") });
@@ -239,7 +239,7 @@ describe("who it has reached", () => {
     ]);
   });
 
-  test("may be somebody who comes back to what was published meanwhile", async ({ start }) => {
+  test("may be a client that comes back and recovers it", async ({ start }) => {
     const core = start();
     const { position } = await core.notifier.publish("news", 1);
     const receipt = await core.notifier.publish("news", 2);
@@ -249,7 +249,7 @@ describe("who it has reached", () => {
     expect(delivered.value).toEqual({ level: "read", by: "ann", time: began + 1_000 });
   });
 
-  test("may be somebody who asks for the channel from its start", async ({ start }) => {
+  test("may be a client that subscribes from the channel's start", async ({ start }) => {
     const core = start();
     const receipts = [await core.notifier.publish("news", 1), await core.notifier.publish("news", 2)];
     const outcomes = receipts.map((receipt) => arrival(receipt));
@@ -261,8 +261,8 @@ describe("who it has reached", () => {
   });
 });
 
-describe("asked late, a receipt answers", () => {
-  test("at once what a heartbeat has proven meanwhile", async ({ start }) => {
+describe("a receipt that is asked later returns", () => {
+  test("at once what a heartbeat has proven before", async ({ start }) => {
     const core = start({ heartbeat: 1_000 });
     await subscriber(core, "news", { peer: person("ann") });
     const receipt = await core.notifier.publish("news", 1);
@@ -272,7 +272,7 @@ describe("asked late, a receipt answers", () => {
     expect(known.value).toEqual({ level: "read", by: "ann", time: began + 10_000 });
   });
 
-  test("by a barrier of its own what no pong has proven yet", async ({ start }) => {
+  test("what no pong has proven yet, after a barrier of its own", async ({ start }) => {
     const core = start();
     const raw = await silent(core);
     const receipt = await core.notifier.publish("news", 1);
@@ -287,7 +287,7 @@ describe("asked late, a receipt answers", () => {
     raw.session.ended();
   });
 
-  test("when it was acknowledged, though that is long ago", async ({ start }) => {
+  test("an old acknowledgement, with its time", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipt = await core.notifier.publish("news", 1);
@@ -299,7 +299,7 @@ describe("asked late, a receipt answers", () => {
     expect(await receipt.delivered({ level: "acknowledged" })).toEqual(expected);
   });
 
-  test("what those had come to who have left", async ({ start }) => {
+  test("the level of clients that have left", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const bob = await subscriber(core, "news", { peer: person("bob") });
@@ -319,7 +319,7 @@ describe("asked late, a receipt answers", () => {
     expect(await receipt.delivered({ by: "bob" })).toEqual({ level: "read", by: "bob", time: began + 2_000 });
   });
 
-  test("what another tab of the same user has acknowledged before it left", async ({ start }) => {
+  test("an acknowledgement of another tab of the same user that has left", async ({ start }) => {
     const core = start();
     const [one, other] = [await acknowledging(core, "news"), await acknowledging(core, "news")];
     other.stall();
@@ -335,7 +335,9 @@ describe("asked late, a receipt answers", () => {
     });
   });
 
-  test("what its confirmation came to, though everybody has left and its time is over", async ({ start }) => {
+  test("the outcome of its confirmation, even after every client has left and its ttl is over", async ({
+    start,
+  }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipt = await core.notifier.publish("news", 1, { confirm: true, ttl: 1_000 });
@@ -349,7 +351,7 @@ describe("asked late, a receipt answers", () => {
     expect(await receipt.delivered()).toEqual(expected);
   });
 
-  test("that it expired, with how far it had come, where nobody waited for it in time", async ({ start }) => {
+  test("that it expired, with its level, where nobody waited for it in time", async ({ start }) => {
     const core = start();
     const [plain, confirmed] = [
       await core.notifier.publish("news", 1, { ttl: 1_000 }),
@@ -369,7 +371,7 @@ describe("asked late, a receipt answers", () => {
   });
 });
 
-describe("waiting for it ends", () => {
+describe("waiting for a receipt ends", () => {
   test("with the reason of the signal, and leaves nothing behind", async ({ start }) => {
     const core = start();
     const receipt = await core.notifier.publish("news", 1);
@@ -388,7 +390,7 @@ describe("waiting for it ends", () => {
     expect(spy.most).toBe(1);
   });
 
-  test("when its ttl is over, at that very moment, with how far it has come", async ({ start }) => {
+  test("at the exact end of its ttl, with the level that it had reached", async ({ start }) => {
     const core = start();
     const ann = await subscriber(core, "news", { peer: person("ann") });
     ann.stall();
@@ -409,7 +411,7 @@ describe("waiting for it ends", () => {
     });
   });
 
-  test("after limits.delivery, unless its ttl says otherwise", async ({ start }) => {
+  test("after limits.delivery, unless it has another ttl", async ({ start }) => {
     const core = start({ limits: { delivery: 700 } });
     const [usual, longer, none] = [
       arrival(await core.notifier.publish("news", 1)),
@@ -448,7 +450,7 @@ describe("waiting for it ends", () => {
     expect([heldBy(core), clock.armed]).toEqual([[], 0]);
   });
 
-  test("when the notifier has closed, and then begins no more", async ({ start }) => {
+  test("when the notifier has closed, and no new wait begins", async ({ start }) => {
     const core = start();
     const [receipt, unheard] = [
       await core.notifier.publish("news", 1),
@@ -463,7 +465,7 @@ describe("waiting for it ends", () => {
     );
     expect(await rejection(receipt.delivered())).toBeInstanceOf(ClosedError);
     expect((await receipt.delivered({ level: "logged" })).time).toBe(began);
-    // Nobody asked for them to be confirmed.
+    // Neither was published with `confirm`.
     expect(report).toMatchObject({ undelivered: [], givenUp: 0 });
   });
 
@@ -492,7 +494,7 @@ test.for(["seen", "", null, 3, "__proto__"])("there is no level %j to wait for",
 });
 
 describe("a barrier", () => {
-  test("is not sent while nobody waits to hear of reading", async ({ start }) => {
+  test("is not sent while nobody waits for the level read", async ({ start }) => {
     const core = start();
     const raw = await silent(core);
     const receipts = [await core.notifier.publish("news", 1), await core.notifier.publish("news", 2)];
@@ -506,7 +508,7 @@ describe("a barrier", () => {
     raw.session.ended();
   });
 
-  test("is sent once for all receipts that wait, in the frame of what they wait for", async ({ start }) => {
+  test("is sent once for all waiting receipts, in the frame of their publications", async ({ start }) => {
     const core = start();
     const raw = await silent(core);
     const reads = [
@@ -523,7 +525,7 @@ describe("a barrier", () => {
     raw.session.ended();
   });
 
-  test("waits for the pong to the one before it, and is not sent where that proved enough", async ({
+  test("waits for the pong to the one before it, and is not sent where that one proved enough", async ({
     start,
   }) => {
     const core = start();
@@ -543,7 +545,7 @@ describe("a barrier", () => {
     raw.session.ended();
   });
 
-  test("is sent to nobody who was not sent what is waited for", async ({ start }) => {
+  test("is sent only to clients that were sent the publication", async ({ start }) => {
     const core = start();
     const early = await silent(core, "news", "ann");
     const other = await silent(core, "sport", "bob");
@@ -558,7 +560,7 @@ describe("a barrier", () => {
     for (const raw of [early, other, late]) raw.session.ended();
   });
 
-  test("is not sent to a client that acknowledges, unless it is reading that is waited for", async ({
+  test("is not sent to a client that acknowledges, unless the level read is waited for", async ({
     start,
   }) => {
     const core = start();
@@ -587,7 +589,7 @@ describe("a barrier", () => {
   });
 });
 
-test("nothing is left of receipts, but what is being waited for", async ({ start }) => {
+test("receipts leave nothing behind, except while they are waited for", async ({ start }) => {
   const core = start();
   const ann = await acknowledging(core, "news");
   const { armed } = core.clock;

@@ -35,7 +35,7 @@ describe("closing, a peer that reads", () => {
     expect(report).toMatchObject({ milliseconds: 0, sessions: { closed: 2, cut: 0 }, cut: [] });
   });
 
-  test("gets what is many windows long", async ({ start }) => {
+  test("gets a backlog that is many windows long", async ({ start }) => {
     const core = start({ window: 1_024 });
     const client = await subscriber(core, "news");
     client.stall();
@@ -50,7 +50,9 @@ describe("closing, a peer that reads", () => {
     expect(closed.value).toMatchObject({ milliseconds: 4_000, sessions: { closed: 1, cut: 0 }, cut: [] });
   });
 
-  test("gets what was published in the turn of close, and nothing is accepted after", async ({ start }) => {
+  test("gets what was published in the turn of close, and later publications are refused", async ({
+    start,
+  }) => {
     const core = start();
     const client = await subscriber(core, "news");
     const before = core.notifier.publish("news", "before");
@@ -63,7 +65,7 @@ describe("closing, a peer that reads", () => {
     expect((await closed).sessions).toEqual({ closed: 1, cut: 0 });
   });
 
-  test("gets the last words of a run, and its ending", async ({ start }) => {
+  test("gets the last events of a run, and its ending", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(async function* ({ signal }) {
       await aborted(signal).catch(() => {});
@@ -81,7 +83,7 @@ describe("closing, a peer that reads", () => {
     ]);
   });
 
-  test("is closed at once where nothing waits for it, whatever the others do", async ({ start }) => {
+  test("is closed at once where nothing waits for it, whatever the other peers do", async ({ start }) => {
     const core = start();
     const stuck = await subscriber(core, "news");
     stuck.stall();
@@ -93,7 +95,9 @@ describe("closing, a peer that reads", () => {
     expect(stuck.closed).toBeUndefined();
   });
 
-  test("may be in the middle of connecting, or of a command that is never answered", async ({ start }) => {
+  test("is closed even while it connects, or waits for a command that is never answered", async ({
+    start,
+  }) => {
     const stages: string[] = [];
     const stuckAt = (stage: string) => (): Promise<never> => {
       stages.push(stage);
@@ -112,7 +116,7 @@ describe("closing, a peer that reads", () => {
     expect([fresh, authorizing, calling].map(({ closed }) => closed)).toEqual([shutdown, shutdown, shutdown]);
   });
 
-  test("who comes after is refused", async ({ start }) => {
+  test("that connects after that is refused", async ({ start }) => {
     const core = start();
     const closing = core.notifier.close();
     const during = rawSocket(core.notifier);
@@ -124,27 +128,29 @@ describe("closing, a peer that reads", () => {
     expect([during.sent, after.sent]).toEqual([[], []]);
   });
 
-  test("following in this process gets everything too, and then a ClosedError", async ({ start }) => {
+  test("that follows in this process gets everything too, and then a ClosedError", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(async function* ({ signal }) {
       await aborted(signal).catch(() => {});
       for (let i = 0; i < 600; i++) yield output(i);
       throw signal.reason;
     });
-    const words = gather(core.notifier, `run:${run.id}`);
+    const events = gather(core.notifier, `run:${run.id}`);
     const news = gather(core.notifier, "news");
     await core.clock.settle();
     for (let i = 0; i < 600; i++) void core.notifier.publish("news", i);
     await finish(core);
     expect(news.got.map(({ data }) => data)).toEqual(upTo(599, 0));
     expect(news.ended.reason).toBeInstanceOf(ClosedError);
-    expect(words.got.map(({ offset }) => offset)).toEqual(upTo(602));
-    expect(words.ended.reason).toBeInstanceOf(ClosedError);
+    expect(events.got.map(({ offset }) => offset)).toEqual(upTo(602));
+    expect(events.ended.reason).toBeInstanceOf(ClosedError);
   });
 });
 
 describe("closing, a peer that does not read", () => {
-  test("is cut at the grace, with where each of its channels stands", async ({ start }) => {
+  test("is cut at the end of the grace, and the report has its position in each of its channels", async ({
+    start,
+  }) => {
     const core = start({ window: 1_024 });
     const client = await subscriber(core, ["news", "sport"], {
       peer: { user: "ann", authorize: () => true },
@@ -179,7 +185,7 @@ describe("closing, a peer that does not read", () => {
     expect(client.cut).toBe(true);
   });
 
-  test("is told of where its channel ends though there was no time, where the log has that at hand", async ({
+  test("is reported with the top of its channel without waiting, where the log has that in memory", async ({
     start,
   }) => {
     const core = start({ window: 1_024 });
@@ -194,7 +200,9 @@ describe("closing, a peer that does not read", () => {
     expect(cut?.channels).toEqual({ news: { read: 0, top: 20 } });
   });
 
-  test("gets a prefix, and what it did not get is in the report: together that is all", async ({ start }) => {
+  test("gets the first part, and the rest is in the report: together they are everything", async ({
+    start,
+  }) => {
     const core = start({ window: 2_048, grace: 1_000 });
     const clients = [];
     for (let n = 0; n < 8; n++) clients.push(await subscriber(core, ["news", "sport"]));
@@ -222,7 +230,7 @@ describe("closing, a peer that does not read", () => {
     }
   });
 
-  test("and has not for longer than the grace costs no waiting", async ({ start }) => {
+  test("and has been silent for longer than the grace is not waited for", async ({ start }) => {
     const core = start({ window: 1_024 });
     const stuck = await subscriber(core, "news");
     stuck.stall();
@@ -232,7 +240,9 @@ describe("closing, a peer that does not read", () => {
     expect(stuck.cut).toBe(true);
   });
 
-  test("and has not for that long takes no time of its own, but what others need", async ({ start }) => {
+  test("and has been silent for less than that is waited for only while other peers need time", async ({
+    start,
+  }) => {
     const core = start({ window: 1_024 });
     const stuck = await subscriber(core, "news");
     stuck.stall();
@@ -251,7 +261,7 @@ describe("closing, a peer that does not read", () => {
     expect(slow.closed).toEqual(shutdown);
   });
 
-  test("but answers pings has read everything: it is closed", async ({ start }) => {
+  test("but answers pings has read everything: it is closed normally", async ({ start }) => {
     const core = start();
     const raw = rawSocket(core.notifier);
     raw.session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
@@ -273,7 +283,9 @@ describe("closing, a peer that does not read", () => {
     expect(closed.value).toMatchObject({ sessions: { closed: 1, cut: 0 } });
   });
 
-  test("the close handshake's answer is cut at the grace, with nothing undelivered", async ({ start }) => {
+  test("a peer that does not answer the close frame is cut at the end of the grace, with nothing undelivered", async ({
+    start,
+  }) => {
     const core = start();
     const client = await subscriber(core, "news", { answersClose: false });
     await core.notifier.publish("news", 1);
@@ -290,7 +302,7 @@ describe("closing, a peer that does not read", () => {
     });
   });
 
-  test("and goes away meanwhile holds nobody up", async ({ start }) => {
+  test("and disconnects meanwhile delays nobody", async ({ start }) => {
     const core = start();
     const client = await subscriber(core, "news");
     client.stall();

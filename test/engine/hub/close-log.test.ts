@@ -20,7 +20,7 @@ import {
 type Replace = (log: Log, clock: FakeClock) => Partial<Log>;
 
 const broken = new Error("the disk is gone");
-/** How many times the errors of a log that rejects are reported depends on time; that they are the log's does not. */
+/** Tells whether all errors are the log's. How often such an error is reported depends on timing. */
 const onlyBroken = ({ errors }: Core): boolean => errors.splice(0).every(({ error }) => error === broken);
 
 const methods: [string, Replace, Replace, Replace][] = [
@@ -56,7 +56,7 @@ const methods: [string, Replace, Replace, Replace][] = [
   ],
 ];
 
-/** Does a bit of everything, and closes: that settles by the grace at the latest. */
+/** Uses every part of the notifier, closes it, and checks that all of them settle within the grace. */
 async function useAndClose(core: Core): Promise<number> {
   const { notifier, clock } = core;
   await subscriber(core, "news");
@@ -79,21 +79,23 @@ async function useAndClose(core: Core): Promise<number> {
 }
 
 describe.for(methods)("with a log whose %s", ([method, hangs, rejects, throws]) => {
-  test("never settles, close settles by the grace, and so does all that waited", async ({ start }) => {
+  test("never settles, close settles within the grace, and so does everything that waited", async ({
+    start,
+  }) => {
     const core = startWith(start, hangs);
     expect(await useAndClose(core)).toBeLessThanOrEqual(5_000);
-    // The subscription that waited for it was answered with an error in its time.
+    // The subscription that waited for the log was refused with an error before the close.
     const stages = core.errors.splice(0).map(({ context }) => context.stage);
     expect(stages).toEqual(method === "append" ? [] : ["log"]);
   });
 
-  test("rejects, close settles by the grace, and so does all that waited", async ({ start }) => {
+  test("rejects, close settles within the grace, and so does everything that waited", async ({ start }) => {
     const core = startWith(start, rejects);
     expect(await useAndClose(core)).toBeLessThanOrEqual(5_000);
     expect(onlyBroken(core)).toBe(true);
   });
 
-  test("throws, close settles by the grace, and so does all that waited", async ({ start }) => {
+  test("throws, close settles within the grace, and so does everything that waited", async ({ start }) => {
     const core = startWith(start, throws);
     expect(await useAndClose(core)).toBeLessThanOrEqual(5_000);
     expect(onlyBroken(core)).toBe(true);
@@ -108,19 +110,19 @@ describe("a log whose disposal", () => {
     expect(client.closed?.code).toBe(3001);
   }
 
-  test("never settles is waited for until the grace ends", async ({ start }) => {
+  test("never settles is waited for until the end of the grace", async ({ start }) => {
     const core = startWith(start, () => ({ [Symbol.asyncDispose]: () => never() }));
     await closed(core);
     expect(await core.notifier.closed).toMatchObject({ milliseconds: 5_000 });
   });
 
-  test("rejects is reported, and the report of close is whole", async ({ start }) => {
+  test("rejects is reported, and the report of close is complete", async ({ start }) => {
     const core = startWith(start, () => ({ [Symbol.asyncDispose]: () => Promise.reject(broken) }));
     await closed(core);
     expect(core.errors.splice(0).map(({ error }) => error)).toEqual([broken]);
   });
 
-  test("throws is reported, and the report of close is whole", async ({ start }) => {
+  test("throws is reported, and the report of close is complete", async ({ start }) => {
     const core = startWith(start, () => ({
       [Symbol.asyncDispose]: () => {
         throw broken;
@@ -131,7 +133,7 @@ describe("a log whose disposal", () => {
   });
 });
 
-test("all counts are zero in the very moment in which close settles", async ({ start }) => {
+test("all counts are zero at the moment when close settles", async ({ start }) => {
   const core = startWith(start, () => ({ append: () => never(), watch: () => never() }));
   const { notifier, clock } = core;
   const publishing = [1, 2, 3].map((n) => outcomeOf(notifier.publish("news", n)));
@@ -140,7 +142,7 @@ test("all counts are zero in the very moment in which close settles", async ({ s
   const quiet = outcomeOf(notifier.close().then(() => assertQuiet(notifier)));
   await clock.advance(5_000);
   expect(quiet).toEqual({ state: "fulfilled" });
-  // The ending itself is in the report of closing.
+  // The report of `close` holds the ending of the run itself.
   expect(core.errors.splice(0).map(({ error, context }) => [context, (error as Error).message])).toEqual([
     [
       { stage: "log", owner: "publish runs" },
@@ -151,7 +153,7 @@ test("all counts are zero in the very moment in which close settles", async ({ s
   expect(client.closed?.code).toBe(3001);
 });
 
-describe("a publication under way when the notifier closes", () => {
+describe("a publication in progress when the notifier closes", () => {
   test("reaches every subscriber before 3001, or rejects", async ({ start }) => {
     const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 100) }));
     const client = await subscriber(core, "news");
@@ -208,7 +210,7 @@ describe("a log whose wakes come only after close has settled", () => {
   });
 });
 
-test("a log that takes its time delays nobody beyond that, and nothing is lost", async ({ start }) => {
+test("a slow log delays close only by its own time, and nothing is lost", async ({ start }) => {
   const core = startWith(start, (log, clock) => ({
     append: slowAppend(clock, log, 20),
     async read(...args) {

@@ -31,10 +31,10 @@ type Step = [string, number, number];
 
 interface Options {
   window: number;
-  /** Milliseconds that each call of the log takes at most. */
+  /** Upper bound for the duration of each call of the log, in milliseconds. */
   delay: number;
   seed: number;
-  /** Who reads on when, after close began. */
+  /** For each client: the milliseconds after the start of `close` when it reads again, or null for never. */
   resumes: (number | null)[];
 }
 
@@ -111,7 +111,7 @@ async function play(
   return report;
 }
 
-test("whenever it closes, what publish answered has reached each peer, or is in the report", async ({
+test("whenever it closes, every publication with a receipt has reached each peer, or is in the report", async ({
   start,
 }) => {
   const sums = { closed: 0, cut: 0 };

@@ -28,8 +28,8 @@ const emptyReport = {
   milliseconds: 0,
 };
 
-describe("a notifier that was made", () => {
-  test("has done nothing: no time was asked for, no chance taken, no signal listened to", () => {
+describe("a new notifier", () => {
+  test("has read no clock, taken no random number and added no listener", () => {
     const asked: string[] = [];
     const spy = spySignal();
     const clock = new Proxy(fakeClock(), {
@@ -76,7 +76,7 @@ describe("a notifier that was made", () => {
 });
 
 describe("the promise of close", () => {
-  test("is one object, from the caller, a handler, a run, an abort listener and closed", async ({
+  test("is the same object for the caller, a handler, a run, an abort listener and closed", async ({
     start,
   }) => {
     const promises = new Set<Promise<unknown>>();
@@ -112,17 +112,17 @@ describe("the promise of close", () => {
     expect(promises.size).toBe(1);
   });
 
-  test("settles although a run awaits it, which is given up at half the grace", async ({ start }) => {
+  test("settles although a run awaits it: the run is abandoned at half of the grace", async ({ start }) => {
     const { notifier, clock } = start({ grace: 1_000 });
-    let heard: unknown;
+    let received: unknown;
     const run = notifier.run(async () => {
-      heard = await notifier.close();
+      received = await notifier.close();
     });
     await clock.advance(500);
     const report = await notifier.closed;
     expect(report).toMatchObject({ milliseconds: 500, runs: { abandoned: [run.id] } });
     await clock.settle();
-    expect(heard).toBe(report);
+    expect(received).toBe(report);
   });
 
   test("settles although the handler that called it awaits it", async ({ start }) => {
@@ -188,7 +188,7 @@ test("close goes through its phases in order", async ({ start }) => {
 });
 
 describe("the notifier's signal", () => {
-  test("aborted before the first use: closed with an empty report, and every call refuses", async ({
+  test("that aborted before the first use: the notifier is closed with an empty report, and every call refuses", async ({
     start,
   }) => {
     const { notifier } = start({ signal: AbortSignal.abort(new Error("gone")) });
@@ -204,7 +204,7 @@ describe("the notifier's signal", () => {
     assertQuiet(notifier);
   });
 
-  test("closes it when it aborts, and is listened to no longer", async ({ start }) => {
+  test("closes the notifier when it aborts, and has no listener any more", async ({ start }) => {
     const spy = spySignal();
     const core = start({ signal: spy.signal });
     expect(spy.listeners).toBe(0);
@@ -218,7 +218,7 @@ describe("the notifier's signal", () => {
     expect(spy.listeners).toBe(0);
   });
 
-  test("aborting while it closes changes nothing", async ({ start }) => {
+  test("that aborts during a close changes nothing", async ({ start }) => {
     const spy = spySignal();
     const core = start({ signal: spy.signal, grace: 1_000 });
     const client = await subscriber(core, "news");
@@ -236,7 +236,7 @@ describe("the notifier's signal", () => {
 });
 
 describe("the deadline", () => {
-  test("is five seconds unless said otherwise", async ({ start }) => {
+  test("is five seconds by default", async ({ start }) => {
     const core = start();
     (await subscriber(core, "news")).stall();
     await core.notifier.publish("news", 1);
@@ -247,7 +247,7 @@ describe("the deadline", () => {
     expect(closed.value).toMatchObject({ milliseconds: 5_000, sessions: { cut: 1 } });
   });
 
-  test("ends now when the caller's signal aborts, and the promise resolves", async ({ start }) => {
+  test("is now when the caller's signal aborts, and the promise resolves", async ({ start }) => {
     const core = start();
     (await subscriber(core, "news")).stall();
     await core.notifier.publish("news", 1);
@@ -266,7 +266,7 @@ describe("the deadline", () => {
     });
   });
 
-  test("is over at once for a signal that had aborted", async ({ start }) => {
+  test("is now for a signal that had aborted", async ({ start }) => {
     const core = start();
     (await subscriber(core, "news")).stall();
     await core.notifier.publish("news", 1);
@@ -275,7 +275,7 @@ describe("the deadline", () => {
     expect(closed.value).toMatchObject({ milliseconds: 0, sessions: { closed: 0, cut: 1 } });
   });
 
-  test("is the earliest of all that callers give, whenever they come", async ({ start }) => {
+  test("is the earliest one that any caller passes, at any time", async ({ start }) => {
     const core = start({ grace: 1_000 });
     (await subscriber(core, "news")).stall();
     await core.notifier.publish("news", 1);
@@ -291,7 +291,7 @@ describe("the deadline", () => {
     expect([late, early, later].map(({ listeners }) => listeners)).toEqual([0, 0, 0]);
   });
 
-  test("of no time at all cuts what is not ready now", async ({ start }) => {
+  test("of zero cuts every peer that is not done now", async ({ start }) => {
     const core = start({ grace: 0 });
     const client = await subscriber(core, "news");
     client.stall();
@@ -299,7 +299,7 @@ describe("the deadline", () => {
     expect(await finish(core)).toMatchObject({ milliseconds: 0, sessions: { closed: 0, cut: 1 } });
   });
 
-  test("that a caller shortens is shared out anew: half of it for runs, the rest for those who read", async ({
+  test("that a caller shortens is divided again: half of it for runs, the rest for reading peers", async ({
     start,
   }) => {
     const core = start({ grace: 10_000 });
@@ -317,13 +317,13 @@ describe("the deadline", () => {
     expect(closing.value?.sessions).toEqual({ closed: 1, cut: 0 });
   });
 
-  test("that is no number closes nothing, and is a RangeError", async ({ start }) => {
+  test("that is not a number is a RangeError, and closes nothing", async ({ start }) => {
     const { notifier } = start();
     for (const grace of [Number.NaN, -1]) expect(() => notifier.close({ grace })).toThrow(RangeError);
     expect((await notifier.publish("news", 1)).position.offset).toBe(1);
   });
 
-  test("is not moved back by a caller who allows more", async ({ start }) => {
+  test("is not moved back by a caller that allows more", async ({ start }) => {
     const core = start({ grace: 1_000 });
     const { notifier, clock } = core;
     const stuck = pipe(notifier, { answersClose: false });
@@ -337,13 +337,13 @@ describe("the deadline", () => {
     expect(closing.value?.milliseconds).toBe(1_000);
   });
 
-  test("of a caller also says who had been silent for too long already", async ({ start }) => {
+  test("of a caller also decides which peers had been silent for too long", async ({ start }) => {
     const { notifier, clock } = start({ grace: 60_000, heartbeat: 1_000 });
     const stuck = pipe(notifier, { answersClose: false });
     stuck.send({ id: 1, connect: {} });
     await clock.settle();
     stuck.stall();
-    // The first ping comes within the interval; a second later nobody has answered it.
+    // The first ping is sent within the interval, and its pong is overdue one second later.
     await clock.advance(2_100);
     const closing = outcomeOf(notifier.close({ grace: 1_000 }));
     await clock.settle();
@@ -351,8 +351,8 @@ describe("the deadline", () => {
   });
 });
 
-describe("once it has closed", () => {
-  test("no signal that was ever given is listened to", async ({ start }) => {
+describe("after it has closed", () => {
+  test("no signal has a listener", async ({ start }) => {
     const spies = Array.from({ length: 7 }, spySignal);
     const [own, run, publish, follow, history, result, close] = spies.map(({ signal }) => signal);
     const core = start({ signal: own });
@@ -369,7 +369,7 @@ describe("once it has closed", () => {
     expect(spies.map(({ listeners }) => listeners)).toEqual(spies.map(() => 0));
   });
 
-  test("closing again with a signal does not listen to that", async ({ start }) => {
+  test("closing again with a signal adds no listener to that", async ({ start }) => {
     const { notifier } = start();
     const closed = notifier.close();
     await closed;
@@ -378,7 +378,7 @@ describe("once it has closed", () => {
     expect(spy.listeners).toBe(0);
   });
 
-  test("following, reading and waiting refuse, and leave nothing behind", async ({ start }) => {
+  test("following, reading and waiting are refused, and leave nothing behind", async ({ start }) => {
     const { notifier, clock } = start();
     await notifier.publish("news", 1);
     const run = notifier.run(async () => 7);

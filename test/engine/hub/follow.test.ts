@@ -21,7 +21,7 @@ const fromStart = { offset: 0, epoch: "" };
 const offsets = (got: readonly Publication[]): number[] => got.map(({ offset }) => offset);
 
 describe("following a channel", () => {
-  test("gives what comes from the first next() on, in order", async ({ start }) => {
+  test("yields what is published after the first next() call, in order", async ({ start }) => {
     const core = start();
     await publishAll(core, 3);
     const following = core.notifier.follow("news");
@@ -36,7 +36,7 @@ describe("following a channel", () => {
     await following.return();
   });
 
-  test("after a position gives what follows it, and then what comes: one path, no hole, none twice", async ({
+  test("after a position yields what follows it, and then new publications, without a gap or a duplicate", async ({
     start,
   }) => {
     const core = start();
@@ -50,7 +50,7 @@ describe("following a channel", () => {
     expect(new Set(got.map(({ epoch }) => epoch)).size).toBe(1);
   });
 
-  test("goes on from the last position of another", async ({ start }) => {
+  test("continues from the last position of another one", async ({ start }) => {
     const core = start();
     await publishAll(core, 5);
     const following = core.notifier.follow("news", { after: fromStart });
@@ -62,7 +62,7 @@ describe("following a channel", () => {
     expect(next.value).toMatchObject({ offset: 3 });
   });
 
-  test("misses nothing while its consumer takes its time", async ({ start }) => {
+  test("misses nothing while its consumer is slow", async ({ start }) => {
     const core = start();
     const following = core.notifier.follow("news", { after: fromStart });
     for (let round = 0; round < 5; round++) {
@@ -75,7 +75,7 @@ describe("following a channel", () => {
     await following.return();
   });
 
-  test("is done by many at once, each at its own pace", async ({ start }) => {
+  test("works for many consumers at once, each at its own speed", async ({ start }) => {
     const core = start();
     const all = Array.from({ length: 20 }, () => gather(core.notifier, "news"));
     await publishAll(core, 30);
@@ -84,7 +84,7 @@ describe("following a channel", () => {
     expect(core.notifier.stats().channels).toBe(1);
   });
 
-  test("ends in a GapError where the log was trimmed, which says from where one can go on", async ({
+  test("throws a GapError where the log was trimmed, with the earliest position to continue from", async ({
     start,
   }) => {
     const clock = fakeClock();
@@ -104,7 +104,7 @@ describe("following a channel", () => {
     }
   });
 
-  test("ends in a GapError when what it had not read yet is trimmed", async ({ start }) => {
+  test("throws a GapError when publications that it has not read yet are trimmed", async ({ start }) => {
     const clock = fakeClock();
     const core = start({ clock, log: logWith(clock, () => ({}), { size: 5, slack: 0 }) });
     await publishAll(core, 1);
@@ -118,7 +118,7 @@ describe("following a channel", () => {
     });
   });
 
-  test("ends with the signal's reason itself, before it began and while it waits", async ({ start }) => {
+  test("throws the signal's own reason, before it began and while it waits", async ({ start }) => {
     const { notifier, clock } = start();
     const spy = spySignal();
     const reason = { why: "enough" };
@@ -171,7 +171,7 @@ describe("following a channel", () => {
     expect(core.notifier.inspect()).toEqual([]);
   });
 
-  test("ends at once when it is told to while it waits for the next publication", async ({ start }) => {
+  test("ends at once when return() is called while it waits for the next publication", async ({ start }) => {
     const core = start();
     await publishAll(core, 1);
     for (const options of [{}, { after: fromStart }]) {
@@ -190,7 +190,7 @@ describe("following a channel", () => {
     }
   });
 
-  test("ends when it is told to though it was never begun, and while it reads", async ({ start }) => {
+  test("ends when return() is called before it began, and while it reads", async ({ start }) => {
     const core = start();
     await publishAll(core, 3);
     const unbegun = core.notifier.follow("news");
@@ -243,7 +243,7 @@ describe("following a channel", () => {
     );
   });
 
-  test("a history of at most nothing, and of at most everything, is read", async ({ start }) => {
+  test("a history with a limit of zero, and one with an infinite limit, is read", async ({ start }) => {
     const core = start();
     await publishAll(core, 3);
     for (const [limit, length] of [
@@ -254,7 +254,7 @@ describe("following a channel", () => {
       expect((await core.notifier.history("news", { limit })).publications).toHaveLength(length);
   });
 
-  test("that was never begun has done nothing", async ({ start }) => {
+  test("that was never started has done nothing", async ({ start }) => {
     const spy = spySignal();
     const { notifier } = start();
     notifier.follow("news", { signal: spy.signal });
@@ -300,7 +300,7 @@ describe("following a channel", () => {
     expect(held.state).toBe("rejected");
   });
 
-  test("that waits for a log that never answers ends with its signal, and with close", async ({ start }) => {
+  test("that waits for a log that never returns ends with its signal, and with close", async ({ start }) => {
     const core = startWith(start, () => ({ watch: () => never() }));
     const { controller, signal } = spySignal();
     const [aborted, closed] = [core.notifier.follow("a", { signal }), core.notifier.follow("b")];

@@ -38,12 +38,12 @@ function person(user: string): Peer {
 }
 
 interface HeldReads extends Pick<Log, "read"> {
-  /** Reads that are held up now. */
+  /** The number of reads that are held up now. */
   readonly waiting: number;
   hold(channel: string): () => void;
 }
 
-/** Reads whose results are held up, once `hold` says so, until they are let through. */
+/** Wraps a log. After `hold(channel)`, reads of that channel wait until the returned function is called. */
 function heldReads(log: Log): HeldReads {
   const held = new Map<string, Promise<void>>();
   let waiting = 0;
@@ -69,7 +69,7 @@ function heldReads(log: Log): HeldReads {
   };
 }
 
-/** Starts a notifier whose reads can be held up. */
+/** Starts a notifier whose reads of the log can be held up. */
 function startHeld(start: Parameters<typeof startWith>[0], options: Parameters<typeof startWith>[2] = {}) {
   let reads!: HeldReads;
   const core = startWith(
@@ -83,7 +83,7 @@ function startHeld(start: Parameters<typeof startWith>[0], options: Parameters<t
   return { core, reads };
 }
 
-/** A socket that is subscribed, and answers pings only when told to. */
+/** Returns a subscribed socket that answers no ping unless the test does it. */
 async function silent(core: Core, subscribe: object, peer: Peer): Promise<RawSocket> {
   const raw = rawSocket(core.notifier, peer);
   raw.session.receive(`{"id":1,"connect":{}}\n${JSON.stringify({ id: 2, subscribe })}`);
@@ -96,7 +96,7 @@ function receivedBy(raw: RawSocket): unknown[] {
 }
 
 describe("a grace given to close", () => {
-  test("counts from when closing began", async ({ start }) => {
+  test("counts from the start of the first close", async ({ start }) => {
     const core = start({ grace: 10_000 });
     const stuck = await subscriber(core, "news");
     stuck.stall();
@@ -110,7 +110,7 @@ describe("a grace given to close", () => {
     expect(closed.value?.milliseconds).toBe(1_000);
   });
 
-  test("that is longer does not have anybody wait for a peer that is stuck", async ({ start }) => {
+  test("that is longer makes no caller wait for a stuck peer", async ({ start }) => {
     const core = start({ grace: 1_000, window: 1_024 });
     const stuck = await subscriber(core, "news");
     stuck.stall();
@@ -123,7 +123,7 @@ describe("a grace given to close", () => {
 });
 
 describe("closing", () => {
-  test("waits for a peer that was stuck when it began, once that reads on", async ({ start }) => {
+  test("waits for a peer that was stuck at its start and reads again", async ({ start }) => {
     const core = start({ window: 1_024 });
     const stuck = await silent(core, { channel: "news" }, person("ann"));
     const other = await subscriber(core, "sport");
@@ -148,7 +148,7 @@ describe("closing", () => {
     expect(closed.value).toMatchObject({ milliseconds: 1_000, sessions: { closed: 2, cut: 0 }, cut: [] });
   });
 
-  test("does not report what came with a recovery as read before a pong says so", async ({ start }) => {
+  test("does not report recovered publications as read before a pong proves that", async ({ start }) => {
     const core = start();
     await publishAll(core, 3);
     const { epoch } = await core.notifier.history("news");
@@ -162,7 +162,7 @@ describe("closing", () => {
   });
 });
 
-test("whoever is disconnected does not get what was queued for it", async ({ start }) => {
+test("a client that is disconnected does not get what was queued for it", async ({ start }) => {
   const core = start();
   const ann = await subscriber(core, [], { peer: person("ann") });
   ann.send({ id: 2, subscribe: { channel: "room", join_leave: true } });
@@ -175,10 +175,10 @@ test("whoever is disconnected does not get what was queued for it", async ({ sta
   expect([ann.received, ann.closed?.code]).toEqual([[], 3503]);
 });
 
-test("whoever unsubscribes while what it missed is read gets none of it", async ({ start }) => {
+test("a client that unsubscribes while what it missed is being read gets none of it", async ({ start }) => {
   const { core, reads } = startHeld(start, { window: 1_024 });
   const raw = await silent(core, { channel: "news" }, person("ann"));
-  // Somebody who reads on, so that what the other misses goes out of memory.
+  // A second subscriber reads everything, so that the segments which the first misses leave the cache.
   const reader = await subscriber(core, "news");
   await publishAll(core, 20, 600);
   expect(offsetsIn(reader.received, "news")).toEqual(upTo(20));
@@ -196,7 +196,7 @@ test("whoever unsubscribes while what it missed is read gets none of it", async 
   raw.session.ended();
 });
 
-test("a log that does not answer for one channel holds nothing up for another", async ({ start }) => {
+test("a log that does not return for one channel delays no other channel", async ({ start }) => {
   const { core, reads } = startHeld(start);
   const waiting = await subscriber(core, "slow");
   const other = await subscriber(core, "news");
@@ -210,12 +210,12 @@ test("a log that does not answer for one channel holds nothing up for another", 
   expect(offsetsIn(waiting.received, "slow")).toEqual([1]);
 });
 
-describe("a session that ends just as its place in a channel was found", () => {
-  // One promise after the other settles between what the log answers and the reply: at each of them it may end.
+describe("a session that ends just after its position in a channel was found", () => {
+  // Between the log's result and the reply, promises settle one after the other. The session may end at each of them.
   const steps = Array.from({ length: 30 }, (_, step) => step);
 
   test.for(steps)(
-    "holds nothing, %i steps after the log has answered a subscribe",
+    "holds nothing, %i steps after the log has returned for a subscribe",
     async (step, { start }) => {
       await endAfter(step, start, '{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
     },
@@ -245,12 +245,14 @@ describe("a session that ends just as its place in a channel was found", () => {
   }
 });
 
-test("what came to a client that had asked to unsubscribe does not count as read", async ({ start }) => {
+test("publications sent to a client that had asked to unsubscribe do not count as read", async ({
+  start,
+}) => {
   const core = start({ window: 1_000 });
   const raw = await silent(core, { channel: "news" }, person("ann"));
   const receipt = await core.notifier.publish("news", "x".repeat(2_000));
   await core.clock.settle();
-  // The window is full: the ping behind the publication is on its way, which is answered all the same.
+  // The window is full. The ping behind the publication was sent, and the client answers that ping in any case.
   expect([raw.lines.at(-2), raw.lines.at(-1)]).toEqual([expect.stringContaining("xxx"), "{}"]);
   raw.session.receive('{"id":3,"unsubscribe":{"channel":"news"}}');
   await core.clock.settle();
@@ -264,7 +266,7 @@ test("what came to a client that had asked to unsubscribe does not count as read
 });
 
 test.for(["there", "gone"] as const)(
-  "whoever comes back does not speak for another tab of theirs that is %s",
+  "a client that comes back proves nothing for another tab of the same user that is %s",
   async (other, { start }) => {
     const core = start();
     const stuck = await subscriber(core, "news", { peer: person("ann") });
@@ -287,7 +289,7 @@ test.for(["there", "gone"] as const)(
   },
 );
 
-test("closing refuses at once all that wait for room, in their order", async ({ start }) => {
+test("closing refuses all publications that wait for room at once, in their order", async ({ start }) => {
   const core = start({ grace: 4_000, limits: { confirmed: 1 } });
   const refused: number[] = [];
   const publications = [1, 2, 3, 4].map((data) => {
@@ -303,7 +305,7 @@ test("closing refuses at once all that wait for room, in their order", async ({ 
   expect(closed.value).toMatchObject({ milliseconds: 0, givenUp: 1 });
 });
 
-test("a session that is just being closed for being slow is not among those that have read everything", async ({
+test("a session that is being closed as slow does not count as one that has read everything", async ({
   start,
 }) => {
   const core = start({ grace: 20_000, limits: { slow: 1_000, pong: 5_000 } });
@@ -321,9 +323,7 @@ test("a session that is just being closed for being slow is not among those that
   expect(closed.value?.sessions).toEqual({ closed: 0, cut: 3 });
 });
 
-test("what somebody received after they had been away is known, and what they missed does not count", async ({
-  start,
-}) => {
+test("what a returning client received counts as read, and what it missed does not", async ({ start }) => {
   const core = start();
   const visit = async (data: unknown) => {
     const tab = await subscriber(core, "news", { peer: person("ann") });
@@ -342,7 +342,7 @@ test("what somebody received after they had been away is known, and what they mi
   expect(waiting.state).toBe("pending");
 });
 
-test("a channel that begins anew while a connect is answered is not joined in its old epoch", async ({
+test("a channel that starts a new epoch while a connect is answered is not joined in its old epoch", async ({
   start,
 }) => {
   let wipe = (): void => {};
@@ -371,7 +371,7 @@ test("a channel that begins anew while a connect is answered is not joined in it
   await publishAll(core, 3);
   const other = await subscriber(core, "news");
   const letThrough = reads.hold("sport");
-  // Some are looked into at a time: "news" has its place before it is the turn of "sport".
+  // Several channels are prepared at a time: "news" has its position before "sport" is read.
   const others = upTo(63).map((n) => `other ${n}`);
   const raw = rawSocket(core.notifier, { user: "ann", channels: ["news", ...others, "sport"] });
   raw.session.receive('{"id":1,"connect":{}}');
@@ -385,8 +385,8 @@ test("a channel that begins anew while a connect is answered is not joined in it
   raw.session.ended();
 });
 
-describe("whoever follows", () => {
-  test("gets what is published while the log still answers that there is nothing", async ({ start }) => {
+describe("a consumer that follows", () => {
+  test("gets what is published while the log still returns that there is nothing", async ({ start }) => {
     const { core, reads } = startHeld(start);
     await core.notifier.publish("news", 1);
     const { epoch } = await core.notifier.history("news");
@@ -439,7 +439,7 @@ describe("whoever follows", () => {
   });
 });
 
-test("a session that is cut tears down the socket behind Hono's", async ({ start }) => {
+test("a session that is cut destroys the socket under Hono's", async ({ start }) => {
   const core = start();
   let events: WSEvents | undefined;
   const app = new Hono().get("/", async (c) => {
@@ -465,7 +465,7 @@ describe(`a server on ${runtime} that closes`, () => {
     for (const each of opened.splice(0)) each.destroy();
   });
 
-  /** A server whose notifier has closed when the test says so, and an app that knows nothing of it. */
+  /** Returns a server whose notifier closes when the test lets it, and an app that does not see the close. */
   async function site() {
     const closing = new AbortController();
     const { promise, resolve } = deferred<CloseReport>();
@@ -482,7 +482,7 @@ describe(`a server on ${runtime} that closes`, () => {
     return { server, app, dial, finish: () => resolve(fakeReport) };
   }
 
-  plainTest("ends WebSockets that are none of its notifier's", async () => {
+  plainTest("ends WebSockets that do not belong to its notifier", async () => {
     const { server, dial, finish } = await site();
     const peer = dial(upgrade("/ws"));
     await peer.until(/^HTTP\/1.1 101 .*\r\n\r\n/s);
@@ -509,7 +509,7 @@ describe(`a server on ${runtime} that closes`, () => {
   );
 });
 
-test("what is read for those behind is kept eight segments long, wherever they are", () => {
+test("the cache keeps eight segments read for subscribers that are behind, whatever their positions", () => {
   const context = { codec: jsonCodec, settings: { window: 1_024 }, cache: { bytes: 0, isFull: false } };
   const tail = new SegmentCache(context as unknown as Context, "news");
   const entry = (offset: number) => ({ offset, data: '"x"', time: 0 });

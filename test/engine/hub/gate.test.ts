@@ -10,8 +10,8 @@ import { client, tcp, upgrade } from "../../support/tcp.ts";
 
 const kept = expect.any(Function);
 
-describe("a place that is kept for a handshake", () => {
-  test("counts as a session until it is given back, once", ({ start }) => {
+describe("a place reserved for a handshake", () => {
+  test("counts as a session until it is released, once", ({ start }) => {
     const { notifier } = start({ limits: { sessions: 2 } });
     const [first, second] = [notifier.reserve("ann"), notifier.reserve("")];
     expect([first, second, notifier.reserve("bob"), notifier.admits("bob")]).toEqual([
@@ -26,7 +26,7 @@ describe("a place that is kept for a handshake", () => {
     expect(notifier.stats().sessions).toBe(0);
   });
 
-  test("counts for its user, where that has a name", ({ start }) => {
+  test("counts for its user, where there is a name", ({ start }) => {
     const { notifier } = start({ limits: { userSessions: 2 } });
     rawSocket(notifier, { user: "ann" });
     const own = notifier.reserve("ann");
@@ -36,9 +36,7 @@ describe("a place that is kept for a handshake", () => {
     expect([notifier.admits("ann"), notifier.totals().limits]).toEqual([true, { userSessions: 1 }]);
   });
 
-  test("is free after limits.connect where nobody says what became of it, and after closing", async ({
-    start,
-  }) => {
+  test("is released after limits.connect where it was not settled, and after closing", async ({ start }) => {
     const { notifier, clock } = start({ limits: { sessions: 1, userSessions: 1, connect: 3_000 } });
     notifier.reserve("ann");
     await clock.advance(2_999);
@@ -50,7 +48,7 @@ describe("a place that is kept for a handshake", () => {
 });
 
 describe(`more handshakes at once on ${runtime} than there may be sessions`, () => {
-  /** A server of two sessions, whose authenticator answers everybody at the same time. */
+  /** Returns a server with room for two sessions. Its `authenticate` settles for all clients at the same time. */
   async function crowded(count: number) {
     const notifier = createNotifier({ grace: 1_000, limits: { sessions: 2 }, onRefused() {} });
     const gate = deferred<{ user: string }>();
@@ -59,7 +57,7 @@ describe(`more handshakes at once on ${runtime} than there may be sessions`, () 
     const app = new Hono();
     app.use(async (_, next) => {
       await next();
-      // Behind the upgrade, where it is not a session yet.
+      // The upgrade was answered, and there is no session yet.
       await new Promise((resolve) => setTimeout(resolve, 20));
       if (++answered === count) over.resolve();
     });
@@ -79,7 +77,7 @@ describe(`more handshakes at once on ${runtime} than there may be sessions`, () 
     return { notifier, peers, over: over.promise, letIn: () => gate.resolve({ user: "ann" }) };
   }
 
-  test("are answered 503 before the upgrade, every one above", async () => {
+  test("are answered 503 before the upgrade, beyond the limit", async () => {
     const { notifier, peers, letIn } = await crowded(12);
     letIn();
     const answers = peers.map(async (peer) => {
@@ -97,7 +95,7 @@ describe(`more handshakes at once on ${runtime} than there may be sessions`, () 
     });
   });
 
-  test("leave no place taken by those that went, or were refused, in the middle of it", async () => {
+  test("leave no place reserved by those that disconnected, or were refused, halfway", async () => {
     const { notifier, peers, over, letIn } = await crowded(2);
     for (const peer of peers) peer.destroy();
     letIn();
@@ -112,7 +110,7 @@ describe(`more handshakes at once on ${runtime} than there may be sessions`, () 
   });
 });
 
-test("a handshake that is refused after it was let in gives its place back at once", async () => {
+test("a handshake that is refused after it was admitted releases its place at once", async () => {
   const notifier = createNotifier({ limits: { sessions: 1 }, onRefused() {} });
   const app = new Hono();
   app.get("/", entry.upgradeWebSocket(notifications(notifier)));

@@ -18,7 +18,7 @@ function person(core: Core, user: string, info?: unknown) {
 }
 
 describe("presence", () => {
-  test("says who is on a channel now, and how many users that is", async ({ start }) => {
+  test("returns who is on a channel now, and the number of users", async ({ start }) => {
     const core = start();
     expect(await core.notifier.presence("room")).toEqual({ clients: [], users: 0 });
     const [ann, again, bob] = [
@@ -44,8 +44,8 @@ describe("presence", () => {
   });
 });
 
-describe("how many are on a channel", () => {
-  test("stays right while they come and go, by client and by user", async ({ start }) => {
+describe("the number of clients on a channel", () => {
+  test("stays right while clients join and leave, by client and by user", async ({ start }) => {
     const core = start();
     const ann = await person(core, "ann");
     const stats = async (): Promise<unknown> => {
@@ -69,7 +69,7 @@ describe("how many are on a channel", () => {
     expect(await stats()).toEqual([1, 1]);
   });
 
-  test("is answered without looking at each of them", async ({ start }) => {
+  test("is returned without visiting each client", async ({ start }) => {
     const core = start();
     const clients = await Promise.all(Array.from({ length: 50 }, (_, n) => person(core, `user ${n}`)));
     const asking = clients[0] as Pipe;
@@ -96,7 +96,7 @@ describe("how many are on a channel", () => {
 });
 
 describe("disconnect", () => {
-  test("closes all sessions of a user at once, for good unless said otherwise", async ({ start }) => {
+  test("closes all sessions of a user at once, for good by default", async ({ start }) => {
     const core = start();
     const clients = [await person(core, "ann"), await person(core, "bob"), await person(core, "ann")];
     core.notifier.disconnect({ user: "ann" });
@@ -106,7 +106,7 @@ describe("disconnect", () => {
     expect((await core.notifier.presence("room")).users).toBe(1);
   });
 
-  test("closes one session, with the code it is given", async ({ start }) => {
+  test("closes one session, with the given code", async ({ start }) => {
     const core = start();
     const clients = [await person(core, "ann"), await person(core, "ann"), await person(core, "ann")];
     core.notifier.disconnect({ session: clients[0]?.session.id as string }, 3011);
@@ -115,7 +115,7 @@ describe("disconnect", () => {
     expect(clients.map(({ closed }) => closed?.code)).toEqual([3011, 4123, undefined]);
   });
 
-  test("keeps from the peer what it had not been sent", async ({ start }) => {
+  test("keeps back what the peer had not been sent yet", async ({ start }) => {
     const core = start();
     const ann = await person(core, "ann");
     await core.notifier.publish("room", "private");
@@ -131,7 +131,7 @@ describe("disconnect", () => {
     expect(ann.closed).toBeUndefined();
   });
 
-  test("of nobody does nothing, before the first use and after close too", async ({ start }) => {
+  test("of an unknown user does nothing, before the first use and after close too", async ({ start }) => {
     const core = start();
     core.notifier.disconnect({ user: "ann" });
     await finish(core);
@@ -140,7 +140,7 @@ describe("disconnect", () => {
 });
 
 describe("unsubscribe", () => {
-  test("ends a user's subscriptions to a channel, tells it to stay away, and sends no more", async ({
+  test("ends a user's subscriptions to a channel with a code not to come back, and sends no more", async ({
     start,
   }) => {
     const core = start();
@@ -159,7 +159,7 @@ describe("unsubscribe", () => {
     expect((ann.received.at(-1) as Message).subscribe).toMatchObject({ offset: 2 });
   });
 
-  test("of who is not there does nothing", async ({ start }) => {
+  test("of a user that is not there does nothing", async ({ start }) => {
     const core = start();
     const ann = await person(core, "ann");
     core.notifier.unsubscribe("bob", "room");
@@ -181,7 +181,7 @@ describe("accept", () => {
   });
 });
 
-describe("what a notifier owns", () => {
+describe("what a notifier holds", () => {
   test("is counted", async ({ start }) => {
     const core = start({ rpc: { stuck: () => never() } });
     const zero = {
@@ -217,9 +217,7 @@ describe("what a notifier owns", () => {
     expect(core.notifier.stats()).toEqual(zero);
   });
 
-  test("is listed with its kind, whose it is and since when, in words that people can read", async ({
-    start,
-  }) => {
+  test("is listed with its kind, its owner and its age, in readable words", async ({ start }) => {
     const core = start({ rpc: { stuck: () => never() } });
     const run = core.notifier.run(() => never(), { name: "render" });
     const client = await subscriber(core, "news");

@@ -11,7 +11,7 @@ import { deferred } from "../../support/fake-notifier.ts";
 import { entry, runtime } from "../../support/runtime.ts";
 import { closeFrame, frame, get, tcp, upgrade } from "../../support/tcp.ts";
 
-/** A server of this runtime, with the refusals that it told. */
+/** Starts a server on this runtime, and records what it refused. */
 async function served(options: NotificationsOptions = {}, settings: NotifierOptions = {}) {
   const refused: Refused[] = [];
   const notifier = createNotifier({
@@ -41,8 +41,8 @@ async function served(options: NotificationsOptions = {}, settings: NotifierOpti
   return { notifier, refused, server, dial, status };
 }
 
-describe(`who is refused on ${runtime}`, () => {
-  plainTest("for want of a whole handshake is told of, each time with its reason", async () => {
+describe(`a refusal on ${runtime}`, () => {
+  plainTest("for an incomplete handshake is reported, each time with its reason", async () => {
     const { notifier, refused, status } = await served();
     const whole = upgrade("/ws");
     expect(await status(get("/ws"))).toBe("426");
@@ -66,7 +66,7 @@ describe(`who is refused on ${runtime}`, () => {
     expect(notifier.totals().refused).toEqual({ 400: 3, 426: 2 });
   });
 
-  plainTest("for its origin is told of with it, and with what is allowed", async () => {
+  plainTest("for its origin is reported with that origin, and with the allowed ones", async () => {
     const { refused, status } = await served();
     const asked = upgrade("/ws", ["Origin: https://elsewhere.example"]);
     expect(await status(asked)).toBe("403");
@@ -74,23 +74,23 @@ describe(`who is refused on ${runtime}`, () => {
     expect(await listing.status(asked)).toBe("403");
     const judging = await served({ origins: () => false });
     expect(await judging.status(asked)).toBe("403");
-    const told = { code: 403, path: "/ws", origin: "https://elsewhere.example" };
+    const refusal = { code: 403, path: "/ws", origin: "https://elsewhere.example" };
     expect([...refused, ...listing.refused, ...judging.refused]).toEqual([
       {
-        ...told,
+        ...refusal,
         reason:
           'the page is of "https://elsewhere.example", and the Host is "localhost"; have the proxy pass on Host, or list the page in origins',
       },
       {
-        ...told,
+        ...refusal,
         reason:
           'the page is of "https://elsewhere.example", and origins lists https://App.example/; add it there',
       },
-      { ...told, reason: 'the function origins does not answer true for "https://elsewhere.example"' },
+      { ...refusal, reason: 'the function origins does not answer true for "https://elsewhere.example"' },
     ]);
   });
 
-  plainTest("by the authenticator is told of, and nothing of what it threw", async () => {
+  plainTest("by the authenticator is reported, without anything of what it threw", async () => {
     const answers = [
       () => null,
       () => Promise.reject(new Error("hunter2")),
@@ -111,7 +111,7 @@ describe(`who is refused on ${runtime}`, () => {
     ]);
   });
 
-  plainTest("because it is full, or closing, is told of with the limit", async () => {
+  plainTest("because the server is full, or closing, is reported with the limit", async () => {
     const entered = deferred<void>();
     const gate = deferred<{ user: string }>();
     const { notifier, refused, status, server } = await served(
@@ -140,7 +140,7 @@ describe(`who is refused on ${runtime}`, () => {
   });
 
   plainTest(
-    "where nothing is, or by the app, is told of, and a page that nobody asked to upgrade is not",
+    "on an unknown path, or by the app, is reported, and a page that is not an upgrade is not",
     async () => {
       const { refused, status } = await served();
       expect(await status(get("/page"))).toBe("200");
@@ -162,7 +162,7 @@ describe(`who is refused on ${runtime}`, () => {
     },
   );
 
-  plainTest("as it connects is told of by the code that closes it", async () => {
+  plainTest("during connect is reported with the code that closes it", async () => {
     const peer = { user: "", connect: () => null };
     const { notifier, refused, dial } = await served({ authenticate: () => peer });
     const wrong = dial(upgrade("/ws"));
@@ -175,7 +175,7 @@ describe(`who is refused on ${runtime}`, () => {
 });
 
 describe("a session that is refused", () => {
-  test("at accept, late or over the limit of channels is told of; one that a user disconnects is not", async ({
+  test("at accept, late or over the limit of channels is reported; one that a user disconnects is not", async ({
     start,
   }) => {
     const refused: Refused[] = [];
@@ -203,8 +203,8 @@ describe("a session that is refused", () => {
   });
 });
 
-describe("a hook that hears of refusals", () => {
-  test("is given texts that are safe to log", ({ start }) => {
+describe("the hook that is called with refusals", () => {
+  test("gets texts that are safe to log", ({ start }) => {
     const refused: Refused[] = [];
     const { notifier } = start({ onRefused: (each) => void refused.push(each) });
     notifier.refused({ code: 403, reason: "a\nb", path: `/\u001b${"x".repeat(300)}`, origin: "\u202e" });
@@ -213,7 +213,7 @@ describe("a hook that hears of refusals", () => {
     ]);
   });
 
-  test("is reported where it throws or rejects", async ({ start }) => {
+  test("is reported when it throws or rejects", async ({ start }) => {
     for (const onRefused of [
       () => {
         throw new Error("thrown");
@@ -229,7 +229,7 @@ describe("a hook that hears of refusals", () => {
     }
   });
 
-  test("is a line of the console by default, one a second at most, with a count of the others", async () => {
+  test("prints a line to the console by default, at most one a second, with a count of the others", async () => {
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
     onTestFinished(() => warn.mockRestore());
     const clock = fakeClock();
@@ -248,7 +248,7 @@ describe("a hook that hears of refusals", () => {
       ["tocsin: refused 3500: invalid token"],
     ]);
     expect(clock.armed).toBe(0);
-    // That nobody comes in any more is no news.
+    // A refusal because of the close is not printed.
     void notifier.close();
     await clock.advance(10_000);
     refuse(503);

@@ -21,12 +21,15 @@ const unsubscribed = (channel: string) => ({
   push: { channel, unsubscribe: { code: 2000, reason: "server unsubscribed" } },
 });
 
-/** Lets everything go on that needs no turn of the event loop: what is to be sent stays where it is. */
+/** Runs pending microtasks only. No turn of the event loop passes, so that nothing is sent. */
 async function microtasks(): Promise<void> {
   for (let n = 0; n < 50; n++) await Promise.resolve();
 }
 
-/** Two channels with news in one turn; `act` is called when those of "private" wait to be sent, and those of "news" are read. */
+/**
+ * Publishes to two channels in one turn. `act` is called when the publication of "private" waits to be sent and the
+ * one of "news" has been read.
+ */
 async function between(start: Start, act: (core: ReturnType<Start>) => void) {
   let reads = 0;
   const core = startWith(start, (log) => {
@@ -48,7 +51,7 @@ async function between(start: Start, act: (core: ReturnType<Start>) => void) {
 }
 
 describe("unsubscribing a user", () => {
-  test("takes what waits to be sent of that channel, and leaves the rest", async ({ start }) => {
+  test("removes what waits to be sent of that channel, and leaves the rest", async ({ start }) => {
     const { client, reads } = await between(start, ({ notifier }) => notifier.unsubscribe("ann", "private"));
     expect(reads()).toBe(2);
     expect(JSON.stringify(client.received)).not.toContain("secret");
@@ -57,7 +60,7 @@ describe("unsubscribing a user", () => {
     expect(client.closed).toBeUndefined();
   });
 
-  test("leaves another user what waits of the same channel", async ({ start }) => {
+  test("leaves what waits of the same channel for another user", async ({ start }) => {
     const { client } = await between(start, ({ notifier }) => notifier.unsubscribe("bob", "private"));
     expect(offsetsIn(client.received, "private")).toEqual([1]);
     expect(offsetsIn(client.received, "news")).toEqual([1]);
@@ -89,7 +92,7 @@ describe("unsubscribing a user", () => {
     expect(client.closed).toEqual(forceReconnect);
   });
 
-  plainTest("once the reply has left ends the subscription and no more", async () => {
+  plainTest("after the reply was sent ends the subscription and nothing else", async () => {
     const { clock, client: connect, notifier, publish } = wire();
     const client = connect({ peer: ann });
     await client.connect();
@@ -114,7 +117,7 @@ describe("unsubscribing a user", () => {
     client.send({ id: 7, [method]: params });
     log.hold();
     asked.resolve();
-    // Whoever allows it may also be what takes it away.
+    // The unsubscribe comes directly after the permission was granted.
     asked.promise.then(() => notifier.unsubscribe("ann", "private"));
     await clock.settle();
     log.open();
@@ -122,13 +125,13 @@ describe("unsubscribing a user", () => {
     const denied = { code: 103, message: "permission denied" };
     expect(client.received).toEqual([{ id: 7, error: denied }]);
     expect(notifier.stats()).toMatchObject({ subscriptions: 0, channels: 0 });
-    // What was taken away stays for what comes next to decide.
+    // The revocation concerns only commands that were under way. A new subscribe asks for permission again.
     expect(await client.call("subscribe", { channel: "private" })).toMatchObject({
       subscribe: { offset: 1 },
     });
   });
 
-  plainTest("takes what was granted as well: it cannot be subscribed to again", async () => {
+  plainTest("also removes what was granted: the client cannot subscribe to it again", async () => {
     const { clock, client: connect, notifier } = wire();
     const client = connect({ peer: { user: "ann", channels: ["private", "news"] } });
     await client.connect();
@@ -191,7 +194,7 @@ describe("disconnecting a user", () => {
       const client = here.client({ peer });
       await client.connect();
       client.stall();
-      // The first fills the window, so that the second waits in the log.
+      // The first publication fills the window, so that the second waits in the log.
       await here.publish("private", "x".repeat(450));
       const receipt = await here.notifier.publish("private", "secret", { confirm: true, ttl: 60_000 });
       await end(here);
@@ -207,7 +210,7 @@ describe("disconnecting a user", () => {
     },
   );
 
-  test("ends every session of theirs, and nobody else's", async ({ start }) => {
+  test("ends every session of that user, and no other", async ({ start }) => {
     const core = start();
     const clients = ["ann", "bob", "ann", ""].map((user) => rawSocket(core.notifier, { user }));
     core.notifier.disconnect({ user: "ann" });
@@ -221,7 +224,7 @@ describe("an outbox", () => {
   const push = (channel: string, kind: "pub" | "join" | "leave" | "message") =>
     jsonCodec.push(channel, kind, "{}");
 
-  plainTest("withholds all that is pushed to a channel, and only to that one", () => {
+  plainTest("withholds everything that is pushed to a channel, and only to that one", () => {
     const out = new Outbox();
     const kept = [push("ab", "pub"), push('a"', "pub"), jsonCodec.ping, jsonCodec.reply(1, "ping", "{}")];
     for (const kind of ["pub", "join", "leave", "message"] as const) out.push(push("a", kind));
@@ -231,7 +234,7 @@ describe("an outbox", () => {
     expect(out.take(joint)).toBeUndefined();
   });
 
-  plainTest("says that a reply holds more of a channel, until it has left", () => {
+  plainTest("tells whether a reply holds publications of a channel, until the reply was sent", () => {
     const out = new Outbox();
     out.push("reply");
     out.answered(["a"]);

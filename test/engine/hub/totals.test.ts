@@ -10,7 +10,7 @@ import { anybody, wire } from "../../support/wire.ts";
 const none = { commands: 0, windows: 0, cache: 0, log: 0, runs: 0 };
 
 describe("totals", () => {
-  test("are zero of a notifier that nothing has happened to", () => {
+  test("are zero for an unused notifier", () => {
     const notifier = createNotifier();
     expect(notifier.totals()).toEqual({
       bytes: none,
@@ -22,7 +22,7 @@ describe("totals", () => {
     });
   });
 
-  test("count sessions by the code they were closed with, or that their peer left with", async () => {
+  test("count sessions by the code that they were closed with, or that their peer left with", async () => {
     const here = wire();
     const peer = { ...anybody, user: "ann" };
     const [bad, kicked, banned] = [
@@ -33,7 +33,7 @@ describe("totals", () => {
     bad.send("no");
     here.notifier.disconnect({ user: "ann" });
     here.notifier.disconnect({ user: "bob" }, 4_444);
-    // What the peer answers to that is not counted again.
+    // The close frames that these peers answer with are not counted again.
     await here.clock.settle();
     expect([bad.closed, kicked.closed, banned.closed].map((closed) => closed?.code)).toEqual([
       3501, 3503, 4444,
@@ -47,7 +47,7 @@ describe("totals", () => {
     });
   });
 
-  test("count answers with an error by its code, and no others", async () => {
+  test("count error replies by code, and no other replies", async () => {
     const here = wire({ rpc: { fails: () => Promise.reject(new Error("no")) } });
     const client = here.client({ peer: { user: "ann" } });
     await client.connect();
@@ -65,7 +65,7 @@ describe("totals", () => {
     here.takeErrors();
   });
 
-  test("tell what is held in bytes, and nothing after closing, when what was counted is still there", async () => {
+  test("return the bytes held now, zero after closing, when the counts are still there", async () => {
     const clock = fakeClock();
     const log = memoryLog({ clock });
     const notifier = createNotifier({ clock, log, rpc: { hang: () => new Promise(() => {}) }, onError() {} });
@@ -88,7 +88,7 @@ describe("totals", () => {
     void notifier.close();
     await clock.advance(60_000);
     assertQuiet(notifier);
-    // It was cut: nobody answered for it.
+    // The close handshake was not completed, so the session counts as cut.
     expect(notifier.totals()).toEqual({
       bytes: none,
       refused: {},
@@ -99,14 +99,14 @@ describe("totals", () => {
     });
   });
 
-  test("say nothing of a log that does not know what it holds", () => {
+  test("have no bytes of a log that does not count its own", () => {
     const { append, read, watch, ...rest } = memoryLog();
     const log = { ...rest, append, read, watch, [Symbol.asyncDispose]: async () => {} };
     expect(createNotifier({ log }).totals().bytes.log).toBe(0);
   });
 });
 
-test("metrics are all of it as Prometheus reads it, and are not kept by anybody between", async () => {
+test("metrics are all of these in the format of Prometheus, and nothing is kept between two calls", async () => {
   const here = wire();
   const app = new Hono().get("/metrics", metrics(here.notifier));
   const client = here.client({ peer: { user: "ann" } });

@@ -9,7 +9,7 @@ import { deferred, logWith, never, outcomeOf, spySignal } from "../../support/co
 
 type Append = Log["append"];
 
-/** Queues on a log whose append is replaced, with the payloads it was asked for, in order. */
+/** Makes append queues on a log whose `append` is replaced, and keeps the payloads of its calls, in order. */
 function make(
   append?: (...args: Parameters<Append>) => Promise<Position> | undefined,
   parts: Partial<AppendQueuesParts> = {},
@@ -77,7 +77,7 @@ test("a log that fails is tried again, ever more slowly, up to every five second
   publish("1");
   await clock.advance(30_000);
   const waits = times.slice(1).map((time, i) => time - (times[i] as number));
-  // 50 ms doubled, of which the middle of the jitter takes three quarters.
+  // The delays double from 50 ms, with a limit of 5 s. The jitter is fixed at its middle, which takes three quarters.
   expect(waits.slice(0, 9)).toEqual([37.5, 75, 150, 300, 600, 1_200, 2_400, 3_750, 3_750]);
   // Each outage is reported once.
   expect(errors).toEqual([{ error: broken, owner: "publish news" }]);
@@ -97,7 +97,7 @@ test("an outage after the log answered again is reported again", async () => {
   expect(errors.map(({ error }) => error)).toEqual([broken, broken]);
 });
 
-test("what is published while the log fails waits behind, and keeps the order", async () => {
+test("publications made while the log fails wait behind the failing one, and keep their order", async () => {
   let failing = true;
   const { clock, queues, publish, logged } = make(() => (failing ? Promise.reject(broken) : undefined));
   const outcomes = [publish("1"), publish("2")];
@@ -111,7 +111,7 @@ test("what is published while the log fails waits behind, and keeps the order", 
   expect([queues.size, clock.armed]).toEqual([0, 0]);
 });
 
-test("a signal that has aborted asks nothing of the log", async () => {
+test("with a signal that has already aborted the log is not called", async () => {
   const { asked, publish, clock } = make();
   const reason = { why: "no" };
   const outcome = publish("1", AbortSignal.abort(reason));
@@ -120,7 +120,7 @@ test("a signal that has aborted asks nothing of the log", async () => {
   expect(asked).toEqual([]);
 });
 
-test("a signal takes out what waits its turn, the log never hears of it, and those behind go on", async () => {
+test("an aborted signal removes a waiting publication before the log is called, and those behind it go on", async () => {
   const gate = deferred();
   const { clock, asked, publish, logged } = make((_, data) =>
     data === "1" ? gate.promise.then(() => Promise.reject(broken)) : undefined,
@@ -145,7 +145,7 @@ test("a signal takes out what waits its turn, the log never hears of it, and tho
   await clock.settle();
 });
 
-test("a signal ends the wait for the next try, too", async () => {
+test("an aborted signal also ends the wait for the next try", async () => {
   const { clock, queues, publish } = make(() => Promise.reject(broken));
   const { controller, signal } = spySignal();
   const outcome = publish("1", signal);
@@ -158,26 +158,29 @@ test("a signal ends the wait for the next try, too", async () => {
 
 test.each([
   ["is closed", new ClosedError("Cannot append: the log is closed"), "its log is closed"],
-  ["is called wrongly", new TypeError("this is undefined"), "the code of its log is at fault"],
-  ["is written wrongly", new ReferenceError("x is not defined"), "the code of its log is at fault"],
-])("a log that %s is not tried again: the publisher and the operator are told", async (_, fault, why) => {
-  const { clock, asked, errors, publish } = make(() => Promise.reject(fault));
-  const outcomes = [publish("1"), publish("2")];
-  await clock.advance(60_000);
-  const wanted = { message: `Cannot publish to "news": ${why}`, lasting: true, cause: fault };
-  for (const { reason } of outcomes) {
-    expect(reason).toBeInstanceOf(LogError);
-    expect({ ...(reason as LogError), message: (reason as LogError).message, cause: fault }).toEqual({
-      name: "LogError",
-      ...wanted,
-    });
-  }
-  expect(asked).toEqual(["1", "2"]);
-  expect(errors).toEqual([{ error: outcomes[0]?.reason, owner: "publish news" }]);
-  expect(clock.armed).toBe(0);
-});
+  ["fails with a TypeError", new TypeError("this is undefined"), "the code of its log is at fault"],
+  ["fails with a ReferenceError", new ReferenceError("x is not defined"), "the code of its log is at fault"],
+])(
+  "a log that %s is not tried again: the publisher gets the error, and it is reported",
+  async (_, fault, why) => {
+    const { clock, asked, errors, publish } = make(() => Promise.reject(fault));
+    const outcomes = [publish("1"), publish("2")];
+    await clock.advance(60_000);
+    const wanted = { message: `Cannot publish to "news": ${why}`, lasting: true, cause: fault };
+    for (const { reason } of outcomes) {
+      expect(reason).toBeInstanceOf(LogError);
+      expect({ ...(reason as LogError), message: (reason as LogError).message, cause: fault }).toEqual({
+        name: "LogError",
+        ...wanted,
+      });
+    }
+    expect(asked).toEqual(["1", "2"]);
+    expect(errors).toEqual([{ error: outcomes[0]?.reason, owner: "publish news" }]);
+    expect(clock.armed).toBe(0);
+  },
+);
 
-test("what the log itself says is lasting is passed on as it is, and what is not is tried again", async () => {
+test("an error that the log marks as lasting is passed on unchanged, and any other one is tried again", async () => {
   const passing = new LogError("Cannot append: the file is locked");
   const lasting = new LogError("Cannot append: the file is read-only", { lasting: true });
   const answers = [passing, lasting];
@@ -189,7 +192,7 @@ test("what the log itself says is lasting is passed on as it is, and what is not
   expect(outcome.reason).toBe(lasting);
 });
 
-test("an append whose answer was lost is sent again with the number that it had", async () => {
+test("an append whose result was lost is sent again with the same number", async () => {
   const numbers: unknown[] = [];
   let lost = 2;
   const { clock, publish } = make((_, data, { once }) => {
@@ -208,7 +211,7 @@ test("an append whose answer was lost is sent again with the number that it had"
   ]);
 });
 
-test("after an append that nobody waits for any more the writer takes another name", async () => {
+test("after an append whose caller has stopped waiting, the writer takes another name", async () => {
   const writers: unknown[] = [];
   const { clock, publish } = make((_, data, { once }) => {
     writers.push(once);
@@ -224,7 +227,7 @@ test("after an append that nobody waits for any more the writer takes another na
   expect([first?.n, second?.n, first?.by === second?.by]).toEqual([1, 1, false]);
 });
 
-test("more than may wait is refused with what to do, the operator hears it once, and there is room again", async () => {
+test("beyond the limit a publication is refused with advice, this is reported once, and later there is room again", async () => {
   let failing = true;
   const refused: number[] = [];
   const { clock, errors, queues, publish, logged } = make(
@@ -248,7 +251,7 @@ test("more than may wait is refused with what to do, the operator hears it once,
   expect(queues.bytes).toBe(0);
 });
 
-test("what a run says of itself waits however much is waiting", async () => {
+test("a run's own events wait even when the queue is full", async () => {
   let failing = true;
   const { clock, queues, publish, logged } = make(() => (failing ? Promise.reject(broken) : undefined), {
     most: 100,
@@ -262,8 +265,8 @@ test("what a run says of itself waits however much is waiting", async () => {
   expect(await logged()).toEqual(["1", "2"]);
 });
 
-describe("with a log that answers at once", () => {
-  /** Queues on a log in memory, where a turn has room for three publications of eight characters. */
+describe("with a synchronous log", () => {
+  /** Makes queues on a memory log, where one turn takes at most three publications of eight characters. */
   function makeAtOnce({
     clock = fakeClock(),
     log = memoryLog({ clock }),
@@ -287,7 +290,7 @@ describe("with a log that answers at once", () => {
     return { clock, log, queues, order, publish };
   }
 
-  test("a loop that awaits each publication lets a turn pass whenever one has had its share", async () => {
+  test("a loop that awaits each publication lets a turn pass whenever one turn is full", async () => {
     const { clock, log, queues } = makeAtOnce();
     let turns = 0;
     const count = (): void => {
@@ -306,7 +309,7 @@ describe("with a log that answers at once", () => {
     expect([loggedAtTurn, (await log.read("news", {})).top]).toEqual([9, 30]);
   });
 
-  test("a channel with a long queue holds up no other: each is served one publication, round and round", async () => {
+  test("a channel with a long queue delays no other: the queues take turns, one publication each", async () => {
     const { clock, order, publish } = makeAtOnce();
     for (let i = 0; i < 12; i++) publish("a", "12345678");
     publish("b", "12345678");
@@ -316,7 +319,7 @@ describe("with a log that answers at once", () => {
     expect(order.length).toBe(14);
   });
 
-  test("a signal takes out what waits for its turn, the first one and another", async () => {
+  test("an aborted signal removes waiting publications, the first one and another", async () => {
     const { clock, log, publish, queues } = makeAtOnce();
     for (let i = 0; i < 4; i++) publish("a", "12345678");
     const [first, other] = [spySignal(), spySignal()];
@@ -331,7 +334,7 @@ describe("with a log that answers at once", () => {
     expect([first.listeners, other.listeners, queues.size]).toEqual([0, 0, 0]);
   });
 
-  test("what waits for its turn when they end rejects", async () => {
+  test("publications that wait for a turn reject when the queues end", async () => {
     const { clock, publish, queues } = makeAtOnce();
     const outcomes = Array.from({ length: 5 }, () => publish("a", "12345678"));
     queues.end();
@@ -346,7 +349,7 @@ describe("with a log that answers at once", () => {
     expect([queues.size, queues.bytes, queues.inspect()]).toEqual([0, 0, []]);
   });
 
-  /** A log that keeps 4 000 bytes beyond its size, and a subscriber who has come to an offset. */
+  /** Makes queues on a log that keeps 4 000 bytes beyond its size, with one subscriber at offset `reader.at`. */
   function makeRead() {
     const clock = fakeClock();
     const log = memoryLog({ clock, size: 1, bytes: 0, slack: 4_000 });
@@ -356,7 +359,11 @@ describe("with a log that answers at once", () => {
     return { ...makeAtOnce({ clock, log, slowest }), clock, log, reader };
   }
 
-  /** Publishes there without a pause, or with one of a few turns after each share of a turn, until it is told to stop. */
+  /**
+   * Publishes to such queues until `isOver` is set, or 1 000 times.
+   *
+   * With `turns`, the loop pauses for so many turns after every third publication, which is a full turn.
+   */
   function endless(turns = 0) {
     const here = makeRead();
     const { clock, queues } = here;
@@ -373,10 +380,10 @@ describe("with a log that answers at once", () => {
     return { ...here, state, looping };
   }
 
-  test("a burst waits for a subscriber that reads, and is behind by half of what the log keeps", async () => {
+  test("a burst waits for a reading subscriber once that is behind by half of what the log keeps", async () => {
     const { clock, queues, state, looping, reader } = endless();
     await clock.settle();
-    // Ten of 200 bytes are half of 4 000, and three may come in a turn.
+    // Ten publications of 200 bytes are half of 4 000, and one turn takes three of them.
     expect(state.top).toBe(12);
     expect(queues.inspect().map(({ kind, owner }) => [kind, owner])).toEqual([
       ["wait", "publish news"],
@@ -394,7 +401,7 @@ describe("with a log that answers at once", () => {
     expect([queues.size, clock.armed]).toEqual([0, 0]);
   });
 
-  test("who pauses for a few turns now and then waits as well once a subscriber falls behind", async () => {
+  test("a publisher that pauses for a few turns waits as well once a subscriber falls behind", async () => {
     for (const turns of [1, 3]) {
       const { clock, queues, state, looping, reader } = endless(turns);
       await clock.settle();
@@ -413,7 +420,7 @@ describe("with a log that answers at once", () => {
     }
   });
 
-  test("it waits for as long as the slowest subscriber comes on, and for 100 ms where that does not", async () => {
+  test("a burst waits as long as the slowest subscriber makes progress, and 100 ms where it makes none", async () => {
     const { clock, log, queues, state, looping, reader } = endless();
     await clock.settle();
     for (let i = 1; i < 4; i++) {
@@ -431,7 +438,7 @@ describe("with a log that answers at once", () => {
     expect([(await log.read("news", {})).top, clock.armed]).toEqual([1_000, 0]);
   });
 
-  test("a channel that begins anew is counted anew", async () => {
+  test("a channel that starts a new epoch is counted from zero", async () => {
     const { clock, log, queues, state, looping, reader } = endless();
     await clock.settle();
     reader.at = 12;
@@ -451,7 +458,7 @@ describe("with a log that answers at once", () => {
     expect((await Promise.all(outcomes)).length).toBe(30);
   });
 
-  test("what a run says of itself waits for no subscriber where nothing is before it, nor does what is hurried", async () => {
+  test("a run's own event waits for no subscriber where its queue is empty, and neither does a hurried one", async () => {
     const { clock, queues, log } = makeRead();
     queues.fallsBehind("news", 1);
     for (let i = 0; i < 13; i++) {
@@ -474,7 +481,7 @@ describe("with a log that answers at once", () => {
     expect([await top(), ending.state, clock.armed]).toEqual([16, "fulfilled", 0]);
   });
 
-  test("where there is no time left no subscriber is waited for", async () => {
+  test("with no time left the queues wait for no subscriber", async () => {
     const { clock, queues, state, looping } = endless();
     await clock.settle();
     expect(state.top).toBe(12);
@@ -488,7 +495,7 @@ describe("with a log that answers at once", () => {
     expect([state.top, idle.state, queues.size, clock.armed]).toEqual([13, "fulfilled", 0, 0]);
   });
 
-  test("of a log without slack nobody is waited for who falls behind but now and then", async () => {
+  test("on a log without slack the queues do not wait for a subscriber that falls behind only now and then", async () => {
     const { clock, log, queues } = makeAtOnce({
       log: memoryLog({ size: 10, slack: 0 }),
       slowest: () => 0,
@@ -501,7 +508,7 @@ describe("with a log that answers at once", () => {
     expect([(await log.read("news", { limit: 0 })).top, queues.size]).toEqual([100, 0]);
   });
 
-  test("with nobody to hear it a turn has no share, but time", async () => {
+  test("without subscribers a turn is limited by its time only", async () => {
     const { clock, log, queues } = makeAtOnce({ isHeard: () => false });
     for (let i = 0; i < 5_000; i++) await queues.append("news", "12345678", { time: 0 });
     expect((await log.read("news", { limit: 0 })).top).toBe(5_000);
@@ -509,7 +516,7 @@ describe("with a log that answers at once", () => {
   });
 });
 
-test("once they end everything rejects, and nothing is left", async () => {
+test("when the queues end everything rejects, and nothing is left", async () => {
   const stuck = make((_, data) => (data === "1" ? never() : undefined));
   const failing = make(() => Promise.reject(broken));
   for (const { clock, queues, publish } of [stuck, failing]) {
@@ -525,7 +532,7 @@ test("once they end everything rejects, and nothing is left", async () => {
   }
 });
 
-test("once they have ended the log is not asked any more", async () => {
+test("after the queues have ended the log is not called any more", async () => {
   const { asked, clock, queues, publish } = make();
   queues.end();
   const outcome = publish("1");
@@ -535,7 +542,7 @@ test("once they have ended the log is not asked any more", async () => {
   expect(queues.size).toBe(0);
 });
 
-test("they are idle once nothing is under way", async () => {
+test("the queues are idle when nothing is in progress", async () => {
   const gate = deferred();
   const { clock, queues, publish } = make((_, data) =>
     data === "1" ? gate.promise.then(() => ({ offset: 1, epoch: "e" })) : undefined,

@@ -16,26 +16,26 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** Adds publications of 808 characters, which count 1 000 bytes, and ends the turn. */
+/** Adds publications of 808 characters, each of which counts as 1 000 bytes, and ends the turn. */
 function turnOf(burst: Burst, first: number, last: number, keeps: Parameters<Burst["turn"]>[0]): number {
   for (let offset = first; offset <= last; offset++) burst.add(808, offset);
   return burst.turn(keeps);
 }
 
-test("nobody has to have come anywhere until half of what the log keeps was published", () => {
+test("no subscriber has to reach any offset until half of what the log keeps was published", () => {
   const keeps = { size: 0, bytes: 1_000, slack: 10_000 };
   const burst = new Burst("news", 0, 0);
   expect(turnOf(burst, 1, 2, keeps)).toBe(0);
   expect(turnOf(burst, 3, 5, keeps)).toBe(0);
-  // Now the first is behind by more than 5 000 bytes, and whoever has the second by less.
+  // A subscriber at offset 0 is now more than 5 000 bytes behind. A subscriber at offset 2 is less than that behind.
   expect(turnOf(burst, 6, 6, keeps)).toBe(2);
   expect(turnOf(burst, 7, 7, keeps)).toBe(2);
   expect(turnOf(burst, 8, 8, keeps)).toBe(5);
-  // A turn of more than half is to be read to its end.
+  // A turn of more than half of what the log keeps has to be read to its end.
   expect(turnOf(burst, 9, 14, keeps)).toBe(14);
 });
 
-test("what may have been published before it was counted counts, though nobody knows up to which offset", () => {
+test("publications before the count started count as well, with their offset unknown", () => {
   const keeps = { size: 0, bytes: 0, slack: 10_000 };
   const burst = new Burst("news", 0, 4_000);
   expect(burst.turn(keeps)).toBe(0);
@@ -43,7 +43,7 @@ test("what may have been published before it was counted counts, though nobody k
   expect(turnOf(burst, 10, 10, keeps)).toBe(9);
 });
 
-test("a log keeps no more of a few large publications than its bytes, and of many small ones than its size", () => {
+test("a few large publications are bounded by the log's bytes, and many small ones by its size", () => {
   const large = new Burst("news", 0, 0);
   expect(turnOf(large, 1, 3, { size: 1_000_000, bytes: 1_000, slack: 4_000 })).toBe(3);
   const small = new Burst("news", 0, 0);
@@ -63,7 +63,7 @@ test("a turn in which nothing was published changes nothing", () => {
   for (let i = 0; i < 10; i++) expect(burst.turn(keeps)).toBe(2);
 });
 
-test("a channel that begins anew is counted from there", () => {
+test("a channel that starts a new epoch is counted from there", () => {
   const keeps = { size: 1, bytes: 0, slack: 4_000 };
   const burst = new Burst("news", 0, 0);
   turnOf(burst, 1, 2, keeps);
@@ -72,7 +72,7 @@ test("a channel that begins anew is counted from there", () => {
   expect(turnOf(burst, 2, 3, keeps)).toBe(1);
 });
 
-/** Says whether a burst waits where subscribers have come to these offsets, and all are to come to 10. */
+/** Returns a function that tells whether a burst waits, for subscribers at these offsets. The target offset is 10. */
 function waiting(burst: Burst): (cursors: readonly number[], now: number) => boolean {
   return (cursors, now) => {
     burst.waitFor(
@@ -83,7 +83,7 @@ function waiting(burst: Burst): (cursors: readonly number[], now: number) => boo
   };
 }
 
-test("it waits for the slowest for as long as that comes on, and then for 100 ms", () => {
+test("a burst waits for the slowest subscriber while that makes progress, and 100 ms more", () => {
   const burst = new Burst("news", 0, 0);
   const waits = waiting(burst);
   expect([waits([1], 50), waits([1], 149), waits([1], 150), waits([1], 151), waits([2], 152)]).toEqual([
@@ -97,7 +97,7 @@ test("it waits for the slowest for as long as that comes on, and then for 100 ms
   expect([waits([2], 252), waits([10], 253), waits([3], 254)]).toEqual([false, false, true]);
 });
 
-test("one that stands still hides none of those that come on", () => {
+test("a subscriber that makes no progress does not hide others that do", () => {
   const burst = new Burst("news", 0, 0);
   const waits = waiting(burst);
   expect([waits([1, 4], 0), waits([1, 5], 99), waits([1, 6], 100), waits([1, 7], 199)]).toEqual([
@@ -112,13 +112,13 @@ test("one that stands still hides none of those that come on", () => {
   expect(waits([1], 302)).toBe(true);
 });
 
-describe("who publishes faster than a subscriber reads, which reads at once, waits for it", () => {
+describe("a publisher that is faster than a subscriber which reads at once waits for it", () => {
   const logs = [
     { size: 1, bytes: 0, slack: 16_384 },
     { size: 3, bytes: 1_048_576, slack: 16_384 },
     { size: 1_000, bytes: 4_000, slack: 16_384 },
   ];
-  /** How 150 publications are made, and where they come. */
+  /** The ways in which 150 publications are made. */
   const ways: [string, (core: Core) => Promise<unknown> | undefined][] = [
     ["awaiting each", async ({ notifier }) => loop(150, (n) => notifier.publish("news", text(n)))],
     ["awaiting none", ({ notifier }) => void upTo(150).map((n) => notifier.publish("news", text(n)))],
@@ -162,7 +162,7 @@ describe("who publishes faster than a subscriber reads, which reads at once, wai
       },
     ],
     [
-      "emits, and awaits nothing of it",
+      "emits without await",
       async ({ emit }: TaskContext) => void upTo(150).map((n) => emit({ type: "step", text: text(n) })),
     ],
   ] as const)("and so does a run that %s", async ([, task], { start }) => {
@@ -175,7 +175,7 @@ describe("who publishes faster than a subscriber reads, which reads at once, wai
     expect(offsetsIn(client.received, `run:${run.id}`)).toEqual(upTo(152));
   });
 
-  test("and a process that closes", async ({ start }) => {
+  test("and so does a process that closes", async ({ start }) => {
     const clock = fakeClock();
     const core = start({ clock, log: memoryLog({ clock, size: 1, bytes: 0, slack: 16_384 }), window: 512 });
     const client = await subscriber(core, "news");
@@ -187,7 +187,7 @@ describe("who publishes faster than a subscriber reads, which reads at once, wai
   });
 });
 
-test("closing waits for a subscriber that comes on slowly for half of its grace", async ({ start }) => {
+test("closing waits for a slowly reading subscriber for half of its grace", async ({ start }) => {
   const clock = fakeClock();
   const core = start({ clock, log: memoryLog({ clock, size: 1, bytes: 0, slack: 16_384 }), window: 512 });
   const client = rawSocket(core.notifier);
@@ -208,8 +208,8 @@ test("closing waits for a subscriber that comes on slowly for half of its grace"
   expect(closing.state).toBe("fulfilled");
 });
 
-describe("who publishes faster than a subscriber reads, which hangs", () => {
-  test("waits for 100 ms, and the subscriber is told that it has lost its place", async ({ start }) => {
+describe("a publisher that is faster than a subscriber which hangs", () => {
+  test("waits for 100 ms, and the subscriber then gets a gap", async ({ start }) => {
     const clock = fakeClock();
     const core = start({ clock, log: memoryLog({ clock, size: 1, bytes: 0, slack: 16_384 }), window: 512 });
     const [client, other] = [await subscriber(core, "news"), await subscriber(core, "news")];
@@ -225,7 +225,7 @@ describe("who publishes faster than a subscriber reads, which hangs", () => {
     expect(client.received.at(-1)).toMatchObject({ push: { unsubscribe: { code: 2500 } } });
   });
 
-  test("waits no longer where it is the log that cannot be read", async ({ start }) => {
+  test("does not wait longer where the log cannot be read", async ({ start }) => {
     const clock = fakeClock();
     const log = memoryLog({ clock, size: 1, bytes: 0, slack: 16_384 });
     let isBroken = false;
@@ -252,7 +252,7 @@ describe("who publishes faster than a subscriber reads, which hangs", () => {
     core.errors.length = 0;
   });
 
-  test("may be cancelled in 100 ms where it is a run", async ({ start }) => {
+  test("can be cancelled within 100 ms where it is a run", async ({ start }) => {
     const core = start({ limits: { runBytes: 10_000 }, window: 512 });
     const { clock, notifier } = core;
     const client = await subscriber(core, "news");
@@ -270,7 +270,7 @@ describe("who publishes faster than a subscriber reads, which hangs", () => {
   });
 });
 
-/** A payload of about 200 bytes. */
+/** Returns a payload of 200 characters. */
 function text(n: number): string {
   return String(n).padStart(200, ".");
 }

@@ -6,7 +6,7 @@ import { child } from "../../support/child.ts";
 import { runtime } from "../../support/runtime.ts";
 import { websocket } from "../../support/stock-client.ts";
 
-/** A server in a process of its own, with the default settings. */
+/** Starts a server in a process of its own, with the default settings. */
 async function site(settings: { raised?: boolean } = {}) {
   const server = child("../burst/server.ts", JSON.stringify(settings));
   onTestFinished(() => server.destroy());
@@ -16,7 +16,7 @@ async function site(settings: { raised?: boolean } = {}) {
   return { server, url: `ws://127.0.0.1:${port}/`, post };
 }
 
-/** Two stock clients and two of our own, all of them subscribed. */
+/** Connects and subscribes two stock clients and two tocsin clients. */
 async function watch(url: string, what: What, channel: string): Promise<Watcher[]> {
   const watchers = await Promise.all(
     [stock, own, stock, own].map((dial) => dial(url, what, channel, websocket)),
@@ -25,7 +25,7 @@ async function watch(url: string, what: What, channel: string): Promise<Watcher[
   return watchers;
 }
 
-/** What everybody has, and what went wrong. */
+/** Returns the count and the fault of every watcher. */
 function seen(watchers: readonly Watcher[]): unknown[] {
   return watchers.map(({ name, count, fault }) => [name, count, fault]);
 }
@@ -36,8 +36,8 @@ function everybody(count: number): unknown[] {
 
 const count = 6_000;
 
-// At full size, with a hundred clients, all of these are in `test/burst/run.ts`.
-describe(`thousands of publications of up to 1 kB in one go from a server on ${runtime}`, () => {
+// `test/burst/run.ts` runs the same cases at full size, with a hundred clients.
+describe(`a burst of thousands of publications of up to 1 kB from a server on ${runtime}`, () => {
   const cases: [How, What, number][] = [
     ["awaited", "channel", count],
     ["loose", "channel", 2_000],
@@ -62,33 +62,33 @@ describe(`a stock client that publishes to a server on ${runtime}`, () => {
   test.each([
     ["900 at once, by default", 900, {}],
     ["6 000 at once, where that is allowed", count, { raised: true }],
-  ])("%s, reaches everybody in order", async (_, many, settings) => {
+  ])("%s, reaches everybody in order", async (_, total, settings) => {
     const { url } = await site(settings);
     const watchers = await watch(url, "channel", "news");
     const client = new Centrifuge(url, { websocket });
     onTestFinished(() => client.disconnect());
     client.connect();
     await client.ready();
-    const answers = Array.from({ length: many }, (_, i) => client.publish("news", payload(i + 1)));
+    const answers = Array.from({ length: total }, (_, i) => client.publish("news", payload(i + 1)));
     expect((await Promise.allSettled(answers)).filter(({ status }) => status === "rejected")).toEqual([]);
-    await all(watchers, many);
-    expect(seen(watchers)).toEqual(everybody(many));
+    await all(watchers, total);
+    expect(seen(watchers)).toEqual(everybody(total));
   });
 });
 
 describe(`a run that only yields, on ${runtime}`, () => {
-  test("keeps nobody from the server, and is cancelled when a client asks for it", async () => {
+  test("does not block the server, and is cancelled when a client asks for it", async () => {
     const { url, post } = await site();
     await post("endless/ann's");
     const client = connect(url, { WebSocket: websocket });
     onTestFinished(() => client.close());
     expect(await client.run("ann's").cancel("enough")).toBe("requested");
     await expect(client.run("ann's").result()).rejects.toMatchObject({ name: "CancelError", by: "client" });
-    // The server answers other requests, too.
+    // The server still answers other requests.
     expect(await post("burst/awaited/other/1")).toMatchObject({ limits: {} });
   });
 
-  test("ends with the process that is told to stop, while it is followed", async () => {
+  test("ends with its process after a signal, while clients follow it", async () => {
     const { server, url, post } = await site();
     await post("endless/ann's");
     const client = connect(url, { WebSocket: websocket });

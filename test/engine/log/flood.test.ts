@@ -27,10 +27,10 @@ describe(`a peer that floods ${runtime}`, () => {
     return { here, dial };
   }
 
-  test("has its first 2 000 commands answered, then errors, and is closed with 3013; nobody else notices", async () => {
+  test("has its first 2 000 commands answered, then gets errors, and is closed with 3013; no other client is affected", async () => {
     const { here, dial } = await open();
     const [flood, other] = [await dial(), await dial()];
-    // What it was answered it has read: nothing but its rate closes it.
+    // The peer reads every reply, so that only its rate of commands can close the connection.
     for (const at of range(0, 6)) {
       flood.peer.send(frame(1, pings(2 + at * 500, 500)));
       await flood.peer.until(new RegExp(`"id":${1 + (at + 1) * 500},`));
@@ -39,7 +39,7 @@ describe(`a peer that floods ${runtime}`, () => {
     expect(await flood.code).toBe(3013);
     const errors = flood.messages.filter((message) => message.includes('"error"'));
     const answered = flood.messages.length - 1 - errors.length;
-    // A few more, for each second that this has taken.
+    // The rate allows a few more for each second that this has taken.
     expect(answered).toBeGreaterThanOrEqual(1_999);
     expect(answered).toBeLessThan(2_030);
     expect(errors[0]).toBe(
@@ -71,9 +71,9 @@ test("sockets are read while a run only yields: a client cancels it within 250 m
 });
 
 const isBun = runtime === "bun";
-// The others say nothing of what they have not sent, and drop nothing.
+// Only Bun reports a frame that it did not send. The other runtimes drop nothing.
 if (isBun)
-  test("a frame that Bun drops is an error of whoever sends it, and never taken as sent", async () => {
+  test("a frame that Bun drops makes send throw, and never counts as sent", async () => {
     const notifier = createNotifier({ onError() {} });
     const sent: number[] = [];
     const thrown: unknown[] = [];

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Pace, type PaceParts } from "../../../src/engine/log/pace.ts";
 import type { Retention } from "../../../src/model/log.ts";
 
-/** A pace on a clock and a log that say what a test wants them to. */
+/** Makes a pace whose clock and log are set by the test. */
 function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
   const turns: (() => void)[] = [];
   const state = { now: 0, looks: 0 };
@@ -18,7 +18,7 @@ function make({ keeps, isHeard = () => true, most = 262_144 }: Options = {}) {
     isHeard,
     schedule: () => void turns.push(() => pace.turn()),
   });
-  /** How many of so many publications are taken before one is refused. */
+  /** Returns how many of `count` publications are taken before one is refused. */
   const taken = (count: number, chars = 8, channel = "news"): number => {
     for (let i = 0; i < count; i++) if (!pace.take(channel, chars)) return i;
     return count;
@@ -35,7 +35,7 @@ interface Options extends Partial<Pick<PaceParts, "isHeard" | "most">> {
 
 const ample = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
 
-test("a turn has room for so many bytes, the next one for another", () => {
+test("a turn has room for a limited number of bytes, and the next turn has the same room again", () => {
   const { taken, turn, turns } = make({ keeps: () => ample });
   expect(taken(10_000)).toBe(1_311);
   expect(taken(1)).toBe(0);
@@ -44,7 +44,7 @@ test("a turn has room for so many bytes, the next one for another", () => {
   expect(taken(10_000)).toBe(1_311);
 });
 
-test("a turn has room for five milliseconds, looked at every 32 publications", () => {
+test("a turn takes at most five milliseconds, checked every 32 publications", () => {
   const { state, taken, turn } = make({ keeps: () => ample });
   expect(taken(32)).toBe(32);
   state.now = 4;
@@ -56,7 +56,7 @@ test("a turn has room for five milliseconds, looked at every 32 publications", (
   expect(state.looks).toBe(6);
 });
 
-test("a turn begins with the first look, or with the first publication to a channel of which little is kept", () => {
+test("a turn begins with the first check of the clock, or with the first publication to a channel that keeps little", () => {
   const { state, taken } = make({
     keeps: () => ({ size: 1_000, bytes: 1_000_000, slack: 0 }),
     most: 1_000_000,
@@ -67,7 +67,7 @@ test("a turn begins with the first look, or with the first publication to a chan
   expect(taken(64)).toBe(32);
 });
 
-test("few publications, each with a turn of its own, ask for no turn and for no time", () => {
+test("a few publications, each in a turn of its own, schedule no turn and read no clock", () => {
   const { state, taken, turns } = make({ keeps: () => ample });
   expect(taken(31)).toBe(31);
   expect([turns.length, state.looks]).toEqual([0, 0]);
@@ -75,12 +75,12 @@ test("few publications, each with a turn of its own, ask for no turn and for no 
   expect(turns.length).toBe(1);
 });
 
-test("a publication larger than what a turn has room for is taken, and the next one waits", () => {
+test("a publication larger than a turn's room is taken, and the next one waits", () => {
   const { taken } = make({ keeps: () => ample, most: 1_000 });
   expect(taken(2, 5_000)).toBe(1);
 });
 
-test("of a channel of which the log keeps little a turn takes half, and of others their own half", () => {
+test("on a channel that keeps little a turn takes half of that, on each such channel separately", () => {
   const { taken, turn } = make({ keeps: () => ({ size: 10, bytes: 1_000, slack: 0 }) });
   expect(taken(100)).toBe(5);
   expect(taken(100, 8, "other")).toBe(5);
@@ -89,13 +89,13 @@ test("of a channel of which the log keeps little a turn takes half, and of other
   expect(taken(100)).toBe(5);
 });
 
-test("of a log with a little slack a turn takes a quarter, of as much as it keeps in any case", () => {
-  // Of ten publications without a payload, and of 4 000 bytes beyond them.
+test("on a log with a little slack a turn takes a quarter of all that the log keeps", () => {
+  // A quarter of ten publications without a payload and of 4 000 bytes of slack.
   expect(make({ keeps: () => ({ size: 10, bytes: 1_000_000, slack: 4_000 }) }).taken(100)).toBe(7);
   expect(make({ keeps: () => ({ size: 1_000, bytes: 2_000, slack: 4_000 }) }).taken(100)).toBe(7);
 });
 
-test("a log that does not say how much it keeps is taken to keep 1 000 publications", () => {
+test("a log that does not return its limits counts as one that keeps 1 000 publications", () => {
   expect(make().taken(10_000)).toBe(500);
 });
 
@@ -106,14 +106,14 @@ test("one publication a turn is always taken", () => {
   expect(taken(2)).toBe(1);
 });
 
-test("while nobody listens only the time counts", () => {
+test("without subscribers only the time of a turn counts", () => {
   const { state, taken } = make({ keeps: () => ({ size: 1, bytes: 1, slack: 0 }), isHeard: () => false });
   expect(taken(10_000)).toBe(10_000);
   state.now = 5;
   expect(taken(100)).toBeLessThan(100);
 });
 
-test("sockets come between turns that follow one another for ten milliseconds, and once more for each ten", () => {
+test("sockets are read between turns once these have lasted ten milliseconds, and again after each ten", () => {
   const { pace, state } = make();
   const asked: [at: number, isAwaited: boolean, needsRest: boolean][] = [
     [0, false, false],

@@ -3,7 +3,7 @@ import type { Slice } from "../../../src/model/log.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
 import { type Core, type Start, startWith, test } from "../../support/core.ts";
 
-/** A client that may read everything, of a log that notes how many entries each read gave. */
+/** Returns a client that may read everything. Its log records how many entries each read returned. */
 async function reading(
   start: Start,
   change: (slice: Slice, reads: number) => Slice | Promise<Slice> = (slice) => slice,
@@ -35,7 +35,7 @@ async function reading(
   };
 }
 
-describe("the newest of a channel", () => {
+describe("the newest publications of a channel", () => {
   test.for([
     [{ limit: 1 }, [900]],
     [{ limit: 3 }, [900, 899, 898]],
@@ -49,7 +49,9 @@ describe("the newest of a channel", () => {
     expect(entries).toEqual(expected.length === 0 ? [0] : [0, expected.length]);
   });
 
-  test("is put together where the log gives less at once than was asked for", async ({ start }) => {
+  test("are collected from several reads where the log returns less than was asked for", async ({
+    start,
+  }) => {
     const { entries, ask } = await reading(start, (slice) => ({
       ...slice,
       entries: slice.entries.slice(0, 4),
@@ -58,7 +60,7 @@ describe("the newest of a channel", () => {
     expect(entries).toEqual([0, 4, 4, 2]);
   });
 
-  test("is looked for again where the log trims it meanwhile, and refused where it goes on to", async ({
+  test("are read again where the log trims them meanwhile, and refused where it trims them again", async ({
     start,
   }) => {
     const torn = (slice: Slice): Slice => ({ ...slice, gapless: false, entries: [] });

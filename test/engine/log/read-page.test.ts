@@ -4,7 +4,7 @@ import type { Slice } from "../../../src/model/log.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
 import { type Start, startWith, test } from "../../support/core.ts";
 
-/** A client that may read everything, of a log that notes how many entries each read gave. */
+/** Returns a client that may read everything. Its log records how many entries each read returned. */
 async function reading(
   start: Start,
   count: number,
@@ -39,7 +39,7 @@ async function reading(
 }
 
 describe("a history", () => {
-  test("of large publications is read no further than a reply holds, forwards and backwards", async ({
+  test("of large publications is read only as far as a reply has room, forwards and backwards", async ({
     start,
   }) => {
     const { entries, ask } = await reading(start, 80, 100_000);
@@ -68,7 +68,7 @@ describe("a history", () => {
   });
 });
 
-test("the next part is as much as fills a reply, by the size of those before", () => {
+test("the next part is as large as a reply has room for, estimated from the publications before", () => {
   expect(nextPart(0, 0, 1_000)).toBe(16);
   expect(nextPart(16, 160, 1_000)).toBe(84);
   expect(nextPart(16, 900, 1_000)).toBe(2);

@@ -15,11 +15,11 @@ test("the appends to a channel are numbered from 1, without holes, by one writer
   expect(other.by).not.toBe(one.by);
 });
 
-test("two processes never write by the same name", () => {
+test("two processes never have the same writer name", () => {
   expect(make().writers.next("a").by).not.toBe(make().writers.next("a").by);
 });
 
-test("after an append of which nobody knows whether it was done another writer begins", () => {
+test("after an append with an unknown outcome the writer takes another name", () => {
   const { writers } = make();
   const { by } = writers.next("a");
   writers.abandon("a");
@@ -28,7 +28,7 @@ test("after an append of which nobody knows whether it was done another writer b
   expect(next.by).not.toBe(by);
 });
 
-test("a writer that was idle for five minutes takes another name, long before a log may forget it", async () => {
+test("a writer that was idle for five minutes takes another name, long before a log may forget the old one", async () => {
   const { clock, writers } = make();
   const { by } = writers.next("a");
   await clock.advance(299_999);

@@ -9,14 +9,14 @@ import { tcp, upgrade } from "../../support/tcp.ts";
 
 const WebSocket = websocket as typeof NodeWebSocket;
 
-/** A bare WebSocket, which says what it is told to. */
+/** A plain WebSocket that sends whatever the test asks for. */
 interface Raw {
-  /** Messages of the server's, one an item, without pings. */
+  /** Messages of the server, one per item, without pings. */
   readonly messages: Inbox<unknown>;
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly isOpen: boolean;
   send(data: object | string | Uint8Array): void;
-  /** Sends a command and answers the reply to it. */
+  /** Sends a command and returns its reply. */
   call(command: { id: number } & Record<string, unknown>): Promise<unknown>;
 }
 
@@ -36,7 +36,7 @@ async function dial(address: string): Promise<Raw> {
   await new Promise((resolve) => {
     socket.onopen = resolve;
   });
-  // A connection that is cut is an error as well, on some runtimes.
+  // Some runtimes report a connection that is cut as an error as well.
   socket.onerror = () => {};
   const send = (data: object | string | Uint8Array): void =>
     socket.send(typeof data === "string" || data instanceof Uint8Array ? data : JSON.stringify(data));
@@ -63,7 +63,7 @@ async function connect(here: Site): Promise<Raw> {
 
 const badRequest = { code: 107, message: "bad request" };
 
-/** Somebody else, who must not notice anything. */
+/** Connects another client. The returned function checks that this client was not affected. */
 async function bystander(here: Site): Promise<() => Promise<void>> {
   const raw = await connect(here);
   return async () => {
@@ -81,7 +81,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     ["binary data", new TextEncoder().encode('{"id":2,"ping":{}}')],
     ["a pong without a ping", "{}"],
     ["a second connect", '{"id":2,"connect":{}}'],
-  ])("%s closes with 3501, and others live on", async (_name, data) => {
+  ])("%s closes with 3501, and other clients are not affected", async (_name, data) => {
     const here = await site();
     const unharmed = await bystander(here);
     const raw = await connect(here);
@@ -98,7 +98,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     expect(raw.messages.items).toEqual([]);
   });
 
-  test("an unknown command, wrong types, and what is not allowed, are errors of that command alone", async () => {
+  test("an unknown command, a wrong type and a forbidden command are errors of that command alone", async () => {
     const here = await site();
     const raw = await connect(here);
     const cases: [command: object, error: object][] = [
@@ -166,7 +166,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     ]);
   });
 
-  test("a message of 64 KiB is fine; one byte more closes with 1009, by whoever notices first", async () => {
+  test("a message of 64 KiB is fine; one byte more closes with 1009, by the runtime or the notifier", async () => {
     const here = await site({ limits: smallMessages });
     const unharmed = await bystander(here);
     const raw = await connect(here);
@@ -174,7 +174,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     raw.send(message(65_536));
     expect(await raw.messages.until(2)).toHaveLength(2);
     raw.send(message(65_537));
-    // On Deno the notifier itself says so; elsewhere the runtime does, from the message's head, in its own words.
+    // On Deno the notifier closes. On the others the runtime closes after the message's header, with its own reason.
     const reasons = { deno: "message too big", node: "", bun: "Received too big message" };
     expect(await raw.closed).toEqual({ code: 1009, reason: reasons[runtime] });
     await unharmed();
@@ -189,7 +189,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     await unharmed();
   });
 
-  test("a message whose limit is the notifier's own is closed by it, with its reason", async () => {
+  test("a message over a limit that only the notifier has is closed by the notifier, with its reason", async () => {
     const here = await site({ limits: { message: 6_000, subscriptions: 1 }, maxMessage: 8_000 });
     const raw = await connect(here);
     raw.send({ id: 2, ping: { x: "é".repeat(3_000) } });
@@ -197,10 +197,10 @@ describe(`bad input on a socket of ${runtime}`, () => {
   });
 
   test.each<[string, object]>([
-    ["a user that is no text", { user: 7 }],
+    ["a user that is not a string", { user: 7 }],
     ["no user", { user: undefined }],
     ["a channel without a name", { channels: [""] }],
-    ["an expiry that is no number", { expires: Number.NaN }],
+    ["an expiry that is not a number", { expires: Number.NaN }],
   ])("an identity with %s refuses the upgrade with 500, and is reported", async (_name, identity) => {
     const here = await site({ identity });
     const peer = tcp(Number(new URL(here.address()).port), upgrade("/?user=ann"));
@@ -209,7 +209,7 @@ describe(`bad input on a socket of ${runtime}`, () => {
     expect(here.takeErrors().map(({ stage }) => stage)).toEqual(["authenticate"]);
   });
 
-  test("a hundred sockets that say nothing good leave nothing behind", async () => {
+  test("a hundred sockets with only bad input leave nothing behind", async () => {
     const here = await site();
     for (let round = 0; round < 10; round++) {
       const raws = await Promise.all(Array.from({ length: 10 }, () => dial(here.address())));

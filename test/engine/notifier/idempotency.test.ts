@@ -18,13 +18,13 @@ import {
 
 const idempotencyKey = "order-42";
 
-/** Publishes, without waiting, with the key. */
+/** Publishes with the idempotency key, without waiting for the result. */
 function publishing({ notifier }: Core, data: unknown, options: PublishOptions = {}) {
   return outcomeOf(notifier.publish("news", data, { idempotencyKey, ...options }));
 }
 
 describe("publications with the same idempotency key", () => {
-  test("are appended once, and have one receipt, that of the first", async ({ start }) => {
+  test("are appended once, and all have the receipt of the first", async ({ start }) => {
     const { notifier, clock } = start();
     const first = await notifier.publish("news", "first", { idempotencyKey });
     await clock.advance(1_000);
@@ -32,7 +32,7 @@ describe("publications with the same idempotency key", () => {
     expect(await payloads(notifier, "news")).toEqual(["first"]);
   });
 
-  test("are so, too, while the first is still under way", async ({ start }) => {
+  test("are appended once also while the first is still in progress", async ({ start }) => {
     const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 1_000) }));
     const outcomes = [publishing(core, "first"), publishing(core, "second")];
     await core.clock.advance(500);
@@ -45,7 +45,7 @@ describe("publications with the same idempotency key", () => {
     expect(await payloads(core.notifier, "news")).toEqual(["first"]);
   });
 
-  test("are confirmed once, and everybody who waits is told", async ({ start }) => {
+  test("are confirmed once, and all receipts are settled", async ({ start }) => {
     const core = start();
     const ann = await acknowledging(core, "news");
     const receipts = [
@@ -62,7 +62,7 @@ describe("publications with the same idempotency key", () => {
     expect(core.notifier.stats().confirmed).toBe(0);
   });
 
-  test("are each their own on another channel, and with another key, or none", async ({ start }) => {
+  test("are separate on another channel, with another key, or without one", async ({ start }) => {
     const { notifier } = start();
     await notifier.publish("news", 1, { idempotencyKey });
     await notifier.publish("sport", 2, { idempotencyKey });
@@ -73,7 +73,7 @@ describe("publications with the same idempotency key", () => {
     expect(await payloads(notifier, "sport")).toEqual([2]);
   });
 
-  test("are each their own, whatever characters channel and key are made of", async ({ start }) => {
+  test("are separate for any characters in channel and key", async ({ start }) => {
     const { notifier } = start();
     await notifier.publish("a", 1, { idempotencyKey: "b c" });
     await notifier.publish("a b", 2, { idempotencyKey: "c" });
@@ -86,7 +86,7 @@ describe("publications with the same idempotency key", () => {
   ] as const)("are one within limits.idempotency of the first (%j)", async ([options, ms], { start }) => {
     const { notifier, clock } = start(options);
     const offsets: number[] = [];
-    // A use in between does not make it count for longer.
+    // Using the key again does not extend its time.
     for (const wait of [0, ms - 1, 1, ms - 1]) {
       await clock.advance(wait);
       offsets.push((await notifier.publish("news", 1, { idempotencyKey })).position.offset);
@@ -102,7 +102,7 @@ describe("publications with the same idempotency key", () => {
 });
 
 describe("a publication that fails", () => {
-  test("frees its key, for all who shared it", async ({ start }) => {
+  test("frees its key, for all callers that shared it", async ({ start }) => {
     let failures = 1;
     const core = startWith(start, (log) => ({
       append: async (...args) => {
@@ -119,7 +119,7 @@ describe("a publication that fails", () => {
     expect(await payloads(core.notifier, "news")).toEqual([3]);
   });
 
-  test("because JSON cannot hold it has not used its key", async ({ start }) => {
+  test("because JSON cannot represent it does not use its key", async ({ start }) => {
     const { notifier } = start({ limits: { publication: 10 } });
     expect(await rejection(notifier.publish("news", 1n, { idempotencyKey }))).toBeInstanceOf(TypeError);
     expect(await rejection(notifier.publish("news", "x".repeat(9), { idempotencyKey }))).toBeInstanceOf(
@@ -129,7 +129,7 @@ describe("a publication that fails", () => {
     expect(await payloads(notifier, "news")).toEqual([3]);
   });
 
-  test("because the notifier closes does so for everybody", async ({ start }) => {
+  test("because the notifier closes fails for all callers", async ({ start }) => {
     const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 60_000) }));
     const outcomes = [publishing(core, 1), publishing(core, 2)];
     await finish(core);
@@ -138,8 +138,8 @@ describe("a publication that fails", () => {
   });
 });
 
-describe("a signal ends the waiting of its own caller alone,", () => {
-  test("the first's not that of the second, and not the publication", async ({ start }) => {
+describe("a signal ends only the wait of its own caller,", () => {
+  test("where the first aborts not that of the second, and not the publication", async ({ start }) => {
     const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 1_000) }));
     const spy = spySignal();
     const reason = { enough: true };
@@ -156,7 +156,7 @@ describe("a signal ends the waiting of its own caller alone,", () => {
     expect(await payloads(core.notifier, "news")).toEqual(["first"]);
   });
 
-  test("the second's not that of the first", async ({ start }) => {
+  test("where the second aborts not that of the first", async ({ start }) => {
     const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 1_000) }));
     const abort = new AbortController();
     const first = publishing(core, "first");
@@ -169,7 +169,7 @@ describe("a signal ends the waiting of its own caller alone,", () => {
     expect(first.state).toBe("fulfilled");
   });
 
-  test("though nobody waits any longer", async ({ start }) => {
+  test("even where no caller waits any longer", async ({ start }) => {
     const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 1_000) }));
     const abort = new AbortController();
     const only = publishing(core, "only", { signal: abort.signal });
@@ -180,7 +180,7 @@ describe("a signal ends the waiting of its own caller alone,", () => {
     expect((await core.notifier.publish("news", "again", { idempotencyKey })).position.offset).toBe(1);
   });
 
-  test("and where it has aborted before, nothing is published", async ({ start }) => {
+  test("and where it had aborted before, nothing is published", async ({ start }) => {
     const core = start();
     const reason = new Error("too late");
     const publish = core.notifier.publish("news", 1, { idempotencyKey, signal: AbortSignal.abort(reason) });
@@ -199,7 +199,7 @@ test.for(["", "x".repeat(256), 7, null, {}, true])("a key like %j is refused", a
   expect(await payloads(notifier, "news")).toEqual([]);
 });
 
-test("a key may have 255 characters, whichever they are", async ({ start }) => {
+test("a key may have 255 characters of any kind", async ({ start }) => {
   const { notifier } = start();
   for (const key of ["x".repeat(255), "\0", " ", "__proto__", "🔔"]) {
     const first = await notifier.publish("news", key.length, { idempotencyKey: key });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { child } from "../../support/child.ts";
 
-test("publications and events that nobody awaits do not end the process while it closes, and bad ones do", async () => {
+test("publications and events that nobody awaits do not end the process during close, and invalid ones do", async () => {
   const fine = await child("ignored-calls.ts").exit;
   expect([fine.code, fine.output.trim()]).toEqual([0, "closed with 1 run abandoned"]);
   const bad = await child("ignored-calls.ts", "bad").exit;

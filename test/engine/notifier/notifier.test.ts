@@ -19,7 +19,9 @@ import {
 const broken = new Error("no space");
 
 describe("publish", () => {
-  test("answers where the publication stands, and history shows it as it was given", async ({ start }) => {
+  test("returns the position of the publication, and history returns its data unchanged", async ({
+    start,
+  }) => {
     const { notifier, clock } = start();
     const data = { text: "Zoë ✓ 𝒳 \u2028 line\nbreak", list: [1, null, true], "": {} };
     const { channel, position } = await notifier.publish("news", data, { tags: { lang: "en" } });
@@ -138,7 +140,7 @@ describe("publish", () => {
     expect(await payloads(notifier, "news")).toEqual([]);
   });
 
-  test("rejects with the signal's reason itself while the log keeps it waiting", async ({ start }) => {
+  test("rejects with the signal's own reason while it waits for the log", async ({ start }) => {
     const core = startWith(start, () => ({ append: () => never() }));
     const spy = spySignal();
     const waiting = [1, 2, 3].map((n) => rejection(core.notifier.publish("news", n, { signal: spy.signal })));
@@ -168,7 +170,7 @@ describe("publish", () => {
     expect(errors[0]).toEqual({ error: broken, context: { stage: "log", owner: "publish news" } });
   });
 
-  test("is serialised when it is called: what happens to the object later is not sent", async ({ start }) => {
+  test("serialises at the call: later changes of the object are not sent", async ({ start }) => {
     const { notifier } = start();
     const data = { state: "before" };
     const published = notifier.publish("news", data);
@@ -177,7 +179,7 @@ describe("publish", () => {
     expect(await payloads(notifier, "news")).toEqual([{ state: "before" }]);
   });
 
-  test("needs no subscribers, and disturbs nobody on another channel", async ({ start }) => {
+  test("works without subscribers, and affects no other channel", async ({ start }) => {
     const core = start();
     const client = await subscriber(core, "sport");
     const { frames } = client;
@@ -187,7 +189,7 @@ describe("publish", () => {
     expect(core.notifier.stats().channels).toBe(1);
   });
 
-  test("survives a user's onError that throws", async ({ start }) => {
+  test("goes on after a user's onError that throws", async ({ start }) => {
     let failing = true;
     const clock = fakeClock();
     const log = logWith(clock, (memory) => ({
@@ -209,7 +211,7 @@ describe("publish", () => {
 });
 
 describe("history", () => {
-  test("gives what follows a position, at most so many", async ({ start }) => {
+  test("returns what follows a position, up to a limit", async ({ start }) => {
     const { notifier } = start();
     for (let i = 1; i <= 10; i++) await notifier.publish("news", i);
     const { epoch } = await notifier.history("news", { limit: 0 });
@@ -222,7 +224,7 @@ describe("history", () => {
     expect(await notifier.history("empty")).toMatchObject({ offset: 0, publications: [] });
   });
 
-  test("of what is trimmed or foreign is a GapError that says from where one can go on", async ({
+  test("after a trimmed or unknown position is a GapError with the earliest position to continue from", async ({
     start,
   }) => {
     const clock = fakeClock();
@@ -245,7 +247,7 @@ describe("history", () => {
     expect(await payloads(notifier, "news")).toEqual([8, 9, 10]);
   });
 
-  test("rejects with the signal's reason itself, before and while it waits", async ({ start }) => {
+  test("rejects with the signal's own reason, before and while it waits", async ({ start }) => {
     const core = startWith(start, () => ({ read: () => never() }));
     const spy = spySignal();
     const reason = { why: "enough" };
@@ -264,10 +266,10 @@ describe("history", () => {
   });
 });
 
-test("tags count into what a publication may take", async ({ start }) => {
+test("tags count into the size of a publication", async ({ start }) => {
   const { notifier } = start({ limits: { publication: 100 } });
   const text = "x".repeat(88);
-  // The payload is 90 bytes, "é" two and the name four.
+  // The payload takes 90 bytes, each "é" two and the tag's name four.
   await notifier.publish("news", text, { tags: { lang: "éééx".slice(0, 3) } });
   const over = new RangeError('Cannot publish to "news": with its tags it is over 100 bytes');
   await expect(notifier.publish("news", text, { tags: { lang: "éééx" } })).rejects.toThrow(over);
@@ -288,13 +290,13 @@ describe("a notifier's options", () => {
     expect(() => createNotifier({ [String(name)]: value })).toThrow(RangeError);
   });
 
-  test("refuse a limit that is no bound", () => {
+  test("refuse a limit that is not a valid bound", () => {
     expect(() => createNotifier({ limits: { publication: 0 } })).toThrow(RangeError);
     expect(() => createNotifier({ limits: { message: Number.NaN } })).toThrow(RangeError);
   });
 });
 
-test("a hundred waits on one signal listen once, and leave no listener", async ({ start }) => {
+test("a hundred waits on one signal share one listener, and leave none", async ({ start }) => {
   const core = startWith(start, () => ({ append: () => never() }));
   const spy = spySignal();
   const { signal } = spy;

@@ -12,10 +12,10 @@ import { closes, replies, unsubscribes } from "../../../src/wire/protocol.ts";
 import { payloads, rejection } from "../../support/core.ts";
 import { range, wire } from "../../support/wire.ts";
 
-/** What no client and no log may ever see. */
+/** The text that no client and no log may contain. */
 const secret = "s3cret-of-the-house";
 
-/** What tokens are signed with. */
+/** The key that signs the tokens. */
 const key = "0123456789abcdef0123456789abcdef";
 
 class InternalError extends Error {
@@ -26,15 +26,15 @@ class InternalError extends Error {
   }
 }
 
-describe("what a client is told", () => {
-  test("of an error or a close is one of the words that there are", () => {
+describe("what a client receives", () => {
+  test("about an error or a close is one of the fixed texts", () => {
     for (const { reason } of [...Object.values(closes), ...Object.values(unsubscribes)]) {
       expect(reason).toMatch(/^[a-z ]{1,60}$/);
     }
     for (const { message } of Object.values(replies)) expect(message).toMatch(/^[a-z ]{1,60}$/);
   });
 
-  test("when any handler throws, rejects or answers what cannot be sent, holds nothing of it", async () => {
+  test("when any handler throws, rejects or returns what cannot be sent, holds nothing of that error", async () => {
     const fail = (): never => {
       throw new InternalError();
     };
@@ -85,7 +85,7 @@ describe("what a failed run shows", () => {
   async function failure(redact?: NotifierOptions["redact"]) {
     const here = wire({ redact });
     const run = here.notifier.run(
-      // biome-ignore lint/correctness/useYield: it fails before
+      // biome-ignore lint/correctness/useYield: the task fails before its first event
       async function* () {
         throw new InternalError();
       },
@@ -96,12 +96,12 @@ describe("what a failed run shows", () => {
     return { ...here, run, reason, error: ending.error };
   }
 
-  test("is name and message, and no stack, where nothing else was said", async () => {
+  test("is name and message, and no stack, by default", async () => {
     const { error } = await failure();
     expect(error).toEqual({ name: "InternalError", message: new InternalError().message });
   });
 
-  test("is what the redactor says, and the caller still gets all of it", async () => {
+  test("is what the redactor returns, and the caller still gets the whole error", async () => {
     const seen: unknown[] = [];
     const { error, reason, run } = await failure((thrown, about) => {
       seen.push(thrown, about);
@@ -119,9 +119,9 @@ describe("what a failed run shows", () => {
         throw new InternalError();
       },
     ],
-    ["answers nothing", () => undefined as never],
+    ["returns nothing", () => undefined as never],
     [
-      "answers what cannot be read",
+      "returns what cannot be read",
       () =>
         ({
           get name() {
@@ -135,7 +135,7 @@ describe("what a failed run shows", () => {
     expect(takeErrors()).toMatchObject([{ stage: "redact" }]);
   });
 
-  test("is not asked about runs that end well, or are cancelled", async () => {
+  test("is not redacted for runs that complete, or are cancelled", async () => {
     const asked: unknown[] = [];
     const here = wire({ redact: (error) => asked.push(error) as never });
     const done = here.notifier.run(async () => 1);
@@ -165,7 +165,7 @@ describe("the default onError", () => {
     vi.restoreAllMocks();
   });
 
-  test("writes where and what went wrong, and no payload, token or ticket, whatever is sent", async () => {
+  test("prints where and what went wrong, and no payload, token or ticket, whatever is sent", async () => {
     const clock = fakeClock();
     const log = memoryLog({ clock });
     const notifier = createNotifier({
@@ -235,7 +235,7 @@ describe("the default onError", () => {
   });
 });
 
-test("handlers that never settle, throw and reject end neither each other's sessions nor anybody else's", async () => {
+test("handlers that never settle, throw and reject end no session, neither their own nor any other", async () => {
   const here = wire({
     rpc: {
       hang: () => new Promise(() => {}),

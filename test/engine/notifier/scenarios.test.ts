@@ -29,21 +29,21 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** Each is a behaviour or a fault of `scenarios.md`, part A, by its number; A1 to A5 are with the agent's events. */
+/** A6 to A20 are required behaviours and faults, by number. A1 to A5 are in the agent's tests and in `run-task`. */
 
 const confirm = true;
 const hour = 3_600_000;
 
-/** A client that comes back after 100 ms whenever its connection ends, and goes on where it was. */
+/** A client that reconnects 100 ms after its connection ends, and resumes from its last position. */
 interface Reconnecting {
-  /** The payloads it has received, in order. */
+  /** The payloads received, in order. */
   readonly got: readonly unknown[];
   readonly offsets: readonly number[];
   readonly connections: number;
   stop(): void;
 }
 
-/** Connects such a client over sockets whose every send fails for which `fails` says so. */
+/** Connects such a client over sockets whose `send` throws when `fails` returns true. */
 function reconnecting(
   { notifier, clock }: Core,
   channel: string,
@@ -117,13 +117,13 @@ function reconnecting(
   };
 }
 
-/** Sends what one agent run says, from its start to its end. */
+/** Returns functions that publish the events of one agent run, from its start to its end. */
 function speak(events: AgentEvents<unknown>, steps: number): (() => Promise<unknown>)[] {
   const middle = upTo(steps).map((step) => () => events.thinking({ thought: `${step}`, step_number: step }));
   return [() => events.started(), ...middle, () => events.completed({ result: "ding", duration_ms: 1 })];
 }
 
-/** The types of the agent's events in what a client received, pushed or with a recovery. */
+/** Returns the types of the agent events that a client received, pushed or with a recovery. */
 function agentTypes(client: Pipe): string[] {
   const typeOf = ({ data }: { data: unknown }): string => (data as { type: string }).type;
   return (client.received as Message[]).flatMap(({ push, subscribe }) => [
@@ -132,7 +132,7 @@ function agentTypes(client: Pipe): string[] {
   ]);
 }
 
-/** The payloads in what a client received. */
+/** Returns the payloads that a client received. */
 function dataOf(client: Pipe, channel: string): unknown[] {
   return (client.received as Message[]).flatMap(({ push, subscribe, connect }) => {
     if (push !== undefined) return push.pub === undefined || push.channel !== channel ? [] : [push.pub.data];
@@ -141,19 +141,19 @@ function dataOf(client: Pipe, channel: string): unknown[] {
   });
 }
 
-/** A hook that keeps what it hears. */
-function hook(): { heard: string[]; onUndelivered: NonNullable<NotifierOptions["onUndelivered"]> } {
-  const heard: string[] = [];
+/** Returns an `onUndelivered` hook and the list of its calls. */
+function hook(): { reported: string[]; onUndelivered: NonNullable<NotifierOptions["onUndelivered"]> } {
+  const reported: string[] = [];
   return {
-    heard,
-    onUndelivered: ({ channel, offset }, reason) => void heard.push(`${channel} ${offset} ${reason}`),
+    reported,
+    onUndelivered: ({ channel, offset }, reason) => void reported.push(`${channel} ${offset} ${reason}`),
   };
 }
 
 test("A6: a transport that fails on every third send never throws into the publisher, and loses or reorders nothing confirmed", async ({
   start,
 }) => {
-  const { heard, onUndelivered } = hook();
+  const { reported, onUndelivered } = hook();
   const core = start({ onUndelivered });
   let sends = 0;
   const ann = reconnecting(core, "user:ann", "ann", () => ++sends % 3 === 0);
@@ -173,7 +173,7 @@ test("A6: a transport that fails on every third send never throws into the publi
   for (const { error, context } of failures)
     expect([(error as Error).message, context.stage]).toEqual(["broken pipe", "socket"]);
   ann.stop();
-  expect([await finish(core), heard]).toMatchObject([{ undelivered: [], givenUp: 0 }, []]);
+  expect([await finish(core), reported]).toMatchObject([{ undelivered: [], givenUp: 0 }, []]);
 });
 
 test.for([
@@ -206,7 +206,7 @@ test.for([
 );
 
 describe("A8: one dead user's backlog of 1 000", () => {
-  /** A clock that counts the turns it has run. */
+  /** Returns a clock that counts the turns that it has run. */
   function countingClock(): FakeClock & { readonly turns: number } {
     const clock = fakeClock();
     let turns = 0;
@@ -241,7 +241,7 @@ describe("A8: one dead user's backlog of 1 000", () => {
         await core.notifier.publish("user:dead", "x".repeat(100), { confirm });
       if (backlog > 0) await clock.settle();
       const before = clock.turns;
-      // In the same turn as one more for whoever is dead.
+      // This publication is in the same turn as the last one for the dead client.
       void core.notifier.publish("user:dead", "last");
       await core.notifier.publish("user:ann", "first");
       await clock.settle();
@@ -258,7 +258,7 @@ describe("A9: a bound is a bound: of 1 500 failures", () => {
   test("1 000 are kept by the log, and each of the others is counted, reported, and a gap to the client", async ({
     start,
   }) => {
-    const { heard, onUndelivered } = hook();
+    const { reported, onUndelivered } = hook();
     const clock = fakeClock();
     const log = memoryLog({ clock, slack: 0 });
     const core = start({ onUndelivered, clock, log, limits: { confirmed: 2_000 } });
@@ -270,7 +270,7 @@ describe("A9: a bound is a bound: of 1 500 failures", () => {
       await core.clock.settle();
     }
     expect(core.notifier.stats().confirmed).toBe(1_000);
-    expect(heard).toEqual(upTo(500).map((offset) => `user:ann ${offset} trimmed`));
+    expect(reported).toEqual(upTo(500).map((offset) => `user:ann ${offset} trimmed`));
     expect(await payloads(core.notifier, "user:ann")).toEqual(upTo(1_500, 501));
     const again = await returning(core, "user:ann", "ann", { offset: 0, epoch });
     expect((again.received as Message[]).find(({ id }) => id === 2)?.subscribe).toEqual({
@@ -282,8 +282,8 @@ describe("A9: a bound is a bound: of 1 500 failures", () => {
       data: { notice: { epoch, delayed: 0, gone: 500, kept: 1_000 } },
     });
     const report = await finish(core);
-    expect([report.givenUp, report.undelivered.length, heard.length]).toEqual([1_500, 1_000, 1_500]);
-    expect(new Set(heard).size).toBe(1_500);
+    expect([report.givenUp, report.undelivered.length, reported.length]).toEqual([1_500, 1_000, 1_500]);
+    expect(new Set(reported).size).toBe(1_500);
   });
 
   test("1 000 wait to be confirmed, and the others to be published", async ({ start }) => {
@@ -324,7 +324,7 @@ test("A10: 2 000 confirmed publications, each acknowledged by its own user, leav
   expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 0, sessions: { closed: 20, cut: 0 } });
 });
 
-test("A11: a returning subscriber is told once, truthfully, what was delayed, and what is gone", async ({
+test("A11: a returning subscriber gets one true notice of what was delayed, and of what is gone", async ({
   start,
 }) => {
   const clock = fakeClock();
@@ -332,7 +332,7 @@ test("A11: a returning subscriber is told once, truthfully, what was delayed, an
   const noticeIn = ({ received }: Pipe): unknown =>
     ((received as Message[]).find(({ id }) => id === 2)?.subscribe?.data as { notice?: unknown } | undefined)
       ?.notice;
-  /** Of a log that keeps so little a turn takes half. */
+  /** Publishes to a log that keeps so little that one turn takes at most half of it. */
   const publishFew = async (all: readonly number[]): Promise<void> => {
     const published = Promise.all(all.map((data) => core.notifier.publish("user:ann", data)));
     await clock.settle();
@@ -368,7 +368,7 @@ describe("A12: failure is as certain as success:", () => {
   test.for(Object.entries(failures))(
     "%s is waited for, and reported undelivered",
     async ([type, send], { start }) => {
-      const { heard, onUndelivered } = hook();
+      const { reported, onUndelivered } = hook();
       const core = start({ onUndelivered });
       const events = agentEvents({ notifier: core.notifier, channel: "user:ann", run: "42" });
       const receipts = [await send(events), await send(events)];
@@ -376,11 +376,13 @@ describe("A12: failure is as certain as success:", () => {
       const ann = await returning(core, "user:ann", "ann", { ...(receipts[0] as Receipt).position });
       expect([agentTypes(ann), (await receipts[1]?.delivered())?.by]).toEqual([[type], "ann"]);
       await core.clock.advance(300_000);
-      expect(heard).toEqual(["user:ann 1 expired"]);
+      expect(reported).toEqual(["user:ann 1 expired"]);
     },
   );
 
-  test("a run that is cancelled, throws and is abandoned at once has one ending", async ({ start }) => {
+  test("a run that is cancelled, throws and is abandoned at the same time has one ending", async ({
+    start,
+  }) => {
     const core = start({ grace: 2_000 });
     const go = deferred();
     const run = core.notifier.run(async ({ emit }) => {
@@ -414,23 +416,23 @@ describe("A12: failure is as certain as success:", () => {
   });
 });
 
-test("A13: what is undelivered after its expiry is told once for each, and a callback that throws is contained", async ({
+test("A13: each publication that expires undelivered is reported once, and a callback that throws is contained", async ({
   start,
 }) => {
-  const heard: string[] = [];
+  const reported: string[] = [];
   const core = start({
     onUndelivered({ channel, offset }, reason) {
-      heard.push(`${channel} ${offset} ${reason}`);
+      reported.push(`${channel} ${offset} ${reason}`);
       throw new Error("the callback's own");
     },
   });
   for (const data of upTo(10)) await core.notifier.publish("user:ann", data, { confirm, ttl: data * 100 });
   for (const second of upTo(10)) {
     await core.clock.advance(100);
-    expect(heard.length).toBe(second);
+    expect(reported.length).toBe(second);
   }
   await core.clock.advance(hour);
-  expect(heard).toEqual(upTo(10).map((offset) => `user:ann ${offset} expired`));
+  expect(reported).toEqual(upTo(10).map((offset) => `user:ann ${offset} expired`));
   expect(core.errors.splice(0)).toEqual(
     upTo(10).map((offset) => ({
       error: new Error("the callback's own"),
@@ -443,7 +445,7 @@ test("A13: what is undelivered after its expiry is told once for each, and a cal
 test("A14: closing with 1 000 undelivered under a deadline of 50 ms settles in time, and names all 1 000", async ({
   start,
 }) => {
-  const { heard, onUndelivered } = hook();
+  const { reported, onUndelivered } = hook();
   const core = start({ onUndelivered });
   const dead = await subscriber(core, "user:ann", { peer: person("ann") });
   dead.stall();
@@ -469,10 +471,10 @@ test("A14: closing with 1 000 undelivered under a deadline of 50 ms settles in t
     givenUp: 1_000,
     milliseconds: 50,
   });
-  expect(heard).toEqual(upTo(1_000).map((offset) => `user:ann ${offset} closed`));
+  expect(reported).toEqual(upTo(1_000).map((offset) => `user:ann ${offset} closed`));
 });
 
-test("A15: after close nothing is queued for anybody: publish rejects with a ClosedError, and the log hears nothing", async ({
+test("A15: after close nothing is queued for anybody: publish rejects with a ClosedError, and the log is not called", async ({
   start,
 }) => {
   let appends = 0;
@@ -573,10 +575,10 @@ test("A17: two users with opposite faults share no delay, and no event crosses",
 test("A18: without subscribers it accepts, logs and reports, with equal service for every user", async ({
   start,
 }) => {
-  const { heard, onUndelivered } = hook();
+  const { reported, onUndelivered } = hook();
   const core = start({ onUndelivered, limits: { confirmed: 10 } });
   const users = ["user:ann", "user:bob", "user:cat"];
-  // One who publishes without measure waits alone.
+  // Publications beyond the limit of one channel hold up no other channel.
   const flood = upTo(50).map((data) => outcomeOf(core.notifier.publish("user:flood", data, { confirm })));
   for (const data of upTo(10)) {
     const accepted = users.map((user) =>
@@ -588,8 +590,8 @@ test("A18: without subscribers it accepts, logs and reports, with equal service 
   expect(flood.filter(({ state }) => state === "fulfilled").length).toBe(10);
   for (const user of users) expect(await payloads(core.notifier, user)).toEqual(upTo(10));
   await core.clock.advance(1_000);
-  // Those that expire in the same moment come in no particular order.
-  expect(heard.toSorted()).toEqual(
+  // Publications that expire at the same time are reported in no particular order.
+  expect(reported.toSorted()).toEqual(
     users.flatMap((user) => upTo(10).map((offset) => `${user} ${offset} expired`)).toSorted(),
   );
   expect(await finish(core)).toMatchObject({ givenUp: 40, sessions: { closed: 0, cut: 0 } });
@@ -617,7 +619,7 @@ describe("A19: what is published between the upgrade and the subscription arrive
   });
 });
 
-test("A20: a task that ignores its signal is named by inspect, and reported abandoned within the deadline", async ({
+test("A20: a task that ignores its signal is listed by inspect, and reported abandoned within the deadline", async ({
   start,
 }) => {
   const core = start({ grace: 5_000 });

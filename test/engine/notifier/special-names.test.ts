@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { pub, wire } from "../../support/wire.ts";
 
-/** Names that mean something to JavaScript's objects. */
+/** Names of members that JavaScript objects inherit. */
 const names = ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf"];
 
 test.each(names)("%s is a channel, a user and a method like any other", async (name) => {
@@ -14,7 +14,7 @@ test.each(names)("%s is a channel, a user and a method like any other", async (n
   const receipt = await here.notifier.publish(name, { [name]: 1 }, { confirm: true });
   await here.clock.settle();
   expect(client.take()).toEqual([pub(name, 1, { [name]: 1 })]);
-  // As JSON has it: in an object literal one of them would be its prototype.
+  // Written as JSON text, because `__proto__` in an object literal would set the prototype.
   client.send(`{"send":{"data":{"ack":{${JSON.stringify(name)}:{"offset":1,"epoch":"${epoch}"}}}}}`);
   expect(await receipt.delivered({ level: "acknowledged" })).toMatchObject({
     by: name,

@@ -24,7 +24,7 @@ const options = { id: "report", owner: "ann" };
 const fromStart = { offset: 0, epoch: "" };
 const long = "x".repeat(2_000);
 
-/** A run that has ended, whose id may be used again. */
+/** Returns a run that has ended, whose id may be used again. */
 async function endedRun({ notifier, clock }: Core): Promise<Run<unknown>> {
   const run = notifier.run(async function* () {
     for (let i = 0; i < 3; i++) yield output(`old ${i}`);
@@ -52,7 +52,7 @@ const whole = [
 ];
 
 describe("a run whose id was used before", () => {
-  test("has a channel of its own: nothing of the old run is in it, from the start or anywhere", async ({
+  test("has a channel without any event of the old run, from the start or any position", async ({
     start,
   }) => {
     const core = start();
@@ -70,7 +70,7 @@ describe("a run whose id was used before", () => {
     expect(await run.result()).toBe("new result");
   });
 
-  test("is an explicit gap for whoever has a position of the old one, from which they can go on", async ({
+  test("is a reported gap for a client with a position of the old run, which can continue from there", async ({
     start,
   }) => {
     const core = start();
@@ -103,9 +103,7 @@ describe("a run whose id was used before", () => {
     }
   });
 
-  test("is told to whoever still follows the old one, and those come back to the new one", async ({
-    start,
-  }) => {
+  test("unsubscribes the followers of the old run, which come back to the new one", async ({ start }) => {
     const core = start();
     const go = deferred();
     const old = core.notifier.run(() => go.promise, options);
@@ -132,7 +130,7 @@ describe("a run whose id was used before", () => {
     expect(back?.publications?.map(({ data }) => data)).toEqual(whole);
   });
 
-  test("leaves the old run's result a gap for whoever still holds that run", async ({ start }) => {
+  test("makes the old run's result a gap for a caller that still holds that run", async ({ start }) => {
     const core = start();
     const old = await endedRun(core);
     again(core).go.resolve();
@@ -140,7 +138,7 @@ describe("a run whose id was used before", () => {
     expect(await rejection(old.result())).toBeInstanceOf(GapError);
   });
 
-  /** A log whose appends take a while, once told: the new run is there before its start is in the log. */
+  /** Starts a notifier. After `slow()`, appends take a while: a run exists before its start is in the log. */
   function startSlow(start: Start): { core: Core; slow(): void } {
     let isSlow = false;
     const core = startWith(start, (log, clock) => {
@@ -153,10 +151,12 @@ describe("a run whose id was used before", () => {
     return { core, slow };
   }
 
-  test("shows nothing of the old one to whoever asks before its start is in the log", async ({ start }) => {
+  test("shows nothing of the old run to a client that comes before its start is in the log", async ({
+    start,
+  }) => {
     const { core, slow } = startSlow(start);
     const { notifier, clock } = core;
-    // The old run's events stay in the log longer than the run is remembered.
+    // The old run's events stay in the log longer than the run itself is remembered.
     const old = notifier.run(async function* () {
       for (let i = 0; i < 3; i++) yield output(`old ${i}`);
     }, options);
@@ -183,7 +183,7 @@ describe("a run whose id was used before", () => {
     expect(offsetsIn(client.received, "run:report")).toEqual([1, 2, 3]);
   });
 
-  test("begins behind the old one's ending where that was late", async ({ start }) => {
+  test("begins after the old run's ending where that was late", async ({ start }) => {
     const state = { fails: false };
     const core = startWith(
       start,
@@ -209,7 +209,9 @@ describe("a run whose id was used before", () => {
     core.errors.length = 0;
   });
 
-  test("may fail before its start is in the log, and be read all the same", async ({ start }) => {
+  test("may fail before its start is in the log, and its result can be read all the same", async ({
+    start,
+  }) => {
     const { core, slow } = startSlow(start);
     await endedRun(core);
     slow();
@@ -222,7 +224,7 @@ describe("a run whose id was used before", () => {
     expect(await typesOf(core.notifier, "report")).toEqual(["run.started", "run.failed"]);
   });
 
-  test("is followed through by whoever was there before there was any run of its id", async ({ start }) => {
+  test("is followed completely by a client that came before any run of this id", async ({ start }) => {
     const core = start();
     const server = pipe(core.notifier, { peer: { user: "ann", channels: ["run:report"] } });
     server.send({ id: 1, connect: {} });

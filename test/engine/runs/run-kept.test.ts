@@ -22,11 +22,11 @@ import {
   typesOf,
 } from "../../support/core.ts";
 
-/** A task that works until it is told to stop, and then says why it did. */
+/** A task that works until its signal aborts, and then throws the signal's reason. */
 const obedient: Task<never> = ({ signal }) => aborted(signal);
 const minute = 60_000;
 
-/** What a client who subscribes from the start is answered. */
+/** Returns the reply to a client that subscribes from the start. */
 async function subscribeFromStart({ notifier, clock }: Core, id: string): Promise<Message> {
   const client = pipe(notifier, { peer: { user: "ann" } });
   client.send({ id: 1, connect: {} });
@@ -44,7 +44,7 @@ describe("the options of a run", () => {
     ["an id too long for a channel", { id: "x".repeat(252), owner: "ann" }],
     ["an owner without a name", { owner: "" }],
     ["a name that is too long", { name: "x".repeat(256) }],
-    ["a name that is no text", { name: 7 as unknown as string }],
+    ["a name that is not a string", { name: 7 as unknown as string }],
     ["an announcement on a run's channel", { channel: "run:42" }],
     ["an announcement on a channel without a name", { channel: "" }],
     ["an announcement on a channel whose name is too long", { channel: "x".repeat(256) }],
@@ -62,7 +62,7 @@ describe("the options of a run", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
   });
 
-  test("take the longest name, which everybody is told", async ({ start }) => {
+  test("take the longest name, which every client receives", async ({ start }) => {
     const { notifier } = start();
     const name = "x".repeat(255);
     const run = notifier.run(task, { name });
@@ -70,7 +70,7 @@ describe("the options of a run", () => {
     expect((await payloads(notifier, `run:${run.id}`))[0]).toMatchObject({ name });
   });
 
-  test("say what is wrong with a name", ({ start }) => {
+  test("are refused with what is wrong with a name", ({ start }) => {
     const { notifier } = start();
     expect(() => notifier.run(task, { name: `${"x".repeat(79)}😀${"x".repeat(300)}` })).toThrow(
       new TypeError(
@@ -141,7 +141,7 @@ describe("a run is kept", () => {
     expect(await run.result()).toBe(7);
   });
 
-  test("whole while it works, however long that takes", async ({ start }) => {
+  test("completely while it works, for any time", async ({ start }) => {
     const { notifier, clock } = start();
     const go = deferred();
     const run = notifier.run(async function* () {
@@ -153,7 +153,7 @@ describe("a run is kept", () => {
     go.resolve();
   });
 
-  test("whole after its ending as well, when it took longer than it is kept", async ({ start }) => {
+  test("completely after its ending as well, when it took longer than it is kept", async ({ start }) => {
     const core = start();
     const { notifier, clock } = core;
     const go = deferred();
@@ -171,7 +171,7 @@ describe("a run is kept", () => {
     expect((await subscribeFromStart(core, run.id)).subscribe).toMatchObject({ recovered: true, offset: 0 });
   });
 
-  test("within its bytes: beyond them it loses its oldest events first", async ({ start }) => {
+  test("within its bytes: beyond them its oldest events go first", async ({ start }) => {
     const clock = fakeClock();
     const { notifier } = start({ clock, log: memoryLog({ clock, slack: 0 }), limits: { runBytes: 500 } });
     const run = notifier.run(async function* () {
@@ -190,7 +190,7 @@ describe("a run is kept", () => {
     expect(ended.reason).toMatchObject({ earliest: { offset: first - 1, epoch } });
   });
 
-  test("for as long as limits.runTtl says", async ({ start }) => {
+  test("for limits.runTtl", async ({ start }) => {
     const { notifier, clock } = start({ limits: { runTtl: 1_000 } });
     const run = notifier.run(async () => 1);
     await run.result();
@@ -201,7 +201,7 @@ describe("a run is kept", () => {
   });
 });
 
-test("runs lists those that work and those that ended, and finds them by id", async ({ start }) => {
+test("runs lists the working and the ended runs, and finds them by id", async ({ start }) => {
   const { notifier, clock } = start();
   const working = notifier.run(obedient, { id: "a", owner: "ann", name: "first" });
   const ended = notifier.run(async () => 1);
@@ -216,7 +216,7 @@ test("runs lists those that work and those that ended, and finds them by id", as
   await clock.settle();
 });
 
-test("a run's id is a random UUID, and crypto is not asked before the first", async ({ start }) => {
+test("a run's id is a random UUID, and crypto is not used before the first one", async ({ start }) => {
   const random = countCalls(crypto, "randomUUID");
   const { notifier } = start();
   expect(random.calls).toBe(0);
@@ -226,7 +226,7 @@ test("a run's id is a random UUID, and crypto is not asked before the first", as
   await run.result();
 });
 
-test("waiting for a result ends with the waiter's signal, and the run works on", async ({ start }) => {
+test("waiting for a result ends with the caller's signal, and the run works on", async ({ start }) => {
   const { notifier, clock } = start();
   const go = deferred<string>();
   const run = notifier.run(() => go.promise);
@@ -245,7 +245,7 @@ test("waiting for a result ends with the waiter's signal, and the run works on",
 });
 
 describe("when the notifier closes", () => {
-  test("a run is told so, and why, and its last words are in the log", async ({ start }) => {
+  test("a run's signal aborts with that reason, and its last events are in the log", async ({ start }) => {
     const controller = new AbortController();
     const { notifier, clock } = start({ signal: controller.signal });
     const go = deferred();
@@ -280,7 +280,7 @@ describe("when the notifier closes", () => {
     expect(ended.reason).toBeInstanceOf(ClosedError);
   });
 
-  test("each run is reported by how it ended", async ({ start }) => {
+  test("each run is reported by its ending", async ({ start }) => {
     const core = start();
     const { notifier, clock } = core;
     const stop = (signal: AbortSignal) => aborted(signal).catch(() => {});
@@ -302,7 +302,7 @@ describe("when the notifier closes", () => {
     });
   });
 
-  test("a task that ignores it is given up at half the grace, and cannot write any more", async ({
+  test("a task that ignores its signal is abandoned at half of the grace, and cannot write any more", async ({
     start,
   }) => {
     const core = start({ grace: 5_000 });
@@ -330,7 +330,7 @@ describe("when the notifier closes", () => {
     expect(refused).toBeInstanceOf(ClosedError);
   });
 
-  test("a run may still emit, though nobody publishes any more", async ({ start }) => {
+  test("a run may still emit, although publish is refused", async ({ start }) => {
     const core = start();
     let refused: unknown;
     const run = core.notifier.run(async ({ signal, emit }) => {
@@ -351,7 +351,7 @@ describe("when the notifier closes", () => {
     expect(await run.result()).toBe("done");
   });
 
-  test("no other run begins", async ({ start }) => {
+  test("no other run can start", async ({ start }) => {
     const { notifier } = start();
     const closed = notifier.close();
     expect(() => notifier.run(async () => 1)).toThrow(ClosedError);

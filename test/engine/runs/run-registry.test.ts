@@ -23,10 +23,10 @@ import {
   typesOf,
 } from "../../support/core.ts";
 
-/** A task that works until it is told to stop, and then says why it did. */
+/** A task that works until its signal aborts, and then throws the signal's reason. */
 const obedient: Task<never> = ({ signal }) => aborted(signal);
 
-/** A connected client, whose commands are answered one by one. */
+/** Connects a client whose commands are answered one by one. */
 function connected(
   { notifier, clock }: Core,
   user: string,
@@ -49,9 +49,7 @@ function fromStart(id: string): object {
 }
 
 describe("cancelling", () => {
-  test("reaches the task as the reason of its signal, and all who wait as the same object", async ({
-    start,
-  }) => {
+  test("passes one reason object to the task's signal and to all that wait", async ({ start }) => {
     const { notifier, clock } = start();
     let seen: unknown;
     const run = notifier.run(async ({ signal }) => {
@@ -76,7 +74,7 @@ describe("cancelling", () => {
     });
   });
 
-  test("through the user's own signal passes its reason on, as the same object everywhere", async ({
+  test("through the user's own signal passes its reason on, the same object everywhere", async ({
     start,
   }) => {
     const { notifier, clock } = start();
@@ -114,7 +112,7 @@ describe("cancelling", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.cancelled"]);
   });
 
-  test("through a signal that had aborted before never begins the task", async ({ start }) => {
+  test("through a signal that had aborted before never starts the task", async ({ start }) => {
     const { notifier } = start();
     const reason = new Error("too late");
     let began = false;
@@ -127,7 +125,7 @@ describe("cancelling", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.cancelled"]);
   });
 
-  test("listens to the user's signal only while the run works", async ({ start }) => {
+  test("has a listener on the user's signal only while the run works", async ({ start }) => {
     const { notifier } = start();
     const spy = spySignal();
     const runs = Array.from({ length: 20 }, () => notifier.run(async () => 1, { signal: spy.signal }));
@@ -150,7 +148,7 @@ describe("cancelling", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
   });
 
-  test("lets a generator yield its last words", async ({ start }) => {
+  test("lets a generator yield its last events", async ({ start }) => {
     const { notifier, clock } = start();
     const run = notifier.run(async function* ({ signal }) {
       try {
@@ -189,7 +187,9 @@ describe("cancelling", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.completed"]);
   });
 
-  test("a task that ignores it keeps the run working, and named by inspect()", async ({ start }) => {
+  test("a task that ignores its signal leaves the run working, and listed by inspect()", async ({
+    start,
+  }) => {
     const core = start();
     const { notifier, clock } = core;
     const run = notifier.run(() => never<void>(), { name: "stubborn" });
@@ -214,7 +214,7 @@ describe("cancelling", () => {
   });
 
   test.for([[new Error("no")], [{}], [null], [7], [Symbol("x")]])(
-    "for a reason that is not a text is refused, and the run works on: %#",
+    "for a reason that is not a string is refused, and the run works on: %#",
     async ([reason], { start }) => {
       const { notifier, clock } = start();
       const run = notifier.run(obedient);
@@ -228,7 +228,7 @@ describe("cancelling", () => {
     },
   );
 
-  test("for a long reason tells the task all of it, and the log whole characters of it", async ({
+  test("for a long reason passes all of it to the task, and a part in whole characters to the log", async ({
     start,
   }) => {
     const { notifier, clock } = start();
@@ -241,7 +241,7 @@ describe("cancelling", () => {
     expect((await payloads(notifier, `run:${run.id}`)).at(-1)).toMatchObject({ reason: "x".repeat(9_999) });
   });
 
-  test("by a signal whose reason is a CancelError with anything in it still ends as cancelled", async ({
+  test("by a signal whose reason is a CancelError with any content still ends as cancelled", async ({
     start,
   }) => {
     const { notifier, clock } = start();
@@ -254,7 +254,7 @@ describe("cancelling", () => {
     expect(await typesOf(notifier, run.id)).toEqual(["run.started", "run.cancelled"]);
   });
 
-  test("never happens by disconnecting or unsubscribing", async ({ start }) => {
+  test("does not happen by disconnecting or unsubscribing", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(obedient);
     const { client, ask } = connected(core, "ann");
@@ -267,7 +267,7 @@ describe("cancelling", () => {
 });
 
 describe("a client", () => {
-  test("cancels by rpc, is answered at once, and the log has the truth", async ({ start }) => {
+  test("cancels by rpc, is answered at once, and the log has the real ending", async ({ start }) => {
     const core = start();
     const go = deferred();
     const run = core.notifier.run(async ({ signal }) => {
@@ -290,7 +290,7 @@ describe("a client", () => {
     });
   });
 
-  test("may give only a text as its reason", async ({ start }) => {
+  test("may only give a string as its reason", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(obedient);
     const { ask } = connected(core, "ann");
@@ -301,7 +301,7 @@ describe("a client", () => {
     expect(run.status).toBe("working");
   });
 
-  test("cannot tell a run that is not its own from one that is not there", async ({ start }) => {
+  test("cannot distinguish a run that is not its own from one that does not exist", async ({ start }) => {
     const core = start();
     const { notifier } = core;
     const run = notifier.run(obedient, { owner: "ann", id: "anns" });
@@ -323,9 +323,7 @@ describe("a client", () => {
     expect((await askAsAnn({ rpc: cancel })).rpc).toEqual({ data: { status: "requested" } });
   });
 
-  test("with the unguessable id may follow and cancel a run without owner, whoever it is", async ({
-    start,
-  }) => {
+  test("that has the unguessable id may follow and cancel a run without an owner", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(obedient);
     const client = pipe(core.notifier, { peer: { user: "" } });
@@ -336,7 +334,7 @@ describe("a client", () => {
     expect(offsetsIn(client.received, `run:${run.id}`)).toEqual([1, 2]);
   });
 
-  test("who comes late gets everything from the start, and the present status", async ({ start }) => {
+  test("that comes late gets everything from the start, and the present status", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(
       async function* () {
@@ -361,7 +359,9 @@ describe("a client", () => {
     });
   });
 
-  test("who comes back after another to the same place is told how it stands by then", async ({ start }) => {
+  test("that recovers the same position later than another gets the status of that moment", async ({
+    start,
+  }) => {
     const core = startWith(start, (log, clock) => {
       return { append: slowAppend(clock, log, 100) };
     });
@@ -375,18 +375,18 @@ describe("a client", () => {
     const { epoch } = await core.notifier.history(channel);
     const [ann, bob] = [connected(core, "ann"), connected(core, "bob")];
     const back = { subscribe: { channel, recover: true, offset: 0, epoch } };
-    const told = [ann.ask(back)];
-    // The log has it a while later.
+    const replies = [ann.ask(back)];
+    // The append of this event takes 100 ms.
     advance();
-    told.push(bob.ask(back));
-    const [before, after] = await Promise.all(told);
+    replies.push(bob.ask(back));
+    const [before, after] = await Promise.all(replies);
     expect(before?.subscribe?.publications).toHaveLength(1);
     expect(after?.subscribe?.publications).toEqual(before?.subscribe?.publications);
     expect(before?.subscribe?.data).not.toHaveProperty("progress");
     expect(after?.subscribe?.data).toMatchObject({ progress: { progress: 0.25 } });
   });
 
-  test("who comes too late for the start still knows status and last progress", async ({ start }) => {
+  test("that comes too late for the start still gets the status and the last progress", async ({ start }) => {
     const clock = fakeClock();
     const core = start({ clock, log: memoryLog({ clock, slack: 0 }), limits: { runBytes: 1_000 } });
     const go = deferred();

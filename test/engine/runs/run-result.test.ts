@@ -19,10 +19,10 @@ import {
 } from "../../support/core.ts";
 
 const minute = 60_000;
-/** An ending with it is too long to be remembered with the run. */
+/** A result so long that the run's ending is not kept in memory. */
 const long = "x".repeat(2_000);
 
-/** A notifier whose log can be told to fail. */
+/** Starts a notifier whose log fails while `log.fails` is set. */
 function startFailing(start: Start): { core: Core; log: { fails: boolean }; broken: Error } {
   const state = { fails: false };
   const broken = new Error("the disk is gone");
@@ -34,7 +34,7 @@ function startFailing(start: Start): { core: Core; log: { fails: boolean }; brok
 }
 
 describe("the result of a run", () => {
-  test("is the task's own value for whoever waits, and what JSON holds of it for whoever asks later", async ({
+  test("is the task's own value for a waiting caller, and the value that JSON kept for a later one", async ({
     start,
   }) => {
     const { notifier } = start();
@@ -59,7 +59,7 @@ describe("the result of a run", () => {
   });
 
   test.for(["short", long])(
-    "of a run that failed has what was thrown as its cause for whoever waits, and then name and message: %#",
+    "of a failed run has the thrown value as its cause for a waiting caller, and name and message for a later one: %#",
     async (text, { start }) => {
       const { notifier } = start();
       const thrown = Object.assign(new RangeError(text, { cause: "secret" }), { secret: 1 });
@@ -80,7 +80,9 @@ describe("the result of a run", () => {
     },
   );
 
-  test("of a run whose result cannot be written says why, then and later", async ({ start }) => {
+  test("of a run whose result cannot be written is an error with the reason, then and later", async ({
+    start,
+  }) => {
     const { notifier } = start();
     const run = notifier.run(async () => 1n);
     const first = (await rejection(run.result())) as RunError;
@@ -89,7 +91,7 @@ describe("the result of a run", () => {
     expect(later.message).toBe(first.message);
   });
 
-  test("of a run that was cancelled says by whom and why, then and later", async ({ start }) => {
+  test("of a cancelled run is an error with who and why, then and later", async ({ start }) => {
     const { notifier, clock } = start();
     const run = notifier.run(({ signal }) => aborted(signal));
     await clock.settle();
@@ -125,7 +127,7 @@ describe("the result of a run", () => {
     expect(await rejection(run.result())).toMatchObject({ by: "caller", reason: "enough" });
   });
 
-  test("that the log no longer holds is a GapError, unless it is short", async ({ start }) => {
+  test("that is no longer in the log is a GapError, unless it is short", async ({ start }) => {
     const { notifier, clock } = start();
     const runs = ["short", long].map((text) => notifier.run(async () => text));
     await clock.settle();
@@ -136,7 +138,7 @@ describe("the result of a run", () => {
     expect(reason).toMatchObject({ channel: `run:${runs[1]?.id}`, after: { offset: 1 } });
   });
 
-  test("is the log's own error while it fails, and there again afterwards", async ({ start }) => {
+  test("is the log's own error while that fails, and can be read again afterwards", async ({ start }) => {
     const { core, log, broken } = startFailing(start);
     const run = core.notifier.run(async () => long);
     await run.result();
@@ -160,10 +162,8 @@ describe("the result of a run", () => {
   });
 });
 
-describe("what ended runs take", () => {
-  test("is a small row each, and what the log keeps within its own bound, however large results are", async ({
-    start,
-  }) => {
+describe("the memory of ended runs", () => {
+  test("is a small row each, and the log's own bound, for results of any size", async ({ start }) => {
     const clock = fakeClock();
     const totalBytes = 2_097_152;
     const core = start({ clock, log: memoryLog({ clock, totalBytes }) });
@@ -182,7 +182,9 @@ describe("what ended runs take", () => {
     expect(core.notifier.runs.list()).toEqual([]);
   });
 
-  test("is bounded in bytes: those that ended first are forgotten before their time", async ({ start }) => {
+  test("is bounded in bytes: the runs that ended first are forgotten before their time", async ({
+    start,
+  }) => {
     const core = start({ limits: { endedBytes: 10_000 } });
     const { notifier, clock } = core;
     const go = deferred();
@@ -207,7 +209,7 @@ describe("what ended runs take", () => {
     go.resolve();
   });
 
-  test("is nothing after closing", async ({ start }) => {
+  test("is zero after closing", async ({ start }) => {
     const core = start();
     await core.notifier.run(async () => 1).result();
     expect(core.notifier.totals().bytes.runs).toBeGreaterThan(768);
@@ -215,7 +217,7 @@ describe("what ended runs take", () => {
     expect(core.notifier.totals().bytes.runs).toBe(0);
   });
 
-  test("holds the last progress, of a long one only its numbers", async ({ start }) => {
+  test("holds the last progress, and only the numbers of a long one", async ({ start }) => {
     const core = start();
     const go = deferred();
     const run = core.notifier.run(async function* () {
@@ -242,7 +244,7 @@ describe("what ended runs take", () => {
 
 describe("an ending that cannot be written because the log fails", () => {
   test("while closing is reported, once, and its run is among the abandoned", async ({ start }) => {
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const state = { fails: false };
     const broken = new Error("the disk is gone");
     const core = startWith(
@@ -250,7 +252,7 @@ describe("an ending that cannot be written because the log fails", () => {
       (log) => ({ append: (...args) => (state.fails ? Promise.reject(broken) : log.append(...args)) }),
       {
         onUndelivered: ({ channel, offset, epoch, data }, reason) =>
-          told.push([channel, offset, epoch, data, reason]),
+          reported.push([channel, offset, epoch, data, reason]),
       },
     );
     const { notifier, clock } = core;
@@ -274,17 +276,17 @@ describe("an ending that cannot be written because the log fails", () => {
       channels.map((channel) => ({ channel, position, time, level: "none", reason: "unlogged" })),
     );
     expect(report.givenUp).toBe(2);
-    expect(told).toEqual([
+    expect(reported).toEqual([
       [channels[0], 0, "", { type: "run.completed", run: run.id, result: "done" }, "unlogged"],
       [channels[1], 0, "", { type: "run.cancelled", run: stubborn.id, by: "shutdown" }, "unlogged"],
     ]);
-    // Whoever waited has it all the same; later nobody can say.
+    // A caller that waited gets the result all the same. Later the result is unknown.
     expect([settled.value, ignored.reason]).toMatchObject(["done", { by: "shutdown" }]);
     expect(await rejection(run.result())).toBeInstanceOf(LogError);
     expect(core.errors.splice(0).filter(({ error }) => error === broken)).toHaveLength(1);
   });
 
-  test("though the run had ended before closing began is reported, too", async ({ start }) => {
+  test("is reported also where the run had ended before closing began", async ({ start }) => {
     const { core, log, broken } = startFailing(start);
     const go = deferred();
     const run = core.notifier.run(() => go.promise);
@@ -299,9 +301,7 @@ describe("an ending that cannot be written because the log fails", () => {
     expect(core.errors.splice(0).map(({ error }) => error)).toEqual([broken]);
   });
 
-  test("until just before the deadline is written after all, and the run has completed", async ({
-    start,
-  }) => {
+  test("until just before the deadline is written late, and the run has completed", async ({ start }) => {
     const { core, log, broken } = startFailing(start);
     const run = core.notifier.run(({ signal }) => aborted(signal).catch(() => "done"));
     await core.clock.settle();
@@ -317,20 +317,20 @@ describe("an ending that cannot be written because the log fails", () => {
 
   test("for good ends the run, and is reported at once", async ({ start }) => {
     const lasting = new LogError("Cannot write: the disk is read-only", { lasting: true });
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const core = startWith(
       start,
       (log) => ({
         append: (channel, data, options) =>
           data.includes("completed") ? Promise.reject(lasting) : log.append(channel, data, options),
       }),
-      { onUndelivered: ({ channel }, reason) => told.push([channel, reason]) },
+      { onUndelivered: ({ channel }, reason) => reported.push([channel, reason]) },
     );
     const run = core.notifier.run(async () => 7);
     const settled = outcomeOf(run.result());
     await core.clock.settle();
     expect(settled.value).toBe(7);
-    expect(told).toEqual([[`run:${run.id}`, "unlogged"]]);
+    expect(reported).toEqual([[`run:${run.id}`, "unlogged"]]);
     expect(core.errors.splice(0).map(({ error }) => error)).toEqual([lasting]);
     expect(await finish(core)).toMatchObject({ undelivered: [], givenUp: 1 });
   });

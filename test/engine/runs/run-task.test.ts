@@ -21,10 +21,10 @@ import {
   typesOf,
 } from "../../support/core.ts";
 
-/** A task that works until it is told to stop, and then says why it did. */
+/** A task that works until its signal aborts, and then throws the signal's reason. */
 const obedient: Task<never> = ({ signal }) => aborted(signal);
 
-/** The last event in a run's log. */
+/** Returns the last event in a run's log. */
 async function endingOf({ notifier }: Core, id: string): Promise<unknown> {
   return (await payloads(notifier, `run:${id}`)).at(-1);
 }
@@ -51,7 +51,7 @@ describe("the log of a run", () => {
     ]);
   });
 
-  test("holds what an async task emits, in the order of the calls, awaited or not", async ({ start }) => {
+  test("holds the events of an async task, in the order of the emits, awaited or not", async ({ start }) => {
     const { notifier } = start();
     const run = notifier.run(async ({ emit }) => {
       void emit(output(1));
@@ -138,7 +138,7 @@ describe("the log of a run", () => {
     expect(core.errors.splice(0).map(({ context }) => context.stage)).toEqual(["log"]);
   });
 
-  test("is written by nobody else", async ({ start }) => {
+  test("is written by nothing but the run", async ({ start }) => {
     const { notifier, clock } = start();
     const run = notifier.run(obedient, { owner: "ann" });
     const reason = await rejection(notifier.publish(`run:${run.id}`, {}));
@@ -164,14 +164,14 @@ describe("a task that fails", () => {
     ],
     [
       "throws between yields",
-      // biome-ignore lint/correctness/useYield: it fails before it would
+      // biome-ignore lint/correctness/useYield: the task fails before its first event
       async function* () {
         throw broken;
       },
     ],
   ];
   test.for(tasks)(
-    "and %s ends as failed, its cause kept and its stack not sent",
+    "and %s ends as failed, with its cause kept and its stack not sent",
     async ([, task], { start }) => {
       const core = start();
       const run = core.notifier.run(task);
@@ -208,7 +208,7 @@ describe("a task that fails", () => {
     ["a function", () => 1, "TypeError"],
     ["a symbol", Symbol("x"), "TypeError"],
     ["more than a publication may hold", "x".repeat(262_144), "RangeError"],
-  ])("because its result is %s says so in its ending", async ([, result, name], { start }) => {
+  ])("because its result is %s has that reason in its ending", async ([, result, name], { start }) => {
     const core = start();
     const run = core.notifier.run(async () => result);
     const outcome = outcomeOf(run.result());
@@ -224,7 +224,7 @@ describe("a task that fails", () => {
     });
   });
 
-  test("and says a lot is quoted in whole characters", async ({ start }) => {
+  test("with a long message is quoted in whole characters", async ({ start }) => {
     const core = start();
     const thrown = Object.assign(new Error(`${"x".repeat(9_999)}😀`), { name: `${"n".repeat(9_999)}😀` });
     const run = core.notifier.run(() => Promise.reject(thrown));
@@ -234,7 +234,7 @@ describe("a task that fails", () => {
     });
   });
 
-  test("ends, however small a publication must be", async ({ start }) => {
+  test("ends even with a very small limit for publications", async ({ start }) => {
     const core = start({ limits: { publication: 128 } });
     const run = core.notifier.run(() => Promise.reject(new Error("x".repeat(500))));
     const outcome = outcomeOf(run.result());
@@ -244,7 +244,7 @@ describe("a task that fails", () => {
     expect(await typesOf(core.notifier, run.id)).toEqual(["run.started", "run.failed"]);
   });
 
-  test("tells nobody else: another run at the same time completes", async ({ start }) => {
+  test("affects no other run: one at the same time completes", async ({ start }) => {
     const { notifier } = start();
     const failing = notifier.run(() => Promise.reject(broken));
     const working = notifier.run(async () => 7);
@@ -259,7 +259,7 @@ describe("an event", () => {
     ["null", null],
     ["a text", "progress"],
     ["an object without a type", { progress: 1 }],
-    ["a type that is no text", { type: 1 }],
+    ["a type that is not a string", { type: 1 }],
     ["a type of tocsin's own", { type: "run.completed" }],
     ["a BigInt inside", { type: "x", n: 1n }],
   ];
@@ -345,7 +345,7 @@ test("a hundred runs at once keep separate records, and each has one ending", as
   expect(notifier.stats().runs).toBe(0);
 });
 
-test("A3: a run's activity counts every event, of whatever kind, and knows when the last one was", async ({
+test("A3: a run's activity counts every event of any kind, and has the time of the last one", async ({
   start,
 }) => {
   const { notifier, clock } = start();
@@ -367,7 +367,7 @@ test("A3: a run's activity counts every event, of whatever kind, and knows when 
   expect(run.activity).toEqual({ events: 6, time: began + 700 });
 });
 
-describe("a generator that never asks for its signal", () => {
+describe("a generator that never reads its signal", () => {
   test("is stopped at its next yield, which throws the reason", async ({ start }) => {
     const core = start();
     const thrown: unknown[] = [];
@@ -389,7 +389,7 @@ describe("a generator that never asks for its signal", () => {
     expect(run.status).toBe("cancelled");
   });
 
-  test("may have last words all the same, and is not told twice", async ({ start }) => {
+  test("may yield last events all the same, and is stopped only once", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(async function* () {
       try {
@@ -416,7 +416,7 @@ describe("a generator that never asks for its signal", () => {
     ]);
   });
 
-  test("is told apart from one that asked: that one yields on", async ({ start }) => {
+  test("is treated differently from one that reads its signal: that one yields on", async ({ start }) => {
     const core = start();
     const run = core.notifier.run(async function* (context) {
       for (let n = 0; n < 10; n++) {
@@ -432,7 +432,7 @@ describe("a generator that never asks for its signal", () => {
 });
 
 describe("a task that only yields", () => {
-  test("lets others have their turn, and is cancelled soon after that was asked", async () => {
+  test("lets other work run, and is cancelled soon after the request", async () => {
     const notifier = createNotifier({ log: memoryLog({ slack: 0 }) });
     let yielded = 0;
     const run = notifier.run(async function* ({ signal }) {
@@ -442,14 +442,14 @@ describe("a task that only yields", () => {
     expect(run.status).toBe("working");
     const before = yielded;
     await run.cancel();
-    // It is told at once: nothing that it yields holds up the call.
+    // The task's signal aborts at once: events that were yielded do not delay the call.
     expect(yielded - before).toBeLessThanOrEqual(1);
     expect(run.status).toBe("completed");
     expect(run.activity.events).toBe(yielded + 2);
     await notifier.close();
   });
 
-  test("has what it yielded, and then its one ending, in the log in that order", async ({ start }) => {
+  test("has its events, and then its one ending, in the log in that order", async ({ start }) => {
     const core = start();
     let yielded = 0;
     const run = core.notifier.run(async function* ({ signal }) {
@@ -472,8 +472,8 @@ describe("a task that only yields", () => {
   });
 });
 
-describe("a task that emits more than may wait", () => {
-  test("hears of it at each emit; what it yields and its ending are written all the same", async ({
+describe("a task that emits more than the queue may hold", () => {
+  test("gets an error at each emit; what it yields and its ending are written all the same", async ({
     start,
   }) => {
     const core = startWith(start, (log, clock) => ({ append: slowAppend(clock, log, 10) }), {
@@ -498,7 +498,7 @@ describe("a task that emits more than may wait", () => {
   });
 });
 
-test("a result that nobody waits for rejects into nothing", async ({ start }) => {
+test("a result that nobody waits for causes no unhandled rejection", async ({ start }) => {
   const { notifier, clock } = start();
   notifier.run(() => Promise.reject(new Error("unheard")));
   await clock.settle();

@@ -11,7 +11,7 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** A client at the end of a line, each of whose pongs takes a while. */
+/** Returns a client with a slow connection: each pong arrives after `ms` milliseconds. */
 function far(core: Core, ms: number, channels: readonly string[]): RawSocket {
   const raw = rawSocket(core.notifier, undefined, {
     onSend(frame) {
@@ -54,14 +54,14 @@ describe("a large publication", () => {
     await publishSmall(10);
     await core.notifier.publish("large", "x".repeat(size - 2));
     await publishSmall(20);
-    // It waits for what was under way before it, a round trip or two.
+    // The large publication waits for what was in flight before it: one or two round trips.
     expect(offsets(raw, "large")).toEqual([1]);
     await core.clock.advance(1_000);
     expect(offsets(raw, "small")).toEqual(upTo(small));
     expect(raw.closed).toBeUndefined();
   });
 
-  test("comes though a client asks for so much that replies are always under way", async ({ start }) => {
+  test("is sent even to a client that always has replies in flight", async ({ start }) => {
     const core = start({ window: 32_768, rpc: { page: () => "x".repeat(3_000) } });
     const raw = far(core, 60, ["large"]);
     await core.clock.advance(1_000);
@@ -74,8 +74,8 @@ describe("a large publication", () => {
   });
 });
 
-describe("those that wait for room", () => {
-  test("are served in turn, the longest wait first, and none is passed over", async ({ start }) => {
+describe("channels that wait for room in the window", () => {
+  test("are served in turn, the longest wait first, and none is skipped", async ({ start }) => {
     const core = start({ window: 2_048 });
     const client = await subscriber(core, ["a", "b", "c"]);
     client.stall();
@@ -84,11 +84,11 @@ describe("those that wait for room", () => {
     client.resume();
     await core.clock.settle();
     const came = client.received.map((message) => (message as { push: { channel: string } }).push.channel);
-    // "a" was blocked first, then "b", then "c": from there on each gets what fits, and waits behind the others again.
+    // "a" was blocked first, then "b", then "c". From then on each channel sends what fits and queues again at the end.
     expect(came.join("")).toBe("aaabcabcabcaa");
   });
 
-  test("go on when the one before them is unsubscribed", async ({ start }) => {
+  test("continue when the channel before them is unsubscribed", async ({ start }) => {
     const core = start({ window: 2_048 });
     const client = await subscriber(core, ["a", "b"]);
     client.stall();
@@ -103,11 +103,11 @@ describe("those that wait for room", () => {
   });
 });
 
-test("what is stored and asked for gets its turn while a backlog fills each window", async ({ start }) => {
+test("a history reply gets its turn while a backlog fills each window", async ({ start }) => {
   const core = start({ window: 1_024 });
   const client = await subscriber(core, "news");
   client.stall();
-  // Each fills the window, and so there is never room beside one.
+  // Each publication fills the window alone.
   await publishAll(core, 30, 1_500);
   client.send({ id: 9, history: { channel: "news", limit: 1 } });
   client.resume();

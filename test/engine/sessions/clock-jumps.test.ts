@@ -6,7 +6,7 @@ import { pipe } from "../../../src/testing/pipe.ts";
 import { assertQuiet } from "../../../src/testing.ts";
 import { never, outcomeOf, rawSocket } from "../../support/core.ts";
 
-/** A clock whose process can be held up: time goes on, and what was due is called when it is let go on. */
+/** Returns a clock whose process can be blocked. Time goes on meanwhile, and `go` calls what has become due. */
 function blockable(): Clock & { block(ms: number): void; go(): Promise<void>; shift(ms: number): void } {
   let now = 0;
   let shifted = 0;
@@ -30,7 +30,7 @@ function blockable(): Clock & { block(ms: number): void; go(): Promise<void>; sh
       shifted += ms;
     },
     async go() {
-      // As event loops do: timers first, one after the other, then what else there is.
+      // As event loops do: first the timers, one after the other, then everything else.
       for (let idle = 0; idle < 3; idle++) {
         for (let each = nextDue(); each !== undefined; each = nextDue()) {
           armed.delete(each);
@@ -64,8 +64,8 @@ function start(options: NotifierOptions = {}) {
   return { clock, notifier, errors };
 }
 
-describe("a process that is held up", () => {
-  test("for longer than the grace of a close under way closes as soon as it goes on, and once", async () => {
+describe("a process that was blocked", () => {
+  test("for longer than the grace of a close in progress closes as soon as it runs again, once", async () => {
     const { clock, notifier, errors } = start({ grace: 3_000 });
     const stuck = rawSocket(notifier, { user: "ann", channels: ["news"] });
     stuck.session.receive('{"id":1,"connect":{}}');
@@ -87,7 +87,7 @@ describe("a process that is held up", () => {
     expect(errors).toEqual(["close"]);
   });
 
-  test("before it closes has all of its grace all the same", async () => {
+  test("before it closes has its whole grace all the same", async () => {
     const { clock, notifier } = start({ grace: 3_000 });
     const client = pipe(notifier, { peer: { user: "ann", channels: ["news"] } });
     client.send({ id: 1, connect: {} });
@@ -102,7 +102,7 @@ describe("a process that is held up", () => {
     expect(closed.value).toMatchObject({ sessions: { closed: 1, cut: 0 }, milliseconds: 0 });
   });
 
-  test("for longer than a pong may take reads the pongs that have come before it takes peers to be silent", async () => {
+  test("for longer than a pong may take reads the pongs that have arrived before it closes silent peers", async () => {
     const { clock, notifier } = start();
     const [answers, silent] = [rawSocket(notifier), rawSocket(notifier)];
     for (const { session } of [answers, silent]) session.receive('{"id":1,"connect":{}}');
@@ -120,7 +120,7 @@ describe("a process that is held up", () => {
     for (const { session } of [answers, silent]) session.ended();
   });
 
-  test("again and again does not let a silent peer off for ever", async () => {
+  test("again and again does not spare a silent peer for ever", async () => {
     const { clock, notifier } = start();
     const silent = rawSocket(notifier);
     silent.session.receive('{"id":1,"connect":{}}');
@@ -136,7 +136,7 @@ describe("a process that is held up", () => {
   });
 });
 
-describe("a time of day that is set anew", () => {
+describe("a change of the wall clock", () => {
   const hour = 3_600_000;
   test.each([-hour, hour])("by %i ms ends no permission sooner or later than it was to end", async (ms) => {
     const { clock, notifier } = start();
@@ -154,10 +154,10 @@ describe("a time of day that is set anew", () => {
   });
 });
 
-describe("a machine that sleeps, while the clock for spans stands still", () => {
+describe("a machine that sleeps, while the monotonic clock stands still", () => {
   const expires = 1_700_000_060_000;
 
-  test("ends a permission that is over by the wall clock, before it hears or sends anything more", async () => {
+  test("ends a permission that has expired by the wall clock, before it receives or sends anything more", async () => {
     const { clock, notifier } = start();
     const peer = { user: "ann", channels: ["news"], expires };
     const [hears, isSent] = [pipe(notifier, { peer }), pipe(notifier, { peer })];
@@ -174,7 +174,7 @@ describe("a machine that sleeps, while the clock for spans stands still", () => 
     ]);
   });
 
-  test("ends it with the next heartbeat where nothing else happens", async () => {
+  test("ends it at the next heartbeat where nothing else happens", async () => {
     const { clock, notifier } = start();
     const idle = pipe(notifier, { peer: { user: "ann", expires } });
     idle.send({ id: 1, connect: {} });
@@ -185,7 +185,7 @@ describe("a machine that sleeps, while the clock for spans stands still", () => 
     expect(idle.closed?.code).toBe(3005);
   });
 
-  test("does not lengthen one when the wall clock is set back", async () => {
+  test("does not extend one when the wall clock is set back", async () => {
     const { clock, notifier } = start();
     const idle = pipe(notifier, { peer: { user: "ann", expires } });
     idle.send({ id: 1, connect: {} });

@@ -16,16 +16,16 @@ interface Position {
 }
 
 /**
- * A client as the protocol wants it: it comes back where it was, and believes nothing that it cannot check.
+ * A client that keeps to the protocol: it recovers from its last position, and checks whatever it receives.
  *
- * Each publication carries its own number, so that a hole or a double shows even where offsets would not.
+ * Each publication carries its own number, so that a missing or repeated one shows even where its offset is right.
  */
 class Client {
   readonly places = new Map<string, Position>();
-  /** How often it was told of a gap. */
+  /** How many gaps the server has reported. */
   gaps = 0;
   readonly #notifier: Notifier;
-  /** Channels that the server subscribes it to. */
+  /** Channels that the server subscribes this client to. */
   readonly #given: readonly string[];
   readonly #isFlaky: boolean;
   #pipe: Pipe | undefined;
@@ -59,7 +59,7 @@ class Client {
 
   drop(): void {
     if (this.#pipe === undefined) return;
-    // What had arrived was read before the connection was lost.
+    // What had arrived counts as read before the connection is lost.
     this.read();
     this.#pipe?.drop();
     this.#pipe = undefined;
@@ -73,11 +73,11 @@ class Client {
     this.#pipe?.resume();
   }
 
-  /** Takes in what came, and checks it. */
+  /** Reads and checks what has arrived. */
   read(): void {
     for (const message of (this.#pipe?.take() ?? []) as Message[]) {
       if (message.error !== undefined) {
-        // A log that fails now may be well the next time.
+        // A log that fails now may work the next time.
         expect([message.error.code, this.#isFlaky]).toEqual([100, true]);
         const channel = this.#asked.get(message.id ?? 0);
         if (channel !== undefined) this.#subscribe(channel);
@@ -144,7 +144,7 @@ interface Options {
   size: number;
   bytes: number;
   seed: number;
-  /** How the log behaves: at once, after up to 40 ms, or that and failing now and then. */
+  /** The log's behaviour: immediate, with a delay of up to 40 ms, or with that delay and occasional failures. */
   log: "quick" | "slow" | "flaky";
 }
 
@@ -158,7 +158,7 @@ const setup = fc.record<Options>({
 
 type Step = [string, number, number];
 
-/** A log that takes its time, or fails, by chance. */
+/** Makes a log that is slow or fails at random. */
 function temperamental(memory: Log, clock: FakeClock, behaviour: () => Options["log"]): Partial<Log> {
   const wait = async (): Promise<void> => {
     if (behaviour() === "quick") return;
@@ -213,7 +213,7 @@ async function play(
     else client.connect();
     readAll();
   }
-  // In the end the log is well, everybody reads on or comes back, and stands where the channel does.
+  // At the end the log works, every client reads or comes back, and each has the channel's position.
   isCalm = true;
   for (let round = 0; round < 3; round++) {
     for (const client of clients) {
@@ -234,7 +234,7 @@ async function play(
   return gaps;
 }
 
-test("whatever happens, a subscriber sees offsets rise by one, or is told of a gap", async ({ start }) => {
+test("in any case a subscriber sees offsets rise by one, or a reported gap", async ({ start }) => {
   let gaps = 0;
   const property = fc.asyncProperty(
     setup,
@@ -247,7 +247,7 @@ test("whatever happens, a subscriber sees offsets rise by one, or is told of a g
   expect(gaps).toBeGreaterThan(0);
 });
 
-test("whatever happens, a log that keeps everything leaves no gap at all", async ({ start }) => {
+test("in any case a log that keeps everything leaves no gap", async ({ start }) => {
   const unbounded = setup.map((options) => ({ ...options, window: 300, size: Infinity, bytes: Infinity }));
   const property = fc.asyncProperty(
     unbounded,

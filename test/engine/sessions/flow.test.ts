@@ -15,7 +15,7 @@ import {
   upTo,
 } from "../../support/core.ts";
 
-/** A clock that counts its turns. */
+/** Returns a clock that counts its turns. */
 function countingClock(): { clock: FakeClock; readonly turns: number } {
   const fake = fakeClock();
   let turns = 0;
@@ -45,18 +45,18 @@ describe("the window", () => {
     async ([window, size], { start }) => {
       const core = startWith(start, () => ({}), { window }, { size: Infinity, bytes: Infinity });
       const client = await subscriber(core, "news");
-      // Fills half of the window, so that a pong proves the replies and all else read.
+      // Fills half of the window, so that a pong proves the replies and everything before them read.
       await publishAll(core, 1, window / 2);
       client.stall();
       const count = Math.ceil((window * 3) / size) + 3;
       for (let i = 0; i < count; i++) void core.notifier.publish("news", "x".repeat(size - 2));
       await core.clock.settle();
-      const most = Math.max(window, size + 80) + "\n{}".length;
-      expect(client.waiting).toBeLessThanOrEqual(most);
+      const max = Math.max(window, size + 80) + "\n{}".length;
+      expect(client.waiting).toBeLessThanOrEqual(max);
       expect(client.waiting).toBeGreaterThanOrEqual(Math.min(window / 2, size));
       const { waiting } = client;
       await publishAll(core, 20, size);
-      expect(client.waiting).toBeLessThanOrEqual(most);
+      expect(client.waiting).toBeLessThanOrEqual(max);
       expect(client.waiting - waiting).toBeLessThanOrEqual(window / 4);
       client.resume();
       await core.clock.settle();
@@ -64,14 +64,14 @@ describe("the window", () => {
     },
   );
 
-  test("is proven read by a ping behind the data that fills half of it, never before, never two", async ({
+  test("is proven read by a ping after the data that fills half of it, never earlier, never by two", async ({
     start,
   }) => {
     const core = start({ window: 1_000 });
     const raw = rawSocket(core.notifier);
     raw.session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
     await core.clock.settle();
-    // Each message counts, without spaces at its end, and a separator with it.
+    // Each message counts with one separator, and without spaces at its end.
     let inFlight = raw.lines.reduce((sum, line) => sum + line.trimEnd().length + 1, 0);
     for (let pings = 0; pings < 5; inFlight = 0, pings++) {
       while (inFlight < 500) {
@@ -86,7 +86,7 @@ describe("the window", () => {
     expect(raw.lines.filter((line) => line === "{}")).toHaveLength(5);
   });
 
-  test("does not count the spaces that make the first frame a thousand characters", async ({ start }) => {
+  test("does not count the spaces that pad the first frame to a thousand characters", async ({ start }) => {
     const core = start({ window: 1_000 });
     const raw = rawSocket(core.notifier);
     raw.session.receive('{"id":1,"connect":{}}');
@@ -99,7 +99,7 @@ describe("the window", () => {
     ]);
   });
 
-  test("full for limits.slow closes the session 3008, and not before", async ({ start }) => {
+  test("that is full for limits.slow closes the session with 3008, and not before", async ({ start }) => {
     const core = start({ window: 1_024, limits: { slow: 60_000 } });
     const client = await subscriber(core, "news");
     client.stall();
@@ -112,7 +112,7 @@ describe("the window", () => {
 });
 
 describe("a stuck peer", () => {
-  test("among a thousand costs the others not one turn", async ({ start }) => {
+  test("among a thousand delays the others by no turn", async ({ start }) => {
     const counting = countingClock();
     const core = start({ clock: counting.clock, window: 4_096 });
     const healthy = [];
@@ -142,7 +142,7 @@ describe("a stuck peer", () => {
     expect(healthy.filter(({ closed }) => closed !== undefined)).toEqual([]);
   });
 
-  test("on one channel holds up nobody on it, nor itself on its own", async ({ start }) => {
+  test("on one channel delays no other subscriber of it, nor its own other channels", async ({ start }) => {
     const core = start({ window: 1_024 });
     const [stuck, other] = [await subscriber(core, ["a", "b"]), await subscriber(core, ["a", "b"])];
     stuck.stall();
@@ -158,7 +158,7 @@ describe("a stuck peer", () => {
 });
 
 describe("a peer that comes back from a stall", () => {
-  /** Counts reads of more than a channel's place. */
+  /** Starts a notifier and records the reads that return entries, and not only a channel's position. */
   function startCounting(start: Start, options: object = {}): { core: Core; reads: number[] } {
     const reads: number[] = [];
     const clock = fakeClock();
@@ -175,7 +175,7 @@ describe("a peer that comes back from a stall", () => {
     return { core: start({ clock, log, window: 2_048 }), reads };
   }
 
-  test("gets what it missed from memory while that is not far", async ({ start }) => {
+  test("gets what it missed from memory while it is not far behind", async ({ start }) => {
     const { core, reads } = startCounting(start);
     const [stalled, witness] = [await subscriber(core, "news"), await subscriber(core, "news")];
     stalled.stall();
@@ -187,7 +187,7 @@ describe("a peer that comes back from a stall", () => {
     expect(reads).toEqual([]);
   });
 
-  test("gets it from the log when it is far behind, and what comes meanwhile, each once", async ({
+  test("gets it from the log when it is far behind, with what is published meanwhile, each once", async ({
     start,
   }) => {
     const { core, reads } = startCounting(start);
@@ -202,7 +202,7 @@ describe("a peer that comes back from a stall", () => {
     expect(reads.length).toBeGreaterThan(1);
   });
 
-  test("past the log's bound is told 2500, and once it comes back, from where it goes on", async ({
+  test("beyond what the log keeps gets 2500, and continues from a new position when it comes back", async ({
     start,
   }) => {
     const { core } = startCounting(start, { size: 10, slack: 0 });
@@ -226,7 +226,7 @@ describe("a peer that comes back from a stall", () => {
     expect(offsetsIn(client.received, "news")).toEqual([...got, 101]);
   });
 
-  test("past the log's bound, subscribed by the server, is closed 3010", async ({ start }) => {
+  test("beyond what the log keeps, subscribed by the server, is closed with 3010", async ({ start }) => {
     const { core } = startCounting(start, { size: 10, slack: 0 });
     const client = pipe(core.notifier, { peer: { user: "ann", channels: ["news"] } });
     client.send({ id: 1, connect: {} });
@@ -240,7 +240,7 @@ describe("a peer that comes back from a stall", () => {
     expect(client.closed).toEqual({ code: 3010, reason: "insufficient state" });
   });
 
-  test("misses nothing of a log that fails while it catches up", async ({ start }) => {
+  test("misses nothing when the log fails while it catches up", async ({ start }) => {
     let failing = false;
     const core = startWith(
       start,

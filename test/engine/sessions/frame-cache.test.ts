@@ -6,7 +6,7 @@ test("parts are joined in their order", () => {
   expect(joint.join("a", ["b", "c"])).toBe("a\nb\nc");
 });
 
-test("parts that differ anywhere from those before are joined anew", () => {
+test("parts that differ anywhere from the last ones are joined again", () => {
   const joint = new FrameCache("\n");
   const parts: [string, string[]][] = [
     ["a", ["b", "c"]],
@@ -18,7 +18,7 @@ test("parts that differ anywhere from those before are joined anew", () => {
   for (const [first, rest] of parts) expect(joint.join(first, rest)).toBe([first, ...rest].join("\n"));
 });
 
-test("what was cleared is joined anew", () => {
+test("after a clear the parts are joined again", () => {
   const joint = new FrameCache(" ");
   joint.join("a", ["b"]);
   joint.clear();

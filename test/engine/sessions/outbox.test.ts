@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { FrameCache } from "../../../src/engine/sessions/frame-cache.ts";
 import { Outbox } from "../../../src/engine/sessions/outbox.ts";
 
-test("what was added is taken as one text, in its order, and once", () => {
+test("what was added is taken once, as one text, in order", () => {
   const outbox = new Outbox();
   const joint = new FrameCache("\n");
   expect(outbox.take(joint)).toBeUndefined();
@@ -13,7 +13,7 @@ test("what was added is taken as one text, in its order, and once", () => {
   }
 });
 
-test("what was cleared is not taken", () => {
+test("after a clear nothing is taken", () => {
   const outbox = new Outbox();
   outbox.push("a");
   outbox.push("b");

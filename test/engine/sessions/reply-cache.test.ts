@@ -3,7 +3,7 @@ import { ReplyCache } from "../../../src/engine/sessions/reply-cache.ts";
 import { jsonCodec } from "../../../src/wire/json-codec.ts";
 import type { Codec, Method } from "../../../src/wire/protocol.ts";
 
-/** A reply cache whose codec counts how often it encodes a reply. */
+/** Makes a reply cache whose codec counts how often it encodes a reply. */
 function make() {
   const counted = { calls: 0 };
   const codec: Codec = {
@@ -18,7 +18,7 @@ function make() {
 
 const large = `"${"é".repeat(2_000)}"`;
 
-test("a large reply is written and measured once for all who get the same", () => {
+test("a large reply is encoded and measured once for all sessions that get the same one", () => {
   const { counted, replies } = make();
   for (let time = 0; time < 3; time++) {
     const { text, bytes } = replies.write(2, "subscribe", large);
@@ -28,7 +28,7 @@ test("a large reply is written and measured once for all who get the same", () =
   expect(counted.calls).toBe(1);
 });
 
-test("one that differs in its id, its method or its result is another", () => {
+test("a reply with another id, method or result is another one", () => {
   const { replies } = make();
   const calls: [number, Method, string][] = [
     [2, "subscribe", large],
@@ -39,7 +39,7 @@ test("one that differs in its id, its method or its result is another", () => {
   for (const call of calls) expect(replies.write(...call).text).toBe(jsonCodec.reply(...call));
 });
 
-test("a small reply is not kept, nor is one after a turn in which nobody got it", () => {
+test("a small reply is not cached, and neither is one after a turn without a use", () => {
   const { counted, replies } = make();
   replies.write(1, "rpc", "{}");
   replies.write(1, "rpc", "{}");

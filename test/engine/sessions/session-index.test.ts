@@ -6,7 +6,7 @@ function session(identity: string): LiveSession {
   return { identity } as LiveSession;
 }
 
-test("sessions are found by whose they are, the oldest first, until they are gone", () => {
+test("sessions are found by their user, the oldest first, until they are removed", () => {
   const roster = new SessionIndex();
   const [one, two, three, other] = [session("ann"), session("ann"), session("ann"), session("bob")];
   for (const each of [one, two, three, other]) roster.add(each);
@@ -21,7 +21,7 @@ test("sessions are found by whose they are, the oldest first, until they are gon
   expect([[...roster.of("ann")], [...roster.of("bob")], [...roster.of("")]]).toEqual([[], [], []]);
 });
 
-test("one that is not there changes nothing when it goes", () => {
+test("removing a session that is not there changes nothing", () => {
   const roster = new SessionIndex();
   const ann = session("ann");
   roster.add(ann);
@@ -30,7 +30,7 @@ test("one that is not there changes nothing when it goes", () => {
   expect([roster.size, ...roster.of("ann")]).toEqual([1, ann]);
 });
 
-test("a user's are found without looking at anybody else's; who has no name may be anybody", () => {
+test("a user's sessions are found without a look at any other; for an empty user all sessions are returned", () => {
   const roster = new SessionIndex();
   const [ann, bob] = [session("ann"), session("bob")];
   for (const each of [ann, bob]) roster.add(each);

@@ -8,15 +8,18 @@ import { type Random, random } from "../../simulation/random.ts";
 import { runtime } from "../../support/runtime.ts";
 import { range } from "../../support/wire.ts";
 
-/** The same storm in every run, another one on every runtime. */
+/** Every run on one runtime has the same storm. Each runtime has another one. */
 const seed = { node: 1, bun: 2, deno: 3 }[runtime];
 const publications = 12_000;
 const perTick = 40;
-/** Milliseconds. */
+/** Milliseconds of one round. */
 const tick = 20;
 const ttl = 4_000;
 
-/** What many follow, what only those follow who are stuck or whose last word is lost, and what nobody does. */
+/**
+ * `busy`: channels with many subscribers. "unsaid": only clients that are stuck or whose last acknowledgement is lost
+ * subscribe to it. "unheard": nobody subscribes to it.
+ */
 const busy = range(1, 24).map((n) => `busy:${n}`);
 const quiet = ["unsaid", "unheard"];
 const channels = [...busy, ...quiet];
@@ -40,25 +43,25 @@ interface SubscribeResult {
   publications?: Pub[];
 }
 
-/** A subscriber that comes and goes, and holds the server to what it says. */
+/** A subscriber that connects and disconnects, and checks whatever the server sends. */
 class Subscriber {
   readonly user: string;
   readonly channels: readonly string[];
   readonly isStuck: boolean;
-  /** Whether it ever says what it has, and whether its last word is lost. */
+  /** Whether it ever acknowledges. `isMute`: its last acknowledgement is lost. */
   readonly acknowledges: boolean;
   readonly isMute: boolean;
-  /** What it got of each channel, and how much the server said it will not get. */
+  /** The offsets that it received of each channel. `missed`: how many the server reported as gone. */
   readonly got: Map<string, Set<number>>;
   readonly missed: Map<string, number>;
   isAway = true;
   readonly #byServer: boolean;
   readonly #places = new Map<string, { epoch: string; offset: number }>();
-  /** Where it was last, though it may have forgotten. */
+  /** The last offset of each channel. Unlike `#places`, `forget` keeps it. */
   readonly #last = new Map<string, number>();
   readonly #asked = new Map<number, string>();
-  /** What it said, and the network has not delivered yet. */
-  readonly #late: string[] = [];
+  /** Acknowledgements that the network has not delivered yet. */
+  readonly #delayed: string[] = [];
   #pipe: Pipe | undefined;
   #ids = 0;
 
@@ -109,19 +112,19 @@ class Subscriber {
     if (!this.isStuck) this.#pipe?.resume();
   }
 
-  /** It comes back without knowing where it was. */
+  /** Makes the subscriber lose its positions, so that it comes back without them. */
   forget(): void {
     this.#places.clear();
   }
 
-  /** What is on its way to it is lost; what it has read, it has. */
+  /** Cuts the connection. What is in flight is lost; what has arrived is read first. */
   drop(): void {
     this.read();
     this.#pipe?.drop();
     this.isAway = true;
   }
 
-  /** Takes what came, and answers whether it was anything. */
+  /** Reads what has arrived, and returns whether there was anything. */
   read(): boolean {
     const came = (this.#pipe?.take() ?? []) as Message[];
     for (const message of came) this.#take(message);
@@ -159,27 +162,27 @@ class Subscriber {
     this.got.get(channel)?.add(offset);
   }
 
-  /** Says what it has, over a network that loses, repeats and holds up. */
+  /** Acknowledges over a network that loses, repeats and delays. */
   acknowledge(chance: Random): void {
     if (!this.acknowledges) return;
-    if (chance.chance(0.2)) for (const word of this.#late.splice(0)) this.#pipe?.send(word);
+    if (chance.chance(0.2)) for (const ack of this.#delayed.splice(0)) this.#pipe?.send(ack);
     const fate = chance.next();
-    if (fate < 0.2) this.#late.push(this.#word());
-    else if (fate > 0.5) this.#pipe?.send(this.#word());
-    if (fate > 0.8) this.#pipe?.send(this.#word());
+    if (fate < 0.2) this.#delayed.push(this.#acknowledgement());
+    else if (fate > 0.5) this.#pipe?.send(this.#acknowledgement());
+    if (fate > 0.8) this.#pipe?.send(this.#acknowledgement());
   }
 
-  /** Says what it has, and is heard. */
+  /** Acknowledges without loss. */
   confirm(): void {
-    if (this.acknowledges) this.#pipe?.send(this.#word());
+    if (this.acknowledges) this.#pipe?.send(this.#acknowledgement());
   }
 
-  #word(): string {
+  #acknowledgement(): string {
     return JSON.stringify({ send: { data: { ack: Object.fromEntries(this.#places) } } });
   }
 }
 
-/** A confirmed publication that is in the log, and what became of it, which some ask at once, and some in the end. */
+/** A confirmed publication in the log, and its outcome. Some outcomes are asked for at once, others at the end. */
 interface Confirmed {
   readonly receipt: Receipt;
   readonly expires: number;
@@ -194,11 +197,11 @@ class Storm {
   readonly undelivered: { id: string; reason: UndeliveredReason; at: number }[] = [];
   readonly notifier: Notifier;
   readonly subscribers: Subscriber[];
-  /** Publications of each channel that were made, and that are in the log. */
+  /** Per channel, the number of publications made. `logged`: the number in the log. */
   readonly made = new Map(channels.map((name) => [name, 0]));
   readonly logged = new Map(channels.map((name) => [name, 0]));
   readonly confirmed = new Map<string, Confirmed>();
-  /** Those of which became known since the last moment that somebody has them. */
+  /** Publications whose delivery became known since the last check. */
   readonly #fresh: Confirmed[] = [];
   toConfirm = 0;
 
@@ -234,11 +237,11 @@ class Storm {
     this.#own(this.#follow(again, channel, n, undefined));
   }
 
-  /** Notes what becomes of a publication, which waits for `wait` milliseconds where it is confirmed. */
+  /** Records the outcome of a publication. Where it is confirmed, it waits for `wait` milliseconds. */
   async #follow(published: Promise<Receipt>, channel: string, n: number, wait: number | undefined) {
     const receipt = await published;
     if (receipt.position.offset !== n) throw new Error(`${n} of ${channel} is ${receipt.position.offset}`);
-    // Two that wait for the same key hear of it later than whoever published behind them.
+    // Two publications with the same key settle later than one that was published behind them.
     this.logged.set(channel, Math.max(n, this.logged.get(channel) as number));
     if (wait === undefined) return;
     const isAskedAtOnce = this.chance.chance(0.5);
@@ -251,7 +254,7 @@ class Storm {
     promise.catch((error) => this.errors.push(error));
   }
 
-  /** Asks what became of a confirmed publication. */
+  /** Asks for the outcome of a confirmed publication. */
   ask(confirmed: Confirmed): void {
     confirmed.receipt.delivered().then(
       (delivery) => {
@@ -264,7 +267,7 @@ class Storm {
     );
   }
 
-  /** Whoever is now said to have a publication has it now. */
+  /** Checks that the user named by each new delivery has received the publication by now. */
   #checkFresh(): void {
     for (const { receipt, outcome } of this.#fresh.splice(0)) {
       const { by, level } = outcome as Delivery;
@@ -274,7 +277,7 @@ class Storm {
     }
   }
 
-  /** One moment of the storm: some publish, some come and go, the others read and say so. */
+  /** Runs one round: some publish, some connect and disconnect, and the others read and acknowledge. */
   async tick(): Promise<void> {
     const { chance, clock, notifier, subscribers } = this;
     for (let i = 0; i < perTick; i++) this.publish();
@@ -295,7 +298,7 @@ class Storm {
     this.#checkFresh();
   }
 
-  /** Everybody who is not stuck comes back, and reads until there is nothing left. */
+  /** Brings back every subscriber that is not stuck, and lets them read until nothing is left. */
   async calm(): Promise<void> {
     const { clock, notifier, healthy } = this;
     for (let isBusy = true; isBusy; ) {
@@ -310,7 +313,10 @@ class Storm {
     }
   }
 
-  /** The last publications find everybody there. What some say of them is lost; of the others everything is known. */
+  /**
+   * Publishes the last publications to subscribers that are all connected. The acknowledgements of the mute ones are
+   * lost. For all others the outcome is known.
+   */
   async last(count: number): Promise<void> {
     const { clock, notifier, subscribers, healthy } = this;
     for (const subscriber of subscribers) if (subscriber.isAway) subscriber.arrive(notifier);
@@ -343,7 +349,7 @@ class Storm {
       .map(([, confirmed]) => confirmed);
   }
 
-  /** Whether a user, or anybody of those given, got a publication. */
+  /** Returns whether any subscriber that `isMeant` selects received a publication. */
   has(id: string, isMeant: (subscriber: Subscriber) => boolean): boolean {
     const [channel, offset] = id.split(" ") as [string, string];
     return this.subscribers.some((each) => isMeant(each) && each.got.get(channel)?.has(Number(offset)));
@@ -362,8 +368,9 @@ function checkEverybodyHasAll({ subscribers, logged }: Storm): void {
 }
 
 /**
- * What is discharged was got by who is said to have it, what waits nobody has said to have, and what is given up is
- * reported once. A publication that was given up may be acknowledged all the same, and whoever asks then is told.
+ * A discharged publication was received by the user that its delivery names. One that still waits was acknowledged by
+ * nobody. One that was given up is reported once. A publication that was given up may still be acknowledged: then its
+ * receipt returns that.
  */
 function checkOutcomes(storm: Storm): void {
   const reports = new Map(storm.undelivered.map((report) => [report.id, report]));
@@ -384,7 +391,7 @@ function checkOutcomes(storm: Storm): void {
   expect(wrong).toEqual([]);
 }
 
-test(`a storm leaves nothing unaccounted for (seed ${seed})`, async () => {
+test(`after a storm every publication is accounted for (seed ${seed})`, async () => {
   const storm = new Storm();
   const { clock, notifier, subscribers, undelivered } = storm;
   for (const subscriber of subscribers) subscriber.arrive(notifier);

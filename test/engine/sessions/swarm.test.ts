@@ -7,7 +7,7 @@ import { range } from "../../support/wire.ts";
 
 const kib = 1_024;
 
-test("a hundred thousand subscriptions hold no more than what is theirs, and go when they go", async () => {
+test("a hundred thousand subscriptions hold only their own memory, and free it when they end", async () => {
   const clock = fakeClock();
   const notifier = createNotifier({ clock });
   const clients = range(1, 100).map(() => pipe(notifier));
@@ -16,7 +16,7 @@ test("a hundred thousand subscriptions hold no more than what is theirs, and go 
     for (const first of range(0, 9)) {
       const names = range(1, 100).map((n) => `c${(at * 20 + first * 100 + n) % 2_000}`);
       client.send(...names.map((channel, n) => ({ id: 2 + first * 100 + n, subscribe: { channel } })));
-      // A full window is proven read before more is answered.
+      // A full window has to be proven read before there are more replies.
       await clock.settle();
     }
   }
@@ -38,7 +38,7 @@ test("a hundred thousand subscriptions hold no more than what is theirs, and go 
   assertQuiet(notifier);
 });
 
-/** What everybody may have; docs/limits.md says how much memory that is. */
+/** The limits of this test. docs/limits.md computes the memory that they allow. */
 const window = 16 * kib;
 const totalBytes = 256 * kib;
 const limits = {
@@ -55,7 +55,7 @@ const limits = {
   burst: 100,
 };
 
-/** Peers that keep to nothing, told apart by a seed. */
+/** Makes peers that break every rule, at random from a seed. */
 function swarm(seed: number) {
   const clock = fakeClock({ seed });
   const log = memoryLog({ clock, totalBytes, bytes: 64 * kib, slack: 0 });
@@ -64,22 +64,22 @@ function swarm(seed: number) {
   const pick = (count: number): number => Math.floor(clock.random() * count);
   const deep = `{"id":9,"rpc":{"method":"long","data":${"[".repeat(500)}${"]".repeat(500)}}}`;
   const channel = (): string => `c${pick(200)}`;
-  const many = (count: number, command: (n: number) => object): string =>
+  const repeated = (count: number, command: (n: number) => object): string =>
     range(1, count)
       .map((n) => JSON.stringify({ id: n, ...command(n) }))
       .join("\n");
   const frames: (() => string)[] = [
-    () => many(20, () => ({ subscribe: { channel: channel() } })),
-    () => many(20, () => ({ subscribe: { channel: channel(), recover: true, offset: 0, epoch: "" } })),
-    () => many(20, () => ({ unsubscribe: { channel: channel() } })),
-    () => many(3, () => ({ publish: { channel: channel(), data: "x".repeat(pick(2_500)) } })),
-    () => many(30, () => ({ history: { channel: channel(), limit: -1 } })),
-    () => many(30, () => ({ presence: { channel: channel() } })),
-    () => many(30, () => ({ rpc: { method: "long" } })),
-    () => many(60, () => ({ rpc: { method: "hang" } })),
+    () => repeated(20, () => ({ subscribe: { channel: channel() } })),
+    () => repeated(20, () => ({ subscribe: { channel: channel(), recover: true, offset: 0, epoch: "" } })),
+    () => repeated(20, () => ({ unsubscribe: { channel: channel() } })),
+    () => repeated(3, () => ({ publish: { channel: channel(), data: "x".repeat(pick(2_500)) } })),
+    () => repeated(30, () => ({ history: { channel: channel(), limit: -1 } })),
+    () => repeated(30, () => ({ presence: { channel: channel() } })),
+    () => repeated(30, () => ({ rpc: { method: "long" } })),
+    () => repeated(60, () => ({ rpc: { method: "hang" } })),
     () => `{"id":3,"rpc":{"x":"${"x".repeat(8_000)}"}}`,
-    () => many(90, () => ({ rpc: { method: "none" } })),
-    () => many(90, () => ({ ping: {} })),
+    () => repeated(90, () => ({ rpc: { method: "none" } })),
+    () => repeated(90, () => ({ ping: {} })),
     () => deep,
     () => "x".repeat(pick(17_000)),
   ];
@@ -101,7 +101,7 @@ function swarm(seed: number) {
   return { clock, notifier, enter, act };
 }
 
-/** What is held may not be more than that, as docs/limits.md says. */
+/** Checks that no more is held than docs/limits.md allows. */
 function checkBounds({ notifier }: ReturnType<typeof swarm>): void {
   const { sessions, subscriptions, channels } = notifier.stats();
   const { bytes } = notifier.totals();
@@ -115,7 +115,7 @@ function checkBounds({ notifier }: ReturnType<typeof swarm>): void {
   expect(bytes.log).toBeLessThanOrEqual(totalBytes);
 }
 
-/** Lets a swarm do what it likes for a while, and answers the most that was held, and what was counted. */
+/** Runs a swarm for a while. Returns the largest number of bytes held, and the totals. */
 async function play(seed: number) {
   const here = swarm(seed);
   let most = { commands: 0, windows: 0, cache: 0, log: 0 };
@@ -143,9 +143,9 @@ async function play(seed: number) {
   return { most, totals };
 }
 
-test("a hostile swarm is held to every limit at once, and what is held to the sum of them", async () => {
+test("a hostile swarm stays within every limit at once, and its memory within their sum", async () => {
   const played = [await play(1), await play(2), await play(3)];
-  // They have been at all of the limits, and not only far below.
+  // The swarm has reached all of the limits.
   const hit = new Set(played.flatMap(({ totals }) => Object.keys(totals.limits)));
   for (const name of ["sessions", "userSessions", "channels", "subscriptions"]) expect(hit).toContain(name);
   for (const name of ["commands", "rate", "depth", "message", "answer"]) expect(hit).toContain(name);
@@ -159,7 +159,7 @@ test("a hostile swarm is held to every limit at once, and what is held to the su
   }
 });
 
-test("twenty thousand names that nobody ever uses again take no more than the log may hold", async () => {
+test("twenty thousand names that are used once take no more than the log may hold", async () => {
   const clock = fakeClock();
   const totalBytes = 1_000_000;
   const log = memoryLog({ clock, totalBytes });
