@@ -1,20 +1,20 @@
 import type { Outcome, Scale } from "../../test/support/shutdown.ts";
 import type { Entrant } from "./systems.ts";
 
-/** How one system came through one case. */
+/** The result of one system in one case. */
 export interface Cell {
   text: string;
-  /** What is out of bounds. */
+  /** The bounds that the system broke. */
   wrong: readonly string[];
 }
 
-/** A case, with a cell for each system it is meant for. */
+/** A case, with a cell for each system. A cell is undefined if the case does not apply to the system. */
 export interface Row {
   name: string;
   cells: readonly (Cell | undefined)[];
 }
 
-/** Says in a few words what became of a server. */
+/** Formats the outcome of a server as a short text. */
 export function cellOf(outcome: Outcome, wrong: readonly string[], { patience }: Scale): Cell {
   const { settled, exit, codes, lost, unreported, leftovers, code } = outcome;
   const parts = [
@@ -30,7 +30,7 @@ export function cellOf(outcome: Outcome, wrong: readonly string[], { patience }:
   return { text: wrong.length > 0 ? `**out of bounds** ${text}` : text, wrong };
 }
 
-/** The whole result, as Markdown. */
+/** Returns the whole result as Markdown. */
 export function table(
   entrants: readonly Entrant[],
   rows: readonly Row[],
