@@ -7,7 +7,7 @@ const label = 270;
 const gap = 46;
 const colours = { ours: "#2563eb", others: "#9ca3af", text: "#111827", faint: "#6b7280" };
 
-/** Bars for each workload, shortest is best but where more is better, as an SVG. */
+/** Returns an SVG with one bar chart for each workload. Each chart is labelled "more is better" or "less is better". */
 export function plot(results: readonly Result[]): string {
   const names = [...new Set(results.map(({ workload }) => workload.name))];
   let top = 20;
