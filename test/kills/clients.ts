@@ -82,7 +82,7 @@ export function stock(user: string, { port, changed }: Place): Client {
   client.on("connecting", ({ code }) => lost(state, code, changed));
   client.on("disconnected", ({ code, reason }) => {
     lost(state, code, changed);
-    if (code !== 0) state.faults.push(`it stays away: ${code} ${reason}`);
+    if (code !== 0) state.faults.push(`it does not reconnect: ${code} ${reason}`);
   });
   const follow = (track: Track, options: Partial<SubscriptionOptions>): void => {
     const subscription = client.newSubscription(track.channel, options);
@@ -135,7 +135,7 @@ export function own(user: string, { port, changed }: Place, random: Random): Cli
       try {
         for await (const { epoch, offset, data } of read(after))
           track.take({ epoch, offset }, (data as { n?: number }).n);
-        throw new Error(`${track.channel} ended well`);
+        throw new Error(`${track.channel} ended without an error`);
       } catch (error) {
         if (!(error instanceof GapError)) throw error;
         after = error.earliest;
