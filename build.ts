@@ -20,8 +20,8 @@ const dist = join(root, "dist");
 /** Matches types of `lib.esnext.disposable`, which the `lib` option of a user's project may not include. */
 const disposable = /\bAsyncDisposable\b|\bSymbol\.asyncDispose\b/;
 
-// Several processes may build at the same time while others read, so each file is renamed into `dist` when it is complete. The
-// temporary folder is beside `dist`, because the paths in the maps are relative to the folder.
+// Several processes may build at the same time while others read, so each file is renamed into `dist` when it is
+// complete. The temporary folder is beside `dist`, because the paths in the maps are relative to the folder.
 const built = mkdtempSync(join(root, "dist-"));
 try {
   const tsc = realpathSync(join(root, "node_modules/.bin/tsc"));
@@ -47,8 +47,8 @@ function filesIn(folder: string): string[] {
 }
 
 /**
- * Adds a reference to `lib.esnext.disposable` to a declaration file that needs it. The reference cannot be in the source,
- * because JSR refuses it there. Deno reads the sources, and always has this library.
+ * Adds a reference to `lib.esnext.disposable` to a declaration file that needs it. The reference cannot be in the
+ * source, because JSR refuses it there. Deno reads the sources, and always has this library.
  */
 function addLibrary(path: string): void {
   const text = readFileSync(path, "utf8");

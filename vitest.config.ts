@@ -25,7 +25,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Vitest would kill a process that does not end by itself. With this timeout it does not, and test/run.ts reports it.
+    // Vitest would kill a process that does not end by itself. With this timeout it does not, and test/run.ts reports
+    // it.
     teardownTimeout: 2_147_483_647,
     allowOnly: false,
     setupFiles: process.env.TOCSIN_WORKERS === undefined ? [] : ["test/support/worker.ts"],

@@ -10,13 +10,16 @@ import { binary, type Runtime, root } from "./support/runtimes.ts";
 /** Runs the suite on Node, Bun and Deno. `npm test -- [--only node|bun|deno] [--node <path>]… [file filters]`. */
 
 /**
- * Milliseconds within which a process must end after its results. On a busy machine Deno needs several seconds. A leak keeps
- * the process alive for longer than this.
+ * Milliseconds within which a process must end after its results. On a busy machine Deno needs several seconds. A leak
+ * keeps the process alive for longer than this.
  */
 const patience = 20_000;
 /** Milliseconds that a whole run may take. */
 const limit = 300_000;
-/** The number of runs at a time, with two workers each. On two cores, more runs would slow each other's servers and clients. */
+/**
+ * The number of runs at a time, with two workers each. On two cores, more runs would slow each other's servers and
+ * clients.
+ */
 const lanes = 2;
 
 interface Target {
@@ -168,7 +171,10 @@ function killGroup(child: ChildProcess): void {
   } catch {} // the group has no process any more
 }
 
-/** Returns a problem for each process that the run started and that still runs. Works on Linux only; elsewhere it finds none. */
+/**
+ * Returns a problem for each process that the run started and that still runs. Works on Linux only; elsewhere it finds
+ * none.
+ */
 function leftProcesses(child: ChildProcess): string[] {
   const left: string[] = [];
   for (const pid of readable("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -186,8 +192,8 @@ function leftProcesses(child: ChildProcess): string[] {
 }
 
 /**
- * Returns a problem for each worker that did not end by itself. A worker's file stays empty until its time to end is over: a
- * worker that was killed earlier may only have been slow.
+ * Returns a problem for each worker that did not end by itself. A worker's file stays empty until its time to end is
+ * over: a worker that was killed earlier may only have been slow.
  */
 function lingeringWorkers(directory: string): string[] {
   const kept = readable(directory).map((pid) => readFileSync(join(directory, pid), "utf8"));

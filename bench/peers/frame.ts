@@ -4,8 +4,8 @@ import { WebSocketServer } from "ws";
 import { Channels, channelOf, start } from "./program.ts";
 
 /**
- * The lower bound of the cost on Node: builds one frame once and writes it to every TCP socket. It keeps no log, checks no
- * permission and limits no buffer.
+ * The lower bound of the cost on Node: builds one frame once and writes it to every TCP socket. It keeps no log, checks
+ * no permission and limits no buffer.
  */
 const channels = new Channels<Socket>();
 const http = createServer();

@@ -3,19 +3,25 @@ import { createInterface } from "node:readline";
 
 /** A command to a server. A server executes one command at a time. */
 export type Order =
-  /** Publishes `count` events to a channel in one turn. The reply has the result of the first `publish`, if there is one. */
+  /**
+   * Publishes `count` events to a channel in one turn. The reply has the result of the first `publish`, if there is
+   * one.
+   */
   | { do: "fill"; channel: string; count: number; bytes: number }
   /** Publishes `count` events in one turn, every `every` milliseconds, for `for` milliseconds. */
   | { do: "steady"; channel: string; count: number; every: number; for: number; bytes: number }
   /** Publishes `count` events as fast as the event loop runs, `turn` events in each turn. */
   | { do: "flood"; channel: string; count: number; turn: number; bytes: number }
   /**
-   * Publishes `second` events per second for `for` milliseconds, in rotation over `channels` channels. The name of a channel
-   * is `channel` and a number from 0.
+   * Publishes `second` events per second for `for` milliseconds, in rotation over `channels` channels. The name of a
+   * channel is `channel` and a number from 0.
    */
   | { do: "scatter"; channel: string; channels: number; second: number; for: number; bytes: number };
 
-/** An event that a peer publishes. `at` is the time of publication in microseconds since 1970, then `~`, which the swarm counts. */
+/**
+ * An event that a peer publishes. `at` is the time of publication in microseconds since 1970, then `~`, which the swarm
+ * counts.
+ */
 export interface Event {
   id: number;
   text: string;
@@ -133,8 +139,8 @@ export class Channels<Socket> {
 }
 
 /**
- * The reply of a peer without a log to a client that resumes: the first 1000 published events as one text. Each event has
- * its offset and time, so that the client could resume again.
+ * The reply of a peer without a log to a client that resumes: the first 1000 published events as one text. Each event
+ * has its offset and time, so that the client could resume again.
  */
 export class Backlog {
   #texts: string[] = [];

@@ -12,8 +12,8 @@ import { type Cell, cellOf, type Row, table } from "./table.ts";
 /**
  * Shuts servers down while their peers misbehave, and measures how the servers end.
  *
- * `npm run bench:shutdown -- [--node <path>]… [--only tocsin|others] [--case <text>]`. Exits with code 1 if tocsin breaks
- * a bound of its contract in any case.
+ * `npm run bench:shutdown -- [--node <path>]… [--only tocsin|others] [--case <text>]`. Exits with code 1 if tocsin
+ * breaks a bound of its contract in any case.
  */
 
 const scale: Scale = { healthy: 180, stuck: 20, grace: 3_000, patience: 35_000 };

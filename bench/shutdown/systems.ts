@@ -19,7 +19,9 @@ export function tocsin(name: string, runtime: Runtime, file: string): Entrant {
   return { name, isOurs: true, file, args: program(child, runtime), address };
 }
 
-/** Returns the systems on other libraries, on this Node. Each shuts down as the documentation of its library recommends. */
+/**
+ * Returns the systems on other libraries, on this Node. Each shuts down as the documentation of its library recommends.
+ */
 export function others(versions: (name: string) => string): Entrant[] {
   const entrant = (name: string, script: string, rest: Omit<System, "file" | "args">): Entrant => {
     const file = fileURLToPath(new URL(script, import.meta.url));
@@ -54,7 +56,10 @@ const engine: Dialect = {
   answer: (message) => (message === "2" ? "3" : undefined),
 };
 
-/** Subscribes to the first topic only: with the systems other than tocsin, no client of the benchmark follows more than one. */
+/**
+ * Subscribes to the first topic only: with the systems other than tocsin, no client of the benchmark follows more than
+ * one.
+ */
 function graphql([topic]: readonly string[]): Dialect {
   const query = `subscription { publications(topic: "${topic}") { topic number text } }`;
   const subscribe = JSON.stringify({ id: "1", type: "subscribe", payload: { query } });

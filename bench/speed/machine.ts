@@ -67,7 +67,10 @@ export class Worker {
     return this.next<T>();
   }
 
-  /** CPU time in microseconds that all threads of the process have used, user and kernel, as the operating system reports it. */
+  /**
+   * CPU time in microseconds that all threads of the process have used, user and kernel, as the operating system
+   * reports it.
+   */
   get cpu(): number {
     const fields = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
     return (Number(fields[11]) + Number(fields[12])) * (1_000_000 / ticks);

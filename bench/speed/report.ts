@@ -8,7 +8,9 @@ import type { Workload } from "./workloads.ts";
 export interface Setting {
   machine: string;
   rounds: number;
-  /** Load average of the machine at the end: the mean number of runnable processes. The benchmark itself causes up to 2. */
+  /**
+   * Load average of the machine at the end: the mean number of runnable processes. The benchmark itself causes up to 2.
+   */
   load: number;
 }
 

@@ -13,9 +13,9 @@ import { type Workload, workloads } from "./workloads.ts";
 /**
  * Measures the cost of a delivered event, for tocsin, for other libraries, and for programs without a library.
  *
- * `npm run bench -- [--node <path>] [--rounds <number>] [--only <text>]… [--write <name>] [workload…]`. One round measures
- * each entrant once, one after the other. The result is the median of the rounds. A run of all workloads and all entrants
- * writes `bench/results/<name>.md` and `.svg`. Default name: `speed`.
+ * `npm run bench -- [--node <path>] [--rounds <number>] [--only <text>]… [--write <name>] [workload…]`. One round
+ * measures each entrant once, one after the other. The result is the median of the rounds. A run of all workloads and
+ * all entrants writes `bench/results/<name>.md` and `.svg`. Default name: `speed`.
  */
 
 const { values, positionals } = parseArgs({

@@ -88,8 +88,8 @@ const byHand: Readonly<Record<string, string>> = {
 };
 
 /**
- * Compares latencies: in spread, those of tocsin with those of the program without a library; in slow, the p99 while some
- * clients do not read with the p99 while all read.
+ * Compares latencies: in spread, those of tocsin with those of the program without a library; in slow, the p99 while
+ * some clients do not read with the p99 while all read.
  */
 function latencies(find: Find): Target[] {
   return Object.entries(byHand).flatMap(([id, other]) => {

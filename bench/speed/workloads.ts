@@ -24,7 +24,9 @@ const talkers = ["tocsin-node", "ws", "frame", "socket-io", "tocsin-bun", "bun-p
 const everybody = [...talkers, "tocsin-deno", "deno"];
 const bare = ["tocsin-node", "ws", "hono", "tocsin-bun", "bun", "tocsin-deno", "deno"];
 
-/** Measures one order on a server that is warmed up. The clients share a channel, or have one each if its name has `%d`. */
+/**
+ * Measures one order on a server that is warmed up. The clients share a channel, or have one each if its name has `%d`.
+ */
 function delivery(
   clients: number,
   subscribers: number,
@@ -41,8 +43,9 @@ function delivery(
 }
 
 /**
- * Returns a greeting that sends a message in any case, as the clients of tocsin and Socket.IO must. Linux delays the TCP
- * acknowledgements of a client that has sent data, and this costs the sender CPU time. All entrants must have that cost.
+ * Returns a greeting that sends a message in any case, as the clients of tocsin and Socket.IO must. Linux delays the
+ * TCP acknowledgements of a client that has sent data, and this costs the sender CPU time. All entrants must have that
+ * cost.
  */
 function spoken(greeting: Greeting): Greeting {
   return greeting.hello === "" ? { ...greeting, hello: "hello" } : greeting;
@@ -212,8 +215,8 @@ async function storm(trial: Trial, entrant: Entrant): Promise<Found> {
     await sleep(200);
     return trial.server.cpu - before;
   };
-  // On Bun one storm takes about one tick of the CPU clock, so that one alone cannot be measured. Bun has compiled the code
-  // only after about twenty storms.
+  // On Bun one storm takes about one tick of the CPU clock, so that one alone cannot be measured. Bun has compiled the
+  // code only after about twenty storms.
   const [cold, warm] = [20, 8];
   let spent = 0;
   for (let storm = 0; storm < cold + warm; storm++) {

@@ -3,8 +3,8 @@ import { WebSocket as NodeWebSocket } from "ws";
 import { type Client, type ConnectOptions, connect } from "../../src/client.ts";
 
 /**
- * How a burst is published: each `publish` is awaited, or all are called at once; a run yields the events, or emits all at
- * once.
+ * How a burst is published: each `publish` is awaited, or all are called at once; a run yields the events, or emits all
+ * at once.
  */
 export type How = "awaited" | "loose" | "yields" | "emits";
 
@@ -26,7 +26,10 @@ export interface Watcher {
 /** The WebSocket class that a client uses. */
 type Sockets = NonNullable<ConnectOptions["WebSocket"]>;
 
-/** What is watched: a channel that the client subscribes to, a run, or a channel that the server subscribes the client to. */
+/**
+ * What is watched: a channel that the client subscribes to, a run, or a channel that the server subscribes the client
+ * to.
+ */
 export type What = "channel" | "run" | "granted";
 
 function take(watcher: Watcher, data: unknown): void {

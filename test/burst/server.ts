@@ -6,7 +6,8 @@ import { entry } from "../support/runtime.ts";
 import { type How, payload } from "./burst.ts";
 
 /**
- * A server that publishes a burst, as fast as it can, for each HTTP request to `/burst`. It has the default settings. With
+ * A server that publishes a burst, as fast as it can, for each HTTP request to `/burst`. It has the default settings.
+ * With
  * `raised`, it has higher limits on what a client may send.
  */
 

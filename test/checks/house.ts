@@ -5,8 +5,8 @@ import { parseAst } from "vite";
 import { root } from "../support/runtimes.ts";
 
 /**
- * The rooms of `src`, the highest floor first. A room is a folder. Files of a room import only from their own room and from
- * floors below. Entries are the files directly in `src`, and no file imports them.
+ * The rooms of `src`, the highest floor first. A room is a folder. Files of a room import only from their own room and
+ * from floors below. Entries are the files directly in `src`, and no file imports them.
  */
 export const floors: readonly (readonly string[])[] = [
   ["hosts", "testing", "terminal"],

@@ -68,7 +68,10 @@ describe("what a server's report claims", () => {
     const row = { session: "s", user: "ann", channels: { news: { read, top: end } } };
     return { report: { ...sound.report, sessions: { closed: 0, cut: 1 }, cut: [row] } };
   };
-  /** Returns the faults of a report if one `centrifuge` client has all publications after `from` up to `at`, and the close code. */
+  /**
+   * Returns the faults of a report if one `centrifuge` client has all publications after `from` up to `at`, and the
+   * close code.
+   */
   const wrongWith = (changed: Partial<Closed>, at: number, code = 3001, from = 0): string[] => {
     const client = { kind: "stock", user: "ann", connections: 1, codes: [code], ended: undefined } as const;
     const tracks = [track("news", from, at)];
@@ -90,7 +93,11 @@ describe("what a server's report claims", () => {
       wrongWith({}, 4),
       /^ann \(stock\) has news up to 4, not from 5 to 5$/,
     ],
-    ["a client was not closed", wrongWith({}, 5, 1006), /^ann \(stock\) was neither told 3001 nor reported: /],
+    [
+      "a client was not closed",
+      wrongWith({}, 5, 1006),
+      /^ann \(stock\) was neither told 3001 nor reported: /,
+    ],
     ["more is reported as read than was", wrongWith(cut(4, 5), 3), /has news up to 3, not from 4 to 5$/],
     ["the top is wrong", wrongWith(cut(2, 4), 3), /^the report says that news ends at 4, not 5$/],
     [
@@ -103,9 +110,17 @@ describe("what a server's report claims", () => {
       wrongWith({}, 5, 3001, 3),
       /^nobody has 2 of news, and nothing was /,
     ],
-    ["a publication was read and reported", wrongWith({ undelivered: [2] }, 5), /2 of news, which was reported as /],
+    [
+      "a publication was read and reported",
+      wrongWith({ undelivered: [2] }, 5),
+      /2 of news, which was reported as /,
+    ],
     ["a publication is reported twice", wrongWith({ undelivered: [2, 2] }, 5, 3001, 3), /undelivered twice$/],
-    ["the notifier still owns something", wrongWith({ left: [["timers", 1]] }, 5), /still owns \[\["timers",1\]\]$/],
+    [
+      "the notifier still owns something",
+      wrongWith({ left: [["timers", 1]] }, 5),
+      /still owns \[\["timers",1\]\]$/,
+    ],
   ];
   test.for(lies)("is false if %s", ([, found, expected]) => {
     expect([found.length, found[0]]).toEqual([1, expect.stringMatching(expected)]);

@@ -104,7 +104,9 @@ test("installing the package runs no script, and npm prints no warning", async (
   const directory = mkdtempSync(join(temporary, "npm-"));
   writeFileSync(join(directory, "package.json"), "{}");
   const options = ["--offline", "--legacy-peer-deps", "--no-audit", "--no-fund"];
-  const result = await promisify(execFile)("npm", ["install", ...options, await tarball()], { cwd: directory });
+  const result = await promisify(execFile)("npm", ["install", ...options, await tarball()], {
+    cwd: directory,
+  });
   expect([result.stdout.trim().replace(/ in .*/, ""), result.stderr]).toEqual(["added 1 package", ""]);
 });
 
@@ -195,7 +197,10 @@ test("the command runs on Node, Bun and Deno, through the link that npm creates"
 });
 
 describe("a program that uses every entry passes the type check", () => {
-  /** The options of a project with an older target that checks the declarations of libraries and names no package of types. */
+  /**
+   * The options of a project with an older target that checks the declarations of libraries and names no package of
+   * types.
+   */
   const plain = { lib: ["ES2022", "DOM"], types: [], skipLibCheck: false };
 
   test.each([
@@ -313,8 +318,8 @@ async function install(): Promise<string> {
 }
 
 /**
- * Type-checks a program that uses the entries `used`, in a project with the packages `types`. Returns the errors in the program
- * and in the package.
+ * Type-checks a program that uses the entries `used`, in a project with the packages `types`. Returns the errors in the
+ * program and in the package.
  */
 async function compile(
   options: Record<string, unknown>,
@@ -355,8 +360,8 @@ function tool(name: string, ...args: string[]): Promise<string> {
 }
 
 /**
- * Runs a command, and returns its stdout. Throws an error with the whole output if the command fails. In the command, `node` is
- * Node, even under `bun --bun`.
+ * Runs a command, and returns its stdout. Throws an error with the whole output if the command fails. In the command,
+ * `node` is Node, even under `bun --bun`.
  */
 async function run(file: string, args: string[], cwd: string = root): Promise<string> {
   const PATH = [dirname(node), process.env.PATH].join(delimiter);

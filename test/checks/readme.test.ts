@@ -7,7 +7,9 @@ import { blocksOf, headingsOf, prose, readme, wrongBlocksOf } from "../support/p
 import { runtime } from "../support/runtime.ts";
 import { root } from "../support/runtimes.ts";
 
-/** Inside the project, so that package names resolve as in any program of it, and in a folder that no other test reads. */
+/**
+ * Inside the project, so that package names resolve as in any program of it, and in a folder that no other test reads.
+ */
 mkdirSync(join(root, ".cache"), { recursive: true });
 const folder = mkdtempSync(join(root, ".cache/readme-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -93,7 +95,10 @@ test("the README's client that resumes continues after its position, and its run
   expect((await server.exit).code).toBe(0);
 });
 
-/** Runs an example on this runtime. Its import of `tocsin/node` is replaced by the entry of this runtime, as the README says. */
+/**
+ * Runs an example on this runtime. Its import of `tocsin/node` is replaced by the entry of this runtime, as the README
+ * says.
+ */
 function start(name: string, ...args: string[]): Child {
   const code = readFileSync(join(root, `examples/${name}.ts`), "utf8");
   const file = join(folder, `${name}.ts`);

@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { simulate } from "../simulation/simulate.ts";
 import { runtime } from "../support/runtime.ts";
 
-/** Each runtime plays a third of 1 200 schedules, with the same seeds in every run. `npm run simulate -- --seed S` repeats one. */
+/**
+ * Each runtime plays a third of 1 200 schedules, with the same seeds in every run. `npm run simulate -- --seed S`
+ * repeats one.
+ */
 const schedules = 400;
 const first = { node: 1, bun: 401, deno: 801 }[runtime];
 /** The seeds of other schedules that once found a fault. */

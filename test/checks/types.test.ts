@@ -19,8 +19,8 @@ const temporary = mkdtempSync(join(root, ".cache/types-"));
 afterAll(() => rmSync(temporary, { recursive: true }));
 
 /**
- * Turns the methods of a declared global into function properties. TypeScript compares the parameters of these strictly: the
- * runtime must accept every argument that the sources may pass.
+ * Turns the methods of a declared global into function properties. TypeScript compares the parameters of these
+ * strictly: the runtime must accept every argument that the sources may pass.
  */
 const strict =
   "type Strict<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => R : T[K] };";

@@ -44,7 +44,10 @@ const foreign = /^(node:|npm:|jsr:|bun:?|hono\b|@hono\/|ws\b)/;
 const exit = /\b(process|Deno)\s*\.\s*exit\b/;
 /** The maximum number of lines of a file, of a function and of a class. */
 const longest = { file: 350, function: 60, class: 330 };
-/** Factories that return an object of closures, and may be longer. As classes, those of the client would take more bytes. */
+/**
+ * Factories that return an object of closures, and may be longer. As classes, those of the client would take more
+ * bytes.
+ */
 const closures = [
   "client/feed.ts: createFeed",
   "client/link.ts: createLink",

@@ -17,7 +17,10 @@ interface Head {
   opcode: number;
   /** The masking key. Undefined: the frame is not masked. */
   mask: readonly number[] | undefined;
-  /** How the length is encoded: `"least"`: correctly; `"two"` or `"eight"`: in that many bytes, even if fewer suffice; `"wrong"`: too high. */
+  /**
+   * How the length is encoded: `"least"`: correctly; `"two"` or `"eight"`: in that many bytes, even if fewer suffice;
+   * `"wrong"`: too high.
+   */
   length: "least" | "two" | "eight" | "wrong";
 }
 
@@ -74,7 +77,10 @@ const messageFrames: Arbitrary<Uint8Array[]> = fc.oneof(
 const path = fc.constantFrom("/0", "/0", "/1", "/1", "/2");
 const headers = upgrade("/").split("\r\n").slice(1, -2);
 
-/** A handshake. Mostly it is correct. Otherwise a line is added, removed, doubled or changed, a byte is replaced, or the end is missing. */
+/**
+ * A handshake. Mostly it is correct. Otherwise a line is added, removed, doubled or changed, a byte is replaced, or the
+ * end is missing.
+ */
 const handshake: Arbitrary<string> = fc.oneof(
   { weight: 20, arbitrary: path.map((path) => upgrade(path)) },
   {

@@ -147,7 +147,10 @@ const id: Arbitrary<unknown> = fc.oneof(
   },
 );
 
-/** Ids of commands whose reply may overtake others. They must be unique: otherwise a reply cannot be assigned to its command. */
+/**
+ * Ids of commands whose reply may overtake others. They must be unique: otherwise a reply cannot be assigned to its
+ * command.
+ */
 const ownId = fc.noBias(fc.integer({ min: 1_000, max: 2 ** 31 - 1 }));
 
 const command = method

@@ -22,7 +22,10 @@ type Command = Readonly<Record<string, unknown>>;
 
 const badRequest = 3501;
 
-/** Returns the required effect of a message. This is independent of the code in `src`. It assumes that no ping is outstanding. */
+/**
+ * Returns the required effect of a message. This is independent of the code in `src`. It assumes that no ping is
+ * outstanding.
+ */
 export function fateOf(message: string | Uint8Array, sender: Sender): Fate {
   const closes = (close: number): Fate => ({ close, cancels: [] });
   if (typeof message !== "string") return closes(badRequest);
@@ -103,7 +106,9 @@ function read(line: string): Command | undefined {
   return isDeeper(command, 64) ? checked(withoutParams(command)) : checked(command);
 }
 
-/** Returns the command with all parameters replaced by null: those of a command that is nested too deeply are not read. */
+/**
+ * Returns the command with all parameters replaced by null: those of a command that is nested too deeply are not read.
+ */
 function withoutParams(command: Command): Command {
   const names = Object.keys(command).map((name) => [name, name === "id" ? command.id : null]);
   return Object.fromEntries(names) as Command;

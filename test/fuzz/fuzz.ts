@@ -10,8 +10,8 @@ export interface FuzzOptions {
 }
 
 /**
- * Plays the schedules of a seed. Returns the number of steps played. If a schedule breaks a rule, rejects with the smallest
- * one found that does.
+ * Plays the schedules of a seed. Returns the number of steps played. If a schedule breaks a rule, rejects with the
+ * smallest one found that does.
  */
 export async function fuzz({ seed, schedules, path }: FuzzOptions): Promise<number> {
   let inputs = 0;

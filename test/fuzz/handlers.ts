@@ -26,7 +26,9 @@ export const rpc: Readonly<Record<string, RpcHandler>> = {
   nothing: () => undefined,
 };
 
-/** Returns three peers: one with a channel of her own, one whose token can be refreshed, and one without any permission. */
+/**
+ * Returns three peers: one with a channel of her own, one whose token can be refreshed, and one without any permission.
+ */
 export function peersAt(time: () => number): Peer[] {
   const refresh: Peer["refresh"] = (_, token) => {
     if (token === "throw") return fail();

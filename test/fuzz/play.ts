@@ -106,7 +106,8 @@ async function say(
   const { user, refresh } = visitor.peer;
   if (!visitor.isOpen) {
     visitor.arrive(notifier);
-    // Some peers send another command before connect: those whose first message is bytes or has a length divisible by 8.
+    // Some peers send another command before connect: those whose first message is bytes or has a length divisible by
+    // 8.
     if (typeof text === "string" && text.length % 8 !== 0) {
       visitor.say('{"id":1,"connect":{}}');
       visitor.greeted = true;
@@ -142,7 +143,8 @@ function check({ notifier, visitors, errors, cancelled }: World): void {
 }
 
 /**
- * Closes the notifier. Checks that nothing is left, and that the logs hold all accepted publications and no refused one.
+ * Closes the notifier. Checks that nothing is left, and that the logs hold all accepted publications and no refused
+ * one.
  */
 async function end({ notifier, clock, visitors, published }: World): Promise<void> {
   const taken = new Map<string, number>([

@@ -6,9 +6,9 @@ import { fuzz } from "./fuzz.ts";
 import { finish, fuzzWire, stats, target } from "./wire.ts";
 
 /**
- * Fuzzes notifiers in this process: `npm run fuzz -- --runs N [--seed S [--path P]]`. With `--wire [--connection C]`, sends
- * bytes to a server of each runtime instead, or only of those in `--on node|bun|deno`. A failure prints what is needed to
- * repeat it.
+ * Fuzzes notifiers in this process: `npm run fuzz -- --runs N [--seed S [--path P]]`. With `--wire [--connection C]`,
+ * sends bytes to a server of each runtime instead, or only of those in `--on node|bun|deno`. A failure prints what is
+ * needed to repeat it.
  */
 
 const { values } = parseArgs({

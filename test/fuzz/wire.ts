@@ -93,7 +93,10 @@ export async function finish({ program, canary }: Target): Promise<string[]> {
 }
 
 /** Sends the bytes of a connection. Returns the faults in what the server sent. */
-async function connectOnce(port: number, { handshake, frames, pieces, ending }: Connection): Promise<string[]> {
+async function connectOnce(
+  port: number,
+  { handshake, frames, pieces, ending }: Connection,
+): Promise<string[]> {
   const peer = tcp(port);
   const { socket } = peer;
   for (const piece of cut(Buffer.concat([Buffer.from(handshake, "latin1"), ...frames]), pieces))

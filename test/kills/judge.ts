@@ -10,7 +10,9 @@ export interface Audience {
   followed: ReadonlyMap<Client, readonly Track[]>;
 }
 
-/** Returns the false statements in the server's report, and the clients that were neither closed with 3001 nor reported. */
+/**
+ * Returns the false statements in the server's report, and the clients that were neither closed with 3001 nor reported.
+ */
 export function judge(closed: Closed, { admitted, followed }: Audience): string[] {
   const { sessions, cut } = closed.report;
   const wrong: string[] = [];
@@ -36,7 +38,10 @@ export function judge(closed: Closed, { admitted, followed }: Audience): string[
   return [...wrong, ...unaccounted(closed, followed)];
 }
 
-/** Checks that each confirmed publication was received by a client or reported as undelivered, and was reported only once. */
+/**
+ * Checks that each confirmed publication was received by a client or reported as undelivered, and was reported only
+ * once.
+ */
 function unaccounted({ report, confirmed, undelivered }: Closed, followed: Audience["followed"]): string[] {
   const wrong: string[] = [];
   const reported = new Set(undelivered);

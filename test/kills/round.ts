@@ -138,7 +138,8 @@ async function terminate(stage: Stage, server: Child): Promise<Outcome["how"]> {
 }
 
 /**
- * Sends SIGKILL at the planned time, in some rounds shortly after SIGTERM. Then every client must reconnect to another server.
+ * Sends SIGKILL at the planned time, in some rounds shortly after SIGTERM. Then every client must reconnect to another
+ * server.
  */
 async function killAndComeBack(stage: Stage, server: Child): Promise<Outcome["how"]> {
   const { moment, between, clients, bell, wrong } = stage;
@@ -169,8 +170,8 @@ function comingBack(client: Client): { isBack(): boolean; wrong(): string[] } {
   const rows = client.tracks
     // A client of this project stops following a run once it has received the run's ending.
     .filter(({ isOver }) => !isOver)
-    // A client without any publication misses nothing, so it gets no gap. A client of this project may get one all the same:
-    // it may have been subscribed, which its track does not show.
+    // A client without any publication misses nothing, so it gets no gap. A client of this project may get one all the
+    // same: it may have been subscribed, which its track does not show.
     .map((track) => ({ track, min: track.at ? 1 : 0, max: track.at || client.kind === "own" ? 1 : 0 }));
   const isBack = (): boolean =>
     client.connections > connections &&
@@ -226,9 +227,9 @@ async function close(stage: Stage, server: Child, deaf: readonly Client[]): Prom
 }
 
 /**
- * The next port to try, as an offset. All ports are below the range that systems use for outgoing connections: otherwise a
- * client that connects to a free port could connect to itself. Each process starts at another port, and tries all before it
- * tries one again.
+ * The next port to try, as an offset. All ports are below the range that systems use for outgoing connections:
+ * otherwise a client that connects to a free port could connect to itself. Each process starts at another port, and
+ * tries all before it tries one again.
  */
 let nextPort = process.pid * 50;
 
@@ -246,7 +247,10 @@ async function freePort(): Promise<number> {
   }
 }
 
-/** Checks that an ended process has left no process entry and no socket. Works on Linux only; elsewhere it finds nothing. */
+/**
+ * Checks that an ended process has left no process entry and no socket. Works on Linux only; elsewhere it finds
+ * nothing.
+ */
 function leftOf({ port, wrong }: Stage, { pid }: Child): void {
   if (existsSync(`/proc/${pid}`)) wrong.push(`process ${pid} is left`);
   const address = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;

@@ -6,10 +6,10 @@ import { mark, type Outcome, round } from "./round.ts";
 /**
  * Kills servers: `npm run kills -- [--count 100] [--seed S] [--on node|bun|deno]… [--clients 8]`.
  *
- * Each seed starts one server of a runtime, with `centrifuge` clients and clients of this project, and kills it at a time that
- * the seed decides. An even seed sends SIGTERM: the server must end by itself, and its report must account for everything. An
- * odd seed sends SIGKILL: every client must reconnect to the next server, and must be told of the gap. The time is real, so a
- * seed repeats the events, but their times only nearly.
+ * Each seed starts one server of a runtime, with `centrifuge` clients and clients of this project, and kills it at a
+ * time that the seed decides. An even seed sends SIGTERM: the server must end by itself, and its report must account
+ * for everything. An odd seed sends SIGKILL: every client must reconnect to the next server, and must be told of the
+ * gap. The time is real, so a seed repeats the events, but their times only nearly.
  */
 
 const { values } = parseArgs({
@@ -66,7 +66,10 @@ function add({ how, received, gaps, cut }: Outcome): void {
   total.cut += cut;
 }
 
-/** Returns the command lines of processes that were started here and still run. Works on Linux only; elsewhere it finds none. */
+/**
+ * Returns the command lines of processes that were started here and still run. Works on Linux only; elsewhere it finds
+ * none.
+ */
 function processes(): string[] {
   const found: string[] = [];
   for (const pid of readable("/proc").filter((name) => /^\d+$/.test(name))) {

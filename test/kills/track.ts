@@ -26,7 +26,9 @@ export class Track {
   begin(at: Position): void {
     if (this.at === undefined) this.#startAt(at);
     else if (at.epoch !== this.at.epoch || at.offset !== this.at.offset)
-      this.#fault(`it continues after ${describe(at)}, not after ${describe(this.at)}, and no gap was reported`);
+      this.#fault(
+        `it continues after ${describe(at)}, not after ${describe(this.at)}, and no gap was reported`,
+      );
     this.#changed();
   }
 

@@ -52,8 +52,8 @@ const hostTests = [
 ];
 
 /**
- * The tests that are not run for a mutation of the core: those that another check runs, and those of the source texts, of the
- * built package, and of whole programs in real time.
+ * The tests that are not run for a mutation of the core: those that another check runs, and those of the source texts,
+ * of the built package, and of whole programs in real time.
  */
 const others =
   /^(bytes|checks|client|hosts)\/|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
@@ -86,7 +86,8 @@ function createSuite(name: string, filesIn: (directory: string) => string[]): Ch
   return createCheck(name, async (cwd, limit) => {
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "suite", "--bail", "1"];
     const args = [...vitest, "--maxWorkers", "1", "--reporter", "test/support/reporter.ts", ...filesIn(cwd)];
-    // The first failure is enough. The process may then live on for a long time, because of what the mutation has leaked.
+    // The first failure is enough. The process may then live on for a long time, because of what the mutation has
+    // leaked.
     const outcome = await run(args, { cwd, limit, until: /^FAILED .*$/m });
     return { seconds: outcome.seconds, failure: failureOf(outcome) };
   });

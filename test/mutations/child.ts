@@ -32,7 +32,8 @@ const outputDelay = 300;
 const maxOutput = 1_000_000;
 
 /**
- * Runs this Node with arguments. Kills the process at its time limit, and after its end kills all processes that it started.
+ * Runs this Node with arguments. Kills the process at its time limit, and after its end kills all processes that it
+ * started.
  */
 export async function run(args: string[], { cwd, limit, until }: RunOptions): Promise<Outcome> {
   const began = performance.now();

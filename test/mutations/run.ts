@@ -96,12 +96,13 @@ function checkPlaces(directory: string): void {
   const places = ({ file, from }: Mutation): number =>
     readFileSync(join(directory, "src", file), "utf8").split(from).length - 1;
   const off = wanted.filter((mutation) => places(mutation) !== 1).map(({ file, name }) => `${file}: ${name}`);
-  if (off.length > 0) throw new Error(`Cannot mutate: the text does not occur exactly once: ${off.join("; ")}`);
+  if (off.length > 0)
+    throw new Error(`Cannot mutate: the text does not occur exactly once: ${off.join("; ")}`);
 }
 
 /**
- * Returns whether all needed checks pass without a mutation. A check that fails then would catch every mutation. The durations
- * also set the time limits of the checks.
+ * Returns whether all needed checks pass without a mutation. A check that fails then would catch every mutation. The
+ * durations also set the time limits of the checks.
  */
 async function passesUnbroken(directory: string): Promise<boolean> {
   const needed = new Set(wanted.flatMap(({ file }) => checksFor(file)));

@@ -7,8 +7,8 @@ import { root } from "../support/runtimes.ts";
  * Runs the tests that take too long for the suite, one part after the other:
  * `npm run prove -- [--only simulate|fuzz|kills|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
  *
- * Without `--seed`, the first seed is random. `--quick` runs a hundredth of everything. This tests the command itself and
- * proves little. Exits with code 1 if any part has failed.
+ * Without `--seed`, the first seed is random. `--quick` runs a hundredth of everything. This tests the command itself
+ * and proves little. Exits with code 1 if any part has failed.
  */
 
 interface Part {
@@ -80,8 +80,8 @@ let running: ChildProcess | undefined;
 let interrupted: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // One Ctrl-C arrives twice: from the terminal and from npm. A signal more than a second later is a second Ctrl-C, and kills
-    // at once.
+    // One Ctrl-C arrives twice: from the terminal and from npm. A signal more than a second later is a second Ctrl-C,
+    // and kills at once.
     if (interrupted !== undefined && performance.now() - interrupted > 1_000) end("SIGKILL");
     if (interrupted !== undefined) return;
     interrupted = performance.now();

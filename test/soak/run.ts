@@ -9,10 +9,11 @@ import { get, tcp } from "../support/tcp.ts";
 import { crowd } from "./crowd.ts";
 
 /**
- * Runs a soak test of a server of each runtime: `npm run soak -- [--minutes 10] [--sessions 2000] [--on node|bun|deno]…`.
+ * Runs a soak test of a server of each runtime: `npm run soak -- [--minutes 10] [--sessions 2000] [--on
+ * node|bun|deno]…`.
  *
- * Heap and sockets must not grow after the second minute, so a shorter run only tests the program itself. At the end nothing
- * may be left, and the server must end by itself. Works on Linux only.
+ * Heap and sockets must not grow after the second minute, so a shorter run only tests the program itself. At the end
+ * nothing may be left, and the server must end by itself. Works on Linux only.
  */
 
 const { values } = parseArgs({

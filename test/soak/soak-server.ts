@@ -7,7 +7,10 @@ import { entry } from "../support/runtime.ts";
 
 /** The server of the soak test, as a separate program. It prints its port and every unexpected error. */
 
-/** Milliseconds for which anything is kept: short enough that the amount of kept data is constant after the second minute. */
+/**
+ * Milliseconds for which anything is kept: short enough that the amount of kept data is constant after the second
+ * minute.
+ */
 const kept = 30_000;
 
 const signal = entry.terminationSignal();
