@@ -20,8 +20,8 @@ export interface Workload {
   run(entrant: Entrant): Promise<Found>;
 }
 
-const talkers = ["tocsin-node", "ws", "frame", "socket-io", "tocsin-bun", "bun-publish", "bun"];
-const everybody = [...talkers, "tocsin-deno", "deno"];
+const nodeAndBun = ["tocsin-node", "ws", "frame", "socket-io", "tocsin-bun", "bun-publish", "bun"];
+const allRuntimes = [...nodeAndBun, "tocsin-deno", "deno"];
 const bare = ["tocsin-node", "ws", "hono", "tocsin-bun", "bun", "tocsin-deno", "deno"];
 
 /**
@@ -73,7 +73,7 @@ export const workloads: readonly Workload[] = [
     name: "spread",
     text: "500 subscribers, 1 event of 200 bytes every 5 ms",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(500, 500, "all", {
       do: "steady",
       channel: "all",
@@ -87,7 +87,7 @@ export const workloads: readonly Workload[] = [
     name: "burst",
     text: "500 subscribers, 10 events of 200 bytes in one turn every 50 ms",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(500, 500, "all", {
       do: "steady",
       channel: "all",
@@ -101,7 +101,7 @@ export const workloads: readonly Workload[] = [
     name: "flood",
     text: "100 subscribers, 20 000 events of 200 bytes as fast as the loop turns, 100 a turn",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(
       100,
       100,
@@ -114,7 +114,7 @@ export const workloads: readonly Workload[] = [
     name: "tokens",
     text: "400 channels with one subscriber each, 20 events of 80 bytes a second on each",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(400, 1, "c%d", {
       do: "scatter",
       channel: "c",

@@ -96,7 +96,7 @@ describe("what a server's report claims", () => {
     [
       "a client was not closed",
       wrongWith({}, 5, 1006),
-      /^ann \(stock\) was neither told 3001 nor reported: /,
+      /^ann \(stock\) was neither closed with 3001 nor reported: /,
     ],
     ["more is reported as read than was", wrongWith(cut(4, 5), 3), /has news up to 3, not from 4 to 5$/],
     ["the top is wrong", wrongWith(cut(2, 4), 3), /^the report says that news ends at 4, not 5$/],
@@ -108,7 +108,7 @@ describe("what a server's report claims", () => {
     [
       "no client has a publication, and it is not reported",
       wrongWith({}, 5, 3001, 3),
-      /^nobody has 2 of news, and nothing was /,
+      /^no client has 2 of news, and it was not reported$/,
     ],
     [
       "a publication was read and reported",

@@ -37,7 +37,7 @@ export class Visitor {
   /** Whether the client has sent a message in this session, so that a connect counts as sent. */
   greeted = false;
   readonly #clock: FakeClock;
-  readonly #told: Told = new Map();
+  readonly #notices: Told = new Map();
   readonly #pending: string[] = [];
   #session: Session | undefined;
   #judge: Referee | undefined;
@@ -62,7 +62,7 @@ export class Visitor {
     this.greeted = false;
     const judge = referee({
       now: () => this.#clock.now(),
-      told: this.peer.user === "" ? new Map() : this.#told,
+      told: this.peer.user === "" ? new Map() : this.#notices,
       answered: (reply, command) => this.#answered(reply, command),
     });
     this.#judge = judge;

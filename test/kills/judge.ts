@@ -24,7 +24,7 @@ export function judge(closed: Closed, { admitted, followed }: Audience): string[
     if (client.connections === 0) continue;
     const reported = cut.find(({ user }) => user === client.user)?.channels;
     if (reported === undefined && client.codes.at(-1) !== 3001)
-      wrong.push(`${nameOf(client)} was neither told 3001 nor reported: ${standing(client)}`);
+      wrong.push(`${nameOf(client)} was neither closed with 3001 nor reported: ${standing(client)}`);
     for (const { channel, at } of tracks) {
       const top = closed.tops[channel] ?? 0;
       const claim = reported === undefined ? { read: top, top } : reported[channel];
@@ -55,7 +55,7 @@ function unaccounted({ report, confirmed, undelivered }: Closed, followed: Audie
   for (const offset of confirmed) {
     const holders = clients.filter(has(offset));
     if (holders.length === 0 && !reported.has(offset))
-      wrong.push(`nobody has ${offset} of news, and nothing was reported`);
+      wrong.push(`no client has ${offset} of news, and it was not reported`);
     // A `centrifuge` client sends no acknowledgements. So what it has read counts as delivered, unless it was cut.
     const reader = holders.find((client) => client.kind === "stock" && !wasCut(client));
     if (reader !== undefined && reported.has(offset))

@@ -182,10 +182,7 @@ function comingBack(client: Client): { isBack(): boolean; wrong(): string[] } {
       ...(isBack() ? [] : [`${nameOf(client)} did not come back: ${standing(client)}`]),
       ...rows
         .filter(({ track: { gaps }, min, max }) => gaps < min || gaps > max)
-        .map(
-          ({ track, min }) =>
-            `${nameOf(client)} was told of ${track.gaps} gaps in ${track.channel}, not ${min}`,
-        ),
+        .map(({ track, min }) => `${nameOf(client)} got ${track.gaps} gaps in ${track.channel}, not ${min}`),
     ],
   };
 }

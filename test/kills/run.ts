@@ -41,7 +41,7 @@ for (const each of left) console.log(`FAILED a process is left: ${each}`);
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
 console.log(
   `total: ${values.on.join(", ")}, seeds ${first} to ${first + count - 1}: ${total.SIGTERM} ended by SIGTERM, ${total.SIGKILL} by SIGKILL, ` +
-    `${total["SIGTERM, then SIGKILL"]} by both; ${total.received} publications received, ${total.gaps} gaps told, ` +
+    `${total["SIGTERM, then SIGKILL"]} by both; ${total.received} publications received, ${total.gaps} gaps reported, ` +
     `${total.cut} sessions cut, ${total.failed} failed, in ${seconds} s`,
 );
 if (total.failed + left.length > 0) process.exitCode = 1;
