@@ -21,10 +21,7 @@ export function observe(notifier: Pick<Notifier, "stats" | "totals">): void {
   }
 }
 
-/**
- * Wraps a task in a span that lasts as long as the run and has its id. Use it as `notifier.run(traced("report",
- * task))`.
- */
+/** Wraps a task in a span for the whole run, with the run's id. Use it as `notifier.run(traced("report", task))`. */
 export function traced<R>(name: string, task: Task<R>): Task<R> {
   return async function* (context) {
     const span = trace.getTracer("tocsin").startSpan(name, { attributes: { "tocsin.run": context.id } });

@@ -12,13 +12,11 @@ const secret = "at least 32 bytes that nobody else has";
 const notifier = createNotifier();
 const app = new Hono();
 
-// A token in the connect command. It is checked there, and refreshed before it expires. Its claims are those of
-// Centrifugo.
+// A token in the connect command. It is checked there, and refreshed before it expires. Its claims are Centrifugo's.
 const byToken = tokens({ secret, audience: "app" });
 // app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: byToken })));
 
-// A ticket in the URL, for one upgrade within 30 s. The signed cookie of your login authenticates the request for a
-// ticket.
+// A ticket in the URL, for one upgrade within 30 s. Your login's signed cookie authenticates the request for it.
 const tickets = createTickets();
 app.get("/ticket", async (c) => {
   const user = await getSignedCookie(c, secret, "user");

@@ -26,10 +26,7 @@ export interface Watcher {
 /** The WebSocket class that a client uses. */
 type Sockets = NonNullable<ConnectOptions["WebSocket"]>;
 
-/**
- * What is watched: a channel that the client subscribes to, a run, or a channel that the server subscribes the client
- * to.
- */
+/** What is watched: a channel that the client subscribes to, a run, or a server-side subscription. */
 export type What = "channel" | "run" | "granted";
 
 function take(watcher: Watcher, data: unknown): void {

@@ -7,8 +7,7 @@ import { type How, payload } from "./burst.ts";
 
 /**
  * A server that publishes a burst, as fast as it can, for each HTTP request to `/burst`. It has the default settings.
- * With
- * `raised`, it has higher limits on what a client may send.
+ * The option `raised` raises the limits on what a client may send.
  */
 
 const { raised = false } = JSON.parse(process.argv.at(-1) ?? "{}") as { raised?: boolean };
