@@ -12,16 +12,16 @@ import {
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// Builds `src` into `dist`: JavaScript, declarations, and the maps that lead from both to `src`. `npm run build`.
+// Builds `src` into `dist`: JavaScript, declarations, and source maps from both to `src`. Run it with `npm run build`.
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const dist = join(root, "dist");
 
-/** Of a compiler's library that not everybody's `lib` includes. */
+/** Matches types of `lib.esnext.disposable`, which the `lib` option of a user's project may not include. */
 const disposable = /\bAsyncDisposable\b|\bSymbol\.asyncDispose\b/;
 
-// Several processes may build at once, and others read: each file is whole whenever it is there. Beside `dist`, since
-// the maps have paths that are relative to where they are.
+// Several processes may build at the same time while others read, so each file is renamed into `dist` when it is
+// complete. The temporary folder is beside `dist`, because the paths in the maps are relative to the folder.
 const built = mkdtempSync(join(root, "dist-"));
 try {
   const tsc = realpathSync(join(root, "node_modules/.bin/tsc"));
@@ -38,7 +38,7 @@ try {
   rmSync(built, { recursive: true });
 }
 
-/** The files of a folder and of those in it, by their paths from it. */
+/** Returns the relative paths of all files in a folder and its subfolders. */
 function filesIn(folder: string): string[] {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
   return entries
@@ -47,14 +47,14 @@ function filesIn(folder: string): string[] {
 }
 
 /**
- * Has a declaration file bring along the library that it needs. Not written in the source, since JSR refuses it there;
- * Deno, which reads the sources, always has that library.
+ * Adds a reference to `lib.esnext.disposable` to a declaration file that needs it. The reference cannot be in the
+ * source, because JSR refuses it there. Deno reads the sources, and always has this library.
  */
 function addLibrary(path: string): void {
   const text = readFileSync(path, "utf8");
   if (!disposable.test(text)) return;
   writeFileSync(path, `/// <reference lib="esnext.disposable" />\n${text}`);
   const map = JSON.parse(readFileSync(`${path}.map`, "utf8"));
-  // One more line at the top, which comes from nowhere.
+  // The added first line has no mapping: ";" starts the next line.
   writeFileSync(`${path}.map`, JSON.stringify({ ...map, mappings: `;${map.mappings}` }));
 }

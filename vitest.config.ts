@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const src = fileURLToPath(new URL("./src/", import.meta.url));
-/** What says nothing about a runtime, and so is run on one of them. */
+/** The tests whose result does not depend on the runtime. They run on only one runtime. */
 const once = [
   ...["architecture", "client-size", "docs", "mutations", "readme", "size", "sources", "walls"].map(
     (name) => `test/checks/${name}.test.ts`,
@@ -19,14 +19,15 @@ export default defineConfig({
     ],
   },
   test: {
-    // The one pool that all three runtimes have. Nothing here keeps module state, so files share their processes,
-    // which makes the start five times faster.
+    // "forks" is the only pool that all three runtimes have. No file keeps module state, so that test files can share
+    // processes. This makes the start five times faster.
     pool: "forks",
     isolate: false,
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Vitest would end a process that does not end; test/run.ts reports it instead.
+    // Vitest would kill a process that does not end by itself. With this timeout it does not, and test/run.ts reports
+    // it.
     teardownTimeout: 2_147_483_647,
     allowOnly: false,
     setupFiles: process.env.TOCSIN_WORKERS === undefined ? [] : ["test/support/worker.ts"],

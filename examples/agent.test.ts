@@ -3,7 +3,7 @@ import { agentEvents } from "tocsin/agent";
 import { fakeClock } from "tocsin/testing";
 import { expect, test } from "vitest";
 
-test("an agent tells what it does", async () => {
+test("an agent publishes an event for each of its steps", async () => {
   const clock = fakeClock();
   const notifier = createNotifier({ clock });
   const run = notifier.run(async (context) => {

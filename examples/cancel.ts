@@ -6,10 +6,10 @@ const answer = await fetch(`${url}/reports`, { method: "POST" });
 const { run } = (await answer.json()) as { run: string };
 
 const first = connect(`${url}/notifications`, { WebSocket });
-let after = { offset: 0, epoch: "" }; // the start; a page could keep it in localStorage
+let after = { offset: 0, epoch: "" }; // the start of the run; a page could keep the position in localStorage
 for await (const { offset, epoch } of first.run(run)) {
   after = { offset, epoch };
-  if (offset === 3) break; // leaving the loop cancels nothing
+  if (offset === 3) break; // leaving the loop does not cancel the run
 }
 await first.close();
 
@@ -17,7 +17,7 @@ const second = connect(`${url}/notifications`, { WebSocket }); // later, or in a
 const report = second.run(run, { after });
 try {
   for await (const { offset, data } of report) {
-    console.log(offset, JSON.stringify(data)); // offset 4 comes first
+    console.log(offset, JSON.stringify(data)); // begins with offset 4
     if (offset === 5) await report.cancel("Not needed any more");
   }
 } catch (error) {

@@ -2,7 +2,7 @@ import { createNotifier, type EventsOf } from "tocsin";
 import { expect, test } from "vitest";
 import * as z from "zod";
 
-test("events have types, which are checked before anything is written", async () => {
+test("an event is checked against its schema before it is published", async () => {
   const notifier = createNotifier({
     events: {
       "invoice.paid": z.object({ amount: z.number() }),
@@ -12,14 +12,14 @@ test("events have types, which are checked before anything is written", async ()
   await notifier.publish("user:ann", { type: "user.renamed", name: " Ann " });
   await notifier.publish("user:ann", { type: "invoice.paid", amount: 12 });
 
-  // @ts-expect-error the compiler refuses it, too
+  // @ts-expect-error the compiler also refuses it
   const wrong = notifier.publish("user:ann", { type: "invoice.paid", amount: "12" });
   const message = 'Cannot publish "invoice.paid" to "user:ann": its schema refuses data.amount';
   await expect(wrong).rejects.toThrow(new TypeError(message));
 
-  const inWords = (event: EventsOf<typeof notifier>): string =>
+  const describe = (event: EventsOf<typeof notifier>): string =>
     event.type === "invoice.paid" ? `${event.amount} paid` : `now called ${event.name}`;
   const { publications } = await notifier.history("user:ann");
-  expect(publications.map(({ data }) => inWords(data))).toEqual(["now called Ann", "12 paid"]);
+  expect(publications.map(({ data }) => describe(data))).toEqual(["now called Ann", "12 paid"]);
   await notifier.close();
 });

@@ -5,7 +5,8 @@ import { notifications } from "tocsin/hono";
 
 // bun --hot examples/hot.ts
 
-// Run again, this module has a notifier of its own. Clients of the old one are closed with 3001, and come back to it.
+// Each reload runs this module again and creates a new notifier. Closing the old server closes its clients with 3001.
+// They reconnect to the new one.
 const kept = globalThis as { server?: Server };
 await kept.server?.close();
 

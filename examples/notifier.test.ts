@@ -2,7 +2,7 @@ import { createNotifier } from "tocsin";
 import { assertQuiet, fakeClock, pipe } from "tocsin/testing";
 import { expect, test } from "vitest";
 
-test("a subscriber is told, and closing leaves nothing behind", async () => {
+test("a subscriber gets the publication, and nothing is left after closing", async () => {
   const clock = fakeClock();
   const notifier = createNotifier({ clock });
   const client = pipe(notifier);

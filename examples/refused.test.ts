@@ -3,7 +3,7 @@ import { createNotifier, type Refused } from "tocsin";
 import { notifications } from "tocsin/hono";
 import { expect, test } from "vitest";
 
-test("a hook hears of everybody who is not let in, and why", async () => {
+test("a hook is called for each refused connection, with the reason", async () => {
   const refused: Refused[] = [];
   const notifier = createNotifier({ onRefused: (each) => refused.push(each) });
   const events = notifications(notifier, { origins: ["https://example.com"] });

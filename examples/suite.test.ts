@@ -3,7 +3,7 @@ import { assertQuiet, fakeClock, pipe } from "tocsin/testing";
 import { expect, test } from "vitest";
 
 for (let count = 1; count <= 50; count++) {
-  test(`a run of ${count} steps reaches its owner, and nobody else, and then everything is quiet`, async () => {
+  test(`only the owner receives a run of ${count} steps, and nothing is left after closing`, async () => {
     const clock = fakeClock();
     const notifier = createNotifier({ clock });
     const [ann, bob] = [pipe(notifier, { peer: { user: "ann" } }), pipe(notifier, { peer: { user: "bob" } })];

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 type Observed = [name: string, value: number, attributes: object];
 
-/** As much of an OpenTelemetry SDK as shows what reaches one. */
+/** A minimal replacement of an OpenTelemetry SDK that records what the API passes to an SDK. */
 const counted: Observed[] = [];
 const callbacks: [name: string, callback: (result: object) => void][] = [];
 const spans: object[] = [];
@@ -45,8 +45,8 @@ afterAll(() => {
   trace.disable();
 });
 
-test("OpenTelemetry sees what is owned, what happened, what failed, and each run as a span", async () => {
-  // Loaded once there is a provider, as in a program that starts its SDK first.
+test("OpenTelemetry gets the owned objects, the totals, the failures, and a span for each run", async () => {
+  // Imported after the providers are set, as in a program that starts its SDK first.
   const { countFailure, observe, traced } = await import("./telemetry.ts");
   const clock = fakeClock();
   const rpc = {

@@ -4,12 +4,12 @@ import type { ErrorContext, Notifier, Task } from "tocsin";
 const meter = metrics.getMeter("tocsin");
 const failures = meter.createCounter("tocsin.failures");
 
-/** `createNotifier({ onError: countFailure })`: what failed, by stage, and nothing of what it was about. */
+/** Counts failures by stage, without personal data. Use it as `createNotifier({ onError: countFailure })`. */
 export function countFailure(_error: unknown, { stage }: ErrorContext): void {
   failures.add(1, { stage });
 }
 
-/** Has every collection read what the notifier owns, and what has happened in it. */
+/** Registers callbacks that read the notifier's `stats()` and `totals()` at each collection. */
 export function observe(notifier: Pick<Notifier, "stats" | "totals">): void {
   meter.createObservableGauge("tocsin.owned").addCallback((result) => {
     for (const [kind, count] of Object.entries(notifier.stats())) result.observe(count, { kind });
@@ -21,7 +21,7 @@ export function observe(notifier: Pick<Notifier, "stats" | "totals">): void {
   }
 }
 
-/** `notifier.run(traced("report", task))`: a span for the whole of a run, with its id. */
+/** Wraps a task in a span for the whole run, with the run's id. Use it as `notifier.run(traced("report", task))`. */
 export function traced<R>(name: string, task: Task<R>): Task<R> {
   return async function* (context) {
     const span = trace.getTracer("tocsin").startSpan(name, { attributes: { "tocsin.run": context.id } });
@@ -37,7 +37,7 @@ export function traced<R>(name: string, task: Task<R>): Task<R> {
   };
 }
 
-// biome-ignore lint/correctness/useYield: a task without events of its own
+// biome-ignore lint/correctness/useYield: this task yields no events
 async function* resultOf<R>(result: Promise<R>): AsyncGenerator<never, R, void> {
   return await result;
 }

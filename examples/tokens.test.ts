@@ -12,11 +12,11 @@ const secret = "at least 32 bytes that nobody else has";
 const notifier = createNotifier();
 const app = new Hono();
 
-// In the connect command, checked there, and refreshed before it expires; its claims are Centrifugo's.
+// A token in the connect command. It is checked there, and refreshed before it expires. Its claims are Centrifugo's.
 const byToken = tokens({ secret, audience: "app" });
 // app.get("/notifications", upgradeWebSocket(notifications(notifier, { authenticate: byToken })));
 
-// In the address, for one upgrade within 30 s; who asks for it shows who it is with the signed cookie of your login.
+// A ticket in the URL, for one upgrade within 30 s. Your login's signed cookie authenticates the request for it.
 const tickets = createTickets();
 app.get("/ticket", async (c) => {
   const user = await getSignedCookie(c, secret, "user");
@@ -29,7 +29,7 @@ app.get("/notifications", async (c) => {
   return c.text("Let in");
 });
 
-test("a token says who connects, and what it is subscribed to", async () => {
+test("a token contains the user and the channels of the connection", async () => {
   const exp = Math.ceil(Date.now() / 1000) + 60;
   const token = await sign({ sub: "ann", aud: "app", channels: ["user:ann"], exp }, secret);
   const client = pipe(notifier, { peer: byToken() });

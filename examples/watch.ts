@@ -1,5 +1,5 @@
 import { connect } from "tocsin/client";
-import { WebSocket } from "ws"; // only Node 20 needs it: leave it out, and `{ WebSocket }` below, anywhere else
+import { WebSocket } from "ws"; // only Node 20 needs this; elsewhere, leave out this import and `{ WebSocket }` below
 
 const url = process.argv[2] ?? "http://127.0.0.1:3000";
 const answer = await fetch(`${url}/reports`, { method: "POST" });
@@ -7,6 +7,6 @@ const { run } = (await answer.json()) as { run: string };
 
 const client = connect(`${url}/notifications`, { WebSocket });
 const report = client.run(run);
-for await (const { data } of report) console.log(JSON.stringify(data)); // survives reconnects, and goes on where it was
+for await (const { data } of report) console.log(JSON.stringify(data)); // after a reconnect, continues where it was
 console.log(JSON.stringify(await report.result()));
-await client.close(); // nothing is left, and the process ends
+await client.close(); // then the process ends by itself

@@ -9,11 +9,17 @@ import { binary, type Runtime, root } from "./support/runtimes.ts";
 
 /** Runs the suite on Node, Bun and Deno. `npm test -- [--only node|bun|deno] [--node <path>]… [file filters]`. */
 
-/** Milliseconds a process may live on after its results: Deno needs several on a busy machine, and what is leaked lasts. */
+/**
+ * Milliseconds within which a process must end after its results. On a busy machine Deno needs several seconds. A leak
+ * keeps the process alive for longer than this.
+ */
 const patience = 20_000;
-/** Milliseconds a whole run may take. */
+/** Milliseconds that a whole run may take. */
 const limit = 300_000;
-/** Runs at a time, of two workers each: more would only stall each other's servers and clients where there are two cores. */
+/**
+ * The number of runs at a time, with two workers each. On two cores, more runs would slow each other's servers and
+ * clients.
+ */
 const lanes = 2;
 
 /** The projects of `vitest.config.ts`, as they are named in the output. */
@@ -65,7 +71,7 @@ function targets(): Target[] {
   return suites;
 }
 
-/** One of the projects of `vitest.config.ts` on a runtime. */
+/** Returns the command that runs one project of `vitest.config.ts` on a runtime. */
 function target(runtime: Runtime, file: string, project: keyof typeof parts): Target {
   const version = /\d+\.\d+\.\d+\S*/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0];
   const name = `${runtime} ${version}${parts[project]}`;
@@ -104,13 +110,13 @@ function summarize(all: readonly Outcome[]): void {
   if (failed > 0 || passed === 0) process.exitCode = 1;
 }
 
-/** Runs the suite once. Whatever is wrong with the process itself counts as one more failure each. */
+/** Runs the suite once. Each fault of the process itself counts as one more failure. */
 async function run({ name, file, args }: Target): Promise<Outcome> {
   const start = performance.now();
   const workers = mkdtempSync(join(tmpdir(), "tocsin-workers-"));
   const child = spawn(file, args, {
     cwd: root,
-    detached: true, // a group of its own, so that nothing it started can outlive it
+    detached: true, // gives the run a process group of its own, so that all its processes can be killed
     env: { ...process.env, TOCSIN_WORKERS: workers, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -131,7 +137,7 @@ async function run({ name, file, args }: Target): Promise<Outcome> {
   };
 }
 
-/** Waits for the end of the process, passing on what it prints, and ends it when it does not end by itself. */
+/** Prints the output of the process, and waits until it ends. Kills the process if it does not end by itself. */
 async function watch(name: string, child: ChildProcess): Promise<{ results?: Results; problems: string[] }> {
   const problems: string[] = [];
   let results: Results | undefined;
@@ -155,7 +161,7 @@ async function watch(name: string, child: ChildProcess): Promise<{ results?: Res
     child.once("error", (error) => resolve(`could not start: ${error.message}`));
     child.once("exit", (code, signal) => {
       clearTimeout(watchdog);
-      watchdog = setTimeout(giveUp, patience, "left its output open"); // what it started still holds it
+      watchdog = setTimeout(giveUp, patience, "left its output open"); // a process that it started still has it open
       child.once("close", () => resolve(`ended with ${signal ?? `code ${code}`}`));
     });
   });
@@ -170,10 +176,13 @@ async function watch(name: string, child: ChildProcess): Promise<{ results?: Res
 function killGroup(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-  } catch {} // nothing of the group is left
+  } catch {} // the group has no process any more
 }
 
-/** What the run started and did not end, by its command line. Linux only; elsewhere it finds nothing. */
+/**
+ * Returns a problem for each process that the run started and that still runs. Works on Linux only; elsewhere it finds
+ * none.
+ */
 function leftProcesses(child: ChildProcess): string[] {
   const left: string[] = [];
   for (const pid of readable("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -185,12 +194,15 @@ function leftProcesses(child: ChildProcess): string[] {
       left.push(
         `left a process behind: ${readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ")}`,
       );
-    } catch {} // it ended meanwhile
+    } catch {} // the process has ended in the meantime
   }
   return left;
 }
 
-/** A worker's file is empty until it had its time to end: one killed earlier was only slow, and proves nothing. */
+/**
+ * Returns a problem for each worker that did not end by itself. A worker's file stays empty until its time to end is
+ * over: a worker that was killed earlier may only have been slow.
+ */
 function lingeringWorkers(directory: string): string[] {
   const kept = readable(directory).map((pid) => readFileSync(join(directory, pid), "utf8"));
   return kept

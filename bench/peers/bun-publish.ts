@@ -1,6 +1,6 @@
 import { channelOf, start } from "./program.ts";
 
-// Bun's own publish.
+// Sends with Bun's native `publish`.
 
 interface Data {
   channel: string;

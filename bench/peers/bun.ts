@@ -1,6 +1,6 @@
 import { Backlog, Channels, channelOf, start } from "./program.ts";
 
-// Bun by hand: a loop of `send` over a Set.
+// Bun without a library: calls `send` for each socket in a Set.
 
 interface Data {
   channel: string;

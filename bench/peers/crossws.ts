@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import adapter from "crossws/adapters/node";
 import { channelOf, start } from "./program.ts";
 
-/** crossws: its own channels. */
+/** Sends with the channels of crossws. */
 const webSockets = adapter({
   hooks: {
     open: (peer) => peer.subscribe(channelOf(peer.request.url)),

@@ -1,6 +1,6 @@
 import { Backlog, Channels, channelOf, start } from "./program.ts";
 
-// Deno by hand: a loop of `send` over a Set.
+// Deno without a library: calls `send` for each socket in a Set.
 
 const channels = new Channels<WebSocket>();
 const backlog = new Backlog();

@@ -3,7 +3,10 @@ import type { AddressInfo, Socket } from "node:net";
 import { WebSocketServer } from "ws";
 import { Channels, channelOf, start } from "./program.ts";
 
-/** The least that Node does: one frame, built once, is written to every TCP socket. Nothing is kept, checked or bounded. */
+/**
+ * The lower bound of the cost on Node: builds one frame once and writes it to every TCP socket. It keeps no log, checks
+ * no permission and limits no buffer.
+ */
 const channels = new Channels<Socket>();
 const http = createServer();
 const server = new WebSocketServer({ server: http, perMessageDeflate: false });

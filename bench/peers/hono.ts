@@ -4,7 +4,7 @@ import type { WSContext } from "hono/ws";
 import { WebSocketServer } from "ws";
 import { Channels, start } from "./program.ts";
 
-/** Hono on Node by hand: its own `upgradeWebSocket`, and a loop of `send` over a Set. */
+/** Hono on Node without a library: uses the adapter's `upgradeWebSocket` and calls `send` for each socket in a Set. */
 const channels = new Channels<WSContext>();
 const app = new Hono();
 app.get(

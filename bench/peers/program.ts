@@ -1,25 +1,34 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 
-/** What a server is told to do, one at a time. */
+/** A command to a server. A server executes one command at a time. */
 export type Order =
-  /** So many events to a channel, in one turn. Answers with what the peer says of the first, where it says something. */
+  /**
+   * Publishes `count` events to a channel in one turn. The reply has the result of the first `publish`, if there is
+   * one.
+   */
   | { do: "fill"; channel: string; count: number; bytes: number }
-  /** Some events in one turn, every so many milliseconds. */
+  /** Publishes `count` events in one turn, every `every` milliseconds, for `for` milliseconds. */
   | { do: "steady"; channel: string; count: number; every: number; for: number; bytes: number }
-  /** As many events as fast as the loop turns, some in every turn. */
+  /** Publishes `count` events as fast as the event loop runs, `turn` events in each turn. */
   | { do: "flood"; channel: string; count: number; turn: number; bytes: number }
-  /** Channels with a number behind their name, each a share of so many events a second. */
+  /**
+   * Publishes `second` events per second for `for` milliseconds, in rotation over `channels` channels. The name of a
+   * channel is `channel` and a number from 0.
+   */
   | { do: "scatter"; channel: string; channels: number; second: number; for: number; bytes: number };
 
-/** An event of a peer. `at` is when it was made: microseconds since 1970, and the mark that the swarm counts. */
+/**
+ * An event that a peer publishes. `at` is the time of publication in microseconds since 1970, then `~`, which the swarm
+ * counts.
+ */
 export interface Event {
   id: number;
   text: string;
   at: string;
 }
 
-/** Publishes to a channel, however the peer does it. What it answers is printed for the first event of `fill`. */
+/** Publishes to a channel with the peer's library. For the first event of `fill`, the return value is printed. */
 export type Publish = (channel: string, event: Event) => unknown;
 
 let made = 0;
@@ -29,20 +38,20 @@ function event(text: string): Event {
   return { id: 100_000_000 + made++, text, at: `${at}~` };
 }
 
-/** A text that makes an event as JSON so many bytes long. */
+/** Returns a text that makes the JSON of an event `bytes` bytes long. */
 function filler(bytes: number): string {
   return "x".repeat(Math.max(0, bytes - JSON.stringify(event("")).length));
 }
 
-/** Says where the peer listens, and publishes as it is told. */
+/** Prints the port of the peer, then executes the commands from stdin. */
 export function start(port: number, publish: Publish): void {
   console.log(JSON.stringify({ port }));
   createInterface({ input: process.stdin }).on("line", (line) => {
-    obey(JSON.parse(line) as Order, publish).then((told) => console.log(JSON.stringify(told)));
+    execute(JSON.parse(line) as Order, publish).then((reply) => console.log(JSON.stringify(reply)));
   });
 }
 
-async function obey(order: Order, publish: Publish): Promise<object> {
+async function execute(order: Order, publish: Publish): Promise<object> {
   const text = filler(order.bytes);
   if (order.do === "fill") return fill(order, text, publish);
   if (order.do === "steady") return steady(order, text, publish);
@@ -97,7 +106,7 @@ function scatter(
   let events = 0;
   const began = performance.now();
   return new Promise((resolve) => {
-    // By the clock, so that a timer that is late makes up for it.
+    // The count depends on the elapsed time, so that a late timer callback publishes what is missing.
     const timer = setInterval(() => {
       const elapsed = Math.min(performance.now() - began, milliseconds);
       for (const due = Math.floor((elapsed * second) / 1000); events < due; events++) {
@@ -110,7 +119,7 @@ function scatter(
   });
 }
 
-/** Which sockets follow which channel: what a program by hand keeps. */
+/** The sockets of each channel, for the programs without a library. */
 export class Channels<Socket> {
   readonly #sockets = new Map<string, Set<Socket>>();
 
@@ -130,8 +139,8 @@ export class Channels<Socket> {
 }
 
 /**
- * What a peer without a log sends to whoever comes back: all that it has published, as one text, and of each event where
- * it stands, so that one can come back again.
+ * The reply of a peer without a log to a client that resumes: the first 1000 published events as one text. Each event
+ * has its offset and time, so that the client could resume again.
  */
 export class Backlog {
   #texts: string[] = [];
@@ -149,7 +158,7 @@ export class Backlog {
   }
 }
 
-/** The channel that a request's address names. */
+/** Returns the channel in the URL of a request. */
 export function channelOf(url: string | undefined): string {
   return new URL(url ?? "", "http://localhost").searchParams.get("channel") ?? "";
 }

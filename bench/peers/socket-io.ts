@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { Server } from "socket.io";
 import { start } from "./program.ts";
 
-/** Socket.IO: a room for each channel. */
+/** Socket.IO, with one room for each channel. */
 const http = createServer();
 const io = new Server(http, { transports: ["websocket"], serveClient: false });
 io.on("connection", (socket) => socket.join(String(socket.handshake.query.channel)));

@@ -6,7 +6,7 @@ import type { App, ServeOptions, Server } from "../../src/hosts/host.ts";
 import { createNotifier, memoryLog } from "../../src/mod.ts";
 import { start } from "./program.ts";
 
-/** tocsin, complete: authentication, authorisation, log, positions, window and heartbeats. */
+/** tocsin with all its features: authentication, authorization, log, positions, send window and heartbeats. */
 interface Entry {
   serve(app: App, options: ServeOptions): Promise<Server>;
   upgradeWebSocket: UpgradeWebSocket;

@@ -2,7 +2,7 @@ import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Backlog, Channels, channelOf, start } from "./program.ts";
 
-/** `ws` by hand: a loop of `send` over a Set. */
+/** `ws` without another library: calls `send` for each socket in a Set. */
 const channels = new Channels<WebSocket>();
 const backlog = new Backlog();
 const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });

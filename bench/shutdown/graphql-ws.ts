@@ -4,7 +4,10 @@ import { useServer } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
 import { createProgram } from "./pages.ts";
 
-/** A notifier on graphql-ws, a subscription for each topic: disposing of what `useServer` answers closes everybody. */
+/**
+ * A notifier on graphql-ws with one subscription for each topic. Disposing the result of `useServer` closes every
+ * client.
+ */
 const topics = new EventEmitter().setMaxListeners(0);
 const program = createProgram((topic, data) => topics.emit(topic, { publications: data }));
 

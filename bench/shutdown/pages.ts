@@ -2,14 +2,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 
-/** The part of a program that has nothing to do with its library: pages, and being told to end. */
+/** The part of a program that does not depend on its library: the HTTP pages and the handling of SIGTERM. */
 export interface Program {
   readonly server: Server;
-  /** Listens, and shuts down at SIGTERM. */
+  /** Starts to listen. Calls `shutdown` on SIGTERM. */
   start(shutdown: () => Promise<unknown>): void;
 }
 
-/** Makes a program's HTTP server. `publish` sends to everybody who follows a topic. */
+/** Creates the HTTP server of a program. `publish` sends to every client that follows the topic. */
 export function createProgram(publish: (topic: string, data: object) => void): Program {
   const published: Record<string, number> = {};
   let steady: NodeJS.Timeout | undefined;

@@ -10,10 +10,10 @@ import { type Entrant, others, tocsin } from "./systems.ts";
 import { type Cell, cellOf, type Row, table } from "./table.ts";
 
 /**
- * Shuts servers down while their peers misbehave, and measures how they end.
+ * Shuts servers down while their peers misbehave, and measures how the servers end.
  *
- * `npm run bench:shutdown -- [--node <path>]… [--only tocsin|others] [--case <text>]`. Ends with code 1 when tocsin is
- * out of the bounds of its contract anywhere.
+ * `npm run bench:shutdown -- [--node <path>]… [--only tocsin|others] [--case <text>]`. Exits with code 1 if tocsin
+ * breaks a bound of its contract in any case.
  */
 
 const scale: Scale = { healthy: 180, stuck: 20, grace: 3_000, patience: 35_000 };
@@ -38,7 +38,7 @@ await measureAll(
   2,
   pairs((_, { isOurs }) => isOurs),
 );
-// Nearly all of their time is waiting to be killed.
+// 12 at a time: the other systems spend nearly all the time waiting until they are killed.
 await measureAll(
   12,
   pairs(({ own = false }, { isOurs }) => !isOurs && !own),
@@ -65,7 +65,7 @@ function pairs(isMeant: (one: Case, entrant: Entrant) => boolean): [Case, Entran
   return all.filter(([one, entrant]) => isMeant(one, entrant));
 }
 
-/** Measures so many at a time. */
+/** Measures a queue, `lanes` at a time. */
 async function measureAll(lanes: number, queue: [Case, Entrant][]): Promise<void> {
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) await measure(...next);
@@ -86,7 +86,7 @@ async function attempt(one: Case, entrant: Entrant): Promise<Cell> {
     const isHeld = entrant.isOurs;
     return cellOf(outcome, isHeld ? [...judge(one, scale, outcome, bounds), ...wrong] : [], scale);
   } catch (error) {
-    return { text: "**failed before it was told to close**", wrong: [String(error)] };
+    return { text: "**failed before closing began**", wrong: [String(error)] };
   }
 }
 

@@ -4,22 +4,24 @@ import { binary, type Runtime } from "../../test/support/runtimes.ts";
 import type { System } from "../../test/support/shutdown.ts";
 import type { Dialect } from "../../test/support/tcp.ts";
 
-/** A system under a name, for the table. */
+/** A system with the name that the table shows. */
 export interface Entrant extends System {
   readonly name: string;
-  /** Whether it is held to the contract. */
+  /** Whether the system must meet the bounds of the contract. */
   readonly isOurs: boolean;
 }
 
 const address = (topics: readonly string[]): string => `/notifications?topics=${topics.join(",")}`;
 
-/** tocsin's `serve` on an executable of a runtime. */
+/** Returns the system that runs tocsin's `serve` on the executable `file` of a runtime. */
 export function tocsin(name: string, runtime: Runtime, file: string): Entrant {
   const child = fileURLToPath(new URL("../../test/support/shutdown-child.ts", import.meta.url));
   return { name, isOurs: true, file, args: program(child, runtime), address };
 }
 
-/** Other libraries on this Node, each as its documentation says to shut it down. */
+/**
+ * Returns the systems on other libraries, on this Node. Each shuts down as the documentation of its library recommends.
+ */
 export function others(versions: (name: string) => string): Entrant[] {
   const entrant = (name: string, script: string, rest: Omit<System, "file" | "args">): Entrant => {
     const file = fileURLToPath(new URL(script, import.meta.url));
@@ -54,7 +56,10 @@ const engine: Dialect = {
   answer: (message) => (message === "2" ? "3" : undefined),
 };
 
-/** One subscription for the first topic: no client of the bench follows more elsewhere than there. */
+/**
+ * Subscribes to the first topic only: with the systems other than tocsin, no client of the benchmark follows more than
+ * one.
+ */
 function graphql([topic]: readonly string[]): Dialect {
   const query = `subscription { publications(topic: "${topic}") { topic number text } }`;
   const subscribe = JSON.stringify({ id: "1", type: "subscribe", payload: { query } });

@@ -1,20 +1,20 @@
 import type { Outcome, Scale } from "../../test/support/shutdown.ts";
 import type { Entrant } from "./systems.ts";
 
-/** How one system came through one case. */
+/** The result of one system in one case. */
 export interface Cell {
   text: string;
-  /** What is out of bounds. */
+  /** The bounds that the system broke. */
   wrong: readonly string[];
 }
 
-/** A case, with a cell for each system it is meant for. */
+/** A case, with a cell for each system. A cell is undefined if the case does not apply to the system. */
 export interface Row {
   name: string;
   cells: readonly (Cell | undefined)[];
 }
 
-/** Says in a few words what became of a server. */
+/** Formats the outcome of a server as a short text. */
 export function cellOf(outcome: Outcome, wrong: readonly string[], { patience }: Scale): Cell {
   const { settled, exit, codes, lost, unreported, leftovers, code } = outcome;
   const parts = [
@@ -30,7 +30,7 @@ export function cellOf(outcome: Outcome, wrong: readonly string[], { patience }:
   return { text: wrong.length > 0 ? `**out of bounds** ${text}` : text, wrong };
 }
 
-/** The whole result, as Markdown. */
+/** Returns the whole result as Markdown. */
 export function table(
   entrants: readonly Entrant[],
   rows: readonly Row[],
@@ -42,12 +42,14 @@ export function table(
     "# Shutting down while peers misbehave",
     "",
     `${new Date().toISOString().slice(0, 10)}, ${machine}. ${healthy} healthy clients and ${stuck} that misbehave, each server in a`,
-    `process of its own, all on one machine; SIGTERM with a grace of ${grace / 1000} s. Each cell: the time from the beginning of closing`,
-    "to its end · from there to the end of the process, by itself · the close codes that healthy clients saw · publications made",
-    "before closing that healthy clients lack · publications that the others lack and that no report names · what is left over.",
+    `process of its own, all on one machine; SIGTERM with a grace of ${grace / 1000} s. Each cell: the time from the start of closing to`,
+    "its end · the time from there until the process ends by itself · the close codes that healthy clients got · the number of",
+    "publications from before closing that healthy clients did not get (lost) · the number that the others did not get and no",
+    "report names (unreported) · what is left over.",
     `After ${patience / 1000} s a process is killed. Bounds for tocsin: settled within the grace + ${settled} ms, ended within ${exit} ms more, code 0, all`,
     "healthy clients 3001, nothing lost, nothing unreported, nothing left.",
-    "The others have no grace, and were measured 12 at a time, tocsin 2 at a time: compare what they wait for, not tenths.",
+    "The other systems have no grace, and were measured 12 at a time; tocsin was measured 2 at a time. Compare what the servers",
+    "wait for, not tenths of a second.",
     "",
     line(["", ...entrants.map(({ name }) => name)]),
     line(["---", ...entrants.map(() => "---")]),

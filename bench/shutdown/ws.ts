@@ -1,7 +1,7 @@
 import { type WebSocket, WebSocketServer } from "ws";
 import { createProgram } from "./pages.ts";
 
-/** A notifier on `ws`: every client is closed, then both servers. */
+/** A notifier on `ws`. Shutdown closes every client, then both servers. */
 const topicsOf = new WeakMap<WebSocket, string[]>();
 const program = createProgram((topic, data) => {
   const text = JSON.stringify(data);

@@ -5,10 +5,12 @@ import { fileURLToPath } from "node:url";
 import { program } from "../../test/support/runtime.ts";
 import { binary, type Runtime, root } from "../../test/support/runtimes.ts";
 
-/** How a peer is greeted, and what says that it is ready. `%d` stands for the number of the connection. */
+/** How a client connects to a peer. `%d` stands for the number of the connection. */
 export interface Greeting {
   path: string;
+  /** The first message of the client. Empty: the client sends none. */
   hello: string;
+  /** The client is ready once it has received this text. Empty: the client is ready after the upgrade. */
   marker: string;
   dialect: "plain" | "tocsin" | "engine";
 }
@@ -16,7 +18,7 @@ export interface Greeting {
 /** A program that is measured. */
 export interface Entrant {
   readonly id: string;
-  /** What it is called in tables. */
+  /** The name in tables. */
   readonly name: string;
   readonly runtime: Runtime;
   readonly isOurs: boolean;
@@ -46,7 +48,7 @@ const ours = (channel: string): Greeting => ({
   dialect: "tocsin",
 });
 
-/** Everything that can be measured, on this Node or another. */
+/** Returns all programs that can be measured. Those for Node run on the executable `node`. */
 export function entrants(node: string): Entrant[] {
   const files: Record<Runtime, string> = { node, bun: binary("bun"), deno: binary("deno") };
   const entrant = (

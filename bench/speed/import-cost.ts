@@ -6,15 +6,15 @@ import { build } from "esbuild";
 import { root } from "../../test/support/runtimes.ts";
 import { median } from "./results.ts";
 
-/** What importing `tocsin` and `tocsin/hono` costs. */
+/** The cost of importing `tocsin` and `tocsin/hono`. */
 export interface ImportCost {
-  /** Bytes of both in one bundle, minified and compressed, without Hono. */
+  /** Size in bytes of one bundle of both, minified and compressed, without Hono. */
   bytes: number;
-  /** Milliseconds from before the import to after it, in a process of its own. */
+  /** Duration of the import in milliseconds: the median of 15 processes. */
   milliseconds: number;
 }
 
-/** Bundles what a server imports, as its user would. */
+/** Bundles both entries as a user's bundler would. */
 export async function bundle(): Promise<Uint8Array> {
   const { outputFiles } = await build({
     stdin: { contents: 'export * from "./src/mod.ts"; export * from "./src/hono.ts";', resolveDir: root },

@@ -5,13 +5,13 @@ import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { root } from "../../test/support/runtimes.ts";
 
-/** Milliseconds that a process may take over one line. */
+/** Maximum time in milliseconds until a process prints its next line. */
 const patience = 120_000;
 
-/** The core for what is measured, and the one for everything else. */
+/** The CPU core of the measured server, and the core of the clients. */
 export const cores = { server: 0, load: 1 } as const;
 
-/** A process that is told things by lines, and answers each by a line of JSON. */
+/** A process that reads one command per line from stdin, and prints one line of JSON for each. */
 export class Worker {
   readonly #child: ChildProcess;
   readonly #lines: Interface;
@@ -33,15 +33,15 @@ export class Worker {
     });
   }
 
-  #fail(why: string): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${why}\n${this.#errors}`));
+  #fail(reason: string): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${reason}\n${this.#errors}`));
   }
 
   get pid(): number | undefined {
     return this.#child.pid;
   }
 
-  /** The next line that it prints. */
+  /** Returns the next line that the process prints, parsed. Rejects after `patience`, or if the process ends. */
   next<T>(): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(
@@ -67,13 +67,16 @@ export class Worker {
     return this.next<T>();
   }
 
-  /** Microseconds of CPU that the operating system says it has used, in user and kernel, by all its threads. */
+  /**
+   * CPU time in microseconds that all threads of the process have used, user and kernel, as the operating system
+   * reports it.
+   */
   get cpu(): number {
     const fields = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
     return (Number(fields[11]) + Number(fields[12])) * (1_000_000 / ticks);
   }
 
-  /** Bytes of memory that are its own and resident. */
+  /** Resident memory of the process (`VmRSS`) in bytes. */
   get memory(): number {
     const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.#child.pid}/status`, "utf8"));
     return Number(line?.[1]) * 1024;
@@ -81,21 +84,21 @@ export class Worker {
 
   async end(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const over = new Promise((resolve) => this.#child.once("exit", resolve));
+    const exited = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.kill("SIGKILL");
-    await over;
+    await exited;
   }
 }
 
 const ticks = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
-/** The load, built by this machine's compiler when it is not there or older than its source. */
+/** Returns the path of the load program. Compiles the program if it is missing or older than its source. */
 export function swarm(): string {
   const source = fileURLToPath(new URL("swarm.c", import.meta.url));
   const built = join(root, ".cache/swarm");
   mkdirSync(join(root, ".cache"), { recursive: true });
-  const isThere = statSync(built, { throwIfNoEntry: false });
-  if (isThere === undefined || isThere.mtimeMs < statSync(source).mtimeMs) {
+  const existing = statSync(built, { throwIfNoEntry: false });
+  if (existing === undefined || existing.mtimeMs < statSync(source).mtimeMs) {
     execFileSync("cc", ["-O2", "-o", built, source]);
   }
   return built;

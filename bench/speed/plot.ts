@@ -7,7 +7,7 @@ const label = 270;
 const gap = 46;
 const colours = { ours: "#2563eb", others: "#9ca3af", text: "#111827", faint: "#6b7280" };
 
-/** Bars for each workload, shortest is best but where more is better, as an SVG. */
+/** Returns an SVG with one bar chart for each workload. Each chart is labelled "more is better" or "less is better". */
 export function plot(results: readonly Result[]): string {
   const names = [...new Set(results.map(({ workload }) => workload.name))];
   let top = 20;
@@ -32,7 +32,7 @@ function bars(panel: readonly Result[], top: number): string {
   const values = panel.map(({ found }) => found[workload.measure] ?? 0);
   const longest = Math.max(...values);
   const direction = workload.higherIsBetter ? "more is better" : "less is better";
-  const head = words(
+  const head = textElement(
     10,
     top,
     `${workload.name}: ${workload.unit}, ${direction}`,
@@ -46,15 +46,22 @@ function bars(panel: readonly Result[], top: number): string {
     const length = Math.max(1, (value / longest) * (width - label - 90));
     const colour = entrant.isOurs ? colours.ours : colours.others;
     return [
-      words(label - 10, y + 13, entrant.name, "end", colours.text),
+      textElement(label - 10, y + 13, entrant.name, "end", colours.text),
       `<rect x="${label}" y="${y}" width="${length.toFixed(1)}" height="${row - 6}" fill="${colour}"/>`,
-      words(label + length + 6, y + 13, shown(value), "start", colours.faint),
+      textElement(label + length + 6, y + 13, shown(value), "start", colours.faint),
     ].join("\n");
   });
   return [head, ...rows].join("\n");
 }
 
-function words(x: number, y: number, text: string, anchor: string, fill: string, weight = "normal"): string {
+function textElement(
+  x: number,
+  y: number,
+  text: string,
+  anchor: string,
+  fill: string,
+  weight = "normal",
+): string {
   const safe = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   return `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}" fill="${fill}" font-weight="${weight}">${safe}</text>`;
 }

@@ -4,15 +4,17 @@ import type { Result } from "./results.ts";
 import { judge } from "./targets.ts";
 import type { Workload } from "./workloads.ts";
 
-/** Where, and how often, it was measured. */
+/** The machine, and the number of rounds. */
 export interface Setting {
   machine: string;
   rounds: number;
-  /** How many processes wanted a core when it ended, on average: more than its own two are others'. */
+  /**
+   * Load average of the machine at the end: the mean number of runnable processes. The benchmark itself causes up to 2.
+   */
   load: number;
 }
 
-/** The whole result, as Markdown. */
+/** Returns the whole result as Markdown. */
 export function report(
   results: readonly Result[],
   cost: ImportCost,
@@ -41,14 +43,15 @@ export function report(
     "# What it costs",
     "",
     `${new Date().toISOString().slice(0, 10)}, ${machine}; the median of ${rounds} interleaved rounds${once}. The server is pinned to one core,`,
-    "and its CPU is what the operating system says of its process; the clients are a native program on the other core.",
-    `The load of the machine was ${load.toFixed(1)} in the end: over 2, others have used it as well, and times say little.`,
+    "and its CPU time is the one that the operating system reports for the process; the clients are a native program on the",
+    `other core. The load average at the end was ${load.toFixed(1)}. Above 2, other programs used the machine too, and the`,
+    "times are not reliable.",
     "",
     ...workloads.map(({ name, text, unit }) => `- **${name}**: ${text}; ${unit}`),
     "",
     ...table(["", ...entrants.map(({ name }) => name)], rows),
     "",
-    "What was meant to be reached, and was:",
+    "Goals:",
     "",
     ...table(["", "measured", "goal", "met"], targets),
     "",
@@ -60,7 +63,7 @@ function cell({ measure }: Workload, result: Result | undefined): string {
   return value === undefined ? "–" : shown(value);
 }
 
-/** Three digits, and no powers of ten. */
+/** Formats a number with three significant digits, without an exponent. */
 export function shown(value: number): string {
   const digits = Number(value.toPrecision(3));
   return digits >= 1000 ? digits.toLocaleString("en").replaceAll(",", " ") : String(digits);

@@ -2,15 +2,15 @@ import type { Entrant } from "./entrants.ts";
 import type { Found } from "./trial.ts";
 import type { Workload } from "./workloads.ts";
 
-/** What all rounds together say of one entrant in one workload. */
+/** The result of one entrant in one workload, over all rounds. */
 export interface Result {
   readonly workload: Workload;
   readonly entrant: Entrant;
-  /** The median of each thing found. */
+  /** The median of each measured value. */
   readonly found: Found;
 }
 
-/** What was found in every round. */
+/** The measured values of every round. */
 export class Results {
   readonly #found = new Map<string, Found[]>();
 

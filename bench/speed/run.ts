@@ -11,10 +11,11 @@ import { Results } from "./results.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
 /**
- * Measures what a delivered event costs, beside what one would write by hand or install instead.
+ * Measures the cost of a delivered event, for tocsin, for other libraries, and for programs without a library.
  *
- * `npm run bench -- [--node <path>] [--rounds <number>] [--only <text>]… [workload…]`. A round measures everybody once, one
- * after the other; the median of the rounds counts. All workloads together write `bench/results`.
+ * `npm run bench -- [--node <path>] [--rounds <number>] [--only <text>]… [--write <name>] [workload…]`. One round
+ * measures each entrant once, one after the other. The result is the median of the rounds. A run of all workloads and
+ * all entrants writes `bench/results/<name>.md` and `.svg`. Default name: `speed`.
  */
 
 const { values, positionals } = parseArgs({
@@ -41,7 +42,7 @@ for (let round = 1; round <= Number(values.rounds); round++) {
 }
 if (wanted.length === 0) write(0);
 
-/** After every round, so that a long run that is broken off has said something. */
+/** Prints and writes the result. Called after every round, so that a long run that is stopped early has a result. */
 function write(rounds: number): void {
   const measured = results.all(wanted, all);
   const machine = `${cpus().length} × ${cpus()[0]?.model}`;
@@ -59,13 +60,13 @@ function takingPart({ entrants }: Workload): Entrant[] {
   return all.filter((entrant) => entrants.includes(entrant.id) && isWanted(entrant));
 }
 
-/** One that fails is left out, and the bench ends with code 1. */
+/** Measures one entrant. If that fails, the entrant is left out, and the benchmark exits with code 1. */
 async function measure(workload: Workload, entrant: Entrant): Promise<void> {
   try {
     const found = await workload.run(entrant);
     results.add(workload, entrant, found);
-    const words = Object.entries(found).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
-    console.log(`${workload.name} · ${entrant.name}: ${words.join(", ")}`);
+    const values = Object.entries(found).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
+    console.log(`${workload.name} · ${entrant.name}: ${values.join(", ")}`);
   } catch (error) {
     console.log(`${workload.name} · ${entrant.name}: failed: ${(error as Error).message}`);
     process.exitCode = 1;

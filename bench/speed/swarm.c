@@ -1,12 +1,13 @@
 /*
- * The load: many WebSocket clients in one cheap process. They read and count, and answer pings.
+ * The load: many WebSocket clients in one process that needs little CPU. The clients read and count events, and answer
+ * pings.
  *
- * An event is known by the byte '~' at the end of its "at", which is the microsecond of its publication: no JSON is read.
- * Commands come on stdin, one a line, and each is answered on stdout by one line:
+ * No JSON is parsed. The byte '~' marks an event: it ends the event's "at", the time of publication in microseconds.
+ * The process reads commands from stdin, one per line, and prints one line of JSON for each:
  *
  *   count         events, bytes, frames and pings since the last reset, and p50 and p99 of latency in microseconds
- *   reset         forgets what was counted
- *   say TEXT      every client sends a message
+ *   reset         sets all counts to zero
+ *   say TEXT      every client sends TEXT as a message
  *   stuck N       the first N clients stop reading
  */
 #define _GNU_SOURCE
@@ -29,14 +30,14 @@ enum { EARLY = 65536, BUCKETS = 400000, BUCKET_US = 10, DIGITS = 16 };
 typedef struct {
   int fd;
   int state;
-  /* What was read before the client was ready. */
+  /* The bytes that were read before the client was ready. */
   char *early;
   size_t earlySize;
   unsigned char head[14];
   int headSize;
   uint64_t rest;
   uint64_t size;
-  /* The last bytes of the payload, to know a ping by. */
+  /* The last bytes of the payload, to recognize a ping. */
   char last[3];
   char ping[126];
 } Client;
@@ -74,13 +75,13 @@ static void sendFrame(int fd, int opcode, const char *payload, size_t size) {
     frame[3] = size & 255;
     at = 4;
   }
-  /* A mask of zeros leaves the payload as it is. */
+  /* A mask of zeros does not change the payload. */
   memset(frame + at, 0, 4);
   memcpy(frame + at + 4, payload, size);
   if (send(fd, frame, at + 4 + size, MSG_NOSIGNAL) < 0) fail("send");
 }
 
-/* The connection's number stands wherever the text says %d. */
+/* Replaces each %d in the text by the number of the connection. Returns the length. */
 static size_t fill(char *into, size_t size, const char *text, int number) {
   size_t at = 0;
   for (const char *place; (place = strstr(text, "%d")) != NULL; text = place + 2)
@@ -117,7 +118,7 @@ static void becomeReady(Client *client) {
   ready++;
 }
 
-static void heard(Client *client) {
+static void finishFrame(Client *client) {
   int opcode = client->head[0] & 15;
   frames++;
   if (opcode == 9) sendFrame(client->fd, 10, client->ping, client->size);
@@ -158,10 +159,10 @@ static void payload(Client *client, const char *data, size_t size) {
     client->last[2] = data[from];
   }
   client->rest -= size;
-  if (client->rest == 0) heard(client);
+  if (client->rest == 0) finishFrame(client);
 }
 
-/* Reads a frame's head as it comes; answers whether it is whole. */
+/* Reads one byte of a frame's header. Returns whether the header is complete. */
 static int head(Client *client, unsigned char byte) {
   client->head[client->headSize++] = byte;
   if (client->headSize < 2) return 0;
@@ -180,7 +181,7 @@ static void parse(Client *client, const char *data, size_t size) {
   size_t at = 0;
   while (at < size) {
     if (client->rest == 0) {
-      if (head(client, data[at++]) && client->rest == 0) heard(client);
+      if (head(client, data[at++]) && client->rest == 0) finishFrame(client);
       continue;
     }
     size_t part = size - at < client->rest ? size - at : client->rest;
@@ -258,7 +259,7 @@ static void command(char *line) {
     printf("{}\n");
 }
 
-/* What stdin holds may be several lines, and the end of it no line yet. Answers whether there is more to come. */
+/* Executes the complete lines of stdin, and keeps an incomplete last line. Returns 0 once stdin has ended. */
 static int commands(void) {
   static char text[65536];
   static size_t size;
@@ -281,7 +282,7 @@ static int commands(void) {
 /* swarm PORT CLIENTS AT_ONCE PATH HELLO MARKER DIALECT */
 int main(int argc, char **argv) {
   if (argc != 8) return 2;
-  int port = atoi(argv[1]), atOnce = atoi(argv[3]), told = 0;
+  int port = atoi(argv[1]), atOnce = atoi(argv[3]), reported = 0;
   count = atoi(argv[2]);
   path = argv[4];
   hello = argv[5];
@@ -295,8 +296,8 @@ int main(int argc, char **argv) {
   int64_t began = microseconds();
   for (;;) {
     while (begun < count && begun - ready < atOnce) begin(begun++, port);
-    if (ready == count && !told) {
-      told = 1;
+    if (ready == count && !reported) {
+      reported = 1;
       printf("{\"milliseconds\":%ld}\n", (microseconds() - began) / 1000);
     }
     int found = epoll_wait(epoll, happened, 512, -1);

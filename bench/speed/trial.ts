@@ -3,7 +3,7 @@ import type { Order } from "../peers/program.ts";
 import type { Entrant, Greeting } from "./entrants.ts";
 import { cores, swarm, Worker } from "./machine.ts";
 
-/** What the swarm has counted since it was last reset. Latencies are microseconds. */
+/** What the swarm has counted since the last reset. Latencies are in microseconds. */
 export interface Counted {
   events: number;
   bytes: number;
@@ -13,11 +13,12 @@ export interface Counted {
   p99: number;
 }
 
-/** What one trial of one entrant has found, by name: what is compared, and what explains it. */
+/** The values that one trial has measured, by name: the compared one, and those that explain it. */
 export type Found = Record<string, number>;
 
-/** Milliseconds between two looks at how far the swarm is, and without any news before something counts as lost. */
-const look = 25;
+/** Milliseconds between two counts. */
+const interval = 25;
+/** Milliseconds without a new event after which the missing events count as lost. */
 const patience = 5_000;
 
 /** One server and its clients, for one trial. */
@@ -32,11 +33,11 @@ export class Trial {
   }
 
   get clients(): Worker {
-    if (this.#clients === undefined) throw new Error("Nobody is connected yet");
+    if (this.#clients === undefined) throw new Error("No client is connected yet: call connect first");
     return this.#clients;
   }
 
-  /** Connects clients, so many at once, and answers how many milliseconds it took. */
+  /** Connects `count` clients, at most `atOnce` at a time. Returns the duration in milliseconds. */
   async connect(count: number, { path, hello, marker, dialect }: Greeting, atOnce = 64): Promise<number> {
     const { port } = await this.#port;
     const args = [port, count, atOnce].map(String);
@@ -56,11 +57,11 @@ export class Trial {
     return this.clients.tell<Counted>("count");
   }
 
-  /** Waits until so many events were counted. Throws when they are not, or are more. */
+  /** Waits until `events` events were counted. Rejects if fewer arrive, or more. */
   async received(events: number): Promise<Counted> {
     let last = await this.count();
-    for (let idle = 0; last.events < events && idle < patience; idle += look) {
-      await sleep(look);
+    for (let idle = 0; last.events < events && idle < patience; idle += interval) {
+      await sleep(interval);
       const now = await this.count();
       if (now.events > last.events) idle = 0;
       last = now;
@@ -69,7 +70,10 @@ export class Trial {
     return last;
   }
 
-  /** Has events published to `subscribers` each, and answers the CPU for each delivered one, in microseconds. */
+  /**
+   * Publishes events, each of which `subscribers` clients receive. Returns the counts, and in `cpu` the CPU time of the
+   * server in microseconds per delivered event.
+   */
   async deliver(order: Order, subscribers: number): Promise<Found> {
     await this.reset();
     const before = this.server.cpu;

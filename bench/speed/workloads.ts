@@ -4,27 +4,29 @@ import type { Order } from "../peers/program.ts";
 import type { Entrant, Greeting } from "./entrants.ts";
 import { type Found, Trial } from "./trial.ts";
 
-/** One thing that is measured. */
+/** One workload of the benchmark. */
 export interface Workload {
   readonly name: string;
-  /** What it is, in a sentence. */
+  /** A short description for the report. */
   readonly text: string;
-  /** What of what is found is compared, in which unit; lower is better unless said otherwise. */
+  /** The name of the compared value in `Found`. Lower is better unless `higherIsBetter` is set. */
   readonly measure: string;
   readonly unit: string;
   readonly higherIsBetter?: boolean;
-  /** Whether the first round is enough: it takes long, and varies little. */
+  /** Whether only the first round runs the workload, because it takes long and varies little. */
   readonly once?: boolean;
-  /** Who takes part, by id. */
+  /** The ids of the entrants. */
   readonly entrants: readonly string[];
   run(entrant: Entrant): Promise<Found>;
 }
 
-const talkers = ["tocsin-node", "ws", "frame", "socket-io", "tocsin-bun", "bun-publish", "bun"];
-const everybody = [...talkers, "tocsin-deno", "deno"];
+const nodeAndBun = ["tocsin-node", "ws", "frame", "socket-io", "tocsin-bun", "bun-publish", "bun"];
+const allRuntimes = [...nodeAndBun, "tocsin-deno", "deno"];
 const bare = ["tocsin-node", "ws", "hono", "tocsin-bun", "bun", "tocsin-deno", "deno"];
 
-/** A server with clients on one channel or on one each, warm, under one order. */
+/**
+ * Measures one order on a server that is warmed up. The clients share a channel, or have one each if its name has `%d`.
+ */
 function delivery(
   clients: number,
   subscribers: number,
@@ -41,14 +43,15 @@ function delivery(
 }
 
 /**
- * Every client says something once it is connected, as those of tocsin and Socket.IO have to: Linux has one that has
- * answered acknowledge later, and at the sender's cost.
+ * Returns a greeting that sends a message in any case, as the clients of tocsin and Socket.IO must. Linux delays the
+ * TCP acknowledgements of a client that has sent data, and this costs the sender CPU time. All entrants must have that
+ * cost.
  */
 function spoken(greeting: Greeting): Greeting {
   return greeting.hello === "" ? { ...greeting, hello: "hello" } : greeting;
 }
 
-/** The same for long enough that the runtime has compiled what it runs: what runs seldom takes it longer. */
+/** Returns the same order, long enough for the runtime to compile the code. Code that runs rarely is compiled later. */
 function warmUp(order: Order): Order {
   if (order.do === "flood") return { ...order, count: 2_000 };
   return order.do === "fill" ? order : { ...order, for: order.do === "scatter" ? 20_000 : 5_000 };
@@ -70,7 +73,7 @@ export const workloads: readonly Workload[] = [
     name: "spread",
     text: "500 subscribers, 1 event of 200 bytes every 5 ms",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(500, 500, "all", {
       do: "steady",
       channel: "all",
@@ -84,7 +87,7 @@ export const workloads: readonly Workload[] = [
     name: "burst",
     text: "500 subscribers, 10 events of 200 bytes in one turn every 50 ms",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(500, 500, "all", {
       do: "steady",
       channel: "all",
@@ -98,7 +101,7 @@ export const workloads: readonly Workload[] = [
     name: "flood",
     text: "100 subscribers, 20 000 events of 200 bytes as fast as the loop turns, 100 a turn",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(
       100,
       100,
@@ -111,7 +114,7 @@ export const workloads: readonly Workload[] = [
     name: "tokens",
     text: "400 channels with one subscriber each, 20 events of 80 bytes a second on each",
     ...cpu,
-    entrants: everybody,
+    entrants: allRuntimes,
     run: delivery(400, 1, "c%d", {
       do: "scatter",
       channel: "c",
@@ -158,7 +161,7 @@ export const workloads: readonly Workload[] = [
   ...[100, 1_000, 10_000, 100_000].map((channels) => curve(channels)),
 ];
 
-/** Connects ten thousand after a first few, which have the runtime load what it loads once. */
+/** Measures ten thousand connections. A hundred earlier ones make the runtime load what it loads only once. */
 async function idle(trial: Trial, entrant: Entrant): Promise<Found> {
   const count = 10_000;
   await trial.connect(100, entrant.greeting("c%d"));
@@ -166,7 +169,7 @@ async function idle(trial: Trial, entrant: Entrant): Promise<Found> {
   await sleep(1_000);
   const before = trial.server.memory;
   await trial.connect(count, entrant.greeting("c%d"));
-  // What connecting has left over has a while to be collected.
+  // The garbage of connecting can be collected in this time.
   await sleep(2_000);
   const memory = (trial.server.memory - before) / count / 1024;
   const began = trial.server.cpu;
@@ -199,20 +202,21 @@ async function storm(trial: Trial, entrant: Entrant): Promise<Found> {
     count: missed + (entrant.isOurs ? 1 : 0),
     bytes: 200,
   });
-  const come = (id: number): string => {
+  const resumption = (id: number): string => {
     const params = { channel: "missed", recover: true, offset: 1, epoch: first?.position.epoch };
     return entrant.isOurs ? JSON.stringify({ id, subscribe: params }) : "resume";
   };
   const resume = async (id: number): Promise<number> => {
     await trial.reset();
     const before = trial.server.cpu;
-    await trial.clients.tell(`say ${come(id)}`);
+    await trial.clients.tell(`say ${resumption(id)}`);
     await trial.received(sessions * missed);
-    // What they answer belongs to it.
+    // The cost includes the processing of what the clients send in response.
     await sleep(200);
     return trial.server.cpu - before;
   };
-  // One takes Bun as long as the system's clock ticks, and twenty until it has compiled what they run.
+  // On Bun one storm takes about one tick of the CPU clock, so that one alone cannot be measured. Bun has compiled the
+  // code only after about twenty storms.
   const [cold, warm] = [20, 8];
   let spent = 0;
   for (let storm = 0; storm < cold + warm; storm++) {
@@ -236,7 +240,7 @@ async function slow(trial: Trial, entrant: Entrant): Promise<Found> {
   return { ...found, memory, usual: usual.p99 ?? 0 };
 }
 
-/** One event after the other to a hundred channels, while more and more others are followed too. */
+/** Publishes to a hundred channels, one event after the other, while `channels` channels have a subscriber. */
 function curve(channels: number): Workload {
   const each = Math.max(1, channels / 1_000);
   const sessions = channels / each;
@@ -255,7 +259,7 @@ function curve(channels: number): Workload {
         const greeting = entrant.greeting("c%d");
         const hello = `{"id":1,"connect":{}}\n${subscribe.join("\n")}`;
         await trial.connect(sessions, { ...greeting, hello, marker: `"id":${each + 1}` }, 16);
-        // What connecting has left over has a while to be collected.
+        // The garbage of connecting can be collected in this time.
         await sleep(3_000);
         const order: Order = {
           do: "scatter",

@@ -7,7 +7,7 @@ import { terminationSignal, upgradeWebSocket } from "tocsin/node";
 export const signal = terminationSignal(); // SIGINT and SIGTERM as an AbortSignal
 export const notifier = createNotifier({ signal });
 
-/** Who is logged in, by the value of their cookie: in the place of your own sessions. */
+/** The logged-in users, by the value of the session cookie. Replace this by your own sessions. */
 const sessions = new Map([["s3cr3t", "ann"]]);
 
 const events = notifications(notifier, {

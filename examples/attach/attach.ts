@@ -6,7 +6,7 @@ import type { Hono } from "hono";
 import type { Notifier } from "tocsin";
 import { WebSocketServer } from "ws";
 
-/** Where an app is attached. */
+/** Options of `attach`. */
 export interface AttachOptions {
   notifier: Notifier;
   /** The app gets this path and all paths below it. */
@@ -24,11 +24,11 @@ export interface Attached {
 /** Attaches a Hono app to a server of your own. */
 export function attach(server: Server, app: Hono, options: AttachOptions): Attached {
   const { notifier, path, grace = 5_000 } = options;
-  // The types of ws do not know closeTimeout.
+  // The types of ws lack closeTimeout.
   const settings = { noServer: true, maxPayload: notifier.maxMessage, closeTimeout: 1_000 };
   // The cast is needed under exactOptionalPropertyTypes only.
   const websocket = { server: new WebSocketServer(settings) as unknown as WebSocketServerLike };
-  // This server never listens. It gets what belongs to the app, and it alone answers that.
+  // This server never listens. It gets the requests and upgrades of the app, and is the only one that answers them.
   const inner = createAdaptorServer({ fetch: app.fetch, websocket, overrideGlobalObjects: false });
 
   const sockets = new Set<Socket>();
@@ -39,7 +39,7 @@ export function attach(server: Server, app: Hono, options: AttachOptions): Attac
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
-  // The timer does not keep the process alive. It fires only if a connection does.
+  // The timer does not keep the process alive. It fires only if a connection keeps the process alive.
   void notifier.closed.then(() => setTimeout(cut, grace).unref());
 
   const isOwn = ({ url = "" }: IncomingMessage) =>

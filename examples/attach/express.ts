@@ -9,7 +9,7 @@ const site = express();
 const server = createServer(site);
 const tocsin = attach(server, app, { notifier, path: "/notifications" });
 
-// First, so that no body parser reads a body that is the Hono app's.
+// This must come first: otherwise a body parser would read the bodies of requests for the Hono app.
 site.use((request, response, next) => {
   if (!tocsin.request(request, response)) next();
 });

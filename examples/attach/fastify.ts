@@ -5,7 +5,7 @@ import { app, notifier, signal } from "./app.ts";
 import { attach } from "./attach.ts";
 
 const site = fastify({
-  // In front of Fastify, which otherwise parses bodies that are the Hono app's.
+  // This runs before Fastify: otherwise Fastify would parse the bodies of requests for the Hono app.
   serverFactory: (handler) =>
     createServer((request, response) => {
       if (!tocsin.request(request, response)) handler(request, response);
@@ -27,7 +27,7 @@ site.server.on("upgrade", (request, socket, head) => {
   chat.handleUpgrade(request, socket, head, (webSocket) => chat.emit("connection", webSocket, request));
 });
 
-// Fastify closes its server after this hook: every client of tocsin was closed with 3001 by then.
+// Fastify closes its server after this hook. By then every client of tocsin was closed with 3001.
 site.addHook("preClose", async () => {
   await notifier.close();
   for (const webSocket of chat.clients) webSocket.close(1001);

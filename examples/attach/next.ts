@@ -4,8 +4,9 @@ import next from "next";
 import { app, notifier } from "./app.ts";
 import { attach } from "./attach.ts";
 
-// With its first request Next begins to listen to "upgrade" on `httpServer`. On the real server it would see every
-// upgrade, and would end those whose path one of its pages matches. This one never listens: Next gets what we pass on.
+// At its first request Next adds a listener for "upgrade" to `httpServer`. On the real server the listener would get
+// every upgrade, and would end those whose path matches a page. So Next gets this server, which never listens on a
+// port. It gets only the upgrades that we pass on.
 const upgrades = new Server();
 const dev = process.env.NODE_ENV !== "production";
 const site = next({ dev, httpServer: upgrades });
@@ -19,7 +20,7 @@ const tocsin = attach(server, app, { notifier, path: "/notifications" });
 
 server.on("upgrade", (request, socket, head) => {
   if (tocsin.upgrade(request, socket, head)) return;
-  // Hot reloading, and what rewrites send on. Before its first request Next does not listen.
+  // These are the upgrades for hot reloading and for rewrites. Before its first request Next has no listener.
   if (!upgrades.emit("upgrade", request, socket, head)) socket.destroy();
 });
 

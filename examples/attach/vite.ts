@@ -9,7 +9,7 @@ const server = createServer((request, response) => {
 });
 const tocsin = attach(server, app, { notifier, path: "/notifications" });
 
-// Vite listens to "upgrade" itself. It takes only what its own client asks for, and leaves the rest alone.
+// Vite adds its own listener for "upgrade". It handles only the upgrades of Vite's client, and ignores all others.
 const vite = await createVite({ server: { middlewareMode: true, ws: { server } } });
 server.on("upgrade", (request, socket, head) => {
   tocsin.upgrade(request, socket, head);
@@ -21,4 +21,4 @@ server.listen(Number(process.env.PORT ?? 5173), "127.0.0.1", () => {
 
 await notifier.closed; // every client of tocsin was closed with 3001
 server.close();
-await vite.close(); // ends its WebSockets and its file watcher; then the process ends by itself
+await vite.close(); // closes Vite's WebSockets and file watcher; then the process ends by itself

@@ -9,29 +9,29 @@ import { findFolder } from "./folder.ts";
 import { moduleHeaders, readClient, readPage } from "./page.ts";
 import { introduce, type UserEnv, userOf, usersOnly } from "./user.ts";
 
-/** What the demo needs of its surroundings. */
+/** Options of `createApp`. */
 export interface AppOptions {
-  /** The one of `tocsin/node`, `tocsin/deno` or `tocsin/bun`. */
+  /** `upgradeWebSocket` of `tocsin/node`, `tocsin/deno` or `tocsin/bun`. */
   upgradeWebSocket: UpgradeWebSocket;
   /** Closes the notifier when it aborts. */
   signal?: AbortSignal | undefined;
-  /** The folder that the page proposes, and where relative paths begin. Default: this project's own. */
+  /** The folder that the page proposes, and the base of relative paths. Default: the folder of this project. */
   folder?: string | undefined;
 }
 
-/** Runs that may work at the same time. */
-const most = 8;
+/** The maximum number of runs at the same time. */
+const maxRuns = 8;
 
-/** For the demo only: at full speed this project's folder is done before anybody can reload the page in the middle. */
+/** For the demo only: at full speed, the folder of this project is done before a user can reload the page. */
 const filesPerSecond = 400;
 
-/** Announces the start and the ending of every run of a user. */
+/** Returns the channel that announces the start and the ending of every run of a user. */
 const channelOf = (user: string): string => `user:${user}`;
 
 /**
- * Makes the demo: a page on which a person has the fingerprints of folders taken, and watches.
+ * Creates the demo: a page on which a user starts fingerprints of folders, and watches their progress.
  *
- * Every browser is a user of its own, and sees and cancels its own runs only.
+ * Each browser is a separate user, who can see and cancel only the own runs.
  */
 export async function createApp({
   upgradeWebSocket,
@@ -39,7 +39,7 @@ export async function createApp({
   folder: base = fileURLToPath(new URL("../..", import.meta.url)),
 }: AppOptions): Promise<{ app: Hono<UserEnv>; notifier: Notifier }> {
   const [page, modules] = await Promise.all([readPage(), readClient()]);
-  // Runs are listed, and can be read from their start, for as long as the server lives; the log bounds its bytes itself.
+  // Runs are listed, and can be read from their start, until the server ends. The log limits its own memory.
   const notifier = createNotifier({ signal, limits: { runTtl: Number.POSITIVE_INFINITY } });
   const app = new Hono<UserEnv>();
   app.use(localNamesOnly);
@@ -63,9 +63,9 @@ export async function createApp({
     );
     if (folder === undefined) return c.json({ problem }, 400);
     if (notifier.closing.aborted) return c.json({ problem: "The server is stopping." }, 503);
-    if (notifier.stats().runs >= most) {
+    if (notifier.stats().runs >= maxRuns) {
       return c.json(
-        { problem: `${most} runs are working already. Wait for one to end, or cancel one.` },
+        { problem: `${maxRuns} runs are working already. Wait for one to end, or cancel one.` },
         429,
       );
     }
@@ -85,7 +85,9 @@ export async function createApp({
   return { app, notifier };
 }
 
-/** Refuses requests that came here by another name: some other site's, made to lead to this machine. */
+/**
+ * Refuses requests with another host name. This prevents DNS rebinding: a foreign name that resolves to this machine.
+ */
 const localNamesOnly: MiddlewareHandler = async (c, next) => {
   if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/i.test(c.req.header("host") ?? "")) {
     return c.text("This server answers to 127.0.0.1 and localhost only.", 403);
@@ -93,7 +95,7 @@ const localNamesOnly: MiddlewareHandler = async (c, next) => {
   return next();
 };
 
-/** Refuses requests that a page of another origin makes. Those of no page at all have no origin. */
+/** Refuses requests from pages of another origin. Requests that no page makes have no `Origin` header. */
 const ownOriginOnly: MiddlewareHandler = async (c, next) => {
   const origin = c.req.header("origin");
   if (origin !== undefined && origin !== `http://${c.req.header("host")}`) {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { output, type ProgressEvent, progress, type RunEvent } from "tocsin/run";
 
-/** What a fingerprint run results in. */
+/** The result of a fingerprint run. */
 export interface Fingerprint {
   /** SHA-256, in hex, over a line `path NUL hash LF` for every file read, sorted by the bytes of the paths. */
   digest: string;
@@ -14,38 +14,40 @@ export interface Fingerprint {
   bytes: number;
   /** Files and folders that could not be read. They are not part of the digest. */
   unreadable: number;
-  /** Symbolic links, sockets, pipes and devices, which are left alone. */
+  /** Symbolic links, sockets, pipes and devices, which are not read. */
   skipped: number;
   seconds: number;
 }
 
-/** How a fingerprint is taken. */
+/** Options of `fingerprint`. */
 export interface FingerprintOptions {
-  /** Ends it; it throws the signal's reason. */
+  /** Ends the work: `fingerprint` then throws the signal's reason. */
   signal: AbortSignal;
-  /** What time it is, in milliseconds. Default: `performance.now`. */
+  /** Returns the time in milliseconds. Default: `performance.now`. */
   now?: (() => number) | undefined;
-  /** Files that it hashes in a second at most. Default: as many as it can. */
+  /** The maximum number of files hashed per second. Default: no limit. */
   filesPerSecond?: number | undefined;
-  /** Waits for that many milliseconds; rejects when the signal aborts. Default: that of `node:timers/promises`. */
+  /**
+   * Waits for that many milliseconds. Rejects when the signal aborts. Default: `setTimeout` of `node:timers/promises`.
+   */
   wait?: ((milliseconds: number, signal: AbortSignal) => Promise<unknown>) | undefined;
 }
 
-/** Milliseconds between two reports of where it is, at least. */
+/** The minimum time in milliseconds between two progress events. */
 const interval = 100;
-/** Bytes read at once. */
+/** The number of bytes read at once. */
 const chunk = 65_536;
-/** Milliseconds that it may be ahead of its pace: a timer is no more exact than that. */
+/** Milliseconds by which the work may be ahead of `filesPerSecond`. A timer is not more precise. */
 const slack = 10;
-/** Unreadable files that are reported by name. All of them are counted. */
+/** The maximum number of unreadable files that are reported by name. All of them are counted. */
 const named = 100;
 
 /**
  * Takes the fingerprint of a folder: lists it, then hashes every file with SHA-256.
  *
- * Yields `listing` events, then `progress` events, ten a second at most, and the last state in any case, however it
- * ends. A file that cannot be read is yielded as `output` and counted; a folder that cannot be listed is one, unless it
- * is the folder itself, for which it throws.
+ * Yields `listing` events, then `progress` events, at most ten per second. Always yields the last state, even if it
+ * throws. For a file that cannot be read it yields an `output` event, and counts the file. This also applies to a
+ * subfolder that cannot be listed. Throws if the folder itself cannot be listed.
  */
 export async function* fingerprint(
   folder: string,
@@ -59,7 +61,7 @@ export async function* fingerprint(
   const tally = createTally(now);
   const keepPace = async (): Promise<void> => {
     const ahead = tally.ahead(filesPerSecond);
-    // What the timer rejects with is an error of its own, not the signal's reason.
+    // The timer rejects with an error of its own. This throws the signal's reason instead.
     if (ahead > slack) await wait(ahead, signal).catch(() => signal.throwIfAborted());
   };
   try {
@@ -73,7 +75,7 @@ export async function* fingerprint(
   return { digest, files, bytes, unreadable, skipped, seconds: tally.seconds() };
 }
 
-/** Walks the folder without following links, and leaves the paths of its files in the tally. */
+/** Lists the folder without following links, and adds the paths of its files to the tally. */
 async function* list(
   folder: string,
   tally: Tally,
@@ -84,7 +86,7 @@ async function* list(
     signal.throwIfAborted();
     try {
       for (const entry of await readdir(join(folder, path), { withFileTypes: true })) {
-        // Slashes on every system, so that the digest is the same.
+        // Paths have slashes on every system, so that the digest is the same.
         const child = path === "" ? entry.name : `${path}/${entry.name}`;
         if (entry.isDirectory()) folders.push(child);
         else if (entry.isFile()) tally.paths.push(child);
@@ -133,14 +135,15 @@ async function* hash(
   yield tally.state();
 }
 
-/** Reads a file piece by piece, always into the same buffer. */
+/** Reads a file in chunks, always into the same buffer. */
 async function* contents(
   path: string,
   buffer: Uint8Array,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   signal.throwIfAborted();
-  // A link may have taken the file's place since it was listed. Windows has no such flag.
+  // The file may have been replaced by a link since it was listed, and O_NOFOLLOW refuses links. Windows lacks this
+  // flag.
   const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   try {
     for (;;) {
@@ -156,7 +159,7 @@ async function* contents(
 
 type Tally = ReturnType<typeof createTally>;
 
-/** Where a fingerprint is, and when it was last said. */
+/** Creates the state of a fingerprint: its counts, and the time of its last event. */
 function createTally(now: () => number) {
   const began = now();
   let hashing: number | undefined;
@@ -164,9 +167,9 @@ function createTally(now: () => number) {
   const tally = {
     paths: [] as string[],
     digest: "",
-    /** The file, or while listing the folder, that is being read. */
+    /** The path of the current file. While listing: the path of the current folder. */
     file: "",
-    /** Files that are over with, readable or not. */
+    /** The number of processed files, readable or not. */
     done: 0,
     files: 0,
     bytes: 0,
@@ -174,7 +177,7 @@ function createTally(now: () => number) {
     skipped: 0,
     seconds: (): number => (now() - began) / 1000,
     due: (): boolean => now() - reported >= interval,
-    /** Milliseconds by which it has hashed its files sooner than at that pace. */
+    /** Returns by how many milliseconds the hashed files are ahead of `filesPerSecond`. */
     ahead: (filesPerSecond: number): number =>
       (tally.done * 1000) / filesPerSecond - (now() - (hashing ?? began)),
     listed(): void {
@@ -198,19 +201,19 @@ function createTally(now: () => number) {
   return tally;
 }
 
-/** A folder without files is done with, too. */
+/** Returns a progress event. A folder without files has the progress 1. */
 function progressOf(done: number, total: number, details: Record<string, unknown>): ProgressEvent {
   if (total > 0) return progress(done, total, details);
   return { ...details, type: "progress", progress: 1, done: 0, total: 0 };
 }
 
-/** Why the system refused, in its own short word. */
+/** Returns the system's error code, such as `"EACCES"`, or the name of the error. */
 function codeOf(error: unknown): string {
   const { code, name } = error as Error & { code?: unknown };
   return typeof code === "string" ? code : name;
 }
 
-/** Sorts by bytes, as `LC_ALL=C sort` does, so that anybody can check the digest. */
+/** Sorts by bytes, as `LC_ALL=C sort` does, so that a user can check the digest with other tools. */
 function sorted(paths: readonly string[]): string[] {
   const keyed = paths.map((path) => ({ path, key: Buffer.from(path) }));
   return keyed.sort((one, other) => Buffer.compare(one.key, other.key)).map(({ path }) => path);

@@ -1,10 +1,10 @@
 import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 
-/** A folder as the system knows it, or what is wrong with the text that was to name one. */
+/** The real path of a folder, or the problem with the entered path. */
 export type Found = { folder: string; problem?: undefined } | { folder?: undefined; problem: string };
 
-/** Finds the folder that a person means. A relative path begins at `base`. */
+/** Finds the folder that a user has entered. A relative path is resolved against `base`. */
 export async function findFolder(text: unknown, base: string): Promise<Found> {
   if (typeof text !== "string" || text.trim() === "") return { problem: "Enter the path of a folder." };
   const path = text.trim();
@@ -27,7 +27,7 @@ function problemOf(path: string, { code, name }: Error & { code?: unknown }): st
     return `“${path}” is not understood: write out what ~ stands for.`;
   if (code === "ENOENT") return `There is no folder “${path}”.`;
   if (code === "ENOTDIR") return `“${path}” leads through a file, not a folder.`;
-  // NotCapable: Deno was not given the permission.
+  // NotCapable: Deno lacks the permission to read.
   if (code === "EACCES" || code === "EPERM" || name === "NotCapable") {
     return `“${path}” may not be read: permission denied.`;
   }

@@ -2,10 +2,13 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path/posix";
 
-/** The page, and a policy under which nothing runs in it but what is written in it, and modules of this server. */
+/**
+ * Returns the page, with headers that include a Content Security Policy. The policy allows only the scripts and styles
+ * in the page and the modules of this server.
+ */
 export async function readPage(): Promise<{ html: string; headers: Record<string, string> }> {
   const text = await readFile(new URL("./page.html", import.meta.url), "utf8");
-  // A browser hashes what it has parsed, whatever line ends the file was checked out with.
+  // A browser computes the hashes from the parsed page, which has "\n" even if the file was checked out with "\r\n".
   const html = text.replaceAll("\r\n", "\n");
   const policy = [
     "default-src 'none'",
@@ -26,14 +29,14 @@ export async function readPage(): Promise<{ html: string; headers: Record<string
   return { html, headers };
 }
 
-/** What a module is served with. */
+/** The headers of a module. */
 export const moduleHeaders: Record<string, string> = {
   "Content-Type": "text/javascript; charset=utf-8",
   "Cache-Control": "no-cache",
   "X-Content-Type-Options": "nosniff",
 };
 
-/** `tocsin/client` as it is in the package, and the modules that it imports, by their paths in `dist`. */
+/** Returns the code of the built `tocsin/client` and of the modules that it imports, by their paths in `dist`. */
 export async function readClient(): Promise<Map<string, string>> {
   const modules = new Map<string, string>();
   const wanted = ["client.js"];

@@ -1,16 +1,17 @@
 import process from "node:process";
 import type { CloseReport, Notifier } from "tocsin";
 
-/** What of a server the terminal is told about. */
+/** The part of a server that is shown in the terminal. */
 interface Listening {
   url: string;
   closed: Promise<CloseReport>;
 }
 
 /**
- * Opens a server on port 3000, or the one that `PORT` names, says where it is, waits until it has closed, and reports.
+ * Opens a server on port 3000, or on the port in `PORT`, and prints its URL. Waits until the server has closed, and
+ * prints the report.
  *
- * When it cannot be opened it says why, and the process ends with code 1.
+ * If the server cannot be opened, prints the reason, and the process ends with code 1.
  */
 export async function attend(notifier: Notifier, open: (port: number) => Promise<Listening>): Promise<void> {
   const { PORT = "3000" } = process.env;
@@ -20,7 +21,7 @@ export async function attend(notifier: Notifier, open: (port: number) => Promise
     const names = namesOfRuns(notifier);
     console.log(readable(await closed, names));
   } catch (error) {
-    console.error(`Cannot start: ${whyNot(error, PORT)}`);
+    console.error(`Cannot start: ${reasonOf(error, PORT)}`);
     process.exitCode = 1;
   }
 }
@@ -31,7 +32,7 @@ function portOf(text: string): number {
   throw new RangeError(`PORT is ${JSON.stringify(text)}, not a number from 0 to 65535`);
 }
 
-function whyNot(error: unknown, port: string): string {
+function reasonOf(error: unknown, port: string): string {
   const { code, name, message } = error as Error & { code?: string };
   if (code === "EADDRINUSE" || name === "AddrInUse")
     return `port ${port} is taken; choose another with PORT=3001`;
@@ -40,7 +41,9 @@ function whyNot(error: unknown, port: string): string {
   return message;
 }
 
-/** Fills itself when closing begins; afterwards the notifier has let go of its runs. */
+/**
+ * Returns a map that gets the names of the runs when closing begins. After closing, the notifier has no runs any more.
+ */
 function namesOfRuns(notifier: Notifier): Map<string, string> {
   const names = new Map<string, string>();
   const remember = (): void => {
@@ -59,7 +62,7 @@ function readable({ runs, sessions, cut, milliseconds }: CloseReport, names: Map
   lines.push(`  Connections: ${sessions.closed} closed with everything read, ${sessions.cut} cut`);
   for (const { session, channels } of cut) {
     for (const [channel, { read, top }] of Object.entries(channels)) {
-      lines.push(`  Connection ${session} was cut: of ${channel} it read ${read}, and ${top} there were`);
+      lines.push(`  Connection ${session} was cut: it read ${channel} up to offset ${read} of ${top}`);
     }
   }
   return lines.join("\n");

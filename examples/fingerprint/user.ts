@@ -1,25 +1,25 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
 
-/** What is known of a request that a user makes. */
+/** The context variables of a request by a user. */
 export interface UserEnv {
   Variables: { user: string };
 }
 
-/** Who asks: every browser is a user of its own, known by a cookie that nobody else can guess. */
+/** Returns the user of a request. Each browser is a separate user, identified by a cookie that nobody can guess. */
 export function userOf(c: Context): string | undefined {
   const cookie = getCookie(c, "user");
   return cookie !== undefined && /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(cookie) ? cookie : undefined;
 }
 
-/** Makes a browser a user, unless it is one. */
+/** Gives a browser a user cookie, or renews the cookie. */
 export const introduce: MiddlewareHandler = async (c, next) => {
   const user = userOf(c) ?? crypto.randomUUID();
   setCookie(c, "user", user, { path: "/", httpOnly: true, sameSite: "Strict", maxAge: 31_536_000 });
   return next();
 };
 
-/** Refuses requests of nobody known. */
+/** Refuses requests without a user cookie. */
 export const usersOnly: MiddlewareHandler<UserEnv> = async (c, next) => {
   const user = userOf(c);
   if (user === undefined) {

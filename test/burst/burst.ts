@@ -2,39 +2,42 @@ import { Centrifuge } from "centrifuge";
 import { WebSocket as NodeWebSocket } from "ws";
 import { type Client, type ConnectOptions, connect } from "../../src/client.ts";
 
-/** How a burst is published. */
+/**
+ * How a burst is published: each `publish` is awaited, or all are called at once; a run yields the events, or emits all
+ * at once.
+ */
 export type How = "awaited" | "loose" | "yields" | "emits";
 
-/** The payload of a publication: from almost nothing to 1 kB. */
+/** Returns the payload of publication `n`. Its size is between almost nothing and 1 kB. */
 export function payload(n: number): { n: number; text: string } {
   return { n, text: "x".repeat((n * 37) % 1_000) };
 }
 
-/** Somebody who counts what comes. */
+/** A client that counts the publications of a burst. */
 export interface Watcher {
   readonly name: string;
-  /** How many came in their order, from 1. */
+  /** The number of publications that have arrived in order. They are numbered from 1. */
   count: number;
-  /** What went wrong, if anything: a hole, a lost subscription, another end. */
+  /** The first fault: a missing publication, a lost subscription or an unexpected end. Undefined if there is none. */
   fault: string | undefined;
   close(): unknown;
 }
 
-/** The class of a client's sockets. */
+/** The WebSocket class that a client uses. */
 type Sockets = NonNullable<ConnectOptions["WebSocket"]>;
 
-/** What is watched: a channel asked for, a run, or a channel granted by the server. */
+/** What is watched: a channel that the client subscribes to, a run, or a server-side subscription. */
 export type What = "channel" | "run" | "granted";
 
 function take(watcher: Watcher, data: unknown): void {
   const { n } = data as { n?: number };
-  // A run's start and ending are no part of the burst.
+  // The events for the start and the ending of a run are not part of the burst.
   if (n === undefined) return;
   if (n === watcher.count + 1) watcher.count = n;
   else watcher.fault ??= `${n} came after ${watcher.count}`;
 }
 
-/** A stock client, once it is subscribed. */
+/** Connects a `centrifuge` client. Resolves once the client is subscribed. */
 export async function stock(
   url: string,
   what: What,
@@ -67,7 +70,7 @@ export async function stock(
   return watcher;
 }
 
-/** A client of our own, once it is subscribed. */
+/** Connects a client of this project. Resolves once the client is subscribed. */
 export async function own(
   url: string,
   what: What,
@@ -86,12 +89,12 @@ export async function own(
     }
   };
   void follow();
-  // The answer comes after that to the subscription, which was asked for before.
+  // The subscribe command was sent before this command, so its reply arrives first.
   await client.history("news", { limit: 0 });
   return watcher;
 }
 
-/** Waits until everybody has so many, or something is wrong. */
+/** Waits until every watcher has received `count` publications or has a fault, for at most `patience` milliseconds. */
 export async function all(watchers: readonly Watcher[], count: number, patience = 60_000): Promise<void> {
   const until = performance.now() + patience;
   while (watchers.some((each) => each.count < count && each.fault === undefined)) {

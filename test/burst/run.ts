@@ -5,7 +5,10 @@ import { program } from "../support/runtime.ts";
 import { binary, type Runtime } from "../support/runtimes.ts";
 import { all, type How, own, stock, type Watcher, type What } from "./burst.ts";
 
-/** Bursts at full size: `node --import tsx test/burst/run.ts [--on node|bun|deno] [--clients 50] [--count 6000]`. */
+/**
+ * Tests bursts at full size: `node --import tsx test/burst/run.ts [--on node|bun|deno]… [--clients 50] [--count 6000]`.
+ * Each burst has `clients` clients of each of the two kinds.
+ */
 
 const { values } = parseArgs({
   options: {

@@ -5,7 +5,10 @@ import { notifications } from "../../src/hono.ts";
 import { entry } from "../support/runtime.ts";
 import { type How, payload } from "./burst.ts";
 
-/** A server that publishes as fast as it can when it is asked to, with the default settings but for what a client may send. */
+/**
+ * A server that publishes a burst, as fast as it can, for each HTTP request to `/burst`. It has the default settings.
+ * The option `raised` raises the limits on what a client may send.
+ */
 
 const { raised = false } = JSON.parse(process.argv.at(-1) ?? "{}") as { raised?: boolean };
 const { serve, terminationSignal, upgradeWebSocket } = entry;
@@ -13,11 +16,11 @@ const signal = terminationSignal();
 const limits = raised ? { rate: 10_000, burst: 10_000, commands: 10_000, commandChars: 16_777_216 } : {};
 const notifier: Notifier = createNotifier({ signal, limits });
 
-/** What begins a run's burst, by its id. */
+/** Functions that start the burst of a run, by the id of the run. */
 const gates = new Map<string, () => void>();
 const works = new Map<string, Promise<unknown>>();
 
-/** Starts a run that waits to be told to begin. */
+/** Starts a run that waits until its gate is opened. */
 function prepare(how: How, id: string, count: number): void {
   const gate = new Promise<void>((resolve) => gates.set(id, resolve));
   const options = { id, owner: "ann" };
@@ -52,7 +55,7 @@ const bursts: Record<How, (channel: string, count: number) => unknown> = {
   },
 };
 
-/** How late the turns of the event loop were meanwhile. */
+/** The longest delay of a turn of the event loop during the burst, in milliseconds. */
 let latest = 0;
 let last = performance.now();
 const ticking = setInterval(() => {

@@ -16,7 +16,7 @@ const exported = new Set(
 );
 const files = new Set(sources.map(({ path }) => basename(path, ".ts")));
 
-/** The rows of the table under a heading, without its header, as cells. */
+/** Returns the cells of the table under a heading, row by row, without the header. */
 function tableUnder(heading: string): string[][] {
   const part = page.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
   const rows = part.split("\n").filter((line) => line.startsWith("|"));
@@ -32,14 +32,14 @@ const named = (cell: string | undefined): string => /^`(\w+)`$/.exec(cell ?? "")
 const kebab = (name: string): string =>
   name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 
-test("the table of rooms is the one that the walls are checked by", () => {
+test("the table of rooms equals the one that test/checks/walls.test.ts uses", () => {
   const rows = tableUnder("The rooms").map(([, rooms = ""]) =>
     rooms.split(", ").map((room) => room.replaceAll("`", "")),
   );
   expect(rows).toEqual(floors);
 });
 
-test("each word of the glossary has its name in the code, and no word that it replaces has", () => {
+test("each word of the glossary names something in the code, and no word that it replaces does", () => {
   const words = tableUnder("Words");
   expect(words.length).toBeGreaterThan(20);
   const rows = words.map(([word, , name, not]) => ({ word, name: named(name), not: named(not) }));
@@ -48,16 +48,16 @@ test("each word of the glossary has its name in the code, and no word that it re
   expect(rows.filter(({ not }) => exported.has(not) || files.has(kebab(not)))).toEqual([]);
 });
 
-test("every file that the page names is there", () => {
+test("every file that the page names exists", () => {
   const paths = Array.from(page.matchAll(/`([\w/-]+\/[\w.-]+\.(?:ts|md))`/g), ([, path = ""]) => path);
   expect(paths.length).toBeGreaterThan(20);
   const known = new Set(sources.map(({ path }) => path));
-  const isThere = (path: string): boolean => {
+  const exists = (path: string): boolean => {
     try {
       return known.has(path) || readFileSync(join(root, path)).length > 0;
     } catch {
       return false;
     }
   };
-  expect(paths.filter((path) => !isThere(path))).toEqual([]);
+  expect(paths.filter((path) => !exists(path))).toEqual([]);
 });

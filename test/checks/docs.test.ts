@@ -21,7 +21,7 @@ import {
 import { root } from "../support/runtimes.ts";
 import { fakeTerminal } from "../support/terminal.ts";
 
-/** The examples that each page shows. */
+/** The examples on each page. */
 const shown: Readonly<Record<string, readonly string[]>> = {
   "docs/access.md": ["examples/tokens.test.ts"],
   "docs/agents.md": ["examples/agent.test.ts"],
@@ -48,7 +48,7 @@ test("every link of the README and the docs leads to a file of the project, and 
   expect(wrong).toEqual([]);
 });
 
-test("a link to a heading is told from one to none", () => {
+test("a link to a missing page or heading is found", () => {
   const text =
     "# Who may do what\n\n## Reloading with `bun --hot`\n\n```sh\n# No heading\n```\n\n## Again\n\n# Again\n";
   const anchors = ["who-may-do-what", "reloading-with-bun---hot", "again", "again-1"];
@@ -72,7 +72,7 @@ test("every page has one title, and it comes first", () => {
   expect(docs.filter(({ text }) => prose(text).match(/^# /gm)?.length !== 1)).toEqual([]);
 });
 
-test("a page that names an entry of the package says both of its names, before it imports anything", () => {
+test("a page that names an entry of the package gives both of its names, before the first import", () => {
   const named = new RegExp(`(?<![@/\\w])${npm}/(${entries.slice(1).join("|")})\\b`);
   const pages = [readme, ...docs].filter(({ text }) => named.test(text));
   const wrong = pages.filter(({ text }) => {
@@ -94,7 +94,7 @@ test("the table of limits has every one, with its default", () => {
   expect(Object.fromEntries(rows)).toEqual(resolveSettings({}).limits);
 });
 
-test("the table of shutdowns says what the bench measured", () => {
+test("the table of shutdowns has the measured values", () => {
   const pages = [page("bench/results/shutdown.md"), page("docs/shutdown.md")];
   const [whole, short] = pages.map(({ text }) => tableOf(text));
   const [systems = [], ...rows] = short ?? [];
@@ -102,19 +102,19 @@ test("the table of shutdowns says what the bench measured", () => {
   for (const [name, ...cells] of rows) {
     const measured = whole?.find(([other]) => other === name) ?? [];
     const meant = systems.slice(1).map((system) => measured[whole?.[0]?.indexOf(system) ?? -1] ?? "");
-    // The first part of a cell is the time it took; one that was killed has none.
+    // The first part of a cell is the time until closing was done, or "> 35 s, killed".
     expect(cells).toEqual(meant.map((cell) => cell.split(" · ")[0]));
   }
 });
 
-test("docs/shutdown.md says how many cases there are", () => {
+test("docs/shutdown.md states the number of cases", () => {
   const cases = tableOf(page("bench/results/shutdown.md").text).length - 1;
   expect(page("docs/shutdown.md").text.replace(/\s+/g, " ")).toContain(
     `](../bench/results/shutdown.md) has ${cases} cases`,
   );
 });
 
-test("the table of costs says what the bench measured", () => {
+test("the table of costs has the measured values", () => {
   const pages = [page("bench/results/speed.md"), page("docs/performance.md")];
   const [whole, short] = pages.map(({ text }) => tableOf(text));
   const [systems = [], ...rows] = short ?? [];
@@ -125,26 +125,26 @@ test("the table of costs says what the bench measured", () => {
   }
 });
 
-test("the picture of a terminal is what the command draws there", async () => {
+test("the picture of a terminal equals what the command draws", async () => {
   const [terminal, clock] = [fakeTerminal(90), fakeClock()];
   const channels = ["run:6f1c", "run:a90d", "run:77b2", "news"];
   const view = bars({ terminal, errors: undefined, clock, channels, paint: unpainted });
-  const tell = (channel: string | undefined, after: number, data: unknown): Promise<void> =>
+  const show = (channel: string | undefined, after: number, data: unknown): Promise<void> =>
     view.show({ channel: `${channel}`, offset: 1, epoch: "e", data, time: Date.UTC(2026, 0, 1) + after });
   const [render, exporting, importing, news] = channels;
-  await tell(render, 0, { type: "run.started", name: "Render the report" });
-  await tell(exporting, 0, { type: "run.started", name: "Export" });
-  await tell(importing, 0, { type: "run.started", name: "Import" });
-  await tell(render, 1_900, progress(19, 40, { message: "page 19" }));
-  await tell(exporting, 1_900, progress(6, 10));
-  await tell(importing, 2_000, { type: "run.completed", result: { rows: 812 } });
-  await tell(news, 2_000, { text: "Maintenance at noon" });
-  await tell(exporting, 3_500, { type: "run.failed", error: { name: "Error", message: "No paper" } });
+  await show(render, 0, { type: "run.started", name: "Render the report" });
+  await show(exporting, 0, { type: "run.started", name: "Export" });
+  await show(importing, 0, { type: "run.started", name: "Import" });
+  await show(render, 1_900, progress(19, 40, { message: "page 19" }));
+  await show(exporting, 1_900, progress(6, 10));
+  await show(importing, 2_000, { type: "run.completed", result: { rows: 812 } });
+  await show(news, 2_000, { text: "Maintenance at noon" });
+  await show(exporting, 3_500, { type: "run.failed", error: { name: "Error", message: "No paper" } });
   view.end();
   expect(page("docs/terminal.md").text).toContain(`\`\`\`text\n${terminal.seen.join("\n")}\n\`\`\`\n`);
 });
 
-test("the mains of the demo differ in one import", () => {
+test("the main files of the demo differ in only one import", () => {
   const [node, ...others] = ["node", "bun", "deno"].map((name) => {
     const code = readFileSync(join(root, `examples/fingerprint/${name}.ts`), "utf8");
     return code.replace(`tocsin/${name}`, "tocsin/runtime").replace(/^\/\/.*\n/gm, "");

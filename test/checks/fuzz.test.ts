@@ -7,14 +7,14 @@ import { play } from "../fuzz/play.ts";
 import { finish, fuzzWire, target } from "../fuzz/wire.ts";
 import { program, runtime } from "../support/runtime.ts";
 
-/** The same schedules in every run, others on every runtime; `npm run fuzz -- --runs 1000000` plays more. */
+/** Each run plays the same schedules, and each runtime other ones. `npm run fuzz -- --runs 1000000` plays more. */
 const seed = { node: 1, bun: 2, deno: 3 }[runtime];
 
-test(`anything that three peers say to a notifier is answered as the protocol has it, or ends them alone (seed ${seed})`, async () => {
+test(`a notifier answers any message of three peers as the protocol requires, or closes only the sender (seed ${seed})`, async () => {
   expect(await fuzz({ seed, schedules: 60 })).toBeGreaterThan(500);
 });
 
-test(`anything that is sent to a server of ${runtime} is answered as the protocol has it, and the server ends by itself (seed ${seed})`, async () => {
+test(`a server of ${runtime} answers any bytes as the protocol requires, and ends by itself (seed ${seed})`, async () => {
   const file = fileURLToPath(new URL("../fuzz/fuzz-server.ts", import.meta.url));
   const server = await target(process.execPath, program(file));
   onTestFinished(() => server.program.destroy());
@@ -22,7 +22,7 @@ test(`anything that is sent to a server of ${runtime} is answered as the protoco
   expect(await finish(server)).toEqual([]);
 });
 
-/** What broke something once. */
+/** Messages that once caused a fault. */
 const found: [what: string, messages: (string | Uint8Array)[]][] = [
   [
     "an unsubscribe from an object without a text",
@@ -30,7 +30,7 @@ const found: [what: string, messages: (string | Uint8Array)[]][] = [
   ],
 ];
 
-test.each(found)("%s breaks nothing any more", async (_, messages) => {
+test.each(found)("%s breaks no rule", async (_, messages) => {
   await expect(play(messages.map((message) => ({ does: "say", who: 0, message })))).resolves.toBeUndefined();
 });
 
@@ -49,6 +49,6 @@ test.each<[string, string | Uint8Array, number | undefined]>([
   ["too much", "x".repeat(65_537), 1009],
   ["too many", '{"id":2,"rpc":{}}\n'.repeat(2_001), 3013],
   ["many pings", '{"id":2,"ping":{}}\n'.repeat(2_001), undefined],
-])("the fuzzer knows what becomes of whoever says %s", (_, message, close) => {
+])("the fuzzer predicts the close code of a peer that sends %s", (_, message, close) => {
   expect(fateOf(message, greeted).close).toBe(close);
 });

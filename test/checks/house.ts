@@ -5,8 +5,8 @@ import { parseAst } from "vite";
 import { root } from "../support/runtimes.ts";
 
 /**
- * The rooms of `src`, the highest floor first: a folder imports only from lines below its own, and rooms of one line do
- * not know each other. Entries are files of `src` itself, and nobody imports one.
+ * The rooms of `src`, the highest floor first. A room is a folder. Files of a room import only from their own room and
+ * from floors below. Entries are the files directly in `src`, and no file imports them.
  */
 export const floors: readonly (readonly string[])[] = [
   ["hosts", "testing", "terminal"],
@@ -26,16 +26,17 @@ export const floors: readonly (readonly string[])[] = [
   ["model"],
 ];
 
-/** A file of `src`, by its path in it. */
+/** A file of `src`. */
 export interface Source {
+  /** The path relative to `src`. */
   readonly path: string;
   readonly text: string;
-  /** The same without comments. */
+  /** The text without comments. */
   readonly code: string;
   readonly imports: readonly string[];
 }
 
-/** Reads every file of `src`. */
+/** Reads all files of `src`. */
 export function readSources(): Source[] {
   const paths = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
   return paths
@@ -48,18 +49,18 @@ export function readSources(): Source[] {
     });
 }
 
-/** The folder of a file; `""` for an entry. */
+/** Returns the folder of a file. Returns `""` for an entry. */
 export function roomOf(path: string): string {
   const folder = dirname(path);
   return folder === "." ? "" : folder;
 }
 
-/** The files of `src` that a file imports, types included. */
+/** Returns the files of `src` that a file imports, including imports of types. */
 export function arrowsFrom({ path, imports }: Source): string[] {
   return imports.filter((each) => each.startsWith(".")).map((each) => join(dirname(path), each));
 }
 
-/** Whether a room may import from another. */
+/** Returns whether a room may import from another one. */
 export function mayImport(from: string, to: string): boolean {
   if (from === to) return true;
   if (from === "") return true;
@@ -67,7 +68,7 @@ export function mayImport(from: string, to: string): boolean {
   return (above as number) < (below as number) && above !== -1;
 }
 
-/** Files that import each other, directly or through others: the members of each circle. */
+/** Returns the import cycles: for each one, the files that import each other, directly or through other files. */
 export function circlesIn(arrows: ReadonlyMap<string, readonly string[]>): string[][] {
   const circles: string[][] = [];
   const [order, lowest] = [new Map<string, number>(), new Map<string, number>()];
@@ -89,7 +90,7 @@ export function circlesIn(arrows: ReadonlyMap<string, readonly string[]>): strin
   return circles;
 }
 
-/** The longest function, and the longest class, of a file in lines, by their names. */
+/** Returns the longest function and the longest class of a file, with their numbers of lines. */
 export function longestIn({ path, text }: Source): { function: Length; class: Length } {
   const longest = { function: { lines: 0, name: "" }, class: { lines: 0, name: "" } };
   const lineOf = (at: number): number => text.slice(0, at).split("\n").length;
@@ -141,7 +142,7 @@ export function specifiers(text: string): string[] {
   return [...found].map((match) => match[1] ?? "");
 }
 
-/** What the house measures. */
+/** Returns measures of the whole source code. */
 function figures(): Record<string, number | string> {
   const sources = readSources();
   const arrows = new Map(sources.map((source) => [source.path, arrowsFrom(source)]));
@@ -149,7 +150,7 @@ function figures(): Record<string, number | string> {
   const between = new Set(all.filter(([from, to]) => from !== to).map((pair) => pair.join(" → ")));
   const back = all.filter(([from = "", to = ""]) => to === "" || !mayImport(from, to));
   const longest = sources.map(longestIn);
-  const most = (kind: "function" | "class"): string => {
+  const longestOf = (kind: "function" | "class"): string => {
     const [first] = longest.map((each) => each[kind]).sort((one, other) => other.lines - one.lines);
     return `${first?.lines} lines, ${first?.name}`;
   };
@@ -165,8 +166,8 @@ function figures(): Record<string, number | string> {
     "imports that run back": back.length,
     circles: circlesIn(arrows).length,
     "largest file": `${largest?.lines} lines, ${largest?.path}`,
-    "largest function": most("function"),
-    "largest class": most("class"),
+    "largest function": longestOf("function"),
+    "largest class": longestOf("class"),
   };
 }
 

@@ -5,7 +5,7 @@ import { judge } from "../kills/judge.ts";
 import type { Closed } from "../kills/kills-server.ts";
 import { Track } from "../kills/track.ts";
 
-/** A track that has come from one offset of an epoch to another. */
+/** Returns a track that has received the publications after offset `from` up to `to`. */
 function track(channel: string, from: number, to: number, epoch = "a"): Track {
   const made = new Track(channel, () => {});
   made.begin({ offset: from, epoch });
@@ -22,16 +22,16 @@ describe("what a client sees of a channel", () => {
       '2 of epoch "a" came after 2 of epoch "a"',
     ],
     [
-      "another epoch without a word",
+      "another epoch without a gap",
       (seen) => seen.take({ offset: 3, epoch: "b" }, 3),
       '3 of epoch "b" came after 2 of epoch "a"',
     ],
-    ["another's content", (seen) => seen.take({ offset: 3, epoch: "a" }, 7), "offset 3 holds publication 7"],
+    ["a wrong number", (seen) => seen.take({ offset: 3, epoch: "a" }, 7), "offset 3 holds publication 7"],
     ["an epoch that begins twice", (seen) => seen.gap({ offset: 0, epoch: "a" }), "the epoch a begins twice"],
     [
-      "a subscription that goes on elsewhere",
+      "a subscription that continues at another offset",
       (seen) => seen.begin({ offset: 1, epoch: "a" }),
-      'it goes on after 1 of epoch "a", not after 2 of epoch "a", without a word',
+      'it continues after 1 of epoch "a", not after 2 of epoch "a", and no gap was reported',
     ],
   ];
   test.for(wrong)("%s is a fault", ([, act, fault]) => {
@@ -40,7 +40,7 @@ describe("what a client sees of a channel", () => {
     expect(seen.faults).toEqual([fault]);
   });
 
-  test("another epoch that it is told of is none", () => {
+  test("another epoch after a reported gap is no fault", () => {
     const seen = track("news", 0, 2);
     seen.gap({ offset: 5, epoch: "b" });
     seen.take({ offset: 6, epoch: "b" }, 6);
@@ -68,7 +68,10 @@ describe("what a server's report claims", () => {
     const row = { session: "s", user: "ann", channels: { news: { read, top: end } } };
     return { report: { ...sound.report, sessions: { closed: 0, cut: 1 }, cut: [row] } };
   };
-  /** What is wrong with a report, where one stock client has come so far and was closed with a code. */
+  /**
+   * Returns the faults of a report if one `centrifuge` client has all publications after `from` up to `at`, and the
+   * close code.
+   */
   const wrongWith = (changed: Partial<Closed>, at: number, code = 3001, from = 0): string[] => {
     const client = { kind: "stock", user: "ann", connections: 1, codes: [code], ended: undefined } as const;
     const tracks = [track("news", from, at)];
@@ -76,7 +79,7 @@ describe("what a server's report claims", () => {
     return judge({ ...sound, ...changed }, { admitted: 1, followed });
   };
 
-  test("is true where everybody has all, or is named with what they have", () => {
+  test("is true if each client has everything or is reported with what it has", () => {
     expect([
       wrongWith({}, 5),
       wrongWith(cut(2, 5), 3, 1006),
@@ -86,28 +89,40 @@ describe("what a server's report claims", () => {
 
   const lies: [string, string[], RegExp][] = [
     [
-      "somebody lacks what nobody reports",
+      "a client misses a publication and is not reported",
       wrongWith({}, 4),
       /^ann \(stock\) has news up to 4, not from 5 to 5$/,
     ],
-    ["somebody was not told", wrongWith({}, 5, 1006), /^ann \(stock\) was neither told 3001 nor reported: /],
-    ["more is said to be read than was", wrongWith(cut(4, 5), 3), /has news up to 3, not from 4 to 5$/],
-    ["the end is elsewhere", wrongWith(cut(2, 4), 3), /^the report says that news ends at 4, not 5$/],
+    [
+      "a client was not closed",
+      wrongWith({}, 5, 1006),
+      /^ann \(stock\) was neither closed with 3001 nor reported: /,
+    ],
+    ["more is reported as read than was", wrongWith(cut(4, 5), 3), /has news up to 3, not from 4 to 5$/],
+    ["the top is wrong", wrongWith(cut(2, 4), 3), /^the report says that news ends at 4, not 5$/],
     [
       "a session is missing",
       wrongWith(cutNobody(), 5),
       /^the report has 0 sessions, and 1 of 1 were let in$/,
     ],
     [
-      "nobody has it, nobody reports it",
+      "no client has a publication, and it is not reported",
       wrongWith({}, 5, 3001, 3),
-      /^nobody has 2 of news, and nothing was /,
+      /^no client has 2 of news, and it was not reported$/,
     ],
-    ["it was read and reported", wrongWith({ undelivered: [2] }, 5), /has 2 of news, which was reported as /],
-    ["it is reported twice", wrongWith({ undelivered: [2, 2] }, 5, 3001, 3), /undelivered twice$/],
-    ["something is still owned", wrongWith({ left: [["timers", 1]] }, 5), /still owns \[\["timers",1\]\]$/],
+    [
+      "a publication was read and reported",
+      wrongWith({ undelivered: [2] }, 5),
+      /2 of news, which was reported as /,
+    ],
+    ["a publication is reported twice", wrongWith({ undelivered: [2, 2] }, 5, 3001, 3), /undelivered twice$/],
+    [
+      "the notifier still owns something",
+      wrongWith({ left: [["timers", 1]] }, 5),
+      /still owns \[\["timers",1\]\]$/,
+    ],
   ];
-  test.for(lies)("is not where %s", ([, found, expected]) => {
+  test.for(lies)("is false if %s", ([, found, expected]) => {
     expect([found.length, found[0]]).toEqual([1, expect.stringMatching(expected)]);
   });
 
@@ -116,7 +131,7 @@ describe("what a server's report claims", () => {
   }
 });
 
-test("a bell rings for those whose wish is true, and gives up on others in time", async () => {
+test("a bell resolves the waits whose condition is true, and ends the others after their patience", async () => {
   const bell = new Bell();
   let count = 0;
   const waits = [bell.until(() => count === 1, 10_000), bell.until(() => count === 2, 0)];

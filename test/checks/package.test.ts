@@ -32,7 +32,7 @@ interface Locked {
 const lock: { packages: Record<string, Locked> } = json("package-lock.json");
 const locked = Object.values(lock.packages);
 
-/** The entries, each with the word that names its file: `"./hono"` → `"hono"`. */
+/** The entries, each with the name of its file: `"./hono"` → `"hono"`. */
 const entries = new Map(
   Object.keys(npm.exports)
     .filter((entry) => entry !== "./package.json")
@@ -45,7 +45,7 @@ const unpacked = once(unpack);
 
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
-test("packing builds it from nothing, and packs the built files, their maps and sources, and what npm asks for", async () => {
+test("packing builds the package, and packs the built files, their maps and sources, and the files that npm requires", async () => {
   const files = (await run("tar", ["-tzf", await tarball()])).trim().split("\n");
   const built = ["d.ts", "d.ts.map", "js", "js.map"];
   const expected = sources.flatMap((name) => [
@@ -56,7 +56,7 @@ test("packing builds it from nothing, and packs the built files, their maps and 
   expect(files.sort()).toEqual(expected.sort());
 });
 
-test("every built file leads to its source in the package", async () => {
+test("every built file has a source map to its source in the package", async () => {
   const dist = join(await unpacked(), "dist");
   for (const name of sources) {
     for (const kind of ["d.ts", "js"]) {
@@ -72,7 +72,7 @@ test("every built file leads to its source in the package", async () => {
   }
 });
 
-test("a stack trace leads to the line of the source that threw, in the package", async () => {
+test("a stack trace names the line of the packaged source that threw", async () => {
   const directory = await install();
   const program = `import { memoryLog } from "tocsin"; memoryLog({ size: -1 });`;
   writeFileSync(join(directory, "throwing.mjs"), program);
@@ -83,28 +83,30 @@ test("a stack trace leads to the line of the source that threw, in the package",
   expect(text).toMatch(/throw new RangeError/);
 });
 
-test("a declaration is found in its source, below what the build puts above it", async () => {
+test("the map of a declaration file with an added first line starts at the second line", async () => {
   const directory = await unpacked();
   const declarations = readFileSync(join(directory, "dist/model/log.d.ts"), "utf8").split("\n");
   const { mappings } = JSON.parse(readFileSync(join(directory, "dist/model/log.d.ts.map"), "utf8"));
   expect(declarations[0]).toBe('/// <reference lib="esnext.disposable" />');
-  // The first line has no place in the source, the second is the source's first.
+  // The first line has no mapping. The second line is the first line of the source.
   expect(declarations[1]).toBe(readFileSync(join(directory, "src/model/log.ts"), "utf8").split("\n")[0]);
   expect(mappings.slice(0, 6)).toBe(";AAAA,");
 });
 
-test("installing it runs no script, and npm has nothing to say about it", async () => {
+test("installing the package runs no script, and npm prints no warning", async () => {
   const { scripts } = JSON.parse(readFileSync(join(await unpacked(), "package.json"), "utf8"));
   const run = ["preinstall", "install", "postinstall", "prepare"];
   expect(run.filter((name) => name in scripts)).toEqual([]);
   const directory = mkdtempSync(join(temporary, "npm-"));
   writeFileSync(join(directory, "package.json"), "{}");
   const options = ["--offline", "--legacy-peer-deps", "--no-audit", "--no-fund"];
-  const said = await promisify(execFile)("npm", ["install", ...options, await tarball()], { cwd: directory });
-  expect([said.stdout.trim().replace(/ in .*/, ""), said.stderr]).toEqual(["added 1 package", ""]);
+  const result = await promisify(execFile)("npm", ["install", ...options, await tarball()], {
+    cwd: directory,
+  });
+  expect([result.stdout.trim().replace(/ in .*/, ""), result.stderr]).toEqual(["added 1 package", ""]);
 });
 
-test("installing its dependencies in a clone builds it", () => {
+test("installing the dependencies in a clone builds the package", () => {
   expect([npm.scripts.dependencies, npm.scripts.prepack]).toEqual(["npm run build", "npm run build"]);
 });
 
@@ -117,25 +119,25 @@ test("Deno would publish it, without slow types", async () => {
   expect(output).not.toMatch(/slow-type|warning/i);
 });
 
-test("every public symbol and member has a comment, and refers to nothing that is not public", async () => {
+test("every public symbol and member has a doc comment, and refers only to public symbols", async () => {
   const files = [...entries.values()].map((name) => `src/${name}.ts`);
   const command = promisify(execFile)(binary("deno"), ["doc", "--lint", ...files], {
     cwd: root,
     env: { ...process.env, NO_COLOR: "1" },
   });
-  const said = await command.then(
+  const errors = await command.then(
     () => "",
     ({ stderr }: { stderr: string }) => stderr,
   );
-  const findings = said.match(/^error\[.*\n.*$/gm) ?? [];
-  // Those of Hono and ws are public there. To export them again here would have their own members found as well.
+  const findings = errors.match(/^error\[.*\n.*$/gm) ?? [];
+  // These types are public in Hono and ws. If they were exported here again, their own members would be reported too.
   const foreign = /references private type '(Context|UpgradeWebSocket|WSEvents|WebSocket)'/;
   expect(findings.filter((finding) => !foreign.test(finding))).toEqual([]);
-  // Or it has not looked at all.
+  // Without any finding, deno doc has not checked anything.
   expect(findings.length).toBeGreaterThan(0);
 });
 
-test("every entry says what it is for", () => {
+test("every entry has a @module comment", () => {
   const texts = [...entries].map(([entry, name]) => [
     entry,
     readFileSync(join(root, `src/${name}.ts`), "utf8"),
@@ -144,7 +146,7 @@ test("every entry says what it is for", () => {
   expect(without.map(([entry]) => entry)).toEqual([]);
 });
 
-test("Deno's sanitizers find no operation and no resource left behind", async () => {
+test("Deno's sanitizers find no leaked operation and no leaked resource", async () => {
   const output = await run(binary("deno"), [
     "test",
     "-A",
@@ -160,7 +162,7 @@ test("publint finds nothing", async () => {
   await tool("publint", "run", "--strict", await tarball());
 });
 
-test("the types resolve for every importer of ES modules", async () => {
+test("the types resolve in every project that imports ES modules", async () => {
   await tool("attw", "--profile", "esm-only", "--no-emoji", await tarball());
 });
 
@@ -175,7 +177,7 @@ test("every entry can be imported on Node, Bun and Deno, and the process then en
   expect(outputs).toEqual([imported, imported, imported]);
 });
 
-test("its command runs on Node, Bun and Deno, as npm links it", async () => {
+test("the command runs on Node, Bun and Deno, through the link that npm creates", async () => {
   const directory = await install();
   const linked = join(directory, "node_modules/.bin", "tocsin");
   const outputs = await Promise.all([
@@ -187,7 +189,10 @@ test("its command runs on Node, Bun and Deno, as npm links it", async () => {
 });
 
 describe("a program that uses every entry passes the type check", () => {
-  /** A project that is older than the package, checks others' declarations, and names no package of types. */
+  /**
+   * The options of a project with an older target that checks the declarations of libraries and names no package of
+   * types.
+   */
   const plain = { lib: ["ES2022", "DOM"], types: [], skipLibCheck: false };
 
   test.each([
@@ -198,7 +203,7 @@ describe("a program that uses every entry passes the type check", () => {
     expect(await compile({ ...plain, ...how }, [...entries.keys()])).toEqual([]);
   });
 
-  test("without any package of types beside it, unless it is for Node", async () => {
+  test("without any package of types, except for the entry for Node", async () => {
     const others = [...entries.keys()].filter((entry) => entry !== "./node");
     expect(await compile({ ...plain, module: "nodenext" }, others, [])).toEqual([]);
   });
@@ -209,7 +214,7 @@ describe("a program that uses every entry passes the type check", () => {
   });
 });
 
-test("a declaration file that needs the library of disposables brings it along", async () => {
+test("a declaration file that needs lib.esnext.disposable has a reference to it", async () => {
   const dist = join(await unpacked(), "dist");
   const texts = sources.map((name) => readFileSync(join(dist, `${name}.d.ts`), "utf8"));
   const needing = texts.filter((text) => /AsyncDisposable|asyncDispose/.test(text));
@@ -235,7 +240,7 @@ test("Deno resolves the package to its sources, and its peers to the same versio
   expect(deno.imports).toEqual(Object.fromEntries([...own, ...peers]));
 });
 
-test("the README tells both of its names, before it imports anything", () => {
+test("the README gives both names of the package before the first import", () => {
   const words = readFileSync(join(root, "README.md"), "utf8").replace(/\s+/g, " ");
   const before = words.slice(0, words.indexOf(`from "${npm.name}"`));
   expect(before).toContain(`The package is \`${npm.name}\` on npm and \`${deno.name}\` on JSR`);
@@ -245,7 +250,7 @@ test("the README tells both of its names, before it imports anything", () => {
   expect(before).toContain(`With \`deno add ${npm.name}@jsr:${deno.name}\`, the names are as written here`);
 });
 
-test("it depends on nothing but its peers", () => {
+test("the package has only peer dependencies", () => {
   expect([npm.dependencies, npm.optionalDependencies, npm.bundleDependencies]).toEqual([
     undefined,
     undefined,
@@ -253,17 +258,17 @@ test("it depends on nothing but its peers", () => {
   ]);
 });
 
-test("the lock file names no host to fetch from", () => {
+test("the lock file names no registry host", () => {
   expect(locked.filter(({ resolved }) => resolved !== undefined)).toEqual([]);
   expect(readFileSync(join(root, "package-lock.json"), "utf8")).not.toMatch(/registry[.]/);
 });
 
-test("the lock file knows the packages of every platform, or npm ci refuses it", () => {
+test("the lock file has the packages of every platform; otherwise npm ci would refuse it", () => {
   const wanted = locked.flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
   expect(wanted.filter((name) => !(`node_modules/${name}` in lock.packages))).toEqual([]);
 });
 
-/** Packs a copy of what the package is made from, as `npm publish` does. */
+/** Packs a copy of the package's files, as `npm publish` does. Returns the path of the tarball. */
 async function pack(): Promise<string> {
   const stage = join(temporary, "stage");
   mkdirSync(stage);
@@ -275,13 +280,13 @@ async function pack(): Promise<string> {
   return join(temporary, `${npm.name}-${npm.version}.tgz`);
 }
 
-/** The directory of what is in the tarball. */
+/** Unpacks the tarball. Returns the directory. */
 async function unpack(): Promise<string> {
   await run("tar", ["-xzf", await tarball(), "-C", temporary]);
   return join(temporary, "package");
 }
 
-/** Makes a project that has the package and its peers, and a program that imports every entry. */
+/** Creates a project with the package, its peers, and a program that imports every entry. Returns its directory. */
 async function install(): Promise<string> {
   const directory = mkdtempSync(join(temporary, "project-"));
   const modules = join(directory, "node_modules");
@@ -304,7 +309,10 @@ async function install(): Promise<string> {
   return directory;
 }
 
-/** What the compiler finds in the package and in a program that uses its entries, in a project with some packages of types. */
+/**
+ * Type-checks a program that uses the entries `used`, in a project with the packages `types`. Returns the errors in the
+ * program and in the package.
+ */
 async function compile(
   options: Record<string, unknown>,
   used: string[],
@@ -334,7 +342,7 @@ async function compile(
   const ended = await promisify(execFile)(node, [tsc, "-p", directory], { cwd: directory }).catch(
     (error: { stdout: string }) => error,
   );
-  // Others' declarations are theirs to mend: those of Bun contradict those of the oldest Node that is supported.
+  // Errors in declarations of other packages are ignored: those of Bun contradict those of the oldest supported Node.
   return ended.stdout.split("\n").filter((line) => /^(node_modules\/tocsin|main|error)/.test(line));
 }
 
@@ -343,7 +351,10 @@ function tool(name: string, ...args: string[]): Promise<string> {
   return run(node, [realpathSync(join(root, "node_modules/.bin", name)), ...args]);
 }
 
-/** Runs a command with success, or throws all that it said. `node` is Node for it, even under `bun --bun`. */
+/**
+ * Runs a command, and returns its stdout. Throws an error with the whole output if the command fails. In the command,
+ * `node` is Node, even under `bun --bun`.
+ */
 async function run(file: string, args: string[], cwd: string = root): Promise<string> {
   const PATH = [dirname(node), process.env.PATH].join(delimiter);
   const options = { cwd, env: { ...process.env, PATH, NO_COLOR: "1" }, timeout: 50_000 };

@@ -7,7 +7,9 @@ import { blocksOf, headingsOf, prose, readme, wrongBlocksOf } from "../support/p
 import { runtime } from "../support/runtime.ts";
 import { root } from "../support/runtimes.ts";
 
-/** Inside the project, so that its packages and names resolve as for any other program of it; out of sight of other tests. */
+/**
+ * Inside the project, so that package names resolve as in any program of it, and in a folder that no other test reads.
+ */
 mkdirSync(join(root, ".cache"), { recursive: true });
 const folder = mkdtempSync(join(root, ".cache/readme-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -36,7 +38,7 @@ test("the README has its sections in their order", () => {
   ]);
 });
 
-test("the two commands that do everything are scripts of the package, and come before the first program", () => {
+test("the README shows the two main commands before the first program, and the package has their scripts", () => {
   const before = readme.text.slice(0, readme.text.indexOf("```ts"));
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   for (const name of ["start", "test"]) {
@@ -52,7 +54,7 @@ test("every TypeScript block of the README is a file of the examples, word for w
   expect(prose(readme.text)).not.toContain("```");
 });
 
-test("the README's program serves its client, which sees the whole run, and both end by themselves", async () => {
+test("the README's client receives the whole run from the README's server, and both end by themselves", async () => {
   const server = start("reports");
   const [, url] = await server.until(/Listening on (\S+)/);
   const client = start("watch", url as string);
@@ -60,7 +62,7 @@ test("the README's program serves its client, which sees the whole run, and both
   expect(watched.code).toBe(0);
   const events = watched.output
     .split("\n")
-    // A runtime may have something to say itself, on the other stream.
+    // A runtime may print messages of its own to stderr.
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line));
   expect(events.map(({ type, progress, result }) => [type, progress ?? result])).toEqual([
@@ -75,7 +77,7 @@ test("the README's program serves its client, which sees the whole run, and both
   expect(served.output).toMatch(/sessions: \{\s+closed: 0,\s+cut: 0/);
 });
 
-test("the README's client that resumes goes on after its position, and its run ends as cancelled", async () => {
+test("the README's client that resumes continues after its position, and its run ends as cancelled", async () => {
   const server = start("reports");
   const [, url] = await server.until(/Listening on (\S+)/);
   const client = start("cancel", url as string);
@@ -93,7 +95,10 @@ test("the README's client that resumes goes on after its position, and its run e
   expect((await server.exit).code).toBe(0);
 });
 
-/** Runs an example on this runtime: its import of `tocsin/node` is that of this runtime, as the README says. */
+/**
+ * Runs an example on this runtime. Its import of `tocsin/node` is replaced by the entry of this runtime, as the README
+ * says.
+ */
 function start(name: string, ...args: string[]): Child {
   const code = readFileSync(join(root, `examples/${name}.ts`), "utf8");
   const file = join(folder, `${name}.ts`);

@@ -19,8 +19,8 @@ const temporary = mkdtempSync(join(root, ".cache/types-"));
 afterAll(() => rmSync(temporary, { recursive: true }));
 
 /**
- * The methods of a declared global as functions, whose parameters are compared strictly: what the sources may pass, the
- * runtime has to take.
+ * Turns the methods of a declared global into function properties. TypeScript compares the parameters of these
+ * strictly: the runtime must accept every argument that the sources may pass.
  */
 const strict =
   "type Strict<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => R : T[K] };";
@@ -29,7 +29,7 @@ describe.each(["bun", "deno"])("with the types of %s", (name) => {
   const source = readFileSync(join(root, `src/hosts/${name}.ts`), "utf8");
   const globals = Array.from(source.matchAll(/^declare const (\w+)/gm), ([, global = ""]) => global);
 
-  /** Checks the entry with a proof for each of its globals: the runtime's own is one as it is declared. */
+  /** Type-checks the entry, and that each global of the runtime is assignable to the entry's declaration of it. */
   async function prove(code: string): Promise<string> {
     const directory = mkdtempSync(join(temporary, `${name}-`));
     const proofs = globals.map(
@@ -45,11 +45,11 @@ describe.each(["bun", "deno"])("with the types of %s", (name) => {
     return check(directory);
   }
 
-  test("its main, its tests and how its entry is used are right", async () => {
+  test("the main file, the tests and the use of the entry pass the type check", async () => {
     expect(await check(join(root, "test/types", name))).toBe("");
   });
 
-  test("the globals that the entry declares for itself are those of the runtime", async () => {
+  test("the globals that the entry declares match those of the runtime", async () => {
     expect(globals).toContain(name === "bun" ? "Bun" : "Deno");
     expect(await prove(source)).toBe("");
   });
@@ -65,15 +65,15 @@ describe.each(["bun", "deno"])("with the types of %s", (name) => {
   });
 });
 
-test("the published sources say nothing of the packages that have these types", () => {
+test("the published sources do not refer to the packages that have these types", () => {
   const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((file) =>
     file.endsWith(".ts"),
   );
-  const telling = /@types\/|bun-types|reference\s+types=|from "bun"/;
-  expect(files.filter((file) => telling.test(readFileSync(join(root, "src", file), "utf8")))).toEqual([]);
+  const reference = /@types\/|bun-types|reference\s+types=|from "bun"/;
+  expect(files.filter((file) => reference.test(readFileSync(join(root, "src", file), "utf8")))).toEqual([]);
 });
 
-/** What the compiler finds in a project. */
+/** Returns the errors that the compiler finds in a project. */
 async function check(project: string): Promise<string> {
   const tsc = realpathSync(join(root, "node_modules/.bin/tsc"));
   try {

@@ -19,14 +19,14 @@ const sources = readSources();
 const arrows = new Map(sources.map((source) => [source.path, arrowsFrom(source)]));
 const rooms = floors.flat();
 
-/** Entries that hold code: the command is a program. */
+/** Entries that contain code. The command is a program. */
 const programs = ["cli.ts"];
-/** Rooms that a browser loads, and what they may have of others. */
+/** The rooms from which the client may import, because a browser loads it. */
 const browser = ["client", "base", "model"];
-/** Rooms that know no runtime and no Hono. */
+/** Rooms that must not depend on a runtime or on Hono. */
 const neutral = rooms.filter((room) => /^(engine|client|wire|stores|agent|base|model)/.test(room));
 
-/** What only some files of `src` may say. */
+/** Code that only some files of `src` may contain. */
 const reserved: { what: string; pattern: RegExp; allowed: string[] }[] = [
   {
     what: "listens to an abort",
@@ -42,9 +42,12 @@ const reserved: { what: string; pattern: RegExp; allowed: string[] }[] = [
 const runtimeGlobal = /\b(process|Deno|Bun|Buffer)\s*(\.|\?\.|\[)/;
 const foreign = /^(node:|npm:|jsr:|bun:?|hono\b|@hono\/|ws\b)/;
 const exit = /\b(process|Deno)\s*\.\s*exit\b/;
-/** Lines of a file, of a function and of a class. */
+/** The maximum number of lines of a file, of a function and of a class. */
 const longest = { file: 350, function: 60, class: 330 };
-/** Factories that return an object of closures; those of the client would take more bytes as classes. */
+/**
+ * Factories that return an object of closures, and may be longer. As classes, those of the client would take more
+ * bytes.
+ */
 const closures = [
   "client/feed.ts: createFeed",
   "client/link.ts: createLink",
@@ -52,7 +55,7 @@ const closures = [
   "testing/pipe.ts: pipe",
 ];
 
-test("the code that is searched has lost its comments and kept its strings", () => {
+test("comments are removed from the searched code, and strings are kept", () => {
   expect(withoutComments('a("//b"); // c\n/* d */ e(`/*f*/`);')).toBe('a("//b");  \n  e(`/*f*/`);');
 });
 
@@ -62,7 +65,7 @@ test("import specifiers are found in every form", () => {
   expect(specifiers(code)).toEqual(["1", "2", "3", "4", "5"]);
 });
 
-test("circles are found, also through others", () => {
+test("import cycles are found, also through other files", () => {
   const arrows = new Map([
     ["a", ["b"]],
     ["b", ["c"]],
@@ -72,20 +75,20 @@ test("circles are found, also through others", () => {
   expect(circlesIn(arrows)).toEqual([["b", "c"]]);
 });
 
-test("a room imports from lower floors only, and not from its neighbours", () => {
+test("a room may import from lower floors only, and not from rooms of its own floor", () => {
   expect(mayImport("hosts", "engine/notifier")).toBe(true);
   expect(mayImport("engine/sessions", "engine/channels")).toBe(false);
   expect(mayImport("model", "base")).toBe(false);
   expect(mayImport("base", "nowhere")).toBe(false);
 });
 
-test("every file stands in a room of the table, and every room of it has files", () => {
+test("every file is in a room of the table, and every room of the table has files", () => {
   const found = new Set(sources.map(({ path }) => roomOf(path)));
   found.delete("");
   expect([...found].sort()).toEqual([...rooms].sort());
 });
 
-test("no file imports from a floor above its own, or from a room beside it", () => {
+test("no file imports from a higher floor, or from another room of its own floor", () => {
   const back = sources.flatMap((source) =>
     arrowsFrom(source)
       .filter((to) => !mayImport(roomOf(source.path), roomOf(to)))
@@ -94,11 +97,11 @@ test("no file imports from a floor above its own, or from a room beside it", () 
   expect(back).toEqual([]);
 });
 
-test("no files import each other, types included, directly or through others", () => {
+test("there are no import cycles, including imports of types", () => {
   expect(circlesIn(arrows)).toEqual([]);
 });
 
-test("nobody imports an entry", () => {
+test("no file imports an entry", () => {
   const importers = sources.flatMap((source) =>
     arrowsFrom(source)
       .filter((to) => roomOf(to) === "")
@@ -107,7 +110,7 @@ test("nobody imports an entry", () => {
   expect(importers).toEqual([]);
 });
 
-test("entries are tables of contents, and hold no code", () => {
+test("entries contain only exports, and no code", () => {
   const entries = sources.filter(({ path }) => roomOf(path) === "" && !programs.includes(path));
   const rest = entries.map(({ path, code }) => [
     path,
@@ -116,7 +119,7 @@ test("entries are tables of contents, and hold no code", () => {
   expect(rest.filter(([, code]) => code !== "")).toEqual([]);
 });
 
-test("what a browser loads imports nothing of the server", () => {
+test("the client imports nothing of the server", () => {
   const files = sources.filter(({ path }) => roomOf(path) === "client");
   const outside = files.flatMap((source) => arrowsFrom(source).filter((to) => !browser.includes(roomOf(to))));
   expect(outside).toEqual([]);
@@ -137,7 +140,7 @@ test("the command imports the client, and nothing of the server", () => {
   );
 });
 
-test("only hosts, the command and what checks tokens know a runtime, Hono or ws", () => {
+test("only the hosts, the command and the token checks depend on a runtime, Hono or ws", () => {
   const files = sources.filter(({ path }) => neutral.includes(roomOf(path)));
   expect(
     files.flatMap(({ path, imports }) => imports.filter((it) => foreign.test(it)).map((it) => [path, it])),
@@ -162,7 +165,7 @@ test("sources import each other by file name, and packages by bare name", () => 
   expect(sources.flatMap(({ imports }) => imports.filter(strange))).toEqual([]);
 });
 
-test("nothing forces the process to end", () => {
+test("no code forces the process to end", () => {
   const files = ["src", "test", "examples"].flatMap(filesUnder);
   expect(files.filter((file) => exit.test(withoutComments(readFileSync(join(root, file), "utf8"))))).toEqual(
     [],

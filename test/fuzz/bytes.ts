@@ -2,11 +2,11 @@ import fc, { type Arbitrary } from "fast-check";
 import { upgrade } from "../support/tcp.ts";
 import { message } from "./commands.ts";
 
-/** What one TCP connection sends, and how it ends. */
+/** The bytes that one TCP connection sends, and how the connection ends. */
 export interface Connection {
   readonly handshake: string;
   readonly frames: readonly Uint8Array[];
-  /** Into pieces of so many bytes; 0 sends everything at once. */
+  /** The size in bytes of the pieces that are sent. 0: everything is sent at once. */
   readonly pieces: number;
   readonly ending: "close" | "end" | "reset";
 }
@@ -15,9 +15,12 @@ interface Head {
   fin: boolean;
   rsv: number;
   opcode: number;
-  /** Undefined: no mask. */
+  /** The masking key. Undefined: the frame is not masked. */
   mask: readonly number[] | undefined;
-  /** How the length is written: as it should be, in more bytes than it needs, or another one. */
+  /**
+   * How the length is encoded: `"least"`: correctly; `"two"` or `"eight"`: in that many bytes, even if fewer suffice;
+   * `"wrong"`: too high.
+   */
   length: "least" | "two" | "eight" | "wrong";
 }
 
@@ -45,8 +48,8 @@ const payload: Arbitrary<Uint8Array> = fc.oneof(
   },
 );
 
-/** Frames of one thing that is said: mostly one. */
-const said: Arbitrary<Uint8Array[]> = fc.oneof(
+/** The frames of one message. Mostly there is one frame. */
+const messageFrames: Arbitrary<Uint8Array[]> = fc.oneof(
   { weight: 20, arbitrary: fc.tuple(head, payload).map(([head, payload]) => [frame(payload, head)]) },
   {
     weight: 4,
@@ -74,7 +77,10 @@ const said: Arbitrary<Uint8Array[]> = fc.oneof(
 const path = fc.constantFrom("/0", "/0", "/1", "/1", "/2");
 const headers = upgrade("/").split("\r\n").slice(1, -2);
 
-/** A handshake, as it should be for the most part, or with a line more, fewer, doubled or changed, or broken off. */
+/**
+ * A handshake. Mostly it is correct. Otherwise a line is added, removed, doubled or changed, a byte is replaced, or the
+ * end is missing.
+ */
 const handshake: Arbitrary<string> = fc.oneof(
   { weight: 20, arbitrary: path.map((path) => upgrade(path)) },
   {
@@ -138,7 +144,7 @@ function line(): Arbitrary<string[]> {
 
 export const connection: Arbitrary<Connection> = fc.record({
   handshake,
-  frames: fc.array(said, { maxLength: 15, size: "max" }).map((all) => all.flat()),
+  frames: fc.array(messageFrames, { maxLength: 15, size: "max" }).map((all) => all.flat()),
   pieces: fc.constantFrom(0, 0, 0, 1, 7, 100),
   ending: fc.constantFrom("close", "end", "reset"),
 });
@@ -172,13 +178,13 @@ function inParts(payload: Uint8Array, head: Head, size: number, interrupted: boo
 }
 
 function frame(payload: Uint8Array, { fin, rsv, opcode, mask, length }: Head): Uint8Array {
-  const said = length === "wrong" ? payload.length + 3 : payload.length;
+  const stated = length === "wrong" ? payload.length + 3 : payload.length;
   const size =
-    length === "eight" || said > 65_535
-      ? [127, 0, 0, 0, 0, said >>> 24, said >>> 16, said >>> 8, said]
-      : length === "two" || said > 125
-        ? [126, said >> 8, said]
-        : [said];
+    length === "eight" || stated > 65_535
+      ? [127, 0, 0, 0, 0, stated >>> 24, stated >>> 16, stated >>> 8, stated]
+      : length === "two" || stated > 125
+        ? [126, stated >> 8, stated]
+        : [stated];
   size[0] = (size[0] as number) | (mask === undefined ? 0 : 0x80);
   const masked = mask === undefined ? payload : payload.map((byte, at) => byte ^ (mask[at & 3] as number));
   const head = [(fin ? 0x80 : 0) | (rsv << 4) | opcode, ...size, ...(mask ?? [])];

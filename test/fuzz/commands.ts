@@ -1,9 +1,9 @@
 import fc, { type Arbitrary } from "fast-check";
 import { methods } from "../../src/wire/protocol.ts";
 
-/** What a peer may send: valid, nearly valid, hostile. Everything is text or bytes, as it would come from a socket. */
+/** Generators for the messages of a peer: valid, nearly valid and hostile. Each is text or bytes, as from a socket. */
 
-/** Characters that something may take for something else. */
+/** Characters that code could misread, such as separators, control characters and lone surrogates. */
 const character = fc.constantFrom(
   ...'ab:0\0\n\r"\\{}[]/',
   "\u2028",
@@ -14,7 +14,7 @@ const character = fc.constantFrom(
   "\ufeff",
 );
 
-/** Channels that something is known about, names that objects have anyway, and any text. */
+/** Channels that the tests use, names of inherited object members, and random text. */
 const channel: Arbitrary<unknown> = fc.oneof(
   { weight: 12, arbitrary: fc.constantFrom("a", "b", "user:ann", "run:open", "run:owned", "run:none") },
   { weight: 3, arbitrary: fc.constantFrom("deny", "throw", "reject", "later") },
@@ -31,7 +31,7 @@ const number: Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(-1, 0.5, -0, 1e21, 2 ** 53, 2 ** 53 - 1, 2 ** 31, 2 ** 32, 1e308) },
 );
 
-/** Values that fit nowhere; the last are text that no value is written as. */
+/** Values that are valid nowhere. The last ones are JSON text that `JSON.stringify` never writes. */
 const strange: Arbitrary<unknown> = fc.constantFrom<unknown>(
   null,
   true,
@@ -58,7 +58,7 @@ const value: Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3, stringUnit: character }) },
 );
 
-/** Now and then something else than what belongs there. */
+/** Returns a generator that uses `arbitrary`, and in one of 13 cases a strange value. */
 function mostly(arbitrary: Arbitrary<unknown>): Arbitrary<unknown> {
   return fc.oneof({ weight: 12, arbitrary }, { weight: 1, arbitrary: strange });
 }
@@ -96,7 +96,7 @@ const rpc = fc.oneof(
   }),
 );
 
-/** The parameters of each method, well-formed for the most part. */
+/** Generators for the parameters of each method. Mostly they are well-formed. */
 const params: Readonly<Record<(typeof methods)[number], Arbitrary<unknown>>> = {
   connect: fc.record(
     {
@@ -132,7 +132,7 @@ const params: Readonly<Record<(typeof methods)[number], Arbitrary<unknown>>> = {
   ping: fc.constant({}),
 };
 
-/** Connecting again ends a session, so it is rarer than the others. */
+/** A second connect ends the session, so this method is rarer than the others. */
 const method = fc.oneof(
   { weight: 40, arbitrary: fc.constantFrom(...methods.filter((name) => name !== "connect")) },
   { weight: 1, arbitrary: fc.constant("connect" as const) },
@@ -147,7 +147,10 @@ const id: Arbitrary<unknown> = fc.oneof(
   },
 );
 
-/** Ids of what may overtake others: by an id that others have as well nobody could tell which of them is answered. */
+/**
+ * Ids of commands whose reply may overtake others. They must be unique: otherwise a reply cannot be assigned to its
+ * command.
+ */
 const ownId = fc.noBias(fc.integer({ min: 1_000, max: 2 ** 31 - 1 }));
 
 const command = method
@@ -158,7 +161,7 @@ const line: Arbitrary<string> = fc.oneof(
   { weight: 60, arbitrary: command.map(text) },
   { weight: 8, arbitrary: ack.map((data) => text({ send: { data } })) },
   { weight: 3, arbitrary: value.map((data) => text({ send: data })) },
-  // Several methods, and names that are none.
+  // Commands with several methods, and with unknown methods.
   { weight: 2, arbitrary: fc.tuple(command, command).map(([one, other]) => text({ ...one, ...other })) },
   {
     weight: 2,
@@ -176,7 +179,7 @@ const line: Arbitrary<string> = fc.oneof(
 
 const blank = fc.constantFrom("\n", "\n", "\n", "\n\n", "\r\n", " \n\t");
 
-/** One message of a peer's. */
+/** One message of a peer. */
 export const message: Arbitrary<string | Uint8Array> = fc.oneof(
   { weight: 30, arbitrary: line },
   {
@@ -203,7 +206,7 @@ export const message: Arbitrary<string | Uint8Array> = fc.oneof(
   },
 );
 
-/** A text that stands in JSON as it is, where `JSON.stringify` would write something else. */
+/** Text that is put into the JSON unchanged. */
 interface Written {
   readonly raw: string;
 }
@@ -225,7 +228,7 @@ function text(value: unknown): string {
   return raws.reduce((whole, raw) => whole.replace(`"${mark}"`, () => raw), json);
 }
 
-/** The same text with one character fewer. */
+/** Returns the text without one of its characters. */
 function broken(whole: string, at: number): string {
   const place = at % whole.length;
   return whole.slice(0, place) + whole.slice(place + 1);

@@ -1,20 +1,20 @@
 import { methods } from "../../src/wire/protocol.ts";
 import { isObject } from "../support/wire-shapes.ts";
 
-/** What has to become of a message, as `protocol.md` has it. */
+/** The effect that a message must have, according to `protocol.md`. */
 export interface Fate {
-  /** The code that the session is closed with, if it is. */
+  /** The code with which the session is closed. Undefined: it stays open. */
   close: number | undefined;
-  /** Runs that it cancels, unless a refused connect comes first. */
+  /** The ids of the runs that the message cancels, unless a connect was refused before. */
   cancels: string[];
 }
 
-/** Who sends it, and when. */
+/** The sender of a message, and the state of its session. */
 export interface Sender {
   user: string;
-  /** Whether a connect has been seen before. */
+  /** Whether a connect was sent before. */
   greeted: boolean;
-  /** Whether it has a token that can be refreshed. */
+  /** Whether the sender has a token that can be refreshed. */
   refreshes: boolean;
 }
 
@@ -22,7 +22,10 @@ type Command = Readonly<Record<string, unknown>>;
 
 const badRequest = 3501;
 
-/** Reads a message as the protocol wants it read, beside the code that does so. No ping is outstanding. */
+/**
+ * Returns the required effect of a message. This is independent of the code in `src`. It assumes that no ping is
+ * outstanding.
+ */
 export function fateOf(message: string | Uint8Array, sender: Sender): Fate {
   const closes = (close: number): Fate => ({ close, cancels: [] });
   if (typeof message !== "string") return closes(badRequest);
@@ -35,7 +38,7 @@ export function fateOf(message: string | Uint8Array, sender: Sender): Fate {
     commands.push(command);
   }
   if (commands.length === 0) return closes(badRequest);
-  // Whoever has connected is answered some commands before all others, and before what ends the session.
+  // After a connect, some commands take effect before all others, even before one that closes the session.
   const cancels = sender.greeted ? cancelledIn(commands, sender) : [];
   if (commands.some(isPong)) return { close: badRequest, cancels };
   const waiting = commands.filter((command) => !sender.greeted || !isAtOnce(command));
@@ -45,7 +48,7 @@ export function fateOf(message: string | Uint8Array, sender: Sender): Fate {
   return sender.greeted ? { ...fate, cancels } : fate;
 }
 
-/** What is cancelled ahead of a pong that nobody has asked for. */
+/** Returns the runs that are cancelled by the commands before the first unexpected pong. */
 function cancelledIn(commands: readonly Command[], { user }: Sender): string[] {
   const bad = commands.findIndex(isPong);
   const runs = commands.slice(0, bad < 0 ? commands.length : bad).map((command) => {
@@ -56,13 +59,13 @@ function cancelledIn(commands: readonly Command[], { user }: Sender): string[] {
 }
 
 function isAtOnce(command: Command): boolean {
-  if (isWord(command) || methodOf(command) === "ping") return true;
+  if (isAcknowledgement(command) || methodOf(command) === "ping") return true;
   const { rpc } = command;
   const method = methodOf(command) === "rpc" && isObject(rpc) ? rpc.method : undefined;
   return method === "ack" || method === "run.cancel";
 }
 
-/** Takes the commands one after the other, until one ends the session. */
+/** Applies the commands one after the other, until one closes the session. */
 function walk(commands: readonly Command[], { user, greeted, refreshes }: Sender): Fate {
   const cancels: string[] = [];
   let seen = greeted;
@@ -81,7 +84,7 @@ function walk(commands: readonly Command[], { user, greeted, refreshes }: Sender
   return { close: undefined, cancels };
 }
 
-/** Runs that work, and whose they are. */
+/** The owners of the running runs, by the id of the run. */
 export const owners: Readonly<Record<string, string>> = { open: "bob", owned: "ann" };
 
 function cancelled({ method, data }: Command): string | undefined {
@@ -91,7 +94,7 @@ function cancelled({ method, data }: Command): string | undefined {
   return isFine && Object.hasOwn(owners, run) ? run : undefined;
 }
 
-/** A command of an envelope that is one, by which a session lives on. */
+/** Parses a line. Returns undefined if its envelope is invalid, which closes the session. */
 function read(line: string): Command | undefined {
   let command: unknown;
   try {
@@ -100,22 +103,24 @@ function read(line: string): Command | undefined {
     return undefined;
   }
   if (!isObject(command)) return undefined;
-  return isDeeper(command, 64) ? judged(unseen(command)) : judged(command);
+  return isDeeper(command, 64) ? checked(withoutParams(command)) : checked(command);
 }
 
-/** A command whose parameters are nobody's business: they are not looked at. */
-function unseen(command: Command): Command {
+/**
+ * Returns the command with all parameters replaced by null: those of a command that is nested too deeply are not read.
+ */
+function withoutParams(command: Command): Command {
   const names = Object.keys(command).map((name) => [name, name === "id" ? command.id : null]);
   return Object.fromEntries(names) as Command;
 }
 
-function judged(command: Command): Command | undefined {
+function checked(command: Command): Command | undefined {
   if (isPong(command) || isSend(command)) return command;
   const { id } = command;
   return typeof id === "number" && Number.isSafeInteger(id) && id > 0 ? command : undefined;
 }
 
-/** Whether arrays and objects are in each other deeper than so many levels. */
+/** Returns whether arrays and objects are nested deeper than `levels`. */
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
@@ -133,14 +138,14 @@ function isSend(command: Command): boolean {
   return Object.hasOwn(command, "send") && !Object.hasOwn(command, "id") && present(command).length === 0;
 }
 
-/** Whether a command is a client's word on what it has, which waits for nothing. */
-function isWord(command: Command): boolean {
+/** Returns whether a command is an acknowledgement in a `send`, which is handled at once. */
+function isAcknowledgement(command: Command): boolean {
   if (!isSend(command) || !isObject(command.send)) return false;
   const { data } = command.send;
   return isObject(data) && isObject(data.ack);
 }
 
-/** The one method of a command, if it has one. */
+/** Returns the method of a command. Returns undefined if it has none or several. */
 function methodOf(command: Command): (typeof methods)[number] | undefined {
   const [method, ...others] = present(command);
   return others.length > 0 || Object.hasOwn(command, "send") ? undefined : method;

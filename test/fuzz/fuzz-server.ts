@@ -5,7 +5,7 @@ import { smallMessages } from "../support/limits.ts";
 import { entry } from "../support/runtime.ts";
 import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";
 
-/** A server to be fuzzed, as a program of its own: it prints its port, and whatever it did not expect. */
+/** The server that is fuzzed, as a separate program. It prints its port and every unexpected error. */
 const signal = entry.terminationSignal();
 const onError = (error: unknown): void => {
   if (!isOurs(error)) console.log("unexpected:", error);

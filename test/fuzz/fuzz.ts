@@ -1,15 +1,18 @@
 import fc from "fast-check";
 import { play, schedule } from "./play.ts";
 
-/** How much is played. */
+/** What is played. */
 export interface FuzzOptions {
   seed: number;
   schedules: number;
-  /** The schedule that failed, as the failure printed it. Default: all of them. */
+  /** The path of one failed schedule, as the failure printed it. Default: all schedules are played. */
   path?: string | undefined;
 }
 
-/** Plays schedules of a seed, and answers how many things happened in them. Rejects with the least that breaks a rule. */
+/**
+ * Plays the schedules of a seed. Returns the number of steps played. If a schedule breaks a rule, rejects with the
+ * smallest one found that does.
+ */
 export async function fuzz({ seed, schedules, path }: FuzzOptions): Promise<number> {
   let inputs = 0;
   const property = fc.asyncProperty(schedule, async (steps) => {

@@ -2,9 +2,9 @@ import type { Notifier } from "../../src/engine/notifier/notifier.ts";
 import type { Authorize, Peer, RpcHandler } from "../../src/model/peer.ts";
 import { owners } from "./fate.ts";
 
-/** Who connects while it is fuzzed, and what a user's own code does then: it answers, throws and rejects. */
+/** The peers and the handlers of a fuzzed notifier. The handlers return a result, throw or reject. */
 
-/** What a user's own handler throws. */
+/** The error that the handlers throw. */
 const ours = new Error("thrown by a handler");
 
 const fail = (): never => {
@@ -26,7 +26,9 @@ export const rpc: Readonly<Record<string, RpcHandler>> = {
   nothing: () => undefined,
 };
 
-/** Three peers: one with a channel of her own, one whose token can be refreshed, and one who may do nothing. */
+/**
+ * Returns three peers: one with a channel of her own, one whose token can be refreshed, and one without any permission.
+ */
 export function peersAt(time: () => number): Peer[] {
   const refresh: Peer["refresh"] = (_, token) => {
     if (token === "throw") return fail();
@@ -48,7 +50,7 @@ export function startRuns(notifier: Notifier): void {
   }
 }
 
-/** Whether an error comes from one of these handlers. */
+/** Returns whether an error comes from one of these handlers. */
 export function isOurs(error: unknown): boolean {
   return (
     error === ours || (error instanceof TypeError && error.message.startsWith("Cannot put the answer of "))

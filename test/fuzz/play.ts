@@ -8,7 +8,7 @@ import { fateOf } from "./fate.ts";
 import { isOurs, peersAt, rpc, startRuns } from "./handlers.ts";
 import { Visitor } from "./visitor.ts";
 
-/** Something that happens. */
+/** One step of a schedule. */
 export type Step =
   | { does: "say"; who: number; message: string | Uint8Array }
   | { does: "wait"; ms: number }
@@ -37,7 +37,7 @@ const step: Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant("leave" as const), who }) },
 );
 
-/** What happens to one notifier, one thing after the other. */
+/** The steps that are played on one notifier, in order. */
 export const schedule: Arbitrary<Step[]> = fc.array(step, { minLength: 1, maxLength: 40, size: "max" });
 
 interface World {
@@ -45,13 +45,13 @@ interface World {
   readonly clock: FakeClock;
   readonly visitors: readonly Visitor[];
   readonly errors: unknown[];
-  /** Runs that somebody has cancelled who may. */
+  /** The runs that a permitted peer has cancelled. */
   readonly cancelled: Set<string>;
-  /** How many publications of the server's own were taken, by channel. */
+  /** The channels of the server's own publications, one element for each. */
   readonly published: string[];
 }
 
-/** Plays a schedule. Rejects with the first thing that is not as it must be. */
+/** Plays a schedule. Rejects with the first broken rule. */
 export async function play(steps: readonly Step[]): Promise<void> {
   const world = createWorld();
   for (const each of steps) {
@@ -106,7 +106,8 @@ async function say(
   const { user, refresh } = visitor.peer;
   if (!visitor.isOpen) {
     visitor.arrive(notifier);
-    // Some speak before they connect: those that say something odd first.
+    // Some peers send another command before connect: those whose first message is bytes or has a length divisible by
+    // 8.
     if (typeof text === "string" && text.length % 8 !== 0) {
       visitor.say('{"id":1,"connect":{}}');
       visitor.greeted = true;
@@ -114,9 +115,9 @@ async function say(
     }
   }
   const { epoch } = await notifier.history("a", { limit: 0 });
-  const said = typeof text === "string" ? text.replaceAll('"current"', JSON.stringify(epoch)) : text;
-  const fate = fateOf(said, { user, greeted: visitor.greeted, refreshes: refresh !== undefined });
-  visitor.say(said);
+  const sent = typeof text === "string" ? text.replaceAll('"current"', JSON.stringify(epoch)) : text;
+  const fate = fateOf(sent, { user, greeted: visitor.greeted, refreshes: refresh !== undefined });
+  visitor.say(sent);
   visitor.greeted = true;
   await clock.settle();
   for (const run of visitor.refused ? [] : fate.cancels) cancelled.add(run);
@@ -125,14 +126,14 @@ async function say(
     throw new Error(`Closed with ${visitor.closed?.code}, not ${expected}`);
 }
 
-/** What has to hold whenever everything has settled. */
+/** Checks the rules that must hold whenever everything has settled. */
 function check({ notifier, visitors, errors, cancelled }: World): void {
   const wrong = visitors.flatMap((visitor) => visitor.complaints());
   const { sessions, subscriptions } = notifier.stats();
   const open = visitors.filter(({ isOpen }) => isOpen).length;
   if (sessions !== open) wrong.push(`${sessions} sessions are kept of ${open}`);
-  const known = visitors.reduce((sum, visitor) => sum + visitor.subscriptions, 0);
-  if (subscriptions !== known) wrong.push(`${subscriptions} subscriptions are kept of ${known}`);
+  const expected = visitors.reduce((sum, visitor) => sum + visitor.subscriptions, 0);
+  if (subscriptions !== expected) wrong.push(`${subscriptions} subscriptions are kept of ${expected}`);
   for (const run of notifier.runs.list()) {
     if ((run.status !== "working") !== cancelled.has(run.id)) wrong.push(`run ${run.id} is ${run.status}`);
   }
@@ -141,7 +142,10 @@ function check({ notifier, visitors, errors, cancelled }: World): void {
   if (wrong.length > 0) throw new Error(wrong.join("\n"));
 }
 
-/** Closes, and checks that everything is over and that the logs hold what was taken, and nothing that was refused. */
+/**
+ * Closes the notifier. Checks that nothing is left, and that the logs hold all accepted publications and no refused
+ * one.
+ */
 async function end({ notifier, clock, visitors, published }: World): Promise<void> {
   const taken = new Map<string, number>([
     ["deny", 0],

@@ -2,9 +2,9 @@ import type { Asked } from "../support/wire-rules.ts";
 import { isObject } from "../support/wire-shapes.ts";
 import { owners } from "./fate.ts";
 
-/** What has to be answered with an error, whatever else happens. */
+/** The rules for commands that must be answered with an error in every state. */
 
-/** Whether a command of an envelope that is one has parameters that none can have. */
+/** Returns whether a command with a valid envelope has invalid parameters. */
 export function isMalformed({ name, params }: Asked): boolean {
   const { channel, method, token, since, limit, data } = params;
   switch (name) {
@@ -35,7 +35,7 @@ export function isMalformed({ name, params }: Asked): boolean {
   }
 }
 
-/** Whether a user may not do what a command asks for. */
+/** Returns whether the user has no permission for the command. */
 export function isForbidden(user: string, { name, channel }: Asked): boolean {
   if (!["subscribe", "publish", "presence", "presence_stats", "history"].includes(name)) return false;
   const [, run] = /^run:(.*)$/s.exec(channel) ?? [];

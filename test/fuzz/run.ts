@@ -6,8 +6,9 @@ import { fuzz } from "./fuzz.ts";
 import { finish, fuzzWire, stats, target } from "./wire.ts";
 
 /**
- * Says anything: `npm run fuzz -- --runs N [--seed S [--path P]]` to notifiers in this process, and with `--wire`, in
- * bytes, to a server of each runtime, or only of `--on node|bun|deno`. A failure prints what replays it.
+ * Fuzzes notifiers in this process: `npm run fuzz -- --runs N [--seed S [--path P]]`. With `--wire [--connection C]`,
+ * sends bytes to a server of each runtime instead, or only of those in `--on node|bun|deno`. A failure prints what is
+ * needed to repeat it.
  */
 
 const { values } = parseArgs({
@@ -33,7 +34,7 @@ process.on("unhandledRejection", (error) => {
 if (!values.wire) await fuzzCommands();
 else for (const on of values.on ?? ["node", "bun", "deno"]) await fuzzServer(on as Runtime);
 
-/** Plays schedules, so many a seed, until enough has happened. */
+/** Plays 250 schedules of each seed, until `runs` steps were played. */
 async function fuzzCommands(): Promise<void> {
   const began = performance.now();
   let inputs = 0;
@@ -46,7 +47,7 @@ async function fuzzCommands(): Promise<void> {
   console.log(`${inputs} inputs of seeds ${first} to ${seed - 1} broke nothing, in ${seconds(began)} s`);
 }
 
-/** Sends bytes to a server of a runtime until there were enough frames. */
+/** Sends bytes to a server of a runtime, until `runs` frames were sent. */
 async function fuzzServer(on: Runtime): Promise<void> {
   const began = performance.now();
   const file = fileURLToPath(new URL("fuzz-server.ts", import.meta.url));

@@ -7,7 +7,7 @@ import { type Asked, type Referee, referee, type Told } from "../support/wire-ru
 import { isOneOf } from "../support/wire-shapes.ts";
 import { isForbidden, isMalformed } from "./refusals.ts";
 
-/** The errors that each command may be answered with. "" is one that has no method of its own. */
+/** The error codes that the reply to each command may have. `""` stands for a command without exactly one method. */
 const errors: Readonly<Record<string, readonly number[]>> = {
   connect: [107],
   subscribe: [103, 105, 106, 107, 108, 112],
@@ -23,21 +23,21 @@ const errors: Readonly<Record<string, readonly number[]>> = {
   "": [104, 107],
 };
 
-/** Somebody who connects, says anything, answers pings, and comes again when they are closed. */
+/** A client that connects, sends any message, answers pings, and connects again after its session was closed. */
 export class Visitor {
   readonly peer: Peer;
-  /** The channels of their publications that were taken, one each. */
+  /** The channels of the client's accepted publications, one element for each. */
   readonly published: string[] = [];
-  /** The channels of those that nobody knows of, since the session ended before they were answered. */
+  /** The channels of publications with an unknown result, because the session ended before the reply. */
   readonly uncertain: string[] = [];
-  /** How the session was closed, if it was. */
+  /** How the session was closed. Undefined while it is open. */
   closed: { code: number; reason: string } | undefined;
   /** Whether a connect was answered with an error. */
   refused = false;
-  /** Whether a connect has been sent in this session. */
+  /** Whether the client has sent a message in this session, so that a connect counts as sent. */
   greeted = false;
   readonly #clock: FakeClock;
-  readonly #told: Told = new Map();
+  readonly #notices: Told = new Map();
   readonly #pending: string[] = [];
   #session: Session | undefined;
   #judge: Referee | undefined;
@@ -51,7 +51,7 @@ export class Visitor {
     return this.#session !== undefined && this.closed === undefined;
   }
 
-  /** Channels they are on, as far as they know. */
+  /** The number of the client's subscriptions, according to the messages that the client received. */
   get subscriptions(): number {
     return this.isOpen ? (this.#judge as Referee).places.size : 0;
   }
@@ -62,7 +62,7 @@ export class Visitor {
     this.greeted = false;
     const judge = referee({
       now: () => this.#clock.now(),
-      told: this.peer.user === "" ? new Map() : this.#told,
+      told: this.peer.user === "" ? new Map() : this.#notices,
       answered: (reply, command) => this.#answered(reply, command),
     });
     this.#judge = judge;
@@ -70,7 +70,7 @@ export class Visitor {
       {
         send: (data) => {
           judge.sent(data);
-          if ((data as string).split("\n").includes("{}")) queueMicrotask(() => this.#hear(session, "{}"));
+          if ((data as string).split("\n").includes("{}")) queueMicrotask(() => this.#send(session, "{}"));
         },
         close: (code, reason) => {
           judge.closed(code, reason);
@@ -85,9 +85,9 @@ export class Visitor {
     this.#session = session;
   }
 
-  /** Says something; nothing it says may throw. */
+  /** Sends a message. `receive` of the session must not throw, whatever the message is. */
   say(message: string | Uint8Array): void {
-    this.#hear(this.#session as Session, message);
+    this.#send(this.#session as Session, message);
   }
 
   leave(): void {
@@ -95,7 +95,7 @@ export class Visitor {
     this.#session = undefined;
   }
 
-  /** What is wrong with what they were sent, if they have been sent everything by now. */
+  /** Returns the faults in what the client received. Must be called when everything has settled. */
   complaints(): string[] {
     const { breaches = [], unanswered = [] } = this.#judge ?? {};
     const found = [...breaches, ...this.#pending.splice(0)];
@@ -105,7 +105,7 @@ export class Visitor {
     return found;
   }
 
-  #hear(session: Session, message: string | Uint8Array): void {
+  #send(session: Session, message: string | Uint8Array): void {
     if (session !== this.#session || !this.isOpen) return;
     this.#judge?.arrived(message);
     session.receive(message);
@@ -120,7 +120,7 @@ export class Visitor {
       return;
     }
     if (name === "connect") this.refused = true;
-    // Whoever decides about this one throws or rejects: nobody has refused.
+    // For these channels `authorize` throws or rejects, which is an internal error (100) and not a refusal.
     const isUndecided = ["throw", "reject"].includes(channel) && this.peer.user !== "";
     if (isUndecided && error.code === 100) return;
     if (!errors[name]?.includes(error.code))

@@ -6,22 +6,22 @@ import { client, closing, get, type Tcp, tcp, upgrade } from "../support/tcp.ts"
 import { isMessage } from "../support/wire-shapes.ts";
 import { type Connection, connection } from "./bytes.ts";
 
-/** How much is sent to a server, and with which seed. */
+/** What is sent to a server. */
 export interface WireOptions {
   seed: number;
   connections: number;
-  /** Only the connection that failed, by its number. Default: all of them. */
+  /** The number of one failed connection. Default: all connections are made. */
   only?: number | undefined;
 }
 
-/** A server that is fuzzed, and somebody on it to whom nothing may happen. */
+/** A fuzzed server, and a well-behaved client of it that must not be affected. */
 export interface Target {
   readonly program: Child;
   readonly port: number;
   readonly canary: Tcp;
 }
 
-/** Starts a server that the arguments run. */
+/** Starts the server program, and connects the canary. */
 export async function target(file: string, args: readonly string[]): Promise<Target> {
   const program = start(file, args);
   const port = Number((await program.until(/port (\d+)\n/))[1]);
@@ -30,15 +30,15 @@ export async function target(file: string, args: readonly string[]): Promise<Tar
   return { program, port, canary };
 }
 
-/** What a runtime closes by itself, and what comes back of a peer's own close. */
+/** The codes with which a runtime itself closes, or echoes the close of a peer. */
 const byRuntime = [1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
 const protocols = Object.values(closes).map(({ code }) => code);
-/** Connections at a time. */
+/** The number of connections at a time. */
 const lanes = 8;
-/** Milliseconds after which a server is taken to hang. */
+/** Milliseconds after which a server counts as hanging. */
 const patience = 10_000;
 
-/** Sends what a seed says, and answers how many frames that were. Rejects with the first thing that is wrong. */
+/** Makes the connections of a seed. Returns the number of frames sent. Rejects with the first fault. */
 export async function fuzzWire(target: Target, { seed, connections, only }: WireOptions): Promise<number> {
   const all = fc.sample(connection, { seed, numRuns: connections });
   const queue = all
@@ -49,9 +49,9 @@ export async function fuzzWire(target: Target, { seed, connections, only }: Wire
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { each, number } = next;
       frames += each.frames.length + 1;
-      const wrong = await converse(target.port, each).catch((error: Error) => [error.message]);
+      const wrong = await connectOnce(target.port, each).catch((error: Error) => [error.message]);
       if (wrong.length > 0)
-        throw new Error(`Seed ${seed}, connection ${number}: ${wrong.join("; ")}\n${words(each)}`);
+        throw new Error(`Seed ${seed}, connection ${number}: ${wrong.join("; ")}\n${describe(each)}`);
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
@@ -59,7 +59,7 @@ export async function fuzzWire(target: Target, { seed, connections, only }: Wire
   return frames;
 }
 
-/** Has the canary show that it is well, and waits until the server has let go of everybody else. */
+/** Checks that the canary still gets a reply, and waits until the server has no session besides the canary's. */
 async function alive({ port, canary }: Target, id: number): Promise<void> {
   canary.send(command(id));
   await within("the canary's answer", canary.until(new RegExp(`"id":${id},"ping":`)));
@@ -72,7 +72,7 @@ async function alive({ port, canary }: Target, id: number): Promise<void> {
   }
 }
 
-/** What a server counts, and the memory that it has. */
+/** Requests the counts and the memory usage of a server. */
 export async function stats(port: number): Promise<{ sessions: number; rss: number; heapUsed: number }> {
   const peer = tcp(port, get("/stats", ["Connection: close"]));
   const response = await peer.ended;
@@ -80,7 +80,7 @@ export async function stats(port: number): Promise<{ sessions: number; rss: numb
   return JSON.parse(/\{.*\}/s.exec(response)?.[0] ?? "null");
 }
 
-/** Ends a server as its user would, and says what is wrong with how it ended. */
+/** Ends a server with SIGTERM. Returns the faults in how it ended. */
 export async function finish({ program, canary }: Target): Promise<string[]> {
   program.kill("SIGTERM");
   canary.send(closing(3001));
@@ -92,8 +92,11 @@ export async function finish({ program, canary }: Target): Promise<string[]> {
   return wrong;
 }
 
-/** Sends all of a connection, and says what is wrong with what came back. */
-async function converse(port: number, { handshake, frames, pieces, ending }: Connection): Promise<string[]> {
+/** Sends the bytes of a connection. Returns the faults in what the server sent. */
+async function connectOnce(
+  port: number,
+  { handshake, frames, pieces, ending }: Connection,
+): Promise<string[]> {
   const peer = tcp(port);
   const { socket } = peer;
   for (const piece of cut(Buffer.concat([Buffer.from(handshake, "latin1"), ...frames]), pieces))
@@ -102,12 +105,13 @@ async function converse(port: number, { handshake, frames, pieces, ending }: Con
   const written = new Promise<void>((resolve) => socket.write("", () => resolve()));
   if (ending === "reset") {
     await written;
-    // A reset in the instant of its upgrade holds a Deno process for ever, and Deno offers no way out.
+    // In Deno a reset during the upgrade keeps the process alive for ever, and there is no workaround. So wait for the
+    // response.
     if (handshake.includes("\r\n\r\n")) await peer.until(/\r\n\r\n/).catch(() => {});
     socket.resetAndDestroy();
   } else {
     socket.end();
-    // A server may wait for the rest of a message, or of a handshake, but not when there will be none.
+    // The server may wait for the rest of a message or handshake, but not after the client has ended its side.
     await within("the end of the connection", peer.ended);
     peer.destroy();
   }
@@ -122,7 +126,7 @@ function cut(bytes: Buffer, size: number): Buffer[] {
   );
 }
 
-/** What a server may send: a refusal, or frames of the protocol. */
+/** Returns the faults in what the server sent. It may send an HTTP refusal, or frames of the protocol. */
 function verdict(peer: Tcp): string[] {
   const { received } = peer;
   if (received === "") return [];
@@ -152,7 +156,7 @@ async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-function words({ handshake, frames, ...how }: Connection): string {
+function describe({ handshake, frames, ...how }: Connection): string {
   const bytes = frames.map((each) => Buffer.from(each.subarray(0, 200)).toString("latin1"));
   return JSON.stringify({ handshake, bytes, ...how }, undefined, 1);
 }

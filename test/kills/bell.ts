@@ -1,25 +1,25 @@
-/** Rings whenever something has changed, for whoever waits for something to become true. */
+/** Lets callers wait for conditions. Each call of `ring` checks every condition again. */
 export class Bell {
   readonly #waiting = new Set<() => void>();
 
   readonly ring = (): void => {
-    for (const look of [...this.#waiting]) look();
+    for (const check of [...this.#waiting]) check();
   };
 
-  /** Waits until something is true; answers whether it was within so many milliseconds. */
+  /** Waits until `isTrue` returns true. Resolves with false if it does not within `patience` milliseconds. */
   until(isTrue: () => boolean, patience: number): Promise<boolean> {
     return new Promise((resolve) => {
       const end = (answer: boolean): void => {
         clearTimeout(timer);
-        this.#waiting.delete(look);
+        this.#waiting.delete(check);
         resolve(answer);
       };
-      const look = (): void => {
+      const check = (): void => {
         if (isTrue()) end(true);
       };
       const timer = setTimeout(end, patience, false);
-      this.#waiting.add(look);
-      look();
+      this.#waiting.add(check);
+      check();
     });
   }
 }

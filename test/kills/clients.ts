@@ -5,33 +5,33 @@ import type { Position } from "../../src/mod.ts";
 import type { Random } from "../simulation/random.ts";
 import { Track } from "./track.ts";
 
-/** Somebody who follows a channel and a run of their own, for as long as they can. */
+/** A client that follows the channel `news` and its own run until it is closed. */
 export interface Client {
   readonly kind: "stock" | "own";
   readonly user: string;
   readonly tracks: readonly Track[];
   readonly isConnected: boolean;
-  /** Connections that the server has let in. */
+  /** The number of connections that the server has accepted. */
   readonly connections: number;
-  /** How each of those ended. */
+  /** The close codes of the ended connections. */
   readonly codes: readonly number[];
-  /** Why the run is over, as the client was told; undefined while it is not. */
+  /** Who cancelled the run, as the client received it. Undefined while the run works. */
   readonly ended: string | undefined;
-  /** What went wrong that is no track's. */
+  /** The faults that belong to no track. */
   readonly faults: readonly string[];
-  /** Stops reading, so that what comes waits in the kernels. */
+  /** Stops reading, so that further data stays in the buffers of the kernel. */
   pause(): void;
   resume(): void;
   close(): unknown;
 }
 
-/** What is told of a client while it lives. */
+/** The members of a client that change. */
 type State = { -readonly [K in "isConnected" | "connections" | "ended"]: Client[K] } & {
   codes: number[];
   faults: string[];
 };
 
-/** What makes clients: where they connect, and whom they tell that something has changed. */
+/** What clients need: the port to connect to, and a function to call after each change. */
 export interface Place {
   port: number;
   changed(): void;
@@ -47,7 +47,7 @@ function tracksOf(user: string, changed: () => void): { news: Track; run: Track 
   return { news: new Track("news", changed), run: new Track(`run:${user}`, changed) };
 }
 
-/** A class of sockets, and the last one of it. */
+/** Returns a WebSocket class, and functions that pause and resume the last socket of this class. */
 function sockets(): { Sockets: new (url: string) => NodeWebSocket; pause(): void; resume(): void } {
   let last: NodeWebSocket | undefined;
   class Sockets extends NodeWebSocket {
@@ -72,7 +72,7 @@ function lost(state: State, code: number, changed: () => void): void {
   changed();
 }
 
-/** A client of the protocol's own makers. */
+/** Connects a `centrifuge` client. */
 export function stock(user: string, { port, changed }: Place): Client {
   const state = newState();
   const { news, run } = tracksOf(user, changed);
@@ -82,7 +82,7 @@ export function stock(user: string, { port, changed }: Place): Client {
   client.on("connecting", ({ code }) => lost(state, code, changed));
   client.on("disconnected", ({ code, reason }) => {
     lost(state, code, changed);
-    if (code !== 0) state.faults.push(`it stays away: ${code} ${reason}`);
+    if (code !== 0) state.faults.push(`it does not reconnect: ${code} ${reason}`);
   });
   const follow = (track: Track, options: Partial<SubscriptionOptions>): void => {
     const subscription = client.newSubscription(track.channel, options);
@@ -109,7 +109,7 @@ export function stock(user: string, { port, changed }: Place): Client {
   return Object.assign(state, { kind: "stock", user, tracks: [news, run], ...reading, close } as const);
 }
 
-/** A client of ours. */
+/** Connects a client of this project. */
 export function own(user: string, { port, changed }: Place, random: Random): Client {
   const state = newState();
   const { news, run } = tracksOf(user, changed);
@@ -126,7 +126,7 @@ export function own(user: string, { port, changed }: Place, random: Random): Cli
       else if (status !== "closed") lost(state, why?.code ?? 0, changed);
     },
   });
-  /** Reads on for ever, from where a gap ends after each. */
+  /** Reads for ever. After each gap it continues at the end of the gap. */
   const follow = async (
     track: Track,
     read: (after: Position | undefined) => AsyncIterable<Publication>,
@@ -135,7 +135,7 @@ export function own(user: string, { port, changed }: Place, random: Random): Cli
       try {
         for await (const { epoch, offset, data } of read(after))
           track.take({ epoch, offset }, (data as { n?: number }).n);
-        throw new Error(`${track.channel} ended well`);
+        throw new Error(`${track.channel} ended without an error`);
       } catch (error) {
         if (!(error instanceof GapError)) throw error;
         after = error.earliest;
@@ -145,7 +145,7 @@ export function own(user: string, { port, changed }: Place, random: Random): Cli
   };
   const failed = (error: unknown): void => {
     if (error instanceof CancelError && run.at !== undefined) {
-      // Its ending was the last publication, which the loop does not yield.
+      // The last publication is the run's ending, which the loop does not yield.
       run.take({ ...run.at, offset: run.at.offset + 1 }, undefined);
       run.isOver = true;
       state.ended = error.by;

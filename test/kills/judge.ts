@@ -2,15 +2,17 @@ import type { Client } from "./clients.ts";
 import type { Closed } from "./kills-server.ts";
 import type { Track } from "./track.ts";
 
-/** What is known of the clients of a server that has closed. */
+/** The clients of a server that has closed. */
 export interface Audience {
-  /** How many it had let in when it was told to close. */
+  /** The number of connected clients when closing began. */
   admitted: number;
-  /** What each of them followed then. */
+  /** The tracks that each client followed when closing began. */
   followed: ReadonlyMap<Client, readonly Track[]>;
 }
 
-/** What of a server's report is not true, and what its clients were not told. */
+/**
+ * Returns the false statements in the server's report, and the clients that were neither closed with 3001 nor reported.
+ */
 export function judge(closed: Closed, { admitted, followed }: Audience): string[] {
   const { sessions, cut } = closed.report;
   const wrong: string[] = [];
@@ -20,13 +22,13 @@ export function judge(closed: Closed, { admitted, followed }: Audience): string[
   if (closed.left.length > 0) wrong.push(`the notifier still owns ${JSON.stringify(closed.left)}`);
   for (const [client, tracks] of followed) {
     if (client.connections === 0) continue;
-    const place = cut.find(({ user }) => user === client.user)?.channels;
-    if (place === undefined && client.codes.at(-1) !== 3001)
-      wrong.push(`${nameOf(client)} was neither told 3001 nor reported: ${standing(client)}`);
+    const reported = cut.find(({ user }) => user === client.user)?.channels;
+    if (reported === undefined && client.codes.at(-1) !== 3001)
+      wrong.push(`${nameOf(client)} was neither closed with 3001 nor reported: ${standing(client)}`);
     for (const { channel, at } of tracks) {
       const top = closed.tops[channel] ?? 0;
-      const claim = place === undefined ? { read: top, top } : place[channel];
-      // Whoever has got nothing may not have been subscribed; whoever was cut may have left this one before.
+      const claim = reported === undefined ? { read: top, top } : reported[channel];
+      // A client without any publication may not be subscribed yet. A cut client may have unsubscribed before.
       if (at === undefined || claim === undefined) continue;
       if (claim.top !== top) wrong.push(`the report says that ${channel} ends at ${claim.top}, not ${top}`);
       if (at.offset < claim.read || at.offset > top)
@@ -36,7 +38,10 @@ export function judge(closed: Closed, { admitted, followed }: Audience): string[
   return [...wrong, ...unaccounted(closed, followed)];
 }
 
-/** A confirmed publication has come to somebody, or is reported once. */
+/**
+ * Checks that each confirmed publication was received by a client or reported as undelivered, and was reported only
+ * once.
+ */
 function unaccounted({ report, confirmed, undelivered }: Closed, followed: Audience["followed"]): string[] {
   const wrong: string[] = [];
   const reported = new Set(undelivered);
@@ -50,8 +55,8 @@ function unaccounted({ report, confirmed, undelivered }: Closed, followed: Audie
   for (const offset of confirmed) {
     const holders = clients.filter(has(offset));
     if (holders.length === 0 && !reported.has(offset))
-      wrong.push(`nobody has ${offset} of news, and nothing was reported`);
-    // A stock client says nothing, so that what it is known to have read counts.
+      wrong.push(`no client has ${offset} of news, and it was not reported`);
+    // A `centrifuge` client sends no acknowledgements. So what it has read counts as delivered, unless it was cut.
     const reader = holders.find((client) => client.kind === "stock" && !wasCut(client));
     if (reader !== undefined && reported.has(offset))
       wrong.push(`${nameOf(reader)} has ${offset} of news, which was reported as undelivered`);
@@ -63,7 +68,7 @@ export function nameOf({ kind, user }: Client): string {
   return `${user} (${kind})`;
 }
 
-/** How a client stands, for people. */
+/** Describes the state of a client for error messages. */
 export function standing({ connections, codes, ended, tracks }: Client): string {
   const places = tracks.map(
     ({ channel, at, gaps, received }) =>

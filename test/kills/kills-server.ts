@@ -5,17 +5,17 @@ import { type CloseReport, createNotifier } from "../../src/mod.ts";
 import { random } from "../simulation/random.ts";
 import { entry } from "../support/runtime.ts";
 
-/** A server that publishes for as long as it lives, to be killed: on one channel, and on a run for each user. */
+/** The server that is killed. It publishes on one channel, and in one run for each user, until it ends. */
 
-/** What the server is told at its start. */
+/** The settings of the server, its last argument as JSON. */
 export interface Settings {
   port: number;
   grace: number;
-  /** Decides how much is published, and when. */
+  /** The seed for the number, the size and the times of publications. */
   seed: number;
-  /** A run of each is started. */
+  /** The users. One run is started for each. */
   users: string[];
-  /** Tells its process from others. */
+  /** A text in the command line that identifies the processes of one test run. */
   mark: string;
 }
 
@@ -24,9 +24,9 @@ export interface Closed {
   report: CloseReport;
   /** The offset of the last publication on each channel. */
   tops: Record<string, number>;
-  /** The offsets on `news` whose delivery was asked for. */
+  /** The offsets of the publications on `news` with `confirm`. */
   confirmed: number[];
-  /** Those of them that were reported as not delivered, at any time. */
+  /** Those of them that were reported as undelivered, at any time. */
   undelivered: number[];
   /** Everything that the notifier still counts or owns. */
   left: unknown[];
@@ -50,7 +50,7 @@ const tops: Record<string, number> = {};
 
 for (const user of users) {
   const channel = `run:${user}`;
-  // Its start and its ending are publications as well.
+  // The start and the ending of a run are publications too.
   tops[channel] = 2;
   const run = notifier.run(
     async function* ({ signal }) {
@@ -65,7 +65,7 @@ for (const user of users) {
   run.result().catch(() => {}); // it is cancelled when the server closes
 }
 
-/** Publishes one, and notes where it stands once the log has it. */
+/** Publishes one publication, and records its offset once it is in the log. */
 async function publish(n: number): Promise<void> {
   const confirm = chance(0.05);
   const { position } = await notifier.publish("news", { n, text: "x".repeat(below(1_000)) }, { confirm });
@@ -73,7 +73,7 @@ async function publish(n: number): Promise<void> {
   if (confirm) confirmed.push(position.offset);
 }
 
-/** Publishes bursts until closing begins; what has not got into the log by then is refused. */
+/** Publishes bursts until closing begins. Publications that are not in the log by then are refused. */
 async function publishOn(): Promise<void> {
   for (let n = 1; !notifier.closing.aborted; ) {
     await Promise.allSettled(Array.from({ length: 1 + below(10) }, () => publish(n++)));

@@ -12,43 +12,46 @@ import { type Client, own, stock } from "./clients.ts";
 import { judge, nameOf, standing } from "./judge.ts";
 import type { Closed, Settings } from "./kills-server.ts";
 
-/** How a server was killed, and what came of it. */
+/** How a server was killed, and the result. */
 export interface Outcome {
   readonly how: "SIGTERM" | "SIGKILL" | "SIGTERM, then SIGKILL";
-  /** Publications that clients have got, gaps that they were told of, sessions that were cut. */
+  /** The publications that the clients received. */
   readonly received: number;
+  /** The gaps that were reported to the clients. */
   readonly gaps: number;
+  /** The sessions that were cut. */
   readonly cut: number;
-  /** Processes that were started. */
+  /** The server processes that were started. */
   readonly servers: number;
-  /** What is wrong. */
+  /** The faults. */
   readonly wrong: string[];
 }
 
 /** Milliseconds that a server has for closing. */
 const grace = 3_000;
-/** Milliseconds over that, for a machine that stalls. */
+/** Milliseconds in addition to the grace, for a slow machine. */
 const slack = 5_000;
-/** Milliseconds after which whatever is waited for is taken never to come. */
+/** Milliseconds after which a wait counts as failed. */
 const patience = 60_000;
-/** The moment is within so many milliseconds of the server's start; often it is while clients still connect. */
+/** The server is killed within this many milliseconds of its start. */
 const moments = 1_500;
+/** In 40 % of the rounds it is killed within this many milliseconds, while clients still connect. */
 const connecting = 400;
 
-/** What every server that is started here has among its arguments. */
+/** The text that every server started here has in its command line. */
 export const mark: string = randomUUID();
 
-/** What a seed decides, all of it beforehand: what happens meanwhile happens in real time. */
+/** What the seed decides. All of it is decided before the round starts, because the round runs in real time. */
 interface Plan {
-  /** Milliseconds after the server's start. */
+  /** When the server is killed, in milliseconds after its start. */
   readonly moment: number;
-  /** When some clients stop reading, where they do. */
+  /** When some clients stop reading, in milliseconds after the server's start. Undefined: all clients read. */
   readonly stalls: number | undefined;
-  /** Milliseconds between SIGTERM and SIGKILL, where there are both. */
+  /** Milliseconds between SIGTERM and SIGKILL. Undefined: only one signal is sent. */
   readonly between: number | undefined;
 }
 
-/** Everything of one round. */
+/** The state of one round. */
 interface Stage extends Plan {
   readonly on: Runtime;
   readonly seed: number;
@@ -70,7 +73,7 @@ function planOf({ below, chance }: Random): Plan {
   };
 }
 
-/** Starts a server and its clients, and kills it at a moment that the seed decides. */
+/** Starts a server and its clients, and kills the server at the time that the seed decides. */
 export async function round(on: Runtime, seed: number, count: number): Promise<Outcome> {
   const source = random(seed);
   const stage: Stage = {
@@ -90,7 +93,7 @@ export async function round(on: Runtime, seed: number, count: number): Promise<O
     const place = { port: stage.port, changed: stage.bell.ring };
     for (const [n, user] of stage.users.entries())
       stage.clients.push(n % 2 === 0 ? stock(user, place) : own(user, place, source));
-    // One seed in two, so that a few in a row have both.
+    // Even and odd seeds alternate, so that a few consecutive seeds test both ways.
     const how = await (seed % 2 === 0 ? terminate : killAndComeBack)(stage, server);
     const { cut, servers, wrong, clients } = stage;
     const tracks = clients.flatMap((client) => {
@@ -122,7 +125,7 @@ async function serve({ on, seed, port, users, servers }: Stage): Promise<Child> 
   return server;
 }
 
-/** SIGTERM at some moment; now and then some clients have stopped reading before. */
+/** Sends SIGTERM at the planned time. In some rounds the first two clients have stopped reading before. */
 async function terminate(stage: Stage, server: Child): Promise<Outcome["how"]> {
   const { moment, stalls = moment, clients } = stage;
   const deaf = stalls < moment ? clients.slice(0, 2) : [];
@@ -134,7 +137,10 @@ async function terminate(stage: Stage, server: Child): Promise<Outcome["how"]> {
   return "SIGTERM";
 }
 
-/** SIGKILL at some moment, now and then of closing; everybody has to come back to another server. */
+/**
+ * Sends SIGKILL at the planned time, in some rounds shortly after SIGTERM. Then every client must reconnect to another
+ * server.
+ */
 async function killAndComeBack(stage: Stage, server: Child): Promise<Outcome["how"]> {
   const { moment, between, clients, bell, wrong } = stage;
   await sleep(moment);
@@ -154,36 +160,34 @@ async function killAndComeBack(stage: Stage, server: Child): Promise<Outcome["ho
   wrong.push(...returns.flatMap((each) => each.wrong()));
   await close(stage, next, []);
   if (between === undefined) return "SIGKILL";
-  // It may have been quicker than the second signal.
+  // The server may have ended before the second signal.
   return code === 0 ? "SIGTERM" : "SIGTERM, then SIGKILL";
 }
 
-/** What a client that has lost its server still has to do, and whether it did. */
+/** Returns the checks that a client has come back after its server was killed: connections, publications and gaps. */
 function comingBack(client: Client): { isBack(): boolean; wrong(): string[] } {
   const { connections } = client;
   const rows = client.tracks
-    // A client of ours that has heard a run's ending follows it no more.
+    // A client of this project stops following a run once it has received the run's ending.
     .filter(({ isOver }) => !isOver)
-    // Whoever has got nothing lacks nothing; ours may have been subscribed without showing it.
-    .map((track) => ({ track, least: track.at ? 1 : 0, most: track.at || client.kind === "own" ? 1 : 0 }));
+    // A client without any publication misses nothing, so it gets no gap. A client of this project may get one all the
+    // same: it may have been subscribed, which its track does not show.
+    .map((track) => ({ track, min: track.at ? 1 : 0, max: track.at || client.kind === "own" ? 1 : 0 }));
   const isBack = (): boolean =>
     client.connections > connections &&
-    rows.every(({ track, least }) => track.gaps >= least && track.received >= 3);
+    rows.every(({ track, min }) => track.gaps >= min && track.received >= 3);
   return {
     isBack,
     wrong: () => [
       ...(isBack() ? [] : [`${nameOf(client)} did not come back: ${standing(client)}`]),
       ...rows
-        .filter(({ track: { gaps }, least, most }) => gaps < least || gaps > most)
-        .map(
-          ({ track, least }) =>
-            `${nameOf(client)} was told of ${track.gaps} gaps in ${track.channel}, not ${least}`,
-        ),
+        .filter(({ track: { gaps }, min, max }) => gaps < min || gaps > max)
+        .map(({ track, min }) => `${nameOf(client)} got ${track.gaps} gaps in ${track.channel}, not ${min}`),
     ],
   };
 }
 
-/** Nobody loses their connection or their place while a server lives. */
+/** Checks that no client has lost its connection or its position while the server was running. */
 function undisturbed({ clients, wrong }: Stage): void {
   for (const client of clients) {
     const gaps = client.tracks.reduce((sum, track) => sum + track.gaps, 0);
@@ -191,14 +195,14 @@ function undisturbed({ clients, wrong }: Stage): void {
   }
 }
 
-/** SIGTERM, and whether the server ends as promised, and its report is true. */
+/** Sends SIGTERM. Checks that the server ends as documented, and that its report is true. */
 async function close(stage: Stage, server: Child, deaf: readonly Client[]): Promise<void> {
   const { clients, bell, wrong } = stage;
   const admitted = clients.filter(({ isConnected }) => isConnected).length;
   const followed = new Map(clients.map((each) => [each, each.tracks.filter(({ isOver }) => !isOver)]));
   const began = performance.now();
   server.kill("SIGTERM");
-  // One that does not end by itself is killed, and its outcome says so.
+  // A server that does not end by itself is killed. Then its exit code is not 0, which is a fault below.
   const late = setTimeout(server.destroy, grace + slack);
   const { code, signal, output, at } = await server.exit;
   clearTimeout(late);
@@ -209,26 +213,27 @@ async function close(stage: Stage, server: Child, deaf: readonly Client[]): Prom
   for (const client of deaf) client.resume();
   if (!(await bell.until(() => clients.every(({ isConnected }) => !isConnected), patience)))
     wrong.push("a client has not noticed that the server is gone");
-  const words = /^closed (.*)$/m.exec(output)?.[1];
-  if (words === undefined) return void wrong.push("the server made no report");
-  const closed = JSON.parse(words) as Closed;
+  const json = /^closed (.*)$/m.exec(output)?.[1];
+  if (json === undefined) return void wrong.push("the server made no report");
+  const closed = JSON.parse(json) as Closed;
   stage.cut += closed.report.sessions.cut;
   const check = (): string[] => judge(closed, { admitted, followed });
-  // What a client has been sent before its connection ended it may still be handling.
+  // A client may still process data that it received before its connection ended.
   await bell.until(() => check().length === 0, grace);
   wrong.push(...check());
 }
 
 /**
- * Ports below those that systems give to clients, which might else connect to themselves. Each process tries others first,
- * and no port twice before it has tried all.
+ * The next port to try, as an offset. All ports are below the range that systems use for outgoing connections:
+ * otherwise a client that connects to a free port could connect to itself. Each process starts at another port, and
+ * tries all before it tries one again.
  */
-let tried = process.pid * 50;
+let nextPort = process.pid * 50;
 
-/** A port that nobody listens to. */
+/** Returns a port that no process listens on. */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = 12_000 + (tried++ % 18_000);
+    const port = 12_000 + (nextPort++ % 18_000);
     const server = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       server.once("error", () => resolve(false));
@@ -239,14 +244,17 @@ async function freePort(): Promise<number> {
   }
 }
 
-/** Whether a process that has ended left anything. Linux only; elsewhere it finds nothing. */
+/**
+ * Checks that an ended process has left no process entry and no socket. Works on Linux only; elsewhere it finds
+ * nothing.
+ */
 function leftOf({ port, wrong }: Stage, { pid }: Child): void {
   if (existsSync(`/proc/${pid}`)) wrong.push(`process ${pid} is left`);
   const address = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   for (const file of ["/proc/net/tcp", "/proc/net/tcp6"].filter((each) => existsSync(each))) {
     for (const line of readFileSync(file, "utf8").split("\n")) {
       const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-      // A socket without an inode is the system's own: it says goodbye for a process that is gone.
+      // A socket without an inode belongs to the kernel, which closes the connection of an ended process.
       if (local?.endsWith(address) && inode !== "0") wrong.push(`a socket in state ${state} is left`);
     }
   }

@@ -6,10 +6,10 @@ import { mark, type Outcome, round } from "./round.ts";
 /**
  * Kills servers: `npm run kills -- [--count 100] [--seed S] [--on node|bun|deno]… [--clients 8]`.
  *
- * Each seed is one server of a runtime, with stock clients and our own, that is killed at a moment of the seed's: by SIGTERM
- * where the seed is even, upon which it has to end by itself and to account for everything; by SIGKILL where it is odd, upon
- * which everybody has to come back to the next server and to be told of the gap. Time is real, so that a seed repeats what
- * happens, and nearly when.
+ * Each seed starts one server of a runtime, with `centrifuge` clients and clients of this project, and kills it at a
+ * time that the seed decides. An even seed sends SIGTERM: the server must end by itself, and its report must account
+ * for everything. An odd seed sends SIGKILL: every client must reconnect to the next server, and must be told of the
+ * gap. The time is real, so a seed repeats the events, but their times only nearly.
  */
 
 const { values } = parseArgs({
@@ -28,7 +28,7 @@ const [count, first, clients] = [values.count, values.seed, values.clients].map(
 if (![count, first, clients].every(Number.isSafeInteger) || count < 1 || clients < 1)
   throw new RangeError("Cannot kill: --count, --seed and --clients are whole numbers");
 
-/** Servers at a time. */
+/** The number of servers at a time. */
 const lanes = 2;
 const began = performance.now();
 const queue = values.on.flatMap((on) =>
@@ -41,7 +41,7 @@ for (const each of left) console.log(`FAILED a process is left: ${each}`);
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
 console.log(
   `total: ${values.on.join(", ")}, seeds ${first} to ${first + count - 1}: ${total.SIGTERM} ended by SIGTERM, ${total.SIGKILL} by SIGKILL, ` +
-    `${total["SIGTERM, then SIGKILL"]} by both; ${total.received} publications received, ${total.gaps} gaps told, ` +
+    `${total["SIGTERM, then SIGKILL"]} by both; ${total.received} publications received, ${total.gaps} gaps reported, ` +
     `${total.cut} sessions cut, ${total.failed} failed, in ${seconds} s`,
 );
 if (total.failed + left.length > 0) process.exitCode = 1;
@@ -66,7 +66,10 @@ function add({ how, received, gaps, cut }: Outcome): void {
   total.cut += cut;
 }
 
-/** The processes that were started here and still run, by their command lines. Linux only; elsewhere it finds nothing. */
+/**
+ * Returns the command lines of processes that were started here and still run. Works on Linux only; elsewhere it finds
+ * none.
+ */
 function processes(): string[] {
   const found: string[] = [];
   for (const pid of readable("/proc").filter((name) => /^\d+$/.test(name))) {

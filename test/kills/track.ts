@@ -1,17 +1,17 @@
 import type { Position } from "../../src/mod.ts";
 
-/** What one client has seen of one channel, and what is wrong with it. */
+/** What one client has received of one channel, and the faults in it. */
 export class Track {
   readonly channel: string;
-  /** The last position that came, or the one at which a subscription began. */
+  /** The position of the last publication, or the one at which the subscription began. */
   at: Position | undefined;
-  /** The offset after which it began in this epoch; it has all from there to `at`. */
+  /** The offset after which the client began in this epoch. It has all publications from there to `at`. */
   from = 0;
   /** Publications in all epochs. */
   total = 0;
-  /** Whether nobody reads on: a run has ended. */
+  /** Whether reading has ended, because the run has ended. */
   isOver = false;
-  /** How often the client was told that some are gone. */
+  /** How often a gap was reported to the client. */
   gaps = 0;
   readonly faults: string[] = [];
   readonly #changed: () => void;
@@ -22,15 +22,17 @@ export class Track {
     this.#changed = changed;
   }
 
-  /** The subscription is there: for the first time, or again with nothing missed. */
+  /** Records that the client is subscribed: for the first time, or again without a gap. */
   begin(at: Position): void {
     if (this.at === undefined) this.#startAt(at);
     else if (at.epoch !== this.at.epoch || at.offset !== this.at.offset)
-      this.#fault(`it goes on after ${words(at)}, not after ${words(this.at)}, without a word`);
+      this.#fault(
+        `it continues after ${describe(at)}, not after ${describe(this.at)}, and no gap was reported`,
+      );
     this.#changed();
   }
 
-  /** Some publications are gone; it goes on after a position. */
+  /** Records a gap. The client continues after `next`. */
   gap(next: Position): void {
     this.gaps++;
     if (this.at !== undefined) this.#past.add(this.at.epoch);
@@ -39,12 +41,12 @@ export class Track {
     this.#changed();
   }
 
-  /** A publication has come. Its number says which one it is; a run's start and ending have none. */
+  /** Records a publication. `n` is the number in its data. The start and the ending of a run have none. */
   take({ epoch, offset }: Position, n: number | undefined): void {
-    // Who follows from now on begins anywhere.
+    // A subscription without a position begins at any offset.
     if (this.at === undefined) this.#startAt({ epoch, offset: this.#isRun ? 0 : offset - 1 });
     if (epoch !== this.at?.epoch || offset !== this.at.offset + 1)
-      this.#fault(`${words({ epoch, offset })} came after ${words(this.at)}`);
+      this.#fault(`${describe({ epoch, offset })} came after ${describe(this.at)}`);
     if (n !== undefined && n !== offset - (this.#isRun ? 1 : 0))
       this.#fault(`offset ${offset} holds publication ${n}`);
     this.at = { epoch, offset };
@@ -52,7 +54,7 @@ export class Track {
     this.#changed();
   }
 
-  /** Publications in this epoch. */
+  /** The number of publications in this epoch. */
   get received(): number {
     return (this.at?.offset ?? 0) - this.from;
   }
@@ -67,12 +69,12 @@ export class Track {
   }
 
   #fault(fault: string): void {
-    // The first ones say enough; the rest follows from them.
+    // The first faults suffice; later ones follow from them.
     if (this.faults.length < 3) this.faults.push(fault);
   }
 }
 
-function words(position: Position | undefined): string {
+function describe(position: Position | undefined): string {
   if (position === undefined) return "nothing";
   const { epoch, offset } = position;
   return `${offset} of epoch ${JSON.stringify(epoch)}`;

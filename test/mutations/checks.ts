@@ -4,18 +4,19 @@ import { mark, type Results } from "../support/reporter.ts";
 import { root } from "../support/runtimes.ts";
 import { type Outcome, run, type Verdict } from "./child.ts";
 
-/** Something that has to fail on a fault. */
+/** A check that must fail if the code is mutated. */
 export interface Check {
   readonly name: string;
-  /** Runs it in a copy of the project. What takes far longer than it should hangs, and has failed. */
+  /** Runs the check in a copy of the project. A check that exceeds its time limit hangs, and counts as failed. */
   run(directory: string): Promise<Verdict>;
-  /** Says how long it takes where nothing is broken. */
+  /** Sets the time limit from the duration of the check without a mutation. */
   expect(seconds: number): void;
 }
 
-/** Milliseconds that a check gets in any case, and how many times as long as without a fault. */
-const least = 60_000;
-const times = 5;
+/** The minimum time limit of a check in milliseconds. */
+const minLimit = 60_000;
+/** The time limit as a multiple of the duration without a mutation. */
+const factor = 5;
 
 function createCheck(name: string, run: (directory: string, limit: number) => Promise<Verdict>): Check {
   let limit = 600_000;
@@ -23,19 +24,19 @@ function createCheck(name: string, run: (directory: string, limit: number) => Pr
     name,
     run: (directory) => run(directory, limit),
     expect(seconds) {
-      limit = Math.max(least, times * seconds * 1000);
+      limit = Math.max(minLimit, factor * seconds * 1000);
     },
   };
 }
 
-/** Fewer schedules than the suite has: what these do not catch is for the tests. */
+/** Runs 2000 schedules. Mutations that they do not catch are left to the tests. */
 export const simulation: Check = createCheck("simulation", async (cwd, limit) => {
   const args = ["--import", "tsx", "test/simulation/run.ts", "--runs", "2000"];
   const { seconds, hung, code, output } = await run(args, { cwd, limit });
   const broken = /Seed (\d+) breaks a rule: (.*)/.exec(output);
   if (broken !== null) return { seconds, failure: `seed ${broken[1]}: ${broken[2]}` };
   if (hung) return { seconds, failure: "hangs" };
-  // 13: nothing was left to wait for, and the schedule not at its end.
+  // Node's exit code 13: a top-level await never settled, so the schedule did not reach its end.
   if (code === 13) return { seconds, failure: "never settles" };
   return { seconds, failure: code === 0 ? undefined : (errorIn(output) ?? `ends with code ${code}`) };
 });
@@ -51,7 +52,10 @@ const hostTests = [
   "test/hosts/origins.test.ts",
 ];
 
-/** Run elsewhere, or about something else: the sources as texts, what is built, and whole programs in real time. */
+/**
+ * The tests that are not run for a mutation of the core: those that another check runs, and those of the source texts,
+ * of the built package, and of whole programs in real time.
+ */
 const others =
   /^(bytes|checks|client|hosts)\/|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
 
@@ -88,7 +92,7 @@ function engineRooms(): string[] {
   return readdirSync(join(root, "test/engine")).map((room) => `engine/${room}`);
 }
 
-/** Which checks have a say about a source file, the quickest first. */
+/** Returns the checks for a mutation in a source file, the fastest first. */
 export function checksFor(file: string): Check[] {
   if (file.startsWith("client/")) return [client];
   if (file.startsWith("hosts/")) return [hosts];
@@ -100,7 +104,8 @@ function createSuite(name: string, filesIn: (directory: string) => string[]): Ch
   return createCheck(name, async (cwd, limit) => {
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "suite", "--bail", "1"];
     const args = [...vitest, "--maxWorkers", "1", "--reporter", "test/support/reporter.ts", ...filesIn(cwd)];
-    // The first failure is enough; what a fault has leaked may keep the process for long after it.
+    // The first failure is enough. The process may then live on for a long time, because of what the mutation has
+    // leaked.
     const outcome = await run(args, { cwd, limit, until: /^FAILED .*$/m });
     return { seconds: outcome.seconds, failure: failureOf(outcome) };
   });
@@ -116,7 +121,7 @@ function failureOf({ hung, code, output }: Outcome): string | undefined {
   return passed > 0 && count === 0 && code === 0 ? undefined : `${count} failed, code ${code}`;
 }
 
-/** The first line that names an error. */
+/** Returns the first line of the output that names an error. */
 function errorIn(output: string): string | undefined {
   return /^\s*(?:\[cause\]: )?(\w*Error\b.*)$/m.exec(output)?.[1];
 }

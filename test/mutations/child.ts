@@ -1,16 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 
-/** What a check said, and how long it took. */
+/** The result of a check, and its duration. */
 export interface Verdict {
-  /** What failed, unless all went well. */
+  /** What failed. Undefined if the check passed. */
   failure: string | undefined;
   seconds: number;
 }
 
-/** What became of a process. */
+/** The result of a process. */
 export interface Outcome {
   seconds: number;
-  /** Whether it had to be killed at its limit. */
+  /** Whether the process was killed at its time limit. */
   hung: boolean;
   code: number | null;
   output: string;
@@ -19,23 +19,26 @@ export interface Outcome {
 /** How a process is run. */
 export interface RunOptions {
   cwd: string;
-  /** Milliseconds it may take. */
+  /** The time limit in milliseconds. */
   limit: number;
-  /** What it may say that makes the rest of no interest. */
+  /** Ends the process once its output matches. */
   until?: RegExp | undefined;
 }
 
 const running = new Set<ChildProcess>();
-/** Milliseconds that a process has for the rest of its sentence once it has said what ends it. */
-const lastWords = 300;
-/** Output kept, in characters; a fault may print without end. */
-const most = 1_000_000;
+/** Milliseconds between the match of `until` and the kill, in which the process can finish its line. */
+const outputDelay = 300;
+/** The maximum length of the kept output in characters. A mutation may cause endless output. */
+const maxOutput = 1_000_000;
 
-/** Runs this Node with arguments, and ends it with all that it started, at its limit if it has not ended before. */
+/**
+ * Runs this Node with arguments. Kills the process at its time limit, and after its end kills all processes that it
+ * started.
+ */
 export async function run(args: string[], { cwd, limit, until }: RunOptions): Promise<Outcome> {
   const began = performance.now();
   const env = { ...process.env, NO_COLOR: "1" };
-  // A group of its own, so that nothing it started can outlive it.
+  // The process has its own process group, so that all processes that it starts can be killed.
   const child = spawn(process.execPath, args, {
     cwd,
     env,
@@ -50,11 +53,11 @@ export async function run(args: string[], { cwd, limit, until }: RunOptions): Pr
     kill(child);
   }, limit);
   let leaving: NodeJS.Timeout | undefined;
-  const hear = (text: string): void => {
-    if (output.length < most) output += text;
-    if (leaving === undefined && until?.test(output)) leaving = setTimeout(kill, lastWords, child);
+  const append = (text: string): void => {
+    if (output.length < maxOutput) output += text;
+    if (leaving === undefined && until?.test(output)) leaving = setTimeout(kill, outputDelay, child);
   };
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", hear);
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", append);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", () => kill(child));
@@ -66,7 +69,7 @@ export async function run(args: string[], { cwd, limit, until }: RunOptions): Pr
   return { seconds: (performance.now() - began) / 1000, hung, code, output };
 }
 
-/** Ends every process that still runs. */
+/** Kills every process that still runs. */
 export function stopAll(): void {
   for (const child of running) kill(child);
 }
@@ -74,5 +77,5 @@ export function stopAll(): void {
 function kill(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-  } catch {} // nothing of the group is left
+  } catch {} // the group has no process any more
 }

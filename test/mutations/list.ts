@@ -17,7 +17,7 @@ import { wire } from "./rooms/wire.ts";
 
 export type { Mutation } from "./mutation.ts";
 
-/** The faults that are tried, by the room of `src` that they are made in. */
+/** All mutations, grouped by the folder of `src` that they change. */
 export const mutations: readonly Mutation[] = [
   ...access,
   ...base,

@@ -1,8 +1,10 @@
-/** A fault that somebody could make: in a file of `src`, a text that stands there once, and what is put in its place. */
+/** A fault that a developer could make: in a file of `src`, one text is replaced by another. */
 export interface Mutation {
   readonly name: string;
   readonly file: string;
+  /** The replaced text. It must occur exactly once in the file. */
   readonly from: string;
+  /** The replacement. */
   readonly to: string;
 }
 

@@ -7,15 +7,18 @@ import { type Check, checksFor, simulation, suites } from "./checks.ts";
 import { stopAll, type Verdict } from "./child.ts";
 import { type Mutation, mutations } from "./list.ts";
 
-/** Breaks copies of the sources one fault at a time, and shows that each is caught: `npm run mutate -- [--only text] [--every N] [--jobs N]`. */
+/**
+ * Applies one mutation at a time to a copy of the sources, and checks that the tests catch it:
+ * `npm run mutate -- [--only text] [--every N] [--jobs N]`.
+ */
 
 interface Outcome {
   mutation: Mutation;
-  /** What caught it, unless it survived. */
+  /** The check that caught the mutation. Undefined if the mutation survived. */
   caught: (Verdict & { by: string }) | undefined;
 }
 
-/** What a copy holds, beside the installed packages, to which it has a link. */
+/** The files and folders of a copy. It also has a symbolic link to the installed packages. */
 const copied = [
   "src",
   "test",
@@ -39,7 +42,7 @@ const { values } = parseArgs({
 });
 const [jobs, every] = [Number(values.jobs), Number(values.every)];
 if (![jobs, every].every((each) => Number.isSafeInteger(each) && each >= 1))
-  throw new RangeError("Cannot mutate: --jobs and --every are whole numbers from 1 up");
+  throw new RangeError("Cannot mutate: --jobs and --every must be whole numbers of at least 1");
 const wanted = mutations
   .filter(({ name, file }) => `${file}: ${name}`.includes(values.only))
   .filter((_, at) => at % every === 0);
@@ -93,10 +96,14 @@ function checkPlaces(directory: string): void {
   const places = ({ file, from }: Mutation): number =>
     readFileSync(join(directory, "src", file), "utf8").split(from).length - 1;
   const off = wanted.filter((mutation) => places(mutation) !== 1).map(({ file, name }) => `${file}: ${name}`);
-  if (off.length > 0) throw new Error(`Cannot mutate what is not there exactly once: ${off.join("; ")}`);
+  if (off.length > 0)
+    throw new Error(`Cannot mutate: the text does not occur exactly once: ${off.join("; ")}`);
 }
 
-/** Whatever fails without a fault would catch everything. Its times also say how long each check may take. */
+/**
+ * Returns whether all needed checks pass without a mutation. A check that fails then would catch every mutation. The
+ * durations also set the time limits of the checks.
+ */
 async function passesUnbroken(directory: string): Promise<boolean> {
   const needed = new Set(wanted.flatMap(({ file }) => checksFor(file)));
   for (const check of [simulation, ...suites].filter((each) => needed.has(each))) {
@@ -133,9 +140,9 @@ async function firstFailure(checks: readonly Check[], directory: string): Promis
 }
 
 function line({ mutation: { file, name }, caught }: Outcome): string {
-  const who = `${file}: ${name}`;
-  if (caught === undefined) return `SURVIVED ${who}`;
-  return `caught ${who}\n  by the ${caught.by} in ${caught.seconds.toFixed(1)} s: ${caught.failure}`;
+  const title = `${file}: ${name}`;
+  if (caught === undefined) return `SURVIVED ${title}`;
+  return `caught ${title}\n  by the ${caught.by} in ${caught.seconds.toFixed(1)} s: ${caught.failure}`;
 }
 
 function summarize(outcomes: readonly Outcome[]): void {

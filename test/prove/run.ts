@@ -4,18 +4,18 @@ import { parseArgs } from "node:util";
 import { root } from "../support/runtimes.ts";
 
 /**
- * Proves what no suite has the time for, one part after the other:
+ * Runs the tests that take too long for the suite, one part after the other:
  * `npm run prove -- [--only simulate|fuzz|kills|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
  *
- * Every run has seeds of its own unless `--seed` gives them. `--quick` does a hundredth of everything, which tries the
- * command itself and proves little. Ends with code 1 when any part has failed.
+ * Without `--seed`, the first seed is random. `--quick` runs a hundredth of everything. This tests the command itself
+ * and proves little. Exits with code 1 if any part has failed.
  */
 
 interface Part {
   readonly name: string;
-  /** The program and its options, which repeat it. */
+  /** The program and its options. The same options repeat the part. */
   readonly command: readonly string[];
-  /** What of its output says in numbers what was done. */
+  /** Matches a line of the output. Its first group is the summary of what was done. */
   readonly done: RegExp;
 }
 
@@ -37,7 +37,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed ?? 1 + Math.floor(Math.random() * 1_000_000_000));
 if (!Number.isSafeInteger(seed)) throw new RangeError("Cannot prove: --seed is a whole number");
 
-/** So many, or a hundredth of them. */
+/** Returns the number, or a hundredth of it with `--quick`. */
 const share = (whole: number): string => String(values.quick ? whole / 100 : whole);
 const seeded = ["--seed", String(seed)];
 const parts: readonly Part[] = [
@@ -74,18 +74,19 @@ if (wanted.length < names.size)
     `Cannot prove ${values.only?.join(", ")}: parts are ${parts.map(({ name }) => name).join(", ")}`,
   );
 
-/** Milliseconds that a part has to end by itself when it is told to. */
-const farewell = 10_000;
+/** Milliseconds that a part has to end by itself after SIGINT. */
+const grace = 10_000;
 let running: ChildProcess | undefined;
 let interrupted: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // The terminal and npm both pass on one Ctrl-C; whoever asks again later does not want to wait.
+    // One Ctrl-C arrives twice: from the terminal and from npm. A signal more than a second later is a second Ctrl-C,
+    // and kills at once.
     if (interrupted !== undefined && performance.now() - interrupted > 1_000) end("SIGKILL");
     if (interrupted !== undefined) return;
     interrupted = performance.now();
     end("SIGINT");
-    setTimeout(end, farewell, "SIGKILL").unref();
+    setTimeout(end, grace, "SIGKILL").unref();
   });
 }
 
@@ -97,11 +98,11 @@ for (const part of wanted)
 console.log(`\n${table(outcomes)}`);
 if (outcomes.some(({ verdict }) => verdict !== "passed")) process.exitCode = 1;
 
-/** Runs a part, passing on what it prints. */
+/** Runs a part, and prints its output. */
 async function prove(part: Part): Promise<Outcome> {
   const began = performance.now();
   console.log(`\n${part.name}: node --import tsx ${part.command.join(" ")}`);
-  // A group of its own, so that nothing it started can outlive it.
+  // The part has its own process group, so that a signal reaches all processes that it has started.
   const child = spawn(process.execPath, ["--import", "tsx", ...part.command], {
     cwd: root,
     detached: true,
@@ -127,11 +128,11 @@ async function prove(part: Part): Promise<Outcome> {
   return { part, done, seconds: (performance.now() - began) / 1000, verdict };
 }
 
-/** Sends a signal to the part that runs, and to all that it has started. */
+/** Sends a signal to the running part and to all processes that it has started. */
 function end(signal: NodeJS.Signals): void {
   try {
     if (running?.pid !== undefined) process.kill(-running.pid, signal);
-  } catch {} // nothing of the group is left
+  } catch {} // the group has no process any more
 }
 
 function table(all: readonly Outcome[]): string {

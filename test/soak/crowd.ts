@@ -2,25 +2,26 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 
-/** How many come and go, and for how long each. */
+/** Where the sessions connect, how many there are at most, and the signal that ends them. */
 export interface CrowdOptions {
   port: number;
   sessions: number;
   signal: AbortSignal;
 }
 
-/** Sessions that connect, subscribe, publish, read, stop reading, and leave in every way there is. */
+/** Sessions that connect, subscribe, publish, read, stop reading, and leave in every possible way. */
 export interface Crowd {
-  /** Connections begun, publications received, replies that were errors. */
+  /** The numbers of started connections, received publications and error replies. */
   readonly counts: { connected: number; received: number; errors: number };
-  /** How often each close code was seen. */
+  /** The number of connections for each close code. */
   readonly codes: Map<number, number>;
-  /** Settles when all have left for good. */
+  /** Resolves when all sessions have left after the signal. */
   readonly gone: Promise<void>;
 }
 
+/** The number of channels. */
 const shared = 50;
-/** Instead of a code, of a client that never heard of its end. */
+/** Used instead of a close code if a client was never closed. */
 const lost = 0;
 
 export function crowd({ port, sessions, signal }: CrowdOptions): Crowd {
@@ -29,7 +30,7 @@ export function crowd({ port, sessions, signal }: CrowdOptions): Crowd {
   setMaxListeners(0, signal);
   const members = Array.from({ length: sessions }, async (_, user) => {
     const positions = new Map<string, Position>();
-    // They come over the first minute.
+    // The sessions start at random times in the first half minute.
     await pause(Math.random() * 30_000, signal);
     while (!signal.aborted) {
       counts.connected++;
@@ -61,7 +62,7 @@ interface Message {
   push?: { channel: string; pub?: { offset: number }; unsubscribe?: object };
 }
 
-/** One connection, from its beginning to its end; answers the code that it was closed with. */
+/** Makes one connection, uses it and ends it. Returns its close code. */
 async function visit({ port, user, positions, counts, signal }: Visit): Promise<number> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/?user=${user}`, { perMessageDeflate: false });
   const asked = new Map<number, string>();
@@ -75,12 +76,12 @@ async function visit({ port, user, positions, counts, signal }: Visit): Promise<
     if (error !== undefined) counts.errors++;
     const channel = subscribe === undefined ? push?.channel : asked.get(id ?? 0);
     if (channel === undefined) return;
-    const place =
+    const position =
       subscribe === undefined ? positions.get(channel) : { epoch: subscribe.epoch, offset: subscribe.offset };
-    if (place === undefined) return;
+    if (position === undefined) return;
     if (push?.unsubscribe !== undefined) positions.delete(channel);
-    else positions.set(channel, place);
-    place.offset = push?.pub?.offset ?? place.offset + (subscribe?.publications?.length ?? 0);
+    else positions.set(channel, position);
+    position.offset = push?.pub?.offset ?? position.offset + (subscribe?.publications?.length ?? 0);
     counts.received += push?.pub === undefined ? (subscribe?.publications?.length ?? 0) : 1;
   };
   socket.on("message", (data) => {
@@ -93,22 +94,22 @@ async function visit({ port, user, positions, counts, signal }: Visit): Promise<
   const closed = new Promise<number>((resolve) => socket.once("close", resolve));
   socket.once("open", () => {
     socket.send('{"id":1,"connect":{}}');
-    for (const channel of some()) {
+    for (const channel of randomChannels()) {
       const position = positions.get(channel);
       asked.set(command("subscribe", { channel, ...(position && { recover: true, ...position }) }), channel);
     }
   });
-  const over = new AbortController();
-  const end = (): void => over.abort();
+  const finished = new AbortController();
+  const end = (): void => finished.abort();
   closed.then(end);
   signal.addEventListener("abort", end);
-  await stay(socket, command, positions, over.signal);
+  await stay(socket, command, positions, finished.signal);
   signal.removeEventListener("abort", end);
   await leave(socket, closed);
   return Promise.race([closed, sleep(5_000, lost)]);
 }
 
-/** Does this and that for a while. */
+/** Sends random commands for a while, and sometimes stops reading. */
 async function stay(
   socket: WebSocket,
   command: (method: string, params: object) => number,
@@ -117,7 +118,7 @@ async function stay(
 ): Promise<void> {
   for (let left = 1 + Math.random() * 12; left > 0 && !signal.aborted; left--) {
     await pause(Math.random() * 10_000, signal);
-    const [channel = "shared:0"] = some();
+    const [channel = "shared:0"] = randomChannels();
     const dice = Math.random();
     if (dice < 0.1) command("publish", { channel, data: { text: "x".repeat(Math.random() * 400) } });
     else if (dice < 0.2) command("unsubscribe", { channel });
@@ -135,7 +136,7 @@ function acknowledge(socket: WebSocket, positions: ReadonlyMap<string, Position>
   if (socket.readyState === socket.OPEN) socket.send(JSON.stringify({ send: { data: { ack } } }));
 }
 
-/** Leaves in a good way or a bad one. */
+/** Ends the connection in a random way: with a close, a protocol error, a reset, or without a close. */
 async function leave(socket: WebSocket, closed: Promise<unknown>): Promise<void> {
   const dice = Math.random();
   socket.resume();
@@ -148,7 +149,7 @@ async function leave(socket: WebSocket, closed: Promise<unknown>): Promise<void>
   socket.terminate();
 }
 
-function some(): string[] {
+function randomChannels(): string[] {
   const channel = (): string => `shared:${Math.floor(Math.random() * shared)}`;
   return [...new Set([channel(), channel(), channel()])];
 }

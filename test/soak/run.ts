@@ -9,10 +9,11 @@ import { get, tcp } from "../support/tcp.ts";
 import { crowd } from "./crowd.ts";
 
 /**
- * Soaks a server of each runtime: `npm run soak -- [--minutes 10] [--sessions 2000] [--on node|bun|deno]`.
+ * Runs a soak test of a server of each runtime: `npm run soak -- [--minutes 10] [--sessions 2000] [--on
+ * node|bun|deno]…`.
  *
- * Heap and sockets have to be flat from the second minute on, so a soak that is not longer only tries the program itself.
- * In the end nothing may be left, and the server ends by itself. Linux only.
+ * Heap and sockets must not grow after the second minute, so a shorter run only tests the program itself. At the end
+ * nothing may be left, and the server must end by itself. Works on Linux only.
  */
 
 const { values } = parseArgs({
@@ -25,13 +26,13 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes ?? 10);
 const sessions = Number(values.sessions ?? 2_000);
 if (!(minutes > 0 && sessions >= 1))
-  throw new RangeError("Cannot soak: it takes some minutes, and a session");
+  throw new RangeError("Cannot soak: --minutes must be above 0, and --sessions at least 1");
 
-/** Seconds between two looks at the server. */
+/** Seconds between two samples. */
 const every = 10;
-/** When it has to be flat from, in seconds. */
+/** Seconds after which heap and sockets must not grow any more. */
 const warm = 120;
-/** By how much the last third of the heap's sizes may be above the first. */
+/** How much the median heap size of the last third of the samples may exceed that of the first third. */
 const slack = { factor: 1.1, bytes: 3_000_000 };
 
 interface Sample {
@@ -52,14 +53,14 @@ async function soak(on: Runtime): Promise<void> {
   process.once("exit", server.destroy);
   try {
     const port = Number((await server.until(/port (\d+)\n/))[1]);
-    const enough = new AbortController();
-    const people = crowd({ port, sessions, signal: enough.signal });
+    const stop = new AbortController();
+    const people = crowd({ port, sessions, signal: stop.signal });
     const samples: Sample[] = [];
     const began = performance.now();
     for (let at = 0, minute = 1; at < minutes * 60; ) {
       await sleep(every * 1_000);
       at = (performance.now() - began) / 1_000;
-      const sample = await look(server, port, at);
+      const sample = await takeSample(server, port, at);
       if (sample === undefined) {
         console.log(`${on}: ${at.toFixed(0)} s: no answer`);
         continue;
@@ -67,9 +68,9 @@ async function soak(on: Runtime): Promise<void> {
       samples.push(sample);
       if (at < minute * 60) continue;
       minute++;
-      console.log(`${on}: ${words(sample)}; ${JSON.stringify(people.counts)}`);
+      console.log(`${on}: ${describe(sample)}; ${JSON.stringify(people.counts)}`);
     }
-    enough.abort();
+    stop.abort();
     await people.gone;
     const wrong = [...judge(samples), ...(await emptied(server, port)), ...(await ended(server))];
     console.log(`${on}: closed with ${JSON.stringify(Object.fromEntries(people.codes))}`);
@@ -87,8 +88,8 @@ function argumentsFor(on: Runtime, file: string): string[] {
   return on === "deno" ? ["run", "--v8-flags=--expose-gc", ...args.slice(1)] : args;
 }
 
-/** Answers nothing when the machine is too busy for the connection to be taken. */
-async function look(server: Child, port: number, at: number): Promise<Sample | undefined> {
+/** Takes a sample. Returns undefined if the machine is too busy to accept the connection. */
+async function takeSample(server: Child, port: number, at: number): Promise<Sample | undefined> {
   const peer = tcp(port, get("/stats", ["Connection: close"]));
   const response = await peer.ended;
   peer.destroy();
@@ -98,7 +99,7 @@ async function look(server: Child, port: number, at: number): Promise<Sample | u
   return { ...counted, at, sockets: socketsOf(server.pid) };
 }
 
-/** Sockets that a process has open. */
+/** Returns the number of open sockets of a process. */
 function socketsOf(pid: number | undefined): number {
   const open = readdirSync(`/proc/${pid}/fd`).map((fd) => {
     try {
@@ -110,39 +111,40 @@ function socketsOf(pid: number | undefined): number {
   return open.filter((link) => link.startsWith("socket:")).length;
 }
 
-/** What is not flat. */
+/** Returns what has grown: the heap, or the number of sockets. */
 function judge(all: readonly Sample[]): string[] {
   const samples = all.filter(({ at }) => at >= warm);
   if (samples.length === 0) return [];
   const third = Math.max(1, Math.floor(samples.length / 3));
-  const middle = (part: readonly Sample[], of: (sample: Sample) => number): number =>
+  const median = (part: readonly Sample[], of: (sample: Sample) => number): number =>
     part.map(of).sort((a, b) => a - b)[Math.floor(part.length / 2)] as number;
   const [first, last] = [samples.slice(0, third), samples.slice(-third)];
   const wrong: string[] = [];
   const heap = ({ heapUsed }: Sample): number => heapUsed;
-  const [before, after] = [middle(first, heap), middle(last, heap)];
-  // A machine that is busy lets fewer of them in at some times than at others.
-  const there = ({ sessions }: Sample): number => sessions;
-  const crowded = Math.max(1, middle(last, there) / middle(first, there));
-  if (after > before * crowded * slack.factor + slack.bytes)
+  const [before, after] = [median(first, heap), median(last, heap)];
+  // On a busy machine the number of open sessions varies, and the heap with it.
+  const open = ({ sessions }: Sample): number => sessions;
+  const growth = Math.max(1, median(last, open) / median(first, open));
+  if (after > before * growth * slack.factor + slack.bytes)
     wrong.push(`the heap has grown from ${before} to ${after} bytes`);
-  // Beside its sessions a server has those that are just coming or going.
-  const beside = ({ sockets, sessions }: Sample): number => sockets - sessions;
-  const [few, many] = [middle(first, beside), middle(last, beside)];
-  if (many > few + sessions / 20) wrong.push(`sockets beside the sessions have grown from ${few} to ${many}`);
+  // The sockets without a session belong to connections that are being opened or closed.
+  const extra = ({ sockets, sessions }: Sample): number => sockets - sessions;
+  const [extraBefore, extraAfter] = [median(first, extra), median(last, extra)];
+  if (extraAfter > extraBefore + sessions / 20)
+    wrong.push(`sockets beside the sessions have grown from ${extraBefore} to ${extraAfter}`);
   return wrong;
 }
 
-/** What is left once everybody has gone. */
+/** Waits up to 30 s until the server has nothing left of the sessions. Returns what is left. */
 async function emptied(server: Child, port: number): Promise<string[]> {
   const deadline = performance.now() + 30_000;
   for (;;) {
-    const left = await look(server, port, 0);
+    const left = await takeSample(server, port, 0);
     if (left !== undefined && isEmpty(left)) {
-      console.log(`empty: ${words(left)}`);
+      console.log(`empty: ${describe(left)}`);
       return [];
     }
-    if (performance.now() > deadline) return [`left: ${left === undefined ? "no answer" : words(left)}`];
+    if (performance.now() > deadline) return [`left: ${left === undefined ? "no answer" : describe(left)}`];
     await sleep(200);
   }
 }
@@ -161,7 +163,7 @@ async function ended(server: Child): Promise<string[]> {
   return rest === "" ? wrong : [...wrong, `it printed ${rest.slice(0, 2_000)}`];
 }
 
-function words({ at, sessions, subscriptions, channels, heapUsed, rss, sockets }: Sample): string {
+function describe({ at, sessions, subscriptions, channels, heapUsed, rss, sockets }: Sample): string {
   const size = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
   const counted = `${sessions} sessions, ${sockets} sockets, ${subscriptions} subscriptions, ${channels} channels`;
   return `${at.toFixed(0)} s: ${counted}, ${size(heapUsed)} of heap, ${size(rss)} in all`;

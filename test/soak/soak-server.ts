@@ -5,9 +5,12 @@ import { notifications } from "../../src/hono.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import { entry } from "../support/runtime.ts";
 
-/** A server to be soaked, as a program of its own: it prints its port, and whatever it did not expect. */
+/** The server of the soak test, as a separate program. It prints its port and every unexpected error. */
 
-/** How long anything is kept: short enough for all that is kept to be the same from the second minute on. */
+/**
+ * Milliseconds for which anything is kept: short enough that the amount of kept data is constant after the second
+ * minute.
+ */
 const kept = 30_000;
 
 const signal = entry.terminationSignal();
@@ -39,7 +42,7 @@ work().catch((error: unknown) => console.log("unexpected:", error));
 await server.closed;
 console.log(`closed ${JSON.stringify(notifier.stats())}`);
 
-/** What the server does by itself, for as long as it is open: it runs things, and confirms things. */
+/** Starts runs and publishes with `confirm`, until closing begins. */
 async function work(): Promise<void> {
   for (let n = 0; !notifier.closing.aborted; n++) {
     const run = notifier.run(
@@ -57,7 +60,7 @@ async function work(): Promise<void> {
 }
 
 function collect(): void {
-  // biome-ignore lint/suspicious/noExplicitAny: what each runtime calls it, where it was asked for.
+  // biome-ignore lint/suspicious/noExplicitAny: the garbage collector's name differs by runtime, and may be missing.
   const { gc, Bun } = globalThis as any;
   if (Bun === undefined) gc?.();
   else Bun.gc(true);

@@ -3,151 +3,143 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineCommands: readonly Mutation[] = [
   ...inFile("engine/commands/acknowledge", [
     {
-      name: "who comes back is compared with any number of a user's sessions",
+      name: "a resumption is checked against any number of the user's sessions",
       from: "if (hub.sessions.countOf(identity) > maxSessions) return;",
       to: "void maxSessions;",
     },
     {
-      name: "a channel that is no text is asked for its text, which may throw",
+      name: "a channel that is not a string is converted to one, which may throw",
       from: 'typeof channel === "string" ? session.subscriptions.get(channel) : undefined',
       to: "session.subscriptions.get(String(channel))",
     },
+    { name: "a lower acknowledgement replaces a higher one", from: "if (offset <= before) return;", to: "" },
     {
-      name: "a client that acknowledges less than before takes back its word",
-      from: "if (offset <= before) return;",
-      to: "",
-    },
-    {
-      name: "whoever comes back speaks for the longest stretch it may have come from",
+      name: "a resumption counts for the session with the earliest start",
       from: "since > (than?.since ?? -1)",
       to: "since < (than?.since ?? Infinity)",
     },
     {
-      name: "a client acknowledges what it was never sent",
+      name: "a client may acknowledge what it was never sent",
       from: "return offset > session.window.writtenOf(proof, cursor) ? replies.badRequest : undefined;",
       to: "return [proof, cursor].length > 2 ? replies.badRequest : undefined;",
     },
     {
-      name: "a client acknowledges what is of another epoch",
+      name: "a client may acknowledge a position of another epoch",
       from: "if (epoch !== subscription.channel.epoch) return replies.unrecoverable;",
       to: "void epoch;",
     },
     {
-      name: "an unsubscribe ahead of its subscription is forgotten",
+      name: "an unsubscribe before the end of its subscribe is ignored",
       from: "if (subscription !== undefined && session.queue.isQuitting(channel)) session.quit(subscription);",
       to: "void subscription;",
     },
   ]),
   ...inFile("engine/commands/commands", [
+    { name: "the first frame is not padded", from: "text + spaces.slice(text.length)", to: "text" },
     {
-      name: "the first frame is as short as it happens to be",
-      from: "text + spaces.slice(text.length)",
-      to: "text",
-    },
-    {
-      name: "a command that was allowed is answered after its channel was taken away",
+      name: "a reply is sent although its channel was revoked in the meantime",
       from: "if (channels.some((name) => session.out.isWithheld(name))) {",
       to: "if (channels.length < 0) {",
     },
     {
-      name: "commands over the rate are answered",
+      name: "commands above the rate limit are executed",
       from: 'if (isOver) throw new Refusal(replies.tooManyRequests, "rate");',
       to: "",
     },
     {
-      name: "answers that nobody gets are errors",
+      name: "errors without a recipient are counted",
       from: "if (id === 0 || !session.isOpen) return;",
       to: "if (id === 0) return;",
     },
   ]),
   ...inFile("engine/commands/connect", [
     {
-      name: "nobody is asked who connects",
+      name: "the identity is not checked at connect",
       from: "andThen(identify(call), () =>",
       to: "andThen(undefined, () =>",
     },
     {
-      name: "a token that is invalid connects",
+      name: "a connect with an invalid token is not closed",
       from: "if (identity === null || !session.isOpen) return over(session, closes.invalidToken);",
       to: "if (identity === null) return;",
     },
     {
-      name: "a session that has ended takes the room of who it would have been",
+      name: "a session that ended during connect takes a place of its user",
       from: "if (identity === null || !session.isOpen)",
       to: "if (identity === null)",
     },
     {
-      name: "a token that has expired closes before its error is told",
+      name: "an expired token closes the session instead of returning an error",
       from: "throw new Refusal(replies.tokenExpired);",
       to: "return over(session, closes.expired);",
     },
     {
-      name: "a token is as good as room for its user",
+      name: "the session limit of the user is not checked after the token",
       from: "if (!hub.gate.isFullOf(identity.user)) return session.become(identity);",
       to: "return session.become(identity);",
     },
   ]),
   ...inFile("engine/commands/permission", [
     {
-      name: "whatever is not false is a permission",
+      name: "any value except false grants the permission",
       from: "return allowed === true;",
       to: "return allowed !== false;",
     },
   ]),
   ...inFile("engine/commands/prepared-subscription", [
     {
-      name: "a recovery answers the offset it ends at",
+      name: "the reply to a recovery has the offset of its end",
       from: "offset: recovery?.after ?? channel.top,",
       to: "offset: recovery?.cursor ?? channel.top,",
     },
     {
-      name: "who comes back after another is told what that one was told",
+      name: "a cached reply is used for a subscriber with another missed notice",
       from: "known.present === present && known.notice === notice",
       to: "known.present === present",
     },
     {
-      name: "who comes back after another is told how the run stood then",
+      name: "a cached reply is used after the presence of the run has changed",
       from: "known.present === present && known.notice === notice",
       to: "known.notice === notice",
     },
     {
-      name: "a subscribe that failed holds its channel",
+      name: "a failed subscribe keeps its channel in use",
       from: "andThen(channel.current(), read), release);",
       to: "andThen(channel.current(), read), () => {});",
     },
     {
-      name: "coming back says nothing of what was received",
+      name: "a recovery does not count as an acknowledgement",
       from: "if (recovery !== undefined) resumed({ hub, session }, name, { epoch, offset: recovery.after });",
       to: "",
     },
     {
-      name: "any number of channels are opened",
+      name: "the number of channels has no limit",
       from: 'if (hub.isFullFor(name)) throw new Refusal(replies.limitExceeded, "channels");',
       to: "",
     },
   ]),
   ...inFile("engine/commands/presence", [
     {
-      name: "a presence reply takes as many clients as there are",
+      name: "the number of clients in a presence reply has no limit",
       from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
       to: "if (settings.limits.presence < 0)",
     },
   ]),
   ...inFile("engine/commands/publish", [
     {
-      name: "a client publishes past the schemas",
+      name: "a publication by a client is not validated",
       from: "if (hub.events === undefined) return data;",
       to: "return data;",
     },
     {
-      name: "nobody hears of a schema at fault when it is a client that publishes",
+      name: "a schema that fails for a client's publication is not reported",
       from: "if (validation.isFault) {",
       to: "if (false) {",
     },
   ]),
   ...inFile("engine/commands/refresh", [
     {
-      name: "a refresh with a token that has expired is an error, at which clients give up",
+      name: "a refresh with an expired token returns an error instead of closing",
       from: "if (expires <= hub.clock.time()) return over(session, closes.expired);",
       to: "if (expires <= hub.clock.time()) throw new Refusal(replies.tokenExpired);",
     },

@@ -3,81 +3,81 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineCore: readonly Mutation[] = [
   ...inFile("engine/core/counters", [
     {
-      name: "a peer makes up as many codes as it likes",
+      name: "any close code from a peer gets a counter of its own",
       from: 'this.#closed.add(ownCodes.includes(known) ? known : "other");',
       to: "this.#closed.add(known);",
     },
   ]),
   ...inFile("engine/core/event-check", [
     {
-      name: "what every object has counts as a type that is listed",
+      name: "an inherited object member counts as a schema",
       from: "Object.hasOwn(schemas, type) ? schemas[type] : undefined;",
       to: "schemas[type];",
     },
     {
-      name: "a schema may give an event another type",
+      name: "a schema may change the type of an event",
       from: "return { event: { type, ...rest } };",
       to: "return { event: { type, ...rest, ...made.event } };",
     },
     {
-      name: "an event is written as it was given, and not as its schema made it",
+      name: "the original event is written instead of the validated one",
       from: "const { type: _, ...rest } = made.event as { type?: unknown };",
       to: "const { type: _, ...rest } = event;",
     },
     {
-      name: "a schema that has the type in it is never given it",
+      name: "a schema that includes the type is not tried",
       from: 'return "event" in second || first.lacksType ? second : first;',
       to: "return first;",
     },
     {
-      name: "what an asynchronous schema rejects with ends the process",
+      name: "a rejection of an asynchronous schema ends the process",
       from: "ignorable(Promise.resolve(result));",
       to: "Promise.resolve(result);",
     },
-    { name: "a schema that answers later is asked again", from: " || first === asynchronous", to: "" },
+    { name: "an asynchronous schema is called a second time", from: " || first === asynchronous", to: "" },
     {
-      name: "what a schema makes of an event may say itself what JSON is to write",
+      name: "a validated event may have a toJSON method",
       from: "return isOwnClass(value) && !isSelfMade(value as object);",
       to: "return isOwnClass(value);",
     },
     {
-      name: "what a schema threw is kept from whoever publishes",
+      name: "the error that a schema threw is not passed to the publisher",
       from: 'return { why: "its schema threw", cause, isFault: true, lacksType: true };',
       to: 'return { why: "its schema threw", isFault: true, lacksType: true };',
     },
   ]),
   ...inFile("engine/core/input-check", [
     {
-      name: "whoever nobody can be is disconnected without a word",
+      name: "an invalid target of disconnect throws no error",
       from: 'if (typeof (user ?? session) === "string") return;',
       to: "if ([user, session].length > 0) return;",
     },
     {
-      name: "any number is an offset",
+      name: "a fractional offset is accepted",
       from: "  if (!isNatural(offset))",
       to: "  if ((offset as number) < 0)",
     },
   ]),
   ...inFile("engine/core/limits", [
     {
-      name: "a message may be too small to come back with",
+      name: "the message limit may be too small for a resumption",
       from: "if (message < minMessage) {",
       to: "if (message < 0) {",
     },
     {
-      name: "a session may have more subscriptions than it may send commands",
+      name: "the subscription limit may exceed the command limit",
       from: "if (limits[name] > subscriptions) continue;",
       to: "continue;",
     },
   ]),
   ...inFile("engine/core/turn", [
     {
-      name: "a slow log holds up who has something to send",
+      name: "a slow read of the log delays sessions with data to send",
       from: "if (this.#loading > 0) this.#flush();",
       to: "",
     },
     {
-      name: "a read in this turn holds up who has something to send",
+      name: "sessions are not flushed in a turn that reads",
       from: "    else if (this.#sessions.length > 0) this.schedule();\n",
       to: "",
     },

@@ -3,173 +3,181 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineDelivery: readonly Mutation[] = [
   ...inFile("engine/delivery/channel-ledger", [
     {
-      name: "how far somebody came in one epoch counts for another",
+      name: "an acknowledgement of one epoch counts in another",
       from: "if (epoch !== this.epoch) return;",
       to: "void epoch;",
     },
     {
-      name: "what is under way is given up when the log trims it",
+      name: "a trimmed publication is given up while it is being delivered",
       from: "if (entry.isTrimmed && !this.#isUnderWay(entry))",
       to: "if (entry.isTrimmed)",
     },
     {
-      name: "what the log has trimmed is waited for",
+      name: "a trimmed publication is never given up",
       from: "if (entry.position.offset < first) entry.isTrimmed = true;",
       to: "void entry;",
     },
     {
-      name: "nobody looks whether the log still holds what is waited for",
+      name: "the log is not asked whether it still holds pending publications",
       from: "attended(() => context.log.read(this.channel, { limit: 0 }), failed);",
       to: "void [context, failed];",
     },
   ]),
   ...inFile("engine/delivery/confirm-capacity", [
     {
-      name: "whoever comes overtakes those who wait for room",
+      name: "a new publication gets capacity before the waiting ones",
       from: "if (this.#channelFits(waiting.taken(), waiting.bytes)) return false;",
       to: "if (this.#channelFits(waiting.taken(), waiting.bytes)) return true;",
     },
     {
-      name: "one more may wait to be confirmed than may",
+      name: "one publication above the confirm limit is accepted",
       from: "taken.confirmed < max &&",
       to: "taken.confirmed <= max &&",
     },
     {
-      name: "a run's ending has room for one less than it has",
+      name: "the total limit for endings of runs is one too low",
       from: "this.confirmed > this.#limits.confirmedTotal ||",
       to: "this.confirmed >= this.#limits.confirmedTotal ||",
     },
     {
-      name: "whoever waits for room is not told that there is some",
+      name: "freed capacity is not given to the waiting publications",
       from: "      taken.bytes -= bytes;\n    }\n    this.#serve();",
       to: "      taken.bytes -= bytes;\n    }",
     },
   ]),
   ...inFile("engine/delivery/confirm", [
     {
-      name: "what had no room when closing began is reported, too",
+      name: "a publication refused by closing is reported twice",
       from: "if (isRefused) context.ledger.givenUp.over(confirmation);\n    else context",
       to: "context",
     },
     {
-      name: "a publication that the log never took keeps its room",
+      name: "a publication that the log refused keeps its capacity",
       from: "if (isAdmitted && entry === undefined)",
       to: "if (false)",
     },
   ]),
   ...inFile("engine/delivery/delivery-state", [
     {
-      name: "what a client that acknowledges has read has arrived",
+      name: "a publication counts as delivered without the acknowledgement of a client that sends them",
       from: "discharged: session.acknowledges ? acknowledged : read,",
       to: "discharged: read,",
     },
     {
-      name: "what comes to a client that has asked to leave counts as read",
+      name: "publications after an unsubscribe command count as read",
       from: "Math.max(quit ?? window.readOf(proof, cursor), acknowledged)",
       to: "Math.max(window.readOf(proof, cursor), acknowledged)",
     },
     {
-      name: "what was published before somebody came counts as theirs",
+      name: "publications from before the subscription count as read",
       from: "(state.since < offset && offset <= state[level])",
       to: "offset <= state[level]",
     },
     {
-      name: "what somebody received after they had been away is forgotten",
+      name: "what a session received after its return is forgotten",
       from: "    stretches.push(state);\n",
       to: "    if (last === undefined) stretches.push(state);\n",
     },
   ]),
   ...inFile("engine/delivery/given-up", [
-    { name: "what closing gives up is not in its report", from: "    this.#rows = [];\n", to: "" },
     {
-      name: "a confirmed publication that closing keeps out of the log is not reported",
+      name: "the close report does not list the publications that closing gave up",
+      from: "    this.#rows = [];\n",
+      to: "",
+    },
+    {
+      name: "a confirmed publication refused by closing is not reported",
       from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
       to: "if (confirmation.content.isEnding)",
     },
     {
-      name: "an ending that the log refuses is not reported",
+      name: "an ending refused by the log is not reported",
       from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
       to: "if (error instanceof ClosedError)",
     },
   ]),
   ...inFile("engine/delivery/ledger", [
     {
-      name: "whoever waits for room waits on while closing",
+      name: "a confirmed publication may wait for capacity while closing",
       from: 'if (this.givenUp.isClosing) return Promise.reject(closed("publish"));',
       to: "",
     },
     {
-      name: "a confirmed publication that has arrived keeps its room",
+      name: "a delivered publication keeps its capacity",
       from: "this.release(deliveries.channel, ",
       to: "void (deliveries.channel, ",
     },
     {
-      name: "a run's ending takes room from others",
+      name: "endings of runs use the capacity of publications",
       from: "return isEnding ? this.#endings : this.#capacity;",
       to: "return isEnding ? this.#capacity : this.#capacity;",
     },
     {
-      name: "nobody is told in time of a publication that expires",
+      name: "the expiry timer is not set for a confirmed publication",
       from: "    this.#lookAround(entry);\n    this.#expiries.arm();\n    return entry;",
       to: "    this.#lookAround(entry);\n    return entry;",
     },
     {
-      name: "closing leaves those waiting who wait for room",
+      name: "closing does not reject publications that wait for capacity",
       from: 'this.#capacity.refuse(closed("publish"));',
       to: "",
     },
     {
-      name: "nothing is remembered of those who left",
+      name: "the delivery state of ended subscriptions is forgotten",
       from: "if (cursor > proof.since) this.departed.add(channel.name, epoch, deliveryStateOf(subscription));",
       to: "void cursor;",
     },
     {
-      name: "nobody is watched who was sent a publication before it was waited for",
+      name: "sessions that already have the publication are not tracked",
       from: "if (subscription.cursor >= position.offset) subscription.session.track(subscription);",
       to: "void subscription;",
     },
     {
-      name: "what waits in a channel whose log began anew is waited for",
+      name: "pending publications stay after their channel began anew",
       from: 'for (const entry of [...deliveries.entries.values()]) this.giveUp(entry, "trimmed");\n      deliveries.epoch = epoch;',
       to: "deliveries.epoch = epoch;",
     },
   ]),
   ...inFile("engine/delivery/missed-notices", [
     {
-      name: "somebody is told again within five seconds",
+      name: "a second notice is sent within five seconds",
       from: "(known?.at ?? 0) >= interval;",
       to: "(known?.at ?? 0) >= 0;",
     },
     {
-      name: "somebody who was told is never told again",
+      name: "a second notice is never sent",
       from: "if (known === undefined ? this.#sent.size >= maxNotices : !isOver) return undefined;",
       to: "if (known === undefined ? this.#sent.size >= maxNotices : !isOver) return undefined;\n    this.begin = () => undefined;",
     },
     {
-      name: "what is owed is never said",
+      name: "a postponed notice is never sent",
       from: "this.#context.wheel.set(notice, notice.at + interval);",
       to: "",
     },
     {
-      name: "whoever was held up for a moment is told",
+      name: "a subscriber that was behind only briefly gets a notice",
       from: "if (behind === undefined || clock.now() - behind.since < late) return;",
       to: "if (behind === undefined) return;",
     },
     {
-      name: "what was told is kept until somebody is told again",
+      name: "a notice is kept until the next one is sent",
       from: "    this.#rest(notice);\n    return {",
       to: "    notice.at = this.#context.clock.now();\n    return {",
     },
   ]),
   ...inFile("engine/delivery/send-window", [
-    { name: "a window is never full", from: "return this.#size - this.#inFlight;", to: "return this.#size;" },
     {
-      name: "a window counts only replies",
+      name: "sent bytes do not fill the window",
+      from: "return this.#size - this.#inFlight;",
+      to: "return this.#size;",
+    },
+    {
+      name: "publications do not count against the window",
       from: "    this.#queued += bytes;\n",
       to: "    if (!areData) this.#queued += bytes;\n",
     },
     {
-      name: "a window counts only publications",
+      name: "replies do not count against the window",
       from: "    this.#queued += bytes;\n",
       to: "    if (areData) this.#queued += bytes;\n",
     },
@@ -179,34 +187,34 @@ export const engineDelivery: readonly Mutation[] = [
       to: "if (!this.hasPing) return true;",
     },
     {
-      name: "a pong proves what was sent after its ping",
+      name: "a pong proves data sent after its ping",
       from: "this.#proven = this.#barrier;",
       to: "this.#proven = this.#sent;",
     },
     {
-      name: "what was sent with an unanswered ping is reported as read",
+      name: "data sent with an unanswered ping is reported as read",
       from: "if (proof.barrier <= this.#pongs) return cursor;",
       to: "if (proof.barrier <= this.#pings) return cursor;",
     },
     {
-      name: "what came with a recovery is reported as read",
+      name: "recovered publications are reported as read at once",
       from: "const barrier = cursor > after ? this.#pings + 1 : 0;",
       to: "const barrier = 0;",
     },
     {
-      name: "a publication larger than the window waits until replies are read, too",
+      name: "a publication larger than the window blocks until replies are read",
       from: "return this.#publications > this.#proven;",
       to: "return this.#publications > this.#proven || this.#inFlight > 0;",
     },
     {
-      name: "a publication larger than the window takes the room of replies",
+      name: "a publication larger than the window uses the room for replies",
       from: "this.#excess = Math.min(bytes, Math.max(0, -this.room));",
       to: "",
     },
   ]),
   ...inFile("engine/delivery/tracking", [
     {
-      name: "nobody asks whether what a receipt waits for was read",
+      name: "a session is not pinged for a receipt that waits for reading",
       from: "if (subscription.channel.deliveries?.wantsReading(subscription)) return true;",
       to: "void subscription;",
     },

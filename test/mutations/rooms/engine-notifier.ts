@@ -3,17 +3,17 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineNotifier: readonly Mutation[] = [
   ...inFile("engine/notifier/idempotency", [
     {
-      name: "a key is forgotten at once",
+      name: "an idempotency key is forgotten at once",
       from: "if (until > now && this.#done.size <= maxKeys) return;",
       to: "",
     },
     {
-      name: "a key is forgotten while its first publication is under way",
+      name: "an idempotency key is ignored while its first publication is pending",
       from: "const known = this.#pending.get(key) ?? this.#done.get(key)?.promise;",
       to: "const known = this.#done.get(key)?.promise;",
     },
     {
-      name: "a key is never free again after a failure",
+      name: "an idempotency key stays used after a failure",
       from: "      () => finish(false),\n",
       to: "      () => {},\n",
     },
@@ -30,17 +30,17 @@ export const engineNotifier: readonly Mutation[] = [
       to: "",
     },
     {
-      name: "the end of the grace does not end its shares",
+      name: "the end of the grace does not end its parts",
       from: "      half.abort();\n      late.abort();\n",
       to: "",
     },
     {
-      name: "a grace given to close begins when it is given",
+      name: "a grace given to close begins at that call",
       from: "const elapsed = clock.now() - this.#closingSince;",
       to: "const elapsed = 0 * clock.now();",
     },
     {
-      name: "a longer grace given to close lengthens it for stuck peers",
+      name: "a longer grace given to close is used for silent peers",
       from: "this.#hub.grace = Math.min(this.#hub.grace, grace);",
       to: "this.#hub.grace = grace;",
     },
@@ -50,7 +50,7 @@ export const engineNotifier: readonly Mutation[] = [
       to: "if (!this.#begun) return refuse(this.#hub, socket, closes.shutdown);",
     },
     {
-      name: "any number of sessions are accepted",
+      name: "the session limit is not checked",
       from: "    if (!this.admits(peer.user)) return refuse(this.#hub, socket, closes.connectionLimit);\n",
       to: "",
     },
@@ -65,24 +65,24 @@ export const engineNotifier: readonly Mutation[] = [
       to: "",
     },
     {
-      name: "what closing leaves behind stays",
+      name: "the hub is not ended after closing",
       from: "        hub.end();\n        this.#publisher.clear();\n",
       to: "        this.#publisher.clear();\n",
     },
   ]),
   ...inFile("engine/notifier/publisher", [
     {
-      name: "a publication that nobody awaits ends a process that closes",
+      name: "the rejection of a publication that is not awaited ends the process",
       from: "return ignorable(position.then(appended));",
       to: "return position.then(appended);",
     },
     {
-      name: "one key is one publication in all channels together",
+      name: "an idempotency key is shared by all channels",
       from: "this.#idempotency.do(JSON.stringify([channel, key]), ",
       to: "this.#idempotency.do(key, ",
     },
     {
-      name: "whoever stops waiting takes a publication from those who share its key",
+      name: "the signal of one publisher aborts a publication that others share",
       from: "const { signal, ...rest } = options;",
       to: "const { signal } = options;\n    const rest = options;",
     },

@@ -3,24 +3,24 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineRuns: readonly Mutation[] = [
   ...inFile("engine/runs/failure", [
     {
-      name: "a redactor that fails shows what it was to hide",
+      name: "a failing redactor reveals the original error",
       from: 'return { name: "Error", message: "failed" };',
       to: "return describe(error);",
     },
     {
-      name: "nobody asks the redactor",
+      name: "the redactor is not called",
       from: "const { redact = describe } = context;",
       to: "const redact: typeof describe = describe;",
     },
   ]),
   ...inFile("engine/runs/live-run", [
     {
-      name: "events of a vocabulary pass their own schema",
+      name: "built-in event types with a schema are not validated",
       from: "(isVocabulary(event.type) && !Object.hasOwn(events, event.type))",
       to: "isVocabulary(event.type)",
     },
     {
-      name: "a run emits past the schemas",
+      name: "events of a run are not validated",
       from: "return validated(events, event, {",
       to: "return event ?? validated(events, event, {",
     },
@@ -30,114 +30,118 @@ export const engineRuns: readonly Mutation[] = [
       to: "let data: string;",
     },
     {
-      name: "a run that is given up gets no ending",
+      name: "an abandoned run gets no ending",
       from: "this.#abandoned = true;\n    await this.#endCancelled();",
       to: "this.#abandoned = true;",
     },
     {
-      name: "events are taken after the ending",
+      name: "events are accepted after the ending",
       from: 'if (this.status !== "working") throw new ClosedError(',
       to: "if (this.status === undefined) throw new ClosedError(",
     },
     {
-      name: "a run that was cancelled ends as failed",
+      name: "a cancelled run ends as failed",
       from: "await (signal.aborted ? this.#endCancelled() : this.#end(",
       to: "await (this.#abandoned ? this.#endCancelled() : this.#end(",
     },
-    { name: "a run listens to its caller's signal after its end", from: "    this.#unlink();\n", to: "" },
     {
-      name: "a long run's first events go before its last",
+      name: "the signal of the caller stays linked after the end of the run",
+      from: "    this.#unlink();\n",
+      to: "",
+    },
+    {
+      name: "the first events of a long run expire before its ending",
       from: "runTtl + this.endedAt - this.#startedAt",
       to: "runTtl",
     },
     {
-      name: "a run whose id was used before goes on in the old one's channel",
+      name: "a run with a reused id continues in the old channel",
       from: 'this.#begin(mayReplace ? "first" : undefined)',
       to: "this.#begin(undefined)",
     },
     {
-      name: "a run whose ending could not be written is said to have completed",
+      name: "a run whose ending was not written is reported as completed",
       from: "this.#abandoned || this.#channel.ending === undefined ?",
       to: "this.#abandoned ?",
     },
     {
-      name: "a long result is kept with its run",
+      name: "a long result is kept in memory",
       from: "if (data.length <= maxKeptLength) this.#text = data;",
       to: "this.#text = data;",
     },
     {
-      name: "any progress is kept whole",
+      name: "a long progress event is kept in memory",
       from: "if (data.length <= maxKeptLength) return data;",
       to: "return data;",
     },
     {
-      name: "a yield is refused where too much waits",
+      name: "a yield is rejected when the append queue is full",
       from: "this.#channel.append(this.#accepted(event), exempt)",
       to: "this.#channel.append(this.#accepted(event))",
     },
     {
-      name: "anything is a reason",
+      name: "any value is accepted as the reason of a cancel",
       from: 'if (reason !== undefined && typeof reason !== "string")',
       to: "if (reason === null)",
     },
   ]),
   ...inFile("engine/runs/run-channel", [
     {
-      name: "nobody hears that the announcement of an ending is lost",
+      name: "a failure to announce an ending is not reported",
       from: 'this.#context.report(error, "log",',
       to: 'void (error, "log",',
     },
   ]),
   ...inFile("engine/runs/run-registry", [
     {
-      name: "anybody cancels a run that has an owner",
+      name: "any user may cancel a run with an owner",
       from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
       to: 'if (run.asksToCancel && !isAuthorized) return "unknown";',
     },
     {
-      name: "anybody cancels a run that asks who may",
+      name: "any user may cancel a run that authorizes cancels",
       from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
       to: 'if (!run.asksToCancel && !this.isCancelledBy(user, id)) return "unknown";',
     },
     {
-      name: "the owner of a run that asks who may cancel it is not asked about",
+      name: "authorize is not called for a cancel by the owner",
       from: "return run !== undefined && !run.asksToCancel && (",
       to: "return run !== undefined && (",
     },
     {
-      name: "anybody follows a run that has an owner",
+      name: "any user may follow a run with an owner",
       from: "if (run.owner !== undefined && run.owner !== user) return false;",
       to: "",
     },
     {
-      name: "a run that is not there can be told from one that is another's",
+      name: "an unknown run can be distinguished from a run of another user",
       from: 'if (run === undefined || type === "publish") return false;',
       to: 'if (run === undefined) return undefined;\n    if (type === "publish") return false;',
     },
     {
-      name: "a run is remembered for ever",
+      name: "ended runs never expire",
       from: "const isExpired = run.endedAt <= oldest;",
       to: "const isExpired = run.endedAt === 0;",
     },
     {
-      name: "any number of ended runs is remembered",
+      name: "the memory of ended runs has no limit",
       from: "if (!isExpired && this.#bytes <= endedBytes) break;",
       to: "if (!isExpired) break;",
     },
     {
-      name: "an old run is read before the new one of its id has begun",
+      name: "the old channel is read before the new run with its id has begun",
       from: 'return this.#runs.get(runOfChannel(channel) ?? "")?.begun;',
       to: "return undefined;",
     },
   ]),
   ...inFile("engine/runs/task-context", [
     {
-      name: "a generator that asks for its signal is stopped at a yield all the same",
+      name: "a generator that has read its signal is still stopped at a yield",
       from: "    this.#isSignalRead = true;\n    return this.#signal;",
       to: "    return this.#signal;",
     },
     {
-      name: "a generator that is stopped at a yield is stopped at each",
+      name: "a cancelled generator is stopped at every yield",
       from: "    this.#isSignalRead = true;\n    throw this.#signal.reason;",
       to: "    throw this.#signal.reason;",
     },

@@ -3,12 +3,12 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const stores: readonly Mutation[] = [
   ...inFile("stores/block", [
     {
-      name: "an entry of a block has its neighbour's text",
+      name: "an entry of a block has the text of the entry after it",
       from: "this.#number(offset - 1, 0)",
       to: "this.#number(offset, 0)",
     },
     {
-      name: "an entry of a block is as old as the first of it",
+      name: "all entries of a block have the age of the first",
       from: "return this.#number(offset, 3);",
       to: "return this.#number(this.#start, 3);",
     },
@@ -16,54 +16,58 @@ export const stores: readonly Mutation[] = [
   ]),
   ...inFile("stores/bounds", [
     {
-      name: "a bound that fails is tried again for ever",
+      name: "a lasting error of a bound is retried for ever",
       from: "{ ...options, lasting: true }",
       to: "options",
     },
   ]),
   ...inFile("stores/memory-channel", [
     {
-      name: "what is beyond the bounds never grows too old",
+      name: "entries above size and bytes are not trimmed by their age",
       from: "age >= youth || this.#measureBeyond()",
       to: "this.#measureBeyond()",
     },
-    { name: "slack has no bound", from: "age >= youth || this.#measureBeyond() > slack", to: "age >= youth" },
+    { name: "slack has no limit", from: "age >= youth || this.#measureBeyond() > slack", to: "age >= youth" },
     {
-      name: "what a publication takes beside its payload does not count into slack",
+      name: "the overhead of a publication does not count against slack",
       from: "this.#beyond += one + entryCost;",
       to: "this.#beyond += one;",
     },
     {
-      name: "slack is not measured anew when the bounds change",
+      name: "slack is not measured again when the limits change",
       from: "    this.#within = this.first;\n    this.#beyond = 0;\n",
       to: "",
     },
     {
-      name: "what is kept is as old as what was before it",
+      name: "the age of the first entry is not updated after a trim",
       from: "    this.#since = this.#blocks[0]?.arrivedOf(this.first) ?? this.#kept[this.#head]?.arrived ?? 0;\n",
       to: "",
     },
     {
-      name: "nothing is ever too old",
+      name: "the age of the first entry is not set",
       from: "if (this.first > this.top) this.#since = kept.arrived;",
       to: "",
     },
-    { name: "a block that is gone stays in the list of all entries", from: "    block.leave();\n", to: "" },
-    { name: "a watch that throws keeps the others from hearing", from: "} catch {}", to: "} finally {\n  }" },
+    { name: "a trimmed block stays in the list of all entries", from: "    block.leave();\n", to: "" },
+    {
+      name: "a watch callback that throws keeps the others from being called",
+      from: "} catch {}",
+      to: "} finally {\n  }",
+    },
   ]),
   ...inFile("stores/memory", [
     {
-      name: "a log that lacks one publication calls itself gapless",
+      name: "a slice that misses one entry is reported as gapless",
       from: "offset + 1 >= first",
       to: "offset + 2 >= first",
     },
     {
-      name: "a position of another epoch is taken for one of this",
+      name: "a position of another epoch is accepted",
       from: 'epoch === "" || epoch === present',
       to: 'epoch === "" || epoch !== ""',
     },
     {
-      name: "reading begins at the position, not after it",
+      name: "a read includes the entry at the position",
       from: "after === undefined ? first : after.offset + 1",
       to: "after === undefined ? first : after.offset",
     },
@@ -77,26 +81,26 @@ export const stores: readonly Mutation[] = [
       from: "    this.#repeats.forget(channel);\n    channel.begin(",
       to: "    channel.begin(",
     },
-    { name: "a channel with a key that counts is forgotten", from: " || channel.keys !== undefined", to: "" },
+    { name: "a channel with valid keys is forgotten", from: " || channel.keys !== undefined", to: "" },
   ]),
   ...inFile("stores/repeats", [
     {
-      name: "a writer's last append is made again",
+      name: "the last append of a writer is repeated",
       from: "if (writer !== undefined && n === writer.n) return writer.offset;",
       to: "",
     },
     {
-      name: "what a key was used for does not count as a writer's last",
+      name: "a reused key is not recorded as the writer's last append",
       from: "if (offset !== undefined) this.remember(channel, { once }, offset, now);",
       to: "",
     },
     {
-      name: "keys and writers count for ever",
+      name: "keys and writers never expire",
       from: "mark !== undefined && mark.expires > now",
       to: "mark !== undefined",
     },
     {
-      name: "keys and writers have no bound",
+      name: "keys and writers have no memory limit",
       from: "first.expires > now && this.#bytes <= max",
       to: "first.expires > now",
     },
