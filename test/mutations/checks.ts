@@ -57,7 +57,7 @@ const hostTests = [
  * of the built package, and of whole programs in real time.
  */
 const others =
-  /^(bytes|checks|client|hosts)\/|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
+  /^(bytes\/|checks\/(?!fuzz)|client\/|hosts\/)|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
 
 const core = createSuite("tests of the core", (directory) =>
   testsUnder(directory).filter((file) => !others.test(file.slice("test/".length))),
@@ -80,10 +80,17 @@ const rooms = new Map(
   ["access", "base", "stores", "wire", ...engineRooms()].map((room) => [
     room,
     createSuite(`tests of ${room}`, (directory) =>
-      testsUnder(directory).filter((file) => file.startsWith(`test/${room}/`) && !others.test(file.slice(5))),
+      testsUnder(directory).filter((file) => isOf(room, file) && !others.test(file.slice(5))),
     ),
   ]),
 );
+
+/** Commands are tested through the protocol. */
+function isOf(room: string, file: string): boolean {
+  return (
+    file.startsWith(`test/${room}/`) || (room === "engine/commands" && file.startsWith("test/protocol/wire-"))
+  );
+}
 
 export const suites: readonly Check[] = [...rooms.values(), core, hosts, client];
 

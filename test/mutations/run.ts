@@ -9,7 +9,7 @@ import { type Mutation, mutations } from "./list.ts";
 
 /**
  * Applies one mutation at a time to a copy of the sources, and checks that the tests catch it:
- * `npm run mutate -- [--only text] [--every N] [--jobs N]`.
+ * `npm run mutate -- [--only text]… [--every N] [--jobs N]`.
  */
 
 interface Outcome {
@@ -35,7 +35,7 @@ const copied = [
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "" },
+    only: { type: "string", multiple: true, default: [""] },
     every: { type: "string", default: "1" },
     jobs: { type: "string", default: "2" },
   },
@@ -44,7 +44,7 @@ const [jobs, every] = [Number(values.jobs), Number(values.every)];
 if (![jobs, every].every((each) => Number.isSafeInteger(each) && each >= 1))
   throw new RangeError("Cannot mutate: --jobs and --every must be whole numbers of at least 1");
 const wanted = mutations
-  .filter(({ name, file }) => `${file}: ${name}`.includes(values.only))
+  .filter(({ name, file }) => values.only.some((text) => `${file}: ${name}`.includes(text)))
   .filter((_, at) => at % every === 0);
 if (wanted.length === 0) throw new RangeError(`Cannot mutate: no mutation is called "${values.only}"`);
 
