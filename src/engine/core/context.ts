@@ -42,7 +42,7 @@ export interface Context {
   /** Whether the notifier is closing and each session closes itself once its client has read everything. */
   readonly flushing: boolean;
   /** Whether those sessions still wait for clients that acknowledge to do so. */
-  readonly hearing: boolean;
+  readonly awaitsAcknowledgements: boolean;
   /** Calls the user's error hook. Never throws. */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void;
   /**

@@ -151,7 +151,7 @@ async function flushSessions(
   // Sessions that are already being closed for another reason do not count as having read everything.
   const wereOpen = new Set(before.filter(({ isOpen }) => isOpen));
   hub.flushing = true;
-  hub.hearing = true;
+  hub.awaitsAcknowledgements = true;
   for (const channel of hub.channels.values()) channel.refresh();
   const settleAll = (): void => {
     for (const session of [...hub.sessions]) session.settle();
@@ -159,7 +159,7 @@ async function flushSessions(
   settleAll();
   // Until then clients that acknowledge have time to acknowledge what they have read.
   const unlink = hub.scope.link(late, () => {
-    hub.hearing = false;
+    hub.awaitsAcknowledgements = false;
     settleAll();
   });
   await hub.settled("sessions to end", over, allEnded(hub, over, silences));

@@ -96,7 +96,7 @@ export class Hub
   /** Whether the notifier is closing and each session closes itself once its client has read everything. */
   flushing = false;
   /** Whether those sessions still wait for clients that acknowledge to do so. */
-  hearing = false;
+  awaitsAcknowledgements = false;
   /** Called when a session has ended. */
   onSessionEnd: (() => void) | undefined;
   /** Called before a session gives up its subscriptions, for any reason. */
@@ -185,7 +185,7 @@ export class Hub
   }
 
   /** Whether `onUndelivered` is set, so that publications that are given up must be reported in time. */
-  get hearsUndelivered(): boolean {
+  get reportsUndelivered(): boolean {
     return this.#onUndelivered !== undefined;
   }
 

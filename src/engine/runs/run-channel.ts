@@ -9,7 +9,7 @@ import { type AppendSteps, urgent } from "../log/append-queue.ts";
 /** What runs need besides the context. */
 export interface RunContext extends Context, ConfirmContext {
   /** Whether `onUndelivered` is set, so that publications that are given up must be reported in time. */
-  readonly hearsUndelivered: boolean;
+  readonly reportsUndelivered: boolean;
 }
 
 /** The channel that a run writes, and the channel on which it is announced. */
@@ -52,7 +52,7 @@ export class RunChannel {
    */
   async confirm(data: string, ttl: number): Promise<void> {
     const context = this.#context;
-    const isAwaited = context.hearsUndelivered;
+    const isAwaited = context.reportsUndelivered;
     const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true };
     const time = context.clock.time();
     const { runTtl } = context.settings.limits;

@@ -5,6 +5,7 @@ import type { Close, Command } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { CommandQueues } from "./command-queue.ts";
 import type { FrameCache } from "./frame-cache.ts";
+
 /** What a session needs besides the context. `S` is the class of sessions. */
 export interface SessionContext<S> extends Context {
   readonly frames: FrameCache;

@@ -252,13 +252,13 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
 
   /**
    * Closes the session if its client has been sent everything and has proven it read. Called while the notifier
-   * flushes. If the client acknowledges, the session also waits for its acknowledgements, as long as `context.hearing`
+   * flushes. If the client acknowledges, the session also waits for its acknowledgements, as long as `context.awaitsAcknowledgements`
    * is set.
    */
   settle(): void {
     if (this.#phase === "fresh") return this.close(closes.shutdown);
     if (!this.isConnected) return;
-    const isHeard = this.acknowledges && this.context.hearing;
+    const isHeard = this.acknowledges && this.context.awaitsAcknowledgements;
     let owesAcknowledgement = false;
     for (const subscription of this.subscriptions) {
       if (!subscription.channel.isCaughtUp(subscription)) return;

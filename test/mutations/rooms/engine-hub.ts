@@ -37,10 +37,14 @@ export const engineHub: readonly Mutation[] = [
       from: "for (const channel of hub.channels.values()) channel.refresh();",
       to: "",
     },
-    { name: "clients get no time to acknowledge while closing", from: "  hub.hearing = true;\n", to: "" },
+    {
+      name: "clients get no time to acknowledge while closing",
+      from: "  hub.awaitsAcknowledgements = true;\n",
+      to: "",
+    },
     {
       name: "closing waits for acknowledgements until the end of the grace",
-      from: "    hub.hearing = false;\n",
+      from: "    hub.awaitsAcknowledgements = false;\n",
       to: "",
     },
     { name: "the end of a session is not noticed while closing", from: "hub.onSessionEnd = check;", to: "" },
