@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { start } from "../support/child.ts";
@@ -24,7 +24,9 @@ test("clients of a program that bun --hot runs again are closed with 3001, and r
     return peer;
   };
   const old = await connect(/:(\d+)\n/);
-  writeFileSync(file, `${code}\n`);
+  // Whole at once: Bun would run the module again for a file that is still empty, and once more for the whole one.
+  writeFileSync(`${file}.new`, `${code}\n`);
+  renameSync(`${file}.new`, file);
   expect(await old.code).toBe(3001);
   await connect(/:\d+\n.*:(\d+)\n/s);
 });
