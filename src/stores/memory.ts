@@ -28,7 +28,7 @@ export interface MemoryLogOptions {
   /**
    * Bytes that publications over `size` and `bytes` may take while they are younger than 10 s. Each of them counts 192
    * bytes besides its payload and tags. Above `slack`, or after 10 s, a channel is trimmed to `size` and `bytes`,
-   * oldest first. 0: it always is. Default 8 388 608 (8 MiB), which holds 6 000 publications of 1 kB at once.
+   * oldest first. 0: it always is. Default 8 388 608 (8 MiB), which holds about 7 000 publications of 1 kB at once.
    */
   slack?: Bound | undefined;
   /**

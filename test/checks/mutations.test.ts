@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { transformSync } from "esbuild";
 import { expect, test } from "vitest";
 import { type Mutation, mutations } from "../mutations/list.ts";
 import { root } from "../support/runtimes.ts";
@@ -21,4 +22,17 @@ test("every mutation changes something", () => {
 test("the names of mutations are unique", () => {
   const names = mutations.map(({ name }) => name);
   expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
+});
+
+test("every mutated file still compiles: a syntax error would be caught by everything", () => {
+  const broken = mutations.filter(({ file, from, to }) => {
+    const text = readFileSync(join(root, "src", file), "utf8");
+    try {
+      transformSync(text.split(from).join(to), { loader: "ts", logLevel: "silent" });
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  expect(broken.map(({ name }) => name)).toEqual([]);
 });

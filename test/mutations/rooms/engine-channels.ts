@@ -32,7 +32,7 @@ export const engineChannels: readonly Mutation[] = [
     {
       name: "a wake during a read is lost",
       from: 'if (this.epoch === "" || !slice.gapless) {',
-      to: 'this.#news = false;\n      if (this.epoch === "" || !slice.gapless) {',
+      to: 'this.#hasNews = false;\n      if (this.epoch === "" || !slice.gapless) {',
     },
     {
       name: "a wake does not schedule the channel",
