@@ -282,8 +282,11 @@ export class AppendQueues {
   }
 
   async #finish(queue: Queue, item: Waiting, appending: Promise<Position>): Promise<void> {
+    const { turns } = this.#pace;
     try {
-      this.#appended(queue, item, await appending);
+      const position = await appending;
+      if (this.#pace.turns !== turns) this.#pace.charge(queue.channel, item.data.length);
+      this.#appended(queue, item, position);
     } catch (error) {
       this.#remove(queue, item);
       item.reject(error);

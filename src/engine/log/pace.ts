@@ -65,6 +65,8 @@ export class Pace {
   #began = 0;
   #isSpent = false;
   #isScheduled = false;
+  /** The number of turns that have begun. */
+  turns = 0;
   /** Since when publications have waited in every turn, or when sockets were last served. */
   #busySince: number | undefined;
   /** What was published in this turn by channel, for logs that keep so little that one turn could exceed it. */
@@ -112,20 +114,41 @@ export class Pace {
       return true;
     }
     if (!this.#parts.isHeard()) return true;
-    let taken = this.#taken.get(channel);
-    if (taken === undefined) {
-      taken = { count: 0, bytes: 0 };
-      this.#taken.set(channel, taken);
-    }
+    const taken = this.#takenOf(channel);
     // Without slack, the bounds of a log are on the number of publications and on the bytes of their payloads.
     const isBelowSize = slack > 0 || taken.count < size / 2;
     const cost = chars + (slack > 0 ? entryCost : 0);
     const fits = taken.count === 0 || (isBelowSize && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
     if (!fits) return false;
+    this.#count(taken, cost);
+    return true;
+  }
+
+  #takenOf(channel: string): Taken {
+    let taken = this.#taken.get(channel);
+    if (taken === undefined) {
+      taken = { count: 0, bytes: 0 };
+      this.#taken.set(channel, taken);
+    }
+    return taken;
+  }
+
+  #count(taken: Taken, cost: number): void {
     taken.count++;
     taken.bytes += cost;
     if (taken.count === 1) this.schedule();
-    return true;
+  }
+
+  /**
+   * Counts a publication that was taken in an earlier turn, and reached the log only in this one: a slow append, or one
+   * that was tried again.
+   */
+  charge(channel: string, chars: number): void {
+    this.#bytes += chars + entryCost;
+    const keeps = this.#parts.log.keeps?.(channel) ?? nothing;
+    if (keeps === this.#ample || !this.#parts.isHeard()) return;
+    const { slack } = assumed(keeps);
+    this.#count(this.#takenOf(channel), chars + (slack > 0 ? entryCost : 0));
   }
 
   #check(): void {
@@ -165,6 +188,7 @@ export class Pace {
 
   /** Starts a turn: there is room again. */
   turn(): void {
+    this.turns++;
     this.#isScheduled = false;
     this.#isSpent = false;
     this.#left = stride;
