@@ -132,3 +132,27 @@ test("sockets are read between turns once these have lasted ten milliseconds, an
     expect(pace.needsRest(isAwaited), `at ${at}`).toBe(needsRest);
   }
 });
+
+test("a publication that was taken in an earlier turn counts in the turn in which it reaches the log", () => {
+  const { pace, taken, turn } = make({
+    keeps: () => ({ size: Infinity, bytes: 1_000, ttl: 300_000, slack: 0 }),
+  });
+  expect(taken(10, 100)).toBe(5);
+  turn();
+  pace.charge("news", 100);
+  expect([taken(10, 100), pace.turns]).toEqual([4, 1]);
+  turn();
+  expect(taken(10, 100)).toBe(5);
+});
+
+test("nothing is counted for a channel whose log keeps plenty, or while nobody follows any", () => {
+  const plenty = make({ keeps: () => ample });
+  expect(plenty.taken(1)).toBe(1);
+  plenty.pace.charge("news", 100);
+  const unheard = make({
+    keeps: () => ({ size: 4, bytes: 1_000, ttl: 300_000, slack: 0 }),
+    isHeard: () => false,
+  });
+  unheard.pace.charge("news", 100);
+  expect([unheard.taken(10, 100), unheard.turns.length]).toEqual([10, 0]);
+});

@@ -3,6 +3,11 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineLog: readonly Mutation[] = [
   ...inFile("engine/log/append-queues", [
     {
+      name: "an append that took longer than a turn counts in none",
+      from: "if (this.#pace.turns !== turns) this.#pace.charge(",
+      to: "if (this.#pace.turns < turns) this.#pace.charge(",
+    },
+    {
       name: "a publication overtakes an earlier one of its channel",
       from: "if (!this.#appender.isAtOnce || (this.#queues.size > 0 && this.#queues.has(channel))) return false;",
       to: "if (!this.#appender.isAtOnce) return false;",
@@ -133,6 +138,11 @@ export const engineLog: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/log/pace", [
+    {
+      name: "a publication that reaches the log in a later turn counts in none",
+      from: "this.#count(this.#takenOf(channel), chars + (slack > 0 ? entryCost : 0));",
+      to: "void slack;",
+    },
     {
       name: "a turn has no time limit",
       from: " || this.#parts.clock.now() - this.#began >= maxTurnTime;",
