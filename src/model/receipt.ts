@@ -50,6 +50,8 @@ export interface Receipt {
    * Rejects with the reason of `signal`, with an `ExpiredError` when the publication's `ttl` is over or the log has
    * trimmed it, with a `ClosedError` when the notifier closed first, and with a TypeError for an unknown level. Apart
    * from the TypeError, an unhandled rejection does not end the process.
+   *
+   * A call made after the publication was reported as undelivered still resolves if a subscriber has received it since.
    */
   delivered(options?: DeliveredOptions): Promise<Delivery>;
 }

@@ -51,25 +51,31 @@ export class Confirmations {
   }
 
   async #ask(key: string, receipt: Receipt): Promise<void> {
+    // A repeated key returns the receipt of the first publication, which may be asked after its wait ended.
+    const wasReported = this.#reported.has(key);
     const delivery = await receipt.delivered().catch((error: Error) => error);
     if (delivery instanceof Error) {
       if (!["ExpiredError", "ClosedError"].includes(delivery.name)) throw delivery;
       if (!this.#reported.has(key)) throw new Error(`${key} is given up, and nobody is told`);
       return;
     }
-    this.#take(key, receipt, delivery);
+    this.#checkReached(key, receipt, delivery);
+    if (!wasReported) this.#take(key, delivery);
   }
 
   /**
    * A subscriber that a delivery names must have the publication, and must have acknowledged it if the delivery says
    * so.
    */
-  #take(key: string, { channel, position }: Receipt, delivery: Delivery): void {
+  #checkReached(key: string, { channel, position }: Receipt, delivery: Delivery): void {
     const client = this.#receivers.find(({ user }) => user === delivery.by);
     if (!client?.has(channel, position))
       throw new Error(`${key} is said to be ${delivery.level} by ${delivery.by}, who lacks it`);
     if (delivery.level === "acknowledged" && !client.acknowledged(channel, position))
       throw new Error(`${key} is said to be acknowledged by ${delivery.by}, who never said so`);
+  }
+
+  #take(key: string, delivery: Delivery): void {
     if (this.#reported.has(key)) throw new Error(`${key} is reported and delivered`);
     this.#delivered.set(key, delivery);
   }
@@ -107,7 +113,9 @@ export class Confirmations {
       if (this.#reported.has(key)) continue;
       const delivery = await receipt.delivered().catch((error: Error) => error);
       if (delivery instanceof Error) throw new Error(`${key} is neither delivered nor reported`);
-      if (!this.#delivered.has(key)) this.#take(key, receipt, delivery);
+      if (this.#delivered.has(key)) continue;
+      this.#checkReached(key, receipt, delivery);
+      this.#take(key, delivery);
     }
   }
 }

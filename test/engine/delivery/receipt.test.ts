@@ -371,6 +371,23 @@ describe("a receipt that is asked later returns", () => {
   });
 });
 
+describe("a receipt asked after its publication was reported as undelivered", () => {
+  test("tells a delivery that came late", async ({ start }) => {
+    const reported: unknown[] = [];
+    const core = start({ onUndelivered: ({ data }, reason) => reported.push([data, reason]) });
+    const ann = await subscriber(core, "news", { peer: person("ann") });
+    ann.stall();
+    const receipt = await core.notifier.publish("news", 1, { ttl: 1_500, confirm: true });
+    await core.clock.advance(1_500);
+    expect(reported).toEqual([[1, "expired"]]);
+    expect(await rejection(receipt.delivered())).toMatchObject({ reason: "expired", level: "written" });
+    ann.resume();
+    await core.clock.settle();
+    expect(await receipt.delivered()).toMatchObject({ level: "read", by: "ann" });
+    expect(reported).toHaveLength(1);
+  });
+});
+
 describe("waiting for a receipt ends", () => {
   test("with the reason of the signal, and leaves nothing behind", async ({ start }) => {
     const core = start();
