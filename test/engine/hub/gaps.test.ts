@@ -265,6 +265,27 @@ test("publications sent to a client that had asked to unsubscribe do not count a
   raw.session.ended();
 });
 
+test("publications do not count as read after an unsubscribe command that still waits for an earlier one", async ({
+  start,
+}) => {
+  const slow = deferred<unknown>();
+  const core = start({ window: 1_000, rpc: { slow: () => slow.promise } });
+  const raw = await silent(core, { channel: "news" }, person("ann"));
+  const receipt = await core.notifier.publish("news", "x".repeat(2_000));
+  await core.clock.settle();
+  raw.session.receive('{"id":3,"rpc":{"method":"slow"}}\n{"id":4,"unsubscribe":{"channel":"news"}}');
+  await core.clock.settle();
+  raw.pong();
+  const read = outcomeOf(receipt.delivered({ level: "read" }));
+  await core.clock.settle();
+  expect([raw.lines.some((line) => line.includes('"id":4')), read.state]).toEqual([false, "pending"]);
+  slow.resolve(null);
+  await core.clock.settle();
+  expect(raw.lines.at(-1)).toBe('{"id":4,"unsubscribe":{}}');
+  expect(read.state).toBe("pending");
+  raw.session.ended();
+});
+
 test.for(["there", "gone"] as const)(
   "a client that comes back proves nothing for another tab of the same user that is %s",
   async (other, { start }) => {
