@@ -24,6 +24,14 @@ export function surelyKept({ size, bytes, slack }: Keeps): number {
   return Math.min(bytes, size * entryCost) + slack;
 }
 
+/**
+ * Returns the bytes that a publication takes of what a log keeps. Without slack, the bounds of a log are on the number of
+ * publications and on the bytes of their payloads.
+ */
+function costOf(chars: number, slack: number): number {
+  return chars + (slack > 0 ? entryCost : 0);
+}
+
 /** The retention of a log that reports none. It is one object because it is compared by identity. */
 const nothing: Readonly<Partial<Retention>> = {};
 
@@ -115,9 +123,8 @@ export class Pace {
     }
     if (!this.#parts.isHeard()) return true;
     const taken = this.#takenOf(channel);
-    // Without slack, the bounds of a log are on the number of publications and on the bytes of their payloads.
     const isBelowSize = slack > 0 || taken.count < size / 2;
-    const cost = chars + (slack > 0 ? entryCost : 0);
+    const cost = costOf(chars, slack);
     const fits = taken.count === 0 || (isBelowSize && taken.bytes + cost <= (slack > 0 ? share : bytes / 2));
     if (!fits) return false;
     this.#count(taken, cost);
@@ -147,8 +154,7 @@ export class Pace {
     this.#bytes += chars + entryCost;
     const keeps = this.#parts.log.keeps?.(channel) ?? nothing;
     if (keeps === this.#ample || !this.#parts.isHeard()) return;
-    const { slack } = assumed(keeps);
-    this.#count(this.#takenOf(channel), chars + (slack > 0 ? entryCost : 0));
+    this.#count(this.#takenOf(channel), costOf(chars, assumed(keeps).slack));
   }
 
   #check(): void {

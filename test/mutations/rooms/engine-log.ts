@@ -140,8 +140,8 @@ export const engineLog: readonly Mutation[] = [
   ...inFile("engine/log/pace", [
     {
       name: "a publication that reaches the log in a later turn counts in none",
-      from: "this.#count(this.#takenOf(channel), chars + (slack > 0 ? entryCost : 0));",
-      to: "void slack;",
+      from: "this.#count(this.#takenOf(channel), costOf(chars, assumed(keeps).slack));",
+      to: "void keeps;",
     },
     {
       name: "a turn has no time limit",
