@@ -129,7 +129,7 @@ export const engineCommands: readonly Mutation[] = [
     {
       name: "a publication by a client is not validated",
       from: "if (hub.events === undefined) return data;",
-      to: "return data;",
+      to: 'if (hub.events === undefined || channel !== "") return data;',
     },
     {
       name: "a schema that fails for a client's publication is not reported",
