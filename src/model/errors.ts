@@ -45,6 +45,35 @@ export class LogError extends Error {
   }
 }
 
+/**
+ * The error for a channel that should begin and has begun already. Stores throw it. `result()` of a run whose id is in
+ * use, in the log that other processes share too, rejects with it.
+ */
+export class ExistsError extends Error {
+  /** Always `"ExistsError"`. */
+  override readonly name = "ExistsError";
+  /** The channel's name. */
+  declare readonly channel: string;
+  /** Creates the error. The message contains the channel. */
+  constructor(channel: string) {
+    super(`Cannot begin ${JSON.stringify(channel)}: it has begun already, and is kept`);
+    this.channel = channel;
+  }
+}
+
+/** The error for an append to a channel that is sealed: a run's, after its ending. Stores throw it. */
+export class SealedError extends Error {
+  /** Always `"SealedError"`. */
+  override readonly name = "SealedError";
+  /** The channel's name. */
+  declare readonly channel: string;
+  /** Creates the error. The message contains the channel. */
+  constructor(channel: string) {
+    super(`Cannot append to ${JSON.stringify(channel)}: it is sealed`);
+    this.channel = channel;
+  }
+}
+
 /** Who cancelled a run: code that called `cancel()`, a connected client, or the closing of the notifier. */
 export type CancelledBy = "caller" | "client" | "shutdown";
 

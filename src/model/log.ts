@@ -68,11 +68,25 @@ export interface AppendOptions {
    */
   key?: { readonly text: string; readonly ttl: number } | undefined;
   /**
-   * `"first"`: the channel begins anew with this append, at offset 1. It MUST get an epoch in which nothing was ever
-   * appended. Nothing that was in the channel may be read any more. Its retention, writers and keys are forgotten. Its
-   * watchers stay, and MUST be woken. A repeat, by `once` or `key`, MUST NOT begin the channel anew again.
+   * `"first"`: the channel begins with this append, at offset 1. If it has begun already, the append MUST be refused with
+   * an `ExistsError`. A channel has begun once something was appended to it, until it is sealed and none of its entries
+   * is kept any more. A channel that was in use before MUST get an epoch in which nothing was ever appended; its
+   * retention, state, seal, writers and keys are forgotten. Its watchers stay, and MUST be woken.
+   *
+   * `"last"`: this append seals the channel. Every later append, other than a repeat or one in the first place, MUST be
+   * refused with a `SealedError`.
+   *
+   * A repeat, by `once` or `key`, is answered before its place is looked at.
    */
-  place?: "first" | undefined;
+  place?: "first" | "last" | undefined;
+  /** What the channel says of itself from this append on. It is kept and read with the channel. At most 4 096 characters. */
+  state?: string | undefined;
+  /**
+   * A record that this process holds from this append on, until it releases it. It is written together with the append,
+   * or not at all. It needs a `join` before, and it MUST be a text that was never held before. A log without `join`
+   * ignores it.
+   */
+  hold?: string | undefined;
   /** Ends the wait when it aborts. */
   signal?: AbortSignal | undefined;
 }
@@ -83,6 +97,8 @@ export interface ReadOptions {
   after?: Position | undefined;
   /** Maximum number of entries. Default: all. */
   limit?: number | undefined;
+  /** Reads only the newest so many of what follows `after`. It cannot be used together with `limit`. Default: all. */
+  last?: number | undefined;
   /** Ends the wait when it aborts. */
   signal?: AbortSignal | undefined;
 }
@@ -103,11 +119,48 @@ export interface Slice {
   readonly first: number;
   /** The entries in order of offset, without a gap. Empty if not `gapless`. */
   readonly entries: readonly Entry[];
+  /** What the channel says of itself: the `state` of the last append that had one. */
+  readonly state?: string | undefined;
+  /** Whether the channel is sealed. Default: false. */
+  readonly sealed?: boolean | undefined;
   /**
-   * Whether `entries` begin right after `after`: it has the same epoch or an empty one, nothing after it was trimmed,
-   * and it is not beyond `top`.
+   * Positions of older epochs that this epoch continues, the newest first: what was appended up to each of them has the
+   * same offset here. A read after an older position up to there MUST be served as one of this epoch. Default: none.
+   */
+  readonly lineage?: readonly Position[] | undefined;
+  /**
+   * Whether everything after `after` is there to be read: it has the same epoch, an empty one, or one of the `lineage`;
+   * nothing after it was trimmed, and it is not beyond `top`. Without `last`, `entries` begin right after it.
    */
   readonly gapless: boolean;
+}
+
+/** A record that was held by a process that is gone, and the append that it was written with. */
+export interface HeldRecord {
+  readonly record: string;
+  readonly channel: string;
+  readonly position: Position;
+}
+
+/** A process that works with a log, as the log sees it. */
+export interface Member {
+  /**
+   * Called with the records of processes that are gone. They are now held by this process, which does for them what is
+   * left to do, and releases them. It may be called while `join` is under way, and at any time after that.
+   */
+  inherits(records: readonly HeldRecord[]): void;
+  /** Called once when the log takes this process for gone: others have inherited its records. */
+  lost(error: Error): void;
+}
+
+/** The place of a process among those that work with a log. Disposing it leaves the records to whoever comes next. */
+export interface Membership extends AsyncDisposable {
+  /** A name that no other member ever has. */
+  readonly id: string;
+  /**
+   * Releases a record. In a log with `commit` this is gathered, like an append. A record that is not held is ignored.
+   */
+  release(record: string): void | Promise<void>;
 }
 
 /**
@@ -122,6 +175,7 @@ export interface Slice {
  * - The result of a read MUST be a snapshot of one moment, whatever is appended and trimmed meanwhile: consecutive
  *   entries, from the position on, up to `top` or the limit. It MUST NOT contain an entry that is past its `ttl`.
  * - An append MUST wake all watchers of its channel, whatever is appended to other channels in the same turn.
+ * - `ExistsError` and `SealedError` are answers, not failures: the append was not made, and is not retried.
  * - A log that can never again do what it is asked MUST reject with a `LogError` whose `lasting` is true. A log that
  *   was disposed MUST reject with a `ClosedError`. Both are final. All other errors are treated as temporary, and the
  *   call is retried.
@@ -148,6 +202,20 @@ export interface Log extends AsyncDisposable {
    * member that is left out, or of all if this method is missing, is small: 1 000 publications, 1 MiB and no slack.
    */
   keeps?(channel: string): Readonly<Partial<Retention>>;
+  /**
+   * Writes everything that was appended and released since the last commit, all of it or nothing. A log with `commit`
+   * MUST append synchronously. Until the commit, what `append` returned is only promised: it MUST NOT be read, and MUST
+   * NOT wake anybody. If a commit fails with an error that is not lasting, everything stays gathered, and the next commit
+   * tries again. If the error is lasting, or the log is disposed first, what was gathered is dropped, and was not made.
+   *
+   * A notifier commits once a turn of the event loop, before it reads. Whoever else appends MUST commit as well.
+   */
+  commit?(): void | Promise<void>;
+  /**
+   * Makes this process a member, which can hold records. If only one process at a time may work with the store, waits
+   * until the former one has left or is taken for gone.
+   */
+  join?(member: Member, options?: { signal?: AbortSignal | undefined }): Promise<Membership>;
   /** Bytes that the log holds in this process, if known. */
   readonly bytes?: number;
 }
