@@ -21,11 +21,13 @@ export {
   CancelError,
   type CancelledBy,
   ClosedError,
+  ExistsError,
   ExpiredError,
   type Failure,
   GapError,
   LogError,
   RunError,
+  SealedError,
 } from "./model/errors.ts";
 export type {
   EventInput,
@@ -61,7 +63,7 @@ export type {
   UndeliveredReason,
 } from "./model/receipt.ts";
 export type { Refused } from "./model/refused.ts";
-export type { Run, RunOptions, RunsReport, Task, TaskContext } from "./model/run.ts";
+export type { Run, RunOptions, RunState, RunsReport, Task, TaskContext } from "./model/run.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./model/run-event.ts";
 export type { Session, Socket } from "./model/socket.ts";
 export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./model/vocabulary.ts";

@@ -33,7 +33,13 @@ export type RunStatus = "working" | "completed" | "failed" | "cancelled";
 export type RunLifecycleEvent =
   | { readonly type: "run.started"; readonly run: string; readonly name?: string | undefined }
   | { readonly type: "run.completed"; readonly run: string; readonly result?: unknown }
-  | { readonly type: "run.failed"; readonly run: string; readonly error: { name: string; message: string } }
+  | {
+      readonly type: "run.failed";
+      readonly run: string;
+      readonly error: { name: string; message: string };
+      /** `lost`: the process that ran it ended without writing an ending. Otherwise the task threw. */
+      readonly reason?: "lost" | undefined;
+    }
   | {
       readonly type: "run.cancelled";
       readonly run: string;

@@ -82,6 +82,27 @@ export interface Run<R> {
   cancel(reason?: string): Promise<void>;
 }
 
+/** What the log says of a run, also of one of an earlier process. */
+export interface RunState {
+  /** The run's id. */
+  readonly id: string;
+  /** A description of the run, for people. */
+  readonly name: string | undefined;
+  /** The only user who may follow and cancel the run, if the run has an owner. */
+  readonly owner: string | undefined;
+  /** The status in the log. */
+  readonly status: RunStatus;
+  /** When the run began, in milliseconds since the Unix epoch. */
+  readonly started: number;
+  /** When the run ended, in milliseconds since the Unix epoch; undefined while it works. */
+  readonly ended: number | undefined;
+  /**
+   * Waits for the ending and returns the result; see {@linkcode Run.result}. The result of an ended run is read from
+   * the log.
+   */
+  result(options?: { signal?: AbortSignal | undefined }): Promise<unknown>;
+}
+
 /** How the runs of a closed notifier ended. Each run's id is in exactly one list. */
 export interface RunsReport {
   /** Runs whose task returned a result. */

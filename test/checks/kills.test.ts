@@ -57,6 +57,7 @@ describe("what a server's report claims", () => {
       cut: [],
       undelivered: [],
       givenUp: 0,
+      waiting: 0,
       milliseconds: 1,
     },
     tops: { news: top },

@@ -231,7 +231,8 @@ export abstract class ChannelLog implements ReadChannel {
    */
   #take(slice: Slice): boolean {
     works(this, this.#context, "top");
-    if (this.epoch === "" || !slice.gapless) {
+    // A log may continue an epoch in another. Subscriptions then end, and their clients come back without a gap.
+    if (this.epoch === "" || !slice.gapless || slice.epoch !== this.epoch) {
       this.#restart(slice);
       return false;
     }

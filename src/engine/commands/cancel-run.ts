@@ -3,8 +3,9 @@ import { isObject } from "../../base/check.ts";
 import { channelOfRun } from "../../model/run.ts";
 import { replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
+import { mayCancel } from "../runs/run-access.ts";
 import type { Answer, Caller } from "./call.ts";
-import { authorizes } from "./permission.ts";
+import { authorizes, storedRun } from "./permission.ts";
 
 export async function cancelRun({ hub, session }: Caller, data: unknown): Promise<Answer> {
   const { peer } = session;
@@ -14,10 +15,12 @@ export async function cancelRun({ hub, session }: Caller, data: unknown): Promis
   // `authorize` is called even if there is no such run. So a client that may not cancel it cannot tell from the
   // duration whether it exists.
   const channel = channelOfRun(run);
+  const canBe = canBeChannel(channel, hub.settings.limits.channel);
+  const stored = canBe ? await storedRun({ hub, session }, run) : undefined;
   const isAuthorized =
-    !hub.runs.isCancelledBy(peer.user, run) &&
-    canBeChannel(channel, hub.settings.limits.channel) &&
+    !mayCancel(hub.runs.get(run) ?? stored, peer.user) &&
+    canBe &&
     (await authorizes({ session }, "cancel", channel, reason));
-  const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason });
+  const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason, stored });
   return { result: hub.codec.results.rpc(JSON.stringify({ status })) };
 }

@@ -1,6 +1,6 @@
 import { byteLength } from "../../base/bytes.ts";
 import { isObject } from "../../base/check.ts";
-import type { Position } from "../../model/log.ts";
+import type { Position, Slice } from "../../model/log.ts";
 import { replies } from "../../wire/protocol.ts";
 import { isStart } from "../core/input-check.ts";
 import { Refusal } from "../core/refusal.ts";
@@ -24,8 +24,8 @@ export async function history(call: Call): Promise<Answer> {
       ? readBackwards(hub.log, name, { before: after, limit, enough, signal })
       : readPage(hub.log, name, { after, limit, enough, signal }),
   );
-  const isForeign = after !== undefined && after.epoch !== "" && after.epoch !== slice.epoch;
-  if (!slice.gapless || isForeign) throw new Refusal(replies.unrecoverable);
+  if (!slice.gapless || (after !== undefined && !isKnown(slice, after)))
+    throw new Refusal(replies.unrecoverable);
   const texts: string[] = [];
   let bytes = 0;
   for (const entry of slice.entries) {
@@ -47,6 +47,12 @@ function sinceOf({ since }: Params): Position | undefined {
   if (!isObject(since)) throw new Refusal(replies.badRequest);
   const position = positionOf(since);
   return isStart(position) ? undefined : position;
+}
+
+/** Whether a position is of the channel's epoch, or of one that this epoch continues. */
+function isKnown({ epoch, lineage = [] }: Slice, after: Position): boolean {
+  if (after.epoch === "" || after.epoch === epoch) return true;
+  return lineage.some((older) => older.epoch === after.epoch && after.offset <= older.offset);
 }
 
 /**

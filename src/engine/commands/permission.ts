@@ -1,7 +1,10 @@
 import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import type { Action } from "../../model/peer.ts";
+import { runOfChannel } from "../../model/run.ts";
 import { replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
+import { mayUse } from "../runs/run-access.ts";
+import type { StoredRun } from "../runs/run-state.ts";
 import type { HandlerCall } from "../sessions/handler-call.ts";
 import type { Caller } from "./call.ts";
 
@@ -16,9 +19,29 @@ export function permit(
   channel: string,
   data?: unknown,
 ): MaybePromise<void> {
+  const id = runOfChannel(channel);
+  if (id === undefined) return permitAs({ hub, session }, type, channel, data, undefined);
+  return andThen(storedRun({ hub, session }, id), (stored) => {
+    const ofRun = mayUse(hub.runs.get(id) ?? stored, session.peer.user, type);
+    return ofRun === true ? undefined : permitAs({ hub, session }, type, channel, data, ofRun);
+  });
+}
+
+/** Finds what the log says of a run that is not of this process. A log that is late or fails is no refusal. */
+export function storedRun({ hub, session }: Caller, id: string): MaybePromise<StoredRun | undefined> {
+  if (!hub.records.isKept || hub.runs.get(id) !== undefined) return undefined;
+  return session.ask("log", ({ signal }) => hub.runs.stored(id, signal));
+}
+
+/** `ofRun` is what the run says, if the channel is that of a run. */
+function permitAs(
+  { session }: Caller,
+  type: Exclude<Action["type"], "cancel">,
+  channel: string,
+  data: unknown,
+  ofRun: boolean | undefined,
+): MaybePromise<void> {
   const { peer } = session;
-  const ofRun = hub.runs.allows(peer.user, channel, type);
-  if (ofRun === true) return;
   // If the server subscribes a peer to a channel, the peer may also leave it, and subscribe again with recovery.
   if (type === "subscribe" && peer.channels?.includes(channel)) return;
   if (ofRun === false) throw new Refusal(replies.permissionDenied);

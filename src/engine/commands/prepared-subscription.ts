@@ -1,10 +1,12 @@
 import { andThen, attempt, type MaybePromise } from "../../base/maybe-promise.ts";
+import { runOfChannel } from "../../model/run.ts";
 import { replies } from "../../wire/protocol.ts";
 import type { Channel } from "../channels/channel.ts";
 import type { RecoveryResult } from "../channels/recoveries.ts";
 import { Refusal } from "../core/refusal.ts";
 import { isNothing, type Missed } from "../delivery/missed-notices.ts";
 import type { Subscription } from "../delivery/subscription.ts";
+import { presentOf, type StoredRun } from "../runs/run-state.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { resumed } from "./acknowledge.ts";
 import type { Call, Caller } from "./call.ts";
@@ -44,20 +46,30 @@ export function seek({ hub, session }: Call, name: string, params: Params): Mayb
     const wanted = params.recover === true ? positionOf(params) : undefined;
     const reading =
       wanted === undefined ? undefined : hub.recoveries.find(channel, wanted, session.window.room);
-    return andThen(reading, (find) => ({
-      take: (room) => placeAt({ hub, session }, channel, find?.(room), release),
-      abandon: release,
-    }));
+    return andThen(reading, (find) =>
+      andThen(hub.runs.stored(runOfChannel(name)), (stored) => ({
+        take: (room) => placeAt({ hub, session }, channel, { found: find?.(room), stored, release }),
+        abandon: release,
+      })),
+    );
   };
   return attempt(() => andThen(channel.current(), read), release);
+}
+
+/** What is known of the place at which a subscription would begin. */
+interface Place {
+  /** What recovery has found. */
+  readonly found: RecoveryResult | undefined;
+  /** What the log says of the channel's run, if that is not of this process. */
+  readonly stored: StoredRun | undefined;
+  release(): void;
 }
 
 /** Prepares a subscription that begins at the channel's top, or after the publications that recovery has found. */
 function placeAt(
   { hub, session }: Caller,
   channel: Channel,
-  found: RecoveryResult | undefined,
-  release: () => void,
+  { found, stored, release }: Place,
 ): PreparedSubscription {
   const { notices, runs } = hub;
   const { name, epoch } = channel;
@@ -68,7 +80,7 @@ function placeAt(
   const notice = claim === undefined ? undefined : missed;
   // If nothing can be recovered, the client is told from where it can read. A notice contains the same information.
   const earliest = recovery === undefined && notice === undefined ? found?.earliest : undefined;
-  const present = runs.present(name);
+  const present = runs.present(name) ?? (stored && presentOf(stored));
   const known = found?.said;
   const isSame = known !== undefined && known.present === present && known.notice === notice;
   const encode = (): string =>

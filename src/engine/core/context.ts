@@ -11,6 +11,7 @@ import type { AppendSteps } from "../log/append-queue.ts";
 import type { AppendQueues } from "../log/append-queues.ts";
 import type { LogReader } from "../log/log-reader.ts";
 import type { Counters } from "./counters.ts";
+import type { HeldRecords } from "./held-records.ts";
 import type { NotifierOptions, Settings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
 
@@ -37,6 +38,7 @@ export interface Context {
   readonly counters: Counters;
   readonly log: LogReader;
   readonly appends: AppendQueues;
+  readonly records: HeldRecords;
   readonly turn: Turn;
   readonly cache: CacheBudget;
   /** Whether the notifier is closing and each session closes itself once its client has read everything. */

@@ -30,6 +30,8 @@ export interface Content {
   readonly isAwaited: boolean;
   /** Whether it is the ending of a run, which never waits for capacity and takes none from others. */
   readonly isEnding: boolean;
+  /** The record that the log holds for it until it is discharged or given up. Undefined if the log holds none. */
+  readonly record: string | undefined;
 }
 
 /** What the ledger of one channel needs from the ledger of the notifier. */

@@ -5,7 +5,7 @@ import type { Confirmation } from "./confirmation.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** What appending a confirmed publication needs. */
-export interface ConfirmContext extends Pick<Context, "append"> {
+export interface ConfirmContext extends Pick<Context, "append" | "records"> {
   readonly ledger: Ledger;
 }
 
@@ -28,23 +28,30 @@ export async function appendConfirmed(
   };
   context.ledger.givenUp.begin(confirmation);
   try {
-    await context.append(channel, content.data, options, {
-      isExempt: content.isEnding,
-      isUrgent: content.isEnding,
-      admit() {
-        const waiting = context.ledger.admit(confirmation);
-        if (waiting === undefined) admitted();
-        return waiting?.then(admitted, refused);
+    await context.append(
+      channel,
+      content.data,
+      { ...options, hold: content.record },
+      {
+        isExempt: content.isEnding,
+        isUrgent: content.isEnding,
+        admit() {
+          const waiting = context.ledger.admit(confirmation);
+          if (waiting === undefined) admitted();
+          return waiting?.then(admitted, refused);
+        },
+        appended(position: Position) {
+          confirmation.logged?.(position);
+          entry = context.ledger.confirm(confirmation, position);
+        },
       },
-      appended(position: Position) {
-        confirmation.logged?.(position);
-        entry = context.ledger.confirm(confirmation, position);
-      },
-    });
+    );
   } catch (error) {
     if (isAdmitted && entry === undefined) context.ledger.release(channel, content);
     if (isRefused) context.ledger.givenUp.over(confirmation);
     else context.ledger.givenUp.failed(confirmation, error);
+    // The append may have been made although its publisher has stopped waiting.
+    if (isAdmitted) context.records.release(content.record);
     throw error;
   }
   return entry as PendingDelivery;

@@ -163,6 +163,13 @@ export class Ledger implements LedgerOfChannels {
     return entry;
   }
 
+  /** Enters a confirmed publication of an earlier process. It takes its room whether there is any or not. */
+  restore(confirmation: Confirmation, position: Position): void {
+    const { channel, content } = confirmation;
+    this.#capacityOf(content).take(this.#open(channel, position.epoch).room, content.bytes);
+    this.confirm(confirmation, position);
+  }
+
   #enter(entry: PendingDelivery): void {
     const { deliveries } = entry;
     deliveries.entries.set(entry.position.offset, entry);
@@ -286,6 +293,7 @@ export class Ledger implements LedgerOfChannels {
     entry.content = undefined;
     if (content === undefined) return;
     if (content.isAwaited) this.#awaited--;
+    this.#context.records.release(content.record);
     this.release(deliveries.channel, content);
     // Sessions that close may have stayed open for it.
     if (this.#context.flushing) this.#context.turn.schedule();
@@ -326,15 +334,24 @@ export class Ledger implements LedgerOfChannels {
     this.#capacity.refuse(closed("publish"));
   }
 
-  /** Gives up everything that is left. Returns what was given up since closing began, and how many in total. */
-  end(): { undelivered: Undelivered[]; givenUp: number } {
+  /**
+   * Gives up everything that is left, except what the log holds for the next process. Returns what was given up since
+   * closing began, how many in total, and how many are left to the next process.
+   */
+  end(): { undelivered: Undelivered[]; givenUp: number; waiting: number } {
+    let waiting = 0;
     for (const deliveries of [...this.#channels.values()]) {
       const entries = [...deliveries.entries.values()].sort(
         (one, other) => one.position.offset - other.position.offset,
       );
-      for (const entry of entries) this.giveUp(entry, "closed");
+      for (const entry of entries) {
+        if (entry.content?.record !== undefined) {
+          waiting++;
+          deliveries.refuse(entry, "closed", deliveries.levelOf(entry.position.offset));
+        } else this.giveUp(entry, "closed");
+      }
     }
-    return this.givenUp.end();
+    return { ...this.givenUp.end(), waiting };
   }
 
   clear(): void {

@@ -48,6 +48,11 @@ export interface CloseReport {
    * `undelivered`.
    */
   givenUp: number;
+  /**
+   * The number of confirmed publications that still wait for their delivery. The log keeps them, and the next process
+   * that works with it goes on with them. 0 for a log that does not outlive the process.
+   */
+  waiting: number;
   /** How long closing took, in milliseconds. */
   milliseconds: number;
 }
@@ -60,6 +65,7 @@ export function emptyReport(): CloseReport {
     cut: [],
     undelivered: [],
     givenUp: 0,
+    waiting: 0,
     milliseconds: 0,
   };
 }
@@ -69,7 +75,7 @@ export function mergedReport(reports: readonly CloseReport[]): CloseReport {
   const [first] = reports;
   if (first !== undefined && reports.length === 1) return first;
   const merged = emptyReport();
-  for (const { runs, sessions, cut, undelivered, givenUp, milliseconds } of reports) {
+  for (const { runs, sessions, cut, undelivered, givenUp, waiting, milliseconds } of reports) {
     for (const kind of ["completed", "failed", "cancelled", "abandoned"] as const)
       merged.runs[kind].push(...runs[kind]);
     merged.sessions.closed += sessions.closed;
@@ -77,6 +83,7 @@ export function mergedReport(reports: readonly CloseReport[]): CloseReport {
     merged.cut.push(...cut);
     merged.undelivered.push(...undelivered);
     merged.givenUp += givenUp;
+    merged.waiting += waiting;
     merged.milliseconds = Math.max(merged.milliseconds, milliseconds);
   }
   return merged;
@@ -112,9 +119,13 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   hub.appends.end();
   const runs = reportOf(working);
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
-  const { undelivered, givenUp } = hub.ledger.end();
+  const { undelivered, givenUp, waiting } = hub.ledger.end();
+  // What was confirmed last is released in the log, too.
+  hub.appends.commit();
+  await hub.settled("leave the log", deadlines.over, hub.inheritance.end());
   await hub.settled("close the log", deadlines.over, hub.log.close());
-  return { runs, sessions, cut, undelivered, givenUp, milliseconds: Math.round(hub.clock.now() - began) };
+  const milliseconds = Math.round(hub.clock.now() - began);
+  return { runs, sessions, cut, undelivered, givenUp, waiting, milliseconds };
 }
 
 async function endRuns(

@@ -18,6 +18,7 @@ import { Channel, type ChannelContext } from "../channels/channel.ts";
 import { Recoveries } from "../channels/recoveries.ts";
 import type { CacheBudget } from "../core/context.ts";
 import { Counters } from "../core/counters.ts";
+import { HeldRecords } from "../core/held-records.ts";
 import type { NotifierOptions, Settings } from "../core/settings.ts";
 import { Turn } from "../core/turn.ts";
 import { Ledger, type LedgerContext } from "../delivery/ledger.ts";
@@ -35,6 +36,7 @@ import type { LiveSession } from "../sessions/session.ts";
 import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
 import { Gate, type GateContext } from "./gate.ts";
+import { Inheritance } from "./inheritance.ts";
 
 /** What a hub is created from. */
 export interface HubParts {
@@ -75,6 +77,8 @@ export class Hub
   readonly log: LogReader;
   readonly wheel: TimerWheel;
   readonly appends: AppendQueues;
+  readonly records: HeldRecords;
+  readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
   readonly counters: Counters = new Counters();
@@ -129,11 +133,17 @@ export class Hub
       sequence: () => this.ledger.sequence,
       looked: (channel, slice, sequence) => this.ledger.looked(channel, slice, sequence),
     });
+    const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
+    this.records = new HeldRecords({
+      isKept: parts.log.join !== undefined,
+      released: () => this.appends.touched(),
+      onError: reportLog,
+    });
+    this.inheritance = new Inheritance(this, parts.log);
     this.recoveries = new Recoveries(this.log);
     this.runs = new RunRegistry(this);
     this.gate = new Gate(this, parts.onRefused);
     this.wheel = new TimerWheel(this.scope, () => this.clock.now());
-    const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.ledger = new Ledger(this);
     this.notices = new MissedNotices(this);
     const appended = (channel: string): void => this.ledger.appended(channel);
@@ -147,6 +157,7 @@ export class Hub
       onError: reportLog,
       appended,
       refused: () => this.counters.hit("waiting"),
+      joining: () => this.inheritance.joining,
       parent: this.scope,
     });
     this.turn = new Turn({

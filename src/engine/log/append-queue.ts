@@ -6,7 +6,10 @@ import type { AppendOptions, Log, Position } from "../../model/log.ts";
 /** Bytes that a waiting publication counts in addition to its payload. */
 const overhead = 128;
 
-/** Callbacks right before and right after an append, in the order of the queue, and the privileges of the append. */
+/**
+ * Callbacks right before an append, and as soon as it is in the log, in the order of the queue, and the privileges of
+ * the append.
+ */
 export interface AppendSteps {
   /** Returns a promise to wait for before the append, or undefined if the append may start at once. */
   admit?(): Promise<void> | undefined;
@@ -39,6 +42,8 @@ export interface AppendQueuesParts {
    * if all of those have reached `offset`. Subscribers that have not passed `after` do not count.
    */
   slowest?(channel: string, offset: number, after: number): number | undefined;
+  /** Settles once this process may append. Undefined if there is nothing to wait for. */
+  joining?(): Promise<void> | undefined;
   onError(error: unknown, owner: string): void;
   /** Called after every append that succeeded. */
   appended?(channel: string): void;

@@ -6,6 +6,7 @@ import type { AppendOptions, Position } from "../../model/log.ts";
 import { type AppendQueuesParts, type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
 import type { Burst } from "./burst.ts";
 import { Bursts } from "./bursts.ts";
+import { Commits } from "./commits.ts";
 import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 
@@ -25,6 +26,8 @@ export class AppendQueues {
   readonly #scope: Scope;
   readonly #pace: Pace;
   readonly #appender: LogAppender;
+  /** What the log has not committed yet; undefined for a log that does not commit. */
+  readonly #commits: Commits | undefined;
   /** By channel, while the channel has publications that are not in the log yet. */
   readonly #queues = new Map<string, Queue>();
   /** The queues that wait for the next turn, and the queues that wait for subscribers to catch up. */
@@ -40,22 +43,25 @@ export class AppendQueues {
   #ended = false;
 
   constructor(parts: AppendQueuesParts) {
-    const { clock, onError, parent, log, turn = 2_097_152 } = parts;
+    const { clock, onError, parent, log, joining, schedule, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
-    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule: parts.schedule });
+    this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule });
     this.#bursts = new Bursts(parts);
-    this.#appender = new LogAppender({ log, clock, onError, scope: this.#scope });
+    const scope = this.#scope;
+    this.#appender = new LogAppender({ log, clock, onError, scope, ...(joining && { joining }) });
+    const drained = (): void => this.#checkIdle();
+    this.#commits = log.commit && new Commits({ log, clock, scope, schedule, onError, drained });
   }
 
   /** Number of appends in progress or waiting. */
   get size(): number {
-    return this.#size;
+    return this.#size + (this.#commits?.size ?? 0);
   }
 
   /** Bytes of the appends in progress or waiting. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + (this.#commits?.bytes ?? 0);
   }
 
   /** Returns everything that the queues own now. */
@@ -65,11 +71,13 @@ export class AppendQueues {
       const behind = size > 1 ? ` and ${size - 1} behind it` : "";
       return { kind: "wait", owner: `publish ${channel}${behind}`, age: now - first.since };
     });
+    const { size = 0, since = now } = this.#commits ?? {};
+    if (size > 0) waiting.push({ kind: "wait", owner: `commit ${size} publications`, age: now - since });
     return [...waiting, ...this.#scope.inspect().filter(({ kind }) => kind !== "wait")];
   }
 
   count(kind: PendingKind): number {
-    return kind === "wait" ? this.#size : this.#scope.count(kind);
+    return kind === "wait" ? this.size : this.#scope.count(kind);
   }
 
   /** Appends a publication behind all earlier ones of its channel. Rejects with a `BusyError` if too much waits. */
@@ -86,7 +94,7 @@ export class AppendQueues {
       const answer = this.#appender.append(channel, data, options);
       if (!(answer instanceof Promise)) {
         this.#count(channel, data, answer);
-        return answer;
+        return this.#commits?.wait(answer, bytesOf(data), options.signal) ?? answer;
       }
       appending = answer;
     }
@@ -103,7 +111,12 @@ export class AppendQueues {
    * has room. Takes that room.
    */
   #goesAtOnce(channel: string, data: string): boolean {
-    if (!this.#appender.isAtOnce || (this.#queues.size > 0 && this.#queues.has(channel))) return false;
+    if (
+      !this.#appender.isAtOnce ||
+      this.#commits?.isFailing ||
+      (this.#queues.size > 0 && this.#queues.has(channel))
+    )
+      return false;
     return !this.#bursts.holds(channel) && this.#pace.take(channel, data.length);
   }
 
@@ -114,13 +127,13 @@ export class AppendQueues {
 
   /** Whether a publication does not fit. The first one always fits, however large. */
   #isFull(data: string): boolean {
-    return this.#bytes > 0 && this.#bytes + bytesOf(data) > this.#parts.most;
+    return this.bytes > 0 && this.bytes + bytesOf(data) > this.#parts.most;
   }
 
   #refuse(channel: string): BusyError {
     const { most, onError, refused } = this.#parts;
     const error = new BusyError(
-      `Cannot publish to ${JSON.stringify(channel)}: ${this.#size} publications wait, and limits.waiting is ${most} bytes`,
+      `Cannot publish to ${JSON.stringify(channel)}: ${this.size} publications wait, and limits.waiting is ${most} bytes`,
     );
     refused?.();
     // Report it as well: the caller may ignore the rejection.
@@ -164,7 +177,7 @@ export class AppendQueues {
     queue.size--;
     this.#size--;
     this.#bytes -= item.bytes;
-    if (this.#bytes * 2 <= this.#parts.most) this.#isBusy = false;
+    if (this.bytes * 2 <= this.#parts.most) this.#isBusy = false;
   }
 
   /** Appends the waiting publications of a channel while the log appends synchronously and this turn has room. */
@@ -297,9 +310,20 @@ export class AppendQueues {
 
   #appended(queue: Queue, item: Waiting, position: Position): void {
     this.#remove(queue, item);
-    item.steps?.appended?.(position);
+    if (this.#commits === undefined) item.steps?.appended?.(position);
     this.#count(queue.channel, item.data, position);
-    item.resolve(position);
+    if (this.#commits === undefined) item.resolve(position);
+    else this.#commits.add(position, item);
+  }
+
+  /** Commits what the log has gathered; see {@linkcode Commits.run}. */
+  commit(): void {
+    this.#commits?.run();
+  }
+
+  /** Called when something was gathered by the log that is no append. */
+  touched(): void {
+    this.#commits?.touch();
   }
 
   /** Removes a queue in which nothing waits any more. */
@@ -308,7 +332,11 @@ export class AppendQueues {
     queue.leave();
     if (queue.isHeld) this.#disarmIdle();
     this.#queues.delete(queue.channel);
-    if (this.#queues.size === 0) this.#quiet?.();
+    this.#checkIdle();
+  }
+
+  #checkIdle(): void {
+    if (this.#queues.size === 0 && (this.#commits?.size ?? 0) === 0) this.#quiet?.();
   }
 
   /** Stops waiting for subscribers, as closing leaves no time for that. */
@@ -321,7 +349,7 @@ export class AppendQueues {
   idle(): Promise<void> {
     return this.#scope.wait<void>("publications under way", undefined, ({ resolve }) => {
       this.#quiet = resolve;
-      if (this.#queues.size === 0) resolve();
+      this.#checkIdle();
       return () => {
         this.#quiet = undefined;
       };
@@ -332,6 +360,7 @@ export class AppendQueues {
   end(): void {
     this.#ended = true;
     this.#appender.end();
+    this.#commits?.end();
     const reason = closed("publish");
     this.#scope.end(reason);
     for (const queue of this.#queues.values()) {

@@ -1,18 +1,19 @@
 import type { Clock } from "../../base/clock.ts";
 import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
+import { closed, ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
+import { backOff } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
 import { Writers } from "./writers.ts";
-
-/** The first and the longest delay before an append is retried, in milliseconds. */
-const backOff = { first: 50, longest: 5_000 };
 
 /** What an appender is created from. */
 export interface LogAppenderParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly scope: Scope;
+  /** Settles once this process may append. Undefined if there is nothing to wait for. */
+  joining?(): Promise<void> | undefined;
   onError(error: unknown, owner: string): void;
 }
 
@@ -37,10 +38,12 @@ export class LogAppender {
   }
 
   /**
-   * Appends until the log succeeds; synchronously where the log does. Rejects with the signal's reason, or with a
-   * lasting `LogError`.
+   * Appends until the log succeeds; synchronously where the log does. Rejects with the signal's reason, with the log's
+   * refusal of the place, or with a lasting `LogError`.
    */
   append(channel: string, data: string, options: AppendOptions): MaybePromise<Position> {
+    const joining = this.#parts.joining?.();
+    if (joining !== undefined) return this.#joined(joining, channel, data, options);
     // The result of an append may be lost although the append was made. With a number it can be sent again safely.
     const numbered = this.#isAtOnce ? options : { ...options, once: this.#writers.next(channel) };
     let appending: MaybePromise<Position>;
@@ -55,6 +58,17 @@ export class LogAppender {
     }
     this.#answered();
     return appending;
+  }
+
+  async #joined(
+    joining: Promise<void>,
+    channel: string,
+    data: string,
+    options: AppendOptions,
+  ): Promise<Position> {
+    await this.#parts.scope.waitFor(`publish ${channel}`, options.signal, joining);
+    if (this.#ended) throw closed("publish");
+    return this.append(channel, data, options);
   }
 
   /** Called after a synchronous append: such a log needs no numbers. */
@@ -85,7 +99,7 @@ export class LogAppender {
           return position;
         } catch (error) {
           if (signal?.aborted) throw signal.reason;
-          if (this.#ended) throw error;
+          if (this.#ended || isRefusal(error)) throw error;
           this.#failed(error, channel);
         }
         await scope.sleep(owner, wait * (0.5 + clock.random() / 2), signal);
@@ -97,7 +111,9 @@ export class LogAppender {
         }
       }
     } catch (error) {
-      this.#writers.abandon(channel);
+      // A refused append does not count.
+      if (!isRefusal(error)) this.#writers.abandon(channel);
+      else if (options.once !== undefined) this.#writers.undo(channel, options.once);
       throw error;
     }
   }
@@ -115,4 +131,9 @@ export class LogAppender {
     this.#ended = true;
     this.#writers.clear();
   }
+}
+
+/** Whether an error is the log's answer to an append in a place that it cannot have. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ExistsError || error instanceof SealedError;
 }

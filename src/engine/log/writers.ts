@@ -33,6 +33,12 @@ export class Writers {
     this.#writers.delete(channel);
   }
 
+  /** Takes the number of an append back that was refused, and so does not count. */
+  undo(channel: string, { by, n }: Numbered): void {
+    const last = this.#writers.get(channel);
+    if (last?.by === by && last.n === n) last.n--;
+  }
+
   clear(): void {
     this.#writers.clear();
   }

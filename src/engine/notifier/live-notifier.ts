@@ -72,7 +72,14 @@ export class LiveNotifier implements Notifier {
     this.#closed = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.runs = { get: (id) => hub.runs.get(id), list: () => hub.runs.list() };
+    this.runs = {
+      get: (id) => hub.runs.get(id),
+      list: () => hub.runs.list(),
+      find: async (id) => {
+        this.#begin();
+        return hub.runs.find(id);
+      },
+    };
   }
 
   /** Constructors do nothing, so the first use checks the signal and listens to it. */
@@ -87,6 +94,7 @@ export class LiveNotifier implements Notifier {
       return;
     }
     this.#hub.scope.link(this.#signal, (reason) => this.#startClosing(reason));
+    this.#hub.inheritance.begin();
   }
 
   publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {

@@ -5,7 +5,7 @@ import type { Peer } from "../../model/peer.ts";
 import type { History, Publication } from "../../model/publication.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { Refused } from "../../model/refused.ts";
-import type { Run, RunOptions, Task } from "../../model/run.ts";
+import type { Run, RunOptions, RunState, Task } from "../../model/run.ts";
 import type { Session, Socket } from "../../model/socket.ts";
 import type { RunOutput, TaskEvent } from "../../model/vocabulary.ts";
 import type { CloseOptions, CloseReport } from "../hub/close.ts";
@@ -99,8 +99,16 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * the limit.
    */
   reserve(user: string): (() => void) | "sessions" | "userSessions";
-  /** The runs that work, and those that ended less than `limits.runTtl` ago, as far as `limits.endedBytes` allows. */
-  readonly runs: { get(id: string): Run<unknown> | undefined; list(): Run<unknown>[] };
+  /**
+   * `get` and `list` have the runs of this process: those that work, and those that ended less than `limits.runTtl` ago,
+   * as far as `limits.endedBytes` allows. `find` asks the log, which may also know runs of earlier processes. It rejects
+   * with the error of the log.
+   */
+  readonly runs: {
+    get(id: string): Run<unknown> | undefined;
+    list(): Run<unknown>[];
+    find(id: string): Promise<RunState | undefined>;
+  };
   /**
    * Closes sessions at once, by default with code 3503 (do not reconnect). Queued messages are not sent. A client whose
    * handshake is in progress has no session yet, so withdraw its permission first. The sessions are closed by the time

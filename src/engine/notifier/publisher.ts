@@ -120,12 +120,14 @@ export class Publisher {
 
   async #confirm(channel: string, text: string, appendOptions: AppendOptions, ttl: number): Promise<Receipt> {
     const { time, tags, signal } = appendOptions;
+    const record = this.#hub.records.create({ is: "confirmed", expires: time + ttl, isEnding: false });
     const content = {
       data: text,
       tags,
       bytes: byteLength(text) + tagBytes(tags),
       isAwaited: true,
       isEnding: false,
+      record,
     };
     const confirmation = { channel, content, time, ttl, signal };
     const entry = await appendConfirmed(this.#hub, confirmation, appendOptions);

@@ -5,10 +5,10 @@ import {
   type CancelledBy,
   ClosedError,
   describe,
+  ExistsError,
   LogError,
   RunError,
 } from "../../model/errors.ts";
-import type { AppendOptions } from "../../model/log.ts";
 import type { Run, RunOptions, RunsReport, Task } from "../../model/run.ts";
 import type { RunEvent, RunStatus } from "../../model/run-event.ts";
 import { isVocabulary } from "../../model/vocabulary.ts";
@@ -16,13 +16,14 @@ import { validated } from "../core/event-check.ts";
 import { exempt, urgent } from "../log/append-queue.ts";
 import { RunChannel, type RunContext } from "./run-channel.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
+import { presentOf, type StoredRun, stateOf } from "./run-state.ts";
 import { LiveContext } from "./task-context.ts";
 
 /** The memory that an ended run takes besides its texts, in bytes: measured on V8 and rounded up. */
 const rowCost = 768;
 /**
- * The maximum length of a progress event or an ending that is kept in memory for late subscribers, in characters. Of a
- * longer progress event only the numbers are kept. A longer ending is read from the log.
+ * The maximum length of a progress event that is kept in memory for late subscribers, in characters. Of a longer one only
+ * the numbers are kept.
  */
 const maxKeptLength = 1_000;
 
@@ -32,6 +33,8 @@ export interface RunObserver {
   ended(run: LiveRun): void;
   /** Called when the ending is in the log, or has been given up. */
   settled(run: LiveRun): void;
+  /** Called when the log refused the run, because another run with its id is kept. Nothing of it was written. */
+  refused(run: LiveRun): void;
 }
 
 /**
@@ -55,6 +58,13 @@ export class LiveRun implements Run<unknown> {
   readonly #observer: RunObserver;
   readonly #channel: RunChannel;
   readonly #startedAt: number;
+  /** When the run was started and when it ended, in milliseconds since the Unix epoch. */
+  readonly startTime: number;
+  endTime: number | undefined;
+  /** What the log holds for the run while it works. */
+  readonly #record: string | undefined;
+  /** The error of the log that refused the run. */
+  #refused: ExistsError | undefined;
   /** Undefined once the ending has been written or given up. */
   #abort: AbortController | undefined = new AbortController();
   #waiting: Set<Settle<unknown>> | undefined = new Set();
@@ -62,8 +72,6 @@ export class LiveRun implements Run<unknown> {
   #signal: AbortSignal | undefined;
   readonly #unlink: () => void;
   #abandoned = false;
-  /** The text of the ending, if it is short. */
-  #text: string | undefined;
   /** The last progress event, as JSON text. */
   #progress: string | undefined;
 
@@ -76,6 +84,8 @@ export class LiveRun implements Run<unknown> {
     this.asksToCancel = options.cancel === "authorized";
     this.#channel = new RunChannel(context, id, options.channel);
     this.#startedAt = context.clock.now();
+    this.startTime = context.clock.time();
+    this.#record = context.records.create({ is: "run" });
     this.#signal = options.signal;
     this.#unlink = context.scope.link(options.signal, (reason) => this.#stop(reason));
   }
@@ -91,13 +101,13 @@ export class LiveRun implements Run<unknown> {
 
   /** The status as JSON text. Each new subscriber is sent it, so that one that comes after the start misses nothing. */
   get present(): string {
-    const text = JSON.stringify({ run: this.id, name: this.name, status: this.status });
+    const text = presentOf({ run: this.id, name: this.name, status: this.status });
     return this.#progress === undefined ? text : `${text.slice(0, -1)},"progress":${this.#progress}}`;
   }
 
   /** Bytes that the run takes in memory after its ending. A character takes at most two. */
   get bytes(): number {
-    const texts = [this.id, this.name, this.owner, this.#progress, this.#text];
+    const texts = [this.id, this.name, this.owner, this.#progress];
     return texts.reduce((sum, text) => sum + 2 * (text?.length ?? 0), rowCost);
   }
 
@@ -125,13 +135,37 @@ export class LiveRun implements Run<unknown> {
     this.#context.scope.own("run", owner, this.#live(begun, task));
   }
 
-  async #begin(place: AppendOptions["place"]): Promise<void> {
+  async #begin(place: "first" | undefined): Promise<void> {
     const data = encode({ type: "run.started", run: this.id, name: this.name });
-    await Promise.all([this.#channel.append(data, urgent, place), this.#channel.announce(data)]);
+    const beginning = this.#channel.append(data, urgent, { place, state: this.#state, hold: this.#record });
+    // A run that the log refuses is announced to nobody.
+    if (place !== undefined) await beginning;
+    await Promise.all([beginning, this.#channel.announce(data)]);
+  }
+
+  /** What the channel says of the run. */
+  get #state(): string {
+    const { id: run, name, owner, asksToCancel, status, startTime: started, endTime: ended } = this;
+    const stored: StoredRun = {
+      run,
+      name,
+      owner,
+      asksToCancel,
+      announced: this.#channel.announced,
+      status,
+      started,
+      ended,
+    };
+    return stateOf(stored);
   }
 
   async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
     const { signal } = this.#abort as AbortController;
+    try {
+      await begun;
+    } catch (error) {
+      if (error instanceof ExistsError) return this.#refuse(error);
+    }
     try {
       await begun;
       if (signal.aborted) throw signal.reason;
@@ -142,6 +176,15 @@ export class LiveRun implements Run<unknown> {
     } catch (error) {
       await (signal.aborted ? this.#endCancelled() : this.#end("failed", { error }));
     }
+  }
+
+  /** Ends a run that the log has refused: its task is not called, and nothing is written. */
+  #refuse(error: ExistsError): void {
+    this.status = "failed";
+    this.#refused = error;
+    this.#unlink();
+    this.#observer.refused(this);
+    this.#settle({ error });
   }
 
   async #drive(generator: AsyncGenerator<RunEvent, unknown, void>, context: LiveContext): Promise<unknown> {
@@ -247,13 +290,14 @@ export class LiveRun implements Run<unknown> {
    * reason.
    */
   async #readResult(signal: AbortSignal | undefined): Promise<unknown> {
+    if (this.#refused !== undefined) throw this.#refused;
     if (this.#signal !== undefined) throw this.#signal.reason;
     const { ending } = this.#channel;
     if (ending === undefined) {
       const message = `Cannot read the result of ${this.label}: its ending is not in the log`;
       throw new LogError(message, { lasting: true });
     }
-    return resultIn(this.id, this.#text ?? (await this.#channel.readEnding(ending, signal)));
+    return resultIn(this.id, await this.#channel.readEnding(ending, signal));
   }
 
   #endCancelled(): Promise<void> {
@@ -271,8 +315,8 @@ export class LiveRun implements Run<unknown> {
       return this.#end("failed", { error });
     }
     this.status = status;
-    if (data.length <= maxKeptLength) this.#text = data;
     this.endedAt = this.#context.clock.now();
+    this.endTime = this.#context.clock.time();
     this.#unlink();
     this.#observer.ended(this);
     // A log measures the age of each entry from the entry's own time. With the duration of the run added, all entries
@@ -281,7 +325,9 @@ export class LiveRun implements Run<unknown> {
     // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
     // `announceEnding`.
     const announcing = this.#channel.announceEnding(data, `${this.label} is ${status}`);
-    await Promise.allSettled([this.#channel.confirm(data, ttl), announcing]);
+    const [written] = await Promise.allSettled([this.#channel.confirm(data, ttl, this.#state), announcing]);
+    // Without an ending, the next process ends the run.
+    if (written.status === "fulfilled") this.#context.records.release(this.#record);
     this.#settle(outcome);
   }
 
@@ -293,8 +339,8 @@ export class LiveRun implements Run<unknown> {
     if (!isOwn) this.#signal = undefined;
     this.#waiting = undefined;
     this.#abort = undefined;
-    const failure =
-      this.status === "failed" ? new RunError(this.id, { cause }, describe(cause).message) : undefined;
+    const isRun = this.status === "failed" && this.#refused === undefined;
+    const failure = isRun ? new RunError(this.id, { cause }, describe(cause).message) : undefined;
     for (const settle of [...waiting]) {
       if ("value" in outcome) settle.resolve(outcome.value);
       else settle.reject(failure ?? cause);

@@ -6,17 +6,21 @@ import type { Context } from "../core/context.ts";
 import { gapAfter } from "../core/publications.ts";
 import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
 import { type AppendSteps, urgent } from "../log/append-queue.ts";
+
 /** What runs need besides the context. */
 export interface RunContext extends Context, ConfirmContext {
   /** Whether `onUndelivered` is set, so that publications that are given up must be reported in time. */
   readonly reportsUndelivered: boolean;
 }
 
+/** What only the first append of a run has. */
+export type StartOptions = Pick<AppendOptions, "place" | "state" | "hold">;
+
 /** The channel that a run writes, and the channel on which it is announced. */
 export class RunChannel {
   readonly #context: RunContext;
   readonly #name: string;
-  readonly #announced: string | undefined;
+  readonly announced: string | undefined;
   /** The number of events that were written, and the time of the last one. */
   readonly activity: { events: number; time: number };
   /** The position of the ending, once it is in the log. */
@@ -26,13 +30,13 @@ export class RunChannel {
   constructor(context: RunContext, id: string, announced: string | undefined) {
     this.#context = context;
     this.#name = channelOfRun(id);
-    this.#announced = announced;
+    this.announced = announced;
     this.activity = { events: 0, time: context.clock.time() };
   }
 
-  async append(data: string, steps?: AppendSteps, place?: AppendOptions["place"]): Promise<void> {
+  async append(data: string, steps?: AppendSteps, options?: StartOptions): Promise<void> {
     const retention = this.#retention(Infinity);
-    await this.#context.append(this.#name, data, { retention, place }, steps);
+    await this.#context.append(this.#name, data, { ...options, retention }, steps);
     this.#wrote();
   }
 
@@ -47,26 +51,29 @@ export class RunChannel {
   }
 
   /**
-   * Writes the ending as a confirmed publication, which waits for its delivery for `limits.runTtl`. `ttl` is how long
-   * the channel's entries are kept, in milliseconds.
+   * Writes the ending, which seals the channel, as a confirmed publication that waits for its delivery for
+   * `limits.runTtl`. `ttl` is how long the channel's entries are kept, in milliseconds. `state` is what the channel says
+   * of the run from now on.
    */
-  async confirm(data: string, ttl: number): Promise<void> {
+  async confirm(data: string, ttl: number, state: string): Promise<void> {
     const context = this.#context;
     const isAwaited = context.reportsUndelivered;
-    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true };
     const time = context.clock.time();
     const { runTtl } = context.settings.limits;
+    const record = context.records.create({ is: "confirmed", expires: time + runTtl, isEnding: true });
+    const content = { data, tags: undefined, bytes: byteLength(data), isAwaited, isEnding: true, record };
     const logged = (position: Position): void => {
       this.ending = position;
     };
     const confirmation = { channel: this.#name, content, time, ttl: runTtl, signal: undefined, logged };
-    await appendConfirmed(context, confirmation, { time, retention: this.#retention(ttl) });
+    const retention = this.#retention(ttl);
+    await appendConfirmed(context, confirmation, { time, retention, place: "last", state });
     this.#wrote();
   }
 
   /** Announces the start or the ending. */
   async announce(data: string): Promise<void> {
-    if (this.#announced !== undefined) await this.#context.append(this.#announced, data, {}, urgent);
+    if (this.announced !== undefined) await this.#context.append(this.announced, data, {}, urgent);
   }
 
   /**
@@ -79,12 +86,12 @@ export class RunChannel {
     } catch (cause) {
       const why = describe(cause).message;
       const error = new LogError(
-        `Cannot announce on ${JSON.stringify(this.#announced)} that ${what}: ${why}`,
+        `Cannot announce on ${JSON.stringify(this.announced)} that ${what}: ${why}`,
         {
           cause,
         },
       );
-      this.#context.report(error, "log", `publish ${this.#announced}`);
+      this.#context.report(error, "log", `publish ${this.announced}`);
     }
   }
 

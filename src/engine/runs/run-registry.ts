@@ -1,12 +1,31 @@
 import { checkChannel } from "../../access/peer-check.ts";
 import { isText, shown } from "../../base/check.ts";
-import type { Action } from "../../model/peer.ts";
-import { isRunChannel, prefix, type RunOptions, runOfChannel, type Task } from "../../model/run.ts";
+import type { MaybePromise } from "../../base/maybe-promise.ts";
+import {
+  isRunChannel,
+  prefix,
+  type RunOptions,
+  type RunState,
+  runOfChannel,
+  type Task,
+} from "../../model/run.ts";
 import { LiveRun, type RunObserver } from "./live-run.ts";
+import { mayCancel } from "./run-access.ts";
 import type { RunContext } from "./run-channel.ts";
+import type { StoredRun } from "./run-state.ts";
+import { readResult, readStored } from "./stored-runs.ts";
 
 /** The maximum length of a run's name, in characters. */
 const maxNameLength = 255;
+/** The maximum length of a run's owner, in characters: a log keeps it with the channel. */
+const maxOwnerLength = 1_000;
+
+/** What a client asks for that wants to cancel a run. */
+interface CancelRequest {
+  readonly isAuthorized: boolean;
+  readonly reason: string | undefined;
+  readonly stored: StoredRun | undefined;
+}
 
 /** The runs of one notifier: those that work, and those that ended a short time ago. */
 export class RunRegistry implements RunObserver {
@@ -53,6 +72,10 @@ export class RunRegistry implements RunObserver {
 
   settled(run: LiveRun): void {
     this.#unsettled.delete(run);
+  }
+
+  refused(run: LiveRun): void {
+    this.#runs.delete(run.id);
   }
 
   get(id: string): LiveRun | undefined {
@@ -102,36 +125,45 @@ export class RunRegistry implements RunObserver {
     return id === undefined ? undefined : this.get(id)?.present;
   }
 
-  /** Returns whether a user may do something with a run's channel. Undefined if the run does not decide. */
-  allows(user: string, channel: string, type: Exclude<Action["type"], "cancel">): boolean | undefined {
-    const id = runOfChannel(channel);
-    if (id === undefined) return undefined;
-    const run = this.get(id);
-    if (run === undefined || type === "publish") return false;
-    if (run.owner !== undefined && run.owner !== user) return false;
-    // The id gives access to the channel, but not to its presence.
-    return type === "presence" ? undefined : true;
+  /**
+   * Finds what the log says of a run that is not of this process. Undefined if there is none, and for a log that does not
+   * outlive the process: all its runs are here.
+   */
+  stored(id: string | undefined, signal?: AbortSignal): MaybePromise<StoredRun | undefined> {
+    if (id === undefined || !this.#context.records.isKept || this.get(id) !== undefined) return undefined;
+    return readStored(this.#context, id, signal);
   }
 
-  /** Returns whether a user may cancel a run without a call of `authorize`. */
-  isCancelledBy(user: string, id: string): boolean {
-    const run = this.get(id);
-    return run !== undefined && !run.asksToCancel && (run.owner === undefined || run.owner === user);
+  /** Finds a run of this process, or in the log. */
+  async find(id: string): Promise<RunState | undefined> {
+    const live = this.get(id);
+    if (live !== undefined) {
+      const { name, owner, status, startTime: started, endTime: ended } = live;
+      return { id, name, owner, status, started, ended, result: (options) => live.result(options) };
+    }
+    if (!isText(id, 1, this.#context.settings.limits.channel - prefix.length)) return undefined;
+    const stored = await readStored(this.#context, id);
+    if (stored === undefined) return undefined;
+    const { name, owner, status, started, ended } = stored;
+    const result: RunState["result"] = ({ signal } = {}) => readResult(this.#context, id, signal);
+    return { id, name, owner, status, started, ended, result };
   }
 
   /**
    * Cancels a run for a client. If the client may not cancel the run, the result is the same as for a run that does not
-   * exist.
+   * exist. `stored` is what the log says of a run that is not of this process.
    */
   cancelFor(
     user: string,
     id: string,
-    { isAuthorized, reason }: { isAuthorized: boolean; reason: string | undefined },
+    { isAuthorized, reason, stored }: CancelRequest,
   ): "requested" | "finished" | "unknown" {
     const run = this.get(id);
+    const facts = run ?? stored;
+    if (facts === undefined) return "unknown";
+    if (facts.asksToCancel ? !isAuthorized : !mayCancel(facts, user)) return "unknown";
+    if (facts.status !== "working") return "finished";
     if (run === undefined) return "unknown";
-    if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";
-    if (run.status !== "working") return "finished";
     run.cancelBy("client", reason);
     return "requested";
   }
@@ -143,8 +175,10 @@ function checkedId({ id, owner, name, channel }: RunOptions, maxLength: number):
       `Cannot run with the name ${shown(name)}: a name is a text of at most ${maxNameLength} characters`,
     );
   }
-  if (owner !== undefined && !isText(owner, 1)) {
-    throw new TypeError("Cannot run for an owner without a name: give a user's identity, or leave it out");
+  if (owner !== undefined && !isText(owner, 1, maxOwnerLength)) {
+    throw new TypeError(
+      `Cannot run for this owner: give a user's identity of 1 to ${maxOwnerLength} characters, or leave it out`,
+    );
   }
   if (channel !== undefined) checkChannel(channel, maxLength);
   if (channel !== undefined && isRunChannel(channel)) {
