@@ -45,7 +45,10 @@ export type { ErrorContext, FailedRun } from "./model/hooks.ts";
 export type {
   AppendOptions,
   Entry,
+  HeldRecord,
   Log,
+  Member,
+  Membership,
   Position,
   ReadOptions,
   Retention,

@@ -80,6 +80,7 @@ describe("a confirmed publication is discharged", () => {
     expect(await finish(core)).toMatchObject({
       undelivered: [],
       givenUp: 0,
+      waiting: 0,
       sessions: { closed: 2, cut: 0 },
     });
     expect(core.reported).toEqual([]);
@@ -889,6 +890,7 @@ describe("closing waits for a client that acknowledges", () => {
     expect(closed.value).toMatchObject({
       undelivered: [],
       givenUp: 0,
+      waiting: 0,
       sessions: { closed: 1, cut: 0 },
       milliseconds: 2_000,
     });

@@ -180,6 +180,7 @@ describe("closing, a peer that does not read", () => {
       ],
       undelivered: [],
       givenUp: 0,
+      waiting: 0,
       milliseconds: 5_000,
     });
     expect(client.cut).toBe(true);

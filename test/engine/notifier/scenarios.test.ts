@@ -469,6 +469,7 @@ test("A14: closing with 1 000 undelivered under a deadline of 50 ms settles in t
       reason: "closed",
     })),
     givenUp: 1_000,
+    waiting: 0,
     milliseconds: 50,
   });
   expect(reported).toEqual(upTo(1_000).map((offset) => `user:ann ${offset} closed`));

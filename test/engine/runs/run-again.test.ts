@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { GapError } from "../../../src/model/errors.ts";
+import { ExistsError, GapError } from "../../../src/model/errors.ts";
 import type { Run } from "../../../src/model/run.ts";
 import { output } from "../../../src/run.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
@@ -183,7 +183,7 @@ describe("a run whose id was used before", () => {
     expect(offsetsIn(client.received, "run:report")).toEqual([1, 2, 3]);
   });
 
-  test("begins after the old run's ending where that was late", async ({ start }) => {
+  test("is refused while the old run's ending, which was late, is kept", async ({ start }) => {
     const state = { fails: false };
     const core = startWith(
       start,
@@ -199,13 +199,13 @@ describe("a run whose id was used before", () => {
     state.fails = true;
     go.resolve();
     await core.clock.advance(20_000);
-    again(core).go.resolve();
+    const refused = outcomeOf(again(core).run.result());
     await core.clock.advance(1_000);
-    expect(settled.state).toBe("pending");
+    expect([settled.state, refused.state]).toEqual(["pending", "pending"]);
     state.fails = false;
     await core.clock.advance(10_000);
-    expect(settled.state).toBe("fulfilled");
-    expect(await typesOf(core.notifier, "report")).toEqual(["run.started", "output", "run.completed"]);
+    expect([settled.state, refused.reason]).toEqual(["fulfilled", new ExistsError("run:report")]);
+    expect(await typesOf(core.notifier, "report")).toEqual(["run.completed"]);
     core.errors.length = 0;
   });
 
