@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Log } from "../../src/model/log.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
-import { fakeClock, type LogSuiteOptions, type LogSuiteStore, logSuite } from "../../src/testing.ts";
+import { fakeClock, type LogSuiteOptions } from "../../src/testing.ts";
+import { failuresIn } from "../support/suite-failures.ts";
 import { type Fault, wipeable, withFault, wrongLogs } from "../support/wrong-logs.ts";
 
 /** Milliseconds. Most faults show as something that never comes. */
@@ -11,24 +12,6 @@ const patience = 500;
 /** Runs the suite, with all tests at once, and returns the names of those that failed. */
 async function failuresOf(fault: Fault): Promise<string[]> {
   return failuresIn(({ clock }) => withFault(memoryLog({ clock }), clock, fault), { patience });
-}
-
-async function failuresIn(make: (options: LogSuiteOptions) => Log, store?: LogSuiteStore): Promise<string[]> {
-  const tests = new Map<string, () => Promise<void>>();
-  const runner = {
-    describe: (_: string, body: () => void) => body(),
-    test: (name: string, body: () => Promise<void>) => tests.set(name, body),
-  };
-  logSuite(make, runner, store);
-  const results = await Promise.all(
-    Array.from(tests, ([name, body]) =>
-      body().then(
-        () => [],
-        () => [name],
-      ),
-    ),
-  );
-  return results.flat();
 }
 
 const everyWake = "every append wakes, from the moment a watch is there";
