@@ -22,7 +22,7 @@ app.get("/ticket", async (c) => {
   const user = await getSignedCookie(c, secret, "user");
   if (!user) return c.text("Unauthorized", 401);
   c.header("Cache-Control", "no-store");
-  return c.json({ ticket: tickets.issue({ user }) });
+  return c.json({ ticket: await tickets.issue({ user }) });
 });
 app.get("/notifications", async (c) => {
   await notifications(notifier, { authenticate: tickets.redeem })(c); // upgradeWebSocket(…) in a server

@@ -1,14 +1,15 @@
 import { Hono } from "hono";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Identity } from "../../src/model/peer.ts";
+import { memoryLog } from "../../src/stores/memory.ts";
 import { fakeClock } from "../../src/testing.ts";
 import { createTickets, type Tickets } from "../../src/tickets.ts";
 
 /** Redeems a ticket in a request, and returns the identity. */
 async function redeem(tickets: Tickets, ticket: string): Promise<Identity | null> {
   let found: Identity | null = null;
-  const app = new Hono().get("/", (c) => {
-    found = tickets.redeem(c);
+  const app = new Hono().get("/", async (c) => {
+    found = await tickets.redeem(c);
     return c.text("");
   });
   await app.request(`/?ticket=${ticket}`);
@@ -18,7 +19,7 @@ async function redeem(tickets: Tickets, ticket: string): Promise<Identity | null
 test("a ticket admits the identity that it was issued to, once", async () => {
   const tickets = createTickets();
   const identity = { user: "ann", channels: ["user:ann"], info: { name: "Ann" } };
-  const ticket = tickets.issue(identity);
+  const ticket = await tickets.issue(identity);
   expect(tickets.size).toBe(1);
   expect(await redeem(tickets, ticket)).toEqual(identity);
   expect(await redeem(tickets, ticket)).toBe(null);
@@ -28,7 +29,7 @@ test("a ticket admits the identity that it was issued to, once", async () => {
 test("a ticket is good for 30 s, and no timer is armed", async () => {
   const clock = fakeClock();
   const tickets = createTickets({ clock });
-  const [early, late] = [tickets.issue({ user: "ann" }), tickets.issue({ user: "bob" })];
+  const [early, late] = [await tickets.issue({ user: "ann" }), await tickets.issue({ user: "bob" })];
   await clock.advance(29_999);
   expect(await redeem(tickets, early)).toEqual({ user: "ann" });
   await clock.advance(1);
@@ -38,8 +39,8 @@ test("a ticket is good for 30 s, and no timer is armed", async () => {
 
 test("a user has ten tickets at most: older ones become invalid, and other users keep theirs", async () => {
   const tickets = createTickets();
-  const other = tickets.issue({ user: "bob" });
-  const own = Array.from({ length: 1_000 }, () => tickets.issue({ user: "ann" }));
+  const other = await tickets.issue({ user: "bob" });
+  const own = await Promise.all(Array.from({ length: 1_000 }, () => tickets.issue({ user: "ann" })));
   expect(tickets.size).toBe(11);
   expect(await redeem(tickets, own[989] as string)).toBe(null);
   expect(await redeem(tickets, own[990] as string)).toEqual({ user: "ann" });
@@ -48,15 +49,15 @@ test("a user has ten tickets at most: older ones become invalid, and other users
 
 test("there are 10 000 tickets at most, for any number of users", async () => {
   const tickets = createTickets();
-  const first = tickets.issue({ user: "first" });
-  for (let n = 0; n < 10_000; n++) tickets.issue({ user: `user ${n}` });
+  const first = await tickets.issue({ user: "first" });
+  for (let n = 0; n < 10_000; n++) await tickets.issue({ user: `user ${n}` });
   expect(tickets.size).toBe(10_000);
   expect(await redeem(tickets, first)).toBe(null);
 });
 
-test("without a user there may be as many tickets as there are in all, and no two are equal", () => {
+test("without a user there may be as many tickets as there are in all, and no two are equal", async () => {
   const tickets = createTickets();
-  const issued = Array.from({ length: 1_000 }, () => tickets.issue({ user: "" }));
+  const issued = await Promise.all(Array.from({ length: 1_000 }, () => tickets.issue({ user: "" })));
   expect(new Set(issued).size).toBe(1_000);
 });
 
@@ -67,18 +68,71 @@ test.each([{ ttl: 0 }, { size: 0 }, { perUser: Number.NaN }, { ttl: "soon" as un
   },
 );
 
-test("an invalid identity gets no ticket, and an invalid request redeems none, with what to pass instead", () => {
+test("an invalid identity gets no ticket, and an invalid request redeems none, with what to pass instead", async () => {
   const tickets = createTickets();
   const issuing = new TypeError(
     'Cannot issue a ticket: give whom it lets in, tickets.issue({ user: "ann" })',
   );
   for (const identity of [undefined, "ann", {}, { user: 7 }])
-    expect(() => tickets.issue(identity as never)).toThrow(issuing);
-  const channels = () => tickets.issue({ user: "ann", channels: [""] });
-  expect(channels).toThrow(TypeError);
+    await expect(tickets.issue(identity as never)).rejects.toThrow(issuing);
+  await expect(tickets.issue({ user: "ann", channels: [""] })).rejects.toThrow(TypeError);
   const redeeming =
     "Cannot redeem a ticket: give redeem itself, notifications(notifier, { authenticate: tickets.redeem })";
   for (const c of [undefined, "ticket"])
-    expect(() => tickets.redeem(c as never)).toThrow(new TypeError(redeeming));
+    await expect(tickets.redeem(c as never)).rejects.toThrow(new TypeError(redeeming));
   expect(tickets.size).toBe(0);
+});
+
+describe("tickets in a log", () => {
+  test("admit once, in any process that works with the log", async () => {
+    const log = memoryLog();
+    const [one, other] = [createTickets({ log }), createTickets({ log })];
+    const identity = { user: "ann", channels: ["user:ann"], info: { name: "Ann" }, expires: Infinity };
+    const ticket = await one.issue(identity);
+    const { expires, ...kept } = identity;
+    const found = await Promise.all([other, one, other].map((tickets) => redeem(tickets, ticket)));
+    expect(found.filter((each) => each !== null)).toEqual([kept]);
+    expect([await redeem(one, ticket), await redeem(one, "unknown"), await redeem(one, "")]).toEqual([
+      null,
+      null,
+      null,
+    ]);
+    expect(one.size).toBe(0);
+  });
+
+  test("are good for their ttl, on the wall clock", async () => {
+    const clock = fakeClock();
+    const log = memoryLog({ clock });
+    const tickets = createTickets({ log, clock, ttl: 1_000 });
+    const [early, late] = [await tickets.issue({ user: "ann" }), await tickets.issue({ user: "bob" })];
+    await clock.advance(999);
+    expect(await redeem(tickets, early)).toEqual({ user: "ann" });
+    await clock.advance(1);
+    expect(await redeem(tickets, late)).toBe(null);
+  });
+
+  test("are not in the log themselves", async () => {
+    const names: string[] = [];
+    const memory = memoryLog();
+    const log = {
+      ...memory,
+      append: (...args: Parameters<typeof memory.append>) => {
+        names.push(JSON.stringify(args));
+        return memory.append(...args);
+      },
+      read: (...args: Parameters<typeof memory.read>) => memory.read(...args),
+    } as typeof memory;
+    const tickets = createTickets({ log });
+    const ticket = await tickets.issue({ user: "ann" });
+    expect(await redeem(tickets, ticket)).toEqual({ user: "ann" });
+    expect(names.length).toBe(2);
+    expect(names.join().includes(ticket)).toBe(false);
+  });
+
+  test("refuse functions, which a log cannot keep, with what to do", async () => {
+    const tickets = createTickets({ log: memoryLog() });
+    const message =
+      "Cannot issue a ticket with refresh: a log keeps no functions. Add it to what redeem returns";
+    await expect(tickets.issue({ user: "ann", refresh: () => null })).rejects.toThrow(new TypeError(message));
+  });
 });

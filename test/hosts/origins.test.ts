@@ -315,7 +315,7 @@ describe(`an upgrade on ${runtime}`, () => {
   test("with a ticket is accepted once", async () => {
     const tickets = createTickets();
     const here = await served({ authenticate: tickets.redeem });
-    here.app.get("/ticket", (c) => c.json({ ticket: tickets.issue({ user: "ann" }) }));
+    here.app.get("/ticket", async (c) => c.json({ ticket: await tickets.issue({ user: "ann" }) }));
     const issued = await here.app.fetch(new Request("http://localhost/ticket"));
     const { ticket } = (await issued.json()) as { ticket: string };
     expect(ticket).toMatch(/^[0-9a-f]{64}$/);
