@@ -30,6 +30,8 @@ export interface HeldRecordsParts {
 export class HeldRecords {
   readonly #parts: HeldRecordsParts;
   #membership: Membership | undefined;
+  /** What was released while joining was under way. */
+  #early: string[] = [];
 
   constructor(parts: HeldRecordsParts) {
     this.#parts = parts;
@@ -43,6 +45,8 @@ export class HeldRecords {
   /** Called once this process is a member of its log. */
   joined(membership: Membership): void {
     this.#membership = membership;
+    for (const record of this.#early) this.release(record);
+    this.#early = [];
   }
 
   /** Returns the text of a new record, to be given to an append. Undefined if the log holds none. */
@@ -54,8 +58,12 @@ export class HeldRecords {
   }
 
   release(record: string | undefined): void {
-    if (record === undefined || this.#membership === undefined) return;
+    if (record === undefined) return;
     const membership = this.#membership;
+    if (membership === undefined) {
+      this.#early.push(record);
+      return;
+    }
     const failed = (error: unknown): void => this.#parts.onError(error, "a held record");
     const releasing = handled(
       () => membership.release(record),
@@ -70,6 +78,7 @@ export class HeldRecords {
   async leave(): Promise<void> {
     const membership = this.#membership;
     this.#membership = undefined;
+    this.#early = [];
     await membership?.[Symbol.asyncDispose]();
   }
 }
