@@ -1,6 +1,7 @@
 import {
   all,
   append,
+  appendAll,
   dataOf,
   day,
   differs,
@@ -144,7 +145,7 @@ export const keepingTests: LogTests = {
     const before = await fill(log, channel, 3);
     await log[Symbol.asyncDispose]();
     const next = await tools.again();
-    await append(next, channel, "4");
+    await appendAll(next, channel, ["4", "5"]);
     const { lineage = [], first, top, entries } = await next.read(channel, {});
     for (const { epoch, offset: end } of lineage) {
       for (let offset = 0; offset <= top; offset++) {

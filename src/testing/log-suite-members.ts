@@ -121,12 +121,12 @@ export const memberTests: LogTests = {
     const other = await tools.again();
     const [reason, controller] = [new Error("stopped"), new AbortController()];
     const { signal } = controller;
-    const waiting = failure(other.join?.(idle, { signal }) ?? Promise.resolve());
+    const waiting = ends(tools, failure(joinOf(other)(idle, { signal })));
     await turn();
     controller.abort(reason);
     const error = await waiting;
     if (error !== undefined) isSame(error, reason);
-    isSame(await failure(other.join?.(idle, { signal }) ?? Promise.resolve()), reason);
+    isSame(await ends(tools, failure(joinOf(other)(idle, { signal }))), reason);
     await other[Symbol.asyncDispose]();
     // Whoever gave up is not in the way, and has inherited nothing.
     const third = await next(log, channel, tools);
@@ -142,6 +142,15 @@ export const memberTests: LogTests = {
 };
 
 const idle: Member = { inherits() {}, lost() {} };
+
+/** Awaits a promise of a join, and fails if it takes too long. */
+async function ends<Result>(tools: LogTools, joining: Promise<Result>): Promise<Result> {
+  const bell = tools.bell("the end of a wait to join");
+  const ended = bell.next();
+  joining.then(bell.ring, bell.ring);
+  await ended;
+  return joining;
+}
 
 interface Joined {
   readonly log: TestedLog;
@@ -164,8 +173,8 @@ async function join(log: TestedLog, channel: string, tools: LogTools): Promise<J
     },
     lost: (error) => losses.push(error),
   };
-  const membership = await log.join?.(member);
-  if (membership === undefined) return undefined;
+  if (log.join === undefined) return undefined;
+  const membership = await ends(tools, log.join(member));
   return {
     ...{ log, membership, losses },
     async inherited(wanted) {
@@ -180,8 +189,15 @@ async function join(log: TestedLog, channel: string, tools: LogTools): Promise<J
 async function next(log: TestedLog, channel: string, tools: LogTools): Promise<Joined> {
   await log[Symbol.asyncDispose]();
   const joined = await join(await tools.again(), channel, tools);
-  if (joined === undefined) throw new Error("Expected join(), as in the log that was made before");
+  if (joined === undefined) throw new Error(missing);
   return joined;
+}
+
+const missing = "Expected join(), as in the log that was made before";
+
+function joinOf({ join }: TestedLog): NonNullable<TestedLog["join"]> {
+  if (join === undefined) throw new Error(missing);
+  return join;
 }
 
 /** Holds a record from an append on. */

@@ -49,7 +49,7 @@ export interface LogSuiteOptions {
 /** What a suite needs of the store behind a log under test. */
 export interface LogSuiteStore {
   /**
-   * Real milliseconds within which a wake must come, and what has expired must be gone. No test waits longer than the
+   * Real milliseconds within which a wake must come, what has expired must be gone, and a member must have joined. No test waits longer than the
    * store needs. Default 3 000.
    */
   patience?: number | undefined;
