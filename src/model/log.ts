@@ -74,7 +74,8 @@ export interface AppendOptions {
    * retention, state, seal, writers and keys are forgotten. Its watchers stay, and MUST be woken.
    *
    * `"last"`: this append seals the channel. Every later append, other than a repeat or one in the first place, MUST be
-   * refused with a `SealedError`.
+   * refused with a `SealedError`. The `ttl` of all entries of a sealed channel counts from this append, so that they are
+   * kept and trimmed together.
    *
    * A repeat, by `once` or `key`, is answered before its place is looked at.
    */

@@ -34,7 +34,8 @@ export class MemoryChannel extends LinkedNode implements Marked {
   first = 1;
   /** What it says of itself. */
   state: string | undefined;
-  isSealed = false;
+  /** When it was sealed. */
+  sealedAt: number | undefined;
   /** The marks of writers and of keys, which only `Repeats` creates and removes. */
   writers: Map<string, Mark> | undefined;
   keys: Map<string, Mark> | undefined;
@@ -61,6 +62,10 @@ export class MemoryChannel extends LinkedNode implements Marked {
     this.retention = retention;
   }
 
+  get isSealed(): boolean {
+    return this.sealedAt !== undefined;
+  }
+
   get isIdle(): boolean {
     return this.first > this.top && this.#watchers.size === 0;
   }
@@ -80,7 +85,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
     if (this.first > this.top) return false;
     const { size, bytes, ttl, slack } = this.retention;
     const age = now - this.#since;
-    if (age >= ttl) return true;
+    if ((this.sealedAt === undefined ? age : now - this.sealedAt) >= ttl) return true;
     if (this.top - this.first + 1 <= size && this.#bytes <= bytes) return false;
     return slack === 0 || age >= youth || this.#measureBeyond() > slack;
   }
@@ -139,7 +144,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
   begin(epoch: string, retention: Retention): void {
     this.epoch = epoch;
     this.retention = retention;
-    this.isSealed = false;
+    this.sealedAt = undefined;
     this.top = 0;
     this.first = this.#within = 1;
   }

@@ -141,7 +141,7 @@ class MemoryLog implements Log {
     else if (channel.isSealed) throw new SealedError(name);
     // From here on nothing throws: an append that throws has changed nothing.
     if (bounds !== undefined) channel.keepTo(bounds);
-    if (place === "last") channel.isSealed = true;
+    if (place === "last") channel.sealedAt = now;
     if (state !== undefined) this.#describe(channel, state);
     const offset = channel.top + 1;
     const kept = new KeptEntry(channel, { offset, data, time, tags: tags && { ...tags } }, bytes, now);

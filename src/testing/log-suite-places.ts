@@ -9,6 +9,7 @@ import {
   fill,
   key,
   type LogTests,
+  minute,
   none,
   numbers,
   offsetsOf,
@@ -75,6 +76,17 @@ export const placeTests: LogTests = {
     await refuses(append(log, channel, "x", { ...changes, ...first }), ExistsError, channel);
     same(await log.read(channel, {}), before);
     same((await append(log, `${channel} other`, "1")).offset, 1);
+  },
+
+  async "the ttl of all entries of a sealed channel counts from its last"(log, channel, tools) {
+    const retention = { ...all, ttl: minute };
+    await append(log, channel, "1", { retention });
+    if (!(await tools.pass(minute - 1))) return;
+    await append(log, channel, "2", { retention, ...last });
+    await tools.pass(minute - 1);
+    await reads(log, channel, undefined, ["1", "2"]);
+    await tools.pass(1);
+    same((await log.read(channel, {})).first, 3);
   },
 
   async "an append in the last place may be the only one of its channel"(log, channel) {

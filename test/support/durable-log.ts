@@ -22,7 +22,8 @@ interface Kept {
   readonly entries: readonly (Entry & { readonly arrived: number })[];
   readonly retention: Retention;
   readonly state: string | undefined;
-  readonly sealed: boolean;
+  /** When it was sealed. */
+  readonly sealedAt: number | undefined;
   readonly keys: ReadonlyMap<string, { readonly offset: number; readonly until: number }>;
   readonly writers: ReadonlyMap<string, { readonly n: number; readonly offset: number }>;
 }
@@ -86,7 +87,7 @@ export function durableLog(store: DurableStore, clock: Clock): Log {
     if (store.owner !== log) throw new LogError("Cannot append: another log works with this store");
   };
   const committed = (channel: string): Kept =>
-    trimmed(store.channels.get(channel) ?? create(`${store.id} 0`), clock.time());
+    trimmed(store.channels.get(channel) ?? create(`${store.id} ${channel}`), clock.time());
 
   const log: Log = {
     append(channel, data, options) {
@@ -100,7 +101,7 @@ export function durableLog(store: DurableStore, clock: Clock): Log {
         if ("next" in answer) pending.set(channel, answer.next);
         return { offset: answer.offset, epoch: before.epoch };
       }
-      const begun = place(channel, before, options, () => `${store.id} ${++store.epochs}`);
+      const begun = place(channel, before, options, () => `${store.id} ${channel} ${++store.epochs}`);
       const next = trimmed(appended(begun, data, options, now), now);
       pending.set(channel, next);
       const position = { offset: next.top, epoch: next.epoch };
@@ -172,7 +173,7 @@ function left(store: DurableStore, signal: AbortSignal | undefined): Promise<voi
 }
 
 function create(epoch: string): Kept {
-  const nothing = { entries: [], state: undefined, sealed: false, keys: new Map(), writers: new Map() };
+  const nothing = { entries: [], state: undefined, sealedAt: undefined, keys: new Map(), writers: new Map() };
   return { epoch, top: 0, retention: defaults, ...nothing };
 }
 
@@ -198,10 +199,11 @@ function repeatOf(
 /** Returns the channel in which the append is made: another one in the first place. */
 function place(channel: string, kept: Kept, { place }: AppendOptions, epoch: () => string): Kept {
   if (place !== "first") {
-    if (kept.sealed) throw new SealedError(channel);
+    if (kept.sealedAt !== undefined) throw new SealedError(channel);
     return kept;
   }
-  if (kept.top > 0 && !(kept.sealed && kept.entries.length === 0)) throw new ExistsError(channel);
+  if (kept.top > 0 && !(kept.sealedAt !== undefined && kept.entries.length === 0))
+    throw new ExistsError(channel);
   return kept.top === 0 ? create(kept.epoch) : create(epoch());
 }
 
@@ -217,7 +219,7 @@ function appended(kept: Kept, data: string, options: AppendOptions, now: number)
     entries: [...kept.entries, entry],
     retention: retention === undefined ? kept.retention : { ...defaults, ...retention },
     state,
-    sealed: place === "last",
+    sealedAt: place === "last" ? now : undefined,
     keys: key ? new Map(kept.keys).set(key.text, { offset, until: now + key.ttl }) : kept.keys,
     writers: once ? new Map(kept.writers).set(once.by, { n: once.n, offset }) : kept.writers,
   };
@@ -232,7 +234,7 @@ function trimmed(kept: Kept, now: number): Kept {
     const age = now - oldest.arrived;
     const isOver = entries.length > size || total > bytes;
     const isSpared = slack > 0 && age < youth && beyond(entries, total, kept.retention) <= slack;
-    if (age < ttl && (!isOver || isSpared)) break;
+    if (now - (kept.sealedAt ?? oldest.arrived) < ttl && (!isOver || isSpared)) break;
     total -= bytesOf(oldest);
     entries = entries.slice(1);
   }
@@ -257,13 +259,13 @@ function bytesOf({ data, tags }: Entry): number {
 
 function sliceOf(kept: Kept, { after, limit, last }: ReadOptions): Slice {
   if (limit !== undefined && last !== undefined) throw new RangeError("Cannot use both limit and last");
-  const { epoch, top, entries, state, sealed } = kept;
+  const { epoch, top, entries, state, sealedAt } = kept;
   const first = entries[0]?.offset ?? top + 1;
   const gapless = after === undefined || isThere(after, { epoch, top, first });
   const rest = gapless ? entries.filter(({ offset }) => offset > (after?.offset ?? 0)) : [];
   const part = last === undefined ? rest.slice(0, limit) : rest.slice(Math.max(0, rest.length - last));
   const slice = { epoch, top, first, entries: part.map(({ arrived, ...entry }) => entry), gapless };
-  return { ...slice, ...(state !== undefined && { state }), ...(sealed && { sealed }) };
+  return { ...slice, ...(state !== undefined && { state }), ...(sealedAt !== undefined && { sealed: true }) };
 }
 
 function isThere(after: Position, { epoch, top, first }: Pick<Slice, "epoch" | "top" | "first">): boolean {

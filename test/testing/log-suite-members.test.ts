@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { logSuite } from "../../src/testing.ts";
+import { type DurableStore, durableLog, durableStore } from "../support/durable-log.ts";
 import { createStore, gatheringLog, type Store } from "../support/gathering-log.ts";
 import { failuresIn } from "../support/suite-failures.ts";
 import { type StoreFault, withStoreFault, wrongMembers } from "../support/wrong-members.ts";
@@ -70,4 +72,16 @@ describe.concurrent("logSuite fails a log that", () => {
 
 test("logSuite passes a log that gathers what it writes, and has one member at a time", async () => {
   expect(await failuresOf(() => ({}))).toEqual([]);
+});
+
+describe("the log of the engine's own tests, whose store outlives it", () => {
+  const stores = new WeakMap<object, DurableStore>();
+  logSuite(
+    ({ clock }) => {
+      const store = stores.get(clock) ?? durableStore();
+      stores.set(clock, store);
+      return durableLog(store, clock);
+    },
+    { describe, test },
+  );
 });

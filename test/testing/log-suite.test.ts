@@ -205,6 +205,7 @@ describe.concurrent("logSuite passes a correct log, and fails one that", () => {
       "epoch and top outlive the entries",
       "an entry goes when its ttl is over, each at its own time, and not before",
       "a watched channel is remembered without entries, whatever else is used",
+      "the ttl of all entries of a sealed channel counts from its last",
       staysSealed,
       statesOfEmpty[0],
     ]);

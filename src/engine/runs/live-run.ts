@@ -57,7 +57,6 @@ export class LiveRun implements Run<unknown> {
   readonly #context: RunContext;
   readonly #observer: RunObserver;
   readonly #channel: RunChannel;
-  readonly #startedAt: number;
   /** When the run was started and when it ended, in milliseconds since the Unix epoch. */
   readonly startTime: number;
   endTime: number | undefined;
@@ -83,7 +82,6 @@ export class LiveRun implements Run<unknown> {
     this.owner = options.owner;
     this.asksToCancel = options.cancel === "authorized";
     this.#channel = new RunChannel(context, id, options.channel);
-    this.#startedAt = context.clock.now();
     this.startTime = context.clock.time();
     this.#record = context.records.create({ is: "run" });
     this.#signal = options.signal;
@@ -319,13 +317,10 @@ export class LiveRun implements Run<unknown> {
     this.endTime = this.#context.clock.time();
     this.#unlink();
     this.#observer.ended(this);
-    // A log measures the age of each entry from the entry's own time. With the duration of the run added, all entries
-    // are kept as long as the ending.
-    const ttl = this.#context.settings.limits.runTtl + this.endedAt - this.#startedAt;
     // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
     // `announceEnding`.
     const announcing = this.#channel.announceEnding(data, `${this.label} is ${status}`);
-    const [written] = await Promise.allSettled([this.#channel.confirm(data, ttl, this.#state), announcing]);
+    const [written] = await Promise.allSettled([this.#channel.confirm(data, this.#state), announcing]);
     // Without an ending, the next process ends the run.
     if (written.status === "fulfilled") this.#context.records.release(this.#record);
     this.#settle(outcome);

@@ -12,14 +12,13 @@ export async function endLost(context: RunContext, channel: string, record: stri
   const { state, sealed } = await context.log.read(channel, { limit: 0 });
   const stored = storedIn(state);
   if (stored !== undefined && sealed !== true) {
-    const { run, announced, started } = stored;
+    const { run, announced } = stored;
     const error = { name: "Error", message: "The process that ran it is gone" };
     const data = encode({ type: "run.failed", run, error, reason: "lost" });
     const ended = context.clock.time();
     const runChannel = new RunChannel(context, run, announced);
     try {
-      const ttl = context.settings.limits.runTtl + Math.max(0, ended - started);
-      await runChannel.confirm(data, ttl, stateOf({ ...stored, status: "failed", ended }));
+      await runChannel.confirm(data, stateOf({ ...stored, status: "failed", ended }));
       await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`);
     } catch (error) {
       if (!(error instanceof SealedError)) throw error;

@@ -52,10 +52,9 @@ export class RunChannel {
 
   /**
    * Writes the ending, which seals the channel, as a confirmed publication that waits for its delivery for
-   * `limits.runTtl`. `ttl` is how long the channel's entries are kept, in milliseconds. `state` is what the channel says
-   * of the run from now on.
+   * `limits.runTtl`: for as long the whole channel is kept. `state` is what the channel says of the run from now on.
    */
-  async confirm(data: string, ttl: number, state: string): Promise<void> {
+  async confirm(data: string, state: string): Promise<void> {
     const context = this.#context;
     const isAwaited = context.reportsUndelivered;
     const time = context.clock.time();
@@ -66,7 +65,7 @@ export class RunChannel {
       this.ending = position;
     };
     const confirmation = { channel: this.#name, content, time, ttl: runTtl, signal: undefined, logged };
-    const retention = this.#retention(ttl);
+    const retention = this.#retention(runTtl);
     await appendConfirmed(context, confirmation, { time, retention, place: "last", state });
     this.#wrote();
   }

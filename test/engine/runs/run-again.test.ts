@@ -205,7 +205,7 @@ describe("a run whose id was used before", () => {
     state.fails = false;
     await core.clock.advance(10_000);
     expect([settled.state, refused.reason]).toEqual(["fulfilled", new ExistsError("run:report")]);
-    expect(await typesOf(core.notifier, "report")).toEqual(["run.completed"]);
+    expect(await typesOf(core.notifier, "report")).toEqual(["run.started", "run.completed"]);
     core.errors.length = 0;
   });
 

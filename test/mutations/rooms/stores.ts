@@ -23,6 +23,11 @@ export const stores: readonly Mutation[] = [
   ]),
   ...inFile("stores/memory-channel", [
     {
+      name: "the entries of a sealed channel go each at its own time",
+      from: "(this.sealedAt === undefined ? age : now - this.sealedAt) >= ttl",
+      to: "age >= ttl",
+    },
+    {
       name: "entries above size and bytes are not trimmed by their age",
       from: "age >= youth || this.#measureBeyond()",
       to: "this.#measureBeyond()",
