@@ -20,7 +20,11 @@ export interface TurnSession {
 export interface TurnParts {
   readonly clock: Clock;
   /** The publications that wait for the turn, and whether sockets must be served before them. */
-  readonly appends: { readonly needsRest: boolean; turn(): void; commit(): void };
+  readonly appends: {
+    readonly needsRest: boolean;
+    turn(): void;
+    readonly commits: { run(): void } | undefined;
+  };
   /** Called after all sessions have sent what they had. */
   flushed(): void;
 }
@@ -79,7 +83,7 @@ export class Turn {
     // Publish what waited first, so that it also leaves in this turn.
     this.#parts.appends.turn();
     // Nothing that is not committed may be read, so what waited for the commit leaves in this turn as well.
-    this.#parts.appends.commit();
+    this.#parts.appends.commits?.run();
     // Reads that are left over from an earlier turn mean a slow log. Sessions with something to send do not wait for
     // it.
     if (this.#loading > 0) this.#flush();

@@ -8,7 +8,6 @@ import type { Context } from "../core/context.ts";
 import {
   ChannelLedger,
   type Content,
-  deliveryBy,
   type LedgerOfChannels,
   PendingDelivery,
   refusal,
@@ -18,6 +17,7 @@ import { ConfirmCapacity, type Taken } from "./confirm-capacity.ts";
 import type { Confirmation } from "./confirmation.ts";
 import { DepartedStates, deliveryStateOf } from "./delivery-state.ts";
 import { GivenUp } from "./given-up.ts";
+import { knownDelivery } from "./known-delivery.ts";
 import type { DeliveryState, Followed, Subscription } from "./subscription.ts";
 
 export interface LedgerContext extends Context {
@@ -200,7 +200,9 @@ export class Ledger implements LedgerOfChannels {
     const { channel, position, time, expires } = asked;
     if (signal?.aborted) throw signal.reason;
     if (wanted.level === "logged") return { level: "logged", by: "", time };
-    const known = this.#known(asked, entry, wanted);
+    const states = this.states(channel, position.epoch, position.offset);
+    const now = { time: this.time, isDue: this.#context.clock.now() >= expires, isOver: this.#isOver };
+    const known = knownDelivery(asked, entry, wanted, states, now);
     if (known !== undefined) return known;
     const owner = `delivered ${position.offset} of ${channel}`;
     return await this.#context.scope.wait<Delivery>(owner, signal, (settle) => {
@@ -230,28 +232,6 @@ export class Ledger implements LedgerOfChannels {
         this.tidy(waited);
       };
     });
-  }
-
-  /** Returns the delivery if it is known without waiting. Throws if there is nothing to wait for. */
-  #known(
-    asked: Asked,
-    entry: PendingDelivery | undefined,
-    wanted: Omit<Waiter, "settle">,
-  ): Delivery | undefined {
-    const { channel, position, expires } = asked;
-    const isDefault = wanted.level === undefined && wanted.by === undefined;
-    const outcome = entry?.outcome;
-    if (isDefault && outcome !== undefined && "delivery" in outcome) return outcome.delivery;
-    for (const state of this.states(channel, position.epoch, position.offset)) {
-      const delivery = deliveryBy(state, position.offset, wanted, this.time);
-      if (delivery !== undefined) return delivery;
-    }
-    const isDue = this.#context.clock.now() >= expires;
-    if (outcome !== undefined && "reason" in outcome)
-      throw refusal(channel, position, outcome.reason, outcome.level);
-    if (this.#isOver) throw refusal(channel, position, "closed", "logged");
-    if (isDue) throw refusal(channel, position, "expired", "logged");
-    return undefined;
   }
 
   subscriptions(channel: string, epoch: string): Iterable<Subscription> {

@@ -121,7 +121,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const { sessions, cut } = await flushSessions(hub, deadlines, silences);
   const { undelivered, givenUp, waiting } = hub.ledger.end();
   // What was confirmed last is released in the log, too.
-  hub.appends.commit();
+  hub.appends.commits?.run();
   await hub.settled("leave the log", deadlines.over, hub.inheritance.end());
   await hub.settled("close the log", deadlines.over, hub.log.close());
   const milliseconds = Math.round(hub.clock.now() - began);

@@ -136,7 +136,7 @@ export class Hub
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
       isKept: parts.log.join !== undefined,
-      released: () => this.appends.touched(),
+      released: () => this.appends.commits?.touch(),
       onError: reportLog,
     });
     this.inheritance = new Inheritance(this, parts.log);

@@ -7,6 +7,7 @@ import { type AppendQueuesParts, type AppendSteps, bytesOf, Queue, Waiting } fro
 import type { Burst } from "./burst.ts";
 import { Bursts } from "./bursts.ts";
 import { Commits } from "./commits.ts";
+import { HeldQueues } from "./held-queues.ts";
 import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 
@@ -27,14 +28,13 @@ export class AppendQueues {
   readonly #pace: Pace;
   readonly #appender: LogAppender;
   /** What the log has not committed yet; undefined for a log that does not commit. */
-  readonly #commits: Commits | undefined;
+  readonly commits: Commits | undefined;
   /** By channel, while the channel has publications that are not in the log yet. */
   readonly #queues = new Map<string, Queue>();
-  /** The queues that wait for the next turn, and the queues that wait for subscribers to catch up. */
+  /** The queues that wait for the next turn. */
   readonly #rotation = new LinkedNode();
-  readonly #held = new LinkedNode();
+  readonly #held: HeldQueues;
   readonly #bursts: Bursts;
-  #disarm: (() => void) | undefined;
   #size = 0;
   #bytes = 0;
   /** Whether a publication was refused since there was room. Only the first such refusal is reported. */
@@ -47,21 +47,22 @@ export class AppendQueues {
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
     this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule });
+    this.#held = new HeldQueues({ scope: this.#scope, schedule: () => this.#pace.schedule() });
     this.#bursts = new Bursts(parts);
     const scope = this.#scope;
     this.#appender = new LogAppender({ log, clock, onError, scope, ...(joining && { joining }) });
     const drained = (): void => this.#checkIdle();
-    this.#commits = log.commit && new Commits({ log, clock, scope, schedule, onError, drained });
+    this.commits = log.commit && new Commits({ log, clock, scope, schedule, onError, drained });
   }
 
   /** Number of appends in progress or waiting. */
   get size(): number {
-    return this.#size + (this.#commits?.size ?? 0);
+    return this.#size + (this.commits?.size ?? 0);
   }
 
   /** Bytes of the appends in progress or waiting. */
   get bytes(): number {
-    return this.#bytes + (this.#commits?.bytes ?? 0);
+    return this.#bytes + (this.commits?.bytes ?? 0);
   }
 
   /** Returns everything that the queues own now. */
@@ -71,7 +72,7 @@ export class AppendQueues {
       const behind = size > 1 ? ` and ${size - 1} behind it` : "";
       return { kind: "wait", owner: `publish ${channel}${behind}`, age: now - first.since };
     });
-    const { size = 0, since = now } = this.#commits ?? {};
+    const { size = 0, since = now } = this.commits ?? {};
     if (size > 0) waiting.push({ kind: "wait", owner: `commit ${size} publications`, age: now - since });
     return [...waiting, ...this.#scope.inspect().filter(({ kind }) => kind !== "wait")];
   }
@@ -94,7 +95,7 @@ export class AppendQueues {
       const answer = this.#appender.append(channel, data, options);
       if (!(answer instanceof Promise)) {
         this.#count(channel, data, answer);
-        return this.#commits?.wait(answer, bytesOf(data), options.signal) ?? answer;
+        return this.commits?.wait(answer, bytesOf(data), options.signal) ?? answer;
       }
       appending = answer;
     }
@@ -113,7 +114,7 @@ export class AppendQueues {
   #goesAtOnce(channel: string, data: string): boolean {
     if (
       !this.#appender.isAtOnce ||
-      this.#commits?.isFailing ||
+      this.commits?.isFailing ||
       (this.#queues.size > 0 && this.#queues.has(channel))
     )
       return false;
@@ -183,7 +184,8 @@ export class AppendQueues {
   /** Appends the waiting publications of a channel while the log appends synchronously and this turn has room. */
   #advance(queue: Queue): void {
     while (queue.size > 0 && !queue.isBusy) {
-      if (queue.mayHold && this.#bursts.holds(queue.channel)) return this.#hold(queue);
+      if (queue.mayHold && this.#bursts.holds(queue.channel))
+        return this.#held.add(queue, this.#bursts.left(queue.channel));
       if (this.#pace.take(queue.channel, queue.first.data.length)) this.#start(queue);
       else return this.#rotate(queue);
     }
@@ -236,26 +238,13 @@ export class AppendQueues {
     const queue = this.#queues.get(burst.channel);
     this.#bursts.endTurn(burst, queue !== undefined);
     if (queue === undefined) return;
-    if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);
-    else if (queue.isHeld) this.#release(queue);
-  }
-
-  /** Makes a channel wait. It is checked in the coming turns, and when no subscriber has made progress for a while. */
-  #hold(queue: Queue): void {
-    if (!queue.isHeld) this.#pace.schedule();
-    queue.isHeld = true;
-    queue.moveTo(this.#held);
-    const left = this.#bursts.left(queue.channel);
-    this.#disarm ??= this.#scope.timer("subscribers behind a burst", left, () => {
-      this.#disarm = undefined;
-      this.caughtUp();
-    });
-  }
-
-  #release(queue: Queue): void {
-    queue.isHeld = false;
-    this.#rotate(queue);
-    this.#disarmIdle();
+    if (burst.isHeld && queue.mayHold && !queue.isBusy)
+      this.#held.add(queue, this.#bursts.left(queue.channel));
+    else if (queue.isHeld) {
+      queue.isHeld = false;
+      this.#rotate(queue);
+      this.#held.removed();
+    }
   }
 
   /** If a channel has exactly one waiting publication, ends its wait for subscribers. */
@@ -266,15 +255,9 @@ export class AppendQueues {
     this.caughtUp();
   }
 
-  /** Called when a subscriber has read, or time has passed: channels that wait are checked in the coming turn. */
+  /** Called when a subscriber has read: channels that wait are checked in the coming turn. */
   caughtUp(): void {
-    if (!this.#held.isUnlinked) this.#pace.schedule();
-  }
-
-  #disarmIdle(): void {
-    if (!this.#held.isUnlinked) return;
-    this.#disarm?.();
-    this.#disarm = undefined;
+    this.#held.check();
   }
 
   #start(queue: Queue): void {
@@ -310,33 +293,23 @@ export class AppendQueues {
 
   #appended(queue: Queue, item: Waiting, position: Position): void {
     this.#remove(queue, item);
-    if (this.#commits === undefined) item.steps?.appended?.(position);
+    if (this.commits === undefined) item.steps?.appended?.(position);
     this.#count(queue.channel, item.data, position);
-    if (this.#commits === undefined) item.resolve(position);
-    else this.#commits.add(position, item);
-  }
-
-  /** Commits what the log has gathered; see {@linkcode Commits.run}. */
-  commit(): void {
-    this.#commits?.run();
-  }
-
-  /** Called when something was gathered by the log that is no append. */
-  touched(): void {
-    this.#commits?.touch();
+    if (this.commits === undefined) item.resolve(position);
+    else this.commits.add(position, item);
   }
 
   /** Removes a queue in which nothing waits any more. */
   #removeIfEmpty(queue: Queue): void {
     if (queue.size > 0 || this.#queues.get(queue.channel) !== queue) return;
     queue.leave();
-    if (queue.isHeld) this.#disarmIdle();
+    if (queue.isHeld) this.#held.removed();
     this.#queues.delete(queue.channel);
     this.#checkIdle();
   }
 
   #checkIdle(): void {
-    if (this.#queues.size === 0 && (this.#commits?.size ?? 0) === 0) this.#quiet?.();
+    if (this.#queues.size === 0 && (this.commits?.size ?? 0) === 0) this.#quiet?.();
   }
 
   /** Stops waiting for subscribers, as closing leaves no time for that. */
@@ -360,7 +333,7 @@ export class AppendQueues {
   end(): void {
     this.#ended = true;
     this.#appender.end();
-    this.#commits?.end();
+    this.commits?.end();
     const reason = closed("publish");
     this.#scope.end(reason);
     for (const queue of this.#queues.values()) {

@@ -1,4 +1,3 @@
-import { isObject } from "../../base/check.ts";
 import { ignorable, type Settle } from "../../base/scope.ts";
 import {
   CancelError,
@@ -11,9 +10,8 @@ import {
 } from "../../model/errors.ts";
 import type { Run, RunOptions, RunsReport, Task } from "../../model/run.ts";
 import type { RunEvent, RunStatus } from "../../model/run-event.ts";
-import { isVocabulary } from "../../model/vocabulary.ts";
-import { validated } from "../core/event-check.ts";
 import { exempt, urgent } from "../log/append-queue.ts";
+import { acceptedEvent, shortProgress } from "./accepted-event.ts";
 import { RunChannel, type RunContext } from "./run-channel.ts";
 import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
 import { presentOf, type StoredRun, stateOf } from "./run-state.ts";
@@ -21,12 +19,6 @@ import { LiveContext } from "./task-context.ts";
 
 /** The memory that an ended run takes besides its texts, in bytes: measured on V8 and rounded up. */
 const rowCost = 768;
-/**
- * The maximum length of a progress event that is kept in memory for late subscribers, in characters. Of a longer one only
- * the numbers are kept.
- */
-const maxKeptLength = 1_000;
-
 /** Informed about the life of a run. The registry implements it. */
 export interface RunObserver {
   /** Called when the run has ended. Its ending is not in the log yet. */
@@ -218,23 +210,9 @@ export class LiveRun implements Run<unknown> {
 
   /** Returns the text of an event. Throws if the event must not be written. */
   #accepted(event: RunEvent): string {
-    const where = `into ${this.label}`;
-    if (this.status !== "working") throw new ClosedError(`Cannot emit ${where}: it is ${this.status}`);
-    if (!isObject(event) || typeof event.type !== "string")
-      throw new TypeError(`Cannot emit ${where}: an event is an object with a type`);
-    if (event.type.startsWith("run."))
-      throw new TypeError(`Cannot emit "${event.type}" ${where}: types that begin with run. are reserved`);
-    const data = this.#context.serialise(`an event of ${this.label}`, this.#valid(event));
+    const data = acceptedEvent(this.#context, this, event);
     if (event.type === "progress") this.#progress = shortProgress(data);
     return data;
-  }
-
-  /** Returns the event as its schema returns it. The vocabularies of tocsin need no schema. */
-  #valid(event: RunEvent): unknown {
-    const { events } = this.#context;
-    if (events === undefined || (isVocabulary(event.type) && !Object.hasOwn(events, event.type)))
-      return event;
-    return validated(events, event, { verb: "emit", where: () => `into ${this.label}` });
   }
 
   /** Cancels the run for someone. Only the first call has an effect. */
@@ -346,12 +324,4 @@ export class LiveRun implements Run<unknown> {
 
 function isGenerator(made: unknown): made is AsyncGenerator<RunEvent, unknown, void> {
   return typeof (made as AsyncGenerator | null)?.next === "function";
-}
-
-/** Returns the part of a progress event that is kept, as JSON text. A short event is kept completely. */
-function shortProgress(data: string): string {
-  if (data.length <= maxKeptLength) return data;
-  const { type, progress, done, total } = JSON.parse(data) as RunEvent;
-  const number = (value: unknown): unknown => (typeof value === "number" ? value : undefined);
-  return JSON.stringify({ type, progress: number(progress), done: number(done), total: number(total) });
 }

@@ -52,22 +52,53 @@ export const access: readonly Mutation[] = [
       to: "if (channels === null)",
     },
   ]),
-  ...inFile("access/tickets", [
-    { name: "a ticket can be redeemed twice", from: "    waiting.delete(ticket);\n", to: "" },
+  ...inFile("access/tickets-in-memory", [
+    {
+      name: "a ticket can be redeemed twice",
+      from: "    this.#waiting.delete(ticket);\n",
+      to: "",
+    },
     {
       name: "a ticket never expires",
-      from: "if (until > clock.now() && waiting.size <= size) return;",
-      to: "if (waiting.size <= size) return;",
+      from: "if (until > this.#clock.now() && this.#waiting.size <= this.#bounds.size) return;",
+      to: "if (this.#waiting.size <= this.#bounds.size) return;",
     },
     {
       name: "the number of tickets has no limit",
-      from: "if (until > clock.now() && waiting.size <= size) return;",
-      to: "if (until > clock.now()) return;",
+      from: "if (until > this.#clock.now() && this.#waiting.size <= this.#bounds.size) return;",
+      to: "if (until > this.#clock.now()) return;",
     },
     {
       name: "the limit of tickets per user is the limit of all tickets",
-      from: 'own.size > perUser && identity.user !== ""',
-      to: "own.size > size",
+      from: 'own.size > perUser && user !== ""',
+      to: "own.size > this.#bounds.size",
+    },
+  ]),
+  ...inFile("access/tickets-in-log", [
+    {
+      name: "a ticket in a log can be redeemed twice",
+      from: 'await this.#append(ticket, "{}", "last");',
+      to: "",
+    },
+    {
+      name: "a ticket that another process redeems at the same time is an error",
+      from: "if (error instanceof SealedError) return null;",
+      to: "",
+    },
+    {
+      name: "a ticket in a log never expires",
+      from: "issued.time + this.#ttl <= this.#time()",
+      to: "false",
+    },
+    {
+      name: "a log keeps the ticket itself",
+      from: "return prefix + hexOf(new Uint8Array(hash));",
+      to: "return prefix + ticket + hash.byteLength;",
+    },
+    {
+      name: "a ticket in a log is not committed",
+      from: "    await this.#log.commit?.();\n",
+      to: "",
     },
   ]),
   ...inFile("access/tokens", [

@@ -31,8 +31,8 @@ export const engineChannels: readonly Mutation[] = [
   ...inFile("engine/channels/channel-log", [
     {
       name: "a wake during a read is lost",
-      from: 'if (this.epoch === "" || !slice.gapless) {',
-      to: 'this.#hasNews = false;\n      if (this.epoch === "" || !slice.gapless) {',
+      from: 'if (this.epoch === "" || !slice.gapless || slice.epoch !== this.epoch) {',
+      to: 'this.#hasNews = false;\n      if (this.epoch === "" || !slice.gapless || slice.epoch !== this.epoch) {',
     },
     {
       name: "a wake does not schedule the channel",

@@ -72,6 +72,11 @@ export const engineCore: readonly Mutation[] = [
   ]),
   ...inFile("engine/core/turn", [
     {
+      name: "nothing is committed in a turn",
+      from: "    this.#parts.appends.commits?.run();\n",
+      to: "",
+    },
+    {
       name: "a slow read of the log delays sessions with data to send",
       from: "if (this.#loading > 0) this.#flush();",
       to: "",
@@ -80,6 +85,28 @@ export const engineCore: readonly Mutation[] = [
       name: "sessions are not flushed in a turn that reads",
       from: "    else if (this.#sessions.length > 0) this.schedule();\n",
       to: "",
+    },
+  ]),
+  ...inFile("engine/core/held-records", [
+    {
+      name: "what is released while joining is never released",
+      from: "      this.#early.push(record);\n",
+      to: "",
+    },
+    {
+      name: "a release is not committed",
+      from: "      () => this.#parts.released(),\n",
+      to: "      () => {},\n",
+    },
+    {
+      name: "a confirmed publication without an end is forgotten by the next process",
+      from: "Math.min(held.expires, Number.MAX_SAFE_INTEGER)",
+      to: "held.expires",
+    },
+    {
+      name: "records of another format are taken for known",
+      from: "read.format !== format",
+      to: "false",
     },
   ]),
 ];

@@ -47,6 +47,11 @@ export const engineDelivery: readonly Mutation[] = [
   ]),
   ...inFile("engine/delivery/confirm", [
     {
+      name: "what is held for an aborted publication is never released",
+      from: "if (isAdmitted) context.records.release(content.record);",
+      to: "",
+    },
+    {
       name: "a publication refused by closing is reported twice",
       from: "if (isRefused) context.ledger.givenUp.over(confirmation);\n    else context",
       to: "context",
@@ -97,6 +102,21 @@ export const engineDelivery: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/delivery/ledger", [
+    {
+      name: "what is held for a delivered publication is never released",
+      from: "    this.#context.records.release(content.record);\n",
+      to: "",
+    },
+    {
+      name: "closing gives up what the next process should deliver",
+      from: "if (entry.content?.record !== undefined) {",
+      to: "if (entry.content?.record === null) {",
+    },
+    {
+      name: "a restored publication takes no room",
+      from: "    this.#capacityOf(content).take(this.#open(channel, position.epoch).room, content.bytes);\n",
+      to: "",
+    },
     {
       name: "a confirmed publication may wait for capacity while closing",
       from: 'if (this.givenUp.isClosing) return Promise.reject(closed("publish"));',
@@ -217,6 +237,23 @@ export const engineDelivery: readonly Mutation[] = [
       name: "a session is not pinged for a receipt that waits for reading",
       from: "if (subscription.channel.deliveries?.wantsReading(subscription)) return true;",
       to: "void subscription;",
+    },
+  ]),
+  ...inFile("engine/delivery/restore", [
+    {
+      name: "a restored publication waits as long as a new one",
+      from: "const ttl = expires - clock.time();",
+      to: "const ttl = expires;",
+    },
+    {
+      name: "a confirmed publication that the log no longer keeps is forgotten in silence",
+      from: "context.report(new LogError(message),",
+      to: "void (new LogError(message),",
+    },
+    {
+      name: "what is held for a trimmed publication is never released",
+      from: "    records.release(record);\n",
+      to: "",
     },
   ]),
 ];

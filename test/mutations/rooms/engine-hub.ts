@@ -3,6 +3,11 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/close", [
     {
+      name: "what was confirmed last is not released in the log",
+      from: "  hub.appends.commits?.run();\n",
+      to: "",
+    },
+    {
       name: "closing does not cancel the runs",
       from: 'for (const run of runs) run.cancelBy("shutdown", undefined, cause);',
       to: "",
@@ -143,6 +148,28 @@ export const engineHub: readonly Mutation[] = [
       name: "a revoked channel stays in the peer's list of channels",
       from: "peer.channels.filter((name) => name !== channel)",
       to: "peer.channels",
+    },
+  ]),
+  ...inFile("engine/hub/inheritance", [
+    {
+      name: "a log that fails to be joined is not tried again",
+      from: "          if (signal.aborted) throw error;\n",
+      to: "          throw error;\n",
+    },
+    {
+      name: "waiting for another process is not reported",
+      from: 'const quiet = scope.timer("join the log", patience, () => this.#reportWait());',
+      to: 'const quiet = scope.timer("join the log", patience, () => {});',
+    },
+    {
+      name: "the runs that a process has left are not ended",
+      from: 'this.#hub.scope.own("task", owner, endLost(this.#hub, channel, record));',
+      to: "void endLost;",
+    },
+    {
+      name: "closing waits for a log that cannot be joined",
+      from: 'this.#leaving?.abort(closed("join the log"));',
+      to: "",
     },
   ]),
 ];

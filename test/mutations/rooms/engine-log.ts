@@ -3,14 +3,24 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineLog: readonly Mutation[] = [
   ...inFile("engine/log/append-queues", [
     {
+      name: "publications overtake the limit while commits fail",
+      from: "      this.commits?.isFailing ||\n",
+      to: "",
+    },
+    {
+      name: "closing does not wait for a commit",
+      from: "if (this.#queues.size === 0 && (this.commits?.size ?? 0) === 0) this.#quiet?.();",
+      to: "if (this.#queues.size === 0) this.#quiet?.();",
+    },
+    {
       name: "an append that took longer than a turn counts in none",
       from: "if (this.#pace.turns !== turns) this.#pace.charge(",
       to: "if (this.#pace.turns < turns) this.#pace.charge(",
     },
     {
       name: "a publication overtakes an earlier one of its channel",
-      from: "if (!this.#appender.isAtOnce || (this.#queues.size > 0 && this.#queues.has(channel))) return false;",
-      to: "if (!this.#appender.isAtOnce) return false;",
+      from: "      (this.#queues.size > 0 && this.#queues.has(channel))\n",
+      to: "      this.#queues.size < 0\n",
     },
     {
       name: "an append is started after the queues have ended",
@@ -29,8 +39,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a publisher without pauses is never held",
-      from: "if (burst.isHeld && queue.mayHold && !queue.isBusy) this.#hold(queue);",
-      to: "if (burst.isHeld && queue.mayHold && queue.isBusy) this.#hold(queue);",
+      from: "if (burst.isHeld && queue.mayHold && !queue.isBusy)",
+      to: "if (burst.isHeld && queue.mayHold && queue.isBusy)",
     },
     {
       name: "a held channel accepts a publication at once",
@@ -89,6 +99,21 @@ export const engineLog: readonly Mutation[] = [
   ]),
   ...inFile("engine/log/log-appender", [
     {
+      name: "an append in a place that it cannot have is tried again",
+      from: "if (this.#ended || isRefusal(error)) throw error;",
+      to: "if (this.#ended) throw error;",
+    },
+    {
+      name: "a refused append counts for its writer",
+      from: "else if (options.once !== undefined) this.#writers.undo(channel, options.once);",
+      to: "",
+    },
+    {
+      name: "publications do not wait until the log is joined",
+      from: "if (joining !== undefined) return this.#joined(joining, channel, data, options);",
+      to: "",
+    },
+    {
       name: "appends to an asynchronous log are not numbered",
       from: "const numbered = this.#isAtOnce ? options : {",
       to: "const numbered = this.#isAtOnce !== false ? options : {",
@@ -115,8 +140,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a writer continues after an append with an unknown outcome",
-      from: "      this.#writers.abandon(channel);\n",
-      to: "",
+      from: "if (!isRefusal(error)) this.#writers.abandon(channel);",
+      to: "if (isRefusal(error)) this.#writers.abandon(channel);",
     },
     { name: "each retry of an outage is reported", from: "    this.#isFailing = true;\n", to: "" },
   ]),
@@ -218,6 +243,43 @@ export const engineLog: readonly Mutation[] = [
       name: "an idle writer keeps a name that the log may have forgotten",
       from: "    this.#forget(at);\n",
       to: "",
+    },
+  ]),
+  ...inFile("engine/log/commits", [
+    {
+      name: "a receipt does not wait for the commit",
+      from: "    this.#items.push(item);\n    this.#bytes += bytes;\n",
+      to: "    resolve(position);\n    this.#items.push(item);\n    this.#bytes += bytes;\n",
+    },
+    {
+      name: "a failed commit is not tried again",
+      from: "      this.#resume = undefined;\n      this.run();\n",
+      to: "      this.#resume = undefined;\n",
+    },
+    {
+      name: "every failed commit is reported",
+      from: "if (!this.#isFailing && !this.#isOver) onError",
+      to: "if (!this.#isOver) onError",
+    },
+    {
+      name: "a lasting error of a commit is tried again",
+      from: "if (lasting !== undefined) {",
+      to: 'if (lasting?.name === "") {',
+    },
+    {
+      name: "what closing rejected is committed after all",
+      from: '    this.#isOver = true;\n    this.#refuse(closed("publish"));',
+      to: '    this.#refuse(closed("publish"));',
+    },
+    {
+      name: "a publication whose signal aborted is confirmed all the same",
+      from: "      if (isWithdrawn) continue;\n",
+      to: "",
+    },
+    {
+      name: "the signal of a committed publication stays linked",
+      from: "      unlink();\n      if (isWithdrawn) continue;\n",
+      to: "      if (isWithdrawn) continue;\n",
     },
   ]),
 ];

@@ -15,14 +15,24 @@ export const engineRuns: readonly Mutation[] = [
   ]),
   ...inFile("engine/runs/live-run", [
     {
-      name: "built-in event types with a schema are not validated",
-      from: "(isVocabulary(event.type) && !Object.hasOwn(events, event.type))",
-      to: "isVocabulary(event.type)",
+      name: "a run that the log refused writes an ending",
+      from: "if (error instanceof ExistsError) return this.#refuse(error);",
+      to: "",
     },
     {
-      name: "events of a run are not validated",
-      from: "return validated(events, event, {",
-      to: "return event ?? validated(events, event, {",
+      name: "a refused run stays in the list",
+      from: "    this.#observer.refused(this);\n",
+      to: "",
+    },
+    {
+      name: "what is held for a run is never released",
+      from: 'if (written.status === "fulfilled") this.#context.records.release(this.#record);',
+      to: "",
+    },
+    {
+      name: "a run that the log refused is announced",
+      from: "    if (place !== undefined) await beginning;\n",
+      to: "",
     },
     {
       name: "a run may end twice",
@@ -35,24 +45,14 @@ export const engineRuns: readonly Mutation[] = [
       to: "this.#abandoned = true;",
     },
     {
-      name: "events are accepted after the ending",
-      from: 'if (this.status !== "working") throw new ClosedError(',
-      to: "if (this.status === undefined) throw new ClosedError(",
-    },
-    {
       name: "a cancelled run ends as failed",
       from: "await (signal.aborted ? this.#endCancelled() : this.#end(",
       to: "await (this.#abandoned ? this.#endCancelled() : this.#end(",
     },
     {
       name: "the signal of the caller stays linked after the end of the run",
-      from: "    this.#unlink();\n",
-      to: "",
-    },
-    {
-      name: "the first events of a long run expire before its ending",
-      from: "runTtl + this.endedAt - this.#startedAt",
-      to: "runTtl",
+      from: "    this.#unlink();\n    this.#observer.ended(this);",
+      to: "    this.#observer.ended(this);",
     },
     {
       name: "a run with a reused id continues in the old channel",
@@ -63,16 +63,6 @@ export const engineRuns: readonly Mutation[] = [
       name: "a run whose ending was not written is reported as completed",
       from: "this.#abandoned || this.#channel.ending === undefined ?",
       to: "this.#abandoned ?",
-    },
-    {
-      name: "a long result is kept in memory",
-      from: "if (data.length <= maxKeptLength) this.#text = data;",
-      to: "this.#text = data;",
-    },
-    {
-      name: "a long progress event is kept in memory",
-      from: "if (data.length <= maxKeptLength) return data;",
-      to: "return data;",
     },
     {
       name: "a yield is rejected when the append queue is full",
@@ -94,29 +84,19 @@ export const engineRuns: readonly Mutation[] = [
   ]),
   ...inFile("engine/runs/run-registry", [
     {
+      name: "a run of an earlier process is unknown",
+      from: "return readStored(this.#context, id, signal);",
+      to: "return undefined;",
+    },
+    {
       name: "any user may cancel a run with an owner",
-      from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
-      to: 'if (run.asksToCancel && !isAuthorized) return "unknown";',
+      from: 'if (facts.asksToCancel ? !isAuthorized : !mayCancel(facts, user)) return "unknown";',
+      to: 'if (facts.asksToCancel && !isAuthorized) return "unknown";',
     },
     {
       name: "any user may cancel a run that authorizes cancels",
-      from: 'if (run.asksToCancel ? !isAuthorized : !this.isCancelledBy(user, id)) return "unknown";',
-      to: 'if (!run.asksToCancel && !this.isCancelledBy(user, id)) return "unknown";',
-    },
-    {
-      name: "authorize is not called for a cancel by the owner",
-      from: "return run !== undefined && !run.asksToCancel && (",
-      to: "return run !== undefined && (",
-    },
-    {
-      name: "any user may follow a run with an owner",
-      from: "if (run.owner !== undefined && run.owner !== user) return false;",
-      to: "",
-    },
-    {
-      name: "an unknown run can be distinguished from a run of another user",
-      from: 'if (run === undefined || type === "publish") return false;',
-      to: 'if (run === undefined) return undefined;\n    if (type === "publish") return false;',
+      from: 'if (facts.asksToCancel ? !isAuthorized : !mayCancel(facts, user)) return "unknown";',
+      to: 'if (!facts.asksToCancel && !mayCancel(facts, user)) return "unknown";',
     },
     {
       name: "ended runs never expire",
@@ -144,6 +124,69 @@ export const engineRuns: readonly Mutation[] = [
       name: "a cancelled generator is stopped at every yield",
       from: "    this.#isSignalRead = true;\n    throw this.#signal.reason;",
       to: "    throw this.#signal.reason;",
+    },
+  ]),
+  ...inFile("engine/runs/accepted-event", [
+    {
+      name: "built-in event types with a schema are not validated",
+      from: "(isVocabulary(event.type) && !Object.hasOwn(events, event.type))",
+      to: "isVocabulary(event.type)",
+    },
+    {
+      name: "events of a run are not validated",
+      from: "return validated(events, event, {",
+      to: "return event ?? validated(events, event, {",
+    },
+    {
+      name: "events are accepted after the ending",
+      from: 'if (status !== "working") throw',
+      to: "if (status === undefined) throw",
+    },
+    {
+      name: "a long progress event is kept in memory",
+      from: "if (data.length <= maxKeptLength) return data;",
+      to: "return data;",
+    },
+  ]),
+  ...inFile("engine/runs/run-access", [
+    {
+      name: "any user may follow a run with an owner",
+      from: "if (run.owner !== undefined && run.owner !== user) return false;",
+      to: "",
+    },
+    {
+      name: "an unknown run can be distinguished from a run of another user",
+      from: 'if (run === undefined || type === "publish") return false;',
+      to: 'if (run === undefined) return undefined;\n  if (type === "publish") return false;',
+    },
+    {
+      name: "authorize is not called for a cancel by the owner",
+      from: "return run !== undefined && !run.asksToCancel && (",
+      to: "return run !== undefined && (",
+    },
+  ]),
+  ...inFile("engine/runs/lost-run", [
+    {
+      name: "a run that has ended is ended again as lost",
+      from: "stored !== undefined && sealed !== true",
+      to: "stored !== undefined",
+    },
+    {
+      name: "a lost run is ended again in every process",
+      from: "  context.records.release(record);\n",
+      to: "",
+    },
+    {
+      name: "a lost run is announced to nobody",
+      from: "await runChannel.announceEnding(data,",
+      to: "await (data,",
+    },
+  ]),
+  ...inFile("engine/runs/stored-runs", [
+    {
+      name: "a run that is no longer kept is still found",
+      from: "return sealed === true && first > top ? undefined : storedIn(state);",
+      to: "return sealed === null && first > top ? undefined : storedIn(state);",
     },
   ]),
 ];
