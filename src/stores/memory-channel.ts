@@ -1,6 +1,14 @@
+import { checkBound } from "../base/check.ts";
 import { LinkedNode } from "../base/linked-list.ts";
 import { SmallSet } from "../base/small-set.ts";
-import { type Entry, entryCost, type Retention } from "../model/log.ts";
+import {
+  type Entry,
+  entryCost,
+  type Position,
+  type ReadOptions,
+  type Retention,
+  type Slice,
+} from "../model/log.ts";
 import { Block } from "./block.ts";
 import { KeptEntry } from "./kept-entry.ts";
 import type { Mark, Marked } from "./repeats.ts";
@@ -24,6 +32,9 @@ export class MemoryChannel extends LinkedNode implements Marked {
   used = 0;
   top = 0;
   first = 1;
+  /** What it says of itself. */
+  state: string | undefined;
+  isSealed = false;
   /** The marks of writers and of keys, which only `Repeats` creates and removes. */
   writers: Map<string, Mark> | undefined;
   keys: Map<string, Mark> | undefined;
@@ -52,6 +63,16 @@ export class MemoryChannel extends LinkedNode implements Marked {
 
   get isIdle(): boolean {
     return this.first > this.top && this.#watchers.size === 0;
+  }
+
+  /** Whether it is in use. A sealed channel is over once its entries are gone, and may begin anew. */
+  get hasBegun(): boolean {
+    return this.top > 0 && !(this.isSealed && this.first > this.top);
+  }
+
+  /** Bytes of its state. V8 stores text beyond Latin-1 with two bytes for each character. */
+  get stateBytes(): number {
+    return this.state === undefined ? 0 : this.state.length * 2;
   }
 
   /** Whether the oldest entry must be trimmed. */
@@ -114,10 +135,11 @@ export class MemoryChannel extends LinkedNode implements Marked {
     this.#beyond = 0;
   }
 
-  /** Begins the channel anew, once its entries are dropped. Its watchers stay. */
+  /** Begins the channel anew, once its entries and its state are gone. Its watchers stay. */
   begin(epoch: string, retention: Retention): void {
     this.epoch = epoch;
     this.retention = retention;
+    this.isSealed = false;
     this.top = 0;
     this.first = this.#within = 1;
   }
@@ -151,9 +173,37 @@ export class MemoryChannel extends LinkedNode implements Marked {
     this.#head = 0;
   }
 
-  slice(offset: number, limit: number): Entry[] {
+  /** @throws {RangeError} when `limit` or `last` cannot be used */
+  read({ after, limit, last }: ReadOptions): Slice {
+    this.#checkCounts(limit, last);
+    const { epoch, top, first } = this;
+    const gapless = after === undefined || this.#follows(after);
+    const start = after === undefined ? first : after.offset + 1;
+    const entries = gapless ? this.#entries(start, limit, last) : [];
+    const slice: Slice & { state?: string; sealed?: boolean } = { epoch, top, first, entries, gapless };
+    if (this.state !== undefined) slice.state = this.state;
+    if (this.isSealed) slice.sealed = true;
+    return slice;
+  }
+
+  #checkCounts(limit: number | undefined, last: number | undefined): void {
+    if (limit !== undefined) checkBound("limit", limit);
+    if (last === undefined) return;
+    checkBound("last", last);
+    if (limit === undefined) return;
+    throw new RangeError(`Cannot read ${JSON.stringify(this.name)}: limit and last cannot be used together`);
+  }
+
+  /** Whether everything after a position is kept, so that reading on from it leaves no gap. */
+  #follows({ epoch, offset }: Position): boolean {
+    const isSameEpoch = epoch === "" || epoch === this.epoch;
+    return isSameEpoch && Number.isInteger(offset) && offset + 1 >= this.first && offset <= this.top;
+  }
+
+  #entries(start: number, limit = Infinity, last = Infinity): Entry[] {
     const entries: Entry[] = [];
-    const end = Math.min(offset + limit, this.top + 1);
+    const offset = Math.max(start, this.top + 1 - Math.floor(last));
+    const end = Math.min(start + limit, this.top + 1);
     for (const block of this.#blocks) block.read(offset, end, entries);
     const to = this.#at(end);
     for (let at = Math.max(this.#at(offset), this.#head); at < to; at++)
@@ -162,6 +212,7 @@ export class MemoryChannel extends LinkedNode implements Marked {
   }
 
   clear(): void {
+    this.state = undefined;
     this.#blocks = none;
     this.#kept = [];
     this.#head = 0;

@@ -2,7 +2,7 @@ import { byteLength, tagBytes } from "../base/bytes.ts";
 import { checkBound } from "../base/check.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { LinkedNode } from "../base/linked-list.ts";
-import { ClosedError } from "../model/errors.ts";
+import { ClosedError, ExistsError, SealedError } from "../model/errors.ts";
 import {
   type AppendOptions,
   entryCost,
@@ -32,11 +32,12 @@ export interface MemoryLogOptions {
    */
   slack?: Bound | undefined;
   /**
-   * Bytes kept in total. A publication counts 192 bytes besides its payload and tags, and a channel 512. Above this
-   * limit, the oldest publications of all channels are trimmed, and then the channels that were idle longest are
-   * forgotten. While channels alone take more than half, idle channels are forgotten first. A watched channel is never
-   * forgotten. A remembered writer or key (`once`, `key`) counts 256 bytes besides its text. Writers and keys take at
-   * most a quarter of the total: above that, those that expire next are forgotten early. Default 268 435 456 (256 MiB).
+   * Bytes kept in total. A publication counts 192 bytes besides its payload and tags, and a channel 512 besides its
+   * state, which counts 2 for each character. Above this limit, the oldest publications of all channels are trimmed,
+   * and then the channels that were idle longest are forgotten. While channels alone take more than half, idle channels
+   * are forgotten first. A watched channel is never forgotten. A remembered writer or key (`once`, `key`) counts 256
+   * bytes besides its text. Writers and keys take at most a quarter of the total: above that, those that expire next are
+   * forgotten early. Default 268 435 456 (256 MiB).
    */
   totalBytes?: number | undefined;
   /** The source of the time. Default: the clock of the machine. */
@@ -45,6 +46,8 @@ export interface MemoryLogOptions {
 
 /** Bytes that a channel takes besides its text, measured on V8 and rounded up. */
 const channelCost = 512;
+/** Characters that a state may have. */
+const maxState = 4_096;
 /** Once every so many calls, the log checks as many channels. */
 const stride = 8;
 /** Milliseconds for which a position stays valid on a channel that nobody uses. */
@@ -57,6 +60,9 @@ const positionTtl = 24 * 3_600_000;
  * is released when its channel is next used, or when other channels are. Epoch and top outlive the entries: while the
  * channel is watched or has a key that is remembered, and for 24 hours after it was last appended to, read or watched.
  * A channel that is forgotten after that gets an epoch that was never used before.
+ *
+ * State and seal of a channel outlive its entries, and are forgotten with its epoch. Everything is lost with the
+ * process. So this log has neither `commit` nor `join`, takes no notice of `hold`, and an epoch of it has no lineage.
  *
  * If a bound is a function that throws, or that does not return a number from 0 up, its channel fails for good: calls
  * reject with a lasting `LogError`. Once disposed, the log rejects with a `ClosedError`.
@@ -99,6 +105,8 @@ class MemoryLog implements Log {
   });
   /** Bytes kept in total, including what entries, channels and repeats cost. */
   #total = 0;
+  /** Bytes that channels and their states take, which are part of the total. */
+  #channelBytes = 0;
   #prefix = "";
   #epochs = 0;
   #closed = false;
@@ -119,7 +127,7 @@ class MemoryLog implements Log {
 
   append(name: string, data: string, options: AppendOptions): Position {
     const now = this.#enter("append to", name, options.signal);
-    const { time, tags, retention, once, key, place } = options;
+    const { time, tags, retention, once, key, place, state } = options;
     const channel = this.#use(name, now);
     const bounds = retention && this.#bounds.with(name, retention, channel.retention);
     const isMarked = once !== undefined || key !== undefined;
@@ -127,10 +135,15 @@ class MemoryLog implements Log {
       const offset = this.#repeats.find(channel, options, now);
       if (offset !== undefined) return this.#repeated(channel, offset, now);
     }
-    if (place !== undefined) this.#begin(channel);
-    if (bounds !== undefined) channel.keepTo(bounds);
-    const offset = channel.top + 1;
     const bytes = byteLength(data) + tagBytes(tags);
+    if (state !== undefined) checkState(name, state);
+    if (place === "first") this.#begin(channel);
+    else if (channel.isSealed) throw new SealedError(name);
+    // From here on nothing throws: an append that throws has changed nothing.
+    if (bounds !== undefined) channel.keepTo(bounds);
+    if (place === "last") channel.isSealed = true;
+    if (state !== undefined) this.#describe(channel, state);
+    const offset = channel.top + 1;
     const kept = new KeptEntry(channel, { offset, data, time, tags: tags && { ...tags } }, bytes, now);
     channel.keep(kept);
     kept.moveTo(this.#kept);
@@ -152,21 +165,30 @@ class MemoryLog implements Log {
   /** Begins a channel anew. A channel in which nothing was ever appended keeps its epoch, so its readers stay valid. */
   #begin(channel: MemoryChannel): void {
     const { name, epoch, top } = channel;
+    if (channel.hasBegun) throw new ExistsError(name);
     const bounds = this.#bounds.of(name);
-    while (channel.first <= channel.top) this.#drop(channel);
     this.#repeats.forget(channel);
+    this.#describe(channel, undefined);
     channel.begin(top === 0 ? epoch : this.#epoch(), bounds);
   }
 
-  read(name: string, { after, limit = Infinity, signal }: ReadOptions): Slice {
-    const now = this.#enter("read", name, signal);
-    checkBound("limit", limit);
-    const channel = this.#use(name, now);
-    const { epoch, top, first } = channel;
-    const gapless = after === undefined || follows(after, channel);
-    const entries = gapless ? channel.slice(after === undefined ? first : after.offset + 1, limit) : [];
+  #describe(channel: MemoryChannel, state: string | undefined): void {
+    const before = channel.stateBytes;
+    channel.state = state;
+    this.#count(channel.stateBytes - before);
+  }
+
+  /** Counts bytes that a channel takes without its entries. */
+  #count(bytes: number): void {
+    this.#channelBytes += bytes;
+    this.#total += bytes;
+  }
+
+  read(name: string, options: ReadOptions): Slice {
+    const now = this.#enter("read", name, options.signal);
+    const slice = this.#use(name, now).read(options);
     this.#sweep(now);
-    return { epoch, top, first, entries, gapless };
+    return slice;
   }
 
   watch(name: string, wake: () => void): AsyncDisposable {
@@ -194,7 +216,7 @@ class MemoryLog implements Log {
     this.#channels.clear();
     this.#idle = new LinkedNode();
     this.#kept = new LinkedNode();
-    this.#total = 0;
+    this.#total = this.#channelBytes = 0;
   }
 
   #enter(action: string, name: string, signal: AbortSignal | undefined): number {
@@ -216,7 +238,7 @@ class MemoryLog implements Log {
     if (channel === undefined || !this.#tidy(channel, now)) {
       channel = new MemoryChannel(name, this.#epoch(), this.#bounds.of(name));
       this.#channels.set(name, channel);
-      this.#total += channelCost;
+      this.#count(channelCost);
     }
     channel.used = now;
     this.#place(channel);
@@ -249,7 +271,7 @@ class MemoryLog implements Log {
     if (this.#uses === 0) this.#goRound(now);
     while (this.#total > this.#totalBytes) {
       // Otherwise an endless number of names, each read once, would leave no room for entries.
-      const isCrowded = this.#channels.size * channelCost * 2 > this.#totalBytes;
+      const isCrowded = this.#channelBytes * 2 > this.#totalBytes;
       const idle = this.#idle.newer;
       const oldest = this.#kept.newer;
       if (idle instanceof MemoryChannel && (isCrowded || this.#kept.isUnlinked)) this.#forget(idle);
@@ -282,12 +304,13 @@ class MemoryLog implements Log {
     channel.leave();
     this.#repeats.forget(channel);
     this.#channels.delete(channel.name);
-    this.#total -= channelCost;
+    this.#count(-channelCost - channel.stateBytes);
   }
 }
 
-/** Whether everything after a position is kept, so that reading on from it leaves no gap. */
-function follows({ epoch, offset }: Position, { epoch: present, first, top }: MemoryChannel): boolean {
-  const isSameEpoch = epoch === "" || epoch === present;
-  return isSameEpoch && Number.isInteger(offset) && offset + 1 >= first && offset <= top;
+/** @throws {RangeError} when a state is too long */
+function checkState(name: string, { length }: string): void {
+  if (length <= maxState) return;
+  const why = `it has ${length} characters, and may have ${maxState}`;
+  throw new RangeError(`Cannot use the state of ${JSON.stringify(name)}: ${why}`);
 }

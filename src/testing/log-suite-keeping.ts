@@ -1,6 +1,7 @@
 import {
   all,
   append,
+  appendAll,
   dataOf,
   day,
   differs,
@@ -8,6 +9,8 @@ import {
   type LogTests,
   minute,
   numbers,
+  offsetsOf,
+  plain,
   reads,
   same,
   type TestedLog,
@@ -19,7 +22,7 @@ export const keepingTests: LogTests = {
   async "epoch and top outlive the entries"(log, channel) {
     const { epoch } = await fill(log, channel, 3, { size: 0 });
     const slice = await log.read(channel, {});
-    same(slice, { epoch, top: 3, first: 4, entries: [], gapless: true });
+    same(plain(slice), { epoch, top: 3, first: 4, entries: [], gapless: true });
     same(await append(log, channel, "4"), { offset: 4, epoch });
     await reads(log, channel, { offset: 3, epoch }, ["4"]);
   },
@@ -41,7 +44,7 @@ export const keepingTests: LogTests = {
     await tools.pass(100);
     await tools.holds(async () => {
       const empty = { top: 1, first: 2, entries: [], gapless: true };
-      same(await log.read(channel, {}), { ...empty, epoch: first.epoch });
+      same(plain(await log.read(channel, {})), { ...empty, epoch: first.epoch });
     });
     await reads(log, channel, { offset: 0, epoch: "" }, "gap");
     await reads(log, other, { offset: 0, epoch }, ["1", "2"]);
@@ -101,7 +104,8 @@ export const keepingTests: LogTests = {
     const names = numbers(1, 300).map((name) => `${channel} ${name}`);
     await Promise.all(names.map((name) => log.read(name, { limit: 0 })));
     await tools.holds(async () => {
-      same(await log.read(channel, {}), { epoch, top: 1, first: 2, entries: [], gapless: true });
+      const empty = { top: 1, first: 2, entries: [], gapless: true };
+      same(plain(await log.read(channel, {})), { ...empty, epoch });
     });
     if (await tools.pass(30 * day)) await useOthers(log, channel);
     same(await append(log, channel, "2"), { offset: 2, epoch });
@@ -131,6 +135,28 @@ export const keepingTests: LogTests = {
     const second = await append(next, channel, "2");
     differs(second, first);
     await reads(next, channel, first, first.epoch === second.epoch ? ["2"] : "gap");
+  },
+
+  async "older epochs that an epoch continues are read like the epoch itself, as far as it continues them"(
+    log,
+    channel,
+    tools,
+  ) {
+    const before = await fill(log, channel, 3);
+    await log[Symbol.asyncDispose]();
+    const next = await tools.again();
+    await appendAll(next, channel, ["4", "5"]);
+    const { lineage = [], first, top, entries } = await next.read(channel, {});
+    for (const { epoch, offset: end } of lineage) {
+      for (let offset = 0; offset <= top; offset++) {
+        const { gapless, entries } = await next.read(channel, { after: { offset, epoch } });
+        const isServed = offset >= first - 1 && offset <= end;
+        same([epoch, offset, gapless], [epoch, offset, isServed]);
+        if (isServed) same(offsetsOf(entries)[0] ?? top + 1, offset + 1);
+      }
+      const continued = entries.filter(({ offset }) => offset <= end);
+      if (epoch === before.epoch) same(dataOf({ entries: continued }), numbers(first, Math.min(end, top)));
+    }
   },
 };
 

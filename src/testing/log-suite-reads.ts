@@ -5,6 +5,7 @@ import {
   type LogTests,
   numbers,
   offsetsOf,
+  plain,
   reads,
   same,
   turn,
@@ -55,12 +56,28 @@ export const readTests: LogTests = {
   async "a limit keeps the earliest entries, and changes nothing else"(log, channel) {
     const { epoch } = await fill(log, channel, 4);
     const after = { offset: 1, epoch };
-    const { entries, ...rest } = await log.read(channel, { after, limit: 2 });
+    const { entries, ...rest } = plain(await log.read(channel, { after, limit: 2 }));
     same(dataOf({ entries }), ["2", "3"]);
     same(rest, { epoch, top: 4, first: 1, gapless: true });
     same(dataOf(await log.read(channel, { limit: 1 })), ["1"]);
     same(dataOf(await log.read(channel, { after, limit: 0 })), []);
     same(dataOf(await log.read(channel, { after, limit: 100 })), ["2", "3", "4"]);
+  },
+
+  async "last keeps the newest entries, and changes nothing else"(log, channel) {
+    const { epoch } = await fill(log, channel, 5, { size: 4 });
+    const after = { offset: 2, epoch };
+    const { entries, ...rest } = plain(await log.read(channel, { after, last: 2 }));
+    same(dataOf({ entries }), ["4", "5"]);
+    same(rest, { epoch, top: 5, first: 2, gapless: true });
+    same(dataOf(await log.read(channel, { last: 1 })), ["5"]);
+    same(dataOf(await log.read(channel, { after, last: 0 })), []);
+    same(dataOf(await log.read(channel, { after, last: 3 })), ["3", "4", "5"]);
+    same(dataOf(await log.read(channel, { after, last: 100 })), ["3", "4", "5"]);
+    same(dataOf(await log.read(channel, { last: 100 })), ["2", "3", "4", "5"]);
+    same(dataOf(await log.read(channel, { after: { offset: 5, epoch }, last: 2 })), []);
+    // What is read is all there, but what follows the position is not.
+    same((await log.read(channel, { after: { offset: 0, epoch }, last: 2 })).gapless, false);
   },
 
   async "a thousand entries are read whole, and in parts from the earliest on"(log, channel) {
@@ -77,6 +94,7 @@ export const readTests: LogTests = {
       same(dataOf(slice), data.slice(offset, offset + limit));
     }
     same(dataOf(await log.read(channel, { limit: 600 })), data.slice(0, 600));
+    same(dataOf(await log.read(channel, { last: 600 })), data.slice(-600));
   },
 
   async "reads among appends are whole: nothing missing, out of order or beyond top"(log, channel) {

@@ -2,8 +2,9 @@ import { ClosedError } from "../model/errors.ts";
 import {
   all,
   append,
-  differs,
+  as,
   failure,
+  key,
   type LogTests,
   minute,
   numbers,
@@ -13,10 +14,7 @@ import {
   type TestedLog,
 } from "./log-suite-tools.ts";
 
-const as = (by: string, n: number) => ({ once: { by, n } });
-const key = { text: "order 7", ttl: minute };
-
-/** Appends that are sent again, and channels that begin anew. */
+/** Appends that are sent again. */
 export const repeatTests: LogTests = {
   async "a writer's last append, sent again, answers its position and appends nothing"(log, channel) {
     const first = await append(log, channel, "1", as("w", 1));
@@ -29,9 +27,11 @@ export const repeatTests: LogTests = {
   },
 
   async "the same append sent twice at once is made once"(log, channel) {
-    const calls = [1, 1, 2, 2, 3].map((n) => append(log, channel, String(n), as("w", n)));
-    same(offsetsOf(await Promise.all(calls)), [1, 1, 2, 2, 3]);
-    await reads(log, channel, undefined, ["1", "2", "3"]);
+    // A writer sends nothing else before its first append has settled.
+    await append(log, channel, "1", as("w", 1));
+    const calls = [2, 2, 3, 3, 4].map((n) => append(log, channel, String(n), as("w", n)));
+    same(offsetsOf(await Promise.all(calls)), [2, 2, 3, 3, 4]);
+    await reads(log, channel, undefined, numbers(1, 4));
   },
 
   async "a writer's number that is neither its last nor the next is refused, and may be tried again"(
@@ -107,40 +107,6 @@ export const repeatTests: LogTests = {
     same(await append(log, channel, "2", as("w", 1)), first);
     same((await append(log, channel, "3", as("w", 2))).offset, 2);
     await reads(log, channel, undefined, ["1", "3"]);
-  },
-
-  async "in the first place a channel begins anew: another epoch, offset 1 and nothing of before"(
-    log,
-    channel,
-  ) {
-    const old = await append(log, channel, "1", { key, ...as("v", 1) });
-    await append(log, channel, "2");
-    const first = await append(log, channel, "3", { place: "first" });
-    same(first.offset, 1);
-    differs(first.epoch, old.epoch);
-    await reads(log, channel, undefined, ["3"]);
-    await reads(log, channel, { offset: 0, epoch: "" }, ["3"]);
-    for (const offset of [0, 1, 2]) await reads(log, channel, { offset, epoch: old.epoch }, "gap");
-    same(await append(log, channel, "4", { key }), { offset: 2, epoch: first.epoch });
-    same(await append(log, channel, "5", as("v", 1)), { offset: 3, epoch: first.epoch });
-    await reads(log, channel, { offset: 0, epoch: first.epoch }, ["3", "4", "5"]);
-  },
-
-  async "in the first place of an unknown channel an append is like any other"(log, channel) {
-    const { epoch, offset } = await append(log, channel, "1", { place: "first" });
-    same(offset, 1);
-    await reads(log, channel, { offset: 0, epoch }, ["1"]);
-  },
-
-  async "a channel that began anew does not when the same append is sent again"(log, channel) {
-    const old = await append(log, channel, "1", as("w", 1));
-    const first = await append(log, channel, "2", { ...as("w", 2), place: "first" });
-    same(await append(log, channel, "2", { ...as("w", 2), place: "first" }), first);
-    differs(first.epoch, old.epoch);
-    await append(log, channel, "3");
-    same(await append(log, channel, "2", { ...as("w", 2), place: "first" }), first);
-    same((await append(log, channel, "4", as("w", 3))).offset, 3);
-    await reads(log, channel, undefined, ["2", "3", "4"]);
   },
 };
 

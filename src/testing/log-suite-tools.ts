@@ -1,5 +1,5 @@
 import { systemClock } from "../base/clock.ts";
-import type { AppendOptions, Log, Position, ReadOptions, Retention, Slice } from "../model/log.ts";
+import type { AppendOptions, Log, Membership, Position, Retention, Slice } from "../model/log.ts";
 
 /** What a test is given besides its log. */
 export interface LogTools {
@@ -13,19 +13,25 @@ export interface LogTools {
    * its own may be late.
    */
   holds(check: () => Promise<void>): Promise<void>;
-  /** Creates a bell that a wake can ring. */
-  bell(): Bell;
+  /** Creates a bell that something can ring: a wake, unless `what` says otherwise. */
+  bell(what?: string): Bell;
   /** Creates another log in the same way. It is disposed together with the first. */
   again(): Promise<TestedLog>;
   /** Wipes the store. */
   wipe(): Promise<void>;
 }
 
-/** A log that returns a promise from every call. */
+/** A log that returns a promise from every call. What it appends is committed once the promise resolves. */
 export interface TestedLog extends Pick<Log, "keeps">, AsyncDisposable {
   append(...args: Parameters<Log["append"]>): Promise<Position>;
   read(...args: Parameters<Log["read"]>): Promise<Slice>;
   watch(...args: Parameters<Log["watch"]>): Promise<AsyncDisposable>;
+  /** Only in a log that has it. */
+  commit?(): Promise<void>;
+  /** Only in a log that has it. The log's disposal disposes the membership first. */
+  join?(...args: Parameters<NonNullable<Log["join"]>>): Promise<Membership>;
+  /** The log itself: nobody commits what it appends. */
+  readonly raw: Log;
 }
 
 /** Tests one behaviour on a fresh log, and throws if it fails. `channel` is a name that was never used before. */
@@ -35,8 +41,12 @@ export type LogTests = Readonly<Record<string, LogTest>>;
 export const time = 1_767_225_600_000;
 export const minute = 60_000;
 export const day = 86_400_000;
+export const as = (by: string, n: number) => ({ once: { by, n } });
+export const key = { text: "order 7", ttl: minute };
 /** Keeps everything that a test appends. If a test lowers a bound, what is over it is trimmed at once. */
 export const all: Retention = { size: 10_000, bytes: 16_777_216, ttl: day, slack: 0 };
+/** Keeps nothing. */
+export const none: Retention = { ...all, size: 0 };
 
 export function append(
   log: TestedLog,
@@ -71,58 +81,6 @@ export async function fill(
   return last;
 }
 
-/**
- * Wraps a log so that a test fails at every read of an impossible slice. It also fails when an append returns a promise
- * where an earlier one was synchronous, or the other way round.
- */
-export function checked(log: Log): TestedLog {
-  const { keeps } = log;
-  let isAtOnce: boolean | undefined;
-  return {
-    async append(...args) {
-      const answer = log.append(...args);
-      const isNow = !(answer instanceof Promise);
-      isAtOnce ??= isNow;
-      if (isNow !== isAtOnce)
-        throw new Error(
-          "append() returned a promise in one call and a position in another: it must always do the same",
-        );
-      return answer;
-    },
-    async read(channel, options) {
-      const slice = await log.read(channel, options);
-      checkSlice(slice, options);
-      return slice;
-    },
-    watch: async (...args) => log.watch(...args),
-    ...(keeps && { keeps: (channel) => keeps.call(log, channel) }),
-    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
-  };
-}
-
-function checkSlice(slice: Slice, { after, limit = Infinity }: ReadOptions): void {
-  const { top, first, gapless } = slice;
-  const offsets = offsetsOf(slice.entries);
-  const found = { after, limit, top, first, gapless, offsets };
-  const demand = (holds: boolean, what: string): void => {
-    if (!holds) throw new Error(`Expected ${what}, not ${shorten(show(found))}`);
-  };
-  demand(first >= 1 && first <= top + 1, "first to be from 1 to top + 1");
-  demand(gapless || offsets.length === 0, "no entries after a gap");
-  const start = after === undefined ? first : after.offset + 1;
-  demand(
-    offsets.every((offset, index) => offset === start + index),
-    "entries one after the other, from the position on",
-  );
-  demand((offsets.at(-1) ?? 0) <= top, "no entry beyond top");
-  const rest = gapless ? top + 1 - start : 0;
-  demand(offsets.length <= limit, "at most as many entries as the limit says");
-  demand(
-    limit < rest ? limit === 0 || offsets.length > 0 : offsets.length === rest,
-    "all entries up to top, or the limit",
-  );
-}
-
 export function dataOf({ entries }: Pick<Slice, "entries">): string[] {
   return entries.map(({ data }) => data);
 }
@@ -134,6 +92,11 @@ export function offsetsOf(positions: readonly { readonly offset: number }[]): nu
 /** Returns "1", "2" and so on: the payloads at offsets `from` to `to` of a channel that `fill` filled. */
 export function numbers(from: number, to: number): string[] {
   return Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
+}
+
+/** Returns what every slice has. A log may add what its channel has besides. */
+export function plain({ epoch, top, first, entries, gapless }: Slice): Slice {
+  return { epoch, top, first, entries, gapless };
 }
 
 type Read = readonly string[] | "gap";
@@ -177,14 +140,14 @@ export interface Bell {
   next(): Promise<void>;
 }
 
-/** `patience` is how many real milliseconds `next` waits for a ring. */
-export function createBell(patience: number): Bell {
+/** `patience` is how many real milliseconds `next` waits for a ring. `what` rings it. */
+export function createBell(patience: number, what = "a wake"): Bell {
   let onRing = (): void => {};
   return {
     ring: () => onRing(),
     next() {
       const rung = new Promise<void>((resolve, reject) => {
-        const timer = systemClock.timer(patience, () => reject(new Error("Expected a wake: none came")));
+        const timer = systemClock.timer(patience, () => reject(new Error(`Expected ${what}: none came`)));
         onRing = () => {
           timer.cancel();
           resolve();
@@ -211,7 +174,7 @@ export function isSame(actual: unknown, expected: unknown): void {
 }
 
 /** Returns a value as JSON, with members in order and without those that are undefined. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   return (
     JSON.stringify(value, (_, member: unknown) => {
       if (typeof member !== "object" || member === null || Array.isArray(member)) return member;
@@ -220,6 +183,6 @@ function show(value: unknown): string {
   );
 }
 
-function shorten(text: string): string {
+export function shorten(text: string): string {
   return text.length > 300 ? `${text.slice(0, 300)}… (${text.length} characters)` : text;
 }

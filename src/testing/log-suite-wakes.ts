@@ -1,5 +1,5 @@
 import type { Slice } from "../model/log.ts";
-import { append, dataOf, type LogTests, numbers, reads, same } from "./log-suite-tools.ts";
+import { append, dataOf, type LogTests, none, numbers, reads, same } from "./log-suite-tools.ts";
 
 /** Which watchers an append wakes. */
 export const wakeTests: LogTests = {
@@ -66,7 +66,7 @@ export const wakeTests: LogTests = {
   async "a watch wakes on when its channel begins anew"(log, channel, tools) {
     const bell = tools.bell();
     const watch = await log.watch(channel, bell.ring);
-    await append(log, channel, "1");
+    await append(log, channel, "1", { place: "last", retention: none });
     await Promise.all([bell.next(), append(log, channel, "2", { place: "first" })]);
     await Promise.all([bell.next(), append(log, channel, "3")]);
     await reads(log, channel, undefined, ["2", "3"]);

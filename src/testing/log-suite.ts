@@ -1,12 +1,17 @@
 import { systemClock } from "../base/clock.ts";
 import type { Log } from "../model/log.ts";
 import { type FakeClock, fakeClock } from "./fake-clock.ts";
+import { checked } from "./log-suite-checked.ts";
+import { commitTests } from "./log-suite-commit.ts";
 import { endTests } from "./log-suite-ends.ts";
 import { entryTests } from "./log-suite-entries.ts";
 import { keepingTests, wipeTests } from "./log-suite-keeping.ts";
+import { memberTests } from "./log-suite-members.ts";
+import { placeTests } from "./log-suite-places.ts";
 import { readTests } from "./log-suite-reads.ts";
 import { repeatTests } from "./log-suite-repeats.ts";
-import { checked, createBell, type LogTest, type LogTests, type TestedLog, wait } from "./log-suite-tools.ts";
+import { stateTests } from "./log-suite-states.ts";
+import { createBell, type LogTest, type LogTests, type TestedLog, wait } from "./log-suite-tools.ts";
 import { wakeTests } from "./log-suite-wakes.ts";
 
 /** The behaviours that every log must have, by name. */
@@ -15,7 +20,11 @@ const logTests: LogTests = {
   ...readTests,
   ...keepingTests,
   ...repeatTests,
+  ...placeTests,
+  ...stateTests,
   ...wakeTests,
+  ...commitTests,
+  ...memberTests,
   ...endTests,
 };
 
@@ -40,7 +49,7 @@ export interface LogSuiteOptions {
 /** What a suite needs of the store behind a log under test. */
 export interface LogSuiteStore {
   /**
-   * Real milliseconds within which a wake must come, and what has expired must be gone. No test waits longer than the
+   * Real milliseconds within which a wake must come, what has expired must be gone, and a member must have joined. No test waits longer than the
    * store needs. Default 3 000.
    */
   patience?: number | undefined;
@@ -52,8 +61,9 @@ export interface LogSuiteStore {
  * Tests that a store fulfils the contract of `Log`. Each test creates a log and disposes it.
  *
  * `make` MUST return a log that nobody else disposes. The log may use a store that other logs use too, created before
- * or at the same time: every test uses its own channels, whose names begin with `suite:`. One test disposes its log and
- * creates another, which may find what the first left, or nothing.
+ * or at the same time: every test uses its own channels, whose names begin with `suite:`. Some tests dispose their log and
+ * create another with the same `clock`, which may find what the first left, or nothing. The records of a log that has
+ * `join` it must find.
  *
  * @example
  * ```ts
@@ -83,14 +93,13 @@ async function proveOn(
   { patience = 3_000, wipe }: LogSuiteStore,
 ): Promise<void> {
   const { clock, isAsked } = askable(fakeClock());
-  const made: Log[] = [];
+  const made: TestedLog[] = [];
   const again = async (): Promise<TestedLog> => {
-    const log = await make({ clock });
+    const log = checked(await make({ clock }));
     made.push(log);
-    return checked(log);
+    return log;
   };
   const log = await again();
-  const first = made[0] as Log;
   try {
     await prove(log, `suite:${crypto.randomUUID()}`, {
       async pass(ms) {
@@ -104,9 +113,9 @@ async function proveOn(
         while (systemClock.now() < end && (await failed(check))) await wait(10);
         await check();
       },
-      bell: () => createBell(patience),
+      bell: (what) => createBell(patience, what),
       again,
-      wipe: async () => wipe?.(first),
+      wipe: async () => wipe?.(log.raw),
     });
   } finally {
     for (const log of made) await log[Symbol.asyncDispose]();

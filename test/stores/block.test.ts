@@ -89,6 +89,7 @@ describe("thousands of entries beyond the bounds", () => {
   test("are gone when their channel starts a new epoch", async () => {
     const { log } = withClock({ size: 10 });
     await append(log, "a", several(3_000));
+    await log.append("a", "end", { time: 0, place: "last", retention: { size: 0, slack: 0 } });
     await log.append("a", "new", { time: 1, place: "first" });
     const { entries } = await log.read("a", {});
     expect(entries).toEqual([{ offset: 1, data: "new", time: 1, tags: undefined }]);

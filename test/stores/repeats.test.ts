@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AppendOptions, Log, Position, Slice } from "../../src/model/log.ts";
+import type { AppendOptions, Log, Position } from "../../src/model/log.ts";
 import { type MemoryLogOptions, memoryLog } from "../../src/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../../src/testing.ts";
 
@@ -194,77 +194,6 @@ describe("once and key together", () => {
   });
 });
 
-describe("place: first", () => {
-  test("the channel starts again: a new epoch, offset 1 and none of the old entries", async () => {
-    const { log, append, kept } = here();
-    const old = await append();
-    await append();
-    const first = await append({ place: "first" });
-    expect(first.offset).toBe(1);
-    expect(first.epoch).not.toBe(old.epoch);
-    expect(await log.read("a", {})).toEqual({
-      epoch: first.epoch,
-      top: 1,
-      first: 1,
-      entries: [{ offset: 1, data: "3", time: 0, tags: undefined }],
-      gapless: true,
-    });
-    for (const offset of [0, 1, 2]) {
-      const after = { offset, epoch: old.epoch };
-      expect(await log.read("a", { after })).toMatchObject({ gapless: false, entries: [] });
-    }
-    expect(await append()).toEqual({ offset: 2, epoch: first.epoch });
-    expect(await kept()).toEqual(["3", "4"]);
-    expect(log.bytes).toBe(channelCost + 2 * (entryCost + 1));
-  });
-
-  test("the watchers stay, and are called", async () => {
-    const { log, append } = here();
-    await append();
-    const tops: unknown[] = [];
-    await log.watch("a", () => tops.push((log.read("a", {}) as Slice).top));
-    await append({ place: "first" });
-    await append();
-    expect(tops).toEqual([1, 2]);
-  });
-
-  test("a channel that never had an entry keeps its epoch, so that present subscribers get no gap", async () => {
-    const { log, append } = here();
-    const { epoch } = await log.read("a", {});
-    expect(await append({ place: "first" })).toEqual({ offset: 1, epoch });
-    expect(await log.read("a", { after: { offset: 0, epoch } })).toMatchObject({ gapless: true });
-    expect((await append({ place: "first" })).epoch).not.toBe(epoch);
-  });
-
-  test("old keys and writers are forgotten, and the channel's retention is the log's default again", async () => {
-    const { append, kept } = here({ size: 2, slack: 0 });
-    await append({ ...as("w", 1), retention: { size: 5 } });
-    await append({ key });
-    await append({ place: "first" });
-    expect((await append({ key })).offset).toBe(2);
-    expect((await append(as("w", 1))).offset).toBe(3);
-    expect(await kept()).toEqual(["4", "5"]);
-  });
-
-  test("with once, the same append again returns the first position, and does not start the channel again", async () => {
-    const { append, kept } = here();
-    await append(as("w", 1));
-    const first = await append({ ...as("w", 2), place: "first" });
-    const second = await append(as("v", 1));
-    expect(second.offset).toBe(2);
-    expect(await append({ ...as("w", 2), place: "first" })).toEqual(first);
-    expect((await append(as("w", 3))).offset).toBe(3);
-    expect(await kept()).toEqual(["2", "3", "5"]);
-  });
-
-  test("with a used key the channel does not start again", async () => {
-    const { append, kept } = here();
-    const first = await append({ key });
-    expect(await append({ key, place: "first" })).toEqual(first);
-    expect(await kept()).toEqual(["1"]);
-  });
-});
-
 describe("what is remembered", () => {
   const cost = (text: string) => markCost + text.length;
 
@@ -315,12 +244,13 @@ describe("what is remembered", () => {
       wait: fc.constantFrom(0, 1, 299_999, 300_000),
       once: fc.option(fc.record({ by: text, n: fc.integer({ min: 1, max: 3 }) }), { nil: undefined }),
       key: fc.option(fc.record({ text, ttl: fc.constantFrom(1, 300_000, 700_000) }), { nil: undefined }),
-      place: fc.constantFrom(undefined, undefined, undefined, "first" as const),
+      place: fc.constantFrom(undefined, undefined, undefined, "first" as const, "last" as const),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (script) => {
-        const { clock, append } = here({ ttl: Infinity });
-        let [top, epochs] = [0, 0];
+        // Nothing is kept, so a sealed channel may begin anew.
+        const { clock, append } = here({ size: 0, slack: 0 });
+        let [top, epochs, isSealed] = [0, 0, false];
         let writers = new Map<string, { n: number; offset: number; until: number }>();
         let keys = new Map<string, { offset: number; until: number }>();
         const seen: string[] = [];
@@ -331,14 +261,16 @@ describe("what is remembered", () => {
             for (const [text, { until }] of marks) if (until <= now) marks.delete(text);
           }
           const writer = once && writers.get(once.by);
-          const isRefused = writer !== undefined && once?.n !== writer.n && once?.n !== writer.n + 1;
+          let isRefused = writer !== undefined && once?.n !== writer.n && once?.n !== writer.n + 1;
           const used = key && keys.get(key.text);
           let offset = writer !== undefined && writer.n === once?.n ? writer.offset : used?.offset;
           const isNew = offset === undefined;
+          if (isNew && (place === "first" ? top > 0 && !isSealed : isSealed)) isRefused = true;
           if (isNew && !isRefused) {
-            if (place !== undefined && top > 0) {
+            if (place === "first" && top > 0) {
               [top, epochs, writers, keys] = [0, epochs + 1, new Map(), new Map()];
             }
+            isSealed = place === "last";
             offset = ++top;
             if (key !== undefined) keys.set(key.text, { offset, until: now + key.ttl });
           }

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Log } from "../../src/model/log.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
-import { fakeClock, type LogSuiteOptions, type LogSuiteStore, logSuite } from "../../src/testing.ts";
+import { fakeClock, type LogSuiteOptions } from "../../src/testing.ts";
+import { failuresIn } from "../support/suite-failures.ts";
 import { type Fault, wipeable, withFault, wrongLogs } from "../support/wrong-logs.ts";
 
 /** Milliseconds. Most faults show as something that never comes. */
@@ -13,27 +14,18 @@ async function failuresOf(fault: Fault): Promise<string[]> {
   return failuresIn(({ clock }) => withFault(memoryLog({ clock }), clock, fault), { patience });
 }
 
-async function failuresIn(make: (options: LogSuiteOptions) => Log, store?: LogSuiteStore): Promise<string[]> {
-  const tests = new Map<string, () => Promise<void>>();
-  const runner = {
-    describe: (_: string, body: () => void) => body(),
-    test: (name: string, body: () => Promise<void>) => tests.set(name, body),
-  };
-  logSuite(make, runner, store);
-  const results = await Promise.all(
-    Array.from(tests, ([name, body]) =>
-      body().then(
-        () => [],
-        () => [name],
-      ),
-    ),
-  );
-  return results.flat();
-}
-
 const everyWake = "every append wakes, from the moment a watch is there";
 const everyWatch = "every watch of a channel wakes, and one that throws harms nobody";
 const eachChannel = "appends to several channels at once wake those who watch each";
+const begun = "in the first place of a channel that has begun an append is refused, and changes nothing";
+const anew =
+  "in the first place a sealed channel whose entries are gone begins anew: another epoch, and nothing of before";
+const staysSealed = "a channel stays sealed when its entries are gone, each at its own time";
+const againAndAgain = "a channel may be sealed and begin anew again and again, each time in another epoch";
+const statesOfEmpty = [
+  "a channel's state is kept when its entries are gone",
+  "a channel that begins anew has the state of its first append, or none",
+] as const;
 const wakesOn = "a watch wakes on when its channel begins anew";
 /** Tests that also check for gaps. */
 const gaps = [
@@ -41,7 +33,7 @@ const gaps = [
   "what is beyond size is gone after 10 s, and not before",
   "no position comes twice, however long a channel is forgotten",
   "no position comes twice in a log that is made again",
-  "in the first place a channel begins anew: another epoch, offset 1 and nothing of before",
+  anew,
 ];
 
 /** The test that finds each faulty log. */
@@ -78,10 +70,8 @@ const caughtBy: Readonly<Record<keyof typeof wrongLogs, string>> = {
   "takes no notice of key": "a key that was used answers the first position, and appends nothing",
   "forgets a key with its entry": "once and key are known when the entry was trimmed",
   "never forgets a key": "a key counts until its ttl is over",
-  "takes no notice of place":
-    "in the first place a channel begins anew: another epoch, offset 1 and nothing of before",
-  "begins anew in the same epoch":
-    "in the first place a channel begins anew: another epoch, offset 1 and nothing of before",
+  "takes no notice of place": begun,
+  "begins anew in the same epoch": anew,
   "begins anew again when that is repeated":
     "a channel that began anew does not when the same append is sent again",
   "does not wake when a channel begins anew": "a watch wakes on when its channel begins anew",
@@ -147,6 +137,8 @@ test("a log with a clock of its own is waited for, up to a second", async () => 
     "an entry goes when its ttl is over, each at its own time, and not before",
     "a log that says how much it keeps says what the last append set",
     "a watched channel is remembered without entries, whatever else is used",
+    staysSealed,
+    "a sealed channel begins anew once the ttl of its entries is over",
   ]);
 });
 
@@ -192,9 +184,12 @@ describe.concurrent("logSuite passes a correct log, and fails one that", () => {
       "a position from the future is not gapless",
       "a position is gapless exactly while nothing after it was trimmed",
       "a limit keeps the earliest entries, and changes nothing else",
+      "last keeps the newest entries, and changes nothing else",
       "a thousand entries are read whole, and in parts from the earliest on",
       "reads among appends are whole: nothing missing, out of order or beyond top",
       ...gaps,
+      againAndAgain,
+      ...statesOfEmpty,
     ]);
   });
 
@@ -210,6 +205,8 @@ describe.concurrent("logSuite passes a correct log, and fails one that", () => {
       "epoch and top outlive the entries",
       "an entry goes when its ttl is over, each at its own time, and not before",
       "a watched channel is remembered without entries, whatever else is used",
+      staysSealed,
+      statesOfEmpty[0],
     ]);
   });
 
@@ -320,6 +317,11 @@ describe.concurrent("logSuite passes a correct log, and fails one that", () => {
     expect(failures).toEqual([
       "epoch and top outlive the entries",
       "the retention given with an append replaces the one before it",
+      anew,
+      "a channel that began anew does not when the same append is sent again",
+      againAndAgain,
+      ...statesOfEmpty,
+      wakesOn,
     ]);
   });
 

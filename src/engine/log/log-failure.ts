@@ -20,21 +20,24 @@ export function isOfClosedLog(error: unknown): boolean {
 }
 
 /**
- * Throws a LogError for a slice that no log may return: its entries have a gap, or begin at the wrong offset.
+ * Throws a LogError for a slice that no log may return: its entries have a gap, begin at the wrong offset, or are the
+ * last ones and do not end at the top.
  *
  * A store that reads in parts while it is written to can return such a slice. Passed on, it would be a gap that nobody
  * detects.
  */
-export function checkSlice(channel: string, { after, limit = 1 }: ReadOptions, slice: Slice): void {
+export function checkSlice(channel: string, { after, limit = 1, last }: ReadOptions, slice: Slice): void {
   const { entries, first, top, gapless } = slice;
   if (!gapless) return;
   const before = after === undefined ? first - 1 : after.offset;
-  let next = before + 1;
+  let next = (last === undefined ? before : Math.max(before, top - entries.length)) + 1;
   for (const { offset } of entries) {
     if (offset !== next) throw torn(channel, `it returned offset ${offset} instead of ${next}`);
     next++;
   }
-  if (entries.length === 0 && before < top && limit > 0)
+  if (last !== undefined && next > top + 1)
+    throw torn(channel, `it returned offset ${next - 1}, but its top is ${top}`);
+  if (entries.length === 0 && before < top && (last ?? limit) > 0)
     throw torn(channel, `it returned no entries after offset ${before}, but its top is ${top}`);
 }
 

@@ -128,8 +128,23 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "an empty slice below the top is accepted",
-      from: "if (entries.length === 0 && before < top && limit > 0)",
+      from: "if (entries.length === 0 && before < top && (last ?? limit) > 0)",
       to: "if (entries.length === 0 && before < first - 1)",
+    },
+    {
+      name: "the last entries of a slice may end below the top",
+      from: "(last === undefined ? before : Math.max(before, top - entries.length)) + 1",
+      to: "(last === undefined ? before : (entries[0]?.offset ?? 1) - 1) + 1",
+    },
+    {
+      name: "the last entries of a slice may end beyond the top",
+      from: "if (last !== undefined && next > top + 1)",
+      to: "if (last !== undefined && next < 0)",
+    },
+    {
+      name: "a slice of the last entries may be empty below the top",
+      from: "(last ?? limit) > 0",
+      to: "limit > 0 && last === undefined",
     },
     {
       name: "a TypeError of a failed fetch counts as a programming error",
