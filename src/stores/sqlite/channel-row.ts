@@ -1,4 +1,5 @@
 import { entryCost, type Position, type Retention } from "../../model/log.ts";
+import { epochIn } from "./epochs.ts";
 
 /** What rarely changes of a channel. */
 export interface Traits {
@@ -85,9 +86,9 @@ export function continuing(lineage: readonly Position[], epoch: string, offset: 
  * was written last. Its epoch is over, because offsets above `top` may have been given out in it. The stamp is the next
  * epoch. A channel takes each stamp once at most, so that this may be done again whenever the row is read.
  */
-export function stamped(row: ChannelRow, stamp: string): ChannelRow {
+export function stamped(name: string, row: ChannelRow, stamp: string): ChannelRow {
   const { traits, top } = row;
   if (traits.stamp === stamp) return row;
   const lineage = continuing(traits.lineage, traits.epoch, top);
-  return { ...row, traits: { ...traits, epoch: stamp, stamp, lineage } };
+  return { ...row, traits: { ...traits, epoch: epochIn(stamp, name), stamp, lineage } };
 }

@@ -5,6 +5,7 @@ import { SqliteChannel, Watcher } from "./channel.ts";
 import { type ChannelRow, never, stamped, type Traits } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";
 import type { Entries } from "./entries.ts";
+import { epochIn } from "./epochs.ts";
 import type { Head } from "./owner.ts";
 import { trimmed } from "./trim.ts";
 
@@ -27,7 +28,6 @@ export class Channels {
   /** Those that may be dropped, the longest unused first. */
   #idle = new LinkedNode();
   #idleCount = 0;
-  #unknown: { readonly head: Head; readonly traits: Traits } | undefined;
 
   constructor(parts: ChannelsParts) {
     this.#parts = parts;
@@ -121,19 +121,14 @@ export class Channels {
 
   #current(name: string, row: ChannelRow | undefined, head: Head): ChannelRow {
     return row === undefined
-      ? unused(this.#unknownTraits(head), this.retentionOf(name))
-      : stamped(row, head.stamp);
+      ? unused(unknownTraits(name, head), this.retentionOf(name))
+      : stamped(name, row, head.stamp);
   }
+}
 
-  /** Many channels are watched in which nothing was ever appended. They share one object. */
-  #unknownTraits(head: Head): Traits {
-    if (this.#unknown?.head !== head) {
-      const { base: epoch, stamp, lineage } = head;
-      const traits = { epoch, stamp, lineage, given: {}, state: undefined, sealed: false };
-      this.#unknown = { head, traits };
-    }
-    return this.#unknown.traits;
-  }
+function unknownTraits(name: string, { base, stamp, lineage }: Head): Traits {
+  const older = lineage.map(({ offset, epoch }) => ({ offset, epoch: epochIn(epoch, name) }));
+  return { epoch: epochIn(base, name), stamp, lineage: older, given: {}, state: undefined, sealed: false };
 }
 
 /** Returns a channel in which nothing was appended. */

@@ -12,3 +12,18 @@ export class Epochs {
     return this.#prefix + (this.#count++).toString(36);
   }
 }
+
+/**
+ * Returns the epoch that one channel has of an epoch of all channels. Positions of two channels are then not mistaken
+ * for each other.
+ */
+export function epochIn(epoch: string, channel: string): string {
+  return `${epoch}.${hash(channel).toString(36)}`;
+}
+
+/** FNV-1a, 32 bits. If two names have the same hash, nothing is lost but that check. */
+function hash(text: string): number {
+  let bits = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) bits = Math.imul(bits ^ text.charCodeAt(at), 0x01000193);
+  return bits >>> 0;
+}

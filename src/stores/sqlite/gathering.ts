@@ -74,9 +74,9 @@ export class Gathering {
     const before = channel.draft?.row ?? (channel.row as ChannelRow);
     const bounds = this.#parts.boundsOf(name);
     const kept = retention && bounds.with(name, retention, before.retention);
-    checkState(state);
     const offset = this.#find(channel, options, now);
     if (offset !== undefined) return { offset, epoch: before.traits.epoch };
+    checkState(name, state);
     if (place === "first") checkBegin(name, before);
     else if (before.traits.sealed) throw new SealedError(name);
     const draft = this.#draft(channel);
@@ -185,9 +185,10 @@ function checkBegin(name: string, row: ChannelRow): void {
   if (row.top > 0 && !(row.traits.sealed && isEmpty(row))) throw new ExistsError(name);
 }
 
-function checkState(state: string | undefined): void {
+function checkState(name: string, state: string | undefined): void {
   if (state === undefined || state.length <= maxState) return;
-  throw new RangeError(`Cannot use a state of ${state.length} characters: it may have ${maxState}`);
+  const what = `it has ${state.length} characters, ${maxState} are allowed`;
+  throw new RangeError(`Cannot use the state of ${JSON.stringify(name)}: ${what}`);
 }
 
 /** Returns the channel with what an append says of all of it. */

@@ -9,7 +9,7 @@ import { restored, stored } from "./text.ts";
 
 /** What holds for all channels of a database. */
 export interface Head {
-  /** The epoch of every channel that the database does not have, and the epochs that it continues. */
+  /** What the epoch of a channel is made of that the database does not have, and those that it continues. */
   readonly base: string;
   readonly lineage: readonly Position[];
   /** The epochs of channels with another stamp are over. */
@@ -35,7 +35,8 @@ export interface OwnershipParts {
   readonly epochs: Epochs;
   readonly lease: number;
   readonly durability: "power" | "process";
-  onAcquired(): void;
+  /** Is called with whether another process may have written to the database before. */
+  onAcquired(isUsed: boolean): void;
   onLost(error: LogError): void;
 }
 
@@ -85,9 +86,11 @@ export class Ownership {
     const id = epochs.next();
     // A power cut must not bring back the database as it was before: it says that nothing can have been lost.
     port.sync(true);
+    let isUsed = false;
     const head = port.write(() => {
       const row = this.#read();
       if (!this.#isFree(row)) return undefined;
+      isUsed = row.since > 0;
       const now = clock.time();
       const isClean = durability === "power" ? 1 : 0;
       const owner = "owner = ?, since = ?, beat = ?, lease = ?, clean = ?";
@@ -102,7 +105,7 @@ export class Ownership {
     this.#isRenewing = false;
     this.#beaten = clock.now();
     this.#beatLater(lease / 3);
-    onAcquired();
+    onAcquired(isUsed);
     return true;
   }
 

@@ -98,7 +98,7 @@ class SqliteLogOf implements SqliteLog {
     this.#gathering = new Gathering({ repeats, epochs: this.#epochs, boundsOf });
     this.#owner = new Ownership({
       ...{ port, clock, lease, durability, scope: this.#scope, epochs: this.#epochs },
-      onAcquired: () => this.#acquired(),
+      onAcquired: (isUsed) => this.#acquired(isUsed),
       onLost: (error) => this.#lost(error),
     });
     this.#upkeep = new Upkeep({ tables: this.#tables, owner: this.#owner, totalBytes });
@@ -295,11 +295,10 @@ class SqliteLogOf implements SqliteLog {
     this.#tables.channels.reset();
   }
 
-  #acquired(): void {
+  #acquired(isUsed: boolean): void {
     this.#cost = this.#tables.table.begin(entryCost);
     this.#tables.channels.reset();
-    // Others may have appended until now.
-    this.#tables.channels.wakeAll();
+    if (isUsed) this.#tables.channels.wakeAll();
   }
 
   #lost(error: LogError): void {

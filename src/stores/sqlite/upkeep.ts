@@ -48,7 +48,7 @@ export class Upkeep {
   #look(commit: Commit, { name, row }: NamedRow): void {
     const { owner, tables } = this.#parts;
     const { now } = commit;
-    const current = trimmed(stamped(row, owner.head.stamp), now, tables.entries);
+    const current = trimmed(stamped(name, row, owner.head.stamp), now, tables.entries);
     const pruned = commit.prune(current, 1);
     const isPruned = pruned.floor === pruned.first;
     const isOver = isEmpty(pruned) && forgottenAt(pruned) <= now;
@@ -82,7 +82,7 @@ export class Upkeep {
   #dropOldest(commit: Commit, { name, row }: NamedRow, other: number, excess: number): void {
     const { owner, tables } = this.#parts;
     const { now } = commit;
-    let current = trimmed(stamped(row, owner.head.stamp), now, tables.entries);
+    let current = trimmed(stamped(name, row, owner.head.stamp), now, tables.entries);
     if (!isEmpty(current) && current.since <= other) {
       const { base, first } = current;
       const until = other + Math.max(now - other, 0) / 16;
