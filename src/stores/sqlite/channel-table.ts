@@ -1,0 +1,150 @@
+import type { Position, Retention } from "../../model/log.ts";
+import type { Bounds } from "../bounds.ts";
+import type { ChannelRow, Traits } from "./channel-row.ts";
+import type { SqlPort, SqlRow, SqlValue } from "./database.ts";
+import { restored, stored } from "./text.ts";
+
+/** A row with the name of its channel. */
+export interface NamedRow {
+  readonly name: string;
+  readonly row: ChannelRow;
+}
+
+/** The highest id of a channel. It and an offset make up the id of an entry. */
+const maxId = 2 ** 32 - 1;
+const bounds = ["size", "bytes", "ttl", "slack"] as const;
+const traits = ["epoch", "stamp", "lineage", "state", "sealed", ...bounds];
+const numbers = ["top", "first", "floor", "total", "base", "since", "used"] as const;
+const times = ["due", "oldest"] as const;
+
+const columns = ["id", "name", ...traits, ...numbers, ...times];
+const set = (names: readonly string[]): string =>
+  `UPDATE tocsin_channels SET ${names.map((name) => `${name} = ?`).join(", ")} WHERE id = ?`;
+// Each index whose column is named is written, even with the value that it has: three statements save half of the work.
+const setNumbers = set(numbers);
+const setTimes = set(times);
+const setTraits = set(traits);
+const insert = `INSERT INTO tocsin_channels (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
+
+/** The table of channels. */
+export class ChannelTable {
+  readonly #port: SqlPort;
+  readonly #boundsOf: (channel: string) => Bounds;
+  #nextId = 1;
+
+  /** `boundsOf` returns the bounds that hold for a channel where its own retention says nothing. */
+  constructor(port: SqlPort, boundsOf: (channel: string) => Bounds) {
+    this.#port = port;
+    this.#boundsOf = boundsOf;
+  }
+
+  /** Finds out which id comes next. Returns what the entries of all channels count, at `entryCost` each. */
+  begin(entryCost: number): number {
+    const cost = "sum(total - base + (top + 1 - first) * ?)";
+    const [row] = this.#port.rows(`SELECT max(id) AS id, ${cost} AS cost FROM tocsin_channels`, entryCost);
+    this.#nextId = Number(row?.id ?? 0) + 1;
+    return Number(row?.cost ?? 0);
+  }
+
+  find(name: string): ChannelRow | undefined {
+    const [row] = this.#port.rows("SELECT * FROM tocsin_channels WHERE name = ?", stored(name));
+    return row && this.#row(name, row);
+  }
+
+  /** Returns the channels of which something may be over, those that wait longest first. */
+  dueAt(now: number, limit: number): NamedRow[] {
+    const sql = "SELECT * FROM tocsin_channels WHERE due <= ? ORDER BY due LIMIT ?";
+    return this.#port.rows(sql, now, limit).map(this.#named);
+  }
+
+  /** Returns the two channels that may have the oldest entries. */
+  oldest(): NamedRow[] {
+    const sql = "SELECT * FROM tocsin_channels WHERE oldest IS NOT NULL ORDER BY oldest LIMIT 2";
+    return this.#port.rows(sql).map(this.#named);
+  }
+
+  /** Writes a channel for the first time. Returns its row with an id. */
+  add(name: string, row: ChannelRow): ChannelRow {
+    const added = { ...row, id: this.#freeId() };
+    const values = [...traitValues(row.traits), ...numberValues(row), row.due, row.oldest];
+    this.#port.rows(insert, added.id, stored(name), ...values);
+    return added;
+  }
+
+  /** Writes what has changed since `before`. */
+  update(row: ChannelRow, before: ChannelRow): void {
+    const { id, due, oldest } = row;
+    this.#port.rows(setNumbers, ...numberValues(row), id);
+    if (due !== before.due || oldest !== before.oldest) this.#port.rows(setTimes, due, oldest, id);
+    if (row.traits !== before.traits) this.#port.rows(setTraits, ...traitValues(row.traits), id);
+  }
+
+  remove(id: number): void {
+    this.#port.rows("DELETE FROM tocsin_channels WHERE id = ?", id);
+  }
+
+  /** Ids rise, so that most are free. After four billion channels they begin again. */
+  #freeId(): number {
+    for (;;) {
+      if (this.#nextId > maxId) this.#nextId = 1;
+      const id = this.#nextId++;
+      if (this.#port.rows("SELECT 1 FROM tocsin_channels WHERE id = ?", id).length === 0) return id;
+    }
+  }
+
+  readonly #named = (row: SqlRow): NamedRow => {
+    const name = restored(row.name as string);
+    return { name, row: this.#row(name, row) };
+  };
+
+  #row(name: string, row: SqlRow): ChannelRow {
+    const given = givenIn(row);
+    const number = (column: string): number => Number(row[column]);
+    return {
+      id: number("id"),
+      traits: {
+        epoch: restored(row.epoch as string),
+        stamp: restored(row.stamp as string),
+        lineage: JSON.parse(row.lineage as string) as Position[],
+        given,
+        state: row.state === null ? undefined : restored(row.state as string),
+        sealed: number("sealed") === 1,
+      },
+      retention: this.#boundsOf(name).with(name, given),
+      top: number("top"),
+      first: number("first"),
+      floor: number("floor"),
+      total: number("total"),
+      base: number("base"),
+      since: number("since"),
+      used: number("used"),
+      due: number("due"),
+      oldest: row.oldest === null ? null : number("oldest"),
+    };
+  }
+}
+
+function numberValues(row: ChannelRow): SqlValue[] {
+  return [row.top, row.first, row.floor, row.total, row.base, row.since, row.used];
+}
+
+function traitValues({ epoch, stamp, lineage, state, sealed, given }: Traits): SqlValue[] {
+  const texts = [stored(epoch), stored(stamp), JSON.stringify(lineage)];
+  const own = bounds.map((name) => boundValue(given[name]));
+  return [...texts, state === undefined ? null : stored(state), sealed ? 1 : 0, ...own];
+}
+
+/** Not every driver can store Infinity. */
+function boundValue(bound: number | undefined): SqlValue {
+  if (bound === undefined) return null;
+  return bound === Infinity ? -1 : bound;
+}
+
+function givenIn(row: SqlRow): Partial<Retention> {
+  const given: Partial<Retention> = {};
+  for (const name of bounds) {
+    const value = row[name];
+    if (value !== null) given[name] = value === -1 ? Infinity : Number(value);
+  }
+  return given;
+}

@@ -1,0 +1,130 @@
+import type { SqliteChannel } from "./channel.ts";
+import { type ChannelRow, costOf, isEmpty, nextDue } from "./channel-row.ts";
+import type { ChannelTable } from "./channel-table.ts";
+import type { Channels } from "./channels.ts";
+import type { Entries } from "./entries.ts";
+import type { Gathering } from "./gathering.ts";
+import type { HeldTable } from "./held-table.ts";
+import type { Head } from "./owner.ts";
+import type { RepeatTables } from "./repeats-table.ts";
+import { trimmed } from "./trim.ts";
+
+/** The tables of the log, and what of them is in memory. */
+export interface Tables {
+  readonly channels: Channels;
+  readonly table: ChannelTable;
+  readonly entries: Entries;
+  readonly repeats: RepeatTables;
+  readonly held: HeldTable;
+}
+
+/** Entries that are over are removed from the table once there are so many of a channel, and at most so many at once. */
+const removed = { least: 64, most: 4_096 };
+const kinds = ["writers", "keys"] as const;
+
+/**
+ * One transaction. What it changes in memory is changed only after it has succeeded, so that memory and the database
+ * agree however it ends.
+ */
+export class Commit {
+  readonly #tables: Tables;
+  readonly now: number;
+  /** What the entries of all channels count now. */
+  cost: number;
+  /** Whether channels were forgotten, so that unknown ones need another epoch. */
+  isForgetful = false;
+  /** What holds for all channels after the commit, if it changes. */
+  head: Head | undefined;
+  /** The channels in memory as they are after the commit. Undefined: the channel was forgotten. */
+  readonly #after = new Map<SqliteChannel, ChannelRow | undefined>();
+
+  constructor(tables: Tables, now: number, cost: number) {
+    this.#tables = tables;
+    this.now = now;
+    this.cost = cost;
+  }
+
+  /** Writes what was gathered. */
+  write(gathering: Gathering): void {
+    const { held } = this.#tables;
+    for (const channel of gathering.channels) this.#writeChannel(channel);
+    for (const { record, held: place } of gathering.held) {
+      if (place === undefined) held.remove(record);
+      else held.add(record, place.channel, place.position);
+    }
+  }
+
+  #writeChannel(channel: SqliteChannel): void {
+    const { name, draft, written } = channel;
+    if (draft === undefined) return;
+    const { table, entries, repeats } = this.#tables;
+    let { row } = draft;
+    if (draft.begins && written !== undefined) {
+      entries.remove(written.id, written.floor, written.top);
+      repeats.clear(written.id);
+    }
+    // The id must be known first.
+    if (row.id === 0) row = table.add(name, { ...row, due: nextDue(row), oldest: oldestOf(row) });
+    let start = row.total;
+    for (const { bytes } of draft.entries) start -= bytes;
+    for (const entry of draft.entries) {
+      entries.add(row.id, entry, start);
+      start += entry.bytes;
+    }
+    for (const kind of kinds) {
+      for (const [text, repeat] of draft.repeats[kind]) repeats.put(kind, row.id, text, repeat);
+    }
+    const after = this.prune(trimmed(row, this.now, entries), removed.least, draft.entries.length);
+    const due = Math.min(after.due, nextDue(after));
+    this.#put(name, { ...after, due, oldest: after.oldest ?? oldestOf(after) }, written ?? row);
+    this.cost += costOf(after) - (written === undefined ? 0 : costOf(written));
+  }
+
+  /** Writes a channel of which the database has `before`. */
+  replace(name: string, row: ChannelRow, before: ChannelRow): void {
+    this.cost += costOf(row) - costOf(before);
+    this.#put(name, row, before);
+  }
+
+  #put(name: string, row: ChannelRow, before: ChannelRow): void {
+    this.#tables.table.update(row, before);
+    this.#keep(name, row);
+  }
+
+  /** Forgets a channel without entries. */
+  forget(name: string, { id, floor, top }: ChannelRow): void {
+    const { table, entries, repeats } = this.#tables;
+    entries.remove(id, floor, top);
+    repeats.clear(id);
+    table.remove(id);
+    this.isForgetful = true;
+    this.#keep(name, undefined);
+  }
+
+  #keep(name: string, row: ChannelRow | undefined): void {
+    const channel = this.#tables.channels.known(name);
+    if (channel !== undefined) this.#after.set(channel, row);
+  }
+
+  /**
+   * Removes entries that are not kept any more from the table, if there are at least so many. To remove many at once
+   * takes too long, so the rest waits, unless `appended` as many come in.
+   */
+  prune(row: ChannelRow, least: number, appended = 0): ChannelRow {
+    const { id, floor, first } = row;
+    if (first - floor < least) return row;
+    const next = Math.min(first, floor + Math.max(removed.most, 2 * appended));
+    this.#tables.entries.remove(id, floor, next - 1);
+    return { ...row, floor: next };
+  }
+
+  /** Changes what is in memory, after the transaction has succeeded. */
+  done(): void {
+    for (const [channel, row] of this.#after) channel.row = channel.written = row;
+  }
+}
+
+/** Returns when the oldest entry of a channel was appended, if there is one. */
+export function oldestOf(row: ChannelRow): number | null {
+  return isEmpty(row) ? null : row.since;
+}

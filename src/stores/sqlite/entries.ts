@@ -1,0 +1,85 @@
+import type { Entry } from "../../model/log.ts";
+import type { SqlPort, SqlRow } from "./database.ts";
+
+/** An entry that is written. */
+export interface NewEntry extends Entry {
+  /** Bytes of payload and tags. */
+  readonly bytes: number;
+  /** When it was appended, on the wall clock. */
+  readonly arrived: number;
+}
+
+/** What trimming needs to know of an entry. */
+export interface EntryMark {
+  /** Bytes of all entries before it in its epoch, kept or not. */
+  readonly start: number;
+  /** When it was appended, on the wall clock. */
+  readonly arrived: number;
+}
+
+/** Offsets with the same low 32 bits are never kept at the same time: there would be more than 4 billion between them. */
+const span = 2 ** 32;
+const id = "((? << 32) | ?)";
+
+/** The table of entries. */
+export class Entries {
+  readonly #port: SqlPort;
+
+  constructor(port: SqlPort) {
+    this.#port = port;
+  }
+
+  /** `start`: see {@linkcode EntryMark.start}. */
+  add(channel: number, { offset, data, time, tags, arrived }: NewEntry, start: number): void {
+    this.#port.rows(
+      `INSERT INTO tocsin_entries (id, start, arrived, time, data, tags) VALUES (${id}, ?, ?, ?, ?, ?)`,
+      ...[channel, offset % span, start, arrived, time, data],
+      tags === undefined ? null : JSON.stringify(tags),
+    );
+  }
+
+  /** Returns the entries from offset `from` to `to`. */
+  read(channel: number, from: number, to: number): Entry[] {
+    const entries: Entry[] = [];
+    for (const [low, high] of spans(from, to)) {
+      const rows = this.#port.rows(
+        `SELECT data, time, tags FROM tocsin_entries WHERE id BETWEEN ${id} AND ${id} ORDER BY id`,
+        ...[channel, low % span, channel, high % span],
+      );
+      for (const [index, row] of rows.entries()) entries.push(entryOf(row, low + index));
+    }
+    return entries;
+  }
+
+  mark(channel: number, offset: number): EntryMark | undefined {
+    const [row] = this.#port.rows(
+      `SELECT start, arrived FROM tocsin_entries WHERE id = ${id}`,
+      channel,
+      offset % span,
+    );
+    return row && { start: Number(row.start), arrived: Number(row.arrived) };
+  }
+
+  /** Removes the entries from offset `from` to `to`. */
+  remove(channel: number, from: number, to: number): void {
+    for (const [low, high] of spans(from, to)) {
+      const where = `id BETWEEN ${id} AND ${id}`;
+      this.#port.rows(
+        `DELETE FROM tocsin_entries WHERE ${where}`,
+        ...[channel, low % span, channel, high % span],
+      );
+    }
+  }
+}
+
+function entryOf({ data, time, tags }: SqlRow, offset: number): Entry {
+  const entry = { offset, data: data as string, time: time as number };
+  return tags === null ? entry : { ...entry, tags: JSON.parse(tags as string) as Entry["tags"] };
+}
+
+/** Cuts a range of offsets where their low 32 bits begin again at 0. */
+function spans(from: number, to: number): (readonly [number, number])[] {
+  if (from > to) return [];
+  const end = (Math.floor(from / span) + 1) * span - 1;
+  return to <= end ? [[from, to]] : [[from, end], ...spans(end + 1, to)];
+}

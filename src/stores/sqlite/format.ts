@@ -1,0 +1,91 @@
+import { LogError } from "../../model/errors.ts";
+import type { SqlPort } from "./database.ts";
+import { stored } from "./text.ts";
+
+/** Brings a database from one format to the next. It runs in a transaction. */
+export type FormatStep = (port: SqlPort, fresh: () => string) => void;
+
+/**
+ * The steps to each format, in order: the first creates format 1 in an empty database. A step that was released never
+ * changes. The tables `tocsin_format` and `tocsin_log` keep the columns that every version reads: `version`, `owner`,
+ * `since`, `beat` and `lease`.
+ */
+const steps: readonly FormatStep[] = [createTables];
+
+const tables: readonly string[] = [
+  "CREATE TABLE tocsin_format (version INTEGER NOT NULL)",
+  "INSERT INTO tocsin_format (version) VALUES (0)",
+  // One row: who owns the database, and what holds for all channels.
+  `CREATE TABLE tocsin_log (
+    owner TEXT, since INTEGER, beat INTEGER, lease INTEGER, clean INTEGER NOT NULL,
+    base TEXT NOT NULL, lineage TEXT NOT NULL, stamp TEXT NOT NULL
+  )`,
+  `CREATE TABLE tocsin_channels (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    epoch TEXT NOT NULL, stamp TEXT NOT NULL, lineage TEXT NOT NULL, state TEXT, sealed INTEGER NOT NULL,
+    size REAL, bytes REAL, ttl REAL, slack REAL,
+    top INTEGER NOT NULL, first INTEGER NOT NULL, floor INTEGER NOT NULL, total INTEGER NOT NULL,
+    base INTEGER NOT NULL, since INTEGER NOT NULL, used INTEGER NOT NULL, due INTEGER NOT NULL, oldest INTEGER
+  )`,
+  "CREATE INDEX tocsin_channels_due ON tocsin_channels (due)",
+  "CREATE INDEX tocsin_channels_oldest ON tocsin_channels (oldest) WHERE oldest IS NOT NULL",
+  // `id` is the channel's id and the low 32 bits of the offset, so that one tree serves the ranges of all channels.
+  `CREATE TABLE tocsin_entries (
+    id INTEGER PRIMARY KEY, start INTEGER NOT NULL, arrived INTEGER NOT NULL, time INTEGER NOT NULL,
+    data TEXT NOT NULL, tags TEXT
+  )`,
+  ...["writers", "keys"].flatMap((kind) => [
+    `CREATE TABLE tocsin_${kind} (
+      channel INTEGER NOT NULL, text TEXT NOT NULL, n INTEGER NOT NULL, place INTEGER NOT NULL,
+      expires INTEGER NOT NULL, PRIMARY KEY (channel, text)
+    ) WITHOUT ROWID`,
+    `CREATE INDEX tocsin_${kind}_expires ON tocsin_${kind} (expires)`,
+  ]),
+  `CREATE TABLE tocsin_held (
+    record TEXT PRIMARY KEY, channel TEXT NOT NULL, place INTEGER NOT NULL, epoch TEXT NOT NULL
+  ) WITHOUT ROWID`,
+];
+
+function createTables(port: SqlPort, fresh: () => string): void {
+  for (const sql of tables) port.rows(sql);
+  const columns = "(clean, base, lineage, stamp)";
+  port.rows(`INSERT INTO tocsin_log ${columns} VALUES (1, ?, '[]', ?)`, stored(fresh()), stored(fresh()));
+}
+
+/** What a database is brought to its newest format with. */
+export interface FormatParts {
+  readonly port: SqlPort;
+  /** Makes an epoch. */
+  fresh(): string;
+  /** Throws unless no other process owns the database. */
+  demandFree(): void;
+  /** Default: the steps of this version. */
+  readonly steps?: readonly FormatStep[];
+}
+
+/**
+ * Creates the tables of the log, or brings those of an older version to the newest format, in one transaction.
+ *
+ * @throws {LogError} a lasting one, when a newer version of tocsin has written the database
+ */
+export function migrate({ port, fresh, demandFree, steps: known = steps }: FormatParts): void {
+  if (formatOf(port, known.length) === known.length) return;
+  port.write(() => {
+    // Another process may have been faster.
+    const format = formatOf(port, known.length);
+    if (format > 0) demandFree();
+    for (const step of known.slice(format)) step(port, fresh);
+    if (format < known.length) port.rows("UPDATE tocsin_format SET version = ?", known.length);
+  });
+}
+
+function formatOf(port: SqlPort, newest: number): number {
+  const [table] = port.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'tocsin_format'");
+  if (table === undefined) return 0;
+  const version = Number(port.rows("SELECT version FROM tocsin_format")[0]?.version ?? 0);
+  if (version <= newest) return version;
+  const what = `its format ${version} is newer than format ${newest}, which this version of tocsin knows`;
+  throw new LogError(`Cannot use the database of the log: ${what}. Install a newer version`, {
+    lasting: true,
+  });
+}
