@@ -2,11 +2,14 @@ import { ignorable } from "../../base/scope.ts";
 import { closed, LogError } from "../../model/errors.ts";
 import type { HeldRecord, Log } from "../../model/log.ts";
 import { heldIn } from "../core/held-records.ts";
-import { restoreConfirmed } from "../delivery/restore.ts";
+import { type RestoreContext, restoreConfirmed } from "../delivery/restore.ts";
 import { backOff } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
 import { endLost } from "../runs/lost-run.ts";
-import type { Hub } from "./hub.ts";
+import type { RunContext } from "../runs/run-channel.ts";
+
+/** What bringing an inheritance to an end needs. */
+export interface InheritanceContext extends RestoreContext, RunContext {}
 
 /** Milliseconds after which it is reported that this process still waits for its place in the log. */
 const patience = 2_000;
@@ -16,14 +19,14 @@ const patience = 2_000;
  * have left: their runs are lost, and their confirmed publications wait on.
  */
 export class Inheritance {
-  readonly #hub: Hub;
+  readonly #context: InheritanceContext;
   readonly #log: Log;
   /** Settles once this process is a member. Undefined after that, and for a log without members. */
   joining: Promise<void> | undefined;
   #leaving: AbortController | undefined;
 
-  constructor(hub: Hub, log: Log) {
-    this.#hub = hub;
+  constructor(context: InheritanceContext, log: Log) {
+    this.#context = context;
     this.#log = log;
   }
 
@@ -36,7 +39,7 @@ export class Inheritance {
   }
 
   async #join(signal: AbortSignal): Promise<void> {
-    const { scope, clock } = this.#hub;
+    const { scope, clock } = this.#context;
     const quiet = scope.timer("join the log", patience, () => this.#reportWait());
     try {
       for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
@@ -64,12 +67,12 @@ export class Inheritance {
       },
       { signal },
     );
-    if (membership !== undefined) this.#hub.records.joined(membership);
+    if (membership !== undefined) this.#context.records.joined(membership);
     this.joining = undefined;
   }
 
   #report(error: unknown): void {
-    this.#hub.report(error, "log", "join the log");
+    this.#context.report(error, "log", "join the log");
   }
 
   #reportWait(): void {
@@ -83,10 +86,11 @@ export class Inheritance {
       const owner = `what was left of ${channel}`;
       if (held === undefined)
         this.#report(new LogError(`Cannot read ${owner}: another version has written it`));
-      else if (held.is === "run") this.#hub.scope.own("task", owner, endLost(this.#hub, channel, record));
+      else if (held.is === "run")
+        this.#context.scope.own("task", owner, endLost(this.#context, channel, record));
       else {
         const waiting = { channel, position, record, expires: held.expires, isEnding: held.isEnding };
-        this.#hub.scope.own("task", owner, restoreConfirmed(this.#hub, waiting));
+        this.#context.scope.own("task", owner, restoreConfirmed(this.#context, waiting));
       }
     }
   }
@@ -94,6 +98,6 @@ export class Inheritance {
   /** Ends the wait for the log, and leaves what is held to the next process. */
   async end(): Promise<void> {
     this.#leaving?.abort(closed("join the log"));
-    await this.#hub.records.leave();
+    await this.#context.records.leave();
   }
 }

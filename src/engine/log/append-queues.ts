@@ -112,13 +112,12 @@ export class AppendQueues {
    * has room. Takes that room.
    */
   #goesAtOnce(channel: string, data: string): boolean {
-    if (
-      !this.#appender.isAtOnce ||
-      this.commits?.isFailing ||
-      (this.#queues.size > 0 && this.#queues.has(channel))
-    )
-      return false;
+    if (!this.#appender.isAtOnce || this.commits?.isFailing || this.#isWaiting(channel)) return false;
     return !this.#bursts.holds(channel) && this.#pace.take(channel, data.length);
+  }
+
+  #isWaiting(channel: string): boolean {
+    return this.#queues.size > 0 && this.#queues.has(channel);
   }
 
   #count(channel: string, data: string, { offset }: Position): void {

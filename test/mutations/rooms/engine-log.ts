@@ -4,8 +4,8 @@ export const engineLog: readonly Mutation[] = [
   ...inFile("engine/log/append-queues", [
     {
       name: "publications overtake the limit while commits fail",
-      from: "      this.commits?.isFailing ||\n",
-      to: "",
+      from: "|| this.commits?.isFailing ||",
+      to: "||",
     },
     {
       name: "closing does not wait for a commit",
@@ -19,8 +19,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a publication overtakes an earlier one of its channel",
-      from: "      (this.#queues.size > 0 && this.#queues.has(channel))\n",
-      to: "      this.#queues.size < 0\n",
+      from: "return this.#queues.size > 0 && this.#queues.has(channel);",
+      to: "return this.#queues.size < 0;",
     },
     {
       name: "an append is started after the queues have ended",
