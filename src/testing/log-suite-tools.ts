@@ -41,8 +41,8 @@ export type LogTests = Readonly<Record<string, LogTest>>;
 export const time = 1_767_225_600_000;
 export const minute = 60_000;
 export const day = 86_400_000;
-export const as = (by: string, n: number) => ({ once: { by, n } });
-export const key = { text: "order 7", ttl: minute };
+export const as = (by: string, n: number): Pick<AppendOptions, "once"> => ({ once: { by, n } });
+export const key: NonNullable<AppendOptions["key"]> = { text: "order 7", ttl: minute };
 /** Keeps everything that a test appends. If a test lowers a bound, what is over it is trimmed at once. */
 export const all: Retention = { size: 10_000, bytes: 16_777_216, ttl: day, slack: 0 };
 /** Keeps nothing. */

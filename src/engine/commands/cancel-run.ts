@@ -16,7 +16,8 @@ export async function cancelRun({ hub, session }: Caller, data: unknown): Promis
   // duration whether it exists.
   const channel = channelOfRun(run);
   const canBe = canBeChannel(channel, hub.settings.limits.channel);
-  const stored = canBe ? await storedRun({ hub, session }, run) : undefined;
+  const finding = canBe ? storedRun({ hub, session }, run) : undefined;
+  const stored = finding instanceof Promise ? await finding : finding;
   const isAuthorized =
     !mayCancel(hub.runs.get(run) ?? stored, peer.user) &&
     canBe &&
