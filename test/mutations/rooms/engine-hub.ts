@@ -163,7 +163,7 @@ export const engineHub: readonly Mutation[] = [
     },
     {
       name: "the runs that a process has left are not ended",
-      from: 'this.#hub.scope.own("task", owner, endLost(this.#hub, channel, record));',
+      from: 'this.#context.scope.own("task", owner, endLost(this.#context, channel, record));',
       to: "void endLost;",
     },
     {

@@ -108,7 +108,7 @@ export const stores: readonly Mutation[] = [
     },
     {
       name: "a channel that began anew is still sealed",
-      from: "    this.isSealed = false;\n    this.top = 0;",
+      from: "    this.sealedAt = undefined;\n    this.top = 0;",
       to: "    this.top = 0;",
     },
     {
@@ -135,7 +135,7 @@ export const stores: readonly Mutation[] = [
     },
     {
       name: "the last place does not seal",
-      from: 'if (place === "last") channel.isSealed = true;',
+      from: 'if (place === "last") channel.sealedAt = now;',
       to: "",
     },
     {
