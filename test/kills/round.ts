@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Random, random } from "../simulation/random.ts";
@@ -9,6 +8,7 @@ import { program } from "../support/runtime.ts";
 import { binary, type Runtime } from "../support/runtimes.ts";
 import { Bell } from "./bell.ts";
 import { type Client, own, stock } from "./clients.ts";
+import { freePort } from "./free-port.ts";
 import { judge, nameOf, standing } from "./judge.ts";
 import type { Closed, Settings } from "./kills-server.ts";
 
@@ -221,27 +221,6 @@ async function close(stage: Stage, server: Child, deaf: readonly Client[]): Prom
   // A client may still process data that it received before its connection ended.
   await bell.until(() => check().length === 0, grace);
   wrong.push(...check());
-}
-
-/**
- * The next port to try, as an offset. All ports are below the range that systems use for outgoing connections:
- * otherwise a client that connects to a free port could connect to itself. Each process starts at another port, and
- * tries all before it tries one again.
- */
-let nextPort = process.pid * 50;
-
-/** Returns a port that no process listens on. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 12_000 + (nextPort++ % 18_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (isFree) return port;
-  }
 }
 
 /**
