@@ -80,7 +80,7 @@ export interface AppendOptions {
    * A repeat, by `once` or `key`, is answered before its place is looked at.
    */
   place?: "first" | "last" | undefined;
-  /** What the channel says of itself from this append on. It is kept and read with the channel. At most 4 096 characters. */
+  /** What the channel says of itself from this append on. It is kept and read with the channel. A state of more than 4 096 characters MUST be refused with a `RangeError`. */
   state?: string | undefined;
   /**
    * A record that this process holds from this append on, until it releases it. It is written together with the append,
@@ -98,7 +98,10 @@ export interface ReadOptions {
   after?: Position | undefined;
   /** Maximum number of entries. Default: all. */
   limit?: number | undefined;
-  /** Reads only the newest so many of what follows `after`. It cannot be used together with `limit`. Default: all. */
+  /**
+   * Reads only the newest so many of what follows `after`. Together with `limit` it MUST be refused with a `RangeError` or
+   * a `TypeError`. Default: all.
+   */
   last?: number | undefined;
   /** Ends the wait when it aborts. */
   signal?: AbortSignal | undefined;
@@ -125,8 +128,8 @@ export interface Slice {
   /** Whether the channel is sealed. Default: false. */
   readonly sealed?: boolean | undefined;
   /**
-   * Positions of older epochs that this epoch continues, the newest first: what was appended up to each of them has the
-   * same offset here. A read after an older position up to there MUST be served as one of this epoch. Default: none.
+   * Positions of older epochs that this epoch continues, the newest epoch first: what was appended up to each of them has
+   * the same offset here. Their offsets never rise towards older epochs, and none is above `top`. A read after an older position up to there MUST be served as one of this epoch. Default: none.
    */
   readonly lineage?: readonly Position[] | undefined;
   /**
@@ -206,15 +209,17 @@ export interface Log extends AsyncDisposable {
   /**
    * Writes everything that was appended and released since the last commit, all of it or nothing. A log with `commit`
    * MUST append synchronously. Until the commit, what `append` returned is only promised: it MUST NOT be read, and MUST
-   * NOT wake anybody. If a commit fails with an error that is not lasting, everything stays gathered, and the next commit
+   * NOT wake anybody. But each append is checked against everything that was gathered before it. If a commit fails with an error that is not lasting, everything stays gathered, and the next commit
    * tries again. If the error is lasting, or the log is disposed first, what was gathered is dropped, and was not made.
    *
-   * A notifier commits once a turn of the event loop, before it reads. Whoever else appends MUST commit as well.
+   * A notifier commits once a turn of the event loop, before it reads. Whoever else appends MUST commit as well, so a
+   * commit may begin while another is in progress. It then writes what was gathered until its call.
    */
   commit?(): void | Promise<void>;
   /**
    * Makes this process a member, which can hold records. If only one process at a time may work with the store, waits
-   * until the former one has left or is taken for gone.
+   * until the former one has left or is taken for gone. Before that, the log may be read. What is appended is refused
+   * with an error that is not lasting.
    */
   join?(member: Member, options?: { signal?: AbortSignal | undefined }): Promise<Membership>;
   /** Bytes that the log holds in this process, if known. */

@@ -80,7 +80,9 @@ export async function crashRound(plan: CrashPlan): Promise<CrashOutcome> {
     const last = await serve(kills + 1);
     const dump = (await (await fetch(`http://127.0.0.1:${port}/dump`)).json()) as Dump;
     const top = dump.publications.at(-1)?.offset ?? 0;
-    const hasAll = ({ tracks: [news] }: Client): boolean => (news?.at?.offset ?? 0) >= top;
+    // A client of this project that came after the last publication has no position.
+    const hasAll = ({ tracks: [news], isConnected }: Client): boolean =>
+      news?.at === undefined ? isConnected : news.at.offset >= top;
     const late = (await bell.until(() => clients.every(hasAll), patience))
       ? []
       : clients.filter((each) => !hasAll(each)).map((each) => `${nameOf(each)} is late: ${standing(each)}`);
