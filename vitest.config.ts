@@ -8,6 +8,18 @@ const once = [
     (name) => `test/checks/${name}.test.ts`,
   ),
 ];
+/**
+ * Random schedules, inputs and large crowds against the engine, which is the same code on every runtime. With Bun and Deno
+ * they run only where there is time for it.
+ */
+const models = [
+  "test/checks/fuzz.test.ts",
+  "test/checks/simulation.test.ts",
+  "test/engine/hub/close-model.test.ts",
+  "test/engine/sessions/flow-model.test.ts",
+  "test/engine/sessions/storm.test.ts",
+  "test/engine/sessions/swarm.test.ts",
+];
 /** The whole products: the packed package and its consumers, the types of other runtimes, the demo page in a browser. */
 const products = ["test/checks/package.test.ts", "test/checks/types.test.ts", "test/hosts/chromium.test.ts"];
 
@@ -37,9 +49,10 @@ export default defineConfig({
         test: {
           name: "suite",
           include: ["test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: [...once, ...products],
+          exclude: [...once, ...products, ...models],
         },
       },
+      { extends: true, test: { name: "models", include: models } },
       {
         extends: true,
         test: {

@@ -7,7 +7,10 @@ import { parseArgs } from "node:util";
 import { mark, type Results } from "./support/reporter.ts";
 import { binary, type Runtime, root } from "./support/runtimes.ts";
 
-/** Runs the suite on Node, Bun and Deno. `npm test -- [--only node|bun|deno] [--node <path>]… [file filters]`. */
+/**
+ * Runs the suite on Node, Bun and Deno: `npm test -- [--only node|bun|deno]… [--node <path>]… [file filters]`. `--products`
+ * and `--models` run the parts that the suite leaves out.
+ */
 
 /**
  * Milliseconds within which a process must end after its results. On a busy machine Deno needs several seconds. A leak
@@ -23,7 +26,12 @@ const limit = 300_000;
 const lanes = 2;
 
 /** The projects of `vitest.config.ts`, as they are named in the output. */
-const parts = { suite: "", once: ", sources and documents", products: ", products" } as const;
+const parts = {
+  suite: "",
+  once: ", sources and documents",
+  models: ", models",
+  products: ", products",
+} as const;
 
 interface Target {
   name: string;
@@ -42,6 +50,7 @@ const { values, positionals } = parseArgs({
     only: { type: "string", multiple: true },
     node: { type: "string", multiple: true },
     products: { type: "boolean" },
+    models: { type: "boolean" },
   },
 });
 const running = new Set<ChildProcess>();
@@ -65,9 +74,15 @@ function targets(): Target[] {
     values.only === undefined ? runtimes : runtimes.filter((name) => values.only?.includes(name));
   if (wanted.length === 0)
     throw new RangeError(`Cannot run on ${JSON.stringify(values.only)}: not a runtime`);
+  // The models have run on Node as part of the suite.
+  if (values.models)
+    return wanted
+      .filter((runtime) => runtime !== "node")
+      .map((runtime) => target(runtime, binary(runtime), "models"));
   const suites = wanted.map((runtime) => target(runtime, binary(runtime), "suite"));
-  if (wanted.includes("node")) suites.push(target("node", binary("node"), "once"));
-  else console.log("The sources and the documents are left out: they are checked on Node");
+  if (wanted.includes("node"))
+    suites.push(target("node", binary("node"), "once"), target("node", binary("node"), "models"));
+  else console.log("The sources, the documents and the models are left out: they are checked on Node");
   return suites;
 }
 

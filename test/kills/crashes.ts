@@ -1,6 +1,7 @@
+import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
-import { binary, type Runtime } from "../support/runtimes.ts";
+import { binary, type Runtime, root } from "../support/runtimes.ts";
 import { type CrashOutcome, crashRound } from "./crash-round.ts";
 
 /**
@@ -35,6 +36,12 @@ const began = performance.now();
 let failed = 0;
 for (const on of values.on as Runtime[]) {
   const file = on === "node" && values.node !== undefined ? values.node : binary(on);
+  if (on === "node" && !hasSqlite(file)) {
+    console.log(
+      "node is left out: it has no SQLite. Give --node the path of a Node from 22.13, or TOCSIN_BETTER_SQLITE3",
+    );
+    continue;
+  }
   const sum = { kills: 0, resolved: 0, kept: 0, received: 0, runs: 0, lost: 0 };
   for (let seed = first, left = count; left > 0; seed++, left -= each) {
     const plan = { on, file, seed, kills: Math.min(each, left), clients, mark };
@@ -52,6 +59,13 @@ for (const on of values.on as Runtime[]) {
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
 console.log(`total: ${failed} databases failed, in ${seconds} s`);
 if (failed > 0) process.exitCode = 1;
+
+/** Whether a Node has SQLite, or finds `better-sqlite3`. */
+function hasSqlite(file: string): boolean {
+  const directory = process.env.TOCSIN_BETTER_SQLITE3 ?? ".";
+  const code = `try { require("node:sqlite") } catch { module.createRequire(${JSON.stringify(`${directory}/_`)})("better-sqlite3") }`;
+  return spawnSync(file, ["-e", code], { cwd: root, stdio: "ignore" }).status === 0;
+}
 
 function inWords({ kills, resolved, kept, received, runs, lost }: Omit<CrashOutcome, "wrong">): string {
   return (

@@ -5,7 +5,7 @@ import { root } from "../support/runtimes.ts";
 
 /**
  * Runs the tests that take too long for the suite, one part after the other:
- * `npm run prove -- [--only simulate|fuzz|kills|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
+ * `npm run prove -- [--only simulate|fuzz|kills|crashes|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
  *
  * Without `--seed`, the first seed is random. `--quick` runs a hundredth of everything. This tests the command itself
  * and proves little. Exits with code 1 if any part has failed.
@@ -55,6 +55,11 @@ const parts: readonly Part[] = [
     name: "kills",
     command: ["test/kills/run.ts", "--count", share(100), ...seeded],
     done: /^total: (.*), in \d+ s$/,
+  },
+  {
+    name: "crashes",
+    command: ["test/kills/crashes.ts", "--count", share(200), ...seeded],
+    done: /^(\w+: \d+ kills, .*)$/,
   },
   {
     name: "soak",
