@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Bell } from "../kills/bell.ts";
 import type { Client } from "../kills/clients.ts";
+import { judgeCrash } from "../kills/crash-round.ts";
+import type { Dump } from "../kills/crash-server.ts";
 import { judge } from "../kills/judge.ts";
 import type { Closed } from "../kills/kills-server.ts";
 import { Track } from "../kills/track.ts";
@@ -130,6 +132,67 @@ describe("what a server's report claims", () => {
   function cutNobody(): Partial<Closed> {
     return { report: { ...sound.report, sessions: { closed: 0, cut: 0 } } };
   }
+});
+
+describe("what a log holds after crashes", () => {
+  const sound: Dump = {
+    epoch: "a",
+    publications: [1, 2, 3].map((offset) => ({ offset, n: offset })),
+    runs: { one: ["run.started", "step", "run.completed"], two: ["run.started", "run.failed"] },
+  };
+  const printed = "port 1\npublished 1 at 1 of a\npublished 3 at 3 of a\nended one\npublished 4 a";
+  const wrongWith = (dump: Partial<Dump>, output = printed, seen = track("news", 0, 3)): string[] => {
+    const client = { kind: "own", user: "ann", faults: [], tracks: [seen] } as unknown as Client;
+    return judgeCrash({ ...sound, ...dump }, [output], [client]).wrong;
+  };
+
+  test("is what servers printed and clients received", () => {
+    expect(wrongWith({})).toEqual([]);
+    const client = {
+      kind: "own",
+      user: "ann",
+      faults: [],
+      tracks: [track("news", 1, 3)],
+    } as unknown as Client;
+    expect(judgeCrash(sound, [printed], [client])).toEqual({
+      ...{ resolved: 2, kept: 3, received: 2, runs: 2, lost: 1, wrong: [] },
+    });
+  });
+
+  const lies: [string, string[], RegExp][] = [
+    ["a publication is missing", wrongWith({}, "published 4 at 4 of a\n"), /^4 was at 4 of a; the log has 3/],
+    [
+      "there is a hole",
+      wrongWith({ publications: [{ offset: 2, n: 2 }] }, "\n", track("news", 0, 1)),
+      /^pub/,
+    ],
+    [
+      "a number is twice",
+      wrongWith({ publications: [{ offset: 1, n: 2 }] }, "\n", track("news", 0, 1)),
+      /^pub/,
+    ],
+    ["a position is another's", wrongWith({}, "published 2 at 3 of a\n"), /^2 was at 3/],
+    ["the epoch is another", wrongWith({}, "published 2 at 2 of b\n"), /^2 was at 2 of b/],
+    ["a client has more", wrongWith({}, "\n", track("news", 0, 4)), /^ann \(own\) has 4 of a; the log has 3/],
+    ["a client has another epoch", wrongWith({}, "\n", track("news", 0, 3, "b")), /^ann \(own\) has 3 of b/],
+    ["a run has no ending", wrongWith({ runs: { two: ["run.started"] } }, "\n"), /^run two has run.started$/],
+    [
+      "a run has two endings",
+      wrongWith({ runs: { two: ["run.started", "run.failed", "run.completed"] } }, "\n"),
+      /^run two has/,
+    ],
+    ["an ended run is lost", wrongWith({}, "ended two\n"), /^run two had ended/],
+    ["a server printed an error", wrongWith({}, "error log of x: y\n"), /^a server printed error log/],
+  ];
+  test.for(lies)("is not what was promised if %s", ([, found, expected]) => {
+    expect([found.length, found[0]]).toEqual([1, expect.stringMatching(expected)]);
+  });
+
+  test("is not what was promised if a client was told of a gap", () => {
+    const seen = track("news", 0, 1);
+    seen.gap({ offset: 2, epoch: "a" });
+    expect(wrongWith({}, "\n", seen)).toContain("ann (own) was told of 1 gaps");
+  });
 });
 
 test("a bell resolves the waits whose condition is true, and ends the others after their patience", async () => {
