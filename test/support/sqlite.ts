@@ -17,6 +17,13 @@ export function temporaryPath(): string {
 export function open(path: string = ":memory:", isReadOnly = false): OpenDatabase {
   if (typeof driver === "string") throw new Error(driver);
   const database = driver.open(path, isReadOnly);
+  let isClosed = false;
+  // Not every driver allows closing twice.
+  const close = database.close.bind(database);
+  database.close = () => {
+    if (!isClosed) close();
+    isClosed = true;
+  };
   onTestFinished(() => database.close());
   return database;
 }

@@ -18,7 +18,7 @@ export interface Tables {
   readonly held: HeldTable;
 }
 
-/** Entries that are over are removed from the table once there are so many of a channel, and at most so many at once. */
+/** Entries that are over are removed from the table once there are so many of a channel, and so many in a commit. */
 const removed = { least: 64, most: 4_096 };
 const kinds = ["writers", "keys"] as const;
 
@@ -35,6 +35,8 @@ export class Commit {
   isForgetful = false;
   /** What holds for all channels after the commit, if it changes. */
   head: Head | undefined;
+  /** How many entries may still be removed. */
+  #mayRemove = removed.most;
   /** The channels in memory as they are after the commit. Undefined: the channel was forgotten. */
   readonly #after = new Map<SqliteChannel, ChannelRow | undefined>();
 
@@ -108,19 +110,20 @@ export class Commit {
 
   /**
    * Removes entries that are not kept any more from the table, if there are at least so many. To remove many at once
-   * takes too long, so the rest waits, unless `appended` as many come in.
+   * takes too long, so the rest waits for other commits. But twice as many as were appended may always go.
    */
   prune(row: ChannelRow, least: number, appended = 0): ChannelRow {
     const { id, floor, first } = row;
     if (first - floor < least) return row;
-    const next = Math.min(first, floor + Math.max(removed.most, 2 * appended));
+    const next = Math.min(first, floor + Math.max(this.#mayRemove, 2 * appended, 0));
     this.#tables.entries.remove(id, floor, next - 1);
+    this.#mayRemove -= next - floor;
     return { ...row, floor: next };
   }
 
   /** Changes what is in memory, after the transaction has succeeded. */
   done(): void {
-    for (const [channel, row] of this.#after) channel.row = channel.written = row;
+    for (const [channel, row] of this.#after) channel.set(row);
   }
 }
 

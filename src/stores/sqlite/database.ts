@@ -75,12 +75,15 @@ class DatabasePort implements SqlPort {
   }
 
   rows(sql: string, ...values: SqlValue[]): readonly SqlRow[] {
-    return this.#attempt(() => {
-      const statement = this.#prepared(sql);
+    if (this.broken !== undefined) throw this.broken;
+    try {
+      const statement = this.#statements.get(sql) ?? this.#prepare(sql);
       if (statement.reader !== false) return statement.all(...values) as readonly SqlRow[];
       statement.run(...values);
       return [];
-    });
+    } catch (cause) {
+      throw this.#failed(cause);
+    }
   }
 
   write<T>(work: () => T): T {
@@ -111,31 +114,28 @@ class DatabasePort implements SqlPort {
   /** SQLite itself has rolled back after some errors, and then refuses to do it again. */
   #rollBack(): void {
     try {
-      this.#prepared("ROLLBACK").run();
+      this.#database.exec("ROLLBACK");
     } catch {}
   }
 
   #exec(sql: string): void {
-    this.#attempt(() => this.#database.exec(sql));
-  }
-
-  #attempt<T>(work: () => T): T {
     if (this.broken !== undefined) throw this.broken;
     try {
-      return work();
+      this.#database.exec(sql);
     } catch (cause) {
-      const error = driverError(cause);
-      if (error.lasting) this.broken = error;
-      throw error;
+      throw this.#failed(cause);
     }
   }
 
-  #prepared(sql: string): SqliteStatement {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
+  #failed(cause: unknown): LogError {
+    const error = driverError(cause);
+    if (error.lasting) this.broken = error;
+    return error;
+  }
+
+  #prepare(sql: string): SqliteStatement {
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
     return statement;
   }
 }

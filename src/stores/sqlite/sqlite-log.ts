@@ -15,6 +15,7 @@ import {
   type WakeHint,
 } from "../../model/log.ts";
 import type { BoundsOf } from "./bounds.ts";
+import type { ChannelRow } from "./channel-row.ts";
 import { ChannelTable } from "./channel-table.ts";
 import { Channels } from "./channels.ts";
 import { Commit, type Tables } from "./commit.ts";
@@ -113,12 +114,11 @@ class SqliteLogOf implements SqliteLog {
     const known = channels.known(name);
     const row = known?.draft?.row ?? known?.row;
     if (row !== undefined) return row.retention;
-    // What an append has set in an earlier process is in the database.
-    if (this.#owner.isOwner) {
-      try {
-        return channels.read(channels.use(name), this.#owner.head, this.#now).retention;
-      } catch {}
-    }
+    // What an append has set in another process is in the database.
+    try {
+      this.#enter("read", name, undefined);
+      return this.#row(name).retention;
+    } catch {}
     return channels.retentionOf(name);
   }
 
@@ -131,7 +131,7 @@ class SqliteLogOf implements SqliteLog {
     const { head } = this.#owner;
     const { channels } = this.#tables;
     const channel = channels.use(name);
-    channels.read(channel, head, now);
+    if (channel.draft === undefined) channels.read(channel, head, now);
     const position = this.#gathering.append(channel, data, options, { head, now });
     channels.place(channel);
     return position;
@@ -164,17 +164,19 @@ class SqliteLogOf implements SqliteLog {
   read(name: string, options: ReadOptions): Slice {
     this.#enter("read", name, options.signal);
     checkRead(options);
-    const { channels, entries } = this.#tables;
-    const { head, isOwner } = this.#owner;
-    if (!isOwner) return this.#parts.port.snapshot(() => this.#look(name, options));
-    const row = channels.read(channels.use(name), head, this.#now);
-    return readSlice(name, row, options, entries);
+    const { entries } = this.#tables;
+    if (this.#owner.isOwner) return readSlice(name, this.#row(name), options, entries);
+    // Another process may write between two statements.
+    return this.#parts.port.snapshot(() => readSlice(name, this.#row(name), options, entries));
   }
 
-  /** Another process may write at any time. What it has written is read in one snapshot, and not remembered. */
-  #look(name: string, options: ReadOptions): Slice {
-    const { channels, entries } = this.#tables;
-    return readSlice(name, channels.look(name, this.#owner.head, this.#now), options, entries);
+  /** Returns a channel as it is now. Only the owner may remember it: another process may write at any time. */
+  #row(name: string): ChannelRow {
+    const { channels } = this.#tables;
+    const { head, isOwner } = this.#owner;
+    return isOwner
+      ? channels.read(channels.use(name), head, this.#now)
+      : channels.look(name, head, this.#now);
   }
 
   watch(name: string, wake: (hint?: WakeHint) => void): AsyncDisposable {
@@ -184,6 +186,7 @@ class SqliteLogOf implements SqliteLog {
 
   renew(): void {
     this.#enter("renew", undefined, undefined);
+    if (this.#owner.lost !== undefined) throw this.#owner.lost;
     if (this.#owner.isOwner) this.commit();
     this.#attempt(() => this.#owner.renew());
     if (!this.#owner.isOwner) return;
