@@ -21,6 +21,8 @@ interface Kept {
   readonly top: number;
   readonly entries: readonly (Entry & { readonly arrived: number })[];
   readonly retention: Retention;
+  /** The retention of the store, for what an append leaves out. */
+  readonly usual: Retention;
   readonly state: string | undefined;
   /** When it was sealed. */
   readonly sealedAt: number | undefined;
@@ -64,7 +66,7 @@ export function crash(store: DurableStore): void {
   for (const wake of [...store.waiting]) wake();
 }
 
-const defaults: Retention = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
+const usual: Retention = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
 /** Milliseconds for which an entry over the bounds is kept while there is slack. */
 const youth = 10_000;
 
@@ -72,7 +74,7 @@ const youth = 10_000;
  * Returns a log on a store that outlives it. It gathers what is appended and released, until a commit writes all of it
  * or nothing. One log at a time works with the store.
  */
-export function durableLog(store: DurableStore, clock: Clock): Log {
+export function durableLog(store: DurableStore, clock: Clock, defaults: Retention = usual): Log {
   const pending = new Map<string, Kept>();
   const held: HeldRecord[] = [];
   const released: string[] = [];
@@ -87,7 +89,7 @@ export function durableLog(store: DurableStore, clock: Clock): Log {
     if (store.owner !== log) throw new LogError("Cannot append: another log works with this store");
   };
   const committed = (channel: string): Kept =>
-    trimmed(store.channels.get(channel) ?? create(`${store.id} ${channel}`), clock.time());
+    trimmed(store.channels.get(channel) ?? create(`${store.id} ${channel}`, defaults), clock.time());
 
   const log: Log = {
     append(channel, data, options) {
@@ -101,7 +103,8 @@ export function durableLog(store: DurableStore, clock: Clock): Log {
         if ("next" in answer) pending.set(channel, answer.next);
         return { offset: answer.offset, epoch: before.epoch };
       }
-      const begun = place(channel, before, options, () => `${store.id} ${channel} ${++store.epochs}`);
+      const fresh = (): Kept => create(`${store.id} ${channel} ${++store.epochs}`, defaults);
+      const begun = place(channel, before, options, fresh);
       const next = trimmed(appended(begun, data, options, now), now);
       pending.set(channel, next);
       const position = { offset: next.top, epoch: next.epoch };
@@ -172,9 +175,9 @@ function left(store: DurableStore, signal: AbortSignal | undefined): Promise<voi
   });
 }
 
-function create(epoch: string): Kept {
+function create(epoch: string, retention: Retention): Kept {
   const nothing = { entries: [], state: undefined, sealedAt: undefined, keys: new Map(), writers: new Map() };
-  return { epoch, top: 0, retention: defaults, ...nothing };
+  return { epoch, top: 0, retention, usual: retention, ...nothing };
 }
 
 /** Returns the answer to an append that was made before, and the channel that remembers its writer. */
@@ -197,14 +200,14 @@ function repeatOf(
 }
 
 /** Returns the channel in which the append is made: another one in the first place. */
-function place(channel: string, kept: Kept, { place }: AppendOptions, epoch: () => string): Kept {
+function place(channel: string, kept: Kept, { place }: AppendOptions, fresh: () => Kept): Kept {
   if (place !== "first") {
     if (kept.sealedAt !== undefined) throw new SealedError(channel);
     return kept;
   }
   if (kept.top > 0 && !(kept.sealedAt !== undefined && kept.entries.length === 0))
     throw new ExistsError(channel);
-  return kept.top === 0 ? create(kept.epoch) : create(epoch());
+  return kept.top === 0 ? create(kept.epoch, kept.usual) : fresh();
 }
 
 function appended(kept: Kept, data: string, options: AppendOptions, now: number): Kept {
@@ -217,7 +220,7 @@ function appended(kept: Kept, data: string, options: AppendOptions, now: number)
     ...kept,
     top: offset,
     entries: [...kept.entries, entry],
-    retention: retention === undefined ? kept.retention : { ...defaults, ...retention },
+    retention: retention === undefined ? kept.retention : { ...kept.usual, ...retention },
     state,
     sealedAt: place === "last" ? now : undefined,
     keys: key ? new Map(kept.keys).set(key.text, { offset, until: now + key.ttl }) : kept.keys,

@@ -19,6 +19,7 @@ import {
   typesOf,
 } from "../../support/core.ts";
 import { crash, type DurableStore, durableLog, durableStore } from "../../support/durable-log.ts";
+import { type Killable, killable } from "../../support/killable-log.ts";
 
 const minute = 60_000;
 
@@ -51,37 +52,6 @@ function worldOf(start: Start): World {
       crash(store);
       await finish(core);
       core.errors.length = 0;
-    },
-  };
-}
-
-type Killable = Log & { kill(): void };
-
-/** A log that stops writing once it is killed. What its process does after that cannot be seen by anybody. */
-function killable(log: Log): Killable {
-  let isKilled = false;
-  const dead = (): never => {
-    throw new ClosedError("Cannot go on: the process is dead");
-  };
-  return {
-    append: (...args) => (isKilled ? dead() : log.append(...args)),
-    read: (...args) => (isKilled ? dead() : log.read(...args)),
-    watch: (...args) => (isKilled ? dead() : log.watch(...args)),
-    keeps: (channel) => log.keeps?.(channel) ?? {},
-    commit: () => (isKilled ? dead() : log.commit?.()),
-    join: async (...args) => {
-      const membership = await (log.join as NonNullable<Log["join"]>)(...args);
-      return {
-        ...membership,
-        release: (record) => (isKilled ? dead() : membership.release(record)),
-        [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
-      };
-    },
-    [Symbol.asyncDispose]: async () => {
-      if (!isKilled) await log[Symbol.asyncDispose]();
-    },
-    kill() {
-      isKilled = true;
     },
   };
 }
