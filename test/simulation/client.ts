@@ -38,6 +38,8 @@ export class Client {
   beat: () => void = () => {};
   /** Returns how many runs have had the reused id. */
   lives: () => number = () => 0;
+  /** Returns the run that a reader from the start must see at least, if so many had the id when it began. */
+  livedSince: (life: number) => number = (life) => life;
   /** The first run of the reused id whose events the client may receive, by channel. */
   readonly #lives = new Map<string, number>();
   /** Whether it subscribes with `join_leave`. */
@@ -347,8 +349,9 @@ export class Client {
     const meant = this.#truth.get(`${channel} ${position.epoch}`)?.[offset - 1];
     if (JSON.stringify(data) !== meant) throw new Error(`${channel}: ${offset} is not what was published`);
     const { life } = data as { life?: number };
-    if (life !== undefined && life < (this.#lives.get(channel) ?? 0))
-      throw new Error(`${channel}: ${offset} is of run ${life}, and there was ${this.#lives.get(channel)}`);
+    const least = this.livedSince(this.#lives.get(channel) ?? 0);
+    if (life !== undefined && life < least)
+      throw new Error(`${channel}: ${offset} is of run ${life}, and there was ${least}`);
     position.offset = offset;
     const key = `${channel} ${position.epoch}`;
     const taken = this.#taken.get(key) ?? new Set();

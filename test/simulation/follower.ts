@@ -1,9 +1,10 @@
 import { spiedSignal } from "./signal.ts";
-import { type Follower, isOfLog, type World } from "./world.ts";
+import { type Follower, isOfLog, livedSince, type World } from "./world.ts";
 
 /** Follows a channel in this process, and checks the order. The returned function stops it. */
 export function followChannel(world: World, channel: string, fromStart: boolean): () => void {
-  const { notifier, signals, followers, notes, lives } = world;
+  const { notifier, signals, followers, notes } = world;
+  const before = world.lives.length;
   const signal = spiedSignal();
   signals.push(signal);
   const after = fromStart ? { offset: 0, epoch: "" } : undefined;
@@ -15,8 +16,9 @@ export function followChannel(world: World, channel: string, fromStart: boolean)
       const { last = offset - 1 } = follower;
       if (offset !== last + 1) throw new Error(`follow ${channel}: ${offset} came after ${last}`);
       follower.last = offset;
-      const { life = lives } = data as { life?: number };
-      if (fromStart && life < lives) throw new Error(`follow ${channel}: got run ${life}, not ${lives}`);
+      const { life = before } = data as { life?: number };
+      const least = livedSince(world, before);
+      if (fromStart && life < least) throw new Error(`follow ${channel}: got run ${life}, not ${least}`);
     }
   })()
     .catch((error: Error) => {

@@ -67,7 +67,7 @@ function comeAndGo({ own, readers, clients }: World): string | undefined {
 function runAgain(world: World): string | undefined {
   const { notifier, own, pending, runs, clients } = world;
   if (notifier.runs.get("again") !== undefined) return follow(world);
-  const life = ++world.lives;
+  const life = world.lives.length + 1;
   const steps = own.below(5);
   const started = notifier.run(
     async function* () {
@@ -80,6 +80,7 @@ function runAgain(world: World): string | undefined {
     { id: "again", owner: "ann" },
   );
   runs.push(started);
+  world.lives.push(started);
   const [ann] = clients;
   if (ann?.isConnected && !ann.knows("run:again")) ann.subscribeFromStart("run:again");
   return `${life}, ${steps} steps`;

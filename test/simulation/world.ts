@@ -40,8 +40,8 @@ export interface World {
   beat: number;
   /** Whether the log has ever lost everything. */
   isWiped: boolean;
-  /** The number of runs that have had the reused id. */
-  lives: number;
+  /** The runs that have had the reused id, in the order of their starts. */
+  readonly lives: Run<unknown>[];
   readonly confirmations: Confirmations;
   /** The maximum `ttl` of confirmed publications. It is short if only a few may wait. */
   readonly longestTtl: number;
@@ -152,18 +152,29 @@ export function createWorld(seed: number): World {
     sent: new Publications({ clock, truth: log.truth, notes, waiting: shape.waiting, idempotency }),
     beat: 0,
     isWiped: false,
-    lives: 0,
+    lives: [],
     confirmations,
     longestTtl: few ? 1_000 : 40_000,
     followers: new Set(),
   };
   for (const client of clients) {
     client.beat = () => beat(world);
-    client.lives = () => world.lives;
+    client.lives = () => world.lives.length;
+    client.livedSince = (life) => livedSince(world, life);
   }
   if (isPrompt) world.readers.push(...readersIn(world));
   receivers.push(...world.readers);
   return world;
+}
+
+/**
+ * Returns the run that a reader from the start must see at least, if so many had the reused id when it began. The log
+ * refuses a run while it still keeps the one before; its task cannot fail otherwise.
+ */
+export function livedSince({ lives }: Pick<World, "lives">, life: number): number {
+  let last = life;
+  while (last > 0 && lives[last - 1]?.status === "failed") last--;
+  return last;
 }
 
 function beat(world: World): void {

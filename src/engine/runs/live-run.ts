@@ -106,6 +106,7 @@ export class LiveRun implements Run<unknown> {
    * the channel finds.
    */
   get ending(): keyof RunsReport {
+    if (this.#refused !== undefined) return "failed";
     return this.#abandoned || this.#channel.ending === undefined ? "abandoned" : (this.status as Ended);
   }
 
