@@ -70,9 +70,12 @@ export interface Run<R> {
    * is kept after the ending. A later call gets the content of the ending event: the value as JSON, or an error with
    * the name and message that clients see.
    *
-   * An ending of more than 1 000 characters is read from the log. The call then also rejects with a `GapError` when the
-   * log has trimmed the ending or another run with this id has started, with a `ClosedError` when the notifier is
-   * closed, and with the error of the log. It rejects with a `LogError` if the ending could not be written.
+   * A later call reads the log. It also rejects with a `GapError` when the log has trimmed the ending or another run with
+   * this id has started, with a `ClosedError` when the notifier is closed, and with the error of the log. It rejects with
+   * a `LogError` if the ending could not be written.
+   *
+   * Rejects with an `ExistsError` if the log still kept a run with this id when the run was started. Its task was then
+   * not called, and nothing was written.
    */
   result(options?: { signal?: AbortSignal | undefined }): Promise<R>;
   /**

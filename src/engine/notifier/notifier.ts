@@ -51,7 +51,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * Starts a run. Throws a TypeError for a task that is not a function, an invalid option, or an id that is in use, and
    * a `ClosedError` after closing began.
    *
-   * An id may be used again once its run is forgotten (`limits.runTtl`). The channel then starts over in a new epoch,
+   * An id may be used again once its run is forgotten (`limits.runTtl`). If the log still keeps a run with that id, of an
+   * earlier process or with a late ending, `result()` rejects with an `ExistsError`. Otherwise the channel starts over in a new epoch,
    * without the events of the old run. A read after a position of the old run throws a `GapError`.
    */
   run<R>(task: Task<R, TaskEvent<Schemas>>, options?: RunOptions): Run<R>;
