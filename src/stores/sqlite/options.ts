@@ -97,10 +97,10 @@ export function sqliteLog({
 }: SqliteLogOptions): SqliteLog {
   const boundsOf = boundsByName({ size, bytes, ttl, slack }, defaults);
   checkBound("totalBytes", totalBytes);
-  if (typeof database?.exec !== "function" || typeof database.prepare !== "function") {
-    const what = "it has no exec() and prepare()";
-    throw new TypeError(`Cannot use the database: ${what}. Open one, with node:sqlite for example`);
-  }
+  if (typeof database?.prepare !== "function")
+    throw new TypeError(
+      "Cannot use the database: it has no prepare(). Open one, with node:sqlite for example",
+    );
   if (durability !== "power" && durability !== "process")
     throw new TypeError(`Cannot use durability "${String(durability)}": it is "power" or "process"`);
   if (!(lease >= 1 && lease < Infinity))
