@@ -19,6 +19,7 @@ export const floors: readonly (readonly string[])[] = [
   ["engine/log"],
   ["client"],
   ["wire"],
+  ["stores/sqlite"],
   ["stores"],
   ["access"],
   ["agent"],

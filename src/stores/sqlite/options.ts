@@ -3,7 +3,8 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Bound } from "../bounds.ts";
 import { boundsByName } from "./bounds.ts";
 import { databasePort, type SqliteDatabase } from "./database.ts";
-import { createSqliteLog, type SqliteLog } from "./sqlite-log.ts";
+import { createDatabaseLog } from "./database-log.ts";
+import type { SqliteLog } from "./sqlite-log.ts";
 
 /** Options of `sqliteLog`. */
 export interface SqliteLogOptions {
@@ -105,7 +106,7 @@ export function sqliteLog({
     throw new TypeError(`Cannot use durability "${String(durability)}": it is "power" or "process"`);
   if (!(lease >= 1 && lease < Infinity))
     throw new RangeError(`Cannot use lease "${String(lease)}": it is not a number of milliseconds from 1 up`);
-  return createSqliteLog({
+  return createDatabaseLog({
     ...{ port: databasePort(database), boundsOf, totalBytes, durability, lease, clock },
   });
 }

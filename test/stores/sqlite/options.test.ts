@@ -79,3 +79,13 @@ test("a read takes a limit or last, not both", () => {
   expect(() => log.read("a", { limit: -1 })).toThrow(RangeError);
   expect(() => log.read("a", { last: Number.NaN })).toThrow(RangeError);
 });
+
+test("an append with a wrong time is refused, and the log goes on", () => {
+  const { log } = start();
+  for (const time of [Number.NaN, undefined, "now"]) {
+    expect(thrown(() => gather(log, "a", "1", { time: time as number }))).toEqual(
+      new RangeError(`Cannot use the time "${time}": it is not a number`),
+    );
+  }
+  expect(append(log, "a", "1").offset).toBe(1);
+});

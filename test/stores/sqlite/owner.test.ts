@@ -140,6 +140,20 @@ test("a process that was taken for gone cannot write any more, and its member he
   expect(payloads(one.log, "a")).toEqual(["1", "3", "5"]);
 });
 
+test("a process that was silent for too long does not trust what it remembers", async () => {
+  const { clock, stop, ofProcess } = stopped();
+  const path = temporaryPath();
+  const one = start({ path, clock: ofProcess });
+  const old = append(one.log, "a", "old", { place: "last", retention: { ttl: 9_000, slack: 0 } });
+  expect(payloads(one.log, "a")).toEqual(["old"]);
+  stop();
+  await clock.advance(10_000);
+  const other = start({ path, clock });
+  const { epoch } = append(other.log, "a", "new", { place: "first" });
+  expect(one.log.read("a", {})).toMatchObject({ epoch, entries: [{ data: "new" }] });
+  expect(one.log.read("a", { after: { ...old, offset: 0 } }).gapless).toBe(false);
+});
+
 test("a beat finds that the database was lost", async () => {
   const { clock, stop, ofProcess } = stopped();
   const path = temporaryPath();
