@@ -56,7 +56,9 @@ class DatabaseLog implements SqliteLog {
   readonly #gathering: Gathering;
   readonly #owner: Ownership;
   readonly #upkeep: Upkeep;
+  /** Who holds records. */
   #member: Member | undefined;
+  #isJoining = false;
   /** What the entries of all channels count. */
   #cost = 0;
   #isOpen = false;
@@ -170,20 +172,20 @@ class DatabaseLog implements SqliteLog {
 
   async join(member: Member, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Membership> {
     this.#check("join", undefined, signal);
-    if (this.#member !== undefined)
+    if (this.#isJoining || this.#member !== undefined)
       throw new TypeError("Cannot join: this log has a member. Dispose it first");
-    this.#member = member;
+    this.#isJoining = true;
     try {
       while (!this.#acquire()) {
         const wait = Math.min(longestWait, this.#parts.lease / 3);
         await this.#scope.sleep("join a log", wait, signal);
       }
       const records = this.#tables.held.all();
+      this.#member = member;
       if (records.length > 0) member.inherits(records);
       return this.#membership(member);
-    } catch (error) {
-      if (this.#member === member) this.#member = undefined;
-      throw error;
+    } finally {
+      this.#isJoining = false;
     }
   }
 

@@ -1,7 +1,8 @@
 import { sqliteLog } from "tocsin/sqlite";
 import { expect, test as plain } from "vitest";
 import { LogError } from "../../../src/model/errors.ts";
-import { append, gather, offsets, start, test, thrown } from "./tools.ts";
+import { temporaryPath } from "../../support/sqlite.ts";
+import { append, gather, offsets, restart, start, test, thrown } from "./tools.ts";
 
 const database = { prepare: () => ({ all: () => [], run() {} }) };
 
@@ -68,6 +69,23 @@ test("a function that fails for a channel fails that channel for good, and no ot
   append(log, "good", "1");
   await clock.advance(120_000);
   expect(append(log, "good", "2").offset).toBe(2);
+});
+
+test("a function that begins to fail for a channel of the database fails no commit to another one", async () => {
+  const path = temporaryPath();
+  const first = start({ path, ttl: 60_000 });
+  append(first.log, "bad", "1");
+  await first.clock.advance(120_000);
+  const ttl = (channel: string): number => {
+    if (channel === "bad") throw new Error("no idea");
+    return 60_000;
+  };
+  const second = await restart(first, { path, ttl, totalBytes: 300 });
+  for (let count = 0; count < 5; count++) append(second.log, "good", "1");
+  expect(offsets(second.log, "good")).toEqual([5]);
+  expect(thrown(() => second.log.read("bad", {}))).toMatchObject({ lasting: true });
+  const third = await restart(second, { path, ttl: 60_000 });
+  expect(third.log.read("bad", {})).toMatchObject({ top: 1, first: 2, entries: [] });
 });
 
 test("a read takes a limit or last, not both", () => {

@@ -239,6 +239,20 @@ test("nothing can be held without a join", () => {
   expect(log.read("a", {}).top).toBe(0);
 });
 
+test("nothing can be held while join still waits, even if an append is faster", async () => {
+  const { one, other, clock } = two();
+  append(one.log, "a", "1");
+  const member = recorder();
+  const joining = other.log.join(member);
+  await one.log[Symbol.asyncDispose]();
+  expect(thrown(() => append(other.log, "a", "2", { hold: "record" }))).toBeInstanceOf(TypeError);
+  expect(append(other.log, "a", "2").offset).toBe(2);
+  await clock.advance(250);
+  await joining;
+  append(other.log, "a", "3", { hold: "record" });
+  expect(member.records).toEqual([]);
+});
+
 test("after another process has written, watchers are woken when this one becomes the owner, and read on", async () => {
   const { one, other } = two();
   const { epoch } = append(one.log, "a", "1");

@@ -53,7 +53,7 @@ test("a commit that is far above totalBytes trims in as many commits as it takes
 });
 
 test("channels, writers and keys that are over leave the database", async () => {
-  const { log, database, clock } = start({ ttl: 60_000 });
+  const { log, database, clock } = start({ ttl: 60_000, lease: day });
   for (let number = 0; number < 100; number++) {
     gather(log, `c${number}`, "1", { once: { by: "w", n: 1 }, key: { text: "k", ttl: 60_000 } });
   }
@@ -72,7 +72,7 @@ test("channels, writers and keys that are over leave the database", async () => 
 });
 
 test("a channel is remembered while it is watched, and while a key of it is remembered", async () => {
-  const { log, database, clock } = start({ ttl: 60_000 });
+  const { log, database, clock } = start({ ttl: 60_000, lease: day });
   const watched = append(log, "watched", "1");
   const keyed = append(log, "keyed", "1", { key: { text: "k", ttl: 10 * day } });
   append(log, "other", "1");
@@ -91,7 +91,7 @@ test("a channel is remembered while it is watched, and while a key of it is reme
 });
 
 test("unknown channels have one epoch each until channels are forgotten, and those that are watched keep theirs", async () => {
-  const { log, clock } = start({ ttl: 60_000 });
+  const { log, clock } = start({ ttl: 60_000, lease: day });
   append(log, "old", "1");
   const watch = log.watch("watched", () => {});
   const [watched, free, other] = ["watched", "free", "other"].map((name) => log.read(name, {}).epoch);
