@@ -4,6 +4,7 @@ import type { SqliteDatabase } from "../../src/sqlite.ts";
 
 /** A database that a test has opened, of the driver that this runtime has. */
 export interface OpenDatabase extends SqliteDatabase {
+  exec(sql: string): unknown;
   close(): void;
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { driver, type OpenDatabase } from "./sqlite-driver.ts";
 
-export { type Driver, driver, type OpenDatabase } from "./sqlite-driver.ts";
+export { driver, type OpenDatabase };
 
 /** Returns the path of a database that does not exist yet. Its directory is removed after the test. */
 export function temporaryPath(): string {

@@ -1,5 +1,5 @@
 import type { SqliteChannel } from "./channel.ts";
-import { type ChannelRow, costOf, isEmpty, nextDue } from "./channel-row.ts";
+import { type ChannelRow, costOf, dueAfter, isEmpty } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";
 import type { Channels } from "./channels.ts";
 import type { Entries } from "./entries.ts";
@@ -66,7 +66,8 @@ export class Commit {
       repeats.clear(written.id);
     }
     // The id must be known first.
-    if (row.id === 0) row = table.add(name, { ...row, due: nextDue(row), oldest: oldestOf(row) });
+    if (row.id === 0)
+      row = table.add(name, { ...row, due: dueAfter(row, this.now, 0), oldest: oldestOf(row) });
     let start = row.total;
     for (const { bytes } of draft.entries) start -= bytes;
     for (const entry of draft.entries) {
@@ -77,7 +78,7 @@ export class Commit {
       for (const [text, repeat] of draft.repeats[kind]) repeats.put(kind, row.id, text, repeat);
     }
     const after = this.prune(trimmed(row, this.now, entries), removed.least, draft.entries.length);
-    const due = Math.min(after.due, nextDue(after));
+    const due = Math.min(after.due, dueAfter(after, this.now, 0));
     this.#put(name, { ...after, due, oldest: after.oldest ?? oldestOf(after) }, written ?? row);
     this.cost += costOf(after) - (written === undefined ? 0 : costOf(written));
   }

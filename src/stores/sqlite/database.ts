@@ -24,8 +24,6 @@ export interface SqliteStatement {
  * `Database` of `better-sqlite3`. It MUST return integers as numbers, as all of them do by default.
  */
 export interface SqliteDatabase {
-  /** Runs SQL without values. */
-  exec(sql: string): unknown;
   /** Prepares one statement. */
   prepare(sql: string): SqliteStatement;
 }
@@ -65,13 +63,13 @@ class DatabasePort implements SqlPort {
 
   open(): void {
     // Waiting for a lock would stop the whole event loop: the log waits, and tries again.
-    this.#exec("PRAGMA busy_timeout = 0");
-    this.#exec("PRAGMA journal_mode = WAL");
+    this.#once("PRAGMA busy_timeout = 0");
+    this.#once("PRAGMA journal_mode = WAL");
     this.sync(true);
   }
 
   sync(isFull: boolean): void {
-    this.#exec(`PRAGMA synchronous = ${isFull ? "FULL" : "NORMAL"}`);
+    this.#once(`PRAGMA synchronous = ${isFull ? "FULL" : "NORMAL"}`);
   }
 
   rows(sql: string, ...values: SqlValue[]): readonly SqlRow[] {
@@ -100,7 +98,8 @@ class DatabasePort implements SqlPort {
   }
 
   #transaction<T>(begin: string, work: () => T): T {
-    this.rows(begin);
+    // Prepared anew: on Bun, statements that are there still work after the user has closed the database.
+    this.#once(begin);
     try {
       const result = work();
       this.rows("COMMIT");
@@ -114,16 +113,27 @@ class DatabasePort implements SqlPort {
   /** SQLite itself has rolled back after some errors, and then refuses to do it again. */
   #rollBack(): void {
     try {
-      this.#database.exec("ROLLBACK");
+      this.#run("ROLLBACK");
     } catch {}
   }
 
-  #exec(sql: string): void {
+  /** Runs a statement that is not worth keeping. */
+  #once(sql: string): void {
     if (this.broken !== undefined) throw this.broken;
     try {
-      this.#database.exec(sql);
+      this.#run(sql);
     } catch (cause) {
       throw this.#failed(cause);
+    }
+  }
+
+  /** The `exec` of Deno would throw errors without the code of SQLite. */
+  #run(sql: string): void {
+    const statement = this.#database.prepare(sql);
+    try {
+      statement.run();
+    } finally {
+      statement.finalize?.();
     }
   }
 

@@ -1,5 +1,5 @@
 import { entryCost } from "../../model/log.ts";
-import { forgottenAt, isEmpty, nextDue, stamped } from "./channel-row.ts";
+import { dueAfter, forgottenAt, isEmpty, stamped } from "./channel-row.ts";
 import type { NamedRow } from "./channel-table.ts";
 import { type Commit, oldestOf, type Tables } from "./commit.ts";
 import type { Ownership } from "./owner.ts";
@@ -57,7 +57,7 @@ export class Upkeep {
       commit.forget(name, pruned);
       return true;
     }
-    const due = Math.max(nextDue(pruned), now + (isOver ? hour : rest));
+    const due = dueAfter(pruned, now, isOver ? hour : rest);
     commit.replace(name, { ...pruned, due: isPruned ? due : now, oldest: oldestOf(pruned) }, row);
     return isPruned;
   }

@@ -140,6 +140,20 @@ test("a process that was taken for gone cannot write any more, and its member he
   expect(payloads(one.log, "a")).toEqual(["1", "3", "5"]);
 });
 
+test("a process that was silent for too long does not trust what it remembers", async () => {
+  const { clock, stop, ofProcess } = stopped();
+  const path = temporaryPath();
+  const one = start({ path, clock: ofProcess });
+  const old = append(one.log, "a", "old", { place: "last", retention: { ttl: 9_000, slack: 0 } });
+  expect(payloads(one.log, "a")).toEqual(["old"]);
+  stop();
+  await clock.advance(10_000);
+  const other = start({ path, clock });
+  const { epoch } = append(other.log, "a", "new", { place: "first" });
+  expect(one.log.read("a", {})).toMatchObject({ epoch, entries: [{ data: "new" }] });
+  expect(one.log.read("a", { after: { ...old, offset: 0 } }).gapless).toBe(false);
+});
+
 test("a beat finds that the database was lost", async () => {
   const { clock, stop, ofProcess } = stopped();
   const path = temporaryPath();
@@ -223,6 +237,20 @@ test("nothing can be held without a join", () => {
     new TypeError('Cannot hold "record": call join() first, and await it'),
   );
   expect(log.read("a", {}).top).toBe(0);
+});
+
+test("nothing can be held while join still waits, even if an append is faster", async () => {
+  const { one, other, clock } = two();
+  append(one.log, "a", "1");
+  const member = recorder();
+  const joining = other.log.join(member);
+  await one.log[Symbol.asyncDispose]();
+  expect(thrown(() => append(other.log, "a", "2", { hold: "record" }))).toBeInstanceOf(TypeError);
+  expect(append(other.log, "a", "2").offset).toBe(2);
+  await clock.advance(250);
+  await joining;
+  append(other.log, "a", "3", { hold: "record" });
+  expect(member.records).toEqual([]);
 });
 
 test("after another process has written, watchers are woken when this one becomes the owner, and read on", async () => {

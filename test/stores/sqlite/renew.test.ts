@@ -119,10 +119,10 @@ test("each durability has its own way to commit, and both own the database on th
   for (const durability of ["power", "process"] as const) {
     const { log, database } = start({ path: temporaryPath(), durability });
     const told: string[] = [];
-    const { exec } = database;
-    database.exec = (sql) => {
+    const prepare = database.prepare.bind(database);
+    database.prepare = (sql) => {
       told.push(sql);
-      return exec.call(database, sql);
+      return prepare(sql);
     };
     append(log, "a", "1");
     kinds.push(told.filter((sql) => sql.includes("synchronous")));

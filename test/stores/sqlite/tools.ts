@@ -8,8 +8,16 @@ import { driver, type OpenDatabase, open } from "../../support/sqlite.ts";
 export const hour = 3_600_000;
 export const day = 24 * hour;
 
-/** A test that is skipped, with the reason in its name, where there is no SQLite. */
-export const test = typeof driver === "string" ? base.skip.bind(base) : base;
+/** A test that is skipped, with the reason, where there is no SQLite. */
+export const test = base.extend<{ sqlite: undefined }>({
+  sqlite: [
+    async ({ skip }, use) => {
+      skip(typeof driver === "string", String(driver));
+      await use(undefined);
+    },
+    { auto: true },
+  ],
+});
 
 export interface Opened {
   readonly log: SqliteLog;
