@@ -36,9 +36,6 @@ function processOf(real: OpenDatabase, clock: Clock, source: Random, died: () =>
     return act();
   };
   const database: SqliteDatabase = {
-    exec(sql) {
-      return alive(() => real.exec(sql));
-    },
     prepare(sql) {
       const statement = real.prepare(sql);
       return {

@@ -62,10 +62,19 @@ export function isOver({ top, first, total, base, retention: { size, bytes } }: 
   return top + 1 - first > size || total - base > bytes;
 }
 
+/**
+ * Returns from when on the `ttl` of an entry counts that was appended at a time. All entries of a sealed channel are kept
+ * and trimmed together with its last.
+ */
+export function bornAt({ traits, used }: ChannelRow, arrived: number): number {
+  return traits.sealed ? used : arrived;
+}
+
 /** Returns when something of the channel is over. */
 export function nextDue(row: ChannelRow): number {
   if (isEmpty(row)) return forgottenAt(row);
-  return Math.min(row.since + Math.min(row.retention.ttl, isOver(row) ? youth : Infinity), never);
+  const expires = bornAt(row, row.since) + row.retention.ttl;
+  return Math.min(expires, isOver(row) ? row.since + youth : Infinity, never);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { entryCost } from "../../model/log.ts";
-import { type ChannelRow, isEmpty, isOver, youth } from "./channel-row.ts";
+import { bornAt, type ChannelRow, isEmpty, isOver, youth } from "./channel-row.ts";
 import type { Entries, EntryMark } from "./entries.ts";
 
 type Marked = Pick<Entries, "mark">;
@@ -12,7 +12,7 @@ export function trimmed(row: ChannelRow, now: number, entries: Marked): ChannelR
   const { top, total, since, retention } = row;
   const { size, bytes, ttl, slack } = retention;
   // Most channels are asked for far more often than something of them is over.
-  if (now - since < ttl && !isOver(row)) return row;
+  if (now - bornAt(row, since) < ttl && !isOver(row)) return row;
   let end: EntryMark & { offset: number };
   const beyond = ({ start }: EntryMark, offset: number): boolean => {
     if (total - start + (top + 1 - offset) * entryCost <= slack) return false;
@@ -20,10 +20,9 @@ export function trimmed(row: ChannelRow, now: number, entries: Marked): ChannelR
     return end.start - start + (end.offset - offset) * entryCost > slack;
   };
   return dropped(row, entries, (mark, offset) => {
-    const age = now - mark.arrived;
-    if (age >= ttl) return true;
+    if (now - bornAt(row, mark.arrived) >= ttl) return true;
     if (top + 1 - offset <= size && total - mark.start <= bytes) return false;
-    return slack === 0 || age >= youth || beyond(mark, offset);
+    return slack === 0 || now - mark.arrived >= youth || beyond(mark, offset);
   });
 }
 

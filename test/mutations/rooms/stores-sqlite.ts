@@ -415,13 +415,13 @@ export const storesSqlite: readonly Mutation[] = [
   ...inFile("stores/sqlite/trim", [
     {
       name: "entries over size and bytes are kept for ever",
-      from: "slack === 0 || age >= youth || beyond(mark, offset)",
+      from: "slack === 0 || now - mark.arrived >= youth || beyond(mark, offset)",
       to: "slack === 0 || beyond(mark, offset)",
     },
     {
       name: "slack has no limit, in SQLite",
-      from: "slack === 0 || age >= youth || beyond(mark, offset)",
-      to: "slack === 0 || age >= youth",
+      from: "slack === 0 || now - mark.arrived >= youth || beyond(mark, offset)",
+      to: "slack === 0 || now - mark.arrived >= youth",
     },
     {
       name: "the cost of a publication does not count against slack",
@@ -430,8 +430,8 @@ export const storesSqlite: readonly Mutation[] = [
     },
     {
       name: "an entry goes one millisecond late",
-      from: "if (age >= ttl) return true;",
-      to: "if (age > ttl) return true;",
+      from: "if (now - bornAt(row, mark.arrived) >= ttl) return true;",
+      to: "if (now - bornAt(row, mark.arrived) > ttl) return true;",
     },
     {
       name: "the search ends one entry early",
