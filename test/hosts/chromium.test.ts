@@ -246,7 +246,7 @@ function inChromium(): void {
     expect(await textOf(stayed, "#banner-text")).toMatch(/^The server cannot be reached\./);
     expect(await textOf(stayed, ".badge")).toBe("Last seen working");
     await shoot(stayed, "8-server-killed");
-    const second = await demoServer(Number(new URL(first.url).port));
+    const second = await demoServer({ port: Number(new URL(first.url).port) });
     opened.push(() => second.destroy());
     const came = await tab(leaving, second.url);
     await stayed.locator("#retry").dispatchEvent("click"); // hidden when the page has reconnected already
@@ -325,7 +325,7 @@ function inChromium(): void {
     const [ann, bob] = [await tab(await user()), await tab(await user(phone))];
     await startSlow(ann);
     const [id] = (await ann.evaluate(
-      "fetch('/runs').then(r => r.json()).then(({ runs }) => runs.map(({ id }) => id))",
+      "JSON.parse(localStorage.getItem('working')).map(({ id }) => id)",
     )) as string[];
     await start(bob, small);
     await has(bob, "completed");
