@@ -25,7 +25,8 @@ export async function attend(notifier: Notifier, open: (port: number) => Promise
   // If the server cannot be opened, nothing else closes the notifier, and its log would keep the process alive.
   await using _ = notifier;
   const { url, closed } = await open(portOf(process.env.PORT ?? "3000"));
-  console.log(`Fingerprints are taken at ${url} (Ctrl-C stops)`);
+  // If the log can never be used, the server closes at once, and the reason was printed.
+  if (!notifier.closing.aborted) console.log(`Fingerprints are taken at ${url} (Ctrl-C stops)`);
   const names = namesOfRuns(notifier);
   console.log(readable(await closed, names));
   if (notifier.closing.reason instanceof LogError) process.exitCode = 1;

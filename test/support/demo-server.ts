@@ -15,7 +15,7 @@ export const keepsRuns: boolean = runtime !== "node" || isBuiltin("node:sqlite")
 export interface DemoServer {
   /** The address that it printed. */
   readonly url: string;
-  /** Waits until it has printed a text that matches. Rejects with the output if it ends before. */
+  /** Waits until it has printed a text that matches. Rejects with the code and the output if it ends before. */
   until(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): void;
   /** How it ended, everything that it printed, and when it ended. */
@@ -46,7 +46,7 @@ export async function buildPackage(): Promise<void> {
   await promisify(execFile)(binary("node"), ["--import", "tsx", "build.ts"], { cwd: root });
 }
 
-/** Starts the demo as a person does. Rejects with the output if it ends before it listens. */
+/** Starts the demo as a person does. Rejects with the code and the output if it ends before it listens. */
 export async function demoServer({ port = 0, database }: DemoOptions = {}): Promise<DemoServer> {
   const directory = database === undefined ? mkdtempSync(join(tmpdir(), "tocsin-demo-db-")) : undefined;
   const file = database ?? join(directory as string, "demo.db");
@@ -85,7 +85,9 @@ export async function demoServer({ port = 0, database }: DemoOptions = {}): Prom
       };
       waiting.add(check);
       check();
-      exit.then(() => reject(new Error(`Ended before it printed ${pattern}: ${output}`)));
+      exit.then(({ code }) =>
+        reject(new Error(`Ended with code ${code} before it printed ${pattern}: ${output}`)),
+      );
     });
   const [, url = ""] = await until(/^Fingerprints are taken at (http:\S+) /m);
   return {
