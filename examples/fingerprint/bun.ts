@@ -11,5 +11,5 @@ await start(async () => {
   const database = openDatabase((file) => new Database(file));
   const { app, notifier } = await createApp({ upgradeWebSocket, signal, database });
   await attend(notifier, (port) => serve(app, { notifier, signal, port }));
-  database?.close(); // after the notifier, which writes to the end and does not close it
+  database?.close(); // only now: the notifier writes until it has closed, and leaves the database open
 });
