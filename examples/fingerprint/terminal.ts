@@ -1,5 +1,5 @@
 import process from "node:process";
-import type { CloseReport, Notifier } from "tocsin";
+import { type CloseReport, LogError, type Notifier } from "tocsin";
 
 /** The part of a server that is shown in the terminal. */
 interface Listening {
@@ -7,23 +7,29 @@ interface Listening {
   closed: Promise<CloseReport>;
 }
 
-/**
- * Opens a server on port 3000, or on the port in `PORT`, and prints its URL. Waits until the server has closed, and
- * prints the report.
- *
- * If the server cannot be opened, prints the reason, and the process ends with code 1.
- */
-export async function attend(notifier: Notifier, open: (port: number) => Promise<Listening>): Promise<void> {
-  const { PORT = "3000" } = process.env;
+/** Calls the program. If it throws, prints the reason, and the process ends with code 1. */
+export async function start(program: () => Promise<void>): Promise<void> {
   try {
-    const { url, closed } = await open(portOf(PORT));
-    console.log(`Fingerprints are taken at ${url} (Ctrl-C stops)`);
-    const names = namesOfRuns(notifier);
-    console.log(readable(await closed, names));
+    await program();
   } catch (error) {
-    console.error(`Cannot start: ${reasonOf(error, PORT)}`);
+    console.error(`Cannot start: ${reasonOf(error)}`);
     process.exitCode = 1;
   }
+}
+
+/**
+ * Opens a server on port 3000, or on the port in `PORT`, and prints its URL. Waits until the server has closed, and
+ * prints the report. If the log has failed for good, the process ends with code 1.
+ */
+export async function attend(notifier: Notifier, open: (port: number) => Promise<Listening>): Promise<void> {
+  // If the server cannot be opened, nothing else closes the notifier, and its log would keep the process alive.
+  await using _ = notifier;
+  const { url, closed } = await open(portOf(process.env.PORT ?? "3000"));
+  // If the log can never be used, the server closes at once, and the reason was printed.
+  if (!notifier.closing.aborted) console.log(`Fingerprints are taken at ${url} (Ctrl-C stops)`);
+  const names = namesOfRuns(notifier);
+  console.log(readable(await closed, names));
+  if (notifier.closing.reason instanceof LogError) process.exitCode = 1;
 }
 
 function portOf(text: string): number {
@@ -32,7 +38,8 @@ function portOf(text: string): number {
   throw new RangeError(`PORT is ${JSON.stringify(text)}, not a number from 0 to 65535`);
 }
 
-function reasonOf(error: unknown, port: string): string {
+function reasonOf(error: unknown): string {
+  const { PORT: port = "3000" } = process.env;
   const { code, name, message } = error as Error & { code?: string };
   if (code === "EADDRINUSE" || name === "AddrInUse")
     return `port ${port} is taken; choose another with PORT=3001`;

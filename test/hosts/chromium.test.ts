@@ -11,7 +11,7 @@ import {
 } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { contrast } from "../support/demo-page.ts";
-import { buildPackage, type DemoServer, demoServer } from "../support/demo-server.ts";
+import { buildPackage, type DemoServer, demoServer, keepsRuns } from "../support/demo-server.ts";
 import { relay } from "../support/relay.ts";
 import { root } from "../support/runtimes.ts";
 
@@ -232,7 +232,8 @@ function inChromium(): void {
   });
 
   test("shows that runs ended with a server that was killed, in tabs that stayed and in new ones", async () => {
-    const first = await demoServer();
+    const database = join(mkdtempSync(join(temporary, "database-")), "demo.db");
+    const first = await demoServer({ database });
     opened.push(() => first.destroy());
     const [staying, leaving] = await Promise.all([user(), user()]);
     const stayed = await tab(staying, first.url);
@@ -246,16 +247,17 @@ function inChromium(): void {
     expect(await textOf(stayed, "#banner-text")).toMatch(/^The server cannot be reached\./);
     expect(await textOf(stayed, ".badge")).toBe("Last seen working");
     await shoot(stayed, "8-server-killed");
-    const second = await demoServer(Number(new URL(first.url).port));
+    const second = await demoServer({ port: Number(new URL(first.url).port), database });
     opened.push(() => second.destroy());
     const came = await tab(leaving, second.url);
     await stayed.locator("#retry").dispatchEvent("click"); // hidden when the page has reconnected already
     for (const page of [stayed, came]) {
       await is(page, "connected");
-      await has(page, "gone");
-      expect(await textOf(page, ".badge")).toBe("Ended with its server");
-      expect(await textOf(page, ".outcome")).toBe(
-        "The server that worked on it is gone, and how it ended is not known.",
+      await has(page, keepsRuns ? "lost" : "gone");
+      expect([await textOf(page, ".badge"), await textOf(page, ".outcome")]).toEqual(
+        keepsRuns
+          ? ["Lost", "The process that ran it is gone: it was killed, or it crashed."]
+          : ["Ended with its server", "The server that worked on it is gone, and how it ended is not known."],
       );
     }
     await shoot(stayed, "9-server-restarted");
@@ -267,6 +269,36 @@ function inChromium(): void {
     expect(await textOf(stayed, "#banner-text")).toMatch(/^The server was stopped\./);
     expect(await textOf(stayed, "#state")).toBe("Server stopped");
     expect(await second.exit).toMatchObject({ code: 0, signal: null });
+  });
+
+  test.runIf(keepsRuns)("lists the runs of an earlier server, the newest first", async () => {
+    const database = join(mkdtempSync(join(temporary, "database-")), "demo.db");
+    const first = await demoServer({ database });
+    opened.push(() => first.destroy());
+    const context = await user();
+    const before = await tab(context, first.url);
+    await start(before, small);
+    await has(before, "completed");
+    const outcome = await textOf(before, ".outcome");
+    await start(before, slow);
+    await has(before, "working");
+    first.kill("SIGTERM");
+    await has(before, "cancelled");
+    await before.close();
+    expect(await first.exit).toMatchObject({ code: 0, signal: null });
+    const second = await demoServer({ database });
+    opened.push(() => second.destroy());
+    const page = await tab(context, second.url);
+    await has(page, "completed");
+    await has(page, "cancelled");
+    expect(await page.locator(".badge").allTextContents()).toEqual(["Cancelled", "Completed"]);
+    expect(await page.locator(".path").allTextContents()).toEqual([slow, small]);
+    expect(await page.locator(".outcome").allTextContents()).toEqual([
+      "The server was stopped while it worked.",
+      outcome,
+    ]);
+    expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
+    await shoot(page, "17-runs-of-an-earlier-server");
   });
 
   test("shows that it is busy without marking the folder as wrong, and the other way round", async () => {
@@ -325,7 +357,7 @@ function inChromium(): void {
     const [ann, bob] = [await tab(await user()), await tab(await user(phone))];
     await startSlow(ann);
     const [id] = (await ann.evaluate(
-      "fetch('/runs').then(r => r.json()).then(({ runs }) => runs.map(({ id }) => id))",
+      "JSON.parse(localStorage.getItem('working')).map(({ id }) => id)",
     )) as string[];
     await start(bob, small);
     await has(bob, "completed");

@@ -30,7 +30,13 @@ import {
   type Watcher,
   watch,
 } from "../support/demo-page.ts";
-import { buildPackage, type DemoServer, demoServer } from "../support/demo-server.ts";
+import {
+  buildPackage,
+  type DemoOptions,
+  type DemoServer,
+  demoServer,
+  keepsRuns,
+} from "../support/demo-server.ts";
 import { runtime } from "../support/runtime.ts";
 import { root } from "../support/runtimes.ts";
 import { tcp, upgrade } from "../support/tcp.ts";
@@ -343,20 +349,22 @@ describe("the app", () => {
         body,
       };
       expect((await app.request("/runs", init)).status).toBe(401);
-      expect((await app.request("/runs", { headers: { Host, ...headers } })).status).toBe(401);
+      expect((await app.request("/user", { headers: { Host, ...headers } })).status).toBe(401);
       expect(notifier.runs.list()).toEqual([]);
     },
   );
 
-  test("lists a user's own runs only", async () => {
-    const { app, post } = await site();
+  test("announces a run on the channel of its user only, which it tells nobody else", async () => {
+    const { app, post, notifier } = await site();
     const { run } = (await (await post(JSON.stringify({ folder: "tree" }))).json()) as { run: string };
-    const list = async (user: string) => {
-      const response = await app.request("/runs", { headers: { ...host, ...cookie(user) } });
-      return (await response.json()) as { channel: string; runs: { id: string }[] };
-    };
-    expect((await list(ann)).runs.map(({ id }) => id)).toEqual([run]);
-    expect(await list(bob)).toEqual({ folder: temporary, channel: `user:${bob}`, runs: [] });
+    await notifier.runs.get(run)?.result();
+    const tell = async (user: string) =>
+      (await app.request("/user", { headers: { ...host, ...cookie(user) } })).json();
+    expect(await tell(ann)).toEqual({ folder: temporary, channel: `user:${ann}` });
+    expect(await tell(bob)).toEqual({ folder: temporary, channel: `user:${bob}` });
+    const { publications } = await notifier.history(`user:${ann}`);
+    expect(publications.map(({ data }) => (data as { run: string }).run)).toEqual([run, run]);
+    expect((await notifier.history(`user:${bob}`)).publications).toEqual([]);
   });
 
   test("has a page that loads nothing from other hosts, and makes no markup from text", () => {
@@ -426,17 +434,17 @@ describe("the app", () => {
     expect((await (await site()).post(JSON.stringify({ folder: "x".repeat(20_000) }))).status).toBe(413);
   });
 
-  test("starts a run, lists it, and returns its result", async () => {
-    const { app, post, notifier } = await site();
+  test("starts a run, announces it, and returns its result", async () => {
+    const { post, notifier } = await site();
     const response = await post(JSON.stringify({ folder: "tree" }));
     expect(response.status).toBe(202);
     const { run: id } = (await response.json()) as { run: string };
     expect(await notifier.runs.get(id)?.result()).toMatchObject({ digest: digestOf(tree), files: fileCount });
-    const list = await app.request("/runs", { headers: host });
-    const runs = [{ id, name: tree, status: "completed" }];
-    expect(await list.json()).toEqual({ folder: temporary, channel: `user:${ann}`, runs });
     const { publications } = await notifier.history(`user:${ann}`);
-    expect(publications.map(({ data }) => (data as RunEvent).type)).toEqual(["run.started", "run.completed"]);
+    expect(publications.map(({ data }) => data)).toEqual([
+      { type: "run.started", run: id, name: tree },
+      { type: "run.completed", run: id, result: expect.objectContaining({ digest: digestOf(tree) }) },
+    ]);
     await notifier.close();
     expect(Object.values(notifier.stats()).every((count) => count === 0)).toBe(true);
     expect(notifier.inspect()).toEqual([]);
@@ -492,15 +500,15 @@ describe("the app", () => {
     ["", 403],
   ])("answers the host %j with %i", async (name, status) => {
     const { app } = await site();
-    for (const path of ["/", "/runs"]) {
+    for (const path of ["/", "/user"]) {
       expect((await app.request(path, { headers: { ...host, Host: name } })).status).toBe(status);
     }
   });
 });
 
 describe(`the demo on ${runtime}`, () => {
-  async function server(port?: number): Promise<DemoServer> {
-    const started = await demoServer(port);
+  async function server(options?: DemoOptions): Promise<DemoServer> {
+    const started = await demoServer(options);
     opened.push(started);
     return started;
   }
@@ -511,18 +519,20 @@ describe(`the demo on ${runtime}`, () => {
     return watcher;
   }
 
-  async function start(url: string, folder: string): Promise<string> {
+  function post(url: string, folder: string): Promise<Response> {
     const headers = { "Content-Type": "application/json", Origin: url, ...cookie(ann) };
-    const response = await fetch(`${url}/runs`, {
-      method: "POST",
-      headers,
-      body: JSON.stringify({ folder }),
-    });
+    return fetch(`${url}/runs`, { method: "POST", headers, body: JSON.stringify({ folder }) });
+  }
+
+  async function start(url: string, folder: string): Promise<string> {
+    const response = await post(url, folder);
     expect(response.status).toBe(202);
     return ((await response.json()) as { run: string }).run;
   }
 
   const announcements = `user:${ann}`;
+  /** Returns the path of a database that does not exist yet, in a folder of its own. */
+  const fresh = () => join(mkdtempSync(join(temporary, "database-")), "demo.db");
   const last = (publications: readonly PagePublication[]) => publications.at(-1)?.data;
   const offsets = (publications: readonly PagePublication[]) => publications.map(({ offset }) => offset);
   const from1 = (length: number) => Array.from({ length }, (_, index) => index + 1);
@@ -618,11 +628,12 @@ describe(`the demo on ${runtime}`, () => {
     expect(await exit).toMatchObject({ code: 0, signal: null });
   });
 
-  // The page waits longer and longer between its attempts to reconnect.
+  // The client waits longer and longer between its attempts to reconnect.
   test("ends its runs with an event when it is stopped, and its clients reconnect when it is back", {
     timeout: 60_000,
   }, async () => {
-    const { url, kill, exit } = await server();
+    const database = fresh();
+    const { url, kill, exit } = await server({ database });
     const watcher = tab(url);
     const id = await start(url, slow);
     const channel = `run:${id}`;
@@ -639,22 +650,156 @@ describe(`the demo on ${runtime}`, () => {
     expect([code, signal]).toEqual([0, null]);
     expect(at - began).toBeLessThan(5_000);
     expect(output.replace(/in \d+ ms/, "in a moment")).toBe(
-      `Fingerprints are taken at ${url} (Ctrl-C stops)\n` +
+      `${
+        keepsRuns
+          ? `Runs are kept for 24 hours, also when this stops, in ${database}`
+          : "Runs are kept in memory, and are gone when this stops: this Node has no SQLite, 22.13 has it"
+      }\n` +
+        `Fingerprints are taken at ${url} (Ctrl-C stops)\n` +
         "Stopped in a moment.\n" +
         `  Run ${id} of ${slow}: cancelled\n` +
         "  Connections: 1 closed with everything read, 0 cut\n",
     );
-    await server(Number(new URL(url).port));
+    const before = [...watcher.heard(channel)];
+    await server({ port: Number(new URL(url).port), database });
     await watcher.until(() => watcher.statuses.at(-1)?.status === "connected");
-    await watcher.until(() => watcher.refused(channel).length === 1);
-    expect(watcher.refused(channel)).toEqual([103]);
+    await watcher.until(() => watcher.begun(channel).length + watcher.refused(channel).length === 2);
+    // Without a database the run is gone. With one, the client goes on where it was.
+    expect(watcher.refused(channel)).toEqual(keepsRuns ? [] : [103]);
+    expect(watcher.begun(channel).map(({ recovered }) => recovered)).toEqual(
+      keepsRuns ? [true, true] : [true],
+    );
+    expect(watcher.heard(channel)).toEqual(before);
   });
+
+  test.runIf(keepsRuns)(
+    "has the runs of before when it starts again; one that a kill has cut is lost",
+    {
+      timeout: 60_000,
+    },
+    async () => {
+      const database = fresh();
+      const first = await server({ database });
+      const port = Number(new URL(first.url).port);
+      const one = tab(first.url);
+      one.follow(announcements);
+      const done = await start(first.url, tree);
+      await one.until(() => last(one.heard(announcements))?.type === "run.completed");
+      const cut = await start(first.url, slow);
+      one.follow(`run:${cut}`);
+      await one.until(() => last(one.heard(`run:${cut}`))?.file === "last");
+      first.kill("SIGKILL");
+      expect(await first.exit).toMatchObject({ code: null, signal: "SIGKILL" });
+
+      const second = await server({ port, database });
+      const two = tab(second.url);
+      for (const channel of [announcements, `run:${done}`, `run:${cut}`]) two.follow(channel);
+      await two.until(() => last(two.heard(announcements))?.type === "run.failed");
+      await two.until(() => last(two.heard(`run:${cut}`))?.type === "run.failed");
+      const error = { name: "Error", message: "The process that ran it is gone" };
+      const lost = { type: "run.failed", run: cut, error, reason: "lost" };
+      const completed = { type: "run.completed", run: done };
+      const result = expect.objectContaining({ digest: digestOf(tree), files: fileCount });
+      expect(two.heard(announcements).map(({ data }) => data)).toEqual([
+        { type: "run.started", run: done, name: tree },
+        { ...completed, result },
+        { type: "run.started", run: cut, name: slow },
+        lost,
+      ]);
+      await two.until(() => last(two.heard(`run:${done}`))?.type === "run.completed");
+      expect(last(two.heard(`run:${done}`))).toEqual({ ...completed, result });
+      expect(last(two.heard(`run:${cut}`))).toEqual(lost);
+      // A client that stayed goes on where it was.
+      await one.until(() => last(one.heard(`run:${cut}`))?.type === "run.failed");
+      expect(offsets(one.heard(`run:${cut}`))).toEqual(from1(one.heard(`run:${cut}`).length));
+      expect(one.heard(`run:${cut}`)).toEqual(two.heard(`run:${cut}`));
+
+      const stopped = await start(second.url, slow);
+      await two.until(() => last(two.heard(announcements))?.run === stopped);
+      second.kill("SIGTERM");
+      await two.until(() => last(two.heard(announcements))?.type === "run.cancelled");
+      expect(await second.exit).toMatchObject({ code: 0, signal: null });
+
+      const third = await server({ database });
+      const three = tab(third.url);
+      three.follow(announcements);
+      await three.until(() => three.heard(announcements).length === 6);
+      expect(three.heard(announcements)).toEqual(two.heard(announcements));
+      expect(last(three.heard(announcements))).toEqual({
+        type: "run.cancelled",
+        run: stopped,
+        by: "shutdown",
+      });
+    },
+  );
+
+  test.runIf(keepsRuns)(
+    "says that another one works with its database, and goes on once that has ended",
+    {
+      timeout: 60_000,
+    },
+    async () => {
+      const database = fresh();
+      const first = await server({ database });
+      const second = await server({ database });
+      await second.until(/^Cannot write to the log yet: another process still works with it/m);
+      const refused = await post(second.url, tree);
+      expect([refused.status, await refused.json()]).toEqual([
+        503,
+        {
+          problem:
+            "Another server still works with the log, or was killed a moment ago. Try again when it is gone.",
+        },
+      ]);
+      // What the first one has written can be read meanwhile.
+      const one = tab(first.url);
+      one.follow(announcements);
+      await start(first.url, tree);
+      await one.until(() => one.heard(announcements).length === 2);
+      const two = tab(second.url);
+      two.follow(announcements);
+      await two.until(() => two.heard(announcements).length === 2);
+      first.kill("SIGTERM");
+      expect(await first.exit).toMatchObject({ code: 0 });
+      await second.until(/^The log is free now, and this process works with it$/m);
+      await start(second.url, tree);
+      await two.until(() => two.heard(announcements).length === 4);
+      expect(offsets(two.heard(announcements))).toEqual([1, 2, 3, 4]);
+      second.kill("SIGTERM");
+      expect(await second.exit).toMatchObject({ code: 0 });
+    },
+  );
+
+  test.runIf(keepsRuns)("stops at once, although another one works with its database", async () => {
+    const database = fresh();
+    await server({ database });
+    const { until, kill, exit } = await server({ database });
+    await until(/^Cannot write to the log yet/m);
+    kill("SIGINT");
+    const { code, output } = await exit;
+    expect(code).toBe(0);
+    expect(Number(/^Stopped in (\d+) ms/m.exec(output)?.[1])).toBeLessThan(1_000);
+  });
+
+  test.runIf(keepsRuns)(
+    "says why it cannot start: its database is damaged, or cannot be opened",
+    async () => {
+      const database = fresh();
+      writeFileSync(database, "no database ".repeat(500));
+      await expect(demoServer({ database })).rejects.toThrow(
+        /^Ended with code 1 before .*\nCannot use the database of the log: /s,
+      );
+      await expect(demoServer({ database: dirname(database) })).rejects.toThrow(
+        /^Ended with code 1 before .*\bCannot start: cannot open the database .*; choose another with TOCSIN_DEMO_DB\n/s,
+      );
+    },
+  );
 
   test("reports when its port is taken", async () => {
     const { url } = await server();
     const port = new URL(url).port;
-    await expect(demoServer(Number(port))).rejects.toThrow(
-      `Ended before it listened: Cannot start: port ${port} is taken; choose another with PORT=3001`,
+    await expect(demoServer({ port: Number(port) })).rejects.toThrow(
+      `\nCannot start: port ${port} is taken; choose another with PORT=3001\n`,
     );
   });
 });
