@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, type Stats, statSync } from "node:fs";
-import { describe } from "../model/errors.ts";
+import { describe, LogError } from "../model/errors.ts";
 import type { SqliteDatabase } from "../stores/sqlite/database.ts";
-import { driverError } from "../stores/sqlite/faults.ts";
+import { codeOf } from "../stores/sqlite/faults.ts";
 import type { OpenReadOnly } from "./sqlite-driver.ts";
 
 /** A database that was opened to be read. */
@@ -24,7 +24,7 @@ const magic = "SQLite format 3\0";
  */
 export function openFile(path: string, openReadOnly: OpenReadOnly): DatabaseFile {
   const found = check(path);
-  const database = opened(path, openReadOnly);
+  const database = openReadOnly(path);
   return {
     database,
     sizes: () => ({ file: statOf(path)?.size ?? 0, wal: statOf(`${path}-wal`)?.size ?? 0 }),
@@ -36,15 +36,28 @@ export function openFile(path: string, openReadOnly: OpenReadOnly): DatabaseFile
   };
 }
 
-function opened(path: string, openReadOnly: OpenReadOnly): ReturnType<OpenReadOnly> {
-  try {
-    return openReadOnly(path);
-  } catch (error) {
-    throw driverError(error);
-  }
+/** What the primary result codes of SQLite mean for somebody who only reads. */
+const faults: Readonly<Record<number, string>> = {
+  ...byCodes([5, 6], "another connection has locked it. Try again, or stop the process that has locked it"),
+  ...byCodes(
+    [8, 14],
+    "SQLite must create files beside it, and may not. Run the command as the user of the server, or copy the file",
+  ),
+  ...byCodes([11, 26], "the file is damaged. Look at an earlier copy of it"),
+};
+
+/** Returns what to tell of an error, with the file. */
+export function readingError(path: string, error: unknown): string {
+  const { message } = describe(error);
+  const fault = faults[codeOf(error instanceof LogError ? error.cause : error) ?? 0];
+  return fault === undefined ? message : unreadable(path, fault).message;
 }
 
-/** A driver creates no file here, but its errors do not tell what is wrong with the path. */
+function byCodes(codes: readonly number[], fault: string): Record<number, string> {
+  return Object.fromEntries(codes.map((code) => [code, fault]));
+}
+
+/** The errors of the drivers do not tell what is wrong with a path. */
 function check(path: string): Stats {
   const found = statOf(path);
   if (found === undefined) throw unreadable(path, "there is no such file. Check the path");

@@ -1,10 +1,9 @@
 import type { Clock } from "../base/clock.ts";
 import { printable } from "../base/printable.ts";
 import { Scope } from "../base/scope.ts";
-import { describe } from "../model/errors.ts";
 import { type Inspection, inspect } from "../stores/sqlite/inspect.ts";
 import type { Paint } from "./cells.ts";
-import { type DatabaseFile, openFile } from "./database-file.ts";
+import { type DatabaseFile, openFile, readingError } from "./database-file.ts";
 import { type ListOptions, listJson, listTable } from "./list.ts";
 import type { LogCommand } from "./log-command.ts";
 import { Progress } from "./progress.ts";
@@ -41,7 +40,7 @@ export async function showLog(command: LogCommand, options: ShowLogOptions): Pro
     return true;
   } catch (error) {
     if (signal.aborted) return true;
-    errors.write(`${printable(describe(error).message)}\n`);
+    errors.write(`${printable(readingError(command.file, error))}\n`);
     return false;
   } finally {
     inspection?.release();
