@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { type LogCommand, logCommandOf } from "./log-command.ts";
-import { type TailCommand, tailCommandOf } from "./tail-command.ts";
+import { type LogCommand, logCommandOf, logOptions } from "./log-command.ts";
+import { type TailCommand, tailCommandOf, tailOptions } from "./tail-command.ts";
 
 /** A parsed command line. */
 export type CommandLine =
@@ -39,22 +39,11 @@ for another reason, the command prints the reason and tries again.
 `;
 
 const options = {
-  cancel: { type: "string", multiple: true },
-  reason: { type: "string" },
-  from: { type: "string" },
-  token: { type: "string" },
-  channel: { type: "string" },
-  follow: { type: "boolean" },
-  json: { type: "boolean" },
+  ...tailOptions,
+  ...logOptions,
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
-
-/** The options of each command. */
-const known: Readonly<Record<"tail" | "log", readonly string[]>> = {
-  tail: ["cancel", "reason", "from", "token", "json"],
-  log: ["channel", "from", "follow", "json"],
-};
 
 /** Parses a command line. Throws a TypeError that describes the mistake. */
 export function commandOf(
@@ -71,7 +60,8 @@ export function commandOf(
   }
   if (action !== "tail" && action !== "log")
     throw new TypeError(`Cannot do ${JSON.stringify(action)}: the commands are tail and log`);
-  const other = Object.keys(values).find((name) => !known[action].includes(name));
+  const known = action === "tail" ? tailOptions : logOptions;
+  const other = Object.keys(values).find((name) => !Object.hasOwn(known, name));
   if (other !== undefined) throw new TypeError(`Cannot use --${other}: tocsin ${action} has no such option`);
   return action === "tail" ? tailCommandOf(rest, values, env) : logCommandOf(rest, values);
 }

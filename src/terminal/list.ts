@@ -63,8 +63,8 @@ export async function listTable(options: TableOptions): Promise<void> {
     await print(output, `${channels.map((channel) => table.row(channel, width())).join("\n")}\n`, signal);
   }
   const counts = `${countOf(sum.channels, "channel")}, ${countOf(sum.publications, "publication")}`;
-  const summary = `${counts}, ${sizeOf(sum.bytes)}; ${sizesOf(sizes)}; ${ownerOf(inspection.owner, now)}`;
-  await print(output, `${paint("dim", summary)}\n`, signal);
+  const summary = [`${counts}, ${sizeOf(sum.bytes)}; ${sizesOf(sizes)}`, ownerOf(inspection.owner, now)];
+  await print(output, summary.map((line) => `${paint("dim", line)}\n`).join(""), signal);
 }
 
 async function* batchesOf({ inspection, progress, pause }: ListOptions): AsyncGenerator<InspectedBatch> {
@@ -85,10 +85,10 @@ function sizesOf({ file, wal }: TableOptions["sizes"]): string {
 }
 
 function ownerOf(owner: InspectedOwner | undefined, now: number): string {
-  if (owner === undefined) return "no process owns it";
+  if (owner === undefined) return "No process owns it";
   const { id, since, beat, lease } = owner;
   const silence = now - beat;
   const gone = silence > lease ? ", longer than its lease: it has ended without leaving" : "";
   const when = `since ${new Date(since).toISOString()}, last heard of ${spanOf(silence)} ago`;
-  return `process ${printable(id)} owns it ${when}${gone}`;
+  return `Process ${printable(id)} owns it ${when}${gone}`;
 }

@@ -11,6 +11,14 @@ export interface LogCommand {
   readonly isJson: boolean;
 }
 
+/** The options of `tocsin log`, as `parseArgs` takes them. */
+export const logOptions = {
+  channel: { type: "string" },
+  from: { type: "string" },
+  follow: { type: "boolean" },
+  json: { type: "boolean" },
+} as const;
+
 /** The options of `tocsin log`, as they were given. */
 export interface LogValues {
   readonly channel?: string | undefined;
@@ -29,10 +37,8 @@ export function logCommandOf([file, ...more]: readonly string[], values: LogValu
     throw new TypeError(`Cannot read ${name} too: give one file, and a channel of it with --channel`);
   }
   if (channel === "") throw new TypeError('Cannot read "": that is no name of a channel or run');
-  for (const [name, value] of [["--from", values.from] as const, ["--follow", values.follow] as const]) {
-    if (value !== undefined && channel === undefined)
-      throw new TypeError(`Cannot use ${name}: give --channel too`);
-  }
+  if (channel === undefined && (follow || values.from !== undefined))
+    throw new TypeError(`Cannot use ${follow ? "--follow" : "--from"}: give --channel too`);
   if (from === "now" && !follow) throw new TypeError('Cannot begin at "now": give --follow too');
   return { action: "log", file, channel, from: fromOf(from) ?? "start", isFollowing: follow, isJson: json };
 }

@@ -6,7 +6,7 @@ import type { Progress } from "./progress.ts";
 import type { View } from "./view.ts";
 
 /** What a channel of a log is read with. */
-export interface ReadChannelOptions extends Pick<LogCommand, "file" | "from" | "isFollowing"> {
+export interface ReadChannelOptions extends Pick<LogCommand, "file" | "isFollowing" | "from"> {
   readonly inspection: Inspection;
   readonly channel: string;
   readonly view: View;

@@ -17,6 +17,15 @@ export interface TailCommand {
   readonly isJson: boolean;
 }
 
+/** The options of `tocsin tail`, as `parseArgs` takes them. */
+export const tailOptions = {
+  cancel: { type: "string", multiple: true },
+  reason: { type: "string" },
+  from: { type: "string" },
+  token: { type: "string" },
+  json: { type: "boolean" },
+} as const;
+
 /** The options of `tocsin tail`, as they were given. */
 export interface TailValues {
   readonly cancel?: readonly string[] | undefined;
