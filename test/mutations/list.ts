@@ -13,6 +13,7 @@ import { engineRuns } from "./rooms/engine-runs.ts";
 import { engineSessions } from "./rooms/engine-sessions.ts";
 import { hosts } from "./rooms/hosts.ts";
 import { stores } from "./rooms/stores.ts";
+import { storesSqlite } from "./rooms/stores-sqlite.ts";
 import { wire } from "./rooms/wire.ts";
 
 export type { Mutation } from "./mutation.ts";
@@ -33,5 +34,6 @@ export const mutations: readonly Mutation[] = [
   ...engineSessions,
   ...hosts,
   ...stores,
+  ...storesSqlite,
   ...wire,
 ];

@@ -68,6 +68,14 @@ export function nextDue(row: ChannelRow): number {
   return Math.min(row.since + Math.min(row.retention.ttl, isOver(row) ? youth : Infinity), never);
 }
 
+/**
+ * Returns when a channel is to be looked at next. At least once a day: after a restart, the options may say something
+ * else about it.
+ */
+export function dueAfter(row: ChannelRow, now: number, pause: number): number {
+  return Math.min(Math.max(nextDue(row), now + pause), now + positionTtl);
+}
+
 /** Returns when the positions of a channel without entries may be forgotten. */
 export function forgottenAt({ used }: ChannelRow): number {
   return Math.ceil((used + positionTtl) / hour) * hour;

@@ -12,6 +12,7 @@ export interface NamedRow {
 
 /** The highest id of a channel. It and an offset make up the id of an entry. */
 const maxId = 2 ** 32 - 1;
+const endless: Retention = { size: Infinity, bytes: Infinity, ttl: Infinity, slack: Infinity };
 const bounds = ["size", "bytes", "ttl", "slack"] as const;
 const traits = ["epoch", "stamp", "lineage", "state", "sealed", ...bounds];
 const numbers = ["top", "first", "floor", "total", "base", "since", "used"] as const;
@@ -106,10 +107,15 @@ export class ChannelTable {
 
   readonly #named = (row: SqlRow): NamedRow => {
     const name = restored(row.name as string);
-    return { name, row: this.#row(name, row) };
+    try {
+      return { name, row: this.#row(name, row) };
+    } catch {
+      // A function of the user fails for this channel. It must not fail the commit of others.
+      return { name, row: this.#row(name, row, endless) };
+    }
   };
 
-  #row(name: string, row: SqlRow): ChannelRow {
+  #row(name: string, row: SqlRow, retention?: Retention): ChannelRow {
     const given = givenIn(row);
     const number = (column: string): number => Number(row[column]);
     return {
@@ -122,7 +128,7 @@ export class ChannelTable {
         state: row.state === null ? undefined : restored(row.state as string),
         sealed: number("sealed") === 1,
       },
-      retention: this.#boundsOf(name).with(name, given),
+      retention: retention ?? this.#boundsOf(name).with(name, given),
       top: number("top"),
       first: number("first"),
       floor: number("floor"),

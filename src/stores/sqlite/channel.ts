@@ -20,6 +20,8 @@ export class SqliteChannel extends LinkedNode {
   readonly name: string;
   /** Undefined until it is read, and when another process may have changed it. */
   row: ChannelRow | undefined;
+  /** Until when time trims nothing of `row`. */
+  calm: number = -Infinity;
   /** What the database has. It differs from `row` where time has trimmed the channel since. */
   written: ChannelRow | undefined;
   draft: Draft | undefined;
@@ -34,9 +36,16 @@ export class SqliteChannel extends LinkedNode {
     return this.#watchers.size > 0;
   }
 
-  /** What is to be read again before it is used. */
+  /** Sets what the database has, after it was written. Undefined: it is to be read before it is used. */
+  set(row: ChannelRow | undefined): void {
+    this.row = this.written = row;
+    this.calm = -Infinity;
+  }
+
+  /** Forgets what was read and gathered. */
   reset(): void {
-    this.row = this.written = this.draft = undefined;
+    this.set(undefined);
+    this.draft = undefined;
   }
 
   watch(watcher: Watcher): void {

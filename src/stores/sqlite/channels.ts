@@ -2,7 +2,7 @@ import { LinkedNode } from "../../base/linked-list.ts";
 import type { Retention } from "../../model/log.ts";
 import type { BoundsOf } from "./bounds.ts";
 import { SqliteChannel, Watcher } from "./channel.ts";
-import { type ChannelRow, never, stamped, type Traits } from "./channel-row.ts";
+import { type ChannelRow, never, nextDue, stamped, type Traits } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";
 import type { Entries } from "./entries.ts";
 import { epochIn } from "./epochs.ts";
@@ -73,7 +73,9 @@ export class Channels {
       channel.written = this.#parts.table.find(channel.name);
       channel.row = this.#current(channel.name, channel.written, head);
     }
+    if (now < channel.calm) return channel.row;
     channel.row = trimmed(channel.row, now, this.#parts.entries);
+    channel.calm = nextDue(channel.row);
     return channel.row;
   }
 

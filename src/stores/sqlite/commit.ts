@@ -1,5 +1,5 @@
 import type { SqliteChannel } from "./channel.ts";
-import { type ChannelRow, costOf, isEmpty, nextDue } from "./channel-row.ts";
+import { type ChannelRow, costOf, dueAfter, isEmpty } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";
 import type { Channels } from "./channels.ts";
 import type { Entries } from "./entries.ts";
@@ -18,7 +18,7 @@ export interface Tables {
   readonly held: HeldTable;
 }
 
-/** Entries that are over are removed from the table once there are so many of a channel, and at most so many at once. */
+/** Entries that are over are removed from the table once there are so many of a channel, and so many in a commit. */
 const removed = { least: 64, most: 4_096 };
 const kinds = ["writers", "keys"] as const;
 
@@ -35,6 +35,8 @@ export class Commit {
   isForgetful = false;
   /** What holds for all channels after the commit, if it changes. */
   head: Head | undefined;
+  /** How many entries may still be removed. */
+  #mayRemove = removed.most;
   /** The channels in memory as they are after the commit. Undefined: the channel was forgotten. */
   readonly #after = new Map<SqliteChannel, ChannelRow | undefined>();
 
@@ -64,7 +66,8 @@ export class Commit {
       repeats.clear(written.id);
     }
     // The id must be known first.
-    if (row.id === 0) row = table.add(name, { ...row, due: nextDue(row), oldest: oldestOf(row) });
+    if (row.id === 0)
+      row = table.add(name, { ...row, due: dueAfter(row, this.now, 0), oldest: oldestOf(row) });
     let start = row.total;
     for (const { bytes } of draft.entries) start -= bytes;
     for (const entry of draft.entries) {
@@ -75,7 +78,7 @@ export class Commit {
       for (const [text, repeat] of draft.repeats[kind]) repeats.put(kind, row.id, text, repeat);
     }
     const after = this.prune(trimmed(row, this.now, entries), removed.least, draft.entries.length);
-    const due = Math.min(after.due, nextDue(after));
+    const due = Math.min(after.due, dueAfter(after, this.now, 0));
     this.#put(name, { ...after, due, oldest: after.oldest ?? oldestOf(after) }, written ?? row);
     this.cost += costOf(after) - (written === undefined ? 0 : costOf(written));
   }
@@ -108,19 +111,20 @@ export class Commit {
 
   /**
    * Removes entries that are not kept any more from the table, if there are at least so many. To remove many at once
-   * takes too long, so the rest waits, unless `appended` as many come in.
+   * takes too long, so the rest waits for other commits. But twice as many as were appended may always go.
    */
   prune(row: ChannelRow, least: number, appended = 0): ChannelRow {
     const { id, floor, first } = row;
     if (first - floor < least) return row;
-    const next = Math.min(first, floor + Math.max(removed.most, 2 * appended));
+    const next = Math.min(first, floor + Math.max(this.#mayRemove, 2 * appended, 0));
     this.#tables.entries.remove(id, floor, next - 1);
+    this.#mayRemove -= next - floor;
     return { ...row, floor: next };
   }
 
   /** Changes what is in memory, after the transaction has succeeded. */
   done(): void {
-    for (const [channel, row] of this.#after) channel.row = channel.written = row;
+    for (const [channel, row] of this.#after) channel.set(row);
   }
 }
 

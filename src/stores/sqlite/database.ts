@@ -24,8 +24,6 @@ export interface SqliteStatement {
  * `Database` of `better-sqlite3`. It MUST return integers as numbers, as all of them do by default.
  */
 export interface SqliteDatabase {
-  /** Runs SQL without values. */
-  exec(sql: string): unknown;
   /** Prepares one statement. */
   prepare(sql: string): SqliteStatement;
 }
@@ -65,22 +63,25 @@ class DatabasePort implements SqlPort {
 
   open(): void {
     // Waiting for a lock would stop the whole event loop: the log waits, and tries again.
-    this.#exec("PRAGMA busy_timeout = 0");
-    this.#exec("PRAGMA journal_mode = WAL");
+    this.#once("PRAGMA busy_timeout = 0");
+    this.#once("PRAGMA journal_mode = WAL");
     this.sync(true);
   }
 
   sync(isFull: boolean): void {
-    this.#exec(`PRAGMA synchronous = ${isFull ? "FULL" : "NORMAL"}`);
+    this.#once(`PRAGMA synchronous = ${isFull ? "FULL" : "NORMAL"}`);
   }
 
   rows(sql: string, ...values: SqlValue[]): readonly SqlRow[] {
-    return this.#attempt(() => {
-      const statement = this.#prepared(sql);
+    if (this.broken !== undefined) throw this.broken;
+    try {
+      const statement = this.#statements.get(sql) ?? this.#prepare(sql);
       if (statement.reader !== false) return statement.all(...values) as readonly SqlRow[];
       statement.run(...values);
       return [];
-    });
+    } catch (cause) {
+      throw this.#failed(cause);
+    }
   }
 
   write<T>(work: () => T): T {
@@ -97,7 +98,8 @@ class DatabasePort implements SqlPort {
   }
 
   #transaction<T>(begin: string, work: () => T): T {
-    this.rows(begin);
+    // Prepared anew: on Bun, statements that are there still work after the user has closed the database.
+    this.#once(begin);
     try {
       const result = work();
       this.rows("COMMIT");
@@ -111,31 +113,39 @@ class DatabasePort implements SqlPort {
   /** SQLite itself has rolled back after some errors, and then refuses to do it again. */
   #rollBack(): void {
     try {
-      this.#prepared("ROLLBACK").run();
+      this.#run("ROLLBACK");
     } catch {}
   }
 
-  #exec(sql: string): void {
-    this.#attempt(() => this.#database.exec(sql));
-  }
-
-  #attempt<T>(work: () => T): T {
+  /** Runs a statement that is not worth keeping. */
+  #once(sql: string): void {
     if (this.broken !== undefined) throw this.broken;
     try {
-      return work();
+      this.#run(sql);
     } catch (cause) {
-      const error = driverError(cause);
-      if (error.lasting) this.broken = error;
-      throw error;
+      throw this.#failed(cause);
     }
   }
 
-  #prepared(sql: string): SqliteStatement {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
+  /** The `exec` of Deno would throw errors without the code of SQLite. */
+  #run(sql: string): void {
+    const statement = this.#database.prepare(sql);
+    try {
+      statement.run();
+    } finally {
+      statement.finalize?.();
     }
+  }
+
+  #failed(cause: unknown): LogError {
+    const error = driverError(cause);
+    if (error.lasting) this.broken = error;
+    return error;
+  }
+
+  #prepare(sql: string): SqliteStatement {
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
     return statement;
   }
 }

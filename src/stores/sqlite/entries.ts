@@ -20,6 +20,12 @@ export interface EntryMark {
 /** Offsets with the same low 32 bits are never kept at the same time: there would be more than 4 billion between them. */
 const span = 2 ** 32;
 const id = "((? << 32) | ?)";
+const columns = "id, start, arrived, time, data, tags";
+const insert = `INSERT INTO tocsin_entries (${columns}) VALUES (${id}, ?, ?, ?, ?, ?)`;
+const inRange = `FROM tocsin_entries WHERE id BETWEEN ${id} AND ${id}`;
+const select = `SELECT data, time, tags ${inRange} ORDER BY id`;
+const removeRange = `DELETE ${inRange}`;
+const selectMark = `SELECT start, arrived FROM tocsin_entries WHERE id = ${id}`;
 
 /** The table of entries. */
 export class Entries {
@@ -31,50 +37,35 @@ export class Entries {
 
   /** `start`: see {@linkcode EntryMark.start}. */
   add(channel: number, { offset, data, time, tags, arrived }: NewEntry, start: number): void {
-    this.#port.rows(
-      `INSERT INTO tocsin_entries (id, start, arrived, time, data, tags) VALUES (${id}, ?, ?, ?, ?, ?)`,
-      ...[channel, offset % span, start, arrived, time, data],
-      tags === undefined ? null : JSON.stringify(tags),
-    );
+    const text = tags === undefined ? null : JSON.stringify(tags);
+    this.#port.rows(insert, channel, offset % span, start, arrived, time, data, text);
   }
 
   /** Returns the entries from offset `from` to `to`. */
   read(channel: number, from: number, to: number): Entry[] {
     const entries: Entry[] = [];
     for (const [low, high] of spans(from, to)) {
-      const rows = this.#port.rows(
-        `SELECT data, time, tags FROM tocsin_entries WHERE id BETWEEN ${id} AND ${id} ORDER BY id`,
-        ...[channel, low % span, channel, high % span],
-      );
-      for (const [index, row] of rows.entries()) entries.push(entryOf(row, low + index));
+      const rows = this.#port.rows(select, channel, low % span, channel, high % span);
+      for (let at = 0; at < rows.length; at++) entries.push(entryOf(rows[at] as SqlRow, low + at));
     }
     return entries;
   }
 
   mark(channel: number, offset: number): EntryMark | undefined {
-    const [row] = this.#port.rows(
-      `SELECT start, arrived FROM tocsin_entries WHERE id = ${id}`,
-      channel,
-      offset % span,
-    );
+    const row = this.#port.rows(selectMark, channel, offset % span)[0];
     return row && { start: Number(row.start), arrived: Number(row.arrived) };
   }
 
   /** Removes the entries from offset `from` to `to`. */
   remove(channel: number, from: number, to: number): void {
-    for (const [low, high] of spans(from, to)) {
-      const where = `id BETWEEN ${id} AND ${id}`;
-      this.#port.rows(
-        `DELETE FROM tocsin_entries WHERE ${where}`,
-        ...[channel, low % span, channel, high % span],
-      );
-    }
+    for (const [low, high] of spans(from, to))
+      this.#port.rows(removeRange, channel, low % span, channel, high % span);
   }
 }
 
 function entryOf({ data, time, tags }: SqlRow, offset: number): Entry {
-  const entry = { offset, data: data as string, time: time as number };
-  return tags === null ? entry : { ...entry, tags: JSON.parse(tags as string) as Entry["tags"] };
+  const described = tags === null ? undefined : (JSON.parse(tags as string) as Entry["tags"]);
+  return { offset, data: data as string, time: time as number, tags: described };
 }
 
 /** Cuts a range of offsets where their low 32 bits begin again at 0. */

@@ -1,5 +1,5 @@
 import { byteLength, tagBytes } from "../../base/bytes.ts";
-import { checkBound } from "../../base/check.ts";
+import { checkBound, isTime } from "../../base/check.ts";
 import { ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
 import type { BoundsOf } from "./bounds.ts";
@@ -71,6 +71,8 @@ export class Gathering {
   ): Position {
     const { time, tags, retention, once, key, place, state, hold } = options;
     const { name } = channel;
+    // The table refuses it, and then fails for good.
+    if (!isTime(time)) throw new RangeError(`Cannot use the time "${String(time)}": it is not a number`);
     const before = channel.draft?.row ?? (channel.row as ChannelRow);
     const bounds = this.#parts.boundsOf(name);
     const kept = retention && bounds.with(name, retention, before.retention);

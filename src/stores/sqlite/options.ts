@@ -3,7 +3,8 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Bound } from "../bounds.ts";
 import { boundsByName } from "./bounds.ts";
 import { databasePort, type SqliteDatabase } from "./database.ts";
-import { createSqliteLog, type SqliteLog } from "./sqlite-log.ts";
+import { createDatabaseLog } from "./database-log.ts";
+import type { SqliteLog } from "./sqlite-log.ts";
 
 /** Options of `sqliteLog`. */
 export interface SqliteLogOptions {
@@ -97,15 +98,15 @@ export function sqliteLog({
 }: SqliteLogOptions): SqliteLog {
   const boundsOf = boundsByName({ size, bytes, ttl, slack }, defaults);
   checkBound("totalBytes", totalBytes);
-  if (typeof database?.exec !== "function" || typeof database.prepare !== "function") {
-    const what = "it has no exec() and prepare()";
-    throw new TypeError(`Cannot use the database: ${what}. Open one, with node:sqlite for example`);
-  }
+  if (typeof database?.prepare !== "function")
+    throw new TypeError(
+      "Cannot use the database: it has no prepare(). Open one, with node:sqlite for example",
+    );
   if (durability !== "power" && durability !== "process")
     throw new TypeError(`Cannot use durability "${String(durability)}": it is "power" or "process"`);
   if (!(lease >= 1 && lease < Infinity))
     throw new RangeError(`Cannot use lease "${String(lease)}": it is not a number of milliseconds from 1 up`);
-  return createSqliteLog({
+  return createDatabaseLog({
     ...{ port: databasePort(database), boundsOf, totalBytes, durability, lease, clock },
   });
 }

@@ -67,9 +67,15 @@ export class Ownership {
     return this.#head !== undefined;
   }
 
+  /** Whether nobody else can have written since this process last looked, so that what it remembers is true. */
+  get isSure(): boolean {
+    const { clock, lease } = this.#parts;
+    return this.#head !== undefined && clock.now() - this.#beaten < (lease * 2) / 3;
+  }
+
   /** What holds for all channels. Only the owner changes it. */
   get head(): Head {
-    return this.#head ?? this.#read();
+    return this.isSure && this.#head !== undefined ? this.#head : this.#read();
   }
 
   set head(head: Head) {

@@ -21,13 +21,9 @@ export function readSlice(
   const to = limit === undefined ? top : Math.min(top, from - 1 + Math.floor(limit));
   const found = gapless && !isEmpty(row) && from <= to ? entries.read(row.id, from, to) : [];
   if (gapless && found.length !== Math.max(to + 1 - from, 0)) throw torn(name, from, to, found.length);
-  const { epoch, state, sealed, lineage } = traits;
-  return {
-    ...{ epoch, top, first, entries: found, gapless },
-    ...(state !== undefined && { state }),
-    ...(sealed && { sealed }),
-    ...(lineage.length > 0 && { lineage }),
-  };
+  const { epoch, state, sealed } = traits;
+  const lineage = traits.lineage.length > 0 ? traits.lineage : undefined;
+  return { epoch, top, first, entries: found, gapless, state, sealed: sealed || undefined, lineage };
 }
 
 /** Whether everything after a position is kept, so that reading on from it leaves no gap. */

@@ -1,5 +1,5 @@
 import { entryCost } from "../../model/log.ts";
-import { forgottenAt, isEmpty, nextDue, stamped } from "./channel-row.ts";
+import { dueAfter, forgottenAt, isEmpty, stamped } from "./channel-row.ts";
 import type { NamedRow } from "./channel-table.ts";
 import { type Commit, oldestOf, type Tables } from "./commit.ts";
 import type { Ownership } from "./owner.ts";
@@ -38,23 +38,28 @@ export class Upkeep {
     // The clock may be set back.
     if (now < this.#next && now >= this.#next - pause) return;
     const due = this.#parts.tables.table.dueAt(now, share);
-    for (const named of due) this.#look(commit, named);
-    const isMore = this.#parts.tables.repeats.expire(now, share);
+    let isMore = due.length === share;
+    for (const named of due) if (!this.#look(commit, named)) isMore = true;
+    if (this.#parts.tables.repeats.expire(now, share)) isMore = true;
     if (commit.isForgetful) commit.head = this.#parts.owner.rebase();
-    this.#next = isMore || due.length === share ? now : now + pause;
+    this.#next = isMore ? now : now + pause;
   }
 
-  /** Looks after one channel of which something may be over. */
-  #look(commit: Commit, { name, row }: NamedRow): void {
+  /** Looks after one channel of which something may be over. Returns whether it is done. */
+  #look(commit: Commit, { name, row }: NamedRow): boolean {
     const { owner, tables } = this.#parts;
     const { now } = commit;
     const current = trimmed(stamped(name, row, owner.head.stamp), now, tables.entries);
     const pruned = commit.prune(current, 1);
     const isPruned = pruned.floor === pruned.first;
     const isOver = isEmpty(pruned) && forgottenAt(pruned) <= now;
-    if (isOver && isPruned && !this.#isRemembered(name, row.id, now)) return commit.forget(name, pruned);
-    const due = Math.max(nextDue(pruned), now + (isOver ? hour : rest));
+    if (isOver && isPruned && !this.#isRemembered(name, row.id, now)) {
+      commit.forget(name, pruned);
+      return true;
+    }
+    const due = dueAfter(pruned, now, isOver ? hour : rest);
     commit.replace(name, { ...pruned, due: isPruned ? due : now, oldest: oldestOf(pruned) }, row);
+    return isPruned;
   }
 
   /** What keeps the positions of a channel beyond their time. */

@@ -1,0 +1,298 @@
+import { checkBound } from "../../base/check.ts";
+import type { Clock } from "../../base/clock.ts";
+import { Scope } from "../../base/scope.ts";
+import { ClosedError, LogError } from "../../model/errors.ts";
+import {
+  type AppendOptions,
+  entryCost,
+  type Member,
+  type Membership,
+  type Position,
+  type ReadOptions,
+  type Retention,
+  type Slice,
+  type WakeHint,
+} from "../../model/log.ts";
+import type { BoundsOf } from "./bounds.ts";
+import type { ChannelRow } from "./channel-row.ts";
+import { ChannelTable } from "./channel-table.ts";
+import { Channels } from "./channels.ts";
+import { Commit, type Tables } from "./commit.ts";
+import type { SqlPort } from "./database.ts";
+import { Entries } from "./entries.ts";
+import { Epochs } from "./epochs.ts";
+import { migrate } from "./format.ts";
+import { Gathering } from "./gathering.ts";
+import { HeldTable } from "./held-table.ts";
+import { Ownership } from "./owner.ts";
+import { readSlice } from "./read-slice.ts";
+import { RepeatTables } from "./repeats-table.ts";
+import type { SqliteLog } from "./sqlite-log.ts";
+import { Upkeep } from "./upkeep.ts";
+
+/** What a log is created from, with all defaults filled in. */
+export interface DatabaseLogParts {
+  readonly port: SqlPort;
+  readonly boundsOf: BoundsOf;
+  readonly totalBytes: number;
+  readonly durability: "power" | "process";
+  readonly lease: number;
+  readonly clock: Clock;
+}
+
+/** The longest time between two looks at whether the database is free, in milliseconds. */
+const longestWait = 250;
+
+/** Creates the log. Nothing is read or written until it is used. */
+export function createDatabaseLog(parts: DatabaseLogParts): SqliteLog {
+  return new DatabaseLog(parts);
+}
+
+class DatabaseLog implements SqliteLog {
+  readonly #parts: DatabaseLogParts;
+  readonly #scope: Scope;
+  readonly #epochs = new Epochs();
+  readonly #tables: Tables;
+  readonly #gathering: Gathering;
+  readonly #owner: Ownership;
+  readonly #upkeep: Upkeep;
+  /** Who holds records. */
+  #member: Member | undefined;
+  #isJoining = false;
+  /** What the entries of all channels count. */
+  #cost = 0;
+  #isOpen = false;
+  #isClosed = false;
+
+  constructor(parts: DatabaseLogParts) {
+    this.#parts = parts;
+    const { port, boundsOf, clock, lease, durability, totalBytes } = parts;
+    // Only the clock's own timers and the waits of `join` are in the scope, and they report their errors themselves.
+    this.#scope = new Scope(clock, () => {});
+    const table = new ChannelTable(port, boundsOf);
+    const entries = new Entries(port);
+    const repeats = new RepeatTables(port);
+    const channels = new Channels({ table, entries, boundsOf });
+    this.#tables = { channels, table, entries, repeats, held: new HeldTable(port) };
+    this.#gathering = new Gathering({ repeats, epochs: this.#epochs, boundsOf });
+    this.#owner = new Ownership({
+      ...{ port, clock, lease, durability, scope: this.#scope, epochs: this.#epochs },
+      onAcquired: (isUsed) => this.#acquired(isUsed),
+      onLost: (error) => this.#lost(error),
+    });
+    this.#upkeep = new Upkeep({ tables: this.#tables, owner: this.#owner, totalBytes });
+  }
+
+  get bytes(): number {
+    return this.#gathering.bytes + this.#tables.channels.bytes;
+  }
+
+  keeps(name: string): Retention {
+    const { channels } = this.#tables;
+    const known = channels.known(name);
+    const row = known?.draft?.row ?? known?.row;
+    if (row !== undefined) return row.retention;
+    // What an append has set in another process is in the database.
+    try {
+      this.#enter("read", name, undefined);
+      return this.#row(name).retention;
+    } catch {}
+    return channels.retentionOf(name);
+  }
+
+  append(name: string, data: string, options: AppendOptions): Position {
+    this.#enter("append to", name, options.signal);
+    if (options.hold !== undefined && this.#member === undefined)
+      throw new TypeError(`Cannot hold ${JSON.stringify(options.hold)}: call join() first, and await it`);
+    this.#owner.demand();
+    const now = this.#now;
+    const { head } = this.#owner;
+    const { channels } = this.#tables;
+    const channel = channels.use(name);
+    if (channel.draft === undefined) channels.read(channel, head, now);
+    const position = this.#gathering.append(channel, data, options, { head, now });
+    channels.place(channel);
+    return position;
+  }
+
+  commit(): void {
+    this.#check("commit", undefined, undefined);
+    if (this.#owner.lost !== undefined) throw this.#owner.lost;
+    if (this.#gathering.isEmpty) return;
+    const { channels } = this.#tables;
+    const commit = new Commit(this.#tables, this.#now, this.#cost);
+    this.#write(() => {
+      this.#owner.fence();
+      commit.write(this.#gathering);
+      this.#upkeep.run(commit);
+    });
+    this.#cost = commit.cost;
+    if (commit.head !== undefined) this.#owner.head = commit.head;
+    commit.done();
+    const appends = [...this.#gathering.appends];
+    const changed = [...this.#gathering.channels];
+    this.#gathering.clear();
+    for (const channel of changed) channels.place(channel);
+    for (const { channel, entry, epoch } of appends) {
+      const { offset, data, time, tags } = entry;
+      channel.wake({ offset, data, time, tags, epoch });
+    }
+  }
+
+  read(name: string, options: ReadOptions): Slice {
+    this.#enter("read", name, options.signal);
+    checkRead(options);
+    const { entries } = this.#tables;
+    if (this.#owner.isSure) return readSlice(name, this.#row(name), options, entries);
+    // Another process may write between two statements.
+    return this.#parts.port.snapshot(() => readSlice(name, this.#row(name), options, entries));
+  }
+
+  /** Returns a channel as it is now. Only the owner may remember it: another process may write at any time. */
+  #row(name: string): ChannelRow {
+    const { channels } = this.#tables;
+    const { head, isSure } = this.#owner;
+    return isSure ? channels.read(channels.use(name), head, this.#now) : channels.look(name, head, this.#now);
+  }
+
+  watch(name: string, wake: (hint?: WakeHint) => void): AsyncDisposable {
+    this.#enter("watch", name, undefined);
+    return this.#tables.channels.watch(name, wake);
+  }
+
+  renew(): void {
+    this.#enter("renew", undefined, undefined);
+    if (this.#owner.lost !== undefined) throw this.#owner.lost;
+    if (this.#owner.isOwner) this.commit();
+    this.#attempt(() => this.#owner.renew());
+    if (!this.#owner.isOwner) return;
+    this.#tables.channels.reset();
+    this.#tables.channels.wakeAll();
+  }
+
+  async join(member: Member, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Membership> {
+    this.#check("join", undefined, signal);
+    if (this.#isJoining || this.#member !== undefined)
+      throw new TypeError("Cannot join: this log has a member. Dispose it first");
+    this.#isJoining = true;
+    try {
+      while (!this.#acquire()) {
+        const wait = Math.min(longestWait, this.#parts.lease / 3);
+        await this.#scope.sleep("join a log", wait, signal);
+      }
+      const records = this.#tables.held.all();
+      this.#member = member;
+      if (records.length > 0) member.inherits(records);
+      return this.#membership(member);
+    } finally {
+      this.#isJoining = false;
+    }
+  }
+
+  /** Tries to become the owner. An error that may pass is one more reason to wait. */
+  #acquire(): boolean {
+    try {
+      this.#enter("join", undefined, undefined);
+      return this.#owner.acquire();
+    } catch (error) {
+      if (error instanceof LogError && !error.lasting) return false;
+      throw error;
+    }
+  }
+
+  #membership(member: Member): Membership {
+    const leave = async (): Promise<void> => {
+      if (this.#member !== member) return;
+      this.#member = undefined;
+      this.#leave();
+    };
+    return {
+      id: this.#owner.id,
+      release: (record) => {
+        if (this.#member === member) this.#gathering.release(record);
+      },
+      [Symbol.asyncDispose]: leave,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#member = undefined;
+    this.#leave();
+    this.#scope.end(new ClosedError("Cannot go on: the log is closed"));
+    this.#tables.channels.clear();
+    this.#parts.port.release();
+  }
+
+  /** Drops what is gathered, and leaves the database to others. */
+  #leave(): void {
+    this.#gathering.clear();
+    this.#tables.channels.reset();
+    this.#owner.release();
+  }
+
+  get #now(): number {
+    return this.#parts.clock.time();
+  }
+
+  #check(action: string, name: string | undefined, signal: AbortSignal | undefined): void {
+    if (signal?.aborted) throw signal.reason;
+    const what = name === undefined ? action : `${action} ${JSON.stringify(name)}`;
+    if (this.#isClosed) throw new ClosedError(`Cannot ${what}: the log is closed`);
+    if (this.#parts.port.broken !== undefined) throw this.#parts.port.broken;
+  }
+
+  /** The first call opens the database. If that fails, the next one tries again. */
+  #enter(action: string, name: string | undefined, signal: AbortSignal | undefined): void {
+    this.#check(action, name, signal);
+    if (this.#isOpen) return;
+    const { port } = this.#parts;
+    port.open();
+    const demandFree = (): void => this.#owner.demandFree();
+    migrate({ port, fresh: () => this.#epochs.next(), demandFree });
+    this.#isOpen = true;
+  }
+
+  #write(work: () => void): void {
+    this.#attempt(() => this.#parts.port.write(work));
+  }
+
+  /** After an error that lasts, what is gathered can never be committed. */
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (this.#owner.lost !== undefined) this.#owner.lose();
+      else if (error instanceof LogError && error.lasting) this.#drop();
+      throw error;
+    }
+  }
+
+  #drop(): void {
+    this.#gathering.clear();
+    this.#tables.channels.reset();
+  }
+
+  #acquired(isUsed: boolean): void {
+    this.#cost = this.#tables.table.begin(entryCost);
+    this.#tables.channels.reset();
+    if (isUsed) this.#tables.channels.wakeAll();
+  }
+
+  #lost(error: LogError): void {
+    const member = this.#member;
+    this.#member = undefined;
+    this.#drop();
+    try {
+      member?.lost(error);
+    } catch {}
+  }
+}
+
+function checkRead({ limit, last }: ReadOptions): void {
+  if (limit !== undefined) checkBound("limit", limit);
+  if (last === undefined) return;
+  checkBound("last", last);
+  if (limit !== undefined) throw new TypeError("Cannot read with limit and last: give one of them");
+}
