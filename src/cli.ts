@@ -6,12 +6,19 @@ import { version } from "./base/version.ts";
 import { connect } from "./client/client.ts";
 import type { ConnectOptions } from "./client/options.ts";
 import { type Paint, unpainted } from "./terminal/cells.ts";
-import { type CommandLine, commandOf, type TailCommand, usage } from "./terminal/command.ts";
+import { type CommandLine, commandOf, usage } from "./terminal/command.ts";
+import type { LogCommand } from "./terminal/log-command.ts";
+import { showLog } from "./terminal/show-log.ts";
+import { sqliteDriver } from "./terminal/sqlite-driver.ts";
+import type { TailCommand } from "./terminal/tail-command.ts";
 import { bars, lines, type View } from "./terminal/view.ts";
 import { attend, watch } from "./terminal/watch.ts";
 
 const { env, stdout, stderr } = process;
 const signals = ["SIGINT", "SIGTERM"] as const;
+const isDumb = env.TERM === "dumb";
+const isTerminal = stdout.isTTY && !isDumb;
+const paint: Paint = isTerminal && !env.NO_COLOR ? (style, text) => styleText(style, text) : unpainted;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -24,6 +31,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   if (command.action === "tail") return tail(command);
+  if (command.action === "log") return log(command);
   stdout.write(command.action === "help" ? usage : `${version}\n`);
   return 0;
 }
@@ -36,13 +44,7 @@ async function tail(command: TailCommand): Promise<number> {
     );
     return 1;
   }
-  const stop = new AbortController();
-  const { signal } = stop;
-  const stopped = (): void => stop.abort();
-  // `once`, so that a second signal ends the process at once, which is the default.
-  for (const name of signals) process.once(name, stopped);
-  // The program that reads the output may end first, as `head` does.
-  for (const stream of [stdout, stderr]) stream.on("error", stopped);
+  const { signal, release } = stopSignal();
   const view = viewOf(command, signal);
   try {
     const { url, token } = command;
@@ -52,20 +54,45 @@ async function tail(command: TailCommand): Promise<number> {
     return (await watch(client, { ...command, view, signal })) ? 0 : 1;
   } finally {
     view.end();
-    for (const name of signals) process.off(name, stopped);
+    release();
   }
 }
 
+async function log(command: LogCommand): Promise<number> {
+  const { signal, release } = stopSignal();
+  try {
+    const isShown = await showLog(command, {
+      ...{ driver: sqliteDriver, output: stdout, errors: stderr, clock: systemClock, signal },
+      width: () => (stdout.isTTY ? stdout.columns || 80 : Infinity),
+      terminal: stderr.isTTY && !isDumb ? stderr : undefined,
+      paint,
+    });
+    return isShown ? 0 : 1;
+  } finally {
+    release();
+  }
+}
+
+/** Returns a signal that aborts when the user stops the command, or nobody reads its output any more. */
+function stopSignal(): { signal: AbortSignal; release(): void } {
+  const stop = new AbortController();
+  const stopped = (): void => stop.abort();
+  // `once`, so that a second signal ends the process at once, which is the default.
+  for (const name of signals) process.once(name, stopped);
+  // The program that reads the output may end first, as `head` does.
+  for (const stream of [stdout, stderr]) stream.on("error", stopped);
+  return {
+    signal: stop.signal,
+    release() {
+      for (const name of signals) process.off(name, stopped);
+    },
+  };
+}
+
 function viewOf({ isJson, channels }: TailCommand, signal: AbortSignal): View {
-  const isTerminal = stdout.isTTY && env.TERM !== "dumb";
-  const paint: Paint = isTerminal && !env.NO_COLOR ? painted : unpainted;
   if (isJson || !isTerminal) return lines({ output: stdout, errors: stderr, signal, isJson, paint });
   const errors = stderr.isTTY ? undefined : stderr;
   return bars({ terminal: stdout, errors, clock: systemClock, channels, paint });
-}
-
-function painted(...[style, text]: Parameters<Paint>): string {
-  return styleText(style, text);
 }
 
 /** Returns the status of the server's response to a plain request, if there is one. */

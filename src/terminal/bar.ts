@@ -2,6 +2,7 @@ import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
 import { prefix } from "../model/run.ts";
 import type { RunStatus } from "../model/run-event.ts";
+import { spanOf } from "./amounts.ts";
 import { cellsOf, cut, type Paint } from "./cells.ts";
 import { cancellerOf, failureOf, percentOf, resultOf } from "./line.ts";
 
@@ -20,7 +21,8 @@ export interface Bar {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const styles: Record<Bar["status"], Parameters<Paint>[0]> = {
+/** The style of each status of a run. */
+export const styles: Readonly<Record<Bar["status"], Parameters<Paint>[0]>> = {
   waiting: "dim",
   working: "cyan",
   completed: "green",
@@ -110,13 +112,4 @@ function labelOf({ run, name }: Bar, bars: readonly Bar[]): string {
   if (name === undefined) return printable(run);
   const isShared = bars.some((other) => other.name === name && other.run !== run);
   return printable(isShared ? `${cut(name, maxLabel - 9)} ${run.slice(0, 8)}` : name);
-}
-
-/** Formats milliseconds for people. */
-function spanOf(milliseconds: number): string {
-  const seconds = Math.max(0, milliseconds) / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

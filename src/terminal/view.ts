@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Clock } from "../base/clock.ts";
 import { printable } from "../base/printable.ts";
 import type { Publication } from "../model/publication.ts";
@@ -6,6 +5,7 @@ import { prefix } from "../model/run.ts";
 import { advanced, type Bar, barOf, barsOf } from "./bar.ts";
 import { type Paint, unpainted } from "./cells.ts";
 import { jsonOf, lineOf } from "./line.ts";
+import { print } from "./print.ts";
 import { Screen, type Terminal } from "./screen.ts";
 
 /** Shows what is followed. */
@@ -49,15 +49,13 @@ export interface BarsOptions {
 
 /** Creates a view that prints each publication as a line. */
 export function lines({ output, errors, signal, isJson, paint = unpainted }: LinesOptions): View {
-  const print = (text: string): void => void errors.write(`${printable(text)}\n`);
+  const tell = (text: string): void => void errors.write(`${printable(text)}\n`);
   return {
-    async show(publication) {
-      const line = isJson ? jsonOf(publication) : lineOf(publication, paint);
-      if (!output.write(`${line}\n`)) await once(output, "drain", { signal });
-    },
-    refused: (_, why) => print(why),
-    note: print,
-    error: print,
+    show: (publication) =>
+      print(output, `${isJson ? jsonOf(publication) : lineOf(publication, paint)}\n`, signal),
+    refused: (_, why) => tell(why),
+    note: tell,
+    error: tell,
     end: () => {},
   };
 }
@@ -70,7 +68,7 @@ export function bars({ terminal, errors, clock, channels, paint }: BarsOptions):
   const screen = new Screen(terminal, clock, (width, height) =>
     fitted([...barByChannel.values()], width, height, paint),
   );
-  const print = (style: "dim" | "red", text: string): void => {
+  const tell = (style: "dim" | "red", text: string): void => {
     if (errors === undefined) screen.print(paint(style, printable(text)));
     else errors.write(`${printable(text)}\n`);
   };
@@ -86,11 +84,11 @@ export function bars({ terminal, errors, clock, channels, paint }: BarsOptions):
     },
     refused(channel, why) {
       barByChannel.delete(channel);
-      print("red", why);
+      tell("red", why);
       screen.refresh();
     },
-    note: (text) => print("dim", text),
-    error: (text) => print("red", text),
+    note: (text) => tell("dim", text),
+    error: (text) => tell("red", text),
     end: () => screen.end(),
   };
 }

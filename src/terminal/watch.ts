@@ -5,7 +5,7 @@ import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
 import { prefix } from "../model/run.ts";
 import { endingOf } from "./bar.ts";
-import type { TailCommand } from "./command.ts";
+import type { TailCommand } from "./tail-command.ts";
 import type { View } from "./view.ts";
 
 /** What to follow, and the view that shows it. */

@@ -1,9 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { resolveSettings } from "../../src/engine/core/settings.ts";
+import { stateOf } from "../../src/engine/runs/run-state.ts";
+import type { RunStatus } from "../../src/model/run-event.ts";
 import { progress } from "../../src/run.ts";
+import type { InspectedChannel } from "../../src/stores/sqlite/inspect.ts";
 import { unpainted } from "../../src/terminal/cells.ts";
+import { listTable } from "../../src/terminal/list.ts";
+import { Progress } from "../../src/terminal/progress.ts";
 import { bars } from "../../src/terminal/view.ts";
 import { fakeClock } from "../../src/testing.ts";
 import {
@@ -142,6 +148,78 @@ test("the picture of a terminal equals what the command draws", async () => {
   await show(exporting, 3_500, { type: "run.failed", error: { name: "Error", message: "No paper" } });
   view.end();
   expect(page("docs/terminal.md").text).toContain(`\`\`\`text\n${terminal.seen.join("\n")}\n\`\`\`\n`);
+});
+
+test("the picture of a log's file equals what the command draws", async () => {
+  const now = Date.UTC(2026, 0, 1, 12);
+  const one = { first: 1, sealed: false, state: undefined };
+  const run = (name: string, status: RunStatus): string =>
+    stateOf({
+      ...{ run: "", name, status, started: 0, ended: 0 },
+      ...{ owner: "", announced: "", asksToCancel: false },
+    });
+  const channels: InspectedChannel[] = [
+    {
+      ...one,
+      channel: "news",
+      publications: 1_000,
+      bytes: 214_310,
+      first: 3_113,
+      top: 4_112,
+      epoch: "0c45d80.1f",
+      newest: now - 4_200,
+    },
+    {
+      ...one,
+      channel: "room:1",
+      publications: 31,
+      bytes: 2_914,
+      top: 31,
+      epoch: "0c45d80.9k",
+      newest: now - 3_723_000,
+    },
+    {
+      ...one,
+      channel: "run:6f1c",
+      publications: 21,
+      bytes: 1_311,
+      top: 21,
+      epoch: "0c45d83.7",
+      newest: now - 300,
+      state: run("Render the report", "working"),
+    },
+    {
+      ...one,
+      channel: "run:77b2",
+      publications: 4,
+      bytes: 402,
+      top: 4,
+      epoch: "0c45d82.x",
+      newest: now - 75_000,
+      sealed: true,
+      state: run("Import", "completed"),
+    },
+  ];
+  const owner = { id: "0c45d81", since: now - 90_000_000, beat: now - 300, lease: 15_000 };
+  const inspection = {
+    ...{ owner, version: 1, rows: channels.length, read: () => undefined, release: () => {} },
+    channels: () => ({ channels, next: undefined, rows: channels.length }),
+  };
+  const [errors, output] = [{ write: () => {} }, new PassThrough({ encoding: "utf8" })];
+  const clock = fakeClock();
+  const progress = new Progress({
+    ...{ name: "", noun: "", terminal: undefined, errors, clock, paint: unpainted },
+  });
+  const options = {
+    inspection,
+    output,
+    progress,
+    pause: async () => {},
+    signal: new AbortController().signal,
+  };
+  const sizes = { file: 3_309_568, wal: 86_552 };
+  await listTable({ ...options, sizes, now, width: () => 100, paint: unpainted });
+  expect(page("docs/terminal.md").text).toContain(`\`\`\`text\n${output.read()}\`\`\`\n`);
 });
 
 test("the main files of the demo differ only in an import, and in how they open the database", () => {

@@ -44,8 +44,8 @@ test.each([
 });
 
 test("help and the version are printed whatever else is given", () => {
-  const asked = [["-h"], ["--help", "tail"], ["-v"], ["tail", "nowhere", "--version"]];
-  expect(asked.map((args) => commandOf(args).action)).toEqual(["help", "help", "version", "version"]);
+  const asked = [["-h"], ["--help", "tail"], ["-v"], ["tail", "nowhere", "--version"], ["log", "-h"]];
+  expect(asked.map((args) => commandOf(args).action)).toEqual(["help", "help", "version", "version", "help"]);
 });
 
 test("an address may be that of a page, and its fragment is ignored", () => {
@@ -55,8 +55,8 @@ test("an address may be that of a page, and its fragment is ignored", () => {
 });
 
 const wrong: [string, string][] = [
-  ["", "Cannot begin: say what to do, as in tocsin tail <url> news"],
-  ["watch", 'Cannot do "watch": the one command is tail'],
+  ["", "Cannot begin: say what to do, as in tocsin tail <url> news, or tocsin log <file>"],
+  ["watch", 'Cannot do "watch": the commands are tail and log'],
   ["tail", "Cannot tail: give the address of a server"],
   ["tail %s", "Cannot tail: name a channel, or a run as run:<id>"],
   ["tail localhost:3000 a", 'Cannot connect to "localhost:3000": an address begins with ws:// or wss://'],
@@ -66,6 +66,7 @@ const wrong: [string, string][] = [
   ["tail %s a --from 12", 'Cannot begin at "12": it is start, now or <offset>@<epoch>'],
   ["tail %s a b --from 1@x", 'Cannot begin at "1@x": give one channel, since a position is of one channel'],
   ["tail %s a --reason b", "Cannot use --reason: give --cancel too"],
+  ["tail %s a --follow", "Cannot use --follow: tocsin tail has no such option"],
   ["tail %s a --loud", "Cannot read the options: unknown option '--loud'"],
   ["tail %s a --from", "Cannot read the options: option '--from <value>' argument missing"],
   ["tail %s a --json=yes", "Cannot read the options: option '--json' does not take an argument"],

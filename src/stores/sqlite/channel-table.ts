@@ -52,6 +52,18 @@ export class ChannelTable {
     return row && this.#row(name, row);
   }
 
+  count(): number {
+    return Number(this.#port.rows("SELECT count(*) AS count FROM tocsin_channels")[0]?.count);
+  }
+
+  /** Returns the channels whose names follow `name` in the table, in order. Undefined: from the first one. */
+  after(name: string | undefined, limit: number): NamedRow[] {
+    const where = name === undefined ? "" : "WHERE name > ?";
+    const sql = `SELECT * FROM tocsin_channels ${where} ORDER BY name LIMIT ?`;
+    const values = name === undefined ? [limit] : [stored(name), limit];
+    return this.#port.rows(sql, ...values).map(this.#named);
+  }
+
   /** Returns the channels of which something may be over, those that wait longest first. */
   dueAt(now: number, limit: number): NamedRow[] {
     const sql = "SELECT * FROM tocsin_channels WHERE due <= ? ORDER BY due LIMIT ?";

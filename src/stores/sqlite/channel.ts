@@ -21,7 +21,7 @@ export class SqliteChannel extends LinkedNode {
   /** Undefined until it is read, and when another process may have changed it. */
   row: ChannelRow | undefined;
   /** Until when time trims nothing of `row`. */
-  calm = -Infinity;
+  calm: number = -Infinity;
   /** What the database has. It differs from `row` where time has trimmed the channel since. */
   written: ChannelRow | undefined;
   draft: Draft | undefined;

@@ -67,7 +67,7 @@ function faultOf(cause: unknown, message: string): Fault {
  * Returns the primary result code of SQLite. `node:sqlite` has it in `errcode`, `bun:sqlite` in `errno`, each with the
  * extended code above the lowest byte. `better-sqlite3` has the name of the extended code in `code`.
  */
-function codeOf(thrown: unknown): number | undefined {
+export function codeOf(thrown: unknown): number | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
   const { errcode, errno, code } = thrown as { errcode?: unknown; errno?: unknown; code?: unknown };
   if (typeof errcode === "number") return errcode & 0xff;

@@ -79,6 +79,21 @@ export function migrate({ port, fresh, demandFree, steps: known = steps }: Forma
   });
 }
 
+/**
+ * Demands that a database has the format of this version, for somebody who only reads.
+ *
+ * @throws {LogError} a lasting one, when it has another format, or is no database of a log
+ */
+export function demandFormat(port: SqlPort, known: readonly FormatStep[] = steps): void {
+  const format = formatOf(port, known.length);
+  if (format === known.length) return;
+  const what =
+    format === 0
+      ? "it holds no log. Give the file that sqliteLog() writes"
+      : `its format ${format} is older than format ${known.length}. Read it with the version of tocsin that has written it`;
+  throw new LogError(`Cannot read the database of the log: ${what}`, { lasting: true });
+}
+
 function formatOf(port: SqlPort, newest: number): number {
   const [table] = port.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'tocsin_format'");
   if (table === undefined) return 0;
