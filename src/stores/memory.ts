@@ -12,7 +12,7 @@ import {
   type Retention,
   type Slice,
 } from "../model/log.ts";
-import { type Bound, Bounds } from "./bounds.ts";
+import { type Bound, type BoundsOf, boundsByName } from "./bounds.ts";
 import { KeptEntry } from "./kept-entry.ts";
 import { MemoryChannel, Watcher } from "./memory-channel.ts";
 import { Repeats } from "./repeats.ts";
@@ -44,6 +44,7 @@ export interface MemoryLogOptions {
   clock?: Clock | undefined;
 }
 
+const defaults = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
 /** Bytes that a channel takes besides its text, measured on V8 and rounded up. */
 const channelCost = 512;
 /** Characters that a state may have. */
@@ -64,8 +65,8 @@ const positionTtl = 24 * 3_600_000;
  * State and seal of a channel outlive its entries, and are forgotten with its epoch. Everything is lost with the
  * process. So this log has neither `commit` nor `join`, takes no notice of `hold`, and an epoch of it has no lineage.
  *
- * If a bound is a function that throws, or that does not return a number from 0 up, its channel fails for good: calls
- * reject with a lasting `LogError`. Once disposed, the log rejects with a `ClosedError`.
+ * A function given as a bound is not asked for channels whose names begin with `"\0"`, which are reserved. If it throws, or
+ * does not return a number from 0 up, its channel fails for good: calls reject with a lasting `LogError`. Once disposed, the log rejects with a `ClosedError`.
  *
  * @throws {RangeError} when a bound is negative or not a number
  * @example
@@ -76,19 +77,19 @@ const positionTtl = 24 * 3_600_000;
  * ```
  */
 export function memoryLog({
-  size = 1000,
-  bytes = 1_048_576,
-  ttl = 300_000,
-  slack = 8_388_608,
+  size = defaults.size,
+  bytes = defaults.bytes,
+  ttl = defaults.ttl,
+  slack = defaults.slack,
   totalBytes = 268_435_456,
   clock = systemClock,
 }: MemoryLogOptions = {}): Log {
-  const bounds = new Bounds({ size, bytes, ttl, slack });
-  return new MemoryLog(bounds, checkBound("totalBytes", totalBytes), clock);
+  const boundsOf = boundsByName({ size, bytes, ttl, slack }, defaults);
+  return new MemoryLog(boundsOf, checkBound("totalBytes", totalBytes), clock);
 }
 
 class MemoryLog implements Log {
-  readonly #bounds: Bounds;
+  readonly #boundsOf: BoundsOf;
   readonly #totalBytes: number;
   readonly #clock: Clock;
   readonly #channels = new Map<string, MemoryChannel>();
@@ -111,8 +112,8 @@ class MemoryLog implements Log {
   #epochs = 0;
   #closed = false;
 
-  constructor(bounds: Bounds, totalBytes: number, clock: Clock) {
-    this.#bounds = bounds;
+  constructor(boundsOf: BoundsOf, totalBytes: number, clock: Clock) {
+    this.#boundsOf = boundsOf;
     this.#totalBytes = totalBytes;
     this.#clock = clock;
   }
@@ -122,14 +123,14 @@ class MemoryLog implements Log {
   }
 
   keeps(channel: string): Retention {
-    return this.#channels.get(channel)?.retention ?? this.#bounds.of(channel);
+    return this.#channels.get(channel)?.retention ?? this.#boundsOf(channel).of(channel);
   }
 
   append(name: string, data: string, options: AppendOptions): Position {
     const now = this.#enter("append to", name, options.signal);
     const { time, tags, retention, once, key, place, state } = options;
     const channel = this.#use(name, now);
-    const bounds = retention && this.#bounds.with(name, retention, channel.retention);
+    const bounds = retention && this.#boundsOf(name).with(name, retention, channel.retention);
     const isMarked = once !== undefined || key !== undefined;
     if (isMarked) {
       const offset = this.#repeats.find(channel, options, now);
@@ -166,7 +167,7 @@ class MemoryLog implements Log {
   #begin(channel: MemoryChannel): void {
     const { name, epoch, top } = channel;
     if (channel.hasBegun) throw new ExistsError(name);
-    const bounds = this.#bounds.of(name);
+    const bounds = this.#boundsOf(name).of(name);
     this.#repeats.forget(channel);
     this.#describe(channel, undefined);
     channel.begin(top === 0 ? epoch : this.#epoch(), bounds);
@@ -236,7 +237,7 @@ class MemoryLog implements Log {
   #use(name: string, now: number): MemoryChannel {
     let channel = this.#channels.get(name);
     if (channel === undefined || !this.#tidy(channel, now)) {
-      channel = new MemoryChannel(name, this.#epoch(), this.#bounds.of(name));
+      channel = new MemoryChannel(name, this.#epoch(), this.#boundsOf(name).of(name));
       this.#channels.set(name, channel);
       this.#count(channelCost);
     }

@@ -100,3 +100,16 @@ describe("a function that bounds a channel", () => {
     expect(log.read("a", {})).toEqual(before);
   });
 });
+
+test("a function of a log in memory is not asked for a reserved channel, which has the default", async () => {
+  const asked: string[] = [];
+  const size = (channel: string): number => {
+    asked.push(channel);
+    return 1;
+  };
+  const log = memoryLog({ size, slack: 0 });
+  for (const channel of ["\0ticket:1", "news"])
+    for (const data of ["1", "2"]) await log.append(channel, data, { time: 0 });
+  const kept = await Promise.all(["\0ticket:1", "news"].map((channel) => log.read(channel, {})));
+  expect([kept.map(({ entries }) => entries.length), new Set(asked)]).toEqual([[2, 1], new Set(["news"])]);
+});

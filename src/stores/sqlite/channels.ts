@@ -1,6 +1,6 @@
 import { LinkedNode } from "../../base/linked-list.ts";
 import type { Retention } from "../../model/log.ts";
-import type { BoundsOf } from "./bounds.ts";
+import type { BoundsOf } from "../bounds.ts";
 import { SqliteChannel, Watcher } from "./channel.ts";
 import { type ChannelRow, never, nextDue, stamped, type Traits } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";

@@ -13,7 +13,7 @@ import {
   type Slice,
   type WakeHint,
 } from "../../model/log.ts";
-import type { BoundsOf } from "./bounds.ts";
+import type { BoundsOf } from "../bounds.ts";
 import type { ChannelRow } from "./channel-row.ts";
 import { ChannelTable } from "./channel-table.ts";
 import { Channels } from "./channels.ts";

@@ -2,7 +2,7 @@ import { byteLength, tagBytes } from "../../base/bytes.ts";
 import { checkBound, isTime } from "../../base/check.ts";
 import { ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
-import type { BoundsOf } from "./bounds.ts";
+import type { BoundsOf } from "../bounds.ts";
 import type { Draft, SqliteChannel } from "./channel.ts";
 import { type ChannelRow, isEmpty, never } from "./channel-row.ts";
 import { unused } from "./channels.ts";

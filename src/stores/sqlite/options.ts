@@ -1,7 +1,7 @@
 import { checkBound } from "../../base/check.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Bound } from "../bounds.ts";
-import { boundsByName } from "./bounds.ts";
+import { boundsByName } from "../bounds.ts";
 import { databasePort, type SqliteDatabase } from "./database.ts";
 import { createDatabaseLog } from "./database-log.ts";
 import type { SqliteLog } from "./sqlite-log.ts";

@@ -1,7 +1,7 @@
 import { inFile, type Mutation } from "../mutation.ts";
 
 export const storesSqlite: readonly Mutation[] = [
-  ...inFile("stores/sqlite/bounds", [
+  ...inFile("stores/bounds", [
     {
       name: "functions of the user are asked for reserved names",
       from: 'channel.startsWith("\\0") ? reserved : users',
