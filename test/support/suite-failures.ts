@@ -16,10 +16,7 @@ export async function failuresIn(
     Array.from(tests, ([name, body]) =>
       body().then(
         () => [],
-        (error) => {
-          if (process.env.DBG) console.log(name, error);
-          return [name];
-        },
+        () => [name],
       ),
     ),
   );

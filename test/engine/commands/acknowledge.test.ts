@@ -647,6 +647,7 @@ test("an acknowledgement in one epoch counts for nothing in the next, even where
   const { position } = await notifier.publish("news", 2);
   await clock.settle();
   // The log starts a new epoch, and another process publishes, before the turn in which the channel is read.
+  await log.append("news", "0", { time: 0, place: "last", retention: { size: 0, slack: 0 } });
   await log.append("news", "0", { time: 0, place: "first" });
   const receipt = await notifier.publish("news", "new", { confirm: true });
   expect([receipt.position.offset, receipt.position.epoch === position.epoch]).toEqual([2, false]);

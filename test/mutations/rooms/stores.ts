@@ -54,16 +54,14 @@ export const stores: readonly Mutation[] = [
       from: "} catch {}",
       to: "} finally {\n  }",
     },
-  ]),
-  ...inFile("stores/memory", [
     {
       name: "a slice that misses one entry is reported as gapless",
-      from: "offset + 1 >= first",
-      to: "offset + 2 >= first",
+      from: "offset + 1 >= this.first",
+      to: "offset + 2 >= this.first",
     },
     {
       name: "a position of another epoch is accepted",
-      from: 'epoch === "" || epoch === present',
+      from: 'epoch === "" || epoch === this.epoch',
       to: 'epoch === "" || epoch !== ""',
     },
     {
@@ -72,14 +70,118 @@ export const stores: readonly Mutation[] = [
       to: "after === undefined ? first : after.offset",
     },
     {
+      name: "a read of the last entries returns all",
+      from: "this.top + 1 - Math.floor(last)",
+      to: "Math.min(start, last)",
+    },
+    {
+      name: "a read of the last entries begins before its position",
+      from: "Math.max(start, this.top",
+      to: "Math.max(this.first, this.top",
+    },
+    {
+      name: "a limit counts from the last entries on",
+      from: "    if (limit === undefined) return;\n",
+      to: "    if (limit === undefined || last >= 0) return;\n",
+    },
+    {
+      name: "a negative number of last entries is accepted",
+      from: '    checkBound("last", last);\n',
+      to: "",
+    },
+    { name: "an empty state is not read", from: "if (this.state !== undefined)", to: "if (this.state)" },
+    { name: "the seal is not read", from: "    if (this.isSealed) slice.sealed = true;\n", to: "" },
+    {
+      name: "a channel without entries begins anew before it is sealed",
+      from: "!(this.isSealed && this.first > this.top)",
+      to: "!(this.first > this.top)",
+    },
+    {
+      name: "a sealed channel begins anew while it has entries",
+      from: "!(this.isSealed && this.first > this.top)",
+      to: "!this.isSealed",
+    },
+    {
+      name: "a channel that began anew is still sealed",
+      from: "    this.isSealed = false;\n    this.top = 0;",
+      to: "    this.top = 0;",
+    },
+    {
+      name: "half of a state does not count",
+      from: "this.state.length * 2",
+      to: "this.state.length",
+    },
+  ]),
+  ...inFile("stores/memory", [
+    {
+      name: "a channel that has begun begins anew",
+      from: "if (channel.hasBegun) throw new ExistsError(name);",
+      to: "if (channel.hasBegun && channel.state !== undefined) throw new ExistsError(name);",
+    },
+    {
+      name: "a sealed channel accepts what is not in the last place",
+      from: "else if (channel.isSealed) throw",
+      to: 'else if (channel.isSealed && place === "last") throw',
+    },
+    {
+      name: "a repeat is refused in a sealed channel",
+      from: "    if (isMarked) {\n      const offset = this.#repeats.find(",
+      to: "    if (channel.isSealed) throw new SealedError(name);\n    if (isMarked) {\n      const offset = this.#repeats.find(",
+    },
+    {
+      name: "the last place does not seal",
+      from: 'if (place === "last") channel.isSealed = true;',
+      to: "",
+    },
+    {
+      name: "an append that is refused changes the retention",
+      from: "    if (state !== undefined) checkState(name, state);\n",
+      to: "    if (bounds !== undefined) channel.keepTo(bounds);\n    if (state !== undefined) checkState(name, state);\n",
+    },
+    {
+      name: "an append that is refused changes the state",
+      from: "if (state !== undefined) checkState(name, state);",
+      to: "if (state !== undefined) this.#describe(channel, state);\n    if (state !== undefined) checkState(name, state);",
+    },
+    {
+      name: "a state that is too long is refused after the channel began anew",
+      from: '    if (state !== undefined) checkState(name, state);\n    if (place === "first") this.#begin(channel);\n    else if (channel.isSealed) throw new SealedError(name);\n',
+      to: '    if (place === "first") this.#begin(channel);\n    else if (channel.isSealed) throw new SealedError(name);\n    if (state !== undefined) checkState(name, state);\n',
+    },
+    {
+      name: "a state may be of any length",
+      from: "if (length <= maxState) return;",
+      to: "if (length <= maxState * 2) return;",
+    },
+    {
+      name: "the state of a channel that began anew is kept",
+      from: "    this.#describe(channel, undefined);\n",
+      to: "",
+    },
+    {
+      name: "the state of a forgotten channel counts for ever",
+      from: "this.#count(-channelCost - channel.stateBytes);",
+      to: "this.#count(-channelCost);",
+    },
+    {
+      name: "the state that was replaced counts for ever",
+      from: "this.#count(channel.stateBytes - before);",
+      to: "this.#count(Math.max(channel.stateBytes, before) - before);",
+    },
+    {
+      name: "the states of idle channels push out what is kept",
+      from: "const isCrowded = this.#channelBytes * 2 >",
+      to: "const isCrowded = this.#channels.size * channelCost * 2 >",
+    },
+    {
       name: "a channel that begins anew keeps its epoch",
       from: "top === 0 ? epoch : this.#epoch()",
       to: "epoch",
     },
     {
       name: "a channel that begins anew keeps its writers and keys",
-      from: "    this.#repeats.forget(channel);\n    channel.begin(",
-      to: "    channel.begin(",
+      from: "    this.#repeats.forget(channel);\n    this.#describe(",
+      to: "    this.#describe(",
     },
     { name: "a channel with valid keys is forgotten", from: " || channel.keys !== undefined", to: "" },
   ]),
