@@ -88,7 +88,7 @@ export class Upkeep {
     const { owner, tables } = this.#parts;
     const { now } = commit;
     let current = trimmed(stamped(name, row, owner.head.stamp), now, tables.entries);
-    if (!isEmpty(current) && current.since <= other) {
+    if (!isEmpty(current)) {
       const { base, first } = current;
       const until = other + Math.max(now - other, 0) / 16;
       current = dropped(current, tables.entries, ({ start, arrived }, offset) => {

@@ -155,11 +155,6 @@ export const storesSqlite: readonly Mutation[] = [
       from: 'isFull ? "FULL" : "NORMAL"',
       to: '"NORMAL"',
     },
-    {
-      name: "a database that was closed is used on",
-      from: "    this.#once(begin);\n",
-      to: "    this.rows(begin);\n",
-    },
   ]),
   ...inFile("stores/sqlite/database-log", [
     {
@@ -454,11 +449,6 @@ export const storesSqlite: readonly Mutation[] = [
       name: "totalBytes empties the channel with the oldest entry",
       from: "arrived <= until && start",
       to: "start",
-    },
-    {
-      name: "totalBytes trims any channel",
-      from: "if (!isEmpty(current) && current.since <= other) {",
-      to: "if (!isEmpty(current)) {",
     },
     {
       name: "a channel that is watched is forgotten",

@@ -72,7 +72,9 @@ describe("a commit that fails", () => {
     gather(log, "a", "2");
     const cause = Object.assign(new Error("disk image is malformed"), { code: "SQLITE_CORRUPT", errno: 11 });
     state.fault = (sql) => (sql.startsWith("INSERT") ? cause : undefined);
+    const gathered = log.bytes;
     const error = thrown(() => log.commit());
+    expect(gathered - log.bytes).toBe(513);
     expect(error).toMatchObject({
       message: `${begins}its file is damaged, or is not a database. Put a copy in its place, and call renew() on the log`,
       lasting: true,

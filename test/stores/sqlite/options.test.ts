@@ -107,3 +107,13 @@ test("an append with a wrong time is refused, and the log goes on", () => {
   }
   expect(append(log, "a", "1").offset).toBe(1);
 });
+
+test("a state has 4 096 characters at most", () => {
+  const { log } = start();
+  append(log, "a", "1", { state: "x".repeat(4_096) });
+  expect(thrown(() => gather(log, "a", "2", { state: "x".repeat(4_097) }))).toEqual(
+    new RangeError('Cannot use the state of "a": it has 4097 characters, 4096 are allowed'),
+  );
+  log.commit();
+  expect(log.read("a", {})).toMatchObject({ top: 1, state: "x".repeat(4_096) });
+});

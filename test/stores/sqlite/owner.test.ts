@@ -208,6 +208,19 @@ test("join rejects with the reason of its signal at once, and leaves no timer", 
   await other.log.join(recorder());
 });
 
+test("of two processes that find the database free, the slower one does not become the owner", () => {
+  const { one, other } = two();
+  one.log.read("a", {});
+  const prepare = one.database.prepare.bind(one.database);
+  one.database.prepare = (sql) => {
+    one.database.prepare = prepare;
+    append(other.log, "a", "faster");
+    return prepare(sql);
+  };
+  expect(thrown(() => gather(one.log, "a", "slower"))).toMatchObject({ lasting: false });
+  expect(append(other.log, "a", "2").offset).toBe(2);
+});
+
 test("join looks every third of a short lease", async () => {
   const { one, other, clock } = two({ lease: 300 });
   append(one.log, "a", "1");

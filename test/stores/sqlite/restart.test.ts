@@ -132,6 +132,7 @@ test("positions are kept for a day after the last append, and never come again a
   expect(second.log.read("a", {})).toMatchObject({ epoch, top: 1, first: 2 });
   await second.clock.advance(2 * day);
   for (const name of upTo(40)) append(second.log, String(name), "1");
+  expect(second.log.read("a", { after: { offset: 0, epoch } }).gapless).toBe(false);
   const slice = second.log.read("a", { after: { offset: 1, epoch } });
   expect([slice.gapless, slice.top, slice.epoch === epoch]).toEqual([false, 0, false]);
   const third = await restart(second, options);

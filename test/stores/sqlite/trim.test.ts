@@ -1,9 +1,10 @@
 import fc from "fast-check";
+import { fakeClock } from "tocsin/testing";
 import { expect } from "vitest";
 import type { Retention, Slice } from "../../../src/model/log.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 import { upTo } from "../../support/core.ts";
-import { append, count, fill, offsets, start, test } from "./tools.ts";
+import { append, count, fill, offsets, rows, start, test } from "./tools.ts";
 
 test("a channel is trimmed as in the memory log, whatever is appended, and whenever", async () => {
   const few = fc.integer({ min: 0, max: 6 });
@@ -101,4 +102,21 @@ test("offsets go on beyond 32 bits, and entries on both sides of that are read a
   expect(slice.entries.map(({ data }) => data)).toEqual(["4", "5"]);
   for (let more = 0; more < 64; more++) append(next, "a", "x");
   expect([offsets(next, "a")[0], count(database, "entries")]).toEqual([edge + 62, 6]);
+});
+
+test("a clock that is set back keeps entries longer, in their order", async () => {
+  const base = fakeClock();
+  let back = 0;
+  const clock = { ...base, time: () => base.time() - back };
+  const { log, database } = start({ clock, ttl: 60_000 });
+  append(log, "a", "1");
+  back = 3_600_000;
+  append(log, "a", "2");
+  await base.advance(3_600_000 + 59_999);
+  expect(offsets(log, "a")).toEqual([1, 2]);
+  await base.advance(1);
+  expect(offsets(log, "a")).toEqual([]);
+  expect(rows(database, "SELECT DISTINCT arrived - since AS later FROM tocsin_entries, tocsin_log")).toEqual([
+    { later: 0 },
+  ]);
 });

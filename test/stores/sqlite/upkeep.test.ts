@@ -71,6 +71,20 @@ test("channels, writers and keys that are over leave the database", async () => 
   expect([count(database, "channels"), count(database, "entries")]).toEqual([1, 5]);
 });
 
+test("a channel that kept its publications for ever follows the options within a day of a restart", async () => {
+  const path = temporaryPath();
+  const first = start({ path, ttl: Infinity, lease: day });
+  append(first.log, "a", "1");
+  const second = await restart(first, { path, ttl: 60_000, lease: day });
+  await second.clock.advance(day - 1);
+  append(second.log, "b", "1");
+  expect(count(second.database, "entries")).toBe(2);
+  await second.clock.advance(250);
+  append(second.log, "b", "1");
+  expect(count(second.database, "entries")).toBe(2);
+  expect(rows(second.database, "SELECT name FROM tocsin_channels")).toEqual([{ name: "b" }]);
+});
+
 test("a channel is remembered while it is watched, and while a key of it is remembered", async () => {
   const { log, database, clock } = start({ ttl: 60_000, lease: day });
   const watched = append(log, "watched", "1");
@@ -92,7 +106,7 @@ test("a channel is remembered while it is watched, and while a key of it is reme
 
 test("unknown channels have one epoch each until channels are forgotten, and those that are watched keep theirs", async () => {
   const { log, clock } = start({ ttl: 60_000, lease: day });
-  append(log, "old", "1");
+  const old = append(log, "old", "1");
   const watch = log.watch("watched", () => {});
   const [watched, free, other] = ["watched", "free", "other"].map((name) => log.read(name, {}).epoch);
   expect(new Set([watched, free, other]).size).toBe(3);
@@ -101,6 +115,7 @@ test("unknown channels have one epoch each until channels are forgotten, and tho
   expect(log.read("free", {}).epoch).toBe(free);
   await clock.advance(2 * day);
   append(log, "more", "1");
+  expect(log.read("old", { after: { ...old, offset: 0 } }).gapless).toBe(false);
   expect(log.read("watched", {}).epoch).toBe(watched);
   expect(append(log, "watched", "1")).toEqual({ offset: 1, epoch: watched });
   expect(log.read("never read", {}).epoch.split(".")[0]).not.toBe(free?.split(".")[0]);
