@@ -42,6 +42,8 @@ export interface DatabaseLogParts {
 
 /** The longest time between two looks at whether the database is free, in milliseconds. */
 const longestWait = 250;
+/** How often the database may fail while `join` waits, before it rejects: the caller should hear of it, and try again. */
+const patience = 8;
 
 /** Creates the log. Nothing is read or written until it is used. */
 export function createDatabaseLog(parts: DatabaseLogParts): SqliteLog {
@@ -175,8 +177,12 @@ class DatabaseLog implements SqliteLog {
     if (this.#isJoining || this.#member !== undefined)
       throw new TypeError("Cannot join: this log has a member. Dispose it first");
     this.#isJoining = true;
+    let failures = 0;
+    const failed = (error: unknown): void => {
+      if (!(error instanceof LogError) || error.lasting || ++failures > patience) throw error;
+    };
     try {
-      while (!this.#acquire()) {
+      while (!this.#acquire(failed)) {
         const wait = Math.min(longestWait, this.#parts.lease / 3);
         await this.#scope.sleep("join a log", wait, signal);
       }
@@ -189,14 +195,14 @@ class DatabaseLog implements SqliteLog {
     }
   }
 
-  /** Tries to become the owner. An error that may pass is one more reason to wait. */
-  #acquire(): boolean {
+  /** Tries to become the owner. Two processes that try at once may disturb each other, so an error is no end yet. */
+  #acquire(failed: (error: unknown) => void): boolean {
     try {
       this.#enter("join", undefined, undefined);
       return this.#owner.acquire();
     } catch (error) {
-      if (error instanceof LogError && !error.lasting) return false;
-      throw error;
+      failed(error);
+      return false;
     }
   }
 

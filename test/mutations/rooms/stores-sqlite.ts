@@ -209,8 +209,8 @@ export const storesSqlite: readonly Mutation[] = [
     },
     {
       name: "join gives up at the first error that may pass",
-      from: "if (error instanceof LogError && !error.lasting) return false;",
-      to: "",
+      from: "|| ++failures > patience) throw error;",
+      to: "|| ++failures > 0) throw error;",
     },
     {
       name: "the member does not hear that the database was lost",

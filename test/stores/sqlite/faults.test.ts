@@ -3,7 +3,19 @@ import { describe, expect, test as plain } from "vitest";
 import { ClosedError, LogError } from "../../../src/model/errors.ts";
 import { driverError } from "../../../src/stores/sqlite/faults.ts";
 import { type OpenDatabase, open, temporaryPath } from "../../support/sqlite.ts";
-import { append, count, fill, gather, offsets, payloads, recorder, start, test, thrown } from "./tools.ts";
+import {
+  append,
+  count,
+  fill,
+  gather,
+  offsets,
+  payloads,
+  recorder,
+  rejected,
+  start,
+  test,
+  thrown,
+} from "./tools.ts";
 
 const begins = "Cannot use the database of the log: ";
 
@@ -123,6 +135,20 @@ describe("a database", () => {
     other.exec("ROLLBACK");
     log.commit();
     expect(payloads(log, "a")).toEqual(["1", "2"]);
+  });
+
+  test("that stays locked rejects a join after about two seconds, which may be tried again", async () => {
+    const path = temporaryPath();
+    const other = open(path);
+    other.exec("CREATE TABLE others (id)");
+    other.exec("BEGIN EXCLUSIVE");
+    const { log, clock } = start({ path });
+    const failed = rejected(log.join(recorder()));
+    await clock.advance(2_000);
+    expect(await failed).toMatchObject({ lasting: false, message: expect.stringContaining("it is locked") });
+    other.exec("COMMIT");
+    await log.join(recorder());
+    expect(append(log, "a", "1").offset).toBe(1);
   });
 
   test("that is locked when it is opened is opened by a later call", async () => {
