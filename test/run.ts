@@ -104,11 +104,23 @@ async function lane(): Promise<void> {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const outcome = await run(next);
     outcomes.push(outcome);
-    for (const name of outcome.skipped) console.log(`${outcome.name}: skipped ${name}`);
+    for (const what of byReason(outcome.skipped)) console.log(`${outcome.name}: skipped ${what}`);
     console.log(
       `${outcome.name}: ${counts(outcome)}, ${outcome.skipped.length} skipped in ${outcome.seconds.toFixed(1)} s`,
     );
   }
+}
+
+/** Many tests that are skipped for one reason are one line. */
+function byReason(skipped: readonly string[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const name of skipped) {
+    const reason = / \(([^()]+)\)$/.exec(name)?.[1] ?? name;
+    groups.set(reason, [...(groups.get(reason) ?? []), name]);
+  }
+  return Array.from(groups, ([reason, names]) =>
+    names.length > 2 ? [`${names.length} tests: ${reason}`] : names,
+  ).flat();
 }
 
 function counts({ passed, failed }: { passed: number; failed: number }): string {

@@ -4,6 +4,7 @@ import type { Identity } from "../../src/model/peer.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import { fakeClock } from "../../src/testing.ts";
 import { createTickets, type Tickets } from "../../src/tickets.ts";
+import { crash, durableLog, durableStore } from "../support/durable-log.ts";
 
 /** Redeems a ticket in a request, and returns the identity. */
 async function redeem(tickets: Tickets, ticket: string): Promise<Identity | null> {
@@ -98,6 +99,17 @@ describe("tickets in a log", () => {
       null,
     ]);
     expect(one.size).toBe(0);
+  });
+
+  test("are valid after a restart, used and unused ones", async () => {
+    const clock = fakeClock();
+    const store = durableStore();
+    const before = createTickets({ log: durableLog(store, clock), clock });
+    const [used, unused] = [await before.issue({ user: "ann" }), await before.issue({ user: "bob" })];
+    expect(await redeem(before, used)).toEqual({ user: "ann" });
+    crash(store);
+    const after = createTickets({ log: durableLog(store, clock), clock });
+    expect([await redeem(after, used), await redeem(after, unused)]).toEqual([null, { user: "bob" }]);
   });
 
   test("are good for their ttl, on the wall clock", async () => {

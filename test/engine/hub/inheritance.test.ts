@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { CancelError, ClosedError, ExistsError, LogError, RunError } from "../../../src/model/errors.ts";
-import type { Log } from "../../../src/model/log.ts";
+import type { HeldRecord, Log } from "../../../src/model/log.ts";
 import { output } from "../../../src/run.ts";
 import { type Pipe, pipe } from "../../../src/testing/pipe.ts";
 import { type FakeClock, fakeClock } from "../../../src/testing.ts";
@@ -290,6 +290,50 @@ describe("a confirmed publication that waited when its process ended", () => {
     ]);
     expect(store.records.size).toBe(0);
   });
+});
+
+test("an idempotency key of an earlier process is known, with the position of its publication", async ({
+  start,
+}) => {
+  const { open, kill, clock } = worldOf(start);
+  const first = await open();
+  const before = outcomeOf(first.notifier.publish("news", "once", { idempotencyKey: "order 7" }));
+  await clock.settle();
+  await kill(first);
+  const next = await open();
+  const again = outcomeOf(next.notifier.publish("news", "once", { idempotencyKey: "order 7" }));
+  await clock.settle();
+  expect(again.value?.position).toEqual(before.value?.position);
+  expect(await payloads(next.notifier, "news")).toEqual(["once"]);
+  await clock.advance(5 * minute);
+  const late = outcomeOf(next.notifier.publish("news", "again", { idempotencyKey: "order 7" }));
+  await clock.settle();
+  expect(late.value?.position.offset).toBe(2);
+});
+
+test("a record of another version is reported, and left to that version", async ({ start }) => {
+  const { open, kill, clock, store } = worldOf(start);
+  const first = await open();
+  void first.notifier.publish("news", 1, { confirm: true });
+  await clock.settle();
+  await kill(first);
+  const [[record, held]] = [...store.records] as [[string, HeldRecord]];
+  const newer = record.replace('"format":1', '"format":2');
+  store.records.clear();
+  store.records.set(newer, { ...held, record: newer });
+  const next = await open();
+  const messages = next.errors.splice(0).map(({ error }) => (error as Error).message);
+  expect(messages).toEqual(["Cannot read what was left of news: another version has written it"]);
+  expect([next.notifier.stats().confirmed, store.records.size]).toEqual([0, 1]);
+});
+
+test("a confirmed publication without an end waits on as well", async ({ start }) => {
+  const { open, kill, clock } = worldOf(start);
+  const first = await open();
+  void first.notifier.publish("news", 1, { confirm: true, ttl: Infinity });
+  await clock.settle();
+  await kill(first);
+  expect((await open()).notifier.stats().confirmed).toBe(1);
 });
 
 describe("a log that another process works with", () => {
