@@ -141,8 +141,11 @@ export interface Slice {
 
 /** A record that was held by a process that is gone, and the append that it was written with. */
 export interface HeldRecord {
+  /** The text that was given to the append as `hold`. */
   readonly record: string;
+  /** The channel of the append. */
   readonly channel: string;
+  /** The position of the append. */
   readonly position: Position;
 }
 

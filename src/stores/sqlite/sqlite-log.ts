@@ -12,11 +12,17 @@ import type {
 
 /** A log in a database of SQLite. */
 export interface SqliteLog extends Log {
+  /** Gathers a publication, and returns the position that it has once it is committed; see `Log`. */
   append(channel: string, data: string, options: AppendOptions): Position;
+  /** Reads what is committed; see `Log`. */
   read(channel: string, options: ReadOptions): Slice;
+  /** Calls `wake` after every commit of something in the channel; see `Log`. */
   watch(channel: string, wake: (hint?: WakeHint) => void): AsyncDisposable;
+  /** Returns how much is kept of a channel. */
   keeps(channel: string): Retention;
+  /** Writes all that was appended and released since the last commit in one transaction; see `Log`. */
   commit(): void;
+  /** Waits until this process owns the database; see `Log`. */
   join(member: Member, options?: { signal?: AbortSignal | undefined }): Promise<Membership>;
   /** About how many bytes the log holds in this process: what is gathered, and the channels that it knows. */
   readonly bytes: number;
