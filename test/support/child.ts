@@ -21,10 +21,18 @@ export function child(name: string, ...args: string[]): Child {
   return start(process.execPath, [...program(file), ...args]);
 }
 
-/** Starts a program. */
-export function start(file: string, args: readonly string[]): Child {
+/** Starts a program, in a directory and with variables of its own if they are given. */
+export function start(
+  file: string,
+  args: readonly string[],
+  { cwd, variables }: { cwd?: string; variables?: Record<string, string> } = {},
+): Child {
   const { NODE_OPTIONS: _, ...env } = process.env;
-  const started = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const started = spawn(file, args, {
+    env: { ...env, ...variables },
+    stdio: ["ignore", "pipe", "pipe"],
+    ...(cwd !== undefined && { cwd }),
+  });
   const waiting = new Set<() => void>();
   let output = "";
   let printed = 0;
