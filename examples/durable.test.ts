@@ -18,13 +18,20 @@ test.skipIf(!isNode)(
     onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
     const serve = (): Child => {
       const file = join(root, "examples/durable/node.ts");
-      const server = start(process.execPath, program(file), { cwd, variables: { PORT: "0" } });
+      const server = start(process.execPath, program(file), {
+        cwd,
+        variables: { PORT: "0", TOKEN: "secret" },
+      });
       onTestFinished(server.destroy);
       return server;
     };
     const publish = async (server: Child): Promise<{ offset: number; epoch: string }> => {
       const [url] = await server.until(/http:\S+/);
-      const response = await fetch(`${url}/news`, { method: "POST", body: '{"text":"It begins"}' });
+      const response = await fetch(`${url}/news`, {
+        method: "POST",
+        headers: { authorization: "Bearer secret" },
+        body: '{"text":"It begins"}',
+      });
       expect(response.status).toBe(201);
       return (await response.json()) as { offset: number; epoch: string };
     };

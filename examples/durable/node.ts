@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { Hono } from "hono";
+import { bearerAuth } from "hono/bearer-auth";
 import { createNotifier } from "tocsin";
 import { notifications } from "tocsin/hono";
 import { serve, terminationSignal, upgradeWebSocket } from "tocsin/node";
@@ -12,7 +13,8 @@ const notifier = createNotifier({ log: sqliteLog({ database }), signal });
 const app = new Hono();
 const events = notifications(notifier, { authenticate: () => ({ user: "", channels: ["news"] }) });
 app.get("/notifications", upgradeWebSocket(events));
-app.post("/news", async (c) => {
+const token = process.env.TOKEN ?? crypto.randomUUID(); // of whoever may publish
+app.post("/news", bearerAuth({ token }), async (c) => {
   const { position } = await notifier.publish("news", await c.req.json());
   return c.json(position, 201); // a crash from here on does not lose it
 });
