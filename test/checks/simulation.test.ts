@@ -9,7 +9,7 @@ import { runtime } from "../support/runtime.ts";
 const schedules = 250;
 const first = { node: 1, bun: 251, deno: 501 }[runtime];
 /** The seeds of other schedules that once found a fault. */
-const found = [2_018_660, 61_612, 75_191, 95_560, 1_010_879, 4_353, 11_063];
+const found = [2_018_660, 61_612, 75_191, 95_560, 1_010_879, 4_353, 11_063, 91_515];
 
 test(`${schedules} schedules break no rule`, { timeout: 120_000 }, async () => {
   let done = 0;

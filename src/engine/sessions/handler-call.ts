@@ -52,8 +52,6 @@ export class HandlerCall {
 /** A session, as handler calls use it. */
 export interface Asker {
   readonly id: string;
-  /** Whether it is neither closed nor being closed. */
-  readonly isOpen: boolean;
   /** The latest handler call that is still in progress. */
   asking: HandlerCall | undefined;
 }
@@ -72,8 +70,6 @@ export function ask<T>(
   const asking = new HandlerCall();
   asking.earlier = session.asking;
   session.asking = asking;
-  // The session may have ended during an earlier step of the same command.
-  if (!session.isOpen) asking.abort(new ClosedError(`Cannot go on: session ${session.id} is over`));
   return handled<T, T>(
     () => {
       const answer = call(asking);
