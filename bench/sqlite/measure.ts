@@ -31,7 +31,8 @@ export interface Numbers {
 const { system, what, file }: Task = JSON.parse(process.argv.at(-1) ?? "");
 const payload = { text: "x".repeat(180) };
 const data = JSON.stringify(payload);
-const [warm, count] = what === "lone" ? [500, 3_000] : [20_000, 60_000];
+const isOneByOne = what === "lone" || system === "by hand";
+const [warm, count] = isOneByOne ? [500, 2_500] : [20_000, 60_000];
 
 process.stdout.write(`${JSON.stringify(await measure())}\n`);
 
