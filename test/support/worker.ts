@@ -7,7 +7,11 @@ import { rmSync, writeFileSync } from "node:fs";
  * Then the file stays, and lists what was still active.
  */
 const directory = process.env.TOCSIN_WORKERS;
-const patience = 250;
+/**
+ * Milliseconds that a process has to end. Longer than the half second for which a test of a wrong log waits for a wake that
+ * never comes: such a wait is over by itself.
+ */
+const patience = 2_000;
 const once = Symbol.for("tocsin.test.worker");
 
 if (directory !== undefined && process.send !== undefined && !(once in globalThis)) {
