@@ -5,7 +5,7 @@ import { root } from "../support/runtimes.ts";
 
 /**
  * Runs the tests that take too long for the suite, one part after the other:
- * `npm run prove -- [--only simulate|fuzz|kills|crashes|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
+ * `npm run prove -- [--only simulate|restarts|fuzz|kills|crashes|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
  *
  * Without `--seed`, the first seed is random. `--quick` runs a hundredth of everything. This tests the command itself
  * and proves little. Exits with code 1 if any part has failed.
@@ -45,6 +45,11 @@ const parts: readonly Part[] = [
     name: "simulate",
     command: ["test/simulation/run.ts", "--runs", share(100_000), ...seeded],
     done: /^(\d+ schedules) from seed/,
+  },
+  {
+    name: "restarts",
+    command: ["test/simulation/restarts.ts", "--runs", share(20_000), ...seeded],
+    done: /^(\d+ schedules of restarts) from seed/,
   },
   {
     name: "fuzz",
