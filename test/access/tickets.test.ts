@@ -13,7 +13,7 @@ async function redeem(tickets: Tickets, ticket: string): Promise<Identity | null
     found = await tickets.redeem(c);
     return c.text("");
   });
-  await app.request(`/?ticket=${ticket}`);
+  expect((await app.request(`/?ticket=${ticket}`)).status).toBe(200);
   return found;
 }
 

@@ -86,11 +86,6 @@ export const access: readonly Mutation[] = [
       to: "",
     },
     {
-      name: "a ticket in a log never expires",
-      from: "issued.time + this.#ttl <= this.#time()",
-      to: "false",
-    },
-    {
       name: "a log keeps the ticket itself",
       from: "return prefix + hexOf(new Uint8Array(hash));",
       to: "return prefix + ticket + hash.byteLength;",
