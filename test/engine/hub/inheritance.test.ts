@@ -362,13 +362,15 @@ describe("a log that another process works with", () => {
   });
 
   test("does not delay closing beyond its grace", async ({ start }) => {
-    const { open, clock } = worldOf(start);
+    const { open, clock, store } = worldOf(start);
     await open();
     const second = await open();
     const published = outcomeOf(second.notifier.publish("news", 2));
     const closing = outcomeOf(second.notifier.close());
     await clock.advance(5_000);
     expect([closing.state, published.reason]).toEqual(["fulfilled", expect.any(ClosedError)]);
+    // It has stopped waiting for its place in the log.
+    expect(store.waiting.size).toBe(0);
     second.errors.length = 0;
   });
 
