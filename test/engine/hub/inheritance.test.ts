@@ -292,6 +292,24 @@ describe("a confirmed publication that waited when its process ended", () => {
   });
 });
 
+test("a confirmed publication that is read while closing is no longer held", async ({ start }) => {
+  const { open, clock, store } = worldOf(start);
+  const core = await open();
+  const client = pipe(core.notifier, { peer: { user: "ann", channels: ["user:ann"] } });
+  client.send({ id: 1, connect: {} });
+  await clock.settle();
+  client.stall();
+  void core.notifier.publish("user:ann", "pay", { confirm: true });
+  await clock.settle();
+  expect(store.records.size).toBe(1);
+  const closing = outcomeOf(core.notifier.close());
+  await clock.settle();
+  client.resume();
+  await clock.settle();
+  expect(closing.value).toMatchObject({ undelivered: [], waiting: 0 });
+  expect(store.records.size).toBe(0);
+});
+
 test("an idempotency key of an earlier process is known, with the position of its publication", async ({
   start,
 }) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type AppendQueuesParts, exempt, urgent } from "../../../src/engine/log/append-queue.ts";
 import { AppendQueues } from "../../../src/engine/log/append-queues.ts";
-import { BusyError, ClosedError, LogError } from "../../../src/model/errors.ts";
+import { BusyError, ClosedError, ExistsError, LogError } from "../../../src/model/errors.ts";
 import type { Log, Position } from "../../../src/model/log.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../../../src/testing.ts";
@@ -263,6 +263,18 @@ test("a run's own events wait even when the queue is full", async () => {
   await clock.advance(5_000);
   expect(ending.state).toBe("fulfilled");
   expect(await logged()).toEqual(["1", "2"]);
+});
+
+test("an append in a place that it cannot have is refused, and does not count for its writer", async () => {
+  const { clock, queues, publish, logged, errors } = make();
+  publish("1");
+  await clock.settle();
+  const refused = outcomeOf(Promise.resolve(queues.append("news", "2", { time: 0, place: "first" })));
+  await clock.settle();
+  expect(refused.reason).toEqual(new ExistsError("news"));
+  const last = publish("3");
+  await clock.settle();
+  expect([last.value?.offset, await logged(), errors]).toEqual([2, ["1", "3"], []]);
 });
 
 describe("with a synchronous log", () => {
