@@ -292,19 +292,27 @@ describe("a confirmed publication that waited when its process ended", () => {
   });
 });
 
-test("a confirmed publication that is read while closing is no longer held", async ({ start }) => {
+test("a confirmed publication that is acknowledged in the last moment of closing is no longer held", async ({
+  start,
+}) => {
   const { open, clock, store } = worldOf(start);
   const core = await open();
   const client = pipe(core.notifier, { peer: { user: "ann", channels: ["user:ann"] } });
   client.send({ id: 1, connect: {} });
+  const acknowledge = (epoch: string, offset: number): void =>
+    client.send({ send: { data: { ack: { "user:ann": { epoch, offset } } } } });
+  const first = outcomeOf(core.notifier.publish("user:ann", "hello"));
   await clock.settle();
-  client.stall();
+  const { epoch } = first.value?.position ?? { epoch: "" };
+  acknowledge(epoch, 1);
   void core.notifier.publish("user:ann", "pay", { confirm: true });
   await clock.settle();
-  expect(store.records.size).toBe(1);
   const closing = outcomeOf(core.notifier.close());
   await clock.settle();
-  client.resume();
+  expect([store.records.size, closing.state]).toEqual([1, "pending"]);
+  // It acknowledges, and leaves before the next turn.
+  acknowledge(epoch, 2);
+  client.drop();
   await clock.settle();
   expect(closing.value).toMatchObject({ undelivered: [], waiting: 0 });
   expect(store.records.size).toBe(0);

@@ -12,6 +12,7 @@ import {
   rejection,
   type Start,
   type StartOptions,
+  spySignal,
   test,
   upTo,
 } from "../../support/core.ts";
@@ -121,12 +122,22 @@ describe("with a log that commits", () => {
     expect([published.reason, confirmed.reason, notifier.stats().confirmed]).toEqual(["enough", "enough", 0]);
     store.fails = undefined;
     await clock.advance(5_000);
+    expect(notifier.inspect().filter(({ kind }) => kind === "publication")).toEqual([]);
     expect([await payloads(notifier, "news"), store.records.size, notifier.stats().confirmed]).toEqual([
       [1, 2],
       0,
       0,
     ]);
     errors.length = 0;
+  });
+
+  test("a signal is listened to until the commit, and no longer", async ({ start }) => {
+    const { notifier, clock } = await startDurable(start);
+    const spy = spySignal();
+    const published = outcomeOf(notifier.publish("news", 1, { signal: spy.signal }));
+    expect(spy.listeners).toBe(1);
+    await clock.settle();
+    expect([published.state, spy.listeners]).toEqual(["fulfilled", 0]);
   });
 
   test("a lasting error rejects what waits", async ({ start }) => {
@@ -154,17 +165,25 @@ describe("with a log that commits", () => {
   }) => {
     const core = await startDurable(start);
     const { notifier, clock, store, errors } = core;
+    // A peer that does not read keeps closing busy until the end of the grace.
+    const deaf = pipe(notifier, { peer: { user: "ann", channels: ["other"] } });
+    deaf.send({ id: 1, connect: {} });
+    await clock.settle();
+    deaf.stall();
+    void notifier.publish("other", 0);
+    await clock.settle();
     store.fails = new Error("disk full");
     const published = outcomeOf(notifier.publish("news", 1));
     const confirmed = outcomeOf(notifier.publish("news", 2, { confirm: true }));
     await clock.settle();
     const closing = outcomeOf(notifier.close());
-    await clock.advance(3_750);
+    await clock.advance(3_800);
+    expect([published.state, closing.state]).toEqual(["rejected", "pending"]);
     store.fails = undefined;
-    await clock.advance(1_250);
+    await clock.advance(1_200);
     expect([published.reason, confirmed.reason]).toEqual([expect.any(ClosedError), expect.any(ClosedError)]);
     expect(closing.value?.undelivered).toMatchObject([{ channel: "news", reason: "unlogged" }]);
-    expect([store.channels.size, store.records.size]).toEqual([0, 0]);
+    expect([[...store.channels.keys()], store.records.size]).toEqual([["other"], 0]);
     errors.length = 0;
     expect(await rejection(notifier.publish("news", 3))).toBeInstanceOf(ClosedError);
     await finish(core);
