@@ -109,17 +109,19 @@ describe("a run that worked when its process was killed", () => {
   test("frees its id once its channel is no longer kept", async ({ start }) => {
     const { open, kill, clock } = worldOf(start);
     const first = await open();
-    first.notifier.run(() => never(), { id: "report", owner: "ann" });
+    const options = { id: "report", owner: "ann", channel: "user:ann" };
+    first.notifier.run(() => never(), options);
     await clock.settle();
     await kill(first);
     const next = await open();
     let calls = 0;
-    const again = () => next.notifier.run(async () => ++calls, { id: "report", owner: "ann" });
+    const again = () => next.notifier.run(async () => ++calls, options);
     const refused = again();
     const result = outcomeOf(refused.result());
     await clock.settle();
     expect([result.reason, refused.status, calls]).toEqual([new ExistsError("run:report"), "failed", 0]);
     expect(await rejection(refused.result())).toBe(result.reason);
+    expect(await typesIn(next, "user:ann")).toEqual(["run.started", "run.failed"]);
     expect([next.notifier.runs.list(), await typesOf(next.notifier, "report")]).toEqual([
       [],
       ["run.started", "run.failed"],
@@ -131,13 +133,22 @@ describe("a run that worked when its process was killed", () => {
   });
 
   test("that ended by itself before is not ended again", async ({ start }) => {
-    const { open, kill, clock } = worldOf(start);
+    const { open, kill, clock, store } = worldOf(start);
+    const held = JSON.stringify({ format: 1, id: "1", is: "run" });
     const first = await open();
     const run = first.notifier.run(async () => 7, { id: "report", owner: "ann" });
     await clock.settle();
     expect(await run.result()).toBe(7);
+    await clock.settle();
+    // What is held is the ending alone.
+    expect([...store.records.values()].map(({ position }) => position.offset)).toEqual([2]);
+    // The process may be killed after the ending was written, and before the run was released.
+    store.records.set(held, { record: held, channel: "run:report", position: { offset: 1, epoch: "" } });
     await kill(first);
-    const next = await open();
+    const told: unknown[] = [];
+    const next = await open({ onUndelivered: (publication) => void told.push(publication) });
+    await clock.settle();
+    expect([told, store.records.has(held)]).toEqual([[], false]);
     expect(await typesOf(next.notifier, "report")).toEqual(["run.started", "run.completed"]);
     expect(await (await next.notifier.runs.find("report"))?.result()).toBe(7);
   });
