@@ -7,7 +7,7 @@ import type { AppendOptions } from "../model/log.ts";
 export type Marks = Pick<AppendOptions, "once" | "key">;
 
 /** Milliseconds for which a writer is remembered after its last append. */
-const writerTtl = 600_000;
+export const writerTtl = 600_000;
 /** Bytes that a writer or a key takes besides its text, measured on V8 and rounded up. */
 const markCost = 256;
 
@@ -62,23 +62,11 @@ export class Repeats {
    * not a number
    * @throws {Error} when a writer's number is neither its last nor the next
    */
-  find(channel: Marked, { once, key }: Marks, now: number): number | undefined {
-    if (once !== undefined) {
-      const { by, n } = once;
-      if (!Number.isInteger(n) || n < 1)
-        throw new RangeError(`Cannot use once.n "${n}": it is not a whole number from 1 up`);
-      const writer = known(channel, "writers", by, now);
-      if (writer !== undefined && n === writer.n) return writer.offset;
-      if (writer !== undefined && n !== writer.n + 1) {
-        const what = `${n} of writer ${JSON.stringify(by)} to ${JSON.stringify(channel.name)}`;
-        throw new Error(`Cannot append ${what}: its last was ${writer.n}`);
-      }
-    }
-    if (key === undefined) return undefined;
-    checkBound("key.ttl", key.ttl);
-    const offset = known(channel, "keys", key.text, now)?.offset;
-    if (offset !== undefined) this.remember(channel, { once }, offset, now);
-    return offset;
+  find(channel: Marked, marks: Marks, now: number): number | undefined {
+    return findRepeat(channel.name, marks, {
+      known: (kind, text) => known(channel, kind, text, now),
+      remember: (once, offset) => this.remember(channel, { once }, offset, now),
+    });
   }
 
   /** Remembers an append that was made. */
@@ -133,6 +121,34 @@ export class Repeats {
     this.#bytes += bytes;
     this.#charge(bytes);
   }
+}
+
+/** What a store remembers of the appends to one channel. */
+export interface Memory {
+  /** Returns the last number and the offset of a writer, or the offset of a key. */
+  known(kind: Mark["kind"], text: string): { readonly n: number; readonly offset: number } | undefined;
+  /** Called when the key of a writer's append was used before: the append counts as the writer's last. */
+  remember(once: NonNullable<Marks["once"]>, offset: number): void;
+}
+
+/** Returns the offset of an append that was made before; see {@linkcode Repeats.find}. Every store has the same rule. */
+export function findRepeat(channel: string, { once, key }: Marks, memory: Memory): number | undefined {
+  if (once !== undefined) {
+    const { by, n } = once;
+    if (!Number.isInteger(n) || n < 1)
+      throw new RangeError(`Cannot use once.n "${n}": it is not a whole number from 1 up`);
+    const writer = memory.known("writers", by);
+    if (writer !== undefined && n === writer.n) return writer.offset;
+    if (writer !== undefined && n !== writer.n + 1) {
+      const what = `${n} of writer ${JSON.stringify(by)} to ${JSON.stringify(channel)}`;
+      throw new Error(`Cannot append ${what}: its last was ${writer.n}`);
+    }
+  }
+  if (key === undefined) return undefined;
+  checkBound("key.ttl", key.ttl);
+  const offset = memory.known("keys", key.text)?.offset;
+  if (offset !== undefined && once !== undefined) memory.remember(once, offset);
+  return offset;
 }
 
 function known(channel: Marked, kind: Mark["kind"], text: string, now: number): Mark | undefined {

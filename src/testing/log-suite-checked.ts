@@ -77,7 +77,7 @@ function commits(log: Log): () => Promise<void> {
       next = undefined;
       return log.commit?.();
     });
-    // Whoever appended hears of a failure. The next commit tries again.
+    // The test that appended gets the failure. The next commit tries again.
     before = next.catch(() => {});
     return next;
   };

@@ -128,7 +128,7 @@ export const memberTests: LogTests = {
     if (error !== undefined) isSame(error, reason);
     isSame(await ends(tools, failure(joinOf(other)(idle, { signal }))), reason);
     await other[Symbol.asyncDispose]();
-    // Whoever gave up is not in the way, and has inherited nothing.
+    // The member that gave up delays nobody, and has inherited nothing.
     const third = await next(log, channel, tools);
     await third.inherited([held]);
   },

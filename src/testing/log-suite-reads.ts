@@ -76,7 +76,7 @@ export const readTests: LogTests = {
     same(dataOf(await log.read(channel, { after, last: 100 })), ["3", "4", "5"]);
     same(dataOf(await log.read(channel, { last: 100 })), ["2", "3", "4", "5"]);
     same(dataOf(await log.read(channel, { after: { offset: 5, epoch }, last: 2 })), []);
-    // What is read is all there, but what follows the position is not.
+    // The log still keeps the entries that are read, but not all that follow the position.
     same((await log.read(channel, { after: { offset: 0, epoch }, last: 2 })).gapless, false);
   },
 

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import { binary, type Runtime, root } from "../support/runtimes.ts";
 import { type CrashOutcome, crashRound } from "./crash-round.ts";
+import { numbersIn } from "./options.ts";
 
 /**
  * Kills servers over a database of SQLite by SIGKILL, and starts them again:
@@ -21,13 +22,7 @@ const { values } = parseArgs({
     node: { type: "string" },
   },
 });
-const [count, first, clients] = [values.count, values.seed, values.clients].map(Number) as [
-  number,
-  number,
-  number,
-];
-if (![count, first, clients].every(Number.isSafeInteger) || count < 1 || clients < 1)
-  throw new RangeError("Cannot kill: --count, --seed and --clients are whole numbers");
+const { count, first, clients } = numbersIn(values);
 
 /** Kills over one database. */
 const each = 10;

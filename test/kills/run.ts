@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Runtime } from "../support/runtimes.ts";
+import { numbersIn } from "./options.ts";
 import { mark, type Outcome, round } from "./round.ts";
 
 /**
@@ -20,13 +21,7 @@ const { values } = parseArgs({
     on: { type: "string", multiple: true, default: ["node", "bun", "deno"] },
   },
 });
-const [count, first, clients] = [values.count, values.seed, values.clients].map(Number) as [
-  number,
-  number,
-  number,
-];
-if (![count, first, clients].every(Number.isSafeInteger) || count < 1 || clients < 1)
-  throw new RangeError("Cannot kill: --count, --seed and --clients are whole numbers");
+const { count, first, clients } = numbersIn(values);
 
 /** The number of servers at a time. */
 const lanes = 2;

@@ -1,8 +1,9 @@
 import { byteLength, tagBytes } from "../../base/bytes.ts";
-import { checkBound, isTime } from "../../base/check.ts";
+import { isTime } from "../../base/check.ts";
 import { ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
 import type { BoundsOf } from "../bounds.ts";
+import { findRepeat, writerTtl } from "../repeats.ts";
 import type { Draft, SqliteChannel } from "./channel.ts";
 import { type ChannelRow, isEmpty, never } from "./channel-row.ts";
 import { unused } from "./channels.ts";
@@ -12,8 +13,6 @@ import type { Head } from "./owner.ts";
 import type { Repeat, RepeatKind, RepeatTables } from "./repeats-table.ts";
 import { stored } from "./text.ts";
 
-/** Milliseconds for which a writer is remembered after its last append. */
-const writerTtl = 600_000;
 /** The maximum length of a channel's state, in characters. */
 const maxState = 4_096;
 /** Bytes that an append takes in memory until it is committed, besides its text. */
@@ -86,10 +85,7 @@ export class Gathering {
     draft.row = changed(draft.row, options, kept);
     const entry = this.#add(draft, { data, time, tags }, now);
     const { epoch } = draft.row.traits;
-    if (once !== undefined) {
-      const writer = { n: once.n, offset: entry.offset, expires: now + writerTtl };
-      draft.repeats.writers.set(stored(once.by), writer);
-    }
+    if (once !== undefined) rememberWriter(draft, once, entry.offset, now);
     if (key !== undefined) {
       const expires = Math.min(now + key.ttl, never);
       draft.repeats.keys.set(stored(key.text), { n: 0, offset: entry.offset, expires });
@@ -147,30 +143,12 @@ export class Gathering {
     return entry;
   }
 
-  /**
-   * Returns the offset of an append that was made before. The writer is checked first. If the key of a writer's append
-   * was used before, that append counts as the writer's last.
-   */
-  #find(channel: SqliteChannel, { once, key }: AppendOptions, now: number): number | undefined {
-    if (once !== undefined) {
-      const { by, n } = once;
-      if (!Number.isInteger(n) || n < 1)
-        throw new RangeError(`Cannot use once.n "${n}": it is not a whole number from 1 up`);
-      const writer = this.#repeat(channel, "writers", stored(by), now);
-      if (writer !== undefined && n === writer.n) return writer.offset;
-      if (writer !== undefined && n !== writer.n + 1) {
-        const what = `${n} of writer ${JSON.stringify(by)} to ${JSON.stringify(channel.name)}`;
-        throw new Error(`Cannot append ${what}: its last was ${writer.n}`);
-      }
-    }
-    if (key === undefined) return undefined;
-    checkBound("key.ttl", key.ttl);
-    const offset = this.#repeat(channel, "keys", stored(key.text), now)?.offset;
-    if (offset !== undefined && once !== undefined) {
-      const writer = { n: once.n, offset, expires: now + writerTtl };
-      this.#draft(channel).repeats.writers.set(stored(once.by), writer);
-    }
-    return offset;
+  /** Returns the offset of an append that was made before. */
+  #find(channel: SqliteChannel, options: AppendOptions, now: number): number | undefined {
+    return findRepeat(channel.name, options, {
+      known: (kind, text) => this.#repeat(channel, kind, stored(text), now),
+      remember: (once, offset) => rememberWriter(this.#draft(channel), once, offset, now),
+    });
   }
 
   #repeat(channel: SqliteChannel, kind: RepeatKind, text: string, now: number): Repeat | undefined {
@@ -180,6 +158,15 @@ export class Gathering {
     if (draft?.begins || row === undefined || row.id === 0) return undefined;
     return this.#parts.repeats.find(kind, row.id, text, now);
   }
+}
+
+function rememberWriter(
+  draft: Draft,
+  { by, n }: NonNullable<AppendOptions["once"]>,
+  offset: number,
+  now: number,
+): void {
+  draft.repeats.writers.set(stored(by), { n, offset, expires: now + writerTtl });
 }
 
 /** Throws unless nothing was appended to the channel, or it is sealed and none of its entries is kept. */

@@ -295,8 +295,8 @@ export const storesSqlite: readonly Mutation[] = [
     },
     {
       name: "a key that was used in a writer's append is not the writer's last",
-      from: "if (offset !== undefined && once !== undefined) {",
-      to: "if (offset === undefined && once !== undefined) {",
+      from: "remember: (once, offset) => rememberWriter(this.#draft(channel), once, offset, now),",
+      to: "remember: () => {},",
     },
     {
       name: "a time that cannot be stored is gathered",

@@ -198,7 +198,7 @@ export const stores: readonly Mutation[] = [
     },
     {
       name: "a reused key is not recorded as the writer's last append",
-      from: "if (offset !== undefined) this.remember(channel, { once }, offset, now);",
+      from: "if (offset !== undefined && once !== undefined) memory.remember(once, offset);",
       to: "",
     },
     {

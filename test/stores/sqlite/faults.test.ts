@@ -117,6 +117,17 @@ describe("a commit that fails", () => {
   });
 });
 
+/** Returns the path of a database with a thousand publications, which nobody has open. */
+async function leftFull(): Promise<string> {
+  const path = temporaryPath();
+  const { log, database } = start({ path });
+  fill(log, "a", 1_000, JSON.stringify("x".repeat(200)));
+  await log[Symbol.asyncDispose]();
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.close();
+  return path;
+}
+
 describe("a database", () => {
   test("that another connection locks fails the commit for the time being", () => {
     const path = temporaryPath();
@@ -191,12 +202,7 @@ describe("a database", () => {
   });
 
   test("whose file was cut fails for good", async () => {
-    const path = temporaryPath();
-    const { log, database } = start({ path });
-    fill(log, "a", 1_000, JSON.stringify("x".repeat(200)));
-    await log[Symbol.asyncDispose]();
-    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    database.close();
+    const path = await leftFull();
     truncateSync(path, 40_960);
     const { log: next } = start({ path });
     const error = thrown(() => next.read("a", {}));
@@ -205,12 +211,7 @@ describe("a database", () => {
   });
 
   test("with a page of noise fails for good, and never answers with wrong entries", async () => {
-    const path = temporaryPath();
-    const { log, database } = start({ path });
-    fill(log, "a", 1_000, JSON.stringify("x".repeat(200)));
-    await log[Symbol.asyncDispose]();
-    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    database.close();
+    const path = await leftFull();
     const { size } = statSync(path);
     const file = openSync(path, "r+");
     for (let page = 20; page < size / 4_096; page++)
