@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createNotifier, LogError } from "tocsin";
@@ -21,6 +21,12 @@ function smallDisk(): string | undefined {
   return directory;
 }
 
+/** Fills a disk up to less than one of the publications takes. */
+function fillUp(filler: string): void {
+  expect(() => writeFileSync(filler, "x".repeat(2_000_000))).toThrow("ENOSPC");
+  truncateSync(filler, statSync(filler).size - 16_384);
+}
+
 test("while a disk is full publications wait, the hook hears of it once, and nothing is lost", async ({
   skip,
 }) => {
@@ -40,8 +46,9 @@ test("while a disk is full publications wait, the hook hears of it once, and not
       failed();
     },
   });
+  onTestFinished(async () => void (await notifier.close()));
   await notifier.publish("news", 0);
-  writeFileSync(filler, "x".repeat(600_000));
+  fillUp(filler);
   const text = "x".repeat(50_000);
   let written = 0;
   const publishing = Array.from({ length: 6 }, async (_, n) => {
