@@ -15,7 +15,7 @@ export type { Presence } from "./engine/hub/presence.ts";
 export type { Stats } from "./engine/hub/stats.ts";
 export type { Totals } from "./engine/hub/totals.ts";
 export { createNotifier } from "./engine/notifier/create-notifier.ts";
-export type { HistoryOptions, Notifier, PublishOptions } from "./engine/notifier/notifier.ts";
+export type { HistoryOptions, Notifier, PublishOptions, RestoreOptions } from "./engine/notifier/notifier.ts";
 export {
   BusyError,
   CancelError,
@@ -68,7 +68,7 @@ export type {
 export type { Refused } from "./model/refused.ts";
 export type { Run, RunOptions, RunState, RunsReport, Task, TaskContext } from "./model/run.ts";
 export type { RunEvent, RunLifecycleEvent, RunStatus } from "./model/run-event.ts";
-export type { Session, Socket } from "./model/socket.ts";
+export type { Session, SessionState, Socket } from "./model/socket.ts";
 export type { RunEventsOf, RunOutput, TaskEvent, VocabularyEvent } from "./model/vocabulary.ts";
 export type { Bound } from "./stores/bounds.ts";
 export { type MemoryLogOptions, memoryLog } from "./stores/memory.ts";

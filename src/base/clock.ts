@@ -23,6 +23,11 @@ export interface Clock {
    * follows another. Default: the same as `turn`.
    */
   rest?(run: () => void): void;
+  /**
+   * Waits that are longer than this many milliseconds end late, so that many of them end together. Whoever must not be
+   * late sets them to end at an earlier multiple of it, on `now`. Default: no wait is late.
+   */
+  readonly grain?: number;
   /** Returns a random number of at least 0 and below 1. It is used for jitter only. */
   random(): number;
 }
@@ -52,24 +57,8 @@ export const systemClock: Clock = {
   timer: (ms, fire) => timer(Math.max(ms, 0), fire),
   turn(run) {
     if (typeof setImmediate === "function") setImmediate(run);
-    else turnByMessage(run);
+    else setTimeout(run, 0);
   },
   rest: (run) => void setTimeout(run, 0),
   random,
 };
-
-/**
- * Browsers and Workers have no `setImmediate`. A message on a MessageChannel is the only macrotask there that is never
- * clamped to 4 ms.
- */
-function turnByMessage(run: () => void): void {
-  const { port1, port2 } = new MessageChannel();
-  // Setting `onmessage` also starts the port. Adding a listener does not.
-  Object.assign(port1, {
-    onmessage: () => {
-      port1.close();
-      run();
-    },
-  });
-  port2.postMessage(null);
-}

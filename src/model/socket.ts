@@ -12,6 +12,30 @@ export interface Socket {
   close(code: number, reason: string): void;
   /** Cuts the connection at once. Omitted if the runtime cannot do that. */
   terminate?(): void;
+  /**
+   * Called when the session's `state` is another than before, and can be read. For hosts whose sockets outlive the
+   * memory of their process. `isUrgent`: a client that was just answered relies on it, as on a new subscription. The
+   * host MUST keep such a state before the call returns. What is not urgent is how far the client has come: if it is
+   * lost, the client may be sent the same publications again.
+   */
+  changed?(isUrgent: boolean): void;
+  /**
+   * Whether the host itself answers the ping commands of clients, so that the session never sees them. Clients that send
+   * pings of their own then need none of the session's. Default: false.
+   */
+  readonly answersPings?: boolean;
+}
+
+/**
+ * What a session is, as a plain value that JSON and the structured clone algorithm keep. Its members are the notifier's
+ * own: keep it whole, and hand it to `Notifier.restore`. Another version of tocsin may refuse it.
+ */
+export interface SessionState {
+  /** The version of the format. */
+  readonly format: 1;
+  /** The session's id. */
+  readonly id: string;
+  readonly [member: string]: unknown;
 }
 
 /** The session of one connected peer, as its host uses it. */
@@ -20,8 +44,18 @@ export interface Session {
   readonly id: string;
   /** Whether the session still accepts messages. A notifier's own sessions always have this member. */
   readonly isOpen?: boolean;
+  /**
+   * What the session is now, for `Notifier.restore`. Undefined while something is queued for its socket, and once it has
+   * ended. Functions of the peer are not part of it.
+   */
+  readonly state?: SessionState | undefined;
   /** Handles one message of the peer. It never throws. */
   receive(data: unknown): void;
   /** Is called by the host when the socket has closed. `code` is the close code, if it is known. */
   ended(code?: number): void;
+  /**
+   * Is called by a host that answers pings itself, with when it last did, in milliseconds since the Unix epoch. A
+   * session whose client sends pings of its own, and was not heard of for too long, is closed with 3012.
+   */
+  heard?(at: number): void;
 }

@@ -11,7 +11,7 @@ import type { History, Publication } from "../../model/publication.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { Refused } from "../../model/refused.ts";
 import type { Run, RunOptions, Task } from "../../model/run.ts";
-import type { Session, Socket } from "../../model/socket.ts";
+import type { Session, SessionState, Socket } from "../../model/socket.ts";
 import { memoryLog } from "../../stores/memory.ts";
 import { jsonCodec } from "../../wire/json-codec.ts";
 import { closes } from "../../wire/protocol.ts";
@@ -28,7 +28,7 @@ import { pendingOf, type Stats, statsOf } from "../hub/stats.ts";
 import { type Totals, totalsOf } from "../hub/totals.ts";
 import { LiveSession } from "../sessions/session.ts";
 import { type HistoryOptions, historyOf } from "./history.ts";
-import type { Notifier } from "./notifier.ts";
+import type { Notifier, RestoreOptions } from "./notifier.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 
 export type { Receipt } from "../../model/receipt.ts";
@@ -134,6 +134,14 @@ export class LiveNotifier implements Notifier {
     // `toLowerCase` does.
     const id = crypto.randomUUID().toLowerCase();
     return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
+  }
+
+  restore(_socket: Socket, _state: SessionState, _options?: RestoreOptions): Session {
+    throw new TypeError("Cannot restore");
+  }
+
+  rest(): boolean {
+    return false;
   }
 
   admits(user: string): boolean {

@@ -6,7 +6,7 @@ import type { History, Publication } from "../../model/publication.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { Refused } from "../../model/refused.ts";
 import type { Run, RunOptions, RunState, Task } from "../../model/run.ts";
-import type { Session, Socket } from "../../model/socket.ts";
+import type { Session, SessionState, Socket } from "../../model/socket.ts";
 import type { RunOutput, TaskEvent } from "../../model/vocabulary.ts";
 import type { CloseOptions, CloseReport } from "../hub/close.ts";
 import type { FollowOptions } from "../hub/follow.ts";
@@ -15,6 +15,15 @@ import type { Stats } from "../hub/stats.ts";
 import type { Totals } from "../hub/totals.ts";
 import type { HistoryOptions } from "./history.ts";
 import type { PublishOptions } from "./publisher.ts";
+
+/** What is not part of a session's state. */
+export interface RestoreOptions extends Pick<Peer, "authorize" | "connect" | "refresh" | "receive"> {
+  /**
+   * Whether the session may have gone on after the state was taken, for a short time, without a new subscription.
+   * Default: false.
+   */
+  readonly isStale?: boolean | undefined;
+}
 
 export type { Receipt } from "../../model/receipt.ts";
 export type { CloseReport, CutSession } from "../hub/close.ts";
@@ -87,6 +96,18 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * a TypeError for an invalid peer.
    */
   accept(socket: Socket, peer: Peer): Session;
+  /**
+   * Takes back a session whose memory is gone, and whose socket is still open: with the same id, its subscriptions, and
+   * what it has in flight. It is not announced again, and no limit refuses it. For hosts that hibernate.
+   *
+   * Throws a TypeError for a state that this version cannot read, and a `ClosedError` after closing began.
+   */
+  restore(socket: Socket, state: SessionState, options?: RestoreOptions): Session;
+  /**
+   * Cancels timers whose reason is gone, and returns whether everything else that is in progress could be restored: no
+   * run, command, handler, publication, read or wait is under way. For hosts that hibernate.
+   */
+  rest(): boolean;
   /**
    * Returns whether a user may have one more session. Handshakes in progress count. If the result is false, the limit
    * counts as hit.
