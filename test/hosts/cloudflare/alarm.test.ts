@@ -33,7 +33,9 @@ function storage(alarm: number | null = null) {
     kept,
     port: { rows } as unknown as SqlPort,
     calls,
-    fail: (error?: Error) => void (failure = error),
+    fail: (error?: Error): void => {
+      failure = error;
+    },
   };
 }
 
