@@ -19,26 +19,36 @@ export interface WorkerdOptions {
   readonly className: string;
   /** Where it keeps the program, and what the objects store. It is created, or found as an earlier one has left it. */
   readonly directory: string;
+  /** The compatibility date. Default: that of the installed version. */
+  readonly date?: string | undefined;
+  /** Whether the worker may import `workerd:unsafe`, to evict objects. Default: false. */
+  readonly isUnsafe?: boolean;
 }
 
+/** The package of `workerd`: the path of its program, and the newest date whose changes it knows. */
+const { default: binary, compatibilityDate: newest } = createRequire(import.meta.url)("workerd") as {
+  default: string;
+  compatibilityDate: string;
+};
+
 /** Starts the runtime of Cloudflare's workers, with one worker and one class of objects, which it finds as `OBJECT`. */
-export async function startWorkerd({ file, className, directory }: WorkerdOptions): Promise<Workerd> {
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  const { file, directory } = options;
   const disk = join(directory, "disk");
   mkdirSync(disk, { recursive: true });
   buildSync({
     ...{ entryPoints: [file], outfile: join(directory, "worker.js"), bundle: true, format: "esm" },
-    ...{ target: "es2022", external: ["cloudflare:*", "node:*"], conditions: ["workerd"] },
+    ...{ target: "es2022", external: ["cloudflare:*", "workerd:*", "node:*"], conditions: ["workerd"] },
   });
   const config = join(directory, "config.capnp");
-  writeFileSync(config, configOf(className, disk));
-  const binary: string = createRequire(import.meta.url)("workerd").default;
-  const child = spawn(binary, ["serve", config, "--control-fd=3"], {
+  writeFileSync(config, configOf(options, disk));
+  const child = spawn(binary, ["serve", config, "--control-fd=3", ...(options.isUnsafe ? ["--experimental"] : [])], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   return { url: `http://127.0.0.1:${await portOf(child)}`, end: (signal = "SIGTERM") => end(child, signal) };
 }
 
-function configOf(className: string, disk: string): string {
+function configOf({ className, date = newest, isUnsafe = false }: WorkerdOptions, disk: string): string {
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
@@ -49,7 +59,8 @@ const config :Workerd.Config = (
 );
 const worker :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
-  compatibilityDate = "2026-11-01",
+  compatibilityDate = "${date}",
+  compatibilityFlags = [${isUnsafe ? '"unsafe_module", "experimental"' : ""}],
   durableObjectNamespaces = [
     (className = "${className}", uniqueKey = "${className}", enableSql = true),
   ],
