@@ -124,6 +124,11 @@ export class TimerWheel {
   }
 }
 
+/** Returns the latest time up to `time` that the wheel does not round up. */
+export function lastSlot(time: number): number {
+  return Math.floor(time / resolution) * resolution;
+}
+
 function* itemsOf(slot: LinkedNode): Generator<TimedItem> {
   for (let item = slot.newer; item !== slot; item = item.newer) yield item as TimedItem;
 }

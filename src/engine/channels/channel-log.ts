@@ -71,12 +71,19 @@ export abstract class ChannelLog implements ReadChannel {
       this.#context.report(error, "log", `channel ${this.name}`);
       for (const subscription of [...this.subscriptions]) this.lose(subscription);
     };
-    // Nothing can be rejected: `failed` never throws.
+    // Nothing can be rejected: neither `failed` nor loading throws.
     void handled(
       () => this.opened(),
-      () => this.refresh(),
+      () => this.#loadSome(),
       failed,
     );
+  }
+
+  /** Loads the first news without anybody who waits for them. A failure has been noted, and the read is repeated. */
+  #loadSome(): void {
+    this.#context.turn.wakeChannel(this);
+    if (!this.#hasNews || this.#loading !== undefined) return;
+    void handled<number, void>(() => this.#load(), ignore, ignore);
   }
 
   /** Notes that the log has new entries, or may have entries for which no wake has come yet. */
@@ -289,3 +296,5 @@ export abstract class ChannelLog implements ReadChannel {
     this.#watch.end();
   }
 }
+
+function ignore(): void {}

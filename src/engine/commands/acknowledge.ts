@@ -5,6 +5,7 @@ import type { Context } from "../core/context.ts";
 import { deliveryStateOf } from "../delivery/delivery-state.ts";
 import type { DeliveryState, Subscription } from "../delivery/subscription.ts";
 import type { LiveSession } from "../sessions/session.ts";
+import { flag } from "../sessions/session-flags.ts";
 import type { Caller } from "./call.ts";
 
 /**
@@ -83,13 +84,17 @@ function errorIn(session: LiveSession, channel: string, position: unknown): Erro
   if (subscription === undefined) return replies.permissionDenied;
   if (epoch !== subscription.channel.epoch) return replies.unrecoverable;
   const { proof, cursor } = subscription;
-  return offset > session.window.writtenOf(proof, cursor) ? replies.badRequest : undefined;
+  if (offset <= session.window.writtenOf(proof, cursor)) return undefined;
+  // An earlier process may have sent it after the state was taken.
+  const mayBeSent = (session.flags & flag.stale) !== 0 && offset <= subscription.channel.top;
+  return mayBeSent ? undefined : replies.badRequest;
 }
 
-/** Records that a client has everything up to an offset. */
+/** Records that a client has everything up to an offset. It is not sent what it has of an earlier process again. */
 function advance({ clock }: Context, subscription: Subscription, offset: number): void {
   const before = Math.max(subscription.acknowledged, subscription.proof.since);
   subscription.acknowledgedAt = clock.time();
+  if (offset > subscription.cursor) subscription.cursor = offset;
   if (offset <= before) return;
   subscription.acknowledged = offset;
   subscription.channel.deliveries?.reached(

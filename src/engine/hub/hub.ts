@@ -52,9 +52,6 @@ export interface HubParts {
   readonly onRefused?: NotifierOptions["onRefused"];
 }
 
-/** The maximum size of the encoded publications that all channels together keep for sharing, in bytes. */
-const cacheBytes = 67_108_864;
-
 /** Combines the parts of one notifier: its log, scope, sessions, channels, runs and turn. */
 export class Hub
   implements
@@ -89,12 +86,7 @@ export class Hub
   readonly runs: RunRegistry;
   readonly recoveries: Recoveries;
   readonly turn: Turn;
-  readonly cache: CacheBudget = {
-    bytes: 0,
-    get isFull() {
-      return this.bytes > cacheBytes;
-    },
-  };
+  readonly cache: CacheBudget;
   /** Milliseconds that closing may take: the minimum of the notifier's own grace and of those given to `close()`. */
   grace: number;
   /** Whether the notifier is closing and each session closes itself once its client has read everything. */
@@ -121,6 +113,13 @@ export class Hub
     this.settings = parts.settings;
     this.commandQueues = { limits: parts.settings.limits, chars: 0 };
     this.grace = parts.settings.grace;
+    const { cache } = parts.settings.limits;
+    this.cache = {
+      bytes: 0,
+      get isFull() {
+        return this.bytes > cache;
+      },
+    };
     this.events = parts.events;
     this.rpc = parts.rpc;
     this.redact = parts.redact;

@@ -82,6 +82,7 @@ export abstract class SessionOutput<S> implements TurnSession {
 
   block(subscription: Subscription): void {
     this.subscriptions.block(subscription);
+    this.note(false);
     this.context.turn.wakeSession(this);
   }
 

@@ -1,4 +1,4 @@
-import { TimedItem } from "../../base/timer-wheel.ts";
+import { lastSlot, TimedItem } from "../../base/timer-wheel.ts";
 import type { Context } from "../core/context.ts";
 import type { SendWindow } from "../delivery/send-window.ts";
 
@@ -146,9 +146,24 @@ export class SessionTimers extends TimedItem {
    * ping comes after a random 50 to 100 % of the heartbeat, so that the sessions do not ping all at the same time.
    */
   connected(pings: boolean): void {
-    const { clock, settings } = this.#context;
-    if (pings) this.#pingAt = clock.now() + Math.round(settings.heartbeat * (0.5 + clock.random() / 2));
+    const { clock } = this.#context;
+    if (pings) this.#pingAt = this.#nextPing(clock.now(), 0.5 + clock.random() / 2);
     this.#schedule();
+  }
+
+  /**
+   * Returns when a ping is due that comes after a part of the heartbeat.
+   *
+   * Where long waits end late, all pings come at the last moment that is not: all sessions ping together, and the process
+   * has to be awake only then. That the permission of an idle session is noticed late does no harm, as it is checked
+   * before each read and each send.
+   */
+  #nextPing(now: number, part = 1): number {
+    const { clock, settings } = this.#context;
+    const { heartbeat } = settings;
+    const { grain = Infinity } = clock;
+    if (heartbeat < 2 * grain) return now + Math.round(heartbeat * part);
+    return lastSlot(Math.floor((now + heartbeat) / grain) * grain);
   }
 
   /** Notes that a ping is about to be sent. */
@@ -157,7 +172,7 @@ export class SessionTimers extends TimedItem {
     this.#behindData = this.#window.isBehindData;
     this.#window.ping(bytes, now);
     this.#excused = 0;
-    if (this.#pingAt !== undefined) this.#pingAt = now + this.#context.settings.heartbeat;
+    if (this.#pingAt !== undefined) this.#pingAt = this.#nextPing(now);
     this.#schedule();
   }
 
@@ -189,7 +204,7 @@ export class SessionTimers extends TimedItem {
       this.#excused = now + tolerance;
     }
     if (isDue(this.#pingAt, now)) {
-      this.#pingAt = now + this.#context.settings.heartbeat;
+      this.#pingAt = this.#nextPing(now);
       if (!this.#window.hasPing) this.#session.beat();
     }
     this.#schedule();

@@ -91,6 +91,8 @@ export class LiveSession
 
   receive(data: unknown): void {
     receive(this, data);
+    // When anything last came is part of the state.
+    if (this.pingsItself) this.note(false);
   }
 
   takeAcknowledgements(command: Command): number {
