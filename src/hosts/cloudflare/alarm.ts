@@ -1,3 +1,4 @@
+import type { SqlRow, SqlValue } from "../../stores/sqlite/database.ts";
 import type { ObjectStorage } from "./platform.ts";
 
 /** Sets the single alarm of an object for the earliest of all that want to be woken. */
@@ -52,7 +53,7 @@ export class Alarm {
     this.#asked = undefined;
   }
 
-  #rows(query: string, ...bindings: unknown[]): Record<string, unknown>[] {
+  #rows(query: string, ...bindings: SqlValue[]): readonly SqlRow[] {
     const { sql } = this.#storage;
     sql.exec("CREATE TABLE IF NOT EXISTS tocsin_alarms (time INTEGER)");
     return sql.exec(query, ...bindings).toArray();

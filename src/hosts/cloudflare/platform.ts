@@ -1,3 +1,5 @@
+import type { ObjectStorage as SqlStorage } from "../../stores/sqlite/object-port.ts";
+
 /** A WebSocket that outlives the memory of its object. */
 export interface HibernatableSocket {
   /** 0 while connecting, 1 while open, 2 while closing, 3 once closed. */
@@ -13,11 +15,7 @@ export interface HibernatableSocket {
 }
 
 /** The storage of an object, as far as it is used here. */
-export interface ObjectStorage {
-  readonly sql: {
-    exec(query: string, ...bindings: unknown[]): { toArray(): Record<string, unknown>[] };
-  };
-  transactionSync<T>(work: () => T): T;
+export interface ObjectStorage extends SqlStorage {
   getAlarm(): Promise<number | null>;
   setAlarm(time: number): Promise<void>;
   deleteAlarm(): Promise<void>;

@@ -1,3 +1,4 @@
+import type { SqlRow, SqlValue } from "../../stores/sqlite/database.ts";
 import type { ObjectStorage } from "./platform.ts";
 
 /** Characters of a row: the platform stores rows of up to 2 MiB, and a character may take three bytes. */
@@ -50,7 +51,7 @@ export class SessionTable {
     );
   }
 
-  #rows(query: string, ...bindings: unknown[]): Record<string, unknown>[] {
+  #rows(query: string, ...bindings: SqlValue[]): readonly SqlRow[] {
     return this.#storage.sql.exec(query, ...bindings).toArray();
   }
 }

@@ -6,11 +6,9 @@ import { type ChannelRow, never, nextDue, stamped, type Traits } from "./channel
 import type { ChannelTable } from "./channel-table.ts";
 import type { Entries } from "./entries.ts";
 import { epochIn } from "./epochs.ts";
-import type { Head } from "./owner.ts";
+import type { Head } from "./ownership.ts";
 import { trimmed } from "./trim.ts";
 
-/** How many channels stay in memory that are neither watched nor changed. */
-const maxIdle = 10_000;
 /** Bytes that a channel takes in memory besides its name, measured on V8 and rounded up. */
 const channelCost = 768;
 
@@ -19,6 +17,8 @@ export interface ChannelsParts {
   readonly table: ChannelTable;
   readonly entries: Entries;
   readonly boundsOf: BoundsOf;
+  /** How many channels stay in memory that are neither watched nor changed. */
+  readonly maxIdle: number;
 }
 
 /** The channels that were used last. Those that are watched, or will be committed, always stay. */
@@ -60,7 +60,7 @@ export class Channels {
     channel.leave();
     if (channel.isWatched || channel.draft !== undefined) return;
     channel.moveTo(this.#idle);
-    if (++this.#idleCount <= maxIdle) return;
+    if (++this.#idleCount <= this.#parts.maxIdle) return;
     const oldest = this.#idle.newer as SqliteChannel;
     oldest.leave();
     this.#idleCount--;

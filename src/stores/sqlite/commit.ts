@@ -5,7 +5,7 @@ import type { Channels } from "./channels.ts";
 import type { Entries } from "./entries.ts";
 import type { Gathering } from "./gathering.ts";
 import type { HeldTable } from "./held-table.ts";
-import type { Head } from "./owner.ts";
+import type { Head } from "./ownership.ts";
 import type { RepeatTables } from "./repeats-table.ts";
 import { trimmed } from "./trim.ts";
 

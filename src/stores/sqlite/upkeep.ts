@@ -2,7 +2,7 @@ import { entryCost } from "../../model/log.ts";
 import { dueAfter, forgottenAt, isEmpty, stamped } from "./channel-row.ts";
 import type { NamedRow } from "./channel-table.ts";
 import { type Commit, oldestOf, type Tables } from "./commit.ts";
-import type { Ownership } from "./owner.ts";
+import type { Ownership } from "./ownership.ts";
 import { dropped, trimmed } from "./trim.ts";
 
 /** Milliseconds between two rounds of upkeep, unless there is more to do. */

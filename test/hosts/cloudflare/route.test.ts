@@ -36,13 +36,14 @@ describe("a route", () => {
     expect([response.status, objects.requests]).toEqual([401, []]);
   });
 
-  test.each([
+  const faults: [string, object | undefined, () => unknown, string][] = [
     ["no name", { N: namespace() }, () => "", "by has to return the name of the object"],
     ["nothing", { N: namespace() }, () => undefined, "by has to return the name of the object"],
     ["no binding", {}, () => "ann", 'no Durable Object namespace "N"; bind it in wrangler.jsonc'],
     ["another binding", { N: "text" }, () => "ann", 'no Durable Object namespace "N"'],
     ["no env", undefined, () => "ann", 'no Durable Object namespace "N"'],
-  ])("says what to do for %s", async (_, env, by, message) => {
+  ];
+  test.each(faults)("says what to do for %s", async (_, env, by, message) => {
     const errors: Error[] = [];
     const app = new Hono().all("/*", route("N", { by: by as () => string }));
     app.onError((error, c) => {
