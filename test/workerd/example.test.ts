@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { CancelError, type Client, connect, RunError } from "../../src/client.ts";
-import { type Child, start } from "../support/child.ts";
-import { binary, root } from "../support/runtimes.ts";
+import { root } from "../support/runtimes.ts";
+import { type WorkerExample, workerExample } from "../support/worker-example.ts";
 
 // The Worker of examples/worker, its object and its page, as `npm run worker` runs them.
 
@@ -17,28 +17,6 @@ const beginning = { offset: 0, epoch: "" };
 const ann = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
 const bob = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb";
 const cookie = (user: string) => ({ Cookie: `user=${user}` });
-
-interface Site {
-  readonly url: string;
-  /** Ends it as Ctrl-C does. */
-  end(): ReturnType<typeof ended>;
-}
-
-/** Starts the script of `npm run worker`. Objects are kept in `folder`. */
-async function serve(folder: string): Promise<Site> {
-  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const [, ...args] = (scripts.worker as string).split(" ");
-  const variables = { PORT: "0", TOCSIN_WORKER_FOLDER: folder };
-  const program = start(binary("node"), args, { cwd: root, variables });
-  const [, url = ""] = await program.until(/^Texts are stretched at (http:\S+) /m);
-  return { url, end: () => ended(program) };
-}
-
-async function ended(program: Child): Promise<{ code: number | null; signal: string | null }> {
-  program.kill("SIGINT");
-  const { code, signal } = await program.exit;
-  return { code, signal };
-}
 
 /** Connects as a tab of a user does. */
 function tab(url: string, user = ann): Client {
@@ -90,9 +68,9 @@ function stretched(text: string, rounds: number): string {
 }
 
 describe("the Worker of the example, in workerd", () => {
-  let site: Site;
+  let site: WorkerExample;
   beforeAll(async () => {
-    site = await serve(join(temporary, "shared"));
+    site = await workerExample(join(temporary, "shared"));
   });
   afterAll(async () => {
     expect(await site.end()).toEqual({ code: 0, signal: null });
@@ -144,11 +122,12 @@ describe("the Worker of the example, in workerd", () => {
     expect(await one.run(id).cancel()).toBe("finished");
   });
 
-  test("lets no other user follow or cancel a run", async () => {
+  test("lets no other user see, follow or cancel a run", async () => {
     const stranger = tab(site.url, bob);
     const id = await begin(site.url, "secret", 50);
     await expect(stranger.run(id).result()).rejects.toMatchObject({ name: "ReplyError", code: 103 });
     expect(await stranger.run(id).cancel()).toBe("unknown");
+    expect(await stranger.history("runs")).toMatchObject({ publications: [] });
   });
 
   test("refuses who has no cookie, and a page of another host", async () => {
@@ -192,7 +171,7 @@ test("the example has its runs when it starts again; one that was cut off is los
   timeout: 60_000,
 }, async () => {
   const folder = join(temporary, "restarted");
-  const first = await serve(folder);
+  const first = await workerExample(folder);
   const before = tab(first.url);
   const done = await begin(first.url, "done", 100);
   const { result } = await read(before, done);
@@ -201,7 +180,7 @@ test("the example has its runs when it starts again; one that was cut off is los
   expect(await first.end()).toEqual({ code: 0, signal: null });
   await before.close();
 
-  const second = await serve(folder);
+  const second = await workerExample(folder);
   const after = tab(second.url);
   expect(await after.run(done).result()).toEqual(result);
   await expect(after.run(cut).result()).rejects.toBeInstanceOf(RunError);
