@@ -6,7 +6,7 @@ import { binary, root } from "./runtimes.ts";
 /** The Worker of examples/worker, in workerd. */
 export interface WorkerExample {
   readonly url: string;
-  /** Ends it as Ctrl-C does. */
+  /** Ends it as Ctrl-C does. Further calls return the same promise. */
   end(): Promise<{ code: number | null; signal: string | null }>;
 }
 
@@ -17,7 +17,8 @@ export async function workerExample(folder: string): Promise<WorkerExample> {
   const variables = { PORT: "0", TOCSIN_WORKER_FOLDER: folder };
   const program = start(binary("node"), args, { cwd: root, variables });
   const [, url = ""] = await program.until(/^Texts are stretched at (http:\S+) /m);
-  return { url, end: () => ended(program) };
+  let ending: ReturnType<typeof ended> | undefined;
+  return { url, end: () => (ending ??= ended(program)) };
 }
 
 async function ended(program: Child): Promise<{ code: number | null; signal: string | null }> {

@@ -127,7 +127,8 @@ describe("the Worker of the example, in workerd", () => {
     const id = await begin(site.url, "secret", 50);
     await expect(stranger.run(id).result()).rejects.toMatchObject({ name: "ReplyError", code: 103 });
     expect(await stranger.run(id).cancel()).toBe("unknown");
-    expect(await stranger.history("runs")).toMatchObject({ publications: [] });
+    const own = await begin(site.url, "own", 50, bob);
+    expect(await announced(stranger, 2)).toMatchObject([{ run: own }, { run: own }]);
   });
 
   test("refuses who has no cookie, and a page of another host", async () => {
@@ -172,6 +173,7 @@ test("the example has its runs when it starts again; one that was cut off is los
 }, async () => {
   const folder = join(temporary, "restarted");
   const first = await workerExample(folder);
+  onTestFinished(() => void first.end());
   const before = tab(first.url);
   const done = await begin(first.url, "done", 100);
   const { result } = await read(before, done);
@@ -181,6 +183,7 @@ test("the example has its runs when it starts again; one that was cut off is los
   await before.close();
 
   const second = await workerExample(folder);
+  onTestFinished(() => void second.end());
   const after = tab(second.url);
   expect(await after.run(done).result()).toEqual(result);
   await expect(after.run(cut).result()).rejects.toBeInstanceOf(RunError);
