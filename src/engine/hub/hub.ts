@@ -101,6 +101,8 @@ export class Hub
   flushing = false;
   /** Whether those sessions still wait for clients that acknowledge to do so. */
   awaitsAcknowledgements = false;
+  /** Number of sessions whose socket is being closed. */
+  closing = 0;
   /** Called when a session has ended. */
   onSessionEnd: (() => void) | undefined;
   /** Called before a session gives up its subscriptions, for any reason. */
@@ -247,12 +249,13 @@ export class Hub
     this.cache.bytes = 0;
   }
 
-  entered(session: LiveSession): void {
+  entered(session: LiveSession, isRestored: boolean): void {
     this.sessions.add(session);
-    this.counters.opened();
+    if (!isRestored) this.counters.opened();
   }
 
   closed(why: Close, wasFresh: boolean): void {
+    this.closing++;
     this.gate.closed(why, wasFresh);
   }
 
@@ -260,7 +263,8 @@ export class Hub
     this.onSessionLeave?.(session);
   }
 
-  left(session: LiveSession): void {
+  left(session: LiveSession, wasClosed: boolean): void {
+    if (wasClosed) this.closing--;
     this.sessions.delete(session);
     this.onSessionEnd?.();
   }

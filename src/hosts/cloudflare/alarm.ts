@@ -1,17 +1,19 @@
-import type { SqlRow, SqlValue } from "../../stores/sqlite/database.ts";
+import type { SqlPort, SqlRow, SqlValue } from "../../stores/sqlite/database.ts";
 import type { ObjectStorage } from "./platform.ts";
 
 /** Sets the single alarm of an object for the earliest of all that want to be woken. */
 export class Alarm {
   readonly #storage: ObjectStorage;
+  readonly #port: SqlPort;
   readonly #onError: (error: unknown) => void;
   /** When it rings, in milliseconds since the Unix epoch. Infinity: never. Undefined: this life has not looked yet. */
   #at: number | undefined;
   /** The earliest time that the user has asked for. Undefined: this life has not looked yet. */
   #asked: number | undefined;
 
-  constructor(storage: ObjectStorage, onError: (error: unknown) => void) {
+  constructor(storage: ObjectStorage, port: SqlPort, onError: (error: unknown) => void) {
     this.#storage = storage;
+    this.#port = port;
     this.#onError = onError;
   }
 
@@ -35,7 +37,11 @@ export class Alarm {
     try {
       this.#asked ??= Number(this.#rows("SELECT min(time) AS time FROM tocsin_alarms")[0]?.time ?? Infinity);
       const time = Math.min(due, this.#asked);
-      this.#at ??= (await this.#storage.getAlarm()) ?? Infinity;
+      if (this.#at === undefined) {
+        const stored = await this.#storage.getAlarm();
+        // Meanwhile it may have been set.
+        this.#at ??= stored ?? Infinity;
+      }
       if (time < this.#at) this.#set(time);
       else if (time === Infinity && this.#at !== Infinity) {
         this.#at = Infinity;
@@ -54,9 +60,8 @@ export class Alarm {
   }
 
   #rows(query: string, ...bindings: SqlValue[]): readonly SqlRow[] {
-    const { sql } = this.#storage;
-    sql.exec("CREATE TABLE IF NOT EXISTS tocsin_alarms (time INTEGER)");
-    return sql.exec(query, ...bindings).toArray();
+    this.#port.rows("CREATE TABLE IF NOT EXISTS tocsin_alarms (time INTEGER)");
+    return this.#port.rows(query, ...bindings);
   }
 
   #set(time: number): void {

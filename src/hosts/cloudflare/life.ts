@@ -5,6 +5,7 @@ import { attended } from "../../base/hook.ts";
 import { createNotifier } from "../../engine/notifier/create-notifier.ts";
 import type { Notifier } from "../../engine/notifier/notifier.ts";
 import { createObjectLog } from "../../stores/sqlite/object-log.ts";
+import { objectPort } from "../../stores/sqlite/object-port.ts";
 import type { SqliteLog } from "../../stores/sqlite/sqlite-log.ts";
 import { Alarm } from "./alarm.ts";
 import { alarmedLog } from "./alarmed-log.ts";
@@ -76,7 +77,8 @@ export class Life {
     const { onError = errorToConsole } = rest;
     const report = (error: unknown): void =>
       attended(() => onError(error, { stage: "host", owner: "object" }), complain);
-    this.#alarm = new Alarm(storage, report);
+    const port = objectPort(storage);
+    this.#alarm = new Alarm(storage, port, report);
     this.log = createObjectLog(storage, { id: state.id.toString(), clock: this.#clock, ...log });
     this.notifier = createNotifier({
       ...rest,
@@ -90,7 +92,7 @@ export class Life {
       this.isOver = true;
     });
     state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));
-    this.#sockets = new Sockets({ notifier: this.notifier, state, peer: { ...peer, authorize } });
+    this.#sockets = new Sockets({ notifier: this.notifier, state, port, peer: { ...peer, authorize } });
     this.#sockets.restore();
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });

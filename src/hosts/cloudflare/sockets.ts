@@ -1,5 +1,6 @@
 import type { WSContext } from "hono/ws";
 import type { Notifier, RestoreOptions } from "../../engine/notifier/notifier.ts";
+import type { SqlPort } from "../../stores/sqlite/database.ts";
 import { closes } from "../../wire/protocol.ts";
 import type { PeerHandlers } from "../handlers.ts";
 import { type Attachment, attachmentOf, type Keeper, ObjectSocket, reciprocate } from "./object-socket.ts";
@@ -10,6 +11,7 @@ import { SessionTable } from "./session-table.ts";
 export interface SocketsParts {
   readonly notifier: Notifier;
   readonly state: ObjectState;
+  readonly port: SqlPort;
   /** Functions of every peer. */
   readonly peer: Omit<RestoreOptions, "isStale">;
 }
@@ -23,7 +25,7 @@ export class Sockets implements Keeper {
 
   constructor(parts: SocketsParts) {
     this.#parts = parts;
-    this.table = new SessionTable(parts.state.storage);
+    this.table = new SessionTable(parts.port);
   }
 
   of(raw: HibernatableSocket): ObjectSocket | undefined {
