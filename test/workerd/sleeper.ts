@@ -81,8 +81,12 @@ const stubOf = (c: Context<{ Bindings: { OBJECT: Namespace } }, "/x/:name/*">): 
 };
 app.post("/evict/:name", async (c) => {
   const { OBJECT } = c.env;
-  await unsafe.evict(OBJECT.get(OBJECT.idFromName(c.req.param("name"))));
-  return c.json(null);
+  const object = OBJECT.get(OBJECT.idFromName(c.req.param("name")));
+  const asleep = await unsafe.evict(object).then(
+    () => "",
+    (error: unknown) => String(error),
+  );
+  return c.json(asleep);
 });
 app.post("/call/:name/:method", async (c) => {
   const object = stubOf(c as never) as unknown as Record<string, (...args: unknown[]) => unknown>;

@@ -43,6 +43,7 @@ export const objectLimits = {
   sessions: 1_000,
   userSessions: 1_000,
   channels: 10_000,
+  cache: 8_388_608,
   waiting: 8_388_608,
   confirmedTotal: 10_000,
   confirmedTotalBytes: 8_388_608,
