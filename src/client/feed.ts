@@ -169,8 +169,7 @@ export function createFeed(link: Wire, bound: number): Feed {
     const entries: [string, object][] = [];
     for (const [channel, subscription] of subscriptions) {
       // One message has to hold them all. Any other channel is subscribed after the connect reply.
-      const isIncluded = subscription.granted && entries.length < 50;
-      const first = (isIncluded && firstOf(subscription.readers)) || live;
+      const first = (subscription.granted && entries.length < 50 && firstOf(subscription.readers)) || live;
       subscription.at = first;
       if (first !== live) entries.push([channel, { recover: true, ...first }]);
     }
