@@ -3,11 +3,15 @@ import { onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { type Inbox, inbox } from "../support/inbox.ts";
 
+interface Who {
+  info: { user: string };
+}
+
 /** A message of the server. */
 export interface Message {
   id?: number;
   connect?: { client: string; ping?: number; pong?: boolean };
-  push?: { channel: string; pub?: { data: unknown; offset: number }; join?: { info: { user: string } } };
+  push?: { channel: string; pub?: { data: unknown; offset: number }; join?: Who; leave?: Who };
   [more: string]: unknown;
 }
 
@@ -24,6 +28,10 @@ export interface RawPeer {
   call(command: object): Promise<Message>;
   /** Returns the data of the publications that came on a channel. */
   data(channel: string): unknown[];
+  /** Returns the data of a channel once there are `count` publications. */
+  until(channel: string, count: number): Promise<unknown[]>;
+  /** Returns the first message for which `is` holds, once it has come. */
+  first(is: (message: Message) => boolean): Promise<Message>;
   readonly socket: WebSocket;
 }
 
@@ -50,6 +58,17 @@ export async function rawPeer(url: string): Promise<RawPeer> {
         answers.set(++ids, resolve);
         peer.send({ id: ids, ...command });
       }),
+    async until(channel, count) {
+      for (let next = 1; peer.data(channel).length < count; next++) await messages.until(next);
+      return peer.data(channel);
+    },
+    async first(is) {
+      for (let next = 1; ; next++) {
+        const found = messages.items.find(is);
+        if (found !== undefined) return found;
+        await messages.until(next);
+      }
+    },
     data: (channel) =>
       messages.items.flatMap(({ push }) => (push?.channel === channel && push.pub ? [push.pub.data] : [])),
   };

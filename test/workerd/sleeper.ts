@@ -1,7 +1,7 @@
+import unsafe from "workerd:unsafe";
 import { type Context, Hono } from "hono";
 import { NotifierObject, type NotifierObjectOptions, route } from "tocsin/cloudflare";
 import { createTickets, type Tickets } from "tocsin/tickets";
-import unsafe from "workerd:unsafe";
 
 // A Worker whose objects are dropped from memory by a test: `/<name>/…` is for an object, `/evict/<name>` drops it.
 

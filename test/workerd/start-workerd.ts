@@ -42,9 +42,13 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   });
   const config = join(directory, "config.capnp");
   writeFileSync(config, configOf(options, disk));
-  const child = spawn(binary, ["serve", config, "--control-fd=3", ...(options.isUnsafe ? ["--experimental"] : [])], {
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
-  });
+  const child = spawn(
+    binary,
+    ["serve", config, "--control-fd=3", ...(options.isUnsafe ? ["--experimental"] : [])],
+    {
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+    },
+  );
   return { url: `http://127.0.0.1:${await portOf(child)}`, end: (signal = "SIGTERM") => end(child, signal) };
 }
 

@@ -40,7 +40,8 @@ export type StoredRunState = Omit<RunState, "result">;
  * export class Notifications extends NotifierObject {
  *   protected override options(): NotifierObjectOptions {
  *     return {
- *       authenticate: (c) => ({ user: c.req.header("x-user") ?? "" }), // set by your Worker, which has authenticated it
+ *       // Verify here who it is, by a cookie or a ticket: a header that a client can send proves nothing.
+ *       authenticate: tickets.redeem,
  *       authorize: (peer, { type, channel }) => type === "subscribe" && channel === `user:${peer.user}`,
  *     };
  *   }
