@@ -46,7 +46,7 @@ interface StoredSession extends SessionState {
 
 /** The bits of the flags that are kept: those of the session, and from here on what else has come of it. */
 const kept = flag.pingsItself | flag.stale | flag.pongTaken | doubtfulPongs;
-const stage = { greeted: 1_024, connected: 2_048, acknowledges: 4_096 };
+const stage = { greeted: 128, connected: 256, acknowledges: 512 };
 
 /** A session, as its state is read from it. */
 export interface StatedSession {
