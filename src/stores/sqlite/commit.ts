@@ -136,12 +136,13 @@ export class Commit {
    * takes too long, so the rest waits for other commits. But twice as many as were appended may always go.
    */
   prune(row: ChannelRow, least: number, appended = 0): ChannelRow {
-    const { id, floor, first } = row;
+    const { id, floor, first, open } = row;
     if (first - floor < least) return row;
     const next = Math.min(first, floor + Math.max(this.#mayRemove, 2 * appended, 0));
     this.#tables.entries.remove(id, floor, next - 1);
     this.#mayRemove -= next - floor;
-    return { ...row, floor: next };
+    const isOpen = open !== undefined && open.first + open.count > next;
+    return { ...row, floor: next, open: isOpen ? open : undefined };
   }
 
   /** Changes what is in memory, after the transaction has succeeded. */
