@@ -18,15 +18,18 @@ export interface StandIn extends ObjectStorage {
 export function standIn(database: OpenDatabase): StandIn {
   let depth = 0;
   const run = (sql: string, ...values: (string | number | null)[]): unknown[] => {
-    const statement = database.prepare(sql);
     try {
-      if (statement.reader !== false) return statement.all(...values).map((row) => ({ ...(row as object) }));
-      statement.run(...values);
-      return [];
+      const statement = database.prepare(sql);
+      try {
+        if (statement.reader !== false)
+          return statement.all(...values).map((row) => ({ ...(row as object) }));
+        statement.run(...values);
+        return [];
+      } finally {
+        statement.finalize?.();
+      }
     } catch (cause) {
       throw asPlatform(cause);
-    } finally {
-      statement.finalize?.();
     }
   };
   const storage: StandIn = {
