@@ -14,19 +14,22 @@ export interface StandIn extends ObjectStorage {
   fault: (sql: string) => Error | undefined;
 }
 
-/** Refuses what the platform refuses, with its errors. It counts neither rows nor bytes. */
+/** Refuses what the platform refuses, with its errors. It does not count rows. */
 export function standIn(database: OpenDatabase): StandIn {
   let depth = 0;
   const run = (sql: string, ...values: (string | number | null)[]): unknown[] => {
-    const statement = database.prepare(sql);
     try {
-      if (statement.reader !== false) return statement.all(...values).map((row) => ({ ...(row as object) }));
-      statement.run(...values);
-      return [];
+      const statement = database.prepare(sql);
+      try {
+        if (statement.reader !== false)
+          return statement.all(...values).map((row) => ({ ...(row as object) }));
+        statement.run(...values);
+        return [];
+      } finally {
+        statement.finalize?.();
+      }
     } catch (cause) {
       throw asPlatform(cause);
-    } finally {
-      statement.finalize?.();
     }
   };
   const storage: StandIn = {
@@ -41,7 +44,12 @@ export function standIn(database: OpenDatabase): StandIn {
         const rows = run(sql, ...values);
         return { toArray: () => rows, rowsRead: 0, rowsWritten: 0 };
       },
-      databaseSize: 0,
+      get databaseSize() {
+        const [row] = run(
+          "SELECT page_count * page_size AS size FROM pragma_page_count(), pragma_page_size()",
+        );
+        return (row as { size: number }).size;
+      },
     },
     transactionSync(work) {
       const point = `point${depth++}`;

@@ -4,7 +4,7 @@ import type { BoundsOf } from "../bounds.ts";
 import { SqliteChannel, Watcher } from "./channel.ts";
 import { type ChannelRow, never, nextDue, stamped, type Traits } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";
-import type { Entries } from "./entries.ts";
+import type { EntryStore } from "./entry-store.ts";
 import { epochIn } from "./epochs.ts";
 import type { Head } from "./ownership.ts";
 import { trimmed } from "./trim.ts";
@@ -15,7 +15,7 @@ const channelCost = 768;
 /** What the channels in memory are read with. */
 export interface ChannelsParts {
   readonly table: ChannelTable;
-  readonly entries: Entries;
+  readonly entries: EntryStore;
   readonly boundsOf: BoundsOf;
   /** How many channels stay in memory that are neither watched nor changed. */
   readonly maxIdle: number;

@@ -34,6 +34,8 @@ export interface SqlPort {
   readonly broken: LogError | undefined;
   /** Bytes that a row may have at most, all its values together. */
   readonly maxRow: number;
+  /** Bytes that the database takes, if that is known without looking at all of it. */
+  readonly size: number | undefined;
   /** Prepares the connection. It may be called again after it has failed. */
   open(): void;
   /** Chooses whether a commit is on the disk when it returns. */
@@ -60,6 +62,7 @@ class DatabasePort implements SqlPort {
   broken: LogError | undefined;
   /** The default of SQLite. */
   readonly maxRow = 1_000_000_000;
+  readonly size = undefined;
 
   constructor(database: SqliteDatabase) {
     this.#database = database;

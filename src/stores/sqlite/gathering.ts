@@ -7,7 +7,7 @@ import { findRepeat, writerTtl } from "../repeats.ts";
 import type { Draft, SqliteChannel } from "./channel.ts";
 import { type ChannelRow, isEmpty, never } from "./channel-row.ts";
 import { unused } from "./channels.ts";
-import type { NewEntry } from "./entries.ts";
+import type { EntryStore, NewEntry } from "./entry-store.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Head } from "./ownership.ts";
 import type { Repeat, RepeatKind, RepeatTables } from "./repeats-table.ts";
@@ -33,6 +33,7 @@ export interface Gathered {
 
 /** What appends are gathered with. */
 export interface GatheringParts {
+  readonly entries: EntryStore;
   readonly repeats: RepeatTables;
   readonly epochs: Epochs;
   readonly boundsOf: BoundsOf;
@@ -80,7 +81,9 @@ export class Gathering {
     const offset = this.#find(channel, options, now);
     if (offset !== undefined) return { offset, epoch: before.traits.epoch };
     checkState(name, state);
-    checkRows(name, data, options, this.#parts.maxRow);
+    const { entries, maxRow } = this.#parts;
+    checkRows(name, data, options, maxRow);
+    if (!entries.canHold(data)) throw new LogError(broken(name), { lasting: true });
     if (place === "first") checkBegin(name, before);
     else if (before.traits.sealed) throw new SealedError(name);
     const draft = this.#draft(channel);
@@ -181,6 +184,10 @@ function checkState(name: string, state: string | undefined): void {
   if (state === undefined || state.length <= maxState) return;
   const what = `it has ${state.length} characters, ${maxState} are allowed`;
   throw new RangeError(`Cannot use the state of ${JSON.stringify(name)}: ${what}`);
+}
+
+function broken(name: string): string {
+  return `Cannot append to ${shown(name)}: its payload has a line break. Give it JSON text without one`;
 }
 
 /** Bytes that a row has at most besides its name, texts and tags: numbers, the epochs and the state of a channel. */

@@ -1,8 +1,10 @@
 import { checkBound } from "../../base/check.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { type Bound, boundsByName } from "../bounds.ts";
+import { Chunks } from "./chunks.ts";
 import { createDatabaseLog } from "./database-log.ts";
 import { Epochs } from "./epochs.ts";
+import { objectSteps } from "./format.ts";
 import { type ObjectStorage, objectPort } from "./object-port.ts";
 import { SoleOwnership } from "./sole-ownership.ts";
 import type { SqliteLog } from "./sqlite-log.ts";
@@ -91,8 +93,10 @@ export function createObjectLog(
   if (typeof id !== "string" || id === "")
     throw new TypeError(`Cannot use the id "${String(id)}" of an object: give it ctx.id.toString()`);
   checkStorage(storage);
+  const port = objectPort(storage);
   return createDatabaseLog({
-    ...{ port: objectPort(storage), boundsOf, totalBytes, clock, epochs: new Epochs(id), maxIdle: 1_000 },
+    ...{ port, steps: objectSteps, entries: new Chunks(port), boundsOf, totalBytes, clock },
+    ...{ epochs: new Epochs(id), maxIdle: 1_000 },
     own: (parts) => new SoleOwnership({ ...parts, clock, name: id }),
   });
 }

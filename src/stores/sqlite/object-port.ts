@@ -41,6 +41,10 @@ class ObjectPort implements SqlPort {
     this.#storage = storage;
   }
 
+  get size(): number {
+    return this.#storage.sql.databaseSize;
+  }
+
   /** The platform refuses `PRAGMA`, and has chosen everything. */
   open(): void {}
 

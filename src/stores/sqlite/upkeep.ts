@@ -71,6 +71,7 @@ export class Upkeep {
   /** Trims the oldest entries of all channels until a little less than `totalBytes` is left. */
   #bound(commit: Commit): void {
     const { totalBytes, tables } = this.#parts;
+    if (commit.cost > totalBytes) commit.count();
     if (commit.cost <= totalBytes) return;
     const target = totalBytes - totalBytes / 64;
     for (let step = 0; step < maxSteps && commit.cost > target; step++) {
