@@ -24,8 +24,6 @@ export type Step =
   | { emit: RunEvent }
   /** Waits until a gate is open, or throws the reason of the run's signal. */
   | { pass: string }
-  /** Waits until the run is cancelled, and then goes on. */
-  | { cancelled: true }
   | { fail: string }
   | { result: unknown };
 
@@ -144,7 +142,6 @@ async function* play(
   for (const step of steps) {
     if ("emit" in step) yield step.emit;
     else if ("pass" in step) await journal.pass(step.pass, signal);
-    else if ("cancelled" in step) await journal.pass("never opened", signal).catch(() => {});
     else if ("fail" in step) throw new Error(step.fail);
     else return step.result;
   }

@@ -10,6 +10,7 @@ export interface Message {
   subscribe?: Subscribed;
   history?: { publications: Publication[]; offset: number; epoch: string };
   rpc?: { data?: unknown };
+  refresh?: { ttl?: number };
   push?: { channel: string; pub?: Publication; [kind: string]: unknown };
 }
 
@@ -201,4 +202,19 @@ class SocketPeer implements Peer {
       check();
     });
   }
+}
+
+/** The offsets in a subscribe's reply, and of the pushes after it. */
+export function offsetsIn(messages: readonly Message[]): number[] {
+  return messages.flatMap(({ subscribe, push }) => [
+    ...(subscribe?.publications ?? []).map(({ offset }) => offset),
+    ...(push?.pub === undefined ? [] : [push.pub.offset]),
+  ]);
+}
+
+/** Takes messages until the publication with this offset has come, or a later one, and returns all offsets. */
+export async function offsetsUntil(peer: Peer, last: number): Promise<number[]> {
+  const offsets: number[] = [];
+  while ((offsets.at(-1) ?? 0) < last) offsets.push(...offsetsIn(await peer.take(1)));
+  return offsets;
 }

@@ -2,9 +2,13 @@ import { describe } from "vitest";
 import { calls } from "./rooms/calls.ts";
 import { channels } from "./rooms/channels.ts";
 import { connecting } from "./rooms/connecting.ts";
+import { ends } from "./rooms/ends.ts";
 import { envelopes } from "./rooms/envelopes.ts";
+import { flow } from "./rooms/flow.ts";
 import { handshake } from "./rooms/handshake.ts";
+import { receipts } from "./rooms/receipts.ts";
 import { recovery } from "./rooms/recovery.ts";
+import { runs } from "./rooms/runs.ts";
 import { peerTest } from "./site.ts";
 
 /** A server with the routes of `app.ts` and `control.ts`. */
@@ -25,5 +29,9 @@ export function peerSuite({ name, url }: PeerSuite): void {
     channels(test);
     recovery(test);
     calls(test);
+    runs(test);
+    receipts(test);
+    flow(test);
+    ends(test);
   });
 }

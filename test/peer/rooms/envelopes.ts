@@ -56,7 +56,7 @@ export function envelopes(test: PeerTest): void {
     }) => {
       const here = site();
       const peer = await here.connect();
-      const { id } = await here.control.run({ steps: [{ cancelled: true }] });
+      const { id } = await here.control.run({ steps: [{ pass: "never opened" }] });
       peer.send(
         { id: 2, rpc: { method: "hold", data: "a" } },
         { id: 3, presence_stats: { channel: "room" } },

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { entry, errors, positioned, pub, range } from "../expected.ts";
-import type { Message, Peer } from "../peer.ts";
+import { type Message, offsetsIn, offsetsUntil, type Peer } from "../peer.ts";
 import type { Profile } from "../profiles.ts";
 import type { PeerTest, Site } from "../site.ts";
 
@@ -32,21 +32,6 @@ async function withNews(site: (profile?: Profile) => Site, count: number, profil
   const here = site(profile);
   for (const n of range(1, count)) await here.publish("news", n);
   return { here, peer: await here.connect(), epoch: await here.epoch("news") };
-}
-
-/** The offsets in a subscribe's reply, and of the pushes after it. */
-function offsetsIn(messages: readonly Message[]): number[] {
-  return messages.flatMap(({ subscribe, push }) => [
-    ...(subscribe?.publications ?? []).map(({ offset }) => offset),
-    ...(push?.pub === undefined ? [] : [push.pub.offset]),
-  ]);
-}
-
-/** Takes messages until the publication with this offset has come, or a later one, and returns all offsets. */
-async function offsetsUntil(peer: Peer, last: number): Promise<number[]> {
-  const offsets: number[] = [];
-  while ((offsets.at(-1) ?? 0) < last) offsets.push(...offsetsIn(await peer.take(1)));
-  return offsets;
 }
 
 const recover = (offset: number, epoch: string) => ({ channel: "news", recover: true, offset, epoch });
