@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { calls } from "./rooms/calls.ts";
 import { channels } from "./rooms/channels.ts";
+import { client } from "./rooms/client.ts";
 import { connecting } from "./rooms/connecting.ts";
 import { ends } from "./rooms/ends.ts";
 import { envelopes } from "./rooms/envelopes.ts";
@@ -9,6 +10,7 @@ import { handshake } from "./rooms/handshake.ts";
 import { receipts } from "./rooms/receipts.ts";
 import { recovery } from "./rooms/recovery.ts";
 import { runs } from "./rooms/runs.ts";
+import { stock } from "./rooms/stock.ts";
 import { peerTest } from "./site.ts";
 
 /** A server with the routes of `app.ts` and `control.ts`. */
@@ -33,5 +35,7 @@ export function peerSuite({ name, url }: PeerSuite): void {
     receipts(test);
     flow(test);
     ends(test);
+    stock(test);
+    client(test);
   });
 }
