@@ -32,12 +32,13 @@ const all = {
       presence: 2,
     },
   },
-  /** Short times, for what happens in real time. */
+  /** Short times. Whoever does not answer its pings is soon closed. */
   quick: {
     heartbeat: 300,
-    window: 4_096,
-    limits: { connect: 300, answer: 300, pong: 400, slow: 500 },
+    limits: { connect: 500, answer: 300, pong: 400 },
   },
+  /** A small window, and little patience with those who do not read what is in it. */
+  hasty: { window: 4_096, limits: { slow: 500 } },
   /** A log that keeps five publications of each channel, and a small window. */
   short: { window: 4_096, keep: { size: 5, slack: 0 } },
   /** A small window over a log that keeps everything. */

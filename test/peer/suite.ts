@@ -7,6 +7,7 @@ import { ends } from "./rooms/ends.ts";
 import { envelopes } from "./rooms/envelopes.ts";
 import { flow } from "./rooms/flow.ts";
 import { handshake } from "./rooms/handshake.ts";
+import { inTime } from "./rooms/in-time.ts";
 import { receipts } from "./rooms/receipts.ts";
 import { recovery } from "./rooms/recovery.ts";
 import { runs } from "./rooms/runs.ts";
@@ -37,5 +38,6 @@ export function peerSuite({ name, url }: PeerSuite): void {
     ends(test);
     stock(test);
     client(test);
+    inTime(test);
   });
 }

@@ -39,20 +39,6 @@ export function calls(test: PeerTest): void {
       ]);
     });
 
-    test("whose handler is late is answered with 100, and its signal aborts", async ({ site }) => {
-      const here = site("quick");
-      const peer = await here.connect();
-      const since = performance.now();
-      peer.send({ id: 8, rpc: { method: "never" } }, { id: 9, sub_refresh: {} });
-      expect(await peer.take(2)).toEqual([
-        { id: 8, error: errors[100] },
-        { id: 9, error: errors[108] },
-      ]);
-      expect(performance.now() - since).toBeGreaterThan(290);
-      expect(await here.take("aborted", 1)).toEqual([{ handler: "rpc never" }]);
-      expect(await here.take("error", 1)).toMatchObject([{ stage: "rpc" }]);
-    });
-
     test("that nobody waits for any more is aborted: the client has left", async ({ site }) => {
       const here = site();
       const peer = await here.connect();
@@ -60,14 +46,6 @@ export function calls(test: PeerTest): void {
       await peer.call("ping");
       peer.close();
       expect(await here.take("aborted", 1)).toEqual([{ handler: "rpc hold a" }]);
-    });
-
-    test("whose authorize is late is answered with 100, and its signal aborts", async ({ site }) => {
-      const here = site("quick");
-      const peer = await here.connect();
-      expect((await peer.call("subscribe", { channel: "never:a" })).error).toEqual(errors[100]);
-      expect(await here.take("aborted", 1)).toEqual([{ handler: "authorize never:a" }]);
-      expect(await here.take("error", 1)).toMatchObject([{ stage: "authorize" }]);
     });
   });
 

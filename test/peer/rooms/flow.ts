@@ -1,14 +1,12 @@
 import { describe, expect } from "vitest";
-import { closeFrame, frame } from "../../support/tcp.ts";
 import { errors, pub, range } from "../expected.ts";
 import type { PeerTest } from "../site.ts";
 
-/** What is in flight, what is too much, and what comes too late. */
+/** What is in flight, and what is too much. */
 export function flow(test: PeerTest): void {
   frames(test);
   barriers(test);
   limits(test);
-  inTime(test);
 }
 
 function frames(test: PeerTest): void {
@@ -125,66 +123,6 @@ function limits(test: PeerTest): void {
       expect([passed >= 29, passed < 39]).toEqual([true, true]);
       peer.send(...range(41, 140).map((id) => ({ id, ping: {} })));
       expect(await peer.closed).toEqual({ code: 3013, reason: "too many requests" });
-    });
-  });
-}
-
-function inTime(test: PeerTest): void {
-  describe.concurrent("in time", () => {
-    test("a peer that does not connect is closed with 3502, and gets nothing before", async ({ site }) => {
-      const here = site("quick");
-      const since = performance.now();
-      const peer = await here.open();
-      expect(await peer.closed).toEqual({ code: 3502, reason: "stale" });
-      expect(performance.now() - since).toBeGreaterThan(290);
-      expect([peer.received, peer.pings]).toEqual([[], 0]);
-      expect(await here.take("refused", 1)).toEqual([{ code: 3502 }]);
-    });
-
-    test("an idle peer that answers no ping is closed with 3012", async ({ site }) => {
-      const here = site("quick");
-      const peer = await here.connect();
-      // The first ping may have come at once.
-      peer.stall();
-      await peer.pinged(1);
-      const since = performance.now();
-      expect(await peer.closed).toEqual({ code: 3012, reason: "no pong" });
-      expect(performance.now() - since).toBeGreaterThan(300);
-      expect(peer.pings).toBe(1);
-    });
-
-    test("a peer that answers pings is sent one after the other, and stays connected", async ({ site }) => {
-      const here = site("quick");
-      const peer = await here.connect();
-      const since = performance.now();
-      await peer.pinged(4);
-      expect(performance.now() - since).toBeGreaterThan(900);
-      await peer.nothing();
-    });
-
-    test("a peer that answers no ping behind data is closed with 3008", async ({ site }) => {
-      const here = site("quick");
-      const peer = await here.subscribe("news");
-      peer.stall();
-      await here.publish("news", "x".repeat(3_000));
-      await peer.pinged(1);
-      const since = performance.now();
-      expect(await peer.closed).toEqual({ code: 3008, reason: "slow" });
-      expect(performance.now() - since).toBeGreaterThan(400);
-    });
-
-    test("a peer that does not read is given up, and is told so when it reads again", async ({ site }) => {
-      const here = site("quick");
-      const watcher = await here.connect({ user: "bob" });
-      await watcher.call("subscribe", { channel: "room", join_leave: true });
-      const stuck = await here.join(["news", "room"]);
-      stuck.pause();
-      for (let n = 0; n < 10; n++) await here.publish("news", "x".repeat(3_000));
-      const gone = (await watcher.take(3)).at(-1)?.push;
-      expect(gone).toMatchObject({ leave: { info: { user: "ann" } } });
-      stuck.socket.resume();
-      await stuck.until(closeFrame(3008));
-      stuck.send(frame(8, Uint8Array.of(3008 >> 8, 3008 & 255)));
     });
   });
 }
