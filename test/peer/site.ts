@@ -45,12 +45,16 @@ export type PeerTest = ReturnType<typeof peerTest>;
 
 let count = 0;
 
-/** Returns `test` for a server whose URL is known when the tests run. */
-export function peerTest(url: () => string) {
+/** Returns `test` for a server whose URL is known when the tests run, and whose output is shown where one fails. */
+export function peerTest(url: () => string, output: () => string = () => "") {
   return base.extend<{ site: (profile?: Profile) => Site }>({
-    // biome-ignore lint/correctness/noEmptyPattern: Vitest reads the required fixtures from the pattern
-    site: async ({}, use) => {
+    site: async ({ onTestFailed }, use) => {
       const sites: Opened[] = [];
+      const { length } = output();
+      onTestFailed(() => {
+        const printed = output().slice(length);
+        if (printed !== "") console.log(`The server printed:\n${printed}`);
+      });
       await use((profile = "open") => {
         const site = createSite(url(), `/${profile}/${Date.now().toString(36)}-${++count}/`);
         sites.push(site);

@@ -20,13 +20,23 @@ export interface PeerSuite {
   name: string;
   /** Returns the URL of the server. It is called when the tests run. */
   url: () => string;
+  /** Returns what the server has printed. It is shown for a test that fails. Default: nothing. */
+  output?: () => string;
+  /** How the runtime differs from the others. Default: it does not. */
+  differences?: Differences;
+}
+
+/** What a runtime does otherwise, whatever tocsin does. */
+export interface Differences {
+  /** It leaves out `Upgrade` in responses. */
+  dropsUpgrade?: boolean;
 }
 
 /** Tests what a peer sees of a server: with frames of its own, with the stock client, and with the client of tocsin. */
-export function peerSuite({ name, url }: PeerSuite): void {
-  const test = peerTest(url);
+export function peerSuite({ name, url, output, differences = {} }: PeerSuite): void {
+  const test = peerTest(url, output);
   describe(`a peer of ${name}`, () => {
-    handshake(test);
+    handshake(test, differences);
     envelopes(test);
     connecting(test);
     channels(test);
