@@ -166,7 +166,7 @@ function ofRuns(test: PeerTest): void {
 
   test("reads a run to its end over cuts, each event once", async ({ site }) => {
     const here = site();
-    const steps = range(1, 5).flatMap((n) => [
+    const steps = range(1, 3).flatMap((n) => [
       ...range(1, 5).map((done) => ({ emit: { type: "output", output: `${n} ${done}` } })),
       { pass: `gate ${n}` },
     ]);
@@ -182,7 +182,7 @@ function ofRuns(test: PeerTest): void {
       way.mend();
       await here.control.open({ gate: `gate ${output[0]}` });
     }
-    expect(got).toEqual(range(1, 5).flatMap((n) => range(1, 5).map((done) => `${n} ${done}`)));
+    expect(got).toEqual(range(1, 3).flatMap((n) => range(1, 5).map((done) => `${n} ${done}`)));
   });
 }
 
@@ -191,7 +191,7 @@ function reconnecting(test: PeerTest): void {
     const here = site();
     const { client, way } = await dialThrough(here, { channels: "mine" });
     const boxes = [await reading(client, "mine"), await reading(client, "news")];
-    for (const round of range(0, 9)) {
+    for (const round of range(0, 4)) {
       const list = range(round * 10 + 1, round * 10 + 10);
       await here.publish("mine", ...list);
       way.cut();
@@ -199,7 +199,7 @@ function reconnecting(test: PeerTest): void {
       way.mend();
       await Promise.all(boxes.map((box) => box.until(list.at(-1) as number)));
     }
-    expect(boxes.map(({ items }) => items)).toEqual([range(1, 100), range(1, 100)]);
+    expect(boxes.map(({ items }) => items)).toEqual([range(1, 50), range(1, 50)]);
   });
 
   test("comes back after 3011, and stays away after 3503", async ({ site }) => {
