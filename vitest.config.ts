@@ -20,6 +20,8 @@ const models = [
   "test/engine/sessions/storm.test.ts",
   "test/engine/sessions/swarm.test.ts",
 ];
+/** What only workerd runs. Its tests run on Node. */
+const workerd = ["test/workerd/*.test.ts"];
 /** The whole products: the packed package and its consumers, the types of other runtimes, the demo page in a browser. */
 const products = [
   "test/checks/package.test.ts",
@@ -54,10 +56,11 @@ export default defineConfig({
         test: {
           name: "suite",
           include: ["test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: [...once, ...products, ...models],
+          exclude: [...once, ...products, ...models, ...workerd],
         },
       },
       { extends: true, test: { name: "models", include: models } },
+      { extends: true, test: { name: "workerd", include: workerd } },
       {
         extends: true,
         test: {

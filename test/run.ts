@@ -6,10 +6,12 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { mark, type Results } from "./support/reporter.ts";
 import { binary, type Runtime, root } from "./support/runtimes.ts";
+import { installed } from "./support/workerd-binary.ts";
 
 /**
- * Runs the suite on Node, Bun and Deno: `npm test -- [--only node|bun|deno]… [--node <path>]… [file filters]`. `--products`
- * and `--models` run the parts that the suite leaves out.
+ * Runs the suite on Node, Bun and Deno, and what a peer sees on workerd:
+ * `npm test -- [--only node|bun|deno|workerd]… [--node <path>]… [file filters]`. `--products` and `--models` run the parts
+ * that the suite leaves out.
  */
 
 /**
@@ -31,6 +33,7 @@ const parts = {
   once: ", sources and documents",
   models: ", models",
   products: ", products",
+  workerd: "",
 } as const;
 
 interface Target {
@@ -69,10 +72,11 @@ summarize(outcomes);
 function targets(): Target[] {
   if (values.products) return [target("node", binary("node"), "products")];
   if (values.node !== undefined) return values.node.map((file) => target("node", file, "suite"));
+  const isWanted = (name: string): boolean => values.only === undefined || values.only.includes(name);
   const runtimes: Runtime[] = ["node", "bun", "deno"];
-  const wanted =
-    values.only === undefined ? runtimes : runtimes.filter((name) => values.only?.includes(name));
-  if (wanted.length === 0)
+  const wanted = runtimes.filter(isWanted);
+  const onWorkerd = isWanted("workerd") && !values.models ? [workerdTarget()] : [];
+  if (wanted.length + onWorkerd.length === 0)
     throw new RangeError(`Cannot run on ${JSON.stringify(values.only)}: not a runtime`);
   // The models have run on Node as part of the suite.
   if (values.models)
@@ -83,7 +87,15 @@ function targets(): Target[] {
   if (wanted.includes("node"))
     suites.push(target("node", binary("node"), "once"), target("node", binary("node"), "models"));
   else console.log("The sources, the documents and the models are left out: they are checked on Node");
-  return suites;
+  return [...suites, ...onWorkerd];
+}
+
+/** Returns the command that runs the tests on workerd, which are run by Node. Where workerd cannot run, they are skipped. */
+function workerdTarget(): Target {
+  const date = process.env.TOCSIN_WORKERD_DATE;
+  const version = "version" in installed ? installed.version : "";
+  const name = `workerd ${version}${date === undefined ? "" : `, compatible with ${date}`}`.trim();
+  return { ...target("node", binary("node"), "workerd"), name };
 }
 
 /** Returns the command that runs one project of `vitest.config.ts` on a runtime. */

@@ -57,13 +57,15 @@ const hostTests = [
  * of the built package, and of whole programs in real time.
  */
 const others =
-  /^(bytes\/|checks\/(?!fuzz)|client\/|hosts\/)|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
+  /^(bytes\/|checks\/(?!fuzz)|client\/|hosts\/|peer\/|workerd\/)|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
 
 const core = createSuite("tests of the core", (directory) =>
   testsUnder(directory).filter((file) => !others.test(file.slice("test/".length))),
 );
 
 const hosts = createSuite("tests of the hosts", () => hostTests);
+
+const onWorkerd = createSuite("tests on workerd", () => ["test/workerd"]);
 
 const client = createSuite("tests of the client", (directory) =>
   testsUnder(directory).filter((file) => /^test\/client\/(?!pairs|sockets)/.test(file)),
@@ -92,7 +94,7 @@ function isOf(room: string, file: string): boolean {
   );
 }
 
-export const suites: readonly Check[] = [...rooms.values(), core, hosts, client];
+export const suites: readonly Check[] = [...rooms.values(), core, hosts, onWorkerd, client];
 
 /** The rooms of the engine that have tests of their own. */
 function engineRooms(): string[] {
@@ -102,6 +104,7 @@ function engineRooms(): string[] {
 /** Returns the checks for a mutation in a source file, the fastest first. */
 export function checksFor(file: string): Check[] {
   if (file.startsWith("client/")) return [client];
+  if (file.startsWith("hosts/cloudflare/")) return [onWorkerd];
   if (file.startsWith("hosts/")) return [hosts];
   const room = rooms.get(dirname(file));
   // Only its own tests use it.
@@ -112,7 +115,7 @@ export function checksFor(file: string): Check[] {
 function createSuite(name: string, filesIn: (directory: string) => string[]): Check {
   return createCheck(name, async (cwd, limit) => {
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--bail", "1"];
-    vitest.push("--project", "suite", "--project", "models");
+    vitest.push("--project", "suite", "--project", "models", "--project", "workerd");
     const args = [...vitest, "--maxWorkers", "1", "--reporter", "test/support/reporter.ts", ...filesIn(cwd)];
     // The first failure is enough. The process may then live on for a long time, because of what the mutation has
     // leaked.

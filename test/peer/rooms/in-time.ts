@@ -1,0 +1,161 @@
+import { describe, expect } from "vitest";
+import { version } from "../../../src/base/version.ts";
+import { dataOf, heard } from "../../support/stock-client.ts";
+import { closeFrame, frame } from "../../support/tcp.ts";
+import { errors, pub, range } from "../expected.ts";
+import type { PeerTest } from "../site.ts";
+import { dial } from "./stock.ts";
+
+const expired = { code: 3005, reason: "connection expired" };
+
+/** What takes its time. The tests wait side by side, and assert how long something took from below only. */
+export function inTime(test: PeerTest): void {
+  describe.concurrent("in time", () => {
+    expiry(test);
+    silence(test);
+    lateness(test);
+  });
+}
+
+function silence(test: PeerTest): void {
+  test("a peer that does not connect is closed with 3502, and gets nothing before", async ({ site }) => {
+    const here = site("quick");
+    const since = performance.now();
+    const peer = await here.open();
+    expect(await peer.closed).toEqual({ code: 3502, reason: "stale" });
+    expect(performance.now() - since).toBeGreaterThan(490);
+    expect([peer.received, peer.pings]).toEqual([[], 0]);
+    expect(await here.take("refused", 1)).toEqual([{ code: 3502 }]);
+  });
+
+  test("an idle peer that answers no ping is closed with 3012", async ({ site }) => {
+    const here = site("quick");
+    const peer = await here.connect();
+    peer.stall();
+    const { pings } = peer;
+    await peer.pinged(pings + 1);
+    const since = performance.now();
+    expect(await peer.closed).toEqual({ code: 3012, reason: "no pong" });
+    expect(performance.now() - since).toBeGreaterThan(300);
+    expect(peer.pings).toBe(pings + 1);
+  });
+
+  test("a peer that answers pings is sent one after the other, and stays connected", async ({ site }) => {
+    const here = site("quick");
+    const peer = await here.connect();
+    const since = performance.now();
+    await peer.pinged(4);
+    expect(performance.now() - since).toBeGreaterThan(900);
+    await peer.nothing();
+  });
+
+  test("a peer that answers no ping behind data is closed with 3008", async ({ site }) => {
+    const here = site("hasty");
+    const peer = await here.subscribe("news");
+    peer.stall();
+    await here.publish("news", "x".repeat(3_000));
+    await peer.pinged(1);
+    const since = performance.now();
+    expect(await peer.closed).toEqual({ code: 3008, reason: "slow" });
+    expect(performance.now() - since).toBeGreaterThan(400);
+  });
+
+  test("a peer that does not read is given up, and is told so when it reads again", async ({ site }) => {
+    const here = site("hasty");
+    const watcher = await here.connect({ user: "bob" });
+    await watcher.call("subscribe", { channel: "room", join_leave: true });
+    const stuck = await here.join(["news", "room"]);
+    stuck.pause();
+    for (let n = 0; n < 10; n++) await here.publish("news", "x".repeat(3_000));
+    const gone = (await watcher.take(3)).at(-1)?.push;
+    expect(gone).toMatchObject({ leave: { info: { user: "ann" } } });
+    stuck.socket.resume();
+    await stuck.until(closeFrame(3008));
+    stuck.send(frame(8, Uint8Array.of(3008 >> 8, 3008 & 255)));
+  });
+
+  test("closing cuts who does not read, within its grace, and reports what did not reach them", async ({
+    site,
+  }) => {
+    const here = site("narrow");
+    const peer = await here.subscribe("news");
+    peer.stall();
+    await here.publish("news", ...range(1, 40).map(() => "x".repeat(500)));
+    const { report } = await here.control.close({});
+    expect(report.sessions).toEqual({ closed: 0, cut: 1 });
+    expect(report.cut).toEqual([{ session: peer.id, user: "ann", channels: { news: { read: 0, top: 40 } } }]);
+    expect(report.milliseconds).toBeGreaterThan(990);
+    await peer.closed;
+  });
+}
+
+function lateness(test: PeerTest): void {
+  test("an rpc whose handler is late is answered with 100, and its signal aborts", async ({ site }) => {
+    const here = site("quick");
+    const peer = await here.connect();
+    const since = performance.now();
+    peer.send({ id: 8, rpc: { method: "never" } }, { id: 9, sub_refresh: {} });
+    expect(await peer.take(2)).toEqual([
+      { id: 8, error: errors[100] },
+      { id: 9, error: errors[108] },
+    ]);
+    expect(performance.now() - since).toBeGreaterThan(290);
+    expect(await here.take("aborted", 1)).toEqual([{ handler: "rpc never" }]);
+    expect(await here.take("error", 1)).toMatchObject([{ stage: "rpc" }]);
+  });
+
+  test("a subscribe whose authorize is late is answered with 100, and its signal aborts", async ({
+    site,
+  }) => {
+    const here = site("quick");
+    const peer = await here.connect();
+    expect((await peer.call("subscribe", { channel: "never:a" })).error).toEqual(errors[100]);
+    expect(await here.take("aborted", 1)).toEqual([{ handler: "authorize never:a" }]);
+    expect(await here.take("error", 1)).toMatchObject([{ stage: "authorize" }]);
+  });
+}
+
+function expiry(test: PeerTest): void {
+  test("a permission that ends closes with 3005, and nothing is sent after", async ({ site }) => {
+    const here = site("open");
+    const since = performance.now();
+    const peer = await here.open({ channels: "mine", ttl: 800 });
+    expect(await peer.connect()).toMatchObject({ expires: true, ttl: 1 });
+    await here.publish("mine", "in time");
+    expect(await peer.closed).toEqual(expired);
+    expect(performance.now() - since).toBeGreaterThan(790);
+    expect(peer.received).toEqual([pub("mine", 1, "in time")]);
+  });
+
+  test("a permission is prolonged by a refresh", async ({ site }) => {
+    const here = site();
+    const peer = await here.connect({ ttl: 1_200 });
+    const other = await here.connect({ ttl: 1_300 });
+    const { refresh } = await peer.call("refresh", { token: "new" });
+    const ttl = refresh?.ttl ?? 0;
+    expect(refresh).toEqual({ client: peer.id, version: `tocsin ${version}`, expires: true, ttl });
+    // A client is to refresh ten seconds before the minute is over.
+    expect([ttl > 45, ttl <= 50]).toEqual([true, true]);
+    expect(await here.take("refreshed", 1)).toEqual([{ user: "ann", token: "new" }]);
+    // The other one was to last longer.
+    expect(await other.closed).toEqual(expired);
+    await peer.nothing();
+  });
+
+  test("the stock client refreshes its token before its permission ends, and stays connected", async ({
+    site,
+  }) => {
+    const here = site();
+    const options = { token: "old", getToken: async () => "new" };
+    const client = dial(here, { channels: "mine", ttl: 1_500 }, options);
+    const connecting = heard(client, "connecting");
+    const data = dataOf(client);
+    expect(await here.take("refreshed", 1)).toEqual([{ user: "ann", token: "new" }]);
+    // Another client, which does not refresh, says when the first permission is over.
+    const other = await here.connect({ ttl: 600 });
+    await other.closed;
+    await here.publish("mine", "later");
+    expect(await data.until(1)).toEqual(["later"]);
+    expect(connecting.items).toEqual([]);
+  });
+}

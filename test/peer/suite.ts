@@ -1,0 +1,53 @@
+import { describe } from "vitest";
+import { calls } from "./rooms/calls.ts";
+import { channels } from "./rooms/channels.ts";
+import { client } from "./rooms/client.ts";
+import { connecting } from "./rooms/connecting.ts";
+import { ends } from "./rooms/ends.ts";
+import { envelopes } from "./rooms/envelopes.ts";
+import { flow } from "./rooms/flow.ts";
+import { handshake } from "./rooms/handshake.ts";
+import { inTime } from "./rooms/in-time.ts";
+import { receipts } from "./rooms/receipts.ts";
+import { recovery } from "./rooms/recovery.ts";
+import { runs } from "./rooms/runs.ts";
+import { stock } from "./rooms/stock.ts";
+import { peerTest } from "./site.ts";
+
+/** A server with the routes of `app.ts` and `control.ts`. */
+export interface PeerSuite {
+  /** What the server runs on. */
+  name: string;
+  /** Returns the URL of the server. It is called when the tests run. */
+  url: () => string;
+  /** Returns what the server has printed. It is shown for a test that fails. Default: nothing. */
+  output?: () => string;
+  /** How the runtime differs from the others. Default: it does not. */
+  differences?: Differences;
+}
+
+/** What a runtime does otherwise, whatever tocsin does. */
+export interface Differences {
+  /** It leaves out `Upgrade` in responses. */
+  dropsUpgrade?: boolean;
+}
+
+/** Tests what a peer sees of a server: with frames of its own, with the stock client, and with the client of tocsin. */
+export function peerSuite({ name, url, output, differences = {} }: PeerSuite): void {
+  const test = peerTest(url, output);
+  describe(`a peer of ${name}`, () => {
+    handshake(test, differences);
+    envelopes(test);
+    connecting(test);
+    channels(test);
+    recovery(test);
+    calls(test);
+    runs(test);
+    receipts(test);
+    flow(test);
+    ends(test);
+    stock(test);
+    client(test);
+    inTime(test);
+  });
+}
