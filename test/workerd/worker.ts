@@ -1,16 +1,13 @@
 import type { Hono } from "hono";
 import { Hono as App, type Context } from "hono";
-import type { Identity, Notifier, Peer } from "tocsin";
-import { NotifierObject, type NotifierObjectOptions, route } from "tocsin/cloudflare";
+import type { Identity, Notifier } from "tocsin";
+import { NotifierObject, type NotifierObjectOptions, type PeerFunctions, route } from "tocsin/cloudflare";
 import { peerOptions } from "../peer/app.ts";
 import { controlApp } from "../peer/control.ts";
 import { journal } from "../peer/journal.ts";
 import { placeOf, profiles } from "../peer/profiles.ts";
 
 // The notifiers that tests talk to, in objects: one for each path `/<profile>/<name>`.
-
-/** The user whose identity a token in the connect command decides. */
-const byToken = "by token";
 
 export class Peers extends NotifierObject {
   readonly #journal = journal();
@@ -35,27 +32,22 @@ export class Peers extends NotifierObject {
 function withoutFunctions({
   authenticate,
 }: ReturnType<typeof peerOptions>): Pick<NotifierObjectOptions, "authenticate" | "peer"> {
-  /** The functions that the identities have had. They are the same for all of them, as far as there are any. */
-  const found: Pick<Peer, "connect" | "refresh" | "receive"> = {};
+  /** The functions of each identity. A real application would know them by the user, or by what it says in `info`. */
+  const found = new Map<string, PeerFunctions>();
   return {
     authenticate: async (c: Context): Promise<Identity | null> => {
       const identity = (await authenticate?.(c)) ?? null;
       if (identity === null) return null;
       const { connect, refresh, receive, ...rest } = identity;
-      Object.assign(found, connect && { connect }, refresh && { refresh }, receive && { receive });
-      return connect === undefined ? rest : { ...rest, user: byToken };
+      found.set(keyOf(rest), { connect, refresh, receive });
+      return rest;
     },
-    peer: {
-      connect: async (peer, call) =>
-        peer.user === byToken ? ((await found.connect?.(peer, call)) ?? null) : identityOf(peer),
-      refresh: async (peer, token) => (await found.refresh?.(peer, token)) ?? null,
-      receive: (peer, data) => found.receive?.(peer, data),
-    },
+    peer: (identity) => found.get(keyOf(identity)) ?? {},
   };
 }
 
-function identityOf({ user, channels, info, expires }: Peer): Identity {
-  return { user, channels, info, expires };
+function keyOf({ user, channels, info, expires }: Identity): string {
+  return JSON.stringify([user, channels, info, expires]);
 }
 
 const app = new App();

@@ -21,13 +21,8 @@ import type { TimerState } from "./session-timers.ts";
  * flight, no subscription, no end. Times are in milliseconds since the Unix epoch.
  */
 interface StoredSession extends SessionState {
-  readonly user: string;
   /** What has come of the session: bits of `stage` and `flag`. */
   readonly flags: number;
-  readonly channels?: readonly string[];
-  readonly info?: unknown;
-  /** The `expires` of the peer. */
-  readonly expires?: number;
   /** When the permission ends, if a token has been refreshed since. */
   readonly until?: number;
   readonly connectBy?: number;
