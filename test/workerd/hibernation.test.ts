@@ -333,20 +333,45 @@ describe("an object", () => {
     expect((await here.life()).life).not.toBe(life);
   });
 
-  test("has no timer when it is quiet, and sleeps by itself within 15 s", { timeout: 40_000 }, async () => {
+  test("sleeps by itself when it is quiet, while our client pings, and stays connected", async () => {
     const here = object("quiet");
     const ann = await rawPeer(`${here.url}/ws?user=ann`);
     const { connect } = await ann.call({ connect: { name: "tocsin" } });
+    expect(Object.keys(connect ?? {}).sort()).toEqual(["client", "version"]);
     await ann.call({ subscribe: { channel: "news" } });
+    // A client whose clock is ten times as fast: a ping every 2.5 s, and a second to answer it.
+    const statuses: string[] = [];
+    const client = dial(`${here.url.replace("http:", "ws:")}/ws?user=bob`, {
+      WebSocket: WebSocket as never,
+      clock: {
+        random: Math.random,
+        timer(ms, fire) {
+          const timer = setTimeout(fire, ms / 10);
+          return { cancel: () => clearTimeout(timer) };
+        },
+      },
+      onStatus: (status) => void statuses.push(status),
+    });
+    onTestFinished(() => client.close());
+    const got = inbox<unknown>();
+    (async () => {
+      for await (const { data } of client.follow("news")) got.add(data);
+    })().catch(() => {});
+    await expect.poll(async () => (await here.life()).stats.subscriptions).toBe(2);
     await here.publish("news", [1]);
-    await ann.messages.until(1);
+    await Promise.all([ann.until("news", 1), got.until(1)]);
     const { life } = await here.life();
     // The platform drops an object from memory when nothing has happened for 10 s, and nothing keeps it awake.
-    await new Promise((resolve) => setTimeout(resolve, 14_000));
+    await new Promise((resolve) => setTimeout(resolve, 13_000));
     const next = await here.life();
     expect(next.life).not.toBe(life);
     await here.publish("news", [2]);
-    await ann.messages.until(2);
-    expect([ann.data("news"), connect?.ping]).toEqual([[1, 2], undefined]);
-  });
+    await Promise.all([ann.until("news", 2), got.until(2)]);
+    expect([ann.data("news"), got.items, statuses]).toEqual([
+      [1, 2],
+      [1, 2],
+      ["connecting", "connected"],
+    ]);
+    expect((await here.life()).errors).toEqual([]);
+  }, 60_000);
 });
