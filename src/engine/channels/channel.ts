@@ -73,11 +73,9 @@ export class Channel extends ChannelLog implements Followed {
    */
   restore(subscription: Subscription): void {
     this.#enter(subscription);
+    this.continueWith(subscription);
     const { epoch, cursor, proof } = subscription;
-    this.continueFrom({ offset: cursor, epoch });
-    if (!this.subscriptions.has(subscription)) return;
-    if (epoch !== this.epoch) return this.lose(subscription);
-    if (cursor === proof.since) return;
+    if (cursor === proof.since || !this.subscriptions.has(subscription)) return;
     this.deliveries?.reached(epoch, deliveryStateOf(subscription), "written", proof.since);
     if (this.deliveries !== undefined) subscription.session.track(subscription);
   }
