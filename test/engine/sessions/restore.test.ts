@@ -1,11 +1,12 @@
 import { describe, expect } from "vitest";
+import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { ClosedError } from "../../../src/model/errors.ts";
 import type { Log } from "../../../src/model/log.ts";
 import type { Peer } from "../../../src/model/peer.ts";
 import type { SessionState } from "../../../src/model/socket.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
 import { fakeClock } from "../../../src/testing.ts";
-import { outcomeOf, rejection, test } from "../../support/core.ts";
+import { test } from "../../support/core.ts";
 import { type Client, type Host, hibernating, type MakeLogs } from "../../support/hibernating.ts";
 
 const ann: Peer = { user: "ann", authorize: () => true };
@@ -78,9 +79,13 @@ describe("a restored session", () => {
   });
 
   test("is not counted as opened, and no limit refuses it", async () => {
-    const limits = { sessions: 2, userSessions: 2, channels: 1, subscriptions: 1 };
+    const limits = { sessions: 2, userSessions: 2, channels: 1, subscriptions: 2, channel: 255 };
     const host = hibernating(undefined, { limits });
-    const clients = [await connected(host, ["news"]), await connected(host, ["news"])];
+    const clients = [
+      await connected(host, ["news"]),
+      await connected(host, [], { ...ann, channels: ["news"] }),
+    ];
+    Object.assign(limits, { channel: 3, subscriptions: 1 });
     const restore = host.lose();
     expect(host.notifier.admits("ann")).toBe(true);
     const others = [host.connect(ann), host.connect(ann)];
@@ -288,7 +293,91 @@ describe("a subscription of a restored session that cannot go on without a gap",
     await host.end();
   });
 });
-void fakeClock;
-void ClosedError;
-void rejection;
-void outcomeOf;
+
+describe("a state that cannot be read", () => {
+  const good = (host: Host): SessionState => host.connect(ann).session.state as SessionState;
+  const row = ["news", "epoch", 5];
+  const wrong: [string, (state: SessionState) => unknown][] = [
+    ["nothing", () => undefined],
+    ["null", () => null],
+    ["a text", (state) => JSON.stringify(state)],
+    ["a list", () => []],
+    ["no id", (state) => ({ ...state, id: undefined })],
+    ["an empty id", (state) => ({ ...state, id: "" })],
+    ["a user that is no text", (state) => ({ ...state, user: 7 })],
+    ["flags that are no number", (state) => ({ ...state, flags: "1" })],
+    ["a time that is no whole number", (state) => ({ ...state, connectBy: 1.5 })],
+    ["a time that is no number", (state) => ({ ...state, pingAt: null })],
+    ["channels that are no list", (state) => ({ ...state, channels: "news" })],
+    ["a channel that is no text", (state) => ({ ...state, channels: [7] })],
+    ["a window that is too short", (state) => ({ ...state, window: [1, 1, 1, 0] })],
+    ["a window below zero", (state) => ({ ...state, window: [1, 1, 1, 0, -1] })],
+    ["a subscription that is no list", (state) => ({ ...state, subscriptions: [{}] })],
+    ["a subscription without a cursor", (state) => ({ ...state, subscriptions: [["news", "epoch"]] })],
+    ["a subscription without an epoch", (state) => ({ ...state, subscriptions: [["news", 5, 5]] })],
+    ["a subscription to an unknown channel", (state) => ({ ...state, subscriptions: [[0, "epoch", 5]] })],
+    [
+      "a subscription that began before its channel",
+      (state) => ({ ...state, subscriptions: [[...row, 1, 6]] }),
+    ],
+    [
+      "a subscription that was read before it began",
+      (state) => ({ ...state, subscriptions: [[...row, 0, 1, 2]] }),
+    ],
+    ["two subscriptions to one channel", (state) => ({ ...state, subscriptions: [row, row] })],
+    ["a blocked subscription that is none", (state) => ({ ...state, subscriptions: [row], blocked: [1] })],
+  ];
+
+  test("is a TypeError that says what to do, and leaves nothing behind", async () => {
+    const host = hibernating();
+    const state = good(host);
+    host.lose();
+    await host.settle();
+    for (const [what, change] of wrong) {
+      const restore = (): unknown =>
+        host.notifier.restore({ send() {}, close() {} }, JSON.parse(JSON.stringify(change(state) ?? null)));
+      expect(restore, what).toThrow(
+        new TypeError(
+          "Cannot restore a session: its state is malformed. Close its socket with 3011, and the client connects again",
+        ),
+      );
+      expect(host.notifier.stats(), what).toMatchObject({ sessions: 0, channels: 0, timers: 0 });
+    }
+    await host.end();
+  });
+
+  test("may be of another version", async () => {
+    const host = hibernating();
+    const state = good(host);
+    host.lose();
+    const restore = (): unknown =>
+      host.notifier.restore({ send() {}, close() {} }, { ...state, format: 2 } as unknown as SessionState);
+    expect(restore).toThrow(
+      new TypeError(
+        "Cannot restore a session: its state is of another version. Close its socket with 3011, and the client connects again",
+      ),
+    );
+    await host.end();
+  });
+});
+
+describe("a notifier that closes", () => {
+  test("restores no session", async ({ start }) => {
+    const { notifier, clock } = start();
+    const { state } = notifier.accept({ send() {}, close() {} }, ann);
+    void notifier.close();
+    const restore = (): unknown => notifier.restore({ send() {}, close() {} }, state as SessionState);
+    expect(restore).toThrow(new ClosedError("Cannot restore a session: the notifier is closed"));
+    await clock.advance(10_000);
+    expect(restore).toThrow(ClosedError);
+  });
+
+  test("restores none if its signal has aborted before its first use", async () => {
+    const clock = fakeClock();
+    const notifier = createNotifier({ clock, signal: AbortSignal.abort() });
+    const restore = (): unknown =>
+      notifier.restore({ send() {}, close() {} }, { format: 1, id: "a", user: "", flags: 0 });
+    expect(restore).toThrow(ClosedError);
+    expect(clock.armed).toBe(0);
+  });
+});
