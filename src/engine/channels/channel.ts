@@ -16,6 +16,8 @@ import { pieceOf } from "./segment.ts";
 export interface ChannelContext extends Context {
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
+  /** How often channels are kept open now. */
+  uses: number;
   /** Called when a channel has no subscriptions and no other uses left. */
   emptied(channel: string): void;
 }
@@ -48,8 +50,10 @@ export class Channel extends ChannelLog implements Followed {
   /** Keeps the channel open until the returned function is called. */
   use(): () => void {
     this.#uses++;
+    this.#context.uses++;
     return () => {
       this.#uses--;
+      this.#context.uses--;
       this.#closeIfUnused();
     };
   }
