@@ -1,60 +1,79 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
 
-/** A running `workerd`. */
-export interface Workerd {
-  /** The address of the worker, without a slash at the end. */
+/** A process of workerd, the runtime of Cloudflare's workers, on a free port. Disposing of it ends it. */
+export interface Workerd extends AsyncDisposable {
+  /** Its URL, without a slash at the end. */
   readonly url: string;
-  /** Ends it. Resolves once it has ended. */
-  end(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  kill(signal: "SIGTERM" | "SIGKILL"): void;
+  /** Resolves once it has ended. */
+  readonly exited: Promise<void>;
 }
 
-/** What `workerd` is started with. */
+/** What to run. */
 export interface WorkerdOptions {
-  /** The file whose default export is the worker, and whose export `className` is the class of its objects. */
-  readonly file: string;
-  readonly className: string;
-  /** Where it keeps the program, and what the objects store. It is created, or found as an earlier one has left it. */
-  readonly directory: string;
+  /** The file whose default export handles requests, and which exports the classes of the objects. */
+  readonly entry: string;
+  /** The classes of objects, by the name of their binding. */
+  readonly objects: Readonly<Record<string, string>>;
+  /** The folder in which objects keep their storage. */
+  readonly storage: string;
 }
 
-/** Starts the runtime of Cloudflare's workers, with one worker and one class of objects, which it finds as `OBJECT`. */
-export async function startWorkerd({ file, className, directory }: WorkerdOptions): Promise<Workerd> {
-  const disk = join(directory, "disk");
-  mkdirSync(disk, { recursive: true });
+/** Starts workerd with a worker of the project. */
+export async function workerd({ entry, objects, storage }: WorkerdOptions): Promise<Workerd> {
+  const folder = mkdtempSync(join(tmpdir(), "tocsin-workerd-"));
+  mkdirSync(storage, { recursive: true });
   buildSync({
-    ...{ entryPoints: [file], outfile: join(directory, "worker.js"), bundle: true, format: "esm" },
+    ...{ entryPoints: [entry], outfile: join(folder, "worker.js"), bundle: true, format: "esm" },
     ...{ target: "es2022", external: ["cloudflare:*", "node:*"], conditions: ["workerd"] },
   });
-  const config = join(directory, "config.capnp");
-  writeFileSync(config, configOf(className, disk));
+  const config = join(folder, "config.capnp");
+  writeFileSync(config, configOf(objects, storage));
   const binary: string = createRequire(import.meta.url)("workerd").default;
   const child = spawn(binary, ["serve", config, "--control-fd=3"], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
-  return { url: `http://127.0.0.1:${await portOf(child)}`, end: (signal = "SIGTERM") => end(child, signal) };
+  const exited = new Promise<void>((resolve) => child.once("close", () => resolve())).finally(() =>
+    rmSync(folder, { recursive: true }),
+  );
+  return {
+    url: `http://127.0.0.1:${await portOf(child)}`,
+    kill: (signal) => void child.kill(signal),
+    exited,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await exited;
+    },
+  };
 }
 
-function configOf(className: string, disk: string): string {
+function configOf(objects: WorkerdOptions["objects"], storage: string): string {
+  const classes = Object.values(objects);
+  const namespaces = classes.map(
+    (name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`,
+  );
+  const bindings = Object.entries(objects).map(
+    ([binding, name]) => `(name = "${binding}", durableObjectNamespace = "${name}")`,
+  );
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .worker),
-    (name = "disk", disk = (path = ${JSON.stringify(disk)}, writable = true)),
+    (name = "disk", disk = (path = ${JSON.stringify(storage)}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 const worker :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
   compatibilityDate = "2026-11-01",
-  durableObjectNamespaces = [
-    (className = "${className}", uniqueKey = "${className}", enableSql = true),
-  ],
+  durableObjectNamespaces = [${namespaces}],
   durableObjectStorage = (localDisk = "disk"),
-  bindings = [(name = "OBJECT", durableObjectNamespace = "${className}")],
+  bindings = [${bindings}],
 );
 `;
 }
@@ -64,21 +83,16 @@ function portOf(child: ChildProcess): Promise<number> {
   let said = "";
   let printed = "";
   return new Promise((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => (printed += data));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (data) => {
+        printed += data;
+      });
     child.stdio[3]?.on("data", (data) => {
       said += data;
       const [, port] = /"listen".*"port":(\d+)/.exec(said) ?? [];
       if (port !== undefined) resolve(Number(port));
     });
     child.once("error", reject);
-    child.once("exit", () => reject(new Error(`Cannot start workerd: ${printed}`)));
-  });
-}
-
-function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve();
-    child.once("close", () => resolve());
-    child.kill(signal);
+    child.once("exit", () => reject(new Error(`workerd ended before it listened: ${printed}`)));
   });
 }
