@@ -93,10 +93,15 @@ function methods(journal: Journal, notifier: () => Notifier): Record<string, Rpc
       await journal.pass(String(data), signal);
       return data;
     },
-    /** Publishes all of a list, in one turn. */
+    /** Publishes all of a list, one a microtask, in one turn of the event loop. */
     async publish(_, { data }) {
       const { channel, list } = data as { channel: string; list: unknown[] };
-      await Promise.all(list.map((each) => notifier().publish(channel, each)));
+      const publishing: Promise<unknown>[] = [];
+      for (const each of list) {
+        publishing.push(notifier().publish(channel, each));
+        await undefined;
+      }
+      await Promise.all(publishing);
       return list.length;
     },
   };
