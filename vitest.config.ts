@@ -23,7 +23,12 @@ const models = [
 /** What only workerd runs. Its tests run on Node. */
 const workerd = ["test/workerd/*.test.ts"];
 /** The whole products: the packed package and its consumers, the types of other runtimes, the demo page in a browser. */
-const products = ["test/checks/package.test.ts", "test/checks/types.test.ts", "test/hosts/chromium.test.ts"];
+const products = [
+  "test/checks/package.test.ts",
+  "test/checks/types.test.ts",
+  "test/hosts/chromium.test.ts",
+  "test/hosts/worker-page.test.ts",
+];
 
 export default defineConfig({
   resolve: {

@@ -28,14 +28,33 @@ export class ExpiryQueue<T extends Expiring> extends Heap<T> {
     this.#onExpired = onExpired;
   }
 
+  /** Whether the timer is set. */
+  get isArmed(): boolean {
+    return this.#armed !== undefined;
+  }
+
+  get #due(): number {
+    return (this.#needsTimer() ? this.first?.expires : undefined) ?? Infinity;
+  }
+
+  /** Cancels the timer if it is set for an item that is gone, and sets it for the one that expires next. */
+  tidy(): void {
+    if (this.#armed?.due !== this.#due) this.#disarm();
+    this.arm();
+  }
+
+  #disarm(): void {
+    this.#armed?.cancel();
+    this.#armed = undefined;
+  }
+
   /** Sets the timer for the item that expires next, if the timer is needed. */
   arm(): void {
-    const due = (this.#needsTimer() ? this.first?.expires : undefined) ?? Infinity;
+    const due = this.#due;
     // A timer that fires too early does no harm: it sets the next one. But when nothing is waited for, no timer may
     // stay.
     if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;
-    this.#armed?.cancel();
-    this.#armed = undefined;
+    this.#disarm();
     if (due === Infinity) return;
     const { scope, clock } = this.#context;
     const cancel = scope.timer("confirmed publications", due - clock.now(), () => {

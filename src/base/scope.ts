@@ -229,6 +229,11 @@ export class Scope {
     }));
   }
 
+  /** How many items the scope owns now. */
+  get size(): number {
+    return this.#held.size;
+  }
+
   /** Returns how many items of a kind the scope owns now. */
   count(kind: PendingKind): number {
     let count = 0;

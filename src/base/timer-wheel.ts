@@ -7,6 +7,8 @@ export abstract class TimedItem extends LinkedNode {
   due: number | undefined;
   /** Is called at `due` or shortly after. It may set a new deadline. */
   abstract tick(now: number): void;
+  /** Is called when the wheel looks for deadlines without a reason. It may set the right one. */
+  retime(): void {}
 }
 
 /**
@@ -50,6 +52,30 @@ export class TimerWheel {
     if (slot < this.#armedSlot) this.#arm(slot);
   }
 
+  /** Whether the timer is set. */
+  get isArmed(): boolean {
+    return this.#armed !== undefined;
+  }
+
+  /** Sets the timer for the earliest deadline that still has a reason, or cancels it. */
+  tidy(): void {
+    for (;;) {
+      const first = this.#firstSlot;
+      const items = this.#slots.get(first);
+      if (items === undefined) return this.#disarm();
+      for (const item of [...itemsOf(items)]) item.retime();
+      if (this.#firstSlot !== first) continue;
+      if (first !== this.#armedSlot) this.#arm(first);
+      return;
+    }
+  }
+
+  get #firstSlot(): number {
+    let first = Infinity;
+    for (const slot of this.#slots.keys()) if (slot < first) first = slot;
+    return first;
+  }
+
   get #armedSlot(): number {
     return this.#armed?.slot ?? Infinity;
   }
@@ -80,8 +106,7 @@ export class TimerWheel {
     // A timer may fire a fraction of a millisecond early. The slot that it was set for is due all the same.
     const lastSlot = Math.floor((now + 1) / resolution);
     for (const slot of [...this.#slots.keys()]) if (slot <= lastSlot) this.#tick(slot, now);
-    let next = Infinity;
-    for (const slot of this.#slots.keys()) if (slot < next) next = slot;
+    const next = this.#firstSlot;
     // A tick may already have set the timer for an earlier deadline.
     if (next < this.#armedSlot) this.#arm(next);
   }
@@ -97,6 +122,15 @@ export class TimerWheel {
       item.tick(now);
     }
   }
+}
+
+/** Returns the latest time up to `time` that the wheel does not round up. */
+export function lastSlot(time: number): number {
+  return Math.floor(time / resolution) * resolution;
+}
+
+function* itemsOf(slot: LinkedNode): Generator<TimedItem> {
+  for (let item = slot.newer; item !== slot; item = item.newer) yield item as TimedItem;
 }
 
 function slotOf(due: number | undefined): number | undefined {

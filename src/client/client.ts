@@ -95,24 +95,30 @@ export function connect<N = unknown>(
     },
     run<R>(id: string, { after, signal }: ClientFollowOptions = {}): ClientRun<unknown, R> {
       named("follow", id);
-      return createRun<R>(link, id.replace(/^run:/, ""), { after: positionOf(after), signal });
+      return createRun<R>(link, id.replace(/^run:/, ""), positionOf(after), signal);
     },
     follow(channel, { after, signal } = {}) {
       named("follow", channel);
-      return link.feed.read(channel, { after: positionOf(after), signal });
+      return link.feed.read(channel, positionOf(after), signal);
     },
     async publish(channel, data, options) {
       if (data === undefined) refuse("publish", "no data");
-      await link.call("publish", "publish to", { channel, data }, options);
+      await link.call("publish", "publish to", { channel, data }, options?.signal);
     },
     async rpc(method, data, options) {
-      return (await link.call<{ data?: unknown }>("rpc", "call", { method, data }, options)).data;
+      return (await link.call<{ data?: unknown }>("rpc", "call", { method, data }, options?.signal)).data;
     },
     async history(channel, { after, limit = -1, signal } = {}) {
-      return pageOf(link, { channel, limit, since: positionOf(after) }, { signal });
+      return pageOf(link, { channel, limit, since: positionOf(after) }, signal);
     },
     async presence(channel, options) {
-      const { presence } = await link.call<PresenceResult>("presence", "see", { channel }, options, true);
+      const { presence } = await link.call<PresenceResult>(
+        "presence",
+        "see",
+        { channel },
+        options?.signal,
+        true,
+      );
       const clients = Object.entries(presence).map(([session, { user, conn_info: info }]) => {
         return { session, user, info };
       });

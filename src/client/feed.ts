@@ -36,17 +36,11 @@ export interface Wire {
 /** News about a run: a publication of its channel, or the status in a subscribe reply. */
 export type RunNews = Pick<Publication, "data"> | Pick<NonNullable<SubscribeResult["data"]>, "status">;
 
-/** How one reader reads a channel. */
-export interface Reading {
-  /** The position to start after. Default: the position of the channel when the server subscribes it. */
-  after?: Position | undefined;
-  signal?: AbortSignal | undefined;
-  /**
-   * Is called with each publication before it is yielded, and with the status of a run. When it returns true for a
-   * publication, reading ends there, and that publication is not yielded.
-   */
-  hear?: ((news: RunNews) => boolean) | undefined;
-}
+/**
+ * Is called with each publication before it is yielded, and with the status of a run. When it returns true for a
+ * publication, reading ends there, and that publication is not yielded.
+ */
+type Hear = (news: RunNews) => boolean;
 
 /**
  * The channels that are followed over a link, and the position of each of their readers.
@@ -57,8 +51,16 @@ export interface Reading {
  * acknowledges everything up to that position.
  */
 export interface Feed {
-  /** Yields publications. Asking for the next one marks the previous one as handled. */
-  read(channel: string, reading: Reading): AsyncGenerator<Publication, void, void>;
+  /**
+   * Yields the publications after a position, by default those after the server subscribes the channel. Asking for the
+   * next one marks the previous one as handled.
+   */
+  read(
+    channel: string,
+    after?: Position,
+    signal?: AbortSignal,
+    hear?: Hear,
+  ): AsyncGenerator<Publication, void>;
   /**
    * Returns the positions from which the next connection recovers channels that the server subscribes by itself, by
    * channel; undefined when there are none. Is called when a connection is lost, and before the connect command of the
@@ -87,7 +89,7 @@ interface ChannelReader {
   /** Set while it waits for more. */
   wake?: (() => void) | undefined;
   failed?: unknown;
-  readonly hear: Reading["hear"];
+  readonly hear: Hear | undefined;
 }
 
 /** The subscription of a channel on this connection: one, however many readers the channel has. */
@@ -114,7 +116,9 @@ export function createFeed(link: Wire, bound: number): Feed {
 
   async function* read(
     channel: string,
-    { after = live, signal, hear }: Reading,
+    after: Position = live,
+    signal?: AbortSignal,
+    hear?: Hear,
   ): AsyncGenerator<Publication, void, void> {
     /** Milliseconds for which acknowledgements are collected before they are sent. A pong sends them earlier. */
     const interval = 50;
@@ -145,7 +149,7 @@ export function createFeed(link: Wire, bound: number): Feed {
       }
     } finally {
       acknowledge();
-      if (subscription.readers.delete(reader)) adjust(subscription);
+      if (readers.delete(reader)) adjust(subscription);
     }
   }
 
@@ -164,9 +168,8 @@ export function createFeed(link: Wire, bound: number): Feed {
   function resume(): ReturnType<Feed["resume"]> {
     const entries: [string, object][] = [];
     for (const [channel, subscription] of subscriptions) {
-      const { readers, granted } = subscription;
       // One message has to hold them all. Any other channel is subscribed after the connect reply.
-      const first = (granted && entries.length < 50 && firstOf(readers)) || live;
+      const first = (subscription.granted && entries.length < 50 && firstOf(subscription.readers)) || live;
       subscription.at = first;
       if (first !== live) entries.push([channel, { recover: true, ...first }]);
     }
@@ -203,10 +206,10 @@ export function createFeed(link: Wire, bound: number): Feed {
     if (pub) take(subscription, pub, size);
     // While a subscribe command waits for its reply, the push is about the subscription before it, which is over.
     if (!unsubscribe || subscription.state !== "in") return;
-    const { code, reason } = unsubscribe;
     subscription.granted = false;
     // Codes from 2500 up tell the client to subscribe again.
-    ended(subscription, { code, message: reason, temporary: code >= 2500 });
+    const temporary = unsubscribe.code >= 2500;
+    ended(subscription, { ...unsubscribe, message: unsubscribe.reason, temporary });
   }
 
   function take(subscription: FollowedChannel, fields: PublicationFields, size: number): void {
@@ -233,13 +236,13 @@ export function createFeed(link: Wire, bound: number): Feed {
   function acknowledge(): void {
     let acks = "";
     for (const [channel, subscription] of subscriptions) {
-      const { readers, state, at } = subscription;
+      const { readers, at } = subscription;
       // Only what was received on this connection and has readers may be acknowledged.
       let offset = readers.size && at.offset;
       for (const { at, unread } of readers) {
         offset = Math.min(offset, unread[0] ? unread[0].offset - 1 : at.offset);
       }
-      if (state !== "in" || offset <= subscription.ack) continue;
+      if (subscription.state !== "in" || offset <= subscription.ack) continue;
       subscription.ack = offset;
       acks += `,${JSON.stringify(channel)}:${JSON.stringify({ ...at, offset })}`;
       if (acks.length > frame) break;
@@ -262,14 +265,14 @@ export function createFeed(link: Wire, bound: number): Feed {
    * Unsubscribes when no reader can take what the subscription brings.
    */
   function adjust(subscription: FollowedChannel): void {
-    const { channel, readers, state, at } = subscription;
+    const { readers, state, at } = subscription;
     if (state === "waiting") return;
     const behind = [...readers].filter(
       (reader) => !state || reader.at.epoch !== at.epoch || reader.at.offset < at.offset,
     );
     if (!readers.size) {
       if (subscription.granted) return;
-      subscriptions.delete(channel);
+      subscriptions.delete(subscription.channel);
     }
     const first = firstOf(behind);
     if (first) subscribe(subscription, first);
@@ -277,10 +280,9 @@ export function createFeed(link: Wire, bound: number): Feed {
   }
 
   function subscribe(subscription: FollowedChannel, after: Position): void {
-    const { channel } = subscription;
     quit(subscription);
     subscription.state = "waiting";
-    const params = { channel, ...(after !== live && { recover: true, ...after }) };
+    const params = { channel: subscription.channel, ...(after !== live && { recover: true, ...after }) };
     link.command("subscribe", JSON.stringify(params), ({ subscribe, error }, size) => {
       if (error) ended(subscription, error);
       else subscribed(subscription, after, subscribe as SubscribeResult, size);

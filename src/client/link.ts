@@ -11,9 +11,6 @@ import { createWait } from "./waiting.ts";
 /** The parameters of a command. They name a channel or a method. */
 type Params = { channel?: string; method?: string; [more: string]: unknown };
 
-/** The options of a call: what may end its wait early. */
-type Waiting = { signal?: AbortSignal | undefined } | undefined;
-
 /** The connection of a client, as the other parts of the client use it. */
 export interface Link {
   readonly status: ClientStatus;
@@ -24,7 +21,13 @@ export interface Link {
    * connection ends before the reply arrives. With `again`, a command of up to `frame` characters is then sent again
    * instead.
    */
-  call<T>(name: string, verb: string, params: Params, waiting: Waiting, again?: boolean): Promise<T>;
+  call<T>(
+    name: string,
+    verb: string,
+    params: Params,
+    signal: AbortSignal | undefined,
+    again?: boolean,
+  ): Promise<T>;
   /** Sends the last acknowledgements and closes. Pending waits reject with `reason`. Settles once nothing is left. */
   close(reason: unknown): Promise<void>;
 }
@@ -55,7 +58,7 @@ export function createLink(
 ): Link {
   if (!WebSocket) refuse("connect", "no WebSocket, give that of ws");
   textOf("use token", token ?? "");
-  const hello = JSON.parse(jsonOf("connect", { data }));
+  const hello = JSON.parse(jsonOf("connect", { name: "tocsin", data }));
   /** Aborts when the link is closed, with the reason that all pending waits reject with. */
   const life = new AbortController();
   const { signal: over } = life;
@@ -76,8 +79,8 @@ export function createLink(
   const calls = new Set<() => void>();
   /** Consecutive connections that failed or did not become stable. */
   let failures = 0;
-  /** Milliseconds without a message after which the connection is given up. */
-  let period: number;
+  /** Milliseconds without a message after which the connection is given up. 0: the client has to test it with pings. */
+  let period = patience;
   /** The timers, by name. All are cancelled when the status changes. */
   const timers = new Map<string, Timer>();
 
@@ -139,24 +142,22 @@ export function createLink(
       const why = status ? `refused: ${status}` : "failed";
       lost(code, `handshake ${why}`, true, { cause, status: status && +status });
     };
-    period = patience;
-    listen(period);
+    listen(patience);
   }
 
   function opened(): void {
     socket = dialled;
-    answers.set(++ids, ({ connect, error }, size) => {
+    const params = { token: token || undefined, ...hello, subs: feed.resume() };
+    command("connect", JSON.stringify(params), ({ connect, error }, size) => {
       if (!error) connected(connect as ConnectResult, size);
       else if (socket) lost(error.code, error.message, !!error.temporary);
     });
-    const params = { token: token || undefined, ...hello, subs: feed.resume() };
-    write(`{"id":${ids},"connect":${JSON.stringify(params)}}`);
     // Tells the server that this client acknowledges explicitly: a pong must not count as an acknowledgement.
     write('{"send":{"data":{"ack":{}}}}');
   }
 
-  function connected({ ping = Infinity, subs = {} }: ConnectResult, size: number): void {
-    period = ping * 1000 + patience;
+  function connected({ ping: seconds, subs = {} }: ConnectResult, size: number): void {
+    period = seconds ? seconds * 1000 + patience : 0;
     isAdmitted = true;
     feed.open(subs, size);
     become("connected");
@@ -170,13 +171,13 @@ export function createLink(
     name: string,
     verb: string,
     params: Params,
-    waiting: Waiting,
+    signal: AbortSignal | undefined,
     again?: boolean,
   ): Promise<T> {
     const what = named(verb, params.channel ?? params.method);
     const text = jsonOf(what, params);
-    let send = (): void => {};
-    const answer = wait<T>(waiting?.signal, (resolve, reject) => {
+    let send: () => void;
+    const answer = wait<T>(signal, (resolve, reject) => {
       send = () =>
         command(name, text, ({ error, [name]: result }, size) => {
           if (!error) resolve(result as T);
@@ -191,7 +192,7 @@ export function createLink(
 
   function command(name: string, params: string, answered?: Answered): void {
     // The connect reply must come first: it authenticates the client and names the server's own subscriptions.
-    if (!isAdmitted) return;
+    if (!isAdmitted && name !== "connect") return;
     answers.set(++ids, answered);
     write(`{"id":${ids},"${name}":${params}}`);
   }
@@ -218,16 +219,34 @@ export function createLink(
     if (push) feed.push(push, line.length);
     if (line === "{}") {
       feed.ack();
-      write("{}");
+      write(line);
     }
     answers.get(id)?.(message, line.length);
     answers.delete(id);
   }
 
-  /** Gives the connection up when nothing is received for `ms` milliseconds. */
+  /**
+   * Gives the connection up when nothing is received for `ms` milliseconds. When `ms` is 0, nothing need be received
+   * until the client sends its next ping.
+   */
   function listen(ms: number): void {
-    stop("ping");
-    time("ping", ms, () => lost(3012, "no answer"));
+    /** Milliseconds between the pings of a client whose server sends none. */
+    const pingInterval = 25_000;
+    stop("silence");
+    if (ms) time("silence", ms, () => lost(3012, "no answer"));
+    // The answer sets this timer again, and not the timer itself: in hidden tabs, browsers delay chains of timers.
+    else time("ping", pingInterval, () => test(patience));
+  }
+
+  /** Tests the connection with a ping, which must be answered within `ms` milliseconds. */
+  function test(ms: number): void {
+    /**
+     * The same text each time, so that a host can answer it with a fixed text and without its application. No command
+     * has this id: it is the last one that the protocol can express.
+     */
+    const ping = '{"id":4294967295,"ping":{}}';
+    write(ping);
+    listen(ms);
   }
 
   /** Handles a connection that ended, must end or was not made. The code decides whether to reconnect. */
@@ -301,9 +320,7 @@ export function createLink(
     const pingTimeout = 5_000;
     if (status === "waiting") dial();
     // Behind a command that takes long, the ping's reply might be late too.
-    if (status !== "connected" || answers.size) return;
-    command("ping", "{}");
-    listen(pingTimeout);
+    if (status === "connected" && !answers.size) test(pingTimeout);
   }
 
   const feed = createFeed({ wait, command, write, time, retry }, buffer);

@@ -6,7 +6,7 @@ import type { RunNews } from "./feed.ts";
 import { textOf } from "./input.ts";
 import type { Link } from "./link.ts";
 import type { HistoryResult } from "./messages.ts";
-import type { ClientFollowOptions, ClientRun } from "./options.ts";
+import type { ClientRun } from "./options.ts";
 
 /** The fields of every kind of ending. */
 type Ending = OmitType<"completed"> & OmitType<"failed"> & OmitType<"cancelled">;
@@ -16,7 +16,8 @@ type OmitType<How extends string> = Omit<Extract<RunLifecycleEvent, { type: `run
 export function createRun<R>(
   link: Link,
   id: string,
-  { after, signal: runSignal }: ClientFollowOptions,
+  after: Position | undefined,
+  runSignal: AbortSignal | undefined,
 ): ClientRun<unknown, R> {
   const channel = `run:${id}`;
   let status: RunStatus | undefined;
@@ -33,7 +34,7 @@ export function createRun<R>(
 
   /** Returns the last position of the run's channel, and records the event at that position. */
   async function last(signal: AbortSignal | undefined): Promise<Position> {
-    const page = await pageOf(link, { channel, limit: 1, reverse: true }, { signal });
+    const page = await pageOf(link, { channel, limit: 1, reverse: true }, signal);
     for (const publication of page.publications) hear(publication);
     return page;
   }
@@ -43,7 +44,7 @@ export function createRun<R>(
     if (status === "completed") return end.result as R;
     // The signal was that of the caller.
     if (status === "cancelled") throw new CancelError(end.by === "signal" ? "caller" : end.by, end.reason);
-    throw new RunError(id, { cause: Object.assign(new Error(), end.error) });
+    throw new RunError(id, { cause: Object.assign(new Error(), end.error), reason: end.reason });
   }
 
   return {
@@ -57,7 +58,7 @@ export function createRun<R>(
         // Nothing is published after the ending: reading on after it would wait for ever.
         if (ending && epoch === after.epoch && offset <= after.offset) return outcome();
       }
-      yield* link.feed.read(channel, { after: after ?? { offset: 0, epoch: "" }, signal: runSignal, hear });
+      yield* link.feed.read(channel, after ?? { offset: 0, epoch: "" }, runSignal, hear);
       return outcome();
     },
     async result({ signal = runSignal } = {}) {
@@ -65,7 +66,7 @@ export function createRun<R>(
         const { epoch, offset } = await last(signal);
         // An ending that is known is read once more through the feed, because that acknowledges it.
         const before = { offset: ending ? offset - 1 : offset, epoch };
-        for await (const _ of link.feed.read(channel, { after: before, signal, hear })) {
+        for await (const _ of link.feed.read(channel, before, signal, hear)) {
         }
       }
       return outcome();
@@ -73,13 +74,7 @@ export function createRun<R>(
     async cancel(reason, { signal = runSignal } = {}) {
       const params = { method: "run.cancel", data: { run: id, reason } };
       textOf("use reason", reason ?? "");
-      const { data } = await link.call<{ data: { status: Cancelled } }>(
-        "rpc",
-        "call",
-        params,
-        { signal },
-        true,
-      );
+      const { data } = await link.call<{ data: { status: Cancelled } }>("rpc", "call", params, signal, true);
       return data.status;
     },
   };
@@ -91,10 +86,10 @@ type Cancelled = Awaited<ReturnType<ClientRun["cancel"]>>;
 export async function pageOf(
   link: Link,
   query: { channel: string; limit: number; since?: Position | undefined; reverse?: boolean },
-  waiting: Pick<ClientFollowOptions, "signal">,
+  signal: AbortSignal | undefined,
 ): Promise<History> {
   const { channel } = query;
-  const page = await link.call<HistoryResult>("history", "read", query, waiting, true);
+  const page = await link.call<HistoryResult>("history", "read", query, signal, true);
   const { epoch, publications } = page;
   return {
     ...page,

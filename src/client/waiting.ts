@@ -17,7 +17,7 @@ export function createWait(over: AbortSignal): Wait {
     const waited = new Promise<T>((resolve, reject) => {
       for (const each of [signal, over]) {
         if (!each) continue;
-        if (each.aborted) throw each.reason;
+        each.throwIfAborted();
         undo.push(linkTo(links, each, reject));
       }
       begin(resolve, reject);

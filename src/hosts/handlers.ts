@@ -25,6 +25,11 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
     this.#release = release;
   }
 
+  /** Its session, once there is one. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
   readonly onOpen = (_event: unknown, ws: WSContext): void => {
     this.#session ??= this.#accept(ws);
   };

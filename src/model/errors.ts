@@ -92,8 +92,7 @@ export class CancelError extends Error {
   /** Creates the error. The message contains `by` and `reason`. */
   constructor(by: CancelledBy, reason?: string, options?: ErrorOptions) {
     super(`Cancelled by the ${by}${reason === undefined ? "" : `: ${reason}`}`, options);
-    this.by = by;
-    this.reason = reason;
+    Object.assign(this, { by, reason });
   }
 }
 
@@ -110,9 +109,7 @@ export class GapError extends Error {
   /** Creates the error. The message contains the channel and the offset. */
   constructor(channel: string, after: Position, earliest: Position) {
     super(`Cannot resume ${JSON.stringify(channel)} after ${after.offset}: its log was trimmed or replaced`);
-    this.channel = channel;
-    this.after = after;
-    this.earliest = earliest;
+    Object.assign(this, { channel, after, earliest });
   }
 }
 
@@ -147,20 +144,22 @@ export class ExpiredError extends Error {
   }
 }
 
-/** The error of a run that failed. `cause` is what its task threw. */
+/** The error of a run that failed. `cause` is what its task threw, or says that its process is gone. */
 export class RunError extends Error {
   /** Always `"RunError"`. */
   override readonly name = "RunError";
   /** The run's id. */
   declare readonly run: string;
+  /** `lost`: the process that ran it ended without writing an ending. Otherwise the task threw. */
+  declare readonly reason: "lost" | undefined;
   /** Creates the error. Give `why`, the text about the cause, if reading the cause's message could throw. */
   constructor(
     run: string,
-    options: ErrorOptions,
+    options: ErrorOptions & { reason?: "lost" | undefined },
     why = `${(options.cause as Partial<Error> | undefined)?.message ?? options.cause}`,
   ) {
     super(`Run ${JSON.stringify(run)} failed: ${why}`, options);
-    this.run = run;
+    Object.assign(this, { run, reason: options.reason });
   }
 }
 

@@ -29,8 +29,9 @@ export const jsonCodec: Codec = {
     empty: "{}",
     connect({ ping, subs, ...result }) {
       const texts = Array.from(subs, ([channel, sub]) => `${JSON.stringify(channel)}:${sub}`);
-      const members = `"ping":${ping},"pong":true${ttlOf(result)}`;
-      return `{${serverOf(result)},${members}${texts.length === 0 ? "" : `,"subs":{${texts.join(",")}}`}}`;
+      const pings = ping === undefined ? "" : `,"ping":${ping},"pong":true`;
+      const members = pings + ttlOf(result);
+      return `{${serverOf(result)}${members}${texts.length === 0 ? "" : `,"subs":{${texts.join(",")}}`}}`;
     },
     refresh: (result) => `{${serverOf(result)}${ttlOf(result)}}`,
     subscribe({ epoch, offset, recovered, wasRecovering, data }) {

@@ -40,6 +40,11 @@
  * **Barrier.** A client answers each `{}` with `{}`, after it has handled everything before that ping. A pong therefore
  * proves that everything sent before its ping has been read. At most one ping is outstanding.
  *
+ * **Who pings.** The server sends a ping every `ping` seconds. A host may answer the `ping` commands of clients itself,
+ * so that they do not wake the server. There the reply to a `connect` with the name `tocsin` has neither `ping` nor
+ * `pong`. That client must send a `ping` at least every 25 s, and still answers the pings that are barriers. If nothing
+ * is heard of it for 60 s, it may be closed with 3012.
+ *
  * **Acknowledgement.** A client acknowledges with `{"send":{"data":{"ack":{"<channel>":{"offset":17,"epoch":"x"}}}}}`,
  * or with the rpc method `ack` and the same `data`, whose reply is empty (`{}`). An acknowledgement is cumulative
  * within each channel, and several may be merged into one. A lower offset than before has no effect. In an rpc, one
@@ -244,8 +249,8 @@ export interface ConnectResult {
   readonly client: string;
   readonly version: string;
   readonly ttl: number | undefined;
-  /** Seconds between pings. */
-  readonly ping: number;
+  /** Seconds between pings. Undefined if the server sends none while nothing is in flight. */
+  readonly ping: number | undefined;
   /** The encoded results of the subscriptions that the server made, by channel. */
   readonly subs: Iterable<readonly [channel: string, result: string]>;
 }

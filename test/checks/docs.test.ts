@@ -32,6 +32,7 @@ const shown: Readonly<Record<string, readonly string[]>> = {
   "docs/access.md": ["examples/tokens.test.ts"],
   "docs/agents.md": ["examples/agent.test.ts"],
   "docs/demo.md": ["examples/fingerprint/node.ts"],
+  "docs/deploy.md": ["examples/deploy/app.ts", "examples/deploy/deno.ts", "examples/deploy/bun.ts"],
   "docs/durable.md": ["examples/durable/node.ts"],
   "docs/events.md": ["examples/events.test.ts"],
   "docs/operations.md": ["examples/telemetry.ts"],

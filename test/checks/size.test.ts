@@ -2,14 +2,22 @@ import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { bundle } from "../../bench/speed/import-cost.ts";
+import { bundleWorker } from "../../examples/worker/bundle.ts";
 
 /** The maximum size in bytes of what a server imports. Lower it when the size shrinks; raise it only on purpose. */
 const maxBytes = 48_200;
+/** The same of the Worker of the example: tocsin/cloudflare, Hono, and the page with its client. */
+const maxWorkerBytes = 82_000;
 
 const size = gzipSync(await bundle(), { level: 9 }).length;
 
 test(`tocsin and tocsin/hono take less than ${maxBytes} bytes together, minified and compressed`, () => {
   expect(size).toBeLessThan(maxBytes);
+});
+
+test(`the Worker of the example takes less than ${maxWorkerBytes} bytes, minified and compressed`, async () => {
+  const worker = gzipSync(await bundleWorker({ minify: true }), { level: 9 });
+  expect(worker.length).toBeLessThan(maxWorkerBytes);
 });
 
 test("docs/performance.md states their size", async () => {

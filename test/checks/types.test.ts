@@ -65,6 +65,10 @@ describe.each(["bun", "deno"])("with the types of %s", (name) => {
   });
 });
 
+test("the page of the Worker passes the type check with the types of a browser", async () => {
+  expect(await check(join(root, "test/types/browser"))).toBe("");
+});
+
 test("the published sources do not refer to the packages that have these types", () => {
   const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((file) =>
     file.endsWith(".ts"),

@@ -212,6 +212,30 @@ describe("a run", () => {
     expect(await asked[0]?.result()).toBe(42);
   });
 
+  test("says whether it was lost with its process", async ({ open }) => {
+    const { client, clock, network } = open();
+    network.mode = "mute";
+    await clock.settle();
+    network.say({ id: 1, connect: { ping: 25 } });
+    const readers = ["1", "2"].map((id) => read(client.run(id)));
+    await clock.settle();
+    const failed = {
+      type: "run.failed",
+      error: { name: "Error", message: "The process that ran it is gone" },
+    };
+    network.say(
+      { id: 2, subscribe: { epoch: "e", offset: 0, recovered: true } },
+      { id: 3, subscribe: { epoch: "e", offset: 0, recovered: true } },
+      { push: { channel: "run:1", pub: { offset: 1, data: { ...failed, run: "1", reason: "lost" } } } },
+      { push: { channel: "run:2", pub: { offset: 1, data: { ...failed, run: "2" } } } },
+    );
+    await clock.settle();
+    expect(readers.map(({ ended }) => ended.reason)).toMatchObject([
+      { message: 'Run "1" failed: The process that ran it is gone', reason: "lost" },
+      { message: 'Run "2" failed: The process that ran it is gone', reason: undefined },
+    ]);
+  });
+
   test("read after its ending is done", async ({ open }) => {
     const { client, clock, notifier } = open();
     const run = notifier.run(async () => 42);

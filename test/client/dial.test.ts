@@ -172,10 +172,16 @@ describe("a token", () => {
     const tokens = ["", "t2"];
     const { client } = asking(ends, "ws://localhost/", { getToken: () => tokens.shift() ?? "t3" });
     await clock.settle();
-    expect([client.status, network.last.sent[0]]).toEqual(["connected", { id: 1, connect: {} }]);
+    expect([client.status, network.last.sent[0]]).toEqual([
+      "connected",
+      { id: 1, connect: { name: "tocsin" } },
+    ]);
     network.last.drop();
     await clock.advance(1_000);
-    expect(network.last.sent[0]).toEqual({ id: expect.any(Number), connect: { token: "t2" } });
+    expect(network.last.sent[0]).toEqual({
+      id: expect.any(Number),
+      connect: { token: "t2", name: "tocsin" },
+    });
   });
 
   test.for([undefined, null, 5])("that is no text is none: %s", async (token, { open }) => {

@@ -115,7 +115,9 @@ describe("a channel that the server subscribes to", () => {
     const wanted = upTo(4).flatMap((round) => upTo(4).map((n) => round * 10 + n));
     expect([all.got, live.got]).toEqual([wanted, wanted]);
     const { epoch } = await notifier.history("mine");
-    expect(sent(ends, "connect")).toEqual([{ subs: { mine: { recover: true, offset: 14, epoch } } }]);
+    expect(sent(ends, "connect")).toEqual([
+      { name: "tocsin", subs: { mine: { recover: true, offset: 14, epoch } } },
+    ]);
     expect([sent(ends, "subscribe"), sent(ends, "unsubscribe")]).toEqual([[], []]);
   });
 

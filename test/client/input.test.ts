@@ -89,7 +89,7 @@ describe("a value that JSON cannot represent", () => {
     Object.assign(hello as object, { tab: 1n });
     await clock.settle();
     expect((await notifier.history("news")).publications.map((each) => each.data)).toEqual([{ n: 1 }]);
-    expect(network.last.sent[0]).toEqual({ id: 1, connect: { data: { tab: 1 } } });
+    expect(network.last.sent[0]).toEqual({ id: 1, connect: { name: "tocsin", data: { tab: 1 } } });
   });
 });
 

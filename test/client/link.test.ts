@@ -199,7 +199,10 @@ describe("a connection that is lost", () => {
       // A connected client checks whether its connection still works.
       page.dispatchEvent(new Event("offline"));
       await clock.advance(30_000);
-      expect(client.status).toBe("connected");
+      expect([client.status, network.last.texts]).toEqual([
+        "connected",
+        expect.arrayContaining(['{"id":4294967295,"ping":{}}']),
+      ]);
       network.last.cut();
       page.dispatchEvent(new Event("offline"));
       await clock.advance(5_000);
@@ -369,7 +372,7 @@ describe("a token", () => {
     await clock.settle();
     expect(network.last.sent[0]).toEqual({
       id: expect.any(Number),
-      connect: { token: "t1", data: { tab: 1 } },
+      connect: { token: "t1", name: "tocsin", data: { tab: 1 } },
     });
     expect(asked).toHaveLength(1);
   });
@@ -393,13 +396,16 @@ describe("a token", () => {
     network.mode = "mute";
     network.last.drop(3005, "connection expired");
     await clock.advance(1_000);
-    expect(network.last.sent[0]).toEqual({ id: expect.any(Number), connect: { token: "t2" } });
+    expect(network.last.sent[0]).toEqual({
+      id: expect.any(Number),
+      connect: { token: "t2", name: "tocsin" },
+    });
     network.mode = "up";
     network.say({ id: 2, error: { code: 109, message: "token expired" } });
     await clock.advance(2_000);
     expect([client.status, network.last.sent[0]]).toEqual([
       "connected",
-      { id: expect.any(Number), connect: { token: "t3" } },
+      { id: expect.any(Number), connect: { token: "t3", name: "tocsin" } },
     ]);
   });
 
@@ -410,7 +416,7 @@ describe("a token", () => {
     await clock.settle();
     network.last.drop(3005, "connection expired");
     await clock.advance(1_000);
-    const sent = { id: expect.any(Number), connect: { token: "t" } };
+    const sent = { id: expect.any(Number), connect: { token: "t", name: "tocsin" } };
     expect([client.status, network.last.sent[0]]).toEqual(["connected", sent]);
   });
 

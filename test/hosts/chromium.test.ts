@@ -2,30 +2,13 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type Browser,
-  type BrowserContext,
-  type BrowserContextOptions,
-  chromium,
-  type Page,
-} from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { executablePath, launch } from "../support/chromium.ts";
 import { contrast } from "../support/demo-page.ts";
 import { buildPackage, type DemoServer, demoServer, keepsRuns } from "../support/demo-server.ts";
 import { relay } from "../support/relay.ts";
 import { root } from "../support/runtimes.ts";
-
-const { CHROMIUM: executablePath = "/usr/bin/chromium" } = process.env;
-const args = [
-  "--headless=new",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 if (existsSync(executablePath)) describe("the demo page in Chromium", inChromium);
 else test.skip(`the demo page in Chromium: there is no ${executablePath}, and CHROMIUM names no other`);
@@ -46,7 +29,7 @@ function inChromium(): void {
   let server: DemoServer;
   beforeAll(async () => {
     rmSync(screenshots, { recursive: true, force: true });
-    const launching = chromium.launch({ executablePath, args });
+    const launching = launch();
     await buildPackage();
     [browser, server] = await Promise.all([launching, demoServer()]);
   });

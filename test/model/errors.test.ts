@@ -31,7 +31,9 @@ group("the errors that callers catch", () => {
     const { by, reason } = new CancelError("shutdown");
     expect([by, reason]).toEqual(["shutdown", undefined]);
     expect(new CancelError("client", "enough").reason).toBe("enough");
-    expect(new RunError("r1", { cause: 1 }).run).toBe("r1");
+    const failed = new RunError("r1", { cause: 1 });
+    expect([failed.run, failed.reason]).toEqual(["r1", undefined]);
+    expect(new RunError("r1", { cause: 1, reason: "lost" }).reason).toBe("lost");
   });
 
   test("a cause is the thrown value itself", () => {

@@ -9,20 +9,23 @@ export function killable(log: Log): Killable {
   const dead = (): never => {
     throw new ClosedError("Cannot go on: the process is dead");
   };
+  const { join } = log;
   return {
     append: (...args) => (isKilled ? dead() : log.append(...args)),
     read: (...args) => (isKilled ? dead() : log.read(...args)),
     watch: (...args) => (isKilled ? dead() : log.watch(...args)),
     keeps: (channel) => log.keeps?.(channel) ?? {},
-    commit: () => (isKilled ? dead() : log.commit?.()),
-    join: async (...args) => {
-      const membership = await (log.join as NonNullable<Log["join"]>)(...args);
-      return {
-        ...membership,
-        release: (record) => (isKilled ? dead() : membership.release(record)),
-        [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
-      };
-    },
+    ...(log.commit && { commit: () => (isKilled ? dead() : log.commit?.()) }),
+    ...(join && {
+      join: async (...args) => {
+        const membership = await join(...args);
+        return {
+          ...membership,
+          release: (record) => (isKilled ? dead() : membership.release(record)),
+          [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
+        };
+      },
+    }),
     [Symbol.asyncDispose]: async () => {
       if (!isKilled) await log[Symbol.asyncDispose]();
     },

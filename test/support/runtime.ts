@@ -1,5 +1,5 @@
 import { renameSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join, relative } from "node:path";
 import process from "node:process";
 import { buildSync } from "esbuild";
 import type { UpgradeWebSocket } from "hono/ws";
@@ -39,7 +39,8 @@ function bundled(file: string): string {
   let bundle = bundles.get(file);
   if (bundle === undefined) {
     // In the project, because it imports the project's packages. Several processes may write the same file at once.
-    bundle = join(root, ".cache", `${basename(file, ".ts")}.mjs`);
+    const name = relative(root, file).replace(/[^\w.]+/g, "-");
+    bundle = join(root, ".cache", `${name.replace(/\.ts$/, "")}.mjs`);
     const outfile = `${bundle}.${process.pid}`;
     const target = { platform: "node", format: "esm", target: "node20" } as const;
     buildSync({ entryPoints: [file], outfile, bundle: true, packages: "external", ...target });

@@ -1,4 +1,4 @@
-import type { MaybePromise } from "../../base/maybe-promise.ts";
+import { handled, type MaybePromise } from "../../base/maybe-promise.ts";
 import type { Position, ReadOptions, Slice, WakeHint } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import type { Subscription } from "../delivery/subscription.ts";
@@ -56,6 +56,34 @@ export abstract class ChannelLog implements ReadChannel {
   /** Settles once the log is watched. From then on no publication goes unnoticed. */
   opened(): MaybePromise<void> {
     return this.#watch.opened();
+  }
+
+  /**
+   * Continues with a subscription of an earlier process, from where that had read the log to. If the log cannot be
+   * watched, all subscriptions end, so that their clients come back.
+   */
+  protected continueFrom({ epoch, offset }: Position): void {
+    if (this.epoch === "") {
+      this.epoch = epoch;
+      this.top = offset;
+    }
+    const failed = (error: unknown): void => {
+      this.#context.report(error, "log", `channel ${this.name}`);
+      for (const subscription of [...this.subscriptions]) this.lose(subscription);
+    };
+    // Nothing can be rejected: neither `failed` nor loading throws.
+    void handled(
+      () => this.opened(),
+      () => this.#loadSome(),
+      failed,
+    );
+  }
+
+  /** Loads the first news without anybody who waits for them. A failure has been noted, and the read is repeated. */
+  #loadSome(): void {
+    this.#context.turn.wakeChannel(this);
+    if (!this.#hasNews || this.#loading !== undefined) return;
+    void handled<number, void>(() => this.#load(), ignore, ignore);
   }
 
   /** Notes that the log has new entries, or may have entries for which no wake has come yet. */
@@ -251,7 +279,8 @@ export abstract class ChannelLog implements ReadChannel {
     this.top = slice.top;
     this.#cache?.drop();
     for (const subscription of [...this.subscriptions]) {
-      if (!sameEpoch || subscription.cursor + 1 < slice.first) this.lose(subscription);
+      const { cursor } = subscription;
+      if (!sameEpoch || cursor + 1 < slice.first || cursor > slice.top) this.lose(subscription);
     }
   }
 
@@ -267,3 +296,5 @@ export abstract class ChannelLog implements ReadChannel {
     this.#watch.end();
   }
 }
+
+function ignore(): void {}

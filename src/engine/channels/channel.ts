@@ -1,6 +1,7 @@
 import type { Counts } from "../../base/counts.ts";
 import { SmallSet } from "../../base/small-set.ts";
 import type { Context } from "../core/context.ts";
+import { deliveryStateOf } from "../delivery/delivery-state.ts";
 import type { Ledger } from "../delivery/ledger.ts";
 import { caughtUp, fallBehind, type MissedNotices } from "../delivery/missed-notices.ts";
 import type { ChannelDeliveries, Followed, Subscription } from "../delivery/subscription.ts";
@@ -60,15 +61,34 @@ export class Channel extends ChannelLog implements Followed {
    * lost.
    */
   add(subscription: Subscription): void {
+    this.#enter(subscription);
+    this.#announcements?.note(subscription.session, "join");
+    if (subscription.epoch === this.epoch) this.#advance(subscription);
+    else this.lose(subscription);
+  }
+
+  /**
+   * Adds a subscription of an earlier process, which others know already. It continues in the coming turn. What it was
+   * sent or has read counts for the deliveries that are pending here.
+   */
+  restore(subscription: Subscription): void {
+    this.#enter(subscription);
+    const { epoch, cursor, proof } = subscription;
+    this.continueFrom({ offset: cursor, epoch });
+    if (!this.subscriptions.has(subscription)) return;
+    if (epoch !== this.epoch) return this.lose(subscription);
+    if (cursor === proof.since) return;
+    this.deliveries?.reached(epoch, deliveryStateOf(subscription), "written", proof.since);
+    if (this.deliveries !== undefined) subscription.session.track(subscription);
+  }
+
+  #enter(subscription: Subscription): void {
     this.subscriptions.add(subscription);
     if (subscription.joins) {
       this.#announcements ??= new Announcements(this.#context, this);
       this.#announcements.listeners++;
     }
     this.users?.add(subscription.session.peer.user);
-    this.#announcements?.note(subscription.session, "join");
-    if (subscription.epoch === this.epoch) this.#advance(subscription);
-    else this.lose(subscription);
   }
 
   remove(subscription: Subscription): void {

@@ -5,6 +5,7 @@ import type { Context } from "../core/context.ts";
 import { deliveryStateOf } from "../delivery/delivery-state.ts";
 import type { DeliveryState, Subscription } from "../delivery/subscription.ts";
 import type { LiveSession } from "../sessions/session.ts";
+import { flag } from "../sessions/session-flags.ts";
 import type { Caller } from "./call.ts";
 
 /**
@@ -35,7 +36,7 @@ export function takeAcknowledgements(session: LiveSession, { method, params }: C
 export function acknowledge(session: LiveSession, data: unknown): ErrorReply | undefined {
   const acknowledgements = acknowledgementsIn(data);
   if (acknowledgements === undefined) return replies.badRequest;
-  session.acknowledges = true;
+  note(session);
   for (const channel in acknowledgements) {
     const error = errorIn(session, channel, acknowledgements[channel]);
     if (error !== undefined) return error;
@@ -52,7 +53,7 @@ function acknowledgementsIn(data: unknown): Acknowledgements | undefined {
  * Records the valid acknowledgements. Peers can send thousands of invalid ones, so those allocate and throw nothing.
  */
 function take(session: LiveSession, acknowledgements: Acknowledgements): number {
-  session.acknowledges = true;
+  note(session);
   let count = 1;
   for (const channel in acknowledgements) {
     count++;
@@ -63,6 +64,11 @@ function take(session: LiveSession, acknowledgements: Acknowledgements): number 
       advance(session.context, subscription, (position as Partial<Position>).offset ?? 0);
   }
   return count;
+}
+
+function note(session: LiveSession): void {
+  session.acknowledges = true;
+  session.note(false);
 }
 
 /** An object from JSON: it has no inherited members. */
@@ -78,13 +84,17 @@ function errorIn(session: LiveSession, channel: string, position: unknown): Erro
   if (subscription === undefined) return replies.permissionDenied;
   if (epoch !== subscription.channel.epoch) return replies.unrecoverable;
   const { proof, cursor } = subscription;
-  return offset > session.window.writtenOf(proof, cursor) ? replies.badRequest : undefined;
+  if (offset <= session.window.writtenOf(proof, cursor)) return undefined;
+  // An earlier process may have sent it after the state was taken.
+  const mayBeSent = (session.flags & flag.stale) !== 0 && offset <= subscription.channel.top;
+  return mayBeSent ? undefined : replies.badRequest;
 }
 
-/** Records that a client has everything up to an offset. */
+/** Records that a client has everything up to an offset. It is not sent what it has of an earlier process again. */
 function advance({ clock }: Context, subscription: Subscription, offset: number): void {
   const before = Math.max(subscription.acknowledged, subscription.proof.since);
   subscription.acknowledgedAt = clock.time();
+  if (offset > subscription.cursor) subscription.cursor = offset;
   if (offset <= before) return;
   subscription.acknowledged = offset;
   subscription.channel.deliveries?.reached(
@@ -122,19 +132,22 @@ export function resumed(
   if (hub.sessions.countOf(identity) > maxSessions) return;
   let from: DeliveryState | undefined;
   let subscription: Subscription | undefined;
+  let earlier: LiveSession | undefined;
   for (const left of ledger.departed.get(channel, epoch, identity)) {
     if (isNearer(left, offset, from)) from = left;
   }
   // The earlier connection may not have been closed yet.
-  for (const { subscriptions } of hub.sessions.of(identity)) {
-    const present = subscriptions.get(channel);
+  for (const session of hub.sessions.of(identity)) {
+    const present = session.subscriptions.get(channel);
     if (present?.channel.epoch !== epoch) continue;
     const state = deliveryStateOf(present);
     if (!isNearer(state, offset, from)) continue;
     from = state;
     subscription = present;
+    earlier = session;
   }
   if (from === undefined) return;
+  earlier?.note(false);
   if (subscription !== undefined) return advance(hub, subscription, offset);
   const before = from.acknowledged;
   for (const level of ["read", "acknowledged", "discharged"] as const)

@@ -16,7 +16,8 @@ import { refreshed } from "./refresh.ts";
  * returns how the connection is kept alive.
  */
 export function connect(call: Call): MaybePromise<Answer> {
-  const { params } = call;
+  const { params, session } = call;
+  session.named(params.name);
   const wanted = isObject(params.subs) ? params.subs : {};
   const prepare = (): MaybePromise<PreparedSubscriptions> => prepareAll(call, wanted);
   const prepared = andThen(identify(call), () => found(call, prepare, abandonAll));
@@ -33,7 +34,7 @@ function welcome({ hub, session }: Caller, subscriptions: PreparedSubscriptions)
   return {
     result: hub.codec.results.connect({
       ...refreshed(session),
-      ping: Math.max(1, Math.ceil(hub.settings.heartbeat / 1000)),
+      ping: session.pingsItself ? undefined : Math.max(1, Math.ceil(hub.settings.heartbeat / 1000)),
       subs: Array.from(subscriptions, ([name, { result }]) => [name, result] as const),
     }),
     channels: [...subscriptions.keys()],

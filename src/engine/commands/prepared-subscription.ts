@@ -141,7 +141,7 @@ function dataOf(
 function begin(session: LiveSession, subscription: Subscription): void {
   const { channel } = subscription;
   if (!session.isOpen) return;
-  session.subscriptions.add(subscription);
+  session.enter(subscription);
   // The recovered publications are already in flight.
   if (subscription.cursor > subscription.proof.since && channel.deliveries !== undefined)
     session.track(subscription);

@@ -16,7 +16,7 @@ export async function refresh({ hub, session, params }: Call): Promise<Answer> {
   if (!isTime(expires)) return over(session, closes.invalidToken);
   // After an error reply to `refresh`, clients give up for good. After this close they reconnect with a new token.
   if (expires <= hub.clock.time()) return over(session, closes.expired);
-  session.timers.extend(expires);
+  session.extend(expires);
   return { result: hub.codec.results.refresh(refreshed(session)) };
 }
 

@@ -103,6 +103,11 @@ export interface Limits {
    */
   waiting: number;
   /**
+   * Bytes of encoded publications that all channels together keep, so that sessions share them. Over this limit, only
+   * what is being sent is kept, and the rest is read from the log again. Default 67 108 864 (64 MiB).
+   */
+  cache: number;
+  /**
    * How long an `idempotencyKey` is remembered, from when its first publication is in the log. This process keeps the
    * newest 10 000 keys. The log keeps as many as it has room for. Default 300 000 (5 min).
    */
@@ -142,6 +147,7 @@ const defaults: Readonly<
   confirmedTotal: 100_000,
   confirmedTotalBytes: 67_108_864,
   waiting: 67_108_864,
+  cache: 67_108_864,
   idempotency: 300_000,
   runBytes: 8_388_608,
   runTtl: 300_000,

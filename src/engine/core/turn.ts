@@ -54,6 +54,11 @@ export class Turn {
     this.#parts = parts;
   }
 
+  /** Whether no turn is due, and no read that a turn has begun is in progress. */
+  get isIdle(): boolean {
+    return !this.#isScheduled && this.#loading === 0 && this.#channels.length + this.#sessions.length === 0;
+  }
+
   /** Lists the channel for the coming turn: it has news, or its last user has left. */
   wakeChannel(channel: TurnChannel): void {
     if (channel.isWoken) return;

@@ -38,6 +38,8 @@ export interface Content {
 export interface LedgerOfChannels {
   /** The current time, in milliseconds since the Unix epoch. */
   readonly time: number;
+  /** Number of channels of which it is about to be read where they begin. */
+  looking: number;
   /** Returns the current subscriptions of a channel. */
   subscriptions(channel: string, epoch: string): Iterable<Subscription>;
   /** Returns the known states of subscribers that may have been sent a publication. */
@@ -194,8 +196,10 @@ export class ChannelLedger {
   lookSoon(context: Context): void {
     if (this.#isLooking || this.entries.size === 0) return;
     this.#isLooking = true;
+    this.#ledger.looking++;
     context.clock.turn(() => {
       this.#isLooking = false;
+      this.#ledger.looking--;
       if (this.entries.size === 0) return;
       const failed = (error: unknown): void => context.report(error, "log", `channel ${this.channel}`);
       // The log reader lists this read as a wait, and ends it with its scope.

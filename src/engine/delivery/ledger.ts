@@ -40,11 +40,13 @@ export class Ledger implements LedgerOfChannels {
   /** The capacity for confirmed publications that wait, also on their way into the log. Run endings have their own. */
   readonly #capacity: ConfirmCapacity;
   readonly #endings: ConfirmCapacity;
-  readonly #expiries: ExpiryQueue<PendingDelivery>;
+  readonly expiries: ExpiryQueue<PendingDelivery>;
   /** Number of waits whose end must be reported in time. */
   #awaited = 0;
   /** Number of entries ever made. A read that began at a lower number does not cover later entries. */
   sequence = 0;
+  /** Number of channels of which it is about to be read where they begin. */
+  looking = 0;
   readonly givenUp: GivenUp;
   #isOver = false;
 
@@ -54,7 +56,7 @@ export class Ledger implements LedgerOfChannels {
     this.#capacity = new ConfirmCapacity(context.settings.limits);
     this.#endings = new ConfirmCapacity(context.settings.limits);
     const isWanted = (): boolean => this.#awaited > 0 || this.#capacity.isWaitedFor;
-    this.#expiries = new ExpiryQueue(context, isWanted, (entry) => this.giveUp(entry, "expired"));
+    this.expiries = new ExpiryQueue(context, isWanted, (entry) => this.giveUp(entry, "expired"));
   }
 
   /** What waits to be confirmed now, including what is on its way into the log. */
@@ -98,7 +100,7 @@ export class Ledger implements LedgerOfChannels {
     const owner = `room for a confirmed publication to ${channel}`;
     return this.#context.scope.wait<void>(owner, signal, (settle) => {
       const undo = room.wait({ bytes, taken, take, settle });
-      this.#expiries.arm();
+      this.expiries.arm();
       return undo;
     });
   }
@@ -159,7 +161,7 @@ export class Ledger implements LedgerOfChannels {
       return entry;
     }
     this.#lookAround(entry);
-    this.#expiries.arm();
+    this.expiries.arm();
     return entry;
   }
 
@@ -175,7 +177,7 @@ export class Ledger implements LedgerOfChannels {
     deliveries.entries.set(entry.position.offset, entry);
     deliveries.newest = Math.max(deliveries.newest, entry.position.offset);
     deliveries.sequence = ++this.sequence;
-    this.#expiries.add(entry);
+    this.expiries.add(entry);
   }
 
   /** Checks who has it already: a log may wake subscribers before it answers the publisher. */
@@ -224,7 +226,7 @@ export class Ledger implements LedgerOfChannels {
       this.#awaited++;
       this.#lookAround(waited);
       deliveries.lookSoon(this.#context);
-      this.#expiries.arm();
+      this.expiries.arm();
       return () => {
         waited.waiters.delete(waiter);
         deliveries.waiters--;
@@ -262,9 +264,9 @@ export class Ledger implements LedgerOfChannels {
     const { deliveries, content, waiters, position } = entry;
     if (content !== undefined || waiters.size > 0 || entry.place < 0) return;
     deliveries.entries.delete(position.offset);
-    this.#expiries.delete(entry);
+    this.expiries.delete(entry);
     this.#dropEmpty(deliveries);
-    this.#expiries.arm();
+    this.expiries.arm();
   }
 
   #settle(entry: PendingDelivery, outcome: NonNullable<PendingDelivery["outcome"]>): void {
@@ -304,7 +306,7 @@ export class Ledger implements LedgerOfChannels {
 
   /** Gives up everything that has expired. No timer does that where no end must be reported in time. */
   expire(): void {
-    this.#expiries.run();
+    this.expiries.run();
   }
 
   /** Begins to close: publishers that wait for room are refused, and what is given up from now on is in the report. */

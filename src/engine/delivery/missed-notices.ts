@@ -73,6 +73,12 @@ export class MissedNotices {
     this.#context = context;
   }
 
+  /** Whether a subscriber is to be sent a notice as soon as that is allowed. */
+  get isOwed(): boolean {
+    for (const { owed } of this.#sent.values()) if (owed !== undefined) return true;
+    return false;
+  }
+
   /**
    * Reserves the next notice to a subscriber about a channel. Returns undefined if none may be sent now. `undo` cancels
    * the reservation.

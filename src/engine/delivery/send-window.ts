@@ -14,6 +14,29 @@ export interface Proof {
   frame: number;
 }
 
+/** How far a proof is once nothing is queued: what `SendWindow.proofOf` returns. */
+export interface ProofState {
+  /** Offset that is proven read. */
+  readonly read: number;
+  /** Offset that the outstanding ping covers, or `read` if it covers nothing. */
+  readonly mark: number;
+  /** 0 if everything is proven read; otherwise which of the pings that are not answered covers the rest, from 1 on. */
+  readonly barrier: number;
+}
+
+/**
+ * What a window has in flight once nothing is queued. Byte counts begin where everything before is proven read: all
+ * bytes, the end of the last data, the end of the last publication, the excess, and what the outstanding ping covers,
+ * or 0.
+ */
+export type WindowState = readonly [
+  unproven: number,
+  data: number,
+  publications: number,
+  excess: number,
+  barrier: number,
+];
+
 /**
  * Counts what one session has in flight, and what its pongs prove.
  *
@@ -118,6 +141,12 @@ export class SendWindow {
     this.pingedAt = now;
   }
 
+  /** Adds another ping in place of the outstanding one. A pong proves only what that one covers. */
+  pingAgain(bytes: number, now: number): void {
+    this.queue(bytes, false);
+    this.pingedAt = now;
+  }
+
   /** Counts a pong. Returns false if no ping was outstanding. */
   pong(): boolean {
     if (!this.hasPing) return false;
@@ -168,4 +197,41 @@ export class SendWindow {
     if (proof.barrier <= this.#pongs) return cursor;
     return proof.markBarrier <= this.#pongs ? proof.mark : proof.read;
   }
+
+  /** What is in flight, for `restore`. Undefined if that is nothing. Called while nothing is queued. */
+  get state(): WindowState | undefined {
+    if (this.isClear) return undefined;
+    const proven = this.#proven;
+    return [
+      this.#inFlight,
+      Math.max(0, this.#data - proven),
+      Math.max(0, this.#publications - proven),
+      this.#excess,
+      this.hasPing ? this.#barrier - proven : 0,
+    ];
+  }
+
+  /** Takes over what an earlier window had in flight. Called before anything else. */
+  restore([unproven, data, publications, excess, barrier]: WindowState): void {
+    this.#sent = unproven;
+    this.#data = data;
+    this.#publications = publications;
+    this.#excess = excess;
+    this.#barrier = barrier;
+    this.#pings = barrier > 0 ? 1 : 0;
+    // Frame 0 stands for all frames of the earlier window.
+    this.#frames = 1;
+  }
+
+  /** Returns how far the proof of a subscription at `cursor` is, for `restoreProof`. Called while nothing is queued. */
+  proofOf(proof: Proof, cursor: number): ProofState {
+    if (proof.barrier <= this.#pongs) return { read: cursor, mark: cursor, barrier: 0 };
+    const read = proof.markBarrier <= this.#pongs ? proof.mark : proof.read;
+    return { read, mark: proof.mark, barrier: proof.barrier - this.#pongs };
+  }
+}
+
+/** Returns a proof that continues where one of an earlier window was. Nothing up to `since` was sent. */
+export function restoreProof({ read, mark, barrier }: ProofState, since: number): Proof {
+  return { read, mark, markBarrier: mark > read ? 1 : 0, barrier, since, sent: since, frame: 0 };
 }

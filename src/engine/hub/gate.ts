@@ -64,6 +64,12 @@ export class Gate {
     return limit;
   }
 
+  /** Whether no handshake is in progress. */
+  get isFree(): boolean {
+    this.#expire();
+    return this.#reserved.size === 0;
+  }
+
   /** Returns whether a user has the maximum number of sessions. Handshakes in progress count. */
   isFullOf(user: string): boolean {
     const { sessions, settings } = this.#context;

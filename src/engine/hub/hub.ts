@@ -52,9 +52,6 @@ export interface HubParts {
   readonly onRefused?: NotifierOptions["onRefused"];
 }
 
-/** The maximum size of the encoded publications that all channels together keep for sharing, in bytes. */
-const cacheBytes = 67_108_864;
-
 /** Combines the parts of one notifier: its log, scope, sessions, channels, runs and turn. */
 export class Hub
   implements
@@ -89,18 +86,15 @@ export class Hub
   readonly runs: RunRegistry;
   readonly recoveries: Recoveries;
   readonly turn: Turn;
-  readonly cache: CacheBudget = {
-    bytes: 0,
-    get isFull() {
-      return this.bytes > cacheBytes;
-    },
-  };
+  readonly cache: CacheBudget;
   /** Milliseconds that closing may take: the minimum of the notifier's own grace and of those given to `close()`. */
   grace: number;
   /** Whether the notifier is closing and each session closes itself once its client has read everything. */
   flushing = false;
   /** Whether those sessions still wait for clients that acknowledge to do so. */
   awaitsAcknowledgements = false;
+  /** Number of sessions whose socket is being closed. */
+  closing = 0;
   /** Called when a session has ended. */
   onSessionEnd: (() => void) | undefined;
   /** Called before a session gives up its subscriptions, for any reason. */
@@ -119,6 +113,13 @@ export class Hub
     this.settings = parts.settings;
     this.commandQueues = { limits: parts.settings.limits, chars: 0 };
     this.grace = parts.settings.grace;
+    const { cache } = parts.settings.limits;
+    this.cache = {
+      bytes: 0,
+      get isFull() {
+        return this.bytes > cache;
+      },
+    };
     this.events = parts.events;
     this.rpc = parts.rpc;
     this.redact = parts.redact;
@@ -247,12 +248,13 @@ export class Hub
     this.cache.bytes = 0;
   }
 
-  entered(session: LiveSession): void {
+  entered(session: LiveSession, isRestored: boolean): void {
     this.sessions.add(session);
-    this.counters.opened();
+    if (!isRestored) this.counters.opened();
   }
 
   closed(why: Close, wasFresh: boolean): void {
+    this.closing++;
     this.gate.closed(why, wasFresh);
   }
 
@@ -260,7 +262,8 @@ export class Hub
     this.onSessionLeave?.(session);
   }
 
-  left(session: LiveSession): void {
+  left(session: LiveSession, wasClosed: boolean): void {
+    if (wasClosed) this.closing--;
     this.sessions.delete(session);
     this.onSessionEnd?.();
   }

@@ -45,6 +45,7 @@ function withdraw({ codec }: Hub, session: LiveSession, channel: string): void {
   const { peer } = session;
   if (peer.channels?.includes(channel)) {
     session.peer = { ...peer, channels: peer.channels.filter((name) => name !== channel) };
+    session.note(true);
   }
   // A queued reply is lost with the connection, but only delayed: the client reconnects, and requests it again.
   if (!session.out.withhold(channel, codec)) return session.revoke(closes.reconnect);

@@ -23,12 +23,14 @@ import { type CloseOptions, type CloseReport, closePhases, emptyReport } from ".
 import { type FollowOptions, followChannel } from "../hub/follow.ts";
 import { Hub } from "../hub/hub.ts";
 import { type Presence, presenceOf } from "../hub/presence.ts";
+import { restOf } from "../hub/rest.ts";
+import { type RestoreOptions, restoreSession } from "../hub/restore-session.ts";
 import { disconnect, refuse, unsubscribe } from "../hub/revocation.ts";
 import { pendingOf, type Stats, statsOf } from "../hub/stats.ts";
 import { type Totals, totalsOf } from "../hub/totals.ts";
 import { LiveSession } from "../sessions/session.ts";
 import { type HistoryOptions, historyOf } from "./history.ts";
-import type { Notifier, RestoreOptions } from "./notifier.ts";
+import type { Notifier } from "./notifier.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 
 export type { Receipt } from "../../model/receipt.ts";
@@ -136,12 +138,14 @@ export class LiveNotifier implements Notifier {
     return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
   }
 
-  restore(_socket: Socket, _state: SessionState, _options?: RestoreOptions): Session {
-    throw new TypeError("Cannot restore");
+  restore(socket: Socket, state: SessionState, options: RestoreOptions = {}): Session {
+    this.#begin();
+    if (this.#isClosing) throw closed("restore a session");
+    return restoreSession(this.#hub, this.#commands, { socket, state }, options);
   }
 
   rest(): boolean {
-    return false;
+    return restOf(this.#hub);
   }
 
   admits(user: string): boolean {

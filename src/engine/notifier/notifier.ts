@@ -11,22 +11,15 @@ import type { RunOutput, TaskEvent } from "../../model/vocabulary.ts";
 import type { CloseOptions, CloseReport } from "../hub/close.ts";
 import type { FollowOptions } from "../hub/follow.ts";
 import type { Presence } from "../hub/presence.ts";
+import type { RestoreOptions } from "../hub/restore-session.ts";
 import type { Stats } from "../hub/stats.ts";
 import type { Totals } from "../hub/totals.ts";
 import type { HistoryOptions } from "./history.ts";
 import type { PublishOptions } from "./publisher.ts";
 
-/** What is not part of a session's state. */
-export interface RestoreOptions extends Pick<Peer, "authorize" | "connect" | "refresh" | "receive"> {
-  /**
-   * Whether the session may have gone on after the state was taken, for a short time, without a new subscription.
-   * Default: false.
-   */
-  readonly isStale?: boolean | undefined;
-}
-
 export type { Receipt } from "../../model/receipt.ts";
 export type { CloseReport, CutSession } from "../hub/close.ts";
+export type { RestoreOptions } from "../hub/restore-session.ts";
 export type { HistoryOptions } from "./history.ts";
 export type { PublishOptions } from "./publisher.ts";
 

@@ -46,8 +46,10 @@ export function endingText(
 export function resultIn(run: string, data: string): unknown {
   const ending = JSON.parse(data) as RunLifecycleEvent;
   if (ending.type === "run.completed") return ending.result;
-  if (ending.type === "run.failed")
-    throw new RunError(run, { cause: Object.assign(new Error(), ending.error) }, ending.error.message);
+  if (ending.type === "run.failed") {
+    const { error, reason } = ending;
+    throw new RunError(run, { cause: Object.assign(new Error(), error), reason }, error.message);
+  }
   if (ending.type === "run.cancelled")
     throw new CancelError(ending.by === "signal" ? "caller" : ending.by, ending.reason);
   throw new TypeError(`Cannot read the ending of run ${JSON.stringify(run)}: it is ${data.slice(0, 80)}`);

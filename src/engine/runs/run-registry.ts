@@ -46,6 +46,11 @@ export class RunRegistry implements RunObserver {
     return [...this.#unsettled].filter(({ status }) => status === "working");
   }
 
+  /** Whether a run works, or its ending is being written. */
+  get isBusy(): boolean {
+    return this.#unsettled.size > 0;
+  }
+
   /** Bytes that the ended runs take. */
   get bytes(): number {
     this.#forget();

@@ -4,12 +4,16 @@ import type { Subscription } from "../delivery/subscription.ts";
  * The subscriptions of one session that wait for room in its send window. The one that has waited longest is served
  * first, and the others wait until it fits. Otherwise small publications would starve a large one.
  */
-export class BlockedSubscriptions {
+export class BlockedSubscriptions implements Iterable<Subscription> {
   readonly #waiting: Set<Subscription> = new Set();
   #serving: Subscription | undefined;
 
   get size(): number {
     return this.#waiting.size;
+  }
+
+  [Symbol.iterator](): Iterator<Subscription> {
+    return this.#waiting.values();
   }
 
   add(subscription: Subscription): void {

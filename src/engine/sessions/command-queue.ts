@@ -50,6 +50,11 @@ export class CommandQueue {
     this.#at = now;
   }
 
+  /** When the session last sent a command, on the clock's `now`, or when it began. */
+  get at(): number {
+    return this.#at;
+  }
+
   /** Characters of the session's waiting commands. */
   get chars(): number {
     return this.#chars;

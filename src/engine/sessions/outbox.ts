@@ -18,6 +18,10 @@ export class Outbox {
   /** Channels that were taken from the peer since the current command began. */
   #withheld: Set<string> | undefined;
 
+  get isEmpty(): boolean {
+    return this.#first === undefined;
+  }
+
   push(text: string): void {
     if (this.#first === undefined) this.#first = text;
     else if (this.#rest === undefined) this.#rest = [text];

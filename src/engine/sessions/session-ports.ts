@@ -5,6 +5,7 @@ import type { Close, Command } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { CommandQueues } from "./command-queue.ts";
 import type { FrameCache } from "./frame-cache.ts";
+import type { RestoredSession } from "./session-state.ts";
 
 /** What a session needs besides the context. `S` is the class of sessions. */
 export interface SessionContext<S> extends Context {
@@ -12,14 +13,14 @@ export interface SessionContext<S> extends Context {
   readonly commandQueues: CommandQueues;
   /** All sessions. */
   readonly sessions: { add(session: S): void; delete(session: S): void };
-  /** Called when a session has been created. */
-  entered(session: S): void;
+  /** Called when a session has been created. `isRestored` means that it continues one of an earlier process. */
+  entered(session: S, isRestored: boolean): void;
   /** Called when the server closes a session. `wasFresh` means that it was not connected yet. */
   closed(why: Close, wasFresh: boolean): void;
   /** Called before a session gives up its subscriptions, for any reason. */
   leaving(session: S): void;
-  /** Called when a session has ended. */
-  left(session: S): void;
+  /** Called when a session has ended. `wasClosed` means that the server had closed it before. */
+  left(session: S, wasClosed: boolean): void;
 }
 
 /** Answers the commands of clients. */
@@ -42,4 +43,6 @@ export interface SessionParts<S> {
   readonly commands: CommandHandler<S>;
   readonly socket: Socket;
   readonly peer: Peer;
+  /** What is known of the session in an earlier process. Undefined for a new one. */
+  readonly restored?: RestoredSession | undefined;
 }

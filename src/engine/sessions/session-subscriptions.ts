@@ -28,6 +28,15 @@ export class SessionSubscriptions extends Subscriptions {
     if (this.#blocked?.size === 0) this.#blocked = undefined;
   }
 
+  get hasBlocked(): boolean {
+    return (this.#blocked?.size ?? 0) > 0;
+  }
+
+  /** Those that wait for room, in the order in which they will be served. */
+  get blocked(): Iterable<Subscription> {
+    return this.#blocked ?? [];
+  }
+
   clearBlocked(): void {
     this.#blocked?.clear();
     this.#blocked = undefined;
@@ -57,7 +66,7 @@ export class SessionSubscriptions extends Subscriptions {
 
   /** Whether a pong would free room that a subscription waits for, or would settle an entry of the ledger. */
   get wantProof(): boolean {
-    return (this.#blocked?.size ?? 0) > 0 || this.#tracking?.wantsProof === true;
+    return this.hasBlocked || this.#tracking?.wantsProof === true;
   }
 
   override delete(subscription: Subscription): void {

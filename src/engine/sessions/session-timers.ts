@@ -1,4 +1,4 @@
-import { TimedItem } from "../../base/timer-wheel.ts";
+import { lastSlot, TimedItem } from "../../base/timer-wheel.ts";
 import type { Context } from "../core/context.ts";
 import type { SendWindow } from "../delivery/send-window.ts";
 
@@ -7,6 +7,20 @@ import type { SendWindow } from "../delivery/send-window.ts";
  * that have arrived. It then gets this long to read them before the peer counts as silent.
  */
 const tolerance = 1_000;
+
+/** The deadlines of a session that another process continues. All times are in milliseconds since the Unix epoch. */
+export interface TimerState {
+  /** When the peer must have sent `connect`. Undefined once it has. */
+  readonly connectBy?: number | undefined;
+  /** When the next ping is due. Undefined if the session sends none by itself. */
+  readonly pingAt?: number | undefined;
+  /** When the outstanding ping was sent. */
+  readonly pingedAt?: number | undefined;
+  /** Whether data was in flight before the outstanding ping. */
+  readonly behindData?: boolean | undefined;
+  /** The end of the peer's permission. Undefined if it never ends. */
+  readonly until?: number | undefined;
+}
 
 /** What a session does when a timer fires. */
 export interface TimedSession {
@@ -49,14 +63,50 @@ export class SessionTimers extends TimedItem {
    */
   #excused = 0;
 
-  constructor(context: Context, window: SendWindow, session: TimedSession, expires: number | undefined) {
+  /** `restored` are the deadlines of a session that is continued. Those of a new one begin now. */
+  constructor(
+    context: Context,
+    window: SendWindow,
+    session: TimedSession,
+    { expires, restored }: { expires: number | undefined; restored?: TimerState | undefined },
+  ) {
     super();
     this.#context = context;
     this.#window = window;
     this.#session = session;
-    this.#lateAt = context.clock.now() + context.settings.limits.connect;
+    if (restored !== undefined) this.#restore(restored);
+    else this.#lateAt = context.clock.now() + context.settings.limits.connect;
     if (expires === undefined) this.#schedule();
     else this.extend(expires);
+  }
+
+  /** The deadlines, for a process that continues the session. */
+  get state(): TimerState {
+    const passed = this.#context.clock.time() - this.#context.clock.now();
+    const hasPing = this.#window.hasPing;
+    return {
+      connectBy: this.#lateAt === undefined ? undefined : this.#lateAt + passed,
+      pingAt: this.#pingAt === undefined ? undefined : this.#pingAt + passed,
+      pingedAt: hasPing ? this.#window.pingedAt + passed : undefined,
+      behindData: hasPing && this.#behindData,
+      until: this.#expires,
+    };
+  }
+
+  /** A deadline that has passed meanwhile is due at once. */
+  #restore({ connectBy, pingAt, pingedAt, behindData = false }: TimerState): void {
+    const { clock, settings } = this.#context;
+    const now = clock.now();
+    const passed = clock.time() - now;
+    this.#lateAt = connectBy === undefined ? undefined : connectBy - passed;
+    this.#pingAt = pingAt === undefined ? undefined : pingAt - passed;
+    if (pingedAt === undefined || !this.#window.hasPing) return;
+    this.#behindData = behindData;
+    this.#window.pingedAt = pingedAt - passed;
+    // Nobody could read the pong while no process had the session.
+    const { pong, slow } = settings.limits;
+    const left = this.#window.pingedAt + (behindData ? slow : pong) - now;
+    if (left < tolerance) this.#excused = now + tolerance;
   }
 
   /** Milliseconds for which the ping has been outstanding, or 0. */
@@ -92,13 +142,28 @@ export class SessionTimers extends TimedItem {
   }
 
   /**
-   * Starts the pings. Called when the connect reply has been queued. The first ping comes after a random 50 to 100 % of
-   * the heartbeat, so that the sessions do not ping all at the same time.
+   * Starts the pings, unless the client sends them itself. Called when the connect reply has been queued. The first
+   * ping comes after a random 50 to 100 % of the heartbeat, so that the sessions do not ping all at the same time.
    */
-  connected(): void {
-    const { clock, settings } = this.#context;
-    this.#pingAt = clock.now() + Math.round(settings.heartbeat * (0.5 + clock.random() / 2));
+  connected(pings: boolean): void {
+    const { clock } = this.#context;
+    if (pings) this.#pingAt = this.#nextPing(clock.now(), 0.5 + clock.random() / 2);
     this.#schedule();
+  }
+
+  /**
+   * Returns when a ping is due that comes after a part of the heartbeat.
+   *
+   * Where long waits end late, all pings come at the last moment that is not: all sessions ping together, and the process
+   * has to be awake only then. That the permission of an idle session is noticed late does no harm, as it is checked
+   * before each read and each send.
+   */
+  #nextPing(now: number, part = 1): number {
+    const { clock, settings } = this.#context;
+    const { heartbeat } = settings;
+    const { grain = Infinity } = clock;
+    if (heartbeat < 2 * grain) return now + Math.round(heartbeat * part);
+    return lastSlot(Math.floor((now + heartbeat) / grain) * grain);
   }
 
   /** Notes that a ping is about to be sent. */
@@ -107,7 +172,14 @@ export class SessionTimers extends TimedItem {
     this.#behindData = this.#window.isBehindData;
     this.#window.ping(bytes, now);
     this.#excused = 0;
-    this.#pingAt = now + this.#context.settings.heartbeat;
+    if (this.#pingAt !== undefined) this.#pingAt = this.#nextPing(now);
+    this.#schedule();
+  }
+
+  /** Notes that a second ping is about to be sent in place of the outstanding one. It gets the whole time again. */
+  pingAgain(bytes: number): void {
+    this.#window.pingAgain(bytes, this.#context.clock.now());
+    this.#excused = 0;
     this.#schedule();
   }
 
@@ -132,10 +204,15 @@ export class SessionTimers extends TimedItem {
       this.#excused = now + tolerance;
     }
     if (isDue(this.#pingAt, now)) {
-      this.#pingAt = now + this.#context.settings.heartbeat;
+      this.#pingAt = this.#nextPing(now);
       if (!this.#window.hasPing) this.#session.beat();
     }
     this.#schedule();
+  }
+
+  /** A pong does not change the wheel, so the deadline on it may have lost its reason. */
+  override retime(): void {
+    if (this.due !== undefined) this.#schedule();
   }
 
   /** Sets the wheel to the earliest deadline. */

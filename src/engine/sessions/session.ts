@@ -1,25 +1,25 @@
-import { byteLength } from "../../base/bytes.ts";
 import type { MaybePromise } from "../../base/maybe-promise.ts";
 import { ClosedError } from "../../model/errors.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
 import type { Identity, Peer } from "../../model/peer.ts";
-import type { Session, Socket } from "../../model/socket.ts";
+import type { Session, SessionState } from "../../model/socket.ts";
 import { type ClientInfo, type Close, type Command, closes, unsubscribes } from "../../wire/protocol.ts";
 import type { LimitName } from "../core/counters.ts";
-import { SendWindow } from "../delivery/send-window.ts";
-import type { Piece, Receiver, Subscription } from "../delivery/subscription.ts";
+import type { Receiver, Subscription } from "../delivery/subscription.ts";
 import { CommandQueue } from "./command-queue.ts";
+import { isDoubtful, mayBeAnswered, withoutDoubt, withPongTaken } from "./doubtful-pongs.ts";
 import { type Asker, ask, type HandlerCall } from "./handler-call.ts";
-import { Outbox } from "./outbox.ts";
 import { type Commanded, receive, work } from "./receive.ts";
-import type { CommandHandler, SessionContext, SessionParts } from "./session-ports.ts";
-import { SessionSubscriptions } from "./session-subscriptions.ts";
+import { flag } from "./session-flags.ts";
+import { SessionOutput } from "./session-output.ts";
+import type { CommandHandler, SessionParts } from "./session-ports.ts";
+import { stateOf } from "./session-state.ts";
 import { SessionTimers, type TimedSession } from "./session-timers.ts";
 
 /**
- * From this size on, in bytes, a reply counts as data: a ping behind it gets the longer deadline of pings behind data.
+ * How long a client that sends pings of its own may not be heard of, in milliseconds. It sends one at least every 25 s.
  */
-const smallReply = 1_024;
+const longestSilence = 60_000;
 
 /**
  * A session: it takes frames and returns frames, and does no I/O of its own.
@@ -28,44 +28,43 @@ const smallReply = 1_024;
  * in flight until a pong proves that it was read. While a full window is in flight, publications stay in the log. It is
  * a class and not a set of closures, because thousands of sessions share its methods.
  */
-export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSession {
-  readonly id: string;
+export class LiveSession
+  extends SessionOutput<LiveSession>
+  implements Session, Receiver, Commanded, Asker, TimedSession
+{
   /** The peer. The answer to the connect command may complete its identity. */
   peer: Peer;
-  readonly context: SessionContext<LiveSession>;
-  readonly subscriptions: SessionSubscriptions = new SessionSubscriptions();
-  readonly window: SendWindow;
   readonly timers: SessionTimers;
   readonly queue: CommandQueue;
-  readonly out: Outbox;
   /**
    * Whether the client has ever acknowledged anything. Then only its acknowledgements discharge a publication, and not
    * its pongs.
    */
   acknowledges = false;
-  /** Whether the session is listed for the coming turn. Set only by the turn. */
-  isGathered = false;
   isGreeted = false;
   isBusy = false;
   asking: HandlerCall | undefined;
-  /** When the session began, on the clock's `now`. */
+  /** When the session began in this process, on the clock's `now`. */
   readonly since: number;
   readonly #commands: CommandHandler<LiveSession>;
-  readonly #socket: Socket;
   #phase: "fresh" | "connected" | "closing" | "over" = "fresh";
 
-  constructor(id: string, { context, commands, socket, peer }: SessionParts<LiveSession>) {
-    this.id = id;
-    this.context = context;
+  constructor(id: string, { context, commands, socket, peer, restored }: SessionParts<LiveSession>) {
+    super(id, context, socket);
     this.#commands = commands;
     this.peer = peer;
-    this.window = new SendWindow(context.settings.window);
-    this.#socket = socket;
     this.since = context.clock.now();
-    this.timers = new SessionTimers(context, this.window, this, peer.expires);
-    this.queue = new CommandQueue(context.commandQueues, this.since);
-    this.out = new Outbox();
-    context.entered(this);
+    if (restored !== undefined) {
+      this.flags = restored.flags;
+      this.acknowledges = restored.acknowledges;
+      this.isGreeted = restored.isGreeted;
+      if (restored.isConnected) this.#phase = "connected";
+      if (restored.window !== undefined) this.window.restore(restored.window);
+    }
+    const { until: expires = peer.expires, timers } = restored ?? {};
+    this.timers = new SessionTimers(context, this.window, this, { expires, restored: timers });
+    this.queue = new CommandQueue(context.commandQueues, restored?.heardAt ?? this.since);
+    context.entered(this, restored !== undefined);
   }
 
   get info(): ClientInfo {
@@ -86,8 +85,14 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     return this.#phase === "connected";
   }
 
+  get state(): SessionState | undefined {
+    return this.isOpen && this.out.isEmpty ? stateOf(this) : undefined;
+  }
+
   receive(data: unknown): void {
     receive(this, data);
+    // When anything last came is part of the state.
+    if (this.pingsItself) this.note(false);
   }
 
   takeAcknowledgements(command: Command): number {
@@ -115,14 +120,15 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
       this.#leave();
     }
     this.timers.stop();
-    this.context.left(this);
+    this.context.left(this, !wasOpen);
   }
 
   /** Notes that the connect reply has been queued. From now on the session sends pings. */
   connected(): void {
     if (this.#phase !== "fresh") return;
     this.#phase = "connected";
-    this.timers.connected();
+    this.timers.connected(!this.pingsItself);
+    this.note(true);
   }
 
   ask<T>(stage: ErrorContext["stage"], call: (asking: HandlerCall) => T | PromiseLike<T>): MaybePromise<T> {
@@ -135,44 +141,36 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     this.peer = { ...this.peer, ...identity };
     this.context.sessions.add(this);
     if (identity.expires !== undefined) this.timers.extend(identity.expires);
+    this.note(true);
   }
 
-  /** Queues a reply or push for the coming frame. */
-  put(text: string, bytes: number = byteLength(text)): void {
-    if (!this.isOpen) return;
-    this.out.push(text);
-    this.window.queue(bytes + 1, bytes >= smallReply);
-    this.context.turn.wakeSession(this);
+  /** Sets the end of the peer's permission, in milliseconds since the Unix epoch. */
+  extend(expires: number): void {
+    this.timers.extend(expires);
+    this.note(true);
   }
 
-  /**
-   * Queues joins or leaves of others, unless they would leave less than half of the window free. They are in no log.
-   * Returns whether they were queued.
-   */
-  announce(text: string, bytes: number): boolean {
-    if (!this.isOpen || this.window.room - bytes < this.context.settings.window / 2) return false;
-    this.put(text, bytes);
-    return true;
+  /** Whether the client sends pings of its own. The session then sends none while nothing is in flight. */
+  get pingsItself(): boolean {
+    return (this.flags & flag.pingsItself) !== 0;
   }
 
-  /** Queues publications, and notes which barrier will prove that they were read. */
-  hand(subscription: Subscription, piece: Piece): void {
-    const { deliveries } = subscription.channel;
-    if (deliveries !== undefined && deliveries.newest > subscription.cursor) this.track(subscription);
-    this.window.cover(subscription.proof, subscription.cursor);
-    subscription.cursor = piece.last;
-    this.out.push(piece.text);
-    this.window.hand(piece.bytes + 1);
-    this.context.turn.wakeSession(this);
+  /** Notes who the client says that it is. Our own client sends pings where the host answers them. */
+  named(client: unknown): void {
+    if (client === "tocsin" && this.socket.answersPings === true) this.flags |= flag.pingsItself;
   }
 
-  isHeld(subscription: Subscription): boolean {
-    return this.subscriptions.isHeld(subscription);
+  heard(at: number): void {
+    if (!this.pingsItself || !this.isOpen || this.hasExpired()) return;
+    const { clock } = this.context;
+    const silence = Math.min(clock.time() - at, clock.now() - this.queue.at);
+    if (silence > longestSilence) this.exceed("pong", closes.noPong);
   }
 
-  block(subscription: Subscription): void {
-    this.subscriptions.block(subscription);
-    this.context.turn.wakeSession(this);
+  /** Adds a subscription. */
+  enter(subscription: Subscription): void {
+    this.subscriptions.add(subscription);
+    this.note(true);
   }
 
   /**
@@ -181,6 +179,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
    */
   lose(subscription: Subscription): void {
     this.subscriptions.delete(subscription);
+    this.note(true);
     if (subscription.byServer) this.close(closes.insufficientState);
     else this.unsubscribed(subscription.channel.name, unsubscribes.insufficientState);
   }
@@ -189,10 +188,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
   drop(subscription: Subscription): void {
     this.subscriptions.delete(subscription);
     subscription.channel.remove(subscription);
-  }
-
-  track(subscription: Subscription): void {
-    if (this.subscriptions.track(subscription)) this.context.turn.wakeSession(this);
+    this.note(true);
   }
 
   /**
@@ -202,45 +198,19 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
   quit(subscription: Subscription): void {
     subscription.quit ??= this.window.readOf(subscription.proof, subscription.cursor);
     this.subscriptions.untrack(subscription);
-  }
-
-  /** Tells the client that its subscription has ended. */
-  unsubscribed(channel: string, why: Close): void {
-    this.put(this.context.codec.unsubscribe(channel, why));
-  }
-
-  /** Sends what was queued in this turn, with a ping behind it if a pong is needed to prove it read. */
-  flush(): void {
-    if (!this.isOpen || this.hasExpired()) return;
-    if (this.#needsBarrier()) this.#ping();
-    const text = this.out.take(this.context.frames);
-    if (text === undefined) return;
-    try {
-      this.#socket.send(text);
-      this.window.send();
-      this.subscriptions.report("written");
-    } catch (error) {
-      this.context.report(error, "socket", `session ${this.id}`);
-      this.revoke(closes.internal);
-    }
-  }
-
-  #needsBarrier(): boolean {
-    const { window } = this;
-    if (!this.isConnected || window.hasPing || window.isClear) return false;
-    if (this.context.flushing || window.isHalfFull) return true;
-    return this.subscriptions.wantProof;
-  }
-
-  #ping(): void {
-    const { ping } = this.context.codec;
-    this.out.push(ping);
-    this.timers.ping(ping.length + 1);
+    this.note(false);
   }
 
   /** Handles a pong. It may free room in the window. */
   pong(): void {
+    this.note(false);
+    if (this.pingsItself) this.queue.charge(0, this.context.clock.now());
+    if (isDoubtful(this.flags)) {
+      this.flags = withPongTaken(this.flags, this.window.hasPing);
+      return;
+    }
     if (!this.window.pong()) return this.close(closes.badRequest);
+    this.flags = withoutDoubt(this.flags);
     this.subscriptions.report("read");
     // Commands come first. The blocked subscriptions use up the room that each pong frees, so a command that waits for
     // room would otherwise wait forever.
@@ -265,7 +235,7 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
       owesAcknowledgement ||=
         isHeard && subscription.channel.deliveries?.awaitsAcknowledgement(subscription) === true;
     }
-    if (this.#needsBarrier()) this.context.turn.wakeSession(this);
+    if (this.needsBarrier()) this.context.turn.wakeSession(this);
     else if (this.window.isClear && !owesAcknowledgement) this.close(closes.shutdown);
   }
 
@@ -290,13 +260,13 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
     this.#phase = "closing";
     this.#leave();
     this.timers.closing();
-    this.#onSocket(() => this.#socket.close(why.code, why.reason));
+    this.#onSocket(() => this.socket.close(why.code, why.reason));
   }
 
   /** Cuts the connection without waiting for the peer. */
   cut(): void {
     this.close(closes.shutdown);
-    if (this.#phase === "closing") this.#onSocket(() => this.#socket.terminate?.());
+    if (this.#phase === "closing") this.#onSocket(() => this.socket.terminate?.());
     this.ended();
   }
 
@@ -339,11 +309,21 @@ export class LiveSession implements Session, Receiver, Commanded, Asker, TimedSe
   }
 
   silent(behindData: boolean): void {
+    if (this.isOpen && mayBeAnswered(this.flags)) return this.#askAgain();
     this.exceed(behindData ? "slow" : "pong", behindData ? closes.slow : closes.noPong);
   }
 
+  /** Sends a second ping in place of the outstanding one, which may have been answered already. */
+  #askAgain(): void {
+    this.flags = withoutDoubt(this.flags);
+    const { ping } = this.context.codec;
+    this.out.push(ping);
+    this.timers.pingAgain(ping.length + 1);
+    this.flush();
+  }
+
   beat(): void {
-    this.#ping();
+    this.sendPing();
     this.flush();
   }
 }

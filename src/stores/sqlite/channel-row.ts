@@ -13,6 +13,14 @@ export interface Traits {
   readonly sealed: boolean;
 }
 
+/** Entries that are in one row of the database, to which others may be added. */
+export interface OpenChunk {
+  /** The offset of the first. */
+  readonly first: number;
+  readonly count: number;
+  readonly bytes: number;
+}
+
 /** A channel as the database has it. */
 export interface ChannelRow {
   /** 0: the database does not have it. */
@@ -33,6 +41,8 @@ export interface ChannelRow {
   readonly due: number;
   /** At most `since`. Null: no entry may be kept. The channel with the lowest has the oldest entry, or is corrected. */
   readonly oldest: number | null;
+  /** The newest entries, where the table of entries can add others to them. It is not a column. */
+  readonly open?: OpenChunk | undefined;
 }
 
 /** Later than any time of a clock. */

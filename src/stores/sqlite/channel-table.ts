@@ -2,6 +2,7 @@ import type { Position, Retention } from "../../model/log.ts";
 import type { Bounds } from "../bounds.ts";
 import type { ChannelRow, Traits } from "./channel-row.ts";
 import type { SqlPort, SqlRow, SqlValue } from "./database.ts";
+import type { EntryStore } from "./entry-store.ts";
 import { restored, stored } from "./text.ts";
 
 /** A row with the name of its channel. */
@@ -19,32 +20,31 @@ const numbers = ["top", "first", "floor", "total", "base", "since", "used"] as c
 const times = ["due", "oldest"] as const;
 
 const columns = ["id", "name", ...traits, ...numbers, ...times];
-const set = (names: readonly string[]): string =>
-  `UPDATE tocsin_channels SET ${names.map((name) => `${name} = ?`).join(", ")} WHERE id = ?`;
-// Each index whose column is named is written, even with the value that it has: three statements save half of the work.
-const setNumbers = set(numbers);
-const setTimes = set(times);
-const setTraits = set(traits);
+// Each index whose column is named is written, even with the value that it has: so a statement names what has changed.
+const updates = [...Array(16).keys()].map((changed) => {
+  const parts = [numbers, ["due"], ["oldest"], traits].filter((_, bit) => (changed & (1 << bit)) !== 0);
+  return `UPDATE tocsin_channels SET ${parts.flat().map((name) => `${name} = ?`)} WHERE id = ?`;
+});
 const insert = `INSERT INTO tocsin_channels (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
 
 /** The table of channels. */
 export class ChannelTable {
   readonly #port: SqlPort;
   readonly #boundsOf: (channel: string) => Bounds;
+  readonly #entries: EntryStore;
   #nextId = 1;
 
   /** `boundsOf` returns the bounds that hold for a channel where its own retention says nothing. */
-  constructor(port: SqlPort, boundsOf: (channel: string) => Bounds) {
+  constructor(port: SqlPort, entries: EntryStore, boundsOf: (channel: string) => Bounds) {
     this.#port = port;
+    this.#entries = entries;
     this.#boundsOf = boundsOf;
   }
 
-  /** Finds out which id comes next. Returns what the entries of all channels count, at `entryCost` each. */
-  begin(entryCost: number): number {
-    const cost = "sum(total - base + (top + 1 - first) * ?)";
-    const [row] = this.#port.rows(`SELECT max(id) AS id, ${cost} AS cost FROM tocsin_channels`, entryCost);
+  /** Finds out which id comes next. */
+  begin(): void {
+    const [row] = this.#port.rows("SELECT max(id) AS id FROM tocsin_channels");
     this.#nextId = Number(row?.id ?? 0) + 1;
-    return Number(row?.cost ?? 0);
   }
 
   find(name: string): ChannelRow | undefined {
@@ -86,10 +86,14 @@ export class ChannelTable {
 
   /** Writes what has changed since `before`. */
   update(row: ChannelRow, before: ChannelRow): void {
-    const { id, due, oldest } = row;
-    this.#port.rows(setNumbers, ...numberValues(row), id);
-    if (due !== before.due || oldest !== before.oldest) this.#port.rows(setTimes, due, oldest, id);
-    if (row.traits !== before.traits) this.#port.rows(setTraits, ...traitValues(row.traits), id);
+    const { due, oldest } = row;
+    const values: SqlValue[] = [];
+    let changed = 0;
+    if (numbers.some((name) => row[name] !== before[name])) changed += values.push(...numberValues(row)) && 1;
+    if (due !== before.due) changed += values.push(due) && 2;
+    if (oldest !== before.oldest) changed += values.push(oldest) && 4;
+    if (row.traits !== before.traits) changed += values.push(...traitValues(row.traits)) && 8;
+    if (changed > 0) this.#port.rows(updates[changed] as string, ...values, row.id);
   }
 
   remove(id: number): void {
@@ -118,7 +122,7 @@ export class ChannelTable {
   #row(name: string, row: SqlRow, retention?: Retention): ChannelRow {
     const given = givenIn(row);
     const number = (column: string): number => Number(row[column]);
-    return {
+    return this.#entries.complete({
       id: number("id"),
       traits: {
         epoch: restored(row.epoch as string),
@@ -138,7 +142,7 @@ export class ChannelTable {
       used: number("used"),
       due: number("due"),
       oldest: row.oldest === null ? null : number("oldest"),
-    };
+    });
   }
 }
 

@@ -2,7 +2,7 @@ import { LinkedNode } from "../../base/linked-list.ts";
 import { SmallSet } from "../../base/small-set.ts";
 import type { WakeHint } from "../../model/log.ts";
 import type { ChannelRow } from "./channel-row.ts";
-import type { NewEntry } from "./entries.ts";
+import type { NewEntry } from "./entry-store.ts";
 import type { Repeat, RepeatKind } from "./repeats-table.ts";
 
 /** A channel as it will be after the next commit. */
@@ -36,9 +36,10 @@ export class SqliteChannel extends LinkedNode {
     return this.#watchers.size > 0;
   }
 
-  /** Sets what the database has, after it was written. Undefined: it is to be read before it is used. */
-  set(row: ChannelRow | undefined): void {
-    this.row = this.written = row;
+  /** Sets what holds after a commit, and what the database has. Undefined: it is to be read before it is used. */
+  set(row: ChannelRow | undefined, written: ChannelRow | undefined = row): void {
+    this.row = row;
+    this.written = written;
     this.calm = -Infinity;
   }
 

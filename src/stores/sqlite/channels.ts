@@ -4,21 +4,21 @@ import type { BoundsOf } from "../bounds.ts";
 import { SqliteChannel, Watcher } from "./channel.ts";
 import { type ChannelRow, never, nextDue, stamped, type Traits } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";
-import type { Entries } from "./entries.ts";
+import type { EntryStore } from "./entry-store.ts";
 import { epochIn } from "./epochs.ts";
-import type { Head } from "./owner.ts";
+import type { Head } from "./ownership.ts";
 import { trimmed } from "./trim.ts";
 
-/** How many channels stay in memory that are neither watched nor changed. */
-const maxIdle = 10_000;
 /** Bytes that a channel takes in memory besides its name, measured on V8 and rounded up. */
 const channelCost = 768;
 
 /** What the channels in memory are read with. */
 export interface ChannelsParts {
   readonly table: ChannelTable;
-  readonly entries: Entries;
+  readonly entries: EntryStore;
   readonly boundsOf: BoundsOf;
+  /** How many channels stay in memory that are neither watched nor changed. */
+  readonly maxIdle: number;
 }
 
 /** The channels that were used last. Those that are watched, or will be committed, always stay. */
@@ -60,7 +60,7 @@ export class Channels {
     channel.leave();
     if (channel.isWatched || channel.draft !== undefined) return;
     channel.moveTo(this.#idle);
-    if (++this.#idleCount <= maxIdle) return;
+    if (++this.#idleCount <= this.#parts.maxIdle) return;
     const oldest = this.#idle.newer as SqliteChannel;
     oldest.leave();
     this.#idleCount--;

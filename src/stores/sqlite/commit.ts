@@ -1,11 +1,12 @@
+import { entryCost } from "../../model/log.ts";
 import type { SqliteChannel } from "./channel.ts";
 import { type ChannelRow, costOf, dueAfter, isEmpty } from "./channel-row.ts";
 import type { ChannelTable } from "./channel-table.ts";
 import type { Channels } from "./channels.ts";
-import type { Entries } from "./entries.ts";
+import type { EntryStore } from "./entry-store.ts";
 import type { Gathering } from "./gathering.ts";
 import type { HeldTable } from "./held-table.ts";
-import type { Head } from "./owner.ts";
+import type { Head } from "./ownership.ts";
 import type { RepeatTables } from "./repeats-table.ts";
 import { trimmed } from "./trim.ts";
 
@@ -13,7 +14,7 @@ import { trimmed } from "./trim.ts";
 export interface Tables {
   readonly channels: Channels;
   readonly table: ChannelTable;
-  readonly entries: Entries;
+  readonly entries: EntryStore;
   readonly repeats: RepeatTables;
   readonly held: HeldTable;
 }
@@ -29,8 +30,10 @@ const kinds = ["writers", "keys"] as const;
 export class Commit {
   readonly #tables: Tables;
   readonly now: number;
-  /** What the entries of all channels count now. */
+  /** What the entries of all channels count now, or more than that. */
   cost: number;
+  /** Whether `cost` is exact. */
+  isCounted: boolean;
   /** Whether channels were forgotten, so that unknown ones need another epoch. */
   isForgetful = false;
   /** What holds for all channels after the commit, if it changes. */
@@ -38,12 +41,23 @@ export class Commit {
   /** How many entries may still be removed. */
   #mayRemove = removed.most;
   /** The channels in memory as they are after the commit. Undefined: the channel was forgotten. */
-  readonly #after = new Map<SqliteChannel, ChannelRow | undefined>();
+  readonly #after = new Map<
+    SqliteChannel,
+    { row: ChannelRow | undefined; written: ChannelRow | undefined }
+  >();
 
-  constructor(tables: Tables, now: number, cost: number) {
+  constructor(tables: Tables, now: number, { cost, isCounted }: Pick<Commit, "cost" | "isCounted">) {
     this.#tables = tables;
     this.now = now;
     this.cost = cost;
+    this.isCounted = isCounted;
+  }
+
+  /** Counts what the entries of all channels count, after everything else was written. */
+  count(): void {
+    if (this.isCounted) return;
+    this.cost = this.#tables.entries.cost(entryCost);
+    this.isCounted = true;
   }
 
   /** Writes what was gathered. */
@@ -68,19 +82,27 @@ export class Commit {
     // The id must be known first.
     if (row.id === 0)
       row = table.add(name, { ...row, due: dueAfter(row, this.now, 0), oldest: oldestOf(row) });
-    let start = row.total;
-    for (const { bytes } of draft.entries) start -= bytes;
-    for (const entry of draft.entries) {
-      entries.add(row.id, entry, start);
-      start += entry.bytes;
-    }
+    const { open, isFound } = entries.add(row, draft.entries);
+    row = { ...row, open };
     for (const kind of kinds) {
       for (const [text, repeat] of draft.repeats[kind]) repeats.put(kind, row.id, text, repeat);
     }
     const after = this.prune(trimmed(row, this.now, entries), removed.least, draft.entries.length);
     const due = Math.min(after.due, dueAfter(after, this.now, 0));
-    this.#put(name, { ...after, due, oldest: after.oldest ?? oldestOf(after) }, written ?? row);
-    this.cost += costOf(after) - (written === undefined ? 0 : costOf(written));
+    const next = { ...after, due, oldest: after.oldest ?? oldestOf(after) };
+    if (written !== undefined && isFound && isFoundIn(next, written)) this.#leave(channel, next, written);
+    else {
+      this.#put(name, next, written ?? row);
+      this.cost += costOf(next) - (written === undefined ? 0 : costOf(written));
+    }
+  }
+
+  /** Leaves the row of a channel as it is, because what was added to the channel is found without it. */
+  #leave(channel: SqliteChannel, row: ChannelRow, before: ChannelRow): void {
+    const { first, base, since } = before;
+    const written = { ...row, first, base, since };
+    this.#after.set(channel, { row, written });
+    this.cost += costOf(written) - costOf(before);
   }
 
   /** Writes a channel of which the database has `before`. */
@@ -106,7 +128,7 @@ export class Commit {
 
   #keep(name: string, row: ChannelRow | undefined): void {
     const channel = this.#tables.channels.known(name);
-    if (channel !== undefined) this.#after.set(channel, row);
+    if (channel !== undefined) this.#after.set(channel, { row, written: row });
   }
 
   /**
@@ -114,21 +136,31 @@ export class Commit {
    * takes too long, so the rest waits for other commits. But twice as many as were appended may always go.
    */
   prune(row: ChannelRow, least: number, appended = 0): ChannelRow {
-    const { id, floor, first } = row;
+    const { id, floor, first, open } = row;
     if (first - floor < least) return row;
     const next = Math.min(first, floor + Math.max(this.#mayRemove, 2 * appended, 0));
     this.#tables.entries.remove(id, floor, next - 1);
     this.#mayRemove -= next - floor;
-    return { ...row, floor: next };
+    const isOpen = open !== undefined && open.first + open.count > next;
+    return { ...row, floor: next, open: isOpen ? open : undefined };
   }
 
   /** Changes what is in memory, after the transaction has succeeded. */
   done(): void {
-    for (const [channel, row] of this.#after) channel.set(row);
+    for (const [channel, { row, written }] of this.#after) channel.set(row, written);
   }
 }
 
 /** Returns when the oldest entry of a channel was appended, if there is one. */
 export function oldestOf(row: ChannelRow): number | null {
   return isEmpty(row) ? null : row.since;
+}
+
+/**
+ * Whether the row of a channel says the same but for what was added, and for what has been trimmed since: that is found
+ * out again.
+ */
+function isFoundIn({ traits, floor, due, oldest }: ChannelRow, written: ChannelRow): boolean {
+  const isSame = traits === written.traits && floor === written.floor;
+  return isSame && due === written.due && oldest === written.oldest && !isEmpty(written);
 }

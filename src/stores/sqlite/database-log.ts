@@ -19,12 +19,12 @@ import { ChannelTable } from "./channel-table.ts";
 import { Channels } from "./channels.ts";
 import { Commit, type Tables } from "./commit.ts";
 import type { SqlPort } from "./database.ts";
-import { Entries } from "./entries.ts";
-import { Epochs } from "./epochs.ts";
-import { migrate } from "./format.ts";
+import type { EntryStore } from "./entry-store.ts";
+import type { Epochs } from "./epochs.ts";
+import { type FormatStep, migrate } from "./format.ts";
 import { Gathering } from "./gathering.ts";
 import { HeldTable } from "./held-table.ts";
-import { Ownership } from "./owner.ts";
+import type { Ownership, OwnershipParts } from "./ownership.ts";
 import { readSlice } from "./read-slice.ts";
 import { RepeatTables } from "./repeats-table.ts";
 import type { SqliteLog } from "./sqlite-log.ts";
@@ -33,15 +33,21 @@ import { Upkeep } from "./upkeep.ts";
 /** What a log is created from, with all defaults filled in. */
 export interface DatabaseLogParts {
   readonly port: SqlPort;
+  /** The steps that make the tables, and the one that has the entries. */
+  readonly steps: readonly FormatStep[];
+  readonly entries: EntryStore;
   readonly boundsOf: BoundsOf;
   readonly totalBytes: number;
-  readonly durability: "power" | "process";
-  readonly lease: number;
+  readonly epochs: Epochs;
   readonly clock: Clock;
+  /** How many channels stay in memory that are neither watched nor changed. */
+  readonly maxIdle: number;
+  /** Creates what says who may write to the database. The waits and timers of the log are in `scope`. */
+  own(parts: OwnershipParts, scope: Scope): Ownership;
 }
 
-/** The longest time between two looks at whether the database is free, in milliseconds. */
-const longestWait = 250;
+/** A publication counts at most so many times what it takes in the database. The smallest takes 20 bytes. */
+const mostOfSize = 10;
 /** How often the database may fail while `join` waits, before it rejects: the caller should hear of it, and try again. */
 const patience = 8;
 
@@ -53,7 +59,6 @@ export function createDatabaseLog(parts: DatabaseLogParts): SqliteLog {
 class DatabaseLog implements SqliteLog {
   readonly #parts: DatabaseLogParts;
   readonly #scope: Scope;
-  readonly #epochs = new Epochs();
   readonly #tables: Tables;
   readonly #gathering: Gathering;
   readonly #owner: Ownership;
@@ -62,26 +67,23 @@ class DatabaseLog implements SqliteLog {
   #member: Member | undefined;
   #isJoining = false;
   /** What the entries of all channels count. */
-  #cost = 0;
+  #total: Pick<Commit, "cost" | "isCounted"> = { cost: 0, isCounted: true };
   #isOpen = false;
   #isClosed = false;
 
   constructor(parts: DatabaseLogParts) {
     this.#parts = parts;
-    const { port, boundsOf, clock, lease, durability, totalBytes } = parts;
+    const { port, entries, boundsOf, clock, epochs, totalBytes, maxIdle } = parts;
     // Only the clock's own timers and the waits of `join` are in the scope, and they report their errors themselves.
     this.#scope = new Scope(clock, () => {});
-    const table = new ChannelTable(port, boundsOf);
-    const entries = new Entries(port);
+    const table = new ChannelTable(port, entries, boundsOf);
     const repeats = new RepeatTables(port);
-    const channels = new Channels({ table, entries, boundsOf });
+    const channels = new Channels({ table, entries, boundsOf, maxIdle });
     this.#tables = { channels, table, entries, repeats, held: new HeldTable(port) };
-    this.#gathering = new Gathering({ repeats, epochs: this.#epochs, boundsOf });
-    this.#owner = new Ownership({
-      ...{ port, clock, lease, durability, scope: this.#scope, epochs: this.#epochs },
-      onAcquired: (isUsed) => this.#acquired(isUsed),
-      onLost: (error) => this.#lost(error),
-    });
+    this.#gathering = new Gathering({ entries, repeats, epochs, boundsOf, maxRow: port.maxRow });
+    const onAcquired = (isUsed: boolean) => this.#acquired(isUsed);
+    const onLost = (error: LogError) => this.#lost(error);
+    this.#owner = parts.own({ port, epochs, onAcquired, onLost }, this.#scope);
     this.#upkeep = new Upkeep({ tables: this.#tables, owner: this.#owner, totalBytes });
   }
 
@@ -122,13 +124,13 @@ class DatabaseLog implements SqliteLog {
     if (this.#owner.lost !== undefined) throw this.#owner.lost;
     if (this.#gathering.isEmpty) return;
     const { channels } = this.#tables;
-    const commit = new Commit(this.#tables, this.#now, this.#cost);
+    const commit = new Commit(this.#tables, this.#now, this.#total);
     this.#write(() => {
       this.#owner.fence();
       commit.write(this.#gathering);
       this.#upkeep.run(commit);
     });
-    this.#cost = commit.cost;
+    this.#total = { cost: commit.cost, isCounted: commit.isCounted };
     if (commit.head !== undefined) this.#owner.head = commit.head;
     commit.done();
     const appends = [...this.#gathering.appends];
@@ -177,15 +179,14 @@ class DatabaseLog implements SqliteLog {
     if (this.#isJoining || this.#member !== undefined)
       throw new TypeError("Cannot join: this log has a member. Dispose it first");
     this.#isJoining = true;
+    const { retryAfter } = this.#owner;
     let failures = 0;
     const failed = (error: unknown): void => {
-      if (!(error instanceof LogError) || error.lasting || ++failures > patience) throw error;
+      const isFinal = !(error instanceof LogError) || error.lasting || retryAfter === undefined;
+      if (isFinal || ++failures > patience) throw error;
     };
     try {
-      while (!this.#acquire(failed)) {
-        const wait = Math.min(longestWait, this.#parts.lease / 3);
-        await this.#scope.sleep("join a log", wait, signal);
-      }
+      while (!this.#acquire(failed)) await this.#scope.sleep("join a log", retryAfter ?? 0, signal);
       const records = this.#tables.held.all();
       this.#member = member;
       if (records.length > 0) member.inherits(records);
@@ -253,10 +254,10 @@ class DatabaseLog implements SqliteLog {
   #enter(action: string, name: string | undefined, signal: AbortSignal | undefined): void {
     this.#check(action, name, signal);
     if (this.#isOpen) return;
-    const { port } = this.#parts;
+    const { port, steps, epochs } = this.#parts;
     port.open();
     const demandFree = (): void => this.#owner.demandFree();
-    migrate({ port, fresh: () => this.#epochs.next(), demandFree });
+    migrate({ port, steps, fresh: () => epochs.next(), demandFree });
     this.#isOpen = true;
   }
 
@@ -281,7 +282,11 @@ class DatabaseLog implements SqliteLog {
   }
 
   #acquired(isUsed: boolean): void {
-    this.#cost = this.#tables.table.begin(entryCost);
+    this.#tables.table.begin();
+    const { size } = this.#parts.port;
+    const isCounted = size === undefined;
+    const cost = isCounted ? this.#tables.entries.cost(entryCost) : size * mostOfSize;
+    this.#total = { cost, isCounted };
     this.#tables.channels.reset();
     if (isUsed) this.#tables.channels.wakeAll();
   }

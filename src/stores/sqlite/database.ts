@@ -32,6 +32,10 @@ export interface SqliteDatabase {
 export interface SqlPort {
   /** The lasting error that a call has thrown. All later calls throw it again. */
   readonly broken: LogError | undefined;
+  /** Bytes that a row may have at most, all its values together. */
+  readonly maxRow: number;
+  /** Bytes that the database takes, if that is known without looking at all of it. */
+  readonly size: number | undefined;
   /** Prepares the connection. It may be called again after it has failed. */
   open(): void;
   /** Chooses whether a commit is on the disk when it returns. */
@@ -56,6 +60,9 @@ class DatabasePort implements SqlPort {
   /** Prepared statements by their text. To prepare one takes longer than to run it. */
   readonly #statements = new Map<string, SqliteStatement>();
   broken: LogError | undefined;
+  /** The default of SQLite. */
+  readonly maxRow = 1_000_000_000;
+  readonly size = undefined;
 
   constructor(database: SqliteDatabase) {
     this.#database = database;

@@ -1,47 +1,54 @@
 import type { Entry } from "../../model/log.ts";
+import type { ChannelRow } from "./channel-row.ts";
 import type { SqlPort, SqlRow } from "./database.ts";
+import {
+  type Added,
+  type EntryMark,
+  type EntryStore,
+  id,
+  type NewEntry,
+  span,
+  spans,
+} from "./entry-store.ts";
 
-/** An entry that is written. */
-export interface NewEntry extends Entry {
-  /** Bytes of payload and tags. */
-  readonly bytes: number;
-  /** When it was appended, on the wall clock. */
-  readonly arrived: number;
-}
+/** The table of {@linkcode Entries}. */
+// `id` is the id of the channel and the low 32 bits of the offset, so that one tree serves the ranges of all channels.
+export const entriesTable = `CREATE TABLE tocsin_entries (
+    id INTEGER PRIMARY KEY, start INTEGER NOT NULL, arrived INTEGER NOT NULL, time INTEGER NOT NULL,
+    data TEXT NOT NULL, tags TEXT
+  )`;
 
-/** What trimming needs to know of an entry. */
-export interface EntryMark {
-  /** Bytes of all entries before it in its epoch, kept or not. */
-  readonly start: number;
-  /** When it was appended, on the wall clock. */
-  readonly arrived: number;
-}
-
-/** Offsets with the same low 32 bits are never kept at the same time: there would be more than 4 billion between them. */
-const span = 2 ** 32;
-const id = "((? << 32) | ?)";
 const columns = "id, start, arrived, time, data, tags";
 const insert = `INSERT INTO tocsin_entries (${columns}) VALUES (${id}, ?, ?, ?, ?, ?)`;
 const inRange = `FROM tocsin_entries WHERE id BETWEEN ${id} AND ${id}`;
 const select = `SELECT data, time, tags ${inRange} ORDER BY id`;
 const removeRange = `DELETE ${inRange}`;
 const selectMark = `SELECT start, arrived FROM tocsin_entries WHERE id = ${id}`;
+const selectCost = "SELECT sum(total - base + (top + 1 - first) * ?) AS cost FROM tocsin_channels";
 
-/** The table of entries. */
-export class Entries {
+/** A table with a row for each entry. */
+export class Entries implements EntryStore {
   readonly #port: SqlPort;
 
   constructor(port: SqlPort) {
     this.#port = port;
   }
 
-  /** `start`: see {@linkcode EntryMark.start}. */
-  add(channel: number, { offset, data, time, tags, arrived }: NewEntry, start: number): void {
-    const text = tags === undefined ? null : JSON.stringify(tags);
-    this.#port.rows(insert, channel, offset % span, start, arrived, time, data, text);
+  canHold(): boolean {
+    return true;
   }
 
-  /** Returns the entries from offset `from` to `to`. */
+  add({ id: channel, total }: ChannelRow, entries: readonly NewEntry[]): Added {
+    let start = total;
+    for (const { bytes } of entries) start -= bytes;
+    for (const { offset, data, time, tags, arrived, bytes } of entries) {
+      const text = tags === undefined ? null : JSON.stringify(tags);
+      this.#port.rows(insert, channel, offset % span, start, arrived, time, data, text);
+      start += bytes;
+    }
+    return { isFound: false };
+  }
+
   read(channel: number, from: number, to: number): Entry[] {
     const entries: Entry[] = [];
     for (const [low, high] of spans(from, to)) {
@@ -51,26 +58,28 @@ export class Entries {
     return entries;
   }
 
-  mark(channel: number, offset: number): EntryMark | undefined {
-    const row = this.#port.rows(selectMark, channel, offset % span)[0];
-    return row && { start: Number(row.start), arrived: Number(row.arrived) };
+  marks(channel: number): (offset: number) => EntryMark | undefined {
+    return (offset) => {
+      const row = this.#port.rows(selectMark, channel, offset % span)[0];
+      return row && { start: Number(row.start), arrived: Number(row.arrived) };
+    };
   }
 
-  /** Removes the entries from offset `from` to `to`. */
   remove(channel: number, from: number, to: number): void {
     for (const [low, high] of spans(from, to))
       this.#port.rows(removeRange, channel, low % span, channel, high % span);
+  }
+
+  complete(row: ChannelRow): ChannelRow {
+    return row;
+  }
+
+  cost(each: number): number {
+    return Number(this.#port.rows(selectCost, each)[0]?.cost ?? 0);
   }
 }
 
 function entryOf({ data, time, tags }: SqlRow, offset: number): Entry {
   const described = tags === null ? undefined : (JSON.parse(tags as string) as Entry["tags"]);
   return { offset, data: data as string, time: time as number, tags: described };
-}
-
-/** Cuts a range of offsets where their low 32 bits begin again at 0. */
-function spans(from: number, to: number): (readonly [number, number])[] {
-  if (from > to) return [];
-  const end = (Math.floor(from / span) + 1) * span - 1;
-  return to <= end ? [[from, to]] : [[from, end], ...spans(end + 1, to)];
 }

@@ -1,15 +1,15 @@
 import { describe, LogError } from "../../model/errors.ts";
 
 /** What an error of SQLite says of the file. */
-interface Fault {
+export interface Fault {
   /** The state of the file, and what to do. */
   readonly state: string;
   /** Whether it stays so, whatever is tried again. */
   readonly lasting: boolean;
 }
 
-const passing = (state: string): Fault => ({ state, lasting: false });
-const lasting = (state: string): Fault => ({ state, lasting: true });
+export const passing = (state: string): Fault => ({ state, lasting: false });
+export const lasting = (state: string): Fault => ({ state, lasting: true });
 
 const locked = passing(
   "it is locked by another connection. The log needs a database of its own: end the other's transaction",
@@ -18,8 +18,8 @@ const corrupt = lasting(
   "its file is damaged, or is not a database. Put a copy in its place, and call renew() on the log",
 );
 
-/** By primary result code: https://sqlite.org/rescode.html */
-const faults: ReadonlyMap<number, Fault> = new Map([
+/** What is wrong with a database in a file, by primary result code: https://sqlite.org/rescode.html */
+export const faults: ReadonlyMap<number, Fault> = new Map([
   [5, locked],
   [6, locked],
   [7, passing("there is no memory left. Free some")],
@@ -35,7 +35,8 @@ const faults: ReadonlyMap<number, Fault> = new Map([
   [26, corrupt],
 ]);
 
-const codes: Readonly<Record<string, number>> = {
+/** The primary result codes by their names, without `SQLITE_`. */
+export const codes: Readonly<Record<string, number>> = {
   ...{ BUSY: 5, LOCKED: 6, NOMEM: 7, READONLY: 8, INTERRUPT: 9, IOERR: 10, CORRUPT: 11, FULL: 13 },
   ...{ CANTOPEN: 14, PROTOCOL: 15, NOLFS: 22, AUTH: 23, NOTADB: 26 },
 };
@@ -48,9 +49,17 @@ const shared = /within a transaction/i;
 /** Returns the `LogError` for what a driver threw. */
 export function driverError(cause: unknown): LogError {
   if (cause instanceof LogError) return cause;
-  const { message } = describe(cause);
-  const { state, lasting: isLasting } = faultOf(cause, message);
-  return new LogError(`Cannot use the database of the log: ${state}`, { lasting: isLasting, cause });
+  return faultError(faultOf(cause, describe(cause).message), cause);
+}
+
+/** Returns the `LogError` for a fault. */
+export function faultError({ state, lasting }: Fault, cause: unknown): LogError {
+  return new LogError(`Cannot use the database of the log: ${state}`, { lasting, cause });
+}
+
+/** Returns the fault when SQLite refuses a statement, which it should never do. */
+export function refusal(message: string): Fault {
+  return lasting(`SQLite refuses what the log asks for, ${message}. Check who else changes its tables`);
 }
 
 function faultOf(cause: unknown, message: string): Fault {
@@ -60,7 +69,7 @@ function faultOf(cause: unknown, message: string): Fault {
     return lasting("it was closed. Dispose the log first, and close the database then");
   if (shared.test(message))
     return passing("a transaction of others is open on its connection. Give the log a connection of its own");
-  return lasting(`SQLite refuses what the log asks for, ${message}. Check who else changes its tables`);
+  return refusal(message);
 }
 
 /**

@@ -1,16 +1,20 @@
 import { LogError } from "../../model/errors.ts";
+import { chunksTable } from "./chunks.ts";
 import type { SqlPort } from "./database.ts";
+import { entriesTable } from "./entries.ts";
 import { stored } from "./text.ts";
 
 /** Brings a database from one format to the next. It runs in a transaction. */
 export type FormatStep = (port: SqlPort, fresh: () => string) => void;
 
 /**
- * The steps to each format, in order: the first creates format 1 in an empty database. A step that was released never
- * changes. The tables `tocsin_format` and `tocsin_log` keep the columns that every version reads: `version`, `owner`,
- * `since`, `beat` and `lease`.
+ * The steps to each format of a database in a file, in order: the first creates format 1 in an empty database. A step that
+ * was released never changes. The tables `tocsin_format` and `tocsin_log` keep the columns that every version reads:
+ * `version`, `owner`, `since`, `beat` and `lease`.
  */
-const steps: readonly FormatStep[] = [createTables];
+export const fileSteps: readonly FormatStep[] = [tablesWith(entriesTable)];
+/** The same for the storage of an object. */
+export const objectSteps: readonly FormatStep[] = [tablesWith(chunksTable)];
 
 const tables: readonly string[] = [
   "CREATE TABLE tocsin_format (version INTEGER NOT NULL)",
@@ -29,11 +33,6 @@ const tables: readonly string[] = [
   )`,
   "CREATE INDEX tocsin_channels_due ON tocsin_channels (due)",
   "CREATE INDEX tocsin_channels_oldest ON tocsin_channels (oldest) WHERE oldest IS NOT NULL",
-  // `id` is the channel's id and the low 32 bits of the offset, so that one tree serves the ranges of all channels.
-  `CREATE TABLE tocsin_entries (
-    id INTEGER PRIMARY KEY, start INTEGER NOT NULL, arrived INTEGER NOT NULL, time INTEGER NOT NULL,
-    data TEXT NOT NULL, tags TEXT
-  )`,
   ...["writers", "keys"].flatMap((kind) => [
     `CREATE TABLE tocsin_${kind} (
       channel INTEGER NOT NULL, text TEXT NOT NULL, n INTEGER NOT NULL, place INTEGER NOT NULL,
@@ -46,10 +45,12 @@ const tables: readonly string[] = [
   ) WITHOUT ROWID`,
 ];
 
-function createTables(port: SqlPort, fresh: () => string): void {
-  for (const sql of tables) port.rows(sql);
-  const columns = "(clean, base, lineage, stamp)";
-  port.rows(`INSERT INTO tocsin_log ${columns} VALUES (1, ?, '[]', ?)`, stored(fresh()), stored(fresh()));
+function tablesWith(entries: string): FormatStep {
+  return (port, fresh) => {
+    for (const sql of [...tables, entries]) port.rows(sql);
+    const columns = "(clean, base, lineage, stamp)";
+    port.rows(`INSERT INTO tocsin_log ${columns} VALUES (1, ?, '[]', ?)`, stored(fresh()), stored(fresh()));
+  };
 }
 
 /** What a database is brought to its newest format with. */
@@ -59,8 +60,8 @@ export interface FormatParts {
   fresh(): string;
   /** Throws unless no other process owns the database. */
   demandFree(): void;
-  /** Default: the steps of this version. */
-  readonly steps?: readonly FormatStep[];
+  /** The steps of this version. */
+  readonly steps: readonly FormatStep[];
 }
 
 /**
@@ -68,7 +69,7 @@ export interface FormatParts {
  *
  * @throws {LogError} a lasting one, when a newer version of tocsin has written the database
  */
-export function migrate({ port, fresh, demandFree, steps: known = steps }: FormatParts): void {
+export function migrate({ port, fresh, demandFree, steps: known }: FormatParts): void {
   if (formatOf(port, known.length) === known.length) return;
   port.write(() => {
     // Another process may have been faster.
@@ -84,7 +85,7 @@ export function migrate({ port, fresh, demandFree, steps: known = steps }: Forma
  *
  * @throws {LogError} a lasting one, when it has another format, or is no database of a log
  */
-export function demandFormat(port: SqlPort, known: readonly FormatStep[] = steps): void {
+export function demandFormat(port: SqlPort, known: readonly FormatStep[] = fileSteps): void {
   const format = formatOf(port, known.length);
   if (format === known.length) return;
   const what =

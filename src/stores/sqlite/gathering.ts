@@ -1,15 +1,15 @@
 import { byteLength, tagBytes } from "../../base/bytes.ts";
-import { isTime } from "../../base/check.ts";
-import { ExistsError, SealedError } from "../../model/errors.ts";
+import { isTime, shown } from "../../base/check.ts";
+import { ExistsError, LogError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
 import type { BoundsOf } from "../bounds.ts";
 import { findRepeat, writerTtl } from "../repeats.ts";
 import type { Draft, SqliteChannel } from "./channel.ts";
 import { type ChannelRow, isEmpty, never } from "./channel-row.ts";
 import { unused } from "./channels.ts";
-import type { NewEntry } from "./entries.ts";
+import type { EntryStore, NewEntry } from "./entry-store.ts";
 import type { Epochs } from "./epochs.ts";
-import type { Head } from "./owner.ts";
+import type { Head } from "./ownership.ts";
 import type { Repeat, RepeatKind, RepeatTables } from "./repeats-table.ts";
 import { stored } from "./text.ts";
 
@@ -33,9 +33,12 @@ export interface Gathered {
 
 /** What appends are gathered with. */
 export interface GatheringParts {
+  readonly entries: EntryStore;
   readonly repeats: RepeatTables;
   readonly epochs: Epochs;
   readonly boundsOf: BoundsOf;
+  /** Bytes that a row may have at most. */
+  readonly maxRow: number;
 }
 
 /** What was appended and released since the last commit. */
@@ -78,6 +81,9 @@ export class Gathering {
     const offset = this.#find(channel, options, now);
     if (offset !== undefined) return { offset, epoch: before.traits.epoch };
     checkState(name, state);
+    const { entries, maxRow } = this.#parts;
+    checkRows(name, data, options, maxRow);
+    if (!entries.canHold(data)) throw new LogError(broken(name), { lasting: true });
     if (place === "first") checkBegin(name, before);
     else if (before.traits.sealed) throw new SealedError(name);
     const draft = this.#draft(channel);
@@ -178,6 +184,30 @@ function checkState(name: string, state: string | undefined): void {
   if (state === undefined || state.length <= maxState) return;
   const what = `it has ${state.length} characters, ${maxState} are allowed`;
   throw new RangeError(`Cannot use the state of ${JSON.stringify(name)}: ${what}`);
+}
+
+function broken(name: string): string {
+  return `Cannot append to ${shown(name)}: its payload has a line break. Give it JSON text without one`;
+}
+
+/** Bytes that a row has at most besides its name, texts and tags: numbers, the epochs and the state of a channel. */
+const rowCost = 32_768;
+
+/** Throws unless the rows that an append writes can hold it: a commit that cannot write one would fail for ever. */
+function checkRows(name: string, data: string, options: AppendOptions, maxRow: number): void {
+  const { tags, once, key, hold } = options;
+  const room = maxRow - rowCost;
+  const { by = "" } = once ?? {};
+  const { text = "" } = key ?? {};
+  const length = data.length + name.length + by.length + text.length + (hold?.length ?? 0);
+  // Neither as UTF-8 nor escaped does a character take more than six bytes.
+  if (tags === undefined && length * 6 <= room) return;
+  const ofEntry = byteLength(data) + (tags === undefined ? 0 : byteLength(JSON.stringify(tags)));
+  const bytes = Math.max(ofEntry, byteLength(stored(name + by + text + (hold ?? ""))));
+  if (bytes <= room) return;
+  const what = `it takes ${bytes} bytes, and a row of the database holds ${room}`;
+  const advice = "Publish a reference to it instead";
+  throw new LogError(`Cannot append to ${shown(name)}: ${what}. ${advice}`, { lasting: true });
 }
 
 /** Returns the channel with what an append says of all of it. */

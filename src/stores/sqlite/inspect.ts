@@ -77,8 +77,8 @@ const unbounded = new Bounds({ size: Infinity, bytes: Infinity, ttl: Infinity, s
  */
 export function inspect(database: SqliteDatabase): Inspection {
   const port = databasePort(database);
-  const table = new ChannelTable(port, () => unbounded);
   const entries = new Entries(port);
+  const table = new ChannelTable(port, entries, () => unbounded);
   port.rows(`PRAGMA busy_timeout = ${patience}`);
   port.snapshot(() => demandFormat(port));
 

@@ -4,6 +4,10 @@ import type { Bound } from "../bounds.ts";
 import { boundsByName } from "../bounds.ts";
 import { databasePort, type SqliteDatabase } from "./database.ts";
 import { createDatabaseLog } from "./database-log.ts";
+import { Entries } from "./entries.ts";
+import { Epochs } from "./epochs.ts";
+import { fileSteps } from "./format.ts";
+import { LeaseOwnership } from "./lease-ownership.ts";
 import type { SqliteLog } from "./sqlite-log.ts";
 
 /** Options of `sqliteLog`. */
@@ -106,7 +110,18 @@ export function sqliteLog({
     throw new TypeError(`Cannot use durability "${String(durability)}": it is "power" or "process"`);
   if (!(lease >= 1 && lease < Infinity))
     throw new RangeError(`Cannot use lease "${String(lease)}": it is not a number of milliseconds from 1 up`);
+  const port = databasePort(database);
   return createDatabaseLog({
-    ...{ port: databasePort(database), boundsOf, totalBytes, durability, lease, clock },
+    ...{
+      port,
+      steps: fileSteps,
+      entries: new Entries(port),
+      boundsOf,
+      totalBytes,
+      clock,
+      epochs: new Epochs(),
+      maxIdle: 10_000,
+    },
+    own: (parts, scope) => new LeaseOwnership({ ...parts, clock, scope, lease, durability }),
   });
 }

@@ -1,7 +1,7 @@
 import { LogError } from "../../model/errors.ts";
 import type { Position, ReadOptions, Slice } from "../../model/log.ts";
 import { type ChannelRow, isEmpty } from "./channel-row.ts";
-import type { Entries } from "./entries.ts";
+import type { EntryStore } from "./entry-store.ts";
 
 /**
  * Reads from a channel.
@@ -12,7 +12,7 @@ export function readSlice(
   name: string,
   row: ChannelRow,
   { after, limit, last }: ReadOptions,
-  entries: Entries,
+  entries: EntryStore,
 ): Slice {
   const { first, top, traits } = row;
   const gapless = after === undefined || follows(after, row);

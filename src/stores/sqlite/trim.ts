@@ -1,8 +1,8 @@
 import { entryCost } from "../../model/log.ts";
 import { bornAt, type ChannelRow, isEmpty, isOver, youth } from "./channel-row.ts";
-import type { Entries, EntryMark } from "./entries.ts";
+import type { EntryMark, EntryStore } from "./entry-store.ts";
 
-type Marked = Pick<Entries, "mark">;
+type Marked = Pick<EntryStore, "marks">;
 /** Whether an entry must be trimmed. Of each two entries, the older one must be if the newer one must. */
 type Judge = (mark: EntryMark, offset: number) => boolean;
 
@@ -48,8 +48,9 @@ function search(row: ChannelRow, entries: Marked, mustGo: Judge): EntryMark & { 
   const { id, top, first, base, since } = row;
   let found = { offset: top + 1, start: row.total, arrived: row.used };
   let low = first;
+  const markOf = entries.marks(id);
   const isGone = (offset: number): boolean => {
-    const mark = offset === first ? { start: base, arrived: since } : entries.mark(id, offset);
+    const mark = offset === first ? { start: base, arrived: since } : markOf(offset);
     // An entry that is missing cannot be read, so it must not be promised.
     if (mark === undefined || mustGo(mark, offset)) {
       low = offset + 1;

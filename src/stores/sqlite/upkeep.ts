@@ -2,7 +2,7 @@ import { entryCost } from "../../model/log.ts";
 import { dueAfter, forgottenAt, isEmpty, stamped } from "./channel-row.ts";
 import type { NamedRow } from "./channel-table.ts";
 import { type Commit, oldestOf, type Tables } from "./commit.ts";
-import type { Ownership } from "./owner.ts";
+import type { Ownership } from "./ownership.ts";
 import { dropped, trimmed } from "./trim.ts";
 
 /** Milliseconds between two rounds of upkeep, unless there is more to do. */
@@ -71,6 +71,7 @@ export class Upkeep {
   /** Trims the oldest entries of all channels until a little less than `totalBytes` is left. */
   #bound(commit: Commit): void {
     const { totalBytes, tables } = this.#parts;
+    if (commit.cost > totalBytes) commit.count();
     if (commit.cost <= totalBytes) return;
     const target = totalBytes - totalBytes / 64;
     for (let step = 0; step < maxSteps && commit.cost > target; step++) {

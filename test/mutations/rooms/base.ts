@@ -11,6 +11,13 @@ export const base: readonly Mutation[] = [
       to: 'return text !== "";',
     },
   ]),
+  ...inFile("base/clock", [
+    {
+      name: "a turn is a microtask where there is no setImmediate",
+      from: "else setTimeout(run, 0);",
+      to: "else queueMicrotask(run);",
+    },
+  ]),
   ...inFile("base/counts", [
     {
       name: "the first addition of a key is not counted",

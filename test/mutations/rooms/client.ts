@@ -47,8 +47,8 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "nothing is acknowledged before an unsubscribe by the last reader",
-      from: "      acknowledge();\n      if (subscription.readers.delete",
-      to: "      if (subscription.readers.delete",
+      from: "      acknowledge();\n      if (readers.delete",
+      to: "      if (readers.delete",
     },
     {
       name: "nothing is acknowledged before the unsubscribe from a channel that is too fast",
@@ -138,8 +138,8 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "a visible tab replaces a connection that waits for replies",
-      from: 'if (status !== "connected" || answers.size) return;',
-      to: 'if (status !== "connected") return;',
+      from: 'if (status === "connected" && !answers.size) test(pingTimeout);',
+      to: 'if (status === "connected") test(pingTimeout);',
     },
     {
       name: "a repeatable call that is too long is sent again for ever",
@@ -151,7 +151,11 @@ export const client: readonly Mutation[] = [
       from: "      signal.throwIfAborted();\n",
       to: "",
     },
-    { name: "commands are sent before the connect reply", from: "    if (!isAdmitted) return;\n", to: "" },
+    {
+      name: "commands are sent before the connect reply",
+      from: '    if (!isAdmitted && name !== "connect") return;\n',
+      to: "",
+    },
     {
       name: "a connection resets the back-off before it has proved stable",
       from: 'time("connected", patience, () => {\n      failures = 0;\n    });',
@@ -184,8 +188,38 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "missing pings are never noticed",
-      from: 'time("ping", ms, () => lost(3012, "no answer"));',
-      to: 'time("ping", ms, () => {});',
+      from: 'time("silence", ms, () => lost(3012, "no answer"));',
+      to: 'time("silence", ms, () => {});',
+    },
+    {
+      name: "a client without pings of its server sends none itself",
+      from: 'else time("ping", pingInterval, () => test(patience));',
+      to: "",
+    },
+    {
+      name: "a ping of the client that is not answered is never noticed",
+      from: "    write(ping);\n    listen(ms);\n",
+      to: "    write(ping);\n",
+    },
+    {
+      name: "the client's pings do not have the text that a host answers",
+      from: 'const ping = \'{"id":4294967295,"ping":{}}\';',
+      to: 'const ping = \'{"id":4294967294,"ping":{}}\';',
+    },
+    {
+      name: "a client sends pings of its own although its server does",
+      from: "period = seconds ? seconds * 1000 + patience : 0;",
+      to: "period = 0;",
+    },
+    {
+      name: "an answer to a ping does not end the wait for it",
+      from: '    stop("silence");\n    if (ms) time',
+      to: '    if (ms) stop("silence");\n    if (ms) time',
+    },
+    {
+      name: "the server is not told which client connects",
+      from: 'jsonOf("connect", { name: "tocsin", data })',
+      to: 'jsonOf("connect", { data })',
     },
     {
       name: "closing waits for a socket that never opened",
@@ -204,6 +238,11 @@ export const client: readonly Mutation[] = [
     },
   ]),
   ...inFile("client/run", [
+    {
+      name: "a client does not say that a run was lost",
+      from: "cause: Object.assign(new Error(), end.error), reason: end.reason }",
+      to: "cause: Object.assign(new Error(), end.error) }",
+    },
     { name: "the ending of a run is yielded as an event", from: "return !!ended;", to: "return false;" },
     {
       name: "a reader at the ending of a run waits for further events",

@@ -78,7 +78,7 @@ export const storesSqlite: readonly Mutation[] = [
   ...inFile("stores/sqlite/channels", [
     {
       name: "all channels stay in memory for ever",
-      from: "if (++this.#idleCount <= maxIdle) return;",
+      from: "if (++this.#idleCount <= this.#parts.maxIdle) return;",
       to: "if (++this.#idleCount > 0) return;",
     },
     {
@@ -309,7 +309,14 @@ export const storesSqlite: readonly Mutation[] = [
       to: "const arrived = now;",
     },
   ]),
-  ...inFile("stores/sqlite/owner", [
+  ...inFile("stores/sqlite/head-table", [
+    {
+      name: "unknown channels continue forgotten ones",
+      from: "base: this.#epochs.next(), lineage: [], stamp });",
+      to: "base: this.#epochs.next(), lineage: [{ offset: 0, epoch: stamp }], stamp });",
+    },
+  ]),
+  ...inFile("stores/sqlite/lease-ownership", [
     {
       name: "an owner is taken for gone after a third of its lease",
       from: "return silence >= (lease * 2) / 3;",
@@ -327,13 +334,13 @@ export const storesSqlite: readonly Mutation[] = [
     },
     {
       name: "an unclean stop is not noticed",
-      from: "return row.clean && !this.#isRenewing ? row : this.#writeRenewed(row);",
-      to: "return !this.#isRenewing ? row : this.#writeRenewed(row);",
+      from: "return row.clean && !this.#isRenewing ? row : this.#table.renew(row);",
+      to: "return !this.#isRenewing ? row : this.#table.renew(row);",
     },
     {
       name: "a renewal before the first use is forgotten",
-      from: "return row.clean && !this.#isRenewing ? row : this.#writeRenewed(row);",
-      to: "return row.clean ? row : this.#writeRenewed(row);",
+      from: "return row.clean && !this.#isRenewing ? row : this.#table.renew(row);",
+      to: "return row.clean ? row : this.#table.renew(row);",
     },
     {
       name: "the mark of an unclean stop may be lost in a power cut",
@@ -359,11 +366,6 @@ export const storesSqlite: readonly Mutation[] = [
       name: "an owner is sure for ever",
       from: "this.#head !== undefined && clock.now() - this.#beaten < (lease * 2) / 3",
       to: "this.#head !== undefined && clock.now() - this.#beaten < lease * 1000",
-    },
-    {
-      name: "unknown channels continue forgotten ones",
-      from: "lineage: [], stamp });",
-      to: "lineage: [{ offset: 0, epoch: this.head.base }], stamp });",
     },
   ]),
   ...inFile("stores/sqlite/read-slice", [

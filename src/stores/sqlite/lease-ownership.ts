@@ -1,53 +1,28 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Scope } from "../../base/scope.ts";
 import { LogError } from "../../model/errors.ts";
-import type { Position } from "../../model/log.ts";
-import { continuing } from "./channel-row.ts";
-import type { SqlPort } from "./database.ts";
-import type { Epochs } from "./epochs.ts";
-import { restored, stored } from "./text.ts";
+import { HeadTable, type LogRow } from "./head-table.ts";
+import type { Head, Ownership, OwnershipParts } from "./ownership.ts";
 
-/** What holds for all channels of a database. */
-export interface Head {
-  /** What the epoch of a channel is made of that the database does not have, and those that it continues. */
-  readonly base: string;
-  readonly lineage: readonly Position[];
-  /** The epochs of channels with another stamp are over. */
-  readonly stamp: string;
-}
-
-/** The row of the table `tocsin_log`. */
-interface LogRow extends Head {
-  readonly owner: string | null;
-  readonly since: number;
-  /** When the owner was last heard of, on the wall clock. */
-  readonly beat: number;
-  readonly lease: number;
-  /** Whether nothing can have been lost since the last owner. */
-  readonly clean: boolean;
-}
-
-/** What an ownership is created from. */
-export interface OwnershipParts {
-  readonly port: SqlPort;
+/** What an ownership with a lease is created from. */
+export interface LeaseOwnershipParts extends OwnershipParts {
   readonly clock: Clock;
   readonly scope: Scope;
-  readonly epochs: Epochs;
   readonly lease: number;
   readonly durability: "power" | "process";
-  /** Is called with whether another process may have written to the database before. */
-  onAcquired(isUsed: boolean): void;
-  onLost(error: LogError): void;
 }
 
+/** The longest time between two looks at whether the database is free, in milliseconds. */
+const longestWait = 250;
 const beatOnce = "UPDATE tocsin_log SET beat = ? WHERE owner = ? RETURNING 1";
 
 /**
- * Which process may write to the database. The owner beats every third of its lease. One that was silent for two thirds
+ * The ownership of a database that several processes can open. The owner beats every third of its lease. One that was silent for two thirds
  * of it is taken for gone. It may still live, so each of its transactions looks first whether it is the owner.
  */
-export class Ownership {
-  readonly #parts: OwnershipParts;
+export class LeaseOwnership implements Ownership {
+  readonly #parts: LeaseOwnershipParts;
+  readonly #table: HeadTable;
   /** The owner that others see here, and for how long it was silent while this process watched. */
   #seen: { owner: string; beat: number; at: number; silence: number } | undefined;
   #head: Head | undefined;
@@ -59,49 +34,48 @@ export class Ownership {
   /** Why the database was lost to another process. */
   lost: LogError | undefined;
 
-  constructor(parts: OwnershipParts) {
+  constructor(parts: LeaseOwnershipParts) {
     this.#parts = parts;
+    this.#table = new HeadTable(parts.port, parts.epochs);
+  }
+
+  get retryAfter(): number {
+    return Math.min(longestWait, this.#parts.lease / 3);
   }
 
   get isOwner(): boolean {
     return this.#head !== undefined;
   }
 
-  /** Whether nobody else can have written since this process last looked, so that what it remembers is true. */
   get isSure(): boolean {
     const { clock, lease } = this.#parts;
     return this.#head !== undefined && clock.now() - this.#beaten < (lease * 2) / 3;
   }
 
-  /** What holds for all channels. Only the owner changes it. */
   get head(): Head {
-    return this.isSure && this.#head !== undefined ? this.#head : this.#read();
+    return this.isSure && this.#head !== undefined ? this.#head : this.#table.read();
   }
 
   set head(head: Head) {
     this.#head = head;
   }
 
-  /** Makes this process the owner, unless another one is. */
   acquire(): boolean {
     if (this.lost !== undefined) throw this.lost;
     if (this.isOwner) return true;
     const { port, epochs, lease, durability, clock, onAcquired } = this.#parts;
     // Looking takes no lock.
-    if (!this.#isFree(this.#read())) return false;
+    if (!this.#isFree(this.#table.read())) return false;
     const id = epochs.next();
     // A power cut must not bring back the database as it was before: it says that nothing can have been lost.
     port.sync(true);
     let isUsed = false;
     const head = port.write(() => {
-      const row = this.#read();
+      const row = this.#table.read();
       if (!this.#isFree(row)) return undefined;
       isUsed = row.since > 0;
-      const now = clock.time();
-      const isClean = durability === "power" ? 1 : 0;
-      const owner = "owner = ?, since = ?, beat = ?, lease = ?, clean = ?";
-      port.rows(`UPDATE tocsin_log SET ${owner}`, id, now, now, lease, isClean);
-      return row.clean && !this.#isRenewing ? row : this.#writeRenewed(row);
+      this.#table.own({ owner: id, lease, clean: durability === "power" }, clock.time());
+      return row.clean && !this.#isRenewing ? row : this.#table.renew(row);
     });
     if (head === undefined) return false;
     port.sync(durability === "power");
@@ -115,49 +89,35 @@ export class Ownership {
     return true;
   }
 
-  /**
-   * Makes this process the owner.
-   *
-   * @throws {LogError} when another process is, or when this one was and was taken for gone
-   */
   demand(): void {
     if (!this.acquire()) throw this.#taken();
   }
 
-  /** @throws {LogError} when any process owns the database */
   demandFree(): void {
-    if (!this.#isFree(this.#read(false))) throw this.#taken();
+    if (!this.#isFree(this.#table.read(false))) throw this.#taken();
   }
 
-  /**
-   * Looks in a transaction whether this process is still the owner. It counts as a beat.
-   *
-   * @throws {LogError} a lasting one, which is `lost` then, when another process is
-   */
+  /** It counts as a beat. */
   fence(): void {
     const { port, clock } = this.#parts;
     if (port.rows(beatOnce, clock.time(), this.id).length === 0) throw this.#toLost();
     this.#beaten = clock.now();
   }
 
-  /** Gives unknown channels another epoch, after channels were forgotten. It runs in a transaction. */
   rebase(): Head {
-    const { stamp } = this.head;
-    return this.#write({ base: this.#parts.epochs.next(), lineage: [], stamp });
+    return this.#table.rebase(this.head);
   }
 
-  /** Gives all channels epochs that continue theirs: at once if this process is the owner, or when it becomes it. */
   renew(): void {
     this.#isRenewing = true;
     if (!this.isOwner) return;
     this.#head = this.#parts.port.write(() => {
       this.fence();
-      return this.#writeRenewed(this.head);
+      return this.#table.renew(this.head);
     });
     this.#isRenewing = false;
   }
 
-  /** Leaves the database to others. */
   release(): void {
     this.#stopBeating();
     if (!this.isOwner) return;
@@ -170,42 +130,10 @@ export class Ownership {
     }
   }
 
-  /** Ends the ownership after it was lost. */
   lose(): void {
     this.#stopBeating();
     this.#head = undefined;
     if (this.lost !== undefined) this.#parts.onLost(this.lost);
-  }
-
-  #writeRenewed({ base, lineage }: Head): Head {
-    const { epochs } = this.#parts;
-    return this.#write({
-      base: epochs.next(),
-      lineage: continuing(lineage, base, 0),
-      stamp: epochs.next(),
-    });
-  }
-
-  #write(head: Head): Head {
-    const sql = "UPDATE tocsin_log SET base = ?, lineage = ?, stamp = ?";
-    this.#parts.port.rows(sql, stored(head.base), JSON.stringify(head.lineage), stored(head.stamp));
-    return head;
-  }
-
-  /** `isWhole`: an older format has only the columns about the owner. */
-  #read(isWhole = true): LogRow {
-    const [row = {}] = this.#parts.port.rows("SELECT * FROM tocsin_log");
-    const text = (column: string): string => (isWhole ? restored(row[column] as string) : "");
-    return {
-      owner: row.owner as string | null,
-      since: Number(row.since),
-      beat: Number(row.beat),
-      lease: Number(row.lease),
-      clean: row.clean !== 0,
-      base: text("base"),
-      lineage: isWhole ? (JSON.parse(row.lineage as string) as Position[]) : [],
-      stamp: text("stamp"),
-    };
   }
 
   /**
@@ -226,7 +154,7 @@ export class Ownership {
   }
 
   #taken(): LogError {
-    const { owner, since } = this.#read(false);
+    const { owner, since } = this.#table.read(false);
     const when = new Date(since).toISOString();
     const advice = "Stop that process, or wait for its end: join() does";
     return new LogError(

@@ -1,0 +1,56 @@
+import type { Context, Handler } from "hono";
+import type { Notifier } from "../../engine/notifier/notifier.ts";
+import type { Identity } from "../../model/peer.ts";
+import type { PeerHandlers } from "../handlers.ts";
+import { saidHeaders, subprotocolOf } from "../handshake.ts";
+import { notifications } from "../notifications.ts";
+import type { NotifierObjectOptions } from "./options.ts";
+import { type HibernatableSocket, socketPair } from "./platform.ts";
+
+/** What upgrades need of their object. */
+export interface UpgradesParts {
+  readonly notifier: Notifier;
+  readonly options: NotifierObjectOptions;
+  /** Accepts a socket for a peer whose handshake is done. */
+  open(socket: HibernatableSocket, handlers: PeerHandlers): void;
+}
+
+/** Returns a handler that upgrades requests to sockets which outlive the memory of the object. */
+export function upgrades({ notifier, options, open }: UpgradesParts): Handler {
+  const { origins, authorize } = options;
+  const connecting = notifications(notifier, { origins, authorize, authenticate: identified(options) });
+  return async (c) => {
+    const handlers = (await connecting(c)) as PeerHandlers;
+    try {
+      const { client, server } = socketPair();
+      open(server, handlers);
+      return switched(c, client);
+    } catch (error) {
+      handlers.abandon();
+      throw error;
+    }
+  };
+}
+
+/** The response that switches protocols. It has the headers that the app has set so far. */
+function switched(c: Context, webSocket: HibernatableSocket): Response {
+  const headers = new Headers(saidHeaders(c.body(null)));
+  const protocol = subprotocolOf(c.req.header("sec-websocket-protocol"));
+  if (protocol !== undefined) headers.set("Sec-WebSocket-Protocol", protocol);
+  return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
+}
+
+const ownFunctions = ["connect", "refresh", "receive"] as const;
+
+/** Returns an `authenticate` whose identities have the functions of every peer, and no others: those would not last. */
+function identified({ authenticate = () => ({ user: "" }), peer = {} }: NotifierObjectOptions) {
+  return async (c: Context): Promise<Identity | null> => {
+    const identity = await authenticate(c);
+    const lost = ownFunctions.find((name) => identity?.[name] !== undefined && identity[name] !== peer[name]);
+    if (lost !== undefined)
+      throw new TypeError(
+        `Cannot keep the ${lost} of one identity while the object sleeps: return it from options(), as peer: { ${lost} }`,
+      );
+    return identity && { ...identity, ...peer };
+  };
+}
