@@ -19,21 +19,24 @@ export interface ObjectLogBounds {
   totalBytes?: number | undefined;
 }
 
+/** The functions of a peer that do not come from its identity. */
+export type PeerFunctions = Pick<Peer, "connect" | "refresh" | "receive">;
+
 /** What `NotifierObject.options` returns: options of the notifier, and how connections are accepted. */
 export interface NotifierObjectOptions
   extends Omit<NotifierOptions, "log" | "clock" | "signal">,
     NotificationsOptions {
   /**
    * Milliseconds between the pings of an idle session, for clients that send none of their own. Each round of pings wakes
-   * the object, for all sessions at once. The client of `tocsin/client` sends its own pings, which wake nobody. Default
-   * 300 000 (5 min).
+   * the object, for all sessions at once. The client of `tocsin/client` sends its own pings, which wake nobody. Below
+   * 120 000, one other client is enough to keep the object awake. Default 300 000 (5 min).
    */
   heartbeat?: number | undefined;
   /**
    * Functions of every peer. They are bound again after the object has slept, so an identity that `authenticate` returns
    * must not have others. With `tokens` of `tocsin/tokens`: `{ authenticate: check, peer: check() }`. Default: none.
    */
-  peer?: Pick<Peer, "connect" | "refresh" | "receive"> | undefined;
+  peer?: PeerFunctions | undefined;
   /** How much the log keeps. */
   log?: ObjectLogBounds | undefined;
 }

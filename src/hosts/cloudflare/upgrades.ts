@@ -4,6 +4,7 @@ import type { Identity } from "../../model/peer.ts";
 import type { PeerHandlers } from "../handlers.ts";
 import { saidHeaders, subprotocolOf } from "../handshake.ts";
 import { notifications } from "../notifications.ts";
+import { functionsOf, peerFunctions } from "./check-options.ts";
 import type { NotifierObjectOptions } from "./options.ts";
 import { type HibernatableSocket, socketPair } from "./platform.ts";
 
@@ -26,8 +27,11 @@ export function upgrades({ notifier, options, open }: UpgradesParts): Handler {
       open(server, handlers);
       return switched(c, client);
     } catch (error) {
+      const { path } = c.req;
       handlers.abandon();
-      throw error;
+      handlers.report(error, path);
+      handlers.refused({ code: 500, reason: "the upgrade failed; onError has its error", path });
+      return c.text("Internal Server Error", 500);
     }
   };
 }
@@ -40,17 +44,18 @@ function switched(c: Context, webSocket: HibernatableSocket): Response {
   return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
 }
 
-const ownFunctions = ["connect", "refresh", "receive"] as const;
-
 /** Returns an `authenticate` whose identities have the functions of every peer, and no others: those would not last. */
-function identified({ authenticate = () => ({ user: "" }), peer = {} }: NotifierObjectOptions) {
+function identified({ authenticate = () => ({ user: "" }), peer }: NotifierObjectOptions) {
+  const functions = functionsOf(peer);
   return async (c: Context): Promise<Identity | null> => {
     const identity = await authenticate(c);
-    const lost = ownFunctions.find((name) => identity?.[name] !== undefined && identity[name] !== peer[name]);
+    const lost = peerFunctions.find(
+      (name) => identity?.[name] !== undefined && identity[name] !== functions[name],
+    );
     if (lost !== undefined)
       throw new TypeError(
         `Cannot keep the ${lost} of one identity while the object sleeps: return it from options(), as peer: { ${lost} }`,
       );
-    return identity && { ...identity, ...peer };
+    return identity && { ...identity, ...functions };
   };
 }
