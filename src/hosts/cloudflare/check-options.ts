@@ -1,5 +1,5 @@
 import { isObject, shown } from "../../base/check.ts";
-import type { NotifierObjectOptions, ObjectLogBounds, PeerFunctions } from "./options.ts";
+import type { NotifierObjectOptions, ObjectLogBounds } from "./options.ts";
 
 /** All names, so that a misspelt one is noticed: without `authenticate`, everybody would be accepted. */
 const names: Readonly<Record<keyof NotifierObjectOptions, true>> = {
@@ -34,22 +34,11 @@ export function checkOptions(options: NotifierObjectOptions): void {
       `Cannot use ${shown(options)}: options() has to return an object at once, and no promise of one`,
     );
   checkNames("options()", options, names);
-  const { authenticate, log = {}, peer = {} } = options;
-  checkFunctions({ authenticate });
+  const { authenticate, peer, log = {} } = options;
+  checkFunctions({ authenticate, peer });
   if (!isObject(log))
     throw new TypeError(`Cannot use log ${shown(log)}: give the bounds of the object's log`);
   checkNames("log", log, bounds);
-  if (!isObject(peer)) throw new TypeError(`Cannot use peer ${shown(peer)}: give an object of functions`);
-  checkFunctions(functionsOf(peer));
-}
-
-/** The functions of a peer that do not come from its identity. */
-export const peerFunctions = ["connect", "refresh", "receive"] as const;
-
-/** Returns the functions among the members: `check()` of `tocsin/tokens` has a user, too, which is that of nobody. */
-export function functionsOf(peer: PeerFunctions = {}): PeerFunctions {
-  const { connect, refresh, receive } = peer;
-  return { ...(connect && { connect }), ...(refresh && { refresh }), ...(receive && { receive }) };
 }
 
 function checkNames(what: string, given: object, known: object): void {

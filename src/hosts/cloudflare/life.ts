@@ -9,7 +9,7 @@ import { objectPort } from "../../stores/sqlite/object-port.ts";
 import type { SqliteLog } from "../../stores/sqlite/sqlite-log.ts";
 import { Alarm } from "./alarm.ts";
 import { alarmedLog } from "./alarmed-log.ts";
-import { checkOptions, functionsOf } from "./check-options.ts";
+import { checkOptions } from "./check-options.ts";
 import { ObjectClock } from "./object-clock.ts";
 import { type NotifierObjectOptions, objectLimits } from "./options.ts";
 import { autoResponse, type HibernatableSocket, type ObjectState } from "./platform.ts";
@@ -98,7 +98,7 @@ export class Life {
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });
     this.#createApp = () => new Hono().route("/", app()).get("*", upgrade);
-    this.#sockets = new Sockets({ notifier, state, port, peer: { ...functionsOf(peer), authorize } });
+    this.#sockets = new Sockets({ notifier, state, port, options: { authorize, peer } });
     // Everything is checked. To ask begins the notifier: now it takes over what the log holds of the life before.
     notifier.closed.then(() => this.#end());
     state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));

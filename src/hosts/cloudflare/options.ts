@@ -1,5 +1,5 @@
 import type { NotifierOptions } from "../../engine/core/settings.ts";
-import type { Peer } from "../../model/peer.ts";
+import type { Identity, Peer } from "../../model/peer.ts";
 import type { Bound } from "../../stores/bounds.ts";
 import type { NotificationsOptions } from "../notifications.ts";
 
@@ -19,7 +19,7 @@ export interface ObjectLogBounds {
   totalBytes?: number | undefined;
 }
 
-/** The functions of a peer that do not come from its identity. */
+/** The functions of a peer. */
 export type PeerFunctions = Pick<Peer, "connect" | "refresh" | "receive">;
 
 /** What `NotifierObject.options` returns: options of the notifier, and how connections are accepted. */
@@ -33,10 +33,11 @@ export interface NotifierObjectOptions
    */
   heartbeat?: number | undefined;
   /**
-   * Functions of every peer. They are bound again after the object has slept, so an identity that `authenticate` returns
-   * must not have others. With `tokens` of `tocsin/tokens`: `{ authenticate: check, peer: check() }`. Default: none.
+   * Returns the functions of a peer, by its identity. It is called again after the object has slept, so an identity that
+   * `authenticate` returns must not have others. With `tokens` of `tocsin/tokens`: `{ authenticate: check, peer: check }`.
+   * Default: none.
    */
-  peer?: PeerFunctions | undefined;
+  peer?: ((identity: Identity) => PeerFunctions) | undefined;
   /** How much the log keeps. */
   log?: ObjectLogBounds | undefined;
 }
@@ -52,3 +53,16 @@ export const objectLimits = {
   confirmedTotalBytes: 8_388_608,
   endedBytes: 8_388_608,
 } as const;
+
+/** Returns the functions of a peer by its identity. Throws a TypeError for a promise of them. */
+export function functionsFor(identity: Identity, peer: NotifierObjectOptions["peer"]): PeerFunctions {
+  const given = peer?.(identity);
+  if (typeof (given as { then?: unknown } | undefined)?.then === "function")
+    throw new TypeError("Cannot use a promise: peer has to return the functions at once");
+  return functionsOf(given);
+}
+
+/** Returns the functions of a peer only: `tokens`, for example, returns an identity with them. */
+export function functionsOf({ connect, refresh, receive }: PeerFunctions = {}): PeerFunctions {
+  return { ...(connect && { connect }), ...(refresh && { refresh }), ...(receive && { receive }) };
+}

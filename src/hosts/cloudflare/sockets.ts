@@ -1,9 +1,12 @@
 import type { WSContext } from "hono/ws";
-import type { Notifier, RestoreOptions } from "../../engine/notifier/notifier.ts";
+import type { Notifier } from "../../engine/notifier/notifier.ts";
+import type { Identity } from "../../model/peer.ts";
+import type { SessionState } from "../../model/socket.ts";
 import type { SqlPort } from "../../stores/sqlite/database.ts";
 import { closes } from "../../wire/protocol.ts";
 import type { PeerHandlers } from "../handlers.ts";
 import { type Attachment, attachmentOf, type Keeper, ObjectSocket, reciprocate } from "./object-socket.ts";
+import { functionsFor, type NotifierObjectOptions } from "./options.ts";
 import { type HibernatableSocket, type ObjectState, open } from "./platform.ts";
 import { SessionTable } from "./session-table.ts";
 
@@ -15,8 +18,7 @@ export interface SocketsParts {
   readonly notifier: Notifier;
   readonly state: ObjectState;
   readonly port: SqlPort;
-  /** Functions of every peer. */
-  readonly peer: Omit<RestoreOptions, "isStale">;
+  readonly options: Pick<NotifierObjectOptions, "authorize" | "peer">;
 }
 
 /** The sockets of an object, each with its session. */
@@ -68,13 +70,16 @@ export class Sockets implements Keeper {
   }
 
   #restore(raw: HibernatableSocket, { id, isStale, state }: Attachment): void {
-    const { notifier, peer } = this.#parts;
+    const { notifier, options } = this.#parts;
+    const { authorize, peer } = options;
     const socket = new ObjectSocket(raw, this, state === undefined ? id : undefined);
     this.#sockets.set(raw, socket);
     this.#attempt(socket, () => {
       const text = state ?? this.#table.get(id);
       if (text === "") throw new Error("Cannot restore a session: its state is not in the storage");
-      socket.session = notifier.restore(socket, JSON.parse(text), { ...peer, isStale });
+      const kept: SessionState = JSON.parse(text);
+      const functions = functionsFor(identityOf(kept), peer);
+      socket.session = notifier.restore(socket, kept, { ...functions, authorize, isStale });
       if (isStale) socket.keep(true);
     });
   }
@@ -147,4 +152,8 @@ export class Sockets implements Keeper {
     socket.close(closes.reconnect.code, closes.reconnect.reason);
     session?.ended(closes.reconnect.code);
   }
+}
+
+function identityOf({ user, channels, info, expires }: SessionState): Identity {
+  return { user, channels, info, expires } as Identity;
 }

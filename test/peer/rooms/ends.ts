@@ -3,6 +3,7 @@ import { closeOf } from "../../support/raw.ts";
 import { closing, frame } from "../../support/tcp.ts";
 import { pub, range } from "../expected.ts";
 import type { PeerTest, Site } from "../site.ts";
+import type { Differences } from "../suite.ts";
 
 /** Connects somebody who sees who leaves "room". Returns a function that waits for the next one to leave. */
 async function watcher(here: Site): Promise<() => Promise<unknown>> {
@@ -16,7 +17,7 @@ async function watcher(here: Site): Promise<() => Promise<unknown>> {
 }
 
 /** How connections end. */
-export function ends(test: PeerTest): void {
+export function ends(test: PeerTest, { beginsAnew = false }: Differences): void {
   describe("a client that leaves", () => {
     test.for([
       ["with 1000", closing(1000), 1000],
@@ -103,7 +104,9 @@ export function ends(test: PeerTest): void {
         ...{ sessions: { closed: 1, cut: 0 }, cut: [], runs: { cancelled: [id], abandoned: [] } },
       });
       expect(left).toEqual([]);
-      await expect(here.publish("news", 1)).rejects.toThrow("ClosedError");
+      const after = here.publish("news", 1);
+      if (beginsAnew) expect(await after).toBe(103);
+      else await expect(after).rejects.toThrow("ClosedError");
     });
   });
 }

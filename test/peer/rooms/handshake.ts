@@ -15,7 +15,7 @@ async function answerTo(site: Site, headers: string[] = [], query = "user=ann"):
 const own = "Origin: http://localhost";
 
 /** The response to a handshake. */
-export function handshake(test: PeerTest, { dropsUpgrade = false }: Differences): void {
+export function handshake(test: PeerTest, { dropsUpgrade = false, beginsAnew = false }: Differences): void {
   describe("a handshake", () => {
     test("is accepted, with the key that proves it", async ({ site }) => {
       const answer = await answerTo(site());
@@ -100,10 +100,13 @@ export function handshake(test: PeerTest, { dropsUpgrade = false }: Differences)
       expect(await answerTo(here, [], "user=bob")).toMatch(/^HTTP\/1.1 101 /);
     });
 
-    test("with a notifier that is closed is refused with 503", async ({ site }) => {
+    test("with a notifier that is closed is refused with 503, unless another one begins", async ({
+      site,
+    }) => {
       const here = site();
       await here.control.close({});
       const answer = await answerTo(here);
+      if (beginsAnew) return expect(answer).toMatch(/^HTTP\/1.1 101 /);
       expect(answer).toMatch(/^HTTP\/1.1 503 /);
       expect(answer).toMatch(/^retry-after: 1$/m);
       expect(await here.take("refused", 1)).toEqual([{ code: 503 }]);

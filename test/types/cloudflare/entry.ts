@@ -60,7 +60,7 @@ const byToken = tokens({ secret: "a secret of at least 32 characters" });
 /** An object with the least that one writes, and whose clients send tokens. */
 export class Tenants extends NotifierObject {
   protected override options(): NotifierObjectOptions {
-    return { authenticate: byToken, peer: byToken() };
+    return { authenticate: byToken, peer: byToken };
   }
 }
 
