@@ -97,28 +97,30 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
     this.#awake.wakeAt(time);
   }
 
+  // Publishing to JSR checks the class without its base, so that nothing here may say `override`.
+
   /** Answers a request of the Worker: by a route of `app`, or by the upgrade to notifications. */
-  override async fetch(request: Request): Promise<Response> {
+  async fetch(request: Request): Promise<Response> {
     return this.#awake.fetch(request);
   }
 
   /** Called by the platform for each message of a client. */
-  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+  webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     this.#last.message(socket as unknown as HibernatableSocket, message);
   }
 
   /** Called by the platform when a client has closed its socket, or has lost it. */
-  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+  webSocketClose(socket: WebSocket, code: number, reason: string): void {
     this.#last.ended(socket as unknown as HibernatableSocket, code, reason);
   }
 
   /** Called by the platform when a socket has failed. */
-  override webSocketError(socket: WebSocket): void {
+  webSocketError(socket: WebSocket): void {
     this.#last.ended(socket as unknown as HibernatableSocket, 1006, "");
   }
 
   /** Called by the platform when the alarm rings: for the object's own long waits, and at the times of `wakeAt`. */
-  override async alarm(): Promise<void> {
+  async alarm(): Promise<void> {
     this.#awake.ring();
   }
 

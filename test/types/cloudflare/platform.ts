@@ -25,10 +25,3 @@ export const objects: ObjectNamespace = namespace;
 export const { 0: client, 1: server }: { 0: HibernatableSocket; 1: HibernatableSocket } = new WebSocketPair();
 export const pair: Parameters<DurableObjectState["setWebSocketAutoResponse"]>[0] =
   new WebSocketRequestResponsePair("ping", "pong");
-
-/** The class that `cloudflare-workers.d.ts` declares has no member that the platform's has not. */
-type Own = Exclude<keyof import("cloudflare:workers").DurableObject, `__${string}`>;
-export const members: Record<
-  "fetch" | "alarm" | "webSocketMessage" | "webSocketClose" | "webSocketError",
-  unknown
-> = {} as Record<Own, unknown>;
