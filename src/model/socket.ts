@@ -44,6 +44,7 @@ export interface SessionState {
   readonly info?: unknown;
   /** When the client's permission ends, in milliseconds since the Unix epoch. Default: never. */
   readonly expires?: number;
+  /** The notifier's own members. */
   readonly [member: string]: unknown;
 }
 

@@ -2,6 +2,8 @@ import { type Clock, systemClock, type Timer } from "../../base/clock.ts";
 
 /** The longest wait that may keep an object awake, in milliseconds. Longer ones are left to the alarm. */
 const longest = 60_000;
+/** Longer waits end early, as with the timers of every runtime. The platform refuses alarms of the next centuries. */
+const maxDelay = 2_147_483_647;
 
 interface LongWait {
   readonly due: number;
@@ -42,7 +44,7 @@ export class ObjectClock implements Clock {
         fire();
       });
     }
-    const wait = { due: this.now() + ms, fire };
+    const wait = { due: this.now() + Math.min(ms, maxDelay), fire };
     this.#waits.add(wait);
     return { cancel: () => void this.#waits.delete(wait) };
   }

@@ -3,9 +3,6 @@ import type { Identity, Peer } from "../../model/peer.ts";
 import type { Bound } from "../../stores/bounds.ts";
 import type { NotificationsOptions } from "../notifications.ts";
 
-/** The functions of a peer. */
-export type PeerFunctions = Pick<Peer, "connect" | "refresh" | "receive">;
-
 /** How much the log of an object keeps. What is left out has its default. */
 export interface ObjectLogBounds {
   /** Publications kept per channel. Default 1 000. */
@@ -22,14 +19,17 @@ export interface ObjectLogBounds {
   totalBytes?: number | undefined;
 }
 
+/** The functions of a peer. */
+export type PeerFunctions = Pick<Peer, "connect" | "refresh" | "receive">;
+
 /** What `NotifierObject.options` returns: options of the notifier, and how connections are accepted. */
 export interface NotifierObjectOptions
   extends Omit<NotifierOptions, "log" | "clock" | "signal">,
     NotificationsOptions {
   /**
    * Milliseconds between the pings of an idle session, for clients that send none of their own. Each round of pings wakes
-   * the object, for all sessions at once. The client of `tocsin/client` sends its own pings, which wake nobody. Default
-   * 300 000 (5 min).
+   * the object, for all sessions at once. The client of `tocsin/client` sends its own pings, which wake nobody. Below
+   * 120 000, one other client is enough to keep the object awake. Default 300 000 (5 min).
    */
   heartbeat?: number | undefined;
   /**
@@ -53,6 +53,14 @@ export const objectLimits = {
   confirmedTotalBytes: 8_388_608,
   endedBytes: 8_388_608,
 } as const;
+
+/** Returns the functions of a peer by its identity. Throws a TypeError for a promise of them. */
+export function functionsFor(identity: Identity, peer: NotifierObjectOptions["peer"]): PeerFunctions {
+  const given = peer?.(identity);
+  if (typeof (given as { then?: unknown } | undefined)?.then === "function")
+    throw new TypeError("Cannot use a promise: peer has to return the functions at once");
+  return functionsOf(given);
+}
 
 /** Returns the functions of a peer only: `tokens`, for example, returns an identity with them. */
 export function functionsOf({ connect, refresh, receive }: PeerFunctions = {}): PeerFunctions {
