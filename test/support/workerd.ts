@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -54,7 +54,8 @@ export function onWorkerd(name: string, define: () => void): void {
 export async function workerd(options: WorkerdOptions): Promise<Workerd> {
   if ("reason" in installed) throw new Error(`Cannot start workerd: ${installed.reason}`);
   const folder = mkdtempSync(join(tmpdir(), "tocsin-workerd-"));
-  const storage = options.storage ?? mkdtempSync(join(folder, "storage-"));
+  const storage = options.storage ?? join(folder, "storage");
+  mkdirSync(storage, { recursive: true });
   await bundle(options, folder);
   const config = configOf({ ...options, date: options.date ?? installed.version }, storage);
   writeFileSync(join(folder, "config.capnp"), config);
@@ -109,7 +110,7 @@ async function bundle({ entry, canEvict }: WorkerdOptions, folder: string): Prom
     format: "esm",
     target: "es2022",
     conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:workers", "node:*"],
+    external: ["cloudflare:workers", "workerd:unsafe", "node:*"],
     alias: paths,
     plugins: [
       {

@@ -25,7 +25,7 @@ export class Sleeper extends NotifierObject {
         return { user, ...(channels && { channels: channels.split(",") }), info: { of: user } };
       },
       authorize: () => true,
-      peer: { refresh: () => Date.now() + 3_600_000 },
+      peer: () => ({ refresh: () => Date.now() + 3_600_000 }),
       rpc: { echo: (_peer, { data }) => data },
       limits,
       onError: (error, { stage }) => void this.#errors.push(`${stage}: ${String(error)}`),

@@ -13,7 +13,7 @@ export class Peers extends NotifierObject {
     const { name } = (this.ctx as { id: { name: string } }).id;
     const profile = placeOf(name)?.profile as Profile;
     const options: PeerOptions = peerOptions(profile, this.#journal, () => this.notifier);
-    return { ...options, log: profiles[profile].keep };
+    return { ...options, peer: () => options.peer, log: profiles[profile].keep };
   }
 
   protected override app(): Hono {

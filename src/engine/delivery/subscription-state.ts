@@ -1,4 +1,4 @@
-import { isNatural } from "../../base/check.ts";
+import { isName, isNatural } from "../../base/check.ts";
 import { restoreProof } from "./send-window.ts";
 import type { Followed, Receiver, Subscription } from "./subscription.ts";
 
@@ -83,7 +83,7 @@ export function channelIn(
 export function isSubscriptionState(value: unknown, channels: readonly string[]): value is SubscriptionState {
   if (!Array.isArray(value)) return false;
   const [, epoch, ...numbers] = value;
-  if (channelIn(value as [], channels) === undefined) return false;
+  if (!isName(channelIn(value as [], channels) ?? "")) return false;
   if (typeof epoch !== "string" || numbers.length < 1 || !numbers.every(isNatural)) return false;
   const state = value as unknown as SubscriptionState;
   const { since, read, mark, quit, behind } = numbersOf(state);

@@ -93,6 +93,8 @@ export class Hub
   flushing = false;
   /** Whether those sessions still wait for clients that acknowledge to do so. */
   awaitsAcknowledgements = false;
+  /** How often channels are kept open now, by what is in progress. */
+  uses = 0;
   /** Number of sessions whose socket is being closed. */
   closing = 0;
   /** Called when a session has ended. */

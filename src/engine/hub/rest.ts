@@ -14,8 +14,9 @@ export function restOf(hub: Hub): boolean {
 }
 
 /** Whether nothing waits that is not owned by the scope. */
-function isIdle({ turn, appends, runs, commandQueues, gate, notices, ledger }: Hub): boolean {
-  if (!turn.isIdle || appends.size + appends.count("timer") + appends.count("task") > 0) return false;
+function isIdle({ turn, appends, runs, commandQueues, gate, notices, ledger, uses }: Hub): boolean {
+  if (!turn.isIdle || uses > 0 || appends.size + appends.count("timer") + appends.count("task") > 0)
+    return false;
   // Shares of a message are fractions, so their sum may be a little above 0. No command has less than two characters.
   return !runs.isBusy && commandQueues.chars < 1 && gate.isFree && !notices.isOwed && ledger.looking === 0;
 }

@@ -26,7 +26,8 @@ export function restoreSession(
 ): LiveSession {
   const restored = restoredFrom(state, hub.clock, isStale);
   const peer: Peer = { ...restored.peer, authorize, connect, refresh, receive };
-  checkPeer(peer, hub.settings.limits.channel);
+  // Its channels are in use already, whatever the limit on their names is now.
+  checkPeer(peer, Infinity);
   const session = new LiveSession(restored.id, { context: hub, commands, socket, peer, restored });
   // The command that was being answered is lost, and the client cannot go on without the reply.
   if (session.isGreeted && !session.isConnected) session.close(closes.reconnect);

@@ -1,4 +1,4 @@
-import { isNatural, isObject, isText } from "../../base/check.ts";
+import { isName, isNatural, isObject, isText } from "../../base/check.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Peer } from "../../model/peer.ts";
 import type { SessionState } from "../../model/socket.ts";
@@ -21,13 +21,8 @@ import type { TimerState } from "./session-timers.ts";
  * flight, no subscription, no end. Times are in milliseconds since the Unix epoch.
  */
 interface StoredSession extends SessionState {
-  readonly user: string;
   /** What has come of the session: bits of `stage` and `flag`. */
   readonly flags: number;
-  readonly channels?: readonly string[];
-  readonly info?: unknown;
-  /** The `expires` of the peer. */
-  readonly expires?: number;
   /** When the permission ends, if a token has been refreshed since. */
   readonly until?: number;
   readonly connectBy?: number;
@@ -213,7 +208,7 @@ function isStored(state: unknown): state is StoredSession {
   } = state;
   if (!isText(id, 1) || !isText(user) || !isNatural(flags)) return false;
   if (times.some((name) => state[name] !== undefined && !Number.isSafeInteger(state[name]))) return false;
-  if (!isListOf(channels, (each): each is string => isText(each))) return false;
+  if (!isListOf(channels, (each): each is string => isText(each) && isName(each))) return false;
   if (!isListOf(window, isNatural) || window.length !== 5) return false;
   if (!isListOf(subscriptions, (each): each is SubscriptionState => isSubscriptionState(each, channels)))
     return false;

@@ -92,7 +92,7 @@ export class Life {
       this.isOver = true;
     });
     state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));
-    this.#sockets = new Sockets({ notifier: this.notifier, state, port, peer: { ...peer, authorize } });
+    this.#sockets = new Sockets({ notifier: this.notifier, state, port, options: { authorize, peer } });
     this.#sockets.restore();
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });

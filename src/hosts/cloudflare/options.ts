@@ -1,7 +1,10 @@
 import type { NotifierOptions } from "../../engine/core/settings.ts";
-import type { Peer } from "../../model/peer.ts";
+import type { Identity, Peer } from "../../model/peer.ts";
 import type { Bound } from "../../stores/bounds.ts";
 import type { NotificationsOptions } from "../notifications.ts";
+
+/** The functions of a peer. */
+export type PeerFunctions = Pick<Peer, "connect" | "refresh" | "receive">;
 
 /** How much the log of an object keeps. What is left out has its default. */
 export interface ObjectLogBounds {
@@ -30,10 +33,11 @@ export interface NotifierObjectOptions
    */
   heartbeat?: number | undefined;
   /**
-   * Functions of every peer. They are bound again after the object has slept, so an identity that `authenticate` returns
-   * must not have others. With `tokens` of `tocsin/tokens`: `{ authenticate: check, peer: check() }`. Default: none.
+   * Returns the functions of a peer, by its identity. It is called again after the object has slept, so an identity that
+   * `authenticate` returns must not have others. With `tokens` of `tocsin/tokens`: `{ authenticate: check, peer: check }`.
+   * Default: none.
    */
-  peer?: Pick<Peer, "connect" | "refresh" | "receive"> | undefined;
+  peer?: ((identity: Identity) => PeerFunctions) | undefined;
   /** How much the log keeps. */
   log?: ObjectLogBounds | undefined;
 }
@@ -49,3 +53,8 @@ export const objectLimits = {
   confirmedTotalBytes: 8_388_608,
   endedBytes: 8_388_608,
 } as const;
+
+/** Returns the functions of a peer only: `tokens`, for example, returns an identity with them. */
+export function functionsOf({ connect, refresh, receive }: PeerFunctions = {}): PeerFunctions {
+  return { ...(connect && { connect }), ...(refresh && { refresh }), ...(receive && { receive }) };
+}

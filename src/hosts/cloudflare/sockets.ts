@@ -1,9 +1,12 @@
 import type { WSContext } from "hono/ws";
-import type { Notifier, RestoreOptions } from "../../engine/notifier/notifier.ts";
+import type { Notifier } from "../../engine/notifier/notifier.ts";
+import type { Identity } from "../../model/peer.ts";
+import type { SessionState } from "../../model/socket.ts";
 import type { SqlPort } from "../../stores/sqlite/database.ts";
 import { closes } from "../../wire/protocol.ts";
 import type { PeerHandlers } from "../handlers.ts";
 import { type Attachment, attachmentOf, type Keeper, ObjectSocket, reciprocate } from "./object-socket.ts";
+import { functionsOf, type NotifierObjectOptions } from "./options.ts";
 import type { HibernatableSocket, ObjectState } from "./platform.ts";
 import { SessionTable } from "./session-table.ts";
 
@@ -12,8 +15,7 @@ export interface SocketsParts {
   readonly notifier: Notifier;
   readonly state: ObjectState;
   readonly port: SqlPort;
-  /** Functions of every peer. */
-  readonly peer: Omit<RestoreOptions, "isStale">;
+  readonly options: Pick<NotifierObjectOptions, "authorize" | "peer">;
 }
 
 /** The sockets of an object, each with its session. */
@@ -55,11 +57,14 @@ export class Sockets implements Keeper {
   }
 
   #restore(raw: HibernatableSocket, { id, isStale, state }: Attachment): void {
-    const { notifier, peer } = this.#parts;
+    const { notifier, options } = this.#parts;
+    const { authorize, peer } = options;
     const socket = new ObjectSocket(raw, this, state === undefined);
     try {
       const text = state ?? this.table.get(id);
-      socket.session = notifier.restore(socket, JSON.parse(text), { ...peer, isStale });
+      const kept: SessionState = JSON.parse(text);
+      const own = functionsOf(peer?.(identityOf(kept)));
+      socket.session = notifier.restore(socket, kept, { ...own, authorize, isStale });
       this.#sockets.set(raw, socket);
       if (isStale) socket.keep(true);
     } catch (error) {
@@ -99,4 +104,8 @@ export class Sockets implements Keeper {
       session?.heard?.(heard === null ? 0 : heard.getTime());
     }
   }
+}
+
+function identityOf({ user, channels, info, expires }: SessionState): Identity {
+  return { user, channels, info, expires };
 }

@@ -332,6 +332,7 @@ test("what fails in a transaction without the storage is thrown as it is, and do
   };
   expect(thrown(() => log.commit())).toBe(reason);
   isFailing = false;
+  expect(append(log, "a", "3").offset).toBe(2);
 });
 
 plain.each([
