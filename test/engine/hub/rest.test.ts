@@ -373,6 +373,10 @@ describe("a notifier may not rest while somebody is still to be told", () => {
     expect(notifier.rest()).toBe(false);
     await clock.advance(5_000);
     expect(client.lines.filter((line) => line.includes("notice"))).toHaveLength(2);
+    // So that nobody is sent more than one in five seconds, they are remembered for that long.
+    expect(notifier.rest()).toBe(false);
+    await clock.advance(5_050);
+    expect(notifier.rest()).toBe(true);
     client.session.ended();
   });
 });
