@@ -129,7 +129,7 @@ async function finish(control: Control, peers: Peer[], ends: (() => unknown)[]):
   for (const end of ends.reverse()) await end();
   for (const peer of peers) peer.close();
   const { stats, left, untaken } = await control.close({});
-  await Promise.all(peers.map(({ closed }) => closed));
+  await Promise.all(peers.map((peer) => peer.end()));
   expect(peers.flatMap(({ breaches }) => breaches)).toEqual([]);
   expect({ left, counts: Object.entries(stats).filter(([, n]) => n !== 0), untaken }).toEqual({
     left: [],

@@ -96,7 +96,7 @@ export function createObjectLog(
   const port = objectPort(storage);
   return createDatabaseLog({
     ...{ port, steps: objectSteps, entries: new Chunks(port), boundsOf, totalBytes, clock },
-    ...{ epochs: new Epochs(id), maxIdle: 1_000 },
+    ...{ epochs: new Epochs(id), maxIdle: 1_000, channelCost: 1_536 },
     own: (parts) => new SoleOwnership({ ...parts, clock, name: id }),
   });
 }
