@@ -64,10 +64,10 @@ export class Alarm {
   }
 
   /** Notes that it has rung: now none is set. */
-  rang(): void {
+  rang(now: number): void {
     this.#at = Infinity;
     this.#asked = undefined;
-    this.#rows("DELETE FROM tocsin_alarms WHERE time <= ?", Date.now());
+    this.#rows("DELETE FROM tocsin_alarms WHERE time <= ?", now);
   }
 
   /** Leaves it as it is: from now on it belongs to the next life. */

@@ -1,5 +1,5 @@
 import { type ExecutionContext, Hono } from "hono";
-import { systemClock } from "../../base/clock.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { complain, errorToConsole } from "../../base/console.ts";
 import { attended } from "../../base/hook.ts";
 import { createNotifier } from "../../engine/notifier/create-notifier.ts";
@@ -13,6 +13,7 @@ import { checkOptions } from "./check-options.ts";
 import { ObjectClock } from "./object-clock.ts";
 import { type NotifierObjectOptions, objectLimits } from "./options.ts";
 import { autoResponse, type HibernatableSocket, type ObjectState } from "./platform.ts";
+import { SessionTable } from "./session-table.ts";
 import { Sockets } from "./sockets.ts";
 import { upgrades } from "./upgrades.ts";
 
@@ -39,6 +40,8 @@ export interface LifeParts {
   readonly options: NotifierObjectOptions;
   /** More routes. */
   app(): Hono;
+  /** The timers and the time of the platform. Default: those of the global scope. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -52,6 +55,7 @@ export class Life {
   isOver = false;
   readonly #state: ObjectState;
   readonly #env: unknown;
+  readonly #platform: Clock;
   readonly #clock: ObjectClock;
   readonly #alarm: Alarm;
   readonly #sockets: Sockets;
@@ -61,7 +65,7 @@ export class Life {
   #isWatching = false;
   #sweptAt = 0;
 
-  constructor({ state, env, options, app }: LifeParts) {
+  constructor({ state, env, options, app, clock = systemClock }: LifeParts) {
     checkOptions(options);
     this.#state = state;
     this.#env = env;
@@ -81,11 +85,13 @@ export class Life {
       heartbeat = 300_000,
       ...rest
     } = options;
-    this.#clock = new ObjectClock(() => this.stir());
+    this.#platform = clock;
+    this.#clock = new ObjectClock(() => this.stir(), clock);
     const { onError = errorToConsole } = rest;
     const report = (error: unknown): void =>
       attended(() => onError(error, { stage: "host", owner: "object" }), complain);
     const port = objectPort(storage);
+    const table = new SessionTable(port);
     this.#alarm = new Alarm(storage, port, report);
     this.log = createObjectLog(storage, { id: state.id.toString(), clock: this.#clock, ...log });
     this.notifier = createNotifier({
@@ -98,7 +104,7 @@ export class Life {
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });
     this.#createApp = () => new Hono().route("/", app()).get("*", upgrade);
-    this.#sockets = new Sockets({ notifier, state, port, options: { authorize, peer } });
+    this.#sockets = new Sockets({ notifier, state, table, options: { authorize, peer } });
     // Everything is checked. To ask begins the notifier: now it takes over what the log holds of the life before.
     notifier.closed.then(() => this.#end());
     state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));
@@ -125,7 +131,7 @@ export class Life {
   ring(): void {
     this.stir();
     try {
-      this.#alarm.rang();
+      this.#alarm.rang(this.#clock.time());
     } finally {
       this.#clock.ring();
     }
@@ -140,7 +146,7 @@ export class Life {
   stir(): void {
     if (this.#isWatching || this.isOver) return;
     this.#isWatching = true;
-    systemClock.timer(pulse, () => this.#look());
+    this.#platform.timer(pulse, () => this.#look());
   }
 
   #look(): void {

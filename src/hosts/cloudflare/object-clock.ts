@@ -16,30 +16,35 @@ interface LongWait {
  */
 export class ObjectClock implements Clock {
   readonly grain: number = longest;
-  readonly random: () => number = systemClock.random;
+  readonly #platform: Clock;
   readonly #stir: () => void;
   readonly #waits = new Set<LongWait>();
   #now = 0;
 
   /** `stir` is called whenever something begins or ends to wait. */
-  constructor(stir: () => void) {
+  constructor(stir: () => void, platform: Clock = systemClock) {
     this.#stir = stir;
+    this.#platform = platform;
   }
 
   /** The wall clock goes on across lives. It may be set back; then time stands still until it has caught up. */
   now(): number {
-    this.#now = Math.max(this.#now, Date.now());
+    this.#now = Math.max(this.#now, this.time());
     return this.#now;
   }
 
   time(): number {
-    return Date.now();
+    return this.#platform.time();
+  }
+
+  random(): number {
+    return this.#platform.random();
   }
 
   timer(ms: number, fire: () => void): Timer {
     this.#stir();
     if (ms <= longest) {
-      return systemClock.timer(ms, () => {
+      return this.#platform.timer(ms, () => {
         this.#stir();
         fire();
       });
@@ -51,7 +56,7 @@ export class ObjectClock implements Clock {
 
   turn(run: () => void): void {
     this.#stir();
-    systemClock.turn(run);
+    this.#platform.turn(run);
   }
 
   /**

@@ -2,13 +2,12 @@ import type { WSContext } from "hono/ws";
 import type { Notifier } from "../../engine/notifier/notifier.ts";
 import type { Identity } from "../../model/peer.ts";
 import type { SessionState } from "../../model/socket.ts";
-import type { SqlPort } from "../../stores/sqlite/database.ts";
 import { closes } from "../../wire/protocol.ts";
 import type { PeerHandlers } from "../handlers.ts";
 import { type Attachment, attachmentOf, type Keeper, ObjectSocket, reciprocate } from "./object-socket.ts";
 import { functionsFor, type NotifierObjectOptions } from "./options.ts";
 import { type HibernatableSocket, type ObjectState, open } from "./platform.ts";
-import { SessionTable } from "./session-table.ts";
+import type { SessionTable } from "./session-table.ts";
 
 /** Tells the sockets of sessions from those that the user's own code accepts. */
 const tag = "tocsin";
@@ -17,20 +16,18 @@ const tag = "tocsin";
 export interface SocketsParts {
   readonly notifier: Notifier;
   readonly state: ObjectState;
-  readonly port: SqlPort;
+  readonly table: Pick<SessionTable, "put" | "get" | "delete" | "retain">;
   readonly options: Pick<NotifierObjectOptions, "authorize" | "peer">;
 }
 
 /** The sockets of an object, each with its session. */
 export class Sockets implements Keeper {
   readonly #parts: SocketsParts;
-  readonly #table: SessionTable;
   readonly #sockets = new Map<HibernatableSocket, ObjectSocket>();
   readonly #unsettled = new Set<ObjectSocket>();
 
   constructor(parts: SocketsParts) {
     this.#parts = parts;
-    this.#table = new SessionTable(parts.port);
   }
 
   of(raw: HibernatableSocket): ObjectSocket | undefined {
@@ -62,7 +59,7 @@ export class Sockets implements Keeper {
       this.#restore(raw, attachment);
     }
     try {
-      this.#table.retain(stored);
+      this.#parts.table.retain(stored);
     } catch (error) {
       notifier.report(error, { stage: "host", owner: "object" });
     }
@@ -75,7 +72,7 @@ export class Sockets implements Keeper {
     const socket = new ObjectSocket(raw, this, state === undefined ? id : undefined);
     this.#sockets.set(raw, socket);
     this.#attempt(socket, () => {
-      const text = state ?? this.#table.get(id);
+      const text = state ?? this.#parts.table.get(id);
       if (text === "") throw new Error("Cannot restore a session: its state is not in the storage");
       const kept: SessionState = JSON.parse(text);
       const functions = functionsFor(identityOf(kept), peer);
@@ -113,12 +110,12 @@ export class Sockets implements Keeper {
   }
 
   store(id: string, state: string): void {
-    this.#table.put(id, state);
+    this.#parts.table.put(id, state);
   }
 
   discard(id: string): void {
     try {
-      this.#table.delete(id);
+      this.#parts.table.delete(id);
     } catch (error) {
       // The next life deletes it.
       this.#parts.notifier.report(error, { stage: "host", owner: `session ${id}` });
