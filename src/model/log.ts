@@ -16,6 +16,8 @@ export interface Entry {
   readonly time: number;
   /** Strings that describe the publication to its readers, by name. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** The id of the member that wants to hear who has received it. A log without `nodes` need not keep it. */
+  readonly origin?: string | undefined;
 }
 
 /**
@@ -88,6 +90,8 @@ export interface AppendOptions {
    * ignores it.
    */
   hold?: string | undefined;
+  /** See {@linkcode Entry.origin}. */
+  origin?: string | undefined;
   /** Ends the wait when it aborts. */
   signal?: AbortSignal | undefined;
 }
@@ -158,6 +162,11 @@ export interface Member {
   inherits(records: readonly HeldRecord[]): void;
   /** Called once when the log takes this process for gone: others have inherited its records. */
   lost(error: Error): void;
+  /**
+   * Called when the store was lost or restored to an earlier moment, so that it may not know any more what this process
+   * holds, or what it has appended. The process holds again what it still needs, with `Membership.hold`.
+   */
+  renewed?(): void;
 }
 
 /** The place of a process among those that work with a log. Disposing it leaves the records to whoever comes next. */
@@ -168,6 +177,13 @@ export interface Membership extends AsyncDisposable {
    * Releases a record. In a log with `commit` this is gathered, like an append. A record that is not held is ignored.
    */
   release(record: string): void | Promise<void>;
+  /** Holds a record again that was appended before, with its channel and position. A record that is held is ignored. */
+  hold?(record: HeldRecord): void | Promise<void>;
+  /**
+   * Returns the ids of all members that are not taken for gone, this one included. Only a store with which several
+   * processes work at the same time has it.
+   */
+  nodes?(): readonly string[] | Promise<readonly string[]>;
 }
 
 /**
