@@ -158,7 +158,7 @@ test("the picture of a log's file equals what the command draws", async () => {
   const run = (name: string, status: RunStatus): string =>
     stateOf({
       ...{ run: "", name, status, started: 0, ended: 0 },
-      ...{ owner: "", announced: "", asksToCancel: false },
+      ...{ owner: "", announced: "", asksToCancel: false, node: undefined },
     });
   const channels: InspectedChannel[] = [
     {

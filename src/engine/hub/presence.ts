@@ -7,10 +7,12 @@ export interface Presence {
   readonly clients: readonly { readonly session: string; readonly user: string; readonly info?: unknown }[];
   /** The number of different users. */
   readonly users: number;
+  /** Whether every node has answered that works with the log. It is missing where one process works alone. */
+  readonly complete?: boolean;
 }
 
 /** Returns the clients that are subscribed to a channel of this notifier. */
-export function presenceOf(hub: Hub, channel: string): Presence {
+export function presenceHere(hub: Hub, channel: string): Presence {
   const subscriptions = hub.channels.get(channel)?.subscriptions ?? [];
   const clients = Array.from(subscriptions, ({ session: { id, peer } }) => {
     return { session: id, user: peer.user, info: peer.info };
