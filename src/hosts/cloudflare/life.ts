@@ -10,7 +10,7 @@ import type { SqliteLog } from "../../stores/sqlite/sqlite-log.ts";
 import { Alarm } from "./alarm.ts";
 import { alarmedLog } from "./alarmed-log.ts";
 import { ObjectClock } from "./object-clock.ts";
-import { type NotifierObjectOptions, objectLimits } from "./options.ts";
+import { limitsOfObject, type NotifierObjectOptions, objectWindow } from "./options.ts";
 import { autoResponse, type HibernatableSocket, type ObjectState } from "./platform.ts";
 import { Sockets } from "./sockets.ts";
 import { upgrades } from "./upgrades.ts";
@@ -71,6 +71,7 @@ export class Life {
       log,
       limits,
       heartbeat = 300_000,
+      window = objectWindow,
       ...rest
     } = options;
     this.#clock = new ObjectClock(() => this.stir());
@@ -83,7 +84,8 @@ export class Life {
     this.notifier = createNotifier({
       ...rest,
       heartbeat,
-      limits: { ...objectLimits, ...limits },
+      window,
+      limits: limitsOfObject(limits),
       clock: this.#clock,
       log: alarmedLog(this.log, () => this.#stayAwake()),
     });
