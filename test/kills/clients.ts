@@ -31,13 +31,17 @@ type State = { -readonly [K in "isConnected" | "connections" | "ended"]: Client[
   faults: string[];
 };
 
-/** What clients need: the port to connect to, and a function to call after each change. */
+/** What clients need: where to connect, and a function to call after each change. */
 export interface Place {
-  port: number;
+  /** The address of the server, which a query can follow. */
+  url: string;
   changed(): void;
-  /** Whether clients follow only `news`, and a client of `centrifuge` comes back as soon as it can. */
+  /** Whether clients follow only `news`, and come back as soon as they can. */
   isQuick?: boolean;
 }
+
+/** The longest wait of a quick client before it tries to connect again, in milliseconds. */
+const longestWait = 200;
 
 const start: Position = { offset: 0, epoch: "" };
 
@@ -75,13 +79,13 @@ function lost(state: State, code: number, changed: () => void): void {
 }
 
 /** Connects a `centrifuge` client. */
-export function stock(user: string, { port, changed, isQuick = false }: Place): Client {
+export function stock(user: string, { url, changed, isQuick = false }: Place): Client {
   const state = newState();
   const { news, run } = tracksOf(user, changed);
   const { Sockets, ...reading } = sockets();
-  const delays = isQuick ? { minReconnectDelay: 20, maxReconnectDelay: 200 } : {};
+  const delays = isQuick ? { minReconnectDelay: 20, maxReconnectDelay: longestWait } : {};
   const options = { websocket: Sockets, ...delays };
-  const client = new Centrifuge(`ws://127.0.0.1:${port}/?user=${user}`, options);
+  const client = new Centrifuge(`${url}?user=${user}`, options);
   client.on("connected", () => admitted(state, changed));
   client.on("connecting", ({ code }) => lost(state, code, changed));
   client.on("disconnected", ({ code, reason }) => {
@@ -115,7 +119,7 @@ export function stock(user: string, { port, changed, isQuick = false }: Place): 
 }
 
 /** Connects a client of this project. */
-export function own(user: string, { port, changed, isQuick = false }: Place, random: Random): Client {
+export function own(user: string, { url, changed, isQuick = false }: Place, random: Random): Client {
   const state = newState();
   const { news, run } = tracksOf(user, changed);
   const { Sockets, ...reading } = sockets();
@@ -123,7 +127,7 @@ export function own(user: string, { port, changed, isQuick = false }: Place, ran
     const handle = setTimeout(fire, ms);
     return { cancel: () => clearTimeout(handle) };
   };
-  const client = connect(`ws://127.0.0.1:${port}/?user=${user}`, {
+  const client = connect(`${url}?user=${user}`, {
     WebSocket: Sockets,
     clock: { timer, random: random.next },
     onStatus(status, why) {
