@@ -109,7 +109,7 @@ async function bundle({ entry, canEvict }: WorkerdOptions, folder: string): Prom
     format: "esm",
     target: "es2022",
     conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:workers", "node:*"],
+    external: ["cloudflare:workers", "workerd:unsafe", "node:*"],
     alias: paths,
     plugins: [
       {
