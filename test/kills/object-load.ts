@@ -26,6 +26,8 @@ export interface LoadOptions {
 
 /** The most requests of a kind that are under way at a time. */
 const atOnce = 4;
+/** Milliseconds in which the answers of a killed process arrive. */
+const onTheWay = 500;
 
 /** Publishes to an object, and starts runs there, until its server is gone. It notes what was answered. */
 export class ObjectLoad implements Answered {
@@ -44,6 +46,7 @@ export class ObjectLoad implements Answered {
   #options: LoadOptions = { url: "", life: 0, hasEndlessRun: false };
   #isOver = true;
   #mayFail = false;
+  #connection = new AbortController();
   #work: Promise<unknown> = Promise.resolve();
   #count = 0;
 
@@ -56,6 +59,7 @@ export class ObjectLoad implements Answered {
   begin(options: LoadOptions): void {
     this.#options = options;
     this.#isOver = this.#mayFail = this.hasBegun = false;
+    this.#connection = new AbortController();
     const { below } = this.#random;
     const endless = options.hasEndlessRun ? this.#run({ isEndless: true }) : undefined;
     this.#work = Promise.all([
@@ -80,6 +84,13 @@ export class ObjectLoad implements Answered {
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#work;
+  }
+
+  /** Waits for the answers that are on their way, and gives the others up: not every request to a killed process fails. */
+  async hangUp(): Promise<void> {
+    const late = setTimeout(() => this.#connection.abort(), onTheWay);
+    await this.stop();
+    clearTimeout(late);
   }
 
   /** Publishes a burst. */
@@ -154,6 +165,7 @@ export class ObjectLoad implements Answered {
       const response = await fetch(`${this.#options.url}/${path}`, {
         method: "POST",
         body: JSON.stringify(body),
+        signal: this.#connection.signal,
       });
       if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
       return (await response.json()) as T;

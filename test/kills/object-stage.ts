@@ -110,7 +110,7 @@ export class ObjectStage {
     server.kill("SIGKILL");
     await server.exited;
     const ended = Date.now();
-    await Promise.all(this.places.map(({ load }) => load.stop()));
+    await Promise.all(this.places.map(({ load }) => load.hangUp()));
     this.#checkOutput();
     return { from, ended };
   }
@@ -121,7 +121,7 @@ export class ObjectStage {
     for (const { load } of this.places) load.expectEnd();
     await this.post("abort");
     const ended = Date.now();
-    await Promise.all(this.places.map(({ load }) => load.stop()));
+    await Promise.all(this.places.map(({ load }) => load.hangUp()));
     return { from, ended };
   }
 
