@@ -25,5 +25,6 @@ function isIdle({ turn, appends, runs, commandQueues, gate, notices, ledger, use
 
 /** Whether nothing would be lost with the memory of this process. A session that is being closed has no state. */
 function isKept({ closing, records, ledger }: Hub): boolean {
-  return closing === 0 && (records.isKept || ledger.taken.confirmed === 0);
+  if (closing > 0 || records.releasing > 0) return false;
+  return records.isKept || ledger.taken.confirmed === 0;
 }

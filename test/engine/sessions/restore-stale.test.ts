@@ -229,11 +229,15 @@ describe("an acknowledgement of what an earlier process has sent", () => {
       await host.settle();
       return JSON.parse(client.lines.at(-1) as string).error?.code;
     };
+    const data = await acknowledgement(host, 2);
     const restore = host.lose();
     await publish(host, 2);
     restore();
-    client.send({ id: 9, rpc: { method: "ack", data: await acknowledgement(host, 2) } });
+    // It has not been sent yet.
+    client.send({ id: 9, rpc: { method: "ack", data } });
     await host.settle();
+    const replies = client.lines.map((line) => JSON.parse(line)).filter(({ id }) => id === 9);
+    expect(replies).toEqual([{ id: 9, error: { code: 107, message: "bad request" } }]);
     await evictTo(host, 0);
     expect([await codes(3), await codes(2)]).toEqual([107, undefined]);
     await host.end();

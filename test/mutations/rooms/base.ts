@@ -147,11 +147,6 @@ export const base: readonly Mutation[] = [
       to: "      return;",
     },
     {
-      name: "the timer is set although nothing is left",
-      from: "if (items === undefined) return this.#disarm();",
-      to: "if (items === undefined) return;",
-    },
-    {
       name: "the timer is not moved to an earlier deadline",
       from: "if (slot < this.#armedSlot) this.#arm(slot);",
       to: "if (this.#armed === undefined) this.#arm(slot);",

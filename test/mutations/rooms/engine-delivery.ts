@@ -313,11 +313,6 @@ export const engineDelivery: readonly Mutation[] = [
       to: "acknowledged: since,",
     },
     {
-      name: "after a stale state the forgotten ping proves something",
-      from: "const mark = isStale ? read : cursor - numbers.mark;",
-      to: "const mark = cursor - numbers.mark;",
-    },
-    {
       name: "after a stale state a ping that is never sent covers something",
       from: "barrier: isStale ? Math.min(1, barrier) : barrier",
       to: "barrier: isStale ? Math.min(2, barrier) : barrier",

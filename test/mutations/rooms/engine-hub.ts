@@ -215,13 +215,18 @@ export const engineHub: readonly Mutation[] = [
     },
     {
       name: "a notifier rests while a socket is being closed",
-      from: "return closing === 0 && (",
-      to: "return closing >= 0 && (",
+      from: "if (closing > 0 || records",
+      to: "if (closing < 0 || records",
     },
     {
       name: "a notifier rests although only its memory has a confirmed publication",
-      from: "(records.isKept || ledger.taken.confirmed === 0)",
-      to: "(records.isKept || ledger.taken.confirmed >= 0)",
+      from: "return records.isKept || ledger.taken.confirmed === 0;",
+      to: "return records.isKept || ledger.taken.confirmed >= 0;",
+    },
+    {
+      name: "a notifier rests while a record is being released",
+      from: "|| records.releasing > 0) return false;",
+      to: "|| records.releasing < 0) return false;",
     },
     {
       name: "a notifier that rests keeps the timer of an answered ping",
