@@ -174,7 +174,8 @@ export interface Membership extends AsyncDisposable {
   /** A name that no other member ever has. */
   readonly id: string;
   /**
-   * Releases a record. In a log with `commit` this is gathered, like an append. A record that is not held is ignored.
+   * Releases a record. In a log with `commit` this is gathered, like an append. A record that this process does not hold
+   * is ignored.
    */
   release(record: string): void | Promise<void>;
   /** Holds a record again that was appended before, with its channel and position. A record that is held is ignored. */

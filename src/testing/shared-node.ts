@@ -16,7 +16,9 @@ import { Connection } from "./connection.ts";
 import type { Link, SharedStore, SharedWatch } from "./shared-store.ts";
 
 /** The log of one node, and what may happen to the node. */
-export interface NodeLog extends Log {
+export interface NodeLog
+  extends Required<Pick<Log, "append" | "read" | "watch" | "keeps" | "join">>,
+    AsyncDisposable {
   /**
    * Ends the process of the node at this instant. Nothing that it asked for is answered any more, it is not woken, and it
    * is silent. What has reached the store stays there. To release what is left of the notifier, close it.
@@ -255,6 +257,8 @@ export class SharedNode implements NodeLog, Link {
     if (this.#generation !== this.#store.generation) {
       this.#generation = this.#store.generation;
       this.#wakeAll();
+      // The store may not know this node any more.
+      this.#beat();
       attempt(() => this.#place?.member.renewed?.());
     }
     const place = this.#place;

@@ -14,6 +14,7 @@ import { engineSessions } from "./rooms/engine-sessions.ts";
 import { hosts } from "./rooms/hosts.ts";
 import { stores } from "./rooms/stores.ts";
 import { storesSqlite } from "./rooms/stores-sqlite.ts";
+import { testing } from "./rooms/testing.ts";
 import { wire } from "./rooms/wire.ts";
 
 export type { Mutation } from "./mutation.ts";
@@ -35,5 +36,6 @@ export const mutations: readonly Mutation[] = [
   ...hosts,
   ...stores,
   ...storesSqlite,
+  ...testing,
   ...wire,
 ];
