@@ -1,5 +1,10 @@
 import { Counts } from "../../base/counts.ts";
-import type { Hub } from "./hub.ts";
+import type { Channel } from "../channels/channel.ts";
+
+/** The channels that are in use here. */
+export interface ChannelsHere {
+  readonly channels: ReadonlyMap<string, Channel>;
+}
 
 /** The clients that are subscribed to a channel. */
 export interface Presence {
@@ -12,16 +17,16 @@ export interface Presence {
 }
 
 /** Returns the clients that are subscribed to a channel of this notifier. */
-export function presenceHere(hub: Hub, channel: string): Presence {
-  const subscriptions = hub.channels.get(channel)?.subscriptions ?? [];
+export function presenceHere(here: ChannelsHere, channel: string): Presence {
+  const subscriptions = here.channels.get(channel)?.subscriptions ?? [];
   const clients = Array.from(subscriptions, ({ session: { id, peer } }) => {
     return { session: id, user: peer.user, info: peer.info };
   });
-  return { clients, users: usersOn(hub, channel) };
+  return { clients, users: usersOn(here, channel) };
 }
 
 /** Returns the number of different users on a channel. */
-export function usersOn({ channels }: Hub, name: string): number {
+export function usersOn({ channels }: ChannelsHere, name: string): number {
   const channel = channels.get(name);
   if (channel === undefined) return 0;
   // Users are counted from the first request on. Counting all of them for each reply would take longer.
