@@ -117,6 +117,19 @@ describe("a session that is restored from a state that was not its last one", ()
     await host.end();
   });
 
+  test("needs one ping for what was sent before and after the one that is forgotten", async () => {
+    const { host, client } = await connected();
+    await publish(host, large);
+    await publish(host, 2, true);
+    expect(pings(client)).toBe(1);
+    await evictTo(host, 0);
+    client.pong();
+    client.pong();
+    await host.settle();
+    expect([pings(client), waits(host), client.closed]).toEqual([2, false, undefined]);
+    await host.end();
+  });
+
   test("is closed all the same if its client is silent", async () => {
     const { host, client } = await connected();
     await publish(host, large, true);
