@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Bell } from "../kills/bell.ts";
 import type { Client } from "../kills/clients.ts";
-import { judgeCrash } from "../kills/crash-round.ts";
+import { judgeCrash } from "../kills/crash-judge.ts";
 import type { Dump } from "../kills/crash-server.ts";
 import { judge } from "../kills/judge.ts";
 import type { Closed } from "../kills/kills-server.ts";

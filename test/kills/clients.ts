@@ -19,30 +19,56 @@ export interface Client {
   readonly ended: string | undefined;
   /** The faults that belong to no track. */
   readonly faults: readonly string[];
+  /** The ids of its sessions. A client of this project does not know them. */
+  readonly sessions: readonly string[];
+  /** The sessions that it has seen join and leave `news`, if it watches them. */
+  readonly seen: readonly Seen[];
   /** Stops reading, so that further data stays in the buffers of the kernel. */
   pause(): void;
   resume(): void;
   close(): unknown;
 }
 
+/** A session that has joined a channel, or left it. */
+export interface Seen {
+  readonly what: "join" | "leave";
+  readonly session: string;
+}
+
 /** The members of a client that change. */
 type State = { -readonly [K in "isConnected" | "connections" | "ended"]: Client[K] } & {
   codes: number[];
   faults: string[];
+  sessions: string[];
+  seen: Seen[];
 };
 
-/** What clients need: the port to connect to, and a function to call after each change. */
+/** What clients need: where to connect, and a function to call after each change. */
 export interface Place {
-  port: number;
+  /** The address of the server, which a query can follow. */
+  url: string;
   changed(): void;
-  /** Whether clients follow only `news`, and a client of `centrifuge` comes back as soon as it can. */
+  /** Whether clients follow only `news`, and come back as soon as they can. */
   isQuick?: boolean;
+  /** Whether a client of `centrifuge` watches who joins and leaves. */
+  watches?: boolean;
 }
+
+/** The longest wait of a quick client before it tries to connect again, in milliseconds. */
+const longestWait = 200;
 
 const start: Position = { offset: 0, epoch: "" };
 
 function newState(): State {
-  return { isConnected: false, connections: 0, ended: undefined, codes: [], faults: [] };
+  return {
+    isConnected: false,
+    connections: 0,
+    ended: undefined,
+    codes: [],
+    faults: [],
+    sessions: [],
+    seen: [],
+  };
 }
 
 function tracksOf(user: string, changed: () => void): { news: Track; run: Track } {
@@ -75,14 +101,17 @@ function lost(state: State, code: number, changed: () => void): void {
 }
 
 /** Connects a `centrifuge` client. */
-export function stock(user: string, { port, changed, isQuick = false }: Place): Client {
+export function stock(user: string, { url, changed, isQuick = false, watches = false }: Place): Client {
   const state = newState();
   const { news, run } = tracksOf(user, changed);
   const { Sockets, ...reading } = sockets();
-  const delays = isQuick ? { minReconnectDelay: 20, maxReconnectDelay: 200 } : {};
+  const delays = isQuick ? { minReconnectDelay: 20, maxReconnectDelay: longestWait } : {};
   const options = { websocket: Sockets, ...delays };
-  const client = new Centrifuge(`ws://127.0.0.1:${port}/?user=${user}`, options);
-  client.on("connected", () => admitted(state, changed));
+  const client = new Centrifuge(`${url}?user=${user}`, options);
+  client.on("connected", ({ client: session }) => {
+    state.sessions.push(session);
+    admitted(state, changed);
+  });
   client.on("connecting", ({ code }) => lost(state, code, changed));
   client.on("disconnected", ({ code, reason }) => {
     lost(state, code, changed);
@@ -101,12 +130,14 @@ export function stock(user: string, { port, changed, isQuick = false }: Place): 
       if (data.type === "run.cancelled") state.ended = data.by;
       track.take({ offset, epoch }, data.n);
     });
+    for (const what of ["join", "leave"] as const)
+      subscription.on(what, ({ info }) => state.seen.push({ what, session: info.client }));
     subscription.on("unsubscribed", ({ code, reason }) => {
       if (code !== 0) state.faults.push(`it lost ${track.channel}: ${code} ${reason}`);
     });
     subscription.subscribe();
   };
-  follow(news, {});
+  follow(news, { joinLeave: watches });
   if (!isQuick) follow(run, { since: start });
   client.connect();
   const close = (): void => client.disconnect();
@@ -115,18 +146,21 @@ export function stock(user: string, { port, changed, isQuick = false }: Place): 
 }
 
 /** Connects a client of this project. */
-export function own(user: string, { port, changed, isQuick = false }: Place, random: Random): Client {
+export function own(user: string, { url, changed, isQuick = false }: Place, random: Random): Client {
   const state = newState();
   const { news, run } = tracksOf(user, changed);
   const { Sockets, ...reading } = sockets();
+  let isWaiting = false;
   const timer = (ms: number, fire: () => void): { cancel(): void } => {
-    const handle = setTimeout(fire, ms);
+    // The only timer of a client that waits is for the next try.
+    const handle = setTimeout(fire, isQuick && isWaiting ? Math.min(ms, longestWait) : ms);
     return { cancel: () => clearTimeout(handle) };
   };
-  const client = connect(`ws://127.0.0.1:${port}/?user=${user}`, {
+  const client = connect(`${url}?user=${user}`, {
     WebSocket: Sockets,
     clock: { timer, random: random.next },
     onStatus(status, why) {
+      isWaiting = status === "waiting";
       if (status === "connected") admitted(state, changed);
       else if (status !== "closed") lost(state, why?.code ?? 0, changed);
     },

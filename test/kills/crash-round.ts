@@ -9,22 +9,14 @@ import { program } from "../support/runtime.ts";
 import type { Runtime } from "../support/runtimes.ts";
 import { Bell } from "./bell.ts";
 import { type Client, own, stock } from "./clients.ts";
+import { type Judgement, judgeCrash } from "./crash-judge.ts";
 import type { Dump, Settings } from "./crash-server.ts";
 import { freePort } from "./free-port.ts";
 import { nameOf, standing } from "./judge.ts";
 
 /** What one database went through, and the faults. */
-export interface CrashOutcome {
+export interface CrashOutcome extends Judgement {
   readonly kills: number;
-  /** The publications that a server was told to be in the log. */
-  readonly resolved: number;
-  /** The publications that the log has at the end. */
-  readonly kept: number;
-  /** The publications that the clients received. */
-  readonly received: number;
-  readonly runs: number;
-  readonly lost: number;
-  readonly wrong: string[];
 }
 
 /** What decides how servers are killed. */
@@ -70,7 +62,7 @@ export async function crashRound(plan: CrashPlan): Promise<CrashOutcome> {
   try {
     for (let life = 1; life <= kills; life++) {
       const child = await serve(life);
-      const place = { port, changed: bell.ring, isQuick: true };
+      const place = { url: `ws://127.0.0.1:${port}/`, changed: bell.ring, isQuick: true };
       for (let n = clients.length; n < count; n++)
         clients.push(n % 2 === 0 ? stock(`user${n}`, place) : own(`user${n}`, place, source));
       await sleep(source.below(moments));
@@ -98,52 +90,4 @@ export async function crashRound(plan: CrashPlan): Promise<CrashOutcome> {
     await Promise.all(clients.map((client) => client.close()));
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-/** Checks the final log against everything that servers printed and clients received. */
-export function judgeCrash(
-  { epoch, publications, runs }: Dump,
-  outputs: readonly string[],
-  clients: readonly Client[],
-): Omit<CrashOutcome, "kills"> {
-  const wrong: string[] = [];
-  for (const [index, { offset, n }] of publications.entries())
-    if (offset !== index + 1 || n !== offset) wrong.push(`publication ${index + 1} is ${n} at ${offset}`);
-  const top = publications.length;
-  let resolved = 0;
-  for (const output of outputs) {
-    const lines = output.split("\n");
-    // The last line of a killed process may be a part.
-    for (const line of lines.slice(0, -1)) {
-      const [, n, offset, of] = /^published (\d+) at (\d+) of (.+)$/.exec(line) ?? [];
-      const [, run] = /^ended (.+)$/.exec(line) ?? [];
-      if (run !== undefined && runs[run]?.at(-1) !== "run.completed")
-        wrong.push(`run ${run} had ended, and its log says ${runs[run]}`);
-      if (n !== undefined) {
-        resolved++;
-        if (n !== offset || Number(offset) > top || of !== epoch)
-          wrong.push(`${n} was at ${offset} of ${of}; the log has ${top} of ${epoch}`);
-      } else if (run === undefined && !/^(port \d+|Deno\.serve: .*|)$/.test(line))
-        wrong.push(`a server printed ${line.slice(0, 300)}`);
-    }
-  }
-  let received = 0;
-  for (const client of clients) {
-    wrong.push(...client.faults.map((fault) => `${nameOf(client)}: ${fault}`));
-    for (const { at, faults, gaps, total } of client.tracks) {
-      received += total;
-      wrong.push(...faults.map((fault) => `${nameOf(client)}: ${fault}`));
-      if (gaps > 0) wrong.push(`${nameOf(client)} was told of ${gaps} gaps`);
-      if (at !== undefined && (at.epoch !== epoch || at.offset > top))
-        wrong.push(`${nameOf(client)} has ${at.offset} of ${at.epoch}; the log has ${top} of ${epoch}`);
-    }
-  }
-  let lost = 0;
-  for (const [id, types] of Object.entries(runs)) {
-    const endings = types.filter((type) => /^run\.(completed|failed|cancelled)$/.test(type));
-    if (types[0] !== "run.started" || endings.length !== 1 || types.at(-1) !== endings[0])
-      wrong.push(`run ${id} has ${types}`);
-    if (endings[0] === "run.failed") lost++;
-  }
-  return { resolved, kept: top, received, runs: Object.keys(runs).length, lost, wrong };
 }

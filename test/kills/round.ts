@@ -90,7 +90,7 @@ export async function round(on: Runtime, seed: number, count: number): Promise<O
   };
   try {
     const server = await serve(stage);
-    const place = { port: stage.port, changed: stage.bell.ring };
+    const place = { url: `ws://127.0.0.1:${stage.port}/`, changed: stage.bell.ring };
     for (const [n, user] of stage.users.entries())
       stage.clients.push(n % 2 === 0 ? stock(user, place) : own(user, place, source));
     // Even and odd seeds alternate, so that a few consecutive seeds test both ways.

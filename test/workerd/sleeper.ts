@@ -18,7 +18,10 @@ export class Sleeper extends NotifierObject {
 
   protected override options(): NotifierObjectOptions {
     const { name } = (this.ctx as { id: { name: string } }).id;
-    const limits = name.startsWith("quick") ? { connect: 300, pong: 300, slow: 500 } : {};
+    const limits = {
+      ...(name.startsWith("quick") && { connect: 300, pong: 300, slow: 500 }),
+      ...(name === "many" && { subscriptions: 1_000 }),
+    };
     return {
       authenticate: (c) => {
         const { user = "", channels } = c.req.query();

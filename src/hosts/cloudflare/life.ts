@@ -11,7 +11,7 @@ import { Alarm } from "./alarm.ts";
 import { alarmedLog } from "./alarmed-log.ts";
 import { checkOptions } from "./check-options.ts";
 import { ObjectClock } from "./object-clock.ts";
-import { type NotifierObjectOptions, objectLimits } from "./options.ts";
+import { limitsOfObject, type NotifierObjectOptions, objectWindow } from "./options.ts";
 import { autoResponse, type HibernatableSocket, type ObjectState } from "./platform.ts";
 import { SessionTable } from "./session-table.ts";
 import { Sockets } from "./sockets.ts";
@@ -83,6 +83,7 @@ export class Life {
       log,
       limits,
       heartbeat = 300_000,
+      window = objectWindow,
       ...rest
     } = options;
     this.#platform = clock;
@@ -97,7 +98,8 @@ export class Life {
     this.notifier = createNotifier({
       ...rest,
       heartbeat,
-      limits: { ...objectLimits, ...limits },
+      window,
+      limits: limitsOfObject(limits),
       clock: this.#clock,
       log: alarmedLog(this.log, () => this.#alarm.wakeBy(this.#soon)),
     });

@@ -20,10 +20,10 @@ async function watcher(here: Site): Promise<() => Promise<unknown>> {
 export function ends(test: PeerTest, { beginsAnew = false }: Differences): void {
   describe("a client that leaves", () => {
     test.for([
-      ["with 1000", closing(1000), 1000],
-      ["with 3456", closing(3456), 3456],
-      ["without a code", frame(8, ""), undefined],
-    ] as const)("%s gets its close answered, and its session ends", async ([, close, code], { site }) => {
+      ["with 1000", closing(1000), [1000]],
+      ["with 3456", closing(3456), [3456]],
+      ["without a code", frame(8, ""), [1000, 1005]],
+    ] as const)("%s gets its close answered, and its session ends", async ([, close, codes], { site }) => {
       const here = site();
       const left = await watcher(here);
       const peer = await here.join(["room"]);
@@ -31,9 +31,7 @@ export function ends(test: PeerTest, { beginsAnew = false }: Differences): void 
       peer.send(close);
       expect(await left()).toBe("ann");
       await peer.ended;
-      const answer = closeOf(peer);
-      expect(answer?.code).toBe(code ?? answer?.code);
-      expect([1000, 1005, 3456]).toContain(answer?.code);
+      expect(codes).toContain(closeOf(peer)?.code);
     });
 
     test.for([

@@ -333,6 +333,7 @@ test("what fails in a transaction without the storage is thrown as it is, and do
 plain.each([
   ["no such table: tocsin_log: SQLITE_ERROR", true, /its tables are gone/],
   ["no such table: users: SQLITE_ERROR", true, /SQLite refuses what the log asks for, no such table: users/],
+  ["SQL is not enabled for this Durable Object class.", true, /Declare it under new_sqlite_classes/],
   ["not authorized: SQLITE_AUTH", true, /the platform refuses what the log does/],
   [
     "UNIQUE constraint failed: t.c: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_UNIQUE)",
