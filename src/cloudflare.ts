@@ -7,6 +7,7 @@
 export {
   NotifierObject,
   type Published,
+  type Sent,
   type StoredRunState,
 } from "./hosts/cloudflare/notifier-object.ts";
 export type { NotifierObjectOptions, ObjectLogBounds, PeerFunctions } from "./hosts/cloudflare/options.ts";

@@ -44,6 +44,7 @@ export interface SessionState {
   readonly info?: unknown;
   /** When the client's permission ends, in milliseconds since the Unix epoch. Default: never. */
   readonly expires?: number;
+  /** The notifier's own members. */
   readonly [member: string]: unknown;
 }
 
@@ -55,7 +56,7 @@ export interface Session {
   readonly isOpen?: boolean;
   /**
    * What the session is now, for `Notifier.restore`. Undefined while something is queued for its socket, and once it has
-   * ended. Functions of the peer are not part of it.
+   * ended. Functions of the peer are not part of it, and of its other members only those that `Peer` names.
    */
   readonly state?: SessionState | undefined;
   /** Handles one message of the peer. It never throws. */

@@ -111,9 +111,11 @@ export function subscriptionFrom(
   const { bits } = numbers;
   const since = cursor - numbers.since;
   const barrier = Math.floor(bits / bit.barrier);
-  const read = cursor - numbers.read;
-  const mark = isStale ? read : cursor - numbers.mark;
-  const proof = { read, mark, barrier: isStale ? Math.min(1, barrier) : barrier };
+  const proof = {
+    read: cursor - numbers.read,
+    mark: cursor - numbers.mark,
+    barrier: isStale ? Math.min(1, barrier) : barrier,
+  };
   return {
     session,
     channel,

@@ -32,6 +32,12 @@ export function restoreSession(
   // The command that was being answered is lost, and the client cannot go on without the reply.
   if (session.isGreeted && !session.isConnected) session.close(closes.reconnect);
   else restoreSubscriptions(hub, session, restored);
+  if (isStale) {
+    // A ping may be needed in place of the one that is forgotten. If this process is lost, too, the next one must know
+    // that one more pong may be on its way.
+    hub.turn.wakeSession(session);
+    session.note(true);
+  }
   return session;
 }
 

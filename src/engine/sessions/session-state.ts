@@ -41,7 +41,7 @@ interface StoredSession extends SessionState {
 
 /** The bits of the flags that are kept: those of the session, and from here on what else has come of it. */
 const kept = flag.pingsItself | flag.stale | flag.pongTaken | doubtfulPongs;
-const stage = { greeted: 128, connected: 256, acknowledges: 512 };
+const stage = { greeted: 256, connected: 512, acknowledges: 1_024 };
 
 /** A session, as its state is read from it. */
 export interface StatedSession {
@@ -66,7 +66,7 @@ export function stateOf(session: StatedSession): SessionState {
   const { connectBy, pingAt, pingedAt, behindData, until } = session.timers.state;
   const origin = originOf(context.clock);
   const all = [...subscriptions];
-  const acknowledgedAt = all.reduce((latest, each) => Math.max(latest, each.acknowledgedAt), 0);
+  const acknowledgedAt = lastAcknowledged(all);
   const stored: StoredSession = {
     format: 1,
     id,
@@ -96,6 +96,14 @@ function flagsOf({ flags, isGreeted, isConnected, acknowledges }: StatedSession)
     (isConnected ? stage.connected : 0) |
     (acknowledges ? stage.acknowledges : 0)
   );
+}
+
+/** Returns when the client last acknowledged a publication that it was sent, or 0. */
+function lastAcknowledged(all: readonly Subscription[]): number {
+  let last = 0;
+  for (const { acknowledged, acknowledgedAt, proof } of all)
+    if (acknowledged > proof.since) last = Math.max(last, acknowledgedAt);
+  return last;
 }
 
 /** A name that is among the channels of the peer is not repeated. */

@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 import type { MaybePromise } from "../../../src/base/maybe-promise.ts";
 import type { Notifier } from "../../../src/engine/notifier/notifier.ts";
-import type { Log } from "../../../src/model/log.ts";
+import type { Log, Membership } from "../../../src/model/log.ts";
 import type { Peer } from "../../../src/model/peer.ts";
 import { type FakeClock, fakeClock } from "../../../src/testing.ts";
 import {
@@ -297,6 +297,32 @@ describe("a notifier over a log that answers later may not rest", () => {
     });
   }
 
+  test("while a record is being released", async ({ start }) => {
+    const clock = fakeClock();
+    const log = durableLog(durableStore(), clock);
+    let answer = (): void => {};
+    const join: Log["join"] = async (member, options) => {
+      const membership = await log.join?.(member, options);
+      const release = (): Promise<void> =>
+        new Promise((resolve) => {
+          answer = resolve;
+        });
+      return { ...(membership as Membership), release };
+    };
+    const { notifier } = start({ clock, log: { ...log, join } });
+    const client = await connected({ notifier, clock, errors: [] });
+    void notifier.publish("news", 1, { confirm: true });
+    await clock.settle();
+    expect(notifier.rest()).toBe(true);
+    client.pong();
+    await clock.settle();
+    expect([notifier.stats().confirmed, notifier.rest()]).toEqual([0, false]);
+    answer();
+    await clock.settle();
+    expect(notifier.rest()).toBe(true);
+    client.session.ended();
+  });
+
   test("before it has joined it", async ({ start }) => {
     const store = durableStore();
     const clock = fakeClock();
@@ -373,6 +399,10 @@ describe("a notifier may not rest while somebody is still to be told", () => {
     expect(notifier.rest()).toBe(false);
     await clock.advance(5_000);
     expect(client.lines.filter((line) => line.includes("notice"))).toHaveLength(2);
+    // So that nobody is sent more than one in five seconds, they are remembered for that long.
+    expect(notifier.rest()).toBe(false);
+    await clock.advance(5_050);
+    expect(notifier.rest()).toBe(true);
     client.session.ended();
   });
 });

@@ -104,6 +104,18 @@ describe.each(orders)("a confirmed publication that was sent, with the session r
     await host.end();
   });
 
+  test("is delivered by the word of a client that wakes the process", async () => {
+    const host = hibernating();
+    const client = await connected(host);
+    await confirm(host);
+    const { epoch } = await host.notifier.history("news");
+    const data = { ack: { news: { offset: 1, epoch } } };
+    await evict(host, order, () => client.send({ id: 9, rpc: { method: "ack", data } }));
+    expect(client.lines.at(-1)).toBe('{"id":9,"rpc":{}}');
+    expect(host.notifier.stats().confirmed).toBe(0);
+    await host.end();
+  });
+
   test("is not delivered by the pong of a client that had asked to unsubscribe", async () => {
     const host = hibernating();
     const client = await connected(host);

@@ -115,6 +115,18 @@ describe("a restored session", () => {
     await host.end();
   });
 
+  test("is handed it also if somebody else has read the channel already, and nothing new comes", async () => {
+    const host = hibernating();
+    const client = await connected(host, ["news"]);
+    const restore = host.lose();
+    await publish(host, "news", 1, 2);
+    await connected(host, ["news"]);
+    restore();
+    await host.settle();
+    expect(taken(client)).toEqual([1, 2]);
+    await host.end();
+  });
+
   test("goes on at its own cursor on a channel where others are at another one, in any order", async () => {
     for (const isFirst of [true, false]) {
       const host = hibernating(undefined, { window: 1_000 });

@@ -438,8 +438,8 @@ export const storesSqlite: readonly Mutation[] = [
   ...inFile("stores/sqlite/head-table", [
     {
       name: "unknown channels continue forgotten ones",
-      from: "base: this.#epochs.next(), lineage: [], stamp });",
-      to: "base: this.#epochs.next(), lineage: [{ offset: 0, epoch: stamp }], stamp });",
+      from: "rebase({ stamp }: Head): Head {\n    return this.#write({ base: this.#epochs.next(), lineage: [], stamp });",
+      to: "rebase({ base, stamp }: Head): Head {\n    return this.#write({ base: this.#epochs.next(), lineage: [{ offset: 0, epoch: base }], stamp });",
     },
   ]),
   ...inFile("stores/sqlite/lease-ownership", [
