@@ -17,6 +17,7 @@ const models = [
   "test/checks/simulation.test.ts",
   "test/engine/hub/close-model.test.ts",
   "test/engine/sessions/flow-model.test.ts",
+  "test/engine/sessions/restore-model.test.ts",
   "test/engine/sessions/storm.test.ts",
   "test/engine/sessions/swarm.test.ts",
 ];

@@ -7,7 +7,8 @@
 export {
   NotifierObject,
   type Published,
+  type Sent,
   type StoredRunState,
 } from "./hosts/cloudflare/notifier-object.ts";
-export type { NotifierObjectOptions, ObjectLogBounds } from "./hosts/cloudflare/options.ts";
+export type { NotifierObjectOptions, ObjectLogBounds, PeerFunctions } from "./hosts/cloudflare/options.ts";
 export { type RouteOptions, route } from "./hosts/cloudflare/route.ts";

@@ -146,7 +146,8 @@ function summarize(all: readonly Outcome[]): void {
   const failed = sum((outcome) => outcome.failed);
   const skipped = sum((outcome) => outcome.skipped.length);
   console.log(`total: ${counts({ passed, failed })}${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-  if (failed > 0 || passed === 0) process.exitCode = 1;
+  // Where nothing could run, the reason has been printed.
+  if (failed > 0 || passed + skipped === 0) process.exitCode = 1;
 }
 
 /** Runs the suite once. Each fault of the process itself counts as one more failure. */

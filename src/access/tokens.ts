@@ -1,6 +1,6 @@
 import { decode, verify, verifyWithJwks } from "hono/jwt";
 import type { Identity, Peer } from "../model/peer.ts";
-import { Keys, type KeysOptions } from "./keys.ts";
+import { Keys, type KeysOptions, type PublicKey } from "./keys.ts";
 
 /** The algorithms with a shared secret. Everyone who can verify such a token can also sign one. */
 export type SecretAlgorithm = "HS256" | "HS384" | "HS512";
@@ -102,7 +102,8 @@ function checkOf(options: TokensOptions): Check {
   const keys = new Keys(options);
   return async (token) => {
     const { header } = decode(token);
-    const found = await keys.with(header?.kid);
+    // Every key has a `kty`, which some runtimes' types of a key demand.
+    const found = (await keys.with(header?.kid)) as (PublicKey & { kty: string })[];
     return verifyWithJwks(token, { keys: found, allowedAlgorithms, verification: claims });
   };
 }

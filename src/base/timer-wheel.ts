@@ -62,7 +62,7 @@ export class TimerWheel {
     for (;;) {
       const first = this.#firstSlot;
       const items = this.#slots.get(first);
-      if (items === undefined) return this.#disarm();
+      if (items === undefined) return;
       for (const item of [...itemsOf(items)]) item.retime();
       if (this.#firstSlot !== first) continue;
       if (first !== this.#armedSlot) this.#arm(first);

@@ -27,14 +27,24 @@ export interface Socket {
 }
 
 /**
- * What a session is, as a plain value that JSON and the structured clone algorithm keep. Its members are the notifier's
- * own: keep it whole, and hand it to `Notifier.restore`. Another version of tocsin may refuse it.
+ * What a session is, as a plain value that JSON and the structured clone algorithm keep. Apart from the identity its
+ * members are the notifier's own: keep it whole, and hand it to `Notifier.restore`. Another version of tocsin may refuse
+ * it.
  */
 export interface SessionState {
   /** The version of the format. */
   readonly format: 1;
   /** The session's id. */
   readonly id: string;
+  /** The user; "" for an anonymous one. */
+  readonly user: string;
+  /** The channels that the server subscribes the client to. Default: none. */
+  readonly channels?: readonly string[];
+  /** What other peers see of the client. */
+  readonly info?: unknown;
+  /** When the client's permission ends, in milliseconds since the Unix epoch. Default: never. */
+  readonly expires?: number;
+  /** The notifier's own members. */
   readonly [member: string]: unknown;
 }
 
@@ -46,7 +56,7 @@ export interface Session {
   readonly isOpen?: boolean;
   /**
    * What the session is now, for `Notifier.restore`. Undefined while something is queued for its socket, and once it has
-   * ended. Functions of the peer are not part of it.
+   * ended. Functions of the peer are not part of it, and of its other members only those that `Peer` names.
    */
   readonly state?: SessionState | undefined;
   /** Handles one message of the peer. It never throws. */

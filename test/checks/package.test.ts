@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { build } from "esbuild";
 import { afterAll, describe, expect, test } from "vitest";
 import { binary, root } from "../support/runtimes.ts";
 
@@ -38,6 +39,11 @@ const entries = new Map(
     .filter((entry) => entry !== "./package.json")
     .map((entry) => [entry, entry === "." ? "mod" : entry.slice(2)]),
 );
+
+/** The entry that only Cloudflare Workers have. Elsewhere a module is loaded in its place that throws. */
+const worker = "./cloudflare";
+const elsewhere = "hosts/cloudflare/elsewhere";
+const everywhere = [...entries.keys()].filter((entry) => entry !== worker);
 
 const temporary = mkdtempSync(join(tmpdir(), "tocsin-package-"));
 const tarball = once(pack);
@@ -115,7 +121,7 @@ test("the sources pass the type check of Deno", async () => {
 });
 
 test("Deno would publish it, without slow types", async () => {
-  const output = await run(binary("deno"), ["publish", "--dry-run", "--allow-dirty", "--no-check"]);
+  const output = await run(binary("deno"), ["publish", "--dry-run", "--allow-dirty"]);
   expect(output).not.toMatch(/slow-type|warning/i);
 });
 
@@ -131,7 +137,7 @@ test("every public symbol and member has a doc comment, and refers only to publi
   );
   const findings = errors.match(/^error\[.*\n.*$/gm) ?? [];
   // These types are public in Hono and ws. If they were exported here again, their own members would be reported too.
-  const foreign = /references private type '(Context|UpgradeWebSocket|WSEvents|WebSocket)'/;
+  const foreign = /references private type '(Context|Env|Handler|Hono|UpgradeWebSocket|WSEvents|WebSocket)'/;
   expect(findings.filter((finding) => !foreign.test(finding))).toEqual([]);
   // Without any finding, deno doc has not checked anything.
   expect(findings.length).toBeGreaterThan(0);
@@ -166,15 +172,49 @@ test("the types resolve in every project that imports ES modules", async () => {
   await tool("attw", "--profile", "esm-only", "--no-emoji", await tarball());
 });
 
-test("every entry can be imported on Node, Bun and Deno, and the process then ends", async () => {
-  const directory = await install();
-  const outputs = await Promise.all([
+/** Runs `main.mjs` of a project on Node, Bun and Deno. */
+function runEverywhere(directory: string): Promise<string[]> {
+  return Promise.all([
     run(node, ["main.mjs"], directory),
     run(binary("bun"), ["main.mjs"], directory),
     run(binary("deno"), ["run", "-A", "main.mjs"], directory),
   ]);
-  const imported = [...entries.keys()].map((entry) => `${entry}\n`).join("");
-  expect(outputs).toEqual([imported, imported, imported]);
+}
+
+test("every entry can be imported on Node, Bun and Deno, except for that of Cloudflare Workers, and the process then ends", async () => {
+  const imported = everywhere.map((entry) => `${entry}\n`).join("");
+  expect(await runEverywhere(await install())).toEqual([imported, imported, imported]);
+});
+
+test("on Node, Bun and Deno an import of the entry of Cloudflare Workers says where it works", async () => {
+  const directory = await install();
+  // A name that the module does not have would be the error instead.
+  writeFileSync(
+    join(directory, "worker.mjs"),
+    `import { ${(await namesOf(worker)).join(", ")} } from "tocsin/cloudflare";`,
+  );
+  const program = 'import("./worker.mjs").catch((error) => console.log(String(error)));';
+  writeFileSync(join(directory, "main.mjs"), program);
+  const thrown =
+    'Error: Cannot load tocsin/cloudflare: it works in Cloudflare Workers only, whose bundlers set the condition "workerd". Elsewhere take tocsin/node, tocsin/bun or tocsin/deno\n';
+  expect(await runEverywhere(directory)).toEqual([thrown, thrown, thrown]);
+});
+
+test("a bundler with the condition workerd takes the entry of Cloudflare Workers, and others do not", async () => {
+  const directory = await install();
+  const bundle = async (conditions: string[]): Promise<string> => {
+    const { outputFiles } = await build({
+      stdin: {
+        contents: 'export { NotifierObject, route } from "tocsin/cloudflare";',
+        resolveDir: directory,
+      },
+      ...{ bundle: true, format: "esm", external: ["cloudflare:workers"], write: false, conditions },
+    });
+    return outputFiles[0]?.text ?? "";
+  };
+  const [own, other] = await Promise.all([bundle(["workerd"]), bundle([])]);
+  expect([own, other].map((text) => text.includes('from "cloudflare:workers"'))).toEqual([true, false]);
+  expect([own, other].map((text) => text.includes("Cannot load tocsin/cloudflare"))).toEqual([false, true]);
 });
 
 test("the command runs on Node, Bun and Deno, through the link that npm creates", async () => {
@@ -200,17 +240,30 @@ describe("a program that uses every entry passes the type check", () => {
     { module: "nodenext" },
     { module: "esnext", moduleResolution: "bundler", exactOptionalPropertyTypes: true },
   ])("with %j", async (how) => {
-    expect(await compile({ ...plain, ...how }, [...entries.keys()])).toEqual([]);
+    expect(await compile({ ...plain, ...how }, everywhere)).toEqual([]);
   });
 
   test("without any package of types, except for the entry for Node", async () => {
-    const others = [...entries.keys()].filter((entry) => entry !== "./node");
+    const others = everywhere.filter((entry) => entry !== "./node");
     expect(await compile({ ...plain, module: "nodenext" }, others, [])).toEqual([]);
+  });
+
+  test("in a project of Cloudflare Workers", async () => {
+    const types = ["@cloudflare/workers-types"];
+    const options = {
+      lib: ["ES2024"],
+      types,
+      module: "esnext",
+      moduleResolution: "bundler",
+      skipLibCheck: false,
+    };
+    const used = [...entries.keys()].filter((entry) => !["./node", "./bun", "./deno"].includes(entry));
+    expect(await compile(options, used, types)).toEqual([]);
   });
 
   test("in a project of Bun", async () => {
     const options = { lib: ["ESNext"], types: ["bun"], module: "preserve", skipLibCheck: false };
-    expect(await compile(options, [...entries.keys()])).toEqual([]);
+    expect(await compile(options, everywhere)).toEqual([]);
   });
 });
 
@@ -227,8 +280,13 @@ test("package.json, deno.json and src agree", () => {
   expect(deno.name).toBe(`@tocsin/${npm.name}`);
   expect([deno.version, deno.license]).toEqual([npm.version, npm.license]);
   for (const [entry, name] of entries) {
-    expect(npm.exports[entry]).toEqual({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
+    const file = `./dist/${name}.js`;
+    const runtimes =
+      entry === worker ? { workerd: file, default: `./dist/${elsewhere}.js` } : { default: file };
+    expect(npm.exports[entry]).toEqual({ types: `./dist/${name}.d.ts`, ...runtimes });
   }
+  // The first condition that fits counts.
+  expect(Object.keys(npm.exports[worker])).toEqual(["types", "workerd", "default"]);
   const files = [...entries].map(([entry, name]) => [entry, `./src/${name}.ts`]);
   expect(deno.exports).toEqual(Object.fromEntries(files));
   expect([...entries.values()].filter((name) => !sources.includes(name))).toEqual([]);
@@ -272,7 +330,7 @@ test("the lock file has the packages of every platform; otherwise npm ci would r
 async function pack(): Promise<string> {
   const stage = join(temporary, "stage");
   mkdirSync(stage);
-  const parts = /^(src|README\.md|LICENSE|\.gitignore|build\.ts|package\.json|tsconfig.*\.json)$/;
+  const parts = /^(src|README\.md|LICENSE|\.gitignore|build\.ts|package\.json|tsconfig.*\.json|.*\.d\.ts)$/;
   for (const file of readdirSync(root).filter((name) => parts.test(name)))
     cpSync(join(root, file), join(stage, file), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(stage, "node_modules"));
@@ -284,6 +342,21 @@ async function pack(): Promise<string> {
 async function unpack(): Promise<string> {
   await run("tar", ["-xzf", await tarball(), "-C", temporary]);
   return join(temporary, "package");
+}
+
+/** Returns the names of the values that an entry exports. */
+async function namesOf(entry: string): Promise<string[]> {
+  const { metafile } = await build({
+    entryPoints: [join(root, "src", `${entries.get(entry)}.ts`)],
+    ...{
+      bundle: true,
+      format: "esm",
+      external: ["cloudflare:workers", "hono"],
+      write: false,
+      metafile: true,
+    },
+  });
+  return Object.values(metafile.outputs)[0]?.exports ?? [];
 }
 
 /** Creates a project with the package, its peers, and a program that imports every entry. Returns its directory. */
@@ -301,7 +374,7 @@ async function install(): Promise<string> {
   symlinkSync(command, join(modules, ".bin/tocsin"));
   const ranges = { ...npm.peerDependencies, [npm.name]: npm.version };
   writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module", dependencies: ranges }));
-  const lines = [...entries.keys()].map((entry) => {
+  const lines = everywhere.map((entry) => {
     const specifier = JSON.stringify(entry.replace(".", npm.name));
     return `if (Object.keys(await import(${specifier})).length > 0) console.log(${JSON.stringify(entry)});`;
   });

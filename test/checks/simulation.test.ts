@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Stores, simulateRestarts } from "../simulation/restart-world.ts";
 import { simulate } from "../simulation/simulate.ts";
-import { sqliteStores } from "../simulation/sqlite-stores.ts";
+import { objectStores, sqliteStores } from "../simulation/sqlite-stores.ts";
 import { crash, durableLog, durableStore } from "../support/durable-log.ts";
 import { killable } from "../support/killable-log.ts";
 import { runtime } from "../support/runtime.ts";
@@ -38,11 +38,14 @@ test("schedules of processes that crash and start again break no rule", { timeou
   expect(done).toBe(60);
 });
 
-test("and over the log in SQLite neither", { timeout: 120_000 }, async ({ skip }) => {
+test.for([
+  { of: "in SQLite", stores: sqliteStores },
+  { of: "of an object", stores: objectStores },
+])("and over the log $of neither", { timeout: 120_000 }, async ({ stores }, { skip }) => {
   if (typeof driver === "string") return skip(driver);
   let done = 0;
   for (let seed = first; seed < first + 30; seed++) {
-    await simulateRestarts(seed, sqliteStores);
+    await simulateRestarts(seed, stores);
     done++;
   }
   expect(done).toBe(30);

@@ -65,6 +65,38 @@ describe.each(["bun", "deno"])("with the types of %s", (name) => {
   });
 });
 
+describe("with the types of cloudflare", () => {
+  const project = join(root, "test/types/cloudflare");
+  const source = readFileSync(join(root, "src/hosts/cloudflare/platform.ts"), "utf8");
+  const proof = readFileSync(join(project, "platform.ts"), "utf8");
+
+  /** Type-checks that the types of the platform match what a copy of `platform.ts` declares of it. */
+  async function prove(code: string): Promise<string> {
+    const directory = mkdtempSync(join(temporary, "cloudflare-"));
+    writeFileSync(join(directory, "declared.ts"), code.replaceAll('"../../', '"../../../src/'));
+    const imported = proof.replaceAll("../../../src/hosts/cloudflare/platform.ts", "./declared.ts");
+    writeFileSync(join(directory, "platform.ts"), imported);
+    const settings = { extends: join(project, "tsconfig.json"), include: ["*.ts"] };
+    writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(settings));
+    return check(directory);
+  }
+
+  test("a Worker, the example, and what the sources declare of the platform pass the type check", async () => {
+    expect(await check(project)).toBe("");
+    expect(await prove(source)).toBe("");
+  });
+
+  test.each([
+    ["setAlarm(time: number)", "setAlarm(time: string)"],
+    ["readonly readyState: number", "readonly readyState: string"],
+    ["getAlarm(): Promise<number | null>", "getAlarm(): Promise<number>"],
+    ["deserializeAttachment(): unknown", "deserializeAttachments(): unknown"],
+  ])("%s of the platform that is declared wrongly is noticed", async (right, wrong) => {
+    expect(source.split(right)).toHaveLength(2);
+    expect(await prove(source.replace(right, wrong))).toMatch(/error TS2322|error TS2741/);
+  });
+});
+
 test("the page of the Worker passes the type check with the types of a browser", async () => {
   expect(await check(join(root, "test/types/browser"))).toBe("");
 });
@@ -73,7 +105,7 @@ test("the published sources do not refer to the packages that have these types",
   const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((file) =>
     file.endsWith(".ts"),
   );
-  const reference = /@types\/|bun-types|reference\s+types=|from "bun"/;
+  const reference = /@types\/|bun-types|workers-types|reference\s+types=|from "bun"/;
   expect(files.filter((file) => reference.test(readFileSync(join(root, "src", file), "utf8")))).toEqual([]);
 });
 

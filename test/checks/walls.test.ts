@@ -40,7 +40,7 @@ const reserved: { what: string; pattern: RegExp; allowed: string[] }[] = [
 ];
 
 const runtimeGlobal = /\b(process|Deno|Bun|Buffer)\s*(\.|\?\.|\[)/;
-const foreign = /^(node:|npm:|jsr:|bun:?|hono\b|@hono\/|ws\b)/;
+const foreign = /^(node:|npm:|jsr:|cloudflare:|bun:?|hono\b|@hono\/|ws\b)/;
 const exit = /\b(process|Deno)\s*\.\s*exit\b/;
 /** The maximum number of lines of a file, of a function and of a class. */
 const longest = { file: 350, function: 60, class: 330 };
@@ -140,6 +140,17 @@ test("the command imports the client, the log in a file and what its channels sa
   expect(files.flatMap((source) => arrowsFrom(source).filter((to) => !isAllowed(to)))).toEqual([]);
 });
 
+test("of the hosts, only the object of Cloudflare imports a store: the others are given a log by their user", () => {
+  const files = sources.filter(({ path }) => /^hosts\b/.test(roomOf(path)));
+  const importers = files.filter((source) => arrowsFrom(source).some((to) => /^stores\b/.test(roomOf(to))));
+  expect([...new Set(importers.map(({ path }) => roomOf(path)))]).toEqual(["hosts/cloudflare"]);
+});
+
+test("only the object of Cloudflare imports a module that no other runtime has", () => {
+  const importers = sources.filter(({ imports }) => imports.some((it) => it.startsWith("cloudflare:")));
+  expect(importers.map(({ path }) => path)).toEqual(["hosts/cloudflare/notifier-object.ts"]);
+});
+
 test("only the hosts, the command and the token checks depend on a runtime, Hono or ws", () => {
   const files = sources.filter(({ path }) => neutral.includes(roomOf(path)));
   expect(
@@ -161,7 +172,9 @@ test("Hono is used through its public entries only", () => {
 
 test("sources import each other by file name, and packages by bare name", () => {
   const strange = (specifier: string) =>
-    !/^((\.\/|(\.\.\/)+)[a-z/-]+\.ts|node:[\w/]+|bun|hono(\/[\w-]+)*|@hono\/[\w-]+|ws)$/.test(specifier);
+    !/^((\.\/|(\.\.\/)+)[a-z/-]+\.ts|node:[\w/]+|cloudflare:workers|bun|hono(\/[\w-]+)*|@hono\/[\w-]+|ws)$/.test(
+      specifier,
+    );
   expect(sources.flatMap(({ imports }) => imports.filter(strange))).toEqual([]);
 });
 

@@ -5,7 +5,10 @@ import type { Journal } from "./journal.ts";
 import { type Profile, page, profiles } from "./profiles.ts";
 
 /** The options of a notifier and of its connections, except for what depends on where it runs. */
-export type PeerOptions = Omit<NotifierOptions, "log" | "clock" | "signal"> & NotificationsOptions;
+export interface PeerOptions extends Omit<NotifierOptions, "log" | "clock" | "signal">, NotificationsOptions {
+  /** Functions of every peer. */
+  peer: Pick<Peer, "connect" | "refresh" | "receive">;
+}
 
 /**
  * Returns the options of a notifier that tests talk to, on any runtime. `notifier` returns that notifier, for handlers.
@@ -14,7 +17,8 @@ export type PeerOptions = Omit<NotifierOptions, "log" | "clock" | "signal"> & No
  * {@linkcode authorize}.
  */
 export function peerOptions(profile: Profile, journal: Journal, notifier: () => Notifier): PeerOptions {
-  const { heartbeat, window, limits, isClosed = false } = profiles[profile];
+  const { heartbeat = 25_000, window, limits, isClosed = false, hasTokens = false } = profiles[profile];
+  const receive: Peer["receive"] = ({ user }, data) => journal.add("sent", { user, data });
   return {
     ...{ heartbeat, window, limits, grace: 1_000 },
     rpc: methods(journal, notifier),
@@ -22,34 +26,32 @@ export function peerOptions(profile: Profile, journal: Journal, notifier: () => 
     onRefused: ({ code }) => journal.add("refused", { code }),
     onUndelivered: ({ channel, offset }: { channel: string; offset: number }, reason) =>
       journal.add("undelivered", { channel, offset, reason }),
-    authenticate: (c) => authenticate(c, journal, isClosed),
+    authenticate: (c) => authenticate(c, isClosed),
+    peer: hasTokens ? { receive, connect: byToken, refresh: refresher(journal) } : { receive },
     authorize: isClosed ? undefined : (peer, action) => authorize(peer, action, journal),
     origins: isClosed ? page : undefined,
   };
 }
 
 /** Returns who is at the address of a request. The user `throws` makes it throw. */
-function authenticate(c: Context, journal: Journal, isClosed: boolean): Identity | null {
-  const { user = "", channels, info, ttl, token } = c.req.query();
+function authenticate(c: Context, isClosed: boolean): Identity | null {
+  const { user = "", channels, info, ttl } = c.req.query();
   if (user === "throws") throw new Error("not authenticated");
   if (isClosed && user === "") return null;
   return {
     user,
     channels: channels?.split(",") ?? [],
     info: info === undefined ? undefined : JSON.parse(info),
-    ...(ttl !== undefined && { expires: Date.now() + Number(ttl), refresh: refresher(journal) }),
-    ...(token !== undefined && { connect: byToken }),
-    receive: ({ user }, data) => journal.add("sent", { user, data }),
+    ...(ttl !== undefined && { expires: Date.now() + Number(ttl) }),
   };
 }
 
-/** Identifies a client by the token of its connect command. */
+/** Identifies a client by the token of its connect command. Bob has a channel of his own. */
 const byToken: NonNullable<Peer["connect"]> = (_, { token }) => {
   if (token === "throws") throw new Error("no token");
   if (token === "" || token === "invalid") return null;
-  return token === "expired"
-    ? { user: "late", expires: Date.now() - 1 }
-    : { user: token, channels: ["granted"] };
+  if (token === "expired") return { user: "late", expires: Date.now() - 1 };
+  return token === "bob" ? { user: token, channels: ["granted"] } : { user: token };
 };
 
 /** Prolongs the permission of a client by a minute. */
@@ -93,10 +95,15 @@ function methods(journal: Journal, notifier: () => Notifier): Record<string, Rpc
       await journal.pass(String(data), signal);
       return data;
     },
-    /** Publishes all of a list, in one turn. */
+    /** Publishes all of a list, one a microtask, in one turn of the event loop. */
     async publish(_, { data }) {
       const { channel, list } = data as { channel: string; list: unknown[] };
-      await Promise.all(list.map((each) => notifier().publish(channel, each)));
+      const publishing: Promise<unknown>[] = [];
+      for (const each of list) {
+        publishing.push(notifier().publish(channel, each));
+        await undefined;
+      }
+      await Promise.all(publishing);
       return list.length;
     },
   };

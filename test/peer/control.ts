@@ -100,10 +100,11 @@ function control(notifier: () => Notifier, journal: Journal): Control {
     },
     stats: async () => notifier().stats(),
     async close() {
-      const report = await notifier().close();
+      const own = notifier();
+      const report = await own.close();
       // What is undelivered because of the closing is in the report.
       const untaken = journal.rest().filter((each) => (each as { reason?: string }).reason !== "closed");
-      return { report, stats: notifier().stats(), left: notifier().inspect(), untaken };
+      return { report, stats: own.stats(), left: own.inspect(), untaken };
     },
   };
 }

@@ -60,6 +60,8 @@ export interface Peer {
   /** The code and reason of the close. */
   readonly closed: Promise<{ code: number; reason: string }>;
   close(code?: number, reason?: string): void;
+  /** Cuts the connection, where the runtime's WebSocket can do that, and waits until it has ended. */
+  end(): Promise<unknown>;
 }
 
 /** Opens a WebSocket. It does not send connect. */
@@ -165,6 +167,11 @@ class SocketPeer implements Peer {
 
   close(code?: number, reason?: string): void {
     this.#socket.close(code, reason);
+  }
+
+  end(): Promise<unknown> {
+    (this.#socket as { terminate?(): void }).terminate?.();
+    return this.closed;
   }
 
   #read(frame: unknown): void {

@@ -6,6 +6,8 @@ export interface ProfileOptions extends Pick<NotifierOptions, "heartbeat" | "win
   keep?: Pick<MemoryLogOptions, "size" | "slack">;
   /** Whether only users are accepted, and only pages of {@linkcode page}, and nothing is authorized. Default: false. */
   isClosed?: boolean;
+  /** Whether clients are identified by tokens, and can refresh them. Default: false. */
+  hasTokens?: boolean;
 }
 
 /** The origin of the pages that a closed profile accepts. */
@@ -43,6 +45,8 @@ const all = {
   short: { window: 4_096, keep: { size: 5, slack: 0 } },
   /** A small window over a log that keeps everything. */
   narrow: { window: 4_096 },
+  /** Clients are identified by their tokens. */
+  tokens: { hasTokens: true },
   /** Closed to those who are not known. */
   closed: { isClosed: true },
 } satisfies Record<string, ProfileOptions>;

@@ -53,11 +53,16 @@ interface Place {
 
 function createPlace(profile: keyof typeof profiles): Place {
   const written = journal();
-  const { authenticate, authorize, origins, ...options } = peerOptions(profile, written, () => notifier);
+  const given = peerOptions(profile, written, () => notifier);
+  const { authenticate, authorize, origins, peer, ...options } = given;
   const notifier: Notifier = createNotifier({ ...options, log: memoryLog(profiles[profile].keep) });
+  const identify = async (c: Context) => {
+    const identity = await authenticate?.(c);
+    return identity ? { ...identity, ...peer } : null;
+  };
   return {
     notifier,
-    connect: notifications(notifier, { authenticate, authorize, origins }),
+    connect: notifications(notifier, { authenticate: identify, authorize, origins }),
     control: controlApp(() => notifier, written),
   };
 }

@@ -24,6 +24,8 @@ export interface Site extends Acts {
   subscribe(channels: string | readonly string[], query?: Query): Promise<Peer>;
   /** Opens a TCP connection, and sends something. */
   tcp(first?: string | Uint8Array): Tcp;
+  /** Upgrades a bare TCP connection. */
+  upgrade(query?: Query): Promise<Tcp>;
   /** Upgrades a bare TCP connection, connects, and subscribes to channels. */
   join(channels?: readonly string[], query?: Query): Promise<Tcp>;
   /** Calls a function at the end of the test, before the notifier is closed. */
@@ -104,9 +106,13 @@ function createSite(url: string, path: string): Opened {
       ends.push(peer.destroy);
       return peer;
     },
-    async join(channels = [], of) {
+    async upgrade(of) {
       const peer = site.tcp(upgrade(`${path}?${query(of)}`));
       await peer.until(/^HTTP\/1.1 101 .*\r\n\r\n/s);
+      return peer;
+    },
+    async join(channels = [], of) {
+      const peer = await site.upgrade(of);
       const subscribes = channels.map((channel, at) => ({ id: at + 2, subscribe: { channel } }));
       const commands = [{ id: 1, connect: {} }, ...subscribes];
       peer.send(frame(1, commands.map((each) => JSON.stringify(each)).join("\n")));
@@ -123,7 +129,7 @@ async function finish(control: Control, peers: Peer[], ends: (() => unknown)[]):
   for (const end of ends.reverse()) await end();
   for (const peer of peers) peer.close();
   const { stats, left, untaken } = await control.close({});
-  await Promise.all(peers.map(({ closed }) => closed));
+  await Promise.all(peers.map((peer) => peer.end()));
   expect(peers.flatMap(({ breaches }) => breaches)).toEqual([]);
   expect({ left, counts: Object.entries(stats).filter(([, n]) => n !== 0), untaken }).toEqual({
     left: [],

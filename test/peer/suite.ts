@@ -30,6 +30,10 @@ export interface PeerSuite {
 export interface Differences {
   /** It leaves out `Upgrade` in responses. */
   dropsUpgrade?: boolean;
+  /** A notifier that has closed is followed by another one, which accepts connections and publications. */
+  beginsAnew?: boolean;
+  /** It does not end the TCP connection of a client that it has closed, and that has never sent a message. */
+  holdsSilent?: boolean;
 }
 
 /** Tests what a peer sees of a server: with frames of its own, with the stock client, and with the client of tocsin. */
@@ -45,9 +49,9 @@ export function peerSuite({ name, url, output, differences = {} }: PeerSuite): v
     runs(test);
     receipts(test);
     flow(test);
-    ends(test);
+    ends(test, differences);
     stock(test);
     client(test);
-    inTime(test);
+    inTime(test, differences);
   });
 }

@@ -22,13 +22,19 @@ export interface Host {
   connect(peer?: Peer, options?: { answersPings?: boolean }): Client;
   /** Lets everything that is due happen, and closes the sockets that the notifier closes. */
   settle(): Promise<void>;
-  /**
-   * Loses the memory of the notifier, with all timers and turns, and restores its sessions in another one. Time does not
-   * pass. `read` is how the host reads the state that it kept; by default it is that of the session.
-   */
-  evict(restoring?: { state?(client: Client): SessionState; isStale?: boolean }): void;
+  /** Loses the memory of the notifier, and restores its sessions in another one. Time does not pass. */
+  evict(kept?: Kept): void;
+  /** Loses the memory of the notifier, with all timers and turns. Returns a function that restores its sessions. */
+  lose(kept?: Kept): () => void;
   /** Closes the notifier, which then must be quiet. */
   end(): Promise<void>;
+}
+
+/** What the host has kept of sessions. */
+export interface Kept {
+  /** Returns the state of a session. Default: the last one that the host was told, which must be that of the session. */
+  state?(client: Client): SessionState;
+  isStale?: boolean;
 }
 
 /** A client and its socket. It answers nothing by itself. */
@@ -128,6 +134,22 @@ export function hibernating(
     };
   };
 
+  const lose: Host["lose"] = ({ state = lastState, isStale = false } = {}) => {
+    const open = clients.filter(({ session }) => session.isOpen);
+    const states = new Map(open.map((client) => [client, copy(state(client))]));
+    life.log.kill();
+    life.clock.stop();
+    kept.lost();
+    begin();
+    return () => {
+      for (const [client, each] of states) {
+        const { authorize, connect, refresh, receive } = client.peer;
+        const restoring: RestoreOptions = { authorize, connect, refresh, receive, isStale };
+        client.session = life.notifier.restore(socketOf(client), each, restoring);
+      }
+    };
+  };
+
   begin();
   return {
     clock,
@@ -163,19 +185,8 @@ export function hibernating(
       for (const { session, closed } of clients) if (closed !== undefined) session.ended(closed.code);
       await clock.settle();
     },
-    evict({ state = lastState, isStale = false } = {}) {
-      const open = clients.filter(({ session }) => session.isOpen);
-      const states = new Map(open.map((client) => [client, copy(state(client))]));
-      life.log.kill();
-      life.clock.stop();
-      kept.lost();
-      begin();
-      for (const [client, each] of states) {
-        const { authorize, connect, refresh, receive } = client.peer;
-        const restoring: RestoreOptions = { authorize, connect, refresh, receive, isStale };
-        client.session = life.notifier.restore(socketOf(client), each, restoring);
-      }
-    },
+    evict: (stored) => lose(stored)(),
+    lose,
     async end() {
       const closing = outcomeOf(life.notifier.close());
       await clock.settle();

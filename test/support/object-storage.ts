@@ -1,6 +1,6 @@
 import { byteLength } from "../../src/base/bytes.ts";
+import type { SqliteDatabase } from "../../src/stores/sqlite/database.ts";
 import type { ObjectStorage } from "../../src/stores/sqlite/object-port.ts";
-import type { OpenDatabase } from "./sqlite-driver.ts";
 
 /** Limits of the platform: https://developers.cloudflare.com/durable-objects/platform/limits/ */
 const limits = { parameters: 100, row: 2_000_000, statement: 100_000 };
@@ -15,7 +15,7 @@ export interface StandIn extends ObjectStorage {
 }
 
 /** Refuses what the platform refuses, with its errors. It does not count rows. */
-export function standIn(database: OpenDatabase): StandIn {
+export function standIn(database: SqliteDatabase): StandIn {
   let depth = 0;
   const run = (sql: string, ...values: (string | number | null)[]): unknown[] => {
     try {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -25,6 +25,10 @@ export interface WorkerdOptions {
    * which is removed at the end.
    */
   storage?: string | undefined;
+  /** Whether it can be inspected, and its workers have `gc()`. Default: false. */
+  canInspect?: boolean | undefined;
+  /** The most that V8 may keep in a heap, in MiB. A worker that needs more ends the process. Default: V8's own. */
+  heap?: number | undefined;
 }
 
 /** A process of workerd on a free port of this machine. Disposing of it kills it, and waits until it has ended. */
@@ -32,6 +36,10 @@ export interface Workerd extends AsyncDisposable {
   readonly port: number;
   /** Its URL, without a trailing slash. */
   readonly url: string;
+  /** The process's id. */
+  readonly pid: number;
+  /** The port of V8's inspector. 0 unless it was started with `canInspect`. */
+  readonly inspectorPort: number;
   /** Everything that it has printed so far. */
   readonly output: string;
   /** Removes all objects from memory, as if they had been idle. Their hibernatable sockets stay. */
@@ -54,11 +62,13 @@ export function onWorkerd(name: string, define: () => void): void {
 export async function workerd(options: WorkerdOptions): Promise<Workerd> {
   if ("reason" in installed) throw new Error(`Cannot start workerd: ${installed.reason}`);
   const folder = mkdtempSync(join(tmpdir(), "tocsin-workerd-"));
-  const storage = options.storage ?? mkdtempSync(join(folder, "storage-"));
+  const storage = options.storage ?? join(folder, "storage");
+  mkdirSync(storage, { recursive: true });
   await bundle(options, folder);
   const config = configOf({ ...options, date: options.date ?? installed.version }, storage);
   writeFileSync(join(folder, "config.capnp"), config);
   const args = ["serve", "config.capnp", "--control-fd=3", ...(options.canEvict ? ["--experimental"] : [])];
+  if (options.canInspect) args.push("--inspector-addr=127.0.0.1:0");
   const child = spawn(installed.file, args, {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -75,12 +85,13 @@ export async function workerd(options: WorkerdOptions): Promise<Workerd> {
     output += data;
   };
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", print);
-  const port = await Promise.race([listening(child.stdio[3] as Readable), exited.then(() => undefined)]);
-  if (port === undefined) throw new Error(`workerd ended before it listened: ${output}`);
-  const url = `http://127.0.0.1:${port}`;
+  const ports = await Promise.race([listening(child.stdio[3] as Readable), exited.then(() => undefined)]);
+  if (ports === undefined) throw new Error(`workerd ended before it listened: ${output}`);
+  const url = `http://127.0.0.1:${ports.port}`;
   return {
-    port,
+    ...ports,
     url,
+    pid: child.pid as number,
     get output() {
       return output;
     },
@@ -142,10 +153,17 @@ export default {
 type Configured = WorkerdOptions & { date: string };
 
 /** Returns the configuration, in Cap'n Proto's text format. */
-function configOf({ date, flags = [], objects, canEvict }: Configured, storage: string): string {
+function configOf(
+  { date, flags = [], objects, canEvict, canInspect, heap }: Configured,
+  storage: string,
+): string {
   const all = [...flags, ...(canEvict ? ["experimental", "unsafe_module"] : [])];
   const texts = (items: readonly string[]): string =>
     `[${items.map((item) => JSON.stringify(item)).join(", ")}]`;
+  const v8Flags = [
+    ...(canInspect ? ["--expose-gc"] : []),
+    ...(heap === undefined ? [] : [`--max-heap-size=${heap}`]),
+  ];
   const classes = [...new Set(Object.values(objects))];
   const namespaces = classes.map(
     (name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`,
@@ -161,6 +179,7 @@ const config :Workerd.Config = (
     (name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  v8Flags = ${texts(v8Flags)},
 );
 const main :Workerd.Worker = (
   modules = [
@@ -176,14 +195,16 @@ const main :Workerd.Worker = (
 `;
 }
 
-/** Waits for the port that workerd writes to its control channel. Undefined if the channel ends before. */
-function listening(control: Readable): Promise<number | undefined> {
+/** Waits for the ports that workerd writes to its control channel. Undefined if the channel ends before. */
+function listening(control: Readable): Promise<Pick<Workerd, "port" | "inspectorPort"> | undefined> {
   let text = "";
   return new Promise((resolve) => {
     control.on("data", (data) => {
       text += data;
       const port = /"event":"listen".*?"port":(\d+)/.exec(text)?.[1];
-      if (port !== undefined) resolve(Number(port));
+      // It says this first.
+      const inspector = /"event":"listen-inspector".*?"port":(\d+)/.exec(text)?.[1];
+      if (port !== undefined) resolve({ port: Number(port), inspectorPort: Number(inspector ?? 0) });
     });
     control.once("close", () => resolve(undefined));
   });

@@ -21,6 +21,6 @@ onWorkerd("on workerd", () => {
     name: "workerd",
     url: () => server.url,
     output: () => server.output,
-    differences: { dropsUpgrade: true },
+    differences: { dropsUpgrade: true, beginsAnew: true, holdsSilent: true },
   });
 });

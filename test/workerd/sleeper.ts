@@ -18,14 +18,17 @@ export class Sleeper extends NotifierObject {
 
   protected override options(): NotifierObjectOptions {
     const { name } = (this.ctx as { id: { name: string } }).id;
-    const limits = name.startsWith("quick") ? { connect: 300, pong: 300, slow: 500 } : {};
+    const limits = {
+      ...(name.startsWith("quick") && { connect: 300, pong: 300, slow: 500 }),
+      ...(name === "many" && { subscriptions: 1_000 }),
+    };
     return {
       authenticate: (c) => {
         const { user = "", channels } = c.req.query();
         return { user, ...(channels && { channels: channels.split(",") }), info: { of: user } };
       },
       authorize: () => true,
-      peer: { refresh: () => Date.now() + 3_600_000 },
+      peer: () => ({ refresh: () => Date.now() + 3_600_000 }),
       rpc: { echo: (_peer, { data }) => data },
       limits,
       onError: (error, { stage }) => void this.#errors.push(`${stage}: ${String(error)}`),

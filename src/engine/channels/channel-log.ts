@@ -25,7 +25,10 @@ export abstract class ChannelLog implements ReadChannel {
   isWoken = false;
   /** The current outage. Undefined while the channel can be read. */
   outage: Outage | undefined;
-  abstract readonly subscriptions: Iterable<Subscription> & { readonly size: number };
+  abstract readonly subscriptions: Iterable<Subscription> & {
+    readonly size: number;
+    has(subscription: Subscription): boolean;
+  };
   readonly #context: Context;
   /** The callbacks of `follow` calls in this process. */
   #wakes: Set<() => void> | undefined;
@@ -62,28 +65,40 @@ export abstract class ChannelLog implements ReadChannel {
    * Continues with a subscription of an earlier process, from where that had read the log to. If the log cannot be
    * watched, all subscriptions end, so that their clients come back.
    */
-  protected continueFrom({ epoch, offset }: Position): void {
+  protected continueWith(subscription: Subscription): void {
     if (this.epoch === "") {
-      this.epoch = epoch;
-      this.top = offset;
+      this.epoch = subscription.epoch;
+      this.top = subscription.cursor;
     }
     const failed = (error: unknown): void => {
       this.#context.report(error, "log", `channel ${this.name}`);
-      for (const subscription of [...this.subscriptions]) this.lose(subscription);
+      for (const each of [...this.subscriptions]) this.lose(each);
     };
     // Nothing can be rejected: neither `failed` nor loading throws.
     void handled(
       () => this.opened(),
-      () => this.#loadSome(),
+      () => this.#loadFor(subscription),
       failed,
     );
   }
 
-  /** Loads the first news without anybody who waits for them. A failure has been noted, and the read is repeated. */
-  #loadSome(): void {
+  /**
+   * Loads the first news, even if nobody has room for them, so that those who wait for room are served in the same order
+   * as before. A failure has been noted, and the read is repeated.
+   */
+  #loadFor(subscription: Subscription): void {
     this.#context.turn.wakeChannel(this);
-    if (!this.#hasNews || this.#loading !== undefined) return;
-    void handled<number, void>(() => this.#load(), ignore, ignore);
+    const loaded = (): void => {
+      // A log that has lost its end would otherwise leave a hole.
+      const isAhead = subscription.cursor > this.top && !this.mayHaveMore;
+      if (!this.subscriptions.has(subscription)) return;
+      if (subscription.epoch !== this.epoch || isAhead) this.lose(subscription);
+    };
+    void handled<number | undefined, void>(
+      () => this.#loading ?? (this.#hasNews ? this.#load() : undefined),
+      loaded,
+      ignore,
+    );
   }
 
   /** Notes that the log has new entries, or may have entries for which no wake has come yet. */

@@ -16,6 +16,8 @@ import { pieceOf } from "./segment.ts";
 export interface ChannelContext extends Context {
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
+  /** How often channels are kept open now. */
+  uses: number;
   /** Called when a channel has no subscriptions and no other uses left. */
   emptied(channel: string): void;
 }
@@ -48,8 +50,10 @@ export class Channel extends ChannelLog implements Followed {
   /** Keeps the channel open until the returned function is called. */
   use(): () => void {
     this.#uses++;
+    this.#context.uses++;
     return () => {
       this.#uses--;
+      this.#context.uses--;
       this.#closeIfUnused();
     };
   }
@@ -73,11 +77,9 @@ export class Channel extends ChannelLog implements Followed {
    */
   restore(subscription: Subscription): void {
     this.#enter(subscription);
+    this.continueWith(subscription);
     const { epoch, cursor, proof } = subscription;
-    this.continueFrom({ offset: cursor, epoch });
-    if (!this.subscriptions.has(subscription)) return;
-    if (epoch !== this.epoch) return this.lose(subscription);
-    if (cursor === proof.since) return;
+    if (cursor === proof.since || !this.subscriptions.has(subscription)) return;
     this.deliveries?.reached(epoch, deliveryStateOf(subscription), "written", proof.since);
     if (this.deliveries !== undefined) subscription.session.track(subscription);
   }

@@ -32,6 +32,8 @@ export class HeldRecords {
   #membership: Membership | undefined;
   /** What was released while joining was under way. */
   #early: string[] = [];
+  /** Number of releases that the log has not answered yet. */
+  releasing = 0;
 
   constructor(parts: HeldRecordsParts) {
     this.#parts = parts;
@@ -70,8 +72,10 @@ export class HeldRecords {
       () => this.#parts.released(),
       failed,
     );
+    if (!(releasing instanceof Promise)) return;
+    this.releasing++;
     // `handled` has reported an error, so nothing can be rejected here.
-    void releasing;
+    void releasing.then(() => this.releasing--);
   }
 
   /** Leaves what is held to the next process. */

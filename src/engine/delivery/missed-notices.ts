@@ -73,10 +73,9 @@ export class MissedNotices {
     this.#context = context;
   }
 
-  /** Whether a subscriber is to be sent a notice as soon as that is allowed. */
-  get isOwed(): boolean {
-    for (const { owed } of this.#sent.values()) if (owed !== undefined) return true;
-    return false;
+  /** Whether any subscriber could be sent a notice now. */
+  get areForgotten(): boolean {
+    return this.#sent.size === 0;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { isNatural } from "../../base/check.ts";
+import { isName, isNatural } from "../../base/check.ts";
 import { restoreProof } from "./send-window.ts";
 import type { Followed, Receiver, Subscription } from "./subscription.ts";
 
@@ -83,7 +83,7 @@ export function channelIn(
 export function isSubscriptionState(value: unknown, channels: readonly string[]): value is SubscriptionState {
   if (!Array.isArray(value)) return false;
   const [, epoch, ...numbers] = value;
-  if (channelIn(value as [], channels) === undefined) return false;
+  if (!isName(channelIn(value as [], channels) ?? "")) return false;
   if (typeof epoch !== "string" || numbers.length < 1 || !numbers.every(isNatural)) return false;
   const state = value as unknown as SubscriptionState;
   const { since, read, mark, quit, behind } = numbersOf(state);
@@ -111,9 +111,11 @@ export function subscriptionFrom(
   const { bits } = numbers;
   const since = cursor - numbers.since;
   const barrier = Math.floor(bits / bit.barrier);
-  const read = cursor - numbers.read;
-  const mark = isStale ? read : cursor - numbers.mark;
-  const proof = { read, mark, barrier: isStale ? Math.min(1, barrier) : barrier };
+  const proof = {
+    read: cursor - numbers.read,
+    mark: cursor - numbers.mark,
+    barrier: isStale ? Math.min(1, barrier) : barrier,
+  };
   return {
     session,
     channel,

@@ -93,6 +93,8 @@ export class Hub
   flushing = false;
   /** Whether those sessions still wait for clients that acknowledge to do so. */
   awaitsAcknowledgements = false;
+  /** How often channels are kept open now, by what is in progress. */
+  uses = 0;
   /** Number of sessions whose socket is being closed. */
   closing = 0;
   /** Called when a session has ended. */
@@ -113,13 +115,7 @@ export class Hub
     this.settings = parts.settings;
     this.commandQueues = { limits: parts.settings.limits, chars: 0 };
     this.grace = parts.settings.grace;
-    const { cache } = parts.settings.limits;
-    this.cache = {
-      bytes: 0,
-      get isFull() {
-        return this.bytes > cache;
-      },
-    };
+    this.cache = cacheOf(parts.settings.limits.cache);
     this.events = parts.events;
     this.rpc = parts.rpc;
     this.redact = parts.redact;
@@ -305,4 +301,13 @@ export class Hub
     this.recoveries.carryOver();
     if (this.flushing) for (const session of [...this.sessions]) session.settle();
   }
+}
+
+function cacheOf(most: number): CacheBudget {
+  return {
+    bytes: 0,
+    get isFull() {
+      return this.bytes > most;
+    },
+  };
 }

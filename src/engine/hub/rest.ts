@@ -14,13 +14,17 @@ export function restOf(hub: Hub): boolean {
 }
 
 /** Whether nothing waits that is not owned by the scope. */
-function isIdle({ turn, appends, runs, commandQueues, gate, notices, ledger }: Hub): boolean {
-  if (!turn.isIdle || appends.size + appends.count("timer") + appends.count("task") > 0) return false;
+function isIdle({ turn, appends, runs, commandQueues, gate, notices, ledger, uses }: Hub): boolean {
+  if (!turn.isIdle || uses > 0 || appends.size + appends.count("timer") + appends.count("task") > 0)
+    return false;
   // Shares of a message are fractions, so their sum may be a little above 0. No command has less than two characters.
-  return !runs.isBusy && commandQueues.chars < 1 && gate.isFree && !notices.isOwed && ledger.looking === 0;
+  return (
+    !runs.isBusy && commandQueues.chars < 1 && gate.isFree && notices.areForgotten && ledger.looking === 0
+  );
 }
 
 /** Whether nothing would be lost with the memory of this process. A session that is being closed has no state. */
 function isKept({ closing, records, ledger }: Hub): boolean {
-  return closing === 0 && (records.isKept || ledger.taken.confirmed === 0);
+  if (closing > 0 || records.releasing > 0) return false;
+  return records.isKept || ledger.taken.confirmed === 0;
 }

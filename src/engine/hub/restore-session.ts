@@ -26,11 +26,18 @@ export function restoreSession(
 ): LiveSession {
   const restored = restoredFrom(state, hub.clock, isStale);
   const peer: Peer = { ...restored.peer, authorize, connect, refresh, receive };
-  checkPeer(peer, hub.settings.limits.channel);
+  // Its channels are in use already, whatever the limit on their names is now.
+  checkPeer(peer, Infinity);
   const session = new LiveSession(restored.id, { context: hub, commands, socket, peer, restored });
   // The command that was being answered is lost, and the client cannot go on without the reply.
   if (session.isGreeted && !session.isConnected) session.close(closes.reconnect);
   else restoreSubscriptions(hub, session, restored);
+  if (isStale) {
+    // A ping may be needed in place of the one that is forgotten. If this process is lost, too, the next one must know
+    // that one more pong may be on its way.
+    hub.turn.wakeSession(session);
+    session.note(true);
+  }
   return session;
 }
 

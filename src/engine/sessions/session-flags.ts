@@ -13,11 +13,11 @@ export const flag = {
   stale: 8,
   /** A pong has come that is taken for one of the earlier process, and may have been that of the outstanding ping. */
   pongTaken: 16,
-  /** One pong that may still come for a ping of an earlier process. The two bits from here on count them. */
+  /** One pong that may still come for a ping of an earlier process. The three bits from here on count them. */
   doubtfulPong: 32,
 } as const;
 
 /** The maximum number of doubtful pongs. */
-export const maxDoubtfulPongs = 3;
+export const maxDoubtfulPongs = 7;
 /** The bits that count the doubtful pongs. */
 export const doubtfulPongs: number = maxDoubtfulPongs * flag.doubtfulPong;

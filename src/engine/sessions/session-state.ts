@@ -1,4 +1,4 @@
-import { isNatural, isObject, isText } from "../../base/check.ts";
+import { isName, isNatural, isObject, isText } from "../../base/check.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Peer } from "../../model/peer.ts";
 import type { SessionState } from "../../model/socket.ts";
@@ -21,13 +21,8 @@ import type { TimerState } from "./session-timers.ts";
  * flight, no subscription, no end. Times are in milliseconds since the Unix epoch.
  */
 interface StoredSession extends SessionState {
-  readonly user: string;
   /** What has come of the session: bits of `stage` and `flag`. */
   readonly flags: number;
-  readonly channels?: readonly string[];
-  readonly info?: unknown;
-  /** The `expires` of the peer. */
-  readonly expires?: number;
   /** When the permission ends, if a token has been refreshed since. */
   readonly until?: number;
   readonly connectBy?: number;
@@ -46,7 +41,7 @@ interface StoredSession extends SessionState {
 
 /** The bits of the flags that are kept: those of the session, and from here on what else has come of it. */
 const kept = flag.pingsItself | flag.stale | flag.pongTaken | doubtfulPongs;
-const stage = { greeted: 128, connected: 256, acknowledges: 512 };
+const stage = { greeted: 256, connected: 512, acknowledges: 1_024 };
 
 /** A session, as its state is read from it. */
 export interface StatedSession {
@@ -71,7 +66,7 @@ export function stateOf(session: StatedSession): SessionState {
   const { connectBy, pingAt, pingedAt, behindData, until } = session.timers.state;
   const origin = originOf(context.clock);
   const all = [...subscriptions];
-  const acknowledgedAt = all.reduce((latest, each) => Math.max(latest, each.acknowledgedAt), 0);
+  const acknowledgedAt = lastAcknowledged(all);
   const stored: StoredSession = {
     format: 1,
     id,
@@ -101,6 +96,14 @@ function flagsOf({ flags, isGreeted, isConnected, acknowledges }: StatedSession)
     (isConnected ? stage.connected : 0) |
     (acknowledges ? stage.acknowledges : 0)
   );
+}
+
+/** Returns when the client last acknowledged a publication that it was sent, or 0. */
+function lastAcknowledged(all: readonly Subscription[]): number {
+  let last = 0;
+  for (const { acknowledged, acknowledgedAt, proof } of all)
+    if (acknowledged > proof.since) last = Math.max(last, acknowledgedAt);
+  return last;
 }
 
 /** A name that is among the channels of the peer is not repeated. */
@@ -213,7 +216,7 @@ function isStored(state: unknown): state is StoredSession {
   } = state;
   if (!isText(id, 1) || !isText(user) || !isNatural(flags)) return false;
   if (times.some((name) => state[name] !== undefined && !Number.isSafeInteger(state[name]))) return false;
-  if (!isListOf(channels, (each): each is string => isText(each))) return false;
+  if (!isListOf(channels, (each): each is string => isText(each) && isName(each))) return false;
   if (!isListOf(window, isNatural) || window.length !== 5) return false;
   if (!isListOf(subscriptions, (each): each is SubscriptionState => isSubscriptionState(each, channels)))
     return false;

@@ -32,6 +32,8 @@ export interface TimedSession {
   expired(): void;
   /** The peer has not sent `connect` in time, or has not answered a close in time. */
   late(): void;
+  /** The deadlines have changed, and nothing is sent for it. */
+  note(isUrgent: boolean): void;
 }
 
 /**
@@ -205,7 +207,8 @@ export class SessionTimers extends TimedItem {
     }
     if (isDue(this.#pingAt, now)) {
       this.#pingAt = this.#nextPing(now);
-      if (!this.#window.hasPing) this.#session.beat();
+      if (this.#window.hasPing) this.#session.note(false);
+      else this.#session.beat();
     }
     this.#schedule();
   }

@@ -17,9 +17,10 @@ import { stateOf } from "./session-state.ts";
 import { SessionTimers, type TimedSession } from "./session-timers.ts";
 
 /**
- * How long a client that sends pings of its own may not be heard of, in milliseconds. It sends one at least every 25 s.
+ * How long a client that sends pings of its own may not be heard of, in milliseconds. It sends one every 25 s, or every
+ * minute in a tab whose timers the browser slows down.
  */
-const longestSilence = 60_000;
+const longestSilence = 120_000;
 
 /**
  * A session: it takes frames and returns frames, and does no I/O of its own.

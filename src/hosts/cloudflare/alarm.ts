@@ -1,6 +1,9 @@
 import type { SqlPort, SqlRow, SqlValue } from "../../stores/sqlite/database.ts";
 import type { ObjectStorage } from "./platform.ts";
 
+/** What `ask` accepts, in milliseconds since the Unix epoch: earlier times are seconds, and later ones the platform refuses. */
+const [earliest, latest] = [Date.UTC(2001, 8, 9), Date.UTC(2189, 0, 1)];
+
 /** Sets the single alarm of an object for the earliest of all that want to be woken. */
 export class Alarm {
   readonly #storage: ObjectStorage;
@@ -10,6 +13,7 @@ export class Alarm {
   #at: number | undefined;
   /** The earliest time that the user has asked for. Undefined: this life has not looked yet. */
   #asked: number | undefined;
+  #isOver = false;
 
   constructor(storage: ObjectStorage, port: SqlPort, onError: (error: unknown) => void) {
     this.#storage = storage;
@@ -19,14 +23,19 @@ export class Alarm {
 
   /** Makes sure that it rings by `time`, and no later than it was to ring. It is stored together with this turn's writes. */
   wakeBy(time: number): void {
-    if (this.#at === undefined || time < this.#at) this.#set(time);
+    if (!this.#isOver && (this.#at === undefined || time < this.#at)) this.#set(time);
   }
 
-  /** Makes sure that it rings by `time`, also in another life. */
+  /** Makes sure that it rings by `time`, also in another life. Throws a RangeError for what cannot be such a time. */
   ask(time: number): void {
-    this.#rows("INSERT INTO tocsin_alarms (time) VALUES (?)", time);
+    if (!(time > earliest && time < latest))
+      throw new RangeError(
+        `Cannot wake at "${String(time)}": give milliseconds since the Unix epoch, before the year 2189`,
+      );
+    const whole = Math.ceil(time);
+    this.#rows("INSERT OR IGNORE INTO tocsin_alarms (time) VALUES (?)", whole);
     this.#asked = undefined;
-    this.wakeBy(time);
+    this.wakeBy(whole);
   }
 
   /**
@@ -42,6 +51,8 @@ export class Alarm {
         // Meanwhile it may have been set.
         this.#at ??= stored ?? Infinity;
       }
+      // Meanwhile it may belong to the next life.
+      if (this.#isOver) return;
       if (time < this.#at) this.#set(time);
       else if (time === Infinity && this.#at !== Infinity) {
         this.#at = Infinity;
@@ -53,14 +64,19 @@ export class Alarm {
   }
 
   /** Notes that it has rung: now none is set. */
-  rang(): void {
+  rang(now: number): void {
     this.#at = Infinity;
-    this.#rows("DELETE FROM tocsin_alarms WHERE time <= ?", Date.now());
     this.#asked = undefined;
+    this.#rows("DELETE FROM tocsin_alarms WHERE time <= ?", now);
+  }
+
+  /** Leaves it as it is: from now on it belongs to the next life. */
+  end(): void {
+    this.#isOver = true;
   }
 
   #rows(query: string, ...bindings: SqlValue[]): readonly SqlRow[] {
-    this.#port.rows("CREATE TABLE IF NOT EXISTS tocsin_alarms (time INTEGER)");
+    this.#port.rows("CREATE TABLE IF NOT EXISTS tocsin_alarms (time INTEGER PRIMARY KEY)");
     return this.#port.rows(query, ...bindings);
   }
 

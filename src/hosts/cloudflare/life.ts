@@ -1,5 +1,5 @@
-import { Hono } from "hono";
-import { systemClock } from "../../base/clock.ts";
+import { type ExecutionContext, Hono } from "hono";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { complain, errorToConsole } from "../../base/console.ts";
 import { attended } from "../../base/hook.ts";
 import { createNotifier } from "../../engine/notifier/create-notifier.ts";
@@ -9,9 +9,11 @@ import { objectPort } from "../../stores/sqlite/object-port.ts";
 import type { SqliteLog } from "../../stores/sqlite/sqlite-log.ts";
 import { Alarm } from "./alarm.ts";
 import { alarmedLog } from "./alarmed-log.ts";
+import { checkOptions } from "./check-options.ts";
 import { ObjectClock } from "./object-clock.ts";
-import { type NotifierObjectOptions, objectLimits } from "./options.ts";
+import { limitsOfObject, type NotifierObjectOptions, objectWindow } from "./options.ts";
 import { autoResponse, type HibernatableSocket, type ObjectState } from "./platform.ts";
+import { SessionTable } from "./session-table.ts";
 import { Sockets } from "./sockets.ts";
 import { upgrades } from "./upgrades.ts";
 
@@ -38,6 +40,8 @@ export interface LifeParts {
   readonly options: NotifierObjectOptions;
   /** More routes. */
   app(): Hono;
+  /** The timers and the time of the platform. Default: those of the global scope. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -51,17 +55,25 @@ export class Life {
   isOver = false;
   readonly #state: ObjectState;
   readonly #env: unknown;
+  readonly #platform: Clock;
   readonly #clock: ObjectClock;
   readonly #alarm: Alarm;
   readonly #sockets: Sockets;
   readonly #createApp: () => Hono;
+  readonly #execution: ExecutionContext;
   #app: Hono | undefined;
   #isWatching = false;
   #sweptAt = 0;
 
-  constructor({ state, env, options, app }: LifeParts) {
+  constructor({ state, env, options, app, clock = systemClock }: LifeParts) {
+    checkOptions(options);
     this.#state = state;
     this.#env = env;
+    this.#execution = {
+      waitUntil: (promise) => state.waitUntil(promise),
+      passThroughOnException() {},
+      props: {},
+    };
     const { storage } = state;
     const {
       origins: _,
@@ -71,39 +83,41 @@ export class Life {
       log,
       limits,
       heartbeat = 300_000,
+      window = objectWindow,
       ...rest
     } = options;
-    this.#clock = new ObjectClock(() => this.stir());
+    this.#platform = clock;
+    this.#clock = new ObjectClock(() => this.stir(), clock);
     const { onError = errorToConsole } = rest;
     const report = (error: unknown): void =>
       attended(() => onError(error, { stage: "host", owner: "object" }), complain);
     const port = objectPort(storage);
+    const table = new SessionTable(port);
     this.#alarm = new Alarm(storage, port, report);
     this.log = createObjectLog(storage, { id: state.id.toString(), clock: this.#clock, ...log });
     this.notifier = createNotifier({
       ...rest,
       heartbeat,
-      limits: { ...objectLimits, ...limits },
+      window,
+      limits: limitsOfObject(limits),
       clock: this.#clock,
       log: alarmedLog(this.log, () => this.#stayAwake()),
     });
-    // To ask begins the notifier: now it takes over what the log holds of the life before.
-    this.notifier.closed.then(() => {
-      this.isOver = true;
-    });
-    state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));
-    this.#sockets = new Sockets({ notifier: this.notifier, state, port, peer: { ...peer, authorize } });
-    this.#sockets.restore();
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });
     this.#createApp = () => new Hono().route("/", app()).get("*", upgrade);
+    this.#sockets = new Sockets({ notifier, state, table, options: { authorize, peer } });
+    // Everything is checked. To ask begins the notifier: now it takes over what the log holds of the life before.
+    notifier.closed.then(() => this.#end());
+    state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));
+    this.#sockets.restore();
     this.stir();
   }
 
   fetch(request: Request): Response | Promise<Response> {
     this.stir();
     this.#app ??= this.#createApp();
-    return this.#app.fetch(request, this.#env as object);
+    return this.#app.fetch(request, this.#env as object, this.#execution);
   }
 
   message(socket: HibernatableSocket, data: unknown): void {
@@ -118,8 +132,11 @@ export class Life {
 
   ring(): void {
     this.stir();
-    this.#alarm.rang();
-    this.#clock.ring();
+    try {
+      this.#alarm.rang(this.#clock.time());
+    } finally {
+      this.#clock.ring();
+    }
   }
 
   /** Wakes the object at a time, in milliseconds since the Unix epoch. */
@@ -129,23 +146,39 @@ export class Life {
 
   /** Looks soon at what is to be kept, and whether there is anything left to do. Until then the object stays awake. */
   stir(): void {
-    if (this.#isWatching) return;
+    if (this.#isWatching || this.isOver) return;
     this.#isWatching = true;
-    systemClock.timer(pulse, () => this.#look());
+    this.#platform.timer(pulse, () => this.#look());
   }
 
   #look(): void {
+    if (this.isOver) return;
+    let isQuiet = false;
+    try {
+      isQuiet = this.#tend();
+    } finally {
+      this.#isWatching = false;
+      if (!isQuiet) this.stir();
+      this.#state.waitUntil(this.#alarm.settle(this.#clock.alarmAt));
+    }
+  }
+
+  /** Keeps what has changed. Returns whether there is nothing left that has to keep the object awake. */
+  #tend(): boolean {
     const now = this.#clock.time();
     if (now - this.#sweptAt >= sweep) {
       this.#sweptAt = now;
       this.#sockets.sweep();
     }
     const isKept = this.#sockets.settle();
-    const isIdle = this.notifier.rest();
     if (this.notifier.stats().runs > 0) this.#stayAwake();
-    this.#isWatching = false;
-    if (!isKept || !isIdle) this.stir();
-    this.#state.waitUntil(this.#alarm.settle(this.#clock.alarmAt));
+    return this.notifier.rest() && isKept;
+  }
+
+  /** Leaves the alarm and the storage to the next life. */
+  #end(): void {
+    this.isOver = true;
+    this.#alarm.end();
   }
 
   /** Makes sure that the object, or its next life, is awake soon: there is something that must come to an end. */

@@ -19,6 +19,15 @@ export interface Published {
   readonly position: Position;
 }
 
+/**
+ * A value as a stub returns it. Instead of `unknown` it has `{} | null`, which is anything that JSON can hold: with
+ * `unknown`, the types of the platform would turn the whole value into `never`.
+ */
+export type Sent<T> = {
+  // biome-ignore lint/complexity/noBannedTypes: it is meant as what is not null
+  [Name in keyof T]: unknown extends T[Name] ? {} | null : Sent<T[Name]>;
+};
+
 /** What the log says of a run. */
 export type StoredRunState = Omit<RunState, "result">;
 
@@ -81,35 +90,37 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
 
   /**
    * Wakes the object at a time, in milliseconds since the Unix epoch. `alarm` is called then, as it is for the object's
-   * own waits, so look there whether your time has come. Throws a RangeError if `time` is not a number.
+   * own waits, so look there whether your time has come. A time that has passed wakes it soon. Throws a RangeError for
+   * what is not such a time: a number of seconds, or a year after 2188.
    */
   protected wakeAt(time: number): void {
-    if (!Number.isFinite(time)) throw new RangeError(`Cannot wake at "${String(time)}": it is not a time`);
     this.#awake.wakeAt(time);
   }
 
+  // Publishing to JSR checks the class without its base, so that nothing here may say `override`.
+
   /** Answers a request of the Worker: by a route of `app`, or by the upgrade to notifications. */
-  override async fetch(request: Request): Promise<Response> {
+  async fetch(request: Request): Promise<Response> {
     return this.#awake.fetch(request);
   }
 
   /** Called by the platform for each message of a client. */
-  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
-    this.#awake.message(socket as unknown as HibernatableSocket, message);
+  webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    this.#last.message(socket as unknown as HibernatableSocket, message);
   }
 
   /** Called by the platform when a client has closed its socket, or has lost it. */
-  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.#awake.ended(socket as unknown as HibernatableSocket, code, reason);
+  webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#last.ended(socket as unknown as HibernatableSocket, code, reason);
   }
 
   /** Called by the platform when a socket has failed. */
-  override webSocketError(socket: WebSocket): void {
-    this.#awake.ended(socket as unknown as HibernatableSocket, 1006, "");
+  webSocketError(socket: WebSocket): void {
+    this.#last.ended(socket as unknown as HibernatableSocket, 1006, "");
   }
 
   /** Called by the platform when the alarm rings: for the object's own long waits, and at the times of `wakeAt`. */
-  override async alarm(): Promise<void> {
+  async alarm(): Promise<void> {
     this.#awake.ring();
   }
 
@@ -124,13 +135,13 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
   }
 
   /** Returns the publications that are kept of a channel, for other code of the Worker; see `Notifier.history`. */
-  async history(channel: string, options?: Omit<HistoryOptions, "signal">): Promise<History> {
-    return this.notifier.history(channel, options);
+  async history(channel: string, options?: Omit<HistoryOptions, "signal">): Promise<Sent<History>> {
+    return (await this.notifier.history(channel, options)) as Sent<History>;
   }
 
   /** Returns the clients that are subscribed to a channel, for other code of the Worker. */
-  async presence(channel: string): Promise<Presence> {
-    return this.notifier.presence(channel);
+  async presence(channel: string): Promise<Sent<Presence>> {
+    return (await this.notifier.presence(channel)) as Sent<Presence>;
   }
 
   /** Returns what the log says of a run, for other code of the Worker. Undefined if it does not know the run. */
@@ -150,6 +161,11 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
     if (run?.status !== "working") return false;
     await run.cancel(reason);
     return true;
+  }
+
+  /** What becomes of the sockets of a life that is over is no reason to begin another one. */
+  get #last(): Life {
+    return this.#life ?? this.#awake;
   }
 
   get #awake(): Life {

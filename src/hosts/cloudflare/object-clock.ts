@@ -2,6 +2,8 @@ import { type Clock, systemClock, type Timer } from "../../base/clock.ts";
 
 /** The longest wait that may keep an object awake, in milliseconds. Longer ones are left to the alarm. */
 const longest = 60_000;
+/** Longer waits end early, as with the timers of every runtime. The platform refuses alarms of the next centuries. */
+const maxDelay = 2_147_483_647;
 
 interface LongWait {
   readonly due: number;
@@ -14,42 +16,47 @@ interface LongWait {
  */
 export class ObjectClock implements Clock {
   readonly grain: number = longest;
-  readonly random: () => number = systemClock.random;
+  readonly #platform: Clock;
   readonly #stir: () => void;
   readonly #waits = new Set<LongWait>();
   #now = 0;
 
   /** `stir` is called whenever something begins or ends to wait. */
-  constructor(stir: () => void) {
+  constructor(stir: () => void, platform: Clock = systemClock) {
     this.#stir = stir;
+    this.#platform = platform;
   }
 
   /** The wall clock goes on across lives. It may be set back; then time stands still until it has caught up. */
   now(): number {
-    this.#now = Math.max(this.#now, Date.now());
+    this.#now = Math.max(this.#now, this.time());
     return this.#now;
   }
 
   time(): number {
-    return Date.now();
+    return this.#platform.time();
+  }
+
+  random(): number {
+    return this.#platform.random();
   }
 
   timer(ms: number, fire: () => void): Timer {
     this.#stir();
     if (ms <= longest) {
-      return systemClock.timer(ms, () => {
+      return this.#platform.timer(ms, () => {
         this.#stir();
         fire();
       });
     }
-    const wait = { due: this.now() + ms, fire };
+    const wait = { due: this.now() + Math.min(ms, maxDelay), fire };
     this.#waits.add(wait);
     return { cancel: () => void this.#waits.delete(wait) };
   }
 
   turn(run: () => void): void {
     this.#stir();
-    systemClock.turn(run);
+    this.#platform.turn(run);
   }
 
   /**

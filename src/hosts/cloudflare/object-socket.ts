@@ -1,9 +1,7 @@
 import type { Session, SessionState, Socket } from "../../model/socket.ts";
 import { closes } from "../../wire/protocol.ts";
-import type { HibernatableSocket } from "./platform.ts";
-import type { SessionTable } from "./session-table.ts";
+import { type HibernatableSocket, open } from "./platform.ts";
 
-const open = 1;
 /** Bytes of a state that fit into an attachment of 16 384, with what the platform adds. */
 const attachmentBytes = 16_000;
 
@@ -19,9 +17,14 @@ export interface Attachment {
 
 /** What a socket needs of its object. */
 export interface Keeper {
-  readonly table: SessionTable;
+  /** Keeps a state that is too large for the socket. Throws if that fails. */
+  store(id: string, state: string): void;
+  /** Drops such a state. It never throws. */
+  discard(id: string): void;
   /** Called when a state has to be kept later, because only the progress of the client has changed. */
   unsettled(socket: ObjectSocket): void;
+  /** Called when the session has ended, and its peer is not waited for. */
+  left(socket: ObjectSocket): void;
 }
 
 /**
@@ -38,12 +41,13 @@ export class ObjectSocket implements Socket {
   #isMarked = false;
   /** Whether it has, since the attachment was written. */
   #hasGoneOn = false;
-  #isSpilled: boolean;
+  /** The id of the session, if its state is in the table. */
+  #stored: string | undefined;
 
-  constructor(raw: HibernatableSocket, keeper: Keeper, isSpilled = false) {
+  constructor(raw: HibernatableSocket, keeper: Keeper, stored?: string) {
     this.raw = raw;
     this.#keeper = keeper;
-    this.#isSpilled = isSpilled;
+    this.#stored = stored;
   }
 
   send(data: string | Uint8Array): void {
@@ -52,13 +56,17 @@ export class ObjectSocket implements Socket {
   }
 
   close(code: number, reason: string): void {
-    this.forget();
     reciprocate(this.raw, code, reason);
+    this.forget();
   }
 
-  /** The platform cannot cut a connection. Closing it is all that can be done. */
+  /**
+   * The platform cannot cut a connection. Closing it is all that can be done: a peer that does not answer keeps its half
+   * of the socket until it leaves, which wakes nobody.
+   */
   terminate(): void {
     this.close(closes.shutdown.code, closes.shutdown.reason);
+    this.#keeper.left(this);
   }
 
   changed(isUrgent: boolean): void {
@@ -86,21 +94,27 @@ export class ObjectSocket implements Socket {
 
   /** Drops what is kept: the session is over. */
   forget(): void {
-    if (this.#isSpilled && this.session !== undefined) this.#keeper.table.delete(this.session.id);
-    this.#isSpilled = false;
-    this.#isMarked = false;
     this.raw.serializeAttachment(null);
+    this.#isMarked = false;
+    this.#discard();
   }
 
   #write(state: SessionState, isStale: boolean): void {
     const { id } = state;
     const text = JSON.stringify(state);
-    const isLarge = sizeOf(text) > attachmentBytes;
-    if (isLarge) this.#keeper.table.put(id, text);
-    else if (this.#isSpilled) this.#keeper.table.delete(id);
-    this.#isSpilled = isLarge;
-    const attachment: Attachment = isLarge ? { id, isStale } : { id, isStale, state: text };
-    this.raw.serializeAttachment(attachment);
+    if (sizeOf(text) > attachmentBytes) {
+      this.#keeper.store(id, text);
+      this.#stored = id;
+      this.raw.serializeAttachment({ id, isStale } satisfies Attachment);
+    } else {
+      this.raw.serializeAttachment({ id, isStale, state: text } satisfies Attachment);
+      this.#discard();
+    }
+  }
+
+  #discard(): void {
+    if (this.#stored !== undefined) this.#keeper.discard(this.#stored);
+    this.#stored = undefined;
   }
 }
 
@@ -116,7 +130,7 @@ export function attachmentOf(raw: HibernatableSocket): Attachment | undefined {
   return typeof value?.id === "string" ? (value as Attachment) : undefined;
 }
 
-/** Closes a socket, or answers its peer's close. The platform refuses some codes that a peer may send, and a second close. */
+/** Closes a socket, or answers its peer's close. The platform refuses some codes that a peer may send. */
 export function reciprocate(raw: HibernatableSocket, code: number, reason: string): void {
   try {
     const isLegal = code === 1000 || (code >= 3000 && code < 5000) || code === closes.messageTooBig.code;

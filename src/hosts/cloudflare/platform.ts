@@ -1,5 +1,8 @@
 import type { ObjectStorage as SqlStorage } from "../../stores/sqlite/object-port.ts";
 
+/** The `readyState` of an open socket. */
+export const open = 1;
+
 /** A WebSocket that outlives the memory of its object. */
 export interface HibernatableSocket {
   /** 0 while connecting, 1 while open, 2 while closing, 3 once closed. */
@@ -25,8 +28,8 @@ export interface ObjectStorage extends SqlStorage {
 export interface ObjectState {
   readonly id: { toString(): string };
   readonly storage: ObjectStorage;
-  acceptWebSocket(socket: HibernatableSocket): void;
-  getWebSockets(): HibernatableSocket[];
+  acceptWebSocket(socket: HibernatableSocket, tags: string[]): void;
+  getWebSockets(tag: string): HibernatableSocket[];
   setWebSocketAutoResponse(pair: unknown): void;
   getWebSocketAutoResponseTimestamp(socket: HibernatableSocket): Date | null;
   waitUntil(promise: Promise<unknown>): void;

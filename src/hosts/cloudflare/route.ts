@@ -2,7 +2,8 @@ import type { Context, Env, Handler } from "hono";
 import type { ObjectNamespace } from "./platform.ts";
 
 /** Which object a request is for. */
-export interface RouteOptions<E extends Env = Env> {
+// biome-ignore lint/suspicious/noExplicitAny: the Env of any app has to fit
+export interface RouteOptions<E extends Env = any> {
   /**
    * Returns the name of the object, such as the id of the user, the tenant or the room: derive it from who was
    * authenticated, and not from what the client asks for. Or it returns a response, such as a 401; then no object is
@@ -25,7 +26,8 @@ export interface RouteOptions<E extends Env = Env> {
  * }));
  * ```
  */
-export function route<E extends Env = Env>(binding: string, { by }: RouteOptions<E>): Handler<E> {
+// biome-ignore lint/suspicious/noExplicitAny: the Env of any app has to fit
+export function route<E extends Env = any>(binding: string, { by }: RouteOptions<E>): Handler<E> {
   if (typeof binding !== "string" || binding === "")
     throw new TypeError('Cannot route: give the name of the binding first, route("NOTIFIER", { by })');
   if (typeof by !== "function")

@@ -1,6 +1,6 @@
 import type { SqlPort } from "../../stores/sqlite/database.ts";
 
-/** Characters of a row: the platform stores rows of up to 2 MiB, and a character may take three bytes. */
+/** Characters of a row: the platform stores rows of up to 2 MB, and a character may take three bytes. */
 const partChars = 500_000;
 
 /** The states of sessions that are too large to be kept with their sockets. */
@@ -16,10 +16,8 @@ export class SessionTable {
     this.#create();
     this.#port.write(() => {
       this.delete(id);
-      for (let part = 0; part * partChars < state.length; part++) {
-        const text = state.slice(part * partChars, (part + 1) * partChars);
+      for (const [part, text] of partsOf(state).entries())
         this.#port.rows("INSERT INTO tocsin_sessions (id, part, state) VALUES (?, ?, ?)", id, part, text);
-      }
     });
   }
 
@@ -44,9 +42,25 @@ export class SessionTable {
 
   #create(): void {
     if (this.#isThere) return;
-    this.#isThere = true;
     this.#port.rows(
       "CREATE TABLE IF NOT EXISTS tocsin_sessions (id TEXT, part INTEGER, state TEXT, PRIMARY KEY (id, part)) WITHOUT ROWID",
     );
+    this.#isThere = true;
   }
+}
+
+/** Cuts a text into rows. The storage would change both halves of a character that is cut in two. */
+function partsOf(text: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    const last = start + partChars - 1;
+    const end = isLeadSurrogate(text.charCodeAt(last)) ? last : last + 1;
+    parts.push(text.slice(start, end));
+    start = end;
+  }
+  return parts;
+}
+
+function isLeadSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xdc00;
 }

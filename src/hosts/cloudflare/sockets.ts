@@ -1,31 +1,33 @@
 import type { WSContext } from "hono/ws";
-import type { Notifier, RestoreOptions } from "../../engine/notifier/notifier.ts";
-import type { SqlPort } from "../../stores/sqlite/database.ts";
+import type { Notifier } from "../../engine/notifier/notifier.ts";
+import type { Identity } from "../../model/peer.ts";
+import type { SessionState } from "../../model/socket.ts";
 import { closes } from "../../wire/protocol.ts";
 import type { PeerHandlers } from "../handlers.ts";
 import { type Attachment, attachmentOf, type Keeper, ObjectSocket, reciprocate } from "./object-socket.ts";
-import type { HibernatableSocket, ObjectState } from "./platform.ts";
-import { SessionTable } from "./session-table.ts";
+import { functionsFor, type NotifierObjectOptions } from "./options.ts";
+import { type HibernatableSocket, type ObjectState, open } from "./platform.ts";
+import type { SessionTable } from "./session-table.ts";
+
+/** Tells the sockets of sessions from those that the user's own code accepts. */
+const tag = "tocsin";
 
 /** What the sockets of an object are created from. */
 export interface SocketsParts {
   readonly notifier: Notifier;
   readonly state: ObjectState;
-  readonly port: SqlPort;
-  /** Functions of every peer. */
-  readonly peer: Omit<RestoreOptions, "isStale">;
+  readonly table: Pick<SessionTable, "put" | "get" | "delete" | "retain">;
+  readonly options: Pick<NotifierObjectOptions, "authorize" | "peer">;
 }
 
 /** The sockets of an object, each with its session. */
 export class Sockets implements Keeper {
-  readonly table: SessionTable;
   readonly #parts: SocketsParts;
   readonly #sockets = new Map<HibernatableSocket, ObjectSocket>();
   readonly #unsettled = new Set<ObjectSocket>();
 
   constructor(parts: SocketsParts) {
     this.#parts = parts;
-    this.table = new SessionTable(parts.port);
   }
 
   of(raw: HibernatableSocket): ObjectSocket | undefined {
@@ -34,60 +36,66 @@ export class Sockets implements Keeper {
 
   /** Accepts a socket. Its session is made at once: a client that says nothing is counted, and timed out. */
   open(raw: HibernatableSocket, handlers: PeerHandlers): void {
-    this.#parts.state.acceptWebSocket(raw);
+    this.#parts.state.acceptWebSocket(raw, [tag]);
     const socket = new ObjectSocket(raw, this);
     this.#sockets.set(raw, socket);
     handlers.onOpen(undefined, socket as unknown as WSContext);
     socket.session = handlers.session;
-    socket.keep(false);
+    this.#attempt(socket, () => socket.keep(false));
   }
 
-  /** Takes back the sessions of the life before. */
+  /** Takes back the sessions of the life before. A socket that is being closed has none. */
   restore(): void {
-    const attached = this.#parts.state.getWebSockets().flatMap((raw) => {
+    const { state, notifier } = this.#parts;
+    const stored = new Set<string>();
+    for (const raw of state.getWebSockets(tag).filter(({ readyState }) => readyState === open)) {
       const attachment = attachmentOf(raw);
-      return attachment === undefined ? [] : [{ raw, attachment }];
-    });
-    const spilled = attached.filter(({ attachment }) => attachment.state === undefined);
-    if (spilled.length > 0) this.table.retain(new Set(spilled.map(({ attachment }) => attachment.id)));
-    for (const { raw, attachment } of attached) this.#restore(raw, attachment);
+      if (attachment === undefined) {
+        const error = new Error("Cannot restore a session: nothing is kept with its socket");
+        this.#lose(new ObjectSocket(raw, this), error);
+        continue;
+      }
+      if (attachment.state === undefined) stored.add(attachment.id);
+      this.#restore(raw, attachment);
+    }
+    try {
+      this.#parts.table.retain(stored);
+    } catch (error) {
+      notifier.report(error, { stage: "host", owner: "object" });
+    }
     this.sweep();
   }
 
   #restore(raw: HibernatableSocket, { id, isStale, state }: Attachment): void {
-    const { notifier, peer } = this.#parts;
-    const socket = new ObjectSocket(raw, this, state === undefined);
-    try {
-      const text = state ?? this.table.get(id);
-      socket.session = notifier.restore(socket, JSON.parse(text), { ...peer, isStale });
-      this.#sockets.set(raw, socket);
+    const { notifier, options } = this.#parts;
+    const { authorize, peer } = options;
+    const socket = new ObjectSocket(raw, this, state === undefined ? id : undefined);
+    this.#sockets.set(raw, socket);
+    this.#attempt(socket, () => {
+      const text = state ?? this.#parts.table.get(id);
+      if (text === "") throw new Error("Cannot restore a session: its state is not in the storage");
+      const kept: SessionState = JSON.parse(text);
+      const functions = functionsFor(identityOf(kept), peer);
+      socket.session = notifier.restore(socket, kept, { ...functions, authorize, isStale });
       if (isStale) socket.keep(true);
-    } catch (error) {
-      // The client reconnects, and recovers what it has missed.
-      notifier.report(error, { stage: "host", owner: `session ${id}` });
-      socket.close(closes.reconnect.code, closes.reconnect.reason);
-    }
+    });
   }
 
   /** Ends the session of a socket that its peer has closed or lost, and answers the close: the platform does not. */
   ended(raw: HibernatableSocket, code: number, reason: string): void {
     const socket = this.#sockets.get(raw);
-    this.#sockets.delete(raw);
     if (socket !== undefined) {
-      this.#unsettled.delete(socket);
+      this.left(socket);
       socket.forget();
       socket.session?.ended(code);
     }
     reciprocate(raw, code, reason);
   }
 
-  unsettled(socket: ObjectSocket): void {
-    this.#unsettled.add(socket);
-  }
-
   /** Keeps what has changed. Returns whether everything is kept. */
   settle(): boolean {
-    for (const socket of this.#unsettled) if (socket.settle()) this.#unsettled.delete(socket);
+    for (const socket of this.#unsettled)
+      this.#attempt(socket, () => socket.settle() && this.#unsettled.delete(socket));
     return this.#unsettled.size === 0;
   }
 
@@ -95,8 +103,54 @@ export class Sockets implements Keeper {
   sweep(): void {
     const { state } = this.#parts;
     for (const { raw, session } of [...this.#sockets.values()]) {
+      if (session?.isOpen !== true) continue;
       const heard = state.getWebSocketAutoResponseTimestamp(raw);
-      session?.heard?.(heard === null ? 0 : heard.getTime());
+      session.heard?.(heard === null ? 0 : heard.getTime());
     }
   }
+
+  store(id: string, state: string): void {
+    this.#parts.table.put(id, state);
+  }
+
+  discard(id: string): void {
+    try {
+      this.#parts.table.delete(id);
+    } catch (error) {
+      // The next life deletes it.
+      this.#parts.notifier.report(error, { stage: "host", owner: `session ${id}` });
+    }
+  }
+
+  unsettled(socket: ObjectSocket): void {
+    this.#unsettled.add(socket);
+  }
+
+  left(socket: ObjectSocket): void {
+    this.#sockets.delete(socket.raw);
+    this.#unsettled.delete(socket);
+  }
+
+  /** Restores or keeps a session. If this fails, its client has to connect again, and recovers what it has missed. */
+  #attempt(socket: ObjectSocket, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#lose(socket, error);
+    }
+  }
+
+  #lose(socket: ObjectSocket, error: unknown): void {
+    const { raw, session } = socket;
+    const id = session?.id ?? attachmentOf(raw)?.id;
+    const owner = id === undefined ? "object" : `session ${id}`;
+    this.#parts.notifier.report(error, { stage: "host", owner });
+    this.left(socket);
+    socket.close(closes.reconnect.code, closes.reconnect.reason);
+    session?.ended(closes.reconnect.code);
+  }
+}
+
+function identityOf({ user, channels, info, expires }: SessionState): Identity {
+  return { user, channels, info, expires } as Identity;
 }

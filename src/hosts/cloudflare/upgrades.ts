@@ -4,7 +4,7 @@ import type { Identity } from "../../model/peer.ts";
 import type { PeerHandlers } from "../handlers.ts";
 import { saidHeaders, subprotocolOf } from "../handshake.ts";
 import { notifications } from "../notifications.ts";
-import type { NotifierObjectOptions } from "./options.ts";
+import { functionsFor, functionsOf, type NotifierObjectOptions, type PeerFunctions } from "./options.ts";
 import { type HibernatableSocket, socketPair } from "./platform.ts";
 
 /** What upgrades need of their object. */
@@ -26,8 +26,11 @@ export function upgrades({ notifier, options, open }: UpgradesParts): Handler {
       open(server, handlers);
       return switched(c, client);
     } catch (error) {
+      const { path } = c.req;
       handlers.abandon();
-      throw error;
+      handlers.report(error, path);
+      handlers.refused({ code: 500, reason: "the upgrade failed; onError has its error", path });
+      return c.text("Internal Server Error", 500);
     }
   };
 }
@@ -40,17 +43,18 @@ function switched(c: Context, webSocket: HibernatableSocket): Response {
   return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
 }
 
-const ownFunctions = ["connect", "refresh", "receive"] as const;
-
-/** Returns an `authenticate` whose identities have the functions of every peer, and no others: those would not last. */
-function identified({ authenticate = () => ({ user: "" }), peer = {} }: NotifierObjectOptions) {
+/** Returns an `authenticate` whose identities have the functions of `peer`, and no others: those would not last. */
+function identified({ authenticate = () => ({ user: "" }), peer }: NotifierObjectOptions) {
   return async (c: Context): Promise<Identity | null> => {
     const identity = await authenticate(c);
-    const lost = ownFunctions.find((name) => identity?.[name] !== undefined && identity[name] !== peer[name]);
-    if (lost !== undefined)
+    if (identity === null || identity === undefined) return null;
+    const functions = functionsFor(identity, peer);
+    for (const [name, given] of Object.entries(functionsOf(identity))) {
+      if (given === functions[name as keyof PeerFunctions]) continue;
       throw new TypeError(
-        `Cannot keep the ${lost} of one identity while the object sleeps: return it from options(), as peer: { ${lost} }`,
+        `Cannot keep the ${name} of one identity while the object sleeps: let options() have it, as peer: () => ({ ${name} })`,
       );
-    return identity && { ...identity, ...peer };
+    }
+    return { ...identity, ...functions };
   };
 }

@@ -9,9 +9,6 @@ import { epochIn } from "./epochs.ts";
 import type { Head } from "./ownership.ts";
 import { trimmed } from "./trim.ts";
 
-/** Bytes that a channel takes in memory besides its name, measured on V8 and rounded up. */
-const channelCost = 768;
-
 /** What the channels in memory are read with. */
 export interface ChannelsParts {
   readonly table: ChannelTable;
@@ -19,6 +16,8 @@ export interface ChannelsParts {
   readonly boundsOf: BoundsOf;
   /** How many channels stay in memory that are neither watched nor changed. */
   readonly maxIdle: number;
+  /** Bytes that a channel takes in memory besides its name and state, measured on V8 and rounded up. */
+  readonly channelCost: number;
 }
 
 /** The channels that were used last. Those that are watched, or will be committed, always stay. */
@@ -35,7 +34,7 @@ export class Channels {
 
   /** About how many bytes they take. */
   get bytes(): number {
-    return this.#channels.size * channelCost;
+    return this.#channels.size * this.#parts.channelCost;
   }
 
   /** Returns a channel if it is in memory. */

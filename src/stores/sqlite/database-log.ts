@@ -42,6 +42,8 @@ export interface DatabaseLogParts {
   readonly clock: Clock;
   /** How many channels stay in memory that are neither watched nor changed. */
   readonly maxIdle: number;
+  /** Bytes that a channel takes in memory. */
+  readonly channelCost: number;
   /** Creates what says who may write to the database. The waits and timers of the log are in `scope`. */
   own(parts: OwnershipParts, scope: Scope): Ownership;
 }
@@ -73,12 +75,12 @@ class DatabaseLog implements SqliteLog {
 
   constructor(parts: DatabaseLogParts) {
     this.#parts = parts;
-    const { port, entries, boundsOf, clock, epochs, totalBytes, maxIdle } = parts;
+    const { port, entries, boundsOf, clock, epochs, totalBytes, maxIdle, channelCost } = parts;
     // Only the clock's own timers and the waits of `join` are in the scope, and they report their errors themselves.
     this.#scope = new Scope(clock, () => {});
     const table = new ChannelTable(port, entries, boundsOf);
     const repeats = new RepeatTables(port);
-    const channels = new Channels({ table, entries, boundsOf, maxIdle });
+    const channels = new Channels({ table, entries, boundsOf, maxIdle, channelCost });
     this.#tables = { channels, table, entries, repeats, held: new HeldTable(port) };
     this.#gathering = new Gathering({ entries, repeats, epochs, boundsOf, maxRow: port.maxRow });
     const onAcquired = (isUsed: boolean) => this.#acquired(isUsed);

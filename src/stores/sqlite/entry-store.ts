@@ -43,7 +43,7 @@ export interface EntryStore {
 }
 
 /** Offsets with the same low 32 bits are never kept at the same time: there would be more than 4 billion between them. */
-export const span = 2 ** 32;
+export const span: number = 2 ** 32;
 /** The id of what begins at an offset: that of the channel, and the low 32 bits of the offset. */
 export const id = "((? << 32) | ?)";
 

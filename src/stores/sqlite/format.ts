@@ -1,5 +1,4 @@
 import { LogError } from "../../model/errors.ts";
-import { chunksTable } from "./chunks.ts";
 import type { SqlPort } from "./database.ts";
 import { entriesTable } from "./entries.ts";
 import { stored } from "./text.ts";
@@ -13,8 +12,6 @@ export type FormatStep = (port: SqlPort, fresh: () => string) => void;
  * `version`, `owner`, `since`, `beat` and `lease`.
  */
 export const fileSteps: readonly FormatStep[] = [tablesWith(entriesTable)];
-/** The same for the storage of an object. */
-export const objectSteps: readonly FormatStep[] = [tablesWith(chunksTable)];
 
 const tables: readonly string[] = [
   "CREATE TABLE tocsin_format (version INTEGER NOT NULL)",
@@ -45,7 +42,8 @@ const tables: readonly string[] = [
   ) WITHOUT ROWID`,
 ];
 
-function tablesWith(entries: string): FormatStep {
+/** Returns the step that creates the tables of format 1, of which `entries` creates the one with the entries. */
+export function tablesWith(entries: string): FormatStep {
   return (port, fresh) => {
     for (const sql of [...tables, entries]) port.rows(sql);
     const columns = "(clean, base, lineage, stamp)";

@@ -4,6 +4,8 @@ import { codes, type Fault, faultError, faults, lasting, passing, refusal } from
 /** What the storage of an object says at the end of a message: the name of the primary result code. */
 const codeName = /: SQLITE_([A-Z]+)(?: \(extended: \w+\))?$/;
 const missing = /no such table: tocsin_/;
+/** What the platform says of a class that was not declared as one with SQLite. */
+const disabled = /SQL is not enabled/;
 
 /** Faults that need other words for an object, which has no file, by primary result code. */
 const objectFaults: ReadonlyMap<number, Fault> = new Map([
@@ -26,6 +28,8 @@ export function storageError(cause: unknown): LogError {
 
 function faultOf(message: string): Fault {
   const [, name] = codeName.exec(message) ?? [];
+  if (disabled.test(message))
+    return lasting("the class of the object has no SQLite. Declare it under new_sqlite_classes");
   // What is not of SQLite is of the platform, which ends the object if it lasts.
   if (name === undefined) return passing(`the platform reports an error, ${message}`);
   const code = codes[name] ?? 0;

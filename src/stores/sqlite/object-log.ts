@@ -1,10 +1,10 @@
 import { checkBound } from "../../base/check.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { type Bound, boundsByName } from "../bounds.ts";
-import { Chunks } from "./chunks.ts";
+import { Chunks, chunksTable } from "./chunks.ts";
 import { createDatabaseLog } from "./database-log.ts";
 import { Epochs } from "./epochs.ts";
-import { objectSteps } from "./format.ts";
+import { type FormatStep, tablesWith } from "./format.ts";
 import { type ObjectStorage, objectPort } from "./object-port.ts";
 import { SoleOwnership } from "./sole-ownership.ts";
 import type { SqliteLog } from "./sqlite-log.ts";
@@ -38,6 +38,8 @@ export interface ObjectLogOptions {
   clock?: Clock | undefined;
 }
 
+/** The steps to each format of the storage of an object. A step that was released never changes. */
+const steps: readonly FormatStep[] = [tablesWith(chunksTable)];
 const defaults = { size: 1_000, bytes: 1_048_576, ttl: 86_400_000, slack: 8_388_608 };
 
 /**
@@ -95,8 +97,8 @@ export function createObjectLog(
   checkStorage(storage);
   const port = objectPort(storage);
   return createDatabaseLog({
-    ...{ port, steps: objectSteps, entries: new Chunks(port), boundsOf, totalBytes, clock },
-    ...{ epochs: new Epochs(id), maxIdle: 1_000 },
+    ...{ port, steps, entries: new Chunks(port), boundsOf, totalBytes, clock },
+    ...{ epochs: new Epochs(id), maxIdle: 1_000, channelCost: 1_536 },
     own: (parts) => new SoleOwnership({ ...parts, clock, name: id }),
   });
 }

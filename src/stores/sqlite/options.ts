@@ -121,6 +121,7 @@ export function sqliteLog({
       clock,
       epochs: new Epochs(),
       maxIdle: 10_000,
+      channelCost: 768,
     },
     own: (parts, scope) => new LeaseOwnership({ ...parts, clock, scope, lease, durability }),
   });

@@ -63,7 +63,7 @@ describe("the state of a session", () => {
       format: 1,
       id: client.session.id,
       user: "ann",
-      flags: 128 + 256 + 512,
+      flags: 256 + 512 + 1_024,
       channels,
       info: { name: "Ann", since: "2026-01-01T00:00:00.000Z" },
       expires: began + 60_000,

@@ -27,6 +27,11 @@ export const base: readonly Mutation[] = [
   ]),
   ...inFile("base/expiry-queue", [
     {
+      name: "a timer for an item that is gone stays",
+      from: "    if (this.#armed?.due !== this.#due) this.#disarm();\n",
+      to: "",
+    },
+    {
       name: "the timer is not moved to an earlier expiry",
       from: "if (this.#armed !== undefined && due !== Infinity && due >= this.#armed.due) return;",
       to: "if (this.#armed !== undefined && due !== Infinity) return;",
@@ -131,6 +136,16 @@ export const base: readonly Mutation[] = [
     },
   ]),
   ...inFile("base/timer-wheel", [
+    {
+      name: "a deadline without a reason keeps its timer",
+      from: "      for (const item of [...itemsOf(items)]) item.retime();\n",
+      to: "      void itemsOf;\n",
+    },
+    {
+      name: "the timer is not set for the earliest deadline that is left",
+      from: "      if (first !== this.#armedSlot) this.#arm(first);\n      return;",
+      to: "      return;",
+    },
     {
       name: "the timer is not moved to an earlier deadline",
       from: "if (slot < this.#armedSlot) this.#arm(slot);",

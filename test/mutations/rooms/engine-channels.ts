@@ -30,6 +30,31 @@ export const engineChannels: readonly Mutation[] = [
   ]),
   ...inFile("engine/channels/channel-log", [
     {
+      name: "a restored subscription goes on in another epoch",
+      from: "if (subscription.epoch !== this.epoch || isAhead) this.lose(subscription);",
+      to: "if (isAhead) this.lose(subscription);",
+    },
+    {
+      name: "a restored subscription goes on behind the end of its channel",
+      from: "if (subscription.epoch !== this.epoch || isAhead) this.lose(subscription);\n    };",
+      to: "if (subscription.epoch !== this.epoch) this.lose(subscription);\n      void isAhead;\n    };",
+    },
+    {
+      name: "the first subscription of a channel goes on behind its end",
+      from: "cursor + 1 < slice.first || cursor > slice.top)",
+      to: "cursor + 1 < slice.first)",
+    },
+    {
+      name: "a restored subscription goes on although its log is not watched",
+      from: "      for (const each of [...this.subscriptions]) this.lose(each);\n",
+      to: "",
+    },
+    {
+      name: "a restored channel is not read until it has news",
+      from: "  #loadFor(subscription: Subscription): void {\n    this.#context.turn.wakeChannel(this);\n",
+      to: "  #loadFor(subscription: Subscription): void {\n",
+    },
+    {
       name: "a wake during a read is lost",
       from: 'if (this.epoch === "" || !slice.gapless || slice.epoch !== this.epoch) {',
       to: 'this.#hasNews = false;\n      if (this.epoch === "" || !slice.gapless || slice.epoch !== this.epoch) {',
@@ -46,8 +71,8 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "subscribers are not told that the channel began anew",
-      from: "if (!sameEpoch || subscription.cursor",
-      to: "if (subscription.cursor",
+      from: "if (!sameEpoch || cursor + 1",
+      to: "if (cursor + 1",
     },
     { name: "the watch of an unused channel is never ended", from: "    this.#watch.end();\n", to: "" },
     {
@@ -67,6 +92,21 @@ export const engineChannels: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/channels/channel", [
+    {
+      name: "a restored subscription is announced",
+      from: "    this.#enter(subscription);\n    this.continueWith(subscription);\n",
+      to: '    this.#enter(subscription);\n    this.#announcements?.note(subscription.session, "join");\n    this.continueWith(subscription);\n',
+    },
+    {
+      name: "what a restored session has read does not count",
+      from: '    this.deliveries?.reached(epoch, deliveryStateOf(subscription), "written", proof.since);\n',
+      to: "    void [epoch, deliveryStateOf];\n",
+    },
+    {
+      name: "what a restored session will read does not count",
+      from: "    if (this.deliveries !== undefined) subscription.session.track(subscription);\n  }\n\n  #enter",
+      to: "  }\n\n  #enter",
+    },
     {
       name: "a subscription continues in another epoch",
       from: "if (subscription.epoch === this.epoch) this.#advance(subscription);\n    else this.lose(subscription);",

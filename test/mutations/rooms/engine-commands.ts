@@ -3,6 +3,31 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineCommands: readonly Mutation[] = [
   ...inFile("engine/commands/acknowledge", [
     {
+      name: "after a stale state a client may acknowledge what is in no log",
+      from: "const mayBeSent = (session.flags & flag.stale) !== 0 && offset <= subscription.channel.top;",
+      to: "const mayBeSent = (session.flags & flag.stale) !== 0;",
+    },
+    {
+      name: "any client may acknowledge what it was not sent yet",
+      from: "(session.flags & flag.stale) !== 0 && offset",
+      to: "flag.stale > 0 && offset",
+    },
+    {
+      name: "after a stale state an acknowledgement does not count",
+      from: "return mayBeSent ? undefined : replies.badRequest;",
+      to: "return mayBeSent ? replies.badRequest : replies.badRequest;",
+    },
+    {
+      name: "what a client has of an earlier process is sent again",
+      from: "  if (offset > subscription.cursor) subscription.cursor = offset;\n",
+      to: "",
+    },
+    {
+      name: "an acknowledgement is not kept",
+      from: "  session.acknowledges = true;\n  session.note(false);\n",
+      to: "  session.acknowledges = true;\n",
+    },
+    {
       name: "a resumption is checked against any number of the user's sessions",
       from: "if (hub.sessions.countOf(identity) > maxSessions) return;",
       to: "void maxSessions;",
@@ -20,8 +45,8 @@ export const engineCommands: readonly Mutation[] = [
     },
     {
       name: "a client may acknowledge what it was never sent",
-      from: "return offset > session.window.writtenOf(proof, cursor) ? replies.badRequest : undefined;",
-      to: "return [proof, cursor].length > 2 ? replies.badRequest : undefined;",
+      from: "if (offset <= session.window.writtenOf(proof, cursor)) return undefined;",
+      to: "if ([proof, cursor].length === 2) return undefined;",
     },
     {
       name: "a client may acknowledge a position of another epoch",

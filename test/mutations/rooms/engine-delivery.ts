@@ -134,7 +134,7 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "the expiry timer is not set for a confirmed publication",
-      from: "    this.#lookAround(entry);\n    this.#expiries.arm();\n    return entry;",
+      from: "    this.#lookAround(entry);\n    this.expiries.arm();\n    return entry;",
       to: "    this.#lookAround(entry);\n    return entry;",
     },
     {
@@ -186,6 +186,41 @@ export const engineDelivery: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/delivery/send-window", [
+    {
+      name: "a restored window forgets which ping is outstanding",
+      from: "    this.#pings = barrier > 0 ? 1 : 0;\n",
+      to: "    this.#pings = 0;\n",
+    },
+    {
+      name: "a restored window forgets that data is in flight",
+      from: "    this.#data = data;\n    this.#publications = publications;\n    this.#excess",
+      to: "    this.#publications = publications;\n    this.#excess",
+    },
+    {
+      name: "a restored window forgets that a publication is in flight",
+      from: "    this.#data = data;\n    this.#publications = publications;\n",
+      to: "    this.#data = data;\n",
+    },
+    {
+      name: "a restored window lets a large publication use up the room for replies",
+      from: "    this.#excess = excess;\n",
+      to: "",
+    },
+    {
+      name: "what the outstanding ping covers is forgotten",
+      from: "markBarrier: mark > read ? 1 : 0",
+      to: "markBarrier: mark > read ? 0 : 0",
+    },
+    {
+      name: "a restored subscription counts as read",
+      from: "return { read, mark: proof.mark, barrier: proof.barrier - this.#pongs };",
+      to: "return { read: proof.mark, mark: proof.mark, barrier: proof.barrier - this.#pongs };",
+    },
+    {
+      name: "what was sent before a restoration counts as not sent",
+      from: "    this.#frames = 1;\n",
+      to: "",
+    },
     {
       name: "sent bytes do not fill the window",
       from: "return this.#size - this.#inFlight;",
@@ -254,6 +289,48 @@ export const engineDelivery: readonly Mutation[] = [
       name: "what is held for a trimmed publication is never released",
       from: "    records.release(record);\n",
       to: "",
+    },
+  ]),
+  ...inFile("engine/delivery/subscription-state", [
+    {
+      name: "a restored subscription is not the server's any more",
+      from: "byServer: (bits & bit.byServer) !== 0,",
+      to: "byServer: (bits & bit.byServer) > bit.behind,",
+    },
+    {
+      name: "a restored subscription is sent no joins",
+      from: "joins: (bits & bit.joins) !== 0,",
+      to: "joins: (bits & bit.joins) > bit.behind,",
+    },
+    {
+      name: "a restored subscription has forgotten that its client leaves",
+      from: "quit: (bits & bit.quit) === 0 ? undefined : cursor - numbers.quit,",
+      to: "quit: numbers.quit < 0 ? 0 : undefined,",
+    },
+    {
+      name: "a restored subscription has forgotten what was acknowledged",
+      from: "acknowledged: since + numbers.acknowledged,",
+      to: "acknowledged: since,",
+    },
+    {
+      name: "after a stale state a ping that is never sent covers something",
+      from: "barrier: isStale ? Math.min(1, barrier) : barrier",
+      to: "barrier: isStale ? Math.min(2, barrier) : barrier",
+    },
+    {
+      name: "a subscription that was read before it began is restored",
+      from: "mark <= read && read <= since",
+      to: "mark <= read",
+    },
+    {
+      name: "a subscription that began before its channel is restored",
+      from: "return Math.max(since, quit, behind) <= state[2] &&",
+      to: "return Math.max(quit, behind) <= state[2] &&",
+    },
+    {
+      name: "since when a subscription is behind is forgotten",
+      from: ": { cursor: cursor - numbers.behind, since: numbers.behindSince - origin },",
+      to: ": { cursor: cursor - numbers.behind, since: numbers.behindSince },",
     },
   ]),
 ];

@@ -118,6 +118,11 @@ export const engineHub: readonly Mutation[] = [
   ]),
   ...inFile("engine/hub/hub", [
     {
+      name: "a restored session counts as opened",
+      from: "    if (!isRestored) this.counters.opened();\n",
+      to: "    this.counters.opened();\n",
+    },
+    {
       name: "the owner in an error may contain line breaks",
       from: "{ stage, owner: printable(owner) }",
       to: "{ stage, owner }",
@@ -170,6 +175,100 @@ export const engineHub: readonly Mutation[] = [
       name: "closing waits for a log that cannot be joined",
       from: 'this.#leaving?.abort(closed("join the log"));',
       to: "",
+    },
+  ]),
+  ...inFile("engine/hub/rest", [
+    {
+      name: "a notifier rests while something is in progress",
+      from: "return scope.size === deadlines && isIdle(hub) && isKept(hub);",
+      to: "return scope.size >= deadlines && isIdle(hub) && isKept(hub);",
+    },
+    {
+      name: "a notifier rests before its turn",
+      from: "if (!turn.isIdle || uses > 0 ||",
+      to: "if ((!turn.isIdle && uses < 0) || uses > 0 ||",
+    },
+    {
+      name: "a notifier rests while somebody follows a channel",
+      from: "if (!turn.isIdle || uses > 0 ||",
+      to: "if (!turn.isIdle || uses < 0 ||",
+    },
+    {
+      name: "a notifier rests while a publication waits",
+      from: 'appends.size + appends.count("timer")',
+      to: 'appends.count("timer")',
+    },
+    {
+      name: "a notifier rests while a command waits",
+      from: "&& commandQueues.chars < 1 &&",
+      to: "&& commandQueues.chars < Infinity &&",
+    },
+    {
+      name: "a notifier rests while a client comes in",
+      from: "&& gate.isFree &&",
+      to: "&& (gate.isFree || true) &&",
+    },
+    {
+      name: "a notifier rests while it remembers notices",
+      from: "&& notices.areForgotten &&",
+      to: "&& (notices.areForgotten || true) &&",
+    },
+    {
+      name: "a notifier rests while a socket is being closed",
+      from: "if (closing > 0 || records",
+      to: "if (closing < 0 || records",
+    },
+    {
+      name: "a notifier rests although only its memory has a confirmed publication",
+      from: "return records.isKept || ledger.taken.confirmed === 0;",
+      to: "return records.isKept || ledger.taken.confirmed >= 0;",
+    },
+    {
+      name: "a notifier rests while a record is being released",
+      from: "|| records.releasing > 0) return false;",
+      to: "|| records.releasing < 0) return false;",
+    },
+    {
+      name: "a notifier that rests keeps the timer of an answered ping",
+      from: "  wheel.tidy();\n",
+      to: "",
+    },
+    {
+      name: "a notifier that rests keeps the timer of a publication that was delivered",
+      from: "  ledger.expiries.tidy();\n",
+      to: "",
+    },
+  ]),
+  ...inFile("engine/hub/restore-session", [
+    {
+      name: "the connect command of a restored session is lost in silence",
+      from: "if (session.isGreeted && !session.isConnected) session.close(closes.reconnect);\n  else restore",
+      to: "restore",
+    },
+    {
+      name: "which subscriptions wait for room is not restored",
+      from: '    subscription.waits = "room";\n    session.block(subscription);\n',
+      to: "",
+    },
+    {
+      name: "a channel stays open for a restored session that has closed",
+      from: "    else channel.use()();\n",
+      to: "    else void channel;\n",
+    },
+    {
+      name: "after a stale state nobody asks for a pong",
+      from: "    hub.turn.wakeSession(session);\n",
+      to: "",
+    },
+    {
+      name: "a host is not told that a pong is in doubt",
+      from: "    session.note(true);\n",
+      to: "",
+    },
+    {
+      name: "a limit on names keeps a restored session out",
+      from: "checkPeer(peer, Infinity);",
+      to: "checkPeer(peer, hub.settings.limits.channel);",
     },
   ]),
 ];

@@ -131,6 +131,51 @@ export const engineSessions: readonly Mutation[] = [
   ]),
   ...inFile("engine/sessions/session-timers", [
     {
+      name: "a restored session has a whole heartbeat before its next ping",
+      from: "    this.#pingAt = pingAt === undefined ? undefined : pingAt - passed;\n",
+      to: "    this.#pingAt = pingAt === undefined ? undefined : now + settings.heartbeat;\n",
+    },
+    {
+      name: "a restored session has no deadline to connect",
+      from: "    this.#lateAt = connectBy === undefined ? undefined : connectBy - passed;\n",
+      to: "",
+    },
+    {
+      name: "the outstanding ping of a restored session begins anew",
+      from: "    this.#window.pingedAt = pingedAt - passed;\n",
+      to: "    this.#window.pingedAt = now;\n",
+    },
+    {
+      name: "a restored session is closed before its pong could be read",
+      from: "    if (left < tolerance) this.#excused = now + tolerance;\n",
+      to: "    if (left < -tolerance * 1e9) this.#excused = now + tolerance;\n",
+    },
+    {
+      name: "a ping behind data is an ordinary one after a restoration",
+      from: "    this.#behindData = behindData;\n",
+      to: "",
+    },
+    {
+      name: "pings come late on a clock whose long waits end late",
+      from: "return lastSlot(Math.floor((now + heartbeat) / grain) * grain);",
+      to: "return lastSlot(now + heartbeat);",
+    },
+    {
+      name: "pings are rounded up to a whole grain",
+      from: "return lastSlot(Math.floor((now + heartbeat) / grain) * grain);\n  }\n",
+      to: "return Math.floor((now + heartbeat) / grain) * grain + 0 * lastSlot(0);\n  }\n",
+    },
+    {
+      name: "a session pings a client that pings itself",
+      from: "if (this.#pingAt !== undefined) this.#pingAt = this.#nextPing(now);",
+      to: "this.#pingAt = this.#nextPing(now);",
+    },
+    {
+      name: "a second ping in place of another has no time of its own",
+      from: "    this.#window.pingAgain(bytes, this.#context.clock.now());\n",
+      to: "    this.#window.pingAgain(bytes, this.#window.pingedAt);\n",
+    },
+    {
       name: "a permission never expires",
       from: "return this.#expiresAt !== undefined && this.remaining <= 0;",
       to: "return false;",
@@ -162,7 +207,7 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "a ping is sent before the last one is answered",
-      from: "if (!this.#window.hasPing) this.#session.beat();",
+      from: "else this.#session.beat();",
       to: "this.#session.beat();",
     },
     {
@@ -172,7 +217,92 @@ export const engineSessions: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/sessions/session", [
-    { name: "an ended session is not removed", from: "    this.context.left(this);\n", to: "" },
+    {
+      name: "a restored session counts as fresh",
+      from: '      if (restored.isConnected) this.#phase = "connected";\n',
+      to: "",
+    },
+    {
+      name: "a restored session has nothing in flight",
+      from: "      if (restored.window !== undefined) this.window.restore(restored.window);\n",
+      to: "",
+    },
+    {
+      name: "a restored session has forgotten that its client acknowledges",
+      from: "      this.acknowledges = restored.acknowledges;\n",
+      to: "",
+    },
+    {
+      name: "the state can be read while something is queued",
+      from: "return this.isOpen && this.out.isEmpty ? stateOf(this) : undefined;",
+      to: "return this.isOpen ? stateOf(this) : undefined;",
+    },
+    {
+      name: "a client that pings itself is never closed for silence",
+      from: "if (silence > longestSilence) this.exceed",
+      to: "if (silence > longestSilence * 1e9) this.exceed",
+    },
+    {
+      name: "a client that pings itself is heard only by the host",
+      from: "const silence = Math.min(clock.time() - at, clock.now() - this.queue.at);",
+      to: "const silence = clock.time() - at;",
+    },
+    {
+      name: "a client that pings itself is not heard by its pongs",
+      from: "    if (this.pingsItself) this.queue.charge(0, this.context.clock.now());\n",
+      to: "",
+    },
+    {
+      name: "any client counts as one that pings itself",
+      from: 'if (client === "tocsin" && this.socket.answersPings === true)',
+      to: "if (client !== undefined && this.socket.answersPings === true)",
+    },
+    {
+      name: "clients ping themselves where no host answers",
+      from: 'if (client === "tocsin" && this.socket.answersPings === true) this.flags',
+      to: 'if (client === "tocsin") this.flags',
+    },
+    {
+      name: "a silent host's sessions expire late",
+      from: "if (!this.pingsItself || !this.isOpen || this.hasExpired()) return;",
+      to: "if (!this.pingsItself || !this.isOpen) return;",
+    },
+    {
+      name: "a doubtful pong proves something",
+      from: "      this.flags = withPongTaken(this.flags, this.window.hasPing);\n      return;\n",
+      to: "      this.flags = withPongTaken(this.flags, this.window.hasPing);\n",
+    },
+    {
+      name: "a client whose pong was mistaken is closed",
+      from: "if (this.isOpen && mayBeAnswered(this.flags)) return this.#askAgain();",
+      to: "if (!this.isOpen && mayBeAnswered(this.flags)) return this.#askAgain();",
+    },
+    {
+      name: "a client that falls silent is asked for ever",
+      from: "    this.flags = withoutDoubt(this.flags);\n    const { ping }",
+      to: "    const { ping }",
+    },
+    {
+      name: "a new subscription can be lost",
+      from: "    this.subscriptions.add(subscription);\n    this.note(true);\n",
+      to: "    this.subscriptions.add(subscription);\n",
+    },
+    {
+      name: "the end of a subscription can be lost",
+      from: "    subscription.channel.remove(subscription);\n    this.note(true);\n",
+      to: "    subscription.channel.remove(subscription);\n",
+    },
+    {
+      name: "a refreshed permission can be lost",
+      from: "    this.timers.extend(expires);\n    this.note(true);\n",
+      to: "    this.timers.extend(expires);\n",
+    },
+    {
+      name: "a pong is not kept",
+      from: "  pong(): void {\n    this.note(false);\n",
+      to: "  pong(): void {\n",
+    },
+    { name: "an ended session is not removed", from: "    this.context.left(this, !wasOpen);\n", to: "" },
     {
       name: "a session keeps its old identity after connect",
       from: "this.peer = { ...this.peer, ...identity };",
@@ -209,11 +339,6 @@ export const engineSessions: readonly Mutation[] = [
       to: 'return this.#phase !== "over";',
     },
     {
-      name: "a session with an expired permission gets its queued data",
-      from: "if (!this.isOpen || this.hasExpired()) return;\n    if (this.#needsBarrier())",
-      to: "if (!this.isOpen) return;\n    if (this.#needsBarrier())",
-    },
-    {
       name: "the signal of a handler is not aborted when its session ends",
       from: "asking.abort(new ClosedError(",
       to: "void (new ClosedError(",
@@ -230,8 +355,20 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "a cut socket is not terminated",
-      from: 'if (this.#phase === "closing") this.#onSocket(() => this.#socket.terminate?.());',
+      from: 'if (this.#phase === "closing") this.#onSocket(() => this.socket.terminate?.());',
       to: "",
+    },
+    {
+      name: "blocked subscriptions are served before waiting commands",
+      from: "    work(this);\n    this.subscriptions.serveBlocked();",
+      to: "    this.subscriptions.serveBlocked();\n    work(this);",
+    },
+  ]),
+  ...inFile("engine/sessions/session-output", [
+    {
+      name: "a session with an expired permission gets its queued data",
+      from: "if (!this.isOpen || this.hasExpired()) return;\n    if (this.needsBarrier())",
+      to: "if (!this.isOpen) return;\n    if (this.needsBarrier())",
     },
     {
       name: "announcements use the room for publications",
@@ -239,9 +376,123 @@ export const engineSessions: readonly Mutation[] = [
       to: "this.window.room - bytes < -this.context.settings.window",
     },
     {
-      name: "blocked subscriptions are served before waiting commands",
-      from: "    work(this);\n    this.subscriptions.serveBlocked();",
-      to: "    this.subscriptions.serveBlocked();\n    work(this);",
+      name: "a host is not told of what was sent",
+      from: "    if (this.socket.changed !== undefined) this.flags |= flag.changed;\n",
+      to: "",
+    },
+    {
+      name: "a host is told of a state that cannot be read",
+      from: "if (!this.isOpen || !this.out.isEmpty) return;",
+      to: "if (!this.isOpen) return;",
+    },
+    {
+      name: "a host is told the same twice",
+      from: "    this.flags &= ~(flag.changed | flag.urgent);\n",
+      to: "",
+    },
+    {
+      name: "a host is told before the frame is sent",
+      from: "      if (text !== undefined) this.#send(text);\n      if (this.socket.changed !== undefined) this.#tellChanged();",
+      to: "      if (this.socket.changed !== undefined) this.#tellChanged();\n      if (text !== undefined) this.#send(text);",
+    },
+    {
+      name: "no change is urgent",
+      from: "isUrgent ? flag.changed | flag.urgent : flag.changed",
+      to: "isUrgent ? flag.changed : flag.changed",
+    },
+    {
+      name: "a host is told of a change only once something is sent",
+      from: "    if (text === undefined && (this.flags & flag.changed) === 0) return;\n",
+      to: "    if (text === undefined) return;\n",
+    },
+    {
+      name: "a host is not told that a subscription waits for room",
+      from: "    this.subscriptions.block(subscription);\n    this.note(false);\n",
+      to: "    this.subscriptions.block(subscription);\n",
+    },
+  ]),
+  ...inFile("engine/sessions/session-state", [
+    {
+      name: "a state has the flags that only this process needs",
+      from: "    (flags & kept) |",
+      to: "    flags |",
+    },
+    {
+      name: "a channel that the peer is granted is named twice",
+      from: "indices.get(name) ?? name, base",
+      to: "name, base",
+    },
+    {
+      name: "the info of a peer is kept as it is",
+      from: 'return typeof value === "string" ? value : JSON.parse(JSON.stringify(value));',
+      to: "return value;",
+    },
+    {
+      name: "the refreshed end of a permission is forgotten",
+      from: '    ...(until !== expires && finite("until", until)),\n',
+      to: "",
+    },
+    {
+      name: "a stale state keeps its outstanding ping",
+      from: "window: isStale && window !== undefined ? withoutPing(window) : window,",
+      to: "window: window !== undefined && withoutPing.length > 0 ? window : undefined,",
+    },
+    {
+      name: "after a stale state every pong proves something",
+      from: "doubtOneMore(flags & ~flag.pongTaken) | flag.stale",
+      to: "(flags & ~flag.pongTaken) | (doubtOneMore(0) && flag.stale)",
+    },
+    {
+      name: "a state of another version is read",
+      from: "if (!isObject(state) || state.format !== 1) return false;",
+      to: "if (!isObject(state)) return false;",
+    },
+    {
+      name: "a state with two subscriptions to one channel is read",
+      from: "if (new Set(names).size < names.length) return false;",
+      to: "if (new Set(names).size < 0) return false;",
+    },
+    {
+      name: "a window of another length is read",
+      from: ") || window.length !== 5) return false;",
+      to: ")) return false;",
+    },
+    {
+      name: "a blocked subscription that does not exist is read",
+      from: "isNatural(each) && each < subscriptions.length",
+      to: "isNatural(each)",
+    },
+    {
+      name: "which subscriptions wait for room is forgotten",
+      from: "    ...(subscriptions.hasBlocked && { blocked: indicesOf(subscriptions.blocked, all) }),\n",
+      to: "    ...(subscriptions.hasBlocked && indicesOf([], all).length > 0 && {}),\n",
+    },
+    {
+      name: "when a client last acknowledged is forgotten",
+      from: "if (acknowledged > proof.since) last = Math.max(last, acknowledgedAt);",
+      to: "if (acknowledged < proof.since) last = Math.max(last, acknowledgedAt);",
+    },
+  ]),
+  ...inFile("engine/sessions/doubtful-pongs", [
+    {
+      name: "a doubtful pong stays doubtful",
+      from: "const fewer = flags - flag.doubtfulPong;",
+      to: "const fewer = flags;",
+    },
+    {
+      name: "a pong that may have been its own does not answer a ping",
+      from: "return hasPing ? fewer | flag.pongTaken : fewer;",
+      to: "return hasPing ? fewer : fewer;",
+    },
+    {
+      name: "one lost process too many overflows the flags",
+      from: "return isMost ? flags : flags + flag.doubtfulPong;",
+      to: "return isMost ? 0 : flags + flag.doubtfulPong;",
+    },
+    {
+      name: "doubt never ends",
+      from: "return flags & ~(flag.pongTaken | doubtfulPongs);",
+      to: "return flags | (flag.pongTaken & doubtfulPongs);",
     },
   ]),
 ];

@@ -74,6 +74,16 @@ export const storesSqlite: readonly Mutation[] = [
       from: "      return { name, row: this.#row(name, row, endless) };",
       to: "      return { name, row: this.#row(name, row) };",
     },
+    {
+      name: "a change of the numbers is written only with another one",
+      from: "if (numbers.some((name) => row[name] !== before[name]))",
+      to: "if (row.floor !== before.floor)",
+    },
+    {
+      name: "when the oldest entry was appended is not written",
+      from: "    if (oldest !== before.oldest) changed += values.push(oldest) && 4;\n",
+      to: "",
+    },
   ]),
   ...inFile("stores/sqlite/channels", [
     {
@@ -92,11 +102,75 @@ export const storesSqlite: readonly Mutation[] = [
       to: "lineage: [], given",
     },
   ]),
+  ...inFile("stores/sqlite/chunk-text", [
+    {
+      name: "the time of an append is lost in a chunk",
+      from: "time: time ?? arrived",
+      to: "time: time === null ? 0 : arrived",
+    },
+    {
+      name: "endless times are lost in a chunk",
+      from: 'return value > 0 ? "1e999" : "-1e999";',
+      to: 'return value > 0 ? "1e99" : "-1e99";',
+    },
+  ]),
+  ...inFile("stores/sqlite/chunks", [
+    {
+      name: "chunks grow without an end",
+      from: "const small = { count: 64, bytes: 8_192 };",
+      to: "const small = { count: 64_000, bytes: 8_192_000 };",
+    },
+    {
+      name: "a commit is one chunk, however large",
+      from: "const large = { count: 128, bytes: 32_768 };",
+      to: "const large = { count: 128_000, bytes: 32_768_000 };",
+    },
+    {
+      name: "a chunk is extended beyond 32 bits",
+      from: "return fits && offset % span > first % span ? extended : undefined;",
+      to: "return fits && offset > first ? extended : undefined;",
+    },
+    {
+      name: "a chunk begins before 32 bits, and ends behind",
+      from: "(isFull || entry.offset % span === 0)",
+      to: "(isFull || entry.offset < 0)",
+    },
+    {
+      name: "a chunk is removed together with what is kept in it",
+      from: ") + count <= ?`",
+      to: ") < ?`",
+    },
+    {
+      name: "what was added to a chunk is not found in the next life",
+      from: "if (end <= top) return end === top ? { ...row, open } : row;",
+      to: "if (end >= 0) return row;",
+    },
+    {
+      name: "when a channel was used last is not found in the next life",
+      from: ", used: Number(newest.arrived) };",
+      to: " };",
+    },
+    {
+      name: "all of a chunk is read",
+      from: "if (entry.offset >= from && entry.offset <= to) entries.push(entry);",
+      to: "entries.push(entry);",
+    },
+    {
+      name: "a payload with a line break is held",
+      from: 'return !data.includes("\\n");',
+      to: 'return data !== "\\n";',
+    },
+    {
+      name: "what was added to chunks does not count in the next life",
+      from: ", 0) + 1 - c.first",
+      to: ", 0) * 0 + 1 - c.first",
+    },
+  ]),
   ...inFile("stores/sqlite/commit", [
     {
       name: "memory changes before the transaction has succeeded",
-      from: "    if (channel !== undefined) this.#after.set(channel, row);\n",
-      to: "    if (channel !== undefined) {\n      channel.set(row);\n      this.#after.set(channel, row);\n    }\n",
+      from: "    if (channel !== undefined) this.#after.set(channel, { row, written: row });\n",
+      to: "    if (channel !== undefined) {\n      channel.set(row);\n      this.#after.set(channel, { row, written: row });\n    }\n",
     },
     {
       name: "a channel that begins anew keeps its old entries",
@@ -130,8 +204,33 @@ export const storesSqlite: readonly Mutation[] = [
     },
     {
       name: "entries are counted twice in the total",
-      from: "    this.cost += costOf(after) - (written === undefined ? 0 : costOf(written));\n",
-      to: "    this.cost += costOf(after);\n",
+      from: "this.cost += costOf(next) - (written === undefined ? 0 : costOf(written));",
+      to: "this.cost += costOf(next);",
+    },
+    {
+      name: "a chunk that was removed is extended",
+      from: "open: isOpen ? open : undefined",
+      to: "open: isOpen ? open : row.open",
+    },
+    {
+      name: "the row of an empty channel stays while it is filled",
+      from: " && !isEmpty(written);",
+      to: " && written.id > 0;",
+    },
+    {
+      name: "the row stays though what holds for the channel changes",
+      from: "const isSame = traits === written.traits && floor",
+      to: "const isSame = traits !== undefined && floor",
+    },
+    {
+      name: "the row stays though entries were removed",
+      from: " && floor === written.floor;",
+      to: " && floor > 0;",
+    },
+    {
+      name: "what is added to a chunk does not count in the total",
+      from: "    this.cost += costOf(written) - costOf(before);\n",
+      to: "",
     },
   ]),
   ...inFile("stores/sqlite/database", [
@@ -222,17 +321,24 @@ export const storesSqlite: readonly Mutation[] = [
       from: "      return this.#row(name).retention;\n",
       to: "      return channels.retentionOf(name);\n",
     },
+    {
+      name: "join waits although nobody can leave",
+      from: " || error.lasting || retryAfter === undefined;",
+      to: " || error.lasting;",
+    },
   ]),
   ...inFile("stores/sqlite/entries", [
-    {
-      name: "offsets above 32 bits get the id of another entry",
-      from: "return to <= end ? [[from, to]] : [[from, end], ...spans(end + 1, to)];",
-      to: "return [[from, Math.min(to, end)]];",
-    },
     {
       name: "entries are read in the wrong order",
       from: "ORDER BY id`",
       to: "ORDER BY id DESC`",
+    },
+  ]),
+  ...inFile("stores/sqlite/entry-store", [
+    {
+      name: "offsets above 32 bits get the id of another entry",
+      from: "return to <= end ? [[from, to]] : [[from, end], ...spans(end + 1, to)];",
+      to: "return [[from, Math.min(to, end)]];",
     },
   ]),
   ...inFile("stores/sqlite/epochs", [
@@ -240,6 +346,11 @@ export const storesSqlite: readonly Mutation[] = [
       name: "all channels have the same epoch",
       from: "hash(channel).toString(36)",
       to: "hash(channel.slice(0, 0)).toString(36)",
+    },
+    {
+      name: "the epochs of two objects begin alike",
+      from: "this.#place + crypto",
+      to: "crypto",
     },
   ]),
   ...inFile("stores/sqlite/faults", [
@@ -308,12 +419,27 @@ export const storesSqlite: readonly Mutation[] = [
       from: "const arrived = Math.max(now, row.used);",
       to: "const arrived = now;",
     },
+    {
+      name: "a publication that no row can hold is gathered",
+      from: "if (bytes <= room) return;",
+      to: "if (bytes > 0) return;",
+    },
+    {
+      name: "a name of escaped characters counts as if it was written as it is",
+      from: "if (tags === undefined && length * 6 <= room) return;",
+      to: "if (tags === undefined && length <= room) return;",
+    },
+    {
+      name: "a payload is gathered that the table cannot hold",
+      from: "    if (!entries.canHold(data)) throw",
+      to: '    if (!entries.canHold("")) throw',
+    },
   ]),
   ...inFile("stores/sqlite/head-table", [
     {
       name: "unknown channels continue forgotten ones",
-      from: "base: this.#epochs.next(), lineage: [], stamp });",
-      to: "base: this.#epochs.next(), lineage: [{ offset: 0, epoch: stamp }], stamp });",
+      from: "rebase({ stamp }: Head): Head {\n    return this.#write({ base: this.#epochs.next(), lineage: [], stamp });",
+      to: "rebase({ base, stamp }: Head): Head {\n    return this.#write({ base: this.#epochs.next(), lineage: [{ offset: 0, epoch: base }], stamp });",
     },
   ]),
   ...inFile("stores/sqlite/lease-ownership", [
@@ -368,6 +494,47 @@ export const storesSqlite: readonly Mutation[] = [
       to: "this.#head !== undefined && clock.now() - this.#beaten < lease * 1000",
     },
   ]),
+  ...inFile("stores/sqlite/object-faults", [
+    {
+      name: "a full storage fails the log for good",
+      from: '[13, passing("',
+      to: '[13, lasting("',
+    },
+    {
+      name: "an error of the platform fails the log for good",
+      from: "if (name === undefined) return passing(",
+      to: "if (name === undefined) return lasting(",
+    },
+    {
+      name: "extended codes of an object are not known",
+      from: "(?: \\(extended: \\w+\\))?$/",
+      to: "$/",
+    },
+  ]),
+  ...inFile("stores/sqlite/object-log", [
+    {
+      name: "an object remembers as many channels as a process",
+      from: "maxIdle: 1_000",
+      to: "maxIdle: 10_000",
+    },
+    {
+      name: "what the platform says of a storage without SQLite is not passed on",
+      from: "    options = { cause };\n",
+      to: "    if (cause === undefined) options = { cause };\n",
+    },
+  ]),
+  ...inFile("stores/sqlite/object-port", [
+    {
+      name: "an error of others that a transaction passes on breaks the log",
+      from: "throw thrown === undefined ? this.#failed(cause) : thrown.error;",
+      to: "throw this.#failed(thrown?.error ?? cause);",
+    },
+    {
+      name: "an error of the storage that lasts is tried again",
+      from: "    if (error.lasting) this.broken = error;\n",
+      to: "",
+    },
+  ]),
   ...inFile("stores/sqlite/read-slice", [
     {
       name: "a position of another epoch is accepted, in SQLite",
@@ -400,6 +567,28 @@ export const storesSqlite: readonly Mutation[] = [
       name: "writers and keys are never removed",
       from: "for (const { channel = null, text = null } of over) this.#port.rows(remove, channel, text);",
       to: "for (const { channel = null } of over) this.#port.rows(remove, channel, null);",
+    },
+  ]),
+  ...inFile("stores/sqlite/sole-ownership", [
+    {
+      name: "a copy goes on in the epochs of another object",
+      from: "return row.since > 0 ? this.#table.renew(row) : row;",
+      to: "return row;",
+    },
+    {
+      name: "each life begins new epochs",
+      from: "row.owner === owner ? row :",
+      to: 'row.owner === "" ? row :',
+    },
+    {
+      name: "renewing an object changes nothing",
+      from: "this.#head = this.#parts.port.write(() => this.#table.renew(head));",
+      to: "this.#head = head;",
+    },
+    {
+      name: "two members of an object have the same id",
+      from: "  release(): void {\n    this.#head = undefined;",
+      to: "  release(): void {\n    void this.#head;",
     },
   ]),
   ...inFile("stores/sqlite/text", [
@@ -470,6 +659,11 @@ export const storesSqlite: readonly Mutation[] = [
     {
       name: "the epoch of unknown channels stays when channels are forgotten",
       from: "    if (commit.isForgetful) commit.head = this.#parts.owner.rebase();\n",
+      to: "",
+    },
+    {
+      name: "totalBytes goes by what entries may count at most",
+      from: "    if (commit.cost > totalBytes) commit.count();\n",
       to: "",
     },
   ]),

@@ -66,17 +66,17 @@ export function connecting(test: PeerTest): void {
 
   describe("a token", () => {
     test("says who the client is, and which channels it has", async ({ site }) => {
-      const here = site();
-      const peer = await here.open({ user: "", token: "required" });
+      const here = site("tokens");
+      const peer = await here.open({ user: "" });
       const { subs } = await peer.connect({ token: "bob" });
       expect(Object.keys(subs ?? {})).toEqual(["granted"]);
       expect((await here.control.presence({ channel: "granted" })).clients).toMatchObject([{ user: "bob" }]);
     });
 
     test("that is invalid, or missing, closes with 3500, and nothing is answered", async ({ site }) => {
-      const here = site();
+      const here = site("tokens");
       for (const params of [{ token: "invalid" }, {}]) {
-        const peer = await here.open({ token: "required" });
+        const peer = await here.open();
         peer.send({ id: 1, connect: params });
         expect(await peer.closed).toEqual({ code: 3500, reason: "invalid token" });
         expect(peer.received).toEqual([]);
@@ -85,15 +85,15 @@ export function connecting(test: PeerTest): void {
     });
 
     test("that has expired is answered with 109, after which the connection is closed", async ({ site }) => {
-      const here = site();
-      const peer = await here.open({ token: "required" });
+      const here = site("tokens");
+      const peer = await here.open();
       expect(await peer.call("connect", { token: "expired" })).toEqual({ id: 1, error: errors[109] });
       expect((await peer.closed).code).toBeLessThan(3500);
     });
 
     test("whose check throws is answered with 100, and the client may come back", async ({ site }) => {
-      const here = site();
-      const peer = await here.open({ token: "required" });
+      const here = site("tokens");
+      const peer = await here.open();
       expect(await peer.call("connect", { token: "throws" })).toEqual({ id: 1, error: errors[100] });
       expect(await peer.closed).toEqual({ code: 3004, reason: "internal server error" });
       expect(await here.take("error", 1)).toEqual([{ stage: "connect", message: "no token" }]);
@@ -101,8 +101,8 @@ export function connecting(test: PeerTest): void {
   });
 
   test("a refresh with an invalid token closes with 3500", async ({ site }) => {
-    const here = site();
-    const peer = await here.connect({ ttl: 10_000 });
+    const here = site("tokens");
+    const peer = await here.connect({ ttl: 10_000 }, { token: "ann" });
     peer.send({ id: 9, refresh: { token: "invalid" } });
     expect(await peer.closed).toEqual({ code: 3500, reason: "invalid token" });
     expect(peer.received).toEqual([]);
@@ -112,11 +112,10 @@ export function connecting(test: PeerTest): void {
   test("a refresh where none is possible is answered with 108, and one without a token with 107", async ({
     site,
   }) => {
-    const here = site();
-    const peer = await here.connect();
+    const peer = await site().connect();
     expect((await peer.call("refresh", { token: "t" })).error).toEqual(errors[108]);
     expect((await peer.call("sub_refresh", { channel: "a", token: "t" })).error).toEqual(errors[108]);
-    const other = await here.connect({ ttl: 10_000 });
+    const other = await site("tokens").connect({ ttl: 10_000 }, { token: "ann" });
     expect((await other.call("refresh", {})).error).toEqual(errors[107]);
     expect((await other.call("refresh", { token: 7 })).error).toEqual(errors[107]);
   });

@@ -23,6 +23,15 @@ const unreadable: [string, string | Uint8Array<ArrayBuffer>][] = [
   ["a binary frame", new TextEncoder().encode('{"id":3,"ping":{}}')],
 ];
 
+/** Commands that come before a connect. */
+const early = [
+  { id: 1, subscribe: { channel: "a" } },
+  { id: 1, ping: {} },
+  { send: { data: 1 } },
+  {},
+  { id: 1, hello: {} },
+];
+
 /** What a frame may hold, and how it is answered. */
 export function envelopes(test: PeerTest): void {
   describe("commands", () => {
@@ -149,36 +158,33 @@ export function envelopes(test: PeerTest): void {
     });
   });
 
-  describe("a connected peer that sends", () => {
-    test.for(unreadable)("%s is closed with 3501", async ([, frame], { site }) => {
+  describe("a peer", () => {
+    test("that sends what cannot be read is closed with 3501", async ({ site }) => {
       const here = site();
-      const peer = await here.connect();
-      peer.send(frame);
-      expect(await peer.closed).toEqual(badRequest);
-      // What came before a fault in its frame may have been answered.
-      expect(peer.received.filter(({ id }) => id !== 3)).toEqual([]);
-    });
-  });
-
-  describe("a peer whose first command is", () => {
-    test.for([
-      ["a subscribe", { id: 1, subscribe: { channel: "a" } }],
-      ["a ping", { id: 1, ping: {} }],
-      ["a message", { send: { data: 1 } }],
-      ["a pong", {}],
-      ["an unknown one", { id: 1, hello: {} }],
-    ] as const)("%s is closed with 3501, and nothing is answered", async ([, command], { site }) => {
-      const here = site();
-      const peer = await here.open();
-      peer.send(command);
-      expect(await peer.closed).toEqual(badRequest);
-      expect(peer.received).toEqual([]);
-      expect(await here.take("refused", 1)).toEqual([{ code: 3501 }]);
+      for (const [name, frame] of unreadable) {
+        const peer = await here.connect();
+        peer.send(frame);
+        expect(await peer.closed, name).toEqual(badRequest);
+        // What came before a fault in its frame may have been answered.
+        const others = peer.received.filter(({ id }) => id !== 3);
+        expect(others, name).toEqual([]);
+      }
     });
 
-    test("a connect, with a second one behind it, is closed behind the reply to the first", async ({
+    test("whose first command is not connect is closed with 3501, and nothing is answered", async ({
       site,
     }) => {
+      const here = site();
+      for (const command of early) {
+        const peer = await here.open();
+        peer.send(command);
+        expect(await peer.closed, JSON.stringify(command)).toEqual(badRequest);
+        expect(peer.received).toEqual([]);
+      }
+      expect(await here.take("refused", early.length)).toEqual(early.map(() => ({ code: 3501 })));
+    });
+
+    test("that connects twice in one frame is closed behind the reply to the first", async ({ site }) => {
       const peer = await site().open();
       peer.send({ id: 1, connect: {} }, { id: 2, connect: {} });
       expect(await peer.closed).toEqual(badRequest);

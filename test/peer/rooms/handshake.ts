@@ -15,7 +15,7 @@ async function answerTo(site: Site, headers: string[] = [], query = "user=ann"):
 const own = "Origin: http://localhost";
 
 /** The response to a handshake. */
-export function handshake(test: PeerTest, { dropsUpgrade = false }: Differences): void {
+export function handshake(test: PeerTest, { dropsUpgrade = false, beginsAnew = false }: Differences): void {
   describe("a handshake", () => {
     test("is accepted, with the key that proves it", async ({ site }) => {
       const answer = await answerTo(site());
@@ -33,15 +33,17 @@ export function handshake(test: PeerTest, { dropsUpgrade = false }: Differences)
       expect(await here.take("refused", 1)).toEqual([{ code: 426 }]);
     });
 
-    test.for([
-      ["of a foreign page", "open", "Origin: https://evil.example"],
-      ["of another port of the same host", "open", "Origin: http://localhost:1"],
-      ["of a page without a name", "open", "Origin: null"],
-      ["of the same host, where another page is listed", "closed", own],
-    ] as const)("%s is refused with 403", async ([, profile, origin], { site }) => {
-      const here = site(profile);
-      expect(await answerTo(here, [origin])).toMatch(/^HTTP\/1.1 403 /);
-      expect(await here.take("refused", 1)).toEqual([{ code: 403 }]);
+    test("of a foreign page is refused with 403, and where pages are listed also one of the same host", async ({
+      site,
+    }) => {
+      for (const [here, origins] of [
+        [site(), ["https://evil.example", "http://localhost:1", "null"]],
+        [site("closed"), ["http://localhost"]],
+      ] as const) {
+        for (const origin of origins)
+          expect(await answerTo(here, [`Origin: ${origin}`]), origin).toMatch(/^HTTP\/1.1 403 /);
+        expect(await here.take("refused", origins.length)).toEqual(origins.map(() => ({ code: 403 })));
+      }
     });
 
     test("of a page of the same host, and of a page that is listed, is accepted", async ({ site }) => {
@@ -64,15 +66,21 @@ export function handshake(test: PeerTest, { dropsUpgrade = false }: Differences)
       expect(await here.take("refused", 1)).toEqual([{ code: 500 }]);
     });
 
-    test.for([
-      ["centrifuge-json", "centrifuge-json"],
-      ["graphql-ws, centrifuge-json", "centrifuge-json"],
-      ["graphql-ws", undefined],
-      ["centrifuge-protobuf", undefined],
-    ] as const)("that offers %s gets the subprotocol %s", async ([offers, selected], { site }) => {
-      const answer = await answerTo(site(), [`Sec-WebSocket-Protocol: ${offers}`]);
-      expect(answer).toMatch(/^HTTP\/1.1 101 /);
-      expect(/^sec-websocket-protocol: (.*?)\r?$/m.exec(answer)?.[1]).toBe(selected);
+    test("that offers the protocol of JSON gets it, and one that offers others gets none", async ({
+      site,
+    }) => {
+      const here = site();
+      for (const [offers, selected] of [
+        ["centrifuge-json", "centrifuge-json"],
+        ["graphql-ws, centrifuge-json", "centrifuge-json"],
+        ["graphql-ws", undefined],
+        ["centrifuge-protobuf", undefined],
+      ] as const) {
+        const answer = await answerTo(here, [`Sec-WebSocket-Protocol: ${offers}`]);
+        expect(answer).toMatch(/^HTTP\/1.1 101 /);
+        expect(/^sec-websocket-protocol: (.*?)\r?$/m.exec(answer)?.[1], offers).toBe(selected);
+      }
+      expect((await here.open({}, ["centrifuge-json"])).protocol).toBe("centrifuge-json");
     });
 
     test("over the limit of sessions is refused with 503 until one leaves", async ({ site }) => {
@@ -100,10 +108,13 @@ export function handshake(test: PeerTest, { dropsUpgrade = false }: Differences)
       expect(await answerTo(here, [], "user=bob")).toMatch(/^HTTP\/1.1 101 /);
     });
 
-    test("with a notifier that is closed is refused with 503", async ({ site }) => {
+    test("with a notifier that is closed is refused with 503, unless another one begins", async ({
+      site,
+    }) => {
       const here = site();
       await here.control.close({});
       const answer = await answerTo(here);
+      if (beginsAnew) return expect(answer).toMatch(/^HTTP\/1.1 101 /);
       expect(answer).toMatch(/^HTTP\/1.1 503 /);
       expect(answer).toMatch(/^retry-after: 1$/m);
       expect(await here.take("refused", 1)).toEqual([{ code: 503 }]);

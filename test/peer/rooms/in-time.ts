@@ -1,30 +1,35 @@
 import { describe, expect } from "vitest";
 import { version } from "../../../src/base/version.ts";
+import { closeOf, framesOf } from "../../support/raw.ts";
 import { dataOf, heard } from "../../support/stock-client.ts";
-import { closeFrame, frame } from "../../support/tcp.ts";
+import { closeFrame, closing } from "../../support/tcp.ts";
 import { errors, pub, range } from "../expected.ts";
 import type { PeerTest } from "../site.ts";
+import type { Differences } from "../suite.ts";
 import { dial } from "./stock.ts";
 
 const expired = { code: 3005, reason: "connection expired" };
 
 /** What takes its time. The tests wait side by side, and assert how long something took from below only. */
-export function inTime(test: PeerTest): void {
+export function inTime(test: PeerTest, differences: Differences): void {
   describe.concurrent("in time", () => {
     expiry(test);
-    silence(test);
+    silence(test, differences);
     lateness(test);
   });
 }
 
-function silence(test: PeerTest): void {
+function silence(test: PeerTest, { holdsSilent = false }: Differences): void {
   test("a peer that does not connect is closed with 3502, and gets nothing before", async ({ site }) => {
     const here = site("quick");
     const since = performance.now();
-    const peer = await here.open();
-    expect(await peer.closed).toEqual({ code: 3502, reason: "stale" });
+    const peer = await here.upgrade();
+    await peer.until(closeFrame(3502));
     expect(performance.now() - since).toBeGreaterThan(490);
-    expect([peer.received, peer.pings]).toEqual([[], 0]);
+    expect(closeOf(peer)).toEqual({ code: 3502, reason: "stale" });
+    expect(framesOf(peer)).toHaveLength(1);
+    peer.send(closing(3502));
+    if (!holdsSilent) await peer.ended;
     expect(await here.take("refused", 1)).toEqual([{ code: 3502 }]);
   });
 
@@ -71,7 +76,8 @@ function silence(test: PeerTest): void {
     expect(gone).toMatchObject({ leave: { info: { user: "ann" } } });
     stuck.socket.resume();
     await stuck.until(closeFrame(3008));
-    stuck.send(frame(8, Uint8Array.of(3008 >> 8, 3008 & 255)));
+    stuck.send(closing(3008));
+    await stuck.ended;
   });
 
   test("closing cuts who does not read, within its grace, and reports what did not reach them", async ({
@@ -117,10 +123,11 @@ function lateness(test: PeerTest): void {
 
 function expiry(test: PeerTest): void {
   test("a permission that ends closes with 3005, and nothing is sent after", async ({ site }) => {
-    const here = site("open");
+    const here = site();
     const since = performance.now();
     const peer = await here.open({ channels: "mine", ttl: 800 });
-    expect(await peer.connect()).toMatchObject({ expires: true, ttl: 1 });
+    // It cannot be prolonged, so the client is not asked to.
+    expect(await peer.connect()).not.toHaveProperty("expires");
     await here.publish("mine", "in time");
     expect(await peer.closed).toEqual(expired);
     expect(performance.now() - since).toBeGreaterThan(790);
@@ -128,9 +135,10 @@ function expiry(test: PeerTest): void {
   });
 
   test("a permission is prolonged by a refresh", async ({ site }) => {
-    const here = site();
-    const peer = await here.connect({ ttl: 1_200 });
-    const other = await here.connect({ ttl: 1_300 });
+    const here = site("tokens");
+    const peer = await here.open({ ttl: 1_200 });
+    expect(await peer.connect({ token: "ann" })).toMatchObject({ expires: true, ttl: 1 });
+    const other = await here.connect({ ttl: 1_300 }, { token: "ann" });
     const { refresh } = await peer.call("refresh", { token: "new" });
     const ttl = refresh?.ttl ?? 0;
     expect(refresh).toEqual({ client: peer.id, version: `tocsin ${version}`, expires: true, ttl });
@@ -145,14 +153,14 @@ function expiry(test: PeerTest): void {
   test("the stock client refreshes its token before its permission ends, and stays connected", async ({
     site,
   }) => {
-    const here = site();
-    const options = { token: "old", getToken: async () => "new" };
+    const here = site("tokens");
+    const options = { token: "ann", getToken: async () => "new" };
     const client = dial(here, { channels: "mine", ttl: 1_500 }, options);
     const connecting = heard(client, "connecting");
     const data = dataOf(client);
     expect(await here.take("refreshed", 1)).toEqual([{ user: "ann", token: "new" }]);
     // Another client, which does not refresh, says when the first permission is over.
-    const other = await here.connect({ ttl: 600 });
+    const other = await here.connect({ ttl: 600 }, { token: "ann" });
     await other.closed;
     await here.publish("mine", "later");
     expect(await data.until(1)).toEqual(["later"]);

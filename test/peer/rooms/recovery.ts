@@ -4,21 +4,18 @@ import { type Message, offsetsIn, offsetsUntil, type Peer } from "../peer.ts";
 import type { Profile } from "../profiles.ts";
 import type { PeerTest, Site } from "../site.ts";
 
+/** The parameters of a history of six publications, and the offsets that it returns. */
 const histories: [string, object, number[]][] = [
-  ["with a negative limit returns everything", { limit: -1 }, range(1, 6)],
-  ["with a limit returns the oldest", { limit: 2 }, [1, 2]],
-  ["with limit 0, or without one, returns the position alone", {}, []],
-  ["reversed returns the newest first", { limit: -1, reverse: true }, [6, 5, 4, 3, 2, 1]],
-  ["reversed, with a limit, returns the newest", { limit: 2, reverse: true }, [6, 5]],
-  ["since a position returns what follows", { limit: -1, since: { offset: 4, epoch: "" } }, [5, 6]],
+  ["a negative limit", { limit: -1 }, range(1, 6)],
+  ["a limit", { limit: 2 }, [1, 2]],
+  ["no limit", {}, []],
+  ["reversed", { limit: -1, reverse: true }, [6, 5, 4, 3, 2, 1]],
+  ["reversed, with a limit", { limit: 2, reverse: true }, [6, 5]],
+  ["since a position", { limit: -1, since: { offset: 4, epoch: "" } }, [5, 6]],
   ["since a position, with a limit", { limit: 1, since: { offset: 4, epoch: "" } }, [5]],
-  ["since the top returns nothing", { limit: -1, since: { offset: 6, epoch: "" } }, []],
-  ["since the start returns everything", { limit: -1, since: { offset: 0, epoch: "" } }, range(1, 6)],
-  [
-    "since a position, reversed, returns what precedes it, newest first",
-    { limit: 2, reverse: true, since: { offset: 4, epoch: "" } },
-    [3, 2],
-  ],
+  ["since the top", { limit: -1, since: { offset: 6, epoch: "" } }, []],
+  ["since the start", { limit: -1, since: { offset: 0, epoch: "" } }, range(1, 6)],
+  ["before a position, reversed", { limit: 2, reverse: true, since: { offset: 4, epoch: "" } }, [3, 2]],
 ];
 
 interface News {
@@ -45,24 +42,28 @@ export function recovery(test: PeerTest): void {
 
 function history(test: PeerTest): void {
   describe("history", () => {
-    test.for(histories)("%s", async ([, params, offsets], { site }) => {
+    test("returns what is asked for by limit, position and direction", async ({ site }) => {
       const { peer, epoch } = await withNews(site, 6);
-      expect(await peer.call("history", { channel: "news", ...params })).toEqual({
-        id: 2,
-        history: { publications: offsets.map((offset) => entry(offset)), offset: 6, epoch },
-      });
+      for (const [name, params, offsets] of histories) {
+        const { history } = await peer.call("history", { channel: "news", ...params });
+        const publications = offsets.map((offset) => entry(offset));
+        expect(history, name).toEqual({ publications, offset: 6, epoch });
+      }
     });
 
-    test.for([
-      ["a position of another epoch", 112, { channel: "news", since: { offset: 4, epoch: "other" } }],
-      ["a position whose successor is gone", 112, { channel: "news", since: { offset: 1, epoch: "" } }],
-      ["a position in the future", 112, { channel: "news", since: { offset: 9, epoch: "" } }],
-      ["a limit that is a text", 107, { channel: "news", limit: "1" }],
-      ["a position that is a list", 107, { channel: "news", since: [] }],
-      ["a channel that is not allowed", 103, { channel: "private:a" }],
-    ] as const)("of %s is refused with %i", async ([, code, params], { site }) => {
+    test("of a position that is gone, of another epoch or invalid is refused", async ({ site }) => {
       const { peer } = await withNews(site, 7, "short");
-      expect(await peer.call("history", { limit: -1, ...params })).toEqual({ id: 2, error: errors[code] });
+      for (const [name, code, params] of [
+        ["another epoch", 112, { channel: "news", since: { offset: 4, epoch: "other" } }],
+        ["a successor that is gone", 112, { channel: "news", since: { offset: 1, epoch: "" } }],
+        ["the future", 112, { channel: "news", since: { offset: 9, epoch: "" } }],
+        ["a limit that is a text", 107, { channel: "news", limit: "1" }],
+        ["a position that is a list", 107, { channel: "news", since: [] }],
+        ["a channel that is not allowed", 103, { channel: "private:a" }],
+      ] as const) {
+        const { error } = await peer.call("history", { limit: -1, ...params });
+        expect(error, name).toEqual(errors[code]);
+      }
     });
 
     test("has at most the limit of publications, and at most a window", async ({ site }) => {

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { upTo } from "../../support/core.ts";
 import { live, writes } from "./object-tools.ts";
-import { append, count, fill, gather, offsets, payloads, rows, test, thrown } from "./tools.ts";
+import { append, count, fill, gather, hour, offsets, payloads, rows, test, thrown } from "./tools.ts";
 
 const extended = "UPDATE tocsin_chunks";
 const inserted = ["INSERT tocsin_chunks", "UPDATE tocsin_channels"];
@@ -100,6 +100,39 @@ test("the time to live of a publication counts from its own append, also after a
   expect(offsets(live({ database, clock, ttl: 60_000 }).log, "a")).toEqual([4, 5]);
   await clock.advance(1);
   expect(offsets(live({ database, clock, ttl: 60_000 }).log, "a")).toEqual([5]);
+});
+
+test("the time to live counts from its own append, also after a life that kept nothing", async () => {
+  const { log, database, clock } = live({ ttl: 60_000, size: 0, slack: 0 });
+  append(log, "a", "1");
+  await clock.advance(30_000);
+  append(live({ database, clock, ttl: 60_000 }).log, "a", "2");
+  await clock.advance(59_999);
+  expect(offsets(live({ database, clock, ttl: 60_000 }).log, "a")).toEqual([2]);
+});
+
+test("a channel is remembered for 24 hours after the last append, which was added to a chunk in an earlier life", async () => {
+  const { log, database, clock } = live({ ttl: 13 * hour });
+  append(log, "a", "1");
+  await clock.advance(12 * hour);
+  const position = append(log, "a", "2");
+  await clock.advance(14 * hour);
+  const { log: next } = live({ database, clock, ttl: 13 * hour });
+  append(next, "b", "1");
+  expect(count(database, "chunks")).toBe(1);
+  expect(append(next, "a", "3")).toEqual({ ...position, offset: 3 });
+});
+
+test("the row of a channel says what is left whenever chunks are removed", () => {
+  const { log, storage, database } = live({ size: 10, slack: 0 });
+  const removals: unknown[] = [];
+  for (let number = 1; number <= 300; number++) {
+    const from = storage.statements.length;
+    append(log, "a", "1");
+    const isRemoved = writes(storage, from).includes("DELETE tocsin_chunks");
+    if (isRemoved) removals.push(...rows(database, "SELECT top, first, floor FROM tocsin_channels"));
+  }
+  expect(removals).toEqual([74, 138, 202, 266].map((top) => ({ top, first: top - 9, floor: top - 9 })));
 });
 
 test("a payload with a line break is refused for good, and the log goes on", () => {

@@ -2,6 +2,7 @@ import { describe, expect, test as plain } from "vitest";
 import { ClosedError, LogError } from "../../../src/model/errors.ts";
 import { storageError } from "../../../src/stores/sqlite/object-faults.ts";
 import { createObjectLog } from "../../../src/stores/sqlite/object-log.ts";
+import { objectPort } from "../../../src/stores/sqlite/object-port.ts";
 import { standIn } from "../../support/object-storage.ts";
 import { open, temporaryPath } from "../../support/sqlite.ts";
 import { live, writes } from "./object-tools.ts";
@@ -131,7 +132,7 @@ describe("a life of an object", () => {
   test("keeps 1 000 channels in memory that nobody uses", () => {
     const { log } = live();
     for (let number = 0; number < 1_200; number++) log.read(`c${number}`, { limit: 0 });
-    expect(log.bytes).toBe(1_000 * 768);
+    expect(log.bytes).toBe(1_000 * 1_536);
   });
 });
 
@@ -317,26 +318,22 @@ test("a function that fails for one channel fails no other, in a commit and outs
 });
 
 test("what fails in a transaction without the storage is thrown as it is, and does not break the log", () => {
-  const database = open();
-  const storage = standIn(database);
-  const log = createObjectLog(storage, { id: "1" });
-  append(log, "a", "1");
+  const port = objectPort(standIn(open()));
   const reason = new LogError("not of the storage", { lasting: true });
-  gather(log, "a", "2");
-  const { exec } = storage.sql;
-  let isFailing = true;
-  const sql = storage.sql as { exec: typeof exec };
-  sql.exec = (query, ...values) => {
-    if (isFailing && query.startsWith("UPDATE")) throw reason;
-    return exec(query, ...values);
-  };
-  expect(thrown(() => log.commit())).toBe(reason);
-  isFailing = false;
+  const failed = thrown(() =>
+    port.write(() => {
+      port.rows("CREATE TABLE others (id)");
+      throw reason;
+    }),
+  );
+  expect([failed, port.broken]).toEqual([reason, undefined]);
+  expect(port.write(() => port.rows("SELECT name FROM sqlite_master"))).toEqual([]);
 });
 
 plain.each([
   ["no such table: tocsin_log: SQLITE_ERROR", true, /its tables are gone/],
   ["no such table: users: SQLITE_ERROR", true, /SQLite refuses what the log asks for, no such table: users/],
+  ["SQL is not enabled for this Durable Object class.", true, /Declare it under new_sqlite_classes/],
   ["not authorized: SQLITE_AUTH", true, /the platform refuses what the log does/],
   [
     "UNIQUE constraint failed: t.c: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_UNIQUE)",
