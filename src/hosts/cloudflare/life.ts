@@ -101,7 +101,7 @@ export class Life {
       window,
       limits: limitsOfObject(limits),
       clock: this.#clock,
-      log: alarmedLog(this.log, () => this.#stayAwake()),
+      log: alarmedLog(this.log, () => this.#alarm.wakeBy(this.#soon)),
     });
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });
@@ -159,7 +159,9 @@ export class Life {
     } finally {
       this.#isWatching = false;
       if (!isQuiet) this.stir();
-      this.#state.waitUntil(this.#alarm.settle(this.#clock.alarmAt));
+      this.#state.waitUntil(
+        this.#alarm.settle(this.notifier.stats().runs > 0 ? this.#soon : this.#clock.alarmAt),
+      );
     }
   }
 
@@ -171,7 +173,6 @@ export class Life {
       this.#sockets.sweep();
     }
     const isKept = this.#sockets.settle();
-    if (this.notifier.stats().runs > 0) this.#stayAwake();
     return this.notifier.rest() && isKept;
   }
 
@@ -181,8 +182,8 @@ export class Life {
     this.#alarm.end();
   }
 
-  /** Makes sure that the object, or its next life, is awake soon: there is something that must come to an end. */
-  #stayAwake(): void {
-    this.#alarm.wakeBy(Math.min(this.#clock.alarmAt, this.#clock.time() + keepAlive));
+  /** By when the object, or its next life, has to be awake while there is something that must come to an end. */
+  get #soon(): number {
+    return Math.min(this.#clock.alarmAt, this.#clock.time() + keepAlive);
   }
 }
