@@ -194,6 +194,18 @@ onWorkerd("a class of a user, in workerd", () => {
     });
   });
 
+  test("is not held up by a client that does not answer the close, and does not take it back", async () => {
+    const ann = await connect("mute", "ann", "room");
+    ann.socket.pause();
+    await get("mute/close");
+    for (const _ of ["the next life", "one more"]) {
+      expect([await get("mute/sessions"), await get("mute/errors")]).toEqual([0, []]);
+      await get("evict/mute");
+    }
+    ann.socket.resume();
+    expect(await ann.closed.until(1)).toEqual([[3001, "shutdown"]]);
+  });
+
   test("does not begin again because the sockets of a closed notifier close", async () => {
     const [ann, bob] = [await connect("closed", "ann"), await connect("closed", "bob")];
     await get("closed/close");
