@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { objectLimits } from "../../src/hosts/cloudflare/options.ts";
+import { objectLimits } from "../../src/hosts/cloudflare/limits.ts";
 import type { Stats, Totals } from "../../src/mod.ts";
 import { range } from "../support/wire.ts";
 import { onWorkerd, type Workerd, workerd } from "../support/workerd.ts";
