@@ -1,7 +1,5 @@
 import { type ExecutionContext, Hono } from "hono";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { complain, errorToConsole } from "../../base/console.ts";
-import { attended } from "../../base/hook.ts";
 import { createNotifier } from "../../engine/notifier/create-notifier.ts";
 import type { Notifier } from "../../engine/notifier/notifier.ts";
 import { createObjectLog } from "../../stores/sqlite/object-log.ts";
@@ -89,12 +87,11 @@ export class Life {
     } = options;
     this.#platform = clock;
     this.#clock = new ObjectClock(() => this.stir(), clock);
-    const { onError = errorToConsole } = rest;
-    const report = (error: unknown): void =>
-      attended(() => onError(error, { stage: "host", owner: "object" }), complain);
     const port = objectPort(storage);
     const table = new SessionTable(port);
-    this.#alarm = new Alarm(storage, port, report);
+    this.#alarm = new Alarm(storage, port, (error) =>
+      this.notifier.report(error, { stage: "host", owner: "object" }),
+    );
     this.log = createObjectLog(storage, { id: state.id.toString(), clock: this.#clock, ...log });
     this.notifier = createNotifier({
       ...rest,
