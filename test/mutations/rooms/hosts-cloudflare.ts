@@ -75,13 +75,13 @@ export const hostsCloudflare: readonly Mutation[] = [
     },
     {
       name: "the alarm of a run is deleted at the next look",
-      from: "this.notifier.stats().runs > 0 ? this.#soon : this.#clock.alarmAt",
+      from: "this.#isEnding ? this.#soon : this.#clock.alarmAt",
       to: "this.#clock.alarmAt",
     },
     {
       name: "what is held does not set the alarm in its turn",
-      from: "alarmedLog(this.log, () => this.#alarm.wakeBy(this.#soon))",
-      to: "alarmedLog(this.log, () => {})",
+      from: "held: () => this.#alarm.wakeBy(this.#soon),",
+      to: "held: () => {},",
     },
     {
       name: "an alarm whose times cannot be deleted ends no waits",
