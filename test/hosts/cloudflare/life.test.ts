@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
 import type { Attachment } from "../../../src/hosts/cloudflare/object-socket.ts";
 import type { NotifierObjectOptions } from "../../../src/hosts/cloudflare/options.ts";
+import { FakeSocket } from "../../support/fake-object.ts";
 import { driver } from "../../support/sqlite.ts";
 import { type Client, world } from "./world.ts";
 
@@ -37,6 +38,17 @@ else {
         { code: 103, message: "permission denied" },
         [],
       ]);
+    });
+
+    test("ignores what comes from a socket that it does not know, and answers its close", async () => {
+      const here = world();
+      here.begin(ann);
+      const stranger = new FakeSocket();
+      here.life.message(stranger, '{"id":1,"connect":{}}');
+      here.life.ended(stranger, 1006, "lost");
+      await here.rest();
+      expect([stranger.sent, stranger.closed]).toEqual([[], { code: 1000, reason: "" }]);
+      expect([here.life.notifier.stats().sessions, here.errors]).toEqual([0, []]);
     });
 
     test("lets the platform answer the ping of our own client, and only that", () => {
