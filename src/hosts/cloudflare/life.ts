@@ -1,7 +1,5 @@
 import { type ExecutionContext, Hono } from "hono";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { complain, errorToConsole } from "../../base/console.ts";
-import { attended } from "../../base/hook.ts";
 import { createNotifier } from "../../engine/notifier/create-notifier.ts";
 import type { Notifier } from "../../engine/notifier/notifier.ts";
 import { createObjectLog } from "../../stores/sqlite/object-log.ts";
@@ -10,8 +8,9 @@ import type { SqliteLog } from "../../stores/sqlite/sqlite-log.ts";
 import { Alarm } from "./alarm.ts";
 import { alarmedLog } from "./alarmed-log.ts";
 import { checkOptions } from "./check-options.ts";
+import { limitsOfObject, objectWindow } from "./limits.ts";
 import { ObjectClock } from "./object-clock.ts";
-import { limitsOfObject, type NotifierObjectOptions, objectWindow } from "./options.ts";
+import type { NotifierObjectOptions } from "./options.ts";
 import { autoResponse, type HibernatableSocket, type ObjectState } from "./platform.ts";
 import { SessionTable } from "./session-table.ts";
 import { Sockets } from "./sockets.ts";
@@ -90,12 +89,11 @@ export class Life {
     } = options;
     this.#platform = clock;
     this.#clock = new ObjectClock(() => this.stir(), clock);
-    const { onError = errorToConsole } = rest;
-    const report = (error: unknown): void =>
-      attended(() => onError(error, { stage: "host", owner: "object" }), complain);
     const port = objectPort(storage);
     const table = new SessionTable(port);
-    this.#alarm = new Alarm(storage, port, report);
+    this.#alarm = new Alarm(storage, port, (error) =>
+      this.notifier.report(error, { stage: "host", owner: "object" }),
+    );
     this.log = createObjectLog(storage, { id: state.id.toString(), clock: this.#clock, ...log });
     this.notifier = createNotifier({
       ...rest,

@@ -47,10 +47,12 @@ export type StoredRunState = Omit<RunState, "result">;
  * @example
  * ```ts
  * export class Notifications extends NotifierObject {
+ *   readonly tickets = createTickets({ log: this.log });
+ *
  *   protected override options(): NotifierObjectOptions {
  *     return {
  *       // Verify here who it is, by a cookie or a ticket: a header that a client can send proves nothing.
- *       authenticate: tickets.redeem,
+ *       authenticate: (c) => this.tickets.redeem(c),
  *       authorize: (peer, { type, channel }) => type === "subscribe" && channel === `user:${peer.user}`,
  *     };
  *   }
@@ -63,7 +65,8 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
 
   /**
    * Returns the options of the notifier, and how connections are accepted. It is called once in each life of the object,
-   * before its first use. Default: everybody is accepted as an anonymous user, who may do nothing.
+   * before its first use: only functions among the options may use the notifier, the log, or members that are made of
+   * them. Default: everybody is accepted as an anonymous user, who may do nothing.
    */
   protected options(): NotifierObjectOptions {
     return {};
