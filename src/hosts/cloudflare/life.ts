@@ -62,8 +62,6 @@ export class Life {
   readonly #execution: ExecutionContext;
   #app: Hono | undefined;
   #isWatching = false;
-  /** Whether what the life before has left may not have come to an end yet. */
-  #isInheriting = false;
   /** The alarms that have rung, and not been set again. */
   #rung: (() => void)[] = [];
   #sweptAt = 0;
@@ -103,12 +101,7 @@ export class Life {
       window,
       limits: limitsOfObject(limits),
       clock: this.#clock,
-      log: alarmedLog(this.log, {
-        held: () => this.#alarm.wakeBy(this.#soon),
-        inherited: () => {
-          this.#isInheriting = true;
-        },
-      }),
+      log: alarmedLog(this.log, () => this.#alarm.wakeBy(this.#soon)),
     });
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });
@@ -171,7 +164,6 @@ export class Life {
     } finally {
       this.#isWatching = false;
       if (!isQuiet) this.stir();
-      if (isQuiet) this.#isInheriting = false;
       this.#state.waitUntil(this.#setAlarm());
     }
   }
@@ -204,7 +196,7 @@ export class Life {
   /** Whether there is something that must come to an end, and that no long wait is for. */
   get #isEnding(): boolean {
     const { runs, confirmed } = this.notifier.stats();
-    return runs > 0 || this.#isInheriting || (confirmed > 0 && this.#clock.isTiming);
+    return runs > 0 || (confirmed > 0 && this.#clock.isTiming);
   }
 
   /** By when the object, or its next life, has to be awake while there is something that must come to an end. */
