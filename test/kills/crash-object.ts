@@ -54,7 +54,7 @@ export class CrashObject extends NotifierObject {
     this.#rows("INSERT INTO lives VALUES (?)", Date.now());
     return {
       authenticate: (c) => ({ user: c.req.query("user") ?? "" }),
-      authorize: (_, { type, channel }) => type === "subscribe" && channel === "news",
+      authorize: (_, { type, channel }) => /^(subscribe|presence)$/.test(type) && channel === "news",
       // Nothing is trimmed, so that everything can be checked at the end.
       log: { size: Infinity, bytes: Infinity, ttl: Infinity },
       limits: { runTtl: Infinity },

@@ -111,9 +111,9 @@ function judgeConfirmed(story: Story): string[] {
     if (channel !== "lonely") wrong.push(`${offset} of ${channel} is undelivered, and every client has it`);
     const first = times.get(offset);
     times.set(offset, time);
-    const isCrash = lives.some(({ ended }) => first !== undefined && first > ended - unnoted && time > ended);
-    if (first !== undefined && !isCrash)
-      wrong.push(`${offset} of ${channel} was reported at ${first} and at ${time}`);
+    if (first === undefined) continue;
+    const isCrash = lives.some(({ from, ended }) => from - unnoted < first && first <= ended && from <= time);
+    if (!isCrash) wrong.push(`${offset} of ${channel} was reported at ${first} and at ${time}`);
   }
   for (const offset of answered.lonely)
     if (!times.has(offset)) wrong.push(`${offset} of lonely was neither delivered nor reported`);

@@ -156,7 +156,8 @@ export class ObjectLoad implements Answered {
     if ((await this.#post(`objects/${this.name}/run`, plan)) === undefined) return;
     this.begun.push(id);
     if (isEndless) this.hasBegun = true;
-    else if ((await this.#post(`objects/${this.name}/result`, id)) !== undefined) this.ended.push(id);
+    // A life that has not begun the run does not know it.
+    else if ((await this.#post(`objects/${this.name}/result`, id)) === id) this.ended.push(id);
   }
 
   /** Returns the answer. Undefined if there is none, which is a fault unless the server is about to end. */

@@ -65,6 +65,8 @@ const core = createSuite("tests of the core", (directory) =>
 
 const hosts = createSuite("tests of the hosts", () => hostTests);
 
+const objects = createSuite("tests of objects", () => ["test/hosts/cloudflare"]);
+
 const onWorkerd = createSuite("tests on workerd", () => ["test/workerd"]);
 
 const client = createSuite("tests of the client", (directory) =>
@@ -94,7 +96,7 @@ function isOf(room: string, file: string): boolean {
   );
 }
 
-export const suites: readonly Check[] = [...rooms.values(), core, hosts, onWorkerd, client];
+export const suites: readonly Check[] = [...rooms.values(), core, hosts, objects, onWorkerd, client];
 
 /** The rooms of the engine that have tests of their own. */
 function engineRooms(): string[] {
@@ -104,7 +106,7 @@ function engineRooms(): string[] {
 /** Returns the checks for a mutation in a source file, the fastest first. */
 export function checksFor(file: string): Check[] {
   if (file.startsWith("client/")) return [client];
-  if (file.startsWith("hosts/cloudflare/")) return [onWorkerd];
+  if (file.startsWith("hosts/cloudflare/")) return [objects, onWorkerd];
   if (file.startsWith("hosts/")) return [hosts];
   const room = rooms.get(dirname(file));
   // Only its own tests use it.

@@ -12,6 +12,7 @@ import { engineNotifier } from "./rooms/engine-notifier.ts";
 import { engineRuns } from "./rooms/engine-runs.ts";
 import { engineSessions } from "./rooms/engine-sessions.ts";
 import { hosts } from "./rooms/hosts.ts";
+import { hostsCloudflare } from "./rooms/hosts-cloudflare.ts";
 import { stores } from "./rooms/stores.ts";
 import { storesSqlite } from "./rooms/stores-sqlite.ts";
 import { testing } from "./rooms/testing.ts";
@@ -34,6 +35,7 @@ export const mutations: readonly Mutation[] = [
   ...engineRuns,
   ...engineSessions,
   ...hosts,
+  ...hostsCloudflare,
   ...stores,
   ...storesSqlite,
   ...testing,

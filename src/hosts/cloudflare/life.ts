@@ -1,7 +1,5 @@
 import { type ExecutionContext, Hono } from "hono";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { complain, errorToConsole } from "../../base/console.ts";
-import { attended } from "../../base/hook.ts";
 import { createNotifier } from "../../engine/notifier/create-notifier.ts";
 import type { Notifier } from "../../engine/notifier/notifier.ts";
 import { createObjectLog } from "../../stores/sqlite/object-log.ts";
@@ -10,8 +8,9 @@ import type { SqliteLog } from "../../stores/sqlite/sqlite-log.ts";
 import { Alarm } from "./alarm.ts";
 import { alarmedLog } from "./alarmed-log.ts";
 import { checkOptions } from "./check-options.ts";
+import { limitsOfObject, objectWindow } from "./limits.ts";
 import { ObjectClock } from "./object-clock.ts";
-import { limitsOfObject, type NotifierObjectOptions, objectWindow } from "./options.ts";
+import type { NotifierObjectOptions } from "./options.ts";
 import { autoResponse, type HibernatableSocket, type ObjectState } from "./platform.ts";
 import { SessionTable } from "./session-table.ts";
 import { Sockets } from "./sockets.ts";
@@ -63,6 +62,8 @@ export class Life {
   readonly #execution: ExecutionContext;
   #app: Hono | undefined;
   #isWatching = false;
+  /** The alarms that have rung, and not been set again. */
+  #rung: (() => void)[] = [];
   #sweptAt = 0;
 
   constructor({ state, env, options, app, clock = systemClock }: LifeParts) {
@@ -88,12 +89,11 @@ export class Life {
     } = options;
     this.#platform = clock;
     this.#clock = new ObjectClock(() => this.stir(), clock);
-    const { onError = errorToConsole } = rest;
-    const report = (error: unknown): void =>
-      attended(() => onError(error, { stage: "host", owner: "object" }), complain);
     const port = objectPort(storage);
     const table = new SessionTable(port);
-    this.#alarm = new Alarm(storage, port, report);
+    this.#alarm = new Alarm(storage, port, (error) =>
+      this.notifier.report(error, { stage: "host", owner: "object" }),
+    );
     this.log = createObjectLog(storage, { id: state.id.toString(), clock: this.#clock, ...log });
     this.notifier = createNotifier({
       ...rest,
@@ -101,7 +101,7 @@ export class Life {
       window,
       limits: limitsOfObject(limits),
       clock: this.#clock,
-      log: alarmedLog(this.log, () => this.#stayAwake()),
+      log: alarmedLog(this.log, () => this.#alarm.wakeBy(this.#soon)),
     });
     const { notifier } = this;
     const upgrade = upgrades({ notifier, options, open: (...socket) => this.#sockets.open(...socket) });
@@ -130,13 +130,18 @@ export class Life {
     this.#sockets.ended(socket, code, reason);
   }
 
-  ring(): void {
+  /**
+   * Called when the alarm rings. Resolves once it is set for what is left to end. If the object is gone before that, the
+   * platform lets the same alarm ring in the next life.
+   */
+  ring(): Promise<void> {
     this.stir();
     try {
       this.#alarm.rang(this.#clock.time());
     } finally {
       this.#clock.ring();
     }
+    return new Promise((resolve) => this.#rung.push(resolve));
   }
 
   /** Wakes the object at a time, in milliseconds since the Unix epoch. */
@@ -159,7 +164,7 @@ export class Life {
     } finally {
       this.#isWatching = false;
       if (!isQuiet) this.stir();
-      this.#state.waitUntil(this.#alarm.settle(this.#clock.alarmAt));
+      this.#state.waitUntil(this.#setAlarm());
     }
   }
 
@@ -171,18 +176,31 @@ export class Life {
       this.#sockets.sweep();
     }
     const isKept = this.#sockets.settle();
-    if (this.notifier.stats().runs > 0) this.#stayAwake();
     return this.notifier.rest() && isKept;
+  }
+
+  async #setAlarm(): Promise<void> {
+    const rung = this.#rung;
+    this.#rung = [];
+    await this.#alarm.settle(this.#isEnding ? this.#soon : this.#clock.alarmAt);
+    for (const isSet of rung) isSet();
   }
 
   /** Leaves the alarm and the storage to the next life. */
   #end(): void {
     this.isOver = true;
     this.#alarm.end();
+    for (const isSet of this.#rung) isSet();
   }
 
-  /** Makes sure that the object, or its next life, is awake soon: there is something that must come to an end. */
-  #stayAwake(): void {
-    this.#alarm.wakeBy(Math.min(this.#clock.alarmAt, this.#clock.time() + keepAlive));
+  /** Whether there is something that must come to an end, and that no long wait is for. */
+  get #isEnding(): boolean {
+    const { runs, confirmed } = this.notifier.stats();
+    return runs > 0 || (confirmed > 0 && this.#clock.isTiming);
+  }
+
+  /** By when the object, or its next life, has to be awake while there is something that must come to an end. */
+  get #soon(): number {
+    return Math.min(this.#clock.alarmAt, this.#clock.time() + keepAlive);
   }
 }

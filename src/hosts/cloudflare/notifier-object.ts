@@ -41,16 +41,18 @@ export type StoredRunState = Omit<RunState, "result" | "cancel">;
  * reported as `lost`, once.
  *
  * The methods `publish`, `history`, `presence`, `findRun` and `cancelRun` are for other code of your Worker, which calls
- * them on a stub of the object. Clients cannot call them. Override `alarm` only with a call of `super.alarm()`, and let
- * `wakeAt` set the alarm: the object has only one.
+ * them on a stub of the object. Clients cannot call them. Override `alarm` only with `await super.alarm()`, and let `wakeAt`
+ * set the alarm: the object has only one.
  *
  * @example
  * ```ts
  * export class Notifications extends NotifierObject {
+ *   readonly tickets = createTickets({ log: this.log });
+ *
  *   protected override options(): NotifierObjectOptions {
  *     return {
  *       // Verify here who it is, by a cookie or a ticket: a header that a client can send proves nothing.
- *       authenticate: tickets.redeem,
+ *       authenticate: (c) => this.tickets.redeem(c),
  *       authorize: (peer, { type, channel }) => type === "subscribe" && channel === `user:${peer.user}`,
  *     };
  *   }
@@ -63,7 +65,8 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
 
   /**
    * Returns the options of the notifier, and how connections are accepted. It is called once in each life of the object,
-   * before its first use. Default: everybody is accepted as an anonymous user, who may do nothing.
+   * before its first use: only functions among the options may use the notifier, the log, or members that are made of
+   * them. Default: everybody is accepted as an anonymous user, who may do nothing.
    */
   protected options(): NotifierObjectOptions {
     return {};
@@ -121,7 +124,7 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
 
   /** Called by the platform when the alarm rings: for the object's own long waits, and at the times of `wakeAt`. */
   async alarm(): Promise<void> {
-    this.#awake.ring();
+    await this.#awake.ring();
   }
 
   /** Publishes, for other code of the Worker; see `Notifier.publish`. Resolves once the publication is stored. */

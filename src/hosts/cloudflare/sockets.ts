@@ -146,8 +146,8 @@ export class Sockets implements Keeper {
     const owner = id === undefined ? "object" : `session ${id}`;
     this.#parts.notifier.report(error, { stage: "host", owner });
     this.left(socket);
-    socket.close(closes.reconnect.code, closes.reconnect.reason);
     session?.ended(closes.reconnect.code);
+    socket.close(closes.reconnect.code, closes.reconnect.reason);
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Peer } from "../../../src/model/peer.ts";
+import type { SessionState } from "../../../src/model/socket.ts";
 import { type Client, type Host, hibernating } from "../../support/hibernating.ts";
 
 const ann: Peer = { user: "ann", authorize: () => true };
@@ -117,6 +118,19 @@ describe("a session that is restored from a state that was not its last one", ()
     await host.end();
   });
 
+  test("needs one ping for what was sent before and after the one that is forgotten", async () => {
+    const { host, client } = await connected();
+    await publish(host, large);
+    await publish(host, 2, true);
+    expect(pings(client)).toBe(1);
+    await evictTo(host, 0);
+    client.pong();
+    client.pong();
+    await host.settle();
+    expect([pings(client), waits(host), client.closed]).toEqual([2, false, undefined]);
+    await host.end();
+  });
+
   test("is closed all the same if its client is silent", async () => {
     const { host, client } = await connected();
     await publish(host, large, true);
@@ -151,6 +165,20 @@ describe("a session that is restored from a state that was not its last one", ()
     await host.end();
   });
 
+  test("is asked for a pong also if its host is not told of states", async () => {
+    const { host, client } = await connected();
+    await publish(host, large);
+    const { state } = client.session;
+    host.lose();
+    const frames: (string | Uint8Array)[] = [];
+    const socket = { send: (frame: string | Uint8Array) => void frames.push(frame), close() {} };
+    const session = host.notifier.restore(socket, state as SessionState, { isStale: true });
+    await host.settle();
+    expect(frames).toEqual(["{}"]);
+    session.ended();
+    await host.end();
+  });
+
   test("survives as many pongs as several lost processes can leave", async () => {
     const { host, client } = await connected();
     await publish(host, large);
@@ -162,6 +190,19 @@ describe("a session that is restored from a state that was not its last one", ()
     client.pong();
     await host.settle();
     expect([waits(host), client.closed]).toEqual([false, undefined]);
+    await host.end();
+  });
+
+  test("doubts no more than seven pongs, however many processes were lost", async () => {
+    const { host, client } = await connected();
+    await publish(host, large);
+    for (let lost = 0; lost < 8; lost++)
+      host.evict({ state: ({ session: { state } }) => state as SessionState, isStale: true });
+    await host.settle();
+    expect(pings(client)).toBe(2);
+    client.pong();
+    client.pong();
+    expect(client.closed).toBeUndefined();
     await host.end();
   });
 

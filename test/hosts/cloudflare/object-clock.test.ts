@@ -1,3 +1,4 @@
+import { fakeClock } from "tocsin/testing";
 import { expect, test, vi } from "vitest";
 import { ObjectClock } from "../../../src/hosts/cloudflare/object-clock.ts";
 
@@ -78,4 +79,47 @@ test("a turn stirs, and comes after the microtasks", async () => {
   await turned;
   expect(order).toEqual(["microtask", "turn"]);
   expect(world.stirred).toHaveBeenCalledTimes(1);
+});
+
+test("a wait of many years ends after 24 days, as every timer does: the platform has no alarms in other centuries", () => {
+  using world = clockAt(minute);
+  world.clock.timer(Number.MAX_SAFE_INTEGER, () => {});
+  expect(world.clock.alarmAt).toBe(Math.ceil((minute + 2_147_483_647) / minute) * minute);
+});
+
+test("the clock of the platform may be another one", async () => {
+  const platform = fakeClock({ time: 5 * minute, seed: 7 });
+  const clock = new ObjectClock(() => {}, platform);
+  const fired: string[] = [];
+  clock.timer(minute, () => fired.push(`timer at ${clock.now()}`));
+  clock.turn(() => fired.push("turn"));
+  expect([clock.time(), clock.random()]).toEqual([5 * minute, fakeClock({ seed: 7 }).random()]);
+  await platform.advance(minute);
+  expect(fired).toEqual(["turn", `timer at ${6 * minute}`]);
+});
+
+test("only short waits that have not ended, and are not cancelled, are timed", async () => {
+  using world = clockAt(minute);
+  world.clock.timer(2 * minute, () => {});
+  const timed = [world.clock.isTiming];
+  const wait = world.clock.timer(minute, () => {});
+  const ended = new Promise<void>((resolve) => world.clock.timer(1, resolve));
+  timed.push(world.clock.isTiming);
+  await ended;
+  timed.push(world.clock.isTiming);
+  wait.cancel();
+  timed.push(world.clock.isTiming);
+  expect(timed).toEqual([false, true, true, false]);
+});
+
+test("a wait that has ended is not timed any more", async () => {
+  using world = clockAt(minute);
+  const timed: boolean[] = [];
+  await new Promise<void>((resolve) =>
+    world.clock.timer(1, () => {
+      timed.push(world.clock.isTiming);
+      resolve();
+    }),
+  );
+  expect(timed).toEqual([false]);
 });
