@@ -17,7 +17,7 @@ export const confirmTests: ClusterTests = {
     const [one, two, three] = await cluster.startAll(3);
     await confirm(cluster, two, ["a"], 4 * cluster.lease);
     await two.kill();
-    await cluster.pass(2 * cluster.lease);
+    await cluster.until(() => same(one.notifier.stats().confirmed, 1));
     await one.kill();
     await cluster.until(() => same(reported(three), ["a expired"]));
     same(reported(one), []);
@@ -28,7 +28,7 @@ export const confirmTests: ClusterTests = {
     const ttl = 4 * cluster.lease;
     await confirm(cluster, two, ["a"], ttl);
     await two.kill();
-    await cluster.pass(2 * cluster.lease);
+    await cluster.until(() => same(one.notifier.stats().confirmed, 1));
     const client = one.connect("ann", { news: undefined });
     await cluster.until(() => same(client.of("news").length, 1));
     client.acknowledge();

@@ -1,6 +1,6 @@
 import { createTickets } from "../access/tickets.ts";
 import type { ClusterTests } from "./cluster-suite-tools.ts";
-import { numbers, offsetsOf, same } from "./log-suite-tools.ts";
+import { offsetsOf, same } from "./log-suite-tools.ts";
 
 /** What is published on one node, and received, repeated and redeemed on others. */
 export const publicationTests: ClusterTests = {
@@ -8,25 +8,30 @@ export const publicationTests: ClusterTests = {
     const nodes = await startAll(3);
     const clients = nodes.map((node, at) => node.connect(`user ${at}`, { news: undefined }));
     const sent: string[] = [];
-    for (const number of numbers(1, 10)) {
-      for (const [at, { notifier }] of nodes.entries()) {
-        sent.push(`${at} ${number}`);
-        void notifier.publish("news", `${at} ${number}`);
-      }
+    const publish = (at: number): void => {
+      const data = `${at} ${sent.length}`;
+      sent.push(data);
+      void nodes[at]?.notifier.publish("news", data);
+    };
+    const haveAll = async (): Promise<void> => {
+      for (const client of clients) await until(() => same(client.of("news").length, sent.length));
+    };
+    for (const at of nodes.keys()) {
+      for (let count = 0; count < 3; count++) publish(at);
+      await haveAll();
     }
+    for (let count = 0; count < 10; count++) for (const at of nodes.keys()) publish(at);
+    await haveAll();
     for (const client of clients) {
-      await until(() => same(client.of("news").length, sent.length));
+      same(client.of("news"), clients[0]?.of("news"));
       same(
         offsetsOf(client.of("news")),
         sent.map((_, index) => index + 1),
       );
-      same(client.of("news"), clients[0]?.of("news"));
       for (const at of nodes.keys()) {
-        const own = client.of("news").flatMap(({ data }) => (String(data).startsWith(`${at}`) ? [data] : []));
-        same(
-          own,
-          sent.filter((data) => data.startsWith(`${at}`)),
-        );
+        const isOwn = (data: unknown): boolean => String(data).startsWith(`${at} `);
+        const received = client.of("news").map(({ data }) => data);
+        same(received.filter(isOwn), sent.filter(isOwn));
       }
       same(client.failures, []);
     }
@@ -54,12 +59,10 @@ export const publicationTests: ClusterTests = {
     const [one, two, three] = await startAll(3);
     const { position } = await of(one.notifier.publish("news", 1));
     await of(two.notifier.publish("news", 2));
-    const histories = [one, two, three].map(({ notifier }) =>
-      of(notifier.history("news", { after: position })),
-    );
-    for (const history of histories) {
+    for (const { notifier } of [one, two, three]) {
+      const { publications } = await of(notifier.history("news", { after: position }));
       same(
-        (await history).publications.map(({ data }) => data),
+        publications.map(({ data }) => data),
         [2],
       );
     }

@@ -48,7 +48,7 @@ export const runTests: ClusterTests = {
     same(await endingsOf(cluster, one, run.id), ["run.completed"]);
   },
 
-  async "if the heir dies as well, the last node brings all runs to an end"(cluster) {
+  async "if several nodes die, the last one brings all their runs to an end"(cluster) {
     const [one, two, three] = await cluster.startAll(3);
     const runs = [work(one, "a").run, work(two, "b").run];
     for (const { id } of runs) await isFound(cluster, three, id);
@@ -105,9 +105,11 @@ export const runTests: ClusterTests = {
     const { startAll, of, pass, lease } = cluster;
     const [one, two, three] = await startAll(3);
     const { run, finish } = work(two, "report");
-    await isFound(cluster, one, run.id);
+    const lost = work(three, "other").run;
+    for (const { id } of [run, lost]) await isFound(cluster, one, id);
     await of(one.close());
     await three.kill();
+    await isLost(cluster, two, lost.id);
     await pass(3 * lease);
     finish();
     same(await of(run.result()), { of: "report" });

@@ -76,11 +76,19 @@ export async function proveIn(world: ClusterWorld, prove: ClusterTest): Promise<
     for (const node of nodes) if (node.isAlive) await cluster.of(node.close());
     const errors = nodes.flatMap((node) => node.errors);
     if (errors.length > 0) throw new AggregateError(errors, `Expected no error, not ${errors.map(String)}`);
-  } finally {
-    for (const { notifier } of nodes) await cluster.of(notifier.close({ grace: 0 }));
-    await world[Symbol.asyncDispose]();
+  } catch (error) {
+    // What is left then says nothing.
+    await end(world, cluster, nodes).catch(() => {});
+    throw error;
   }
+  await end(world, cluster, nodes);
   for (const { notifier } of nodes) assertQuiet(notifier);
+}
+
+/** Ends what is left of all nodes, also of those that were killed. */
+async function end(world: ClusterWorld, { of }: Cluster, nodes: readonly LiveNode[]): Promise<void> {
+  for (const { notifier } of nodes) await of(notifier.close({ grace: 0 }));
+  await world[Symbol.asyncDispose]();
 }
 
 function clusterIn(world: ClusterWorld, nodes: LiveNode[]): Cluster {

@@ -74,6 +74,18 @@ test("if the heir dies, everything goes to the next, also what the heir was not 
   expect(two.inherited).toEqual(["r"]);
 });
 
+test("an heir is told once what it inherits", async () => {
+  const shared = start();
+  const [one, two, three] = await joinAll(shared, 3);
+  await hold(two, "r1");
+  await hold(three, "r2");
+  for (const { log } of [two, three]) {
+    log.kill();
+    await shared.clock.advance(2 * lease);
+  }
+  expect(one.inherited).toEqual(["r1", "r2"]);
+});
+
 test("of two that die at once the third inherits everything", async () => {
   const shared = start();
   const [one, two, three] = await joinAll(shared, 3);
