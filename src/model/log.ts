@@ -55,6 +55,8 @@ export interface AppendOptions {
    *   other arguments are.
    * - A lower `n`, or one above the last plus 1, MUST be refused with an error that is not lasting.
    * - An append that was refused, failed or was aborted does not count, unless it was made all the same.
+   * - A store that was set back has forgotten the last appends of a writer. In an epoch that continues one of before, a
+   *   first append with a higher `n` MUST be made.
    * - A log may forget a writer 10 minutes after its last append, and together with its channel. A writer that the log
    *   does not know begins with the `n` that it sends, so that it can continue. Before its first append has settled, a
    *   writer MUST therefore not start another one.

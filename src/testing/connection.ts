@@ -87,7 +87,7 @@ export class Connection {
   #serve(call: Call): void {
     const answer = call.serve();
     call.isServed = true;
-    if (this.isOpen && !call.isLost) this.#answers.send(answer);
+    if (this.isOpen) this.#answers.send(answer);
   }
 
   /** Sends this side something that it did not ask for. */

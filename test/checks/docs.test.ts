@@ -37,7 +37,7 @@ const shown: Readonly<Record<string, readonly string[]>> = {
   "docs/events.md": ["examples/events.test.ts"],
   "docs/operations.md": ["examples/telemetry.ts"],
   "docs/receipts.md": ["examples/receipt.test.ts"],
-  "docs/testing.md": ["examples/notifier.test.ts"],
+  "docs/testing.md": ["examples/notifier.test.ts", "examples/cluster.test.ts"],
   "docs/troubleshooting.md": ["examples/refused.test.ts", "examples/hot.ts"],
 };
 

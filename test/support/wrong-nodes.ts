@@ -12,7 +12,7 @@ export interface NodeWorld {
 /** A fault of a log with which several members work: the methods that replace those of the correct one. */
 export type NodeFault = (log: NodeLog, world: NodeWorld) => Partial<Log>;
 
-export function withNodeFault(world: NodeWorld, fault: NodeFault): Log {
+export function withNodeFault(world: NodeWorld, fault: NodeFault): NodeLog {
   const log = world.shared.open();
   const correct: NodeLog = {
     append: (...call) => log.append(...call),

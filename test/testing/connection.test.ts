@@ -35,7 +35,9 @@ test("nothing overtakes what was sent before it, however long each takes", async
   const log = shared.open();
   const order: number[] = [];
   for (const n of [1, 2, 3]) void append({ log }, String(n)).then(() => order.push(n));
-  await shared.clock.advance(50);
+  await shared.clock.advance(49);
+  expect(payloads(shared)).toEqual([]);
+  await shared.clock.advance(1);
   expect(payloads(shared)).toEqual(["1", "2", "3"]);
   await shared.clock.advance(100);
   expect(order).toEqual([1, 2, 3]);
@@ -212,6 +214,37 @@ test("what waits at a store that stands still is made, although its node stops w
   expect(payloads(shared)).toEqual(["0", "1", "2"]);
 });
 
+test("what is served while its node is cut off or killed is not answered", async () => {
+  const shared = start();
+  const [one, two] = [shared.open(), shared.open()];
+  shared.pause();
+  const calls = [one, two].map((log) => outcome(append({ log }, "1")));
+  await shared.clock.settle();
+  one.cut({ hang: true });
+  two.kill();
+  shared.resume();
+  await shared.clock.settle();
+  expect([calls.map(({ now }) => now), payloads(shared)]).toEqual([
+    ["pending", "pending"],
+    ["1", "1"],
+  ]);
+  one.heal();
+  await shared.clock.settle();
+  expect(calls.map(({ now }) => now)).toEqual([temporary, "pending"]);
+});
+
+test("what is lost on its way is not made, also where nothing takes any time", async () => {
+  const shared = start();
+  const log = shared.open();
+  const lost = outcome(append({ log }, "lost"));
+  log.cut();
+  log.heal();
+  const made = outcome(append({ log }, "made"));
+  await shared.clock.settle();
+  expect([lost.now, made.now]).toEqual([temporary, offset(1)]);
+  expect(payloads(shared)).toEqual(["made"]);
+});
+
 test("a node that is killed is never answered, never woken, and keeps no watch", async () => {
   const shared = start({ latency: 10 });
   const [one, two] = [shared.open(), shared.open()];
@@ -222,6 +255,8 @@ test("a node that is killed is never answered, never woken, and keeps no watch",
   await shared.clock.advance(10);
   const underWay = outcome(append({ log: two }, "under way"));
   two.kill();
+  expect(shared.clock.armed).toBe(0);
+  two.cut();
   two.heal();
   const late = outcome(append({ log: two }, "late"));
   void append({ log: one }, "other");

@@ -4,13 +4,8 @@ export const testing: readonly Mutation[] = [
   ...inFile("testing/connection", [
     {
       name: "an answer to a node that is cut off arrives",
-      from: "if (this.isOpen && !call.isLost) this.#answers",
+      from: "if (this.isOpen) this.#answers",
       to: "this.#answers",
-    },
-    {
-      name: "an answer that was lost comes once the link is healed",
-      from: "this.isOpen && !call.isLost",
-      to: "this.isOpen",
     },
     {
       name: "an abort ends a call that was served",
