@@ -57,6 +57,8 @@ export interface Cluster {
   until(check: () => void | Promise<void>): Promise<void>;
   /** Awaits a promise while time passes. */
   of<T>(promise: Promise<T>): Promise<T>;
+  /** Awaits a promise that needs real time besides, as cryptography does. */
+  ofReal<T>(promise: Promise<T>): Promise<T>;
 }
 
 export type ClusterTest = (cluster: Cluster) => Promise<void>;
@@ -102,15 +104,18 @@ function clusterIn(world: ClusterWorld, nodes: LiveNode[]): Cluster {
     await check();
   }
   async function of<T>(promise: Promise<T>): Promise<T> {
-    let isPending = true;
-    const settled = (): void => {
-      isPending = false;
-    };
-    promise.then(settled, settled);
-    await until(() => {
-      if (isPending) throw new Error("Expected a promise to settle");
-    });
+    const check = settles(promise);
+    await until(check);
     return promise;
+  }
+  async function ofReal<T>(promise: Promise<T>): Promise<T> {
+    const check = settles(promise);
+    const end = systemClock.now() + patience.ms;
+    while (systemClock.now() < end && (await fails(check))) {
+      await wait(1);
+      await clock?.advance(1);
+    }
+    return of(promise);
   }
   async function start(options?: NotifierOptions): Promise<TestNode> {
     const node = new LiveNode(await world.open(), clock, options);
@@ -125,7 +130,19 @@ function clusterIn(world: ClusterWorld, nodes: LiveNode[]): Cluster {
     while (started.length < count) started.push(await start(options));
     return started;
   }
-  return { lease, pass, until, of, start, startAll: startAll as Cluster["startAll"] };
+  return { lease, pass, until, of, ofReal, start, startAll: startAll as Cluster["startAll"] };
+}
+
+/** Returns a check that passes once a promise has settled. */
+function settles(promise: Promise<unknown>): () => void {
+  let isPending = true;
+  const settled = (): void => {
+    isPending = false;
+  };
+  promise.then(settled, settled);
+  return () => {
+    if (isPending) throw new Error("Expected a promise to settle");
+  };
 }
 
 async function fails(check: () => void | Promise<void>): Promise<boolean> {

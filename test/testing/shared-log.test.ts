@@ -44,6 +44,19 @@ test("a snapshot can be used again and again, and no position ever comes twice",
   expect(new Set(positions).size).toBe(3);
 });
 
+test("what members do after a rollback does not change the snapshot", async () => {
+  const shared = start();
+  const [one, two] = await joinAll(shared, 2);
+  await hold(two, "r");
+  const snapshot = shared.snapshot();
+  shared.rollback(snapshot);
+  await two.membership.release("r");
+  await two.log[Symbol.asyncDispose]();
+  expect([shared.nodes, holders(shared)]).toEqual([[one.id], {}]);
+  shared.rollback(snapshot);
+  expect([shared.nodes, holders(shared)]).toEqual([[one.id, two.id], { r: two.id }]);
+});
+
 test("a channel remembers the last eight epochs that it continues", async () => {
   const shared = start();
   const log = shared.open();
