@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { bundle } from "../../bench/speed/import-cost.ts";
 
 /** The maximum size in bytes of what a server imports. Lower it when the size shrinks; raise it only on purpose. */
-const maxBytes = 48_200;
+const maxBytes = 52_000;
 
 const size = gzipSync(await bundle(), { level: 9 }).length;
 
