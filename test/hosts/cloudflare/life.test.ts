@@ -124,6 +124,19 @@ else {
       await other.rest();
     });
 
+    test("has a quarter of a window of other hosts in flight, unless it is told otherwise", async () => {
+      const sent = async (options: NotifierObjectOptions): Promise<number> => {
+        const here = world();
+        here.begin({ ...ann, ...options });
+        const client = await here.connect();
+        for (let n = 1; n <= 10; n++) await here.publish("news", "x".repeat(20_000));
+        return dataOf(client).length;
+      };
+      expect([await sent({}), await sent({ window: undefined }), await sent({ window: 262_144 })]).toEqual([
+        3, 3, 10,
+      ]);
+    });
+
     test("keeps the progress of a client once a second, and says until then that it may be old", async () => {
       const here = world();
       here.begin(ann);
@@ -376,11 +389,29 @@ else {
     test("is over: it leaves the alarm to the next one, and needs no timer", async () => {
       const { here, life, client } = await closed();
       expect([life.isOver, client.raw.closed?.code, attachmentOf(client)]).toEqual([true, 3001, null]);
+      await here.rest();
       const { alarm, alarms } = here.state;
       const before = [...alarms];
       life.stir();
+      expect(here.sleeps).toBe(true);
       await here.clock.advance(5_000);
-      expect([here.sleeps, here.state.alarms, here.state.alarm]).toEqual([true, before, alarm]);
+      expect([here.state.alarms, here.state.alarm]).toEqual([before, alarm]);
+    });
+
+    test("leaves the alarm to the next one also in the middle of a look", async () => {
+      const here = world();
+      const answers: ((time: number) => void)[] = [];
+      here.state.storage.getAlarm = () => new Promise((resolve) => answers.push(resolve));
+      const life = here.begin();
+      await here.clock.advance(1_000);
+      const closing = life.notifier.close();
+      await here.clock.settle();
+      await closing;
+      const at = here.clock.time() + 5 * minute;
+      here.begin().wakeAt(at);
+      for (const answer of answers) answer(at);
+      await here.clock.settle();
+      expect(here.state.alarms).toEqual([`set ${at}`]);
     });
 
     test("ignores what its sockets still send, and answers their closes", async () => {
