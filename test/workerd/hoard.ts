@@ -29,14 +29,7 @@ export class Hoard extends NotifierObject {
       limits: { answer: 120_000, slow: 120_000 },
       onError: (error) => void this.#errors.add(String(error)),
       onRefused: () => {},
-      ...this.#given,
     };
-  }
-
-  /** Options that are part of the object's name. */
-  get #given(): NotifierObjectOptions {
-    const { name } = (this.ctx as { id: { name: string } }).id;
-    return JSON.parse(name.slice(name.indexOf("~") + 1));
   }
 
   protected override app(): Hono {
@@ -82,5 +75,5 @@ function textOf(size: number): string {
 }
 
 const app = new Hono();
-app.all("/:name/*", route("HOARD", { by: (c: Context) => decodeURIComponent(c.req.param("name") ?? "") }));
+app.all("/:name/*", route("HOARD", { by: (c: Context) => c.req.param("name") ?? "" }));
 export default app;

@@ -20,7 +20,7 @@ interface Look {
 }
 
 function objectOf(server: Workerd) {
-  const url = `${server.url}/hoard~%7B%7D`;
+  const url = `${server.url}/hoard`;
   const post = async <T>(path: string, body: object): Promise<T> => {
     const response = await fetch(`${url}/${path}`, { method: "POST", body: JSON.stringify(body) });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
@@ -181,5 +181,17 @@ onWorkerd("an object whose limits are all reached", () => {
     expect(await late.ask({ connect: {} }, ...subscribeAll(rooms))).toHaveLength(1 + rooms.length);
     for (const { socket } of [...members, late]) socket.terminate();
     await expect.poll(async () => (await hoard.look()).stats.sessions, { timeout: 30_000 }).toBe(0);
+  });
+
+  test("sends a client that proves nothing read no more than 64 KiB", async () => {
+    await using server = await workerd({ entry, objects: { HOARD: "Hoard" } });
+    const { url, publish } = objectOf(server);
+    const member = await join(url("ann"));
+    member.answers = false;
+    await member.ask({ connect: {} }, ...subscribeAll(["news"]));
+    await publish({ channels: ["news"], count: 10, size: 20_000, isLone: true });
+    await member.ask({ ping: {} });
+    expect(member.published).toBe(3);
+    member.socket.terminate();
   });
 });

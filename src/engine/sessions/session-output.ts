@@ -109,19 +109,16 @@ export abstract class SessionOutput<S> implements TurnSession {
     const text = this.out.take(this.context.frames);
     if (text === undefined && (this.flags & flag.changed) === 0) return;
     try {
-      if (text !== undefined) this.#send(text);
+      if (text !== undefined) {
+        this.socket.send(text);
+        this.window.send();
+        this.subscriptions.report("written");
+      }
       if (this.socket.changed !== undefined) this.#tellChanged();
     } catch (error) {
       this.context.report(error, "socket", `session ${this.id}`);
       this.revoke(closes.internal);
     }
-  }
-
-  #send(text: string): void {
-    this.socket.send(text);
-    this.window.send();
-    this.subscriptions.report("written");
-    if (this.socket.changed !== undefined) this.flags |= flag.changed;
   }
 
   /** Tells the host that the state has changed, unless it cannot be read now. Then the next flush tells it. */

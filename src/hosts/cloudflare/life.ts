@@ -62,6 +62,8 @@ export class Life {
   readonly #execution: ExecutionContext;
   #app: Hono | undefined;
   #isWatching = false;
+  /** The alarms that have rung, and not been set again. */
+  #rung: (() => void)[] = [];
   #sweptAt = 0;
 
   constructor({ state, env, options, app, clock = systemClock }: LifeParts) {
@@ -128,13 +130,18 @@ export class Life {
     this.#sockets.ended(socket, code, reason);
   }
 
-  ring(): void {
+  /**
+   * Called when the alarm rings. Resolves once it is set for what is left to end. If the object is gone before that, the
+   * platform lets the same alarm ring in the next life.
+   */
+  ring(): Promise<void> {
     this.stir();
     try {
       this.#alarm.rang(this.#clock.time());
     } finally {
       this.#clock.ring();
     }
+    return new Promise((resolve) => this.#rung.push(resolve));
   }
 
   /** Wakes the object at a time, in milliseconds since the Unix epoch. */
@@ -158,9 +165,7 @@ export class Life {
     } finally {
       this.#isWatching = false;
       if (!isQuiet) this.stir();
-      this.#state.waitUntil(
-        this.#alarm.settle(this.notifier.stats().runs > 0 ? this.#soon : this.#clock.alarmAt),
-      );
+      this.#state.waitUntil(this.#setAlarm());
     }
   }
 
@@ -175,10 +180,24 @@ export class Life {
     return this.notifier.rest() && isKept;
   }
 
+  async #setAlarm(): Promise<void> {
+    const rung = this.#rung;
+    this.#rung = [];
+    await this.#alarm.settle(this.#isEnding ? this.#soon : this.#clock.alarmAt);
+    for (const isSet of rung) isSet();
+  }
+
   /** Leaves the alarm and the storage to the next life. */
   #end(): void {
     this.isOver = true;
     this.#alarm.end();
+    for (const isSet of this.#rung) isSet();
+  }
+
+  /** Whether there is something that must come to an end, and that no long wait is for. */
+  get #isEnding(): boolean {
+    const { runs, confirmed } = this.notifier.stats();
+    return runs > 0 || (confirmed > 0 && this.#clock.isTiming);
   }
 
   /** By when the object, or its next life, has to be awake while there is something that must come to an end. */

@@ -29,7 +29,7 @@ export type Sent<T> = {
 };
 
 /** What the log says of a run. */
-export type StoredRunState = Omit<RunState, "result">;
+export type StoredRunState = Omit<RunState, "result" | "cancel">;
 
 /**
  * A Durable Object with a notifier and a Hono app. Extend it, and export the class from your Worker; `route` sends
@@ -41,8 +41,8 @@ export type StoredRunState = Omit<RunState, "result">;
  * reported as `lost`, once.
  *
  * The methods `publish`, `history`, `presence`, `findRun` and `cancelRun` are for other code of your Worker, which calls
- * them on a stub of the object. Clients cannot call them. Override `alarm` only with a call of `super.alarm()`, and let
- * `wakeAt` set the alarm: the object has only one.
+ * them on a stub of the object. Clients cannot call them. Override `alarm` only with `await super.alarm()`, and let `wakeAt`
+ * set the alarm: the object has only one.
  *
  * @example
  * ```ts
@@ -124,7 +124,7 @@ export class NotifierObject<Env = unknown> extends DurableObject<Env> {
 
   /** Called by the platform when the alarm rings: for the object's own long waits, and at the times of `wakeAt`. */
   async alarm(): Promise<void> {
-    this.#awake.ring();
+    await this.#awake.ring();
   }
 
   /** Publishes, for other code of the Worker; see `Notifier.publish`. Resolves once the publication is stored. */

@@ -19,6 +19,7 @@ export class ObjectClock implements Clock {
   readonly #platform: Clock;
   readonly #stir: () => void;
   readonly #waits = new Set<LongWait>();
+  readonly #timers = new Set<Timer>();
   #now = 0;
 
   /** `stir` is called whenever something begins or ends to wait. */
@@ -44,10 +45,18 @@ export class ObjectClock implements Clock {
   timer(ms: number, fire: () => void): Timer {
     this.#stir();
     if (ms <= longest) {
-      return this.#platform.timer(ms, () => {
+      const timer = this.#platform.timer(ms, () => {
+        this.#timers.delete(timer);
         this.#stir();
         fire();
       });
+      this.#timers.add(timer);
+      return {
+        cancel: () => {
+          this.#timers.delete(timer);
+          timer.cancel();
+        },
+      };
     }
     const wait = { due: this.now() + Math.min(ms, maxDelay), fire };
     this.#waits.add(wait);
@@ -57,6 +66,11 @@ export class ObjectClock implements Clock {
   turn(run: () => void): void {
     this.#stir();
     this.#platform.turn(run);
+  }
+
+  /** Whether there are short waits, which the alarm does not ring for. */
+  get isTiming(): boolean {
+    return this.#timers.size > 0;
   }
 
   /**

@@ -136,7 +136,7 @@ describe("a client that pings itself, where the host answers", () => {
     await host.clock.advance(200_000);
     restore();
     client.session.heard?.(0);
-    expect(client.closed?.code).toBe(3005);
+    expect([client.closed?.code, host.notifier.totals().limits]).toEqual([3005, {}]);
     await host.settle();
     await host.end();
   });

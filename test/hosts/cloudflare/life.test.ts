@@ -211,6 +211,80 @@ else {
       await here.rest();
     });
 
+    test("ends the call of its alarm once the next one is set, so that there always is one while a run works", async () => {
+      const here = world();
+      const life = here.begin();
+      const run = life.notifier.run(() => new Promise<never>(() => {}), { id: "r", owner: "ann" });
+      run.result().catch(() => {});
+      await here.clock.settle();
+      await here.untilAlarm();
+      let isSet = false;
+      const ringing = life.ring().then(() => {
+        isSet = true;
+      });
+      for (let looks = 0; looks < 20 && here.state.alarm === null; looks++) {
+        expect(isSet).toBe(false);
+        await here.clock.advance(100);
+      }
+      await ringing;
+      expect([isSet, here.state.alarms.length]).toEqual([true, 2]);
+    });
+
+    test("ends the call of its alarm when it closes", async () => {
+      const here = world();
+      const life = here.begin();
+      await here.rest();
+      const ringing = life.ring();
+      const closing = life.notifier.close();
+      await here.clock.settle();
+      await Promise.all([ringing, closing]);
+      expect(here.state.alarm).toBe(null);
+    });
+
+    test("is woken again if it ends before it has ended the runs of the life before", async () => {
+      const here = world();
+      const first = here.begin();
+      first.notifier.run(() => new Promise<never>(() => {}), { id: "r", owner: "ann" });
+      await here.clock.advance(10_000);
+      await here.untilAlarm();
+      here.storage.fault = (sql) => (sql === "COMMIT" ? new Error("disk full") : undefined);
+      const rang = here.clock.time();
+      const ringing = here.begin().ring();
+      await here.clock.advance(1_000);
+      await ringing;
+      await here.clock.advance(10_000);
+      expect(here.state.alarm).toBe(rang + 30_000);
+      here.storage.fault = () => undefined;
+      await here.untilAlarm();
+      const third = here.begin();
+      third.ring();
+      await here.clock.settle();
+      expect(await third.notifier.runs.find("r")).toMatchObject({ status: "failed" });
+      await here.rest();
+      expect(here.state.alarm).toBe(null);
+    });
+
+    test("has an alarm for its next life while a confirmed publication waits for less than a minute", async () => {
+      const here = world();
+      const undelivered: unknown[] = [];
+      const onUndelivered = ({ data }: { data: unknown }) => void undelivered.push(data);
+      here.begin({ onUndelivered });
+      await here.publish("news", "late", { confirm: true, ttl: 50_000 });
+      await here.untilAlarm();
+      const ringing = here.life.ring();
+      await here.clock.advance(1_000);
+      await ringing;
+      expect(here.state.alarm).toBe(here.clock.time() + 30_000);
+      await here.clock.advance(5_000);
+      // This life ends without notice.
+      await here.untilAlarm();
+      here.begin({ onUndelivered }).ring();
+      await here.clock.settle();
+      expect(undelivered).toEqual(["late"]);
+      await here.rest();
+      expect(here.state.alarm).toBe(null);
+    });
+
     test("sets the alarm in the turn in which a confirmed publication is stored", async () => {
       const here = world();
       const life = here.begin();

@@ -97,3 +97,29 @@ test("the clock of the platform may be another one", async () => {
   await platform.advance(minute);
   expect(fired).toEqual(["turn", `timer at ${6 * minute}`]);
 });
+
+test("only short waits that have not ended, and are not cancelled, are timed", async () => {
+  using world = clockAt(minute);
+  world.clock.timer(2 * minute, () => {});
+  const timed = [world.clock.isTiming];
+  const wait = world.clock.timer(minute, () => {});
+  const ended = new Promise<void>((resolve) => world.clock.timer(1, resolve));
+  timed.push(world.clock.isTiming);
+  await ended;
+  timed.push(world.clock.isTiming);
+  wait.cancel();
+  timed.push(world.clock.isTiming);
+  expect(timed).toEqual([false, true, true, false]);
+});
+
+test("a wait that has ended is not timed any more", async () => {
+  using world = clockAt(minute);
+  const timed: boolean[] = [];
+  await new Promise<void>((resolve) =>
+    world.clock.timer(1, () => {
+      timed.push(world.clock.isTiming);
+      resolve();
+    }),
+  );
+  expect(timed).toEqual([false]);
+});

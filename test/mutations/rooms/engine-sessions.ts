@@ -376,11 +376,6 @@ export const engineSessions: readonly Mutation[] = [
       to: "this.window.room - bytes < -this.context.settings.window",
     },
     {
-      name: "a host is not told of what was sent",
-      from: "    if (this.socket.changed !== undefined) this.flags |= flag.changed;\n",
-      to: "",
-    },
-    {
       name: "a host is told of a state that cannot be read",
       from: "if (!this.isOpen || !this.out.isEmpty) return;",
       to: "if (!this.isOpen) return;",
@@ -392,8 +387,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "a host is told before the frame is sent",
-      from: "      if (text !== undefined) this.#send(text);\n      if (this.socket.changed !== undefined) this.#tellChanged();",
-      to: "      if (this.socket.changed !== undefined) this.#tellChanged();\n      if (text !== undefined) this.#send(text);",
+      from: "      if (text !== undefined) {\n        this.socket.send(text);",
+      to: "      this.#tellChanged();\n      if (text !== undefined) {\n        this.socket.send(text);",
     },
     {
       name: "no change is urgent",

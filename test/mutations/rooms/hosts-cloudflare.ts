@@ -75,13 +75,28 @@ export const hostsCloudflare: readonly Mutation[] = [
     },
     {
       name: "the alarm of a run is deleted at the next look",
-      from: "this.notifier.stats().runs > 0 ? this.#soon : this.#clock.alarmAt",
+      from: "this.#isEnding ? this.#soon : this.#clock.alarmAt",
       to: "this.#clock.alarmAt",
     },
     {
       name: "what is held does not set the alarm in its turn",
       from: "alarmedLog(this.log, () => this.#alarm.wakeBy(this.#soon))",
       to: "alarmedLog(this.log, () => {})",
+    },
+    {
+      name: "the call of an alarm ends before the next alarm is set",
+      from: "return new Promise((resolve) => this.#rung.push(resolve));",
+      to: "return Promise.resolve();",
+    },
+    {
+      name: "the call of an alarm never ends if the notifier closes",
+      from: "    this.#alarm.end();\n    for (const isSet of this.#rung) isSet();\n",
+      to: "    this.#alarm.end();\n",
+    },
+    {
+      name: "no next life reports a confirmed publication whose time is short",
+      from: "confirmed > 0 && this.#clock.isTiming",
+      to: "confirmed < 0 && this.#clock.isTiming",
     },
     {
       name: "an alarm whose times cannot be deleted ends no waits",
@@ -153,6 +168,16 @@ export const hostsCloudflare: readonly Mutation[] = [
   ]),
   ...inFile("hosts/cloudflare/object-clock", [
     { name: "long waits keep an object awake", from: "if (ms <= longest) {", to: "if (ms <= 2 ** 31) {" },
+    {
+      name: "a timer that has fired counts as one",
+      from: "        this.#timers.delete(timer);\n        this.#stir();",
+      to: "        this.#stir();",
+    },
+    {
+      name: "a timer that is cancelled counts as one",
+      from: "          this.#timers.delete(timer);\n          timer.cancel();",
+      to: "          timer.cancel();",
+    },
     {
       name: "an alarm of another century is set",
       from: "Math.min(ms, maxDelay)",
