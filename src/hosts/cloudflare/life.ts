@@ -151,12 +151,13 @@ export class Life {
 
   /** Looks soon at what is to be kept, and whether there is anything left to do. Until then the object stays awake. */
   stir(): void {
-    if (this.#isWatching || this.isOver) return;
+    if (this.#isWatching) return;
     this.#isWatching = true;
     this.#platform.timer(pulse, () => this.#look());
   }
 
   #look(): void {
+    // Closing was under way, so this is the last look that anything has stirred.
     if (this.isOver) return;
     let isQuiet = false;
     try {

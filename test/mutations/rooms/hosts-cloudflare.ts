@@ -49,8 +49,8 @@ export const hostsCloudflare: readonly Mutation[] = [
     },
     {
       name: "a life that is over keeps looking",
-      from: "this.#isWatching || this.isOver",
-      to: "this.#isWatching",
+      from: "    if (this.isOver) return;\n    let isQuiet",
+      to: "    let isQuiet",
     },
     { name: "a life looks only once", from: "      if (!isQuiet) this.stir();\n", to: "" },
     {
