@@ -234,6 +234,11 @@ export class Scope {
     return this.#held.size;
   }
 
+  /** Whether the scope has ended. */
+  get isOver(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** Returns how many items of a kind the scope owns now. */
   count(kind: PendingKind): number {
     let count = 0;

@@ -16,6 +16,8 @@ export interface Entry {
   readonly time: number;
   /** Strings that describe the publication to its readers, by name. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** The id of the member that wants to hear who has received it. A log without `nodes` need not keep it. */
+  readonly origin?: string | undefined;
 }
 
 /**
@@ -53,6 +55,8 @@ export interface AppendOptions {
    *   other arguments are.
    * - A lower `n`, or one above the last plus 1, MUST be refused with an error that is not lasting.
    * - An append that was refused, failed or was aborted does not count, unless it was made all the same.
+   * - A store that was set back has forgotten the last appends of a writer. In an epoch that continues one of before, a
+   *   first append with a higher `n` MUST be made.
    * - A log may forget a writer 10 minutes after its last append, and together with its channel. A writer that the log
    *   does not know begins with the `n` that it sends, so that it can continue. Before its first append has settled, a
    *   writer MUST therefore not start another one.
@@ -88,6 +92,8 @@ export interface AppendOptions {
    * ignores it.
    */
   hold?: string | undefined;
+  /** See {@linkcode Entry.origin}. */
+  origin?: string | undefined;
   /** Ends the wait when it aborts. */
   signal?: AbortSignal | undefined;
 }
@@ -158,6 +164,11 @@ export interface Member {
   inherits(records: readonly HeldRecord[]): void;
   /** Called once when the log takes this process for gone: others have inherited its records. */
   lost(error: Error): void;
+  /**
+   * Called when the store was lost or restored to an earlier moment, so that it may not know any more what this process
+   * holds, or what it has appended. The process holds again what it still needs, with `Membership.hold`.
+   */
+  renewed?(): void;
 }
 
 /** The place of a process among those that work with a log. Disposing it leaves the records to whoever comes next. */
@@ -165,9 +176,17 @@ export interface Membership extends AsyncDisposable {
   /** A name that no other member ever has. */
   readonly id: string;
   /**
-   * Releases a record. In a log with `commit` this is gathered, like an append. A record that is not held is ignored.
+   * Releases a record. In a log with `commit` this is gathered, like an append. A record that this process does not hold
+   * is ignored.
    */
   release(record: string): void | Promise<void>;
+  /** Holds a record again that was appended before, with its channel and position. A record that is held is ignored. */
+  hold?(record: HeldRecord): void | Promise<void>;
+  /**
+   * Returns the ids of all members that are not taken for gone, this one included. Only a store with which several
+   * processes work at the same time has it.
+   */
+  nodes?(): readonly string[] | Promise<readonly string[]>;
 }
 
 /**

@@ -104,6 +104,11 @@ export interface RunState {
    * the log.
    */
   result(options?: { signal?: AbortSignal | undefined }): Promise<unknown>;
+  /**
+   * Cancels the run, also one of another node. Resolves once the run has ended, whatever its ending is. Rejects with a
+   * TypeError if `reason` is not a string.
+   */
+  cancel(reason?: string): Promise<void>;
 }
 
 /** How the runs of a closed notifier ended. Each run's id is in exactly one list. */

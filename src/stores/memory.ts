@@ -44,7 +44,8 @@ export interface MemoryLogOptions {
   clock?: Clock | undefined;
 }
 
-const defaults = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
+/** The bounds of a log in memory, where its options say nothing. */
+export const defaults: Retention = { size: 1_000, bytes: 1_048_576, ttl: 300_000, slack: 8_388_608 };
 /** Bytes that a channel takes besides its text, measured on V8 and rounded up. */
 const channelCost = 512;
 /** Characters that a state may have. */
@@ -310,7 +311,7 @@ class MemoryLog implements Log {
 }
 
 /** @throws {RangeError} when a state is too long */
-function checkState(name: string, { length }: string): void {
+export function checkState(name: string, { length }: string): void {
   if (length <= maxState) return;
   const why = `it has ${length} characters, and may have ${maxState}`;
   throw new RangeError(`Cannot use the state of ${JSON.stringify(name)}: ${why}`);

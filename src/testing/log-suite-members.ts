@@ -1,18 +1,8 @@
 import { ClosedError, ExistsError } from "../model/errors.ts";
-import type { AppendOptions, HeldRecord, Member, Membership } from "../model/log.ts";
+import type { HeldRecord } from "../model/log.ts";
 import { gather } from "./log-suite-commit.ts";
-import {
-  append,
-  as,
-  failure,
-  isSame,
-  type LogTests,
-  type LogTools,
-  none,
-  same,
-  type TestedLog,
-  turn,
-} from "./log-suite-tools.ts";
+import { ends, hold, idle, join, joinOf, next, release } from "./log-suite-joined.ts";
+import { append, as, failure, isSame, type LogTests, none, same, turn } from "./log-suite-tools.ts";
 
 /** Records that a process holds, and leaves to whoever comes next. A log without `join` passes at once. */
 export const memberTests: LogTests = {
@@ -140,82 +130,3 @@ export const memberTests: LogTests = {
     same(error instanceof ClosedError || String(error), true);
   },
 };
-
-const idle: Member = { inherits() {}, lost() {} };
-
-/** Awaits a promise of a join, and fails if it takes too long. */
-async function ends<Result>(tools: LogTools, joining: Promise<Result>): Promise<Result> {
-  const bell = tools.bell("the end of a wait to join");
-  const ended = bell.next();
-  joining.then(bell.ring, bell.ring);
-  await ended;
-  return joining;
-}
-
-interface Joined {
-  readonly log: TestedLog;
-  readonly membership: Membership;
-  readonly losses: readonly Error[];
-  /** Waits until as many records of the test's channels have come, and checks that they are these. */
-  inherited(records: readonly HeldRecord[]): Promise<void>;
-}
-
-/** Joins a log, or returns undefined if it has no `join`. */
-async function join(log: TestedLog, channel: string, tools: LogTools): Promise<Joined | undefined> {
-  const records: HeldRecord[] = [];
-  const losses: Error[] = [];
-  const bell = tools.bell("records to be inherited");
-  const member: Member = {
-    inherits(given) {
-      // Other tests may use the same store.
-      records.push(...given.filter((each) => each.channel.startsWith(channel)));
-      bell.ring();
-    },
-    lost: (error) => losses.push(error),
-  };
-  if (log.join === undefined) return undefined;
-  const membership = await ends(tools, log.join(member));
-  return {
-    ...{ log, membership, losses },
-    async inherited(wanted) {
-      while (records.length < wanted.length) await bell.next();
-      await turn();
-      same(sorted(records), sorted(wanted));
-    },
-  };
-}
-
-/** Disposes a log, and joins one that is made again. */
-async function next(log: TestedLog, channel: string, tools: LogTools): Promise<Joined> {
-  await log[Symbol.asyncDispose]();
-  const joined = await join(await tools.again(), channel, tools);
-  if (joined === undefined) throw new Error(missing);
-  return joined;
-}
-
-const missing = "Expected join(), as in the log that was made before";
-
-function joinOf({ join }: TestedLog): NonNullable<TestedLog["join"]> {
-  if (join === undefined) throw new Error(missing);
-  return join;
-}
-
-/** Holds a record from an append on. */
-async function hold(
-  log: TestedLog,
-  channel: string,
-  name: string,
-  options: Partial<AppendOptions> = {},
-): Promise<HeldRecord> {
-  const record = `${channel} ${name}`;
-  return { record, channel, position: await append(log, channel, "1", { hold: record, ...options }) };
-}
-
-async function release({ log, membership }: Joined, record: string): Promise<void> {
-  await membership.release(record);
-  await log.commit?.();
-}
-
-function sorted(records: readonly HeldRecord[]): HeldRecord[] {
-  return records.toSorted((one, other) => (one.record < other.record ? -1 : 1));
-}

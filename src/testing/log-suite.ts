@@ -7,6 +7,7 @@ import { endTests } from "./log-suite-ends.ts";
 import { entryTests } from "./log-suite-entries.ts";
 import { keepingTests, wipeTests } from "./log-suite-keeping.ts";
 import { memberTests } from "./log-suite-members.ts";
+import { nodeTests, wipedNodeTests } from "./log-suite-nodes.ts";
 import { placeTests } from "./log-suite-places.ts";
 import { readTests } from "./log-suite-reads.ts";
 import { repeatTests } from "./log-suite-repeats.ts";
@@ -25,6 +26,7 @@ const logTests: LogTests = {
   ...wakeTests,
   ...commitTests,
   ...memberTests,
+  ...nodeTests,
   ...endTests,
 };
 
@@ -65,6 +67,9 @@ export interface LogSuiteStore {
  * create another with the same `clock`, which may find what the first left, or nothing. The records of a log that has
  * `join` it must find.
  *
+ * If several members work with a store at once, logs with the same `clock` MUST have the same store, and logs of other
+ * tests another one: what a member leaves may go to any other member.
+ *
  * @example
  * ```ts
  * import { describe, test } from "vitest";
@@ -77,7 +82,7 @@ export function logSuite(
   store: LogSuiteStore = {},
 ): void {
   describe("a log", () => {
-    const tests = { ...logTests, ...(store.wipe && wipeTests) };
+    const tests = { ...logTests, ...(store.wipe && { ...wipeTests, ...wipedNodeTests }) };
     for (const [name, prove] of Object.entries(tests)) {
       test(name, async () => {
         await proveOn(make, prove, store);

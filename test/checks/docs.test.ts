@@ -37,7 +37,7 @@ const shown: Readonly<Record<string, readonly string[]>> = {
   "docs/events.md": ["examples/events.test.ts"],
   "docs/operations.md": ["examples/telemetry.ts"],
   "docs/receipts.md": ["examples/receipt.test.ts"],
-  "docs/testing.md": ["examples/notifier.test.ts"],
+  "docs/testing.md": ["examples/notifier.test.ts", "examples/cluster.test.ts"],
   "docs/troubleshooting.md": ["examples/refused.test.ts", "examples/hot.ts"],
 };
 
@@ -158,7 +158,7 @@ test("the picture of a log's file equals what the command draws", async () => {
   const run = (name: string, status: RunStatus): string =>
     stateOf({
       ...{ run: "", name, status, started: 0, ended: 0 },
-      ...{ owner: "", announced: "", asksToCancel: false },
+      ...{ owner: "", announced: "", asksToCancel: false, node: undefined },
     });
   const channels: InspectedChannel[] = [
     {

@@ -16,6 +16,7 @@ export const floors: readonly (readonly string[])[] = [
   ["engine/hub"],
   ["engine/sessions", "engine/channels", "engine/runs"],
   ["engine/delivery"],
+  ["engine/nodes"],
   ["engine/core"],
   ["engine/log"],
   ["client"],

@@ -81,7 +81,7 @@ function testsUnder(directory: string): string[] {
 
 /** The tests of one room each: they are quick, and catch most of what is broken in it. */
 const rooms = new Map(
-  ["access", "base", "stores", "stores/sqlite", "wire", ...engineRooms()].map((room) => [
+  ["access", "base", "stores", "stores/sqlite", "testing", "wire", ...engineRooms()].map((room) => [
     room,
     createSuite(`tests of ${room}`, (directory) =>
       testsUnder(directory).filter((file) => isOf(room, file) && !others.test(file.slice(5))),
@@ -110,7 +110,7 @@ export function checksFor(file: string): Check[] {
   if (file.startsWith("hosts/")) return [hosts];
   const room = rooms.get(dirname(file));
   // Only its own tests use it.
-  if (room !== undefined && dirname(file) === "stores/sqlite") return [room];
+  if (room !== undefined && ["stores/sqlite", "testing"].includes(dirname(file))) return [room];
   return [...(room === undefined ? [] : [room]), simulation, core];
 }
 

@@ -15,6 +15,7 @@ import { hosts } from "./rooms/hosts.ts";
 import { hostsCloudflare } from "./rooms/hosts-cloudflare.ts";
 import { stores } from "./rooms/stores.ts";
 import { storesSqlite } from "./rooms/stores-sqlite.ts";
+import { testing } from "./rooms/testing.ts";
 import { wire } from "./rooms/wire.ts";
 
 export type { Mutation } from "./mutation.ts";
@@ -37,5 +38,6 @@ export const mutations: readonly Mutation[] = [
   ...hostsCloudflare,
   ...stores,
   ...storesSqlite,
+  ...testing,
   ...wire,
 ];

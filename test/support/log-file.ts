@@ -34,7 +34,7 @@ export function logFile(options: Partial<SqliteLogOptions> = {}): LogFile {
 
 /** Returns what the channel of a run says of it. */
 export function runState(run: string, status: "working" | "completed", started: number): string {
-  const unknown = { announced: undefined, asksToCancel: false, ended: undefined };
+  const unknown = { announced: undefined, asksToCancel: false, node: undefined, ended: undefined };
   return stateOf({ run, name: `Run ${run}`, owner: "ann", status, started, ...unknown });
 }
 

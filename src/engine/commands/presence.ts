@@ -1,6 +1,7 @@
 import { exceeds } from "../../base/bytes.ts";
-import { replies } from "../../wire/protocol.ts";
+import { type ClientInfo, replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
+import type { Hub } from "../hub/hub.ts";
 import { usersOn } from "../hub/presence.ts";
 import { type Answer, type Call, channelOf } from "./call.ts";
 import { permit } from "./permission.ts";
@@ -10,18 +11,33 @@ export async function presence(call: Call): Promise<Answer> {
   const name = channelOf(call);
   await permit(call, "presence", name);
   const { codec, settings } = hub;
-  const subscriptions = hub.channels.get(name)?.subscriptions;
-  if ((subscriptions?.size ?? 0) > settings.limits.presence)
-    throw new Refusal(replies.limitExceeded, "presence");
-  const result = codec.results.presence(Array.from(subscriptions ?? [], ({ session }) => session.info));
+  const clients = await clientsOn(hub, name);
+  if (clients === undefined) throw new Refusal(replies.limitExceeded, "presence");
+  const result = codec.results.presence(clients);
   if (exceeds(result, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
   return { result, channels: [name] };
+}
+
+/** Returns the clients on a channel, as other clients see them. Undefined if there are more than a reply may have. */
+async function clientsOn(hub: Hub, name: string): Promise<readonly ClientInfo[] | undefined> {
+  const most = hub.settings.limits.presence;
+  const subscriptions = hub.channels.get(name)?.subscriptions;
+  if ((subscriptions?.size ?? 0) > most) return undefined;
+  if (hub.nodes.id === undefined) return Array.from(subscriptions ?? [], ({ session }) => session.info);
+  const { clients } = await hub.presence.of(name);
+  if (clients.length > most) return undefined;
+  return clients.map(({ session: client, user, info }) => {
+    return { user, client, info: info === undefined ? undefined : JSON.stringify(info) };
+  });
 }
 
 export async function presenceStats(call: Call): Promise<Answer> {
   const { hub } = call;
   const name = channelOf(call);
   await permit(call, "presence", name);
-  const clients = hub.channels.get(name)?.subscriptions.size ?? 0;
-  return { result: hub.codec.results.presenceStats(clients, usersOn(hub, name)) };
+  const { presenceStats } = hub.codec.results;
+  if (hub.nodes.id === undefined)
+    return { result: presenceStats(hub.channels.get(name)?.subscriptions.size ?? 0, usersOn(hub, name)) };
+  const { clients, users } = await hub.presence.of(name);
+  return { result: presenceStats(clients.length, users) };
 }

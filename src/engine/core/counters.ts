@@ -1,8 +1,11 @@
 import { Counts } from "../../base/counts.ts";
 import type { Limits } from "./limits.ts";
 
-/** The name of a limit, or `announcements`: joins and leaves that are dropped because too many come at once. */
-export type LimitName = keyof Limits | "announcements";
+/**
+ * The name of a limit; `announcements`: joins and leaves that are dropped because too many come at once; or `messages`:
+ * those of other nodes that this version does not know.
+ */
+export type LimitName = keyof Limits | "announcements" | "messages";
 
 /** What a notifier has counted since it was created. */
 export interface Counted {

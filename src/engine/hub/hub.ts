@@ -27,6 +27,7 @@ import type { AppendSteps } from "../log/append-queue.ts";
 import { AppendQueues } from "../log/append-queues.ts";
 import { isOfClosedLog } from "../log/log-failure.ts";
 import { LogReader } from "../log/log-reader.ts";
+import { Nodes } from "../nodes/nodes.ts";
 import type { RunContext } from "../runs/run-channel.ts";
 import { RunRegistry } from "../runs/run-registry.ts";
 import type { CommandQueues } from "../sessions/command-queue.ts";
@@ -37,6 +38,7 @@ import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
+import { PresenceOfAll } from "./presence-of-all.ts";
 
 /** What a hub is created from. */
 export interface HubParts {
@@ -75,6 +77,7 @@ export class Hub
   readonly wheel: TimerWheel;
   readonly appends: AppendQueues;
   readonly records: HeldRecords;
+  readonly nodes: Nodes;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
@@ -84,6 +87,7 @@ export class Hub
   readonly gate: Gate;
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
+  readonly presence: PresenceOfAll;
   readonly recoveries: Recoveries;
   readonly turn: Turn;
   readonly cache: CacheBudget;
@@ -136,7 +140,9 @@ export class Hub
       released: () => this.appends.commits?.touch(),
       onError: reportLog,
     });
+    this.nodes = new Nodes(this);
     this.inheritance = new Inheritance(this, parts.log);
+    this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);
     this.runs = new RunRegistry(this);
     this.gate = new Gate(this, parts.onRefused);
@@ -207,6 +213,10 @@ export class Hub
       failed,
     );
     if (calling instanceof Promise) this.scope.own("task", `undelivered ${owner}`, calling);
+  }
+
+  get joining(): Promise<void> | undefined {
+    return this.inheritance.joining;
   }
 
   append(

@@ -1,6 +1,6 @@
 import { ignorable } from "../../base/scope.ts";
 import { closed, LogError } from "../../model/errors.ts";
-import type { HeldRecord, Log } from "../../model/log.ts";
+import type { HeldRecord, Log, Membership } from "../../model/log.ts";
 import { heldIn } from "../core/held-records.ts";
 import { type RestoreContext, restoreConfirmed } from "../delivery/restore.ts";
 import { backOff } from "../log/back-off.ts";
@@ -67,8 +67,13 @@ export class Inheritance {
       },
       { signal },
     );
-    if (membership !== undefined) this.#context.records.joined(membership);
+    if (membership !== undefined) await this.#joined(membership);
     this.joining = undefined;
+  }
+
+  async #joined(membership: Membership): Promise<void> {
+    this.#context.records.joined(membership);
+    if (membership.nodes !== undefined) await this.#context.nodes.begin(membership);
   }
 
   #report(error: unknown): void {
@@ -98,6 +103,7 @@ export class Inheritance {
   /** Ends the wait for the log, and leaves what is held to the next process. */
   async end(): Promise<void> {
     this.#leaving?.abort(closed("join the log"));
+    this.#context.nodes.end();
     await this.#context.records.leave();
   }
 }

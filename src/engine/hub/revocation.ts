@@ -4,6 +4,46 @@ import { checkUser, checkWho } from "../core/input-check.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import type { Hub } from "./hub.ts";
 
+/** The kinds of message that revoke something on every node. */
+const kinds = { disconnect: "disconnect", unsubscribe: "unsubscribe" } as const;
+
+/** Does here what other nodes revoke. A node that has missed such a message has to let everybody authenticate again. */
+export function obeyRevocations(hub: Hub): void {
+  const { nodes } = hub;
+  nodes.on(kinds.disconnect, (body) => {
+    const { who, code } = Object(body) as { who: { user: string }; code: number };
+    disconnect(hub, who, code);
+  });
+  nodes.on(kinds.unsubscribe, (body) => {
+    const { user, channel } = Object(body) as { user: string; channel: string };
+    unsubscribe(hub, user, channel);
+  });
+  nodes.onMissed = () => {
+    for (const session of [...hub.sessions]) session.close(closes.normal);
+  };
+}
+
+/** Closes sessions on all nodes: here at once. Settles once the others will hear of it, whatever happens to the log. */
+export async function disconnectAll(
+  hub: Hub,
+  who: { user: string } | { session: string },
+  code: number,
+): Promise<void> {
+  disconnect(hub, who, code);
+  await tellAll(hub, kinds.disconnect, { who, code });
+}
+
+/** Ends a user's subscriptions to a channel on all nodes: here at once. Settles once the others will hear of it. */
+export async function unsubscribeAll(hub: Hub, user: string, channel: string): Promise<void> {
+  unsubscribe(hub, user, channel);
+  await tellAll(hub, kinds.unsubscribe, { user, channel });
+}
+
+async function tellAll({ nodes, joining }: Hub, kind: string, body: unknown): Promise<void> {
+  if (joining !== undefined) await joining;
+  await nodes.tellAll(kind, body);
+}
+
 /** Closes a socket that gets no session. */
 export function refuse(hub: Hub, socket: Socket, why: Close): Session {
   hub.gate.refused(why);
@@ -15,7 +55,7 @@ export function refuse(hub: Hub, socket: Socket, why: Close): Session {
  * Closes sessions at once. Throws a TypeError for an invalid `who`, and a RangeError for a code that is not from 3000
  * to 4999.
  */
-export function disconnect(hub: Hub, who: { user: string } | { session: string }, code: number): void {
+function disconnect(hub: Hub, who: { user: string } | { session: string }, code: number): void {
   checkWho(who);
   if (!Number.isInteger(code) || code < 3000 || code > 4999) {
     throw new RangeError(`Cannot disconnect with code "${code}": it is not from 3000 to 4999`);
@@ -30,7 +70,7 @@ export function disconnect(hub: Hub, who: { user: string } | { session: string }
 }
 
 /** Ends a user's subscriptions to a channel at once. */
-export function unsubscribe(hub: Hub, user: string, channel: string): void {
+function unsubscribe(hub: Hub, user: string, channel: string): void {
   checkUser(user, channel);
   for (const session of [...hub.sessions.ofUser(user)]) {
     if (session.peer.user === user) withdraw(hub, session, channel);

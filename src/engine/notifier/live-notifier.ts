@@ -22,10 +22,10 @@ import { type NotifierOptions, resolveSettings } from "../core/settings.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "../hub/close.ts";
 import { type FollowOptions, followChannel } from "../hub/follow.ts";
 import { Hub } from "../hub/hub.ts";
-import { type Presence, presenceOf } from "../hub/presence.ts";
+import type { Presence } from "../hub/presence.ts";
 import { restOf } from "../hub/rest.ts";
 import { type RestoreOptions, restoreSession } from "../hub/restore-session.ts";
-import { disconnect, refuse, unsubscribe } from "../hub/revocation.ts";
+import { disconnectAll, obeyRevocations, refuse, unsubscribeAll } from "../hub/revocation.ts";
 import { pendingOf, type Stats, statsOf } from "../hub/stats.ts";
 import { type Totals, totalsOf } from "../hub/totals.ts";
 import { LiveSession } from "../sessions/session.ts";
@@ -68,6 +68,7 @@ export class LiveNotifier implements Notifier {
       onError,
     });
     this.#hub = hub;
+    obeyRevocations(hub);
     this.#commands = new Commands(hub);
     this.#publisher = new Publisher(hub);
     this.#signal = signal;
@@ -124,7 +125,8 @@ export class LiveNotifier implements Notifier {
   }
 
   async presence(channel: string): Promise<Presence> {
-    return presenceOf(this.#hub, channel);
+    this.#begin();
+    return this.#hub.presence.of(channel);
   }
 
   accept(socket: Socket, peer: Peer): Session {
@@ -160,11 +162,13 @@ export class LiveNotifier implements Notifier {
     who: { user: string } | { session: string },
     code: number = closes.disconnect.code,
   ): Promise<void> {
-    disconnect(this.#hub, who, code);
+    this.#begin();
+    await disconnectAll(this.#hub, who, code);
   }
 
   async unsubscribe(user: string, channel: string): Promise<void> {
-    unsubscribe(this.#hub, user, channel);
+    this.#begin();
+    await unsubscribeAll(this.#hub, user, channel);
   }
 
   stats(): Stats {

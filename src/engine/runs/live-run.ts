@@ -128,6 +128,9 @@ export class LiveRun implements Run<unknown> {
 
   async #begin(place: "first" | undefined): Promise<void> {
     const data = encode({ type: "run.started", run: this.id, name: this.name });
+    // Only then this process knows its own name, by which others find the run.
+    const { joining } = this.#context;
+    if (joining !== undefined) await joining;
     const beginning = this.#channel.append(data, urgent, { place, state: this.#state, hold: this.#record });
     // A run that the log refuses is announced to nobody.
     if (place !== undefined) await beginning;
@@ -144,6 +147,7 @@ export class LiveRun implements Run<unknown> {
       asksToCancel,
       announced: this.#channel.announced,
       status,
+      node: this.#context.nodes.id,
       started,
       ended,
     };

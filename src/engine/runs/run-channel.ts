@@ -6,11 +6,15 @@ import type { Context } from "../core/context.ts";
 import { gapAfter } from "../core/publications.ts";
 import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
 import { type AppendSteps, urgent } from "../log/append-queue.ts";
+import type { Nodes } from "../nodes/nodes.ts";
 
 /** What runs need besides the context. */
 export interface RunContext extends Context, ConfirmContext {
   /** Whether `onUndelivered` is set, so that publications that are given up must be reported in time. */
   readonly reportsUndelivered: boolean;
+  readonly nodes: Nodes;
+  /** Settles once this process is a member of its log. Undefined after that, and for a log without members. */
+  readonly joining: Promise<void> | undefined;
 }
 
 /** What only the first append of a run has. */

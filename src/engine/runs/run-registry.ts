@@ -1,5 +1,5 @@
 import { checkChannel } from "../../access/peer-check.ts";
-import { isText, shown } from "../../base/check.ts";
+import { isObject, isText, shown } from "../../base/check.ts";
 import type { MaybePromise } from "../../base/maybe-promise.ts";
 import {
   isRunChannel,
@@ -20,6 +20,15 @@ const maxNameLength = 255;
 /** The maximum length of a run's owner, in characters: a log keeps it with the channel. */
 const maxOwnerLength = 1_000;
 
+/** The kind of message that asks a node to cancel a run. */
+const cancelling = "cancel";
+
+/** Who cancels a run of another node, and why. */
+interface Cancelling {
+  readonly by: "client" | "caller";
+  readonly reason: string | undefined;
+}
+
 /** What a client asks for that wants to cancel a run. */
 interface CancelRequest {
   readonly isAuthorized: boolean;
@@ -39,6 +48,7 @@ export class RunRegistry implements RunObserver {
 
   constructor(context: RunContext) {
     this.#context = context;
+    context.nodes.on(cancelling, (body) => this.#cancelFor(body));
   }
 
   /** Runs whose task still works. */
@@ -144,14 +154,21 @@ export class RunRegistry implements RunObserver {
     const live = this.get(id);
     if (live !== undefined) {
       const { name, owner, status, startTime: started, endTime: ended } = live;
-      return { id, name, owner, status, started, ended, result: (options) => live.result(options) };
+      const result: RunState["result"] = (options) => live.result(options);
+      return { id, name, owner, status, started, ended, result, cancel: (reason) => live.cancel(reason) };
     }
     if (!isText(id, 1, this.#context.settings.limits.channel - prefix.length)) return undefined;
     const stored = await readStored(this.#context, id);
     if (stored === undefined) return undefined;
     const { name, owner, status, started, ended } = stored;
     const result: RunState["result"] = ({ signal } = {}) => readResult(this.#context, id, signal);
-    return { id, name, owner, status, started, ended, result };
+    const cancel = async (reason?: string): Promise<void> => {
+      if (reason !== undefined && typeof reason !== "string")
+        throw new TypeError(`Cannot cancel run:${id} for ${shown(reason)}: a reason is a text`);
+      if (status === "working") this.#cancelElsewhere(id, stored.node, { by: "caller", reason });
+      await result().catch(() => {});
+    };
+    return { id, name, owner, status, started, ended, result, cancel };
   }
 
   /**
@@ -168,9 +185,24 @@ export class RunRegistry implements RunObserver {
     if (facts === undefined) return "unknown";
     if (facts.asksToCancel ? !isAuthorized : !mayCancel(facts, user)) return "unknown";
     if (facts.status !== "working") return "finished";
-    if (run === undefined) return "unknown";
-    run.cancelBy("client", reason);
+    if (run !== undefined) run.cancelBy("client", reason);
+    else if (!this.#cancelElsewhere(id, stored?.node, { by: "client", reason })) return "unknown";
     return "requested";
+  }
+
+  /** Asks the node that runs it to cancel a run. Returns whether there is one. */
+  #cancelElsewhere(id: string, node: string | undefined, why: Cancelling): boolean {
+    const { nodes, scope } = this.#context;
+    if (node === undefined || node === nodes.id) return false;
+    scope.own("task", `cancel run:${id} of ${node}`, nodes.tell(node, cancelling, { id, ...why }));
+    return true;
+  }
+
+  #cancelFor(body: unknown): void {
+    if (!isObject(body)) return;
+    const { id, by, reason } = body;
+    const run = typeof id === "string" ? this.get(id) : undefined;
+    run?.cancelBy(by === "caller" ? "caller" : "client", typeof reason === "string" ? reason : undefined);
   }
 }
 

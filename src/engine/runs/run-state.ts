@@ -11,6 +11,8 @@ export interface StoredRun {
   /** The channel on which its start and its ending are announced. */
   readonly announced: string | undefined;
   readonly status: RunStatus;
+  /** The node that runs it. Undefined if one process works with the log alone. */
+  readonly node: string | undefined;
   /** Milliseconds since the Unix epoch. */
   readonly started: number;
   readonly ended: number | undefined;
@@ -45,6 +47,7 @@ export function storedIn(state: string | undefined): StoredRun | undefined {
     asksToCancel: read.asksToCancel === true,
     announced: textOf(read.announced),
     status: status as RunStatus,
+    node: textOf(read.node),
     started,
     ended: typeof read.ended === "number" ? read.ended : undefined,
   };

@@ -29,7 +29,7 @@ export type Sent<T> = {
 };
 
 /** What the log says of a run. */
-export type StoredRunState = Omit<RunState, "result">;
+export type StoredRunState = Omit<RunState, "result" | "cancel">;
 
 /**
  * A Durable Object with a notifier and a Hono app. Extend it, and export the class from your Worker; `route` sends

@@ -193,6 +193,19 @@ describe("a session that is restored from a state that was not its last one", ()
     await host.end();
   });
 
+  test("doubts no more than seven pongs, however many processes were lost", async () => {
+    const { host, client } = await connected();
+    await publish(host, large);
+    for (let lost = 0; lost < 8; lost++)
+      host.evict({ state: ({ session: { state } }) => state as SessionState, isStale: true });
+    await host.settle();
+    expect(pings(client)).toBe(2);
+    client.pong();
+    client.pong();
+    expect(client.closed).toBeUndefined();
+    await host.end();
+  });
+
   test("does not forget its doubt when it is restored once more, from its last state", async () => {
     const { host, client } = await connected();
     await publish(host, large, true);

@@ -133,6 +133,18 @@ describe("the state of a session", () => {
     await host.end();
   });
 
+  test("is the same before and after the host is told of it", async () => {
+    const host = hibernating();
+    const client = await connected(host);
+    void host.notifier.publish("news", 1);
+    await host.settle();
+    client.send(await acknowledges(host, "news", 1));
+    const { state } = client.session;
+    await host.settle();
+    expect(client.told.at(-1)?.state).toEqual(state);
+    await host.end();
+  });
+
   test("fits into 16 kB with 55 subscriptions to channels of 255 characters, or 200 of 40", async () => {
     for (const [count, length] of [
       [55, 255],

@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
 import type { Attachment } from "../../../src/hosts/cloudflare/object-socket.ts";
 import type { NotifierObjectOptions } from "../../../src/hosts/cloudflare/options.ts";
+import { FakeSocket } from "../../support/fake-object.ts";
 import { driver } from "../../support/sqlite.ts";
 import { type Client, world } from "./world.ts";
 
@@ -37,6 +38,17 @@ else {
         { code: 103, message: "permission denied" },
         [],
       ]);
+    });
+
+    test("ignores what comes from a socket that it does not know, and answers its close", async () => {
+      const here = world();
+      here.begin(ann);
+      const stranger = new FakeSocket();
+      here.life.message(stranger, '{"id":1,"connect":{}}');
+      here.life.ended(stranger, 1006, "lost");
+      await here.rest();
+      expect([stranger.sent, stranger.closed]).toEqual([[], { code: 1000, reason: "" }]);
+      expect([here.life.notifier.stats().sessions, here.errors]).toEqual([0, []]);
     });
 
     test("lets the platform answer the ping of our own client, and only that", () => {
@@ -110,6 +122,19 @@ else {
       other.begin({ ...ann, heartbeat: 2 * minute });
       await other.connect();
       await other.rest();
+    });
+
+    test("has a quarter of a window of other hosts in flight, unless it is told otherwise", async () => {
+      const sent = async (options: NotifierObjectOptions): Promise<number> => {
+        const here = world();
+        here.begin({ ...ann, ...options });
+        const client = await here.connect();
+        for (let n = 1; n <= 10; n++) await here.publish("news", "x".repeat(20_000));
+        return dataOf(client).length;
+      };
+      expect([await sent({}), await sent({ window: undefined }), await sent({ window: 262_144 })]).toEqual([
+        3, 3, 10,
+      ]);
     });
 
     test("keeps the progress of a client once a second, and says until then that it may be old", async () => {
@@ -364,11 +389,29 @@ else {
     test("is over: it leaves the alarm to the next one, and needs no timer", async () => {
       const { here, life, client } = await closed();
       expect([life.isOver, client.raw.closed?.code, attachmentOf(client)]).toEqual([true, 3001, null]);
+      await here.rest();
       const { alarm, alarms } = here.state;
       const before = [...alarms];
       life.stir();
+      expect(here.sleeps).toBe(true);
       await here.clock.advance(5_000);
-      expect([here.sleeps, here.state.alarms, here.state.alarm]).toEqual([true, before, alarm]);
+      expect([here.state.alarms, here.state.alarm]).toEqual([before, alarm]);
+    });
+
+    test("leaves the alarm to the next one also in the middle of a look", async () => {
+      const here = world();
+      const answers: ((time: number) => void)[] = [];
+      here.state.storage.getAlarm = () => new Promise((resolve) => answers.push(resolve));
+      const life = here.begin();
+      await here.clock.advance(1_000);
+      const closing = life.notifier.close();
+      await here.clock.settle();
+      await closing;
+      const at = here.clock.time() + 5 * minute;
+      here.begin().wakeAt(at);
+      for (const answer of answers) answer(at);
+      await here.clock.settle();
+      expect(here.state.alarms).toEqual([`set ${at}`]);
     });
 
     test("ignores what its sockets still send, and answers their closes", async () => {

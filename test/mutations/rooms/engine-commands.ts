@@ -146,8 +146,8 @@ export const engineCommands: readonly Mutation[] = [
   ...inFile("engine/commands/presence", [
     {
       name: "the number of clients in a presence reply has no limit",
-      from: "if ((subscriptions?.size ?? 0) > settings.limits.presence)",
-      to: "if (settings.limits.presence < 0)",
+      from: "if ((subscriptions?.size ?? 0) > most)",
+      to: "if (most < 0)",
     },
   ]),
   ...inFile("engine/commands/publish", [

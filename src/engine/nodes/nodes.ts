@@ -1,0 +1,134 @@
+import type { Membership, Retention } from "../../model/log.ts";
+import type { Context } from "../core/context.ts";
+import { urgent } from "../log/append-queue.ts";
+import { Inbox } from "./inbox.ts";
+import { decoded, encoded, everybody, inboxOf, type NodeMessage } from "./node-message.ts";
+
+/** What the answers to a question are. */
+export interface Answers {
+  /** The answers, by the id of the node. */
+  readonly of: ReadonlyMap<string, unknown>;
+  /** Whether every node that lives has answered. */
+  readonly isComplete: boolean;
+}
+
+/** Handles one kind of message. What it returns is the answer, if the message is a question. */
+type Handle = (body: unknown, from: string) => unknown;
+
+/** Milliseconds to wait for answers: a node that takes longer is left out. */
+const patience = 1_000;
+
+/** How much is kept of messages. Who is away for longer has missed some, and is told so. */
+const retention: Partial<Retention> = { size: 10_000, bytes: 8_388_608, ttl: 600_000, slack: 0 };
+
+/**
+ * The notifiers that work with one log at the same time. They send each other messages through channels of that log, so
+ * messages of one node arrive in order. With a log of one process nothing of this exists: nothing is sent or read.
+ */
+export class Nodes {
+  readonly #context: Context;
+  readonly #handles = new Map<string, Handle>();
+  readonly #asked = new Map<string, (from: string, body: unknown) => void>();
+  #membership: Membership | undefined;
+  #inboxes: readonly Inbox[] = [];
+  #questions = 0;
+  /** Called when messages to all nodes were lost before they could be read. */
+  onMissed: () => void = () => {};
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** The id of this node. Undefined if it works alone. */
+  get id(): string | undefined {
+    return this.#membership?.id;
+  }
+
+  /** Sets what is done with messages of a kind. */
+  on(kind: string, handle: Handle): void {
+    this.#handles.set(kind, handle);
+  }
+
+  /** Called once this process is a member of its log. Resolves once other nodes can reach it. */
+  async begin(membership: Membership): Promise<void> {
+    if (membership.nodes === undefined) return;
+    const { id } = membership;
+    const context = this.#context;
+    const take = ({ data }: { data: string }): void => this.#take(data);
+    const own = { context, channel: inboxOf(id), take, missed: () => {} };
+    const shared = { context, channel: everybody, take, missed: () => this.onMissed() };
+    this.#inboxes = [new Inbox(own), new Inbox(shared)];
+    await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
+    this.#membership = membership;
+  }
+
+  /** Stops reading messages. Those that wait for answers get none. */
+  end(): void {
+    for (const inbox of this.#inboxes) inbox.end();
+    this.#membership = undefined;
+  }
+
+  /** Sends a message to one node. It settles once the message is in the log. */
+  async tell(node: string, kind: string, body: unknown): Promise<void> {
+    await this.#send(inboxOf(node), { kind, body });
+  }
+
+  /** Sends a message to all other nodes. Does nothing where this one works alone. */
+  async tellAll(kind: string, body: unknown): Promise<void> {
+    if (this.#membership !== undefined) await this.#send(everybody, { kind, body });
+  }
+
+  /** Asks all other nodes, and waits for those that live, for a second at most. */
+  async ask(kind: string, body: unknown, signal?: AbortSignal): Promise<Answers> {
+    const of = new Map<string, unknown>();
+    const membership = this.#membership;
+    if (membership?.nodes === undefined) return { of, isComplete: true };
+    const asks = `${membership.id}:${++this.#questions}`;
+    let missing: Set<string> | undefined;
+    const { scope } = this.#context;
+    const isComplete = await scope.wait<boolean>(`answers about ${kind}`, signal, ({ resolve, reject }) => {
+      const cancel = scope.timer(`answers about ${kind}`, patience, () => resolve(false));
+      this.#asked.set(asks, (from, answer) => {
+        of.set(from, answer);
+        missing?.delete(from);
+        if (missing?.size === 0) resolve(true);
+      });
+      const asking = async (): Promise<void> => {
+        const [nodes] = await Promise.all([
+          membership.nodes?.(),
+          this.#send(everybody, { kind, body, asks }),
+        ]);
+        missing = new Set(nodes?.filter((node) => node !== membership.id && !of.has(node)));
+        if (missing.size === 0) resolve(true);
+      };
+      asking().catch(reject);
+      return () => {
+        cancel();
+        this.#asked.delete(asks);
+      };
+    });
+    return { of, isComplete };
+  }
+
+  async #send(channel: string, message: Omit<NodeMessage, "from">): Promise<void> {
+    const from = this.#membership?.id ?? "";
+    await this.#context.append(channel, encoded({ from, ...message }), { retention }, urgent);
+  }
+
+  #take(text: string): void {
+    const message = decoded(text);
+    const { counters } = this.#context;
+    if (message === undefined) return counters.hit("messages");
+    const { from, kind, body, asks, answers } = message;
+    if (from === this.#membership?.id) return;
+    if (answers !== undefined) return this.#asked.get(answers)?.(from, body);
+    const handle = this.#handles.get(kind);
+    if (handle === undefined) return counters.hit("messages");
+    this.#context.scope.own("task", `message ${kind} of ${from}`, this.#handle(handle, message, asks));
+  }
+
+  async #handle(handle: Handle, { from, kind, body }: NodeMessage, asks: string | undefined): Promise<void> {
+    const answer = await handle(body, from);
+    if (asks !== undefined) await this.#send(inboxOf(from), { kind, body: answer, answers: asks });
+  }
+}

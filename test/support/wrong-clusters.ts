@@ -1,0 +1,47 @@
+import type { Membership } from "../../src/model/log.ts";
+import { type NodeFault, wrongNodes } from "./wrong-nodes.ts";
+
+/** Faults that a store shows only to notifiers. */
+const others: Readonly<Record<string, NodeFault>> = {
+  "does not seal": (log) => ({
+    append: (channel, data, { place, ...options }) =>
+      log.append(channel, data, { ...options, place: place === "last" ? undefined : place }),
+  }),
+  "neither seals nor releases": (log) => ({
+    append: (channel, data, { place, ...options }) =>
+      log.append(channel, data, { ...options, place: place === "last" ? undefined : place }),
+    join: async (...call) => ({ ...(await log.join(...call)), release() {} }),
+  }),
+  "releases nothing": (log) => ({
+    join: async (...call) => ({ ...(await log.join(...call)), release() {} }),
+  }),
+  "holds nothing": (log) => ({
+    append: (channel, data, { hold, ...options }) => log.append(channel, data, options),
+  }),
+  "keeps what the last member has left": (log) => ({
+    async join({ inherits, lost }, options) {
+      let membership: Membership | undefined;
+      const member = {
+        lost,
+        inherits(records: Parameters<typeof inherits>[0]) {
+          if (membership !== undefined) inherits(records);
+        },
+      };
+      membership = await log.join(member, options);
+      return membership;
+    },
+  }),
+  "gives an heir what the living hold": (log, { shared }) => ({
+    join: ({ inherits, lost }, options) =>
+      log.join({ lost, inherits: () => inherits(shared.inspect().records.map(({ held }) => held)) }, options),
+  }),
+  "stands still once a log was disposed": (log, { shared }) => ({
+    async [Symbol.asyncDispose]() {
+      await log[Symbol.asyncDispose]();
+      shared.pause();
+    },
+  }),
+};
+
+/** Stores that are each wrong in one way for several notifiers. */
+export const wrongClusters: Readonly<Record<string, NodeFault>> = { ...wrongNodes, ...others };

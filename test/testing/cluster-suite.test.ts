@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import {
+  type ClusterWorld,
+  clusterSuite,
+  fakeClock,
+  type NodeLog,
+  type SharedLogOptions,
+  sharedLog,
+} from "../../src/testing.ts";
+import { wrongClusters } from "../support/wrong-clusters.ts";
+import { type NodeFault, type NodeWorld, withNodeFault } from "../support/wrong-nodes.ts";
+
+interface World {
+  readonly options?: SharedLogOptions;
+  readonly fault?: NodeFault;
+}
+
+function world({ options, fault = () => ({}) }: World = {}): ClusterWorld {
+  const clock = fakeClock();
+  const shared = sharedLog({ clock, ...options });
+  const nodes: NodeWorld = { shared, members: [], memberships: [] };
+  return {
+    ...{ clock, lease: options?.lease ?? 15_000 },
+    open() {
+      const log: NodeLog = withNodeFault(nodes, fault);
+      return { log, kill: () => log.kill() };
+    },
+    async [Symbol.asyncDispose]() {
+      const { watches } = shared.inspect();
+      if (clock.armed > 0 || watches > 0)
+        throw new Error(`${clock.armed} timers and ${watches} watches are left`);
+    },
+  };
+}
+
+const runner = { describe, test };
+
+describe("nodes over a shared log that answers in microtasks", () => {
+  clusterSuite({ world }, runner);
+});
+
+describe("nodes over a shared log that takes 20 ms for each way", () => {
+  clusterSuite({ world: () => world({ options: { latency: 20, lease: 3_000 } }) }, runner);
+});
+
+/** Returns the tests of the suite by name. */
+function testsOf(fault: NodeFault): Map<string, () => Promise<void>> {
+  const tests = new Map<string, () => Promise<void>>();
+  clusterSuite(
+    { world: () => world({ fault }) },
+    { describe: (_, body) => body(), test: (name, body) => void tests.set(name, body) },
+  );
+  return tests;
+}
+
+/** Faults of a store, and the test that finds each. Every test of the suite finds one. */
+const caught: readonly (readonly [fault: keyof typeof wrongClusters, test: string])[] = [
+  [
+    "wakes only those who watch with the log that appends",
+    "a publication of one node reaches the subscribers of all, in order and once",
+  ],
+  [
+    "gives each node channels of its own",
+    "a client that comes back to another node gets what it has missed, and nothing twice",
+  ],
+  ["gives each node channels of its own", "all nodes have the same history, and follow it from any position"],
+  ["remembers keys for each node", "an idempotency key that is used on several nodes publishes once"],
+  ["does not seal", "a ticket that one node has issued is redeemed once, on any node"],
+  [
+    "stands still once a log was disposed",
+    "a node closes while others go on: its clients are told, and nobody else notices",
+  ],
+  [
+    "wakes only those who watch with the log that appends",
+    "a run of one node is followed on another, found there, and its result is read there",
+  ],
+  [
+    "gives what was left to nobody who is there",
+    "the runs of a node that dies are lost, each once, and whoever follows them is told",
+  ],
+  ["neither seals nor releases", "a run that has ended when its node dies stays as it is"],
+  [
+    "gives what was left to nobody who is there",
+    "if several nodes die, the last one brings all their runs to an end",
+  ],
+  [
+    "gives what was left to nobody who is there",
+    "if all nodes die, the next one that starts brings their runs to an end",
+  ],
+  [
+    "begins a channel once for each node",
+    "an id that several nodes give to a run at once is that of one run",
+  ],
+  [
+    "gives each node channels of its own",
+    "the runs of a node that closes are cancelled, and others find them so",
+  ],
+  ["gives an heir what the living hold", "a run goes on while other nodes leave and die"],
+  [
+    "gives everybody what one member has left",
+    "what a node that dies has not delivered is reported once, by somebody alive",
+  ],
+  [
+    "does not hold on what was inherited by somebody who is there",
+    "if the heir dies as well, the last node reports what nobody received",
+  ],
+  ["holds nothing", "what a node that dies has not delivered is delivered by its heir"],
+  ["releases nothing", "what a node has delivered is not reported when it dies"],
+  ["holds nothing", "a node that closes hands what it has not delivered to another one, which reports it"],
+  [
+    "keeps what the last member has left",
+    "what the last node that closes has not delivered waits for the next one that starts",
+  ],
+];
+
+describe("clusterSuite fails a store that", () => {
+  test.for(caught)("%s: %s", async ([fault, name]) => {
+    const prove = testsOf(wrongClusters[fault] as NodeFault).get(name);
+    expect(prove).toBeDefined();
+    await expect(prove?.()).rejects.toThrow("Expected");
+  });
+
+  test("breaks any of its tests", () => {
+    expect([...testsOf(() => ({})).keys()].sort()).toEqual(caught.map(([, name]) => name).sort());
+  });
+});
