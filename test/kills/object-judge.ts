@@ -108,7 +108,10 @@ function judgeConfirmed(story: Story): string[] {
   const wrong = overdue(story).map((offset) => `${offset} of news still waits, and a client has it`);
   const times = new Map<number, number>();
   for (const { channel, offset, time } of dump.reports) {
-    if (channel !== "lonely") wrong.push(`${offset} of ${channel} is undelivered, and every client has it`);
+    if (channel !== "lonely") {
+      wrong.push(`${offset} of ${channel} is undelivered, and every client has it`);
+      continue;
+    }
     const first = times.get(offset);
     times.set(offset, time);
     if (first === undefined) continue;

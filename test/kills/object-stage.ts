@@ -35,7 +35,7 @@ export interface Place {
 export type End = Pick<LifeEnd, "from" | "ended">;
 
 /** Milliseconds after which a wait counts as failed. */
-export const patience = 30_000;
+export const patience = 60_000;
 /** Milliseconds between two looks at whether everything has come to an end. */
 const pause = 200;
 /** What a process prints: that an alarm rings, and that objects were aborted. */
