@@ -64,7 +64,7 @@ export class Life {
   readonly #execution: ExecutionContext;
   #app: Hono | undefined;
   #isWatching = false;
-  #sweptAt = 0;
+  #sweptAt: number;
 
   constructor({ state, env, options, app, clock = systemClock }: LifeParts) {
     checkOptions(options);
@@ -112,6 +112,7 @@ export class Life {
     notifier.closed.then(() => this.#end());
     state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));
     this.#sockets.restore();
+    this.#sweptAt = this.#clock.time();
     this.stir();
   }
 

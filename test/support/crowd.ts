@@ -27,7 +27,8 @@ export interface Member {
 
 /** Connects a client. */
 export async function join(url: string): Promise<Member> {
-  const socket = new WebSocket(url.replace(/^http/, "ws"));
+  // Compression would take most of the memory and of the time.
+  const socket = new WebSocket(url.replace(/^http/, "ws"), { perMessageDeflate: false });
   let ids = 0;
   const asked = new Map<number, (reply: Message) => void>();
   let waiting: { count: number; resolve(): void } | undefined;
