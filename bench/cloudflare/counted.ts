@@ -1,7 +1,9 @@
 import type { ObjectState } from "../../src/hosts/cloudflare/platform.ts";
 
 /** What is charged for, as far as an object causes it. It is counted over all lives of the objects of this isolate. */
-export const counts = { lives: 0, messages: 0, alarms: 0, alarmsSet: 0, read: 0, written: 0 };
+export const counts = { lives: 0, requests: 0, messages: 0, alarms: 0, alarmsSet: 0, read: 0, written: 0 };
+
+export type Counts = typeof counts;
 
 interface Cursor {
   readonly rowsRead: number;

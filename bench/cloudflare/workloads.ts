@@ -81,7 +81,7 @@ export function restore(sessions: number): Workload {
   };
 }
 
-async function spent(here: Site, act: () => Promise<unknown>): Promise<number> {
+export async function spent(here: Site, act: () => Promise<unknown>): Promise<number> {
   const before = here.cpu();
   await act();
   return here.cpu() - before;
