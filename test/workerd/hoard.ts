@@ -41,7 +41,15 @@ export class Hoard extends NotifierObject {
         return c.json({ stats: notifier.stats(), totals: notifier.totals(), errors });
       })
       .post("/:name/publish", async (c) => c.json(await this.#publish(await c.req.json())))
-      .post("/:name/runs", async (c) => c.json(await this.#run(await c.req.json())));
+      .post("/:name/runs", async (c) => c.json(await this.#run(await c.req.json())))
+      .post("/:name/break", (c) => {
+        // From now on no publication can be stored, so all of them wait.
+        const { storage } = this.ctx as { storage: { transactionSync: () => never } };
+        storage.transactionSync = () => {
+          throw new Error("The storage is broken");
+        };
+        return c.json(null);
+      });
   }
 
   /** Publishes, and returns how many of the publications were refused. */

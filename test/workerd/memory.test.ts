@@ -3,10 +3,10 @@ import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { objectLimits } from "../../src/hosts/cloudflare/limits.ts";
 import type { Stats, Totals } from "../../src/mod.ts";
+import { crowd, join, type Member } from "../support/crowd.ts";
 import { range } from "../support/wire.ts";
 import { onWorkerd, type Workerd, workerd } from "../support/workerd.ts";
 import { inspect } from "../support/workerd-inspector.ts";
-import { crowd, join, type Member } from "./crowd.ts";
 import type { Publishing } from "./hoard.ts";
 
 const entry = fileURLToPath(new URL("hoard.ts", import.meta.url));

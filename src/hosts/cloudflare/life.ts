@@ -64,7 +64,7 @@ export class Life {
   #isWatching = false;
   /** The alarms that have rung, and not been set again. */
   #rung: (() => void)[] = [];
-  #sweptAt = 0;
+  #sweptAt: number;
 
   constructor({ state, env, options, app, clock = systemClock }: LifeParts) {
     checkOptions(options);
@@ -111,6 +111,7 @@ export class Life {
     notifier.closed.then(() => this.#end());
     state.setWebSocketAutoResponse(autoResponse(ownPing, ownPing));
     this.#sockets.restore();
+    this.#sweptAt = this.#clock.time();
     this.stir();
   }
 

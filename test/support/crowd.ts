@@ -16,6 +16,8 @@ export interface Member {
   answers: boolean;
   /** Number of publications that it has been sent. */
   published: number;
+  /** Number of pings that it has been sent. */
+  pings: number;
   /** Sends commands in one message. Resolves with their replies, in order. */
   ask(...commands: object[]): Promise<Message[]>;
   send(...commands: object[]): void;
@@ -27,7 +29,8 @@ export interface Member {
 
 /** Connects a client. */
 export async function join(url: string): Promise<Member> {
-  const socket = new WebSocket(url.replace(/^http/, "ws"));
+  // Compression would take most of the memory and of the time.
+  const socket = new WebSocket(url.replace(/^http/, "ws"), { perMessageDeflate: false });
   let ids = 0;
   const asked = new Map<number, (reply: Message) => void>();
   let waiting: { count: number; resolve(): void } | undefined;
@@ -35,6 +38,7 @@ export async function join(url: string): Promise<Member> {
     socket,
     answers: true,
     published: 0,
+    pings: 0,
     ask: (...commands) =>
       Promise.all(sent(commands).map((id) => new Promise<Message>((resolve) => asked.set(id, resolve)))),
     send: (...commands) => void sent(commands),
@@ -53,6 +57,7 @@ export async function join(url: string): Promise<Member> {
   socket.on("message", (frame) => {
     for (const line of String(frame).split("\n")) {
       if (line === "{}") {
+        member.pings++;
         if (member.answers) socket.send("{}");
       } else if (line.startsWith('{"push"')) {
         if (line.includes('"pub":')) member.published++;
