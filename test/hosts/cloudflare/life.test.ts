@@ -526,11 +526,15 @@ else {
       const here = world();
       here.begin(ann);
       await here.connect({ name: "tocsin" });
+      await here.rest();
+      await here.clock.advance(2 * minute);
       const { getWebSocketAutoResponseTimestamp } = here.state;
       here.state.getWebSocketAutoResponseTimestamp = () => {
         throw new Error("no timestamp");
       };
-      await expect(here.clock.advance(2 * minute)).rejects.toThrow("no timestamp");
+      // The next event is followed by a look, which asks when the clients were last heard.
+      here.life.stir();
+      await expect(here.clock.advance(1_000)).rejects.toThrow("no timestamp");
       here.state.getWebSocketAutoResponseTimestamp = getWebSocketAutoResponseTimestamp;
       expect(here.sleeps).toBe(false);
       await here.rest();
