@@ -75,8 +75,8 @@ export const hostsCloudflare: readonly Mutation[] = [
     },
     {
       name: "the alarm of a run is deleted at the next look",
-      from: "this.#isEnding ? this.#soon : this.#clock.alarmAt",
-      to: "this.#clock.alarmAt",
+      from: "return runs > 0 ||",
+      to: "return runs < 0 ||",
     },
     {
       name: "what is held does not set the alarm in its turn",
