@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Member } from "../../test/support/crowd.ts";
 import type { Counts } from "./counted.ts";
+import type { Load } from "./load.ts";
 import { type Site, site } from "./site.ts";
 
 /** What is charged for, as far as it was caused meanwhile. */
@@ -18,17 +19,28 @@ export interface Wake extends Cost {
   readonly awake: number;
 }
 
+/** How 1 000 publications are published: `count` in each request. */
+export const publishings: readonly (Load & { readonly name: string })[] = [
+  { name: "one by one, to one channel", count: 1 },
+  { name: "100 in a turn, to one channel", count: 100 },
+  { name: "100 in a turn, to 10 channels", count: 100, channels: 10 },
+  { name: "100 in a turn, to 100 channels", count: 100, channels: 100 },
+  { name: "one by one, each confirmed", count: 1, confirm: true },
+  { name: "one by one, each with an idempotency key", count: 1, isKeyed: true },
+];
+
 /**
- * Returns what 1 000 publications cost that one client is sent, so many of them a request. The channel keeps 1 000: it is
- * full before, so what is trimmed counts.
+ * Returns what 1 000 publications cost. One client is sent those to one channel. The channels are full before, so what is
+ * trimmed counts.
  */
-export async function costOfPublications(each: number): Promise<Cost> {
+export async function costOfPublications(load: Load): Promise<Cost> {
   await using here = await site("COUNTED");
-  const members = await here.join(1);
-  await here.load({ count: 3_000 }, members);
+  const { count, channels = 1 } = load;
+  const members = channels === 1 ? await here.join(1) : [];
+  for (let n = 0; n < 1_500 * channels; n += 500) await here.load({ count: 500, channels }, members);
   await sleep(2_500);
   return await costOf(here, async () => {
-    for (let n = 0; n < 1_000; n += each) await here.load({ count: each }, members);
+    for (let n = 0; n < 1_000; n += count) await here.load(load, members);
     await sleep(2_500);
   });
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../../test/support/runtimes.ts";
 import { installed } from "../../test/support/workerd-binary.ts";
-import { costOfPublications, costOfWake } from "./cost.ts";
+import { costOfPublications, costOfWake, publishings } from "./cost.ts";
 import { bytesOfEach } from "./heap.ts";
 import type { System } from "./site.ts";
 import { median, type Workload, workloads } from "./workloads.ts";
@@ -80,16 +80,19 @@ async function rowsOf(all: readonly Workload[]): Promise<string[]> {
 }
 
 async function costs(): Promise<string> {
-  const [single, hundred] = [await costOfPublications(1), await costOfPublications(100)];
-  const [one, thousand] = await Promise.all([costOfWake(1), costOfWake(1_000)]);
   const cells = (...numbers: number[]): string => numbers.map((number) => figure(number)).join(" | ");
-  return `For 1 000 publications that one client is sent, in a channel that is full, by the row counts of the platform's cursors. Twenty
-messages of clients count as one request, and an alarm that is set as one row.
+  const rows: string[] = [];
+  for (const { name, ...load } of publishings) {
+    const { rowsRead, rowsWritten, requests } = await costOfPublications(load);
+    rows.push(`| ${name} | ${cells(rowsRead, rowsWritten, requests)} |`);
+  }
+  const [one, thousand] = await Promise.all([costOfWake(1), costOfWake(1_000)]);
+  return `By the row counts of the platform's cursors. An alarm that is set counts as one row, and twenty messages of clients count
+as one request. What goes to one channel is sent to one client. The channels are full: each keeps 1 000 publications.
 
-| for 1 000 publications | rows read | rows written | requests |
+| 1 000 publications of 200 bytes | rows read | rows written | requests |
 |---|---|---|---|
-| one by one | ${cells(single.rowsRead, single.rowsWritten, single.requests)} |
-| 100 in a turn | ${cells(hundred.rowsRead, hundred.rowsWritten, hundred.requests)} |
+${rows.join("\n")}
 
 One wake for the pings of stock clients, from sleep until nothing keeps the object awake:
 

@@ -23,7 +23,15 @@ export class Ours extends NotifierObject {
 
   protected override app(): Hono {
     return new Hono().post("/:class/:name/load", async (c) => {
-      await play((await c.req.json()) as Load, (data) => this.notifier.publish("news", data));
+      const load = (await c.req.json()) as Load;
+      const { channels = 1, confirm, isKeyed = false } = load;
+      await play(load, (data, n) => {
+        const key = isKeyed ? { idempotencyKey: crypto.randomUUID() } : {};
+        return this.notifier.publish(channels === 1 ? "news" : `news ${n % channels}`, data, {
+          confirm,
+          ...key,
+        });
+      });
       return c.json(this.notifier.stats().sessions);
     });
   }
