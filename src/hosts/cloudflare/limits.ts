@@ -2,13 +2,13 @@ import { type Limits, resolveLimits } from "../../engine/core/limits.ts";
 
 /**
  * The limits on what takes memory. An isolate has 128 MB. Measured in workerd, in bytes, with the contents that take the
- * most; all of it together is 105 MB:
+ * most; all of it together is 109 MB:
  *
  * | what | each | at the limit |
  * |---|---|---|
  * | the program | | 3 MB |
  * | session; subscription | 1 200; 135 | 15 MB |
- * | channel in use; channel that the log remembers | 1 500; 1 300 | 9 MB |
+ * | channel in use, with a subscription; channel that the log remembers | 2 250; 1 300 | 13 MB |
  * | character of a waiting command | 11 | 23 MB |
  * | confirmed publication that waits, its bytes; endings of runs the same again | 730; 2 | 16 MB |
  * | byte that waits to be published: of tiny ones that are confirmed, and of others | 12; 5 | 25 MB |
