@@ -32,6 +32,11 @@ export interface Clock {
   random(): number;
 }
 
+/** Returns what the wall clock says when `now` is 0. */
+export function originOf(clock: Pick<Clock, "now" | "time">): number {
+  return clock.time() - clock.now();
+}
+
 /**
  * The longest delay that the timers of every runtime support, in milliseconds. A timer with a longer delay fires at
  * once.

@@ -79,7 +79,7 @@ export async function proveIn(world: ClusterWorld, prove: ClusterTest): Promise<
     const errors = nodes.flatMap((node) => node.errors);
     if (errors.length > 0) throw new AggregateError(errors, `Expected no error, not ${errors.map(String)}`);
   } catch (error) {
-    // What is left then says nothing.
+    // The test has failed: what its nodes leave behind is no second failure.
     await end(world, cluster, nodes).catch(() => {});
     throw error;
   }
@@ -120,7 +120,7 @@ function clusterIn(world: ClusterWorld, nodes: LiveNode[]): Cluster {
   async function start(options?: NotifierOptions): Promise<TestNode> {
     const node = new LiveNode(await world.open(), clock, options);
     nodes.push(node);
-    // What is published waits until the node has joined.
+    // The notifier publishes only once its node has joined.
     await of(node.notifier.publish("joined", nodes.length));
     return node;
   }

@@ -1,4 +1,4 @@
-import { isObject } from "../../base/check.ts";
+import { readFormatted } from "../../base/formatted.ts";
 import { handled } from "../../base/maybe-promise.ts";
 import type { Membership } from "../../model/log.ts";
 
@@ -89,13 +89,8 @@ export class HeldRecords {
 
 /** Reads a record. Returns undefined for a format that this version does not know. */
 export function heldIn(record: string): Held | undefined {
-  let read: unknown;
-  try {
-    read = JSON.parse(record);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(read) || read.format !== format) return undefined;
+  const read = readFormatted(record, format);
+  if (read === undefined) return undefined;
   if (read.is === "run") return { is: "run" };
   const { is, expires, isEnding } = read;
   if (is !== "confirmed" || typeof expires !== "number") return undefined;

@@ -225,8 +225,8 @@ export class SendWindow {
 
   /** Returns how far the proof of a subscription at `cursor` is, for `restoreProof`. Called while nothing is queued. */
   proofOf(proof: Proof, cursor: number): ProofState {
-    if (proof.barrier <= this.#pongs) return { read: cursor, mark: cursor, barrier: 0 };
-    const read = proof.markBarrier <= this.#pongs ? proof.mark : proof.read;
+    const read = this.readOf(proof, cursor);
+    if (proof.barrier <= this.#pongs) return { read, mark: read, barrier: 0 };
     return { read, mark: proof.mark, barrier: proof.barrier - this.#pongs };
   }
 }

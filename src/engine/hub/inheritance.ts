@@ -3,7 +3,7 @@ import { closed, LogError } from "../../model/errors.ts";
 import type { HeldRecord, Log, Membership } from "../../model/log.ts";
 import { heldIn } from "../core/held-records.ts";
 import { type RestoreContext, restoreConfirmed } from "../delivery/restore.ts";
-import { backOff } from "../log/back-off.ts";
+import { backOff, jittered, longer } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
 import { endLost } from "../runs/lost-run.ts";
 import type { RunContext } from "../runs/run-channel.ts";
@@ -42,7 +42,7 @@ export class Inheritance {
     const { scope, clock } = this.#context;
     const quiet = scope.timer("join the log", patience, () => this.#reportWait());
     try {
-      for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
+      for (let wait = backOff.first; ; wait = longer(wait)) {
         try {
           await this.#joinOnce(signal);
           return;
@@ -52,7 +52,7 @@ export class Inheritance {
           if (wait === backOff.first || lasting !== undefined) this.#report(lasting ?? error);
           if (lasting !== undefined) throw lasting;
         }
-        await scope.sleep("join the log", wait * (0.5 + clock.random() / 2), signal);
+        await scope.sleep("join the log", jittered(wait, clock), signal);
       }
     } finally {
       quiet();

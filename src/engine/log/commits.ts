@@ -3,7 +3,7 @@ import type { Scope } from "../../base/scope.ts";
 import { closed } from "../../model/errors.ts";
 import type { Log, Position } from "../../model/log.ts";
 import type { Waiting } from "./append-queue.ts";
-import { backOff } from "./back-off.ts";
+import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
 
 /** Who waits for the commit of an append. */
@@ -154,11 +154,11 @@ export class Commits {
       return;
     }
     this.#hasNews = true;
-    this.#resume = scope.timer("commit again", this.#wait * (0.5 + clock.random() / 2), () => {
+    this.#resume = scope.timer("commit again", jittered(this.#wait, clock), () => {
       this.#resume = undefined;
       this.run();
     });
-    this.#wait = Math.min(this.#wait * 2, backOff.longest);
+    this.#wait = longer(this.#wait);
   }
 
   #refuse(error: unknown): void {

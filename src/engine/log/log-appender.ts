@@ -3,7 +3,7 @@ import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import { closed, ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
-import { backOff } from "./back-off.ts";
+import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
 import { Writers } from "./writers.ts";
 
@@ -91,7 +91,7 @@ export class LogAppender {
     const { signal } = options;
     let appending: MaybePromise<Position> = first;
     try {
-      for (let wait = backOff.first; ; wait = Math.min(wait * 2, backOff.longest)) {
+      for (let wait = backOff.first; ; wait = longer(wait)) {
         try {
           const position =
             appending instanceof Promise ? await scope.waitFor(owner, signal, appending) : appending;
@@ -102,7 +102,7 @@ export class LogAppender {
           if (this.#ended || isRefusal(error)) throw error;
           this.#failed(error, channel);
         }
-        await scope.sleep(owner, wait * (0.5 + clock.random() / 2), signal);
+        await scope.sleep(owner, jittered(wait, clock), signal);
         try {
           appending = log.append(channel, data, options);
           if (!(appending instanceof Promise)) this.#answered();

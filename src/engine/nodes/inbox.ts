@@ -1,7 +1,7 @@
 import { closed } from "../../model/errors.ts";
 import type { Entry, Position } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
-import { backOff } from "../log/back-off.ts";
+import { backOff, jittered, longer } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
 
 /** What an inbox does with what it reads. */
@@ -74,12 +74,8 @@ export class Inbox {
           const lasting = lastingError(error, `read ${this.#owner}`);
           if (this.#over.signal.aborted || context.scope.isOver || lasting !== undefined) return;
           if (wait === backOff.first) context.report(error, "log", this.#owner);
-          await context.scope.sleep(
-            this.#owner,
-            wait * (0.5 + context.clock.random() / 2),
-            this.#over.signal,
-          );
-          wait = Math.min(wait * 2, backOff.longest);
+          await context.scope.sleep(this.#owner, jittered(wait, context.clock), this.#over.signal);
+          wait = longer(wait);
         }
       }
     } catch {

@@ -1,4 +1,4 @@
-import { isObject } from "../../base/check.ts";
+import { readFormatted, textOf } from "../../base/formatted.ts";
 
 /** A message from one node to another. */
 export interface NodeMessage {
@@ -31,18 +31,9 @@ export function encoded(message: NodeMessage): string {
 
 /** Reads a message. Returns undefined for a format that this version does not know. */
 export function decoded(text: string): NodeMessage | undefined {
-  let read: unknown;
-  try {
-    read = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(read) || read.format !== format) return undefined;
+  const read = readFormatted(text, format);
+  if (read === undefined) return undefined;
   const { from, kind, body, asks, answers } = read;
   if (typeof from !== "string" || typeof kind !== "string") return undefined;
   return { from, kind, body, asks: textOf(asks), answers: textOf(answers) };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
 }

@@ -1,4 +1,4 @@
-import { isObject } from "../../base/check.ts";
+import { readFormatted, textOf } from "../../base/formatted.ts";
 import type { RunStatus } from "../../model/run-event.ts";
 
 /** What a run's channel says of its run: everything that another process must know of it. */
@@ -31,13 +31,8 @@ export function stateOf(stored: StoredRun): string {
 /** Reads the state of a channel. Returns undefined for a channel that is no run's, and for an unknown format. */
 export function storedIn(state: string | undefined): StoredRun | undefined {
   if (state === undefined) return undefined;
-  let read: unknown;
-  try {
-    read = JSON.parse(state);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(read) || read.format !== format || typeof read.run !== "string") return undefined;
+  const read = readFormatted(state, format);
+  if (typeof read?.run !== "string") return undefined;
   const { run, status, started } = read;
   if (!statuses.includes(status) || typeof started !== "number") return undefined;
   return {
@@ -56,8 +51,4 @@ export function storedIn(state: string | undefined): StoredRun | undefined {
 /** The status of a run as JSON text, as each new subscriber is sent it. */
 export function presentOf({ run, name, status }: Pick<StoredRun, "run" | "name" | "status">): string {
   return JSON.stringify({ run, name, status });
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
 }

@@ -1,5 +1,5 @@
 import { isName, isNatural, isObject, isText } from "../../base/check.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, originOf } from "../../base/clock.ts";
 import type { Peer } from "../../model/peer.ts";
 import type { SessionState } from "../../model/socket.ts";
 import type { SendWindow, WindowState } from "../delivery/send-window.ts";
@@ -133,10 +133,6 @@ function finite<Name extends string>(name: Name, time: number | undefined): { [n
 /** Returns a value as JSON has it: users may give anything that can be serialised. */
 function plain(value: unknown): unknown {
   return typeof value === "string" ? value : JSON.parse(JSON.stringify(value));
-}
-
-function originOf(clock: Clock): number {
-  return clock.time() - clock.now();
 }
 
 /** What a session is created from that continues an earlier one. */

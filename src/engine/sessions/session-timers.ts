@@ -1,3 +1,4 @@
+import { originOf } from "../../base/clock.ts";
 import { lastSlot, TimedItem } from "../../base/timer-wheel.ts";
 import type { Context } from "../core/context.ts";
 import type { SendWindow } from "../delivery/send-window.ts";
@@ -84,7 +85,7 @@ export class SessionTimers extends TimedItem {
 
   /** The deadlines, for a process that continues the session. */
   get state(): TimerState {
-    const passed = this.#context.clock.time() - this.#context.clock.now();
+    const passed = originOf(this.#context.clock);
     const hasPing = this.#window.hasPing;
     return {
       connectBy: this.#lateAt === undefined ? undefined : this.#lateAt + passed,
@@ -99,7 +100,7 @@ export class SessionTimers extends TimedItem {
   #restore({ connectBy, pingAt, pingedAt, behindData = false }: TimerState): void {
     const { clock, settings } = this.#context;
     const now = clock.now();
-    const passed = clock.time() - now;
+    const passed = originOf(clock);
     this.#lateAt = connectBy === undefined ? undefined : connectBy - passed;
     this.#pingAt = pingAt === undefined ? undefined : pingAt - passed;
     if (pingedAt === undefined || !this.#window.hasPing) return;

@@ -25,6 +25,18 @@ export const base: readonly Mutation[] = [
       to: "if (count > by) this.set(key, count);",
     },
   ]),
+  ...inFile("base/formatted", [
+    {
+      name: "records of another format are taken for known",
+      from: "isObject(read) && read.format === format",
+      to: "isObject(read)",
+    },
+    {
+      name: "a text that is no JSON is an error",
+      from: "  } catch {\n    return undefined;\n  }",
+      to: "  } finally {\n  }",
+    },
+  ]),
   ...inFile("base/expiry-queue", [
     {
       name: "a timer for an item that is gone stays",

@@ -103,10 +103,5 @@ export const engineCore: readonly Mutation[] = [
       from: "Math.min(held.expires, Number.MAX_SAFE_INTEGER)",
       to: "held.expires",
     },
-    {
-      name: "records of another format are taken for known",
-      from: "read.format !== format",
-      to: "false",
-    },
   ]),
 ];

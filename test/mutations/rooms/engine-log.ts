@@ -125,8 +125,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "an append is retried after its signal has aborted",
-      from: "(0.5 + clock.random() / 2), signal);",
-      to: "(0.5 + clock.random() / 2));",
+      from: "jittered(wait, clock), signal);",
+      to: "jittered(wait, clock));",
     },
     {
       name: "a temporary failure of an append is not retried",
