@@ -162,7 +162,12 @@ export interface Member {
    * left to do, and releases them. It may be called while `join` is under way, and at any time after that.
    */
   inherits(records: readonly HeldRecord[]): void;
-  /** Called once when the log takes this process for gone: others have inherited its records. */
+  /**
+   * Called once when the log takes this process for gone: others have inherited its records, and its membership has
+   * ended. If the error is a lasting `LogError`, the process can never work with this log again. Otherwise it may call
+   * `join` again, and gets another id. An append that it had sent before MUST then be refused, with an error that is not
+   * lasting, unless it was made already.
+   */
   lost(error: Error): void;
   /**
    * Called when the store was lost or restored to an earlier moment, so that it may not know any more what this process

@@ -1,7 +1,7 @@
 import { ExpiryQueue } from "../../base/expiry-queue.ts";
 import type { Pending } from "../../base/scope.ts";
 import { closed } from "../../model/errors.ts";
-import type { Position, Slice } from "../../model/log.ts";
+import type { HeldRecord, Position, Slice } from "../../model/log.ts";
 import type { Publication } from "../../model/publication.ts";
 import type { Asked, Delivery, Undelivered, UndeliveredReason } from "../../model/receipt.ts";
 import type { Context } from "../core/context.ts";
@@ -292,6 +292,33 @@ export class Ledger implements LedgerOfChannels {
       { channel: deliveries.channel, position, time, level, reason },
       entry.publication(content),
     );
+  }
+
+  /** Returns what this process holds in its log for confirmed publications that wait. */
+  get held(): HeldRecord[] {
+    return [...this.#channels.values()].flatMap(({ channel, entries }) =>
+      [...entries.values()].flatMap(({ content, position }) =>
+        content?.record === undefined ? [] : [{ record: content.record, channel, position }],
+      ),
+    );
+  }
+
+  /**
+   * Lets go of what others have inherited, because the log has taken this process for gone. They report it if nobody
+   * receives it. Who waits here for its delivery waits on.
+   */
+  disown(): void {
+    for (const { entries } of [...this.#channels.values()])
+      for (const entry of [...entries.values()]) if (entry.content?.record !== undefined) this.#disown(entry);
+  }
+
+  #disown(entry: PendingDelivery): void {
+    const { content, deliveries } = entry;
+    if (content === undefined) return;
+    entry.content = undefined;
+    if (content.isAwaited) this.#awaited--;
+    this.release(deliveries.channel, content);
+    this.tidy(entry);
   }
 
   /** Called with what was read of a channel. `since` is `sequence` before that read; see `ChannelLedger.looked`. */

@@ -18,6 +18,9 @@ type Handle = (body: unknown, from: string) => unknown;
 /** Milliseconds to wait for answers: a node that takes longer is left out. */
 const patience = 1_000;
 
+/** Maximum number of things in one message of `Nodes.add`. */
+const batch = 1_000;
+
 /** How much is kept of messages. Who is away for longer has missed some, and is told so. */
 const retention: Partial<Retention> = { size: 10_000, bytes: 8_388_608, ttl: 600_000, slack: 0 };
 
@@ -32,6 +35,8 @@ export class Nodes {
   #membership: Membership | undefined;
   #inboxes: readonly Inbox[] = [];
   #questions = 0;
+  /** What leaves at the end of this turn, by channel and kind. */
+  readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
   /** Called when messages to all nodes were lost before they could be read. */
   onMissed: () => void = () => {};
 
@@ -65,7 +70,34 @@ export class Nodes {
   /** Stops reading messages. Those that wait for answers get none. */
   end(): void {
     for (const inbox of this.#inboxes) inbox.end();
+    this.#inboxes = [];
     this.#membership = undefined;
+    this.#gathered.clear();
+  }
+
+  /**
+   * Adds something to the message of a kind that leaves at the end of this turn, for one node or, without one, for all
+   * others. Its handler gets a list. Does nothing where this one works alone.
+   */
+  add(node: string | undefined, kind: string, item: unknown): void {
+    if (this.#membership === undefined) return;
+    const channel = node === undefined ? everybody : inboxOf(node);
+    if (this.#gathered.size === 0) this.#context.clock.turn(() => this.#sendGathered());
+    const key = JSON.stringify([channel, kind]);
+    const gathered = this.#gathered.get(key) ?? { channel, kind, items: [] };
+    this.#gathered.set(key, gathered);
+    gathered.items.push(item);
+  }
+
+  #sendGathered(): void {
+    const all = [...this.#gathered.values()];
+    this.#gathered.clear();
+    for (const { channel, kind, items } of all) {
+      for (let at = 0; at < items.length; at += batch) {
+        const sending = this.#send(channel, { kind, body: items.slice(at, at + batch) });
+        this.#context.scope.own("task", `messages ${kind}`, sending);
+      }
+    }
   }
 
   /** Sends a message to one node. It settles once the message is in the log. */
