@@ -1,0 +1,111 @@
+import { CancelError, RunError } from "../../src/model/errors.ts";
+import type { RunState } from "../../src/model/run.ts";
+import type { SimNode } from "./nodes-node.ts";
+import type { EpochTruth } from "./nodes-truth.ts";
+import { alive, type NodesWorld, type RunRecord } from "./nodes-world.ts";
+
+interface RunText {
+  readonly type: string;
+  readonly name?: string;
+  readonly reason?: string;
+}
+
+/** A run as the store has it. */
+interface StoredRun {
+  readonly record: RunRecord;
+  readonly ending: RunText | undefined;
+}
+
+/** Each run has one ending, which is that of whoever ran it, and every node says so. */
+export async function judgeRuns(world: NodesWorld): Promise<void> {
+  const { truth } = world;
+  truth.look();
+  const stored: StoredRun[] = [];
+  for (const epoch of truth.epochs) {
+    if (!epoch.channel.startsWith("run:")) continue;
+    const run = judgeEpoch(world, epoch);
+    if (run !== undefined && truth.now[epoch.channel]?.epoch === epoch.epoch) stored.push(run);
+  }
+  for (const { name, calls, outcome, node } of world.runs) {
+    if (calls > 1) throw new Error(`The task of ${name} was called ${calls} times`);
+    if (outcome?.type === "refused" && calls > 0) throw new Error(`${name} was refused, and called`);
+    if (outcome?.type === "unknown" && node.state === "alive")
+      throw new Error(`${name} has no ending: ${outcome.error}`);
+    if (node.state === "alive" && outcome === undefined) throw new Error(`${name} works for ever`);
+  }
+  await judgeFound(world, stored);
+}
+
+function judgeEpoch(
+  { runs, truth, losses }: NodesWorld,
+  { channel, epoch, texts }: EpochTruth,
+): StoredRun | undefined {
+  const events = [...texts].sort(([a], [b]) => a - b).map(([, text]) => JSON.parse(text) as RunText);
+  const isNow = truth.now[channel]?.epoch === epoch;
+  const endings = events.filter(({ type }) => type.startsWith("run.") && type !== "run.started");
+  if (endings.length > 1) throw new Error(`${channel} has ${endings.map(({ type }) => type)}`);
+  const [ending] = endings;
+  if (ending !== undefined && events.at(-1) !== ending)
+    throw new Error(`${channel} goes on after its ending`);
+  if (events.length === 0) return undefined;
+  const [first] = events;
+  if (first?.type !== "run.started") {
+    if (losses.length > 0) return undefined;
+    throw new Error(`${channel} begins with ${first?.type}`);
+  }
+  const record = runs.find(({ name }) => name === first.name);
+  if (record === undefined) throw new Error(`${channel} has the unknown run ${first.name}`);
+  if (events.some(({ type, name }) => type === "step" && name !== first.name))
+    throw new Error(`${channel} has events of several runs`);
+  if (!isNow) return undefined;
+  if (ending === undefined) throw new Error(`${channel} (${first.name}) has no ending`);
+  const { outcome, node } = record;
+  if (outcome !== undefined && node.state === "alive" && outcome.type !== ending.type)
+    throw new Error(`${first.name} is ${outcome.type} on ${node.name}, and ${ending.type} in the log`);
+  if (ending.reason === "lost" && node.state === "alive")
+    throw new Error(`${first.name} is lost, and ${node.name} lives`);
+  return { record, ending };
+}
+
+/** All nodes find each run that is kept, with the same status and result. */
+async function judgeFound(world: NodesWorld, stored: readonly StoredRun[]): Promise<void> {
+  const checks = stored.flatMap((run) => alive(world).map((node) => judgeOn(world, node, run)));
+  let isDone = false;
+  const judging = Promise.all(checks).finally(() => {
+    isDone = true;
+  });
+  judging.catch(() => {});
+  for (let n = 0; n < 20 && !isDone; n++) await world.clock.advance(500);
+  if (!isDone) throw new Error("A result is never read");
+  await judging;
+}
+
+async function judgeOn({ truth }: NodesWorld, node: SimNode, { record, ending }: StoredRun): Promise<void> {
+  const { id, name } = record;
+  const now = truth.now[`run:${id}`];
+  const found = await node.notifier.runs.find(id);
+  // It may be trimmed by now.
+  if (found === undefined && (now?.entries.length === 0 || world0(found))) return;
+  if (found === undefined) throw new Error(`${node.name} does not find ${name}`);
+  if (found.name !== name) return;
+  if (`run.${found.status}` !== ending?.type)
+    throw new Error(`${node.name} finds that ${name} is ${found.status}, and it has ${ending?.type}`);
+  const type = await outcomeOf(found);
+  if (type !== ending.type && type !== "trimmed")
+    throw new Error(`${node.name} reads ${type} as the result of ${name}, which has ${ending.type}`);
+}
+
+function world0(found: unknown): boolean {
+  return found === undefined;
+}
+
+async function outcomeOf(found: RunState): Promise<string> {
+  try {
+    const value = await found.result();
+    return value === found.name ? "run.completed" : `the result ${JSON.stringify(value)}`;
+  } catch (error) {
+    if (error instanceof RunError) return "run.failed";
+    if (error instanceof CancelError) return "run.cancelled";
+    return (error as Error).name === "GapError" ? "trimmed" : String(error);
+  }
+}

@@ -1,0 +1,83 @@
+import type { NodesWorld } from "./nodes-world.ts";
+
+/** Judges what everybody was told, against what the store had. */
+export function judge(world: NodesWorld): void {
+  world.truth.look();
+  judgeClients(world);
+  judgeResolved(world);
+  judgeKeys(world);
+  judgeErrors(world);
+}
+
+function judgeClients({ clients, truth }: NodesWorld): void {
+  for (const { user, got, steps } of clients) {
+    for (const { channel, epoch, offset, data } of got) {
+      const meant = truth.at(channel, { epoch, offset });
+      if (meant !== data)
+        throw new Error(`${user} was sent ${data} as ${offset} of ${channel}, where ${meant} is`);
+    }
+    // Where it went on from one epoch to another, both have the same up to there.
+    for (const { channel, from, epoch } of steps) {
+      if (from.epoch === "" || from.epoch === epoch) continue;
+      for (let offset = 1; offset <= from.offset; offset++) {
+        const [was, is] = [
+          truth.at(channel, { epoch: from.epoch, offset }),
+          truth.at(channel, { epoch, offset }),
+        ];
+        if (was !== is)
+          throw new Error(
+            `${user} went on in ${channel} after ${from.offset}, but ${offset} was ${was}, and is ${is}`,
+          );
+      }
+    }
+  }
+  for (const { who, channel, epoch, offset, data } of truth.claims) {
+    const meant = truth.at(channel, { epoch, offset });
+    if (meant !== data) throw new Error(`${who} got ${data} as ${offset} of ${channel}, where ${meant} is`);
+  }
+}
+
+/** What was resolved is where it was said to be. */
+function judgeResolved({ resolved, truth }: NodesWorld): void {
+  for (const { channel, position, data, key, node } of resolved) {
+    const found = truth.at(channel, position);
+    const isSame = key === undefined ? found === data : JSON.parse(found ?? "{}").key === key;
+    if (!isSame)
+      throw new Error(
+        `${node.name} said that ${data} is at ${position.offset} of ${channel}, where ${found} is`,
+      );
+  }
+}
+
+/** In one epoch each publication is once, and each key. */
+function judgeKeys({ truth }: NodesWorld): void {
+  for (const { channel, texts } of truth.epochs) {
+    if (channel.startsWith("\0") || channel.startsWith("run")) continue;
+    const seen = new Set<string>();
+    for (const text of texts.values()) {
+      const { n, key } = JSON.parse(text) as { n: number; key?: string };
+      const name = key ?? String(n);
+      if (seen.has(name)) throw new Error(`${channel} has ${name} twice`);
+      seen.add(name);
+    }
+  }
+}
+
+/** Errors are reported only where a fault explains them. */
+function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): void {
+  const unreachable = faults.has("cut") || faults.has("long");
+  const lost = faults.has("rollback") || faults.has("wipe");
+  const explained: [RegExp, boolean][] = [
+    [/the store cannot be reached/, unreachable],
+    [/Cannot write to the log yet/, unreachable || faults.has("pause")],
+    // The ending of a run may be trimmed before an heir looks for it.
+    [
+      /the log no longer keeps it/,
+      lost || ((faults.has("kill") || faults.has("close")) && runTtl < 2 * lease),
+    ],
+  ];
+  for (const { name, errors } of nodes)
+    for (const { error, context } of errors)
+      if (!explained.some(([text, isSo]) => isSo && text.test(String(error))))
+        throw new Error(`${name} reported ${context.stage} ${context.owner}: ${error}`, { cause: error });
+}
