@@ -20,14 +20,14 @@ export async function act(world: NodesWorld): Promise<void> {
   else if (roll < 0.71) revoke(world);
   else if (roll < 0.76) readSomething(world);
   else if (roll < 0.88) await createFault(world);
-  else await clock.advance(source.pick([20, 200, 1_000, 2_500]));
+  else await clock.advance(source.pick([20, 200, 800, 1_800]));
   const rest = source.next();
   if (rest < 0.3) for (let n = source.below(4); n > 0; n--) await Promise.resolve();
   else if (rest < 0.6) await clock.settle();
   else await clock.advance(source.below(60));
   for (const each of clients) each.tend(world.step);
   // The channel of a run is trimmed a time after its ending.
-  if (shape.runTtl < 10_000) truth.look();
+  if (shape.runTtl < 10_000 && clock.now() - truth.looked > 500) truth.look();
   if (world.notes.length > 0) throw world.notes[0];
 }
 
@@ -39,7 +39,7 @@ function publish(world: NodesWorld): void {
   const channel = source.pick(channels);
   const key = source.chance(0.25) ? `key ${source.below(4)}` : undefined;
   const confirm = source.chance(0.35);
-  const ttl = source.pick([1_500, 5_000, 9_000]);
+  const ttl = source.pick([700, 2_500, 4_000]);
   const data = { n: ++world.count, ...(key !== undefined && { key }) };
   const text = JSON.stringify(data);
   trace.push(`${clock.now()} ${node.name} publishes ${text} to ${channel}${confirm ? ` for ${ttl}` : ""}`);

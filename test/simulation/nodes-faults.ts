@@ -1,8 +1,8 @@
 import { closeNode, killNode, openNode, type SimNode } from "./nodes-node.ts";
-import { alive, type Fault, type NodesWorld } from "./nodes-world.ts";
+import { alive, type Fault, known, type NodesWorld } from "./nodes-world.ts";
 
 /** The maximum number of nodes that a schedule starts. */
-const mostNodes = 7;
+const mostNodes = 6;
 
 /** Lets something go wrong, if this schedule has faults. A new node may come in every schedule. */
 export async function createFault(world: NodesWorld): Promise<void> {
@@ -31,13 +31,13 @@ function faultOfNode(world: NodesWorld, node: SimNode, kind: Fault): void {
 }
 
 function join(world: NodesWorld): void {
-  if (world.nodes.length >= mostNodes) return;
+  if (world.nodes.length >= mostNodes || (alive(world).length > 1 && world.random.chance(0.7))) return;
   const { name } = openNode(world);
   world.trace.push(`${world.clock.now()} ${name} comes`);
 }
 
 function cut(world: NodesWorld, node: SimNode, ms: number): void {
-  if (node.isCut) return;
+  if (node.isCut || (known.cutWhileJoining && node.joinedAt === Infinity)) return;
   const { random: source, clock, trace } = world;
   const hang = source.chance(0.5);
   trace.push(`${clock.now()} ${node.name} is cut off for ${ms}${hang ? ", and hangs" : ""}`);

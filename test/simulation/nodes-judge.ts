@@ -52,7 +52,7 @@ function judgeResolved({ resolved, truth }: NodesWorld): void {
 /** In one epoch each publication is once, and each key. */
 function judgeKeys({ truth }: NodesWorld): void {
   for (const { channel, texts } of truth.epochs) {
-    if (channel.startsWith("\0") || channel.startsWith("run")) continue;
+    if (channel.startsWith("\0") || channel === "joined" || channel.startsWith("run")) continue;
     const seen = new Set<string>();
     for (const text of texts.values()) {
       const { n, key } = JSON.parse(text) as { n: number; key?: string };
@@ -66,10 +66,13 @@ function judgeKeys({ truth }: NodesWorld): void {
 /** Errors are reported only where a fault explains them. */
 function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): void {
   const unreachable = faults.has("cut") || faults.has("long");
+  const isAway = unreachable || faults.has("pause");
   const lost = faults.has("rollback") || faults.has("wipe");
   const explained: [RegExp, boolean][] = [
     [/the store cannot be reached/, unreachable],
-    [/Cannot write to the log yet/, unreachable || faults.has("pause")],
+    [/Cannot announce on .*: the notifier is closed/, isAway],
+    [/Cannot write to the log yet/, isAway],
+    [/Closed without waiting any longer/, isAway],
     // The ending of a run may be trimmed before an heir looks for it.
     [
       /the log no longer keeps it/,

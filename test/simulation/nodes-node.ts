@@ -32,6 +32,8 @@ export interface SimNode {
   /** Resolves once nothing is left of it. */
   ended: Promise<CloseReport> | undefined;
   closedAt: number;
+  /** When it was known to have joined. */
+  joinedAt: number;
 }
 
 export function openNode(world: NodesWorld): SimNode {
@@ -58,10 +60,15 @@ export function openNode(world: NodesWorld): SimNode {
   });
   const node: SimNode = {
     ...{ name, log, notifier, errors: [], state: "alive", isCut: false, cutAt: 0 },
-    ...{ ended: undefined, closedAt: 0 },
+    ...{ ended: undefined, closedAt: 0, joinedAt: Infinity },
   };
-  // The first use joins.
-  void notifier.closing;
+  // The first use joins. What is published waits for that.
+  notifier.publish("joined", name).then(
+    () => {
+      node.joinedAt = clock.now();
+    },
+    () => {},
+  );
   world.nodes.push(node);
   return node;
 }

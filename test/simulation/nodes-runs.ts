@@ -16,7 +16,7 @@ export function startRun(world: NodesWorld): void {
   if (node.notifier.runs.get(id) !== undefined) return;
   const owner = source.pick(users);
   const mode = source.pick(modes);
-  const ms = source.pick([0, 100, 1_500, 4_000]);
+  const ms = source.pick([0, 100, 800, 2_500]);
   trace.push(`${clock.now()} ${node.name} starts ${id} (${name}) of ${owner}, which ${mode} in ${ms}`);
   const called = (): void => {
     record.calls++;

@@ -1,3 +1,4 @@
+import type { Clock } from "../../src/base/clock.ts";
 import type { Position, Slice } from "../../src/model/log.ts";
 import type { SharedLog } from "../../src/testing/shared-log.ts";
 
@@ -21,13 +22,18 @@ export interface Claim extends Position {
 export class Truth {
   readonly #epochs = new Map<string, EpochTruth>();
   readonly #shared: SharedLog;
+  readonly #clock: Pick<Clock, "now">;
   /** What readers were given. */
   readonly claims: Claim[] = [];
   /** What the store has now, as far as it was looked at. */
   now: Readonly<Record<string, Slice>> = {};
 
-  constructor(shared: SharedLog) {
+  /** When it was looked at last. */
+  looked = 0;
+
+  constructor(shared: SharedLog, clock: Pick<Clock, "now">) {
     this.#shared = shared;
+    this.#clock = clock;
   }
 
   get epochs(): Iterable<EpochTruth> {
@@ -37,6 +43,7 @@ export class Truth {
   /** Looks at the store. Has to be called before the store loses anything. */
   look(): void {
     this.now = this.#shared.inspect().channels;
+    this.looked = this.#clock.now();
     for (const [channel, slice] of Object.entries(this.now)) {
       const key = `${channel} ${slice.epoch}`;
       const known = this.#epochs.get(key) ?? {

@@ -15,7 +15,7 @@ export const faults = ["kill", "close", "cut", "long", "pause", "rollback", "wip
 export type Fault = (typeof faults)[number];
 
 /** Faults of the sources that are known, and are to be mended: what they break is no news. */
-export const known = { handedOver: true };
+export const known = { handedOver: true, cutWhileJoining: true, revokedWhileJoining: true };
 
 /** The choices of a schedule. */
 export interface Shape {
@@ -94,9 +94,9 @@ function shapeOf({ chance, pick, below }: Random, allowed: readonly Fault[]): Sh
   return {
     nodes: 2 + below(4),
     faults: new Set(isCalm ? [] : allowed.filter(() => chance(0.45))),
-    lease: 3_000,
-    grace: 2_000,
-    runTtl: pick([4_000, 120_000]),
+    lease: 2_000,
+    grace: 1_500,
+    runTtl: pick([3_000, 120_000]),
     latency: pick([0, 3, 40]),
     steps: 20 + below(50),
   };
@@ -111,7 +111,7 @@ export function createNodesWorld(seed: number, allowed: readonly Fault[]): Nodes
   const kept = { size: Infinity, bytes: Infinity, ttl: Infinity, slack: 0 };
   const shared = sharedLog({ clock, lease, latency, ...kept });
   const world: NodesWorld = {
-    ...{ random: source, shape, clock, shared, truth: new Truth(shared) },
+    ...{ random: source, shape, clock, shared, truth: new Truth(shared, clock) },
     ...{ nodes: [], resolved: [], reports: [], runs: [], revoked: [], snapshots: [], notes: [] },
     clients: users.map((user, n) => new NodesClient(user, n === 0, () => clock.now())),
     trace: [JSON.stringify({ ...shape, faults: [...shape.faults] })],
