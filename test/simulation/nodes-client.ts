@@ -7,6 +7,7 @@ export interface Got extends Position {
   readonly channel: string;
   readonly data: string;
   readonly at: number;
+  readonly node: SimNode | undefined;
   /** Whether the session had acknowledged nothing by then, so that reading may be enough. */
   readonly isSilent: boolean;
 }
@@ -16,6 +17,8 @@ export interface Said extends Position {
   readonly channel: string;
   readonly at: number;
   readonly node: SimNode;
+  /** Whether the server has taken it for sure. */
+  readonly isSure: boolean;
 }
 
 /** A step from one position to another one in which nothing is missing. */
@@ -114,16 +117,16 @@ export class NodesClient {
     this.#asked.set(id, { channel, from });
     this.#step = step;
     // What it comes back with, it has received.
-    if (from !== undefined && from.epoch !== "") this.#say(channel, from);
+    if (from !== undefined && from.epoch !== "") this.#say(channel, from, false);
     this.#pipe?.send({
       id,
       subscribe: from === undefined ? { channel } : { channel, recover: true, ...from },
     });
   }
 
-  #say(channel: string, { epoch, offset }: Position): void {
+  #say(channel: string, { epoch, offset }: Position, isSure: boolean): void {
     if (this.node === undefined) return;
-    this.said.push({ channel, epoch, offset, at: this.#now(), node: this.node });
+    this.said.push({ channel, epoch, offset, at: this.#now(), node: this.node, isSure });
   }
 
   /** Acknowledges what it has. */
@@ -135,7 +138,7 @@ export class NodesClient {
       const position = this.wanted.get(channel);
       if (position === undefined || position.offset === 0) continue;
       ack[channel] = position;
-      this.#say(channel, position);
+      this.#say(channel, position, true);
     }
     if (Object.keys(ack).length === 0) return;
     this.#hasSaid = true;
@@ -211,6 +214,7 @@ export class NodesClient {
       if (from === undefined || offset !== from.offset)
         throw new Error(`${this.user} came back to ${channel} at ${offset}, not at ${from?.offset}`);
       this.steps.push({ channel, from, epoch });
+      this.#say(channel, { epoch, offset }, true);
     } else if (from !== undefined) this.gaps++;
     this.live.add(channel);
     this.begunAt.set(channel, this.#step);
@@ -225,6 +229,14 @@ export class NodesClient {
     const { epoch } = position;
     this.wanted.set(channel, { epoch, offset });
     const isSilent = !this.#hasSaid;
-    this.got.push({ channel, epoch, offset, data: JSON.stringify(data), at: this.#now(), isSilent });
+    this.got.push({
+      channel,
+      epoch,
+      offset,
+      data: JSON.stringify(data),
+      at: this.#now(),
+      node: this.node,
+      isSilent,
+    });
   }
 }

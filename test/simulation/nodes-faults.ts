@@ -21,11 +21,9 @@ function faultOfNode(world: NodesWorld, node: SimNode, kind: Fault): void {
   const { random: source, clock, trace, shape } = world;
   if (kind === "kill") {
     trace.push(`${clock.now()} ${node.name} is killed`);
-    disturb(world, clock.now());
     killNode(world, node);
   } else if (kind === "close") {
     trace.push(`${clock.now()} ${node.name} closes`);
-    disturb(world, clock.now() + shape.grace);
     closeNode(world, node);
   } else cut(world, node, kind === "long" ? source.below(3 * shape.lease) : source.below(shape.lease / 2));
 }
@@ -41,7 +39,7 @@ function cut(world: NodesWorld, node: SimNode, ms: number): void {
   const { random: source, clock, trace } = world;
   const hang = source.chance(0.5);
   trace.push(`${clock.now()} ${node.name} is cut off for ${ms}${hang ? ", and hangs" : ""}`);
-  disturb(world, clock.now() + ms);
+  node.cuts.push({ from: clock.now(), until: clock.now() + ms });
   node.isCut = true;
   node.log.cut({ hang });
   clock.timer(ms, () => {
@@ -53,10 +51,10 @@ function cut(world: NodesWorld, node: SimNode, ms: number): void {
 
 function pause(world: NodesWorld): void {
   if (world.isPaused) return;
-  const { random: source, clock, trace, shape, shared } = world;
+  const { random: source, clock, trace, shape, shared, pauses } = world;
   const ms = source.below(2 * shape.lease);
   trace.push(`${clock.now()} the store stands still for ${ms}`);
-  disturb(world, clock.now() + ms);
+  pauses.push({ from: clock.now(), until: clock.now() + ms });
   world.isPaused = true;
   shared.pause();
   clock.timer(ms, () => {
@@ -79,7 +77,6 @@ function rollback(world: NodesWorld): void {
   truth.look();
   trace.push(`${clock.now()} the store is set back to ${snapshot.time - clock.time() + clock.now()}`);
   losses.push(clock.now());
-  disturb(world, clock.now());
   shared.rollback(snapshot);
   truth.look();
 }
@@ -89,11 +86,6 @@ function wipe(world: NodesWorld): void {
   truth.look();
   trace.push(`${clock.now()} the store loses everything`);
   losses.push(clock.now());
-  disturb(world, clock.now());
   snapshots.length = 0;
   shared.wipe();
-}
-
-function disturb({ clock, disturbances }: NodesWorld, until: number): void {
-  disturbances.push({ from: clock.now(), until });
 }

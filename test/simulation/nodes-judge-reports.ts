@@ -1,28 +1,102 @@
-import type { NodesClient } from "./nodes-client.ts";
-import type { NodesWorld, Resolved } from "./nodes-world.ts";
+import type { Position } from "../../src/model/log.ts";
+import type { Got, NodesClient, Said } from "./nodes-client.ts";
+import type { Report, SimNode } from "./nodes-node.ts";
+import { known, type NodesWorld, type Resolved, type Span } from "./nodes-world.ts";
 
-/** Each confirmed publication is delivered or reported. */
+/** Milliseconds in which nodes that reach each other tell each other what they know. */
+const spread = 1_000;
+
+/**
+ * Each confirmed publication that was resolved is delivered to somebody, or reported, and reported once.
+ *
+ * - It may be reported although it was delivered, if the node that knew is gone, or somebody could not be reached
+ *   meanwhile, or the store has lost something since.
+ * - It may be reported twice, if whoever reported it first was gone, or could not reach the store, before it had said so there;
+ *   or if the store has lost that.
+ * - It may be neither, if the store has lost it and the node that had published it is gone.
+ */
 export function judgeReports(world: NodesWorld): void {
-  for (const each of world.resolved) if (each.expires !== undefined) judgeOne(world, each);
+  for (const each of world.resolved) if (each.expires !== undefined) judgeSilence(world, each);
+  const told = new Map<string, Report[]>();
+  for (const report of world.reports) {
+    if (report.reason === "unlogged") continue;
+    const key = `${report.channel} ${report.data}`;
+    told.set(key, [...(told.get(key) ?? []), report]);
+    judgeFalse(world, report);
+  }
+  for (const reports of told.values()) judgeTwice(world, reports);
 }
 
-function judgeOne(world: NodesWorld, { channel, position, data, node }: Resolved): void {
-  const { reports, clients, truth } = world;
+function judgeSilence(world: NodesWorld, { channel, position, data, node }: Resolved): void {
+  const { reports, clients, truth, nodes } = world;
   // Its key had been used before, perhaps by one that needs no confirmation.
   if (truth.at(channel, position) !== data) return;
-  const told = reports.filter(
-    (report) =>
-      report.channel === channel && report.epoch === position.epoch && report.offset === position.offset,
-  );
-  const isReached = clients.some((client) => hasReached(client, channel, position));
-  if (told.length === 0 && !isReached)
-    throw new Error(`${data} of ${node.name} was neither delivered nor reported`);
+  if (reports.some((report) => report.channel === channel && report.data === data)) return;
+  if (clients.some((client) => isReached(world, client, channel, position))) return;
+  if (!truth.isNow(channel, position) && node.state !== "alive") return;
+  // Whoever inherited it found nothing.
+  const gone = `confirmed publication ${position.offset} of ${JSON.stringify(channel)}`;
+  if (nodes.some(({ errors }) => errors.some(({ error }) => error.message.includes(gone)))) return;
+  throw new Error(`${data} of ${node.name} was neither delivered nor reported`);
 }
 
-function hasReached(client: NodesClient, channel: string, { epoch, offset }: Resolved["position"]): boolean {
+function isReached(
+  world: NodesWorld,
+  { got, said }: NodesClient,
+  channel: string,
+  position: Position,
+): boolean {
   return (
-    client.got.some(
-      (got) => got.channel === channel && got.epoch === epoch && got.offset === offset && got.isSilent,
-    ) || client.said.some((said) => said.channel === channel && said.epoch === epoch && said.offset >= offset)
+    got.some(
+      (each) => each.isSilent && each.offset === position.offset && covers(world, each, channel, position),
+    ) || said.some((each) => covers(world, each, channel, position))
   );
+}
+
+/** Returns whether a client that has come to a position has the one that is asked about. */
+function covers(
+  { truth }: NodesWorld,
+  its: Said | Got,
+  channel: string,
+  { epoch, offset }: Position,
+): boolean {
+  if (its.channel !== channel || its.offset < offset) return false;
+  return its.epoch === epoch || truth.continues(channel, its.epoch, { epoch, offset });
+}
+
+/** Somebody has acknowledged it, and a node that lives knew that long before. */
+function judgeFalse(world: NodesWorld, { channel, epoch, offset, data, reason, at, node }: Report): void {
+  const { clients, losses, trace } = world;
+  for (const { user, said, got } of clients)
+    for (const each of said) {
+      const isEarlier =
+        each.isSure && each.at < at - spread && covers(world, each, channel, { epoch, offset });
+      const isHere = got.some((one) => one.node === node && one.data === data && one.channel === channel);
+      if (!isEarlier || (known.elsewhere && (each.node !== node || !isHere))) continue;
+      const isReachable = [node, each.node].every((one) =>
+        couldReach(world, one, { from: each.at, until: at }),
+      );
+      if (!isReachable || losses.some((loss) => loss <= at)) continue;
+      trace.push(`${at} ${node.name} gave up ${data}; ${each.at} ${user} had acknowledged ${each.offset}`);
+      throw new Error(
+        `${node.name} gave up ${data} as ${reason}, which ${user} had acknowledged to ${each.node.name}`,
+      );
+    }
+}
+
+/** Returns whether a node lived and could reach the store in a span. */
+function couldReach({ pauses }: NodesWorld, { cuts, endedAt }: SimNode, { from, until }: Span): boolean {
+  if (endedAt <= until) return false;
+  return ![...pauses, ...cuts].some((span) => span.from <= until && span.until + spread >= from);
+}
+
+function judgeTwice(world: NodesWorld, reports: readonly Report[]): void {
+  for (const [n, first] of reports.entries()) {
+    const next = reports[n + 1];
+    if (next === undefined) return;
+    const { at, node, channel, data } = first;
+    if (world.losses.some((loss) => loss > at - spread)) continue;
+    if (!couldReach(world, node, { from: at, until: at + spread })) continue;
+    throw new Error(`${data} of ${channel} was reported by ${node.name}, and then by ${next.node.name}`);
+  }
 }

@@ -3,7 +3,7 @@ import type { CloseReport, Notifier } from "../../src/engine/notifier/notifier.t
 import type { ErrorContext } from "../../src/model/hooks.ts";
 import type { UndeliveredReason } from "../../src/model/receipt.ts";
 import type { NodeLog } from "../../src/testing/shared-node.ts";
-import { known, type NodesWorld } from "./nodes-world.ts";
+import { known, type NodesWorld, type Span } from "./nodes-world.ts";
 
 /** How the life of a node goes on. Whoever is killed can do nothing any more. */
 type State = "alive" | "closing" | "closed" | "dead";
@@ -27,11 +27,12 @@ export interface SimNode {
   readonly errors: { readonly error: Error; readonly context: ErrorContext; readonly at: number }[];
   state: State;
   isCut: boolean;
-  /** When it was cut off last. */
-  cutAt: number;
+  /** When it was cut off. */
+  readonly cuts: Span[];
   /** Resolves once nothing is left of it. */
   ended: Promise<CloseReport> | undefined;
-  closedAt: number;
+  /** When it was killed, or began to close. */
+  endedAt: number;
   /** When it was known to have joined. */
   joinedAt: number;
 }
@@ -59,8 +60,8 @@ export function openNode(world: NodesWorld): SimNode {
     onRefused() {},
   });
   const node: SimNode = {
-    ...{ name, log, notifier, errors: [], state: "alive", isCut: false, cutAt: 0 },
-    ...{ ended: undefined, closedAt: 0, joinedAt: Infinity },
+    ...{ name, log, notifier, errors: [], state: "alive", isCut: false, cuts: [] },
+    ...{ ended: undefined, endedAt: Infinity, joinedAt: Infinity },
   };
   // The first use joins. What is published waits for that.
   notifier.publish("joined", name).then(
@@ -77,6 +78,7 @@ export function openNode(world: NodesWorld): SimNode {
 export function killNode(world: NodesWorld, node: SimNode): void {
   for (const client of world.clients) if (client.node === node) client.read();
   node.state = "dead";
+  node.endedAt = world.clock.now();
   node.log.kill();
   for (const client of world.clients) if (client.node === node) client.drop();
   // What is left of it in this process has to be released.
@@ -87,10 +89,10 @@ export function killNode(world: NodesWorld, node: SimNode): void {
 export function closeNode(world: NodesWorld, node: SimNode): void {
   const { clock, shape, notes } = world;
   node.state = "closing";
-  node.closedAt = clock.now();
+  node.endedAt = clock.now();
   node.ended = node.notifier.close().then((report) => {
     if (node.state === "closing") node.state = "closed";
-    if (clock.now() > node.closedAt + shape.grace) notes.push(new Error(`${node.name} closed too late`));
+    if (clock.now() > node.endedAt + shape.grace) notes.push(new Error(`${node.name} closed too late`));
     return report;
   });
 }

@@ -10,12 +10,18 @@ import { type Random, random } from "./random.ts";
 export const channels = ["a", "b"];
 export const users = ["ann", "bob", "cleo"];
 
+/** A span of time. */
+export interface Span {
+  readonly from: number;
+  readonly until: number;
+}
+
 /** What may go wrong in a schedule. */
 export const faults = ["kill", "close", "cut", "long", "pause", "rollback", "wipe"] as const;
 export type Fault = (typeof faults)[number];
 
 /** Faults of the sources that are known, and are to be mended: what they break is no news. */
-export const known = { handedOver: true, cutWhileJoining: true, revokedWhileJoining: true };
+export const known = { handedOver: true, elsewhere: true, cutWhileJoining: true, revokedWhileJoining: true };
 
 /** The choices of a schedule. */
 export interface Shape {
@@ -82,8 +88,8 @@ export interface NodesWorld {
   readonly trace: string[];
   /** When the store was set back or wiped. */
   readonly losses: number[];
-  /** When faults were, from and until. */
-  readonly disturbances: { from: number; until: number }[];
+  /** When the store stood still. */
+  readonly pauses: Span[];
   isPaused: boolean;
   step: number;
   count: number;
@@ -116,7 +122,7 @@ export function createNodesWorld(seed: number, allowed: readonly Fault[]): Nodes
     clients: users.map((user, n) => new NodesClient(user, n === 0, () => clock.now())),
     trace: [JSON.stringify({ ...shape, faults: [...shape.faults] })],
     followers: new Set(),
-    ...{ losses: [], disturbances: [], isPaused: false, step: 0, count: 0 },
+    ...{ losses: [], pauses: [], isPaused: false, step: 0, count: 0 },
   };
   for (let n = 0; n < shape.nodes; n++) openNode(world);
   for (const client of world.clients)
