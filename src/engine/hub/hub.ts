@@ -133,6 +133,7 @@ export class Hub
       begun: (channel) => this.runs.begun(channel),
       sequence: () => this.ledger.sequence,
       looked: (channel, slice, sequence) => this.ledger.looked(channel, slice, sequence),
+      found: (channel, slice) => this.ledger.foreign.found(channel, slice),
     });
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({

@@ -37,6 +37,7 @@ export class Nodes {
   #questions = 0;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
+  readonly #begun: (() => void)[] = [];
   /** Called when messages to all nodes were lost before they could be read. */
   onMissed: () => void = () => {};
 
@@ -47,6 +48,11 @@ export class Nodes {
   /** The id of this node. Undefined if it works alone. */
   get id(): string | undefined {
     return this.#membership?.id;
+  }
+
+  /** Adds what is done each time that this node has got an id, and can be reached. */
+  onBegun(act: () => void): void {
+    this.#begun.push(act);
   }
 
   /** Sets what is done with messages of a kind. */
@@ -65,6 +71,7 @@ export class Nodes {
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
+    for (const act of this.#begun) act();
   }
 
   /** Stops reading messages. Those that wait for answers get none. */
