@@ -1,10 +1,10 @@
 import type { Position } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
+import { persist } from "../log/persist.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 import type { PendingDelivery } from "./channel-ledger.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { Ledger } from "./ledger.ts";
-import { persist } from "./persist.ts";
 
 /** What appending a confirmed publication needs. */
 export interface ConfirmContext
@@ -82,7 +82,7 @@ function checkOrigin(
   entry: PendingDelivery,
 ): void {
   const { epoch, offset } = entry.position;
-  const owner = `the origin of ${offset} of ${channel}`;
+  const owner = `read the origin of ${offset} of ${channel}`;
   const read = async (): Promise<void> => {
     const after = { epoch, offset: offset - 1 };
     const { entries, gapless } = await context.log.read(channel, { after, limit: 1 });

@@ -141,7 +141,7 @@ export class Hub
       released: () => this.appends.commits?.touch(),
       onError: reportLog,
     });
-    this.nodes = new Nodes(this);
+    this.nodes = new Nodes(this, parts.log);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);
