@@ -1,6 +1,7 @@
-import type { Membership, Retention } from "../../model/log.ts";
+import type { Log, Membership, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
+import { persist } from "../log/persist.ts";
 import { Inbox } from "./inbox.ts";
 import { decoded, encoded, everybody, inboxOf, type NodeMessage } from "./node-message.ts";
 
@@ -30,6 +31,7 @@ const retention: Partial<Retention> = { size: 10_000, bytes: 8_388_608, ttl: 600
  */
 export class Nodes {
   readonly #context: Context;
+  readonly #log: Pick<Log, "append" | "commit">;
   readonly #handles = new Map<string, Handle>();
   readonly #asked = new Map<string, (from: string, body: unknown) => void>();
   #membership: Membership | undefined;
@@ -37,16 +39,25 @@ export class Nodes {
   #questions = 0;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
+  readonly #begun: (() => void)[] = [];
+  /** Messages that are on their way into the log. */
+  readonly #underWay = new Set<Promise<void>>();
   /** Called when messages to all nodes were lost before they could be read. */
   onMissed: () => void = () => {};
 
-  constructor(context: Context) {
+  constructor(context: Context, log: Pick<Log, "append" | "commit">) {
     this.#context = context;
+    this.#log = log;
   }
 
   /** The id of this node. Undefined if it works alone. */
   get id(): string | undefined {
     return this.#membership?.id;
+  }
+
+  /** Adds what is done each time that this node has got an id, and can be reached. */
+  onBegun(act: () => void): void {
+    this.#begun.push(act);
   }
 
   /** Sets what is done with messages of a kind. */
@@ -65,6 +76,7 @@ export class Nodes {
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
+    for (const act of this.#begun) act();
   }
 
   /** Stops reading messages. Those that wait for answers get none. */
@@ -96,8 +108,17 @@ export class Nodes {
       for (let at = 0; at < items.length; at += batch) {
         const sending = this.#send(channel, { kind, body: items.slice(at, at + batch) });
         this.#context.scope.own("task", `messages ${kind}`, sending);
+        this.#underWay.add(sending);
+        const sent = (): void => void this.#underWay.delete(sending);
+        sending.then(sent, sent);
       }
     }
+  }
+
+  /** Sends what was gathered. Resolves once it is in the log, with everything that was sent before. */
+  async flush(): Promise<void> {
+    this.#sendGathered();
+    await Promise.allSettled(this.#underWay);
   }
 
   /** Sends a message to one node. It settles once the message is in the log. */
@@ -144,7 +165,17 @@ export class Nodes {
 
   async #send(channel: string, message: Omit<NodeMessage, "from">): Promise<void> {
     const from = this.#membership?.id ?? "";
-    await this.#context.append(channel, encoded({ from, ...message }), { retention }, urgent);
+    const text = encoded({ from, ...message });
+    if (this.#context.flushing) await this.#sendLate(channel, text);
+    else await this.#context.append(channel, text, { retention }, urgent);
+  }
+
+  /** Sends a message while this node closes. Nothing is published any more, but it still has to tell what it learns. */
+  async #sendLate(channel: string, text: string): Promise<void> {
+    await persist(this.#context, `send a message to ${channel.slice(1)}`, async () => {
+      await this.#log.append(channel, text, { time: this.#context.clock.time(), retention });
+      await this.#log.commit?.();
+    });
   }
 
   #take(text: string): void {
