@@ -133,14 +133,17 @@ export class Hub
       begun: (channel) => this.runs.begun(channel),
       sequence: () => this.ledger.sequence,
       looked: (channel, slice, sequence) => this.ledger.looked(channel, slice, sequence),
+      found: (channel, slice) => this.ledger.foreign.found(channel, slice),
     });
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
       isKept: parts.log.join !== undefined,
+      clock: parts.clock,
+      scope: this.scope,
       released: () => this.appends.commits?.touch(),
       onError: reportLog,
     });
-    this.nodes = new Nodes(this);
+    this.nodes = new Nodes(this, parts.log);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);
