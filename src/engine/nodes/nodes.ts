@@ -37,8 +37,10 @@ export class Nodes {
   #questions = 0;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
-  /** Called when messages to all nodes were lost before they could be read. */
-  onMissed: () => void = () => {};
+  /** Each is called when messages were lost before they could be read: those to all nodes, or those to this one. */
+  readonly onMissed: ((to: "all" | "this") => void)[] = [];
+  /** Each is called whenever this node has become one of several, each time under another id. */
+  readonly onBegin: (() => void)[] = [];
 
   constructor(context: Context) {
     this.#context = context;
@@ -60,11 +62,20 @@ export class Nodes {
     const { id } = membership;
     const context = this.#context;
     const take = ({ data }: { data: string }): void => this.#take(data);
-    const own = { context, channel: inboxOf(id), take, missed: () => {} };
-    const shared = { context, channel: everybody, take, missed: () => this.onMissed() };
+    const missed = (to: "all" | "this"): void => {
+      for (const each of this.onMissed) each(to);
+    };
+    const own = { context, channel: inboxOf(id), take, missed: () => missed("this") };
+    const shared = { context, channel: everybody, take, missed: () => missed("all") };
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
+    for (const each of this.onBegin) each();
+  }
+
+  /** Returns the ids of all nodes that are not taken for gone, this one included. None where this one works alone. */
+  async alive(): Promise<readonly string[]> {
+    return (await this.#membership?.nodes?.()) ?? [];
   }
 
   /** Stops reading messages. Those that wait for answers get none. */
@@ -82,14 +93,15 @@ export class Nodes {
   add(node: string | undefined, kind: string, item: unknown): void {
     if (this.#membership === undefined) return;
     const channel = node === undefined ? everybody : inboxOf(node);
-    if (this.#gathered.size === 0) this.#context.clock.turn(() => this.#sendGathered());
+    if (this.#gathered.size === 0) this.#context.clock.turn(() => this.flush());
     const key = JSON.stringify([channel, kind]);
     const gathered = this.#gathered.get(key) ?? { channel, kind, items: [] };
     this.#gathered.set(key, gathered);
     gathered.items.push(item);
   }
 
-  #sendGathered(): void {
+  /** Sends what `add` has gathered now, before the turn ends. */
+  flush(): void {
     const all = [...this.#gathered.values()];
     this.#gathered.clear();
     for (const { channel, kind, items } of all) {
