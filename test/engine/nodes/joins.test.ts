@@ -35,12 +35,12 @@ class Cluster {
     return end;
   }
 
-  /** Sends messages of a node that is none of the notifiers: to one node, or to all. */
-  async send(to: NodeLog | undefined, kind: string, ...items: unknown[]): Promise<void> {
+  /** Sends messages of a node that is none of the notifiers: to the first node, or to all. */
+  async send(to: "all" | "first", kind: string, ...items: unknown[]): Promise<void> {
     const log = this.shared.open();
     for (let at = 0; at < items.length; at += 1_000) {
       const data = JSON.stringify({ format: 1, from: "other", kind, body: items.slice(at, at + 1_000) });
-      const channel = to === undefined ? "\0all" : `\0node:${to.node}`;
+      const channel = to === "all" ? "\0all" : `\0node:${this.shared.nodes[0]}`;
       await log.append(channel, data, { time: this.clock.time() });
     }
     await log[Symbol.asyncDispose]();
@@ -332,7 +332,7 @@ describe("a message of another node", () => {
       { ...ann, kind: "moves" },
       { ...ann, info: "{" },
     ];
-    await cluster.send(one.log, "joined", ...odd, { ...ann, info: '{\n"name":1}' });
+    await cluster.send("first", "joined", ...odd, { ...ann, info: '{\n"name":1}' });
     expect(announced(listener)).toEqual([["join", "ann"]]);
     expect(one.notifier.totals().limits).toEqual({ messages: odd.length });
   });
@@ -340,7 +340,7 @@ describe("a message of another node", () => {
   test("with a listener that has another shape is ignored and counted", async ({ cluster }) => {
     const one = await cluster.start();
     await cluster.send(
-      undefined,
+      "all",
       "listens",
       {},
       { isOn: true },
@@ -357,7 +357,7 @@ describe("a message of another node", () => {
     const one = await cluster.start();
     await cluster.client(one, "is there");
     const { all } = cluster.sent;
-    await cluster.send(one.log, "joined", ann, { ...ann, client: "2" });
+    await cluster.send("first", "joined", ann, { ...ann, client: "2" });
     expect(cluster.sent.all).toBe(all + 1);
   });
 
@@ -371,13 +371,13 @@ describe("a message of another node", () => {
     const before = one.notifier.totals().limits.announcements ?? 0;
     const crowd = Array.from({ length: 10_000 }, (_, n) => ({ ...ann, client: String(n) }));
     await cluster.send(
-      one.log,
+      "first",
       "joined",
       ...crowd,
       ...["join", "leave"].map((kind) => ({ ...ann, kind, client: "last" })),
     );
     // What came later for the same client still counts.
-    await cluster.send(one.log, "joined", ...crowd.map((client) => ({ ...client, kind: "leave" })));
+    await cluster.send("first", "joined", ...crowd.map((client) => ({ ...client, kind: "leave" })));
     expect(one.notifier.totals().limits.announcements).toBe(before + 200);
   });
 });
