@@ -1,6 +1,7 @@
+import type { Log, Membership } from "tocsin";
 import { assertQuiet, type FakeClock, fakeClock, type Pipe, pipe, sharedLog } from "tocsin/testing";
 import { test as base, describe, expect } from "vitest";
-import { type Core, createCore } from "../../support/core.ts";
+import { type Core, createCore, deferred } from "../../support/core.ts";
 import { anybody } from "../../support/wire.ts";
 
 type NodeLog = ReturnType<ReturnType<typeof sharedLog>["open"]>;
@@ -9,12 +10,15 @@ type NodeLog = ReturnType<ReturnType<typeof sharedLog>["open"]>;
 class Cluster {
   readonly clock: FakeClock = fakeClock();
   readonly shared = sharedLog({ clock: this.clock });
+  /** How many messages are kept for one that is away. */
+  keptMessages = 10_000;
   readonly nodes: (Core & { log: NodeLog })[] = [];
 
   /** Starts one more node. The first use of a notifier joins. */
-  async start(): Promise<Core & { log: NodeLog }> {
+  async start(change: (log: Log) => Partial<Log> = () => ({})): Promise<Core & { log: NodeLog }> {
     const log = this.shared.open();
-    const node = { ...createCore({ clock: this.clock, log }), log };
+    const changed = { ...methodsOf(log), ...change(log) };
+    const node = { ...createCore({ clock: this.clock, log: changed }), log };
     this.nodes.push(node);
     void node.notifier.closing;
     await this.clock.settle();
@@ -37,11 +41,12 @@ class Cluster {
 
   /** Sends messages of a node that is none of the notifiers: to the first node, or to all. */
   async send(to: "all" | "first", kind: string, ...items: unknown[]): Promise<void> {
+    const retention = { size: this.keptMessages, slack: 0 };
     const log = this.shared.open();
     for (let at = 0; at < items.length; at += 1_000) {
       const data = JSON.stringify({ format: 1, from: "other", kind, body: items.slice(at, at + 1_000) });
       const channel = to === "all" ? "\0all" : `\0node:${this.shared.nodes[0]}`;
-      await log.append(channel, data, { time: this.clock.time() });
+      await log.append(channel, data, { time: this.clock.time(), retention });
     }
     await log[Symbol.asyncDispose]();
     await this.clock.settle();
@@ -72,6 +77,16 @@ const test = base.extend<{ cluster: Cluster }>({
     expect(clock.armed).toBe(0);
   },
 });
+
+function methodsOf(log: Log): Log {
+  return {
+    append: (channel, data, options) => log.append(channel, data, options),
+    read: (channel, options) => log.read(channel, options),
+    watch: (channel, wake) => log.watch(channel, wake),
+    join: (member, options) => log.join?.(member, options) as Promise<Membership>,
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  };
+}
 
 /** Returns the joins and leaves that a client was sent, since the last call, except those of users without a name. */
 function announced(end: Pipe): [kind: "join" | "leave", user: string][] {
@@ -229,14 +244,15 @@ describe("a node", () => {
 
   test("tells of listeners that came before it had joined", async ({ cluster }) => {
     const one = await cluster.start();
-    const log = cluster.shared.open();
-    const later = { ...createCore({ clock: cluster.clock, log }), log };
-    cluster.nodes.push(later);
-    cluster.shared.pause();
-    const listener = pipe(later.notifier, { peer: anybody });
-    listener.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "room", join_leave: true } });
-    await cluster.clock.settle();
-    cluster.shared.resume();
+    const { promise: isLate, resolve: join } = deferred();
+    const later = await cluster.start((log) => ({
+      async join(member, options) {
+        await isLate;
+        return log.join?.(member, options) as Promise<Membership>;
+      },
+    }));
+    const listener = await cluster.client(later, "listens");
+    join();
     await cluster.clock.settle();
     await cluster.client(one, "is there", "ann");
     expect(announced(listener)).toEqual([["join", "ann"]]);
@@ -282,6 +298,70 @@ describe("a node", () => {
     const { sent } = cluster;
     await cluster.client(one, "is there", "cid");
     expect(cluster.sent).toEqual(sent);
+  });
+
+  test("that closes announces nobody again who leaves meanwhile", async ({ cluster }) => {
+    const [one, other] = [await cluster.start(), await cluster.start()];
+    const listener = await cluster.client(one, "listens");
+    const end = await cluster.client(other, "is there", "ann");
+    announced(listener);
+    cluster.shared.pause();
+    const closing = other.notifier.close();
+    await cluster.clock.settle();
+    end.drop();
+    await cluster.clock.settle();
+    cluster.shared.resume();
+    await cluster.clock.advance(1_000);
+    await closing;
+    expect(announced(listener)).toEqual([["leave", "ann"]]);
+  });
+
+  test("asks again who listens when it has missed messages", async ({ cluster }) => {
+    const [one, other] = [await cluster.start(), await cluster.start()];
+    const listener = await cluster.client(one, "listens");
+    const second = await cluster.client(other, "listens");
+    cluster.keptMessages = 1;
+    one.log.cut();
+    await cluster.send("first", "joined", {}, ...Array(1_000).fill({}));
+    const { all } = cluster.sent;
+    one.log.heal();
+    await cluster.clock.advance(10_000);
+    // It asks, and tells what it listens to.
+    expect(cluster.sent.all).toBe(all + 2);
+    await cluster.client(one, "is there", "ann");
+    await cluster.client(other, "is there", "bob");
+    for (const end of [listener, second])
+      expect(announced(end)).toEqual([
+        ["join", "ann"],
+        ["join", "bob"],
+      ]);
+    expect(listener.closed).toBeUndefined();
+    one.errors.splice(0);
+  });
+
+  test("looks every ten seconds which nodes are gone, if it has joins to send", async ({ cluster }) => {
+    let looks = 0;
+    const one = await cluster.start((log) => ({
+      async join(member, options) {
+        const membership = (await log.join?.(member, options)) as Membership;
+        const nodes = () => {
+          looks++;
+          return membership.nodes?.() ?? [];
+        };
+        return { ...membership, nodes };
+      },
+    }));
+    await cluster.client(await cluster.start(), "listens");
+    await cluster.client(one, "is there");
+    const before = looks;
+    await cluster.client(one, "is there");
+    await cluster.clock.advance(9_999);
+    await cluster.client(one, "is there");
+    expect(looks).toBe(before);
+    await cluster.clock.advance(1);
+    await cluster.client(one, "is there");
+    await cluster.client(one, "is there");
+    expect(looks).toBe(before + 1);
   });
 
   test("that is killed announces nothing, and is forgotten", async ({ cluster }) => {
@@ -339,14 +419,7 @@ describe("a message of another node", () => {
 
   test("with a listener that has another shape is ignored and counted", async ({ cluster }) => {
     const one = await cluster.start();
-    await cluster.send(
-      "all",
-      "listens",
-      {},
-      { isOn: true },
-      { channel: 1, isOn: true },
-      { channel: "room" },
-    );
+    await cluster.send("all", "listens", {}, { isOn: true }, { channel: 1, isOn: true }, { channel: "room" });
     expect(one.notifier.totals().limits).toEqual({ messages: 4 });
     const { sent } = cluster;
     await cluster.client(one, "is there", "ann");

@@ -4,8 +4,8 @@ export const engineChannels: readonly Mutation[] = [
   ...inFile("engine/channels/announcements", [
     {
       name: "a join and a leave in the same interval are announced",
-      from: "if (before !== undefined && before !== kind) this.#changes.delete(session);\n    else this.#changes.set(session, kind);",
-      to: "this.#changes.set(session, kind);",
+      from: "if (before !== undefined && before.kind !== change.kind) this.#changes.delete(id);\n    else this.#changes.set(id, change);",
+      to: "this.#changes.set(id, change);",
     },
     {
       name: "leaves caused by closing are announced",
