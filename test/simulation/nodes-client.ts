@@ -19,6 +19,8 @@ export interface Said extends Position {
   readonly node: SimNode;
   /** Whether the server has taken it for sure. */
   readonly isSure: boolean;
+  /** Whether it said so by coming back there. Only those that had sent it something can know that this is true. */
+  readonly isReturn: boolean;
 }
 
 /** A step from one position to another one in which nothing is missing. */
@@ -117,16 +119,16 @@ export class NodesClient {
     this.#asked.set(id, { channel, from });
     this.#step = step;
     // What it comes back with, it has received.
-    if (from !== undefined && from.epoch !== "") this.#say(channel, from, false);
+    if (from !== undefined && from.epoch !== "") this.#say(channel, from, { isSure: false, isReturn: true });
     this.#pipe?.send({
       id,
       subscribe: from === undefined ? { channel } : { channel, recover: true, ...from },
     });
   }
 
-  #say(channel: string, { epoch, offset }: Position, isSure: boolean): void {
+  #say(channel: string, { epoch, offset }: Position, how: Pick<Said, "isSure" | "isReturn">): void {
     if (this.node === undefined) return;
-    this.said.push({ channel, epoch, offset, at: this.#now(), node: this.node, isSure });
+    this.said.push({ channel, epoch, offset, at: this.#now(), node: this.node, ...how });
   }
 
   /** Acknowledges what it has. */
@@ -138,7 +140,7 @@ export class NodesClient {
       const position = this.wanted.get(channel);
       if (position === undefined || position.offset === 0) continue;
       ack[channel] = position;
-      this.#say(channel, position, true);
+      this.#say(channel, position, { isSure: true, isReturn: false });
     }
     if (Object.keys(ack).length === 0) return;
     this.#hasSaid = true;
@@ -214,7 +216,7 @@ export class NodesClient {
       if (from === undefined || offset !== from.offset)
         throw new Error(`${this.user} came back to ${channel} at ${offset}, not at ${from?.offset}`);
       this.steps.push({ channel, from, epoch });
-      this.#say(channel, { epoch, offset }, true);
+      this.#say(channel, { epoch, offset }, { isSure: true, isReturn: true });
     } else if (from !== undefined) this.gaps++;
     this.live.add(channel);
     this.begunAt.set(channel, this.#step);

@@ -1,5 +1,5 @@
 import { closeNode, killNode, openNode, type SimNode } from "./nodes-node.ts";
-import { alive, type Fault, known, type NodesWorld } from "./nodes-world.ts";
+import { alive, type Fault, type NodesWorld } from "./nodes-world.ts";
 
 /** The maximum number of nodes that a schedule starts. */
 const mostNodes = 6;
@@ -35,7 +35,7 @@ function join(world: NodesWorld): void {
 }
 
 function cut(world: NodesWorld, node: SimNode, ms: number): void {
-  if (node.isCut || (known.cutWhileJoining && node.joinedAt === Infinity)) return;
+  if (node.isCut) return;
   const { random: source, clock, trace } = world;
   const hang = source.chance(0.5);
   trace.push(`${clock.now()} ${node.name} is cut off for ${ms}${hang ? ", and hangs" : ""}`);

@@ -1,7 +1,7 @@
 import type { Position } from "../../src/model/log.ts";
 import type { Got, NodesClient, Said } from "./nodes-client.ts";
 import type { Report, SimNode } from "./nodes-node.ts";
-import { known, type NodesWorld, type Resolved, type Span } from "./nodes-world.ts";
+import type { NodesWorld, Resolved, Span } from "./nodes-world.ts";
 
 /** Milliseconds in which nodes that reach each other tell each other what they know. */
 const spread = 1_000;
@@ -22,7 +22,8 @@ export function judgeReports(world: NodesWorld): void {
     if (report.reason === "unlogged") continue;
     const key = `${report.channel} ${report.data}`;
     told.set(key, [...(told.get(key) ?? []), report]);
-    judgeFalse(world, report);
+    const isIts = world.truth.at(report.channel, report) === report.data;
+    if (isIts || !known.keyOfAnother) judgeFalse(world, report);
   }
   for (const reports of told.values()) judgeTwice(world, reports);
 }
@@ -65,23 +66,24 @@ function covers(
 }
 
 /** Somebody has acknowledged it, and a node that lives knew that long before. */
-function judgeFalse(world: NodesWorld, { channel, epoch, offset, data, reason, at, node }: Report): void {
+function judgeFalse(world: NodesWorld, report: Report): void {
   const { clients, losses, trace } = world;
-  for (const { user, said, got } of clients)
-    for (const each of said) {
-      const isEarlier =
-        each.isSure && each.at < at - spread && covers(world, each, channel, { epoch, offset });
-      const isHere = got.some((one) => one.node === node && one.data === data && one.channel === channel);
-      if (!isEarlier || (known.elsewhere && (each.node !== node || !isHere))) continue;
-      const isReachable = [node, each.node].every((one) =>
-        couldReach(world, one, { from: each.at, until: at }),
-      );
-      if (!isReachable || losses.some((loss) => loss <= at)) continue;
-      trace.push(`${at} ${node.name} gave up ${data}; ${each.at} ${user} had acknowledged ${each.offset}`);
-      throw new Error(
-        `${node.name} gave up ${data} as ${reason}, which ${user} had acknowledged to ${each.node.name}`,
-      );
+  const { data, reason, at, node } = report;
+  if (losses.some((loss) => loss <= at)) return;
+  for (const client of clients)
+    for (const said of client.said) {
+      if (!said.isSure || said.at >= at - spread || !covers(world, said, report.channel, report)) continue;
+      const span = { from: said.at, until: at };
+      const knowers = [node, said.node, ...(said.isReturn ? sendersOf(client, report) : [])];
+      if (!knowers.every((one) => couldReach(world, one, span))) continue;
+      trace.push(`${said.at} ${client.user} had acknowledged ${said.offset} to ${said.node.name}`);
+      throw new Error(`${node.name} gave up ${data} as ${reason}, which ${client.user} had acknowledged`);
     }
+}
+
+/** Returns the nodes that have sent a client what was given up. */
+function sendersOf({ got }: NodesClient, { channel, data }: Report): SimNode[] {
+  return got.flatMap((each) => (each.channel === channel && each.data === data && each.node) || []);
 }
 
 /** Returns whether a node lived and could reach the store in a span. */

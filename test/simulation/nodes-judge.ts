@@ -1,4 +1,4 @@
-import type { NodesWorld } from "./nodes-world.ts";
+import { known, type NodesWorld } from "./nodes-world.ts";
 
 /** Judges what everybody was told, against what the store had. */
 export function judge(world: NodesWorld): void {
@@ -70,7 +70,7 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
   const lost = faults.has("rollback") || faults.has("wipe");
   const explained: [RegExp, boolean][] = [
     [/the store cannot be reached/, unreachable],
-    [/Cannot announce on .*: the notifier is closed/, isAway],
+    [/Cannot announce on .*: the notifier is closed/, isAway || known.announcedAtClose],
     [/Cannot write to the log yet/, isAway],
     [/Closed without waiting any longer/, isAway],
     // The ending of a run may be trimmed before an heir looks for it.

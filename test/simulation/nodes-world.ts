@@ -21,7 +21,12 @@ export const faults = ["kill", "close", "cut", "long", "pause", "rollback", "wip
 export type Fault = (typeof faults)[number];
 
 /** Faults of the sources that are known, and are to be mended: what they break is no news. */
-export const known = { handedOver: true, elsewhere: true, cutWhileJoining: true, revokedWhileJoining: true };
+export const known = {
+  handedOver: true,
+  announcedAtClose: true,
+  keyOfAnother: true,
+  revokedWhileJoining: false,
+};
 
 /** The choices of a schedule. */
 export interface Shape {
