@@ -1,7 +1,7 @@
 import type { Position } from "../../src/model/log.ts";
 import type { Got, NodesClient, Said } from "./nodes-client.ts";
 import type { Report, SimNode } from "./nodes-node.ts";
-import type { NodesWorld, Resolved, Span } from "./nodes-world.ts";
+import { known, type NodesWorld, type Resolved, type Span } from "./nodes-world.ts";
 
 /** Milliseconds in which nodes that reach each other tell each other what they know. */
 const spread = 1_000;

@@ -73,6 +73,9 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/Cannot announce on .*: the notifier is closed/, isAway || known.announcedAtClose],
     [/Cannot write to the log yet/, isAway],
     [/Closed without waiting any longer/, isAway],
+    [/Closed without waiting any longer for messages departed/, known.departedAtClose],
+    [/The store was set back to an earlier moment, or lost/, lost],
+    [/Lost the place in the log/, faults.has("long")],
     // The ending of a run may be trimmed before an heir looks for it.
     [
       /the log no longer keeps it/,
