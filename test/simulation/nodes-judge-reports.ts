@@ -11,8 +11,7 @@ const spread = 1_000;
  *
  * - It may be reported although it was delivered, if the node that knew is gone, or somebody could not be reached
  *   meanwhile, or the store has lost something since.
- * - It may be reported twice, if whoever reported it first was gone, or could not reach the store, before it had said so there;
- *   or if the store has lost that.
+ * - It may be reported twice, if one of those who did was gone, or could not reach the store, or the store has lost something.
  * - It may be neither, if the store has lost it and the node that had published it is gone.
  */
 export function judgeReports(world: NodesWorld): void {
@@ -98,7 +97,9 @@ function judgeTwice(world: NodesWorld, reports: readonly Report[]): void {
     if (next === undefined) return;
     const { at, node, channel, data } = first;
     if (world.losses.some((loss) => loss > at - spread)) continue;
-    if (!couldReach(world, node, { from: at, until: at + spread })) continue;
+    const span = { from: at - spread, until: next.at + spread };
+    // Whoever is cut off does not know that others have it now.
+    if (![node, next.node].every((one) => couldReach(world, one, span))) continue;
     throw new Error(`${data} of ${channel} was reported by ${node.name}, and then by ${next.node.name}`);
   }
 }

@@ -1,4 +1,4 @@
-import { known, type NodesWorld } from "./nodes-world.ts";
+import { type Fault, known, type NodesWorld } from "./nodes-world.ts";
 
 /** Judges what everybody was told, against what the store had. */
 export function judge(world: NodesWorld): void {
@@ -75,11 +75,11 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/Closed without waiting any longer/, isAway],
     [/Closed without waiting any longer for messages departed/, known.departedAtClose],
     [/The store was set back to an earlier moment, or lost/, lost],
-    [/Lost the place in the log/, faults.has("long")],
+    [/Lost the place in the log|takes it for gone/, faults.has("long")],
     // The ending of a run may be trimmed before an heir looks for it.
     [
       /the log no longer keeps it/,
-      lost || ((faults.has("kill") || faults.has("close")) && runTtl < 2 * lease),
+      lost || (runTtl < 2 * lease && ["kill", "close", "long"].some((each) => faults.has(each as Fault))),
     ],
   ];
   for (const { name, errors } of nodes)

@@ -26,7 +26,7 @@ export const known = {
   announcedAtClose: true,
   departedAtClose: true,
   keyOfAnother: true,
-  revokedWhileJoining: false,
+  revokedWhileJoining: true,
 };
 
 /** The choices of a schedule. */
