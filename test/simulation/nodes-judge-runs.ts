@@ -60,6 +60,8 @@ function judgeEpoch(
   if (!isNow) return undefined;
   if (ending === undefined) throw new Error(`${channel} (${first.name}) has no ending`);
   const { outcome, node } = record;
+  // The store has lost its ending while its node could not write it again.
+  if (ending.reason === "lost" && losses.length > 0 && node.cuts.some(isLong)) return { record, ending };
   if (outcome !== undefined && node.state === "alive" && outcome.type !== ending.type)
     throw new Error(`${first.name} is ${outcome.type} on ${node.name}, and ${ending.type} in the log`);
   if (ending.reason === "lost" && node.state === "alive" && !node.cuts.some(isLong))

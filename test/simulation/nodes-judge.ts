@@ -74,8 +74,10 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/Cannot write to the log yet/, isAway],
     [/Closed without waiting any longer/, isAway],
     [/Closed without waiting any longer for messages departed/, known.departedAtClose],
-    [/The store was set back to an earlier moment, or lost/, lost],
+    [/Cannot release what the log holds: its log is closed/, isAway],
+    [/The store was set back to an earlier moment, or lost|Cannot renew the log: the endings/, lost],
     [/Lost the place in the log|takes it for gone/, faults.has("long")],
+    [/the code of its log is at fault/, faults.has("long") && known.refusedWhileLost],
     // The ending of a run may be trimmed before an heir looks for it.
     [
       /the log no longer keeps it/,

@@ -24,6 +24,7 @@ export type Fault = (typeof faults)[number];
 export const known = {
   handedOver: true,
   announcedAtClose: true,
+  refusedWhileLost: true,
   departedAtClose: true,
   keyOfAnother: true,
   revokedWhileJoining: true,
