@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { simulateNodes } from "../simulation/nodes-simulate.ts";
 import { type Stores, simulateRestarts } from "../simulation/restart-world.ts";
 import { simulate } from "../simulation/simulate.ts";
 import { objectStores, sqliteStores } from "../simulation/sqlite-stores.ts";
@@ -36,6 +37,15 @@ test("schedules of processes that crash and start again break no rule", { timeou
     done++;
   }
   expect(done).toBe(60);
+});
+
+test("schedules of several nodes over one store break no rule", { timeout: 120_000 }, async () => {
+  let done = 0;
+  for (let seed = first; seed < first + 100; seed++) {
+    await simulateNodes(seed);
+    done++;
+  }
+  expect(done).toBe(100);
 });
 
 test.for([

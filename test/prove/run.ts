@@ -5,7 +5,7 @@ import { root } from "../support/runtimes.ts";
 
 /**
  * Runs the tests that take too long for the suite, one part after the other:
- * `npm run prove -- [--only simulate|restarts|fuzz|kills|crashes|objects|evictions|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
+ * `npm run prove -- [--only simulate|restarts|nodes|fuzz|kills|crashes|objects|evictions|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
  *
  * Without `--seed`, the first seed is random. `--quick` runs a hundredth of everything. This tests the command itself
  * and proves little. Exits with code 1 if any part has failed.
@@ -50,6 +50,11 @@ const parts: readonly Part[] = [
     name: "restarts",
     command: ["test/simulation/restarts.ts", "--runs", share(20_000), ...seeded],
     done: /^(\d+ schedules of restarts) from seed/,
+  },
+  {
+    name: "nodes",
+    command: ["test/simulation/nodes.ts", "--runs", share(100_000), ...seeded],
+    done: /^(\d+ schedules of nodes) from seed/,
   },
   {
     name: "fuzz",

@@ -4,7 +4,8 @@ import { type Fault, faults } from "./nodes-world.ts";
 
 /**
  * Plays schedules of several nodes over one store, with everything that may happen to them:
- * `npm run simulate:nodes -- --runs N [--seed S] [--only fault]…`. A failure prints the seed that repeats it.
+ * `npm run simulate:nodes -- --runs N [--seed S] [--only fault]… [--all]`. A failure prints the seed that repeats it, with
+ * the same `--only`. With `--all` it goes on after a failure.
  */
 
 const { values } = parseArgs({
@@ -20,6 +21,8 @@ const first = Number(values.seed ?? 1);
 if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(first))
   throw new RangeError("Cannot simulate: --runs and --seed are whole numbers");
 const allowed = (values.only ?? faults) as Fault[];
+const unknown = allowed.filter((each) => !faults.includes(each));
+if (unknown.length > 0) throw new RangeError(`Cannot simulate ${unknown}: faults are ${faults.join(", ")}`);
 
 const began = performance.now();
 let failed = 0;
@@ -31,7 +34,9 @@ for (let seed = first; seed < first + runs; seed++) {
     failed++;
     console.log((error as Error).message.split("\n")[0]);
   }
+  if ((seed - first + 1) % 10_000 === 0) console.log(`${seed - first + 1} schedules, up to seed ${seed}`);
 }
 const seconds = (performance.now() - began) / 1000;
-if (failed > 0) console.log(`${failed} of ${runs} failed`);
-console.log(`${runs} schedules of nodes from seed ${first} broke no rule, in ${seconds.toFixed(1)} s`);
+const verdict = failed === 0 ? "broke no rule" : `and ${failed} broke a rule`;
+console.log(`${runs} schedules of nodes from seed ${first} ${verdict}, in ${seconds.toFixed(1)} s`);
+if (failed > 0) process.exitCode = 1;
