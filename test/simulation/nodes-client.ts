@@ -23,7 +23,7 @@ export interface Said extends Position {
   readonly isReturn: boolean;
 }
 
-/** A step from one position to another one in which nothing is missing. */
+/** How it went on after a position. */
 export interface Step {
   readonly channel: string;
   readonly from: Position;
@@ -62,8 +62,8 @@ export class NodesClient {
   readonly got: Got[] = [];
   readonly said: Said[] = [];
   readonly steps: Step[] = [];
-  /** How often it was told that it has missed something. */
-  gaps = 0;
+  /** Where it was told that it has missed something. */
+  readonly gaps: Step[] = [];
   node: SimNode | undefined;
   /** When its session began, in steps of the world. */
   since = 0;
@@ -217,7 +217,7 @@ export class NodesClient {
         throw new Error(`${this.user} came back to ${channel} at ${offset}, not at ${from?.offset}`);
       this.steps.push({ channel, from, epoch });
       this.#say(channel, { epoch, offset }, { isSure: true, isReturn: true });
-    } else if (from !== undefined) this.gaps++;
+    } else if (from !== undefined) this.gaps.push({ channel, from, epoch });
     this.live.add(channel);
     this.begunAt.set(channel, this.#step);
     this.wanted.set(channel, { epoch, offset });

@@ -72,6 +72,8 @@ export function checkLive(world: NodesWorld): void {
         );
     }
   }
+  for (const [data, { name, state }] of world.sent)
+    if (state === "alive") throw new Error(`${name} never published ${data}`);
   const ids = new Set(shared.nodes);
   for (const { held, node } of shared.inspect().records)
     if (node === undefined || !ids.has(node))

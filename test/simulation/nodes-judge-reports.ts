@@ -18,7 +18,7 @@ export function judgeReports(world: NodesWorld): void {
   for (const each of world.resolved) if (each.expires !== undefined) judgeSilence(world, each);
   const told = new Map<string, Report[]>();
   for (const report of world.reports) {
-    if (report.reason === "unlogged") continue;
+    if (report.reason === "unlogged" || !report.isSure) continue;
     const key = `${report.channel} ${report.data}`;
     told.set(key, [...(told.get(key) ?? []), report]);
     const isIts = world.truth.at(report.channel, report) === report.data;

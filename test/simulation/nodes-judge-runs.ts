@@ -2,7 +2,7 @@ import { CancelError, RunError } from "../../src/model/errors.ts";
 import type { RunState } from "../../src/model/run.ts";
 import type { SimNode } from "./nodes-node.ts";
 import type { EpochTruth } from "./nodes-truth.ts";
-import { alive, type NodesWorld, type RunRecord, type Span } from "./nodes-world.ts";
+import { alive, known, type NodesWorld, type RunRecord, type Span } from "./nodes-world.ts";
 
 interface RunText {
   readonly type: string;
@@ -40,6 +40,8 @@ function judgeEpoch(
   { runs, truth, losses }: NodesWorld,
   { channel, epoch, texts }: EpochTruth,
 ): StoredRun | undefined {
+  const isReused = !channel.startsWith("run:run ");
+  if (known.sameIdAfterLoss && isReused && losses.length > 0) return undefined;
   const events = [...texts].sort(([a], [b]) => a - b).map(([, text]) => JSON.parse(text) as RunText);
   const isNow = truth.now[channel]?.epoch === epoch;
   const endings = events.filter(({ type }) => type.startsWith("run.") && type !== "run.started");
@@ -58,6 +60,7 @@ function judgeEpoch(
   if (events.some(({ type, name }) => type === "step" && name !== first.name))
     throw new Error(`${channel} has events of several runs`);
   if (!isNow) return undefined;
+  if (ending === undefined && known.endingsAfterLoss && losses.length > 0) return undefined;
   if (ending === undefined) throw new Error(`${channel} (${first.name}) has no ending`);
   const { outcome, node } = record;
   // The store has lost its ending while its node could not write it again.

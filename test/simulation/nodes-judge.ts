@@ -4,6 +4,7 @@ import { type Fault, known, type NodesWorld } from "./nodes-world.ts";
 export function judge(world: NodesWorld): void {
   world.truth.look();
   judgeClients(world);
+  judgeGaps(world);
   judgeResolved(world);
   judgeKeys(world);
   judgeErrors(world);
@@ -35,6 +36,18 @@ function judgeClients({ clients, truth }: NodesWorld): void {
     const meant = truth.at(channel, { epoch, offset });
     if (meant !== data) throw new Error(`${who} got ${data} as ${offset} of ${channel}, where ${meant} is`);
   }
+}
+
+/** Nobody is told of a gap where the store has everything. */
+function judgeGaps({ clients, truth, losses }: NodesWorld): void {
+  // Between two looks at a store that loses something, a server may know less than the store has.
+  if (losses.length > 0) return;
+  for (const { user, gaps } of clients)
+    for (const { channel, from, epoch } of gaps) {
+      if (channel.startsWith("run:")) continue;
+      if (from.epoch === "" || from.epoch === epoch || truth.continues(channel, epoch, from))
+        throw new Error(`${user} was told of a gap in ${channel} after ${from.offset}, where there is none`);
+    }
 }
 
 /** What was resolved is where it was said to be. */
@@ -74,6 +87,8 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/Cannot write to the log yet/, isAway],
     [/Closed without waiting any longer/, isAway],
     [/Closed without waiting any longer for messages departed/, known.departedAtClose],
+    [/Closed without waiting any longer for renew the log/, lost],
+    [/Cannot go on with run:/, lost && known.sameIdAfterLoss],
     [/Cannot release what the log holds: its log is closed/, isAway],
     [/The store was set back to an earlier moment, or lost|Cannot renew the log: the endings/, lost],
     [/Lost the place in the log|takes it for gone/, faults.has("long")],

@@ -17,6 +17,8 @@ export interface Report {
   readonly reason: UndeliveredReason;
   readonly at: number;
   readonly node: SimNode;
+  /** Whether it is right unless a rule is broken; see `known`. */
+  readonly isSure: boolean;
 }
 
 /** One notifier over the shared store. */
@@ -47,10 +49,11 @@ export function openNode(world: NodesWorld): SimNode {
     grace: shape.grace,
     limits: { runTtl: shape.runTtl, idempotency: 600_000 },
     onUndelivered({ channel, epoch, offset, data }, reason) {
-      if (node.state === "dead" || (known.handedOver && node.state !== "alive")) return;
+      if (node.state === "dead") return;
       const text = JSON.stringify(data);
+      const isSure = !known.handedOver || node.state === "alive";
       world.trace.push(`${clock.now()} ${name} gives up ${offset} of ${channel} ${text}: ${reason}`);
-      world.reports.push({ channel, epoch, offset, data: text, reason, at: clock.now(), node });
+      world.reports.push({ channel, epoch, offset, data: text, reason, at: clock.now(), node, isSure });
     },
     onError(error, context) {
       if (node.state === "dead") return;

@@ -1,4 +1,5 @@
 import type { Position } from "../../src/model/log.ts";
+import type { Receipt } from "../../src/model/receipt.ts";
 import type { Run } from "../../src/model/run.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fake-clock.ts";
 import { type SharedLog, type SharedSnapshot, sharedLog } from "../../src/testing/shared-log.ts";
@@ -28,6 +29,8 @@ export const known = {
   departedAtClose: true,
   keyOfAnother: true,
   revokedWhileJoining: true,
+  sameIdAfterLoss: true,
+  endingsAfterLoss: true,
 };
 
 /** The choices of a schedule. */
@@ -83,6 +86,10 @@ export interface NodesWorld {
   readonly truth: Truth;
   readonly nodes: SimNode[];
   readonly clients: NodesClient[];
+  /** Publications that have not settled, and their nodes. */
+  readonly sent: Map<string, SimNode>;
+  /** Receipts that wait for a delivery, and their nodes. */
+  readonly receipts: Map<Receipt, SimNode>;
   readonly resolved: Resolved[];
   readonly reports: Report[];
   readonly runs: RunRecord[];
@@ -125,7 +132,17 @@ export function createNodesWorld(seed: number, allowed: readonly Fault[]): Nodes
   const shared = sharedLog({ clock, lease, latency, ...kept });
   const world: NodesWorld = {
     ...{ random: source, shape, clock, shared, truth: new Truth(shared, clock) },
-    ...{ nodes: [], resolved: [], reports: [], runs: [], revoked: [], snapshots: [], notes: [] },
+    ...{
+      nodes: [],
+      sent: new Map(),
+      receipts: new Map(),
+      resolved: [],
+      reports: [],
+      runs: [],
+      revoked: [],
+      snapshots: [],
+      notes: [],
+    },
     clients: users.map((user, n) => new NodesClient(user, n === 0, () => clock.now())),
     trace: [JSON.stringify({ ...shape, faults: [...shape.faults] })],
     followers: new Set(),
@@ -134,6 +151,7 @@ export function createNodesWorld(seed: number, allowed: readonly Fault[]): Nodes
   for (let n = 0; n < shape.nodes; n++) openNode(world);
   for (const client of world.clients)
     for (const channel of channels) if (source.chance(0.8)) client.fromStart(channel, 0);
+  for (const client of world.clients) if (source.chance(0.7)) client.connect(source.pick(world.nodes), 0);
   return world;
 }
 
