@@ -30,16 +30,26 @@ function createCheck(name: string, run: (directory: string, limit: number) => Pr
 }
 
 /** Runs 2000 schedules. Mutations that they do not catch are left to the tests. */
-export const simulation: Check = createCheck("simulation", async (cwd, limit) => {
-  const args = ["--import", "tsx", "test/simulation/run.ts", "--runs", "2000"];
-  const { seconds, hung, code, output } = await run(args, { cwd, limit });
-  const broken = /Seed (\d+) breaks a rule: (.*)/.exec(output);
-  if (broken !== null) return { seconds, failure: `seed ${broken[1]}: ${broken[2]}` };
-  if (hung) return { seconds, failure: "hangs" };
-  // Node's exit code 13: a top-level await never settled, so the schedule did not reach its end.
-  if (code === 13) return { seconds, failure: "never settles" };
-  return { seconds, failure: code === 0 ? undefined : (errorIn(output) ?? `ends with code ${code}`) };
-});
+export const simulation: Check = createSimulation("simulation", ["test/simulation/run.ts", "--runs", "2000"]);
+
+/** Runs 1500 schedules of several nodes over one store. */
+export const simulationOfNodes: Check = createSimulation("simulation of nodes", [
+  "test/simulation/nodes.ts",
+  "--runs",
+  "1500",
+]);
+
+function createSimulation(name: string, script: readonly string[]): Check {
+  return createCheck(name, async (cwd, limit) => {
+    const { seconds, hung, code, output } = await run(["--import", "tsx", ...script], { cwd, limit });
+    const broken = /Seed (\d+) breaks a rule: (.*)/.exec(output);
+    if (broken !== null) return { seconds, failure: `seed ${broken[1]}: ${broken[2]}` };
+    if (hung) return { seconds, failure: "hangs" };
+    // Node's exit code 13: a top-level await never settled, so the schedule did not reach its end.
+    if (code === 13) return { seconds, failure: "never settles" };
+    return { seconds, failure: code === 0 ? undefined : (errorIn(output) ?? `ends with code ${code}`) };
+  });
+}
 
 const hostTests = [
   "test/bytes/raw-ends.test.ts",
@@ -110,8 +120,10 @@ export function checksFor(file: string): Check[] {
   if (file.startsWith("hosts/")) return [hosts];
   const room = rooms.get(dirname(file));
   // Only its own tests use it.
-  if (room !== undefined && ["stores/sqlite", "testing"].includes(dirname(file))) return [room];
-  return [...(room === undefined ? [] : [room]), simulation, core];
+  if (room !== undefined && ["stores/sqlite", "testing"].includes(dirname(file)))
+    return file.startsWith("testing/shared-") ? [room, simulationOfNodes] : [room];
+  const ofNodes = /^engine\/(nodes|hub|delivery|runs|log)\//.test(file) ? [simulationOfNodes] : [];
+  return [...(room === undefined ? [] : [room]), simulation, ...ofNodes, core];
 }
 
 function createSuite(name: string, filesIn: (directory: string) => string[]): Check {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../support/runtimes.ts";
 import { driver } from "../support/sqlite-driver.ts";
-import { type Check, checksFor, simulation, suites } from "./checks.ts";
+import { type Check, checksFor, simulation, simulationOfNodes, suites } from "./checks.ts";
 import { stopAll, type Verdict } from "./child.ts";
 import { type Mutation, mutations } from "./list.ts";
 
@@ -111,7 +111,7 @@ function checkPlaces(directory: string): void {
  */
 async function passesUnbroken(directory: string): Promise<boolean> {
   const needed = new Set(wanted.flatMap(({ file }) => checksFor(file)));
-  for (const check of [simulation, ...suites].filter((each) => needed.has(each))) {
+  for (const check of [simulation, simulationOfNodes, ...suites].filter((each) => needed.has(each))) {
     const verdict = await check.run(directory);
     if (verdict.failure !== undefined || interrupted) {
       console.log(`${check.name} fails without a mutation: ${verdict.failure ?? "interrupted"}`);
@@ -152,11 +152,12 @@ function line({ mutation: { file, name }, caught }: Outcome): string {
 
 function summarize(outcomes: readonly Outcome[]): void {
   const survivors = outcomes.filter(({ caught }) => caught === undefined);
-  const bySimulation = outcomes.filter(({ caught }) => caught?.by === simulation.name).length;
+  const simulations = [simulation.name, simulationOfNodes.name];
+  const bySimulation = outcomes.filter(({ caught }) => simulations.includes(caught?.by ?? "")).length;
   const bySuite = outcomes.length - survivors.length - bySimulation;
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
   console.log(
-    `total: ${outcomes.length} of ${wanted.length} mutations tried, ${bySimulation} caught by the simulation, ` +
+    `total: ${outcomes.length} of ${wanted.length} mutations tried, ${bySimulation} caught by the simulations, ` +
       `${bySuite} by the suite, ${survivors.length} survived, in ${seconds} s`,
   );
   for (const { mutation } of survivors) console.log(`survived: ${mutation.file}: ${mutation.name}`);
