@@ -26,6 +26,7 @@ import { MissedNotices, type NoticeContext } from "../delivery/missed-notices.ts
 import type { AppendSteps } from "../log/append-queue.ts";
 import { AppendQueues } from "../log/append-queues.ts";
 import { isOfClosedLog } from "../log/log-failure.ts";
+import { LogHealth } from "../log/log-health.ts";
 import { LogReader } from "../log/log-reader.ts";
 import { Nodes } from "../nodes/nodes.ts";
 import type { RunContext } from "../runs/run-channel.ts";
@@ -73,6 +74,7 @@ export class Hub
   readonly frames: FrameCache;
   readonly replies: ReplyCache;
   readonly scope: Scope;
+  readonly health: LogHealth;
   readonly log: LogReader;
   readonly wheel: TimerWheel;
   readonly appends: AppendQueues;
@@ -127,8 +129,10 @@ export class Hub
     this.#onUndelivered = parts.onUndelivered;
     const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
     this.scope = new Scope(parts.clock, report);
+    this.health = new LogHealth(parts.clock);
     this.log = new LogReader({
       log: parts.log,
+      health: this.health,
       scope: this.scope,
       begun: (channel) => this.runs.begun(channel),
       sequence: () => this.ledger.sequence,
@@ -138,7 +142,10 @@ export class Hub
     this.records = new HeldRecords({
       isKept: parts.log.join !== undefined,
       released: () => this.appends.commits?.touch(),
-      onError: reportLog,
+      onError: (error, owner) => {
+        this.health.failed("appends", error);
+        reportLog(error, owner);
+      },
     });
     this.nodes = new Nodes(this);
     this.inheritance = new Inheritance(this, parts.log);
@@ -153,6 +160,7 @@ export class Hub
     this.appends = new AppendQueues({
       log: parts.log,
       clock: parts.clock,
+      health: this.health,
       most: parts.settings.limits.waiting,
       schedule: () => this.turn.schedule(),
       isHeard: () => this.channels.size > 0,
@@ -171,11 +179,12 @@ export class Hub
   }
 
   /**
-   * Calls the user's error hook. What the hook throws goes to the console. A ClosedError is not reported, and a closed
-   * log only once.
+   * Calls the user's error hook. What the hook throws goes to the console. A ClosedError is not reported, a closed log
+   * only once, and of an outage of the log only the first error.
    */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void {
     if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isLogLossReported())) return;
+    if (stage === "log" && this.health.isReported(error)) return;
     attended(() => this.#onError(error, { stage, owner: printable(owner) }), complain);
   }
 
@@ -244,6 +253,7 @@ export class Hub
     this.runs.clear();
     this.appends.end();
     this.log.end();
+    this.health.clear();
     this.ledger.clear();
     this.notices.clear();
     this.channels.clear();

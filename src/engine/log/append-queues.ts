@@ -43,16 +43,16 @@ export class AppendQueues {
   #ended = false;
 
   constructor(parts: AppendQueuesParts) {
-    const { clock, onError, parent, log, joining, schedule, turn = 2_097_152 } = parts;
+    const { clock, onError, parent, log, health, joining, schedule, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
     this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule });
     this.#held = new HeldQueues({ scope: this.#scope, schedule: () => this.#pace.schedule() });
     this.#bursts = new Bursts(parts);
     const scope = this.#scope;
-    this.#appender = new LogAppender({ log, clock, onError, scope, ...(joining && { joining }) });
+    this.#appender = new LogAppender({ log, clock, health, onError, scope, ...(joining && { joining }) });
     const drained = (): void => this.#checkIdle();
-    this.commits = log.commit && new Commits({ log, clock, scope, schedule, onError, drained });
+    this.commits = log.commit && new Commits({ log, clock, scope, health, schedule, onError, drained });
   }
 
   /** Number of appends in progress or waiting. */

@@ -5,6 +5,7 @@ import type { Log, Position } from "../../model/log.ts";
 import type { Waiting } from "./append-queue.ts";
 import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
+import type { LogHealth } from "./log-health.ts";
 
 /** Who waits for the commit of an append. */
 type Waits = Pick<Waiting, "bytes" | "resolve" | "reject"> & Partial<Pick<Waiting, "steps">>;
@@ -23,6 +24,7 @@ export interface CommitsParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly scope: Scope;
+  readonly health: LogHealth;
   /** Schedules a turn, which calls {@linkcode Commits.run}. */
   schedule(): void;
   onError(error: unknown, owner: string): void;
@@ -129,6 +131,7 @@ export class Commits {
   #done(count: number): void {
     this.#isCommitting = false;
     this.#isFailing = false;
+    this.#parts.health.worked("appends");
     this.#wait = backOff.first;
     const items = this.#items.slice(0, count);
     this.#items = this.#items.slice(count);
@@ -144,9 +147,10 @@ export class Commits {
   }
 
   #failed(error: unknown): void {
-    const { clock, scope, onError } = this.#parts;
+    const { clock, scope, health, onError } = this.#parts;
     this.#isCommitting = false;
     const lasting = lastingError(error, "commit to the log");
+    health.failed("appends", lasting ?? error);
     if (!this.#isFailing && !this.#isOver) onError(lasting ?? error, "commit");
     this.#isFailing = true;
     if (lasting !== undefined) {

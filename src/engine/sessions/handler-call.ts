@@ -87,7 +87,7 @@ export function ask<T>(
 }
 
 async function wait<T>(
-  { scope, settings, counters }: Context,
+  { scope, settings, counters, health }: Context,
   { id }: Asker,
   stage: ErrorContext["stage"],
   asking: HandlerCall,
@@ -97,7 +97,9 @@ async function wait<T>(
   const ms = settings.limits.answer;
   const disarm = scope.timer(owner, ms, () => {
     counters.hit("answer");
-    asking.abort(new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`));
+    const late = new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`);
+    if (stage === "log") health.failed("answers", late);
+    asking.abort(late);
   });
   try {
     return await asking.wait(scope, owner, answer);
