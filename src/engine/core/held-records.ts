@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { readFormatted } from "../../base/formatted.ts";
 import { handled } from "../../base/maybe-promise.ts";
 import type { Membership } from "../../model/log.ts";
@@ -18,6 +19,7 @@ const format = 1;
 export interface HeldRecordsParts {
   /** Whether the log has `join`, and so can hold records. */
   readonly isKept: boolean;
+  readonly clock: Pick<Clock, "now">;
   /** Called after a record was released: a log with `commit` has gathered that. */
   released(): void;
   onError(error: unknown, owner: string): void;
@@ -34,6 +36,8 @@ export class HeldRecords {
   #early: string[] = [];
   /** Number of releases that the log has not answered yet. */
   releasing = 0;
+  /** Since when there has been such a release. */
+  releasingSince = 0;
 
   constructor(parts: HeldRecordsParts) {
     this.#parts = parts;
@@ -42,6 +46,11 @@ export class HeldRecords {
   /** Whether the log outlives the process, and holds records. */
   get isKept(): boolean {
     return this.#parts.isKept;
+  }
+
+  /** Whether this process is a member of its log. */
+  get isMember(): boolean {
+    return this.#membership !== undefined;
   }
 
   /** Called once this process is a member of its log. */
@@ -73,6 +82,7 @@ export class HeldRecords {
       failed,
     );
     if (!(releasing instanceof Promise)) return;
+    if (this.releasing === 0) this.releasingSince = this.#parts.clock.now();
     this.releasing++;
     // `handled` has reported an error, so nothing can be rejected here.
     void releasing.then(() => this.releasing--);

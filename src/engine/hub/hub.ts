@@ -6,7 +6,7 @@ import { printable } from "../../base/printable.ts";
 import { Scope } from "../../base/scope.ts";
 import { type SerialiseOptions, serialise } from "../../base/serialise.ts";
 import { TimerWheel } from "../../base/timer-wheel.ts";
-import { ClosedError, closed } from "../../model/errors.ts";
+import { ClosedError, closed, LogError } from "../../model/errors.ts";
 import type { EventSchemas } from "../../model/events.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
@@ -39,6 +39,7 @@ import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
+import { NodeCount } from "./log-totals.ts";
 import { PresenceOfAll } from "./presence-of-all.ts";
 
 /** What a hub is created from. */
@@ -80,6 +81,7 @@ export class Hub
   readonly appends: AppendQueues;
   readonly records: HeldRecords;
   readonly nodes: Nodes;
+  readonly nodeCount: NodeCount;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
@@ -141,6 +143,7 @@ export class Hub
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
       isKept: parts.log.join !== undefined,
+      clock: parts.clock,
       released: () => this.appends.commits?.touch(),
       onError: (error, owner) => {
         this.health.failed("appends", error);
@@ -148,6 +151,7 @@ export class Hub
       },
     });
     this.nodes = new Nodes(this);
+    this.nodeCount = new NodeCount(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);
@@ -184,8 +188,15 @@ export class Hub
    */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void {
     if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isLogLossReported())) return;
-    if (stage === "log" && this.health.isReported(error)) return;
+    if (stage === "log" && this.#isReported(error)) return;
     attended(() => this.#onError(error, { stage, owner: printable(owner) }), complain);
+  }
+
+  /** Whether an error of the log is reported already. A lasting one that no call has met means a lost place in the log. */
+  #isReported(error: unknown): boolean {
+    const { health } = this;
+    if (error instanceof LogError && error.lasting && !health.knows(error)) health.failed("appends", error);
+    return health.isReported(error);
   }
 
   /**

@@ -40,6 +40,7 @@ export class Inheritance {
 
   async #join(signal: AbortSignal): Promise<void> {
     const { scope, clock } = this.#context;
+    const release = scope.hold("wait", "join the log");
     const quiet = scope.timer("join the log", patience, () => this.#reportWait());
     try {
       for (let wait = backOff.first; ; wait = longer(wait)) {
@@ -56,6 +57,7 @@ export class Inheritance {
       }
     } finally {
       quiet();
+      release();
     }
   }
 
@@ -81,7 +83,8 @@ export class Inheritance {
   }
 
   #reportWait(): void {
-    const what = "another process still works with it, or ended without closing it a short time ago";
+    const what =
+      "its store does not answer, or takes one process at a time and another one has not closed it";
     this.#report(new LogError(`Cannot write to the log yet: ${what}. What is published waits`));
   }
 

@@ -36,7 +36,7 @@ export interface CommitsParts {
  * Commits once a turn what a log has gathered, for a log that has `commit`. Until then nothing that depends on it may
  * leave: the log lets nobody read it, and its publishers wait here.
  *
- * A commit that fails is tried again, and each outage is reported once. Everything stays gathered meanwhile.
+ * A commit that fails is tried again. Everything stays gathered meanwhile.
  */
 export class Commits {
   readonly #parts: CommitsParts;
@@ -49,6 +49,8 @@ export class Commits {
   /** Cancels the pause before the next attempt, while commits fail. */
   #resume: (() => void) | undefined;
   #isFailing = false;
+  /** Whether the last commit failed with an error that no retry can fix. */
+  #isLost = false;
   #isOver = false;
 
   constructor(parts: CommitsParts) {
@@ -131,6 +133,7 @@ export class Commits {
   #done(count: number): void {
     this.#isCommitting = false;
     this.#isFailing = false;
+    this.#isLost = false;
     this.#parts.health.worked("appends");
     this.#wait = backOff.first;
     const items = this.#items.slice(0, count);
@@ -151,8 +154,9 @@ export class Commits {
     this.#isCommitting = false;
     const lasting = lastingError(error, "commit to the log");
     health.failed("appends", lasting ?? error);
-    if (!this.#isFailing && !this.#isOver) onError(lasting ?? error, "commit");
+    if (!this.#isLost && !this.#isOver) onError(lasting ?? error, "commit");
     this.#isFailing = true;
+    this.#isLost = lasting !== undefined;
     if (lasting !== undefined) {
       this.#refuse(lasting);
       return;

@@ -6,6 +6,7 @@ import type { AppendOptions, Log, Position } from "../../model/log.ts";
 import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
 import type { LogHealth } from "./log-health.ts";
+import { appendingTo } from "./pending-appends.ts";
 import { Writers } from "./writers.ts";
 
 /** What an appender is created from. */
@@ -23,7 +24,6 @@ export interface LogAppenderParts {
 export class LogAppender {
   readonly #parts: LogAppenderParts;
   readonly #writers: Writers;
-  readonly #commits: boolean;
   /** Whether an error that no retry can fix was reported, and nothing was appended since. */
   #isLost = false;
   /** Whether the log appends synchronously; undefined before the first append. */
@@ -33,7 +33,6 @@ export class LogAppender {
   constructor(parts: LogAppenderParts) {
     this.#parts = parts;
     this.#writers = new Writers(parts.clock);
-    this.#commits = parts.log.commit !== undefined;
   }
 
   /** Whether the log appends synchronously, as far as is known. */
@@ -70,7 +69,7 @@ export class LogAppender {
     data: string,
     options: AppendOptions,
   ): Promise<Position> {
-    await this.#parts.scope.waitFor(`publish ${channel}`, options.signal, joining);
+    await this.#parts.scope.waitFor(appendingTo(channel), options.signal, joining);
     if (this.#ended) throw closed("publish");
     return this.append(channel, data, options);
   }
@@ -85,8 +84,7 @@ export class LogAppender {
 
   #worked(): void {
     this.#isLost = false;
-    // What a log with `commit` appends is only gathered.
-    if (!this.#commits) this.#parts.health.worked("appends");
+    this.#parts.health.worked("appends");
   }
 
   /** Waits for an append that was started, and retries it while it fails. */
@@ -96,7 +94,7 @@ export class LogAppender {
     options: AppendOptions,
     first: Promise<Position>,
   ): Promise<Position> {
-    const owner = `publish ${channel}`;
+    const owner = appendingTo(channel);
     const { log, clock, scope } = this.#parts;
     const { signal } = options;
     let appending: MaybePromise<Position> = first;
@@ -133,7 +131,7 @@ export class LogAppender {
     const { health, onError } = this.#parts;
     const lasting = lastingError(error, `publish to ${JSON.stringify(channel)}`);
     health.failed("appends", lasting ?? error);
-    if (!this.#isLost) onError(lasting ?? error, `publish ${channel}`);
+    if (!this.#isLost) onError(lasting ?? error, appendingTo(channel));
     if (lasting === undefined) return;
     this.#isLost = true;
     throw lasting;

@@ -17,6 +17,8 @@ interface Failing {
   last: number;
   /** Whether the part has worked since the last failure. */
   hasWorked: boolean;
+  /** Whether the last error says that it will never work again. */
+  isLasting: boolean;
   isReported: boolean;
 }
 
@@ -38,9 +40,10 @@ export class LogHealth {
   /** Called with each failure of the log, before it is reported. */
   failed(part: LogPart, error: unknown): void {
     const now = this.#clock.now();
-    const failing = this.#current(part) ?? { since: now, last: now, hasWorked: false, isReported: false };
+    const failing = this.#current(part) ?? begin(now);
     failing.last = now;
     failing.hasWorked = false;
+    failing.isLasting = isLasting(error);
     this.#failing.set(part, failing);
     this.#isFailing = true;
     if (typeof error !== "object" || error === null) return;
@@ -56,20 +59,31 @@ export class LogHealth {
   #noteWorked(part: LogPart): void {
     for (const each of [part, "answers"] as const) {
       const failing = this.#failing.get(each);
-      if (failing !== undefined) failing.hasWorked = true;
+      if (failing === undefined) continue;
+      failing.hasWorked = true;
+      failing.isLasting = false;
       this.#current(each);
     }
   }
 
   /** Returns whether an error belongs to outages that are reported. If it does not, they are from now on. */
   isReported(error: unknown): boolean {
-    if (typeof error !== "object" || error === null || (error instanceof LogError && error.lasting))
-      return false;
+    if (typeof error !== "object" || error === null || isLasting(error)) return false;
     const outages = [...(this.#parts.get(error) ?? [])].map((part) => this.#current(part));
     if (outages.length === 0) return false;
     const isReported = outages.every((outage) => outage?.isReported === true);
     for (const outage of outages) if (outage !== undefined) outage.isReported = true;
     return isReported;
+  }
+
+  /** Whether the log will never again append anything for this process. */
+  get isLost(): boolean {
+    return this.#failing.get("appends")?.isLasting === true;
+  }
+
+  /** Returns whether something has failed with this error. */
+  knows(error: object): boolean {
+    return this.#parts.has(error);
   }
 
   /** Returns for how many milliseconds a part has been failing. 0 if it works. */
@@ -94,4 +108,12 @@ export class LogHealth {
     this.#parts = new WeakMap();
     this.#isFailing = false;
   }
+}
+
+function begin(now: number): Failing {
+  return { since: now, last: now, hasWorked: false, isLasting: false, isReported: false };
+}
+
+function isLasting(error: unknown): boolean {
+  return error instanceof LogError && error.lasting;
 }

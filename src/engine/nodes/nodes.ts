@@ -1,3 +1,4 @@
+import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Membership, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
@@ -47,6 +48,11 @@ export class Nodes {
   /** The id of this node. Undefined if it works alone. */
   get id(): string | undefined {
     return this.#membership?.id;
+  }
+
+  /** The ids of all nodes that live, as the log answers. Undefined if this one works alone. */
+  get ids(): MaybePromise<readonly string[]> | undefined {
+    return this.#membership?.nodes?.();
   }
 
   /** Sets what is done with messages of a kind. */

@@ -185,16 +185,20 @@ test.each([
   },
 );
 
-test("an error that the log marks as lasting is passed on unchanged, and any other one is tried again", async () => {
+test("an error that the log marks as lasting is passed on unchanged and reported once, any other one is tried again", async () => {
   const passing = new LogError("Cannot append: the file is locked");
   const lasting = new LogError("Cannot append: the file is read-only", { lasting: true });
-  const answers = [passing, lasting];
-  const { clock, publish } = make(() => Promise.reject(answers.shift()));
+  const answers = [passing, lasting, lasting];
+  const { clock, errors, publish } = make(() => Promise.reject(answers.shift()));
   const outcome = publish("1");
   await clock.settle();
   expect(outcome.state).toBe("pending");
   await clock.advance(1_000);
   expect(outcome.reason).toBe(lasting);
+  const next = publish("2");
+  await clock.settle();
+  expect(next.reason).toBe(lasting);
+  expect(errors.map(({ error }) => error)).toEqual([passing, lasting]);
 });
 
 test("an append whose result was lost is sent again with the same number", async () => {

@@ -116,7 +116,61 @@ export const engineHub: readonly Mutation[] = [
       to: "",
     },
   ]),
+  ...inFile("engine/hub/log-totals", [
+    {
+      name: "the nodes are counted at every call",
+      from: "if (!this.#isReading && clock.now() - this.#readAt >= freshness) void this.#read();",
+      to: "if (!this.#isReading) void this.#read();",
+    },
+    {
+      name: "nodes that cannot be counted are reported besides the outage",
+      from: '      context.health.failed("reads", error);\n',
+      to: "",
+    },
+    {
+      name: "a process that has lost its place counts as a member",
+      from: '  if (health.isLost) return "lost";\n',
+      to: "",
+    },
+    {
+      name: "a closed notifier waits for its place",
+      from: "!records.isKept || scope.isOver",
+      to: "!records.isKept",
+    },
+    {
+      name: "the lag is the age of the newest that waits",
+      from: '(kind === "wait" ? Math.max(lag, age) : lag), 0)',
+      to: '(kind === "wait" ? Math.min(lag, age) : lag), 9e9)',
+    },
+  ]),
+  ...inFile("engine/hub/stats", [
+    {
+      name: "releases that the log has not answered are not listed",
+      from: "releasing === 0 ? [] :",
+      to: "releasing < 1e9 ? [] :",
+    },
+  ]),
   ...inFile("engine/hub/hub", [
+    {
+      name: "each part reports an outage of the log",
+      from: 'if (stage === "log" && this.#isReported(error)) return;',
+      to: "",
+    },
+    {
+      name: "the loss of the place in the log is no failure",
+      from: "if (error instanceof LogError && error.lasting && !health.knows(error))",
+      to: 'if (error instanceof LogError && error.name === "" && !health.knows(error))',
+    },
+    {
+      name: "each release that fails in an outage is reported",
+      from: '        this.health.failed("appends", error);\n',
+      to: "",
+    },
+    {
+      name: "an outage outlives the notifier",
+      from: "    this.health.clear();\n",
+      to: "",
+    },
     {
       name: "a restored session counts as opened",
       from: "    if (!isRestored) this.counters.opened();\n",

@@ -58,6 +58,11 @@ export const engineSessions: readonly Mutation[] = [
   ]),
   ...inFile("engine/sessions/handler-call", [
     {
+      name: "each command that the log does not answer is reported",
+      from: '    if (stage === "log") health.failed("answers", late);\n',
+      to: "",
+    },
+    {
       name: "a full append queue is an internal error for the client",
       from: 'if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");',
       to: "void BusyError;",
