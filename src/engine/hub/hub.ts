@@ -139,18 +139,20 @@ export class Hub
       begun: (channel) => this.runs.begun(channel),
       sequence: () => this.ledger.sequence,
       looked: (channel, slice, sequence) => this.ledger.looked(channel, slice, sequence),
+      found: (channel, slice) => this.ledger.foreign.found(channel, slice),
     });
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
       isKept: parts.log.join !== undefined,
       clock: parts.clock,
+      scope: this.scope,
       released: () => this.appends.commits?.touch(),
       onError: (error, owner) => {
         this.health.failed("appends", error);
         reportLog(error, owner);
       },
     });
-    this.nodes = new Nodes(this);
+    this.nodes = new Nodes(this, parts.log);
     this.nodeCount = new NodeCount(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);

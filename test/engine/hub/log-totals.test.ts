@@ -211,6 +211,35 @@ describe("the place of a process in its log", () => {
     expect(shared.notifier.totals().log.node).toBeUndefined();
   });
 
+  test("is none after closing, also where it was still waited for", async ({ cluster }) => {
+    const { clock, shared } = cluster;
+    shared.pause();
+    const { notifier, errors } = cluster.open();
+    void notifier.closing;
+    await clock.advance(1_000);
+    const before = notifier.totals().log.place;
+    const closing = notifier.close();
+    await clock.advance(5_000);
+    await closing;
+    expect([before, notifier.totals().log.place]).toEqual(["waiting", "none"]);
+    shared.resume();
+    errors.length = 0;
+  });
+
+  test("is another one once the store has taken the process for gone", async ({ cluster }) => {
+    const { clock } = cluster;
+    const [{ notifier, log, errors }] = await joined(cluster, 2);
+    const before = notifier.totals().log.node;
+    log.cut();
+    await clock.advance(60_000);
+    log.heal();
+    await clock.advance(10_000);
+    errors.length = 0;
+    const { place, node } = notifier.totals().log;
+    expect([place, node]).toEqual(["joined", cluster.shared.nodes[1]]);
+    expect(node).not.toBe(before);
+  });
+
   test("is lost when the log says that it will never write again for this process", async ({ start }) => {
     const lasting = new LogError("Cannot write: another process has taken it over", { lasting: true });
     const clock = fakeClock();
@@ -235,7 +264,7 @@ describe("the place of a process in its log", () => {
       place: "lost",
       failing: { ...works, appends: 1_000 },
     });
-    expect(core.errors.splice(0).map(({ error }) => error)).toEqual([lasting]);
+    expect(core.errors.splice(0)).toMatchObject([{ error: { lasting: true, cause: lasting } }]);
   });
 });
 
@@ -285,8 +314,12 @@ describe("the nodes", () => {
     await clock.settle();
     notifier.totals();
     await clock.settle();
+    await clock.advance(10_000);
     expect(notifier.totals().log.nodes).toBe(0);
-    expect(errors.splice(0).filter(({ error }) => !(error instanceof LogError))).toEqual([]);
+    await clock.settle();
+    expect(errors.splice(0).map(({ context }) => context)).toEqual([
+      { stage: "log", owner: "count the nodes" },
+    ]);
     log.heal();
     await clock.advance(10_000);
     notifier.totals();

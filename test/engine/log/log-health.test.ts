@@ -96,6 +96,22 @@ describe("an outage of the log", () => {
   });
 });
 
+test("a log is lost while the last append says that it will never work again", () => {
+  const { health, fail } = make();
+  const lasting = new LogError("Cannot append: it is read-only", { lasting: true });
+  const seen = [health.isLost];
+  health.failed("reads", lasting);
+  seen.push(health.isLost);
+  health.failed("appends", lasting);
+  seen.push(health.isLost);
+  health.worked("appends");
+  seen.push(health.isLost);
+  health.failed("appends", lasting);
+  fail("appends");
+  seen.push(health.isLost);
+  expect(seen).toEqual([false, false, true, false, false]);
+});
+
 describe("an error", () => {
   test("with which both parts have failed is reported once", () => {
     const { health } = make();
