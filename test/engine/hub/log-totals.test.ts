@@ -194,6 +194,24 @@ describe("what waits for the log", () => {
   });
 });
 
+test("releases that fail are reported once in an outage", async ({ cluster }) => {
+  const { clock } = cluster;
+  const [{ notifier, log, errors }] = await joined(cluster, 1);
+  const client = pipe(notifier, { peer: { user: "ann", channels: ["news"] } });
+  client.send({ id: 1, connect: {} });
+  await clock.settle();
+  client.stall();
+  for (const n of [1, 2, 3]) void notifier.publish("news", n, { confirm: true });
+  await clock.settle();
+  log.cut();
+  client.resume();
+  await clock.advance(3_000);
+  const reported = errors.splice(0).filter(({ context }) => context.owner === "a held record");
+  expect([reported.length, notifier.totals().log.failing.appends > 0]).toEqual([1, true]);
+  log.heal();
+  await clock.advance(5_000);
+});
+
 describe("the place of a process in its log", () => {
   test("is none before the first use, in a log in memory, and after closing", async ({ start, cluster }) => {
     const { clock } = cluster;
