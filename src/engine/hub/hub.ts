@@ -15,6 +15,7 @@ import type { Publication } from "../../model/publication.ts";
 import type { UndeliveredReason } from "../../model/receipt.ts";
 import { type Close, type Codec, closes } from "../../wire/protocol.ts";
 import { Channel, type ChannelContext } from "../channels/channel.ts";
+import { ListeningNodes } from "../channels/listening-nodes.ts";
 import { Recoveries } from "../channels/recoveries.ts";
 import type { CacheBudget } from "../core/context.ts";
 import { Counters } from "../core/counters.ts";
@@ -82,6 +83,7 @@ export class Hub
   readonly records: HeldRecords;
   readonly nodes: Nodes;
   readonly nodeCount: NodeCount;
+  readonly elsewhere: ListeningNodes;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
@@ -154,6 +156,7 @@ export class Hub
     });
     this.nodes = new Nodes(this, parts.log);
     this.nodeCount = new NodeCount(this);
+    this.elsewhere = new ListeningNodes(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);

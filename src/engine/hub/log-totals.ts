@@ -102,8 +102,8 @@ export class NodeCount {
     this.#isReading = true;
     this.#readAt = context.clock.now();
     try {
-      const ids = Promise.resolve(context.nodes.ids ?? []);
-      this.#known = (await context.scope.waitFor(owner, undefined, ids)).length;
+      const ids = await context.scope.waitFor(owner, undefined, context.nodes.alive());
+      this.#known = ids.length;
     } catch (error) {
       if (context.scope.isOver) return;
       context.health.failed("reads", error);

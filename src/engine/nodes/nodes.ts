@@ -1,4 +1,3 @@
-import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Log, Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
@@ -44,11 +43,12 @@ export class Nodes {
   #questions = 0;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
-  readonly #begun: (() => void)[] = [];
   /** Messages that are on their way into the log. */
   readonly #underWay = new Set<Promise<void>>();
-  /** Called when messages to all nodes were lost before they could be read. */
-  onMissed: () => void = () => {};
+  /** Each is called when messages were lost before they could be read: those to all nodes, or those to this one. */
+  readonly onMissed: ((to: "all" | "this") => void)[] = [];
+  /** Each is called whenever this node has become one of several, each time under another id. */
+  readonly onBegin: (() => void)[] = [];
 
   constructor(context: Context, log: Pick<Log, "append" | "commit">) {
     this.#context = context;
@@ -58,16 +58,6 @@ export class Nodes {
   /** The id of this node. Undefined if it works alone. */
   get id(): string | undefined {
     return this.#membership?.id;
-  }
-
-  /** The ids of all nodes that live, as the log answers. Undefined if this one works alone. */
-  get ids(): MaybePromise<readonly string[]> | undefined {
-    return this.#membership?.nodes?.();
-  }
-
-  /** Adds what is done each time that this node has got an id, and can be reached. */
-  onBegun(act: () => void): void {
-    this.#begun.push(act);
   }
 
   /** Sets what is done with messages of a kind. */
@@ -82,13 +72,21 @@ export class Nodes {
     this.#own.add(id);
     const context = this.#context;
     const take = ({ data }: { data: string }): void => this.#take(data);
-    const own = { context, channel: inboxOf(id), take, missed: () => {} };
+    const missed = (to: "all" | "this"): void => {
+      for (const each of this.onMissed) each(to);
+    };
+    const own = { context, channel: inboxOf(id), take, missed: () => missed("this") };
     // What came while it had no place must not be lost.
-    const shared = { context, channel: everybody, after: this.#read, take, missed: () => this.onMissed() };
+    const shared = { context, channel: everybody, after: this.#read, take, missed: () => missed("all") };
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
-    for (const act of this.#begun) act();
+    for (const each of this.onBegin) each();
+  }
+
+  /** Returns the ids of all nodes that are not taken for gone, this one included. None where this one works alone. */
+  async alive(): Promise<readonly string[]> {
+    return (await this.#membership?.nodes?.()) ?? [];
   }
 
   /** Stops reading messages. Those that wait for answers get none. */
@@ -128,7 +126,7 @@ export class Nodes {
     }
   }
 
-  /** Sends what was gathered. Resolves once it is in the log, with everything that was sent before. */
+  /** Sends what `add` has gathered now, before the turn ends. Resolves once it is in the log, with everything that was sent before. */
   async flush(): Promise<void> {
     this.#sendGathered();
     await Promise.allSettled(this.#underWay);

@@ -38,11 +38,14 @@ function confirmed({ clock }: Cluster, { notifier }: ClusterNode, data: string, 
   return settled(clock, notifier.publish(news, data, { confirm: true, ttl: 60_000, ...options }));
 }
 
-/** The number of messages to one node, and to all. */
+/** The number of messages about deliveries to one node, and to all. */
 function messages({ shared }: Cluster): { toOne: number; toAll: number } {
-  const tops = Object.entries(shared.inspect().channels);
+  const channels = Object.entries(shared.inspect().channels);
+  const isOfJoins = ({ data }: { data: string }) => ["who listens", "listens"].includes(JSON.parse(data).kind);
   const count = (prefix: string) =>
-    tops.filter(([name]) => name.startsWith(prefix)).reduce((sum, [, { top }]) => sum + top, 0);
+    channels
+      .filter(([name]) => name.startsWith(prefix))
+      .reduce((sum, [, { entries }]) => sum + entries.filter((entry) => !isOfJoins(entry)).length, 0);
   return { toOne: count("\0node:"), toAll: count("\0all") };
 }
 
