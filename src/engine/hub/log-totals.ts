@@ -16,7 +16,7 @@ export interface LogTotals {
     appends: number;
     /** What is read, for clients and callers. */
     reads: number;
-    /** Commands of clients for which the log had no answer within `limits.answer`. */
+    /** Commands of clients that got no answer within `limits.answer`, or for which other nodes could not be asked. */
     answers: number;
   };
   /** Publications, and messages to other nodes, that are not in the log yet. */

@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { LogError } from "../../model/errors.ts";
 import { backOff } from "./back-off.ts";
 
-/** What may fail of a log: what is written to it, what is read from it, and that clients get their answers in time. */
+/** What may fail of a log: what is written to it, what is read from it, and what clients ask of it or of other nodes. */
 export type LogPart = "appends" | "reads" | "answers";
 
 /**
@@ -82,8 +82,8 @@ export class LogHealth {
   }
 
   /** Returns whether something has failed with this error. */
-  knows(error: object): boolean {
-    return this.#parts.has(error);
+  knows(error: unknown): boolean {
+    return typeof error === "object" && error !== null && this.#parts.has(error);
   }
 
   /** Returns for how many milliseconds a part has been failing. 0 if it works. */

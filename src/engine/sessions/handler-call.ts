@@ -87,7 +87,7 @@ export function ask<T>(
 }
 
 async function wait<T>(
-  { scope, settings, counters, health }: Context,
+  { scope, settings, counters }: Context,
   { id }: Asker,
   stage: ErrorContext["stage"],
   asking: HandlerCall,
@@ -97,9 +97,7 @@ async function wait<T>(
   const ms = settings.limits.answer;
   const disarm = scope.timer(owner, ms, () => {
     counters.hit("answer");
-    const late = new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`);
-    if (stage === "log") health.failed("answers", late);
-    asking.abort(late);
+    asking.abort(new Error(`Cannot wait any longer for ${owner}: it took over ${ms} ms`));
   });
   try {
     return await asking.wait(scope, owner, answer);
@@ -113,6 +111,8 @@ function refusalOf(context: Context, { id }: Asker, stage: ErrorContext["stage"]
   if (error instanceof ClosedError || error instanceof Refusal) return error;
   // Too much already waits to be published. The error is temporary, so the client may retry.
   if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");
+  // The log itself has not failed: its answer was late, or other nodes could not be asked.
+  if (stage === "log" && !context.health.knows(error)) context.health.failed("answers", error);
   context.report(error, stage, `session ${id}`);
   return new Refusal(replies.internal);
 }

@@ -89,6 +89,29 @@ describe("what fails of the log", () => {
     expect(core.errors.splice(0)).toHaveLength(1);
   });
 
+  test("has the commands for which other nodes could not be asked", async ({ cluster }) => {
+    const { clock } = cluster;
+    const [{ notifier, log, errors }] = await joined(cluster, 2);
+    const clients = ["ann", "bob"].map((user) => pipe(notifier, { peer: { user, authorize: () => true } }));
+    for (const client of clients) client.send({ id: 1, connect: {} });
+    await clock.settle();
+    log.cut();
+    for (const client of clients)
+      client.send({ id: 2, presence: { channel: "a" } }, { id: 3, presence_stats: { channel: "b" } });
+    await clock.advance(1_000);
+    for (const { received } of clients)
+      expect(received.slice(1)).toMatchObject([{ error: { code: 100 } }, { error: { code: 100 } }]);
+    const owners = errors.splice(0).map(({ context }) => [context.stage, context.owner.slice(0, 8)]);
+    expect(owners).toEqual([
+      ["log", "send mes"],
+      ["log", "session "],
+    ]);
+    expect(notifier.totals().log.failing.answers).toBe(1_000);
+    log.heal();
+    await clock.advance(10_000);
+    errors.length = 0;
+  });
+
   test("is forgotten when the notifier has closed", async ({ start }) => {
     const core = startWith(start, () => ({ append: () => Promise.reject(broken) }));
     const published = outcomeOf(core.notifier.publish("news", 1));
