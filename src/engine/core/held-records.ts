@@ -4,6 +4,7 @@ import type { Scope } from "../../base/scope.ts";
 import type { HeldRecord, Membership } from "../../model/log.ts";
 import { backOff, jittered, longer } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
+import type { LogHealth } from "../log/log-health.ts";
 
 /**
  * What this process has begun and must bring to an end, as its log holds it: a run that works, or a confirmed
@@ -23,6 +24,7 @@ export interface HeldRecordsParts {
   readonly isKept: boolean;
   readonly clock: Clock;
   readonly scope: Scope;
+  readonly health: LogHealth;
   /** Called after a record was released or held again: a log with `commit` has gathered that. */
   released(): void;
   onError(error: unknown, owner: string): void;
@@ -98,7 +100,7 @@ export class HeldRecords {
 
   /** Waits for an answer, and asks again while the log fails. What belongs to a former membership is dropped. */
   async #wait(membership: Membership, call: () => void | Promise<void>, first: Promise<void>): Promise<void> {
-    const { scope, clock, onError, released } = this.#parts;
+    const { scope, clock, health, onError, released } = this.#parts;
     const owner = "a held record";
     try {
       let answer: void | Promise<void> = first;
@@ -110,6 +112,7 @@ export class HeldRecords {
         } catch (error) {
           if (this.#membership !== membership) return;
           const lasting = lastingError(error, "release what the log holds");
+          health.failed("appends", lasting ?? error);
           if (wait === backOff.first || lasting !== undefined) onError(lasting ?? error, owner);
           if (lasting !== undefined) return;
         }

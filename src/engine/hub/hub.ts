@@ -40,7 +40,7 @@ import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
-import { NodeCount } from "./log-totals.ts";
+import { NodeCount } from "./node-count.ts";
 import { PresenceOfAll } from "./presence-of-all.ts";
 
 /** What a hub is created from. */
@@ -82,7 +82,7 @@ export class Hub
   readonly appends: AppendQueues;
   readonly records: HeldRecords;
   readonly nodes: Nodes;
-  readonly nodeCount: NodeCount;
+  readonly nodeCount: NodeCount = new NodeCount(this);
   readonly elsewhere: ListeningNodes;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
@@ -149,13 +149,10 @@ export class Hub
       clock: parts.clock,
       scope: this.scope,
       released: () => this.appends.commits?.touch(),
-      onError: (error, owner) => {
-        this.health.failed("appends", error);
-        reportLog(error, owner);
-      },
+      health: this.health,
+      onError: reportLog,
     });
     this.nodes = new Nodes(this, parts.log);
-    this.nodeCount = new NodeCount(this);
     this.elsewhere = new ListeningNodes(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
@@ -165,7 +162,6 @@ export class Hub
     this.wheel = new TimerWheel(this.scope, () => this.clock.now());
     this.ledger = new Ledger(this);
     this.notices = new MissedNotices(this);
-    const appended = (channel: string): void => this.ledger.appended(channel);
     this.appends = new AppendQueues({
       log: parts.log,
       clock: parts.clock,
@@ -175,16 +171,12 @@ export class Hub
       isHeard: () => this.channels.size > 0,
       slowest: (channel, offset, after) => this.channels.get(channel)?.slowest(offset, after),
       onError: reportLog,
-      appended,
+      appended: (channel) => this.ledger.appended(channel),
       refused: () => this.counters.hit("waiting"),
       joining: () => this.inheritance.joining,
       parent: this.scope,
     });
-    this.turn = new Turn({
-      clock: parts.clock,
-      appends: this.appends,
-      flushed: () => this.#flushed(),
-    });
+    this.turn = new Turn({ clock: parts.clock, appends: this.appends, flushed: () => this.#flushed() });
   }
 
   /**

@@ -89,6 +89,11 @@ export const engineCore: readonly Mutation[] = [
   ]),
   ...inFile("engine/core/held-records", [
     {
+      name: "each release that fails in an outage is reported",
+      from: '          health.failed("appends", lasting ?? error);\n',
+      to: "",
+    },
+    {
       name: "what is released while joining is never released",
       from: "      this.#early.push(record);\n",
       to: "",

@@ -116,7 +116,7 @@ export const engineHub: readonly Mutation[] = [
       to: "",
     },
   ]),
-  ...inFile("engine/hub/log-totals", [
+  ...inFile("engine/hub/node-count", [
     {
       name: "the nodes are counted at every call",
       from: "if (!this.#isReading && clock.now() - this.#readAt >= freshness) void this.#read();",
@@ -127,6 +127,8 @@ export const engineHub: readonly Mutation[] = [
       from: '      context.health.failed("reads", error);\n',
       to: "",
     },
+  ]),
+  ...inFile("engine/hub/log-totals", [
     {
       name: "a process that has lost its place counts as a member",
       from: '  if (health.isLost) return "lost";\n',
@@ -160,11 +162,6 @@ export const engineHub: readonly Mutation[] = [
       name: "the loss of the place in the log is no failure",
       from: "if (error instanceof LogError && error.lasting && !health.knows(error))",
       to: 'if (error instanceof LogError && error.name === "" && !health.knows(error))',
-    },
-    {
-      name: "each release that fails in an outage is reported",
-      from: '        this.health.failed("appends", error);\n',
-      to: "",
     },
     {
       name: "an outage outlives the notifier",
