@@ -131,8 +131,7 @@ export class Hub
     this.redact = parts.redact;
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
-    const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
-    this.scope = new Scope(parts.clock, report);
+    this.scope = new Scope(parts.clock, (error, owner) => this.report(error, "internal", owner));
     this.health = new LogHealth(parts.clock);
     this.log = new LogReader({
       log: parts.log,
