@@ -9,7 +9,7 @@ export type LogPart = "appends" | "reads" | "answers";
  * Milliseconds without a failure after which an outage is over. Longer than any pause between two attempts, so that a
  * log of which a part is away has one outage, however often the rest of it works meanwhile.
  */
-export const calm = 2 * backOff.longest;
+export const calm: number = 2 * backOff.longest;
 
 /** A time in which a part of the log fails. */
 interface Failing {
