@@ -1,50 +1,7 @@
-import type { Receipt } from "tocsin";
-import type { Pipe } from "tocsin/testing";
 import { describe, expect } from "vitest";
 import { offsetsIn } from "../../support/core.ts";
-import { type Cluster, type ClusterNode, client, type Pair, settled, test } from "./cluster.ts";
-
-const news = "news";
-
-/** Connects a user to a node, and subscribes to the channel of these tests. */
-async function follows(
-  { clock }: Cluster,
-  { notifier }: ClusterNode,
-  user: string,
-  recover?: { offset: number; epoch: string },
-): Promise<Pipe> {
-  const end = client(notifier, { user, authorize: () => true });
-  const subscribe = { channel: news, ...(recover && { recover: true, ...recover }) };
-  end.send({ id: 1, connect: {} }, { id: 2, subscribe });
-  await clock.settle();
-  return end;
-}
-
-/** The same, for a client that acknowledges what it has received. */
-async function obeys(...given: Parameters<typeof follows>): Promise<Pipe> {
-  const end = await follows(...given);
-  end.send({ send: { data: { ack: {} } } });
-  await given[0].clock.settle();
-  return end;
-}
-
-async function acknowledge({ clock }: Cluster, end: Pipe, { offset, epoch }: Receipt["position"]) {
-  end.send({ send: { data: { ack: { [news]: { offset, epoch } } } } });
-  await clock.settle();
-}
-
-/** Publishes on a node, to be delivered within a minute. */
-function confirmed({ clock }: Cluster, { notifier }: ClusterNode, data: string, options: object = {}) {
-  return settled(clock, notifier.publish(news, data, { confirm: true, ttl: 60_000, ...options }));
-}
-
-/** The number of messages to one node, and to all. */
-function messages({ shared }: Cluster): { toOne: number; toAll: number } {
-  const tops = Object.entries(shared.inspect().channels);
-  const count = (prefix: string) =>
-    tops.filter(([name]) => name.startsWith(prefix)).reduce((sum, [, { top }]) => sum + top, 0);
-  return { toOne: count("\0node:"), toAll: count("\0all") };
-}
+import { client, type Pair, settled, type Three, test } from "./cluster.ts";
+import { acknowledge, confirmed, follows, messages, news, obeys } from "./deliver.ts";
 
 describe("a confirmed publication", () => {
   test("that a client of another node acknowledges is not reported", async ({ open }) => {
@@ -114,12 +71,125 @@ describe("a spread over clients", () => {
   test("to a thousand subscribers of another node is told once", async ({ open }) => {
     const cluster = await open(2);
     const [one, other] = cluster.nodes as Pair;
-    const ends = await Promise.all(
-      Array.from({ length: 1_000 }, (_, at) => follows(cluster, other, `user ${at}`)),
+    const ends = Array.from({ length: 1_000 }, (_, at) =>
+      client(other.notifier, { user: `user ${at}`, authorize: () => true }),
     );
+    for (const end of ends) end.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: news } });
+    await cluster.clock.settle();
     const receipt = await confirmed(cluster, one, "a");
     for (const end of ends) expect(offsetsIn(end.received, news)).toEqual([1]);
     expect(await receipt.delivered()).toMatchObject({ level: "read" });
     expect(messages(cluster)).toEqual({ toOne: 1, toAll: 0 });
+  });
+});
+
+describe("a client that comes back to another node", () => {
+  test("acknowledges with its position what the node before had sent it", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, one, "ann");
+    const first = await confirmed(cluster, one, "a");
+    const second = await confirmed(cluster, one, "b");
+    ann.drop();
+    await cluster.clock.settle();
+    expect(one.notifier.stats().confirmed).toBe(2);
+    const again = await obeys(cluster, other, "ann", first.position);
+    expect(one.notifier.stats().confirmed).toBe(1);
+    expect(await first.delivered()).toMatchObject({ level: "acknowledged", by: "ann" });
+    await acknowledge(cluster, again, second.position);
+    expect(await second.delivered()).toMatchObject({ level: "acknowledged", by: "ann" });
+  });
+
+  test("acknowledges it when the node before notices only later that it has left", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, one, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    ann.stall();
+    await follows(cluster, other, "ann", position);
+    expect(one.notifier.stats().confirmed).toBe(1);
+    ann.drop();
+    await cluster.clock.settle();
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+
+  test("acknowledges nothing that the node before had not sent it, and nothing for another user", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, one, "ann");
+    const first = await confirmed(cluster, one, "a");
+    ann.drop();
+    await cluster.clock.settle();
+    const second = await confirmed(cluster, one, "b");
+    await obeys(cluster, other, "bob", second.position);
+    await obeys(cluster, other, "ann", second.position);
+    expect(one.notifier.stats().confirmed).toBe(2);
+    await cluster.clock.advance(60_000);
+    expect(one.undelivered).toEqual(["a expired", "b expired"]);
+    expect(first.position.offset).toBe(1);
+  });
+
+  test("may go from node to node: the publication is of one, was sent by another, and is known to a third", async ({
+    open,
+  }) => {
+    const cluster = await open(3);
+    const [one, two, three] = cluster.nodes as Three;
+    const ann = await obeys(cluster, two, "ann");
+    const first = await confirmed(cluster, one, "a");
+    const second = await confirmed(cluster, one, "b");
+    ann.drop();
+    await cluster.clock.settle();
+    const again = await obeys(cluster, three, "ann", first.position);
+    expect(one.notifier.stats().confirmed).toBe(1);
+    again.drop();
+    await cluster.clock.settle();
+    await follows(cluster, two, "ann", second.position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+    expect(await second.delivered()).toMatchObject({ level: "acknowledged", by: "ann" });
+  });
+
+  test("says nothing to other nodes where nobody waits", async ({ open }) => {
+    const cluster = await open(2);
+    const [one] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, one, "ann");
+    const receipt = await confirmed(cluster, one, "a");
+    await acknowledge(cluster, ann, receipt.position);
+    await settled(cluster.clock, one.notifier.publish(news, "b"));
+    ann.drop();
+    await cluster.clock.settle();
+    expect(messages(cluster)).toEqual({ toOne: 0, toAll: 0 });
+  });
+
+  test("acknowledges what a node had sent it that has closed", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    const closing = other.notifier.close();
+    await cluster.clock.advance(10_000);
+    await closing;
+    expect(ann.closed?.code).toBe(3001);
+    expect(one.notifier.stats().confirmed).toBe(1);
+    await follows(cluster, one, "ann", position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+});
+
+describe("a node that closes", () => {
+  test("tells what its clients acknowledge until then", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    const closing = other.notifier.close();
+    await cluster.clock.advance(1_000);
+    expect(ann.closed).toBeUndefined();
+    await acknowledge(cluster, ann, position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+    await cluster.clock.advance(10_000);
+    await closing;
+    expect(ann.closed?.code).toBe(3001);
   });
 });
