@@ -172,8 +172,9 @@ export class Ledger extends PendingDeliveries {
   learn(report: DeliveredReport): void {
     const deliveries = this.channels.get(report.channel);
     const entry = deliveries?.get(report);
-    if (entry === undefined) this.known.learn(report);
-    else deliveries?.settle(entry, stateIn(report));
+    if (entry !== undefined) return deliveries?.settle(entry, stateIn(report));
+    this.known.learn(report);
+    if (deliveries?.isUnknown(report.epoch)) deliveries.lookSoon(this.context);
   }
 
   /** Takes the state of a subscriber that has left another node. It may have come back to this one already. */

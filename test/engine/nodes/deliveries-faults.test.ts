@@ -82,6 +82,9 @@ describe("an heir", () => {
     expect(one.notifier.stats().confirmed).toBe(1);
     await cluster.clock.advance(60_000);
     expect(one.undelivered).toEqual(["a expired"]);
+    expect(one.errors.splice(0).map(({ context }) => context)).toEqual([
+      { stage: "log", owner: "read what was left of news" },
+    ]);
   });
 });
 
@@ -145,6 +148,26 @@ describe("a store that was set back", () => {
     expect(first.position.epoch).not.toBe(third.position.epoch);
     await acknowledge(cluster, ann, third.position);
     expect(one.notifier.stats().confirmed).toBe(0);
+    for (const { errors } of cluster.nodes) errors.splice(0);
+  });
+
+  test("makes a node look what it still has when others tell of an epoch that it does not know", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const first = await confirmed(cluster, one, "a");
+    const snapshot = cluster.shared.snapshot();
+    await confirmed(cluster, one, "b");
+    cluster.shared.rollback(snapshot);
+    await cluster.clock.settle();
+    const { epoch } = cluster.shared.inspect().channels[news] as { epoch: string };
+    expect(epoch).not.toBe(first.position.epoch);
+    expect(one.notifier.stats().confirmed).toBe(2);
+    const bob = await obeys(cluster, other, "bob", { offset: 0, epoch: "" });
+    await acknowledge(cluster, bob, { offset: 1, epoch });
+    expect([one.notifier.stats().confirmed, one.undelivered]).toEqual([0, ["b trimmed"]]);
+    expect(await first.delivered()).toMatchObject({ by: "bob", level: "acknowledged" });
     for (const { errors } of cluster.nodes) errors.splice(0);
   });
 

@@ -1,7 +1,43 @@
+import { fakeClock } from "tocsin/testing";
 import { describe, expect } from "vitest";
-import { offsetsIn } from "../../support/core.ts";
+import type { AppendOptions } from "../../../src/model/log.ts";
+import { createCore, finish, logWith, offsetsIn, rejection } from "../../support/core.ts";
 import { client, type Pair, settled, type Three, test } from "./cluster.ts";
 import { acknowledge, confirmed, follows, messages, news, obeys } from "./deliver.ts";
+
+describe("the origin of an entry", () => {
+  test("is the node that waits for its delivery: of a confirmed publication, and of the ending of a run", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const [one] = cluster.nodes as Pair;
+    await confirmed(cluster, one, "a");
+    await settled(cluster.clock, one.notifier.publish(news, "b"));
+    await settled(cluster.clock, one.notifier.run(async () => 7, { id: "r" }).result());
+    const { channels, records } = cluster.shared.inspect();
+    const [{ node }] = records as [(typeof records)[0]];
+    const origins = (channel: string) => channels[channel]?.entries.map(({ origin }) => origin);
+    expect([origins(news), origins("run:r")]).toEqual([
+      [node, undefined],
+      [undefined, node],
+    ]);
+  });
+
+  test("is unknown where a notifier works alone: nothing more is stored", async () => {
+    const clock = fakeClock();
+    const given: AppendOptions[] = [];
+    const log = logWith(clock, ({ append }) => ({
+      append(channel, data, options) {
+        given.push(options);
+        return append(channel, data, options);
+      },
+    }));
+    const core = createCore({ clock, log });
+    await settled(clock, core.notifier.publish(news, "a", { confirm: true, idempotencyKey: "k" }));
+    expect(given.map((options) => "origin" in options)).toEqual([false]);
+    await finish(core);
+  });
+});
 
 describe("a confirmed publication", () => {
   test("that a client of another node acknowledges is not reported", async ({ open }) => {
@@ -30,6 +66,20 @@ describe("a confirmed publication", () => {
 });
 
 describe("a receipt", () => {
+  test("of a publication that was reported resolves if another node has heard since that it was received", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const receipt = await confirmed(cluster, one, "a");
+    await cluster.clock.advance(60_000);
+    expect(one.undelivered).toEqual(["a expired"]);
+    expect(await rejection(receipt.delivered())).toMatchObject({ name: "ExpiredError" });
+    await acknowledge(cluster, ann, receipt.position);
+    expect(await receipt.delivered()).toMatchObject({ level: "acknowledged", by: "ann" });
+  });
+
   test("with the default level resolves with the acknowledgement on another node, and asks nobody", async ({
     open,
   }) => {
@@ -64,6 +114,82 @@ describe("a receipt", () => {
       ["acknowledged", "ann"],
     ]);
     expect(messages(cluster).toAll).toBe(1);
+  });
+});
+
+describe("a question", () => {
+  test("is answered by a node whose client comes later", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const receipt = await settled(cluster.clock, one.notifier.publish(news, "a"));
+    const delivering = receipt.delivered({ level: "read", by: "ann" });
+    await cluster.clock.advance(5_000);
+    await follows(cluster, other, "bob", { offset: 0, epoch: "" });
+    await follows(cluster, other, "ann", { offset: 0, epoch: "" });
+    expect(await delivering).toMatchObject({ level: "read", by: "ann" });
+    expect(messages(cluster)).toEqual({ toOne: 1, toAll: 1 });
+  });
+
+  test("is answered by a node whose client has left", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await follows(cluster, other, "ann");
+    const receipt = await settled(cluster.clock, one.notifier.publish(news, "a"));
+    ann.drop();
+    await cluster.clock.settle();
+    const delivering = receipt.delivered({ level: "written" });
+    expect(await settled(cluster.clock, delivering)).toMatchObject({ level: "written", by: "ann" });
+  });
+
+  test("is shared by all calls that wait for the same", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const receipt = await settled(cluster.clock, one.notifier.publish(news, "a"));
+    const first = Promise.all([1, 2, 3].map(() => receipt.delivered({ level: "read" })));
+    await cluster.clock.settle();
+    const later = receipt.delivered({ level: "read" });
+    await cluster.clock.settle();
+    await follows(cluster, other, "ann", { offset: 0, epoch: "" });
+    expect((await Promise.all([first, later])).flat().map(({ by }) => by)).toEqual(Array(4).fill("ann"));
+    expect(messages(cluster)).toEqual({ toOne: 1, toAll: 1 });
+  });
+
+  test("ends for its caller with the caller's signal, or when its time is over", async ({ open }) => {
+    const cluster = await open(2);
+    const [one] = cluster.nodes as Pair;
+    const receipt = await settled(cluster.clock, one.notifier.publish(news, "a", { ttl: 10_000 }));
+    const caller = new AbortController();
+    const aborted = rejection(receipt.delivered({ level: "read", signal: caller.signal }));
+    const expired = rejection(receipt.delivered({ level: "written" }));
+    caller.abort("enough");
+    expect(await aborted).toBe("enough");
+    await cluster.clock.advance(10_000);
+    expect(await expired).toMatchObject({ name: "ExpiredError", reason: "expired", level: "logged" });
+  });
+
+  test("is not asked by a receipt that waits for the log only", async ({ open }) => {
+    const cluster = await open(2);
+    const [one] = cluster.nodes as Pair;
+    const receipt = await settled(cluster.clock, one.notifier.publish(news, "a"));
+    expect(await receipt.delivered({ level: "logged" })).toMatchObject({ level: "logged", by: "" });
+    await cluster.clock.settle();
+    expect(messages(cluster)).toEqual({ toOne: 0, toAll: 0 });
+  });
+});
+
+describe("the ending of a run", () => {
+  test("is confirmed by a client that follows the run on another node", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const run = one.notifier.run(async () => 7, { id: "r", owner: "ann" });
+    expect(await settled(cluster.clock, run.result())).toBe(7);
+    expect(one.notifier.stats().confirmed).toBe(1);
+    const end = client(other.notifier, { user: "ann", authorize: () => true });
+    const subscribe = { channel: "run:r", recover: true, offset: 0, epoch: "" };
+    end.send({ id: 1, connect: {} }, { id: 2, subscribe });
+    await cluster.clock.settle();
+    expect(offsetsIn(end.received, "run:r")).toEqual([1, 2]);
+    expect(one.notifier.stats().confirmed).toBe(0);
   });
 });
 
