@@ -113,6 +113,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   // publications.
   const unlink = hub.scope.link(deadlines.half, () => hub.appends.hasten());
   await endRuns(hub, working, deadlines, cause);
+  hub.elsewhere.leave();
   // What is in the log now is all that is delivered. Any other publication rejects.
   await hub.settled("publications under way", deadlines.late, hub.appends.idle());
   unlink();
