@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { offsetsIn, rejection, upTo } from "../../support/core.ts";
-import { type Cluster, type ClusterNode, type Pair, type Three, test } from "./cluster.ts";
+import { type Cluster, type ClusterNode, type Pair, settled, type Three, test } from "./cluster.ts";
 import { acknowledge, confirmed, follows, messages, news, obeys } from "./deliver.ts";
 
 /** Ends the process of a node without a word. */
@@ -86,6 +86,64 @@ describe("an heir", () => {
     expect(one.errors.splice(0).map(({ context }) => context)).toEqual([
       { stage: "log", owner: "read what was left of news" },
     ]);
+  });
+});
+
+describe("a node that begins later", () => {
+  test("tells the heir of what a dead node has published", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, two] = cluster.nodes as Pair;
+    const { position } = await confirmed(cluster, two, "a");
+    kill(cluster, two);
+    await inherited(cluster, one, 1);
+    const three = await cluster.add();
+    const ann = await obeys(cluster, three, "ann", { offset: 0, epoch: "" });
+    await acknowledge(cluster, ann, position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+
+  test("answers what was asked before", async ({ open }) => {
+    const cluster = await open(2);
+    const [one] = cluster.nodes as Pair;
+    const receipt = await settled(cluster.clock, one.notifier.publish(news, "a"));
+    const delivering = receipt.delivered({ level: "read" });
+    await cluster.clock.settle();
+    await follows(cluster, await cluster.add(), "ann", { offset: 0, epoch: "" });
+    expect(await delivering).toMatchObject({ by: "ann", level: "read" });
+  });
+
+  test("counts what its clients were sent by a node that has closed before", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, two] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, two, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    const closing = two.notifier.close();
+    await cluster.clock.advance(10_000);
+    await closing;
+    expect(ann.closed?.code).toBe(3001);
+    const three = await cluster.add();
+    await follows(cluster, three, "ann", position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+});
+
+describe("a node that has missed messages", () => {
+  test("asks again, and learns what it was told", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    const inbox = `\0node:${(cluster.shared.nodes as [string])[0]}`;
+    const { read } = one.log;
+    one.log.read = async (channel, options) => {
+      const slice = await read.call(one.log, channel, options);
+      if (channel !== inbox || slice.entries.length === 0) return slice;
+      one.log.read = read;
+      return { ...slice, first: slice.top + 1, entries: [], gapless: false };
+    };
+    await acknowledge(cluster, ann, position);
+    expect(one.log.read).toBe(read);
+    expect(one.notifier.stats().confirmed).toBe(0);
   });
 });
 
