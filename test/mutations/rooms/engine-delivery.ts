@@ -254,6 +254,26 @@ export const engineDelivery: readonly Mutation[] = [
       to: "        void offset;\n",
     },
     {
+      name: "a node that begins later does not hear what others wait for",
+      from: "    for (const entry of this.all) this.#questions.repeat(entry, node);\n",
+      to: "    void node;\n",
+    },
+    {
+      name: "a node that begins later does not hear who has left",
+      from: "        this.foreign.left(channel, epoch, state, node);\n",
+      to: "        void [epoch, state];\n",
+    },
+    {
+      name: "a node that has missed messages asks nobody",
+      from: "    nodes.onMissed.push(() => this.#begin());\n",
+      to: "",
+    },
+    {
+      name: "a node with another id does not ask again",
+      from: "    nodes.onBegin.push(() => this.#begin());\n",
+      to: "",
+    },
+    {
       name: "an epoch that nobody knows here is not looked for",
       from: "if (deliveries?.isUnknown(report.epoch)) deliveries.lookSoon(this.context);",
       to: "",
