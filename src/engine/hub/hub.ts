@@ -127,8 +127,7 @@ export class Hub
     this.redact = parts.redact;
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
-    const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
-    this.scope = new Scope(parts.clock, report);
+    this.scope = new Scope(parts.clock, (error, owner) => this.report(error, "internal", owner));
     this.log = new LogReader({
       log: parts.log,
       scope: this.scope,
@@ -155,7 +154,6 @@ export class Hub
     this.wheel = new TimerWheel(this.scope, () => this.clock.now());
     this.ledger = new Ledger(this);
     this.notices = new MissedNotices(this);
-    const appended = (channel: string): void => this.ledger.appended(channel);
     this.appends = new AppendQueues({
       log: parts.log,
       clock: parts.clock,
@@ -164,7 +162,7 @@ export class Hub
       isHeard: () => this.channels.size > 0,
       slowest: (channel, offset, after) => this.channels.get(channel)?.slowest(offset, after),
       onError: reportLog,
-      appended,
+      appended: (channel) => this.ledger.appended(channel),
       refused: () => this.counters.hit("waiting"),
       joining: () => this.inheritance.joining,
       parent: this.scope,
