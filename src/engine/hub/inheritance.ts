@@ -70,6 +70,7 @@ export class Inheritance {
         place = entered;
         const membership = await this.#again(signal, () => this.#joinOnce(entered, signal));
         if (membership !== undefined) await this.#again(signal, () => this.#joined(entered, membership));
+        if (lastingError(entered.lost, "join the log") !== undefined) throw entered.lost;
       }
       this.joining = undefined;
     } finally {
