@@ -35,7 +35,7 @@ async function spied(cluster: Cluster) {
   const spiedLog: Log = {
     append: (...call) => log.append(...call),
     async read(channel, options) {
-      if (!channel.startsWith("run:")) return log.read(channel, options);
+      if (channel.startsWith("\0")) return log.read(channel, options);
       spy.reads++;
       if (spy.fails) throw new Error("the store is busy");
       return log.read(channel, options);
@@ -77,6 +77,26 @@ describe("an heir", () => {
     await clock.advance(6_000);
     expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", "run.failed"]);
     expect(typesIn(cluster, "news")).toEqual(["run.started", "run.failed"]);
+  });
+
+  test("that is lost before it is done leaves what it has inherited to the next one", async ({ open }) => {
+    const cluster = await open(0);
+    const { clock, shared } = cluster;
+    const { node: heir, spy } = await spied(cluster);
+    const [one, other] = [await cluster.add(), await cluster.add()];
+    await settled(clock, other.notifier.publish("news", "a", { confirm: true, ttl: 300_000 }));
+    spy.fails = true;
+    await kill(cluster, other);
+    heir.log.cut();
+    await clock.advance(2 * lease);
+    spy.fails = false;
+    heir.log.heal();
+    await clock.advance(6_000);
+    heir.errors.splice(0);
+    expect([heir, one].map(({ notifier }) => notifier.stats().confirmed)).toEqual([0, 1]);
+    expect(shared.inspect().records).toHaveLength(1);
+    await clock.advance(300_000);
+    expect([heir.undelivered, one.undelivered]).toEqual([[], ["a expired"]]);
   });
 
   test("that is told twice does it once", async ({ open }) => {

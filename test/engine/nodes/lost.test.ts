@@ -106,6 +106,76 @@ describe("a node that was cut off for longer than its lease", () => {
   });
 });
 
+describe("a node that joins", () => {
+  /** A notifier whose log does something while it joins for the first time. */
+  function joining({ clock, shared }: Cluster, first: (log: NodeLog, member: Member) => Promise<void>) {
+    const log = shared.open();
+    const errors: unknown[] = [];
+    let joins = 0;
+    let fails = 0;
+    const spied: Log = {
+      append: (...call) => log.append(...call),
+      read: async (...call) => {
+        if (fails-- > 0) throw new Error("the store is busy");
+        return log.read(...call);
+      },
+      watch: (...call) => log.watch(...call),
+      keeps: (channel) => log.keeps(channel),
+      async join(member, options) {
+        const membership = await log.join(member, options);
+        if (joins++ === 0) await first(log, member);
+        return membership;
+      },
+      [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+    };
+    const notifier = createNotifier({ clock, log: spied, onError: (error) => void errors.push(error) });
+    return {
+      ...{ notifier, errors },
+      joins: () => joins,
+      fail(count: number) {
+        fails = count;
+      },
+    };
+  }
+
+  test("joins again if it is taken for gone before it knows that it has joined", async ({ open }) => {
+    const cluster = await open(1);
+    const { clock, shared } = cluster;
+    const healed = deferred();
+    const made = joining(cluster, async (log) => {
+      log.cut();
+      await healed.promise;
+      log.heal();
+      // It is told before the call returns.
+      for (let count = 0; count < 10; count++) await Promise.resolve();
+    });
+    const publishing = outcomeOf(made.notifier.publish("news", 1));
+    await clock.advance(2 * lease);
+    made.errors.splice(0);
+    healed.resolve();
+    await clock.advance(10_000);
+    expect([publishing.state, made.joins(), shared.nodes.length]).toEqual(["fulfilled", 2, 2]);
+    expect(made.errors).toMatchObject([{ message: expect.stringContaining("Lost the place in the log") }]);
+    const closing = made.notifier.close();
+    await clock.advance(1_000);
+    await closing;
+  });
+
+  test("joins once, although it cannot read its messages at first", async ({ open }) => {
+    const cluster = await open(1);
+    const { clock, shared } = cluster;
+    const made = joining(cluster, async () => made.fail(3));
+    const publishing = outcomeOf(made.notifier.publish("news", 1));
+    await clock.advance(10_000);
+    expect([publishing.state, made.joins(), shared.nodes.length]).toEqual(["fulfilled", 1, 2]);
+    expect(made.errors).toMatchObject([{ message: "the store is busy" }]);
+    const closing = made.notifier.close();
+    await clock.advance(1_000);
+    await closing;
+    expect(shared.inspect().watches).toBe(2);
+  });
+});
+
 describe("a run that works on a node that is lost", () => {
   test("fails once, as lost: its task is stopped, and nothing more of it is written", async ({ open }) => {
     const cluster = await open(2);

@@ -178,8 +178,13 @@ export const engineHub: readonly Mutation[] = [
     },
     {
       name: "what is inherited twice is brought to an end twice",
-      from: "      if (this.#inherited.has(record)) continue;\n",
+      from: "      if (this.#inherited.get(record) === place) continue;\n",
       to: "",
+    },
+    {
+      name: "an heir that is lost goes on with what it has inherited",
+      from: "const isOver = (): boolean => place.lost !== undefined;",
+      to: "const isOver = (): boolean => false;",
     },
     {
       name: "what another version has left is not counted",
@@ -232,11 +237,6 @@ export const engineHub: readonly Mutation[] = [
       name: "what waits to be confirmed is not held again",
       from: "        await this.#holdConfirmed();\n",
       to: "",
-    },
-    {
-      name: "a publication that is gone is held",
-      from: "offset < slice.first || !isOfEpoch(held.position, slice)",
-      to: "!isOfEpoch",
     },
     {
       name: "that a store was set back is reported each time",
