@@ -122,7 +122,8 @@ export class Inheritance {
   }
 
   #reportWait(): void {
-    const what = "another process still works with it, or ended without closing it a short time ago";
+    const others = "another process still works with it, or ended without closing it a short time ago";
+    const what = `${others}, or the store does not answer`;
     this.#report(new LogError(`Cannot write to the log yet: ${what}. What is published waits`));
   }
 

@@ -150,11 +150,14 @@ describe("a node that joins", () => {
       for (let count = 0; count < 10; count++) await Promise.resolve();
     });
     const publishing = outcomeOf(made.notifier.publish("news", 1));
+    const run = outcomeOf(made.notifier.run(async () => 7).result());
     await clock.advance(2 * lease);
     made.errors.splice(0);
     healed.resolve();
     await clock.advance(10_000);
     expect([publishing.state, made.joins(), shared.nodes.length]).toEqual(["fulfilled", 2, 2]);
+    // What had not begun is not lost.
+    expect(run.value).toBe(7);
     expect(made.errors).toMatchObject([{ message: expect.stringContaining("Lost the place in the log") }]);
     const closing = made.notifier.close();
     await clock.advance(1_000);

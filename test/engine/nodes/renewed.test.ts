@@ -182,7 +182,31 @@ describe("after the store was wiped", () => {
     const run = other.notifier.run(waits);
     void outcomeOf(run.result());
     await clock.settle();
+    const [before] = shared.inspect().records;
     for (let count = 0; count < 3; count++) shared.wipe();
+    await told(cluster, one, other);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started"]);
+    // A record that was held before may be one that its store still knows to be released.
+    expect(shared.inspect().records.map(({ held }) => held.record)).toEqual([
+      expect.not.stringContaining(before?.held.record as string),
+    ]);
+  });
+
+  test("a run whose start was on its way is begun once", async ({ open }) => {
+    const cluster = await open(2, { log: { latency: 20 } });
+    const { clock, nodes, shared } = cluster;
+    await clock.advance(1_000);
+    const [one, other] = nodes as Pair;
+    const run = other.notifier.run(waits);
+    void outcomeOf(run.result());
+    await clock.settle();
+    await clock.advance(30);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started"]);
+    // The answer is lost, so the start is sent again.
+    other.log.cut();
+    shared.wipe();
+    await clock.settle();
+    other.log.heal();
     await told(cluster, one, other);
     expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started"]);
     expect(shared.inspect().records).toHaveLength(1);
