@@ -245,6 +245,16 @@ export const engineChannels: readonly Mutation[] = [
   ]),
   ...inFile("engine/channels/channel", [
     {
+      name: "a channel without listeners here announces nothing to other nodes",
+      from: "if (this.#announcements === undefined && this.#context.elsewhere.isHeard(this.name))",
+      to: "if (this.#context === undefined)",
+    },
+    {
+      name: "other nodes hear of a listener that has left only when the channel has news",
+      from: "    if (subscription.joins) this.#context.turn.wakeChannel(this);\n",
+      to: "",
+    },
+    {
       name: "a restored subscription is announced",
       from: "    this.#enter(subscription);\n    this.continueWith(subscription);\n",
       to: '    this.#enter(subscription);\n    this.#announcements?.note(subscription.session, "join");\n    this.continueWith(subscription);\n',
