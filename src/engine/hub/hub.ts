@@ -37,6 +37,7 @@ import { ReplyCache } from "../sessions/reply-cache.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
+import { Everywhere } from "./everywhere.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
 import { PresenceOfAll } from "./presence-of-all.ts";
@@ -80,6 +81,7 @@ export class Hub
   readonly records: HeldRecords;
   readonly nodes: Nodes;
   readonly elsewhere: ListeningNodes;
+  readonly everywhere: Everywhere;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
@@ -144,6 +146,7 @@ export class Hub
     });
     this.nodes = new Nodes(this);
     this.elsewhere = new ListeningNodes(this);
+    this.everywhere = new Everywhere(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);

@@ -1,3 +1,4 @@
+import { closed } from "../../model/errors.ts";
 import type { Membership, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
@@ -35,6 +36,8 @@ export class Nodes {
   #membership: Membership | undefined;
   #inboxes: readonly Inbox[] = [];
   #questions = 0;
+  /** Whether this node was one of several, and has left. */
+  #hasLeft = false;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
   /** Each is called when messages were lost before they could be read: those to all nodes, or those to this one. */
@@ -70,6 +73,7 @@ export class Nodes {
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
+    this.#hasLeft = false;
     for (const each of this.onBegin) each();
   }
 
@@ -82,6 +86,7 @@ export class Nodes {
   end(): void {
     for (const inbox of this.#inboxes) inbox.end();
     this.#inboxes = [];
+    this.#hasLeft ||= this.#membership !== undefined;
     this.#membership = undefined;
     this.#gathered.clear();
   }
@@ -117,8 +122,9 @@ export class Nodes {
     await this.#send(inboxOf(node), { kind, body });
   }
 
-  /** Sends a message to all other nodes. Does nothing where this one works alone. */
+  /** Sends a message to all other nodes. Does nothing where this one works alone. Rejects once it has left the others. */
   async tellAll(kind: string, body: unknown): Promise<void> {
+    if (this.#hasLeft) throw closed("tell other nodes");
     if (this.#membership !== undefined) await this.#send(everybody, { kind, body });
   }
 
