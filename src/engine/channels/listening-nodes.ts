@@ -62,8 +62,8 @@ export class ListeningNodes {
   constructor(context: ListeningContext) {
     this.#context = context;
     const { nodes } = context;
-    nodes.onBegin.push(() => this.#begin());
-    nodes.onMissed.push(() => this.#begin());
+    nodes.onBegun(() => this.#begin());
+    nodes.onMissed(() => this.#begin());
     nodes.on(kinds.ask, (_, from) => this.#answer(from));
     nodes.on(kinds.listens, (body, from) => this.#each(body, (item) => this.#heard(item, from)));
     nodes.on(kinds.joined, (body) => this.#joined(body));
@@ -116,7 +116,7 @@ export class ListeningNodes {
     for (const name of [...this.#nodes.keys()]) channels.get(name)?.leaveElsewhere();
     if (this.#told.size > 0) nodes.add(undefined, kinds.listens, { isOn: false });
     this.#isLeaving = true;
-    nodes.flush();
+    void nodes.flush();
   }
 
   /** Nothing that was told before is known to be true: tells and asks anew. */

@@ -123,6 +123,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const { undelivered, givenUp, waiting } = hub.ledger.end();
   // What was confirmed last is released in the log, too.
   hub.appends.commits?.run();
+  await hub.settled("tell the other nodes", deadlines.over, hub.nodes.flush());
   await hub.settled("leave the log", deadlines.over, hub.inheritance.end());
   await hub.settled("close the log", deadlines.over, hub.log.close());
   const milliseconds = Math.round(hub.clock.now() - began);

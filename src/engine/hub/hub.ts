@@ -137,6 +137,7 @@ export class Hub
       begun: (channel) => this.runs.begun(channel),
       sequence: () => this.ledger.sequence,
       looked: (channel, slice, sequence) => this.ledger.looked(channel, slice, sequence),
+      found: (channel, slice) => this.ledger.foreign.found(channel, slice),
     });
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
@@ -144,7 +145,7 @@ export class Hub
       released: () => this.appends.commits?.touch(),
       onError: reportLog,
     });
-    this.nodes = new Nodes(this);
+    this.nodes = new Nodes(this, parts.log);
     this.elsewhere = new ListeningNodes(this);
     this.everywhere = new Everywhere(this);
     this.inheritance = new Inheritance(this, parts.log);

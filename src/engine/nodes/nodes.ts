@@ -1,7 +1,8 @@
 import { closed } from "../../model/errors.ts";
-import type { Membership, Retention } from "../../model/log.ts";
+import type { Log, Membership, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
+import { persist } from "../log/persist.ts";
 import { Inbox } from "./inbox.ts";
 import { decoded, encoded, everybody, inboxOf, type NodeMessage } from "./node-message.ts";
 
@@ -31,6 +32,7 @@ const retention: Partial<Retention> = { size: 10_000, bytes: 8_388_608, ttl: 600
  */
 export class Nodes {
   readonly #context: Context;
+  readonly #log: Pick<Log, "append" | "commit">;
   readonly #handles = new Map<string, Handle>();
   readonly #asked = new Map<string, (from: string, body: unknown) => void>();
   #membership: Membership | undefined;
@@ -40,18 +42,29 @@ export class Nodes {
   #hasLeft = false;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
-  /** Each is called when messages were lost before they could be read: those to all nodes, or those to this one. */
-  readonly onMissed: ((to: "all" | "this") => void)[] = [];
-  /** Each is called whenever this node has become one of several, each time under another id. */
-  readonly onBegin: (() => void)[] = [];
+  readonly #begun: (() => void)[] = [];
+  readonly #missed: ((to: "all" | "this") => void)[] = [];
+  /** Messages that are on their way into the log. */
+  readonly #underWay = new Set<Promise<void>>();
 
-  constructor(context: Context) {
+  constructor(context: Context, log: Pick<Log, "append" | "commit">) {
     this.#context = context;
+    this.#log = log;
   }
 
   /** The id of this node. Undefined if it works alone. */
   get id(): string | undefined {
     return this.#membership?.id;
+  }
+
+  /** Adds what is done each time that this node has got an id, and can be reached. */
+  onBegun(act: () => void): void {
+    this.#begun.push(act);
+  }
+
+  /** Adds what is done when messages were lost before they could be read: those to all nodes, or those to this one. */
+  onMissed(act: (to: "all" | "this") => void): void {
+    this.#missed.push(act);
   }
 
   /** Sets what is done with messages of a kind. */
@@ -66,7 +79,7 @@ export class Nodes {
     const context = this.#context;
     const take = ({ data }: { data: string }): void => this.#take(data);
     const missed = (to: "all" | "this"): void => {
-      for (const each of this.onMissed) each(to);
+      for (const act of this.#missed) act(to);
     };
     const own = { context, channel: inboxOf(id), take, missed: () => missed("this") };
     const shared = { context, channel: everybody, take, missed: () => missed("all") };
@@ -74,7 +87,7 @@ export class Nodes {
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
     this.#hasLeft = false;
-    for (const each of this.onBegin) each();
+    for (const act of this.#begun) act();
   }
 
   /** Returns the ids of all nodes that are not taken for gone, this one included. None where this one works alone. */
@@ -98,23 +111,31 @@ export class Nodes {
   add(node: string | undefined, kind: string, item: unknown): void {
     if (this.#membership === undefined) return;
     const channel = node === undefined ? everybody : inboxOf(node);
-    if (this.#gathered.size === 0) this.#context.clock.turn(() => this.flush());
+    if (this.#gathered.size === 0) this.#context.clock.turn(() => this.#sendGathered());
     const key = JSON.stringify([channel, kind]);
     const gathered = this.#gathered.get(key) ?? { channel, kind, items: [] };
     this.#gathered.set(key, gathered);
     gathered.items.push(item);
   }
 
-  /** Sends what `add` has gathered now, before the turn ends. */
-  flush(): void {
+  #sendGathered(): void {
     const all = [...this.#gathered.values()];
     this.#gathered.clear();
     for (const { channel, kind, items } of all) {
       for (let at = 0; at < items.length; at += batch) {
         const sending = this.#send(channel, { kind, body: items.slice(at, at + batch) });
         this.#context.scope.own("task", `messages ${kind}`, sending);
+        this.#underWay.add(sending);
+        const sent = (): void => void this.#underWay.delete(sending);
+        sending.then(sent, sent);
       }
     }
+  }
+
+  /** Sends what was gathered. Resolves once it is in the log, with everything that was sent before. */
+  async flush(): Promise<void> {
+    this.#sendGathered();
+    await Promise.allSettled(this.#underWay);
   }
 
   /** Sends a message to one node. It settles once the message is in the log. */
@@ -162,7 +183,17 @@ export class Nodes {
 
   async #send(channel: string, message: Omit<NodeMessage, "from">): Promise<void> {
     const from = this.#membership?.id ?? "";
-    await this.#context.append(channel, encoded({ from, ...message }), { retention }, urgent);
+    const text = encoded({ from, ...message });
+    if (this.#context.flushing) await this.#sendLate(channel, text);
+    else await this.#context.append(channel, text, { retention }, urgent);
+  }
+
+  /** Sends a message while this node closes. Nothing is published any more, but it still has to tell what it learns. */
+  async #sendLate(channel: string, text: string): Promise<void> {
+    await persist(this.#context, `send a message to ${channel.slice(1)}`, async () => {
+      await this.#log.append(channel, text, { time: this.#context.clock.time(), retention });
+      await this.#log.commit?.();
+    });
   }
 
   #take(text: string): void {

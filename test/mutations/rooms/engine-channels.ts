@@ -71,7 +71,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "a node that has missed messages goes on with what it knew",
-      from: "    nodes.onMissed.push(() => this.#begin());\n",
+      from: "    nodes.onMissed(() => this.#begin());\n",
       to: "",
     },
     {
@@ -121,7 +121,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "what a closing node tells is lost",
-      from: "    nodes.flush();\n",
+      from: "    void nodes.flush();\n",
       to: "",
     },
     {
