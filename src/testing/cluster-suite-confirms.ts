@@ -70,12 +70,17 @@ export const confirmTests: ClusterTests = {
 };
 
 /** Publishes to a channel, on one node. Each publication must be delivered within `ttl`. */
-async function confirm({ of }: Cluster, { notifier }: TestNode, data: string[], ttl: number): Promise<void> {
+export async function confirm(
+  { of }: Cluster,
+  { notifier }: TestNode,
+  data: string[],
+  ttl: number,
+): Promise<void> {
   await of(Promise.all(data.map((each) => notifier.publish("news", each, { confirm: true, ttl }))));
 }
 
 /** Returns what nodes have reported as undelivered of the channel of these tests. */
-function reported(...nodes: readonly TestNode[]): string[] {
+export function reported(...nodes: readonly TestNode[]): string[] {
   return nodes
     .flatMap(({ undelivered }) => undelivered)
     .filter(({ data }) => typeof data === "string")

@@ -1,5 +1,5 @@
 import { closed } from "../../model/errors.ts";
-import type { Log, Membership, Retention } from "../../model/log.ts";
+import type { Log, Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
 import { persist } from "../log/persist.ts";
@@ -37,6 +37,10 @@ export class Nodes {
   readonly #asked = new Map<string, (from: string, body: unknown) => void>();
   #membership: Membership | undefined;
   #inboxes: readonly Inbox[] = [];
+  /** The names that this node has had: the log may have taken it for gone meanwhile. */
+  readonly #own = new Set<string>();
+  /** What it has read last of the messages to all. */
+  #read: Position | undefined;
   #questions = 0;
   /** Whether this node was one of several, and has left. */
   #hasLeft = false;
@@ -72,17 +76,19 @@ export class Nodes {
     this.#handles.set(kind, handle);
   }
 
-  /** Called once this process is a member of its log. Resolves once other nodes can reach it. */
+  /** Called whenever this process has become a member of its log. Resolves once other nodes can reach it. */
   async begin(membership: Membership): Promise<void> {
     if (membership.nodes === undefined) return;
     const { id } = membership;
+    this.#own.add(id);
     const context = this.#context;
     const take = ({ data }: { data: string }): void => this.#take(data);
     const missed = (to: "all" | "this"): void => {
       for (const act of this.#missed) act(to);
     };
     const own = { context, channel: inboxOf(id), take, missed: () => missed("this") };
-    const shared = { context, channel: everybody, take, missed: () => missed("all") };
+    // What came while it had no place must not be lost.
+    const shared = { context, channel: everybody, after: this.#read, take, missed: () => missed("all") };
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
@@ -98,6 +104,7 @@ export class Nodes {
   /** Stops reading messages. Those that wait for answers get none. */
   end(): void {
     for (const inbox of this.#inboxes) inbox.end();
+    this.#read = this.#inboxes.at(-1)?.position ?? this.#read;
     this.#inboxes = [];
     this.#hasLeft ||= this.#membership !== undefined;
     this.#membership = undefined;
@@ -201,7 +208,7 @@ export class Nodes {
     const { counters } = this.#context;
     if (message === undefined) return counters.hit("messages");
     const { from, kind, body, asks, answers } = message;
-    if (from === this.#membership?.id) return;
+    if (this.#own.has(from)) return;
     if (answers !== undefined) return this.#asked.get(answers)?.(from, body);
     const handle = this.#handles.get(kind);
     if (handle === undefined) return counters.hit("messages");

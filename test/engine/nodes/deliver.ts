@@ -49,10 +49,13 @@ export function confirmed({ clock }: Cluster, { notifier }: ClusterNode, data: s
   return settled(clock, notifier.publish(news, data, { confirm: true, ttl: 60_000, ...options }));
 }
 
-/** The number of messages to one node, and to all. */
+/** The number of messages to one node, and to all. A node that begins asks who listens to joins: that is left out. */
 export function messages({ shared }: Cluster): { toOne: number; toAll: number } {
   const tops = Object.entries(shared.inspect().channels);
+  const isAboutJoins = ({ data }: { data: string }): boolean => data.includes('"kind":"who listens"');
   const count = (prefix: string) =>
-    tops.filter(([name]) => name.startsWith(prefix)).reduce((sum, [, { top }]) => sum + top, 0);
+    tops
+      .filter(([name]) => name.startsWith(prefix))
+      .reduce((sum, [, { top, entries }]) => sum + top - entries.filter(isAboutJoins).length, 0);
   return { toOne: count("\0node:"), toAll: count("\0all") };
 }

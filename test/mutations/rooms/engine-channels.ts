@@ -86,8 +86,8 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "joins are gathered although the log fails",
-      from: "appends.bytes >= settings.limits.waiting;",
-      to: "appends.bytes >= settings.limits.waiting * Infinity;",
+      from: " || appends.bytes >= settings.limits.waiting;",
+      to: ";\n    void [appends, settings];",
     },
     {
       name: "what a node is sent in a turn has no bound",
