@@ -9,8 +9,8 @@ const once = [
   ),
 ];
 /**
- * Random schedules, inputs and large crowds against the engine, which is the same code on every runtime. With Bun and Deno
- * they run only where there is time for it.
+ * Random schedules, inputs and large crowds against the engine, which is the same code on every runtime, and the suites
+ * for logs against wrong logs. With Bun and Deno they run only where there is time for it.
  */
 const models = [
   "test/checks/fuzz.test.ts",
@@ -20,6 +20,9 @@ const models = [
   "test/engine/sessions/restore-model.test.ts",
   "test/engine/sessions/storm.test.ts",
   "test/engine/sessions/swarm.test.ts",
+  ...["log-suite", "log-suite-members", "log-suite-nodes", "log-suite-places", "shared-log-model"].map(
+    (name) => `test/testing/${name}.test.ts`,
+  ),
 ];
 /** What only workerd runs. Its tests run on Node. */
 const workerd = ["test/workerd/*.test.ts"];

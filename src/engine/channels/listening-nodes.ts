@@ -62,8 +62,8 @@ export class ListeningNodes {
   constructor(context: ListeningContext) {
     this.#context = context;
     const { nodes } = context;
-    nodes.onBegun(() => this.#begin());
-    nodes.onMissed(() => this.#begin());
+    nodes.onBegin.push(() => this.#begin());
+    nodes.onMissed.push(() => this.#begin());
     nodes.on(kinds.ask, (_, from) => this.#answer(from));
     nodes.on(kinds.listens, (body, from) => this.#each(body, (item) => this.#heard(item, from)));
     nodes.on(kinds.joined, (body) => this.#joined(body));

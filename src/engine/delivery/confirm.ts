@@ -1,6 +1,6 @@
 import type { Position } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
-import { persist } from "../log/persist.ts";
+import { tryAgain } from "../log/try-again.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 import type { PendingDelivery } from "./channel-ledger.ts";
 import type { Confirmation } from "./confirmation.ts";
@@ -90,5 +90,5 @@ function checkOrigin(
     if (origin !== undefined && origin !== context.nodes.id) context.ledger.disownOne(entry, content);
   };
   const failed = (error: unknown): void => context.report(error, "log", owner);
-  context.scope.own("task", owner, persist(context, owner, read).catch(failed));
+  context.scope.own("task", owner, tryAgain(context, owner, read).catch(failed));
 }

@@ -36,7 +36,7 @@ export class Ledger extends PendingDeliveries {
     super(context);
     this.foreign = new ForeignWaits(context, this);
     this.#questions = new Questions(context);
-    context.nodes.onBegun(() => {
+    context.nodes.onBegin.push(() => {
       for (const entry of this.all) this.#questions.askAgain(entry);
     });
   }

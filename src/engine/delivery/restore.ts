@@ -1,7 +1,7 @@
 import { byteLength, tagBytes } from "../../base/bytes.ts";
 import { LogError } from "../../model/errors.ts";
 import type { Position } from "../../model/log.ts";
-import { persist } from "../log/persist.ts";
+import { tryAgain } from "../log/try-again.ts";
 import type { ConfirmContext } from "./confirm.ts";
 import type { LedgerContext } from "./ledger.ts";
 
@@ -24,7 +24,7 @@ export interface LeftWaiting {
 
 /** Lets a confirmed publication of an earlier process wait on, for what is left of its time. */
 export async function restoreConfirmed(context: RestoreContext, left: LeftWaiting): Promise<void> {
-  await persist(context, `read what was left of ${left.channel}`, () => restoreOnce(context, left));
+  await tryAgain(context, `read what was left of ${left.channel}`, () => restoreOnce(context, left));
 }
 
 async function restoreOnce(context: RestoreContext, left: LeftWaiting): Promise<void> {

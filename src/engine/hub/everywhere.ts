@@ -28,8 +28,8 @@ export class Everywhere {
       if (typeof topic === "string") this.#act(topic);
       else counters.hit("messages");
     });
-    nodes.onBegun(actAll);
-    nodes.onMissed((to) => {
+    nodes.onBegin.push(actAll);
+    nodes.onMissed.push((to) => {
       if (to === "all") actAll();
     });
   }

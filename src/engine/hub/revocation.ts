@@ -18,7 +18,7 @@ export function obeyRevocations(hub: Hub): void {
     const { user, channel } = Object(body) as { user: string; channel: string };
     unsubscribe(hub, user, channel);
   });
-  nodes.onMissed((to) => {
+  nodes.onMissed.push((to) => {
     if (to === "all") for (const session of [...hub.sessions]) session.close(closes.normal);
   });
 }

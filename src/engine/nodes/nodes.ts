@@ -2,7 +2,7 @@ import { closed } from "../../model/errors.ts";
 import type { Log, Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
-import { persist } from "../log/persist.ts";
+import { tryAgain } from "../log/try-again.ts";
 import { Inbox } from "./inbox.ts";
 import { decoded, encoded, everybody, inboxOf, type NodeMessage } from "./node-message.ts";
 
@@ -46,10 +46,12 @@ export class Nodes {
   #hasLeft = false;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
-  readonly #begun: (() => void)[] = [];
-  readonly #missed: ((to: "all" | "this") => void)[] = [];
   /** Messages that are on their way into the log. */
   readonly #underWay = new Set<Promise<void>>();
+  /** Each is called when messages were lost before they could be read: those to all nodes, or those to this one. */
+  readonly onMissed: ((to: "all" | "this") => void)[] = [];
+  /** Each is called whenever this node has become one of several, each time under another id. */
+  readonly onBegin: (() => void)[] = [];
 
   constructor(context: Context, log: Pick<Log, "append" | "commit">) {
     this.#context = context;
@@ -59,16 +61,6 @@ export class Nodes {
   /** The id of this node. Undefined if it works alone. */
   get id(): string | undefined {
     return this.#membership?.id;
-  }
-
-  /** Adds what is done each time that this node has got an id, and can be reached. */
-  onBegun(act: () => void): void {
-    this.#begun.push(act);
-  }
-
-  /** Adds what is done when messages were lost before they could be read: those to all nodes, or those to this one. */
-  onMissed(act: (to: "all" | "this") => void): void {
-    this.#missed.push(act);
   }
 
   /** Sets what is done with messages of a kind. */
@@ -84,7 +76,7 @@ export class Nodes {
     const context = this.#context;
     const take = ({ data }: { data: string }): void => this.#take(data);
     const missed = (to: "all" | "this"): void => {
-      for (const act of this.#missed) act(to);
+      for (const each of this.onMissed) each(to);
     };
     const own = { context, channel: inboxOf(id), take, missed: () => missed("this") };
     // What came while it had no place must not be lost.
@@ -93,7 +85,7 @@ export class Nodes {
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
     this.#hasLeft = false;
-    for (const act of this.#begun) act();
+    for (const each of this.onBegin) each();
   }
 
   /** Returns the ids of all nodes that are not taken for gone, this one included. None where this one works alone. */
@@ -139,7 +131,7 @@ export class Nodes {
     }
   }
 
-  /** Sends what was gathered. Resolves once it is in the log, with everything that was sent before. */
+  /** Sends what `add` has gathered now, before the turn ends. Resolves once it is in the log, with everything that was sent before. */
   async flush(): Promise<void> {
     this.#sendGathered();
     await Promise.allSettled(this.#underWay);
@@ -197,7 +189,7 @@ export class Nodes {
 
   /** Sends a message while this node closes. Nothing is published any more, but it still has to tell what it learns. */
   async #sendLate(channel: string, text: string): Promise<void> {
-    await persist(this.#context, `send a message to ${channel.slice(1)}`, async () => {
+    await tryAgain(this.#context, `send a message to ${channel.slice(1)}`, async () => {
       await this.#log.append(channel, text, { time: this.#context.clock.time(), retention });
       await this.#log.commit?.();
     });

@@ -71,7 +71,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "a node that has missed messages goes on with what it knew",
-      from: "    nodes.onMissed(() => this.#begin());\n",
+      from: "    nodes.onMissed.push(() => this.#begin());\n",
       to: "",
     },
     {

@@ -136,7 +136,7 @@ export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/everywhere", [
     {
       name: "what is told while a node joins is not done there",
-      from: "    nodes.onBegun(actAll);\n",
+      from: "    nodes.onBegin.push(actAll);\n",
       to: "",
     },
     {
