@@ -38,6 +38,7 @@ import { ReplyCache } from "../sessions/reply-cache.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
+import { Everywhere } from "./everywhere.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
 import { NodeCount } from "./node-count.ts";
@@ -84,6 +85,7 @@ export class Hub
   readonly nodes: Nodes;
   readonly nodeCount: NodeCount = new NodeCount(this);
   readonly elsewhere: ListeningNodes;
+  readonly everywhere: Everywhere;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
@@ -153,6 +155,7 @@ export class Hub
     });
     this.nodes = new Nodes(this, parts.log);
     this.elsewhere = new ListeningNodes(this);
+    this.everywhere = new Everywhere(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);

@@ -184,7 +184,44 @@ export const engineHub: readonly Mutation[] = [
       to: "",
     },
   ]),
+  ...inFile("engine/hub/everywhere", [
+    {
+      name: "what is told while a node joins is not done there",
+      from: "    nodes.onBegin.push(actAll);\n",
+      to: "",
+    },
+    {
+      name: "what a node may have missed is not done there",
+      from: 'if (to === "all") actAll();',
+      to: "void to;",
+    },
+    {
+      name: "a node does not do itself what it tells others",
+      from: "    this.#act(topic);\n    return ignorable(this.#tellOthers(topic));",
+      to: "    return ignorable(this.#tellOthers(topic));",
+    },
+    {
+      name: "the failure to tell others ends the process",
+      from: "ignorable(this.#tellOthers(topic))",
+      to: "(ignorable(Promise.resolve()), this.#tellOthers(topic))",
+    },
+    {
+      name: "one that throws keeps the others from acting",
+      from: 'attended(act, (error) => this.#context.report(error, "internal", owner));',
+      to: "act();\n    void [attended, owner];",
+    },
+    {
+      name: "a topic of another shape is not counted",
+      from: 'else counters.hit("messages");',
+      to: "void counters;",
+    },
+  ]),
   ...inFile("engine/hub/revocation", [
+    {
+      name: "a node that has missed messages of its own closes its sessions",
+      from: 'if (to === "all") for (const session',
+      to: "void to;\n    for (const session",
+    },
     {
       name: "a disconnected session gets its queued data",
       from: "if (matches) session.revoke(",
