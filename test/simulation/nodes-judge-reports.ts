@@ -69,6 +69,7 @@ function judgeFalse(world: NodesWorld, report: Report): void {
   const { clients, losses, trace } = world;
   const { data, reason, at, node } = report;
   if (losses.some((loss) => loss <= at)) return;
+  if (known.refusedWhileLost && node.cuts.length > 0) return;
   for (const client of clients)
     for (const said of client.said) {
       if (!said.isSure || said.at >= at - spread || !covers(world, said, report.channel, report)) continue;

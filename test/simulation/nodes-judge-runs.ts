@@ -26,7 +26,9 @@ export async function judgeRuns(world: NodesWorld): Promise<void> {
     const run = judgeEpoch(world, epoch);
     if (run !== undefined && truth.now[epoch.channel]?.epoch === epoch.epoch) stored.push(run);
   }
-  for (const { name, calls, outcome, node } of world.runs) {
+  for (const record of world.runs) {
+    const { name, calls, outcome, node } = record;
+    judgeRenewed(world, record);
     if (calls > 1) throw new Error(`The task of ${name} was called ${calls} times`);
     if (outcome?.type === "refused" && calls > 0) throw new Error(`${name} was refused, and called`);
     if (outcome?.type === "unknown" && node.state === "alive")
@@ -34,6 +36,20 @@ export async function judgeRuns(world: NodesWorld): Promise<void> {
     if (node.state === "alive" && outcome === undefined) throw new Error(`${name} works for ever`);
   }
   await judgeFound(world, stored);
+}
+
+/** What the store has forgotten of a run is written again by its node. */
+function judgeRenewed({ truth, losses, shape }: NodesWorld, { id, name, node, outcome }: RunRecord): void {
+  if (losses.length === 0 || shape.runTtl < 10_000 || id !== name) return;
+  if (node.state !== "alive" || node.cuts.length > 0 || !/^run\./.test(outcome?.type ?? "")) return;
+  const at = outcome?.at ?? 0;
+  if (known.endingsAfterLoss && losses.some((loss) => Math.abs(loss - at) < 1_000)) return;
+  const slice = truth.now[`run:${id}`];
+  const types = slice?.entries.map(({ data }) => (JSON.parse(data) as RunText).type) ?? [];
+  if (slice?.sealed !== true || !types.some((type) => type === outcome?.type))
+    throw new Error(`${name} has no ending after the store lost it, and ${node.name} lives`);
+  if (types.includes("step") && !types.includes("run.started") && losses.every((loss) => loss < at))
+    throw new Error(`${name} has no start after the store lost it, and ${node.name} lives`);
 }
 
 function judgeEpoch(

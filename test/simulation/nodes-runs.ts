@@ -35,7 +35,7 @@ function settle({ clock, trace }: NodesWorld, record: RunRecord): void {
   const { node, run, name } = record;
   const ended = (type: string, error?: unknown): void => {
     if (node.state === "dead") return;
-    record.outcome = { type, error };
+    record.outcome = { type, error, at: clock.now() };
     trace.push(`${clock.now()} ${node.name} has ${name}: ${type} ${error ?? ""}`);
   };
   run.result().then(

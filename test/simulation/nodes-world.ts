@@ -65,7 +65,7 @@ export interface RunRecord {
   readonly run: Run<unknown>;
   /** How often the task was called. */
   calls: number;
-  outcome: { readonly type: string; readonly error?: unknown } | undefined;
+  outcome: { readonly type: string; readonly error?: unknown; readonly at: number } | undefined;
 }
 
 /** What was revoked: a user, or a subscription of one. */
