@@ -39,7 +39,10 @@ export async function judgeRuns(world: NodesWorld): Promise<void> {
 }
 
 /** What the store has forgotten of a run is written again by its node. */
-function judgeRenewed({ truth, losses, shape }: NodesWorld, { id, name, node, outcome }: RunRecord): void {
+function judgeRenewed(
+  { truth, losses, pauses, shape }: NodesWorld,
+  { id, name, node, outcome }: RunRecord,
+): void {
   if (losses.length === 0 || shape.runTtl < 10_000 || id !== name) return;
   if (node.state !== "alive" || node.cuts.length > 0 || !/^run\./.test(outcome?.type ?? "")) return;
   const at = outcome?.at ?? 0;
@@ -48,7 +51,12 @@ function judgeRenewed({ truth, losses, shape }: NodesWorld, { id, name, node, ou
   const types = slice?.entries.map(({ data }) => (JSON.parse(data) as RunText).type) ?? [];
   if (slice?.sealed !== true || !types.some((type) => type === outcome?.type))
     throw new Error(`${name} has no ending after the store lost it, and ${node.name} lives`);
-  if (types.includes("step") && !types.includes("run.started") && losses.every((loss) => loss < at))
+  if (
+    types.includes("step") &&
+    !types.includes("run.started") &&
+    losses.every((loss) => loss < at - 1_000) &&
+    pauses.length === 0
+  )
     throw new Error(`${name} has no start after the store lost it, and ${node.name} lives`);
 }
 

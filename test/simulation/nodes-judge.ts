@@ -86,7 +86,7 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/Cannot announce on .*: the notifier is closed/, isAway || known.announcedAtClose],
     [/Cannot write to the log yet/, isAway],
     [/Closed without waiting any longer/, isAway],
-    [/Closed without waiting any longer for messages departed/, known.departedAtClose],
+    [/Closed without waiting any longer for messages (departed|awaited)/, known.departedAtClose],
     [/Closed without waiting any longer for renew the log/, lost],
     [/Cannot go on with run:/, lost && known.sameIdAfterLoss],
     [/Cannot release what the log holds: its log is closed/, isAway],
