@@ -74,6 +74,16 @@ export const testing: readonly Mutation[] = [
       from: "now - (sealedAt ?? entry.arrived) >= ttl",
       to: "now - entry.arrived >= ttl",
     },
+    {
+      name: "a shared channel that is sealed takes appends",
+      from: "  if (channel.sealedAt !== undefined) throw new SealedError(channel.name);\n",
+      to: "",
+    },
+    {
+      name: "an append to a shared channel that is sent again is made again",
+      from: "known: (kind, text) => knownMark(channel, kind, text, options, now),",
+      to: 'known: (kind, text) =>\n      kind === "writers" ? undefined : knownMark(channel, kind, text, options, now),',
+    },
     { name: "a shared channel has no slack", from: "(over <= 0 || isSpared)", to: "over <= 0" },
     { name: "the slack of a shared channel has no limit", from: " && beyond <= slack", to: "" },
   ]),
@@ -91,6 +101,11 @@ export const testing: readonly Mutation[] = [
     },
     { name: "an heir is not told", from: "if (hasMore) this.#parts.inherited(heir);", to: "" },
     { name: "an heir is told again and again", from: "{ ...each, isTold: true }", to: "each" },
+    {
+      name: "what a silent member held stays with it",
+      from: "if (isNew || silent.length > 0)",
+      to: "if (isNew)",
+    },
     {
       name: "what nobody holds waits until somebody dies",
       from: "if (isNew || silent.length > 0)",
@@ -147,6 +162,11 @@ export const testing: readonly Mutation[] = [
       name: "a healed node is told nothing",
       from: "    this.#wakeAll();\n    this.tell();",
       to: "    this.#wakeAll();",
+    },
+    {
+      name: "a node does not notice that its store has lost something",
+      from: "if (this.#generation !== this.#store.generation) {",
+      to: "if (this.#generation < 0) {",
     },
     {
       name: "a node is not there again after a wipe until its next beat",
