@@ -19,6 +19,13 @@ const others: Readonly<Record<string, NodeFault>> = {
   "holds nothing": (log) => ({
     append: (channel, data, { hold, ...options }) => log.append(channel, data, options),
   }),
+  "does not keep the origin of an entry": (log) => ({
+    append: (channel, data, { origin, ...options }) => log.append(channel, data, options),
+  }),
+  "loses what nodes tell each other": (log) => ({
+    append: async (channel, data, options) =>
+      channel.startsWith("\0") ? { offset: 1, epoch: "lost" } : log.append(channel, data, options),
+  }),
   "keeps what the last member has left": (log) => ({
     async join({ inherits, lost }, options) {
       let membership: Membership | undefined;

@@ -114,6 +114,20 @@ const caught: readonly (readonly [fault: keyof typeof wrongClusters, test: strin
   ],
   ["holds nothing", "what a node that dies has not delivered is delivered by its heir"],
   ["releases nothing", "what a node has delivered is not reported when it dies"],
+  [
+    "does not keep the origin of an entry",
+    "what a client of another node acknowledges is not reported, and resolves the receipt",
+  ],
+  [
+    "loses what nodes tell each other",
+    "a receipt is resolved by a client of any node, at the level that it asks for",
+  ],
+  [
+    "loses what nodes tell each other",
+    "a client that comes back to another node acknowledges what it was sent before",
+  ],
+  ["loses what nodes tell each other", "an heir hears of a delivery that only the dead node was told"],
+  ["does not keep the origin of an entry", "what two nodes publish with one key is reported once"],
   ["holds nothing", "a node that closes hands what it has not delivered to another one, which reports it"],
   [
     "keeps what the last member has left",

@@ -8,7 +8,7 @@ import type { Content } from "./confirmation.ts";
 import { has } from "./delivery-state.ts";
 import { commonWith } from "./lineages.ts";
 import type { DeliveryState, Subscription } from "./subscription.ts";
-import { deliveryBy, refusal, type Waiter, type Wanted } from "./waiter.ts";
+import { deliveryBy, type Question, refusal, type Waiter, type Wanted } from "./waiter.ts";
 
 /** What discharges a confirmed publication. */
 const discharge: Wanted = { level: undefined, by: undefined };
@@ -54,7 +54,7 @@ export class PendingDelivery implements Expiring {
   content: Content | undefined;
   readonly waiters: Set<Waiter> = new Set();
   /** What other nodes have been asked to tell of it. */
-  asked: Set<string> | undefined;
+  asked: Map<string, Question> | undefined;
   /** Whether the log no longer holds it. */
   isTrimmed = false;
   /** How its confirmation ended. */

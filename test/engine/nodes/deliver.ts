@@ -49,13 +49,14 @@ export function confirmed({ clock }: Cluster, { notifier }: ClusterNode, data: s
   return settled(clock, notifier.publish(news, data, { confirm: true, ttl: 60_000, ...options }));
 }
 
-/** The number of messages to one node, and to all. A node that begins asks who listens to joins: that is left out. */
+/** The number of messages about deliveries to one node, and to all. */
 export function messages({ shared }: Cluster): { toOne: number; toAll: number } {
-  const tops = Object.entries(shared.inspect().channels);
-  const isAboutJoins = ({ data }: { data: string }): boolean => data.includes('"kind":"who listens"');
+  const kinds = ["delivered", "awaited", "departed"];
+  const channels = Object.entries(shared.inspect().channels);
   const count = (prefix: string) =>
-    tops
+    channels
       .filter(([name]) => name.startsWith(prefix))
-      .reduce((sum, [, { top, entries }]) => sum + top - entries.filter(isAboutJoins).length, 0);
+      .flatMap(([, { entries }]) => entries)
+      .filter(({ data }) => kinds.includes(JSON.parse(data).kind)).length;
   return { toOne: count("\0node:"), toAll: count("\0all") };
 }

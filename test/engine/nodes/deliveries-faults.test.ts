@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { offsetsIn, rejection, upTo } from "../../support/core.ts";
-import { type Cluster, type ClusterNode, type Pair, type Three, test } from "./cluster.ts";
+import { type Cluster, type ClusterNode, type Pair, settled, type Three, test } from "./cluster.ts";
 import { acknowledge, confirmed, follows, messages, news, obeys } from "./deliver.ts";
 
 /** Ends the process of a node without a word. */
@@ -63,6 +63,7 @@ describe("an heir", () => {
     await cluster.clock.advance(60_000);
     expect(one.undelivered).toEqual(["a expired"]);
     expect(cluster.shared.inspect().records).toEqual([]);
+    one.errors.splice(0);
   });
 
   test("reads what it has inherited once the log can be read again", async ({ open }) => {
@@ -85,6 +86,64 @@ describe("an heir", () => {
     expect(one.errors.splice(0).map(({ context }) => context)).toEqual([
       { stage: "log", owner: "read what was left of news" },
     ]);
+  });
+});
+
+describe("a node that begins later", () => {
+  test("tells the heir of what a dead node has published", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, two] = cluster.nodes as Pair;
+    const { position } = await confirmed(cluster, two, "a");
+    kill(cluster, two);
+    await inherited(cluster, one, 1);
+    const three = await cluster.add();
+    const ann = await obeys(cluster, three, "ann", { offset: 0, epoch: "" });
+    await acknowledge(cluster, ann, position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+
+  test("answers what was asked before", async ({ open }) => {
+    const cluster = await open(2);
+    const [one] = cluster.nodes as Pair;
+    const receipt = await settled(cluster.clock, one.notifier.publish(news, "a"));
+    const delivering = receipt.delivered({ level: "read" });
+    await cluster.clock.settle();
+    await follows(cluster, await cluster.add(), "ann", { offset: 0, epoch: "" });
+    expect(await delivering).toMatchObject({ by: "ann", level: "read" });
+  });
+
+  test("counts what its clients were sent by a node that has closed before", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, two] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, two, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    const closing = two.notifier.close();
+    await cluster.clock.advance(10_000);
+    await closing;
+    expect(ann.closed?.code).toBe(3001);
+    const three = await cluster.add();
+    await follows(cluster, three, "ann", position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+});
+
+describe("a node that has missed messages", () => {
+  test("asks again, and learns what it was told", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    const inbox = `\0node:${(cluster.shared.nodes as [string])[0]}`;
+    const { read } = one.log;
+    one.log.read = async (channel, options) => {
+      const slice = await read.call(one.log, channel, options);
+      if (channel !== inbox || slice.entries.length === 0) return slice;
+      one.log.read = read;
+      return { ...slice, first: slice.top + 1, entries: [], gapless: false };
+    };
+    await acknowledge(cluster, ann, position);
+    expect(one.log.read).toBe(read);
+    expect(one.notifier.stats().confirmed).toBe(0);
   });
 });
 
@@ -154,8 +213,16 @@ describe("a store that was set back", () => {
   test("makes a node look what it still has when others tell of an epoch that it does not know", async ({
     open,
   }) => {
-    const cluster = await open(2);
-    const [one, other] = cluster.nodes as Pair;
+    const cluster = await open(0);
+    const openLog = cluster.shared.open;
+    cluster.shared.open = () => {
+      const log = openLog();
+      const { join } = log;
+      // Nobody is told that the store was set back.
+      log.join = ({ inherits, lost }, options) => join.call(log, { inherits, lost }, options);
+      return log;
+    };
+    const [one, other] = [await cluster.add(), await cluster.add()];
     const first = await confirmed(cluster, one, "a");
     const snapshot = cluster.shared.snapshot();
     await confirmed(cluster, one, "b");
@@ -168,7 +235,6 @@ describe("a store that was set back", () => {
     await acknowledge(cluster, bob, { offset: 1, epoch });
     expect([one.notifier.stats().confirmed, one.undelivered]).toEqual([0, ["b trimmed"]]);
     expect(await first.delivered()).toMatchObject({ by: "bob", level: "acknowledged" });
-    for (const { errors } of cluster.nodes) errors.splice(0);
   });
 
   test("counts what a client was sent before, up to where it was set back", async ({ open }) => {
@@ -230,6 +296,71 @@ describe("an outage", () => {
     expect(await (await publishing).delivered()).toMatchObject({ by: "ann", level: "acknowledged" });
     expect(one.notifier.stats().confirmed).toBe(0);
     one.errors.splice(0);
+  });
+});
+
+describe("a node that was taken for gone while it published", () => {
+  /** Publishes on a node whose answer is lost, and which is cut off for longer than its lease. Then it is back. */
+  async function published(cluster: Cluster, { notifier, log }: ClusterNode) {
+    const { append } = log;
+    log.append = async (...args) => {
+      const position = await append.apply(log, args);
+      if (args[0] !== news) return position;
+      log.append = append;
+      log.cut();
+      throw new Error("The answer is lost");
+    };
+    const publishing = notifier.publish(news, "a", { confirm: true, ttl: 120_000 });
+    await cluster.clock.advance(25_000);
+    log.heal();
+    await cluster.clock.advance(10_000);
+    for (const { errors } of cluster.nodes) errors.splice(0);
+    return publishing;
+  }
+
+  test("leaves the publication to its heir, which reports it once", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const receipt = await published(cluster, one);
+    expect(cluster.nodes.map(({ notifier }) => notifier.stats().confirmed)).toEqual([0, 1]);
+    const failed = rejection(receipt.delivered());
+    await cluster.clock.advance(120_000);
+    expect([one.undelivered, other.undelivered]).toEqual([[], ["a expired"]]);
+    expect(await failed).toMatchObject({ name: "ExpiredError" });
+  });
+
+  test("has its receipt resolved by a client of another node, and its heir is told by its own clients", async ({
+    open,
+  }) => {
+    const cluster = await open(3);
+    const [one, two, three] = cluster.nodes as Three;
+    const receipt = await published(cluster, one);
+    const delivering = receipt.delivered({ level: "acknowledged", by: "ann" });
+    const both = receipt.delivered();
+    const ann = await obeys(cluster, three, "ann", { offset: 0, epoch: "" });
+    const bob = await obeys(cluster, one, "bob", { offset: 0, epoch: "" });
+    expect(two.notifier.stats().confirmed).toBe(1);
+    await acknowledge(cluster, bob, receipt.position);
+    expect(two.notifier.stats().confirmed).toBe(0);
+    expect(await both).toMatchObject({ by: "bob" });
+    await acknowledge(cluster, ann, receipt.position);
+    expect(await delivering).toMatchObject({ by: "ann", level: "acknowledged" });
+  });
+
+  test("asks again under its new name for what its receipts wait for", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const receipt = await confirmed(cluster, one, "a", { ttl: 120_000 });
+    const delivering = receipt.delivered();
+    one.log.cut();
+    await cluster.clock.advance(25_000);
+    one.log.heal();
+    await cluster.clock.advance(10_000);
+    const ann = await obeys(cluster, other, "ann", { offset: 0, epoch: "" });
+    await acknowledge(cluster, ann, receipt.position);
+    expect(await delivering).toMatchObject({ by: "ann", level: "acknowledged" });
+    expect(cluster.nodes.map(({ notifier }) => notifier.stats().confirmed)).toEqual([0, 0]);
+    for (const { errors } of cluster.nodes) errors.splice(0);
   });
 });
 

@@ -13,7 +13,7 @@ describe("the origin of an entry", () => {
     const [one] = cluster.nodes as Pair;
     await confirmed(cluster, one, "a");
     await settled(cluster.clock, one.notifier.publish(news, "b"));
-    await settled(cluster.clock, one.notifier.run(async () => 7, { id: "r" }).result());
+    await settled(cluster.clock, one.notifier.run(async () => 7, { id: "r", owner: "ann" }).result());
     const { channels, records } = cluster.shared.inspect();
     const [{ node }] = records as [(typeof records)[0]];
     const origins = (channel: string) => channels[channel]?.entries.map(({ origin }) => origin);
@@ -26,10 +26,10 @@ describe("the origin of an entry", () => {
   test("is unknown where a notifier works alone: nothing more is stored", async () => {
     const clock = fakeClock();
     const given: AppendOptions[] = [];
-    const log = logWith(clock, ({ append }) => ({
+    const log = logWith(clock, (inner) => ({
       append(channel, data, options) {
         given.push(options);
-        return append(channel, data, options);
+        return inner.append(channel, data, options);
       },
     }));
     const core = createCore({ clock, log });

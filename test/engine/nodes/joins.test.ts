@@ -328,8 +328,8 @@ describe("a node", () => {
     const { all } = cluster.sent;
     one.log.heal();
     await cluster.clock.advance(10_000);
-    // It asks, and tells what it listens to.
-    expect(cluster.sent.all).toBe(all + 2);
+    // It asks who listens and who waits for what, and tells what it listens to.
+    expect(cluster.sent.all).toBe(all + 3);
     await cluster.client(one, "is there", "ann");
     await cluster.client(other, "is there", "bob");
     for (const end of [listener, second])

@@ -239,7 +239,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "hints of wakes are not used",
-      from: "if (hinted !== undefined) return this.#loaded(hinted);",
+      from: "if (hinted !== undefined) return this.#loaded(this.#context.log.take(this.name, hinted));",
       to: "",
     },
   ]),

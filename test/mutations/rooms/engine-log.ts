@@ -110,7 +110,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "publications do not wait until the log is joined",
-      from: "if (joining !== undefined) return this.#joined(joining, channel, data, options);",
+      from: "if (joining !== undefined) return this.#joined(joining, channel, data, options, origin);",
       to: "",
     },
     {
@@ -120,7 +120,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "an error thrown by the log is not retried",
-      from: "return this.#retry(channel, data, numbered, Promise.reject(error));",
+      from: "return this.#retry(channel, data, numbered, Promise.reject(error), origin);",
       to: "throw error;",
     },
     {
@@ -135,8 +135,13 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a repeated append has a new number",
-      from: "          appending = log.append(channel, data, options);",
+      from: "          appending = log.append(channel, data, withOrigin(options, origin));",
       to: "          appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
+    },
+    {
+      name: "what is confirmed names no origin",
+      from: "return id === undefined ? options : { ...options, origin: id };",
+      to: "return options;",
     },
     {
       name: "a writer continues after an append with an unknown outcome",
