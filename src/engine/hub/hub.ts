@@ -172,11 +172,7 @@ export class Hub
       joining: () => this.inheritance.joining,
       parent: this.scope,
     });
-    this.turn = new Turn({
-      clock: parts.clock,
-      appends: this.appends,
-      flushed: () => this.#flushed(),
-    });
+    this.turn = new Turn({ clock: parts.clock, appends: this.appends, flushed: () => this.#flushed() });
   }
 
   /**
