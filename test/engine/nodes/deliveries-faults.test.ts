@@ -409,6 +409,22 @@ describe("bounds", () => {
     expect(other.notifier.totals().limits).toEqual({});
   });
 
+  test("a wait of a caller that is over ends no wait of another node for the same publication", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const { position } = await confirmed(cluster, one, "a", { idempotencyKey: "k" });
+    const options = { idempotencyKey: "k", ttl: 10_000 };
+    const receipt = await settled(cluster.clock, other.notifier.publish(news, "a", options));
+    const expired = rejection(receipt.delivered({ level: "acknowledged" }));
+    await cluster.clock.advance(10_000);
+    expect(await expired).toMatchObject({ name: "ExpiredError", reason: "expired" });
+    await acknowledge(cluster, ann, position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+
   test("entries that are read again are not told again", async ({ open }) => {
     const cluster = await open(2);
     const [one, other] = cluster.nodes as Pair;
