@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { offsetsIn, rejection, upTo } from "../../support/core.ts";
+import { deferred, offsetsIn, rejection, upTo } from "../../support/core.ts";
 import { type Cluster, type ClusterNode, type Pair, settled, type Three, test } from "./cluster.ts";
 import { acknowledge, confirmed, follows, messages, news, obeys } from "./deliver.ts";
 
@@ -162,6 +162,29 @@ describe("one key on two nodes", () => {
     await cluster.clock.advance(60_000);
     expect([one.undelivered, other.undelivered]).toEqual([["a expired"], []]);
     expect(await failed).toMatchObject({ name: "ExpiredError", reason: "expired" });
+  });
+
+  test("resolves a receipt that waited before it was known whose publication it is", async ({ open }) => {
+    const cluster = await open(3);
+    const [one, two, three] = cluster.nodes as Three;
+    const ann = await obeys(cluster, three, "ann");
+    const options = { idempotencyKey: "k" };
+    await confirmed(cluster, one, "a", options);
+    const { read } = two.log;
+    const gate = deferred();
+    two.log.read = async (...args) => {
+      if (args[0] === news) await gate.promise;
+      return read.apply(two.log, args);
+    };
+    const receipt = await confirmed(cluster, two, "a", options);
+    const delivering = receipt.delivered();
+    await cluster.clock.settle();
+    expect([two.notifier.stats().confirmed, messages(cluster).toAll]).toEqual([1, 0]);
+    gate.resolve();
+    await cluster.clock.settle();
+    expect(two.notifier.stats().confirmed).toBe(0);
+    await acknowledge(cluster, ann, receipt.position);
+    expect(await delivering).toMatchObject({ by: "ann", level: "acknowledged" });
   });
 
   test("resolves the receipts of both, wherever it is acknowledged", async ({ open }) => {

@@ -201,11 +201,6 @@ export const engineDelivery: readonly Mutation[] = [
       from: "    this.#learned.set(keyOf(report.channel, report), stateIn(report));\n",
       to: "    void report;\n",
     },
-    {
-      name: "subscribers of an older epoch do not count where it is continued",
-      from: "return this.lineages.common(channel, live.epoch, epoch) >= offset ? live.subscriptions : [];",
-      to: "return live.epoch === epoch ? live.subscriptions : [];",
-    },
   ]),
   ...inFile("engine/delivery/ledger", [
     {
