@@ -155,7 +155,7 @@ export const confirmTests: ClusterTests = {
 };
 
 /** Publishes to a channel, on one node. Each publication must be delivered within `ttl`. */
-async function confirm(
+export async function confirm(
   { of }: Cluster,
   { notifier }: TestNode,
   data: string[],
@@ -165,7 +165,7 @@ async function confirm(
 }
 
 /** Returns what nodes have reported as undelivered of the channel of these tests. */
-function reported(...nodes: readonly TestNode[]): string[] {
+export function reported(...nodes: readonly TestNode[]): string[] {
   return nodes
     .flatMap(({ undelivered }) => undelivered)
     .filter(({ data }) => typeof data === "string")

@@ -314,7 +314,7 @@ export class ChannelLedger {
   }
 
   /** Rejects those who wait for an entry, and whose time is over at `now`. */
-  refuse(entry: PendingDelivery, reason: UndeliveredReason, level: Level, now = Infinity): void {
+  refuse(entry: PendingDelivery, reason: UndeliveredReason, level: Level, now: number = Infinity): void {
     const { position, waiters } = entry;
     for (const waiter of [...waiters]) {
       if (waiter.expires > now) continue;
