@@ -239,11 +239,6 @@ export const engineDelivery: readonly Mutation[] = [
       to: "",
     },
     {
-      name: "an acknowledgement counts for what was not sent before its client came back",
-      from: "if (state.since < offset && offset <= state.written)",
-      to: "if (offset > 0)",
-    },
-    {
       name: "a client that came back before it was known to have left acknowledges nothing",
       from: "        this.onReturned(state.by, channel, { epoch, offset });\n",
       to: "        void offset;\n",
