@@ -1,6 +1,6 @@
 import { assertQuiet } from "../../src/testing/assert-quiet.ts";
 import { closeNode, openNode } from "./nodes-node.ts";
-import { alive, known, type NodesWorld } from "./nodes-world.ts";
+import { alive, type NodesWorld } from "./nodes-world.ts";
 
 /** The maximum `ttl` of a publication. */
 export const longestTtl = 4_000;
@@ -90,7 +90,6 @@ function checkRevoked({ revoked, clients, losses }: NodesWorld): void {
     if (!isDone || losses.some((loss) => loss >= at)) continue;
     for (const client of clients) {
       if (client.user !== user || client.node === undefined) continue;
-      if (known.revokedWhileJoining && client.node.joinedAt > at) continue;
       if (channel === undefined && client.since < step)
         throw new Error(`${user} is connected to ${client.node.name} since before being disconnected`);
       if (channel !== undefined && client.live.has(channel) && (client.begunAt.get(channel) ?? 0) < step)

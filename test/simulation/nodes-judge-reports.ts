@@ -1,7 +1,7 @@
 import type { Position } from "../../src/model/log.ts";
 import type { Got, NodesClient, Said } from "./nodes-client.ts";
 import type { Report, SimNode } from "./nodes-node.ts";
-import { known, type NodesWorld, type Resolved, type Span } from "./nodes-world.ts";
+import type { NodesWorld, Resolved, Span } from "./nodes-world.ts";
 
 /** Milliseconds in which nodes that reach each other tell each other what they know. */
 const spread = 1_000;
@@ -18,11 +18,10 @@ export function judgeReports(world: NodesWorld): void {
   for (const each of world.resolved) if (each.expires !== undefined) judgeSilence(world, each);
   const told = new Map<string, Report[]>();
   for (const report of world.reports) {
-    if (report.reason === "unlogged" || !report.isSure) continue;
+    if (report.reason === "unlogged") continue;
     const key = `${report.channel} ${report.data}`;
     told.set(key, [...(told.get(key) ?? []), report]);
-    const isIts = world.truth.at(report.channel, report) === report.data;
-    if (isIts || !known.keyOfAnother) judgeFalse(world, report);
+    judgeFalse(world, report);
   }
   for (const reports of told.values()) judgeTwice(world, reports);
 }
@@ -69,7 +68,6 @@ function judgeFalse(world: NodesWorld, report: Report): void {
   const { clients, losses, trace } = world;
   const { data, reason, at, node } = report;
   if (losses.some((loss) => loss <= at)) return;
-  if (known.refusedWhileLost && node.cuts.length > 0) return;
   for (const client of clients)
     for (const said of client.said) {
       if (!said.isSure || said.at >= at - spread || !covers(world, said, report.channel, report)) continue;

@@ -33,9 +33,15 @@ export async function judgeRuns(world: NodesWorld): Promise<void> {
     if (outcome?.type === "refused" && calls > 0) throw new Error(`${name} was refused, and called`);
     if (outcome?.type === "unknown" && node.state === "alive")
       throw new Error(`${name} has no ending: ${outcome.error}`);
-    if (node.state === "alive" && outcome === undefined) throw new Error(`${name} works for ever`);
+    if (node.state === "alive" && outcome === undefined && !isForgotten(world))
+      throw new Error(`${name} works for ever`);
   }
   await judgeFound(world, stored);
+}
+
+/** See `known`. */
+function isForgotten({ losses }: NodesWorld): boolean {
+  return known.endingsAfterLoss && losses.length > 0;
 }
 
 /** What the store has forgotten of a run is written again by its node. */
@@ -45,8 +51,8 @@ function judgeRenewed(
 ): void {
   if (losses.length === 0 || shape.runTtl < 10_000 || id !== name) return;
   if (node.state !== "alive" || node.cuts.length > 0 || !/^run\./.test(outcome?.type ?? "")) return;
+  if (known.endingsAfterLoss) return;
   const at = outcome?.at ?? 0;
-  if (known.endingsAfterLoss && losses.some((loss) => Math.abs(loss - at) < 1_000)) return;
   const slice = truth.now[`run:${id}`];
   const types = slice?.entries.map(({ data }) => (JSON.parse(data) as RunText).type) ?? [];
   if (slice?.sealed !== true || !types.some((type) => type === outcome?.type))
@@ -64,8 +70,6 @@ function judgeEpoch(
   { runs, truth, losses }: NodesWorld,
   { channel, epoch, texts }: EpochTruth,
 ): StoredRun | undefined {
-  const isReused = !channel.startsWith("run:run ");
-  if (known.sameIdAfterLoss && isReused && losses.length > 0) return undefined;
   const events = [...texts].sort(([a], [b]) => a - b).map(([, text]) => JSON.parse(text) as RunText);
   const isNow = truth.now[channel]?.epoch === epoch;
   const endings = events.filter(({ type }) => type.startsWith("run.") && type !== "run.started");

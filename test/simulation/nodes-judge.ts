@@ -1,4 +1,4 @@
-import { type Fault, known, type NodesWorld } from "./nodes-world.ts";
+import type { Fault, NodesWorld } from "./nodes-world.ts";
 
 /** Judges what everybody was told, against what the store had. */
 export function judge(world: NodesWorld): void {
@@ -83,16 +83,16 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
   const lost = faults.has("rollback") || faults.has("wipe");
   const explained: [RegExp, boolean][] = [
     [/the store cannot be reached/, unreachable],
-    [/Cannot announce on .*: the notifier is closed/, isAway || known.announcedAtClose],
+    [/Cannot announce on .*: the notifier is closed/, isAway],
     [/Cannot write to the log yet/, isAway],
     [/Closed without waiting any longer/, isAway],
-    [/Closed without waiting any longer for messages (departed|awaited)/, known.departedAtClose],
     [/Closed without waiting any longer for renew the log/, lost],
-    [/Cannot go on with run:/, lost && known.sameIdAfterLoss],
     [/Cannot release what the log holds: its log is closed/, isAway],
-    [/The store was set back to an earlier moment, or lost|Cannot renew the log: the endings/, lost],
+    [
+      /The store was set back to an earlier moment, or lost|Cannot renew the log: the endings|it is in \w+ now/,
+      lost,
+    ],
     [/Lost the place in the log|takes it for gone/, faults.has("long")],
-    [/the code of its log is at fault/, faults.has("long") && known.refusedWhileLost],
     // The ending of a run may be trimmed before an heir looks for it.
     [
       /the log no longer keeps it/,

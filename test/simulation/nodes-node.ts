@@ -3,7 +3,7 @@ import type { CloseReport, Notifier } from "../../src/engine/notifier/notifier.t
 import type { ErrorContext } from "../../src/model/hooks.ts";
 import type { UndeliveredReason } from "../../src/model/receipt.ts";
 import type { NodeLog } from "../../src/testing/shared-node.ts";
-import { known, type NodesWorld, type Span } from "./nodes-world.ts";
+import type { NodesWorld, Span } from "./nodes-world.ts";
 
 /** How the life of a node goes on. Whoever is killed can do nothing any more. */
 type State = "alive" | "closing" | "closed" | "dead";
@@ -17,8 +17,6 @@ export interface Report {
   readonly reason: UndeliveredReason;
   readonly at: number;
   readonly node: SimNode;
-  /** Whether it is right unless a rule is broken; see `known`. */
-  readonly isSure: boolean;
 }
 
 /** One notifier over the shared store. */
@@ -51,9 +49,8 @@ export function openNode(world: NodesWorld): SimNode {
     onUndelivered({ channel, epoch, offset, data }, reason) {
       if (node.state === "dead") return;
       const text = JSON.stringify(data);
-      const isSure = !known.handedOver || node.state === "alive";
       world.trace.push(`${clock.now()} ${name} gives up ${offset} of ${channel} ${text}: ${reason}`);
-      world.reports.push({ channel, epoch, offset, data: text, reason, at: clock.now(), node, isSure });
+      world.reports.push({ channel, epoch, offset, data: text, reason, at: clock.now(), node });
     },
     onError(error, context) {
       if (node.state === "dead") return;

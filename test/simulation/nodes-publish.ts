@@ -1,7 +1,7 @@
 import { ClosedError } from "../../src/model/errors.ts";
 import type { Delivery, Receipt } from "../../src/model/receipt.ts";
 import type { SimNode } from "./nodes-node.ts";
-import { alive, channels, known, type NodesWorld } from "./nodes-world.ts";
+import { alive, channels, type NodesWorld } from "./nodes-world.ts";
 
 /** Publishes on some node: with or without a key, and with or without a confirmation. */
 export function publish(world: NodesWorld): void {
@@ -31,7 +31,6 @@ export function publish(world: NodesWorld): void {
     (error: unknown) => {
       sent.delete(text);
       if (node.state !== "alive" || error instanceof ClosedError) return;
-      if (known.refusedWhileLost && node.cuts.length > 0 && String(error).includes("code of its log")) return;
       world.notes.push(new Error(`${node.name} could not publish ${text}: ${error}`, { cause: error }));
     },
   );
