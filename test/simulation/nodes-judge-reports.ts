@@ -19,7 +19,7 @@ export function judgeReports(world: NodesWorld): void {
   const told = new Map<string, Report[]>();
   for (const report of world.reports) {
     if (report.reason === "unlogged") continue;
-    const key = `${report.channel} ${report.data}`;
+    const key = `${report.channel} ${report.epoch} ${report.data}`;
     told.set(key, [...(told.get(key) ?? []), report]);
     judgeFalse(world, report);
   }
