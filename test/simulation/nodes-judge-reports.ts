@@ -1,7 +1,7 @@
 import type { Position } from "../../src/model/log.ts";
 import type { Got, NodesClient, Said } from "./nodes-client.ts";
 import type { Report, SimNode } from "./nodes-node.ts";
-import type { NodesWorld, Resolved, Span } from "./nodes-world.ts";
+import { known, type NodesWorld, type Resolved, type Span } from "./nodes-world.ts";
 
 /** Milliseconds in which nodes that reach each other tell each other what they know. */
 const spread = 1_000;
@@ -72,9 +72,13 @@ function judgeFalse(world: NodesWorld, report: Report): void {
     for (const said of client.said) {
       if (!said.isSure || said.at >= at - spread || !covers(world, said, report.channel, report)) continue;
       const span = { from: said.at, until: at };
-      const knowers = [node, said.node, ...(said.isReturn ? sendersOf(client, report) : [])];
+      const senders = sendersOf(client, report);
+      if (known.sentElsewhere && !senders.includes(said.node)) continue;
+      const knowers = [node, said.node, ...senders];
       if (!knowers.every((one) => couldReach(world, one, span))) continue;
-      trace.push(`${said.at} ${client.user} had acknowledged ${said.offset} to ${said.node.name}`);
+      trace.push(
+        `${said.at} ${client.user} had acknowledged ${said.offset} to ${said.node.name}, ${said.isReturn ? "coming back" : "saying so"}; sent by ${senders.map(({ name }) => name)} at ${client.got.filter((got) => got.data === data).map(({ at: then }) => then)}`,
+      );
       throw new Error(`${node.name} gave up ${data} as ${reason}, which ${client.user} had acknowledged`);
     }
 }
