@@ -2,7 +2,7 @@ import { CancelError, RunError } from "../../src/model/errors.ts";
 import type { RunState } from "../../src/model/run.ts";
 import type { SimNode } from "./nodes-node.ts";
 import type { EpochTruth } from "./nodes-truth.ts";
-import { alive, known, type NodesWorld, type RunRecord, type Span } from "./nodes-world.ts";
+import { alive, type NodesWorld, type RunRecord, type Span } from "./nodes-world.ts";
 
 interface RunText {
   readonly type: string;
@@ -33,15 +33,9 @@ export async function judgeRuns(world: NodesWorld): Promise<void> {
     if (outcome?.type === "refused" && calls > 0) throw new Error(`${name} was refused, and called`);
     if (outcome?.type === "unknown" && node.state === "alive")
       throw new Error(`${name} has no ending: ${outcome.error}`);
-    if (node.state === "alive" && outcome === undefined && !isForgotten(world))
-      throw new Error(`${name} works for ever`);
+    if (node.state === "alive" && outcome === undefined) throw new Error(`${name} works for ever`);
   }
   await judgeFound(world, stored);
-}
-
-/** See `known`. */
-function isForgotten({ losses }: NodesWorld): boolean {
-  return known.endingsAfterLoss && losses.length > 0;
 }
 
 /** What the store has forgotten of a run is written again by its node. */
@@ -51,7 +45,6 @@ function judgeRenewed(
 ): void {
   if (losses.length === 0 || shape.runTtl < 10_000 || id !== name) return;
   if (node.state !== "alive" || node.cuts.length > 0 || !/^run\./.test(outcome?.type ?? "")) return;
-  if (known.endingsAfterLoss) return;
   const at = outcome?.at ?? 0;
   const slice = truth.now[`run:${id}`];
   const types = slice?.entries.map(({ data }) => (JSON.parse(data) as RunText).type) ?? [];
@@ -88,7 +81,6 @@ function judgeEpoch(
   if (events.some(({ type, name }) => type === "step" && name !== first.name))
     throw new Error(`${channel} has events of several runs`);
   if (!isNow) return undefined;
-  if (ending === undefined && known.endingsAfterLoss && losses.length > 0) return undefined;
   if (ending === undefined) throw new Error(`${channel} (${first.name}) has no ending`);
   const { outcome, node } = record;
   // The store has lost its ending while its node could not write it again.

@@ -22,7 +22,7 @@ export const faults = ["kill", "close", "cut", "long", "pause", "rollback", "wip
 export type Fault = (typeof faults)[number];
 
 /** Faults of the sources that are known, and are to be mended: what they break is no news. */
-export const known = { endingsAfterLoss: true, sentElsewhere: true };
+export const known = { sentElsewhere: true };
 
 /** The choices of a schedule. */
 export interface Shape {
