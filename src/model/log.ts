@@ -95,10 +95,11 @@ export interface AppendOptions {
   /** See {@linkcode Entry.origin}. */
   origin?: string | undefined;
   /**
-   * The epoch in which the entry must be. If the channel's epoch is another one, and does not continue this one, the
-   * append MUST be refused with an error that is not lasting. A log without `nodes` need not look at it.
+   * The position of an earlier append, which this one must follow. If that is not of the channel's epoch, nor good in it by
+   * the `lineage`, the append MUST be refused with an error that is not lasting. A log without `nodes` need not look at
+   * it.
    */
-  epoch?: string | undefined;
+  follows?: Position | undefined;
   /** Ends the wait when it aborts. */
   signal?: AbortSignal | undefined;
 }

@@ -214,13 +214,14 @@ export const nodeTests: LogTests = {
     }
   },
 
-  async "an append that names another epoch is refused, and is not made"(log, channel, tools) {
+  async "an append that follows what is not there is refused, and is not made"(log, channel, tools) {
     const members = await joinAll(log, channel, tools);
     if (members === undefined) return;
     const [one, two] = members;
-    const { epoch } = await append(one.log, channel, "1");
-    await append(two.log, channel, "2", { epoch });
-    const error = await failure(append(two.log, channel, "x", { epoch: `${epoch}x` }));
+    const follows = await append(one.log, channel, "1");
+    await append(two.log, channel, "2", { follows });
+    const other = { ...follows, epoch: `${follows.epoch}x` };
+    const error = await failure(append(two.log, channel, "x", { follows: other }));
     same(error instanceof Error && !(error instanceof LogError && error.lasting), true);
     same((await one.log.read(channel, {})).top, 2);
   },

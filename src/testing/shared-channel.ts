@@ -99,7 +99,7 @@ export function appended(
     return { channel: { ...channel, marks }, position, isRepeat: true };
   }
   const { time, tags, origin, retention, place, state } = options;
-  checkEpoch(channel, options);
+  checkFollows(channel, options);
   if (state !== undefined) checkState(channel.name, state);
   const begun = place === "first" ? begin(channel, context) : open(channel);
   const kept = retention === undefined ? begun.retention : bounds.with(channel.name, retention);
@@ -119,9 +119,11 @@ export function appended(
   return { channel: next, position: { epoch: next.epoch, offset }, isRepeat: false };
 }
 
-function checkEpoch({ name, epoch, lineage }: SharedChannel, { epoch: wanted = epoch }: AppendOptions): void {
-  if (wanted === epoch || lineage.some((older) => older.epoch === wanted)) return;
-  throw new LogError(`Cannot append to ${JSON.stringify(name)} in epoch ${wanted}: it is in ${epoch} now`);
+function checkFollows({ name, epoch, lineage }: SharedChannel, { follows }: AppendOptions): void {
+  if (follows === undefined || follows.epoch === epoch) return;
+  if (lineage.some((older) => older.epoch === follows.epoch && follows.offset <= older.offset)) return;
+  const what = `what it follows, ${follows.offset} of epoch ${follows.epoch}, is lost`;
+  throw new LogError(`Cannot append to ${JSON.stringify(name)}: ${what}`);
 }
 
 /** Returns what is remembered of a writer or a key. */

@@ -1,7 +1,7 @@
 import type { Position } from "../../src/model/log.ts";
 import type { Got, NodesClient, Said } from "./nodes-client.ts";
 import type { Report, SimNode } from "./nodes-node.ts";
-import { known, type NodesWorld, type Resolved, type Span } from "./nodes-world.ts";
+import type { NodesWorld, Resolved, Span } from "./nodes-world.ts";
 
 /** Milliseconds in which nodes that reach each other tell each other what they know. */
 const spread = 1_000;
@@ -73,7 +73,6 @@ function judgeFalse(world: NodesWorld, report: Report): void {
       if (!said.isSure || said.at >= at - spread || !covers(world, said, report.channel, report)) continue;
       const span = { from: said.at, until: at };
       const senders = sendersOf(client, report);
-      if (known.sentElsewhere && !senders.includes(said.node)) continue;
       const knowers = [node, said.node, ...senders];
       if (!knowers.every((one) => couldReach(world, one, span))) continue;
       trace.push(

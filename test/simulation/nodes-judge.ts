@@ -89,7 +89,7 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/Closed without waiting any longer for renew the log/, lost],
     [/Cannot release what the log holds: its log is closed/, isAway],
     [
-      /The store was set back to an earlier moment, or lost|Cannot renew the log: the endings|it is in \w+ now/,
+      /The store was set back to an earlier moment, or lost|Cannot renew the log: the endings|what it follows, .*, is lost/,
       lost,
     ],
     [/Lost the place in the log|takes it for gone/, faults.has("long")],

@@ -21,8 +21,6 @@ export interface Span {
 export const faults = ["kill", "close", "cut", "long", "pause", "rollback", "wipe"] as const;
 export type Fault = (typeof faults)[number];
 
-/** Faults of the sources that are known, and are to be mended: what they break is no news. */
-export const known = { sentElsewhere: true };
 
 /** The choices of a schedule. */
 export interface Shape {

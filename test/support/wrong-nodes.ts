@@ -194,7 +194,7 @@ export const wrongNodes: Readonly<Record<string, NodeFault>> = {
     data,
     options,
   ]),
-  "takes no notice of the epoch of an append": apart(([channel, data, { epoch, ...options }]) => [
+  "takes no notice of what an append follows": apart(([channel, data, { follows, ...options }]) => [
     channel,
     data,
     options,

@@ -82,11 +82,9 @@ export class ForeignWaits {
 
   /** Called with entries of a channel that were read, or that a wake has brought. */
   found(channel: string, { epoch, entries }: Pick<Slice, "epoch" | "entries">): void {
-    const { id } = this.#context.nodes;
-    if (id === undefined) return;
     let live: Followed | undefined;
     for (const { origin, offset } of entries) {
-      if (origin === undefined || origin === id) continue;
+      if (origin === undefined || this.#context.nodes.isOwn(origin)) continue;
       live ??= this.#context.followed(channel);
       if (live === undefined) return;
       const isNews = live.epoch === epoch && offset > live.top;

@@ -151,7 +151,7 @@ export class Hub
       health: this.health,
       onError: reportLog,
     });
-    this.nodes = new Nodes(this, parts.log);
+    this.nodes = new Nodes(this);
     this.elsewhere = new ListeningNodes(this);
     this.everywhere = new Everywhere(this);
     this.inheritance = new Inheritance(this, parts.log);

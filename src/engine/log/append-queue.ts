@@ -7,8 +7,8 @@ import type { LogHealth } from "./log-health.ts";
 /** Bytes that a waiting publication counts in addition to its payload. */
 const overhead = 128;
 
-/** Options of an append that may change while it waits: the id of this node, and the epoch of a run's channel. */
-export type Current = Pick<AppendOptions, "origin" | "epoch">;
+/** Options of an append that may change while it waits: the id of this node, and where a run has begun. */
+export type Current = Pick<AppendOptions, "origin" | "follows">;
 
 /**
  * Callbacks right before an append, and as soon as it is in the log, in the order of the queue, and the privileges of

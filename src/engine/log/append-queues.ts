@@ -102,6 +102,11 @@ export class AppendQueues {
     });
   }
 
+  /** Appends ahead of what waits in the channel; see `LogAppender.ahead`. */
+  ahead(channel: string, data: string, options: AppendOptions): Promise<Position> {
+    return this.#appender.ahead(channel, data, options);
+  }
+
   /**
    * Whether a publication needs no queue: the log appends synchronously, nothing waits in the channel, and this turn
    * has room. Takes that room.

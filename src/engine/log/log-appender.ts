@@ -143,6 +143,17 @@ export class LogAppender {
     throw lasting;
   }
 
+  /**
+   * Appends once, and rejects when the log does. Other appends to the channel may be under way: it takes no number of
+   * theirs.
+   */
+  async ahead(channel: string, data: string, options: AppendOptions): Promise<Position> {
+    const { log } = this.#parts;
+    const position = await log.append(channel, data, options);
+    await log.commit?.();
+    return position;
+  }
+
   /** Ends the appender. Errors after that are caused by the end, and are neither reported nor retried. */
   end(): void {
     this.#ended = true;

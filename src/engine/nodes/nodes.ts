@@ -1,6 +1,6 @@
 import { ignorable } from "../../base/scope.ts";
 import { closed } from "../../model/errors.ts";
-import type { Log, Membership, Position, Retention } from "../../model/log.ts";
+import type { Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
 import { tryAgain } from "../log/try-again.ts";
@@ -38,7 +38,6 @@ const retention: Partial<Retention> = { size: 10_000, bytes: 8_388_608, ttl: 600
  */
 export class Nodes {
   readonly #context: Context;
-  readonly #log: Pick<Log, "append" | "commit">;
   readonly #handles = new Map<string, Handle>();
   readonly #asked = new Map<string, (from: string, body: unknown) => void>();
   #membership: Membership | undefined;
@@ -62,14 +61,18 @@ export class Nodes {
   /** Each is called whenever this node has become one of several, each time under another id. */
   readonly onBegin: (() => void)[] = [];
 
-  constructor(context: Context, log: Pick<Log, "append" | "commit">) {
+  constructor(context: Context) {
     this.#context = context;
-    this.#log = log;
   }
 
   /** The id of this node. Undefined if it works alone. */
   get id(): string | undefined {
     return this.#membership?.id;
+  }
+
+  /** Whether this node has, or has had, an id. */
+  isOwn(id: string): boolean {
+    return this.#own.has(id);
   }
 
   /**
@@ -99,6 +102,7 @@ export class Nodes {
     if (this.#read === undefined && (await this.#hasComeLate())) missed("all");
     this.#membership = membership;
     this.#hasLeft = false;
+    this.#sendGathered();
     for (const each of this.onBegin) each();
   }
 
@@ -128,12 +132,13 @@ export class Nodes {
 
   /**
    * Adds something to the message of a kind that leaves at the end of this turn, for one node or, without one, for all
-   * others. Its handler gets a list. Does nothing where this one works alone.
+   * others. Its handler gets a list. What is added before this node has its id leaves when it has.
    */
   add(node: string | undefined, kind: string, item: unknown): void {
-    if (this.#membership === undefined) return;
+    if (this.#hasLeft) return;
     const channel = node === undefined ? everybody : inboxOf(node);
-    if (this.#gathered.size === 0) this.#context.clock.turn(() => this.#sendGathered());
+    const isFirst = this.#gathered.size === 0 && this.#membership !== undefined;
+    if (isFirst) this.#context.clock.turn(() => this.#sendGathered());
     const key = JSON.stringify([channel, kind]);
     const gathered = this.#gathered.get(key) ?? { channel, kind, items: [] };
     this.#gathered.set(key, gathered);
@@ -141,6 +146,7 @@ export class Nodes {
   }
 
   #sendGathered(): void {
+    if (this.#membership === undefined) return;
     const all = [...this.#gathered.values()];
     this.#gathered.clear();
     for (const { channel, kind, items } of all) {
@@ -215,8 +221,7 @@ export class Nodes {
   /** Sends a message while this node closes. Nothing is published any more, but it still has to tell what it learns. */
   async #sendLate(channel: string, text: string): Promise<void> {
     await tryAgain(this.#context, `send a message to ${channel.slice(1)}`, async () => {
-      await this.#log.append(channel, text, { time: this.#context.clock.time(), retention });
-      await this.#log.commit?.();
+      await this.#context.appends.ahead(channel, text, { time: this.#context.clock.time(), retention });
     });
   }
 

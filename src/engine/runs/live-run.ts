@@ -4,14 +4,13 @@ import {
   type CancelledBy,
   describe,
   ExistsError,
-  LogError,
   RunError,
   SealedError,
 } from "../../model/errors.ts";
 import type { Run, RunOptions, RunsReport, Task } from "../../model/run.ts";
 import type { RunStatus } from "../../model/run-event.ts";
 import { foreignEnding } from "./foreign-ending.ts";
-import { renewedRun } from "./renewed-run.ts";
+import { renewRun } from "./renewed-run.ts";
 import { RunChannel, type RunContext, type StartOptions } from "./run-channel.ts";
 import { type Ended, encode, endingText, failureOf, type Outcome, resultIn } from "./run-ending.ts";
 import type { RunObserver } from "./run-observer.ts";
@@ -125,15 +124,15 @@ export class LiveRun implements Run<unknown> {
     // Only then this process knows its own name, by which others find the run.
     while (this.#context.joining !== undefined) await this.#context.joining;
     this.#node = this.#context.nodes.id;
-    const beginning = this.#write(place);
+    const beginning = this.#channel.begin(this.#startText, this.#startOptions(place));
     this.#starting = Promise.allSettled([beginning]);
     // A run that the log refuses is announced to nobody, nor one that has no place in it any more.
     if (place !== undefined || this.#node !== undefined) await beginning;
     await Promise.all([beginning, this.#channel.announce(this.#startText, this.#channel.signal)]);
   }
 
-  async #write(place: StartOptions["place"]): Promise<void> {
-    await this.#channel.begin(this.#startText, { place, state: stateOf(this.#stored), hold: this.#record });
+  #startOptions(place: StartOptions["place"]): StartOptions {
+    return { place, state: stateOf(this.#stored), hold: this.#record };
   }
 
   get #startText(): string {
@@ -196,27 +195,25 @@ export class LiveRun implements Run<unknown> {
    */
   async renew(endingOf: () => string | undefined): Promise<boolean> {
     await this.#starting;
-    if (this.status !== "working") await this.ended();
     // Another run may have its id since.
-    if (this.#starting === undefined || this.#refused !== undefined || this.#channel.isStopped) return false;
-    const { id } = this;
-    const ending = endingOf();
-    const found = await renewedRun(this.#context, {
-      ...{ id, channel: this.#channel, stored: this.#stored },
+    const isForeign = (): boolean => this.#refused !== undefined || this.#channel.isStopped;
+    if (this.#starting === undefined) return false;
+    return renewRun(this.#context, this, {
+      channel: this.#channel,
+      stored: () => this.#stored,
+      isForeign,
+      isOver: () => this.#waiting === undefined,
+      endingOf,
       begin: (place) => {
         this.#record = this.#context.records.create({ is: "run" });
-        return this.#write(place);
+        return this.#channel.beginAgain(this.#startText, this.#startOptions(place));
       },
       hold: (epoch) => this.#channel.hold(this.#record, epoch),
-      end: ending === undefined ? undefined : () => this.#endAgain(ending),
+      end: async (ending) => {
+        await this.#channel.confirm(ending, stateOf(this.#stored));
+        this.#context.records.release(this.#record);
+      },
     });
-    if (found === "replaced") this.lose(new LogError(`Cannot go on with ${this.label}: its id is in use`));
-    return found === "forgotten";
-  }
-
-  async #endAgain(ending: string): Promise<void> {
-    await this.#channel.confirm(ending, stateOf(this.#stored));
-    this.#context.records.release(this.#record);
   }
 
   /** Cancels the run for someone. Only the first call has an effect. */

@@ -1,50 +1,81 @@
-import { ExistsError, SealedError } from "../../model/errors.ts";
+import { ExistsError, LogError, SealedError } from "../../model/errors.ts";
 import { channelOfRun } from "../../model/run.ts";
 import { tryAgain } from "../log/try-again.ts";
 import type { RunChannel, RunContext, StartOptions } from "./run-channel.ts";
 import { type StoredRun, storedIn } from "./run-state.ts";
 
-/** A run, as its process can write it again. */
+/** A run of this process. */
 export interface RenewableRun {
   readonly id: string;
+  readonly label: string;
+  readonly status: StoredRun["status"];
+  /** Settles once the run has ended, and its ending is written or given up. */
+  ended(): Promise<void>;
+  /** Called if another run has its id now. */
+  lose(cause: Error): void;
+}
+
+/** How a run is written again. */
+export interface Renewing {
   readonly channel: RunChannel;
-  /** What the channel says of it, if the store has lost nothing. */
-  readonly stored: StoredRun;
-  /** Writes its start again, with a new record. */
+  /** Returns what the channel says of it, if the store has lost nothing. */
+  stored(): StoredRun;
+  /** Whether others end it, or another run has its id. */
+  isForeign(): boolean;
+  /** Whether its ending is written, or given up. */
+  isOver(): boolean;
+  /** Returns its ending, if it is over and the text was kept. */
+  endingOf(): string | undefined;
+  /** Writes its start, with a new record, ahead of what waits. */
   begin(place: StartOptions["place"]): Promise<void>;
   /** Holds its record again. */
   hold(epoch: string): void;
-  /** Writes its ending again. Undefined if its text was not kept. */
-  end: (() => Promise<void>) | undefined;
+  /** Writes its ending again. */
+  end(ending: string): Promise<void>;
 }
 
 /**
  * Looks for a run in a store that was set back or lost, and writes what is missing: its start while it works, and its
- * ending after that. `kept`: the log has what it must have. `replaced`: another run has its id now. `forgotten`: the text
- * of its ending is not known any more.
+ * ending after that. Returns whether its ending is missing, and not known any more.
  */
-export async function renewedRun(
-  context: RunContext,
-  run: RenewableRun,
-): Promise<"kept" | "replaced" | "forgotten"> {
+export async function renewRun(context: RunContext, run: RenewableRun, renewing: Renewing): Promise<boolean> {
+  if (!renewing.isOver()) {
+    const isEnding = run.status !== "working";
+    await renewOnce(context, run, renewing);
+    if (!isEnding) return false;
+    // An ending that is under way follows the start. It may have been written before the store lost it.
+    await run.ended();
+  }
+  return renewOnce(context, run, renewing);
+}
+
+async function renewOnce(context: RunContext, run: RenewableRun, renewing: Renewing): Promise<boolean> {
+  const isOver = renewing.isOver();
+  const ending = isOver ? renewing.endingOf() : undefined;
   const name = channelOfRun(run.id);
   const read = () => context.log.read(name, { limit: 0 });
   for (;;) {
+    if (renewing.isForeign()) return false;
     const { state, sealed, epoch, top } = await tryAgain(context, `what is left of ${name}`, read);
-    if (state !== undefined && !isSame(storedIn(state), run.stored)) return "replaced";
-    if (sealed === true) return "kept";
-    const isWorking = run.stored.status === "working";
-    if (!isWorking && run.end === undefined) return "forgotten";
+    // The log may have failed for so long that others have ended the run.
+    if (renewing.isForeign()) return false;
+    if (state !== undefined && !isSame(storedIn(state), renewing.stored())) {
+      run.lose(new LogError(`Cannot go on with ${run.label}: its id is in use`));
+      return false;
+    }
+    if (sealed === true) return false;
+    if (isOver && ending === undefined) return true;
     try {
       // So nobody else can begin a run with its id any more.
-      if (state === undefined) await run.begin(top === 0 ? "first" : undefined);
+      if (state === undefined) await renewing.begin(top === 0 ? "first" : undefined);
       // Nothing is published any more while this process closes. Whoever inherits the run ends it.
-      else if (isWorking || context.flushing) run.hold(epoch);
-      if (!isWorking && !context.flushing) await run.end?.();
-      return "kept";
+      else if (!isOver || context.flushing) renewing.hold(epoch);
+      if (ending !== undefined && !context.flushing) await renewing.end(ending);
+      return false;
     } catch (error) {
       // Somebody has begun or ended it meanwhile.
-      if (!(error instanceof ExistsError || error instanceof SealedError)) throw error;
+      if (!renewing.isForeign() && !(error instanceof ExistsError || error instanceof SealedError))
+        throw error;
     }
   }
 }

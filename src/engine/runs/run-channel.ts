@@ -6,6 +6,7 @@ import type { Context } from "../core/context.ts";
 import { gapAfter } from "../core/publications.ts";
 import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
 import { type AppendSteps, type Current, urgent } from "../log/append-queue.ts";
+import { tryAgain } from "../log/try-again.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 
 /** What runs need besides the context. */
@@ -44,12 +45,23 @@ export class RunChannel {
 
   /** Writes the start of the run. */
   async begin(data: string, options: StartOptions): Promise<void> {
-    this.start = undefined;
     this.start = await this.append(data, urgent, options);
   }
 
-  /** A node writes only in the epoch in which its run has begun: another run may have its id in a later one. */
-  readonly current = (): Current => (this.start === undefined ? {} : { epoch: this.start.epoch });
+  /**
+   * Writes the start of the run again, ahead of its events: they follow what the store has lost, and wait for this. A
+   * start in the first place is made once, however often it is tried.
+   */
+  async beginAgain(data: string, options: StartOptions): Promise<void> {
+    const { clock, appends } = this.#context;
+    const { signal } = this;
+    const all = { ...options, time: clock.time(), retention: this.#retention(Infinity), signal };
+    const begin = () => appends.ahead(this.#name, data, all);
+    this.start = await tryAgain(this.#context, `begin ${this.#name} again`, begin, signal);
+  }
+
+  /** A node writes only behind the start of its run: another run may have its id in a later epoch. */
+  readonly current = (): Current => (this.start === undefined ? {} : { follows: this.start });
 
   async append(data: string, steps?: AppendSteps, options?: StartOptions): Promise<Position> {
     const retention = this.#retention(Infinity);

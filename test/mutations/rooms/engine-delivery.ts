@@ -146,7 +146,7 @@ export const engineDelivery: readonly Mutation[] = [
   ...inFile("engine/delivery/foreign-waits", [
     {
       name: "a node takes the publications of others for nobody's",
-      from: "if (origin === undefined || origin === id) continue;",
+      from: "if (origin === undefined || this.#context.nodes.isOwn(origin)) continue;",
       to: "continue;",
     },
     {

@@ -70,14 +70,9 @@ export const engineRuns: readonly Mutation[] = [
       to: "",
     },
     {
-      name: "a run whose id is used by another goes on",
-      from: 'if (found === "replaced") this.lose(',
-      to: 'if (found === "forgotten") this.lose(',
-    },
-    {
       name: "what is under way is not waited for before the store is looked at",
-      from: "    await this.#starting;\n    if (this.status",
-      to: "    if (this.status",
+      from: "    await this.#starting;\n    // Another run",
+      to: "    // Another run",
     },
     {
       name: "a run that the log refused is announced",
@@ -129,28 +124,33 @@ export const engineRuns: readonly Mutation[] = [
   ]),
   ...inFile("engine/runs/renewed-run", [
     {
+      name: "a run whose id is used by another goes on",
+      from: "      run.lose(new",
+      to: "      void (new",
+    },
+    {
       name: "a run that is there is not held again",
-      from: "else if (isWorking || context.flushing) run.hold(epoch);",
-      to: "else if (isWorking || context.flushing) void epoch;",
+      from: "else if (!isOver || context.flushing) renewing.hold(epoch);",
+      to: "else if (!isOver || context.flushing) void epoch;",
     },
     {
       name: "a run is begun again under an id that somebody else has taken",
-      from: 'if (state !== undefined && !isSame(storedIn(state), run.stored)) return "replaced";',
-      to: "",
+      from: "if (state !== undefined && !isSame(storedIn(state), renewing.stored())) {",
+      to: "if (state === null) {",
     },
     {
-      name: "a run is begun again only in an empty channel",
-      from: 'run.begin(top === 0 ? "first" : undefined)',
-      to: 'run.begin("first")',
+      name: "two runs with one id can be begun again in an empty channel",
+      from: 'renewing.begin(top === 0 ? "first" : undefined)',
+      to: "renewing.begin(undefined)",
     },
     {
       name: "an ending that is lost is not written again",
-      from: "      if (!isWorking && !context.flushing) await run.end?.();\n",
+      from: "      if (ending !== undefined && !context.flushing) await renewing.end(ending);\n",
       to: "",
     },
     {
       name: "an ending is written again where it is",
-      from: '    if (sealed === true) return "kept";\n',
+      from: "    if (sealed === true) return false;\n",
       to: "    void sealed;\n",
     },
   ]),
