@@ -68,7 +68,7 @@ export class NodesClient {
   /** When its session began, in steps of the world. */
   since = 0;
   /** The step after which its subscription to each channel began. */
-  readonly begunAt = new Map<string, number>();
+  readonly begunAt = new Map<string, { readonly step: number; readonly time: number }>();
   #step = 0;
   /** The code with which it was closed last. */
   closed: number | undefined;
@@ -219,7 +219,7 @@ export class NodesClient {
       this.#say(channel, { epoch, offset }, { isSure: true, isReturn: true });
     } else if (from !== undefined) this.gaps.push({ channel, from, epoch });
     this.live.add(channel);
-    this.begunAt.set(channel, this.#step);
+    this.begunAt.set(channel, { step: this.#step, time: this.#now() });
     this.wanted.set(channel, { epoch, offset });
     for (const pub of publications) this.#take(channel, pub);
   }

@@ -92,7 +92,10 @@ function checkRevoked({ revoked, clients, losses }: NodesWorld): void {
       if (client.user !== user || client.node === undefined) continue;
       if (channel === undefined && client.since < step)
         throw new Error(`${user} is connected to ${client.node.name} since before being disconnected`);
-      if (channel !== undefined && client.live.has(channel) && (client.begunAt.get(channel) ?? 0) < step)
+      if (channel === undefined || !client.live.has(channel)) continue;
+      // A subscription that was on its way at that moment may have begun after it.
+      const begun = client.begunAt.get(channel) ?? { step: 0, time: 0 };
+      if (begun.step < step && begun.time < at)
         throw new Error(`${user} is subscribed to ${channel} since before that was ended`);
     }
   }

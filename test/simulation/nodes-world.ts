@@ -21,7 +21,6 @@ export interface Span {
 export const faults = ["kill", "close", "cut", "long", "pause", "rollback", "wipe"] as const;
 export type Fault = (typeof faults)[number];
 
-
 /** The choices of a schedule. */
 export interface Shape {
   readonly nodes: number;
