@@ -1,9 +1,22 @@
+import type { Context } from "hono";
+
 /** What a stream tells its owner. */
 export interface ByteStreamParts {
   /** Called whenever the runtime has taken everything that was written, and would take more. */
   taken(): void;
   /** Called once, when the stream is over: everything was taken after `end`, the client has left, or it was cut. */
   over(): void;
+  /** Breaks the connection of the response. Undefined where only an error of its body does that. */
+  readonly destroy?: (() => void) | undefined;
+}
+
+/**
+ * Returns what breaks the connection of a response on Node. An error of the body does it, too, but the adapter prints it
+ * as if something had failed.
+ */
+export function destroyerOf(c: Context): (() => void) | undefined {
+  const outgoing = (c.env as { outgoing?: { destroy?(): void } } | undefined)?.outgoing;
+  return typeof outgoing?.destroy === "function" ? () => outgoing.destroy?.() : undefined;
 }
 
 /**
@@ -49,7 +62,8 @@ export class ByteStream {
   /** Ends the stream at once, and drops what was not taken. Its connection breaks. */
   cut(): void {
     if (this.#phase === "over") return;
-    this.#controller.error(new Error("The stream was cut"));
+    if (this.#parts.destroy === undefined) this.#controller.error(new Error("The stream was cut"));
+    else this.#parts.destroy();
     this.#over();
   }
 

@@ -1,4 +1,4 @@
-import { ByteStream } from "./byte-stream.ts";
+import { ByteStream, type ByteStreamParts } from "./byte-stream.ts";
 import type { FeedItem, FeedSink } from "./event-feed.ts";
 import { eventOf } from "./stream-response.ts";
 
@@ -21,13 +21,13 @@ export class EventStream implements FeedSink {
   /** Whether anything but an end was written. */
   hasEvents = false;
 
-  constructor({ pong, over }: SinkParts) {
+  constructor({ pong, over, destroy }: SinkParts & Pick<ByteStreamParts, "destroy">) {
     const taken = (): void => {
       if (!this.#isPinged) return;
       this.#isPinged = false;
       pong();
     };
-    this.#stream = new ByteStream({ taken, over: () => over(this.#isEnded ? 1000 : undefined) });
+    this.#stream = new ByteStream({ taken, over: () => over(this.#isEnded ? 1000 : undefined), destroy });
   }
 
   get body(): ReadableStream<Uint8Array> {

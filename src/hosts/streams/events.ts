@@ -6,6 +6,7 @@ import { channelOfRun, runOfChannel } from "../../model/run.ts";
 import type { Session } from "../../model/socket.ts";
 import { closes, replies } from "../../wire/protocol.ts";
 import { Admission, type AdmissionOptions, type RefusalCode } from "../admission.ts";
+import { destroyerOf } from "./byte-stream.ts";
 import { crossOrigin } from "./cross-origin.ts";
 import { EventFeed, type FeedFault, type Wanted } from "./event-feed.ts";
 import { positionsIn } from "./event-id.ts";
@@ -68,6 +69,7 @@ async function stream(asked: Asked): Promise<Response> {
   const sink: EventStream = new EventStream({
     pong: () => feed.pong(),
     over: (code) => session?.ended(code),
+    destroy: destroyerOf(asked.c),
   });
   const feed = new EventFeed(asked.wanted, sink);
   session = asked.notifier.accept(feed, asked.peer);

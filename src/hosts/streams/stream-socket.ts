@@ -1,5 +1,5 @@
 import type { Session, Socket } from "../../model/socket.ts";
-import { ByteStream } from "./byte-stream.ts";
+import { ByteStream, type ByteStreamParts } from "./byte-stream.ts";
 
 /** How texts become bytes of a stream. */
 export interface StreamFormat {
@@ -15,6 +15,7 @@ export interface StreamParts extends StreamFormat {
   readonly secret: string;
   /** Called once the stream is over, for any reason. */
   over(): void;
+  readonly destroy: ByteStreamParts["destroy"];
 }
 
 /**
@@ -32,7 +33,11 @@ export class StreamSocket implements Socket {
   constructor(parts: StreamParts) {
     this.secret = parts.secret;
     this.#parts = parts;
-    this.#stream = new ByteStream({ taken() {}, over: () => this.#over() });
+    this.#stream = new ByteStream({
+      taken() {},
+      over: () => this.#over(),
+      destroy: parts.destroy,
+    });
   }
 
   get body(): ReadableStream<Uint8Array> {
