@@ -82,8 +82,8 @@ export const hostsStreams: readonly Mutation[] = [
     },
     {
       name: "the code of a WebSocket is pushed for a message that is too big",
-      from: "code === closes.messageTooBig.code\n    ?",
-      to: "code === 0\n    ?",
+      from: "return code === closes.messageTooBig.code ?",
+      to: "return code === 0 ?",
     },
     {
       name: "a refused stream keeps its place",
