@@ -113,6 +113,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   // publications.
   const unlink = hub.scope.link(deadlines.half, () => hub.appends.hasten());
   await endRuns(hub, working, deadlines, cause);
+  hub.elsewhere.leave();
   // What is in the log now is all that is delivered. Any other publication rejects.
   await hub.settled("publications under way", deadlines.late, hub.appends.idle());
   unlink();
@@ -122,6 +123,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const { undelivered, givenUp, waiting } = hub.ledger.end();
   // What was confirmed last is released in the log, too.
   hub.appends.commits?.run();
+  await hub.settled("tell the other nodes", deadlines.over, hub.nodes.flush());
   await hub.settled("leave the log", deadlines.over, hub.inheritance.end());
   await hub.settled("close the log", deadlines.over, hub.log.close());
   const milliseconds = Math.round(hub.clock.now() - began);
@@ -138,6 +140,8 @@ async function endRuns(
   await hub.settled("runs to end", half, Promise.all(runs.map((run) => run.ended())));
   // The remaining runs ignore their signal. Their endings are written for them.
   await hub.settled("runs to be given up", late, Promise.all(runs.map((run) => run.abandon())));
+  // Endings of other runs may be on their way into the log, too.
+  await hub.settled("endings of runs", late, Promise.all(hub.runs.unsettled.map((run) => run.ended())));
 }
 
 function reportOf(runs: readonly LiveRun[]): RunsReport {

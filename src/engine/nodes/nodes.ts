@@ -1,6 +1,9 @@
-import type { Membership, Retention } from "../../model/log.ts";
+import { ignorable } from "../../base/scope.ts";
+import { closed } from "../../model/errors.ts";
+import type { Log, Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
+import { tryAgain } from "../log/try-again.ts";
 import { Inbox } from "./inbox.ts";
 import { decoded, encoded, everybody, inboxOf, type NodeMessage } from "./node-message.ts";
 
@@ -18,6 +21,11 @@ type Handle = (body: unknown, from: string) => unknown;
 /** Milliseconds to wait for answers: a node that takes longer is left out. */
 const patience = 1_000;
 
+/** Milliseconds by which the clocks of two machines may differ. */
+const skew = 60_000;
+/** Maximum number of messages in which a node looks for those that came before it could hear of them. */
+const mostLate = 256;
+
 /** Maximum number of things in one message of `Nodes.add`. */
 const batch = 1_000;
 
@@ -30,18 +38,33 @@ const retention: Partial<Retention> = { size: 10_000, bytes: 8_388_608, ttl: 600
  */
 export class Nodes {
   readonly #context: Context;
+  readonly #log: Pick<Log, "append" | "commit">;
   readonly #handles = new Map<string, Handle>();
   readonly #asked = new Map<string, (from: string, body: unknown) => void>();
   #membership: Membership | undefined;
   #inboxes: readonly Inbox[] = [];
+  /** The names that this node has had: the log may have taken it for gone meanwhile. */
+  readonly #own = new Set<string>();
+  readonly #vital = new Set<string>();
+  /** When this process was first used, in milliseconds since the Unix epoch: from then on it may have sessions. */
+  usedAt = 0;
+  /** What it has read last of the messages to all. */
+  #read: Position | undefined;
   #questions = 0;
+  /** Whether this node was one of several, and has left. */
+  #hasLeft = false;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
-  /** Called when messages to all nodes were lost before they could be read. */
-  onMissed: () => void = () => {};
+  /** Messages that are on their way into the log. */
+  readonly #underWay = new Set<Promise<void>>();
+  /** Each is called when messages were lost before they could be read: those to all nodes, or those to this one. */
+  readonly onMissed: ((to: "all" | "this") => void)[] = [];
+  /** Each is called whenever this node has become one of several, each time under another id. */
+  readonly onBegin: (() => void)[] = [];
 
-  constructor(context: Context) {
+  constructor(context: Context, log: Pick<Log, "append" | "commit">) {
     this.#context = context;
+    this.#log = log;
   }
 
   /** The id of this node. Undefined if it works alone. */
@@ -49,28 +72,56 @@ export class Nodes {
     return this.#membership?.id;
   }
 
-  /** Sets what is done with messages of a kind. */
-  on(kind: string, handle: Handle): void {
+  /**
+   * Sets what is done with messages of a kind. `isVital`: a node that has accepted sessions before it could hear of one has
+   * missed it.
+   */
+  on(kind: string, handle: Handle, { isVital = false }: { isVital?: boolean } = {}): void {
     this.#handles.set(kind, handle);
+    if (isVital) this.#vital.add(kind);
   }
 
-  /** Called once this process is a member of its log. Resolves once other nodes can reach it. */
+  /** Called whenever this process has become a member of its log. Resolves once other nodes can reach it. */
   async begin(membership: Membership): Promise<void> {
     if (membership.nodes === undefined) return;
     const { id } = membership;
+    this.#own.add(id);
     const context = this.#context;
     const take = ({ data }: { data: string }): void => this.#take(data);
-    const own = { context, channel: inboxOf(id), take, missed: () => {} };
-    const shared = { context, channel: everybody, take, missed: () => this.onMissed() };
+    const missed = (to: "all" | "this"): void => {
+      for (const each of this.onMissed) each(to);
+    };
+    const own = { context, channel: inboxOf(id), take, missed: () => missed("this") };
+    // What came while it had no place must not be lost.
+    const shared = { context, channel: everybody, after: this.#read, take, missed: () => missed("all") };
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
+    if (this.#read === undefined && (await this.#hasComeLate())) missed("all");
     this.#membership = membership;
+    this.#hasLeft = false;
+    for (const each of this.onBegin) each();
+  }
+
+  /** Whether others may have told something vital after this process was first used, and before it could hear of it. */
+  async #hasComeLate(): Promise<boolean> {
+    const { entries } = await this.#context.log.read(everybody, { last: mostLate });
+    const since = this.usedAt - skew;
+    const [oldest] = entries;
+    if (entries.length === mostLate && (oldest?.time ?? 0) >= since) return true;
+    return entries.some(({ time, data }) => time >= since && this.#vital.has(decoded(data)?.kind ?? ""));
+  }
+
+  /** Returns the ids of all nodes that are not taken for gone, this one included. None where this one works alone. */
+  async alive(): Promise<readonly string[]> {
+    return (await this.#membership?.nodes?.()) ?? [];
   }
 
   /** Stops reading messages. Those that wait for answers get none. */
   end(): void {
     for (const inbox of this.#inboxes) inbox.end();
+    this.#read = this.#inboxes.at(-1)?.position ?? this.#read;
     this.#inboxes = [];
+    this.#hasLeft ||= this.#membership !== undefined;
     this.#membership = undefined;
     this.#gathered.clear();
   }
@@ -95,9 +146,20 @@ export class Nodes {
     for (const { channel, kind, items } of all) {
       for (let at = 0; at < items.length; at += batch) {
         const sending = this.#send(channel, { kind, body: items.slice(at, at + batch) });
-        this.#context.scope.own("task", `messages ${kind}`, sending);
+        // What cannot leave any more before this node has closed is nobody's fault.
+        if (this.#context.flushing) ignorable(sending);
+        else this.#context.scope.own("task", `messages ${kind}`, sending);
+        this.#underWay.add(sending);
+        const sent = (): void => void this.#underWay.delete(sending);
+        sending.then(sent, sent);
       }
     }
+  }
+
+  /** Sends what `add` has gathered now, before the turn ends. Resolves once it is in the log, with everything that was sent before. */
+  async flush(): Promise<void> {
+    this.#sendGathered();
+    await Promise.allSettled(this.#underWay);
   }
 
   /** Sends a message to one node. It settles once the message is in the log. */
@@ -105,8 +167,9 @@ export class Nodes {
     await this.#send(inboxOf(node), { kind, body });
   }
 
-  /** Sends a message to all other nodes. Does nothing where this one works alone. */
+  /** Sends a message to all other nodes. Does nothing where this one works alone. Rejects once it has left the others. */
   async tellAll(kind: string, body: unknown): Promise<void> {
+    if (this.#hasLeft) throw closed("tell other nodes");
     if (this.#membership !== undefined) await this.#send(everybody, { kind, body });
   }
 
@@ -167,7 +230,17 @@ export class Nodes {
 
   async #send(channel: string, message: Omit<NodeMessage, "from">): Promise<void> {
     const from = this.#membership?.id ?? "";
-    await this.#context.append(channel, encoded({ from, ...message }), { retention }, urgent);
+    const text = encoded({ from, ...message });
+    if (this.#context.flushing) await this.#sendLate(channel, text);
+    else await this.#context.append(channel, text, { retention }, urgent);
+  }
+
+  /** Sends a message while this node closes. Nothing is published any more, but it still has to tell what it learns. */
+  async #sendLate(channel: string, text: string): Promise<void> {
+    await tryAgain(this.#context, `send a message to ${channel.slice(1)}`, async () => {
+      await this.#log.append(channel, text, { time: this.#context.clock.time(), retention });
+      await this.#log.commit?.();
+    });
   }
 
   #take(text: string): void {
@@ -175,7 +248,7 @@ export class Nodes {
     const { counters } = this.#context;
     if (message === undefined) return counters.hit("messages");
     const { from, kind, body, asks, answers } = message;
-    if (from === this.#membership?.id) return;
+    if (this.#own.has(from)) return;
     if (answers !== undefined) return this.#asked.get(answers)?.(from, body);
     const handle = this.#handles.get(kind);
     if (handle === undefined) return counters.hit("messages");
