@@ -4,6 +4,7 @@ import { checkPeer } from "../access/peer-check.ts";
 import { andThen, handled, type MaybePromise } from "../base/maybe-promise.ts";
 import type { Notifier } from "../engine/notifier/notifier.ts";
 import type { Authorize, Identity, Peer } from "../model/peer.ts";
+import type { Session, Socket } from "../model/socket.ts";
 import { handshakeOf } from "./handshake.ts";
 import { isOwn, type Origins, originsOf } from "./origins.ts";
 
@@ -73,13 +74,9 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #isAllowed: IsAllowed;
 
-  /** Throws a TypeError for options that cannot work. `what` takes them, and `names` are the ones that it knows. */
-  constructor(
-    notifier: Notifier,
-    options: AdmissionOptions,
-    { what, names = optionNames }: { what: string; names?: readonly string[] },
-  ) {
-    checkArguments(notifier, options, what, names);
+  /** Throws a TypeError for options that cannot work, which names the function that they were given to. */
+  constructor(notifier: Notifier, options: AdmissionOptions, what: string) {
+    checkArguments(notifier, options, what);
     const { origins } = options;
     this.#notifier = notifier;
     this.#options = options;
@@ -116,6 +113,16 @@ export class Admission {
     return { peer: { ...identity, authorize: this.#options.authorize }, release: place };
   }
 
+  /** Returns the session of a client that was let in. Throws an HTTPException if the identity cannot be used. */
+  accept(c: Context, socket: Socket, peer: Peer): Session {
+    try {
+      return this.#notifier.accept(socket, peer);
+    } catch (error) {
+      this.#notifier.report(error, { stage: "authenticate", owner: "accept" });
+      throw this.refuse(c, 500, "the identity of authenticate cannot be used; onError has the error");
+    }
+  }
+
   /** Throws an HTTPException if the page that sends a request is not allowed to. */
   checkOrigin(c: Context): MaybePromise<void> {
     const origin = c.req.header("origin");
@@ -147,21 +154,13 @@ export class Admission {
   }
 }
 
-/** The options of an admission. */
-export const optionNames: readonly string[] = ["authenticate", "authorize", "origins"];
-
-function checkArguments(
-  notifier: Notifier,
-  options: AdmissionOptions,
-  what: string,
-  names: readonly string[],
-): void {
+function checkArguments(notifier: Notifier, options: AdmissionOptions, what: string): void {
   if (typeof notifier?.accept !== "function")
     throw new TypeError(`Cannot make ${what}: give a notifier first, ${what}(createNotifier(), options)`);
   // A misspelt `authenticate` would accept everybody.
-  const known = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
   for (const name of Object.keys(options))
-    if (!names.includes(name)) throw new TypeError(`Cannot use ${name}: ${what} take ${known}`);
+    if (!["authenticate", "authorize", "origins"].includes(name))
+      throw new TypeError(`Cannot use ${name}: ${what} take authenticate, authorize and origins`);
   const { authenticate, authorize } = options;
   for (const [name, value] of Object.entries({ authenticate, authorize })) {
     if (value !== undefined && typeof value !== "function")

@@ -35,7 +35,7 @@ export function notifications(
   notifier: Notifier,
   options: NotificationsOptions = {},
 ): (c: Context) => Promise<WSEvents> {
-  const admission = new Admission(notifier, options, { what: "notifications" });
+  const admission = new Admission(notifier, options, "notifications");
   return async (c) => {
     if (!wantsWebSocket(c.req.header("upgrade"))) throw admission.refuse(c, 426, noWebSocket);
     const { peer, release } = await admission.admit(c);

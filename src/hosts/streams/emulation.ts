@@ -26,7 +26,7 @@ interface Post {
  * not called. Throws a TypeError for options that cannot work.
  */
 export function emulation(notifier: Notifier, options: AdmissionOptions = {}): Handler {
-  const admission = new Admission(notifier, options, { what: "emulation" });
+  const admission = new Admission(notifier, options, "emulation");
   // Each quotation mark of the message takes two bytes in the JSON around it.
   const most = 2 * notifier.maxMessage + envelope;
   const handle = async (c: Context): Promise<Response> => {

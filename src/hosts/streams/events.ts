@@ -41,7 +41,7 @@ const longestPoll = 25_000;
  * ```
  */
 export function events(notifier: Notifier, options: AdmissionOptions = {}): Handler {
-  const admission = new Admission(notifier, options, { what: "events" });
+  const admission = new Admission(notifier, options, "events");
   const handle = async (c: Context): Promise<Response> => {
     const wanted = wantedIn(c);
     if (typeof wanted === "string")
@@ -72,7 +72,7 @@ async function stream(asked: Asked): Promise<Response> {
     destroy: destroyerOf(asked.c),
   });
   const feed = new EventFeed(asked.wanted, sink);
-  session = asked.notifier.accept(feed, asked.peer);
+  session = asked.admission.accept(asked.c, feed, asked.peer);
   await begin(asked, feed, session);
   if (feed.isOver && !sink.hasEvents) {
     session.ended(1000);
@@ -87,7 +87,7 @@ async function poll(asked: Asked): Promise<Response> {
   let session: Session | undefined;
   const sink: Poll = new Poll({ pong: () => feed.pong(), over: (code) => session?.ended(code) });
   const feed = new EventFeed(asked.wanted, sink);
-  session = asked.notifier.accept(feed, asked.peer);
+  session = asked.admission.accept(asked.c, feed, asked.peer);
   await begin(asked, feed, session);
   // Without a position there is nothing to wait for yet: the client learns from where it goes on.
   if (asked.wanted.every(({ after }) => after !== undefined)) {

@@ -29,7 +29,7 @@ const postPath = "emulation";
  * ```
  */
 export function httpStream(notifier: Notifier, options: AdmissionOptions = {}): Handler {
-  const admission = new Admission(notifier, options, { what: "httpStream" });
+  const admission = new Admission(notifier, options, "httpStream");
   const open = opening(notifier, admission, "application/x-ndjson", lineFrames());
   const read = (c: Context): Promise<string> => readBody(c, admission, notifier.maxMessage);
   return crossOrigin(admission, { methods: ["POST"], handle: (c) => open(c, read) });
@@ -41,7 +41,7 @@ export function httpStream(notifier: Notifier, options: AdmissionOptions = {}): 
  * a client that restores many server-side subscriptions needs another transport.
  */
 export function sse(notifier: Notifier, options: AdmissionOptions = {}): Handler {
-  const admission = new Admission(notifier, options, { what: "sse" });
+  const admission = new Admission(notifier, options, "sse");
   const open = opening(notifier, admission, "text/event-stream", eventFrames());
   const read = (c: Context): string => c.req.query("cf_connect") ?? "";
   return crossOrigin(admission, { methods: ["GET"], handle: (c) => open(c, read) });
@@ -66,11 +66,13 @@ function opening(
         const text = `Cannot connect: send the connect command in ${type === "text/event-stream" ? "the parameter cf_connect" : "the body"}`;
         throw admission.refuse(c, 400, "there is no connect command", { text });
       }
-      const over = openPosting(c, postPath);
+      let over = (): void => {};
       const secret = crypto.randomUUID().toLowerCase();
-      const socket = new StreamSocket({ ...format, secret, over, destroy: destroyerOf(c) });
+      const socket = new StreamSocket({ ...format, secret, over: () => over(), destroy: destroyerOf(c) });
       release();
-      socket.attach(notifier.accept(socket, peer));
+      const session = admission.accept(c, socket, peer);
+      over = openPosting(c, postPath);
+      socket.attach(session);
       await notifier.post(socket.secret, first);
       return streamResponse(c, type, socket.body);
     } finally {

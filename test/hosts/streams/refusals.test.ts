@@ -5,7 +5,7 @@ import type { NotifierOptions, Refused } from "tocsin";
 import { createNotifier } from "tocsin";
 import { emulation, events, httpStream, sse, type TransportsOptions, transports } from "tocsin/hono";
 import { assertQuiet } from "tocsin/testing";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 
 /** An app in this process, without a server: what it answers, and what it reports. */
 interface Asked {
@@ -52,6 +52,7 @@ function appOf(options: TransportsOptions = {}, notifierOptions: NotifierOptions
 }
 
 const connect = '{"id":1,"connect":{}}';
+const bytes = Uint8Array.of(123);
 const json = { Accept: "application/json" };
 
 describe("a request for a stream", () => {
@@ -177,6 +178,38 @@ describe("a request for a stream", () => {
       headers: { origin: "https://other.example" },
     });
     expect([foreign.status, foreign.headers.get("access-control-allow-origin")]).toEqual([403, null]);
+  });
+
+  test("whose identity cannot be used is answered 500, and the error is reported", async () => {
+    for (const path of ["/http_stream", "/events?channel=a"]) {
+      const { ask, refused, errors } = appOf({
+        authenticate: () => ({ user: "ann", channels: ["x".repeat(21)] }),
+      });
+      const init = path === "/http_stream" ? { method: "POST", body: connect } : {};
+      // Events use only those channels of the identity that they are asked for.
+      const asked = path === "/http_stream" ? path : `/events?channel=${"x".repeat(21)}`;
+      expect((await ask(asked, init)).status).toBe(500);
+      expect([refused.map(({ code }) => code), errors]).toEqual([
+        [500],
+        [expect.stringContaining("TypeError")],
+      ]);
+    }
+  });
+
+  test("whose body breaks off is answered 400, and one whose body does not come 408", async () => {
+    const { ask, refused } = appOf();
+    const post = (body: ReadableStream<Uint8Array>) =>
+      ask("/http_stream", { method: "POST", body, duplex: "half" });
+    const broken = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.error(new Error("cut")),
+    });
+    expect((await post(broken)).status).toBe(400);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const silent = post(new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(bytes) }));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect((await silent).status).toBe(408);
+    expect(refused.map(({ code }) => code)).toEqual([400, 408]);
   });
 
   test("whose connect command is no such command gets a stream that says so, and ends", async () => {
