@@ -71,7 +71,8 @@ declare const Deno: {
  * is closing already.
  *
  * Closing starts when `signal` aborts, `close()` is called or the notifier starts to close. The server answers new
- * requests with 503, except what the clients of open streams post, closes the notifier, lets responses in flight finish, and cuts the rest after `grace`.
+ * requests with 503, except what the clients of open streams post. It closes the notifier, lets responses in flight
+ * finish, and cuts the rest after `grace`.
  *
  * ```ts
  * const signal = terminationSignal();

@@ -239,12 +239,9 @@ async function finish(
     stopped ??= attempt(() => opened.stop());
   };
   // No await between this and the next statement: the notifiers must start to refuse in the same turn in which the host
-  // stops. Where clients of streams have to post, the host stops once they have come to their end.
+  // stops. Where clients of streams have to post, the host stops once the notifiers are closed.
   if (posting.isEmpty) stop();
-  else {
-    posting.isStrict = true;
-    posting.onEmpty = stop;
-  }
+  else posting.isStrict = true;
   const reports = await Promise.all(notifiers.map((each) => each.close({ signal: deadline, grace })));
   stop();
   await stopped;

@@ -18,8 +18,6 @@ interface Carrying {
  */
 export class Posting {
   readonly #paths = new Map<string, number>();
-  /** Called when no stream is open any more. */
-  onEmpty: () => void = () => {};
   /** Whether everything is refused that does not come to one of the paths. */
   isStrict = false;
 
@@ -46,7 +44,6 @@ export class Posting {
       const count = (this.#paths.get(path) ?? 0) - 1;
       if (count > 0) this.#paths.set(path, count);
       else this.#paths.delete(path);
-      if (this.isEmpty) this.onEmpty();
     };
   }
 }

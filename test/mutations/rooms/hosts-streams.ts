@@ -12,11 +12,6 @@ export const hostsStreams: readonly Mutation[] = [
       from: " && this.#paths.has(pathOf(request.url)))",
       to: ")",
     },
-    {
-      name: "a server waits for its grace although all streams have ended",
-      from: "if (this.isEmpty) this.onEmpty();",
-      to: "",
-    },
   ]),
   ...inFile("hosts/streams/byte-stream", [
     {
