@@ -1,3 +1,4 @@
+import { memoryLog } from "tocsin";
 import { describe, expect, test } from "vitest";
 import { runtime } from "../../support/runtime.ts";
 import { type Site, site } from "../../support/server.ts";
@@ -47,6 +48,23 @@ describe.each(transports)(`a client over %s on ${runtime}`, (transport) => {
     await here.close();
     const { opened, closed } = here.notifier.totals();
     expect(Object.values(closed).reduce((sum, count) => sum + count, 0)).toBe(opened);
+  });
+
+  test("that does not read is closed, and then cut", async () => {
+    const log = memoryLog({ bytes: 64 * 1024 * 1024 });
+    const limits = { slow: 200, pong: 200 };
+    const here = await site({ ...open, log, limits, window: 16 * 1024 * 1024 });
+    const peer = tcp(portOf(here), requests[transport].replace("user=ann", "user=ann&channels=news"));
+    await peer.until(/\r\n\r\n.*(connect|retry)/s);
+    peer.pause();
+    // More than the system keeps for a connection.
+    for (let made = 0; made < 150; made++) await here.notifier.publish("news", "x".repeat(100_000));
+    await expect.poll(() => here.notifier.stats().sessions, quiet).toBe(0);
+    expect(here.notifier.totals().closed).toEqual({ 3008: 1 });
+    peer.socket.resume();
+    const received = await peer.ended;
+    expect(received.length).toBeGreaterThan(1_000_000);
+    expect(received).not.toContain('"code":3008');
   });
 
   // Clients of events answer no pings.
