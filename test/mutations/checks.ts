@@ -68,7 +68,7 @@ const hosts = createSuite("tests of the hosts", () => hostTests);
 const objects = createSuite("tests of objects", () => ["test/hosts/cloudflare"]);
 
 const streams = createSuite("tests of streams", () => [
-  ...["refusals", "window", "leaving", "closing", "events"].map(
+  ...["event-id", "refusals", "window", "leaving", "closing", "events"].map(
     (name) => `test/hosts/streams/${name}.test.ts`,
   ),
   "test/protocol/centrifuge",

@@ -180,6 +180,14 @@ describe("a request for a stream", () => {
     expect([foreign.status, foreign.headers.get("access-control-allow-origin")]).toEqual([403, null]);
   });
 
+  test("that is refused for its body gives its place to the next one", async () => {
+    const { ask } = appOf({}, { limits: { sessions: 1 } });
+    const open = async (body: string) => (await ask("/http_stream", { method: "POST", body })).status;
+    expect([await open(""), await open(""), await open(connect), await open(connect)]).toEqual([
+      400, 400, 200, 503,
+    ]);
+  });
+
   test("whose identity cannot be used is answered 500, and the error is reported", async () => {
     for (const path of ["/http_stream", "/events?channel=a"]) {
       const { ask, refused, errors } = appOf({
