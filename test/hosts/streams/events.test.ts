@@ -130,6 +130,37 @@ describe(`events on ${runtime}`, () => {
     expect(late.events.items.length).toBe(503);
   });
 
+  test("of several runs end with the last of them, and those of a channel with none", async () => {
+    const here = await site(open);
+    const ends: (() => void)[] = [];
+    const runs = range(1, 2).map(() =>
+      here.notifier.run(async () => new Promise<void>((resolve) => void ends.push(resolve))),
+    );
+    const [one, other] = runs.map(({ id }) => id) as [string, string];
+    const both = await follow(
+      url(here, [
+        ["run", one],
+        ["run", other],
+      ]),
+    );
+    const mixed = await follow(
+      url(here, [
+        ["run", one],
+        ["channel", "news"],
+      ]),
+    );
+    await both.events.until(2);
+    for (const [ended, end] of ends.entries()) {
+      end();
+      await both.events.until(3 + ended);
+    }
+    expect(await both.ended).toBe(true);
+    expect(both.events.items.at(-1)?.data).toBe(JSON.stringify({ runs: [one, other] }));
+    expect(both.events.items.map(({ type }) => type)).toEqual([...Array(4).fill("message"), "end"]);
+    await here.notifier.publish("news", "after the run");
+    expect(dataOf(await mixed.events.until(3)).at(-1)).toBe("after the run");
+  });
+
   test("say what is lost, and go on with what is still there", async () => {
     const here = await site({ ...open, log: memoryLog({ size: 5, slack: 0 }) });
     const first = await follow(url(here, { channel: "news" }));
