@@ -209,6 +209,8 @@ describe(`events on ${runtime}`, () => {
     const here = await site({ authorize: (_, { channel }) => channel !== "mine" });
     const address = `${here.streams("events", "ann", "mine", "another").endpoint}&channel=mine&channel=a,b&channel=news`;
     const first = await follow(address);
+    // The other channel of the identity is not asked for.
+    expect(here.notifier.stats().subscriptions).toBe(3);
     await here.notifier.publish("mine", 1);
     await first.events.until(1);
     await here.notifier.publish("news", 2);
@@ -231,6 +233,9 @@ describe(`events on ${runtime}`, () => {
     const third = id().replace("5:", "3:");
     const rest = await follow(url(here, { channel: "news", after: third }));
     expect(dataOf(await rest.events.until(2))).toEqual([4, 5]);
+    // An EventSource comes back to the same URL, with the position that it has got to since.
+    const back = await follow(url(here, { channel: "news", after: third }), third.replace("3:", "4:"));
+    expect(dataOf(await back.events.until(1))).toEqual([5]);
   });
 
   test("come by long polls, too", async () => {
