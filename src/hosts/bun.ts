@@ -86,6 +86,9 @@ declare const CloseEvent: new (type: string, init: { code: number; reason: strin
  * Closing starts when `signal` aborts, `close()` is called or the notifier starts to close. The server stops accepting
  * connections, closes the notifier, lets responses in flight finish, and cuts the rest after `grace`.
  *
+ * While streams are open, it goes on to accept connections: it takes what their clients post, and answers everything else
+ * with 503.
+ *
  * ```ts
  * const signal = terminationSignal();
  * const server = await serve(app, { notifier, signal, port: 3000 });

@@ -9,6 +9,7 @@ import {
   type Host,
   host,
   type Listening,
+  refusal,
   type ServeOptions,
   type Server,
   termination,
@@ -70,7 +71,8 @@ declare const Deno: {
  * is closing already.
  *
  * Closing starts when `signal` aborts, `close()` is called or the notifier starts to close. The server answers new
- * requests with 503, closes the notifier, lets responses in flight finish, and cuts the rest after `grace`.
+ * requests with 503, except what the clients of open streams post. It closes the notifier, lets responses in flight
+ * finish, and cuts the rest after `grace`.
  *
  * ```ts
  * const signal = terminationSignal();
@@ -206,7 +208,8 @@ function listen(listening: Listening): Host {
   const flight = createFlight();
   let stopped = false;
   const onError = (error: unknown): Response => {
-    report(error);
+    // Without a reason, the notifier has cut a stream.
+    if (error !== undefined) report(error);
     return new Response("Internal Server Error", { status: 500 });
   };
   const options = { port, hostname, signal: cutting.signal, onListen() {}, onError };
@@ -307,11 +310,4 @@ function createFlight() {
       return isAny;
     },
   };
-}
-
-function refusal(): Response {
-  return new Response("Service Unavailable", {
-    status: 503,
-    headers: { connection: "close", "retry-after": "1" },
-  });
 }

@@ -39,6 +39,9 @@ import { type Env, endWithPeer, endWithUs, Upgrades } from "./upgrade.ts";
  * connections, closes connections without a request, closes the notifier, lets responses in flight finish, and cuts the
  * rest after `grace`.
  *
+ * While streams are open, it goes on to accept connections: it takes what their clients post, and answers everything else
+ * with 503.
+ *
  * ```ts
  * const signal = terminationSignal();
  * const server = await serve(app, { notifier, signal, port: 3000 });

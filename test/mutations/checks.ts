@@ -77,6 +77,13 @@ const hosts = createSuite("tests of the hosts", () => hostTests);
 
 const objects = createSuite("tests of objects", () => ["test/hosts/cloudflare"]);
 
+const streams = createSuite("tests of streams", () => [
+  ...["event-id", "refusals", "window", "leaving", "closing", "events"].map(
+    (name) => `test/hosts/streams/${name}.test.ts`,
+  ),
+  "test/protocol/centrifuge",
+]);
+
 const onWorkerd = createSuite("tests on workerd", () => ["test/workerd"]);
 
 const client = createSuite("tests of the client", (directory) =>
@@ -106,7 +113,7 @@ function isOf(room: string, file: string): boolean {
   );
 }
 
-export const suites: readonly Check[] = [...rooms.values(), core, hosts, objects, onWorkerd, client];
+export const suites: readonly Check[] = [...rooms.values(), core, hosts, objects, streams, onWorkerd, client];
 
 /** The rooms of the engine that have tests of their own. */
 function engineRooms(): string[] {
@@ -116,6 +123,7 @@ function engineRooms(): string[] {
 /** Returns the checks for a mutation in a source file, the fastest first. */
 export function checksFor(file: string): Check[] {
   if (file.startsWith("client/")) return [client];
+  if (file.startsWith("hosts/streams/") || file === "hosts/posting.ts") return [streams];
   if (file.startsWith("hosts/cloudflare/")) return [objects, onWorkerd];
   if (file.startsWith("hosts/")) return [hosts];
   const room = rooms.get(dirname(file));

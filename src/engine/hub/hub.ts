@@ -42,6 +42,7 @@ import { Everywhere } from "./everywhere.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
 import { NodeCount } from "./node-count.ts";
+import { type PostContext, Posts } from "./posts.ts";
 import { PresenceOfAll } from "./presence-of-all.ts";
 
 /** What a hub is created from. */
@@ -66,7 +67,8 @@ export class Hub
     NoticeContext,
     RunContext,
     SessionContext<LiveSession>,
-    GateContext
+    GateContext,
+    PostContext
 {
   readonly clock: Clock;
   readonly codec: Codec;
@@ -96,6 +98,7 @@ export class Hub
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
   readonly presence: PresenceOfAll;
+  readonly posts: Posts;
   readonly recoveries: Recoveries;
   readonly turn: Turn;
   readonly cache: CacheBudget;
@@ -156,6 +159,7 @@ export class Hub
     this.everywhere = new Everywhere(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
+    this.posts = new Posts(this);
     this.recoveries = new Recoveries(this.log);
     this.runs = new RunRegistry(this);
     this.gate = new Gate(this, parts.onRefused);
@@ -274,6 +278,7 @@ export class Hub
 
   entered(session: LiveSession, isRestored: boolean): void {
     this.sessions.add(session);
+    this.posts.entered(session);
     if (!isRestored) this.counters.opened();
   }
 
@@ -289,6 +294,7 @@ export class Hub
   left(session: LiveSession, wasClosed: boolean): void {
     if (wasClosed) this.closing--;
     this.sessions.delete(session);
+    this.posts.left(session);
     this.onSessionEnd?.();
   }
 

@@ -140,6 +140,11 @@ export class LiveNotifier implements Notifier {
     return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
   }
 
+  post(secret: string, data: string, node?: string): Promise<boolean> {
+    this.#begin();
+    return this.#hub.posts.post(secret, data, node);
+  }
+
   restore(socket: Socket, state: SessionState, options: RestoreOptions = {}): Session {
     this.#begin();
     if (this.#isClosing) throw closed("restore a session");

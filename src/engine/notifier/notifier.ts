@@ -90,6 +90,15 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    */
   accept(socket: Socket, peer: Peer): Session;
   /**
+   * Hands a message to the session whose socket has this `secret`. If it is not here, the message goes to the other node
+   * that is named, over the log that both share. For hosts whose clients send by requests of their own, in any order:
+   * messages are handled in the order of their commands' ids, as far as they come within a second of each other.
+   *
+   * Resolves with false if there is no such session, or no such node. A node that does not answer within a second gets
+   * the message later. Rejects with the error of the log, and with a `ClosedError` if the notifier closes first.
+   */
+  post(secret: string, data: string, node?: string): Promise<boolean>;
+  /**
    * Takes back a session whose memory is gone, and whose socket is still open: with the same id, its subscriptions, and
    * what it has in flight. It is not announced again, and no limit refuses it. For hosts that hibernate.
    *
