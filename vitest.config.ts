@@ -39,6 +39,7 @@ export default defineConfig({
     alias: [
       { find: /^tocsin$/, replacement: `${src}mod.ts` },
       { find: /^tocsin\/(\w+)$/, replacement: `${src}$1.ts` },
+      { find: /^tocsin\/(\w+)\/(\w+)$/, replacement: `${src}$1-$2.ts` },
     ],
   },
   test: {

@@ -5,7 +5,7 @@ import { type Answered, createFeed, type Feed } from "./feed.ts";
 import { addressOf, frame, jsonOf, named, refuse, textOf } from "./input.ts";
 import { type ConnectResult, type Message, refusal } from "./messages.ts";
 import type { ClientAddress, ClientStatus, ConnectOptions } from "./options.ts";
-import type { ClientSocket } from "./socket.ts";
+import type { ClientSocket, SocketClass } from "./socket.ts";
 import { createWait } from "./waiting.ts";
 
 /** The parameters of a command. They name a channel or a method. */
@@ -36,6 +36,10 @@ export interface Link {
  * Milliseconds in which a connection must be made, by which a ping may be late, and after which a connection is stable.
  */
 const patience = 10_000;
+/** Milliseconds in which a socket must open if there is another class to try. */
+const openTimeout = 2_500;
+/** Milliseconds for which a class is preferred to those before it in the list. */
+const preference = 300_000;
 
 /**
  * Creates a link, which has one connection at a time. A lost connection is made again until the link is closed or
@@ -56,7 +60,8 @@ export function createLink(
     onStatus,
   }: ConnectOptions,
 ): Link {
-  if (!WebSocket) refuse("connect", "no WebSocket, give that of ws");
+  const classes = [WebSocket].flat() as SocketClass[];
+  if (!classes.some(Boolean)) refuse("connect", "no WebSocket, give that of ws");
   textOf("use token", token ?? "");
   const hello = JSON.parse(jsonOf("connect", { name: "tocsin", data }));
   /** Aborts when the link is closed, with the reason that all pending waits reject with. */
@@ -72,6 +77,12 @@ export function createLink(
   let socket: ClientSocket | undefined;
   /** Whether the server has accepted the connect command. */
   let isAdmitted = false;
+  /** The index of the class that is used now, and of the one that the next round begins with. */
+  let way = 0;
+  let best = 0;
+  /** How many classes were tried in this round. 0 once a message was received. */
+  let tried = 0;
+  let forget: Timer | undefined;
   let ids = 0;
   /** The callbacks for replies, by the id of the command. */
   const answers = new Map<number | undefined, Answered | undefined>();
@@ -89,7 +100,7 @@ export function createLink(
     stop();
     status = next;
     // What `onStatus` throws or rejects with must not end the process.
-    (async () => onStatus?.(next, why))().catch(console.error);
+    (async () => onStatus?.(next, why, way))().catch(console.error);
   }
 
   function time(name: string, ms: number, fire: () => void): void {
@@ -115,13 +126,16 @@ export function createLink(
   async function dial(): Promise<void> {
     dialling = new AbortController();
     const { signal } = dialling;
+    const round = tried;
+    tried = 0;
     become("connecting");
     listen(patience);
     try {
       if (getToken && !token) token = textOf("use token", await getToken({ signal }));
       const address = typeof url === "string" ? url : addressOf(await url({ signal }));
       signal.throwIfAborted();
-      open(new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(address));
+      tried = round + 1;
+      open(new (classes[way] as SocketClass)(address));
     } catch (cause) {
       if (!signal.aborted) lost(getToken && !token ? 101 : 0, "dial failed", true, { cause });
     }
@@ -136,17 +150,17 @@ export function createLink(
     newSocket.onopen = opened;
     newSocket.onmessage = ({ data }: { data: string }) => read(data);
     newSocket.onclose = ({ code, reason }: { code: number; reason: string }) => {
-      if (socket) return lost(code, reason);
       // Runtimes that expose the HTTP status put it at the end of the error's message.
       const [, status] = /: (\d{3})$/.exec(`${cause?.message}`) ?? [];
       const why = status ? `refused: ${status}` : "failed";
-      lost(code, `handshake ${why}`, true, { cause, status: status && +status });
+      lost(code, socket ? reason : `handshake ${why}`, undefined, { cause, status: status && +status });
     };
-    listen(patience);
+    listen(classes[tried] ? openTimeout : patience);
   }
 
   function opened(): void {
     socket = dialled;
+    listen(patience);
     const params = { token: token || undefined, ...hello, subs: feed.resume() };
     command("connect", JSON.stringify(params), ({ connect, error }, size) => {
       if (!error) connected(connect as ConnectResult, size);
@@ -159,6 +173,12 @@ export function createLink(
   function connected({ ping: seconds, subs = {} }: ConnectResult, size: number): void {
     period = seconds ? seconds * 1000 + patience : 0;
     isAdmitted = true;
+    best = way;
+    if (way)
+      forget ??= clock.timer(preference, () => {
+        best = 0;
+        forget = undefined;
+      });
     feed.open(subs, size);
     become("connected");
     time("connected", patience, () => {
@@ -202,6 +222,7 @@ export function createLink(
   }
 
   function read(frame: string): void {
+    tried = 0;
     try {
       for (const line of frame.split("\n")) {
         // An earlier line may have ended the connection.
@@ -261,7 +282,8 @@ export function createLink(
       token = undefined;
       mayReturn = true;
     }
-    const error = new ReplyError(code, reason, mayReturn, socket ? {} : { tries: failures + 1, ...details });
+    const isHeard = dialled && !tried;
+    const error = new ReplyError(code, reason, mayReturn, isHeard ? {} : { tries: failures + 1, ...details });
     drop(error)?.terminate?.();
     feed.resume();
     // The outcome of commands without a reply is unknown.
@@ -270,6 +292,10 @@ export function createLink(
     if (!mayReturn) return void close(error, error);
     become("waiting", error);
     const [, seconds = 0] = /retry.after\D*(\d+)/i.exec(reason) ?? [];
+    const isNext = tried && tried < classes.length && !seconds;
+    way = isNext ? (way + 1) % classes.length : best;
+    if (isNext) return time("connect", 0, dial);
+    tried = 0;
     retry("connect", failures++, dial, +seconds * 1000);
   }
 
@@ -300,6 +326,7 @@ export function createLink(
     feed.ack();
     const last = drop(reason);
     life.abort(reason);
+    forget?.cancel();
     become("closed", why);
     if (!last) return;
     /** Milliseconds to wait for the close event. */

@@ -1,0 +1,262 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { systemTiming } from "../../src/base/clock.ts";
+import { type Client, type ConnectOptions, connect, type ReplyError } from "../../src/client.ts";
+import { httpSocket } from "../../src/client-http.ts";
+import { progress } from "../../src/run.ts";
+import { inbox } from "../support/inbox.ts";
+import { type PickyProxy, pickyProxy } from "../support/picky-proxy.ts";
+import { type Site, type SiteOptions, site } from "../support/server.ts";
+import { publish, websocket } from "../support/stock-client.ts";
+import { addStreams, type Streams } from "../support/streams.ts";
+import { range } from "../support/wire.ts";
+
+/** Reconnects without delay. */
+const clock = { ...systemTiming, random: () => 0 };
+
+/** A server with streams, behind a proxy that may not know WebSockets. */
+interface Here extends Site {
+  readonly streams: Streams;
+  readonly proxy: PickyProxy;
+  readonly url: string;
+}
+
+async function start(options: SiteOptions = {}): Promise<Here> {
+  let streams: Streams | undefined;
+  const routes: SiteOptions["routes"] = (app, notifier) => {
+    streams = addStreams(app, notifier);
+  };
+  const here = await site({ authorize: () => true, routes, ...options });
+  const proxy = await pickyProxy(Number(new URL(here.direct).port));
+  onTestFinished(() => proxy.close());
+  return { ...here, streams: streams as Streams, proxy, url: `ws://127.0.0.1:${proxy.port}/?user=ann` };
+}
+
+/** Connects a client, and records what `onStatus` is called with. */
+function dial(url: string, options: ConnectOptions = {}) {
+  const calls = inbox<{ status: string; why: ReplyError | undefined; way: number; at: number }>();
+  const begun = performance.now();
+  const client = connect(url, {
+    WebSocket: httpSocket,
+    clock,
+    onStatus: (status, why, way) => calls.add({ status, why, way, at: performance.now() - begun }),
+    ...options,
+  });
+  onTestFinished(() => client.close());
+  /** Returns the calls up to the `count`th connection. */
+  const connected = async (count = 1) => {
+    for (let n = 1; ; n++) {
+      const all = await calls.until(n);
+      if (all.filter(({ status }) => status === "connected").length >= count) return all;
+    }
+  };
+  return { client, calls, connected };
+}
+
+/** Follows a channel in the background, and returns what it receives. */
+function reading(client: Client, channel: string, signal?: AbortSignal) {
+  const box = inbox<unknown>();
+  (async () => {
+    for await (const { data } of client.follow(channel, { signal })) box.add(data);
+  })().catch(() => {});
+  return box;
+}
+
+describe("a client over HTTP", () => {
+  test("follows, publishes, calls and sees who is there, as over a WebSocket", async () => {
+    const here = await start({ rpc: { echo: (_, { data }) => data } });
+    const { client, connected } = dial(here.url);
+    const box = reading(client, "news");
+    expect(await client.rpc("echo", "é".repeat(3))).toBe("ééé");
+    await client.publish("news", 1);
+    await publish(here, "news", 2, 3);
+    expect(await box.until(3)).toEqual([1, 2, 3]);
+    expect((await client.presence("news")).clients.map(({ user }) => user)).toEqual(["ann"]);
+    expect((await client.history("news")).publications.map(({ data }) => data)).toEqual([1, 2, 3]);
+    expect((await connected()).map(({ status, way }) => [status, way])).toEqual([
+      ["connecting", 0],
+      ["connected", 0],
+    ]);
+    expect([here.streams.open, here.proxy.tried]).toEqual([1, 0]);
+  });
+
+  test("sends its messages in order, and together what is sent at once", async () => {
+    const here = await start();
+    const { client, connected } = dial(here.url);
+    const box = reading(client, "news");
+    await connected();
+    await client.history("news");
+    const before = here.streams.posts.length;
+    await Promise.all(range(1, 300).map((n) => client.publish("news", n)));
+    expect(await box.until(300)).toEqual(range(1, 300));
+    const frames = here.streams.posts.slice(before).filter((text) => text.includes("publish"));
+    expect(frames.length).toBeLessThan(10);
+    expect(Math.max(...frames.map(({ length }) => length))).toBeLessThan(20_000);
+  });
+
+  test("misses nothing over 50 cuts", async () => {
+    const here = await start();
+    const { client, connected } = dial(here.url);
+    const box = reading(client, "news");
+    await client.history("news");
+    for (const n of range(1, 50)) {
+      await publish(here, "news", 2 * n - 1, 2 * n - 1);
+      here.proxy.cut();
+      await publish(here, "news", 2 * n, 2 * n);
+      await connected(n + 1);
+    }
+    expect(await box.until(100)).toEqual(range(1, 100));
+  });
+
+  test("follows a run and cancels it", async () => {
+    const here = await start();
+    const run = here.notifier.run(async function* ({ signal }) {
+      yield progress(1, 2);
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
+    const { client } = dial(here.url);
+    const result = client.run(run.id).result();
+    result.catch(() => {});
+    for await (const { data } of client.run(run.id))
+      if ((data as { type: string }).type === "progress") break;
+    expect(await client.run(run.id).cancel("enough")).toBe("requested");
+    await expect(result).rejects.toMatchObject({ name: "CancelError", by: "client", reason: "enough" });
+    await expect(run.result()).rejects.toMatchObject({ name: "CancelError" });
+  });
+
+  test("acknowledges what it has handled, also the last before it closes", async () => {
+    const here = await start();
+    const { client } = dial(here.url);
+    const box = reading(client, "news");
+    await client.history("news");
+    const first = await here.notifier.publish("news", 1, { confirm: true });
+    const acknowledged = { level: "acknowledged", by: "ann" } as const;
+    await first.delivered(acknowledged);
+    const last = await here.notifier.publish("news", 2, { confirm: true });
+    await box.until(2);
+    await client.close();
+    await last.delivered(acknowledged);
+  });
+
+  test("receives a large event of characters that fall apart between two chunks", async () => {
+    const here = await start();
+    const { client } = dial(here.url);
+    const box = reading(client, "news");
+    await client.history("news");
+    const data = "x€𝄞".repeat(25_000);
+    await here.notifier.publish("news", data);
+    await here.notifier.publish("news", "after");
+    expect(await box.until(2)).toEqual([data, "after"]);
+  });
+
+  test("is told why the server ends the stream, and comes back", async () => {
+    const here = await start();
+    const { connected, calls, client } = dial(here.url);
+    await connected();
+    await here.notifier.disconnect({ user: "ann" }, 3011);
+    const [, , lost] = await connected(2);
+    expect([lost?.status, lost?.why?.code, lost?.why?.tries]).toEqual(["waiting", 3011, undefined]);
+    await here.notifier.disconnect({ user: "ann" }, 3503);
+    await calls.until(6);
+    expect([client.status, calls.items.at(-1)?.why?.code]).toEqual(["closed", 3503]);
+  });
+
+  test("is told that the server shuts down", async () => {
+    const here = await start();
+    const { connected, calls } = dial(here.url);
+    await connected();
+    await here.notifier.close();
+    const lost = (await calls.until(3))[2];
+    expect([lost?.status, lost?.why?.code]).toEqual(["waiting", 3001]);
+  });
+
+  test("leaves no request and no connection behind when it is closed", async () => {
+    const here = await start();
+    const { client, connected } = dial(here.url);
+    await connected();
+    expect(here.streams.open).toBe(1);
+    await client.close();
+    while (here.streams.open > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(here.notifier.stats().sessions).toBe(0);
+  });
+
+  test("reports the status with which the server refuses the stream, and waits as long as it asks", async () => {
+    const here = await start();
+    here.streams.refusal = new Response("", { status: 503, headers: { "Retry-After": "1" } });
+    const { calls, connected } = dial(here.url);
+    const [, first] = await calls.until(2);
+    expect(first).toMatchObject({
+      status: "waiting",
+      why: { code: 1006, message: "handshake refused: 503, retry after 1 s", status: 503, tries: 1 },
+    });
+    here.streams.refusal = undefined;
+    const all = await connected();
+    expect((all[2]?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(999);
+  });
+
+  test("connects again when a message of its own is refused", async () => {
+    const here = await start();
+    const { client, connected } = dial(here.url);
+    await connected();
+    here.streams.refusal = new Response("", { status: 404 });
+    const call = client.rpc("none");
+    await expect(call).rejects.toMatchObject({ code: 1006, message: /message refused: 404$/ });
+    here.streams.refusal = undefined;
+    const lost = (await connected(2)).find(({ status }) => status === "waiting");
+    expect([lost?.why?.code, lost?.why?.message, lost?.why?.status]).toEqual([
+      1006,
+      "message refused: 404",
+      undefined,
+    ]);
+  });
+
+  test("reports a server that nobody reaches", async () => {
+    const { calls } = dial("ws://127.0.0.1:1/");
+    const lost = (await calls.until(2))[1];
+    expect(lost?.why).toMatchObject({ message: "handshake failed", tries: 1, cause: expect.any(Error) });
+  });
+});
+
+describe("a client where WebSockets do not pass", () => {
+  /** Returns a clock whose timer of five minutes is fired by `forget`. */
+  function forgetful() {
+    let fire: (() => void) | undefined;
+    const timer: typeof clock.timer = (ms, due) => {
+      if (ms !== 300_000) return clock.timer(ms, due);
+      fire = due;
+      return { cancel() {} };
+    };
+    return { clock: { ...clock, timer }, forget: () => fire?.() };
+  }
+
+  test.for(["refuse", "swallow", "reset"] as const)(
+    "connects over HTTP within 3 s, keeps to it, and later returns to WebSockets: %s",
+    async (upgrades) => {
+      const here = await start();
+      here.proxy.upgrades = upgrades;
+      const { clock, forget } = forgetful();
+      const { client, connected } = dial(here.url, { clock, WebSocket: [websocket as never, httpSocket] });
+      const box = reading(client, "news");
+      const all = await connected();
+      expect(all.map(({ status, way }) => [status, way])).toEqual([
+        ["connecting", 0],
+        ["waiting", 0],
+        ["connecting", 1],
+        ["connected", 1],
+      ]);
+      expect(all[3]?.at).toBeLessThan(3_000);
+      expect(all[1]?.why?.tries).toBe(1);
+      await client.history("news");
+      here.proxy.upgrades = "pass";
+      here.proxy.cut();
+      await publish(here, "news", 1, 1);
+      expect((await connected(2)).at(-1)?.way).toBe(1);
+      expect(here.proxy.tried).toBe(1);
+      forget();
+      here.proxy.cut();
+      await publish(here, "news", 2, 2);
+      expect((await connected(3)).at(-1)?.way).toBe(0);
+      await publish(here, "news", 3, 3);
+      expect([await box.until(3), here.proxy.tried]).toEqual([[1, 2, 3], 2]);
+    },
+  );
+});
