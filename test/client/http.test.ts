@@ -160,15 +160,6 @@ describe("a client over HTTP", () => {
     expect([client.status, calls.items.at(-1)?.why?.code]).toEqual(["closed", 3503]);
   });
 
-  test("is told that the server shuts down", async () => {
-    const here = await start();
-    const { connected, calls } = dial(here.url);
-    await connected();
-    await here.notifier.close();
-    const lost = (await calls.until(3))[2];
-    expect([lost?.status, lost?.why?.code]).toEqual(["waiting", 3001]);
-  });
-
   test("leaves no request and no connection behind when it is closed", async () => {
     const here = await start();
     const { client, connected } = dial(here.url);
