@@ -1,44 +1,21 @@
 import { systemTiming, type Timer } from "../base/clock.ts";
 import { ReplyError } from "../model/errors.ts";
 import { onAwake } from "./awake.ts";
-import { type Answered, createFeed, type Feed } from "./feed.ts";
+import { type Answered, createFeed } from "./feed.ts";
 import { addressOf, frame, jsonOf, named, refuse, textOf } from "./input.ts";
+import type { Link, Params } from "./link-port.ts";
 import { type ConnectResult, type Message, refusal } from "./messages.ts";
 import type { ClientAddress, ClientStatus, ConnectOptions } from "./options.ts";
 import type { ClientSocket, SocketClass } from "./socket.ts";
 import { createWait } from "./waiting.ts";
 
-/** The parameters of a command. They name a channel or a method. */
-type Params = { channel?: string; method?: string; [more: string]: unknown };
-
-/** The connection of a client, as the other parts of the client use it. */
-export interface Link {
-  readonly status: ClientStatus;
-  readonly feed: Feed;
-  /**
-   * Sends a command once there is a connection, and returns its result. Rejects with a TypeError when `params` cannot
-   * be sent as JSON. Rejects with a ReplyError, whose message names `verb`, when the server refuses, or when the
-   * connection ends before the reply arrives. With `again`, a command of up to `frame` characters is then sent again
-   * instead.
-   */
-  call<T>(
-    name: string,
-    verb: string,
-    params: Params,
-    signal: AbortSignal | undefined,
-    again?: boolean,
-  ): Promise<T>;
-  /** Sends the last acknowledgements and closes. Pending waits reject with `reason`. Settles once nothing is left. */
-  close(reason: unknown): Promise<void>;
-}
-
 /**
  * Milliseconds in which a connection must be made, by which a ping may be late, and after which a connection is stable.
  */
 const patience = 10_000;
-/** Milliseconds in which a socket must open if there is another class to try. */
+/** Milliseconds in which a socket must open if another class can be tried. */
 const openTimeout = 2_500;
-/** Milliseconds for which a class is preferred to those before it in the list. */
+/** Milliseconds for which a class that worked is tried first, before those that precede it in the list. */
 const preference = 300_000;
 
 /**
@@ -77,11 +54,13 @@ export function createLink(
   let socket: ClientSocket | undefined;
   /** Whether the server has accepted the connect command. */
   let isAdmitted = false;
-  /** The index of the class that is used now, and of the one that the next round begins with. */
+  /** The index of the class that is used now. */
   let way = 0;
+  /** The index of the class that is tried first. */
   let best = 0;
-  /** How many classes were tried in this round. 0 once a message was received. */
-  let tried = 0;
+  /** Whether a socket was created, and no message received yet. */
+  let isTrying = false;
+  /** Set while a class is tried first that is not the first of the list. */
   let forget: Timer | undefined;
   let ids = 0;
   /** The callbacks for replies, by the id of the command. */
@@ -126,15 +105,13 @@ export function createLink(
   async function dial(): Promise<void> {
     dialling = new AbortController();
     const { signal } = dialling;
-    const round = tried;
-    tried = 0;
     become("connecting");
     listen(patience);
     try {
       if (getToken && !token) token = textOf("use token", await getToken({ signal }));
       const address = typeof url === "string" ? url : addressOf(await url({ signal }));
       signal.throwIfAborted();
-      tried = round + 1;
+      isTrying = true;
       open(new (classes[way] as SocketClass)(address));
     } catch (cause) {
       if (!signal.aborted) lost(getToken && !token ? 101 : 0, "dial failed", true, { cause });
@@ -155,7 +132,7 @@ export function createLink(
       const why = status ? `refused: ${status}` : "failed";
       lost(code, socket ? reason : `handshake ${why}`, undefined, { cause, status: status && +status });
     };
-    listen(classes[tried] ? openTimeout : patience);
+    listen(nextWay() === best ? patience : openTimeout);
   }
 
   function opened(): void {
@@ -222,7 +199,7 @@ export function createLink(
   }
 
   function read(frame: string): void {
-    tried = 0;
+    isTrying = false;
     try {
       for (const line of frame.split("\n")) {
         // An earlier line may have ended the connection.
@@ -282,8 +259,9 @@ export function createLink(
       token = undefined;
       mayReturn = true;
     }
-    const isHeard = dialled && !tried;
-    const error = new ReplyError(code, reason, mayReturn, isHeard ? {} : { tries: failures + 1, ...details });
+    const isNew = isTrying || !dialled;
+    const error = new ReplyError(code, reason, mayReturn, isNew ? { tries: failures + 1, ...details } : {});
+    const next = isTrying ? nextWay() : best;
     drop(error)?.terminate?.();
     feed.resume();
     // The outcome of commands without a reply is unknown.
@@ -292,11 +270,15 @@ export function createLink(
     if (!mayReturn) return void close(error, error);
     become("waiting", error);
     const [, seconds = 0] = /retry.after\D*(\d+)/i.exec(reason) ?? [];
-    const isNext = tried && tried < classes.length && !seconds;
-    way = isNext ? (way + 1) % classes.length : best;
-    if (isNext) return time("connect", 0, dial);
-    tried = 0;
-    retry("connect", failures++, dial, +seconds * 1000);
+    way = next;
+    // The back-off begins when all classes have failed.
+    if (next !== best) time("connect", +seconds * 1000, dial);
+    else retry("connect", failures++, dial, +seconds * 1000);
+  }
+
+  /** Returns the index of the class to try after this one. It is `best` when all have been tried. */
+  function nextWay(): number {
+    return (way + 1) % classes.length;
   }
 
   function retry(name: string, failures: number, fire: () => void, minDelay = 0): void {
@@ -313,7 +295,7 @@ export function createLink(
       dialled.close(1000);
     }
     dialled = socket = undefined;
-    isAdmitted = false;
+    isAdmitted = isTrying = false;
     return last;
   }
 
