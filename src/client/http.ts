@@ -83,7 +83,10 @@ class HttpSocket implements ClientSocket {
     const last = lines.slice(lines.lastIndexOf("\n") + 1);
     // A stream has no close frame. Its last message says why it ends.
     const { push }: Message = last.includes('"disconnect":') ? JSON.parse(last) : {};
-    if (push?.disconnect) this.#end(push.disconnect.code, push.disconnect.reason);
+    if (!push?.disconnect) return;
+    const { code, reason } = push.disconnect;
+    // The server has another code for that, because other clients know 1009 only from WebSockets.
+    this.#end(reason === "message too big" ? 1009 : code, reason);
   }
 
   #admit(lines: string): void {
@@ -114,6 +117,8 @@ class HttpSocket implements ClientSocket {
     try {
       const response = await fetch(this.#url.replace(/\/?(?=\?|$)/, `/${path}`), {
         method: "POST",
+        // As with a WebSocket.
+        credentials: "include",
         headers: { "Content-Type": "application/json" },
         body,
         signal: this.#over.signal,

@@ -9,6 +9,7 @@ import {
   type Host,
   host,
   type Listening,
+  refusal,
   type ServeOptions,
   type Server,
   termination,
@@ -307,11 +308,4 @@ function createFlight() {
       return isAny;
     },
   };
-}
-
-function refusal(): Response {
-  return new Response("Service Unavailable", {
-    status: 503,
-    headers: { connection: "close", "retry-after": "1" },
-  });
 }

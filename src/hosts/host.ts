@@ -6,6 +6,7 @@ import { type CloseReport, mergedReport } from "../engine/hub/close.ts";
 import type { Notifier } from "../engine/notifier/notifier.ts";
 import { contained } from "./guard.ts";
 import { carry, Handshake } from "./handshake.ts";
+import { Posting, pathOf } from "./posting.ts";
 
 /** An app to serve: a Hono app, or any other object with this `fetch`. */
 export interface App {
@@ -86,6 +87,7 @@ export interface Listening {
   /** Reports that the server itself refused an upgrade request to this URL. */
   refused(url: string, code: number, reason: string): void;
   report(error: unknown): void;
+  readonly posting: Posting;
   /** The lifetime of the server. It ends once the server is closed. */
   scope: Scope;
 }
@@ -115,7 +117,12 @@ export async function host(
   checkBound("grace", grace);
   const report = contained(onError);
   const scope = new Scope(systemClock, report);
-  const answer = (request: Request, env: object) => respond(app, request, env, report);
+  const posting = new Posting();
+  const answer = (request: Request, env: object): Response | Promise<Response> => {
+    if (posting.refuses(request)) return refusal();
+    posting.attach(request, env);
+    return respond(app, request, env, report);
+  };
   const refused: Listening["refused"] = (url, code, reason) =>
     first.refused?.({ code, reason, path: pathOf(url) });
   const upgrade: Listening["upgrade"] = async (request, env) => {
@@ -123,10 +130,12 @@ export async function host(
     carry(handshake, request, env);
     const response = await answer(request, env);
     const isRefused = handshake.handlers === undefined && response?.status >= 400;
-    if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));
+    if (isRefused && posting.isStrict) refused(request.url, response.status, "the server is closing");
+    else if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));
     return { handshake, response };
   };
-  const listening: Listening = { port, hostname, grace, maxMessage, answer, upgrade, refused, report, scope };
+  const ours = { grace, maxMessage, answer, upgrade, refused, report, posting, scope };
+  const listening: Listening = { port, hostname, ...ours };
   const stopped = signal?.aborted || notifiers.some(({ closing }) => closing.aborted);
   const opened = stopped ? unopened(port) : await listen(listening);
   const ending = lifetime(opened, notifiers, signal, listening);
@@ -162,11 +171,6 @@ function notifiersOf(app: App, options: ServeOptions | undefined): [ServedNotifi
   throw new TypeError("Cannot serve: give the notifier that ends with the server, serve(app, { notifier })");
 }
 
-/** Returns the path of a URL, absolute or not. Leaves out the query, which may contain a secret. */
-function pathOf(url: string): string {
-  return url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "") || "/";
-}
-
 /** Returns the likely reason why an app refused an upgrade request. The response does not contain the reason. */
 function reasonOf({ status }: Response): string {
   return status === 404
@@ -179,8 +183,9 @@ function lifetime(
   opened: Host,
   notifiers: readonly ServedNotifier[],
   signal: AbortSignal | undefined,
-  { grace, scope, report }: Listening,
+  listening: Listening,
 ): Pick<Server, "close" | "closed"> {
+  const { grace, scope } = listening;
   const deadline = new AbortController();
   const expire = (): void => deadline.abort();
   let resolve: (report: CloseReport | Promise<CloseReport>) => void;
@@ -192,7 +197,7 @@ function lifetime(
     if (phase !== "open") return;
     phase = "closing";
     scope.timer("grace of the server", grace, expire);
-    const finished = finish(opened, notifiers, grace, deadline.signal, scope, report);
+    const finished = finish(opened, notifiers, deadline.signal, listening);
     resolve(
       finished.finally(() => {
         phase = "closed";
@@ -215,10 +220,8 @@ function lifetime(
 async function finish(
   opened: Host,
   notifiers: readonly ServedNotifier[],
-  grace: number,
   deadline: AbortSignal,
-  scope: Scope,
-  report: (error: unknown) => void,
+  { grace, scope, posting, report }: Listening,
 ): Promise<CloseReport> {
   const attempt = async (act: () => void | Promise<void>): Promise<void> => {
     try {
@@ -227,9 +230,20 @@ async function finish(
       if (error !== deadline.reason) report(error);
     }
   };
-  // No await between these two lines: the notifiers must start to refuse in the same turn in which the host stops.
-  const stopped = attempt(() => opened.stop());
+  let stopped: Promise<void> | undefined;
+  const stop = (): void => {
+    posting.isStrict = false;
+    stopped ??= attempt(() => opened.stop());
+  };
+  // No await between this and the next statement: the notifiers must start to refuse in the same turn in which the host
+  // stops. Where clients of streams have to post, the host stops once they have come to their end.
+  if (posting.isEmpty) stop();
+  else {
+    posting.isStrict = true;
+    posting.onEmpty = stop;
+  }
   const reports = await Promise.all(notifiers.map((each) => each.close({ signal: deadline, grace })));
+  stop();
   await stopped;
   if (!deadline.aborted) await attempt(() => scope.waitFor("responses", deadline, opened.drained()));
   await attempt(() => opened.cut());
@@ -246,6 +260,14 @@ export function checkRuntime(name: "Bun" | "Deno", verb: string): void {
 /** Returns the host of a server that never listens, because its signal had aborted or a notifier was closing. */
 function unopened(port: number): Host {
   return { port, stop() {}, drained: async () => {}, cut() {} };
+}
+
+/** Returns the response to a request that comes while the server closes. */
+export function refusal(): Response {
+  return new Response("Service Unavailable", {
+    status: 503,
+    headers: { connection: "close", "retry-after": "1" },
+  });
 }
 
 function respond(

@@ -24,6 +24,12 @@ export interface Socket {
    * pings of their own then need none of the session's. Default: false.
    */
   readonly answersPings?: boolean;
+  /**
+   * Set if the client sends its messages by requests of their own, because the socket only leads to the client. The reply
+   * to `connect` has it as `session`, and `Notifier.post` finds the session by it. Whoever knows it may send as the
+   * client, so it MUST be unguessable and of its own. Default: the host calls `receive` itself.
+   */
+  readonly secret?: string;
 }
 
 /**

@@ -25,12 +25,14 @@ export const jsonCodec: Codec = {
   presence: (channel, kind, info) => push(channel, kind, `{"info":${encodeInfo(info)}}`),
   message: (channel, data) => push(channel, "message", `{"data":${data}}`),
   unsubscribe: (channel, why) => push(channel, "unsubscribe", JSON.stringify(why)),
+  disconnect: ({ code, reason }) => `{"push":{"disconnect":${JSON.stringify({ code, reason })}}}`,
   results: {
     empty: "{}",
-    connect({ ping, subs, ...result }) {
+    connect({ ping, subs, session, node, ...result }) {
       const texts = Array.from(subs, ([channel, sub]) => `${JSON.stringify(channel)}:${sub}`);
       const pings = ping === undefined ? "" : `,"ping":${ping},"pong":true`;
-      const members = pings + ttlOf(result);
+      const posts = session === undefined ? "" : `,${JSON.stringify({ session, node }).slice(1, -1)}`;
+      const members = pings + ttlOf(result) + posts;
       return `{${serverOf(result)}${members}${texts.length === 0 ? "" : `,"subs":{${texts.join(",")}}`}}`;
     },
     refresh: (result) => `{${serverOf(result)}${ttlOf(result)}}`,

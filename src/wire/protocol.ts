@@ -67,6 +67,13 @@
  * error reply to `refresh`. A `connect` with an expired token is refused with error 109, upon which clients get a new
  * token and reconnect.
  *
+ * **Streams.** Without a WebSocket, the frames of the server are a stream: lines over `http_stream`, or the events of an
+ * `EventSource` over `sse`. The request that opens it carries the `connect` command, in its body or in the parameter
+ * `cf_connect`. The reply to `connect` then has `session`, a secret, and maybe `node`. Each further frame of the client is
+ * the `data` of a POST of `{"session":…,"node":…,"data":…}`. Posts are handled in the order of their commands' ids, as
+ * far as they come within a second of each other. The close code is a last push, `{"push":{"disconnect":{"code":…,
+ * "reason":…}}}`, with 3501 in place of 1009. A pong without a ping, and a post that comes twice, have no effect.
+ *
  * **Close codes.** 3000–3499, 4000–4499 and from 5000: the client reconnects. 3500–3999 and 4500–4999: it does not.
  *
  * @module
@@ -241,6 +248,8 @@ export interface Codec {
   message(channel: string, data: string): string;
   /** Encodes the push that ends a subscription. */
   unsubscribe(channel: string, why: Close): string;
+  /** Encodes the push that ends a connection which has no close code of its own. */
+  disconnect(why: Close): string;
   readonly results: ResultCodec;
 }
 
@@ -253,6 +262,10 @@ export interface ConnectResult {
   readonly ping: number | undefined;
   /** The encoded results of the subscriptions that the server made, by channel. */
   readonly subs: Iterable<readonly [channel: string, result: string]>;
+  /** What the client names its session by in requests of their own. Undefined over a WebSocket. */
+  readonly session?: string | undefined;
+  /** The node that has the session. Undefined if there are no others. */
+  readonly node?: string | undefined;
 }
 
 /** The result of a `subscribe` command. */

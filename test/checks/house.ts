@@ -9,7 +9,7 @@ import { root } from "../support/runtimes.ts";
  * from floors below. Entries are the files directly in `src`, and no file imports them.
  */
 export const floors: readonly (readonly string[])[] = [
-  ["hosts/cloudflare"],
+  ["hosts/cloudflare", "hosts/streams"],
   ["hosts", "testing", "terminal"],
   ["engine/notifier"],
   ["engine/commands"],

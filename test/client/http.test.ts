@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemTiming } from "../../src/base/clock.ts";
 import { type Client, type ConnectOptions, connect, type ReplyError } from "../../src/client.ts";
 import { httpSocket } from "../../src/client-http.ts";
@@ -7,28 +7,22 @@ import { inbox } from "../support/inbox.ts";
 import { type PickyProxy, pickyProxy } from "../support/picky-proxy.ts";
 import { type Site, type SiteOptions, site } from "../support/server.ts";
 import { publish, websocket } from "../support/stock-client.ts";
-import { addStreams, type Streams } from "../support/streams.ts";
 import { range } from "../support/wire.ts";
 
 /** Reconnects without delay. */
 const clock = { ...systemTiming, random: () => 0 };
 
-/** A server with streams, behind a proxy that may not know WebSockets. */
+/** A server behind a proxy that may not know WebSockets. */
 interface Here extends Site {
-  readonly streams: Streams;
   readonly proxy: PickyProxy;
   readonly url: string;
 }
 
 async function start(options: SiteOptions = {}): Promise<Here> {
-  let streams: Streams | undefined;
-  const routes: SiteOptions["routes"] = (app, notifier) => {
-    streams = addStreams(app, notifier);
-  };
-  const here = await site({ authorize: () => true, routes, ...options });
+  const here = await site({ authorize: () => true, ...options });
   const proxy = await pickyProxy(Number(new URL(here.direct).port));
   onTestFinished(() => proxy.close());
-  return { ...here, streams: streams as Streams, proxy, url: `ws://127.0.0.1:${proxy.port}/?user=ann` };
+  return { ...here, proxy, url: `ws://127.0.0.1:${proxy.port}/?user=ann` };
 }
 
 /** Connects a client, and records what `onStatus` is called with. */
@@ -50,6 +44,13 @@ function dial(url: string, options: ConnectOptions = {}) {
     }
   };
   return { client, calls, connected };
+}
+
+/** Returns a spy on the requests from now on. */
+function spied() {
+  const spy = vi.spyOn(globalThis, "fetch");
+  onTestFinished(() => spy.mockRestore());
+  return spy;
 }
 
 /** Follows a channel in the background, and returns what it receives. */
@@ -76,7 +77,7 @@ describe("a client over HTTP", () => {
       ["connecting", 0],
       ["connected", 0],
     ]);
-    expect([here.streams.open, here.proxy.tried]).toEqual([1, 0]);
+    expect(here.proxy.tried).toBe(0);
   });
 
   test("sends its messages in order, and together what is sent at once", async () => {
@@ -85,10 +86,11 @@ describe("a client over HTTP", () => {
     const box = reading(client, "news");
     await connected();
     await client.history("news");
-    const before = here.streams.posts.length;
+    const requests = spied();
     await Promise.all(range(1, 300).map((n) => client.publish("news", n)));
     expect(await box.until(300)).toEqual(range(1, 300));
-    const frames = here.streams.posts.slice(before).filter((text) => text.includes("publish"));
+    const bodies = requests.mock.calls.map(([, options]) => String(options?.body));
+    const frames = bodies.flatMap((body) => (body.includes("publish") ? [JSON.parse(body).data] : []));
     expect(frames.length).toBeLessThan(10);
     expect(Math.max(...frames.map(({ length }) => length))).toBeLessThan(20_000);
   });
@@ -160,26 +162,52 @@ describe("a client over HTTP", () => {
     expect([client.status, calls.items.at(-1)?.why?.code]).toEqual(["closed", 3503]);
   });
 
+  test("is told that the server shuts down, and has read everything by then", async () => {
+    const here = await start();
+    const { connected, calls, client } = dial(here.url);
+    const box = reading(client, "news");
+    await client.history("news");
+    await connected();
+    await publish(here, "news", 1, 10);
+    const report = await here.notifier.close();
+    const lost = (await calls.until(3))[2];
+    expect([lost?.status, lost?.why?.code]).toEqual(["waiting", 3001]);
+    expect([box.items, report.cut]).toEqual([range(1, 10), []]);
+  });
+
+  test("comes back after a message that is too long for the server, which fails alone", async () => {
+    const here = await start();
+    const { client, connected } = dial(here.url);
+    await connected();
+    await expect(client.publish("news", "x".repeat(1_500_000))).rejects.toMatchObject({ code: 1009 });
+    await connected(2);
+    await client.publish("news", "short");
+    // The server does not even read it.
+    await expect(client.publish("news", "x".repeat(3_000_000))).rejects.toMatchObject({ code: 1006 });
+    await connected(3);
+    expect(client.status).toBe("connected");
+  });
+
   test("leaves no request and no connection behind when it is closed", async () => {
     const here = await start();
     const { client, connected } = dial(here.url);
     await connected();
-    expect(here.streams.open).toBe(1);
+    expect(here.notifier.stats().sessions).toBe(1);
     await client.close();
-    while (here.streams.open > 0) await new Promise((resolve) => setImmediate(resolve));
-    expect(here.notifier.stats().sessions).toBe(0);
+    while (here.notifier.stats().sessions > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
   test("reports the status with which the server refuses the stream, and waits as long as it asks", async () => {
-    const here = await start();
-    here.streams.refusal = new Response("", { status: 503, headers: { "Retry-After": "1" } });
+    const here = await start({ limits: { sessions: 1 } });
+    const other = dial(here.url);
+    await other.connected();
     const { calls, connected } = dial(here.url);
     const [, first] = await calls.until(2);
     expect(first).toMatchObject({
       status: "waiting",
       why: { code: 1006, message: "handshake refused: 503, retry after 1 s", status: 503, tries: 1 },
     });
-    here.streams.refusal = undefined;
+    await other.client.close();
     const all = await connected();
     expect((all[2]?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(999);
   });
@@ -188,10 +216,9 @@ describe("a client over HTTP", () => {
     const here = await start();
     const { client, connected } = dial(here.url);
     await connected();
-    here.streams.refusal = new Response("", { status: 404 });
+    spied().mockImplementationOnce(async () => new Response("", { status: 404 }));
     const call = client.rpc("none");
     await expect(call).rejects.toMatchObject({ code: 1006, message: /message refused: 404$/ });
-    here.streams.refusal = undefined;
     const lost = (await connected(2)).find(({ status }) => status === "waiting");
     expect([lost?.why?.code, lost?.why?.message, lost?.why?.status]).toEqual([
       1006,

@@ -3,17 +3,17 @@ import { memoryLog } from "tocsin";
 import { describe, expect, test } from "vitest";
 import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
-import { dataOf, dial, heard, publish, reader } from "../support/stock-client.ts";
+import { dataOf, dial, heard, publish, reach, reader, ways } from "../support/stock-client.ts";
 import { gated, range } from "../support/wire.ts";
 
 const open = { authorize: () => true };
 
-describe(`a stock client that comes back on ${runtime}`, () => {
+describe.each(ways)(`a stock client that comes back over %s on ${runtime}`, (transport) => {
   test.each(["3011", "cut"])(
     "after its connection ended (%s) recovers everything it missed, in order",
     async (how) => {
       const here = await site(open);
-      const { client, data, subscribed } = await reader(here);
+      const { client, data, subscribed } = await reader(here, "ann", transport);
       await publish(here, "news", 1, 3);
       await data.until(3);
       const connecting = heard<{ code: number }>(client, "connecting");
@@ -27,14 +27,14 @@ describe(`a stock client that comes back on ${runtime}`, () => {
       await publish(here, "news", 204, 205);
       expect(await data.until(205)).toEqual(range(1, 205));
       expect(subscribed.items[1]).toMatchObject({ wasRecovering: true, recovered: true });
-      // Without a close frame the stock client reports a code of its own.
+      // Without a close frame, or a push in its place, the stock client reports a code of its own.
       expect(connecting.items).toMatchObject([{ code: how === "cut" ? 1 : 3011 }]);
     },
   );
 
   test("gets a notice when what it missed is gone, and goes on live", async () => {
     const here = await site({ ...open, log: memoryLog({ size: 5, slack: 0 }) });
-    const { client, data, subscribed } = await reader(here);
+    const { client, data, subscribed } = await reader(here, "ann", transport);
     await publish(here, "news", 1, 3);
     await data.until(3);
     const connecting = heard(client, "connecting");
@@ -55,7 +55,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
 
   test("recovers each of the server's subscriptions over a reconnect", async () => {
     const here = await site();
-    const client = dial(here.address("ann", "mine", "ours"));
+    const client = dial(...reach(here, transport, "ann", "mine", "ours"));
     const subscribed = heard<{ channel: string; recovered: boolean; wasRecovering: boolean }>(
       client,
       "subscribed",
@@ -87,10 +87,10 @@ describe(`a stock client that comes back on ${runtime}`, () => {
     ]);
   });
 
-  test("misses nothing and gets nothing twice over 20 forced disconnects during 500 publications", async () => {
+  test("misses nothing and gets nothing twice over 50 cuts during 1 250 publications", async () => {
     const here = await site(open);
-    const { data, subscribed } = await reader(here);
-    for (const round of range(0, 19)) {
+    const { data, subscribed } = await reader(here, "ann", transport);
+    for (const round of range(0, 49)) {
       await subscribed.until(round + 1);
       await publish(here, "news", round * 25 + 1, round * 25 + 10);
       if (round % 2 === 0) here.cut();
@@ -101,14 +101,14 @@ describe(`a stock client that comes back on ${runtime}`, () => {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }
-    expect(await data.until(500)).toEqual(range(1, 500));
-    expect(subscribed.items.length).toBe(21);
+    expect(await data.until(1250)).toEqual(range(1, 1250));
+    expect(subscribed.items.length).toBe(51);
     expect(subscribed.items.slice(1).every(({ recovered }) => recovered)).toBe(true);
   });
 
   test("unsubscribes, receives nothing, and recovers what was published when it subscribes again", async () => {
     const here = await site(open);
-    const { client, subscription, data, subscribed } = await reader(here);
+    const { client, subscription, data, subscribed } = await reader(here, "ann", transport);
     await publish(here, "news", 1, 1);
     await data.until(1);
     subscription.unsubscribe();
@@ -124,7 +124,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
   test("subscribes again by itself after an insufficient state", async () => {
     const log = gated(() => memoryLog());
     const here = await site({ ...open, log });
-    const { client, subscription, data, subscribed } = await reader(here);
+    const { client, subscription, data, subscribed } = await reader(here, "ann", transport);
     const subscribing = heard(subscription, "subscribing");
     await publish(here, "news", 1, 2);
     await data.until(2);
@@ -141,7 +141,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
   test("whose permission expires comes back, and recovers", async () => {
     let connections = 0;
     const here = await site({ identity: () => (connections++ === 0 ? { expires: Date.now() + 300 } : {}) });
-    const client = dial(here.address("ann", "mine"));
+    const client = dial(...reach(here, transport, "ann", "mine"));
     const connecting = heard<{ code: number; reason: string }>(client, "connecting");
     const data = dataOf(client);
     await heard(client, "connected").until(1);
@@ -156,7 +156,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
 
   test("gets everything published before the server closes, and then the close", async () => {
     const here = await site(open);
-    const { client, data } = await reader(here);
+    const { client, data } = await reader(here, "ann", transport);
     const connecting = heard(client, "connecting");
     for (const n of range(1, 200)) void here.notifier.publish("news", n);
     await here.close();
@@ -166,7 +166,7 @@ describe(`a stock client that comes back on ${runtime}`, () => {
 
   test("receives nothing of another user, whatever happens to that one", async () => {
     const here = await site(open);
-    const [ann, bob] = [await reader(here, "ann"), await reader(here, "bob")];
+    const [ann, bob] = [await reader(here, "ann", transport), await reader(here, "bob", transport)];
     here.notifier.disconnect({ user: "ann" });
     await publish(here, "news", 1, 50);
     expect(await bob.data.until(50)).toEqual(range(1, 50));

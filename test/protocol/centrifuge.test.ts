@@ -3,15 +3,15 @@ import { describe, expect, test } from "vitest";
 import { inbox } from "../support/inbox.ts";
 import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
-import { dataOf, dial, heard, publish, reader } from "../support/stock-client.ts";
+import { dataOf, dial, heard, publish, reach, reader, ways } from "../support/stock-client.ts";
 import { range } from "../support/wire.ts";
 
 const open = { authorize: () => true };
 
-describe(`a stock client on ${runtime}`, () => {
+describe.each(ways)(`a stock client over %s on ${runtime}`, (transport) => {
   test("connects, subscribes at the same time, and receives every publication", async () => {
     const here = await site(open);
-    const client = dial(here.address("ann"));
+    const client = dial(...reach(here, transport, "ann"));
     const connected = heard<{ client: string; transport: string }>(client, "connected");
     const subscription = client.newSubscription("news");
     const subscribed = heard(subscription, "subscribed");
@@ -21,7 +21,7 @@ describe(`a stock client on ${runtime}`, () => {
     const { position } = await here.notifier.publish("news", { text: "é😀" }, { tags: { kind: "x" } });
     await here.notifier.publish("news", null);
     const session = connected.items[0]?.client;
-    expect(connected.items).toEqual([{ client: session, transport: "websocket" }]);
+    expect(connected.items).toEqual([{ client: session, transport }]);
     expect((await here.notifier.presence("news")).clients).toEqual([
       { session, user: "ann", info: undefined },
     ]);
@@ -44,7 +44,7 @@ describe(`a stock client on ${runtime}`, () => {
 
   test("reads history by limit, position and direction, and gets an error for an unknown epoch", async () => {
     const here = await site(open);
-    const { client, subscription } = await reader(here);
+    const { client, subscription } = await reader(here, "ann", transport);
     await publish(here, "news", 1, 5);
     const { epoch } = await here.notifier.history("news", { limit: 0 });
     const offsets = (result: { publications: { offset?: number }[] }) =>
@@ -65,8 +65,8 @@ describe(`a stock client on ${runtime}`, () => {
 
   test("sees who is present, who joins and who leaves", async () => {
     const here = await site({ ...open, identity: { info: { name: "A" } } });
-    const ann = dial(here.address("ann"));
-    const bob = dial(here.address("bob"));
+    const ann = dial(...reach(here, transport, "ann"));
+    const bob = dial(...reach(here, transport, "bob"));
     const ids = await Promise.all(
       [ann, bob].map(
         async (client) => (await heard<{ client: string }>(client, "connected").until(1))[0]?.client,
@@ -110,7 +110,7 @@ describe(`a stock client on ${runtime}`, () => {
         },
       },
     });
-    const client = dial(here.address("ann"));
+    const client = dial(...reach(here, transport, "ann"));
     expect(await client.rpc("double", 21)).toEqual({ data: 42 });
     const internal = { code: 100, message: "internal server error", temporary: true };
     await expect(client.rpc("throws", {})).rejects.toEqual(internal);
@@ -132,7 +132,7 @@ describe(`a stock client on ${runtime}`, () => {
     const here = await site({
       authorize: (_, { type, channel }) => type !== "publish" || channel === "news",
     });
-    const { client, subscription, data } = await reader(here);
+    const { client, subscription, data } = await reader(here, "ann", transport);
     await subscription.publish("mine");
     await client.publish("news", { x: 1 });
     expect(await data.until(2)).toEqual(["mine", { x: 1 }]);
@@ -142,7 +142,7 @@ describe(`a stock client on ${runtime}`, () => {
 
   test("is refused a subscription for good, and stays connected", async () => {
     const here = await site();
-    const client = dial(here.address("ann", "mine"));
+    const client = dial(...reach(here, transport, "ann", "mine"));
     const publications = heard<PublicationContext>(client, "publication");
     const subscription = client.newSubscription("secret");
     const unsubscribed = heard(subscription, "unsubscribed");
@@ -157,7 +157,7 @@ describe(`a stock client on ${runtime}`, () => {
 
   test("does not come back to a channel that the server unsubscribed it from", async () => {
     const here = await site(open);
-    const { client, subscription } = await reader(here);
+    const { client, subscription } = await reader(here, "ann", transport);
     const unsubscribed = heard(subscription, "unsubscribed");
     here.notifier.unsubscribe("ann", "news");
     expect(await unsubscribed.until(1)).toEqual([
@@ -178,7 +178,10 @@ describe(`a stock client on ${runtime}`, () => {
         },
       },
     });
-    const client = dial(here.address("ann", "mine"), { token: "old", getToken: async () => "new" });
+    const client = dial(...reach(here, transport, "ann", "mine"), {
+      token: "old",
+      getToken: async () => "new",
+    });
     const connecting = heard(client, "connecting");
     const data = dataOf(client);
     await heard(client, "connected").until(1);
@@ -191,7 +194,7 @@ describe(`a stock client on ${runtime}`, () => {
 
   test("goes to connecting, not to disconnected, when the server closes", async () => {
     const here = await site(open);
-    const { client } = await reader(here);
+    const { client } = await reader(here, "ann", transport);
     const connecting = heard(client, "connecting");
     const disconnected = heard(client, "disconnected");
     await here.close();
@@ -203,7 +206,7 @@ describe(`a stock client on ${runtime}`, () => {
 
   test("is disconnected for good by the notifier", async () => {
     const here = await site(open);
-    const { client } = await reader(here);
+    const { client } = await reader(here, "ann", transport);
     const disconnected = heard(client, "disconnected");
     const connecting = heard(client, "connecting");
     here.notifier.disconnect({ user: "ann" });

@@ -36,6 +36,7 @@ function welcome({ hub, session }: Caller, subscriptions: PreparedSubscriptions)
       ...refreshed(session),
       ping: session.pingsItself ? undefined : Math.max(1, Math.ceil(hub.settings.heartbeat / 1000)),
       subs: Array.from(subscriptions, ([name, { result }]) => [name, result] as const),
+      ...(session.secret !== undefined && { session: session.secret, node: hub.nodes.id }),
     }),
     channels: [...subscriptions.keys()],
     after: () => {

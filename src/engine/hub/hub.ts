@@ -38,6 +38,7 @@ import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
+import { type PostContext, Posts } from "./posts.ts";
 import { PresenceOfAll } from "./presence-of-all.ts";
 
 /** What a hub is created from. */
@@ -62,7 +63,8 @@ export class Hub
     NoticeContext,
     RunContext,
     SessionContext<LiveSession>,
-    GateContext
+    GateContext,
+    PostContext
 {
   readonly clock: Clock;
   readonly codec: Codec;
@@ -88,6 +90,7 @@ export class Hub
   readonly channels: Map<string, Channel> = new Map();
   readonly runs: RunRegistry;
   readonly presence: PresenceOfAll;
+  readonly posts: Posts;
   readonly recoveries: Recoveries;
   readonly turn: Turn;
   readonly cache: CacheBudget;
@@ -143,6 +146,7 @@ export class Hub
     this.nodes = new Nodes(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
+    this.posts = new Posts(this);
     this.recoveries = new Recoveries(this.log);
     this.runs = new RunRegistry(this);
     this.gate = new Gate(this, parts.onRefused);
@@ -256,6 +260,7 @@ export class Hub
 
   entered(session: LiveSession, isRestored: boolean): void {
     this.sessions.add(session);
+    this.posts.entered(session);
     if (!isRestored) this.counters.opened();
   }
 
@@ -271,6 +276,7 @@ export class Hub
   left(session: LiveSession, wasClosed: boolean): void {
     if (wasClosed) this.closing--;
     this.sessions.delete(session);
+    this.posts.left(session);
     this.onSessionEnd?.();
   }
 

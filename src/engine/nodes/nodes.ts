@@ -142,6 +142,26 @@ export class Nodes {
     return { of, isComplete };
   }
 
+  /**
+   * Asks one node, and waits for a second at most. Returns undefined if it does not live, or does not answer in time.
+   */
+  async askOne(node: string, kind: string, body: unknown): Promise<{ readonly body: unknown } | undefined> {
+    const membership = this.#membership;
+    if ((await membership?.nodes?.())?.includes(node) !== true) return undefined;
+    const asks = `${membership?.id}:${++this.#questions}`;
+    const { scope } = this.#context;
+    const owner = `answer about ${kind}`;
+    return scope.wait(owner, undefined, ({ resolve, reject }) => {
+      const cancel = scope.timer(owner, patience, () => resolve(undefined));
+      this.#asked.set(asks, (_, answer) => resolve({ body: answer }));
+      this.#send(inboxOf(node), { kind, body, asks }).catch(reject);
+      return () => {
+        cancel();
+        this.#asked.delete(asks);
+      };
+    });
+  }
+
   async #send(channel: string, message: Omit<NodeMessage, "from">): Promise<void> {
     const from = this.#membership?.id ?? "";
     await this.#context.append(channel, encoded({ from, ...message }), { retention }, urgent);

@@ -22,6 +22,7 @@ import { type NotifierOptions, resolveSettings } from "../core/settings.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "../hub/close.ts";
 import { type FollowOptions, followChannel } from "../hub/follow.ts";
 import { Hub } from "../hub/hub.ts";
+import type { Posted } from "../hub/posts.ts";
 import type { Presence } from "../hub/presence.ts";
 import { restOf } from "../hub/rest.ts";
 import { type RestoreOptions, restoreSession } from "../hub/restore-session.ts";
@@ -138,6 +139,11 @@ export class LiveNotifier implements Notifier {
     // `toLowerCase` does.
     const id = crypto.randomUUID().toLowerCase();
     return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
+  }
+
+  post(secret: string, data: string, node?: string): Promise<Posted> {
+    this.#begin();
+    return this.#hub.posts.post(secret, data, node);
   }
 
   restore(socket: Socket, state: SessionState, options: RestoreOptions = {}): Session {

@@ -40,6 +40,11 @@ export abstract class SessionOutput<S> implements TurnSession {
     this.out = new Outbox();
   }
 
+  /** By what the messages of the client name the session, if they come by requests of their own. */
+  get secret(): string | undefined {
+    return this.socket.secret;
+  }
+
   abstract get isOpen(): boolean;
   abstract get isConnected(): boolean;
   /** Returns whether the peer's permission has ended, and closes the session if it has. */

@@ -210,7 +210,11 @@ export class LiveSession
       this.flags = withPongTaken(this.flags, this.window.hasPing);
       return;
     }
-    if (!this.window.pong()) return this.close(closes.badRequest);
+    if (!this.window.pong()) {
+      // Browsers send a request again whose connection broke, and the first one may have come all the same.
+      if (this.secret === undefined) this.close(closes.badRequest);
+      return;
+    }
     this.flags = withoutDoubt(this.flags);
     this.subscriptions.report("read");
     // Commands come first. The blocked subscriptions use up the room that each pong frees, so a command that waits for

@@ -1,0 +1,59 @@
+import { isObject } from "../../base/check.ts";
+import { textOf } from "../../base/formatted.ts";
+import type { Context } from "../core/context.ts";
+import type { Nodes } from "../nodes/nodes.ts";
+import { type PostedSession, PostOrder } from "../sessions/post-order.ts";
+
+/** What the posts need besides the context. */
+export interface PostContext extends Context {
+  readonly nodes: Nodes;
+}
+
+/**
+ * What became of a message that was posted: a session has it, here or at another node; no session has this secret; or
+ * the node that it names did not answer in time.
+ */
+export type Posted = "taken" | "unknown" | "unanswered";
+
+/** The kind of message between nodes that carries a post. */
+const kind = "post";
+
+/** Brings messages that clients send by requests of their own to their sessions, here or at the node that has them. */
+export class Posts {
+  readonly #context: PostContext;
+  readonly #orders = new Map<string, PostOrder>();
+
+  constructor(context: PostContext) {
+    this.#context = context;
+    context.nodes.on(kind, (body) => {
+      const { secret, data } = isObject(body) ? body : {};
+      return this.#take(textOf(secret) ?? "", textOf(data) ?? "");
+    });
+  }
+
+  entered(session: PostedSession): void {
+    if (session.secret !== undefined) this.#orders.set(session.secret, new PostOrder(session, this.#context));
+  }
+
+  left({ secret }: PostedSession): void {
+    if (secret === undefined) return;
+    this.#orders.get(secret)?.end();
+    this.#orders.delete(secret);
+  }
+
+  /** Takes a message for the session with this secret. If it is not here, the node that is named gets the message. */
+  async post(secret: string, data: string, node?: string): Promise<Posted> {
+    if (this.#take(secret, data)) return "taken";
+    const { nodes } = this.#context;
+    if (node === undefined || nodes.id === undefined || node === nodes.id) return "unknown";
+    const answer = await nodes.askOne(node, kind, { secret, data });
+    if (answer === undefined) return "unanswered";
+    return answer.body === true ? "taken" : "unknown";
+  }
+
+  #take(secret: string, data: string): boolean {
+    const order = this.#orders.get(secret);
+    order?.take(data);
+    return order !== undefined;
+  }
+}
