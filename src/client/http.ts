@@ -21,6 +21,7 @@ class HttpSocket implements ClientSocket {
   #hasBegun = false;
   /** The connect reply. It names the session for later requests. */
   #connected: ConnectResult | undefined;
+  #reader: { cancel(): Promise<void> } | undefined;
 
   constructor(url: string) {
     this.#url = url.replace(/^ws/, "http");
@@ -64,6 +65,7 @@ class HttpSocket implements ClientSocket {
     this.#hasBegun = true;
     const { body } = await this.#request("handshake", "http_stream", this.#next());
     const reader = (body as NonNullable<typeof body>).getReader();
+    this.#reader = reader;
     const decoder = new TextDecoder();
     let rest = "";
     for (;;) {
@@ -138,6 +140,8 @@ class HttpSocket implements ClientSocket {
 
   #end(code: number, reason = "", error?: unknown): void {
     if (this.#over.signal.aborted) return;
+    // On Deno some streams outlive the abort of their request, and then keep the process from its end.
+    this.#reader?.cancel().catch(() => {});
     this.#over.abort();
     // As with a WebSocket, nothing is called before `close` has returned.
     queueMicrotask(() => {
