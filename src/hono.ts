@@ -10,6 +10,7 @@ export { metrics } from "./hosts/metrics.ts";
 export { type NotificationsOptions, notifications } from "./hosts/notifications.ts";
 export type { Origins } from "./hosts/origins.ts";
 export { emulation } from "./hosts/streams/emulation.ts";
+export { events } from "./hosts/streams/events.ts";
 export { type TransportsOptions, transports } from "./hosts/streams/transports.ts";
 export { httpStream, sse } from "./hosts/streams/two-way.ts";
 export type { Identity } from "./model/peer.ts";

@@ -207,7 +207,8 @@ function listen(listening: Listening): Host {
   const flight = createFlight();
   let stopped = false;
   const onError = (error: unknown): Response => {
-    report(error);
+    // Without a reason, the notifier has cut a stream.
+    if (error !== undefined) report(error);
     return new Response("Internal Server Error", { status: 500 });
   };
   const options = { port, hostname, signal: cutting.signal, onListen() {}, onError };

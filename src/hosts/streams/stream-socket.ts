@@ -1,4 +1,5 @@
 import type { Session, Socket } from "../../model/socket.ts";
+import { ByteStream, type ByteStreamParts } from "./byte-stream.ts";
 
 /** How texts become bytes of a stream. */
 export interface StreamFormat {
@@ -14,76 +15,56 @@ export interface StreamParts extends StreamFormat {
   readonly secret: string;
   /** Called once the stream is over, for any reason. */
   over(): void;
+  readonly destroy: ByteStreamParts["destroy"];
 }
 
 /**
- * A socket over a response that is sent as long as the session lives.
+ * A socket over the body of a response. Its client sends by posts.
  *
- * The stream holds what the session has in flight: bytes that the runtime has not taken count in the session's window,
- * because no pong can have come for them. So its queue never needs a bound of its own.
+ * What the runtime has not taken counts in the session's window, because no pong can have come for it.
  */
 export class StreamSocket implements Socket {
   readonly secret: string;
-  readonly body: ReadableStream<Uint8Array>;
   readonly #parts: StreamParts;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  readonly #stream: ByteStream;
   #session: Session | undefined;
-  #phase: "open" | "closing" | "over" = "open";
-  /** The code with which the stream ended before there was a session. */
-  #ended: { code: number | undefined } | undefined;
+  #isOver = false;
 
   constructor(parts: StreamParts) {
-    this.#parts = parts;
     this.secret = parts.secret;
-    this.body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        // With this high water mark the runtime pulls only when it has taken everything.
-        pull: () => {
-          if (this.#phase === "closing") this.#finish();
-        },
-        // The client has left, or its connection broke.
-        cancel: () => this.#end(),
-      },
-      { highWaterMark: 0 },
-    );
+    this.#parts = parts;
+    this.#stream = new ByteStream({
+      taken() {},
+      over: () => this.#over(),
+      destroy: parts.destroy,
+    });
+  }
+
+  get body(): ReadableStream<Uint8Array> {
+    return this.#stream.body;
   }
 
   /** Sets the session, which is told of the stream's end. */
   attach(session: Session): void {
     this.#session = session;
-    if (this.#ended !== undefined) session.ended(this.#ended.code);
+    if (this.#isOver) session.ended();
   }
 
   send(data: string): void {
-    if (this.#phase === "open") this.#controller.enqueue(this.#parts.frame(data));
+    this.#stream.write(this.#parts.frame(data));
   }
 
   close(code: number, reason: string): void {
-    if (this.#phase !== "open") return;
-    this.#phase = "closing";
-    this.#controller.enqueue(this.#parts.close(code, reason));
+    this.#stream.end(this.#parts.close(code, reason));
   }
 
   terminate(): void {
-    if (this.#phase === "over") return;
-    this.#controller.error(new Error("The stream was cut"));
-    this.#end();
+    this.#stream.cut();
   }
 
-  /** Ends a stream from which everything has been taken. */
-  #finish(): void {
-    this.#controller.close();
-    this.#end();
-  }
-
-  #end(code?: number): void {
-    if (this.#phase === "over") return;
-    this.#phase = "over";
-    this.#ended = { code };
+  #over(): void {
+    this.#isOver = true;
     this.#parts.over();
-    this.#session?.ended(code);
+    this.#session?.ended();
   }
 }

@@ -4,6 +4,7 @@ import type { Notifier } from "../../engine/notifier/notifier.ts";
 import type { AdmissionOptions } from "../admission.ts";
 import { notifications } from "../notifications.ts";
 import { emulation } from "./emulation.ts";
+import { events } from "./events.ts";
 import { httpStream, sse } from "./two-way.ts";
 
 /** How clients connect, by WebSocket or without. */
@@ -15,7 +16,8 @@ export interface TransportsOptions extends AdmissionOptions {
 
 /**
  * Returns a Hono app with every way to a notifier: the WebSocket at `/`, and where none passes `http_stream` or `sse`,
- * with `emulation` for what their clients send. Mount it with `app.route`.
+ * with `emulation` for what their clients send; and `events` for `EventSource`, `curl` and `fetch`. Mount it with
+ * `app.route`.
  *
  * All take the same options as {@linkcode notifications}, and what is true of a session over a WebSocket is true over
  * the others. Throws a TypeError for options that cannot work.
@@ -41,5 +43,6 @@ export function transports(
   app.all("/http_stream", httpStream(notifier, options));
   app.all("/sse", sse(notifier, options));
   app.all("/emulation", emulation(notifier, options));
+  app.all("/events", events(notifier, options));
   return app;
 }

@@ -5,6 +5,7 @@ import { closes } from "../../wire/protocol.ts";
 import { Admission, type AdmissionOptions } from "../admission.ts";
 import { openPosting } from "../posting.ts";
 import { readBody } from "./body.ts";
+import { destroyerOf } from "./byte-stream.ts";
 import { crossOrigin } from "./cross-origin.ts";
 import { eventFrames, lineFrames, type StreamType, streamResponse } from "./stream-response.ts";
 import { type StreamFormat, StreamSocket } from "./stream-socket.ts";
@@ -66,7 +67,8 @@ function opening(
         throw admission.refuse(c, 400, "there is no connect command", { text });
       }
       const over = openPosting(c, postPath);
-      const socket = new StreamSocket({ ...format, secret: crypto.randomUUID().toLowerCase(), over });
+      const secret = crypto.randomUUID().toLowerCase();
+      const socket = new StreamSocket({ ...format, secret, over, destroy: destroyerOf(c) });
       release();
       socket.attach(notifier.accept(socket, peer));
       await notifier.post(socket.secret, first);
