@@ -26,7 +26,7 @@ class HttpSocket implements ClientSocket {
   constructor(url: string) {
     this.#url = url.replace(/^ws/, "http");
     // There is nothing to wait for: the first request needs the connect command.
-    queueMicrotask(() => this.onopen?.({} as never));
+    queueMicrotask(() => this.#over.signal.aborted || this.onopen?.({} as never));
   }
 
   send(data: string): void {

@@ -234,6 +234,63 @@ describe("a client over HTTP", () => {
   });
 });
 
+describe("a socket over HTTP", () => {
+  /** Opens a socket, connects, and returns what it receives. */
+  async function open(url: string, first = '{"id":1,"connect":{}}') {
+    const socket = new httpSocket(url);
+    onTestFinished(() => socket.close());
+    const messages = inbox<Record<string, unknown>>();
+    socket.onmessage = ({ data }: { data: string }) => {
+      for (const line of data.split("\n")) messages.add(JSON.parse(line));
+    };
+    await new Promise((resolve) => {
+      socket.onopen = resolve as () => void;
+    });
+    socket.send(first);
+    await messages.until(1);
+    return { socket, messages };
+  }
+
+  test("may send a ping of our client among numbered commands", async () => {
+    const here = await start({ rpc: { echo: (_, { data }) => data } });
+    const { socket, messages } = await open(here.url);
+    socket.send('{"id":4294967295,"ping":{}}');
+    socket.send('{"id":2,"rpc":{"method":"echo","data":2}}');
+    await messages.until(3);
+    socket.send('{"id":3,"rpc":{"method":"echo","data":3}}');
+    const all = await messages.until(4);
+    expect(all.slice(1).map(({ id }) => id)).toEqual([4_294_967_295, 2, 3]);
+  });
+
+  test.for<[string, string]>([
+    ["wss://example.com/notifications", "https://example.com/notifications/http_stream"],
+    ["ws://example.com/", "http://example.com/http_stream"],
+    ["ws://example.com/a/?ticket=a/?b", "http://example.com/a/http_stream?ticket=a/?b"],
+  ])("is reached beside the address of the WebSocket: %s", async ([url, expected]) => {
+    const requests = spied().mockImplementation(async () => new Response("", { status: 404 }));
+    const socket = new httpSocket(url);
+    const ended = new Promise((resolve) => {
+      socket.onclose = resolve as () => void;
+    });
+    socket.send("{}");
+    expect(await ended).toEqual({ code: 1006, reason: "handshake refused: 404" });
+    expect(requests.mock.calls.map(([address]) => address)).toEqual([expected]);
+  });
+
+  test("that is closed before anything was sent never sends anything", async () => {
+    const requests = spied();
+    const socket = new httpSocket("ws://127.0.0.1:1/");
+    const closed = new Promise((resolve) => {
+      socket.onclose = resolve as () => void;
+    });
+    const opened = vi.fn();
+    socket.onopen = opened;
+    socket.close();
+    expect(await closed).toEqual({ code: 1000, reason: "" });
+    expect([requests.mock.calls, opened.mock.calls]).toEqual([[], []]);
+  });
+});
+
 describe("a client where WebSockets do not pass", () => {
   /** Returns a clock whose timer of five minutes is fired by `forget`. */
   function forgetful() {

@@ -70,8 +70,10 @@ const objects = createSuite("tests of objects", () => ["test/hosts/cloudflare"])
 const onWorkerd = createSuite("tests on workerd", () => ["test/workerd"]);
 
 const client = createSuite("tests of the client", (directory) =>
-  testsUnder(directory).filter((file) => /^test\/client\/(?!pairs|sockets)/.test(file)),
+  testsUnder(directory).filter((file) => /^test\/client\/(?!http|pairs|sockets)/.test(file)),
 );
+
+const overHttp = createSuite("tests of the client over HTTP", () => ["test/client/http.test.ts"]);
 
 function testsUnder(directory: string): string[] {
   return readdirSync(join(directory, "test"), { recursive: true, encoding: "utf8" })
@@ -96,7 +98,15 @@ function isOf(room: string, file: string): boolean {
   );
 }
 
-export const suites: readonly Check[] = [...rooms.values(), core, hosts, objects, onWorkerd, client];
+export const suites: readonly Check[] = [
+  ...rooms.values(),
+  core,
+  hosts,
+  objects,
+  onWorkerd,
+  client,
+  overHttp,
+];
 
 /** The rooms of the engine that have tests of their own. */
 function engineRooms(): string[] {
@@ -105,6 +115,7 @@ function engineRooms(): string[] {
 
 /** Returns the checks for a mutation in a source file, the fastest first. */
 export function checksFor(file: string): Check[] {
+  if (file === "client/http.ts") return [overHttp];
   if (file.startsWith("client/")) return [client];
   if (file.startsWith("hosts/cloudflare/")) return [objects, onWorkerd];
   if (file.startsWith("hosts/")) return [hosts];

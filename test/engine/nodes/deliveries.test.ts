@@ -41,7 +41,8 @@ function confirmed({ clock }: Cluster, { notifier }: ClusterNode, data: string, 
 /** The number of messages about deliveries to one node, and to all. */
 function messages({ shared }: Cluster): { toOne: number; toAll: number } {
   const channels = Object.entries(shared.inspect().channels);
-  const isOfJoins = ({ data }: { data: string }) => ["who listens", "listens"].includes(JSON.parse(data).kind);
+  const isOfJoins = ({ data }: { data: string }) =>
+    ["who listens", "listens"].includes(JSON.parse(data).kind);
   const count = (prefix: string) =>
     channels
       .filter(([name]) => name.startsWith(prefix))

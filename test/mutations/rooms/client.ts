@@ -144,11 +144,6 @@ export const client: readonly Mutation[] = [
       to: "    this.#end(1000);\n",
     },
     {
-      name: "a stream outlives its socket on Deno",
-      from: "    this.#reader?.cancel().catch(() => {});\n",
-      to: "",
-    },
-    {
       name: "a socket over HTTP that is closed keeps its stream",
       from: "      if (this.#isClosing) this.#end(1000);\n",
       to: "",
