@@ -1,6 +1,10 @@
+import { systemTiming, type Timer } from "../base/clock.ts";
 import { frame } from "./input.ts";
 import type { ConnectResult, Message } from "./messages.ts";
 import type { ClientSocket, SocketClass } from "./socket.ts";
+
+/** Milliseconds in which a stream may say why, after a message was refused or failed. */
+const patience = 1_000;
 
 /**
  * A socket over requests. The first one carries the connect command, and its response is the stream of the server's
@@ -22,6 +26,10 @@ class HttpSocket implements ClientSocket {
   /** The connect reply. It names the session for later requests. */
   #connected: ConnectResult | undefined;
   #reader: { cancel(): Promise<void> } | undefined;
+  /** Why the last request failed. */
+  #failure = "";
+  /** Set when a message was refused or failed. */
+  #failing: Timer | undefined;
 
   constructor(url: string) {
     this.#url = url.replace(/^ws/, "http");
@@ -47,16 +55,19 @@ class HttpSocket implements ClientSocket {
   async #flush(): Promise<void> {
     if (this.#isSending) return;
     this.#isSending = true;
+    // What is sent in the same turn goes together.
+    await undefined;
+    const isFirst = !this.#hasBegun;
     try {
-      // What is sent in the same turn goes together.
-      await undefined;
-      if (!this.#hasBegun) return await this.#read();
+      if (isFirst) return await this.#read();
       while (this.#unsent.length) await this.#post();
       this.#isSending = false;
       if (this.#isClosing) this.#end(1000);
-    } catch {
-      // The request has reported its own failure. Otherwise the stream broke.
-      this.#end(1006);
+    } catch (error) {
+      const end = (): void => this.#end(1006, this.#failure, error);
+      if (isFirst) end();
+      // The session may be over, and the reason on its way.
+      else if (!this.#over.signal.aborted) this.#failing = systemTiming.timer(patience, end);
     }
   }
 
@@ -113,33 +124,29 @@ class HttpSocket implements ClientSocket {
     return text;
   }
 
-  /** Sends a request. Ends the socket when it fails or is refused. */
+  /** Sends a request. Rejects when it fails or is refused. */
   async #request(what: string, path: string, body: string): Promise<Response> {
-    let failure = "failed";
-    try {
-      const response = await fetch(this.#url.replace(/\/?(?=\?|$)/, `/${path}`), {
-        method: "POST",
-        // As with a WebSocket.
-        credentials: "include",
-        headers: { "Content-Type": "application/json" },
-        body,
-        signal: this.#over.signal,
-      });
-      const { ok, status, headers } = response;
-      if (ok) return response;
-      failure = `refused: ${status}`;
-      const delay = Number(headers.get("retry-after"));
-      if (delay) failure += `, retry after ${delay} s`;
-      // The client reads the status from the end of the message.
-      throw new Error(`Cannot send to the server: ${status}`);
-    } catch (error) {
-      this.#end(1006, `${what} ${failure}`, error);
-      throw error;
-    }
+    this.#failure = `${what} failed`;
+    const response = await fetch(this.#url.replace(/\/?(?=\?|$)/, `/${path}`), {
+      method: "POST",
+      // As with a WebSocket.
+      credentials: "include",
+      headers: { "Content-Type": "application/json" },
+      body,
+      signal: this.#over.signal,
+    });
+    const { ok, status, headers } = response;
+    this.#failure = ok ? "" : `${what} refused: ${status}`;
+    if (ok) return response;
+    const delay = Number(headers.get("retry-after"));
+    if (delay) this.#failure += `, retry after ${delay} s`;
+    // The client reads the status from the end of the message.
+    throw new Error(`Cannot send to the server: ${status}`);
   }
 
   #end(code: number, reason = "", error?: unknown): void {
     if (this.#over.signal.aborted) return;
+    this.#failing?.cancel();
     // On Deno some streams outlive the abort of their request, and then keep the process from its end.
     this.#reader?.cancel().catch(() => {});
     this.#over.abort();

@@ -87,8 +87,9 @@ describe("a client over HTTP", () => {
     await connected();
     await client.history("news");
     const requests = spied();
-    await Promise.all(range(1, 300).map((n) => client.publish("news", n)));
-    expect(await box.until(300)).toEqual(range(1, 300));
+    const long = range(1, 300).map((n) => `${n}${"x".repeat(200)}`);
+    await Promise.all(long.map((data) => client.publish("news", data)));
+    expect(await box.until(300)).toEqual(long);
     const bodies = requests.mock.calls.map(([, options]) => String(options?.body));
     const frames = bodies.flatMap((body) => (body.includes("publish") ? [JSON.parse(body).data] : []));
     expect(frames.length).toBeLessThan(10);
@@ -225,6 +226,30 @@ describe("a client over HTTP", () => {
       "message refused: 404",
       undefined,
     ]);
+  });
+
+  test("is told why its session is over, also when a message of its own is refused before that", async () => {
+    const here = await start();
+    const { client, calls, connected } = dial(here.url);
+    await connected();
+    const armed = new Set<number>();
+    const { timer } = systemTiming;
+    const timers = vi.spyOn(systemTiming, "timer").mockImplementation((ms, fire) => {
+      const set = timer(ms, fire);
+      armed.add(ms);
+      return { cancel: () => void (armed.delete(ms) && set.cancel()) };
+    });
+    onTestFinished(() => timers.mockRestore());
+    let answer = (_: Response): void => {};
+    spied().mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+    const call = client.rpc("none");
+    await new Promise((resolve) => setImmediate(resolve));
+    answer(new Response("", { status: 404 }));
+    void here.notifier.disconnect({ user: "ann" }, 3503);
+    await expect(call).rejects.toMatchObject({ code: 3503 });
+    expect([client.status, (await calls.until(3))[2]?.why?.code]).toEqual(["closed", 3503]);
+    expect(timers).toHaveBeenCalledWith(1_000, expect.any(Function));
+    expect([...armed]).toEqual([]);
   });
 
   test("reports a server that nobody reaches", async () => {

@@ -160,13 +160,28 @@ export const client: readonly Mutation[] = [
     },
     {
       name: "the delay that a refusal over HTTP asks for is ignored",
-      from: "      if (delay) failure +=",
-      to: "      if (delay < 0) failure +=",
+      from: "if (delay) this.#failure +=",
+      to: "if (delay < 0) this.#failure +=",
     },
     {
       name: "a request that is refused is taken for one that succeeded",
       from: "if (ok) return response;",
       to: "if (ok || status) return response;",
+    },
+    {
+      name: "a message that is refused hides why its session is over",
+      from: "      if (isFirst) end();\n",
+      to: "      if (isFirst || error) end();\n",
+    },
+    {
+      name: "a message that is refused leaves its session without an end",
+      from: "this.#failing = systemTiming.timer(patience, end);",
+      to: "this.#failing = undefined;",
+    },
+    {
+      name: "a closed socket over HTTP keeps a timer",
+      from: "    this.#failing?.cancel();\n",
+      to: "",
     },
     {
       name: "a stream that ends is not noticed",
