@@ -31,6 +31,7 @@ const products = [
   "test/checks/package.test.ts",
   "test/checks/types.test.ts",
   "test/client/chromium.test.ts",
+  "test/hosts/chromium-nodes.test.ts",
   "test/hosts/chromium.test.ts",
   "test/hosts/worker-page.test.ts",
 ];

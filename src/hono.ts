@@ -4,7 +4,12 @@
  * @module
  */
 
-export { type CachedAuthorize, type CachedOptions, cached } from "./access/cached.ts";
+export {
+  type CachedAuthorize,
+  type CachedOptions,
+  cached,
+  type ForgettingNotifier,
+} from "./access/cached.ts";
 export type { AdmissionOptions } from "./hosts/admission.ts";
 export { metrics } from "./hosts/metrics.ts";
 export { type NotificationsOptions, notifications } from "./hosts/notifications.ts";

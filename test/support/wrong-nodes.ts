@@ -10,7 +10,7 @@ export interface NodeWorld {
 }
 
 /** A fault of a log with which several members work: the methods that replace those of the correct one. */
-export type NodeFault = (log: NodeLog, world: NodeWorld) => Partial<Log>;
+export type NodeFault = (log: NodeLog, world: NodeWorld) => Partial<NodeLog>;
 
 export function withNodeFault(world: NodeWorld, fault: NodeFault): NodeLog {
   const log = world.shared.open();

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { LinkedNode } from "../../base/linked-list.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
+import type { LogHealth } from "./log-health.ts";
 
 /** Bytes that a waiting publication counts in addition to its payload. */
 const overhead = 128;
@@ -31,6 +32,7 @@ export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
 export interface AppendQueuesParts {
   readonly log: Log;
   readonly clock: Clock;
+  readonly health: LogHealth;
   /** Bytes that may be published in one turn while anybody follows a channel. Default: 2 MiB. */
   readonly turn?: number;
   /** Maximum number of bytes that may wait, over all channels. */

@@ -5,6 +5,8 @@ import { closed, ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
 import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
+import type { LogHealth } from "./log-health.ts";
+import { appendingTo } from "./pending-appends.ts";
 import { Writers } from "./writers.ts";
 
 /** What an appender is created from. */
@@ -12,17 +14,18 @@ export interface LogAppenderParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly scope: Scope;
+  readonly health: LogHealth;
   /** Settles once this process may append. Undefined if there is nothing to wait for. */
   joining?(): Promise<void> | undefined;
   onError(error: unknown, owner: string): void;
 }
 
-/** Appends to the log, retries while the log fails, and reports each outage once. */
+/** Appends to the log, and retries while the log fails. */
 export class LogAppender {
   readonly #parts: LogAppenderParts;
   readonly #writers: Writers;
-  /** Whether the last append failed. */
-  #isFailing = false;
+  /** Whether an error that no retry can fix was reported, and nothing was appended since. */
+  #isLost = false;
   /** Whether the log appends synchronously; undefined before the first append. */
   #isAtOnce: boolean | undefined;
   #ended = false;
@@ -68,17 +71,22 @@ export class LogAppender {
     options: AppendOptions,
     origin: Origin | undefined,
   ): Promise<Position> {
-    await this.#parts.scope.waitFor(`publish ${channel}`, options.signal, joining);
+    await this.#parts.scope.waitFor(appendingTo(channel), options.signal, joining);
     if (this.#ended) throw closed("publish");
     return this.append(channel, data, options, origin);
   }
 
   /** Called after a synchronous append: such a log needs no numbers. */
   #answered(): void {
-    this.#isFailing = false;
+    this.#worked();
     if (this.#isAtOnce === true) return;
     this.#isAtOnce = true;
     this.#writers.clear();
+  }
+
+  #worked(): void {
+    this.#isLost = false;
+    this.#parts.health.worked("appends");
   }
 
   /** Waits for an append that was started, and retries it while it fails. */
@@ -89,7 +97,7 @@ export class LogAppender {
     first: Promise<Position>,
     origin: Origin | undefined,
   ): Promise<Position> {
-    const owner = `publish ${channel}`;
+    const owner = appendingTo(channel);
     const { log, clock, scope } = this.#parts;
     const { signal } = options;
     let appending: MaybePromise<Position> = first;
@@ -98,7 +106,7 @@ export class LogAppender {
         try {
           const position =
             appending instanceof Promise ? await scope.waitFor(owner, signal, appending) : appending;
-          this.#isFailing = false;
+          this.#worked();
           return position;
         } catch (error) {
           if (signal?.aborted) throw signal.reason;
@@ -122,12 +130,15 @@ export class LogAppender {
     }
   }
 
-  /** Reports an error once per outage, and throws an error that no retry can fix. */
+  /** Reports an error, and throws one that no retry can fix. */
   #failed(error: unknown, channel: string): void {
+    const { health, onError } = this.#parts;
     const lasting = lastingError(error, `publish to ${JSON.stringify(channel)}`);
-    if (!this.#isFailing) this.#parts.onError(lasting ?? error, `publish ${channel}`);
-    this.#isFailing = true;
-    if (lasting !== undefined) throw lasting;
+    health.failed("appends", lasting ?? error);
+    if (!this.#isLost) onError(lasting ?? error, appendingTo(channel));
+    if (lasting === undefined) return;
+    this.#isLost = true;
+    throw lasting;
   }
 
   /** Ends the appender. Errors after that are caused by the end, and are neither reported nor retried. */

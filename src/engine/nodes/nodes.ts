@@ -1,3 +1,4 @@
+import { closed } from "../../model/errors.ts";
 import type { Log, Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
@@ -41,6 +42,8 @@ export class Nodes {
   /** What it has read last of the messages to all. */
   #read: Position | undefined;
   #questions = 0;
+  /** Whether this node was one of several, and has left. */
+  #hasLeft = false;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
   /** Messages that are on their way into the log. */
@@ -81,6 +84,7 @@ export class Nodes {
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
+    this.#hasLeft = false;
     for (const each of this.onBegin) each();
   }
 
@@ -94,6 +98,7 @@ export class Nodes {
     for (const inbox of this.#inboxes) inbox.end();
     this.#read = this.#inboxes.at(-1)?.position ?? this.#read;
     this.#inboxes = [];
+    this.#hasLeft ||= this.#membership !== undefined;
     this.#membership = undefined;
     this.#gathered.clear();
   }
@@ -137,8 +142,9 @@ export class Nodes {
     await this.#send(inboxOf(node), { kind, body });
   }
 
-  /** Sends a message to all other nodes. Does nothing where this one works alone. */
+  /** Sends a message to all other nodes. Does nothing where this one works alone. Rejects once it has left the others. */
   async tellAll(kind: string, body: unknown): Promise<void> {
+    if (this.#hasLeft) throw closed("tell other nodes");
     if (this.#membership !== undefined) await this.#send(everybody, { kind, body });
   }
 

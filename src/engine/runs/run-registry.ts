@@ -187,7 +187,8 @@ export class RunRegistry implements RunObserver<LiveRun> {
       return { id, name, owner, status, started, ended, result, cancel: (reason) => live.cancel(reason) };
     }
     if (!isText(id, 1, this.#context.settings.limits.channel - prefix.length)) return undefined;
-    const stored = await tryAgain(this.#context, `find run:${id}`, () => readStored(this.#context, id));
+    const search = `find run:${id}`;
+    const stored = await tryAgain(this.#context, search, () => readStored(this.#context, id));
     if (stored === undefined) return undefined;
     const { name, owner, status, started, ended } = stored;
     const result: RunState["result"] = ({ signal } = {}) => readResult(this.#context, id, signal);
