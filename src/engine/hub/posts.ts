@@ -9,12 +9,6 @@ export interface PostContext extends Context {
   readonly nodes: Nodes;
 }
 
-/**
- * What became of a message that was posted: a session has it, here or at another node; no session has this secret; or
- * the node that it names did not answer in time.
- */
-export type Posted = "taken" | "unknown" | "unanswered";
-
 /** The kind of message between nodes that carries a post. */
 const kind = "post";
 
@@ -41,14 +35,16 @@ export class Posts {
     this.#orders.delete(secret);
   }
 
-  /** Takes a message for the session with this secret. If it is not here, the node that is named gets the message. */
-  async post(secret: string, data: string, node?: string): Promise<Posted> {
-    if (this.#take(secret, data)) return "taken";
+  /**
+   * Takes a message for the session with this secret. If it is not here, the node that is named gets the message. Returns
+   * false if it has no such session, or does not live. A node that does not answer in time will get the message.
+   */
+  async post(secret: string, data: string, node?: string): Promise<boolean> {
+    if (this.#take(secret, data)) return true;
     const { nodes } = this.#context;
-    if (node === undefined || nodes.id === undefined || node === nodes.id) return "unknown";
-    const answer = await nodes.askOne(node, kind, { secret, data });
-    if (answer === undefined) return "unanswered";
-    return answer.body === true ? "taken" : "unknown";
+    if (node === undefined || nodes.id === undefined || node === nodes.id) return false;
+    const { isMember, answer } = await nodes.askOne(node, kind, { secret, data });
+    return isMember && answer !== false;
   }
 
   #take(secret: string, data: string): boolean {

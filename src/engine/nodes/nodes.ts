@@ -181,23 +181,26 @@ export class Nodes {
   }
 
   /**
-   * Asks one node, and waits for a second at most. Returns undefined if it does not live, or does not answer in time.
+   * Asks one node, and waits for a second at most. The answer is undefined if it does not come in time. The node gets the
+   * question later then, if it lives.
    */
-  async askOne(node: string, kind: string, body: unknown): Promise<{ readonly body: unknown } | undefined> {
+  async askOne(node: string, kind: string, body: unknown): Promise<{ isMember: boolean; answer: unknown }> {
     const membership = this.#membership;
-    if ((await membership?.nodes?.())?.includes(node) !== true) return undefined;
+    const isMember = (await membership?.nodes?.())?.includes(node) === true;
+    if (!isMember) return { isMember, answer: undefined };
     const asks = `${membership?.id}:${++this.#questions}`;
     const { scope } = this.#context;
     const owner = `answer about ${kind}`;
-    return scope.wait(owner, undefined, ({ resolve, reject }) => {
+    const answer = await scope.wait<unknown>(owner, undefined, ({ resolve, reject }) => {
       const cancel = scope.timer(owner, patience, () => resolve(undefined));
-      this.#asked.set(asks, (_, answer) => resolve({ body: answer }));
+      this.#asked.set(asks, (_, found) => resolve(found));
       this.#send(inboxOf(node), { kind, body, asks }).catch(reject);
       return () => {
         cancel();
         this.#asked.delete(asks);
       };
     });
+    return { isMember, answer };
   }
 
   async #send(channel: string, message: Omit<NodeMessage, "from">): Promise<void> {

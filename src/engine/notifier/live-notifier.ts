@@ -22,7 +22,6 @@ import { type NotifierOptions, resolveSettings } from "../core/settings.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "../hub/close.ts";
 import { type FollowOptions, followChannel } from "../hub/follow.ts";
 import { Hub } from "../hub/hub.ts";
-import type { Posted } from "../hub/posts.ts";
 import type { Presence } from "../hub/presence.ts";
 import { restOf } from "../hub/rest.ts";
 import { type RestoreOptions, restoreSession } from "../hub/restore-session.ts";
@@ -141,7 +140,7 @@ export class LiveNotifier implements Notifier {
     return new LiveSession(id, { context: this.#hub, commands: this.#commands, socket, peer });
   }
 
-  post(secret: string, data: string, node?: string): Promise<Posted> {
+  post(secret: string, data: string, node?: string): Promise<boolean> {
     this.#begin();
     return this.#hub.posts.post(secret, data, node);
   }

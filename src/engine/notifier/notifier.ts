@@ -10,7 +10,6 @@ import type { Session, SessionState, Socket } from "../../model/socket.ts";
 import type { RunOutput, TaskEvent } from "../../model/vocabulary.ts";
 import type { CloseOptions, CloseReport } from "../hub/close.ts";
 import type { FollowOptions } from "../hub/follow.ts";
-import type { Posted } from "../hub/posts.ts";
 import type { Presence } from "../hub/presence.ts";
 import type { RestoreOptions } from "../hub/restore-session.ts";
 import type { Stats } from "../hub/stats.ts";
@@ -20,7 +19,6 @@ import type { PublishOptions } from "./publisher.ts";
 
 export type { Receipt } from "../../model/receipt.ts";
 export type { CloseReport, CutSession } from "../hub/close.ts";
-export type { Posted } from "../hub/posts.ts";
 export type { RestoreOptions } from "../hub/restore-session.ts";
 export type { HistoryOptions } from "./history.ts";
 export type { PublishOptions } from "./publisher.ts";
@@ -96,9 +94,10 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * that is named, over the log that both share. For hosts whose clients send by requests of their own, in any order:
    * messages are handled in the order of their commands' ids, as far as they come within a second of each other.
    *
-   * Rejects with the error of the log, and with a `ClosedError` if the notifier closes first.
+   * Resolves with false if there is no such session, or no such node. A node that does not answer within a second gets
+   * the message later. Rejects with the error of the log, and with a `ClosedError` if the notifier closes first.
    */
-  post(secret: string, data: string, node?: string): Promise<Posted>;
+  post(secret: string, data: string, node?: string): Promise<boolean>;
   /**
    * Takes back a session whose memory is gone, and whose socket is still open: with the same id, its subscriptions, and
    * what it has in flight. It is not announced again, and no limit refuses it. For hosts that hibernate.

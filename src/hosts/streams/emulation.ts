@@ -1,6 +1,6 @@
 import type { Context, Handler } from "hono";
 import { isObject } from "../../base/check.ts";
-import type { Notifier, Posted } from "../../engine/notifier/notifier.ts";
+import type { Notifier } from "../../engine/notifier/notifier.ts";
 import { Admission, type AdmissionOptions } from "../admission.ts";
 import { readBody } from "./body.ts";
 import { crossOrigin } from "./cross-origin.ts";
@@ -21,7 +21,7 @@ interface Post {
  * that has the stream.
  *
  * Answers 204. Refuses with 403 (Origin), 413 or 408 (the body is too large, or does not come), 400 (it is no such
- * object), 404 (no stream has this session, here or at that node), 503 (that node does not answer) or 405. The
+ * object), 404 (no stream has this session, here or at that node), 503 (the log that leads to that node fails) or 405. The
  * notifier's `onRefused` is called for each refusal. The secret of the session is the permission, so `authenticate` is
  * not called. Throws a TypeError for options that cannot work.
  */
@@ -35,25 +35,24 @@ export function emulation(notifier: Notifier, options: AdmissionOptions = {}): H
     const post = postOf(await readBody(c, admission, most));
     if (typeof post === "string")
       throw admission.refuse(c, 400, post, { text: `Cannot take the message: ${post}` });
-    const posted = await posting(notifier, post);
-    if (posted === "taken") return c.body(null, 204);
+    if (await isTaken(c, post)) return c.body(null, 204);
     const reason =
-      posted === "unknown"
-        ? "no open stream has this session; it has ended, or is at a node that shares no log with this one"
-        : "the node that has the stream does not answer";
-    throw admission.refuse(c, posted === "unknown" ? 404 : 503, reason);
+      "no open stream has this session; it has ended, or is at a node that shares no log with this one";
+    throw admission.refuse(c, 404, reason);
+  };
+  const isTaken = async (c: Context, { session, data, node }: Post): Promise<boolean> => {
+    try {
+      return await notifier.post(session, data, node);
+    } catch (error) {
+      notifier.report(error, { stage: "host", owner: "emulation" });
+      throw admission.refuse(
+        c,
+        503,
+        "the node that has the stream cannot be reached; onError has the reason",
+      );
+    }
   };
   return crossOrigin(admission, { methods: ["POST"], handle });
-}
-
-/** Posts a message. While the log fails, another node cannot be reached. */
-async function posting(notifier: Notifier, { session, data, node }: Post): Promise<Posted> {
-  try {
-    return await notifier.post(session, data, node);
-  } catch (error) {
-    notifier.report(error, { stage: "host", owner: "emulation" });
-    return "unanswered";
-  }
 }
 
 /** Reads a post. Returns what is wrong with it otherwise. */
