@@ -140,7 +140,7 @@ describe("a client over HTTP", () => {
     await last.delivered(acknowledged);
   });
 
-  test("receives a large event of characters that fall apart between two chunks", async () => {
+  test("receives a large event", async () => {
     const here = await start();
     const { client } = dial(here.url);
     const box = reading(client, "news");
@@ -300,6 +300,41 @@ describe("a socket over HTTP", () => {
     socket.send("{}");
     expect(await ended).toEqual({ code: 1006, reason: "handshake refused: 404" });
     expect(requests.mock.calls.map(([address]) => address)).toEqual([expected]);
+  });
+
+  test("reads messages whose bytes come one by one, and closes when the stream ends without a reason", async () => {
+    const lines = ['{"id":1,"connect":{"session":"s"}}', '{"id":2,"rpc":{"data":"€𝄞"}}', "{}"];
+    const bytes = new TextEncoder().encode(`${lines.join("\n")}\n`);
+    const body = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        for (const byte of bytes) {
+          controller.enqueue(Uint8Array.of(byte));
+          // Otherwise a runtime may join them.
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        controller.close();
+      },
+    });
+    spied().mockImplementation(async () => new Response(body));
+    const { socket, messages } = await open("ws://127.0.0.1:1/");
+    const closed = new Promise((resolve) => {
+      socket.onclose = resolve as () => void;
+    });
+    expect(await messages.until(3)).toEqual(lines.map((line) => JSON.parse(line)));
+    expect(await closed).toEqual({ code: 1006, reason: "" });
+  });
+
+  test("that is closed sends what waits, and then ends its stream", async () => {
+    const here = await start();
+    const { socket } = await open(here.url);
+    const closed = new Promise((resolve) => {
+      socket.onclose = resolve as () => void;
+    });
+    socket.send('{"id":2,"publish":{"channel":"news","data":1}}');
+    socket.close();
+    expect(await closed).toEqual({ code: 1000, reason: "" });
+    expect((await here.notifier.history("news")).offset).toBe(1);
+    while (here.notifier.stats().sessions > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
   test("that is closed before anything was sent never sends anything", async () => {
