@@ -31,9 +31,9 @@ class HttpSocket implements ClientSocket {
   /** Set when a message was refused or failed. */
   #failing: Timer | undefined;
 
+  /** Opens at once. There is nothing to wait for: the first request needs the connect command. */
   constructor(url: string) {
     this.#url = url.replace(/^ws/, "http");
-    // There is nothing to wait for: the first request needs the connect command.
     queueMicrotask(() => this.#over.signal.aborted || this.onopen?.({} as never));
   }
 

@@ -110,6 +110,21 @@ describe("a client over HTTP", () => {
     expect(await box.until(100)).toEqual(range(1, 100));
   });
 
+  test("misses nothing over 20 lifetimes of its sessions", async () => {
+    const here = await start({ limits: { lifetime: 400 } });
+    const { client, calls } = dial(here.url);
+    const box = reading(client, "news");
+    await client.history("news");
+    const isOver = () => calls.items.filter(({ status }) => status === "connected").length > 20;
+    for (let n = 1; !isOver(); n++) {
+      await publish(here, "news", n, n);
+      await box.until(n);
+    }
+    expect(box.items).toEqual(range(1, box.items.length));
+    const codes = calls.items.flatMap(({ why }) => why?.code ?? []);
+    expect(codes.slice(0, 20)).toEqual(Array(20).fill(3011));
+  });
+
   test("follows a run and cancels it", async () => {
     const here = await start();
     const run = here.notifier.run(async function* ({ signal }) {

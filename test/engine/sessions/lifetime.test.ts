@@ -135,16 +135,19 @@ describe("limits.lifetime", () => {
     await host.end();
   });
 
-  test("costs a stock client nothing over 20 lifetimes", async () => {
-    const here = await site({ authorize: () => true, limits: { lifetime: 400 } });
-    const { client, data, subscribed } = await reader(here);
-    const closed = heard<{ code: number }>(client, "connecting");
-    for (let n = 1; subscribed.items.length <= 20; n++) {
-      await publish(here, "news", n, n);
-      await data.until(n);
-    }
-    expect(data.items).toEqual(range(1, data.items.length));
-    expect(closed.items.slice(0, 20).map(({ code }) => code)).toEqual(Array(20).fill(3011));
-    expect(subscribed.items.slice(1, 21).every(({ recovered }) => recovered)).toBe(true);
-  });
+  test.for(["websocket", "http_stream"] as const)(
+    "costs a stock client nothing over 20 lifetimes: %s",
+    async (way) => {
+      const here = await site({ authorize: () => true, limits: { lifetime: 400 } });
+      const { client, data, subscribed } = await reader(here, "ann", way);
+      const closed = heard<{ code: number }>(client, "connecting");
+      for (let n = 1; subscribed.items.length <= 20; n++) {
+        await publish(here, "news", n, n);
+        await data.until(n);
+      }
+      expect(data.items).toEqual(range(1, data.items.length));
+      expect(closed.items.slice(0, 20).map(({ code }) => code)).toEqual(Array(20).fill(3011));
+      expect(subscribed.items.slice(1, 21).every(({ recovered }) => recovered)).toBe(true);
+    },
+  );
 });
