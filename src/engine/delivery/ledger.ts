@@ -229,8 +229,11 @@ export class Ledger extends PendingDeliveries {
       const entries = deliveries.all.sort((one, other) => one.position.offset - other.position.offset);
       for (const entry of entries) {
         if (entry.content?.record !== undefined) {
+          // From now on it is the next one's to give up.
           waiting++;
+          this.letGo(entry);
           deliveries.refuse(entry, "closed", deliveries.levelOf(entry));
+          this.tidy(entry);
         } else this.giveUp(entry, "closed");
       }
     }

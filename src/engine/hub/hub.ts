@@ -149,9 +149,7 @@ export class Hub
     });
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
-      isKept: parts.log.join !== undefined,
-      clock: parts.clock,
-      scope: this.scope,
+      ...{ isKept: parts.log.join !== undefined, clock: parts.clock, scope: this.scope },
       released: () => this.appends.commits?.touch(),
       health: this.health,
       onError: reportLog,

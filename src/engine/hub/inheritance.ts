@@ -52,6 +52,7 @@ export class Inheritance {
   begin(): void {
     if (this.#log.join === undefined) return;
     this.#leaving = new AbortController();
+    this.#context.nodes.usedAt = this.#context.clock.time();
     this.#enter(this.#leaving.signal);
   }
 

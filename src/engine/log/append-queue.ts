@@ -7,6 +7,9 @@ import type { LogHealth } from "./log-health.ts";
 /** Bytes that a waiting publication counts in addition to its payload. */
 const overhead = 128;
 
+/** Options of an append that may change while it waits: the id of this node, and the epoch of a run's channel. */
+export type Current = Pick<AppendOptions, "origin" | "epoch">;
+
 /**
  * Callbacks right before an append, and as soon as it is in the log, in the order of the queue, and the privileges of
  * the append.
@@ -15,8 +18,8 @@ export interface AppendSteps {
   /** Returns a promise to wait for before the append, or undefined if the append may start at once. */
   admit?(): Promise<void> | undefined;
   appended?(position: Position): void;
-  /** Returns the id of this node, if it wants to hear who has received the entry. Called before each attempt. */
-  origin?(): string | undefined;
+  /** Returns what may be another than when the append was asked for. Called before each attempt. */
+  current?(): Current;
   /** Whether the append is accepted however much is waiting. Events of runs are never refused. */
   readonly isExempt?: boolean;
   /** Whether the append does not wait for subscribers if nothing is queued before it: for start and ending of a run. */

@@ -3,6 +3,7 @@ import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import { closed, ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
+import type { Current } from "./append-queue.ts";
 import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
 import type { LogHealth } from "./log-health.ts";
@@ -42,23 +43,22 @@ export class LogAppender {
 
   /**
    * Appends until the log succeeds; synchronously where the log does. Rejects with the signal's reason, with the log's
-   * refusal of the place, or with a lasting `LogError`. `origin` is called before each attempt; see
-   * {@linkcode AppendOptions.origin}.
+   * refusal of the place, or with a lasting `LogError`. `current` is called before each attempt.
    */
-  append(channel: string, data: string, options: AppendOptions, origin?: Origin): MaybePromise<Position> {
+  append(channel: string, data: string, options: AppendOptions, current?: Currently): MaybePromise<Position> {
     const joining = this.#parts.joining?.();
-    if (joining !== undefined) return this.#joined(joining, channel, data, options, origin);
+    if (joining !== undefined) return this.#joined(joining, channel, data, options, current);
     // The result of an append may be lost although the append was made. With a number it can be sent again safely.
     const numbered = this.#isAtOnce ? options : { ...options, once: this.#writers.next(channel) };
     let appending: MaybePromise<Position>;
     try {
-      appending = this.#parts.log.append(channel, data, withOrigin(numbered, origin));
+      appending = this.#parts.log.append(channel, data, asOf(numbered, current));
     } catch (error) {
-      return this.#retry(channel, data, numbered, Promise.reject(error), origin);
+      return this.#retry(channel, data, numbered, Promise.reject(error), current);
     }
     if (appending instanceof Promise) {
       this.#isAtOnce ??= false;
-      return this.#retry(channel, data, numbered, appending, origin);
+      return this.#retry(channel, data, numbered, appending, current);
     }
     this.#answered();
     return appending;
@@ -69,11 +69,11 @@ export class LogAppender {
     channel: string,
     data: string,
     options: AppendOptions,
-    origin: Origin | undefined,
+    current: Currently | undefined,
   ): Promise<Position> {
     await this.#parts.scope.waitFor(appendingTo(channel), options.signal, joining);
     if (this.#ended) throw closed("publish");
-    return this.append(channel, data, options, origin);
+    return this.append(channel, data, options, current);
   }
 
   /** Called after a synchronous append: such a log needs no numbers. */
@@ -95,7 +95,7 @@ export class LogAppender {
     data: string,
     options: AppendOptions,
     first: Promise<Position>,
-    origin: Origin | undefined,
+    current: Currently | undefined,
   ): Promise<Position> {
     const owner = appendingTo(channel);
     const { log, clock, scope } = this.#parts;
@@ -114,9 +114,11 @@ export class LogAppender {
           this.#failed(error, channel);
         }
         await scope.sleep(owner, jittered(wait, clock), signal);
+        // Between two attempts this process may have lost its place, and get another one.
+        const joining = this.#parts.joining?.();
+        if (joining !== undefined) await scope.waitFor(owner, signal, joining);
         try {
-          // Between two attempts this process may have got another id.
-          appending = log.append(channel, data, withOrigin(options, origin));
+          appending = log.append(channel, data, asOf(options, current));
           if (!(appending instanceof Promise)) this.#answered();
         } catch (error) {
           appending = Promise.reject(error);
@@ -148,12 +150,10 @@ export class LogAppender {
   }
 }
 
-/** Returns the id of this node, while it has one. */
-type Origin = () => string | undefined;
+type Currently = () => Current;
 
-function withOrigin(options: AppendOptions, origin: Origin | undefined): AppendOptions {
-  const id = origin?.();
-  return id === undefined ? options : { ...options, origin: id };
+function asOf(options: AppendOptions, current: Currently | undefined): AppendOptions {
+  return current === undefined ? options : { ...options, ...current() };
 }
 
 /** Whether an error is the log's answer to an append in a place that it cannot have. */

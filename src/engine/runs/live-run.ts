@@ -191,13 +191,17 @@ export class LiveRun implements Run<unknown> {
 
   /**
    * Called when the store was set back or lost: what the log must have of the run is written again, unless it is there.
-   * `ending` is the ending that was written, if it is known. Returns whether it is not known and would have been needed.
+   * `endingOf` returns the ending that was written, if it is known. Returns whether it is not known and would have been
+   * needed.
    */
-  async renew(ending: string | undefined): Promise<boolean> {
+  async renew(endingOf: () => string | undefined): Promise<boolean> {
     await this.#starting;
     if (this.status !== "working") await this.ended();
-    if (this.#starting === undefined || this.#refused !== undefined) return false;
+    // Another run may have its id since.
+    const isForeign = this.#refused !== undefined || this.#channel.isStopped;
+    if (this.#starting === undefined || isForeign) return false;
     const { id } = this;
+    const ending = endingOf();
     const found = await renewedRun(this.#context, {
       ...{ id, channel: this.#channel, stored: this.#stored },
       begin: (place) => {

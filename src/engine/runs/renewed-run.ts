@@ -37,7 +37,9 @@ export async function renewedRun(
     try {
       if (!isWorking) {
         if (run.end === undefined) return "forgotten";
-        await run.end();
+        // Nothing is published any more while this process closes. Whoever inherits the run ends it.
+        if (context.flushing) run.hold(epoch);
+        else await run.end();
       } else if (state !== undefined) run.hold(epoch);
       // Its later events may be there already.
       else await run.begin(top === 0 ? "first" : undefined);

@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { offsetsIn, rejection, upTo } from "../../support/core.ts";
+import { deferred, offsetsIn, rejection, upTo } from "../../support/core.ts";
 import { type Cluster, type ClusterNode, type Pair, settled, type Three, test } from "./cluster.ts";
 import { acknowledge, confirmed, follows, messages, news, obeys } from "./deliver.ts";
 
@@ -162,6 +162,29 @@ describe("one key on two nodes", () => {
     await cluster.clock.advance(60_000);
     expect([one.undelivered, other.undelivered]).toEqual([["a expired"], []]);
     expect(await failed).toMatchObject({ name: "ExpiredError", reason: "expired" });
+  });
+
+  test("resolves a receipt that waited before it was known whose publication it is", async ({ open }) => {
+    const cluster = await open(3);
+    const [one, two, three] = cluster.nodes as Three;
+    const ann = await obeys(cluster, three, "ann");
+    const options = { idempotencyKey: "k" };
+    await confirmed(cluster, one, "a", options);
+    const { read } = two.log;
+    const gate = deferred();
+    two.log.read = async (...args) => {
+      if (args[0] === news) await gate.promise;
+      return read.apply(two.log, args);
+    };
+    const receipt = await confirmed(cluster, two, "a", options);
+    const delivering = receipt.delivered();
+    await cluster.clock.settle();
+    expect([two.notifier.stats().confirmed, messages(cluster).toAll]).toEqual([1, 0]);
+    gate.resolve();
+    await cluster.clock.settle();
+    expect(two.notifier.stats().confirmed).toBe(0);
+    await acknowledge(cluster, ann, receipt.position);
+    expect(await delivering).toMatchObject({ by: "ann", level: "acknowledged" });
   });
 
   test("resolves the receipts of both, wherever it is acknowledged", async ({ open }) => {
@@ -407,6 +430,22 @@ describe("bounds", () => {
     await cluster.clock.advance(60_000);
     await confirmed(cluster, one, "b");
     expect(other.notifier.totals().limits).toEqual({});
+  });
+
+  test("a wait of a caller that is over ends no wait of another node for the same publication", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const { position } = await confirmed(cluster, one, "a", { idempotencyKey: "k" });
+    const options = { idempotencyKey: "k", ttl: 10_000 };
+    const receipt = await settled(cluster.clock, other.notifier.publish(news, "a", options));
+    const expired = rejection(receipt.delivered({ level: "acknowledged" }));
+    await cluster.clock.advance(10_000);
+    expect(await expired).toMatchObject({ name: "ExpiredError", reason: "expired" });
+    await acknowledge(cluster, ann, position);
+    expect(one.notifier.stats().confirmed).toBe(0);
   });
 
   test("entries that are read again are not told again", async ({ open }) => {

@@ -304,6 +304,20 @@ describe("a client that comes back to another node", () => {
 });
 
 describe("a node that closes", () => {
+  test("tells who has left, also of those whom it cuts at the end of its grace", async ({ open }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, other, "ann");
+    const { position } = await confirmed(cluster, one, "a");
+    ann.stall();
+    const closing = other.notifier.close();
+    await cluster.clock.advance(10_000);
+    expect((await closing).sessions).toEqual({ closed: 0, cut: 1 });
+    expect(one.notifier.stats().confirmed).toBe(1);
+    await follows(cluster, one, "ann", position);
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+
   test("tells what its clients acknowledge until then", async ({ open }) => {
     const cluster = await open(2);
     const [one, other] = cluster.nodes as Pair;

@@ -171,9 +171,13 @@ describe("a run of another node", () => {
     expect(other.reason).toBe("enough");
     spy.fails = false;
     await clock.advance(6_000);
+    spy.fails = true;
     const cancelling = run.cancel("stop");
     await clock.settle();
     await cancelling;
+    expect(result.state).toBe("pending");
+    spy.fails = false;
+    await clock.advance(6_000);
     expect(result.reason).toMatchObject({ name: "CancelError", reason: "stop" });
     node.errors.splice(0);
   });

@@ -279,6 +279,24 @@ describe("after the store was set back", () => {
     expect(one.undelivered.filter((each) => each.startsWith("a"))).toEqual(["a expired"]);
   });
 
+  test("an ending that is still there is not written again", async ({ open }) => {
+    const cluster = await open(2);
+    const { clock, nodes, shared } = cluster;
+    const [one, other] = nodes as Pair;
+    const run = other.notifier.run(async () => 7);
+    await settled(clock, run.result());
+    let appends = 0;
+    const { append } = other.log;
+    other.log.append = (...call) => {
+      if (call[0].startsWith("run:")) appends++;
+      return append.apply(other.log, call);
+    };
+    shared.rollback(shared.snapshot());
+    await told(cluster, one, other);
+    expect([appends, typesIn(cluster, `run:${run.id}`)]).toEqual([0, ["run.started", "run.completed"]]);
+    expect(await settled(clock, run.result())).toBe(7);
+  });
+
   test("an ending that was lost is written again: the run has one, and its channel is sealed", async ({
     open,
   }) => {

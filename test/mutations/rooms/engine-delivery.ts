@@ -201,11 +201,6 @@ export const engineDelivery: readonly Mutation[] = [
       from: "    this.#learned.set(keyOf(report.channel, report), stateIn(report));\n",
       to: "    void report;\n",
     },
-    {
-      name: "subscribers of an older epoch do not count where it is continued",
-      from: "return this.lineages.common(channel, live.epoch, epoch) >= offset ? live.subscriptions : [];",
-      to: "return live.epoch === epoch ? live.subscriptions : [];",
-    },
   ]),
   ...inFile("engine/delivery/ledger", [
     {
@@ -242,11 +237,6 @@ export const engineDelivery: readonly Mutation[] = [
       name: "a receipt asks no other node",
       from: "if (waited.waiters.has(waiter)) this.#questions.ask(waited, waiter);",
       to: "",
-    },
-    {
-      name: "an acknowledgement counts for what was not sent before its client came back",
-      from: "if (state.since < offset && offset <= state.written)",
-      to: "if (offset > 0)",
     },
     {
       name: "a client that came back before it was known to have left acknowledges nothing",

@@ -3,6 +3,11 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/close", [
     {
+      name: "what a closing node learns last is not told",
+      from: '  await hub.settled("tell the other nodes", deadlines.over, hub.nodes.flush());\n',
+      to: "",
+    },
+    {
       name: "what was confirmed last is not released in the log",
       from: "  hub.appends.commits?.run();\n",
       to: "",

@@ -362,4 +362,16 @@ export const engineLog: readonly Mutation[] = [
       to: "      if (isWithdrawn) continue;\n",
     },
   ]),
+  ...inFile("engine/log/log-reader", [
+    {
+      name: "what a wake has brought is not looked at for other nodes",
+      from: "  take(channel: string, slice: Slice): Slice {\n    this.#parts.found(channel, slice);\n",
+      to: "  take(channel: string, slice: Slice): Slice {\n    void channel;\n",
+    },
+    {
+      name: "what was read is not looked at for other nodes",
+      from: "    this.#parts.looked(channel, slice, sequence);\n    this.#parts.found(channel, slice);\n",
+      to: "    this.#parts.looked(channel, slice, sequence);\n",
+    },
+  ]),
 ];
