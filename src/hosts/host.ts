@@ -130,8 +130,11 @@ export async function host(
     carry(handshake, request, env);
     const response = await answer(request, env);
     const isRefused = handshake.handlers === undefined && response?.status >= 400;
-    if (isRefused && posting.isStrict) refused(request.url, response.status, "the server is closing");
-    else if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));
+    if (isRefused && posting.isStrict) {
+      handshake.isTold = true;
+      refused(request.url, response.status, "the server is closing");
+    }
+    if (isRefused && !handshake.isTold) refused(request.url, response.status, reasonOf(response));
     return { handshake, response };
   };
   const ours = { grace, maxMessage, answer, upgrade, refused, report, posting, scope };

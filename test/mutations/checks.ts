@@ -67,6 +67,11 @@ const hosts = createSuite("tests of the hosts", () => hostTests);
 
 const objects = createSuite("tests of objects", () => ["test/hosts/cloudflare"]);
 
+const streams = createSuite("tests of streams", () => [
+  ...["events", "refusals", "window", "shutdown"].map((name) => `test/hosts/streams/${name}.test.ts`),
+  "test/protocol/centrifuge",
+]);
+
 const onWorkerd = createSuite("tests on workerd", () => ["test/workerd"]);
 
 const client = createSuite("tests of the client", (directory) =>
@@ -103,6 +108,7 @@ export const suites: readonly Check[] = [
   core,
   hosts,
   objects,
+  streams,
   onWorkerd,
   client,
   overHttp,
@@ -117,6 +123,7 @@ function engineRooms(): string[] {
 export function checksFor(file: string): Check[] {
   if (file === "client/http.ts") return [overHttp];
   if (file.startsWith("client/")) return [client];
+  if (file.startsWith("hosts/streams/") || file === "hosts/posting.ts") return [streams];
   if (file.startsWith("hosts/cloudflare/")) return [objects, onWorkerd];
   if (file.startsWith("hosts/")) return [hosts];
   const room = rooms.get(dirname(file));

@@ -13,6 +13,7 @@ import { engineRuns } from "./rooms/engine-runs.ts";
 import { engineSessions } from "./rooms/engine-sessions.ts";
 import { hosts } from "./rooms/hosts.ts";
 import { hostsCloudflare } from "./rooms/hosts-cloudflare.ts";
+import { hostsStreams } from "./rooms/hosts-streams.ts";
 import { stores } from "./rooms/stores.ts";
 import { storesSqlite } from "./rooms/stores-sqlite.ts";
 import { testing } from "./rooms/testing.ts";
@@ -36,6 +37,7 @@ export const mutations: readonly Mutation[] = [
   ...engineSessions,
   ...hosts,
   ...hostsCloudflare,
+  ...hostsStreams,
   ...stores,
   ...storesSqlite,
   ...testing,

@@ -15,6 +15,7 @@ export interface SinkParts {
 /** Hands items on as a stream of events, for an `EventSource`. */
 export class EventStream implements FeedSink {
   readonly #stream: ByteStream;
+  readonly #pong: () => void;
   /** Whether a ping is to be answered once everything was taken. */
   #isPinged = false;
   #isEnded = false;
@@ -22,12 +23,12 @@ export class EventStream implements FeedSink {
   hasEvents = false;
 
   constructor({ pong, over, destroy }: SinkParts & Pick<ByteStreamParts, "destroy">) {
-    const taken = (): void => {
-      if (!this.#isPinged) return;
-      this.#isPinged = false;
-      pong();
-    };
-    this.#stream = new ByteStream({ taken, over: () => over(this.#isEnded ? 1000 : undefined), destroy });
+    this.#pong = pong;
+    this.#stream = new ByteStream({
+      taken: () => this.#answer(),
+      over: () => over(this.#isEnded ? 1000 : undefined),
+      destroy,
+    });
   }
 
   get body(): ReadableStream<Uint8Array> {
@@ -57,6 +58,12 @@ export class EventStream implements FeedSink {
 
   cut(): void {
     this.#stream.cut();
+  }
+
+  #answer(): void {
+    if (!this.#isPinged) return;
+    this.#isPinged = false;
+    this.#pong();
   }
 }
 

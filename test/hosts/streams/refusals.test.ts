@@ -300,6 +300,11 @@ test("long polls and streams of the same request are told apart by what it accep
   const { ask } = appOf({ authorize: () => true });
   const typeOf = async (headers: Record<string, string>) =>
     (await ask("/events?channel=a", { headers })).headers.get("content-type")?.split(";")[0];
+  const { headers } = await ask("/events?channel=a");
+  expect([headers.get("x-accel-buffering"), headers.get("cache-control")]).toEqual([
+    "no",
+    "no-store, no-transform",
+  ]);
   expect(await typeOf({})).toBe("text/event-stream");
   expect(await typeOf({ Accept: "*/*" })).toBe("text/event-stream");
   expect(await typeOf(json)).toBe("application/json");

@@ -431,4 +431,22 @@ export const engineHub: readonly Mutation[] = [
       to: "checkPeer(peer, hub.settings.limits.channel);",
     },
   ]),
+  ...inFile("engine/hub/posts", [
+    { name: "a secret works after the end of its session", from: "this.#orders.delete(secret);", to: "" },
+    {
+      name: "a post that names this node is sent to it all the same",
+      from: " || node === nodes.id) return false;",
+      to: ") return false;",
+    },
+    {
+      name: "a secret is taken for right at another node",
+      from: "return isMember && answer !== false;",
+      to: "return isMember;",
+    },
+    {
+      name: "a post for a node that is gone counts as taken",
+      from: "return isMember && answer !== false;\n  }",
+      to: "return answer !== false;\n  }",
+    },
+  ]),
 ];

@@ -525,4 +525,37 @@ export const engineSessions: readonly Mutation[] = [
       to: "return flags | (flag.pongTaken & doubtfulPongs);",
     },
   ]),
+  ...inFile("engine/sessions/post-order", [
+    {
+      name: "a post overtakes those before it",
+      from: "if (first > next) return this.#hold(",
+      to: "if (first > Infinity) return this.#hold(",
+    },
+    {
+      name: "a post that comes twice is handled twice",
+      from: "if (first < next && !this.#isPassed(first)) return;",
+      to: "",
+    },
+    {
+      name: "a post that comes late is dropped",
+      from: "this.#passed.push({ first: this.#next ?? held.first, last: held.first - 1 });",
+      to: "",
+    },
+    { name: "any number of posts may wait", from: "this.#held.length > most || ", to: "" },
+    {
+      name: "posts of any size may wait",
+      from: " || this.#chars > this.#context.settings.limits.commandChars",
+      to: "",
+    },
+    {
+      name: "a post waits for ever",
+      from: "      this.#cancel = undefined;\n      this.#passOver();",
+      to: "      this.#cancel = undefined;",
+    },
+    {
+      name: "an id far ahead holds up everything",
+      from: "last === 0 || first > next + furthest",
+      to: "last === 0",
+    },
+  ]),
 ];

@@ -115,16 +115,16 @@ export const hosts: readonly Mutation[] = [
     },
     { name: "a half-open peer keeps its connection after a refusal", from: "endWithUs(socket);", to: "" },
   ]),
-  ...inFile("hosts/notifications", [
+  ...inFile("hosts/admission", [
     {
       name: "an upgrade in progress is accepted after closing began",
-      from: "looked up.\n    if (notifier.closing.aborted) throw refuse(503, closing);",
+      from: "looked up.\n    if (notifier.closing.aborted) throw this.refuse(c, 503, closing);",
       to: "looked up.",
     },
     {
       name: "the page's origin is not checked",
-      from: "if (!(allowing instanceof Promise ? await allowing : allowing))",
-      to: "await allowing;\n    if (false)",
+      from: "      if (isAllowed) return;\n",
+      to: "      if (isAllowed !== undefined) return;\n",
     },
     {
       name: "any truthy result of an origins function allows a page",
@@ -133,8 +133,8 @@ export const hosts: readonly Mutation[] = [
     },
     {
       name: "the session limit is not checked at the upgrade",
-      from: 'if (typeof place === "string") throw refuse(503, `limits.',
-      to: 'if (typeof place === "string") return new PeerHandlers(notifier, identity, () => {});\n    if (typeof place === "string") throw refuse(503, `limits.',
+      from: 'if (typeof place === "string") throw',
+      to: 'if (typeof place === "string") return { peer: identity, release() {} };\n    if (typeof place === "string") throw',
     },
     {
       name: "an HTTPException of another copy of Hono is an internal error",
@@ -143,7 +143,7 @@ export const hosts: readonly Mutation[] = [
     },
     {
       name: "refused handshakes are not reported",
-      from: "notifier.refused({ path: c.req.path, ...refused });",
+      from: "this.#notifier.refused({ path: c.req.path, ...refused });",
       to: "",
     },
   ]),
