@@ -194,6 +194,11 @@ export const wrongNodes: Readonly<Record<string, NodeFault>> = {
     data,
     options,
   ]),
+  "takes no notice of the epoch of an append": apart(([channel, data, { epoch, ...options }]) => [
+    channel,
+    data,
+    options,
+  ]),
   "wakes without saying who wants to hear of an entry": (log) => ({
     watch: (channel, wake) =>
       log.watch(channel, (hint) => {

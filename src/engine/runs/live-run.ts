@@ -198,8 +198,7 @@ export class LiveRun implements Run<unknown> {
     await this.#starting;
     if (this.status !== "working") await this.ended();
     // Another run may have its id since.
-    const isForeign = this.#refused !== undefined || this.#channel.isStopped;
-    if (this.#starting === undefined || isForeign) return false;
+    if (this.#starting === undefined || this.#refused !== undefined || this.#channel.isStopped) return false;
     const { id } = this;
     const ending = endingOf();
     const found = await renewedRun(this.#context, {
@@ -209,10 +208,15 @@ export class LiveRun implements Run<unknown> {
         return this.#write(place);
       },
       hold: (epoch) => this.#channel.hold(this.#record, epoch),
-      end: ending === undefined ? undefined : () => this.#channel.confirm(ending, stateOf(this.#stored)),
+      end: ending === undefined ? undefined : () => this.#endAgain(ending),
     });
     if (found === "replaced") this.lose(new LogError(`Cannot go on with ${this.label}: its id is in use`));
     return found === "forgotten";
+  }
+
+  async #endAgain(ending: string): Promise<void> {
+    await this.#channel.confirm(ending, stateOf(this.#stored));
+    this.#context.records.release(this.#record);
   }
 
   /** Cancels the run for someone. Only the first call has an effect. */

@@ -126,7 +126,7 @@ describe("after the store was wiped", () => {
     expect([run, old, young].map(({ id }) => typesIn(cluster, `run:${id}`))).toEqual([
       [],
       [],
-      ["run.completed"],
+      ["run.started", "run.completed"],
     ]);
     const found = await settled(clock, one.notifier.runs.find(young.id));
     expect([found?.status, await settled(clock, found?.result() as Promise<unknown>)]).toEqual([
@@ -149,7 +149,10 @@ describe("after the store was wiped", () => {
       isRenewed,
       "Cannot renew the log: the endings of 1 runs are lost, and too old or too many to be written again",
     ]);
-    expect(runs.map(({ id }) => typesIn(cluster, `run:${id}`))).toEqual([[], ["run.completed"]]);
+    expect(runs.map(({ id }) => typesIn(cluster, `run:${id}`))).toEqual([
+      [],
+      ["run.started", "run.completed"],
+    ]);
     other.undelivered.splice(0);
   });
 
@@ -465,6 +468,39 @@ describe("a record whose release fails", () => {
     expect([closing.state, shared.inspect().records.length]).toEqual(["fulfilled", 1]);
     other.errors.splice(0);
     await clock.advance(2 * lease);
+    for (const { errors } of nodes) errors.splice(0);
+  });
+});
+
+describe("a run whose id another node has taken after the store was wiped", () => {
+  test("writes nothing into the channel of the other one", async ({ open }) => {
+    const cluster = await open(2);
+    const { clock, nodes, shared } = cluster;
+    const [one, other] = nodes as Pair;
+    const next = deferred<void>();
+    const first = one.notifier.run(
+      async ({ emit, signal }) => {
+        await next.promise;
+        await emit({ type: "of the first" });
+        signal.throwIfAborted();
+      },
+      { id: "r", owner: "ann" },
+    );
+    first.result().catch(() => {});
+    await clock.settle();
+    one.log.cut({ hang: true });
+    next.resolve();
+    await clock.settle();
+    shared.wipe();
+    const second = other.notifier.run(waits, { id: "r", owner: "ann" });
+    second.result().catch(() => {});
+    await clock.settle();
+    one.log.heal();
+    await clock.advance(10_000);
+    expect(typesIn(cluster, "run:r")).toEqual(["run.started"]);
+    await expect(first.result()).rejects.toMatchObject({ reason: "lost" });
+    await settled(clock, second.cancel());
+    expect(typesIn(cluster, "run:r")).toEqual(["run.started", "run.cancelled"]);
     for (const { errors } of nodes) errors.splice(0);
   });
 });

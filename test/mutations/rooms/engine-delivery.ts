@@ -83,8 +83,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "a node reports what another one has published with the same key",
-      from: "if (origin !== undefined && origin !== context.nodes.id)",
-      to: "if (origin === null)",
+      from: "if (found.origin !== context.nodes.id)",
+      to: "if (found.offset < 0)",
     },
   ]),
   ...inFile("engine/delivery/delivery-state", [
@@ -304,8 +304,8 @@ export const engineDelivery: readonly Mutation[] = [
   ...inFile("engine/delivery/questions", [
     {
       name: "a question is asked once for each caller",
-      from: "if (entry.asked.has(question)) return;",
-      to: "",
+      from: "|| entry.asked?.has(key)) return;",
+      to: ") return;",
     },
     {
       name: "a receipt asks although its publication names its origin",

@@ -110,7 +110,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "publications do not wait until the log is joined",
-      from: "if (joining !== undefined) return this.#joined(joining, channel, data, options, origin);",
+      from: "if (joining !== undefined) return this.#joined(joining, channel, data, options, current);",
       to: "",
     },
     {
@@ -120,7 +120,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "an error thrown by the log is not retried",
-      from: "return this.#retry(channel, data, numbered, Promise.reject(error), origin);",
+      from: "return this.#retry(channel, data, numbered, Promise.reject(error), current);",
       to: "throw error;",
     },
     {
@@ -135,12 +135,12 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a repeated append has a new number",
-      from: "          appending = log.append(channel, data, withOrigin(options, origin));",
+      from: "          appending = log.append(channel, data, asOf(options, current));",
       to: "          appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
     },
     {
       name: "what is confirmed names no origin",
-      from: "return id === undefined ? options : { ...options, origin: id };",
+      from: "return current === undefined ? options : { ...options, ...current() };",
       to: "return options;",
     },
     {

@@ -130,8 +130,8 @@ export const engineRuns: readonly Mutation[] = [
   ...inFile("engine/runs/renewed-run", [
     {
       name: "a run that is there is not held again",
-      from: "else if (state !== undefined) run.hold(epoch);",
-      to: "else if (state !== undefined) void epoch;",
+      from: "else if (isWorking || context.flushing) run.hold(epoch);",
+      to: "else if (isWorking || context.flushing) void epoch;",
     },
     {
       name: "a run is begun again under an id that somebody else has taken",
@@ -145,7 +145,7 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "an ending that is lost is not written again",
-      from: "        await run.end();\n",
+      from: "      if (!isWorking && !context.flushing) await run.end?.();\n",
       to: "",
     },
     {
