@@ -1,0 +1,62 @@
+import { describe, expect, test } from "vitest";
+import { runtime } from "../../support/runtime.ts";
+import { type Site, site } from "../../support/server.ts";
+import { openStream, post } from "../../support/stream-peer.ts";
+import { tcp } from "../../support/tcp.ts";
+
+const open = { authorize: () => true, heartbeat: 60_000 };
+const requests = {
+  http_stream: openStream({ stream: "/http_stream?user=ann" }),
+  sse: openStream({ stream: "/sse?user=ann" }),
+  events: "GET /events?user=ann&channel=news HTTP/1.1\r\nHost: localhost\r\n\r\n",
+};
+const transports = Object.keys(requests) as (keyof typeof requests)[];
+
+function portOf(here: Site): number {
+  return Number(new URL(here.direct).port);
+}
+
+const quiet = { timeout: 5_000, interval: 5 };
+
+describe.each(transports)(`a client over %s on ${runtime}`, (transport) => {
+  test.each<[string, (socket: ReturnType<typeof tcp>["socket"]) => unknown]>([
+    ["ends its connection", (socket) => socket.end()],
+    ["resets its connection", (socket) => socket.resetAndDestroy()],
+  ])("that %s ends its session, once", async (_, leave) => {
+    const here = await site(open);
+    const peer = tcp(portOf(here), requests[transport]);
+    await peer.until(/\r\n\r\n.*(connect|retry)/s);
+    expect(here.notifier.stats().sessions).toBe(1);
+    leave(peer.socket);
+    await expect.poll(() => here.notifier.stats().sessions, quiet).toBe(0);
+    expect(here.notifier.totals()).toMatchObject({ opened: 1, closed: { 1006: 1 } });
+  });
+
+  test("that has left before it is answered leaves nothing", async () => {
+    const here = await site(open);
+    const release = here.hold();
+    const peer = tcp(portOf(here), requests[transport]);
+    // A later request is answered, so what was sent before has come.
+    const later = () =>
+      tcp(portOf(here), post("/emulation", "{}", ["Connection: close"])).until(/^HTTP\/1.1 400/);
+    await later();
+    peer.socket.resetAndDestroy();
+    await later();
+    release();
+    await expect.poll(() => here.notifier.stats().sessions, quiet).toBe(0);
+    await here.close();
+    const { opened, closed } = here.notifier.totals();
+    expect(Object.values(closed).reduce((sum, count) => sum + count, 0)).toBe(opened);
+  });
+
+  // Clients of events answer no pings.
+  if (transport === "events") return;
+  test("that goes silent is closed for its missing pong", async () => {
+    const here = await site({ ...open, heartbeat: 100, limits: { pong: 100 } });
+    const peer = tcp(portOf(here), requests[transport]);
+    await peer.until(/"code":3012/);
+    await expect.poll(() => here.notifier.stats().sessions, quiet).toBe(0);
+    expect(here.notifier.totals().closed).toEqual({ 3012: 1 });
+    peer.destroy();
+  });
+});
