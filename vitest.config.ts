@@ -30,6 +30,7 @@ const workerd = ["test/workerd/*.test.ts"];
 const products = [
   "test/checks/package.test.ts",
   "test/checks/types.test.ts",
+  "test/client/chromium.test.ts",
   "test/hosts/chromium-nodes.test.ts",
   "test/hosts/chromium.test.ts",
   "test/hosts/worker-page.test.ts",
@@ -40,6 +41,7 @@ export default defineConfig({
     alias: [
       { find: /^tocsin$/, replacement: `${src}mod.ts` },
       { find: /^tocsin\/(\w+)$/, replacement: `${src}$1.ts` },
+      { find: /^tocsin\/(\w+)\/(\w+)$/, replacement: `${src}$1-$2.ts` },
     ],
   },
   test: {

@@ -24,7 +24,7 @@ export type {
   ClientStatus,
   ConnectOptions,
 } from "./client/options.ts";
-export type { ClientSocket } from "./client/socket.ts";
+export type { ClientSocket, SocketClass } from "./client/socket.ts";
 export {
   CancelError,
   ClosedError,

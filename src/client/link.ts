@@ -1,41 +1,22 @@
 import { systemTiming, type Timer } from "../base/clock.ts";
 import { ReplyError } from "../model/errors.ts";
 import { onAwake } from "./awake.ts";
-import { type Answered, createFeed, type Feed } from "./feed.ts";
+import { type Answered, createFeed } from "./feed.ts";
 import { addressOf, frame, jsonOf, named, refuse, textOf } from "./input.ts";
+import type { Link, Params } from "./link-port.ts";
 import { type ConnectResult, type Message, refusal } from "./messages.ts";
 import type { ClientAddress, ClientStatus, ConnectOptions } from "./options.ts";
-import type { ClientSocket } from "./socket.ts";
+import type { ClientSocket, SocketClass } from "./socket.ts";
 import { createWait } from "./waiting.ts";
-
-/** The parameters of a command. They name a channel or a method. */
-type Params = { channel?: string; method?: string; [more: string]: unknown };
-
-/** The connection of a client, as the other parts of the client use it. */
-export interface Link {
-  readonly status: ClientStatus;
-  readonly feed: Feed;
-  /**
-   * Sends a command once there is a connection, and returns its result. Rejects with a TypeError when `params` cannot
-   * be sent as JSON. Rejects with a ReplyError, whose message names `verb`, when the server refuses, or when the
-   * connection ends before the reply arrives. With `again`, a command of up to `frame` characters is then sent again
-   * instead.
-   */
-  call<T>(
-    name: string,
-    verb: string,
-    params: Params,
-    signal: AbortSignal | undefined,
-    again?: boolean,
-  ): Promise<T>;
-  /** Sends the last acknowledgements and closes. Pending waits reject with `reason`. Settles once nothing is left. */
-  close(reason: unknown): Promise<void>;
-}
 
 /**
  * Milliseconds in which a connection must be made, by which a ping may be late, and after which a connection is stable.
  */
 const patience = 10_000;
+/** Milliseconds in which a socket must open if another class can be tried. */
+const openTimeout = 2_500;
+/** Milliseconds for which a class that worked is tried first, before those that precede it in the list. */
+const preference = 300_000;
 
 /**
  * Creates a link, which has one connection at a time. A lost connection is made again until the link is closed or
@@ -56,7 +37,8 @@ export function createLink(
     onStatus,
   }: ConnectOptions,
 ): Link {
-  if (!WebSocket) refuse("connect", "no WebSocket, give that of ws");
+  const classes = [WebSocket].flat() as SocketClass[];
+  if (!classes.some(Boolean)) refuse("connect", "no WebSocket, give that of ws");
   textOf("use token", token ?? "");
   const hello = JSON.parse(jsonOf("connect", { name: "tocsin", data }));
   /** Aborts when the link is closed, with the reason that all pending waits reject with. */
@@ -72,6 +54,14 @@ export function createLink(
   let socket: ClientSocket | undefined;
   /** Whether the server has accepted the connect command. */
   let isAdmitted = false;
+  /** The index of the class that is used now. */
+  let way = 0;
+  /** The index of the class that is tried first. */
+  let best = 0;
+  /** Whether a socket was created, and no message received yet. */
+  let isTrying = false;
+  /** Set while a class is tried first that is not the first of the list. */
+  let forget: Timer | undefined;
   let ids = 0;
   /** The callbacks for replies, by the id of the command. */
   const answers = new Map<number | undefined, Answered | undefined>();
@@ -89,7 +79,7 @@ export function createLink(
     stop();
     status = next;
     // What `onStatus` throws or rejects with must not end the process.
-    (async () => onStatus?.(next, why))().catch(console.error);
+    (async () => onStatus?.(next, why, way))().catch(console.error);
   }
 
   function time(name: string, ms: number, fire: () => void): void {
@@ -121,7 +111,8 @@ export function createLink(
       if (getToken && !token) token = textOf("use token", await getToken({ signal }));
       const address = typeof url === "string" ? url : addressOf(await url({ signal }));
       signal.throwIfAborted();
-      open(new (WebSocket as NonNullable<ConnectOptions["WebSocket"]>)(address));
+      isTrying = true;
+      open(new (classes[way] as SocketClass)(address));
     } catch (cause) {
       if (!signal.aborted) lost(getToken && !token ? 101 : 0, "dial failed", true, { cause });
     }
@@ -136,17 +127,17 @@ export function createLink(
     newSocket.onopen = opened;
     newSocket.onmessage = ({ data }: { data: string }) => read(data);
     newSocket.onclose = ({ code, reason }: { code: number; reason: string }) => {
-      if (socket) return lost(code, reason);
       // Runtimes that expose the HTTP status put it at the end of the error's message.
       const [, status] = /: (\d{3})$/.exec(`${cause?.message}`) ?? [];
       const why = status ? `refused: ${status}` : "failed";
-      lost(code, `handshake ${why}`, true, { cause, status: status && +status });
+      lost(code, socket ? reason : `handshake ${why}`, undefined, { cause, status: status && +status });
     };
-    listen(patience);
+    listen(nextWay() === best ? patience : openTimeout);
   }
 
   function opened(): void {
     socket = dialled;
+    listen(patience);
     const params = { token: token || undefined, ...hello, subs: feed.resume() };
     command("connect", JSON.stringify(params), ({ connect, error }, size) => {
       if (!error) connected(connect as ConnectResult, size);
@@ -159,6 +150,12 @@ export function createLink(
   function connected({ ping: seconds, subs = {} }: ConnectResult, size: number): void {
     period = seconds ? seconds * 1000 + patience : 0;
     isAdmitted = true;
+    best = way;
+    if (way)
+      forget ??= clock.timer(preference, () => {
+        best = 0;
+        forget = undefined;
+      });
     feed.open(subs, size);
     become("connected");
     time("connected", patience, () => {
@@ -202,6 +199,7 @@ export function createLink(
   }
 
   function read(frame: string): void {
+    isTrying = false;
     try {
       for (const line of frame.split("\n")) {
         // An earlier line may have ended the connection.
@@ -261,7 +259,9 @@ export function createLink(
       token = undefined;
       mayReturn = true;
     }
-    const error = new ReplyError(code, reason, mayReturn, socket ? {} : { tries: failures + 1, ...details });
+    const isNew = isTrying || !dialled;
+    const error = new ReplyError(code, reason, mayReturn, isNew ? { tries: failures + 1, ...details } : {});
+    const next = isTrying ? nextWay() : best;
     drop(error)?.terminate?.();
     feed.resume();
     // The outcome of commands without a reply is unknown.
@@ -270,7 +270,15 @@ export function createLink(
     if (!mayReturn) return void close(error, error);
     become("waiting", error);
     const [, seconds = 0] = /retry.after\D*(\d+)/i.exec(reason) ?? [];
-    retry("connect", failures++, dial, +seconds * 1000);
+    way = next;
+    // The back-off begins when all classes have failed.
+    if (next !== best) time("connect", +seconds * 1000, dial);
+    else retry("connect", failures++, dial, +seconds * 1000);
+  }
+
+  /** Returns the index of the class to try after this one. It is `best` when all have been tried. */
+  function nextWay(): number {
+    return (way + 1) % classes.length;
   }
 
   function retry(name: string, failures: number, fire: () => void, minDelay = 0): void {
@@ -287,7 +295,7 @@ export function createLink(
       dialled.close(1000);
     }
     dialled = socket = undefined;
-    isAdmitted = false;
+    isAdmitted = isTrying = false;
     return last;
   }
 
@@ -300,6 +308,7 @@ export function createLink(
     feed.ack();
     const last = drop(reason);
     life.abort(reason);
+    forget?.cancel();
     become("closed", why);
     if (!last) return;
     /** Milliseconds to wait for the close event. */

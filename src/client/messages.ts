@@ -30,6 +30,10 @@ export interface ConnectResult {
   ping?: number;
   /** The subscriptions that the server made by itself, by channel. */
   subs?: Readonly<Record<string, SubscribeResult>>;
+  /** Names the session in requests of their own, where there is no WebSocket. */
+  session?: string;
+  /** The node that has the session, for the same requests. */
+  node?: string;
 }
 
 /** The result of a presence command. */
@@ -59,6 +63,7 @@ export interface Push {
   channel: string;
   pub?: PublicationFields;
   unsubscribe?: { code: number; reason: string };
+  disconnect?: { code: number; reason: string };
 }
 
 /** Returns the error that a caller gets for an error reply. */

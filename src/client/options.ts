@@ -3,7 +3,7 @@ import type { ReplyError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
 import type { RunStatus } from "../model/run-event.ts";
-import type { ClientSocket } from "./socket.ts";
+import type { SocketClass } from "./socket.ts";
 
 /** The state of a client: it connects, is connected, waits before it reconnects, or is closed for good. */
 export type ClientStatus = "connecting" | "connected" | "waiting" | "closed";
@@ -22,8 +22,15 @@ export interface ConnectOptions {
   getToken?: ((context: { signal: AbortSignal }) => string | Promise<string>) | undefined;
   /** Any JSON value. It is sent with the connect command. */
   data?: unknown;
-  /** The WebSocket class to use. Default: the runtime's own. Node 20 has none: give the one of `ws`. */
-  WebSocket?: (new (url: string) => ClientSocket) | undefined;
+  /**
+   * The WebSocket class to use, or a list of classes to try one after the other, for example
+   * `[WebSocket, httpSocket]` with that of `tocsin/client/http`. Default: the runtime's own. Node 20 has none: give the
+   * one of `ws`.
+   *
+   * The next class is tried when a socket ends before its first message, or has not opened within 2.5 s. The client
+   * keeps to the one that worked. Reconnects after more than 5 minutes begin with the first one again.
+   */
+  WebSocket?: SocketClass | readonly SocketClass[] | undefined;
   /** The timers and random numbers to use. Default: the system's. */
   clock?: Pick<Clock, "timer" | "random"> | undefined;
   /**
@@ -34,9 +41,10 @@ export interface ConnectOptions {
   /**
    * Is called whenever the status changes. `why` is given when the connection was lost or refused. Its `code` and
    * `message` give the reason, its `cause` the error behind it. While no connection can be made, it also has `tries`
-   * and, where the runtime exposes it, the HTTP `status`. What this function throws is written to the console.
+   * and, where the runtime exposes it, the HTTP `status`. `way` is the index of the class in `WebSocket` that is used,
+   * or was used last: 0 if there is no list. What this function throws is written to the console.
    */
-  onStatus?: ((status: ClientStatus, why?: ReplyError) => void) | undefined;
+  onStatus?: ((status: ClientStatus, why: ReplyError | undefined, way: number) => void) | undefined;
 }
 
 /** The options of a call. */

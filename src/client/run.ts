@@ -4,7 +4,7 @@ import type { History } from "../model/publication.ts";
 import type { RunLifecycleEvent, RunStatus } from "../model/run-event.ts";
 import type { RunNews } from "./feed.ts";
 import { textOf } from "./input.ts";
-import type { Link } from "./link.ts";
+import type { Link } from "./link-port.ts";
 import type { HistoryResult } from "./messages.ts";
 import type { ClientRun } from "./options.ts";
 

@@ -15,3 +15,6 @@ export interface ClientSocket {
   /** Ends the connection without waiting for the peer. Optional: not every WebSocket class has it. */
   terminate?(): void;
 }
+
+/** A class of sockets. `url` is a `ws:` or `wss:` address. */
+export type SocketClass = new (url: string) => ClientSocket;

@@ -188,7 +188,7 @@ export class ReplyError extends Error {
   /** Whether retrying may help. */
   declare readonly temporary: boolean;
   /**
-   * The HTTP status with which the server refused the handshake. It is available with `ws`, on Bun and on Deno.
+   * The HTTP status with which the server refused the handshake. It is available with `ws` and `httpSocket`, on Bun and on Deno.
    * Browsers and Node's built-in WebSocket do not expose it.
    */
   declare readonly status: number | undefined;

@@ -1,5 +1,5 @@
 import type { Client } from "../client/client.ts";
-import type { ConnectOptions } from "../client/options.ts";
+import type { ClientStatus } from "../client/options.ts";
 import { GapError, ReplyError } from "../model/errors.ts";
 import type { Position } from "../model/log.ts";
 import type { Publication } from "../model/publication.ts";
@@ -154,7 +154,7 @@ export function attend(
   url: string,
   view: Pick<View, "note" | "error">,
   { statusOf, giveUp }: AttendOptions,
-): ConnectOptions["onStatus"] {
+): (status: ClientStatus, why?: ReplyError) => Promise<void> {
   let isLost = false;
   let wasConnected = false;
   const isGivenUp = (status: number | undefined): boolean => {

@@ -96,7 +96,7 @@ test("a page that names an entry of the package gives both of its names, before 
 
 test("the table of limits has every one, with its default", () => {
   const { text } = page("docs/limits.md");
-  const rows = [...text.matchAll(/^\| `(\w+)` \| ([\d ]+) \|/gm)].map(([, name, value]) => [
+  const rows = [...text.matchAll(/^\| `(\w+)` \| ([\d ]+|Infinity) \|/gm)].map(([, name, value]) => [
     name,
     Number((value as string).replaceAll(" ", "")),
   ]);

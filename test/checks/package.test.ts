@@ -33,11 +33,11 @@ interface Locked {
 const lock: { packages: Record<string, Locked> } = json("package-lock.json");
 const locked = Object.values(lock.packages);
 
-/** The entries, each with the name of its file: `"./hono"` → `"hono"`. */
+/** The entries, each with the name of its file: `"./hono"` → `"hono"`, `"./client/http"` → `"client-http"`. */
 const entries = new Map(
   Object.keys(npm.exports)
     .filter((entry) => entry !== "./package.json")
-    .map((entry) => [entry, entry === "." ? "mod" : entry.slice(2)]),
+    .map((entry) => [entry, entry === "." ? "mod" : entry.slice(2).replace("/", "-")]),
 );
 
 /** The entry that only Cloudflare Workers have. Elsewhere a module is loaded in its place that throws. */

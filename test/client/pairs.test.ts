@@ -1,7 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { systemTiming } from "../../src/base/clock.ts";
-import { CancelError, type Client, type ConnectOptions, connect } from "../../src/client.ts";
+import {
+  CancelError,
+  type Client,
+  type ConnectOptions,
+  connect,
+  type SocketClass,
+} from "../../src/client.ts";
+import { httpSocket } from "../../src/client-http.ts";
 import { type Child, child, start } from "../support/child.ts";
 import { inbox } from "../support/inbox.ts";
 import { program, runtime } from "../support/runtime.ts";
@@ -30,8 +37,8 @@ async function urlOf(on: Runtime): Promise<string> {
 /** Reconnects without delay. */
 const clock = { ...systemTiming, random: () => 0 };
 
-async function dial(on: Runtime, options: ConnectOptions = {}): Promise<Client> {
-  const client = connect(await urlOf(on), { WebSocket: websocket as never, clock, ...options });
+async function dial(on: Runtime, options: ConnectOptions): Promise<Client> {
+  const client = connect(await urlOf(on), { clock, ...options });
   onTestFinished(() => client.close());
   return client;
 }
@@ -50,9 +57,14 @@ function reading(client: Client, name: string, after = beginning) {
   return box;
 }
 
-describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
+const ways: Record<string, SocketClass> = { "a WebSocket": websocket as never, HTTP: httpSocket };
+const pairs = runtimes.flatMap((on) =>
+  Object.entries(ways).map(([name, WebSocket]) => ({ on, name, WebSocket })),
+);
+
+describe.each(pairs)(`a client on ${runtime} of a server on $on, over $name`, ({ on, WebSocket }) => {
   test("follows across lost connections without a gap and without a duplicate", async () => {
-    const client = await dial(on);
+    const client = await dial(on, { WebSocket });
     const [name, mine] = [channel(), "mine"];
     const boxes = [reading(client, name), reading(client, mine)];
     for (const round of range(0, 9)) {
@@ -74,7 +86,7 @@ describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
   });
 
   test("follows a run: its events, its result, its failure, and its cancellation", async () => {
-    const client = await dial(on);
+    const client = await dial(on, { WebSocket });
     const id = (await client.rpc("start")) as string;
     const types: unknown[] = [];
     for await (const { data } of client.run(id)) types.push((data as { type: string }).type);
@@ -93,7 +105,7 @@ describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
   });
 
   test("reads as fast as its consumer, and no more than fits", async () => {
-    const client = await dial(on, { buffer: 4_096 });
+    const client = await dial(on, { WebSocket, buffer: 4_096 });
     const name = channel();
     const events = client.follow(name, { after: beginning });
     await client.rpc("publish", { channel: name, first: 1, last: 1_000 });
@@ -104,16 +116,17 @@ describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
     }
     expect(got).toEqual(range(1, 1_000));
   });
+});
 
-  test.for(["its own", "the one of ws", "at once"])(
+describe.each(runtimes)(`a client on ${runtime} of a server on %s`, (on) => {
+  test.for(["own", "ws", "ws at-once", "http", "http at-once"])(
     "is a program that ends once it is closed: %s",
     async (how, { skip }) => {
       const { WebSocket } = globalThis as { WebSocket?: unknown };
-      skip(how === "its own" && WebSocket === undefined, "Node 20 has no WebSocket of its own");
-      const argument = how === "its own" ? "own" : how === "at once" ? "at once" : "ws";
-      const program = child("client-child.ts", await urlOf(on), argument);
+      skip(how === "own" && WebSocket === undefined, "Node 20 has no WebSocket of its own");
+      const program = child("client-child.ts", await urlOf(on), how);
       onTestFinished(() => program.destroy());
-      const got = how === "at once" ? "" : "got 1\n";
+      const got = how.endsWith("at-once") ? "" : "got 1\n";
       expect(await program.exit).toMatchObject({ code: 0, output: `${got}closed\n` });
     },
   );

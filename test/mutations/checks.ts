@@ -87,8 +87,10 @@ const streams = createSuite("tests of streams", () => [
 const onWorkerd = createSuite("tests on workerd", () => ["test/workerd"]);
 
 const client = createSuite("tests of the client", (directory) =>
-  testsUnder(directory).filter((file) => /^test\/client\/(?!pairs|sockets)/.test(file)),
+  testsUnder(directory).filter((file) => /^test\/client\/(?!http|pairs|sockets)/.test(file)),
 );
+
+const overHttp = createSuite("tests of the client over HTTP", () => ["test/client/http.test.ts"]);
 
 function testsUnder(directory: string): string[] {
   return readdirSync(join(directory, "test"), { recursive: true, encoding: "utf8" })
@@ -113,7 +115,16 @@ function isOf(room: string, file: string): boolean {
   );
 }
 
-export const suites: readonly Check[] = [...rooms.values(), core, hosts, objects, streams, onWorkerd, client];
+export const suites: readonly Check[] = [
+  ...rooms.values(),
+  core,
+  hosts,
+  objects,
+  streams,
+  onWorkerd,
+  client,
+  overHttp,
+];
 
 /** The rooms of the engine that have tests of their own. */
 function engineRooms(): string[] {
@@ -122,6 +133,7 @@ function engineRooms(): string[] {
 
 /** Returns the checks for a mutation in a source file, the fastest first. */
 export function checksFor(file: string): Check[] {
+  if (file === "client/http.ts") return [overHttp];
   if (file.startsWith("client/")) return [client];
   if (file.startsWith("hosts/streams/") || file === "hosts/posting.ts") return [streams];
   if (file.startsWith("hosts/cloudflare/")) return [objects, onWorkerd];

@@ -82,6 +82,12 @@ export interface Limits {
   pong: number;
   /** How long a ping behind data may stay unanswered. Then the session is closed with 3008. Default 60 000. */
   slow: number;
+  /**
+   * How long a session may last. At a random moment after three quarters of it, the session is closed with 3011, and its
+   * client comes back at once. A session that is answering a command is left until the end of its lifetime at most.
+   * Set it below the longest time for which your platform or balancer keeps a connection. Default Infinity.
+   */
+  lifetime: number;
   /** How long the notifier waits for the delivery of a publication without a `ttl`. Default 300 000 (5 min). */
   delivery: number;
   /**
@@ -142,6 +148,7 @@ const defaults: Readonly<
   answer: 10_000,
   pong: 10_000,
   slow: 60_000,
+  lifetime: Infinity,
   delivery: 300_000,
   confirmed: 1_000,
   confirmedBytes: 1_048_576,

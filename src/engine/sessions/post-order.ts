@@ -49,15 +49,17 @@ export class PostOrder {
     const { codec, settings } = this.#context;
     const ids =
       data.length > settings.limits.message ? [] : (codec.decode(data, settings.limits.depth) ?? []);
+    const most = (this.#next ?? Infinity) + furthest;
     let [first, last] = [Infinity, 0];
     for (const { id } of ids) {
-      if (id === 0) continue;
+      // A ping of our own client always has the highest number there is.
+      if (id === 0 || id > most) continue;
       first = Math.min(first, id);
       last = Math.max(last, id);
     }
     const next = this.#next ?? first;
     // The session itself says what is wrong with a message that cannot be read.
-    if (last === 0 || first > next + furthest) return this.#session.receive(data);
+    if (last === 0) return this.#session.receive(data);
     if (first > next) return this.#hold({ first, last, data });
     if (first < next && !this.#isPassed(first)) return;
     this.#handle({ first, last, data });

@@ -27,6 +27,7 @@ interface StoredSession extends SessionState {
   readonly until?: number;
   readonly connectBy?: number;
   readonly pingAt?: number;
+  readonly leaveAt?: number;
   readonly window?: WindowState;
   /** When the outstanding ping was sent. */
   readonly pingedAt?: number;
@@ -63,7 +64,7 @@ export interface StatedSession {
 export function stateOf(session: StatedSession): SessionState {
   const { id, peer, window, context, subscriptions } = session;
   const { user, info, channels, expires } = peer;
-  const { connectBy, pingAt, pingedAt, behindData, until } = session.timers.state;
+  const { connectBy, pingAt, pingedAt, behindData, until, leaveAt } = session.timers.state;
   const origin = originOf(context.clock);
   const all = [...subscriptions];
   const acknowledgedAt = lastAcknowledged(all);
@@ -78,6 +79,7 @@ export function stateOf(session: StatedSession): SessionState {
     ...(until !== expires && finite("until", until)),
     ...finite("connectBy", connectBy),
     ...finite("pingAt", pingAt),
+    ...finite("leaveAt", leaveAt),
     ...(window.state !== undefined && { window: window.state }),
     ...finite("pingedAt", pingedAt),
     ...(behindData === true && { behindData }),
@@ -167,7 +169,7 @@ export function restoredFrom(state: unknown, clock: Clock, isStale: boolean): Re
     );
   }
   const { id, user, channels, info, expires, window, pingedAt, behindData, heardAt } = state;
-  const { acknowledgedAt = 0, subscriptions = [], blocked = [], connectBy, pingAt } = state;
+  const { acknowledgedAt = 0, subscriptions = [], blocked = [], connectBy, pingAt, leaveAt } = state;
   const flags = state.flags & kept;
   const origin = originOf(clock);
   return {
@@ -184,7 +186,7 @@ export function restoredFrom(state: unknown, clock: Clock, isStale: boolean): Re
     acknowledges: (state.flags & stage.acknowledges) !== 0,
     // Whether the outstanding ping still is cannot be known.
     window: isStale && window !== undefined ? withoutPing(window) : window,
-    timers: { connectBy, pingAt, pingedAt, behindData },
+    timers: { connectBy, pingAt, pingedAt, behindData, leaveAt },
     until: state.until ?? expires,
     heardAt: heardAt === undefined ? undefined : heardAt - origin,
     subscriptions,
@@ -197,7 +199,16 @@ function withoutPing([unproven, data, publications, excess]: WindowState): Windo
   return [unproven, data, publications, excess, 0];
 }
 
-const times = ["expires", "until", "connectBy", "pingAt", "pingedAt", "heardAt", "acknowledgedAt"] as const;
+const times = [
+  "expires",
+  "until",
+  "connectBy",
+  "pingAt",
+  "leaveAt",
+  "pingedAt",
+  "heardAt",
+  "acknowledgedAt",
+] as const;
 
 function isStored(state: unknown): state is StoredSession {
   if (!isObject(state) || state.format !== 1) return false;

@@ -9,6 +9,14 @@ import type { SendWindow } from "../delivery/send-window.ts";
  */
 const tolerance = 1_000;
 
+/**
+ * When sessions are asked to come back, in parts of `limits.lifetime`: after one part of it, and spread over another.
+ * Those that answer a command then may wait for a third part.
+ */
+const leaving = { after: 0.75, spread: 0.2, wait: 0.05 };
+/** A session that answers a command when it should leave is looked at again after so many milliseconds. */
+const recheck = 500;
+
 /** The deadlines of a session that another process continues. All times are in milliseconds since the Unix epoch. */
 export interface TimerState {
   /** When the peer must have sent `connect`. Undefined once it has. */
@@ -21,16 +29,22 @@ export interface TimerState {
   readonly behindData?: boolean | undefined;
   /** The end of the peer's permission. Undefined if it never ends. */
   readonly until?: number | undefined;
+  /** When the session is asked to come back. Undefined if it may last. */
+  readonly leaveAt?: number | undefined;
 }
 
 /** What a session does when a timer fires. */
 export interface TimedSession {
+  /** Whether a command is being answered, or waits to be. */
+  readonly isAnswering: boolean;
   /** A ping is due. */
   beat(): void;
   /** The peer has not answered a ping in time. `behindData` means that data was in flight before the ping. */
   silent(behindData: boolean): void;
   /** The peer's permission has ended. */
   expired(): void;
+  /** The session has lasted as long as it may. */
+  outlived(): void;
   /** The peer has not sent `connect` in time, or has not answered a close in time. */
   late(): void;
   /** The deadlines have changed, and nothing is sent for it. */
@@ -58,6 +72,8 @@ export class SessionTimers extends TimedItem {
    */
   #expires: number | undefined;
   #pingAt: number | undefined;
+  /** When the session is asked to come back. Undefined if it may last. */
+  #leaveAt: number | undefined;
   /** Whether data was in flight before the outstanding ping. A slow link may take long to transfer a full window. */
   #behindData = false;
   /**
@@ -77,6 +93,7 @@ export class SessionTimers extends TimedItem {
     this.#context = context;
     this.#window = window;
     this.#session = session;
+    this.#leaveAt = this.#leaving();
     if (restored !== undefined) this.#restore(restored);
     else this.#lateAt = context.clock.now() + context.settings.limits.connect;
     if (expires === undefined) this.#schedule();
@@ -93,16 +110,19 @@ export class SessionTimers extends TimedItem {
       pingedAt: hasPing ? this.#window.pingedAt + passed : undefined,
       behindData: hasPing && this.#behindData,
       until: this.#expires,
+      leaveAt: this.#leaveAt === undefined ? undefined : this.#leaveAt + passed,
     };
   }
 
   /** A deadline that has passed meanwhile is due at once. */
-  #restore({ connectBy, pingAt, pingedAt, behindData = false }: TimerState): void {
+  #restore({ connectBy, pingAt, pingedAt, behindData = false, leaveAt }: TimerState): void {
     const { clock, settings } = this.#context;
     const now = clock.now();
     const passed = originOf(clock);
     this.#lateAt = connectBy === undefined ? undefined : connectBy - passed;
     this.#pingAt = pingAt === undefined ? undefined : pingAt - passed;
+    // Without a limit any more, it may last.
+    if (this.#leaveAt !== undefined && leaveAt !== undefined) this.#leaveAt = leaveAt - passed;
     if (pingedAt === undefined || !this.#window.hasPing) return;
     this.#behindData = behindData;
     this.#window.pingedAt = pingedAt - passed;
@@ -110,6 +130,15 @@ export class SessionTimers extends TimedItem {
     const { pong, slow } = settings.limits;
     const left = this.#window.pingedAt + (behindData ? slow : pong) - now;
     if (left < tolerance) this.#excused = now + tolerance;
+  }
+
+  /** Returns when a session that begins now is asked to come back. Sessions that begin together leave one by one. */
+  #leaving(): number | undefined {
+    const { clock, settings } = this.#context;
+    const { lifetime } = settings.limits;
+    if (lifetime === Infinity) return undefined;
+    const part = leaving.after + leaving.spread * clock.random();
+    return clock.now() + Math.round(lifetime * part);
   }
 
   /** Milliseconds for which the ping has been outstanding, or 0. */
@@ -191,6 +220,7 @@ export class SessionTimers extends TimedItem {
     this.#lateAt = this.#context.clock.now() + this.#context.settings.limits.pong;
     this.#expiresAt = undefined;
     this.#pingAt = undefined;
+    this.#leaveAt = undefined;
     this.#context.wheel.set(this, this.#lateAt);
   }
 
@@ -201,6 +231,8 @@ export class SessionTimers extends TimedItem {
   override tick(now: number): void {
     if (isDue(this.#lateAt, now)) return this.#session.late();
     if (this.hasExpired) return this.#session.expired();
+    if (isDue(this.#leaveAt, now) && (!this.#session.isAnswering || isDue(this.#leaveBy, now)))
+      return this.#session.outlived();
     const pongBy = this.#pongBy;
     if (pongBy !== undefined && now >= pongBy) {
       if (this.#excused > 0 || now - pongBy < tolerance) return this.#session.silent(this.#behindData);
@@ -222,10 +254,24 @@ export class SessionTimers extends TimedItem {
   /** Sets the wheel to the earliest deadline. */
   #schedule(): void {
     let due: number | undefined;
-    for (const time of [this.#lateAt, this.#expiresAt, this.#pongBy, this.#pingAt]) {
+    for (const time of [this.#lateAt, this.#expiresAt, this.#pongBy, this.#pingAt, this.#leaveCheck]) {
       if (time !== undefined && (due === undefined || time < due)) due = time;
     }
     this.#context.wheel.set(this, due);
+  }
+
+  /** When the session has to leave, whatever it does. */
+  get #leaveBy(): number | undefined {
+    const { lifetime } = this.#context.settings.limits;
+    return this.#leaveAt === undefined ? undefined : this.#leaveAt + Math.round(lifetime * leaving.wait);
+  }
+
+  /** When to look whether the session has to leave. */
+  get #leaveCheck(): number | undefined {
+    const [at, by] = [this.#leaveAt, this.#leaveBy];
+    if (at === undefined || by === undefined) return undefined;
+    const now = this.#context.clock.now();
+    return now < at ? at : Math.min(now + recheck, by);
   }
 
   /** When the outstanding ping must be answered. */

@@ -308,6 +308,14 @@ export class LiveSession
     this.revoke(closes.expired);
   }
 
+  get isAnswering(): boolean {
+    return this.isBusy || this.queue.chars > 0;
+  }
+
+  outlived(): void {
+    this.exceed("lifetime", closes.reconnect);
+  }
+
   late(): void {
     if (this.#phase === "closing") this.cut();
     else this.exceed("connect", closes.stale);

@@ -47,6 +47,18 @@ function recorder(): {
 }
 
 describe("messages that come by posts", () => {
+  test("go on in their order after a message that also has an id far ahead, such as that of a ping", async ({
+    start,
+  }) => {
+    const { called, rpc } = recorder();
+    const core = start({ rpc });
+    const { post } = await connect(core);
+    await post(2, 4_294_967_295);
+    await post(3);
+    await core.clock.settle();
+    expect(called).toEqual([2, 4_294_967_295, 3]);
+  });
+
   test("are handled in the order of their ids, at once when nothing is missing", async ({ start }) => {
     const { called, rpc } = recorder();
     const core = start({ rpc });

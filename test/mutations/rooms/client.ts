@@ -112,6 +112,88 @@ export const client: readonly Mutation[] = [
     },
     { name: "a subscription ended with 2500 is not renewed", from: "code >= 2500", to: "code >= 3000" },
   ]),
+  ...inFile("client/http", [
+    {
+      name: "messages over HTTP are sent at the same time",
+      from: "    if (this.#isSending) return;\n",
+      to: "",
+    },
+    {
+      name: "each message over HTTP is a request of its own",
+      from: "while (unsent[0] && text.length + unsent[0].length < frame)",
+      to: "while (unsent[0] && text.length < 0)",
+    },
+    {
+      name: "all messages over HTTP go in one request of any size",
+      from: "while (unsent[0] && text.length + unsent[0].length < frame)",
+      to: "while (unsent[0])",
+    },
+    {
+      name: "characters that are cut apart by chunks are replaced",
+      from: "decoder.decode(value, { stream: true })",
+      to: "decoder.decode(value)",
+    },
+    {
+      name: "a line that is longer than a chunk loses its beginning",
+      from: "rest = end ? text.slice(end) : rest + text;",
+      to: "rest = text.slice(end);",
+    },
+    {
+      name: "the last acknowledgement over HTTP is not sent when closing",
+      from: "    if (this.#connected) this.#flush();\n    else this.#end(1000);\n",
+      to: "    this.#end(1000);\n",
+    },
+    {
+      name: "a socket over HTTP that is closed keeps its stream",
+      from: "      if (this.#isClosing) this.#end(1000);\n",
+      to: "",
+    },
+    {
+      name: "the code with which a stream ends is lost",
+      from: "last.includes('\"disconnect\":')",
+      to: "last.includes('\"disconnected\":')",
+    },
+    {
+      name: "a message that is too long over HTTP closes the client for good",
+      from: 'reason === "message too big" ? 1009 : code',
+      to: "code",
+    },
+    {
+      name: "the delay that a refusal over HTTP asks for is ignored",
+      from: "if (delay) this.#failure +=",
+      to: "if (delay < 0) this.#failure +=",
+    },
+    {
+      name: "a request that is refused is taken for one that succeeded",
+      from: "if (ok) return response;",
+      to: "if (ok || status) return response;",
+    },
+    {
+      name: "a message that is refused hides why its session is over",
+      from: "      if (isFirst) end();\n",
+      to: "      if (isFirst || error) end();\n",
+    },
+    {
+      name: "a message that is refused leaves its session without an end",
+      from: "this.#failing = systemTiming.timer(patience, end);",
+      to: "this.#failing = undefined;",
+    },
+    {
+      name: "a closed socket over HTTP keeps a timer",
+      from: "    this.#failing?.cancel();\n",
+      to: "",
+    },
+    {
+      name: "a stream that ends is not noticed",
+      from: "if (done) return this.#end(1006);",
+      to: "if (done) return;",
+    },
+    {
+      name: "the path of an address with a query is wrong",
+      from: "/\\/?(?=\\?|$)/",
+      to: "/$/",
+    },
+  ]),
   ...inFile("client/input", [
     {
       name: "a value that JSON would change is sent",
@@ -235,6 +317,64 @@ export const client: readonly Mutation[] = [
       name: "a client closed in its status callback calls the callback for ever",
       from: "    if (status === next) return;\n",
       to: "",
+    },
+  ]),
+  ...inFile("client/link", [
+    {
+      name: "a socket that does not open has as long as if there were no other class",
+      from: "listen(nextWay() === best ? patience : openTimeout);",
+      to: "listen(nextWay() < 0 ? openTimeout : patience);",
+    },
+    {
+      name: "the last class has no longer to open than the others",
+      from: "listen(nextWay() === best ? patience : openTimeout);",
+      to: "listen(classes[1] ? openTimeout : patience);",
+    },
+    {
+      name: "a socket that has opened must be answered as soon as it must open",
+      from: "    socket = dialled;\n    listen(patience);\n",
+      to: "    socket = dialled;\n",
+    },
+    {
+      name: "the next class is tried after a back-off",
+      from: 'if (next !== best) time("connect", +seconds * 1000, dial);\n    else retry',
+      to: "retry",
+    },
+    {
+      name: "classes are tried for ever without a back-off",
+      from: "if (next !== best) time",
+      to: "if (next !== best || classes[1]) time",
+    },
+    { name: "a class that worked is not remembered", from: "    best = way;\n", to: "" },
+    {
+      name: "a client never returns to the first class",
+      from: "        best = 0;\n",
+      to: "",
+    },
+    {
+      name: "a client returns to the first class at its next connection",
+      from: "const preference = 300_000;",
+      to: "const preference = 1;",
+    },
+    {
+      name: "a class whose server answers with an error counts as failed",
+      from: "    isTrying = false;\n    try",
+      to: "    try",
+    },
+    {
+      name: "a class counts as failed that has no address",
+      from: "      isTrying = true;\n",
+      to: "",
+    },
+    {
+      name: "a closed client keeps the timer of its preference",
+      from: "    forget?.cancel();\n",
+      to: "",
+    },
+    {
+      name: "the status does not say by which way",
+      from: "onStatus?.(next, why, way)",
+      to: "onStatus?.(next, why, best)",
     },
   ]),
   ...inFile("client/run", [

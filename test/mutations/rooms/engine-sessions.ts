@@ -146,6 +146,36 @@ export const engineSessions: readonly Mutation[] = [
       to: "",
     },
     {
+      name: "all sessions leave at the same time",
+      from: "leaving.spread * clock.random()",
+      to: "leaving.spread * Math.min(0, clock.random())",
+    },
+    {
+      name: "a session lasts as long as it likes",
+      from: "      return this.#session.outlived();\n",
+      to: "      return;\n",
+    },
+    {
+      name: "a session leaves in the middle of a command",
+      from: "(!this.#session.isAnswering || isDue(this.#leaveBy, now))",
+      to: "(!this.#session.isAnswering || isDue(this.#leaveAt, now))",
+    },
+    {
+      name: "a command keeps its session beyond its lifetime",
+      from: "(!this.#session.isAnswering || isDue(this.#leaveBy, now))",
+      to: "!this.#session.isAnswering",
+    },
+    {
+      name: "a session that answered a command stays until the end of its lifetime",
+      from: "return now < at ? at : Math.min(now + recheck, by);",
+      to: "return now < at ? at : by;",
+    },
+    {
+      name: "a restored session begins a new lifetime",
+      from: "    if (this.#leaveAt !== undefined && leaveAt !== undefined) this.#leaveAt = leaveAt - passed;\n",
+      to: "",
+    },
+    {
       name: "the outstanding ping of a restored session begins anew",
       from: "    this.#window.pingedAt = pingedAt - passed;\n",
       to: "    this.#window.pingedAt = now;\n",
@@ -524,8 +554,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "an id far ahead holds up everything",
-      from: "last === 0 || first > next + furthest",
-      to: "last === 0",
+      from: "if (id === 0 || id > most) continue;",
+      to: "if (id === 0) continue;",
     },
   ]),
 ];
