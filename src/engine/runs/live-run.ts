@@ -123,6 +123,7 @@ export class LiveRun implements Run<unknown> {
   async #begin(place: "first" | undefined): Promise<void> {
     // Only then this process knows its own name, by which others find the run.
     while (this.#context.joining !== undefined) await this.#context.joining;
+    if (this.status !== "working") return;
     this.#node = this.#context.nodes.id;
     const beginning = this.#channel.begin(this.#startText, this.#startOptions(place));
     this.#starting = Promise.allSettled([beginning]);
@@ -287,6 +288,9 @@ export class LiveRun implements Run<unknown> {
       return this.#end("failed", { error });
     }
     this.#ended(status);
+    // It still waits for a place in the log. Without a start there is nothing to end.
+    const settled = status === "failed" ? failureOf(this.id, outcome) : outcome;
+    if (this.#starting === undefined) return this.#settle(settled);
     // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
     // `announceEnding`.
     const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`);
@@ -306,7 +310,7 @@ export class LiveRun implements Run<unknown> {
       this.#context.records.release(this.#record);
       this.#observer.written(this, data);
     }
-    this.#settle(status === "failed" ? failureOf(this.id, outcome) : outcome);
+    this.#settle(settled);
   }
 
   #ended(status: Ended): void {
