@@ -11,7 +11,7 @@ import type { EntryStore, NewEntry } from "./entry-store.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Head } from "./ownership.ts";
 import type { Repeat, RepeatKind, RepeatTables } from "./repeats-table.ts";
-import { stored } from "./text.ts";
+import { stored } from "../text.ts";
 
 /** The maximum length of a channel's state, in characters. */
 const maxState = 4_096;

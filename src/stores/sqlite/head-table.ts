@@ -3,7 +3,7 @@ import { continuing } from "./channel-row.ts";
 import type { SqlPort } from "./database.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Head } from "./ownership.ts";
-import { restored, stored } from "./text.ts";
+import { restored, stored } from "../text.ts";
 
 /** The row of the table `tocsin_log`. */
 export interface LogRow extends Head {

@@ -6,7 +6,7 @@ import { databasePort, type SqliteDatabase } from "./database.ts";
 import { Entries } from "./entries.ts";
 import { demandFormat } from "./format.ts";
 import { readSlice } from "./read-slice.ts";
-import { restored } from "./text.ts";
+import { restored } from "../text.ts";
 
 /** What a database holds of one channel. */
 export interface InspectedChannel {

@@ -1,0 +1,181 @@
+import { tagBytes } from "../../base/bytes.ts";
+import type { Settle } from "../../base/scope.ts";
+import { describe, ExistsError, LogError, SealedError } from "../../model/errors.ts";
+import type { AppendOptions, HeldRecord, Position, Retention } from "../../model/log.ts";
+import { stored } from "../text.ts";
+import { faultOf } from "./faults.ts";
+import { bucketOf, type Keys } from "./keys.ts";
+
+/** Characters that a state may have. */
+const maxState = 4_096;
+
+/** Something to be written: an append, or a record to be held or released. */
+export interface Operation {
+  /** The channel that it is about. All operations of one channel are made in order. */
+  readonly channel: string;
+  /** The id of the member that asks for it. Undefined before this process has joined. */
+  readonly member: string | undefined;
+  /** About how many bytes it takes to send. */
+  readonly size: number;
+  /** Adds its arguments to a call of the script. */
+  encode(call: Call): void;
+  /** Takes its answer. Throws what refuses it. */
+  answered(answer: string): void;
+  reject(error: unknown): void;
+  /** Whether it has been settled, so that nobody waits for it. */
+  isOver: boolean;
+}
+
+/** The keys and the arguments of a call. */
+export class Call {
+  readonly #keys = new Map<string, number>();
+  readonly args: string[];
+
+  constructor(args: string[]) {
+    this.args = args;
+  }
+
+  get keys(): string[] {
+    return [...this.#keys.keys()];
+  }
+
+  /** Returns the place of a key among all keys. */
+  key(name: string): string {
+    let place = this.#keys.get(name);
+    if (place === undefined) {
+      place = this.#keys.size + 1;
+      this.#keys.set(name, place);
+    }
+    return String(place);
+  }
+}
+
+/** What an append is made from. */
+export interface AppendParts {
+  readonly keys: Keys;
+  readonly channel: string;
+  readonly data: string;
+  readonly options: AppendOptions;
+  /** The retention that is given, or else the usual one. */
+  readonly retention: Retention;
+  readonly member: string | undefined;
+}
+
+/** Returns the arguments of an append, apart from those that depend on the call. */
+export function encodeAppend(
+  call: Call,
+  { keys, channel, data, options, retention, member }: AppendParts,
+): void {
+  const { time, tags, origin, once, key, place, state, hold } = options;
+  const { size, bytes, ttl, slack } = retention;
+  const meta = JSON.stringify({
+    t: time,
+    ...(tags && { g: tags }),
+    ...(origin !== undefined && { o: origin }),
+  });
+  call.args.push(
+    "a",
+    call.key(keys.channel(channel)),
+    member === undefined ? "0" : call.key(keys.held(bucketOf(channel))),
+    key === undefined ? "0" : call.key(keys.mark(channel, key.text)),
+    ...[String(size), String(bytes), String(ttl), String(slack)],
+    options.retention === undefined ? "0" : "1",
+    once === undefined ? "" : stored(once.by).replaceAll(" ", "\\u0020").replaceAll(";", "\\u003b"),
+    once === undefined ? "" : String(once.n),
+    key === undefined ? "" : String(key.ttl),
+    place ?? "",
+    ...stateArgs(state),
+    hold === undefined ? "" : stored(hold),
+    stored(channel),
+    meta,
+    String(tagBytes(tags)),
+    data,
+  );
+}
+
+function stateArgs(state: string | undefined): [has: string, state: string] {
+  if (state === undefined) return ["0", ""];
+  return state.length > maxState ? ["2", ""] : ["1", stored(state)];
+}
+
+/** Adds the arguments that hold a record again. */
+export function encodeHold(call: Call, keys: Keys, { record, channel, position }: HeldRecord): void {
+  const where = `${position.epoch} ${position.offset} ${stored(channel)}`;
+  call.args.push("h", call.key(keys.held(bucketOf(channel))), stored(record), where);
+}
+
+/** Adds the arguments that release a record. */
+export function encodeRelease(call: Call, keys: Keys, channel: string, record: string): void {
+  call.args.push("r", call.key(keys.held(bucketOf(channel))), stored(record));
+}
+
+/** What an append was answered. */
+export interface Appended {
+  readonly position: Position;
+  /** Whether its channel goes on in another epoch than before. */
+  readonly isContinued: boolean;
+}
+
+/**
+ * Reads the answer to an append.
+ *
+ * @throws {ExistsError | SealedError | RangeError | Error} what refuses it
+ */
+export function readAppended(
+  answer: string,
+  { channel, options }: Pick<AppendParts, "channel" | "options">,
+): Appended {
+  const what = `append to ${JSON.stringify(channel)}`;
+  switch (answer[0]) {
+    case "X":
+      throw new ExistsError(channel);
+    case "Z":
+      throw new SealedError(channel);
+    case "R":
+      throw new RangeError(`Cannot ${what}: its state is longer than ${maxState} characters`);
+    case "N": {
+      const which = `${options.once?.n} of writer ${JSON.stringify(options.once?.by)}`;
+      throw new LogError(
+        `Cannot append ${which} to ${JSON.stringify(channel)}: its last was ${answer.slice(1)}`,
+      );
+    }
+    case "E":
+      throw faultOf(new Error(answer.slice(1)), what);
+  }
+  const [offset, epoch = "", continued] = answer.split(" ");
+  return { position: { epoch, offset: Number(offset) }, isContinued: continued === "c" };
+}
+
+/** Returns an operation that settles a promise. */
+export function operation<T>(
+  parts: Pick<Operation, "channel" | "member" | "size" | "encode">,
+  { resolve, reject }: Settle<T>,
+  read: (answer: string) => T,
+): Operation {
+  return {
+    ...parts,
+    isOver: false,
+    answered(answer) {
+      this.isOver = true;
+      try {
+        resolve(read(answer));
+      } catch (error) {
+        reject(error);
+      }
+    },
+    reject(error) {
+      this.isOver = true;
+      reject(error);
+    },
+  };
+}
+
+/** The answer to an operation of a member that does not know the newest generation, and that generation. */
+export function refusedBy(answer: string): number | undefined {
+  return answer[0] === "S" ? Number(answer.slice(1)) : undefined;
+}
+
+/** Returns an error whose message says what could not be done. */
+export function failed(what: string, error: unknown): LogError {
+  return error instanceof LogError ? error : new LogError(`Cannot ${what}: ${describe(error).message}`);
+}
