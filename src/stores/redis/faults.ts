@@ -23,10 +23,12 @@ const known: readonly (readonly [begins: RegExp, why: string, lasting?: boolean]
 /** Returns the error of a log for one of Redis, or of its client. Only a lasting one cannot be cured by trying again. */
 export function faultOf(error: unknown, what: string): LogError {
   if (error instanceof LogError) return error;
-  const { message } = describe(error);
+  const { name, message } = describe(error);
   const found = known.find(([begins]) => begins.test(message));
   const why = found?.[1] ?? "Redis cannot be reached, or has failed. It is tried again";
-  return new LogError(`Cannot ${what}: ${why} (${message})`, { cause: error, lasting: found?.[2] ?? false });
+  // The error of a client may have the whole command: what was published does not belong in a report.
+  const cause = Object.assign(new Error(message), { name });
+  return new LogError(`Cannot ${what}: ${why} (${message})`, { cause, lasting: found?.[2] ?? false });
 }
 
 /** Whether an error says that Redis does not know a script by its hash. Then it has done nothing. */

@@ -61,52 +61,50 @@ export interface AppendParts {
   readonly member: string | undefined;
 }
 
-/** Returns the arguments of an append, apart from those that depend on the call. */
+/**
+ * Adds the arguments of an append. Those that most appends do not have are left out, and letters say which are there:
+ * `r`etention, `o`nce, `k`ey, `p`lace, `s`tate, `h`old, `t`ags. `R`: the state is too long.
+ */
 export function encodeAppend(
   call: Call,
   { keys, channel, data, options, retention, member }: AppendParts,
 ): void {
   const { time, tags, origin, once, key, place, state, hold } = options;
   const { size, bytes, ttl, slack } = retention;
-  const meta = JSON.stringify({
-    t: time,
-    ...(tags && { g: tags }),
-    ...(origin !== undefined && { o: origin }),
-  });
-  call.args.push(
-    "a",
-    call.key(keys.channel(channel)),
-    member === undefined ? "0" : call.key(keys.held(bucketOf(channel))),
-    key === undefined ? "0" : call.key(keys.mark(channel, key.text)),
-    ...[String(size), String(bytes), String(ttl), String(slack)],
-    options.retention === undefined ? "0" : "1",
-    once === undefined ? "" : stored(once.by).replaceAll(" ", "\\u0020").replaceAll(";", "\\u003b"),
-    once === undefined ? "" : String(once.n),
-    key === undefined ? "" : String(key.ttl),
-    place ?? "",
-    ...stateArgs(state),
-    hold === undefined ? "" : stored(hold),
-    stored(channel),
-    meta,
-    String(tagBytes(tags)),
-    data,
-  );
+  const meta = { t: time, ...(tags && { g: tags }), ...(origin !== undefined && { o: origin }) };
+  const bucket = member === undefined ? "0" : call.key(keys.held(bucketOf(channel)));
+  const rest: string[] = [];
+  let has = options.retention === undefined ? "" : "r";
+  const add = (letter: string, ...args: string[]): void => {
+    has += letter;
+    rest.push(...args);
+  };
+  if (once !== undefined) add("o", word(once.by), String(once.n));
+  if (key !== undefined) add("k", call.key(keys.mark(channel, key.text)), String(key.ttl));
+  if (place !== undefined) add("p", place);
+  if (state !== undefined && state.length > maxState) add("R");
+  else if (state !== undefined) add("s", stored(state));
+  if (hold !== undefined) add("h", stored(hold), stored(channel));
+  if (tags !== undefined) add("t", String(tagBytes(tags)));
+  const { args } = call;
+  args.push("append", has, call.key(keys.channel(channel)), bucket, JSON.stringify(meta), data);
+  args.push(String(size), String(bytes), String(ttl), String(slack), ...rest);
 }
 
-function stateArgs(state: string | undefined): [has: string, state: string] {
-  if (state === undefined) return ["0", ""];
-  return state.length > maxState ? ["2", ""] : ["1", stored(state)];
+/** Returns a form of a text that has neither a space nor a semicolon. */
+function word(text: string): string {
+  return /^[\w-]*$/.test(text) ? text : stored(text).replaceAll(" ", "\\u0020").replaceAll(";", "\\u003b");
 }
 
 /** Adds the arguments that hold a record again. */
 export function encodeHold(call: Call, keys: Keys, { record, channel, position }: HeldRecord): void {
   const where = `${position.epoch} ${position.offset} ${stored(channel)}`;
-  call.args.push("h", call.key(keys.held(bucketOf(channel))), stored(record), where);
+  call.args.push("hold", call.key(keys.held(bucketOf(channel))), stored(record), where);
 }
 
 /** Adds the arguments that release a record. */
 export function encodeRelease(call: Call, keys: Keys, channel: string, record: string): void {
-  call.args.push("r", call.key(keys.held(bucketOf(channel))), stored(record));
+  call.args.push("release", call.key(keys.held(bucketOf(channel))), stored(record));
 }
 
 /** What an append was answered. */

@@ -92,50 +92,59 @@ local function made(c, offset)
   return text(offset) .. ' ' .. c.epoch .. (c.isContinued and ' c' or '')
 end
 
+-- Remembers the first use of a publisher's own key.
+local function keep(c, key, lasts, offset)
+  if lasts > 1e12 then
+    redis.call('SET', KEYS[key], c.epoch .. ' ' .. offset)
+  elseif lasts >= 1 then
+    redis.call('SET', KEYS[key], c.epoch .. ' ' .. offset, 'PX', text(lasts))
+  end
+  c.keyed = math.max(c.keyed, lasts)
+end
+
 local function append()
-  local at, bucket, key = tonumber(take()), tonumber(take()), tonumber(take())
-  local size, bytes, ttl, slack, isGiven = take(), take(), take(), take(), take()
-  local by, n, keyTtl, where, hasState, state = take(), take(), take(), take(), take(), take()
-  local record, name, meta, tagBytes, data = take(), take(), take(), take(), take()
+  local has, at, bucket, meta, data = take(), tonumber(take()), tonumber(take()), take(), take()
   local c = channels[at] or open(KEYS[at])
   channels[at] = c
+  local usual = { tonumber(take()), tonumber(take()), tonumber(take()), tonumber(take()) }
+  local isGiven = has:find('r', 1, true)
+  local by, n, key, lasts, where, state, record, name, tagBytes = '', nil, 0, 0, nil, nil, nil, nil, 0
+  if has:find('o', 1, true) then by, n = take(), take() end
+  if has:find('k', 1, true) then key, lasts = tonumber(take()), tonumber(take()) end
+  if has:find('p', 1, true) then where = take() end
+  if has:find('s', 1, true) then state = take() end
+  if has:find('h', 1, true) then record, name = take(), take() end
+  if has:find('t', 1, true) then tagBytes = tonumber(take()) end
   if c.error then return 'E' .. c.error end
-  c.usual = { tonumber(size), tonumber(bytes), tonumber(ttl), tonumber(slack) }
+  c.usual = usual
   local refused = fence(bucket)
   if refused then return refused end
   local before, why = repeated(c, by, n, key)
   if why then return why end
   if before then return made(c, before) end
-  if hasState == '2' then return 'R' end
+  if has:find('R', 1, true) then return 'R' end
   if where == 'first' then
     c = begin(at, c)
     if not c then return 'X' end
   elseif c.sealed then
     return 'Z'
   end
-  if isGiven == '1' then
-    if #c.pending > 0 and (size ~= c.size or bytes ~= c.bytes or ttl ~= c.ttl or slack ~= c.slack) then flush(c) end
-    c.size, c.bytes, c.ttl, c.slack = size, bytes, ttl, slack
+  if isGiven then
+    local isSame = usual[1] == c.size and usual[2] == c.bytes and usual[3] == c.ttl and usual[4] == c.slack
+    if #c.pending > 0 and not isSame then flush(c) end
+    c.size, c.bytes, c.ttl, c.slack = unpack(usual)
   end
   local arrival = math.max(now, c.last)
   if c.first > c.top then c.arrival, c.before = arrival, c.total end
   local entry = text(arrival) .. ' ' .. text(c.total) .. ' ' .. meta .. '\n' .. data
   c.top, c.total, c.last = c.top + 1, c.total + #data + tagBytes, arrival
   c.pending[#c.pending + 1] = entry
-  if hasState == '1' then c.state = '+' .. state end
+  if state then c.state = '+' .. state end
   if where == 'last' then c.sealed = arrival end
   local offset = text(c.top)
   if by ~= '' then remember(c, by, n, c.top) end
-  if record ~= '' then hold(bucket, record, c.epoch .. ' ' .. offset .. ' ' .. name) end
-  if key ~= 0 then
-    local lasts = tonumber(keyTtl)
-    if lasts > 1e12 then
-      redis.call('SET', KEYS[key], c.epoch .. ' ' .. offset)
-    elseif lasts >= 1 then
-      redis.call('SET', KEYS[key], c.epoch .. ' ' .. offset, 'PX', text(lasts))
-    end
-    c.keyed = math.max(c.keyed, lasts)
-  end
+  if record then hold(bucket, record, c.epoch .. ' ' .. offset .. ' ' .. name) end
+  if key ~= 0 then keep(c, key, lasts, offset) end
   c.isChanged = true
   c.wakes = c.wakes or {}
   c.wakes[#c.wakes + 1] = c.epoch .. ' ' .. offset .. (#data <= 16384 and '\n' .. entry or '')
@@ -159,7 +168,7 @@ local function release()
   return '+'
 end
 
-local does = { a = append, h = holdAgain, r = release }
+local does = { append = append, hold = holdAgain, release = release }
 local answers = { server }
 for _ = 1, count do answers[#answers + 1] = does[take()]() end
 for _, c in pairs(channels) do
