@@ -260,11 +260,11 @@ export class Members {
 }
 
 function recordOf(record: string, value: string): HeldRecord {
-  const [, epoch = "", offset, channel = ""] = /^(\S+) (\d+) (.*)$/s.exec(value) ?? [];
+  const [, offset, epoch = "", channel = ""] = /^(\d+) (\S*) (.*)$/.exec(value) ?? [];
   return {
     record: restored(record),
     channel: restored(channel),
-    position: { epoch, offset: Number(offset) },
+    position: { epoch: restored(epoch), offset: Number(offset) },
   };
 }
 

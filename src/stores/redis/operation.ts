@@ -98,7 +98,7 @@ function word(text: string): string {
 
 /** Adds the arguments that hold a record again. */
 export function encodeHold(call: Call, keys: Keys, { record, channel, position }: HeldRecord): void {
-  const where = `${position.epoch} ${position.offset} ${stored(channel)}`;
+  const where = `${position.offset} ${word(position.epoch)} ${stored(channel)}`;
   call.args.push("hold", call.key(keys.held(bucketOf(channel))), stored(record), where);
 }
 

@@ -143,7 +143,7 @@ local function append()
   if where == 'last' then c.sealed = arrival end
   local offset = text(c.top)
   if by ~= '' then remember(c, by, n, c.top) end
-  if record then hold(bucket, record, c.epoch .. ' ' .. offset .. ' ' .. name) end
+  if record then hold(bucket, record, offset .. ' ' .. c.epoch .. ' ' .. name) end
   if key ~= 0 then keep(c, key, lasts, offset) end
   c.isChanged = true
   c.wakes = c.wakes or {}
