@@ -40,9 +40,9 @@ export class Keys {
     return `${this.#prefix}{0}members`;
   }
 
-  /** The name under which a process publishes to itself. */
-  probe(id: string): string {
-    return `${this.#prefix}{0}probe:${id}`;
+  /** The name under which a process publishes to itself, on the shard of a bucket. */
+  probe(bucket: number, id: string): string {
+    return `${this.#prefix}{${bucket}}probe:${id}`;
   }
 }
 

@@ -78,12 +78,12 @@ export class RedisLog implements Log {
     this.#scope = scope;
     const { now } = systemClock;
     this.#link = new Link({ connector, scope, message() {}, ended() {} }, now);
-    const probe = keys.probe(this.#seed);
     this.#subscriptions = new Subscriptions({
-      ...{ connector, scope, now, probe },
-      publish: (text) => this.#link.send(probe, ["SPUBLISH", probe, text]),
+      ...{ connector, scope, now },
+      probe: (group) => keys.probe(group, this.#seed),
+      publish: (name, text) => this.#link.send(name, ["SPUBLISH", name, text]),
       touch: (names) => this.#touch(names),
-      groupOf: (name) => Number(/\{(\d+)\}/.exec(name)?.[1]),
+      groupOf: (name) => (connector.isCluster ? Number(/\{(\d+)\}/.exec(name)?.[1]) : 0),
     });
     this.#members = new Members({
       ...{ link: this.#link, scope, keys, lease, scripts: this.#scripts },

@@ -8,13 +8,12 @@ import { hintOf } from "./slice.ts";
 export interface SubscriptionsParts extends Pick<LinkParts, "connector"> {
   readonly scope: Scope;
   now(): number;
-  /** The name under which this process publishes to itself, to see whether what is published arrives. */
-  readonly probe: string;
-  /** Publishes under that name. */
-  publish(text: string): Promise<unknown>;
+  /** Returns the name under which this process publishes to itself, to see whether what is published in a group arrives. */
+  probe(group: number): string;
+  publish(name: string, text: string): Promise<unknown>;
   /** Sees to it that what is watched is not forgotten. Called every 20 minutes. */
   touch(names: readonly string[]): void;
-  /** Returns the group of a name. In a Cluster, only names of one group may be in one command. */
+  /** Returns the group of a name. Names of one group are on one shard, and may be in one command. */
   groupOf(name: string): number;
 }
 
@@ -24,6 +23,15 @@ type Wake = (hint?: WakeHint) => void;
 interface Waiting {
   resolve(): void;
   reject(error: unknown): void;
+}
+
+/** What was last published in a group, and what of it has arrived. */
+interface Probe {
+  readonly group: number;
+  sent: number;
+  received: number;
+  /** How many names of the group are watched. */
+  watches: number;
 }
 
 /** The most names in one command. */
@@ -57,7 +65,8 @@ export class Subscriptions {
   #wait = backOff.first;
   #stopWaiting: (() => void) | undefined;
   #stopProbing: (() => void) | undefined;
-  #probes = { sent: 0, received: 0 };
+  /** The probes by name: one for each group of which names are watched. */
+  readonly #probes = new Map<string, Probe>();
 
   constructor(parts: SubscriptionsParts) {
     this.#parts = parts;
@@ -73,13 +82,11 @@ export class Subscriptions {
     // The same function may be given twice.
     const own: Wake = (hint) => wake(hint);
     watches.add(own);
-    this.#want(name);
-    this.#want(this.#parts.probe);
+    if (watches.size === 1) this.#begin(name);
     const end = async (): Promise<void> => {
       if (!watches.delete(own) || watches.size > 0 || this.#watches.get(name) !== watches) return;
       this.#watches.delete(name);
-      this.#drop(name);
-      if (this.#watches.size === 0) this.#drop(this.#parts.probe);
+      this.#finish(name);
       this.#work();
     };
     try {
@@ -89,6 +96,25 @@ export class Subscriptions {
       throw faultOf(error, `watch ${JSON.stringify(name)}`);
     }
     return { [Symbol.asyncDispose]: end };
+  }
+
+  #begin(name: string): void {
+    const group = this.#parts.groupOf(name);
+    const own = this.#parts.probe(group);
+    const probe = this.#probes.get(own) ?? { group, sent: 0, received: 0, watches: 0 };
+    probe.watches++;
+    this.#probes.set(own, probe);
+    this.#want(name);
+    this.#want(own);
+  }
+
+  #finish(name: string): void {
+    const own = this.#parts.probe(this.#parts.groupOf(name));
+    const probe = this.#probes.get(own);
+    this.#drop(name);
+    if (probe === undefined || --probe.watches > 0) return;
+    this.#probes.delete(own);
+    this.#drop(own);
   }
 
   #want(name: string): void {
@@ -102,7 +128,7 @@ export class Subscriptions {
   }
 
   #isWanted(name: string): boolean {
-    return this.#watches.has(name) || (name === this.#parts.probe && this.#watches.size > 0);
+    return this.#watches.has(name) || this.#probes.has(name);
   }
 
   async #established(name: string): Promise<void> {
@@ -133,10 +159,8 @@ export class Subscriptions {
   }
 
   #received(name: string, text: string): void {
-    if (name === this.#parts.probe) {
-      this.#probes.received = Number(text);
-      return;
-    }
+    const probe = this.#probes.get(name);
+    if (probe !== undefined) probe.received = Number(text);
     const watches = this.#watches.get(name);
     if (watches !== undefined) wake(watches, hintOf(text));
   }
@@ -144,8 +168,7 @@ export class Subscriptions {
   #lost(): void {
     this.#subscribed = new Set();
     this.#needless = new Set();
-    this.#missing = new Set(this.#watches.keys());
-    if (this.#watches.size > 0) this.#missing.add(this.#parts.probe);
+    this.#missing = new Set([...this.#watches.keys(), ...this.#probes.keys()]);
     this.#hasMissed = true;
     this.#stopProbing?.();
     this.#stopProbing = undefined;
@@ -245,33 +268,36 @@ export class Subscriptions {
   /** Sees to it that what is published arrives. A connection may be half dead, or lead to a server that is no master. */
   #probeLater(): void {
     if (this.#stopProbing !== undefined) return;
-    this.#probes = { sent: 0, received: 0 };
+    for (const probe of this.#probes.values()) probe.sent = probe.received = 0;
     let count = 0;
-    const probe = (): void => {
-      this.#stopProbing = this.#parts.scope.timer("a probe of Redis", probing, () => {
-        if (this.#watches.size === 0) {
-          this.#stopProbing = undefined;
-          return;
-        }
-        if (this.#probes.received < this.#probes.sent) {
-          this.#link.end(new Error("What is published does not arrive"));
-          return;
-        }
-        this.#parts.scope.own("task", "a probe of Redis", this.#probe());
-        if (++count % every.touch === 0) this.#parts.touch([...this.#watches.keys()]);
-        if (this.#parts.connector.isCluster && count % every.sweep === 0) this.wakeAll();
-        probe();
-      });
+    const look = (): void => {
+      this.#stopProbing = undefined;
+      const probes = [...this.#probes];
+      if (probes.length === 0) return;
+      if (probes.some(([, { sent, received }]) => received < sent)) {
+        this.#link.end(new Error("What is published does not arrive"));
+        return;
+      }
+      for (const [name, probe] of probes)
+        this.#parts.scope.own("task", "a probe of Redis", this.#probe(name, probe));
+      if (++count % every.touch === 0) this.#parts.touch([...this.#watches.keys()]);
+      if (this.#parts.connector.isCluster && count % every.sweep === 0) this.wakeAll();
+      wait();
     };
-    probe();
+    const wait = (): void => {
+      this.#stopProbing = this.#parts.scope.timer("a probe of Redis", probing, look);
+    };
+    wait();
   }
 
-  async #probe(): Promise<void> {
-    const next = this.#probes.sent + 1;
-    const probes = this.#probes;
+  async #probe(name: string, probe: Probe): Promise<void> {
+    // The name may be subscribed to later.
+    if (!this.#subscribed.has(name)) return;
+    const next = probe.sent + 1;
+    const on = this.#subscribed;
     try {
-      await this.#parts.publish(String(next));
-      probes.sent = next;
+      await this.#parts.publish(name, String(next));
+      if (on === this.#subscribed) probe.sent = next;
     } catch {
       // Redis cannot be reached: this says nothing about the subscriptions.
     }
