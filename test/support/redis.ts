@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,6 +68,29 @@ export async function startRedis(...options: string[]): Promise<RedisServer> {
   };
 }
 
+/** Starts a sentinel that watches the master of a port, as `mymaster`, and takes it for down after a second. */
+export async function startSentinel(
+  master: number,
+): Promise<{ readonly port: number; destroy(): Promise<void> }> {
+  const directory = mkdtempSync(join(tmpdir(), "tocsin-redis-"));
+  const port = await freePort();
+  const file = join(directory, "sentinel.conf");
+  const settings = [
+    ...[`port ${port}`, `dir ${directory}`, `sentinel monitor mymaster 127.0.0.1 ${master} 1`],
+    ...["sentinel down-after-milliseconds mymaster 1000", "sentinel failover-timeout mymaster 3000"],
+  ];
+  writeFileSync(file, settings.join("\n"));
+  const running = await launch([file, "--sentinel"], port);
+  return {
+    port,
+    async destroy() {
+      running.signal("SIGKILL");
+      await running.exit;
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
 interface Running {
   signal(name: NodeJS.Signals): void;
   readonly exit: Promise<unknown>;
@@ -97,7 +120,7 @@ export function freePort(): Promise<number> {
 }
 
 /** Sends a command, and reads until the answer is whole. Answers of more than one part come as they are. */
-function command(port: number, words: readonly string[]): Promise<string> {
+export function command(port: number, words: readonly string[]): Promise<string> {
   const text = [`*${words.length}`, ...words.flatMap((word) => [`$${Buffer.byteLength(word)}`, word]), ""];
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: "127.0.0.1" });
