@@ -14,6 +14,8 @@ export interface ConnectionEvents {
   message(name: string, text: string): void;
   /** Called when the connection has ended, at least once. */
   ended(error: Error | undefined): void;
+  /** Called when the client makes a part of the connection again by itself. Messages may have been missed meanwhile. */
+  doubted(error: Error | undefined): void;
 }
 
 /** Opens connections like that of the user's client. */

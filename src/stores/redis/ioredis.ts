@@ -37,11 +37,16 @@ export function ioredisConnector(client: IoredisClient): Connector {
   return { isCluster, open: (events) => open(duplicate(), events) };
 }
 
+/** What the client of a Cluster tells when it connects again by itself. */
+const doubts = ["node error", "nodeError", "-node", "-subscriber"];
+
 function open(client: IoredisClient, events: ConnectionEvents): Opening {
   let last: Error | undefined;
   client.on("error", (error: Error) => {
     last = error;
+    events.doubted(error);
   });
+  for (const doubt of doubts) client.on(doubt, () => events.doubted(undefined));
   client.on("end", () => events.ended(last));
   client.on("smessage", (name: string, text: string) => events.message(name, text));
   const close = (): void => client.disconnect();

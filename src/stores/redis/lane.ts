@@ -8,7 +8,7 @@ import { Call, type Operation, refusedBy } from "./operation.ts";
 export interface LaneParts {
   readonly link: Pick<Link, "runKnown" | "runWhole">;
   readonly scope: Scope;
-  readonly script: Promise<Script>;
+  script(): Promise<Script>;
   /** Whether calls may be under way at once. In a Cluster one could overtake another when its slot moves. */
   readonly isPipelined: boolean;
   /** Returns what begins new epochs. Never returns the same twice. */
@@ -94,7 +94,7 @@ export class Lane {
     const whole = this.#sendsWhole;
     this.#sendsWhole = false;
     try {
-      const script = await this.#parts.script;
+      const script = await this.#parts.script();
       const { link } = this.#parts;
       const sending = whole
         ? link.runWhole(script, call.keys, call.args)

@@ -1,6 +1,6 @@
 import { ignorable, type Scope } from "../../base/scope.ts";
 import { ClosedError, describe, LogError } from "../../model/errors.ts";
-import type { Connection, Connector, Opening } from "./connection-port.ts";
+import type { Connection, ConnectionEvents, Connector, Opening } from "./connection-port.ts";
 import { faultOf, isUnknownScript } from "./faults.ts";
 
 /** A script, and the hash that Redis knows it by. */
@@ -15,6 +15,8 @@ export interface LinkParts {
   readonly scope: Scope;
   /** Called for each message of a channel that is subscribed to. */
   message(name: string, text: string): void;
+  /** Called when messages may have been missed on a connection that is open. */
+  doubted(error: unknown): void;
   /** Called when a connection that was open has ended. The next call opens another one. */
   ended(): void;
 }
@@ -123,7 +125,8 @@ export class Link {
     const { scope, connector } = this.#parts;
     let isEnded = false;
     let opening: Opening | undefined;
-    const events = {
+    const events: ConnectionEvents = {
+      doubted: (error) => doubted(error),
       message: (name: string, text: string): void => {
         if (!isEnded) this.#parts.message(name, text);
       },
@@ -136,6 +139,10 @@ export class Link {
     const close = (): void => {
       isEnded = true;
       opening?.close();
+    };
+    const doubted = (error: Error | undefined): void => {
+      if (this.#connection !== undefined && this.#close === close)
+        this.#parts.doubted(error ?? new LogError("A part of the connection to Redis has ended"));
     };
     this.#close = close;
     try {

@@ -12,7 +12,7 @@ export interface MembersParts {
   readonly scope: Scope;
   readonly keys: Keys;
   readonly lease: number;
-  readonly scripts: Promise<{ readonly member: Script; readonly claim: Script }>;
+  scripts(): Promise<{ readonly member: Script; readonly claim: Script }>;
   /** Called when the store was lost or set back, and when this process may have missed something. */
   renewed(): void;
   /** Called with the records that this process holds from now on. */
@@ -217,7 +217,7 @@ export class Members {
     generation: number,
     ids: readonly string[],
   ): Promise<HeldRecord[]> {
-    const { claim } = await this.#parts.scripts;
+    const { claim } = await this.#parts.scripts();
     const { link, keys } = this.#parts;
     const answer = await link.run(claim, [keys.held(bucket)], [id, String(generation), ...ids]);
     const [found, ...rest] = answer as string[];
@@ -242,7 +242,7 @@ export class Members {
     const { store, server } = this.#known;
     const args = [what, id, crypto.randomUUID(), String(lease), store, server, String(generation)];
     try {
-      const { member } = await scripts;
+      const { member } = await scripts();
       const answer = (await link.run(member, [keys.members], args)) as [
         Answer["is"],
         string,

@@ -43,12 +43,20 @@ function overrides({ options }: NodeRedisClient, kind: Kind): object {
   return { disableOfflineQueue: true, socket: { ...options?.socket, reconnectStrategy: false } };
 }
 
+/** What the clients of a Cluster and of a Sentinel tell when they connect again by themselves. */
+const doubts: Record<Kind, readonly string[]> = {
+  single: [],
+  cluster: ["node-error", "node-disconnect", "node-reconnecting", "sharded-channel-moved-error"],
+  sentinel: ["client-error", "topology-change", "reconnecting"],
+};
+
 function open(client: NodeRedisClient, kind: Kind, events: ConnectionEvents): Opening {
   let isClosed = false;
   client.on("error", (error: Error) => {
-    // The clients of a Cluster and of a Sentinel connect again by themselves.
     if (kind === "single") events.ended(error);
+    else events.doubted(error);
   });
+  for (const doubt of doubts[kind]) client.on(doubt, () => events.doubted(undefined));
   client.on("end", () => events.ended(undefined));
   const close = (): void => {
     if (isClosed) return;

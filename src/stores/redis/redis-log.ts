@@ -28,7 +28,7 @@ import {
   operation,
   readAppended,
 } from "./operation.ts";
-import { hashed } from "./scripts.ts";
+import { hashed, type Scripts } from "./scripts.ts";
 import { readArgs, readSlice } from "./slice.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -54,12 +54,12 @@ export class RedisLog implements Log {
   readonly #link: Link;
   readonly #members: Members;
   readonly #subscriptions: Subscriptions;
-  readonly #scripts = hashed();
+  #hashed: Promise<Scripts> | undefined;
   readonly #lanes = new Map<number, Lane>();
   readonly #kept = new Map<string, Retention>();
   /** The channels of the records that this process holds. */
   readonly #held = new Map<string, string>();
-  readonly #seed = crypto.randomUUID().slice(-12);
+  #ownSeed: string | undefined;
   #seeds = 0;
   /** Writes that are not answered, and what is called when there are none any more. */
   #writing = 0;
@@ -77,7 +77,7 @@ export class RedisLog implements Log {
     const scope = new Scope(systemClock, () => {});
     this.#scope = scope;
     const { now } = systemClock;
-    this.#link = new Link({ connector, scope, message() {}, ended() {} }, now);
+    this.#link = new Link({ connector, scope, message() {}, doubted() {}, ended() {} }, now);
     this.#subscriptions = new Subscriptions({
       ...{ connector, scope, now },
       probe: (group) => keys.probe(group, this.#seed),
@@ -86,7 +86,7 @@ export class RedisLog implements Log {
       groupOf: (name) => (connector.isCluster ? Number(/\{(\d+)\}/.exec(name)?.[1]) : 0),
     });
     this.#members = new Members({
-      ...{ link: this.#link, scope, keys, lease, scripts: this.#scripts },
+      ...{ link: this.#link, scope, keys, lease, scripts: () => this.#scripts() },
       renewed: () => this.#subscriptions.wakeAll(),
       inherited: (records) => {
         for (const { record, channel } of records) this.#held.set(record, channel);
@@ -166,7 +166,7 @@ export class RedisLog implements Log {
       const members = this.#members;
       lane = new Lane({
         ...{ link: this.#link, scope: this.#scope, isPipelined: !isCluster, fence: members },
-        script: this.#scripts.then(({ write }) => write),
+        script: async () => (await this.#scripts()).write,
         seed: () => this.#nextSeed(),
         refresh: (generation) => members.refresh(generation),
       });
@@ -189,13 +189,14 @@ export class RedisLog implements Log {
     const { signal } = options;
     this.#check(what, signal);
     const args = readArgs(this.#nextSeed(), this.#parts.boundsOf(channel).of(channel), options);
-    const { read } = await this.#scripts;
+    const { read } = await this.#scripts();
     const reading = this.#link.run(read, [this.#parts.keys.channel(channel)], args);
     let answer: unknown;
     try {
       answer = await this.#scope.waitFor(what, signal, reading);
     } catch (error) {
-      throw signal?.aborted || error instanceof ClosedError ? error : faultOf(error, what);
+      if (signal?.aborted) throw signal.reason;
+      throw error instanceof ClosedError ? error : faultOf(error, what);
     }
     const { slice, server, isContinued } = readSlice(channel, answer);
     if (server === "?") this.#warn();
@@ -312,6 +313,17 @@ export class RedisLog implements Log {
     if (this.#members.isLost)
       throw new LogError(`${what}: the other processes have taken this one for gone. It has to join again`);
     throw new TypeError(`${what}: call join() first, and await it`);
+  }
+
+  /** Random values and hashes are made when they are first needed. */
+  get #seed(): string {
+    this.#ownSeed ??= crypto.randomUUID().replaceAll("-", "").slice(-20);
+    return this.#ownSeed;
+  }
+
+  #scripts(): Promise<Scripts> {
+    this.#hashed ??= hashed();
+    return this.#hashed;
   }
 
   #nextSeed(): string {

@@ -72,7 +72,13 @@ export class Subscriptions {
     this.#parts = parts;
     const { connector, scope, now } = parts;
     const message = (name: string, text: string): void => this.#received(name, text);
-    this.#link = new Link({ connector, scope, message, ended: () => this.#lost() }, now);
+    const linkParts = {
+      ...{ connector, scope, message },
+      ended: () => this.#lost(),
+      // Only another connection is sure to have everything.
+      doubted: (error: unknown) => this.#link.end(error),
+    };
+    this.#link = new Link(linkParts, now);
   }
 
   /** Calls `wake` for each message of that name. Resolves once it is subscribed to. */
@@ -258,6 +264,8 @@ export class Subscriptions {
     if (this.#watches.size === 0) return;
     // Whatever has happened, only another connection is sure to have all subscriptions.
     this.#link.end(error);
+    // The other shards of a Cluster may still be there.
+    if (this.#parts.connector.isCluster) this.wakeAll();
     this.#stopWaiting = this.#parts.scope.timer("a connection to Redis", this.#wait, () => {
       this.#stopWaiting = undefined;
       this.#work();

@@ -39,6 +39,17 @@ else {
     // It takes minutes, and differs only below the port of the clients. That of ioredis needs more help with moved slots.
     if (name === "ioredis") describe("nodes", () => clusterSuite({ world }, runner));
 
+    test("subscriptions that Redis ends are made again, and everybody wakes", async () => {
+      const log = redisLog({ client: cluster.client(name), prefix: `${crypto.randomUUID()}:` });
+      const woken = new Set<number>();
+      const channels = Array.from({ length: 12 }, (_, index) => index);
+      await Promise.all(channels.map((index) => log.watch(`channel ${index}`, () => woken.add(index))));
+      await cluster.command("CLIENT", "KILL", "TYPE", "pubsub");
+      for (const index of channels) await log.append(`channel ${index}`, "1", { time: 1 });
+      await until(() => expect(woken.size).toBe(12));
+      await log[Symbol.asyncDispose]();
+    });
+
     test("a slot that moves while its channel is published to loses and doubles nothing", async () => {
       const prefix = `${crypto.randomUUID()}:`;
       const nodes = [1, 2].map(() => {
