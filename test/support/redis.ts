@@ -105,7 +105,14 @@ async function launch(args: readonly string[], port: number): Promise<Running> {
     if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  return { signal: (name) => void child.kill(name), exit };
+  const { pid } = child;
+  return {
+    signal(name) {
+      // Not `child.kill`: on Deno a process that was sent a signal once is taken for ended.
+      if (pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(pid, name);
+    },
+    exit,
+  };
 }
 
 /** Returns a port that is free now. */

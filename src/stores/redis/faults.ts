@@ -25,7 +25,7 @@ export function faultOf(error: unknown, what: string): LogError {
   if (error instanceof LogError) return error;
   const { name, message } = describe(error);
   const found = known.find(([begins]) => begins.test(message));
-  const why = found?.[1] ?? "Redis cannot be reached, or has failed. It is tried again";
+  const why = found?.[1] ?? "Redis cannot be reached, or has failed. Try again";
   // The error of a client may have the whole command: what was published does not belong in a report.
   const cause = Object.assign(new Error(message), { name });
   return new LogError(`Cannot ${what}: ${why} (${message})`, { cause, lasting: found?.[2] ?? false });

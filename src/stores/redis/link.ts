@@ -105,7 +105,7 @@ export class Link {
       this.#stopWatching = undefined;
       const [first] = this.#calls.values();
       if (first !== undefined && this.#now() - first.since >= patience)
-        this.end(new LogError(`Redis has not answered for ${patience} ms`));
+        this.end(new Error(`Redis has not answered for ${patience} ms`));
       else this.#watch();
     });
   }
@@ -133,7 +133,7 @@ export class Link {
       ended: (error: Error | undefined): void => {
         if (isEnded) return;
         isEnded = true;
-        if (this.#close === close) this.end(error ?? new LogError("The connection to Redis has ended"));
+        if (this.#close === close) this.end(error ?? new Error("The connection to Redis has ended"));
       },
     };
     const close = (): void => {
@@ -142,7 +142,7 @@ export class Link {
     };
     const doubted = (error: Error | undefined): void => {
       if (this.#connection !== undefined && this.#close === close)
-        this.#parts.doubted(error ?? new LogError("A part of the connection to Redis has ended"));
+        this.#parts.doubted(error ?? new Error("A part of the connection to Redis has ended"));
     };
     this.#close = close;
     try {
@@ -152,11 +152,11 @@ export class Link {
       const connection = await scope.wait<Connection>("a connection to Redis", undefined, (settle) => {
         opened.then(settle.resolve, settle.reject);
         return scope.timer("a connection to Redis", patience, () =>
-          settle.reject(new LogError(`Redis has not answered for ${patience} ms`)),
+          settle.reject(new Error(`Redis has not answered for ${patience} ms`)),
         );
       });
       await this.#call(connection, checkVersion);
-      if (isEnded) throw new LogError("The connection to Redis has ended");
+      if (isEnded) throw new Error("The connection to Redis has ended");
       this.#connection = connection;
       return connection;
     } catch (error) {
