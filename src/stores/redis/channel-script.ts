@@ -7,7 +7,7 @@
  *
  * The head is in MessagePack: it is read and written with each append, and numbers as text would take most of the time.
  */
-export const channelScript: string = String.raw`
+export const channelScript: string = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local info = redis.pcall('INFO', 'replication')

@@ -8,7 +8,7 @@
  * the server that the member knows, and a generation. The answer: what the member is now (`member`, `gone` or `none`),
  * the store, the server, the generation, whether there is something to inherit, and the ids of all members.
  */
-export const memberScript: string = String.raw`
+export const memberScript: string = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local info = redis.pcall('INFO', 'replication')
