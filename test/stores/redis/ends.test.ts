@@ -2,11 +2,17 @@ import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { redisLog } from "tocsin/redis";
 import { describe, expect, test, vi } from "vitest";
-import { ClosedError, createNotifier, type LogError } from "../../../src/mod.ts";
+import { ClosedError, createNotifier, type LogError, type Notifier } from "../../../src/mod.ts";
 import { clientOf, missing, packages } from "../../support/redis.ts";
 import { errorOf, logOn, server, until, way } from "./tools.ts";
 
 const time = 1;
+/** What a user of Redis needs besides the keys and channels of the prefix. */
+const needed = [
+  ..."+@connection +info +time +eval +evalsha +get +set +hget +hset +hdel +hexists +hgetall".split(" "),
+  ..."+lindex +lset +lrange +ltrim +rpush +pexpire +pexpireat +persist".split(" "),
+  ..."+spublish +ssubscribe +sunsubscribe".split(" "),
+];
 
 test("a client of another kind, a prefix with braces and a lease of 0 are refused", () => {
   for (const client of [undefined, null, {}, { duplicate() {} }, "redis://localhost"]) {
@@ -139,6 +145,37 @@ else {
       expect(offset).toBe(1);
       for (const error of (await Promise.all(calls)) as LogError[])
         expect([error.name, error.lasting]).toEqual(["LogError", true]);
+    });
+
+    test("a user needs no more than the commands and the keys that the documentation names", async () => {
+      const redis = await server();
+      await redis.command("ACL", "SETUSER", "app", "on", ">secret", "~tocsin:*", "&tocsin:*", ...needed);
+      const options = { username: "app", password: "secret" };
+      const make = () =>
+        name === "redis"
+          ? createClient({ url: `redis://127.0.0.1:${redis.port}`, ...options })
+          : new Redis({ port: redis.port, lazyConnect: true, ...options });
+      const notifiers = [1, 2].map(() => {
+        const errors: unknown[] = [];
+        const log = redisLog({ client: make(), lease: 1_500 });
+        return { errors, notifier: createNotifier({ log, onError: (error) => errors.push(error) }) };
+      });
+      const [one, two] = notifiers.map(({ notifier }) => notifier) as [Notifier, Notifier];
+      const got: unknown[] = [];
+      const stop = new AbortController();
+      const following = (async () => {
+        for await (const { data } of two.follow("news", { signal: stop.signal })) got.push(data);
+      })();
+      await two.publish("news", 1);
+      await one.publish("news", 2, { idempotencyKey: "order 7", confirm: true, ttl: 1_000 });
+      await one.run(async () => "done").result();
+      await until(() => expect(got).toEqual([1, 2]));
+      stop.abort("enough");
+      await errorOf(following);
+      await one.close();
+      await two.close();
+      expect(notifiers.flatMap(({ errors }) => errors)).toEqual([]);
+      expect(await redis.command("ACL", "LOG")).toBe("");
     });
 
     test("a user who may not call INFO can work, with one warning", async () => {
