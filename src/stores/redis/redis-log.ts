@@ -226,6 +226,8 @@ export class RedisLog implements Log {
     if (this.#isJoining || this.#members.id !== undefined)
       throw new TypeError("Cannot join: this log has a member. Dispose it first");
     this.#isJoining = true;
+    // What was held under another id is held by others.
+    this.#held.clear();
     try {
       return this.#membership(await this.#members.join(member, signal));
     } finally {
