@@ -15,6 +15,7 @@ import { hosts } from "./rooms/hosts.ts";
 import { hostsCloudflare } from "./rooms/hosts-cloudflare.ts";
 import { hostsStreams } from "./rooms/hosts-streams.ts";
 import { stores } from "./rooms/stores.ts";
+import { storesRedis } from "./rooms/stores-redis.ts";
 import { storesSqlite } from "./rooms/stores-sqlite.ts";
 import { testing } from "./rooms/testing.ts";
 import { wire } from "./rooms/wire.ts";
@@ -39,6 +40,7 @@ export const mutations: readonly Mutation[] = [
   ...hostsCloudflare,
   ...hostsStreams,
   ...stores,
+  ...storesRedis,
   ...storesSqlite,
   ...testing,
   ...wire,
