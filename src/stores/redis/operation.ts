@@ -63,13 +63,13 @@ export interface AppendParts {
 
 /**
  * Adds the arguments of an append. Those that most appends do not have are left out, and letters say which are there:
- * `r`etention, `o`nce, `k`ey, `p`lace, `s`tate, `h`old, `t`ags. `R`: the state is too long.
+ * `r`etention, `o`nce, `k`ey, `p`lace, `s`tate, `h`old, `t`ags, `f`ollows. `R`: the state is too long.
  */
 export function encodeAppend(
   call: Call,
   { keys, channel, data, options, retention, member }: AppendParts,
 ): void {
-  const { time, tags, origin, once, key, place, state, hold } = options;
+  const { time, tags, origin, once, key, place, state, hold, follows } = options;
   const { size, bytes, ttl, slack } = retention;
   const meta = { t: time, ...(tags && { g: tags }), ...(origin !== undefined && { o: origin }) };
   const bucket = member === undefined ? "0" : call.key(keys.held(bucketOf(channel)));
@@ -86,6 +86,7 @@ export function encodeAppend(
   else if (state !== undefined) add("s", stored(state));
   if (hold !== undefined) add("h", stored(hold), stored(channel));
   if (tags !== undefined) add("t", String(tagBytes(tags)));
+  if (follows !== undefined) add("f", word(follows.epoch), String(follows.offset));
   const { args } = call;
   args.push("append", has, call.key(keys.channel(channel)), bucket, JSON.stringify(meta), data);
   args.push(String(size), String(bytes), String(ttl), String(slack), ...rest);
@@ -131,6 +132,8 @@ export function readAppended(
       throw new SealedError(channel);
     case "R":
       throw new RangeError(`Cannot ${what}: its state is longer than ${maxState} characters`);
+    case "F":
+      throw new LogError(`Cannot ${what}: what it follows, ${options.follows?.offset}, is lost`);
     case "N": {
       const which = `${options.once?.n} of writer ${JSON.stringify(options.once?.by)}`;
       throw new LogError(

@@ -115,6 +115,8 @@ local function append()
   if has:find('s', 1, true) then state = take() end
   if has:find('h', 1, true) then record, name = take(), take() end
   if has:find('t', 1, true) then tagBytes = tonumber(take()) end
+  local after, of
+  if has:find('f', 1, true) then of, after = take(), tonumber(take()) end
   if c.error then return 'E' .. c.error end
   c.usual = usual
   local refused = fence(bucket)
@@ -123,6 +125,7 @@ local function append()
   if why then return why end
   if before then return made(c, before) end
   if has:find('R', 1, true) then return 'R' end
+  if of and not isOf(c, of, after) then return 'F' end
   if where == 'first' then
     c = begin(at, c)
     if not c then return 'X' end
