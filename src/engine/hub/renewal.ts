@@ -16,25 +16,23 @@ export interface RenewalContext extends Context {
 /** Writes and holds again what a store must know of this process, after it was set back or lost. */
 export class Renewal {
   readonly #context: RenewalContext;
-  /** Whether it happened again since the last look. */
-  #isDue = false;
-  #isUnderWay = false;
+  /** Number of times that are not dealt with yet. */
+  #underWay = 0;
 
   constructor(context: RenewalContext) {
     this.#context = context;
   }
 
-  /** Called whenever the store was set back or lost. */
+  /**
+   * Called whenever the store was set back or lost. It is dealt with at once, also while an earlier time is: what that
+   * writes may wait for what is lost now.
+   */
   begin(): void {
-    this.#isDue = true;
-    if (this.#isUnderWay) return;
-    this.#isUnderWay = true;
-    const what = "the last publications may be missing. This process writes again what its runs need";
-    this.#context.report(
-      new LogError(`The store was set back to an earlier moment, or lost: ${what}`),
-      "log",
-      "renew the log",
-    );
+    if (this.#underWay++ === 0) {
+      const what = "the last publications may be missing. This process writes again what its runs need";
+      const error = new LogError(`The store was set back to an earlier moment, or lost: ${what}`);
+      this.#context.report(error, "log", "renew the log");
+    }
     this.#context.scope.own("task", "renew the log", this.#run());
   }
 
@@ -42,13 +40,10 @@ export class Renewal {
     const { runs, joining } = this.#context;
     try {
       await joining?.catch(() => {});
-      while (this.#isDue) {
-        this.#isDue = false;
-        await runs.renew();
-        await this.#holdConfirmed();
-      }
+      await runs.renew();
+      await this.#holdConfirmed();
     } finally {
-      this.#isUnderWay = false;
+      this.#underWay--;
     }
   }
 

@@ -196,18 +196,17 @@ export class LiveRun implements Run<unknown> {
    */
   async renew(endingOf: () => string | undefined): Promise<boolean> {
     await this.#starting;
-    // Another run may have its id since.
-    const isForeign = (): boolean => this.#refused !== undefined || this.#channel.isStopped;
     if (this.#starting === undefined) return false;
     return renewRun(this.#context, this, {
       channel: this.#channel,
       stored: () => this.#stored,
-      isForeign,
+      isForeign: () => this.#refused !== undefined || this.#channel.isStopped,
       isOver: () => this.#waiting === undefined,
       endingOf,
-      begin: (place) => {
-        this.#record = this.#context.records.create({ is: "run" });
-        return this.#channel.beginAgain(this.#startText, this.#startOptions(place));
+      begin: async (place) => {
+        const hold = this.#context.records.create({ is: "run" });
+        await this.#channel.beginAgain(this.#startText, { ...this.#startOptions(place), hold });
+        this.#record = hold;
       },
       hold: (epoch) => this.#channel.hold(this.#record, epoch),
       end: async (ending) => {

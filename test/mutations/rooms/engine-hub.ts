@@ -328,13 +328,13 @@ export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/renewal", [
     {
       name: "what waits to be confirmed is not held again",
-      from: "        await this.#holdConfirmed();\n",
+      from: "      await this.#holdConfirmed();\n",
       to: "",
     },
     {
       name: "that a store was set back is reported each time",
-      from: "    if (this.#isUnderWay) return;\n    this.#isUnderWay = true;\n",
-      to: "    this.#isUnderWay = true;\n",
+      from: "if (this.#underWay++ === 0) {",
+      to: "if (this.#underWay++ >= 0) {",
     },
   ]),
   ...inFile("engine/hub/rest", [

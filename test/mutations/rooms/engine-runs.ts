@@ -66,13 +66,13 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run that is begun again holds its old record",
-      from: '        this.#record = this.#context.records.create({ is: "run" });\n',
+      from: "        this.#record = hold;\n",
       to: "",
     },
     {
       name: "what is under way is not waited for before the store is looked at",
-      from: "    await this.#starting;\n    // Another run",
-      to: "    // Another run",
+      from: "    await this.#starting;\n    if (this.#starting",
+      to: "    if (this.#starting",
     },
     {
       name: "a run that the log refused is announced",
