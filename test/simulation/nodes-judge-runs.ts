@@ -60,7 +60,7 @@ function judgeRenewed(
 }
 
 function judgeEpoch(
-  { runs, truth, losses }: NodesWorld,
+  { runs, truth, losses, shape }: NodesWorld,
   { channel, epoch, texts }: EpochTruth,
 ): StoredRun | undefined {
   const events = [...texts].sort(([a], [b]) => a - b).map(([, text]) => JSON.parse(text) as RunText);
@@ -81,8 +81,12 @@ function judgeEpoch(
   if (events.some(({ type, name }) => type === "step" && name !== first.name))
     throw new Error(`${channel} has events of several runs`);
   if (!isNow) return undefined;
-  if (ending === undefined) throw new Error(`${channel} (${first.name}) has no ending`);
   const { outcome, node } = record;
+  if (ending === undefined) {
+    // An ending that the store loses later than that is not written again.
+    if (outcome !== undefined && losses.some((loss) => loss - outcome.at >= shape.runTtl)) return undefined;
+    throw new Error(`${channel} (${first.name}) has no ending`);
+  }
   // The store has lost its ending while its node could not write it again.
   if (ending.reason === "lost" && losses.length > 0 && node.cuts.some(isLong)) return { record, ending };
   if (outcome !== undefined && node.state === "alive" && outcome.type !== ending.type)
