@@ -45,6 +45,8 @@ export const confirmTests: ClusterTests = {
     await cluster.until(() => same(client.of("news").length, 1));
     client.acknowledge();
     await cluster.until(() => same(two.notifier.stats().confirmed, 0));
+    // The store has to hear of it.
+    await cluster.pass(cluster.lease / 3);
     await two.kill();
     await cluster.pass(2 * ttl);
     same(reported(one), []);

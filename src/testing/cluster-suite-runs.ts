@@ -10,6 +10,7 @@ export const runTests: ClusterTests = {
     const [one, two] = await startAll(2);
     const { run, finish } = work(one, "report");
     const channel = `run:${run.id}`;
+    await isFound(cluster, two, run.id);
     const client = two.connect("ann", { [channel]: undefined });
     await until(() => same(typesOf(client.of(channel)), ["run.started", "step"]));
     const found = await of(two.notifier.runs.find(run.id));
@@ -26,6 +27,7 @@ export const runTests: ClusterTests = {
     const { startAll, until } = cluster;
     const [one, two, three] = await startAll(3);
     const runs = ["a", "b", "c"].map((name) => work(three, name).run);
+    for (const { id } of runs) await isFound(cluster, two, id);
     const client = two.connect("ann", Object.fromEntries(runs.map(({ id }) => [`run:${id}`, undefined])));
     for (const { id } of runs)
       await until(() => same(typesOf(client.of(`run:${id}`)), ["run.started", "step"]));

@@ -21,7 +21,7 @@ export const floors: readonly (readonly string[])[] = [
   ["engine/log"],
   ["client"],
   ["wire"],
-  ["stores/sqlite"],
+  ["stores/sqlite", "stores/redis"],
   ["stores"],
   ["access"],
   ["agent"],

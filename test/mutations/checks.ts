@@ -60,7 +60,9 @@ const others =
   /^(bytes\/|checks\/(?!fuzz)|client\/|hosts\/|peer\/|workerd\/)|(bursts|centrifuge|centrifuge-recovery|comparison|delivered|cli)\.test\.ts$/;
 
 const core = createSuite("tests of the core", (directory) =>
-  testsUnder(directory).filter((file) => !others.test(file.slice("test/".length))),
+  testsUnder(directory).filter(
+    (file) => !others.test(file.slice("test/".length)) && !file.startsWith("test/stores/redis/"),
+  ),
 );
 
 const hosts = createSuite("tests of the hosts", () => hostTests);
@@ -81,16 +83,20 @@ function testsUnder(directory: string): string[] {
 
 /** The tests of one room each: they are quick, and catch most of what is broken in it. */
 const rooms = new Map(
-  ["access", "base", "stores", "stores/sqlite", "testing", "wire", ...engineRooms()].map((room) => [
-    room,
-    createSuite(`tests of ${room}`, (directory) =>
-      testsUnder(directory).filter((file) => isOf(room, file) && !others.test(file.slice(5))),
-    ),
-  ]),
+  ["access", "base", "stores", "stores/redis", "stores/sqlite", "testing", "wire", ...engineRooms()].map(
+    (room) => [
+      room,
+      createSuite(`tests of ${room}`, (directory) =>
+        testsUnder(directory).filter((file) => isOf(room, file) && !others.test(file.slice(5))),
+      ),
+    ],
+  ),
 );
 
 /** Commands are tested through the protocol. */
 function isOf(room: string, file: string): boolean {
+  // They take minutes, because they wait for a server in real time.
+  if (file.startsWith("test/stores/redis/")) return room === "stores/redis";
   return (
     file.startsWith(`test/${room}/`) || (room === "engine/commands" && file.startsWith("test/protocol/wire-"))
   );
@@ -110,7 +116,8 @@ export function checksFor(file: string): Check[] {
   if (file.startsWith("hosts/")) return [hosts];
   const room = rooms.get(dirname(file));
   // Only its own tests use it.
-  if (room !== undefined && ["stores/sqlite", "testing"].includes(dirname(file))) return [room];
+  if (room !== undefined && ["stores/redis", "stores/sqlite", "testing"].includes(dirname(file)))
+    return [room];
   return [...(room === undefined ? [] : [room]), simulation, core];
 }
 

@@ -14,6 +14,7 @@ import { engineSessions } from "./rooms/engine-sessions.ts";
 import { hosts } from "./rooms/hosts.ts";
 import { hostsCloudflare } from "./rooms/hosts-cloudflare.ts";
 import { stores } from "./rooms/stores.ts";
+import { storesRedis } from "./rooms/stores-redis.ts";
 import { storesSqlite } from "./rooms/stores-sqlite.ts";
 import { testing } from "./rooms/testing.ts";
 import { wire } from "./rooms/wire.ts";
@@ -37,6 +38,7 @@ export const mutations: readonly Mutation[] = [
   ...hosts,
   ...hostsCloudflare,
   ...stores,
+  ...storesRedis,
   ...storesSqlite,
   ...testing,
   ...wire,

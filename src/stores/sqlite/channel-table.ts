@@ -1,9 +1,9 @@
 import type { Position, Retention } from "../../model/log.ts";
 import type { Bounds } from "../bounds.ts";
+import { restored, stored } from "../text.ts";
 import type { ChannelRow, Traits } from "./channel-row.ts";
 import type { SqlPort, SqlRow, SqlValue } from "./database.ts";
 import type { EntryStore } from "./entry-store.ts";
-import { restored, stored } from "./text.ts";
 
 /** A row with the name of its channel. */
 export interface NamedRow {

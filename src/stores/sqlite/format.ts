@@ -1,7 +1,7 @@
 import { LogError } from "../../model/errors.ts";
+import { stored } from "../text.ts";
 import type { SqlPort } from "./database.ts";
 import { entriesTable } from "./entries.ts";
-import { stored } from "./text.ts";
 
 /** Brings a database from one format to the next. It runs in a transaction. */
 export type FormatStep = (port: SqlPort, fresh: () => string) => void;

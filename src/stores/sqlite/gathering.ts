@@ -4,6 +4,7 @@ import { ExistsError, LogError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
 import type { BoundsOf } from "../bounds.ts";
 import { findRepeat, writerTtl } from "../repeats.ts";
+import { stored } from "../text.ts";
 import type { Draft, SqliteChannel } from "./channel.ts";
 import { type ChannelRow, isEmpty, never } from "./channel-row.ts";
 import { unused } from "./channels.ts";
@@ -11,7 +12,6 @@ import type { EntryStore, NewEntry } from "./entry-store.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Head } from "./ownership.ts";
 import type { Repeat, RepeatKind, RepeatTables } from "./repeats-table.ts";
-import { stored } from "./text.ts";
 
 /** The maximum length of a channel's state, in characters. */
 const maxState = 4_096;

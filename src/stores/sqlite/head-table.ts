@@ -1,9 +1,9 @@
 import type { Position } from "../../model/log.ts";
+import { restored, stored } from "../text.ts";
 import { continuing } from "./channel-row.ts";
 import type { SqlPort } from "./database.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Head } from "./ownership.ts";
-import { restored, stored } from "./text.ts";
 
 /** The row of the table `tocsin_log`. */
 export interface LogRow extends Head {

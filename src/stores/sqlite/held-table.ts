@@ -1,6 +1,6 @@
 import type { HeldRecord, Position } from "../../model/log.ts";
+import { restored, stored } from "../text.ts";
 import type { SqlPort } from "./database.ts";
-import { restored, stored } from "./text.ts";
 
 /** The table of the records that the owner of the database holds. */
 export class HeldTable {

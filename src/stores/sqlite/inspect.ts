@@ -1,12 +1,12 @@
 import type { ReadOptions, Slice } from "../../model/log.ts";
 import { Bounds } from "../bounds.ts";
+import { restored } from "../text.ts";
 import { stamped } from "./channel-row.ts";
 import { ChannelTable, type NamedRow } from "./channel-table.ts";
 import { databasePort, type SqliteDatabase } from "./database.ts";
 import { Entries } from "./entries.ts";
 import { demandFormat } from "./format.ts";
 import { readSlice } from "./read-slice.ts";
-import { restored } from "./text.ts";
 
 /** What a database holds of one channel. */
 export interface InspectedChannel {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
+import { stored } from "../text.ts";
 import { HeadTable } from "./head-table.ts";
 import type { Head, Ownership, OwnershipParts } from "./ownership.ts";
-import { stored } from "./text.ts";
 
 /** What a sole ownership is created from. */
 export interface SoleOwnershipParts extends OwnershipParts {

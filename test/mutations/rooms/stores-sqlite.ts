@@ -591,7 +591,7 @@ export const storesSqlite: readonly Mutation[] = [
       to: "  release(): void {\n    void this.#head;",
     },
   ]),
-  ...inFile("stores/sqlite/text", [
+  ...inFile("stores/text", [
     {
       name: "texts are stored as they are",
       from: "return JSON.stringify(text).slice(1, -1);",

@@ -1,0 +1,179 @@
+import { tagBytes } from "../../base/bytes.ts";
+import type { Settle } from "../../base/scope.ts";
+import { describe, ExistsError, LogError, SealedError } from "../../model/errors.ts";
+import type { AppendOptions, HeldRecord, Position, Retention } from "../../model/log.ts";
+import { stored } from "../text.ts";
+import { faultOf } from "./faults.ts";
+import { bucketOf, type Keys } from "./keys.ts";
+
+/** Characters that a state may have. */
+const maxState = 4_096;
+
+/** Something to be written: an append, or a record to be held or released. */
+export interface Operation {
+  /** The channel that it is about. All operations of one channel are made in order. */
+  readonly channel: string;
+  /** The id of the member that asks for it. Undefined before this process has joined. */
+  readonly member: string | undefined;
+  /** About how many bytes it takes to send. */
+  readonly size: number;
+  /** Adds its arguments to a call of the script. */
+  encode(call: Call): void;
+  /** Takes its answer. Throws what refuses it. */
+  answered(answer: string): void;
+  reject(error: unknown): void;
+  /** Whether it has been settled, so that nobody waits for it. */
+  isOver: boolean;
+}
+
+/** The keys and the arguments of a call. */
+export class Call {
+  readonly #keys = new Map<string, number>();
+  readonly args: string[];
+
+  constructor(args: string[]) {
+    this.args = args;
+  }
+
+  get keys(): string[] {
+    return [...this.#keys.keys()];
+  }
+
+  /** Returns the place of a key among all keys. */
+  key(name: string): string {
+    let place = this.#keys.get(name);
+    if (place === undefined) {
+      place = this.#keys.size + 1;
+      this.#keys.set(name, place);
+    }
+    return String(place);
+  }
+}
+
+/** What an append is made from. */
+export interface AppendParts {
+  readonly keys: Keys;
+  readonly channel: string;
+  readonly data: string;
+  readonly options: AppendOptions;
+  /** The retention that is given, or else the usual one. */
+  readonly retention: Retention;
+  readonly member: string | undefined;
+}
+
+/**
+ * Adds the arguments of an append. Those that most appends do not have are left out, and letters say which are there:
+ * `r`etention, `o`nce, `k`ey, `p`lace, `s`tate, `h`old, `t`ags. `R`: the state is too long.
+ */
+export function encodeAppend(
+  call: Call,
+  { keys, channel, data, options, retention, member }: AppendParts,
+): void {
+  const { time, tags, origin, once, key, place, state, hold } = options;
+  const { size, bytes, ttl, slack } = retention;
+  const meta = { t: time, ...(tags && { g: tags }), ...(origin !== undefined && { o: origin }) };
+  const bucket = member === undefined ? "0" : call.key(keys.held(bucketOf(channel)));
+  const rest: string[] = [];
+  let has = options.retention === undefined ? "" : "r";
+  const add = (letter: string, ...args: string[]): void => {
+    has += letter;
+    rest.push(...args);
+  };
+  if (once !== undefined) add("o", word(once.by), String(once.n));
+  if (key !== undefined) add("k", call.key(keys.mark(channel, key.text)), String(key.ttl));
+  if (place !== undefined) add("p", place);
+  if (state !== undefined && state.length > maxState) add("R");
+  else if (state !== undefined) add("s", stored(state));
+  if (hold !== undefined) add("h", stored(hold), stored(channel));
+  if (tags !== undefined) add("t", String(tagBytes(tags)));
+  const { args } = call;
+  args.push("append", has, call.key(keys.channel(channel)), bucket, JSON.stringify(meta), data);
+  args.push(String(size), String(bytes), String(ttl), String(slack), ...rest);
+}
+
+/** Returns a form of a text that has neither a space nor a semicolon. */
+function word(text: string): string {
+  return /^[\w-]*$/.test(text) ? text : stored(text).replaceAll(" ", "\\u0020").replaceAll(";", "\\u003b");
+}
+
+/** Adds the arguments that hold a record again. */
+export function encodeHold(call: Call, keys: Keys, { record, channel, position }: HeldRecord): void {
+  const where = `${position.offset} ${word(position.epoch)} ${stored(channel)}`;
+  call.args.push("hold", call.key(keys.held(bucketOf(channel))), stored(record), where);
+}
+
+/** Adds the arguments that release a record. */
+export function encodeRelease(call: Call, keys: Keys, channel: string, record: string): void {
+  call.args.push("release", call.key(keys.held(bucketOf(channel))), stored(record));
+}
+
+/** What an append was answered. */
+export interface Appended {
+  readonly position: Position;
+  /** Whether its channel goes on in another epoch than before. */
+  readonly isContinued: boolean;
+}
+
+/**
+ * Reads the answer to an append.
+ *
+ * @throws {ExistsError | SealedError | RangeError | Error} what refuses it
+ */
+export function readAppended(
+  answer: string,
+  { channel, options }: Pick<AppendParts, "channel" | "options">,
+): Appended {
+  const what = `append to ${JSON.stringify(channel)}`;
+  switch (answer[0]) {
+    case "X":
+      throw new ExistsError(channel);
+    case "Z":
+      throw new SealedError(channel);
+    case "R":
+      throw new RangeError(`Cannot ${what}: its state is longer than ${maxState} characters`);
+    case "N": {
+      const which = `${options.once?.n} of writer ${JSON.stringify(options.once?.by)}`;
+      throw new LogError(
+        `Cannot append ${which} to ${JSON.stringify(channel)}: its last was ${answer.slice(1)}`,
+      );
+    }
+    case "E":
+      throw faultOf(new Error(answer.slice(1)), what);
+  }
+  const [offset, epoch = "", continued] = answer.split(" ");
+  return { position: { epoch, offset: Number(offset) }, isContinued: continued === "c" };
+}
+
+/** Returns an operation that settles a promise. */
+export function operation<T>(
+  parts: Pick<Operation, "channel" | "member" | "size" | "encode">,
+  { resolve, reject }: Settle<T>,
+  read: (answer: string) => T,
+): Operation {
+  return {
+    ...parts,
+    isOver: false,
+    answered(answer) {
+      this.isOver = true;
+      try {
+        resolve(read(answer));
+      } catch (error) {
+        reject(error);
+      }
+    },
+    reject(error) {
+      this.isOver = true;
+      reject(error);
+    },
+  };
+}
+
+/** The answer to an operation of a member that does not know the newest generation, and that generation. */
+export function refusedBy(answer: string): number | undefined {
+  return answer[0] === "S" ? Number(answer.slice(1)) : undefined;
+}
+
+/** Returns an error whose message says what could not be done. */
+export function failed(what: string, error: unknown): LogError {
+  return error instanceof LogError ? error : new LogError(`Cannot ${what}: ${describe(error).message}`);
+}

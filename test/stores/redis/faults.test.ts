@@ -1,0 +1,195 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import type { LogError } from "../../../src/mod.ts";
+import { missing, packages } from "../../support/redis.ts";
+import { errorOf, followOn, logOn, madeOnce, nodeOn, publishAll, server, until, way } from "./tools.ts";
+
+if (missing !== undefined) test.skip(`a log in Redis when something fails (${missing})`);
+else {
+  describe.each(packages)("by clients of %s", (name) => {
+    test("answers that are lost five times double nothing", async () => {
+      const redis = await server();
+      const ways = await Promise.all([way(redis), way(redis), way(redis)]);
+      const nodes = ways.map((to) => nodeOn(name, to));
+      let losses = 0;
+      const sent = await publishAll(nodes, 300, async (done) => {
+        if (done % 150 !== 0 || losses === 5) return;
+        losses++;
+        for (const to of ways) to.swallow();
+        await wait(20);
+        for (const to of ways) to.reset();
+      });
+      expect(losses).toBe(5);
+      madeOnce(await logOn(name, redis).read("news", {}), sent, 3);
+    });
+
+    test("scripts that Redis has forgotten are sent again, unnoticed and in order", async () => {
+      const redis = await server();
+      const nodes = [nodeOn(name, redis), nodeOn(name, redis)];
+      const sent = await publishAll(nodes, 400, async (done) => {
+        if (done % 50 === 0) await redis.command("SCRIPT", "FLUSH");
+      });
+      madeOnce(await logOn(name, redis).read("news", {}), sent, 2);
+      expect(nodes.flatMap(({ errors }) => errors)).toEqual([]);
+    });
+
+    test("a server that stands still for 6 s doubles and loses nothing, and nobody is taken for gone", async () => {
+      const redis = await server();
+      const nodes = [nodeOn(name, redis, { lease: 3_000 }), nodeOn(name, redis, { lease: 3_000 })];
+      let isFrozen = false;
+      const sent = await publishAll(nodes, 200, async () => {
+        if (isFrozen) return;
+        isFrozen = true;
+        redis.freeze();
+        await wait(6_000);
+        redis.thaw();
+      });
+      madeOnce(await logOn(name, redis).read("news", {}), sent, 2);
+      const gone = nodes
+        .flatMap(({ errors }) => errors)
+        .filter((error) => /others have inherited/.test(String(error)));
+      expect(gone).toEqual([]);
+    });
+
+    test("a server that is killed and starts again from its file has lost nothing, and readers see no gap", async () => {
+      const redis = await server("--appendonly", "yes", "--appendfsync", "always");
+      const nodes = [nodeOn(name, redis), nodeOn(name, redis)];
+      const seen: unknown[] = [];
+      const stop = new AbortController();
+      const { position } = await (nodes[0] as (typeof nodes)[0]).notifier.publish("news", "first");
+      const following = followOn(nodes[1] as (typeof nodes)[0], position, stop.signal, (data) =>
+        seen.push(data),
+      );
+      let isKilled = false;
+      const sent = await publishAll(nodes, 200, async (done) => {
+        if (isKilled || done < 100) return;
+        isKilled = true;
+        await redis.kill();
+        await redis.restart();
+      });
+      await until(() => expect(seen.toSorted()).toEqual(sent.toSorted()));
+      stop.abort("enough");
+      expect(await following).toBe("enough");
+      const slice = await logOn(name, redis).read("news", { after: position });
+      madeOnce(slice, sent, 2);
+      expect(slice.lineage?.map(({ epoch }) => epoch)).toEqual([position.epoch]);
+    });
+
+    test.each(["that is killed and has no file", "that is flushed"])(
+      "a server %s has another epoch, and readers see one gap",
+      async (how) => {
+        const redis = await server();
+        const log = logOn(name, redis);
+        let wakes = 0;
+        await log.watch("news", () => wakes++);
+        const before = await log.append("news", "1", { time: 1 });
+        if (how === "that is flushed") await redis.command("FLUSHALL");
+        else {
+          await redis.kill();
+          await redis.restart();
+        }
+        // The first call may find out that the connection is gone.
+        let after = before;
+        await until(async () => {
+          after = await log.append("news", "2", { time: 2 });
+        });
+        expect(after.offset).toBe(1);
+        expect(after.epoch).not.toBe(before.epoch);
+        const slice = await log.read("news", { after: before });
+        expect([slice.gapless, slice.lineage]).toEqual([false, undefined]);
+        const had = wakes;
+        await until(async () => {
+          await log.append("news", "3", { time: 3 });
+          expect(wakes).toBeGreaterThan(had);
+        });
+      },
+    );
+
+    test("a replica that is promoted without the last writes has the rest of them as a gap, and goes on", async () => {
+      const master = await server();
+      const replica = await server("--replicaof", "127.0.0.1", String(master.port));
+      const to = await way(master);
+      const log = logOn(name, to);
+      const one = await log.append("news", "1", { time: 1, once: { by: "w", n: 1 } });
+      await until(async () => expect(await replica.command("EXISTS", "tocsin:{0}none")).toBe("0"));
+      await until(async () => expect(await replica.command("DBSIZE")).toBe("1"));
+      // From here on the replica gets nothing more.
+      await replica.command("REPLICAOF", "NO", "ONE");
+      const lost = await log.append("news", '"lost"', { time: 1, once: { by: "w", n: 2 } });
+      await master.kill();
+      to.lead(replica.port);
+      to.reset();
+      let two = lost;
+      await until(async () => {
+        two = await log.append("news", "2", { time: 2, once: { by: "w", n: 3 } });
+      });
+      expect(two.offset).toBe(2);
+      expect(two.epoch).not.toBe(one.epoch);
+      const good = await log.read("news", { after: one });
+      expect([good.gapless, good.entries.map(({ data }) => data)]).toEqual([true, ["2"]]);
+      expect(good.lineage).toEqual([{ epoch: one.epoch, offset: 1 }]);
+      expect((await log.read("news", { after: lost })).gapless).toBe(false);
+    });
+
+    test("a connection that Redis ends is made again: every watch wakes, and calls go on", async () => {
+      const redis = await server();
+      const log = logOn(name, redis);
+      let wakes = 0;
+      await log.watch("news", () => wakes++);
+      await log.append("news", "1", { time: 1 });
+      await until(() => expect(wakes).toBe(1));
+      await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+      await until(() => expect(wakes).toBe(2));
+      await redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+      await until(() => log.append("news", "2", { time: 2 }) as Promise<never>);
+      await until(() => expect(wakes).toBe(3));
+    });
+
+    test("1 200 watches wake after their connection was lost, and with each append after that", async () => {
+      const redis = await server();
+      const log = logOn(name, redis);
+      const woken = new Map<string, number>();
+      const names = Array.from({ length: 1_200 }, (_, index) => `channel ${index}`);
+      await Promise.all(
+        names.map((each) => log.watch(each, () => woken.set(each, (woken.get(each) ?? 0) + 1))),
+      );
+      await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+      await until(() => expect(woken.size).toBe(1_200));
+      woken.clear();
+      for (const each of names) await log.append(each, "1", { time: 1 });
+      await until(() => expect(woken.size).toBe(1_200));
+    });
+
+    test("a subscription that is half dead is noticed, and made again", async () => {
+      const redis = await server();
+      const to = await way(redis);
+      const log = logOn(name, to);
+      let wakes = 0;
+      await log.watch("news", () => wakes++);
+      to.swallow("subscribers");
+      await log.append("news", "1", { time: 1 });
+      await until(() => expect(wakes).toBe(1));
+    });
+
+    test("while Redis is full what is published waits, and reads go on", async () => {
+      const redis = await server("--maxmemory-policy", "noeviction");
+      const { notifier, errors } = nodeOn(name, redis);
+      const log = logOn(name, redis);
+      await notifier.publish("news", 1);
+      await redis.command("CONFIG", "SET", "maxmemory", "1");
+      let isPublished = false;
+      const publishing = notifier.publish("news", 2).then((receipt) => {
+        isPublished = true;
+        return receipt;
+      });
+      const error = (await errorOf(log.append("news", "3", { time: 3 }))) as LogError;
+      expect([error.name, error.lasting]).toEqual(["LogError", false]);
+      expect(error.message).toMatch(/Cannot write to "news": Redis is full\. Raise its maxmemory/);
+      await until(() => expect(errors).not.toEqual([]));
+      expect((await log.read("news", {})).entries.map(({ data }) => data)).toEqual(["1"]);
+      expect(isPublished).toBe(false);
+      await redis.command("CONFIG", "SET", "maxmemory", "0");
+      expect((await publishing).position.offset).toBe(2);
+    });
+  });
+}
