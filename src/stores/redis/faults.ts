@@ -1,10 +1,12 @@
 import { describe, LogError } from "../../model/errors.ts";
 
+const replica = /READONLY|You can't write against a read only/;
+
 /** What is known about an error of Redis, by how it begins. */
 const known: readonly (readonly [begins: RegExp, why: string, lasting?: boolean])[] = [
   [/OOM /, "Redis is full. Raise its maxmemory, or keep less. What is published waits until there is room"],
   [
-    /READONLY|You can't write against a read only/,
+    replica,
     "this Redis is a replica, which cannot be written. Connect to the master, by Sentinel if it changes",
   ],
   [/WRONGTYPE/, "its key in Redis has something else. Use another prefix", true],
@@ -29,6 +31,11 @@ export function faultOf(error: unknown, what: string): LogError {
   // The error of a client may have the whole command: what was published does not belong in a report.
   const cause = Object.assign(new Error(message), { name });
   return new LogError(`Cannot ${what}: ${why} (${message})`, { cause, lasting: found?.[2] ?? false });
+}
+
+/** Whether an error says that the server is a replica, which cannot be written. */
+export function isOfReplica(error: unknown): boolean {
+  return replica.test(describe(error).message);
 }
 
 /** Whether an error says that Redis does not know a script by its hash. Then it has done nothing. */

@@ -1,7 +1,7 @@
 import { ignorable, type Scope } from "../../base/scope.ts";
 import { ClosedError, describe, LogError } from "../../model/errors.ts";
 import type { Connection, ConnectionEvents, Connector, Opening } from "./connection-port.ts";
-import { faultOf, isUnknownScript } from "./faults.ts";
+import { faultOf, isOfReplica, isUnknownScript } from "./faults.ts";
 
 /** A script, and the hash that Redis knows it by. */
 export interface Script {
@@ -87,7 +87,11 @@ export class Link {
       const call = {};
       this.#calls.set(call, { since: this.#now(), reject });
       this.#watch();
-      act(connection).then(resolve, reject);
+      act(connection).then(resolve, (error: unknown) => {
+        reject(error);
+        // Another connection may lead to the server that is the master now.
+        if (isOfReplica(error) && connection === this.#connection) this.end(error);
+      });
       return () => {
         this.#calls.delete(call);
         if (this.#calls.size === 0) this.#unwatch();

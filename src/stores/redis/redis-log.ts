@@ -15,8 +15,7 @@ import type {
 import type { BoundsOf } from "../bounds.ts";
 import type { Connector } from "./connection-port.ts";
 import { faultOf } from "./faults.ts";
-import { bucketOf, type Keys } from "./keys.ts";
-import { Lane } from "./lane.ts";
+import type { Keys } from "./keys.ts";
 import { Link } from "./link.ts";
 import { Members } from "./members.ts";
 import {
@@ -25,12 +24,12 @@ import {
   encodeHold,
   encodeRelease,
   type Operation,
-  operation,
   readAppended,
 } from "./operation.ts";
 import { hashed, type Scripts } from "./scripts.ts";
 import { readArgs, readSlice } from "./slice.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { Writer } from "./writer.ts";
 
 /** What a log is created from. */
 export interface RedisLogParts {
@@ -40,8 +39,6 @@ export interface RedisLogParts {
   readonly lease: number;
 }
 
-/** Milliseconds that an aborted append waits for its answer, once it was sent: it may have been made. */
-const lastWait = 1_000;
 /** Milliseconds that leaving may take when the log is disposed. Others notice without it when the lease is over. */
 const leaving = 1_000;
 /** How many channels with a retention of their own are known to `keeps`. */
@@ -53,18 +50,14 @@ export class RedisLog implements Log {
   readonly #scope: Scope;
   readonly #link: Link;
   readonly #members: Members;
+  readonly #writer: Writer;
   readonly #subscriptions: Subscriptions;
   #hashed: Promise<Scripts> | undefined;
-  readonly #lanes = new Map<number, Lane>();
   readonly #kept = new Map<string, Retention>();
   /** The channels of the records that this process holds. */
   readonly #held = new Map<string, string>();
   #ownSeed: string | undefined;
   #seeds = 0;
-  /** Writes that are not answered, and what is called when there are none any more. */
-  #writing = 0;
-  #written = (): void => {};
-  #isFlushing = false;
   #isJoining = false;
   #isWarned = false;
   #leaving: Promise<void> | undefined;
@@ -92,6 +85,13 @@ export class RedisLog implements Log {
         for (const { record, channel } of records) this.#held.set(record, channel);
       },
     });
+    const members = this.#members;
+    this.#writer = new Writer({
+      ...{ link: this.#link, scope, isCluster: connector.isCluster, fence: members },
+      script: async () => (await this.#scripts()).write,
+      seed: () => this.#nextSeed(),
+      refresh: (generation) => members.refresh(generation),
+    });
   }
 
   append(channel: string, data: string, options: AppendOptions): Promise<Position> {
@@ -118,7 +118,7 @@ export class RedisLog implements Log {
     if (hold !== undefined) this.#held.set(hold, channel);
     const size = data.length * 2;
     try {
-      const { position, isContinued } = await this.#write(
+      const { position, isContinued } = await this.#writer.write(
         { channel, member: parts.member, size, encode: (call) => encodeAppend(call, parts) },
         (answer) => readAppended(answer, parts),
         signal,
@@ -130,58 +130,6 @@ export class RedisLog implements Log {
       if (hold !== undefined) this.#held.delete(hold);
       throw error;
     }
-  }
-
-  /** Writes an operation, together with the others of this turn. */
-  #write<T>(
-    parts: Pick<Operation, "channel" | "member" | "size" | "encode">,
-    read: (answer: string) => T,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    const lane = this.#lane(parts.channel);
-    return this.#scope.wait<T>("an answer of Redis", undefined, (settle) => {
-      this.#writing++;
-      const written = operation(parts, settle, read);
-      let stopWaiting = (): void => {};
-      const unlink = this.#scope.link(signal, (reason) => {
-        const give = (): void => written.reject(reason);
-        if (lane.withdraw(written)) give();
-        else stopWaiting = this.#scope.timer("an answer of Redis", lastWait, give);
-      });
-      lane.add(written);
-      this.#flushLater();
-      return () => {
-        unlink();
-        stopWaiting();
-        if (--this.#writing === 0) this.#written();
-      };
-    });
-  }
-
-  #lane(channel: string): Lane {
-    const { isCluster } = this.#parts.connector;
-    const bucket = isCluster ? bucketOf(channel) : 0;
-    let lane = this.#lanes.get(bucket);
-    if (lane === undefined) {
-      const members = this.#members;
-      lane = new Lane({
-        ...{ link: this.#link, scope: this.#scope, isPipelined: !isCluster, fence: members },
-        script: async () => (await this.#scripts()).write,
-        seed: () => this.#nextSeed(),
-        refresh: (generation) => members.refresh(generation),
-      });
-      this.#lanes.set(bucket, lane);
-    }
-    return lane;
-  }
-
-  #flushLater(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    systemClock.turn(() => {
-      this.#isFlushing = false;
-      for (const lane of this.#lanes.values()) lane.flush();
-    });
   }
 
   async read(channel: string, options: ReadOptions): Promise<Slice> {
@@ -226,6 +174,8 @@ export class RedisLog implements Log {
     if (this.#isJoining || this.#members.id !== undefined)
       throw new TypeError("Cannot join: this log has a member. Dispose it first");
     this.#isJoining = true;
+    // What was held under another id is held by others.
+    this.#held.clear();
     try {
       return this.#membership(await this.#members.join(member, signal));
     } finally {
@@ -243,7 +193,7 @@ export class RedisLog implements Log {
         if (channel === undefined || !isMember()) return;
         const size = record.length;
         const encode: Operation["encode"] = (call) => encodeRelease(call, keys, channel, record);
-        await this.#write({ channel, member: id, size, encode }, () => {});
+        await this.#writer.write({ channel, member: id, size, encode }, () => {});
         this.#held.delete(record);
         this.#members.released(record);
       },
@@ -252,7 +202,7 @@ export class RedisLog implements Log {
         const { record, channel } = held;
         this.#held.set(record, channel);
         const encode: Operation["encode"] = (call) => encodeHold(call, keys, held);
-        await this.#write({ channel, member: id, size: record.length, encode }, () => {});
+        await this.#writer.write({ channel, member: id, size: record.length, encode }, () => {});
       },
       nodes: () => this.#members.nodes(id),
       [Symbol.asyncDispose]: async () => {
@@ -264,7 +214,7 @@ export class RedisLog implements Log {
 
   /** Leaves, behind everything that was asked for before. Redis has to answer in time. */
   async #leave(id: string): Promise<void> {
-    const left = ignorable(this.#writtenAll().then(() => this.#members.leave(id)));
+    const left = ignorable(this.#writer.written().then(() => this.#members.leave(id)));
     await ignorable(
       this.#scope.wait<void>("leave the log", undefined, ({ resolve }) => {
         const settled = (): void => resolve();
@@ -275,17 +225,6 @@ export class RedisLog implements Log {
     // It could not be told in time.
     if (this.#members.id === id) this.#members.end();
     this.#held.clear();
-  }
-
-  /** Resolves once everything that was asked for is answered. */
-  #writtenAll(): Promise<void> {
-    if (this.#writing === 0) return Promise.resolve();
-    return this.#scope.wait<void>("answers of Redis", undefined, ({ resolve }) => {
-      this.#written = () => resolve();
-      return () => {
-        this.#written = () => {};
-      };
-    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

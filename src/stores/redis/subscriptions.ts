@@ -260,7 +260,10 @@ export class Subscriptions {
   }
 
   #failed(error: unknown): void {
-    for (const all of [...this.#waiting.values()]) for (const { reject } of [...all]) reject(error);
+    // A connection may end at any time. Nobody is told before another one has failed, too.
+    const isFirst = this.#wait === backOff.first;
+    const waiting = isFirst ? [] : [...this.#waiting.values()];
+    for (const all of waiting) for (const { reject } of [...all]) reject(error);
     if (this.#watches.size === 0) return;
     // Whatever has happened, only another connection is sure to have all subscriptions.
     this.#link.end(error);

@@ -172,19 +172,21 @@ export const storesRedis: readonly Mutation[] = [
   ]),
   ...inFile("stores/redis/redis-log", [
     {
+      name: "a member leaves before what it has asked for",
+      from: "this.#writer.written().then(() => this.#members.leave(id))",
+      to: "this.#members.leave(id)",
+    },
+  ]),
+  ...inFile("stores/redis/writer", [
+    {
       name: "an append that was sent waits for ever",
-      from: 'else stopWaiting = this.#scope.timer("an answer of Redis", lastWait, give);',
+      from: 'else stopWaiting = scope.timer("an answer of Redis", lastWait, give);',
       to: "",
     },
     {
       name: "an append that was sent rejects although it is made",
       from: "if (lane.withdraw(written)) give();",
       to: "if (lane.withdraw(written) || true) give();",
-    },
-    {
-      name: "a member leaves before what it has asked for",
-      from: "this.#writtenAll().then(() => this.#members.leave(id))",
-      to: "this.#members.leave(id)",
     },
   ]),
   ...inFile("stores/redis/members", [

@@ -131,6 +131,21 @@ else {
       expect((await log.read("news", { after: lost })).gapless).toBe(false);
     });
 
+    test("a master that has become a replica is left for the one that leads now", async () => {
+      const [old, next] = [await server(), await server()];
+      const to = await way(old);
+      const log = logOn(name, to);
+      await log.append("news", "1", { time: 1 });
+      await next.command("REPLICAOF", "127.0.0.1", String(old.port));
+      await until(async () => expect(await next.command("DBSIZE")).toBe("1"));
+      await next.command("REPLICAOF", "NO", "ONE");
+      await old.command("REPLICAOF", "127.0.0.1", String(next.port));
+      to.lead(next.port);
+      // Nobody ends the connection to the old one.
+      expect(String(await errorOf(log.append("news", "2", { time: 2 })))).toMatch(/is a replica/);
+      await until(async () => expect((await log.append("news", "2", { time: 2 })).offset).toBe(2));
+    });
+
     test("a connection that Redis ends is made again: every watch wakes, and calls go on", async () => {
       const redis = await server();
       const log = logOn(name, redis);
