@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 /** A port in front of several others. */
-export interface Proxy {
+export interface ProxyPort {
   readonly port: number;
   /** Accepts no more connections. Those that it has stay. */
   stop(): void;
@@ -14,7 +14,7 @@ export interface Proxy {
  * Listens on a port of 127.0.0.1, and gives every connection to the next of the ports that `targets` returns. Of one that
  * does not answer, because its server was killed a moment ago, it goes to the one after it.
  */
-export async function startProxy(port: number, targets: () => readonly number[]): Promise<Proxy> {
+export async function startProxy(port: number, targets: () => readonly number[]): Promise<ProxyPort> {
   const sockets = new Set<Socket>();
   let next = 0;
   const keep = (socket: Socket): Socket => {
