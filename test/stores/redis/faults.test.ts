@@ -1,4 +1,4 @@
-import { setTimeout as wait } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { LogError } from "../../../src/mod.ts";
 import { missing, packages } from "../../support/redis.ts";
@@ -31,6 +31,21 @@ else {
       });
       madeOnce(await logOn(name, redis).read("news", {}), sent, 2);
       expect(nodes.flatMap(({ errors }) => errors)).toEqual([]);
+    });
+
+    test("appends that are sent again stand where they were called, without numbers too", async () => {
+      const redis = await server();
+      const log = logOn(name, redis);
+      const made: Promise<unknown>[] = [];
+      const flushes: Promise<unknown>[] = [];
+      for (let index = 0; index < 600; index++) {
+        made.push(Promise.resolve(log.append("news", String(index), { time: 1 })));
+        if (index % 20 === 0) flushes.push(redis.command("SCRIPT", "FLUSH"));
+        await turn();
+      }
+      await Promise.all([...made, ...flushes]);
+      const { entries } = await log.read("news", {});
+      expect(entries.map(({ data }) => data)).toEqual(made.map((_, index) => String(index)));
     });
 
     test("a server that stands still for 6 s doubles and loses nothing, and nobody is taken for gone", async () => {

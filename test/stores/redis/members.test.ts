@@ -81,6 +81,10 @@ else {
       expect(await late("3")).toMatch(/S\d+/);
       expect((await two.log.read("late", {})).top).toBe(0);
       expect([one.losses, one.records.map(({ record }) => record)]).toEqual([[], ["a record"]]);
+      // What it has inherited before, it is not told again.
+      await two.membership[Symbol.asyncDispose]();
+      await until(() => expect(one.records.length).toBeGreaterThan(1));
+      expect(one.records.map(({ record }) => record)).toEqual(["a record", "of somebody who lives"]);
     });
 
     test("while Redis stands still for longer than the lease nobody is lost", async () => {
