@@ -26,8 +26,12 @@ const models = [
 ];
 /** What only workerd runs. Its tests run on Node. */
 const workerd = ["test/workerd/*.test.ts"];
-/** The whole products: the packed package and its consumers, the types of other runtimes, the demo page in a browser. */
+/**
+ * The whole products: the packed package and its consumers, the types of other runtimes, the demo page in a browser, the
+ * example of several servers.
+ */
 const products = [
+  "examples/cluster-run.test.ts",
   "test/checks/package.test.ts",
   "test/checks/types.test.ts",
   "test/client/chromium.test.ts",

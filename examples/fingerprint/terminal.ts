@@ -32,7 +32,8 @@ export async function attend(notifier: Notifier, open: (port: number) => Promise
   if (notifier.closing.reason instanceof LogError) process.exitCode = 1;
 }
 
-function portOf(text: string): number {
+/** Reads a port, as it is given in `PORT`. */
+export function portOf(text: string): number {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
   throw new RangeError(`PORT is ${JSON.stringify(text)}, not a number from 0 to 65535`);

@@ -5,7 +5,7 @@ import type { Position } from "../../src/mod.ts";
 import type { Random } from "../simulation/random.ts";
 import { Track } from "./track.ts";
 
-/** A client that follows the channel `news` and its own run until it is closed. */
+/** A client that follows the channel `news`, or a given one, and its own run until it is closed. */
 export interface Client {
   readonly kind: "stock" | "own";
   readonly user: string;
@@ -50,6 +50,8 @@ export interface Place {
   changed(): void;
   /** Whether clients follow only `news`, and come back as soon as they can. */
   isQuick?: boolean;
+  /** The channel that clients follow, to which several processes publish. Default: `news`, to which one does. */
+  shared?: string;
   /** Whether a client of `centrifuge` watches who joins and leaves. */
   watches?: boolean;
 }
@@ -71,8 +73,9 @@ function newState(): State {
   };
 }
 
-function tracksOf(user: string, changed: () => void): { news: Track; run: Track } {
-  return { news: new Track("news", changed), run: new Track(`run:${user}`, changed) };
+function tracksOf(user: string, { changed, shared }: Place): { news: Track; run: Track } {
+  const news = new Track(shared ?? "news", changed, shared !== undefined);
+  return { news, run: new Track(`run:${user}`, changed) };
 }
 
 /** Returns a WebSocket class, and functions that pause and resume the last socket of this class. */
@@ -101,9 +104,10 @@ function lost(state: State, code: number, changed: () => void): void {
 }
 
 /** Connects a `centrifuge` client. */
-export function stock(user: string, { url, changed, isQuick = false, watches = false }: Place): Client {
+export function stock(user: string, place: Place): Client {
+  const { url, changed, isQuick = false, watches = false } = place;
   const state = newState();
-  const { news, run } = tracksOf(user, changed);
+  const { news, run } = tracksOf(user, place);
   const { Sockets, ...reading } = sockets();
   const delays = isQuick ? { minReconnectDelay: 20, maxReconnectDelay: longestWait } : {};
   const options = { websocket: Sockets, ...delays };
@@ -146,9 +150,10 @@ export function stock(user: string, { url, changed, isQuick = false, watches = f
 }
 
 /** Connects a client of this project. */
-export function own(user: string, { url, changed, isQuick = false }: Place, random: Random): Client {
+export function own(user: string, place: Place, random: Random): Client {
+  const { url, changed, isQuick = false } = place;
   const state = newState();
-  const { news, run } = tracksOf(user, changed);
+  const { news, run } = tracksOf(user, place);
   const { Sockets, ...reading } = sockets();
   let isWaiting = false;
   const timer = (ms: number, fire: () => void): { cancel(): void } => {
@@ -191,7 +196,7 @@ export function own(user: string, { url, changed, isQuick = false }: Place, rand
     } else if ((error as Error).name !== "ClosedError") state.faults.push(String(error));
     changed();
   };
-  follow(news, (after) => client.follow("news", { after })).catch(failed);
+  follow(news, (after) => client.follow(news.channel, { after })).catch(failed);
   if (!isQuick) follow(run, (after) => client.run(user, { after })).catch(failed);
   const close = (): Promise<void> => client.close();
   const tracks = isQuick ? [news] : [news, run];

@@ -14,18 +14,24 @@ export class Track {
   /** How often a gap was reported to the client. */
   gaps = 0;
   readonly faults: string[] = [];
+  /**
+   * If several processes publish to the channel: the offsets and numbers that it has received. Its epochs may go on in
+   * others, and its numbers say nothing about offsets.
+   */
+  readonly held: (readonly [offset: number, n: number])[] | undefined;
   readonly #changed: () => void;
   readonly #past = new Set<string>();
 
-  constructor(channel: string, changed: () => void) {
+  constructor(channel: string, changed: () => void, isShared = false) {
     this.channel = channel;
     this.#changed = changed;
+    if (isShared) this.held = [];
   }
 
   /** Records that the client is subscribed: for the first time, or again without a gap. */
   begin(at: Position): void {
     if (this.at === undefined) this.#startAt(at);
-    else if (at.epoch !== this.at.epoch || at.offset !== this.at.offset)
+    else if (!this.#isSame(at.epoch) || at.offset !== this.at.offset)
       this.#fault(
         `it continues after ${describe(at)}, not after ${describe(this.at)}, and no gap was reported`,
       );
@@ -36,7 +42,8 @@ export class Track {
   gap(next: Position): void {
     this.gaps++;
     if (this.at !== undefined) this.#past.add(this.at.epoch);
-    if (this.#past.has(next.epoch)) this.#fault(`the epoch ${next.epoch} begins twice`);
+    if (this.held === undefined && this.#past.has(next.epoch))
+      this.#fault(`the epoch ${next.epoch} begins twice`);
     this.#startAt(next);
     this.#changed();
   }
@@ -45,9 +52,10 @@ export class Track {
   take({ epoch, offset }: Position, n: number | undefined): void {
     // A subscription without a position begins at any offset.
     if (this.at === undefined) this.#startAt({ epoch, offset: this.#isRun ? 0 : offset - 1 });
-    if (epoch !== this.at?.epoch || offset !== this.at.offset + 1)
+    if (!this.#isSame(epoch) || offset !== (this.at?.offset ?? 0) + 1)
       this.#fault(`${describe({ epoch, offset })} came after ${describe(this.at)}`);
-    if (n !== undefined && n !== offset - (this.#isRun ? 1 : 0))
+    if (n !== undefined && this.held !== undefined) this.held.push([offset, n]);
+    else if (n !== undefined && n !== offset - (this.#isRun ? 1 : 0))
       this.#fault(`offset ${offset} holds publication ${n}`);
     this.at = { epoch, offset };
     this.total++;
@@ -62,6 +70,10 @@ export class Track {
   #startAt(at: Position): void {
     this.at = at;
     this.from = at.offset;
+  }
+
+  #isSame(epoch: string): boolean {
+    return this.held !== undefined || epoch === this.at?.epoch;
   }
 
   get #isRun(): boolean {

@@ -66,6 +66,8 @@ function open(client: NodeRedisClient, kind: Kind, events: ConnectionEvents): Op
   const connection = connectionOf(client, kind, events, close);
   const connect = async (): Promise<Connection> => {
     await client.connect();
+    // A client that is destroyed while it connects still gets its socket, and keeps it.
+    if (isClosed) void attempt(() => client.destroy());
     return connection;
   };
   return { opened: connect(), close };

@@ -206,4 +206,11 @@ export const storesRedis: readonly Mutation[] = [
       to: 'if (answer.is === "none") {',
     },
   ]),
+  ...inFile("stores/redis/node-redis", [
+    {
+      name: "a connection that is closed while it is made stays",
+      from: "if (isClosed) void attempt(() => client.destroy());",
+      to: "",
+    },
+  ]),
 ];
