@@ -7,7 +7,7 @@
 
 export { assertQuiet, type Inspectable } from "./testing/assert-quiet.ts";
 export { type ClusterSuiteOptions, type ClusterTestRunner, clusterSuite } from "./testing/cluster-suite.ts";
-export type { ClusterNode, ClusterWorld } from "./testing/cluster-suite-tools.ts";
+export type { ClusterFault, ClusterNode, ClusterWorld } from "./testing/cluster-suite-tools.ts";
 export { type FakeClock, type FakeClockOptions, fakeClock } from "./testing/fake-clock.ts";
 export { type LogSuiteOptions, type LogSuiteStore, logSuite, type TestRunner } from "./testing/log-suite.ts";
 export { type Pipe, type PipeOptions, pipe } from "./testing/pipe.ts";

@@ -8,6 +8,7 @@ import { type NodeRedisClient, nodeRedisConnector } from "./node-redis.ts";
  * closes only those.
  */
 export interface RedisClient {
+  /** Returns another client of the same server, which is not connected yet. */
   duplicate(...options: never[]): unknown;
 }
 
