@@ -203,12 +203,11 @@ export class LiveRun implements Run<unknown> {
       isForeign: () => this.#refused !== undefined || this.#channel.isStopped,
       isOver: () => this.#waiting === undefined,
       endingOf,
-      begin: async (place) => {
-        const hold = this.#context.records.create({ is: "run" });
-        await this.#channel.beginAgain(this.#startText, { ...this.#startOptions(place), hold });
-        this.#record = hold;
+      begin: (place) => {
+        this.#record = this.#context.records.create({ is: "run" });
+        return this.#channel.beginAgain(this.#startText, this.#startOptions(place));
       },
-      hold: (epoch) => this.#channel.hold(this.#record, epoch),
+      hold: () => this.#channel.hold(this.#record),
       end: async (ending) => {
         await this.#channel.confirm(ending, stateOf(this.#stored));
         this.#context.records.release(this.#record);

@@ -29,7 +29,7 @@ export interface Renewing {
   /** Writes its start, with a new record, ahead of what waits. */
   begin(place: StartOptions["place"]): Promise<void>;
   /** Holds its record again. */
-  hold(epoch: string): void;
+  hold(): void;
   /** Writes its ending again. */
   end(ending: string): Promise<void>;
 }
@@ -68,8 +68,12 @@ async function renewOnce(context: RunContext, run: RenewableRun, renewing: Renew
     try {
       // So nobody else can begin a run with its id any more.
       if (state === undefined) await renewing.begin(top === 0 ? "first" : undefined);
-      // Nothing is published any more while this process closes. Whoever inherits the run ends it.
-      else if (!isOver || context.flushing) renewing.hold(epoch);
+      else {
+        // The answer to an earlier attempt may have been lost.
+        renewing.channel.isThere(epoch);
+        // Nothing is published any more while this process closes. Whoever inherits the run ends it.
+        if (!isOver || context.flushing) renewing.hold();
+      }
       if (ending !== undefined && !context.flushing) await renewing.end(ending);
       return false;
     } catch (error) {

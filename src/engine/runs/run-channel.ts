@@ -150,11 +150,16 @@ export class RunChannel {
     this.#context.appends.hurry(this.#name);
   }
 
+  /** Called when the start is found in an epoch. */
+  isThere(epoch: string): void {
+    this.start = { epoch, offset: this.start?.offset ?? 1 };
+  }
+
   /** Holds the record of the start again. */
-  hold(record: string | undefined, epoch: string): void {
-    const position = { epoch, offset: this.start?.offset ?? 1 };
-    this.start = position;
-    if (record !== undefined) this.#context.records.hold({ record, channel: this.#name, position });
+  hold(record: string | undefined): void {
+    const { start } = this;
+    if (record !== undefined && start !== undefined)
+      this.#context.records.hold({ record, channel: this.#name, position: start });
   }
 
   /** Reads the text of the ending from the log. Rejects with a LogError if it is not there. */

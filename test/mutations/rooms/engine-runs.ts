@@ -66,7 +66,7 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run that is begun again holds its old record",
-      from: "        this.#record = hold;\n",
+      from: '        this.#record = this.#context.records.create({ is: "run" });\n',
       to: "",
     },
     {
@@ -130,8 +130,8 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run that is there is not held again",
-      from: "else if (!isOver || context.flushing) renewing.hold(epoch);",
-      to: "else if (!isOver || context.flushing) void epoch;",
+      from: "        if (!isOver || context.flushing) renewing.hold();\n",
+      to: "",
     },
     {
       name: "a run is begun again under an id that somebody else has taken",
