@@ -32,7 +32,7 @@ const servers = 3;
 /** Milliseconds: short, so that what a killed server has begun does not wait long. */
 const lease = 2_000;
 /** Milliseconds from one kill to the next. */
-const between = { least: 1_500, most: 4_000 };
+const between = { least: 1_000, most: 2_500 };
 /** Milliseconds after which a wait counts as failed. */
 const patience = 60_000;
 const channels = Array.from({ length: 10 }, (_, index) => `news${index}`);
@@ -188,13 +188,21 @@ async function settle(
   if (!(await bell.until(() => clients.every(hasAll), patience)))
     for (const each of clients.filter((client) => !hasAll(client)))
       wrong.push(`${nameOf(each)} is late: ${standing(each)}, of ${topOf(each)}`);
-  const waiting = async (): Promise<number[]> =>
-    Promise.all(ports.map((port) => ask<number>(port, "waiting")));
+  // What was published before the first client came waits on.
+  const isSeen = (at: string): boolean => {
+    const [, offset, channel] = /^confirmed (\d+) of (.*)$/.exec(at) ?? [];
+    return clients.some(
+      ({ tracks: [news] }) =>
+        news?.channel === channel && news?.held?.some(([held]) => held === Number(offset)),
+    );
+  };
+  const waiting = async (): Promise<string[]> =>
+    (await Promise.all(ports.map((port) => ask<string[]>(port, "waiting")))).flat().filter(isSeen);
   let left = await waiting();
-  while (left.some((count) => count > 0) && performance.now() < end) {
+  while (left.length > 0 && performance.now() < end) {
     await sleep(500);
     left = await waiting();
   }
-  if (left.some((count) => count > 0)) wrong.push(`confirmed publications still wait for delivery: ${left}`);
+  wrong.push(...left.map((at) => `${at} is neither delivered nor reported`));
   return { dump, wrong };
 }

@@ -32,7 +32,7 @@ if (!(seconds > 0) || ![seed, clients, publishers / 3].every(Number.isSafeIntege
     "Cannot kill: give whole numbers, --seconds above 0, and --publishers as a multiple of 3",
   );
 
-if (missing !== undefined) console.log(`Nothing was killed: ${missing}`);
+if (missing !== undefined) console.log(`redis: nothing was killed, because ${missing}`);
 else {
   const began = performance.now();
   const plan = { seconds, seed, clients, publishers, mark: randomUUID() };
