@@ -56,7 +56,7 @@ const newsOf = ({ client }: Scene): Track => client.tracks[0] as Track;
 test("what servers over one Redis have promised, and clients have received, is sound and counted", () => {
   expect(judged(scene())).toEqual({
     ...{ resolved: 2, kept: 3, confirmed: 1, delivered: 1, undelivered: 0 },
-    ...{ received: 2, gaps: 0, runs: 1, lost: 0, wrong: [] },
+    ...{ received: 2, gaps: 0, runs: 1, lost: 0, unannounced: 0, wrong: [] },
   });
 });
 
@@ -116,7 +116,7 @@ const faults: [string, (scene: Scene) => unknown, string][] = [
   [
     "an ending is announced twice",
     ({ dump }) => dump.announced.one?.push("run.completed"),
-    "run one has run.started,run.completed,run.completed",
+    "run one has run.started,step,run.completed, and is announced as run.started,run.completed,run.completed",
   ],
   [
     "a run that had ended is lost",

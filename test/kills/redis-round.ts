@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type ProxyPort, startProxy } from "../../examples/cluster/proxy.ts";
 import { type Random, random } from "../simulation/random.ts";
 import { type Child, start } from "../support/child.ts";
-import { packages, type RedisServer, startRedis } from "../support/redis.ts";
+import { type RedisServer, startRedis } from "../support/redis.ts";
 import { program } from "../support/runtime.ts";
 import { Bell } from "./bell.ts";
 import { type Client, own, stock } from "./clients.ts";
@@ -58,7 +58,7 @@ class Fleet {
     const { seed, publishers, mark } = this.#plan;
     const settings: Settings = {
       redis: this.#redis.port,
-      package: packages[place % packages.length] as Settings["package"],
+      package: place === 1 ? "ioredis" : "redis",
       ...{ lease, seed, channels, mark },
       life: ++this.#lives,
       publishers: publishers / servers,
@@ -173,10 +173,8 @@ async function settle(
   await Promise.all(ports.map((port) => ask(port, "stop")));
   const end = performance.now() + patience;
   // What killed servers had begun is over after their lease.
-  const isOver = ({ runs, announced }: Dump): boolean =>
-    Object.keys(runs).every((id) =>
-      [runs, announced].every((all) => !/started$|step$/.test(all[id]?.at(-1) ?? "")),
-    );
+  const isOver = ({ runs }: Dump): boolean =>
+    Object.values(runs).every((types) => /^run\.(?!started)/.test(types.at(-1) ?? ""));
   let dump = await ask<Dump>(first, "dump");
   while (!isOver(dump) && performance.now() < end) {
     await sleep(500);

@@ -57,8 +57,8 @@ const notifier = createNotifier({
   // What a client has read is known when it has answered a ping.
   heartbeat: 3_000,
   limits: { runTtl: Infinity, delivery: Infinity },
-  onUndelivered: ({ channel, position, reason }) =>
-    console.log(`undelivered ${position.offset} of ${channel}: ${reason}`),
+  onUndelivered: ({ channel, offset }, reason) =>
+    console.log(`undelivered ${offset} of ${channel}: ${reason}`),
   onError: (error, { stage, owner }) => console.log(`error ${stage} of ${owner}: ${error}`),
 });
 
