@@ -39,6 +39,13 @@ const products = [
   "test/hosts/chromium.test.ts",
   "test/hosts/worker-page.test.ts",
 ];
+/**
+ * The log in Redis: with the clients of both packages, behind a Cluster and a Sentinel, and with faults. Most of it is
+ * waiting. The suite has one client and one server of it, on Node.
+ */
+const redis = ["test/stores/redis/*.test.ts"];
+const isNode = !("Bun" in globalThis || "Deno" in globalThis);
+const inSuite = isNode ? "{closed-early,suite}" : "closed-early";
 
 export default defineConfig({
   resolve: {
@@ -67,9 +74,10 @@ export default defineConfig({
         test: {
           name: "suite",
           include: ["test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: [...once, ...products, ...models, ...workerd],
+          exclude: [...once, ...products, ...models, ...workerd, `test/stores/redis/!(${inSuite}).test.ts`],
         },
       },
+      { extends: true, test: { name: "redis", include: redis, env: { TOCSIN_TEST_REDIS: "all" } } },
       { extends: true, test: { name: "models", include: models } },
       { extends: true, test: { name: "workerd", include: workerd } },
       {

@@ -10,8 +10,8 @@ import { installed } from "./support/workerd-binary.ts";
 
 /**
  * Runs the suite on Node, Bun and Deno, and what a peer sees on workerd:
- * `npm test -- [--only node|bun|deno|workerd]… [--node <path>]… [file filters]`. `--products` and `--models` run the parts
- * that the suite leaves out.
+ * `npm test -- [--only node|bun|deno|workerd]… [--node <path>]… [file filters]`. `--products`, `--models` and `--redis`
+ * run the parts that the suite leaves out.
  */
 
 /**
@@ -32,6 +32,7 @@ const parts = {
   suite: "",
   once: ", sources and documents",
   models: ", models",
+  redis: ", Redis",
   products: ", products",
   workerd: "",
 } as const;
@@ -54,6 +55,7 @@ const { values, positionals } = parseArgs({
     node: { type: "string", multiple: true },
     products: { type: "boolean" },
     models: { type: "boolean" },
+    redis: { type: "boolean" },
   },
 });
 const running = new Set<ChildProcess>();
@@ -75,9 +77,10 @@ function targets(): Target[] {
   const isWanted = (name: string): boolean => values.only === undefined || values.only.includes(name);
   const runtimes: Runtime[] = ["node", "bun", "deno"];
   const wanted = runtimes.filter(isWanted);
-  const onWorkerd = isWanted("workerd") && !values.models ? [workerdTarget()] : [];
+  const onWorkerd = isWanted("workerd") && !values.models && !values.redis ? [workerdTarget()] : [];
   if (wanted.length + onWorkerd.length === 0)
     throw new RangeError(`Cannot run on ${JSON.stringify(values.only)}: not a runtime`);
+  if (values.redis) return wanted.map((runtime) => target(runtime, binary(runtime), "redis"));
   // The models have run on Node as part of the suite.
   if (values.models)
     return wanted

@@ -17,6 +17,8 @@ export interface RedisJudgement {
   readonly gaps: number;
   readonly runs: number;
   readonly lost: number;
+  /** The runs whose ending is not announced, because their server was killed right after the ending. */
+  readonly unannounced: number;
   readonly wrong: string[];
 }
 
@@ -49,6 +51,7 @@ export function judgeRedis(
     gaps: seen.gaps,
     runs: Object.keys(dump.runs).length,
     lost: runs.lost,
+    unannounced: runs.unannounced,
     wrong: [...printed.wrong, ...wrong, ...runs.wrong, ...seen.wrong],
   };
 }
@@ -98,30 +101,39 @@ function judgeChannels(
   return { kept: places.size, confirmed: awaited.size, wrong };
 }
 
-/** Every run has one start and one ending, in its own channel and where it is announced. */
-function judgeRuns({ runs, announced }: Dump, ended: readonly string[]): { lost: number; wrong: string[] } {
+/**
+ * Every run has one start and one ending in its own channel. Where it is announced it has one of each at most: a server may
+ * be killed between what it writes to one channel and to the other.
+ */
+function judgeRuns(
+  { runs, announced }: Dump,
+  ended: readonly string[],
+): { lost: number; unannounced: number; wrong: string[] } {
   const wrong: string[] = [];
-  let lost = 0;
-  const isEnding = (type: string): boolean => /^run\.(completed|failed|cancelled)$/.test(type);
+  let [lost, unannounced] = [0, 0];
   for (const [id, types] of Object.entries(runs)) {
-    for (const each of [types, announced[id] ?? []]) {
-      const starts = each.filter((type) => type === "run.started").length;
-      if (
-        each[0] !== "run.started" ||
-        starts !== 1 ||
-        each.filter(isEnding).length !== 1 ||
-        !isEnding(each.at(-1) ?? "")
-      )
-        wrong.push(`run ${id} has ${each}`);
-    }
-    if (types.at(-1) !== announced[id]?.at(-1))
-      wrong.push(`run ${id} has ${types}, and says ${announced[id]}`);
-    if (types.at(-1) === "run.failed") lost++;
+    const told = announced[id] ?? [];
+    const ending = types.at(-1) ?? "";
+    if (
+      types[0] !== "run.started" ||
+      types.filter(isStart).length !== 1 ||
+      endingsOf(types).length !== 1 ||
+      !isEnding(ending)
+    )
+      wrong.push(`run ${id} has ${types}`);
+    if (told.filter(isStart).length > 1 || endingsOf(told).some((each, at) => at > 0 || each !== ending))
+      wrong.push(`run ${id} has ${types}, and is announced as ${told}`);
+    if (ending === "run.failed") lost++;
+    if (endingsOf(told).length === 0) unannounced++;
   }
   for (const id of ended)
     if (runs[id]?.at(-1) !== "run.completed") wrong.push(`run ${id} had ended, and its log says ${runs[id]}`);
-  return { lost, wrong };
+  return { lost, unannounced, wrong };
 }
+
+const isStart = (type: string): boolean => type === "run.started";
+const isEnding = (type: string): boolean => /^run\.(completed|failed|cancelled)$/.test(type);
+const endingsOf = (types: readonly string[]): string[] => types.filter(isEnding);
 
 /** Every client has what the log has from where it began to the end, in order, or was told of a gap. */
 function judgeClients(

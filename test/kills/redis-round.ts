@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type ProxyPort, startProxy } from "../../examples/cluster/proxy.ts";
 import { type Random, random } from "../simulation/random.ts";
 import { type Child, start } from "../support/child.ts";
-import { packages, type RedisServer, startRedis } from "../support/redis.ts";
+import { type RedisServer, startRedis } from "../support/redis.ts";
 import { program } from "../support/runtime.ts";
 import { Bell } from "./bell.ts";
 import { type Client, own, stock } from "./clients.ts";
@@ -32,7 +32,7 @@ const servers = 3;
 /** Milliseconds: short, so that what a killed server has begun does not wait long. */
 const lease = 2_000;
 /** Milliseconds from one kill to the next. */
-const between = { least: 1_500, most: 4_000 };
+const between = { least: 1_000, most: 2_500 };
 /** Milliseconds after which a wait counts as failed. */
 const patience = 60_000;
 const channels = Array.from({ length: 10 }, (_, index) => `news${index}`);
@@ -58,7 +58,7 @@ class Fleet {
     const { seed, publishers, mark } = this.#plan;
     const settings: Settings = {
       redis: this.#redis.port,
-      package: packages[place % packages.length] as Settings["package"],
+      package: place === 1 ? "ioredis" : "redis",
       ...{ lease, seed, channels, mark },
       life: ++this.#lives,
       publishers: publishers / servers,
@@ -173,10 +173,8 @@ async function settle(
   await Promise.all(ports.map((port) => ask(port, "stop")));
   const end = performance.now() + patience;
   // What killed servers had begun is over after their lease.
-  const isOver = ({ runs, announced }: Dump): boolean =>
-    Object.keys(runs).every((id) =>
-      [runs, announced].every((all) => !/started$|step$/.test(all[id]?.at(-1) ?? "")),
-    );
+  const isOver = ({ runs }: Dump): boolean =>
+    Object.values(runs).every((types) => /^run\.(?!started)/.test(types.at(-1) ?? ""));
   let dump = await ask<Dump>(first, "dump");
   while (!isOver(dump) && performance.now() < end) {
     await sleep(500);
@@ -188,13 +186,21 @@ async function settle(
   if (!(await bell.until(() => clients.every(hasAll), patience)))
     for (const each of clients.filter((client) => !hasAll(client)))
       wrong.push(`${nameOf(each)} is late: ${standing(each)}, of ${topOf(each)}`);
-  const waiting = async (): Promise<number[]> =>
-    Promise.all(ports.map((port) => ask<number>(port, "waiting")));
+  // What was published before the first client came waits on.
+  const isSeen = (at: string): boolean => {
+    const [, offset, channel] = /^confirmed (\d+) of (.*)$/.exec(at) ?? [];
+    return clients.some(
+      ({ tracks: [news] }) =>
+        news?.channel === channel && news?.held?.some(([held]) => held === Number(offset)),
+    );
+  };
+  const waiting = async (): Promise<string[]> =>
+    (await Promise.all(ports.map((port) => ask<string[]>(port, "waiting")))).flat().filter(isSeen);
   let left = await waiting();
-  while (left.some((count) => count > 0) && performance.now() < end) {
+  while (left.length > 0 && performance.now() < end) {
     await sleep(500);
     left = await waiting();
   }
-  if (left.some((count) => count > 0)) wrong.push(`confirmed publications still wait for delivery: ${left}`);
+  wrong.push(...left.map((at) => `${at} is neither delivered nor reported`));
   return { dump, wrong };
 }

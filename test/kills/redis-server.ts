@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
 import { notifications } from "../../src/hono.ts";
-import { createNotifier } from "../../src/mod.ts";
+import { createNotifier, type Pending } from "../../src/mod.ts";
 import { serve, terminationSignal, upgradeWebSocket } from "../../src/node.ts";
 import { redisLog } from "../../src/redis.ts";
 import { random } from "../simulation/random.ts";
@@ -54,6 +54,8 @@ const log = redisLog({
 const notifier = createNotifier({
   log,
   signal,
+  // What a client has read is known when it has answered a ping.
+  heartbeat: 3_000,
   limits: { runTtl: Infinity, delivery: Infinity },
   onUndelivered: ({ channel, offset }, reason) =>
     console.log(`undelivered ${offset} of ${channel}: ${reason}`),
@@ -66,7 +68,16 @@ app.get("/stop", async (c) => {
   await working;
   return c.json("stopped");
 });
-app.get("/waiting", (c) => c.json(notifier.stats().confirmed));
+app.get("/waiting", (c) => {
+  // The endings of runs wait too, and nobody follows those.
+  const waits = ({ kind, owner }: Pending): boolean => kind === "publication" && !owner.includes(" of run:");
+  return c.json(
+    notifier
+      .inspect()
+      .filter(waits)
+      .map(({ owner }) => owner),
+  );
+});
 app.get("/dump", async (c) => c.json(await dump()));
 const events = notifications(notifier, {
   authenticate: (c) => ({ user: c.req.query("user") ?? "" }),

@@ -32,7 +32,7 @@ if (!(seconds > 0) || ![seed, clients, publishers / 3].every(Number.isSafeIntege
     "Cannot kill: give whole numbers, --seconds above 0, and --publishers as a multiple of 3",
   );
 
-if (missing !== undefined) console.log(`Nothing was killed: ${missing}`);
+if (missing !== undefined) console.log(`redis: nothing was killed, because ${missing}`);
 else {
   const began = performance.now();
   const plan = { seconds, seed, clients, publishers, mark: randomUUID() };
@@ -45,12 +45,24 @@ else {
   for (const fault of wrong.slice(0, 20)) console.log(`  ${fault}`);
   if (wrong.length > 20) console.log(`  and ${wrong.length - 20} more`);
   if (typeof outcome !== "string") {
-    const { kills, restarts, resolved, kept, confirmed, delivered, undelivered, received, gaps, runs, lost } =
-      outcome;
+    const {
+      kills,
+      restarts,
+      resolved,
+      kept,
+      confirmed,
+      delivered,
+      undelivered,
+      received,
+      gaps,
+      runs,
+      lost,
+      unannounced,
+    } = outcome;
     console.log(
       `redis: ${kills} kills of servers, ${restarts} of Redis, ${resolved} publications resolved, ${kept} in the log, ` +
         `${received} received by ${clients} clients, ${gaps} gaps; ${confirmed} confirmed, ${delivered} known to be delivered, ` +
-        `${undelivered} reported; ${runs} runs, ${lost} of them lost`,
+        `${undelivered} reported; ${runs} runs, ${lost} of them lost, ${unannounced} endings not announced`,
     );
   }
   console.log(`total: ${wrong.length} faults, in ${((performance.now() - began) / 1000).toFixed(0)} s`);

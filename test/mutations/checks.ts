@@ -155,7 +155,7 @@ export function checksFor(file: string): Check[] {
 function createSuite(name: string, filesIn: (directory: string) => string[]): Check {
   return createCheck(name, async (cwd, limit) => {
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--bail", "1"];
-    vitest.push("--project", "suite", "--project", "models", "--project", "workerd");
+    vitest.push("--project", "suite", "--project", "models", "--project", "redis", "--project", "workerd");
     const args = [...vitest, "--maxWorkers", "1", "--reporter", "test/support/reporter.ts", ...filesIn(cwd)];
     // The first failure is enough. The process may then live on for a long time, because of what the mutation has
     // leaked.

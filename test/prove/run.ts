@@ -5,7 +5,7 @@ import { root } from "../support/runtimes.ts";
 
 /**
  * Runs the tests that take too long for the suite, one part after the other:
- * `npm run prove -- [--only simulate|restarts|nodes|fuzz|kills|crashes|objects|evictions|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
+ * `npm run prove -- [--only simulate|restarts|nodes|fuzz|kills|crashes|objects|evictions|redis|soak|mutate]… [--seed S] [--minutes 10] [--quick]`.
  *
  * Without `--seed`, the first seed is random. `--quick` runs a hundredth of everything. This tests the command itself
  * and proves little. Exits with code 1 if any part has failed.
@@ -80,6 +80,11 @@ const parts: readonly Part[] = [
     name: "evictions",
     command: ["test/kills/crashes-objects.ts", "--evict", "--count", share(100), ...seeded],
     done: /^workerd: (\d+ evictions, .*)$/,
+  },
+  {
+    name: "redis",
+    command: ["test/kills/redis.ts", "--seconds", share(120), ...seeded],
+    done: /^redis: (\d+ kills .*|nothing was killed.*)$/,
   },
   {
     name: "soak",
