@@ -68,15 +68,21 @@ export function saidHeaders({ headers }: Response): [name: string, value: string
   return [...headers].filter(([name]) => !ownHeaders.test(name));
 }
 
-/** Returns the subprotocol of the codec if it is offered; otherwise undefined, whatever else is offered. */
-export function subprotocol(offered: Iterable<string>): string | undefined {
-  for (const offer of offered) if (offer.trim() === jsonCodec.subprotocol) return jsonCodec.subprotocol;
+/** Handlers that know the subprotocols of their connection. All others know that of JSON. */
+export interface Speaking {
+  readonly subprotocols?: readonly string[] | undefined;
+}
+
+/** Returns the first offered subprotocol that the handlers know; otherwise undefined, whatever else is offered. */
+export function subprotocol(offered: Iterable<string>, handlers: object): string | undefined {
+  const { subprotocols = [jsonCodec.subprotocol] } = handlers as Speaking;
+  for (const offer of offered) if (subprotocols.includes(offer.trim())) return offer.trim();
   return undefined;
 }
 
 /** Returns {@linkcode subprotocol} for the value of the header. */
-export function subprotocolOf(offers: string | null | undefined): string | undefined {
-  return subprotocol(offers?.split(",") ?? []);
+export function subprotocolOf(offers: string | null | undefined, handlers: object): string | undefined {
+  return subprotocol(offers?.split(",") ?? [], handlers);
 }
 
 /** Returns whether a request asks for a WebSocket. The header's value is case-insensitive. */

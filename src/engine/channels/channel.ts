@@ -86,6 +86,7 @@ export class Channel extends ChannelLog implements Followed {
 
   #enter(subscription: Subscription): void {
     this.subscriptions.add(subscription);
+    this.readBy(subscription.session.codec);
     if (subscription.joins) {
       this.#announcements ??= new Announcements(this.#context, this);
       this.#announcements.listeners++;
@@ -95,6 +96,7 @@ export class Channel extends ChannelLog implements Followed {
 
   remove(subscription: Subscription): void {
     if (!this.subscriptions.delete(subscription)) return;
+    this.leftBy(subscription.session.codec);
     this.#context.ledger.left(subscription);
     if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
     this.users?.add(subscription.session.peer.user, -1);
@@ -159,7 +161,7 @@ export class Channel extends ChannelLog implements Followed {
   #advance(subscription: Subscription): void {
     const { session } = subscription;
     while (subscription.cursor < this.top) {
-      const segment = this.cache.after(subscription.cursor);
+      const segment = this.cacheOf(session.codec).after(subscription.cursor);
       if (segment === undefined) return this.#fetch(subscription);
       const piece = session.isHeld(subscription)
         ? undefined
@@ -192,7 +194,7 @@ export class Channel extends ChannelLog implements Followed {
       works(this, this.#context, "behind");
       if (!this.subscriptions.has(subscription)) return;
       if (!slice.gapless) return this.lose(subscription);
-      this.cache.addAside(slice.entries);
+      this.cacheOf(subscription.session.codec).addAside(slice.entries);
       subscription.waits = undefined;
       this.#advance(subscription);
     } catch (error) {
