@@ -1,5 +1,6 @@
 import { byteLength, exceeds } from "../base/bytes.ts";
 import { isObject } from "../base/check.ts";
+import { isDeeper } from "./nesting.ts";
 import {
   type ClientInfo,
   type Codec,
@@ -163,14 +164,6 @@ function commandOf(value: Record<string, unknown>): Command | undefined {
 }
 
 const knownMethods: ReadonlySet<string> = new Set(methods);
-
-/** Returns whether arrays and objects are nested deeper than `levels`. */
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (levels === 0) return true;
-  for (const name in value) if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true;
-  return false;
-}
 
 /**
  * Replaces params that are not an object by an empty object. The missing fields are then an error of that command
