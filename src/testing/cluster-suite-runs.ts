@@ -112,7 +112,7 @@ export const runTests: ClusterTests = {
     await isLost(cluster, two, lost.id);
     await pass(3 * lease);
     finish();
-    same(await of(run.result()), { of: "report" });
+    same(await of(failure(run.result())), undefined);
     same(await endingsOf(cluster, two, run.id), ["run.completed"]);
   },
 };

@@ -28,6 +28,7 @@ interface Listener {
   /** Rings whenever the member inherits. */
   readonly bell?: Bell;
   renewed?(): void;
+  lost?(): void;
 }
 
 /** Joins a log, or returns undefined if it has no `join`. */
@@ -35,7 +36,7 @@ export async function join(
   log: TestedLog,
   channel: string,
   tools: LogTools,
-  { bell = tools.bell("records to be inherited"), renewed }: Listener = {},
+  { bell = tools.bell("records to be inherited"), renewed, lost }: Listener = {},
 ): Promise<Joined | undefined> {
   const records: HeldRecord[] = [];
   const losses: Error[] = [];
@@ -45,7 +46,10 @@ export async function join(
       records.push(...given.filter((each) => each.channel.startsWith(channel)));
       bell.ring();
     },
-    lost: (error) => losses.push(error),
+    lost(error) {
+      losses.push(error);
+      lost?.();
+    },
     ...(renewed && { renewed }),
   };
   if (log.join === undefined) return undefined;
@@ -97,6 +101,20 @@ export async function release(
 ): Promise<void> {
   await membership.release(record);
   await log.commit?.();
+}
+
+/** Checks whom a member takes for there. Other tests may use the same store. */
+export async function knows(
+  tools: LogTools,
+  { membership }: Joined,
+  there: readonly Joined[],
+  gone: readonly Joined[],
+): Promise<void> {
+  const idsOf = (members: readonly Joined[]) => members.map(({ membership: { id } }) => id).sort();
+  await tools.holds(async () => {
+    const known = (await membership.nodes?.()) ?? [];
+    same([...known].filter((id) => idsOf([...there, ...gone]).includes(id)).sort(), idsOf(there));
+  });
 }
 
 export function sorted(records: readonly HeldRecord[]): HeldRecord[] {

@@ -1,6 +1,6 @@
 import { ExistsError, SealedError } from "../model/errors.ts";
 import type { HeldRecord, Position, WakeHint } from "../model/log.ts";
-import { another, hold, type Joined, join, release } from "./log-suite-joined.ts";
+import { another, hold, type Joined, join, knows, release } from "./log-suite-joined.ts";
 import {
   append,
   as,
@@ -279,18 +279,4 @@ async function holdAll(log: TestedLog, channel: string): Promise<HeldRecord[]> {
 async function holdAgain({ log, membership }: Joined, record: HeldRecord): Promise<void> {
   await membership.hold?.(record);
   await log.commit?.();
-}
-
-/** Checks whom a member takes for there. Other tests may use the same store. */
-async function knows(
-  tools: LogTools,
-  { membership }: Joined,
-  there: readonly Joined[],
-  gone: readonly Joined[],
-): Promise<void> {
-  const idsOf = (members: readonly Joined[]) => members.map(({ membership: { id } }) => id).sort();
-  await tools.holds(async () => {
-    const known = (await membership.nodes?.()) ?? [];
-    same([...known].filter((id) => idsOf([...there, ...gone]).includes(id)).sort(), idsOf(there));
-  });
 }

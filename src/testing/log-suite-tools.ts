@@ -19,6 +19,8 @@ export interface LogTools {
   again(): Promise<TestedLog>;
   /** Wipes the store. */
   wipe(): Promise<void>;
+  /** Lets the store take the member of the first log for gone, and the log hear of it. */
+  lose(): Promise<void>;
 }
 
 /** A log that returns a promise from every call. What it appends is committed once the promise resolves. */

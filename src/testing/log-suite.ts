@@ -6,6 +6,7 @@ import { commitTests } from "./log-suite-commit.ts";
 import { endTests } from "./log-suite-ends.ts";
 import { entryTests } from "./log-suite-entries.ts";
 import { keepingTests, wipeTests } from "./log-suite-keeping.ts";
+import { lostNodeTests } from "./log-suite-lost.ts";
 import { memberTests } from "./log-suite-members.ts";
 import { nodeTests, wipedNodeTests } from "./log-suite-nodes.ts";
 import { placeTests } from "./log-suite-places.ts";
@@ -57,6 +58,12 @@ export interface LogSuiteStore {
   patience?: number | undefined;
   /** Wipes the store while the log uses it. Default: what must hold after that is not tested. */
   wipe?(log: Log): void | Promise<void>;
+  /**
+   * Lets the store take the member of a log for gone, as after a network that was down for longer than its lease, and
+   * lets the log hear of it. `clock` is the one that the log was created with. Another member is there meanwhile.
+   * Default: what must hold after that is not tested.
+   */
+  lose?(log: Log, clock: FakeClock): void | Promise<void>;
 }
 
 /**
@@ -82,7 +89,12 @@ export function logSuite(
   store: LogSuiteStore = {},
 ): void {
   describe("a log", () => {
-    const tests = { ...logTests, ...(store.wipe && { ...wipeTests, ...wipedNodeTests }) };
+    const { wipe, lose } = store;
+    const tests = {
+      ...logTests,
+      ...(wipe && { ...wipeTests, ...wipedNodeTests }),
+      ...(lose && lostNodeTests),
+    };
     for (const [name, prove] of Object.entries(tests)) {
       test(name, async () => {
         await proveOn(make, prove, store);
@@ -95,7 +107,7 @@ export function logSuite(
 async function proveOn(
   make: (options: LogSuiteOptions) => Log | Promise<Log>,
   prove: LogTest,
-  { patience = 3_000, wipe }: LogSuiteStore,
+  { patience = 3_000, wipe, lose }: LogSuiteStore,
 ): Promise<void> {
   const { clock, isAsked } = askable(fakeClock());
   const made: TestedLog[] = [];
@@ -121,6 +133,7 @@ async function proveOn(
       bell: (what) => createBell(patience, what),
       again,
       wipe: async () => wipe?.(log.raw),
+      lose: async () => lose?.(log.raw, clock),
     });
   } finally {
     for (const log of made) await log[Symbol.asyncDispose]();

@@ -31,7 +31,7 @@ export interface NodeLog
   cut(options?: { hang?: boolean | undefined }): void;
   /**
    * Ends `cut`: calls that wait are made, and all watches wake. If the store has taken the node for gone meanwhile, its
-   * member is told so (`lost`), and all its appends are refused with a lasting `LogError`.
+   * member is told so (`lost`). Its appends are refused until it has joined again, which it may do under another id.
    */
   heal(): void;
 }
@@ -61,8 +61,10 @@ export class SharedNode implements NodeLog, Link {
   #isJoining = false;
   #isBeating = false;
   #stopBeating = (): void => {};
-  /** Why this node has lost its place. */
-  #lost: LogError | undefined;
+  /** The names under which the store has taken this node for gone. What was sent under them is refused for ever. */
+  readonly #lost = new Set<string>();
+  /** Whether it was taken for gone, and has not joined again. */
+  #isLost = false;
   #leaving: Promise<void> | undefined;
   #disposing: Promise<void> | undefined;
   /** The generation of the store that this node knows. */
@@ -127,13 +129,13 @@ export class SharedNode implements NodeLog, Link {
     this.#isJoining = true;
     try {
       await this.#ask("join the log", signal, () => {
-        this.#demandPlace(undefined);
         this.#store.members.hear(place.id);
       });
     } finally {
       this.#isJoining = false;
     }
     this.#place = place;
+    this.#isLost = false;
     this.#beatLater();
     this.#look();
     return this.#membership(place);
@@ -223,15 +225,19 @@ export class SharedNode implements NodeLog, Link {
     if (this.#disposing !== undefined) return Promise.reject(closed(what));
     const { node } = this;
     return this.#connection.ask(what, signal, () => {
-      if (node !== undefined && !this.#store.members.hear(node)) this.tell();
+      if (node !== undefined && !this.#lost.has(node) && !this.#store.members.hear(node)) this.tell();
       return serve();
     });
   }
 
-  /** Throws if the store takes this node for gone. */
+  /**
+   * Throws if the store takes the node for gone that has sent a request. What it sent before it was told so is refused,
+   * too, when it has joined again by then.
+   */
   #demandPlace(node: string | undefined): void {
-    if (this.#lost !== undefined) throw this.#lost;
-    if (node !== undefined && this.#store.members.isGone(node)) throw gone(this.#lease);
+    const { members } = this.#store;
+    const isGone = node === undefined ? this.#isLost : this.#lost.has(node) || members.isGone(node);
+    if (isGone) throw gone(this.#lease);
   }
 
   #beatLater(): void {
@@ -264,19 +270,19 @@ export class SharedNode implements NodeLog, Link {
     const place = this.#place;
     if (place === undefined) return;
     if (this.#store.members.isGone(place.id)) {
-      this.#lose(place.member);
+      this.#lose(place);
       return;
     }
     const records: HeldRecord[] = this.#store.members.take(place.id);
     if (records.length > 0) attempt(() => place.member.inherits(records));
   }
 
-  #lose(member: Member): void {
+  #lose({ id, member }: Place): void {
     this.#stopBeating();
     this.#place = undefined;
-    const error = gone(this.#lease);
-    this.#lost = error;
-    attempt(() => member.lost(error));
+    this.#isLost = true;
+    this.#lost.add(id);
+    attempt(() => member.lost(gone(this.#lease)));
   }
 }
 
@@ -286,8 +292,7 @@ function closed(what: string): ClosedError {
 
 function gone(lease: number): LogError {
   const why = `the store has heard nothing from this node for ${lease} ms, and takes it for gone`;
-  const advice = "Create a new notifier with a new log";
-  return new LogError(`Cannot write to the log: ${why}. ${advice}`, { lasting: true });
+  return new LogError(`Cannot write to the log: ${why}. It may join again`);
 }
 
 /** What a callback of the user throws harms nobody. */

@@ -1,4 +1,4 @@
-import { ExistsError } from "../../src/model/errors.ts";
+import { ExistsError, LogError } from "../../src/model/errors.ts";
 import type { HeldRecord, Log, Member, Membership, WakeHint } from "../../src/model/log.ts";
 import type { NodeLog, SharedLog } from "../../src/testing.ts";
 
@@ -227,4 +227,42 @@ export const wrongNodes: Readonly<Record<string, NodeFault>> = {
       return membership;
     },
   }),
+  "tells nobody that it is lost": (log) => ({
+    join: (member, options) => log.join({ ...member, lost() {} }, options),
+  }),
+  "gives a member that was lost its id again": (log) => {
+    let id: string | undefined;
+    return {
+      async join(...call) {
+        const membership = await log.join(...call);
+        id ??= membership.id;
+        return { ...membership, id };
+      },
+    };
+  },
+  "refuses a member that was lost for ever": (log) => {
+    let lost: Error | undefined;
+    return {
+      async join({ inherits }, options) {
+        if (lost !== undefined) throw new LogError(lost.message);
+        const note = (error: Error): void => {
+          lost = error;
+        };
+        return log.join({ inherits, lost: note }, options);
+      },
+    };
+  },
+  "takes what a member sends that is lost": (log, { shared }) => {
+    const other = shared.open();
+    return {
+      async append(channel, data, options) {
+        try {
+          return await log.append(channel, data, options);
+        } catch (error) {
+          if (error instanceof LogError) return other.append(channel, data, options);
+          throw error;
+        }
+      },
+    };
+  },
 };

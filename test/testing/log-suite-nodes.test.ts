@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Log } from "../../src/model/log.ts";
-import { type FakeClock, sharedLog } from "../../src/testing.ts";
+import { type FakeClock, type NodeLog, sharedLog } from "../../src/testing.ts";
 import { failuresIn } from "../support/suite-failures.ts";
 import { type NodeFault, type NodeWorld, withNodeFault, wrongNodes } from "../support/wrong-nodes.ts";
 
@@ -16,7 +16,15 @@ function failuresOf(fault: NodeFault): Promise<string[]> {
       wiped.set(log, world);
       return log;
     },
-    { patience: 500, wipe: (log) => wiped.get(log)?.shared.wipe() },
+    {
+      patience: 500,
+      wipe: (log) => wiped.get(log)?.shared.wipe(),
+      async lose(log, clock) {
+        (log as NodeLog).cut();
+        await clock.advance(60_000);
+        (log as NodeLog).heal();
+      },
+    },
   );
 }
 
@@ -27,6 +35,7 @@ const stays = "a record that is held stays as it is when somebody holds it again
 const origin = "an entry keeps the id of the member that wants to hear of it, and so does a wake";
 const repeats = "a key that one member used, and a number that it sent, are known to the others";
 const wiped = "members are told that the store was wiped, are there again, and hold again what they held";
+const lost = "a member that is taken for gone is told so once, may join again under another id, and works on";
 
 /** The test that finds each faulty log. */
 const caughtBy: Readonly<Record<keyof typeof wrongNodes, string>> = {
@@ -55,6 +64,10 @@ const caughtBy: Readonly<Record<keyof typeof wrongNodes, string>> = {
   "remembers writers for each node": repeats,
   "tells nobody that it was wiped": wiped,
   "forgets its members when it is wiped": wiped,
+  "tells nobody that it is lost": lost,
+  "gives a member that was lost its id again": lost,
+  "refuses a member that was lost for ever": lost,
+  "takes what a member sends that is lost": lost,
 };
 
 describe.concurrent("logSuite fails a log with several members that", () => {

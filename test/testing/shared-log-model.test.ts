@@ -13,7 +13,8 @@ import { type Random, random } from "../simulation/random.ts";
 interface Node {
   readonly log: NodeLog;
   membership: Membership | undefined;
-  isLost: boolean;
+  /** Whether its last call of `join` has failed. */
+  isWaiting: boolean;
   isKilled: boolean;
 }
 
@@ -33,17 +34,33 @@ const ignore = (): void => {};
 
 function open(world: World): void {
   const log = world.shared.open();
-  const node: Node = { log, membership: undefined, isLost: false, isKilled: false };
+  const node: Node = { log, membership: undefined, isWaiting: false, isKilled: false };
   world.nodes.push(node);
-  const joining = log.join({
-    inherits() {},
-    lost() {
-      node.isLost = true;
+  join(node);
+}
+
+/** Joins, and joins again whenever it is lost. A join whose answer was lost is tried again later. */
+function join(node: Node): void {
+  const lost = (): void => {
+    node.membership = undefined;
+    join(node);
+  };
+  const joining = node.log.join({ inherits() {}, lost });
+  joining.then(
+    (membership) => {
+      node.membership = membership;
     },
-  });
-  joining.then((membership) => {
-    node.membership = membership;
-  }, ignore);
+    () => {
+      node.isWaiting = true;
+    },
+  );
+}
+
+function heal(node: Node): void {
+  node.log.heal();
+  if (!node.isWaiting) return;
+  node.isWaiting = false;
+  join(node);
 }
 
 /** Notes what a position means, and whether it has meant something else. */
@@ -90,7 +107,7 @@ async function act(world: World): Promise<void> {
       if (name !== "LogError") world.faults.push(message);
     });
   else if (roll < 0.66) node.log.cut({ hang: source.chance(0.5) });
-  else if (roll < 0.76) node.log.heal();
+  else if (roll < 0.76) heal(node);
   else if (roll < 0.78) shared.pause();
   else if (roll < 0.84) shared.resume();
   else if (roll < 0.88) snapshots.push(shared.snapshot());
@@ -126,12 +143,12 @@ async function play(seed: number): Promise<void> {
   open(world);
   for (let step = 0; step < 150; step++) await act(world);
   shared.resume();
-  for (const { log } of world.nodes) log.heal();
+  for (const node of world.nodes) heal(node);
   // Somebody is there to inherit, and everybody has had the time to be heard, or to be taken for gone.
   open(world);
   await clock.advance(45_000);
   expect(world.faults).toEqual([]);
-  const living = world.nodes.filter(({ isKilled, isLost }) => !isKilled && !isLost);
+  const living = world.nodes.filter(({ isKilled }) => !isKilled);
   const ids = living.flatMap(({ membership }) => membership?.id ?? []);
   expect([...shared.nodes].sort()).toEqual(ids.sort());
   for (const { node } of shared.inspect().records) expect(ids).toContain(node);

@@ -1,6 +1,13 @@
 import { describe, test } from "vitest";
 import type { Log } from "../../src/model/log.ts";
-import { logSuite, type SharedLog, type SharedLogOptions, sharedLog } from "../../src/testing.ts";
+import {
+  type FakeClock,
+  logSuite,
+  type NodeLog,
+  type SharedLog,
+  type SharedLogOptions,
+  sharedLog,
+} from "../../src/testing.ts";
 
 /** Returns the shared log of a test: all logs of one test have the same clock. */
 function stores(create: (options: SharedLogOptions) => SharedLog = sharedLog) {
@@ -14,6 +21,14 @@ function stores(create: (options: SharedLogOptions) => SharedLog = sharedLog) {
 
 const runner = { describe, test };
 
+/** Cuts a node off for longer than its lease. */
+async function lose(log: Log, clock: FakeClock): Promise<void> {
+  const node = log as NodeLog;
+  node.cut();
+  await clock.advance(60_000);
+  node.heal();
+}
+
 describe("each log of a test is one node of a shared log", () => {
   const of = stores();
   const wiped = new WeakMap<Log, SharedLog>();
@@ -25,7 +40,7 @@ describe("each log of a test is one node of a shared log", () => {
       return log;
     },
     runner,
-    { wipe: (log) => wiped.get(log)?.wipe() },
+    { wipe: (log) => wiped.get(log)?.wipe(), lose },
   );
 });
 

@@ -163,7 +163,7 @@ test("a log has one member at a time", async () => {
   expect(shared.nodes).toHaveLength(2);
 });
 
-test("cut off for longer than its lease, a node is lost: it is told, and its appends are refused for good", async () => {
+test("cut off for longer than its lease, a node is lost: it is told, and its appends are refused until it joins again", async () => {
   const shared = start();
   const [one, two] = await joinAll(shared, 2);
   await hold(two, "r");
@@ -176,17 +176,41 @@ test("cut off for longer than its lease, a node is lost: it is told, and its app
   await shared.clock.settle();
   const lost = expect.objectContaining({
     name: "LogError",
-    lasting: true,
+    lasting: false,
     message:
-      "Cannot write to the log: the store has heard nothing from this node for 15000 ms, and takes it for gone. Create a new notifier with a new log",
+      "Cannot write to the log: the store has heard nothing from this node for 15000 ms, and takes it for gone. It may join again",
   });
   expect([two.losses, appending.now, releasing.now]).toEqual([[lost], lost, undefined]);
   await expect(append(two, "later")).rejects.toEqual(lost);
-  await expect(two.log.join({ inherits() {}, lost() {} })).rejects.toEqual(lost);
   expect([payloads(shared), holders(shared)]).toEqual([["1"], { r: one.id }]);
   expect((await two.log.read("a", {})).top).toBe(1);
   // The only timer is that of the other node.
   expect(shared.clock.armed).toBe(1);
+  const back = await join(shared, two.log);
+  expect(back.id).not.toBe(two.id);
+  await hold(back, "s");
+  expect([shared.nodes, holders(shared)]).toEqual([[one.id, back.id], { r: one.id, s: back.id }]);
+  expect([back.losses, two.losses.length, shared.clock.armed]).toEqual([[], 1, 2]);
+});
+
+test("what a lost node has sent before is refused, although the store knows its old name again", async () => {
+  const shared = start({ latency: 20 });
+  const joining = joinAll(shared, 2);
+  await shared.clock.advance(1_000);
+  const [one, two] = await joining;
+  const snapshot = shared.snapshot();
+  two.log.cut();
+  await shared.clock.advance(2 * lease);
+  two.log.heal();
+  await shared.clock.advance(10);
+  const appending = outcome(append(two, "late"));
+  await shared.clock.advance(15);
+  expect(two.losses.length).toBe(1);
+  shared.rollback(snapshot);
+  await shared.clock.advance(25);
+  expect(appending.now).toMatchObject({ name: "LogError", lasting: false });
+  await shared.clock.advance(2 * lease);
+  expect([payloads(shared), shared.nodes]).toEqual([[], [one.id]]);
 });
 
 test("an append that comes after the lease is over is refused, although its node was not told yet", async () => {
@@ -199,7 +223,7 @@ test("an append that comes after the lease is over is refused, although its node
   await shared.clock.advance(2 * lease);
   two.log.heal();
   await shared.clock.advance(40);
-  expect([appending.now, two.losses.length]).toEqual([expect.objectContaining({ lasting: true }), 1]);
+  expect([appending.now, two.losses.length]).toEqual([expect.objectContaining({ lasting: false }), 1]);
   expect([shared.nodes, payloads(shared)]).toEqual([[one.id], []]);
 });
 

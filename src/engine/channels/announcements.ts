@@ -1,7 +1,21 @@
 import { byteLength } from "../../base/bytes.ts";
 import type { Context } from "../core/context.ts";
 import type { TurnChannel } from "../core/turn.ts";
-import type { Followed, Receiver } from "../delivery/subscription.ts";
+import type { Followed } from "../delivery/subscription.ts";
+import type { Announced, ListeningNodes } from "./listening-nodes.ts";
+
+/** What announcements need. */
+export interface AnnouncementContext extends Context {
+  readonly elsewhere: ListeningNodes;
+}
+
+/** A join or a leave that is not announced yet. */
+interface Change {
+  readonly kind: "join" | "leave";
+  readonly who: Announced;
+  /** Whether it happened on another node. That one has told all others. */
+  readonly isElsewhere: boolean;
+}
 
 /** Encoded announcements, joined to one text that all listeners share. */
 interface Piece {
@@ -19,6 +33,8 @@ const pieceBytes = 8_192;
  * they are sent once per turn.
  */
 const throttledFrom = 100;
+/** Maximum number of changes of other nodes that wait to be announced. Those of this one are bounded by its sessions. */
+const maxElsewhere = 10_000;
 
 /**
  * Announces joins and leaves to the listeners of a channel: the subscriptions with `join_leave`.
@@ -27,45 +43,61 @@ const throttledFrom = 100;
  * or over a longer time if there are many listeners. A join and a leave that cancel each other out are not announced.
  * What would be too large in total, or more than a listener has room for, is dropped, and counted as the limit
  * `announcements`.
+ *
+ * Joins and leaves on other nodes are announced like those on this one; see {@linkcode ListeningNodes}.
  */
 export class Announcements {
   /** The number of listeners. */
   listeners = 0;
-  readonly #context: Context;
+  readonly #context: AnnouncementContext;
   readonly #channel: Followed & TurnChannel;
-  #changes: Map<Receiver, "join" | "leave"> | undefined;
+  /** By the id of the client. */
+  #changes: Map<string, Change> | undefined;
   /** Until when nothing is announced, on the clock's `now`. */
   #pausedUntil = 0;
   #hasTimer = false;
 
-  constructor(context: Context, channel: Followed & TurnChannel) {
+  constructor(context: AnnouncementContext, channel: Followed & TurnChannel) {
     this.#context = context;
     this.#channel = channel;
   }
 
   /** Notes a join or a leave. */
-  note(session: Receiver, kind: "join" | "leave"): void {
-    if (this.listeners === 0) return;
+  note(who: Announced, kind: "join" | "leave"): void {
+    if (this.listeners === 0 && !this.#context.elsewhere.isHeard(this.#channel.name)) return;
+    this.#add({ kind, who, isElsewhere: false });
+  }
+
+  /** Notes a join or a leave on another node. */
+  noteElsewhere(who: Announced, kind: "join" | "leave"): void {
+    const isFull = (this.#changes?.size ?? 0) >= maxElsewhere && this.#changes?.has(who.id) !== true;
+    if (isFull) this.#context.counters.hit("announcements", this.listeners);
+    else this.#add({ kind, who, isElsewhere: true });
+  }
+
+  #add(change: Change): void {
+    const { id } = change.who;
     this.#changes ??= new Map();
-    const before = this.#changes.get(session);
-    if (before !== undefined && before !== kind) this.#changes.delete(session);
-    else this.#changes.set(session, kind);
+    const before = this.#changes.get(id);
+    if (before !== undefined && before.kind !== change.kind) this.#changes.delete(id);
+    else this.#changes.set(id, change);
     this.#context.turn.wakeChannel(this.#channel);
   }
 
   /** Announces the noted changes, at most once per turn. */
   tell(): void {
+    this.#context.elsewhere.listen(this.#channel.name, this.listeners > 0);
     const changes = this.#changes;
     if (changes === undefined) return;
     const wait = this.#pausedUntil - this.#context.clock.now();
     const isDue = wait <= 0 || this.listeners === 0 || this.#context.flushing;
     if (!isDue) return this.#tellLater(wait);
-    this.#changes = undefined;
+    this.tellElsewhere();
     // While the notifier closes, leaves are not announced.
     if (this.listeners === 0 || this.#context.flushing || changes.size === 0) return;
     this.#pausedUntil =
       this.#context.clock.now() + (this.listeners < throttledFrom ? 0 : this.listeners / 10);
-    const pieces = this.#encode(changes);
+    const pieces = this.#encode(changes.values());
     let dropped = changes.size * this.listeners;
     for (const { joins, session } of this.#channel.subscriptions) {
       if (!joins) continue;
@@ -74,8 +106,17 @@ export class Announcements {
     if (dropped > 0) this.#context.counters.hit("announcements", dropped);
   }
 
+  /** Hands the noted changes to the other nodes that listen, and notes them no longer. */
+  tellElsewhere(): void {
+    const changes = this.#changes;
+    this.#changes = undefined;
+    if (changes === undefined || !this.#context.elsewhere.isHeard(this.#channel.name)) return;
+    const own = [...changes.values()].filter(({ isElsewhere }) => !isElsewhere);
+    this.#context.elsewhere.tell(this.#channel.name, own);
+  }
+
   /** Encodes the first changes, at least one, up to the maximum size of a round. */
-  #encode(changes: ReadonlyMap<Receiver, "join" | "leave">): Piece[] {
+  #encode(changes: Iterable<Change>): Piece[] {
     const { codec, settings } = this.#context;
     const maxBytes = Math.min(settings.window / 2, roundBytes / this.listeners);
     const pieces: Piece[] = [];
@@ -88,8 +129,8 @@ export class Announcements {
       texts = [];
       bytes = 0;
     };
-    for (const [session, kind] of changes) {
-      const text = codec.presence(this.#channel.name, kind, session.info);
+    for (const { kind, who } of changes) {
+      const text = codec.presence(this.#channel.name, kind, who.info);
       const size = byteLength(text) + 1;
       total += size;
       if (total > maxBytes && total > size) break;

@@ -249,7 +249,7 @@ export abstract class ChannelLog implements ReadChannel {
     const hinted = this.#hints?.slice;
     this.#hints = undefined;
     this.#hasNews = false;
-    if (hinted !== undefined) return this.#loaded(hinted);
+    if (hinted !== undefined) return this.#loaded(this.#context.log.take(this.name, hinted));
     try {
       const slice = this.#context.log.read(this.name, this.#nextRead);
       if (!(slice instanceof Promise)) return this.#loaded(slice);

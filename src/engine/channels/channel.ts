@@ -9,6 +9,7 @@ import { isAnyoneAt } from "../delivery/subscriptions.ts";
 import { patience } from "../log/burst.ts";
 import { Announcements } from "./announcements.ts";
 import { ChannelLog } from "./channel-log.ts";
+import type { Announced, AnnouncedChannel, ListeningNodes } from "./listening-nodes.ts";
 import { failed, isPausing, works } from "./outage.ts";
 import { pieceOf } from "./segment.ts";
 
@@ -16,6 +17,7 @@ import { pieceOf } from "./segment.ts";
 export interface ChannelContext extends Context {
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
+  readonly elsewhere: ListeningNodes;
   /** How often channels are kept open now. */
   uses: number;
   /** Called when a channel has no subscriptions and no other uses left. */
@@ -28,7 +30,7 @@ export interface ChannelContext extends Context {
  * All data takes the same path. Entries are read after a cursor, and a subscription that is behind catches up in the
  * same steps. A subscription without room keeps its cursor and costs nothing.
  */
-export class Channel extends ChannelLog implements Followed {
+export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
   /** The subscriptions, in the order in which they were added. */
   readonly subscriptions: SmallSet<Subscription> = new SmallSet();
   /** Its pending deliveries, if there are any. */
@@ -37,7 +39,7 @@ export class Channel extends ChannelLog implements Followed {
   users: Counts<string> | undefined;
   readonly #context: ChannelContext;
   #uses = 0;
-  /** Undefined until the first subscription with `join_leave`. */
+  /** Undefined until the first subscription with `join_leave`, here or on another node. */
   #announcements: Announcements | undefined;
   #isClosed = false;
 
@@ -66,7 +68,7 @@ export class Channel extends ChannelLog implements Followed {
    */
   add(subscription: Subscription): void {
     this.#enter(subscription);
-    this.#announcements?.note(subscription.session, "join");
+    this.#heard?.note(subscription.session, "join");
     if (subscription.epoch === this.epoch) this.#advance(subscription);
     else this.lose(subscription);
   }
@@ -90,6 +92,7 @@ export class Channel extends ChannelLog implements Followed {
     if (subscription.joins) {
       this.#announcements ??= new Announcements(this.#context, this);
       this.#announcements.listeners++;
+      this.#context.turn.wakeChannel(this);
     }
     this.users?.add(subscription.session.peer.user);
   }
@@ -100,8 +103,29 @@ export class Channel extends ChannelLog implements Followed {
     this.#context.ledger.left(subscription);
     if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
     this.users?.add(subscription.session.peer.user, -1);
-    this.#announcements?.note(subscription.session, "leave");
+    this.#heard?.note(subscription.session, "leave");
+    if (subscription.joins) this.#context.turn.wakeChannel(this);
     this.#closeIfUnused();
+  }
+
+  /** Its announcements, if anybody listens to them. */
+  get #heard(): Announcements | undefined {
+    if (this.#announcements === undefined && this.#context.elsewhere.isHeard(this.name))
+      this.#announcements = new Announcements(this.#context, this);
+    return this.#announcements;
+  }
+
+  get hasListeners(): boolean {
+    return this.#announcements !== undefined && this.#announcements.listeners > 0;
+  }
+
+  noteElsewhere(who: Announced, kind: "join" | "leave"): void {
+    if (this.hasListeners) this.#announcements?.noteElsewhere(who, kind);
+  }
+
+  leaveElsewhere(): void {
+    for (const { session } of this.subscriptions) this.#heard?.note(session, "leave");
+    this.#announcements?.tellElsewhere();
   }
 
   /** Does the work of the channel once in a turn. The returned promise, if there is work, never rejects. */

@@ -4,9 +4,9 @@ import { type Command, type ErrorReply, replies } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import { deliveryStateOf } from "../delivery/delivery-state.ts";
 import type { DeliveryState, Subscription } from "../delivery/subscription.ts";
+import type { Hub } from "../hub/hub.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { flag } from "../sessions/session-flags.ts";
-import type { Caller } from "./call.ts";
 
 /**
  * Handles the acknowledgements of a `send` or `rpc`, and the intent of an `unsubscribe`, when the command arrives. A
@@ -114,6 +114,12 @@ export function quitEarly(session: LiveSession, channel: string): void {
 /** The maximum number of a user's sessions in which the earlier session of a returning client is looked for. */
 const maxSessions = 100;
 
+/** A client that comes back: all that is known of who it is. */
+interface Returned {
+  readonly hub: Hub;
+  readonly session: Pick<LiveSession, "identity">;
+}
+
 /**
  * Records an acknowledgement for a client that comes back. The offset that it sends means that it has what it was sent
  * up to there.
@@ -124,7 +130,7 @@ const maxSessions = 100;
  * compared with all others.
  */
 export function resumed(
-  { hub, session: { identity } }: Caller,
+  { hub, session: { identity } }: Returned,
   channel: string,
   { epoch, offset }: Position,
 ): void {
@@ -133,7 +139,7 @@ export function resumed(
   let from: DeliveryState | undefined;
   let subscription: Subscription | undefined;
   let earlier: LiveSession | undefined;
-  for (const left of ledger.departed.get(channel, epoch, identity)) {
+  for (const left of ledger.known.departed.get(channel, { epoch, offset }, identity)) {
     if (isNearer(left, offset, from)) from = left;
   }
   // The earlier connection may not have been closed yet.

@@ -12,7 +12,7 @@ import { Refusal } from "../core/refusal.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import type { CommandHandler } from "../sessions/session-ports.ts";
-import { takeAcknowledgements } from "./acknowledge.ts";
+import { resumed, takeAcknowledgements } from "./acknowledge.ts";
 import type { Answer, Caller } from "./call.ts";
 import { commands } from "./command-table.ts";
 import type { Params } from "./params.ts";
@@ -23,6 +23,8 @@ export class Commands implements CommandHandler<LiveSession> {
 
   constructor(hub: Hub) {
     this.#hub = hub;
+    hub.ledger.onReturned = (identity, channel, position) =>
+      resumed({ hub, session: { identity } }, channel, position);
   }
 
   takeAcknowledgements(session: LiveSession, command: Command): number {

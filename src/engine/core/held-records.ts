@@ -1,6 +1,9 @@
+import type { Clock } from "../../base/clock.ts";
 import { readFormatted } from "../../base/formatted.ts";
-import { handled } from "../../base/maybe-promise.ts";
-import type { Membership } from "../../model/log.ts";
+import type { Scope } from "../../base/scope.ts";
+import type { HeldRecord, Membership } from "../../model/log.ts";
+import { backOff, jittered, longer } from "../log/back-off.ts";
+import { lastingError } from "../log/log-failure.ts";
 
 /**
  * What this process has begun and must bring to an end, as its log holds it: a run that works, or a confirmed
@@ -18,7 +21,9 @@ const format = 1;
 export interface HeldRecordsParts {
   /** Whether the log has `join`, and so can hold records. */
   readonly isKept: boolean;
-  /** Called after a record was released: a log with `commit` has gathered that. */
+  readonly clock: Clock;
+  readonly scope: Scope;
+  /** Called after a record was released or held again: a log with `commit` has gathered that. */
   released(): void;
   onError(error: unknown, owner: string): void;
 }
@@ -32,8 +37,11 @@ export class HeldRecords {
   #membership: Membership | undefined;
   /** What was released while joining was under way. */
   #early: string[] = [];
-  /** Number of releases that the log has not answered yet. */
+  /** Number of releases that the log has not answered yet, and of records that it does not hold again yet. */
   releasing = 0;
+  #answered: (() => void) | undefined;
+  /** Whether this process has no place in the log any more, and gets none. */
+  #isOver = false;
 
   constructor(parts: HeldRecordsParts) {
     this.#parts = parts;
@@ -59,31 +67,89 @@ export class HeldRecords {
     return JSON.stringify({ format, id: crypto.randomUUID(), ...held, ...bound });
   }
 
+  /** Releases a record. While the log fails, this is tried again. */
   release(record: string | undefined): void {
     if (record === undefined) return;
     const membership = this.#membership;
-    if (membership === undefined) {
-      this.#early.push(record);
-      return;
-    }
-    const failed = (error: unknown): void => this.#parts.onError(error, "a held record");
-    const releasing = handled(
-      () => membership.release(record),
-      () => this.#parts.released(),
-      failed,
-    );
-    if (!(releasing instanceof Promise)) return;
-    this.releasing++;
-    // `handled` has reported an error, so nothing can be rejected here.
-    void releasing.then(() => this.releasing--);
+    if (membership !== undefined) this.#ask(membership, () => membership.release(record));
+    else if (!this.#isOver) this.#early.push(record);
   }
 
-  /** Leaves what is held to the next process. */
-  async leave(): Promise<void> {
+  /** Holds a record again, because the store may not know it any more. While the log fails, this is tried again. */
+  hold(held: HeldRecord): void {
     const membership = this.#membership;
+    if (membership !== undefined) this.#ask(membership, () => membership.hold?.(held));
+  }
+
+  #ask(membership: Membership, call: () => void | Promise<void>): void {
+    const answer = called(call);
+    if (!(answer instanceof Promise)) return this.#parts.released();
+    this.releasing++;
+    void this.#wait(membership, call, answer);
+  }
+
+  /** Waits for an answer, and asks again while the log fails. What belongs to a former membership is dropped. */
+  async #wait(membership: Membership, call: () => void | Promise<void>, first: Promise<void>): Promise<void> {
+    const { scope, clock, onError, released } = this.#parts;
+    const owner = "a held record";
+    try {
+      let answer: void | Promise<void> = first;
+      for (let wait = backOff.first; ; wait = longer(wait)) {
+        try {
+          await answer;
+          released();
+          return;
+        } catch (error) {
+          if (this.#membership !== membership) return;
+          const lasting = lastingError(error, "release what the log holds");
+          if (wait === backOff.first || lasting !== undefined) onError(lasting ?? error, owner);
+          if (lasting !== undefined) return;
+        }
+        await scope.sleep(owner, jittered(wait, clock));
+        if (this.#membership !== membership) return;
+        answer = called(call);
+      }
+    } catch {
+      // The scope has ended: the next process releases it.
+    } finally {
+      this.releasing--;
+      if (this.releasing === 0) this.#answered?.();
+    }
+  }
+
+  /** Called when the log has taken this process for gone: others hold its records now. */
+  lost(isForEver: boolean): void {
     this.#membership = undefined;
     this.#early = [];
+    this.#isOver = isForEver;
+  }
+
+  /** Leaves what is held to the next process, once the log has answered all releases. */
+  async leave(): Promise<void> {
+    const membership = this.#membership;
+    this.#isOver = true;
+    this.#early = [];
+    if (membership !== undefined && this.releasing > 0) await this.#settled();
+    this.#membership = undefined;
     await membership?.[Symbol.asyncDispose]();
+  }
+
+  #settled(): Promise<void> {
+    return this.#parts.scope.wait<void>("held records", undefined, ({ resolve }) => {
+      this.#answered = resolve;
+      return () => {
+        this.#answered = undefined;
+      };
+    });
+  }
+}
+
+/** Calls a function. What it throws is a rejection. */
+function called(call: () => void | Promise<void>): void | Promise<void> {
+  try {
+    return call();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 

@@ -15,3 +15,9 @@ export function publicationOf(
 ): Publication {
   return { channel, offset, epoch, data: JSON.parse(data) as unknown, time, tags };
 }
+
+/** Whether a position means the same in what was read of its channel: its epoch is there, or is continued. */
+export function isOfEpoch({ epoch, offset }: Position, slice: Slice): boolean {
+  if (epoch === "" || epoch === slice.epoch) return true;
+  return slice.lineage?.some((older) => older.epoch === epoch && offset <= older.offset) === true;
+}

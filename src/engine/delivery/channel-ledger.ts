@@ -1,38 +1,19 @@
 import type { Expiring } from "../../base/heap.ts";
 import { attended } from "../../base/hook.ts";
-import type { Settle } from "../../base/scope.ts";
-import { type ClosedError, closed, ExpiredError } from "../../model/errors.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import type { Publication } from "../../model/publication.ts";
 import { type Delivery, type Level, levels, type UndeliveredReason } from "../../model/receipt.ts";
 import type { Context } from "../core/context.ts";
 import { publicationOf } from "../core/publications.ts";
 import type { Taken } from "./confirm-capacity.ts";
+import type { Content } from "./confirmation.ts";
 import { has } from "./delivery-state.ts";
+import { commonWith } from "./lineages.ts";
 import type { DeliveryState, Subscription } from "./subscription.ts";
+import { deliveryBy, refusal, type Waiter, type Wanted } from "./waiter.ts";
 
-/** A caller that waits for a publication to be delivered. */
-export interface Waiter {
-  readonly level: Level | undefined;
-  readonly by: string | undefined;
-  readonly settle: Settle<Delivery>;
-}
-
-/** What is needed to report a publication. */
-export interface Content {
-  readonly data: string;
-  readonly tags: Readonly<Record<string, string>> | undefined;
-  readonly bytes: number;
-  /**
-   * Whether the end of its wait must be reported in time. True for a publication with `confirm`; for the ending of a
-   * run only if there is an `onUndelivered` hook.
-   */
-  readonly isAwaited: boolean;
-  /** Whether it is the ending of a run, which never waits for capacity and takes none from others. */
-  readonly isEnding: boolean;
-  /** The record that the log holds for it until it is discharged or given up. Undefined if the log holds none. */
-  readonly record: string | undefined;
-}
+/** What discharges a confirmed publication. */
+const discharge: Wanted = { level: undefined, by: undefined };
 
 /** What the ledger of one channel needs from the ledger of the notifier. */
 export interface LedgerOfChannels {
@@ -40,10 +21,14 @@ export interface LedgerOfChannels {
   readonly time: number;
   /** Number of channels of which it is about to be read where they begin. */
   looking: number;
-  /** Returns the current subscriptions of a channel. */
-  subscriptions(channel: string, epoch: string): Iterable<Subscription>;
+  /** Returns the offset up to which two epochs of a channel are the same; see `Lineages`. */
+  common(channel: string, one: string, other: string): number;
+  /** Whether another epoch is known to have continued this one. */
+  isOlder(channel: string, epoch: string): boolean;
+  /** Returns the current subscriptions of a channel, if their epoch is the same as this one up to an offset. */
+  subscriptions(channel: string, position: Position): Iterable<Subscription>;
   /** Returns the known states of subscribers that may have been sent a publication. */
-  states(channel: string, epoch: string, offset: number): Iterable<DeliveryState>;
+  states(channel: string, position: Position): Iterable<DeliveryState>;
   /** Ends the wait of a confirmed publication that was delivered. */
   discharge(entry: PendingDelivery, delivery: Delivery): void;
   /** Removes an entry that nobody waits for any more. */
@@ -59,27 +44,38 @@ export class PendingDelivery implements Expiring {
   readonly deliveries: ChannelLedger;
   readonly position: Position;
   readonly time: number;
-  readonly expires: number;
+  /** When the first of those who wait for it gives up. */
+  expires: number;
+  /** When its confirmation is given up. */
+  due: number;
+  /** The epoch in which it is now: a later one than that of its position, if that is continued. */
+  epoch: string;
+  /** The `sequence` of the ledger when it was entered. */
+  sequence = 0;
   /** Present while the publication must be confirmed and is neither discharged nor given up. */
   content: Content | undefined;
   readonly waiters: Set<Waiter> = new Set();
+  /** What other nodes have been asked to tell of it. */
+  asked: Set<string> | undefined;
   /** Whether the log no longer holds it. */
   isTrimmed = false;
   /** How its confirmation ended. */
   outcome: { delivery: Delivery } | { reason: UndeliveredReason; level: Level } | undefined;
 
-  constructor(
-    deliveries: ChannelLedger,
-    position: Position,
-    time: number,
-    expires: number,
-    content?: Content,
-  ) {
+  constructor(deliveries: ChannelLedger, position: Position, time: number, expires: number) {
     this.deliveries = deliveries;
     this.position = position;
+    this.epoch = position.epoch;
     this.time = time;
     this.expires = expires;
-    this.content = content;
+    this.due = expires;
+  }
+
+  /** When the first of those who wait for it now gives up. */
+  get earliest(): number {
+    let earliest = this.content === undefined ? Infinity : this.due;
+    for (const { expires } of this.waiters) earliest = Math.min(earliest, expires);
+    return earliest;
   }
 
   /** The publication, for users of this process. */
@@ -92,8 +88,10 @@ export class PendingDelivery implements Expiring {
 /** The pending deliveries of one channel: its confirmed publications, and those whose receipts are awaited. */
 export class ChannelLedger {
   readonly channel: string;
-  /** By offset. All are of one epoch. */
+  /** By offset. All are of one epoch, or of one that it is known to continue. */
   readonly entries: Map<number, PendingDelivery> = new Map();
+  /** Those of other epochs, until a read says whether the channel continues them. */
+  readonly others: Set<PendingDelivery> = new Set();
   epoch: string;
   /** The highest offset that was ever entered. */
   newest = 0;
@@ -101,8 +99,10 @@ export class ChannelLedger {
   first = 1;
   /** The `sequence` of the ledger when the last entry was made. */
   sequence = 0;
-  /** Number of callers that wait for receipts. */
+  /** Number of callers of this process that wait for receipts. */
   waiters = 0;
+  /** Number of those who wait for a publication to be read, whoever acknowledges. */
+  readers = 0;
   /** The number and bytes of its confirmed publications that wait. */
   readonly room: Taken = { confirmed: 0, bytes: 0 };
   #isLooking = false;
@@ -114,15 +114,65 @@ export class ChannelLedger {
     this.epoch = epoch;
   }
 
+  /** All entries, of whatever epoch. */
+  get all(): PendingDelivery[] {
+    return this.others.size === 0 ? [...this.entries.values()] : [...this.others, ...this.entries.values()];
+  }
+
+  /** Begins to enter publications of another epoch. What is entered already waits for a read. */
+  begin(epoch: string): void {
+    for (const entry of this.entries.values()) this.others.add(entry);
+    this.entries.clear();
+    this.epoch = epoch;
+    this.newest = 0;
+    this.first = 1;
+  }
+
+  /** Returns the entry of a position. */
+  get({ epoch, offset }: Position): PendingDelivery | undefined {
+    const entry = this.entries.get(offset);
+    if (entry !== undefined && this.#common(epoch, this.epoch) >= offset) return entry;
+    for (const other of this.others)
+      if (other.position.offset === offset && this.#common(epoch, other.epoch) >= offset) return other;
+    return undefined;
+  }
+
+  /** Whether the log may still hold a publication of a position. */
+  mayHold({ epoch, offset }: Position): boolean {
+    if (this.#common(epoch, this.epoch) >= offset) return offset >= this.first;
+    return !this.#ledger.isOlder(this.channel, epoch);
+  }
+
+  add(entry: PendingDelivery): void {
+    const { offset } = entry.position;
+    if (this.#common(entry.epoch, this.epoch) < offset) this.others.add(entry);
+    else this.#place(entry);
+  }
+
+  #place(entry: PendingDelivery): void {
+    const { offset } = entry.position;
+    entry.epoch = this.epoch;
+    this.entries.set(offset, entry);
+    this.newest = Math.max(this.newest, offset);
+  }
+
+  remove(entry: PendingDelivery): void {
+    const { offset } = entry.position;
+    if (!this.others.delete(entry) && this.entries.get(offset) === entry) this.entries.delete(offset);
+  }
+
+  #common(one: string, other: string): number {
+    return one === other ? Infinity : this.#ledger.common(this.channel, one, other);
+  }
+
   get isEmpty(): boolean {
-    return this.entries.size === 0 && this.room.confirmed === 0;
+    return this.entries.size === 0 && this.others.size === 0 && this.room.confirmed === 0;
   }
 
   /** Whether a proof that the client has read what it was handed would settle anything. */
   wantsReading({ session, epoch, proof, cursor }: Subscription): boolean {
-    if (epoch !== this.epoch || (session.acknowledges && this.waiters === 0)) return false;
-    for (const { position, content, waiters } of this.entries.values()) {
-      if (position.offset <= proof.since || position.offset > cursor) continue;
+    if (epoch !== this.epoch || (session.acknowledges && this.readers === 0)) return false;
+    for (const { content, waiters } of this.#between(proof.since, cursor)) {
       if (content !== undefined && !session.acknowledges) return true;
       for (const { level } of waiters)
         if (level === "read" || (level === undefined && !session.acknowledges)) return true;
@@ -133,11 +183,39 @@ export class ChannelLedger {
   /** Whether a client that acknowledges was sent a confirmed publication that it has not acknowledged yet. */
   awaitsAcknowledgement({ epoch, proof, acknowledged, cursor }: Subscription): boolean {
     if (epoch !== this.epoch) return false;
-    for (const { position, content } of this.entries.values()) {
-      const isSent = position.offset > proof.since && position.offset <= cursor;
-      if (content !== undefined && isSent && position.offset > acknowledged) return true;
-    }
+    for (const entry of this.#between(Math.max(proof.since, acknowledged), cursor))
+      if (isConfirmed(entry)) return true;
     return false;
+  }
+
+  /** Returns the entries of this epoch after one offset, up to another. */
+  *#between(after: number, last: number): Generator<PendingDelivery> {
+    if (last - after < this.entries.size) {
+      for (let offset = after + 1; offset <= last; offset++) {
+        const entry = this.entries.get(offset);
+        if (entry !== undefined) yield entry;
+      }
+    } else {
+      for (const entry of this.entries.values())
+        if (entry.position.offset > after && entry.position.offset <= last) yield entry;
+    }
+  }
+
+  /** Returns the entries that a state covers after an offset, up to what it has reached of a level. */
+  between(
+    epoch: string,
+    state: DeliveryState,
+    level: Exclude<Level, "logged">,
+    after: number,
+  ): PendingDelivery[] {
+    const from = Math.max(after, state.since);
+    const found = [...this.#between(from, Math.min(state[level], this.#common(epoch, this.epoch)))];
+    for (const other of this.others) {
+      const { offset } = other.position;
+      if (offset > from && offset <= Math.min(state[level], this.#common(epoch, other.epoch)))
+        found.push(other);
+    }
+    return found;
   }
 
   /**
@@ -148,32 +226,34 @@ export class ChannelLedger {
    * those subscribers are of the old epoch and are ignored.
    */
   reached(epoch: string, state: DeliveryState, level: Exclude<Level, "logged">, after: number): void {
-    if (epoch !== this.epoch) return;
-    const last = state[level];
-    const from = Math.max(after, state.since);
-    if (last - from < this.entries.size) {
-      for (let offset = from + 1; offset <= last; offset++) this.#settle(this.entries.get(offset), state);
-    } else {
-      for (const entry of this.entries.values()) {
-        const { offset } = entry.position;
-        if (offset > from && offset <= last) this.#settle(entry, state);
-      }
-    }
+    for (const entry of this.between(epoch, state, level, after)) this.settle(entry, state);
   }
 
-  #settle(entry: PendingDelivery | undefined, state: DeliveryState): void {
-    if (entry === undefined) return;
+  /** Settles those who wait for an entry, as far as the state of a subscriber is sufficient. */
+  settle(entry: PendingDelivery, state: DeliveryState): void {
     const { offset } = entry.position;
     const time = this.#ledger.time;
     for (const waiter of [...entry.waiters]) {
       const delivery = deliveryBy(state, offset, waiter, time);
       if (delivery === undefined) continue;
-      entry.waiters.delete(waiter);
+      this.stop(entry, waiter);
       waiter.settle.resolve(delivery);
     }
-    const discharge = deliveryBy(state, offset, { level: undefined, by: undefined }, time);
-    if (discharge !== undefined) this.#ledger.discharge(entry, discharge);
+    const delivery = deliveryBy(state, offset, discharge, time);
+    if (delivery !== undefined) this.#ledger.discharge(entry, delivery);
     this.#ledger.tidy(entry);
+  }
+
+  wait(entry: PendingDelivery, waiter: Waiter): void {
+    entry.waiters.add(waiter);
+    if (waiter.node === undefined) this.waiters++;
+    if (waiter.level === "read") this.readers++;
+  }
+
+  stop(entry: PendingDelivery, waiter: Waiter): void {
+    if (!entry.waiters.delete(waiter)) return;
+    if (waiter.node === undefined) this.waiters--;
+    if (waiter.level === "read") this.readers--;
   }
 
   /**
@@ -181,26 +261,43 @@ export class ChannelLedger {
    * the ledger before the read. If an entry was made after that, a different epoch is ignored, because the entry may be
    * of a newer one.
    */
-  looked({ epoch, first }: Slice, since: number): void {
+  looked(slice: Slice, since: number): void {
+    const { epoch, first } = slice;
     if (epoch !== this.epoch) {
       if (since < this.sequence) return;
-      for (const entry of [...this.entries.values()]) this.#ledger.giveUp(entry, "trimmed");
-    } else if (first > this.first) {
-      this.first = first;
-      for (const entry of this.entries.values()) if (entry.position.offset < first) entry.isTrimmed = true;
-      this.giveUpTrimmed();
+      this.begin(epoch);
     }
+    if (this.others.size > 0) this.#decide(slice, since);
+    if (first <= this.first) return;
+    this.first = first;
+    for (const entry of this.entries.values()) if (entry.position.offset < first) entry.isTrimmed = true;
+    this.giveUpTrimmed();
+  }
+
+  /** Gives up what is of an epoch that the channel does not continue. The rest goes on in the present one. */
+  #decide(slice: Slice, since: number): void {
+    for (const entry of [...this.others]) {
+      if (entry.sequence > since) continue;
+      if (entry.position.offset > commonWith(slice, entry.epoch)) this.#ledger.giveUp(entry, "trimmed");
+      else if (this.others.delete(entry)) this.#place(entry);
+    }
+  }
+
+  /** Whether nobody needs to know now where the log begins: other nodes that wait here notice it by themselves. */
+  get #isUnheard(): boolean {
+    if (this.others.size > 0) return false;
+    return this.entries.size === 0 || (this.room.confirmed === 0 && this.waiters === 0);
   }
 
   /** Reads in the coming turn where the log now begins. `looked` is called with the result. */
   lookSoon(context: Context): void {
-    if (this.#isLooking || this.entries.size === 0) return;
+    if (this.#isLooking || this.#isUnheard) return;
     this.#isLooking = true;
     this.#ledger.looking++;
     context.clock.turn(() => {
       this.#isLooking = false;
       this.#ledger.looking--;
-      if (this.entries.size === 0) return;
+      if (this.#isUnheard) return;
       const failed = (error: unknown): void => context.report(error, "log", `channel ${this.channel}`);
       // The log reader lists this read as a wait, and ends it with its scope.
       attended(() => context.log.read(this.channel, { limit: 0 }), failed);
@@ -213,50 +310,33 @@ export class ChannelLedger {
       if (entry.isTrimmed && !this.#isUnderWay(entry)) this.#ledger.giveUp(entry, "trimmed");
   }
 
-  /** Rejects those who wait for an entry. */
-  refuse({ position, waiters }: PendingDelivery, reason: UndeliveredReason, level: Level): void {
-    for (const { settle } of waiters) settle.reject(refusal(this.channel, position, reason, level));
-    waiters.clear();
+  /** Rejects those who wait for an entry, and whose time is over at `now`. */
+  refuse(entry: PendingDelivery, reason: UndeliveredReason, level: Level, now = Infinity): void {
+    const { position, waiters } = entry;
+    for (const waiter of [...waiters]) {
+      if (waiter.expires > now) continue;
+      this.stop(entry, waiter);
+      waiter.settle.reject(refusal(this.channel, position, reason, level));
+    }
   }
 
   /** Returns the highest level that a publication is known to have reached with any subscriber. */
-  levelOf(offset: number): Level {
-    const states = [...this.#ledger.states(this.channel, this.epoch, offset)];
+  levelOf({ epoch, position: { offset } }: PendingDelivery): Level {
+    const states = [...this.#ledger.states(this.channel, { epoch, offset })];
     const isReached = (level: Level): boolean => states.some((each) => has(each, offset, level));
     return levels.findLast(isReached) ?? "logged";
   }
 
-  #isUnderWay({ position: { offset } }: PendingDelivery): boolean {
-    for (const { proof, cursor } of this.#ledger.subscriptions(this.channel, this.epoch))
+  #isUnderWay({ epoch, position: { offset } }: PendingDelivery): boolean {
+    for (const { proof, cursor } of this.#ledger.subscriptions(this.channel, { epoch, offset }))
       if (proof.since < offset && offset <= cursor) return true;
     return false;
   }
 }
 
-/** Returns the delivery for a caller that waits, if the state of the subscriber is sufficient; otherwise undefined. */
-export function deliveryBy(
-  state: DeliveryState,
-  offset: number,
-  { level, by }: Pick<Waiter, "level" | "by">,
-  time: number,
-): Delivery | undefined {
-  const isFor = by === undefined || by === state.by;
-  if (!isFor || !has(state, offset, level ?? "discharged")) return undefined;
-  const isAcknowledged = has(state, offset, "acknowledged");
-  return {
-    level: level ?? (isAcknowledged ? "acknowledged" : "read"),
-    by: state.by,
-    time: isAcknowledged ? state.time : time,
-  };
-}
-
-export function refusal(
-  channel: string,
-  position: Position,
-  reason: UndeliveredReason,
-  level: Level,
-): ClosedError | ExpiredError {
-  if (reason === "expired" || reason === "trimmed")
-    return new ExpiredError(channel, position, { reason, level });
-  return closed(`wait for ${position.offset} of ${JSON.stringify(channel)} any longer`);
+/** Whether a publication must be confirmed, here or by another node. */
+function isConfirmed({ content, waiters }: PendingDelivery): boolean {
+  if (content !== undefined) return true;
+  for (const { node, level } of waiters) if (node !== undefined && level === undefined) return true;
+  return false;
 }

@@ -1,12 +1,16 @@
 import type { Position } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
+import { tryAgain } from "../log/try-again.ts";
+import type { Nodes } from "../nodes/nodes.ts";
 import type { PendingDelivery } from "./channel-ledger.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** What appending a confirmed publication needs. */
-export interface ConfirmContext extends Pick<Context, "append" | "records"> {
+export interface ConfirmContext
+  extends Pick<Context, "append" | "clock" | "log" | "records" | "report" | "scope"> {
   readonly ledger: Ledger;
+  readonly nodes: Nodes;
 }
 
 /** Appends a confirmed publication as soon as there is capacity for its confirmation to wait. */
@@ -26,6 +30,8 @@ export async function appendConfirmed(
     isRefused = true;
     throw error;
   };
+  /** The ids under which this node has tried. */
+  const origins = new Set<string>();
   context.ledger.givenUp.begin(confirmation);
   try {
     await context.append(
@@ -39,6 +45,11 @@ export async function appendConfirmed(
           const waiting = context.ledger.admit(confirmation);
           if (waiting === undefined) admitted();
           return waiting?.then(admitted, refused);
+        },
+        origin() {
+          const { id } = context.nodes;
+          if (id !== undefined) origins.add(id);
+          return id;
         },
         appended(position: Position) {
           confirmation.logged?.(position);
@@ -54,5 +65,30 @@ export async function appendConfirmed(
     if (isAdmitted) context.records.release(content.record);
     throw error;
   }
-  return entry as PendingDelivery;
+  const confirmed = entry as unknown as PendingDelivery;
+  // Then another node, or this one under an earlier id, may have made the append.
+  if (origins.size > 1 || (origins.size === 1 && options.key !== undefined))
+    checkOrigin(context, confirmation, confirmed);
+  return confirmed;
+}
+
+/**
+ * Lets go of a publication that another node is responsible for: the one whose id the log holds with it. If that is
+ * gone, or cannot be read, this node stays responsible, so that it may be reported twice rather than never.
+ */
+function checkOrigin(
+  context: ConfirmContext,
+  { channel, content }: Confirmation,
+  entry: PendingDelivery,
+): void {
+  const { epoch, offset } = entry.position;
+  const owner = `read the origin of ${offset} of ${channel}`;
+  const read = async (): Promise<void> => {
+    const after = { epoch, offset: offset - 1 };
+    const { entries, gapless } = await context.log.read(channel, { after, limit: 1 });
+    const origin = gapless ? entries[0]?.origin : undefined;
+    if (origin !== undefined && origin !== context.nodes.id) context.ledger.disownOne(entry, content);
+  };
+  const failed = (error: unknown): void => context.report(error, "log", owner);
+  context.scope.own("task", owner, tryAgain(context, owner, read).catch(failed));
 }

@@ -1,13 +1,19 @@
+import type { Position } from "../../model/log.ts";
 import type { Level } from "../../model/receipt.ts";
+import type { Lineages } from "./lineages.ts";
 import type { DeliveryState, Subscription } from "./subscription.ts";
+
+/** The state of one period of subscription, and the epoch of its offsets. */
+type Stretch = DeliveryState & { readonly epoch: string };
 
 /** What is remembered of the subscribers that left a channel. */
 interface Departed {
+  /** The epoch of the last one that left. */
   epoch: string;
   /** The highest offset that was written to any of them. */
   written: number;
-  /** By subscriber: the state of each period of subscription, called a stretch. The last one comes last. */
-  readonly stretches: Map<string, DeliveryState[]>;
+  /** By subscriber: its stretches. The last one comes last. */
+  readonly stretches: Map<string, Stretch[]>;
 }
 
 /**
@@ -49,22 +55,34 @@ export function has(state: DeliveryState, offset: number, level: Level | "discha
 /** How far subscribers had come when they left, so that what they received stays known for a while. */
 export class DepartedStates {
   readonly #channels = new Map<string, Departed>();
+  readonly #lineages: Pick<Lineages, "common">;
   #size = 0;
 
-  /** Returns the states of those who left a channel and may have been sent something from `offset` on. */
-  *of(channel: string, epoch: string, offset: number): Generator<DeliveryState> {
-    const departed = this.#channels.get(channel);
-    if (departed === undefined || departed.epoch !== epoch || departed.written < offset) return;
-    for (const stretches of departed.stretches.values()) yield* stretches;
+  constructor(lineages: Pick<Lineages, "common">) {
+    this.#lineages = lineages;
   }
 
-  get(channel: string, epoch: string, by: string): readonly DeliveryState[] {
+  /** Returns the states of those who left a channel and may have been sent something from `offset` on. */
+  *of(channel: string, { epoch, offset }: Position): Generator<DeliveryState> {
     const departed = this.#channels.get(channel);
-    return (departed?.epoch === epoch ? departed.stretches.get(by) : undefined) ?? [];
+    if (departed === undefined || departed.written < offset) return;
+    for (const stretches of departed.stretches.values())
+      for (const stretch of stretches) if (this.#covers(channel, stretch, epoch, offset)) yield stretch;
+  }
+
+  /** Returns the states that a subscriber left, up to an offset that is of their epoch, or of one that continues it. */
+  get(channel: string, { epoch, offset }: Position, by: string): readonly DeliveryState[] {
+    const stretches = this.#channels.get(channel)?.stretches.get(by) ?? [];
+    return stretches.filter((stretch) => this.#covers(channel, stretch, epoch, offset));
+  }
+
+  #covers(channel: string, stretch: Stretch, epoch: string, offset: number): boolean {
+    return stretch.epoch === epoch || this.#lineages.common(channel, stretch.epoch, epoch) >= offset;
   }
 
   /** Remembers the state of a subscriber that leaves a channel. */
-  add(channel: string, epoch: string, state: DeliveryState): void {
+  add(channel: string, epoch: string, left: DeliveryState): void {
+    const state = { ...left, epoch };
     const departed = this.#departed(channel, epoch);
     const stretches = departed.stretches.get(state.by) ?? [];
     // Keep the subscriber that left least recently first.
@@ -85,13 +103,18 @@ export class DepartedStates {
   /** Returns the entry of a channel, and makes it the most recently used. */
   #departed(channel: string, epoch: string): Departed {
     let departed = this.#channels.get(channel);
-    if (departed?.epoch !== epoch) {
+    if (departed === undefined || !this.#isContinued(channel, departed.epoch, epoch)) {
       for (const stretches of departed?.stretches.values() ?? []) this.#size -= stretches.length;
       departed = { epoch, written: 0, stretches: new Map() };
     }
+    departed.epoch = epoch;
     this.#channels.delete(channel);
     this.#channels.set(channel, departed);
     return departed;
+  }
+
+  #isContinued(channel: string, one: string, other: string): boolean {
+    return one === other || this.#lineages.common(channel, one, other) > 0;
   }
 
   #forget(): void {
@@ -116,6 +139,8 @@ export class DepartedStates {
  * Whether one stretch continues where another ended, and nothing of that one is unacknowledged or unread: then they are
  * merged.
  */
-function goesOn({ by: _, since: __, time: ___, ...reached }: DeliveryState, next: DeliveryState): boolean {
-  return Object.values(reached).every((offset) => offset === next.since);
+function goesOn(last: Stretch, next: Stretch): boolean {
+  const { written, read, acknowledged, discharged } = last;
+  const isThere = [written, read, acknowledged, discharged].every((offset) => offset === next.since);
+  return isThere && last.epoch === next.epoch;
 }

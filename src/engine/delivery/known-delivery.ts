@@ -1,6 +1,7 @@
 import type { Asked, Delivery } from "../../model/receipt.ts";
-import { deliveryBy, type PendingDelivery, refusal, type Waiter } from "./channel-ledger.ts";
+import type { PendingDelivery } from "./channel-ledger.ts";
 import type { DeliveryState } from "./subscription.ts";
+import { deliveryBy, refusal, type Wanted } from "./waiter.ts";
 
 /** The time, and what is over by now. */
 interface Now {
@@ -19,7 +20,7 @@ interface Now {
 export function knownDelivery(
   { channel, position }: Asked,
   entry: PendingDelivery | undefined,
-  wanted: Omit<Waiter, "settle">,
+  wanted: Wanted,
   states: Iterable<DeliveryState>,
   { time, isDue, isOver }: Now,
 ): Delivery | undefined {

@@ -1,6 +1,7 @@
 import { byteLength, tagBytes } from "../../base/bytes.ts";
 import { LogError } from "../../model/errors.ts";
 import type { Position } from "../../model/log.ts";
+import { tryAgain } from "../log/try-again.ts";
 import type { ConfirmContext } from "./confirm.ts";
 import type { LedgerContext } from "./ledger.ts";
 
@@ -23,16 +24,22 @@ export interface LeftWaiting {
 
 /** Lets a confirmed publication of an earlier process wait on, for what is left of its time. */
 export async function restoreConfirmed(context: RestoreContext, left: LeftWaiting): Promise<void> {
+  await tryAgain(context, `read what was left of ${left.channel}`, () => restoreOnce(context, left));
+}
+
+async function restoreOnce(context: RestoreContext, left: LeftWaiting): Promise<void> {
   const { channel, position, record, expires, isEnding } = left;
   const { clock, ledger, log, records, reportsUndelivered } = context;
   const after = { ...position, offset: position.offset - 1 };
   const { epoch, entries, gapless } = await log.read(channel, { after, limit: 1 });
+  // It was settled here before it was inherited.
+  if (ledger.isDone(record)) return records.release(record);
   const [entry] = entries;
   if (!gapless || entry === undefined) {
     const what = `${position.offset} of ${JSON.stringify(channel)}`;
     const message = `Cannot deliver the confirmed publication ${what}: the log no longer keeps it`;
     context.report(new LogError(message), "undelivered", `channel ${channel}`);
-    records.release(record);
+    ledger.done(record);
     return;
   }
   const { data, tags, time, offset } = entry;

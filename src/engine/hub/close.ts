@@ -113,6 +113,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   // publications.
   const unlink = hub.scope.link(deadlines.half, () => hub.appends.hasten());
   await endRuns(hub, working, deadlines, cause);
+  hub.elsewhere.leave();
   // What is in the log now is all that is delivered. Any other publication rejects.
   await hub.settled("publications under way", deadlines.late, hub.appends.idle());
   unlink();
@@ -122,6 +123,7 @@ export async function closePhases(hub: Hub, deadlines: Deadlines, cause: unknown
   const { undelivered, givenUp, waiting } = hub.ledger.end();
   // What was confirmed last is released in the log, too.
   hub.appends.commits?.run();
+  await hub.settled("tell the other nodes", deadlines.over, hub.nodes.flush());
   await hub.settled("leave the log", deadlines.over, hub.inheritance.end());
   await hub.settled("close the log", deadlines.over, hub.log.close());
   const milliseconds = Math.round(hub.clock.now() - began);

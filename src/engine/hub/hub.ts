@@ -15,6 +15,7 @@ import type { Publication } from "../../model/publication.ts";
 import type { UndeliveredReason } from "../../model/receipt.ts";
 import { type Close, type Codec, closes } from "../../wire/protocol.ts";
 import { Channel, type ChannelContext } from "../channels/channel.ts";
+import { ListeningNodes } from "../channels/listening-nodes.ts";
 import { Recoveries } from "../channels/recoveries.ts";
 import type { CacheBudget } from "../core/context.ts";
 import { Counters } from "../core/counters.ts";
@@ -76,6 +77,7 @@ export class Hub
   readonly appends: AppendQueues;
   readonly records: HeldRecords;
   readonly nodes: Nodes;
+  readonly elsewhere: ListeningNodes;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
@@ -132,14 +134,18 @@ export class Hub
       begun: (channel) => this.runs.begun(channel),
       sequence: () => this.ledger.sequence,
       looked: (channel, slice, sequence) => this.ledger.looked(channel, slice, sequence),
+      found: (channel, slice) => this.ledger.foreign.found(channel, slice),
     });
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
       isKept: parts.log.join !== undefined,
+      clock: parts.clock,
+      scope: this.scope,
       released: () => this.appends.commits?.touch(),
       onError: reportLog,
     });
-    this.nodes = new Nodes(this);
+    this.nodes = new Nodes(this, parts.log);
+    this.elsewhere = new ListeningNodes(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);

@@ -1,15 +1,26 @@
 import { ignorable } from "../../base/scope.ts";
-import { closed, LogError } from "../../model/errors.ts";
+import { closed, describe, LogError } from "../../model/errors.ts";
 import type { HeldRecord, Log, Membership } from "../../model/log.ts";
-import { heldIn } from "../core/held-records.ts";
+import { type Close, closes } from "../../wire/protocol.ts";
+import { type Held, heldIn } from "../core/held-records.ts";
 import { type RestoreContext, restoreConfirmed } from "../delivery/restore.ts";
 import { backOff, jittered, longer } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
 import { endLost } from "../runs/lost-run.ts";
 import type { RunContext } from "../runs/run-channel.ts";
+import { Renewal, type RenewalContext } from "./renewal.ts";
 
-/** What bringing an inheritance to an end needs. */
-export interface InheritanceContext extends RestoreContext, RunContext {}
+/** What a place in the log, and bringing an inheritance to an end, need. */
+export interface InheritanceContext extends RestoreContext, RunContext, RenewalContext {
+  readonly runs: RenewalContext["runs"] & { lose(error: Error): void };
+  readonly sessions: Iterable<{ close(why: Close): void }>;
+}
+
+/** The place of this process among those that work with its log. */
+interface Place {
+  /** Why the log has taken this process for gone. */
+  lost: Error | undefined;
+}
 
 /** Milliseconds after which it is reported that this process still waits for its place in the log. */
 const patience = 2_000;
@@ -17,63 +28,92 @@ const patience = 2_000;
 /**
  * Makes this process a member of its log, if that outlives processes, and brings to an end what processes before it
  * have left: their runs are lost, and their confirmed publications wait on.
+ *
+ * If the log takes this process for gone, others do the same with what it has begun. It then joins again, if it may.
  */
 export class Inheritance {
   readonly #context: InheritanceContext;
   readonly #log: Log;
+  readonly #renewal: Renewal;
   /** Settles once this process is a member. Undefined after that, and for a log without members. */
   joining: Promise<void> | undefined;
   #leaving: AbortController | undefined;
+  /** The records that are being brought to an end. */
+  readonly #inherited = new Set<string>();
+  #isForeignReported = false;
 
   constructor(context: InheritanceContext, log: Log) {
     this.#context = context;
     this.#log = log;
+    this.#renewal = new Renewal(context);
   }
 
   /** Called at the first use of the notifier. Until this process is a member, what is published waits. */
   begin(): void {
     if (this.#log.join === undefined) return;
     this.#leaving = new AbortController();
+    this.#enter(this.#leaving.signal);
+  }
+
+  #enter(signal: AbortSignal): void {
     // Whoever publishes gets a rejection; it has been reported.
-    this.joining = ignorable(this.#join(this.#leaving.signal));
+    this.joining = ignorable(this.#join(signal));
   }
 
   async #join(signal: AbortSignal): Promise<void> {
-    const { scope, clock } = this.#context;
+    const { scope } = this.#context;
     const quiet = scope.timer("join the log", patience, () => this.#reportWait());
     try {
-      for (let wait = backOff.first; ; wait = longer(wait)) {
-        try {
-          await this.#joinOnce(signal);
-          return;
-        } catch (error) {
-          if (signal.aborted) throw error;
-          const lasting = lastingError(error, "join the log");
-          if (wait === backOff.first || lasting !== undefined) this.#report(lasting ?? error);
-          if (lasting !== undefined) throw lasting;
-        }
-        await scope.sleep("join the log", jittered(wait, clock), signal);
+      let place: Place | undefined;
+      while (place === undefined || place.lost !== undefined) {
+        const entered: Place = { lost: undefined };
+        place = entered;
+        const membership = await this.#again(signal, () => this.#joinOnce(entered, signal));
+        if (membership !== undefined) await this.#again(signal, () => this.#joined(entered, membership));
       }
+      this.joining = undefined;
     } finally {
       quiet();
     }
   }
 
-  async #joinOnce(signal: AbortSignal): Promise<void> {
-    const membership = await this.#log.join?.(
+  /** Tries something until it succeeds, or until no retry can help. */
+  async #again<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+    const { scope, clock } = this.#context;
+    for (let wait = backOff.first; ; wait = longer(wait)) {
+      try {
+        return await act();
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const lasting = lastingError(error, "join the log");
+        if (wait === backOff.first || lasting !== undefined) this.#report(lasting ?? error);
+        if (lasting !== undefined) throw lasting;
+      }
+      await scope.sleep("join the log", jittered(wait, clock), signal);
+    }
+  }
+
+  async #joinOnce(place: Place, signal: AbortSignal): Promise<Membership | undefined> {
+    return this.#log.join?.(
       {
         inherits: (records) => this.#inherit(records),
-        lost: (error) => this.#report(error),
+        lost: (error) => this.#lost(place, error),
+        renewed: () => this.#renewal.begin(),
       },
       { signal },
     );
-    if (membership !== undefined) await this.#joined(membership);
-    this.joining = undefined;
   }
 
-  async #joined(membership: Membership): Promise<void> {
-    this.#context.records.joined(membership);
-    if (membership.nodes !== undefined) await this.#context.nodes.begin(membership);
+  async #joined(place: Place, membership: Membership): Promise<void> {
+    const { records, nodes } = this.#context;
+    if (place.lost === undefined) records.joined(membership);
+    try {
+      if (place.lost === undefined && membership.nodes !== undefined) await nodes.begin(membership);
+    } catch (error) {
+      nodes.end();
+      if (place.lost === undefined) throw error;
+    }
+    if (place.lost !== undefined) nodes.end();
   }
 
   #report(error: unknown): void {
@@ -85,19 +125,54 @@ export class Inheritance {
     this.#report(new LogError(`Cannot write to the log yet: ${what}. What is published waits`));
   }
 
+  /** Lets go of everything that others have inherited now. */
+  #lost(place: Place, error: Error): void {
+    const { records, nodes, runs, ledger, sessions } = this.#context;
+    if (place.lost !== undefined || this.#leaving?.signal.aborted !== false) return;
+    const lasting = lastingError(error, "work with the log");
+    place.lost = lasting ?? error;
+    const next = lasting === undefined ? "joins it again" : "closes its sessions. Create a new notifier";
+    const what = "Runs and confirmed publications of this process go to others, and it";
+    const message = `Lost the place in the log: ${describe(error).message}. ${what} ${next}`;
+    this.#report(new LogError(message, { cause: error, lasting: lasting !== undefined }));
+    records.lost(lasting !== undefined);
+    nodes.end();
+    runs.lose(error);
+    ledger.disown();
+    if (lasting !== undefined) for (const session of [...sessions]) session.close(closes.internal);
+    else if (this.joining === undefined) this.#enter(this.#leaving.signal);
+  }
+
   #inherit(records: readonly HeldRecord[]): void {
-    for (const { record, channel, position } of records) {
-      const held = heldIn(record);
-      const owner = `what was left of ${channel}`;
-      if (held === undefined)
-        this.#report(new LogError(`Cannot read ${owner}: another version has written it`));
-      else if (held.is === "run")
-        this.#context.scope.own("task", owner, endLost(this.#context, channel, record));
-      else {
-        const waiting = { channel, position, record, expires: held.expires, isEnding: held.isEnding };
-        this.#context.scope.own("task", owner, restoreConfirmed(this.#context, waiting));
-      }
+    for (const each of records) {
+      const { record, channel } = each;
+      if (this.#inherited.has(record)) continue;
+      this.#inherited.add(record);
+      this.#context.scope.own("task", `what was left of ${channel}`, this.#end(each, heldIn(record)));
     }
+  }
+
+  /** Brings something to an end. What another version has written is left alone: it is held until such a one comes. */
+  async #end({ record, channel, position }: HeldRecord, held: Held | undefined): Promise<void> {
+    const context = this.#context;
+    try {
+      let isKnown = held !== undefined;
+      if (held?.is === "run") isKnown = await endLost(context, { record, channel, position });
+      else if (held?.is === "confirmed") {
+        const { expires, isEnding } = held;
+        await restoreConfirmed(context, { channel, position, record, expires, isEnding });
+      }
+      if (!isKnown) this.#leave(channel);
+    } finally {
+      this.#inherited.delete(record);
+    }
+  }
+
+  #leave(channel: string): void {
+    this.#context.counters.hit("messages");
+    if (this.#isForeignReported) return;
+    this.#isForeignReported = true;
+    this.#report(new LogError(`Cannot read what was left of ${channel}: another version has written it`));
   }
 
   /** Ends the wait for the log, and leaves what is held to the next process. */

@@ -18,9 +18,9 @@ export function obeyRevocations(hub: Hub): void {
     const { user, channel } = Object(body) as { user: string; channel: string };
     unsubscribe(hub, user, channel);
   });
-  nodes.onMissed = () => {
-    for (const session of [...hub.sessions]) session.close(closes.normal);
-  };
+  nodes.onMissed.push((to) => {
+    if (to === "all") for (const session of [...hub.sessions]) session.close(closes.normal);
+  });
 }
 
 /** Closes sessions on all nodes: here at once. Settles once the others will hear of it, whatever happens to the log. */

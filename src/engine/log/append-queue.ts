@@ -14,6 +14,8 @@ export interface AppendSteps {
   /** Returns a promise to wait for before the append, or undefined if the append may start at once. */
   admit?(): Promise<void> | undefined;
   appended?(position: Position): void;
+  /** Returns the id of this node, if it wants to hear who has received the entry. Called before each attempt. */
+  origin?(): string | undefined;
   /** Whether the append is accepted however much is waiting. Events of runs are never refused. */
   readonly isExempt?: boolean;
   /** Whether the append does not wait for subscribers if nothing is queued before it: for start and ending of a run. */

@@ -264,7 +264,7 @@ export class AppendQueues {
     item.unlink?.();
     item.unlink = undefined;
     const append = (): MaybePromise<Position> =>
-      this.#appender.append(queue.channel, item.data, item.options);
+      this.#appender.append(queue.channel, item.data, item.options, item.steps?.origin);
     const appending = andThen(item.steps?.admit?.(), append);
     if (appending instanceof Promise) this.#finishLater(queue, item, appending);
     else this.#appended(queue, item, appending);

@@ -39,22 +39,23 @@ export class LogAppender {
 
   /**
    * Appends until the log succeeds; synchronously where the log does. Rejects with the signal's reason, with the log's
-   * refusal of the place, or with a lasting `LogError`.
+   * refusal of the place, or with a lasting `LogError`. `origin` is called before each attempt; see
+   * {@linkcode AppendOptions.origin}.
    */
-  append(channel: string, data: string, options: AppendOptions): MaybePromise<Position> {
+  append(channel: string, data: string, options: AppendOptions, origin?: Origin): MaybePromise<Position> {
     const joining = this.#parts.joining?.();
-    if (joining !== undefined) return this.#joined(joining, channel, data, options);
+    if (joining !== undefined) return this.#joined(joining, channel, data, options, origin);
     // The result of an append may be lost although the append was made. With a number it can be sent again safely.
     const numbered = this.#isAtOnce ? options : { ...options, once: this.#writers.next(channel) };
     let appending: MaybePromise<Position>;
     try {
-      appending = this.#parts.log.append(channel, data, numbered);
+      appending = this.#parts.log.append(channel, data, withOrigin(numbered, origin));
     } catch (error) {
-      return this.#retry(channel, data, numbered, Promise.reject(error));
+      return this.#retry(channel, data, numbered, Promise.reject(error), origin);
     }
     if (appending instanceof Promise) {
       this.#isAtOnce ??= false;
-      return this.#retry(channel, data, numbered, appending);
+      return this.#retry(channel, data, numbered, appending, origin);
     }
     this.#answered();
     return appending;
@@ -65,10 +66,11 @@ export class LogAppender {
     channel: string,
     data: string,
     options: AppendOptions,
+    origin: Origin | undefined,
   ): Promise<Position> {
     await this.#parts.scope.waitFor(`publish ${channel}`, options.signal, joining);
     if (this.#ended) throw closed("publish");
-    return this.append(channel, data, options);
+    return this.append(channel, data, options, origin);
   }
 
   /** Called after a synchronous append: such a log needs no numbers. */
@@ -85,6 +87,7 @@ export class LogAppender {
     data: string,
     options: AppendOptions,
     first: Promise<Position>,
+    origin: Origin | undefined,
   ): Promise<Position> {
     const owner = `publish ${channel}`;
     const { log, clock, scope } = this.#parts;
@@ -104,7 +107,8 @@ export class LogAppender {
         }
         await scope.sleep(owner, jittered(wait, clock), signal);
         try {
-          appending = log.append(channel, data, options);
+          // Between two attempts this process may have got another id.
+          appending = log.append(channel, data, withOrigin(options, origin));
           if (!(appending instanceof Promise)) this.#answered();
         } catch (error) {
           appending = Promise.reject(error);
@@ -131,6 +135,14 @@ export class LogAppender {
     this.#ended = true;
     this.#writers.clear();
   }
+}
+
+/** Returns the id of this node, while it has one. */
+type Origin = () => string | undefined;
+
+function withOrigin(options: AppendOptions, origin: Origin | undefined): AppendOptions {
+  const id = origin?.();
+  return id === undefined ? options : { ...options, origin: id };
 }
 
 /** Whether an error is the log's answer to an append in a place that it cannot have. */

@@ -17,6 +17,8 @@ export interface LogReaderParts {
   sequence(): number;
   /** Called with what was read, and with `sequence` as it was when the read began. */
   looked(channel: string, slice: Slice, sequence: number): void;
+  /** Called with entries that were read, and with those that a wake has brought. */
+  found(channel: string, slice: Slice): void;
 }
 
 /**
@@ -74,6 +76,13 @@ export class LogReader {
   #checked(channel: string, options: ReadOptions, slice: Slice, sequence: number): Slice {
     checkSlice(channel, options, slice);
     this.#parts.looked(channel, slice, sequence);
+    this.#parts.found(channel, slice);
+    return slice;
+  }
+
+  /** Takes what wakes have brought of a channel, so that it need not be read. */
+  take(channel: string, slice: Slice): Slice {
+    this.#parts.found(channel, slice);
     return slice;
   }
 

@@ -8,6 +8,8 @@ import { lastingError } from "../log/log-failure.ts";
 export interface InboxParts {
   readonly context: Pick<Context, "clock" | "log" | "scope" | "report">;
   readonly channel: string;
+  /** Where it begins. Default: where the channel is when it is opened. */
+  readonly after?: Position | undefined;
   take(entry: Entry): void;
   /** Called when entries were lost before they could be read. It goes on with the next one. */
   missed(): void;
@@ -16,13 +18,11 @@ export interface InboxParts {
 /** Maximum number of messages in one read. */
 const batch = 256;
 
-/**
- * Reads a channel of messages for as long as its scope lives, from where the channel is when it is opened. While the log
- * fails it waits, and tries again.
- */
+/** Reads a channel of messages for as long as its scope lives. While the log fails it waits, and tries again. */
 export class Inbox {
   readonly #parts: InboxParts;
-  #position: Position | undefined;
+  /** What was read last. Undefined before it is opened. */
+  position: Position | undefined;
   readonly #over = new AbortController();
   #isWoken = false;
   #wake = (): void => {};
@@ -33,16 +33,26 @@ export class Inbox {
 
   /** Begins to read. Resolves once everything that is appended from now on will be read. */
   async open(): Promise<void> {
-    const { context, channel } = this.#parts;
+    const { context } = this.#parts;
     const watch = await this.#watch();
-    const { epoch, top } = await context.log.read(channel, { limit: 0 });
-    this.#position = { epoch, offset: top };
+    try {
+      this.position = this.#parts.after ?? (await this.#top());
+    } catch (error) {
+      await watch[Symbol.asyncDispose]();
+      throw error;
+    }
     context.scope.own("task", this.#owner, this.#run(watch));
   }
 
   /** Stops reading. */
   end(): void {
     this.#over.abort(closed("read messages"));
+  }
+
+  async #top(): Promise<Position> {
+    const { context, channel } = this.#parts;
+    const { epoch, top } = await context.log.read(channel, { limit: 0 });
+    return { epoch, offset: top };
   }
 
   get #owner(): string {
@@ -91,15 +101,15 @@ export class Inbox {
     do {
       this.#isWoken = false;
       const { signal } = this.#over;
-      const slice = await context.log.read(channel, { after: this.#position, limit: batch, signal });
+      const slice = await context.log.read(channel, { after: this.position, limit: batch, signal });
       if (!slice.gapless) {
-        this.#position = { epoch: slice.epoch, offset: slice.first - 1 };
+        this.position = { epoch: slice.epoch, offset: slice.first - 1 };
         missed();
         this.#isWoken = true;
         continue;
       }
       for (const entry of slice.entries) {
-        this.#position = { epoch: slice.epoch, offset: entry.offset };
+        this.position = { epoch: slice.epoch, offset: entry.offset };
         take(entry);
       }
       if (slice.entries.length === batch) this.#isWoken = true;

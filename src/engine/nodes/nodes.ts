@@ -1,6 +1,7 @@
-import type { Membership, Retention } from "../../model/log.ts";
+import type { Log, Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
+import { tryAgain } from "../log/try-again.ts";
 import { Inbox } from "./inbox.ts";
 import { decoded, encoded, everybody, inboxOf, type NodeMessage } from "./node-message.ts";
 
@@ -30,18 +31,28 @@ const retention: Partial<Retention> = { size: 10_000, bytes: 8_388_608, ttl: 600
  */
 export class Nodes {
   readonly #context: Context;
+  readonly #log: Pick<Log, "append" | "commit">;
   readonly #handles = new Map<string, Handle>();
   readonly #asked = new Map<string, (from: string, body: unknown) => void>();
   #membership: Membership | undefined;
   #inboxes: readonly Inbox[] = [];
+  /** The names that this node has had: the log may have taken it for gone meanwhile. */
+  readonly #own = new Set<string>();
+  /** What it has read last of the messages to all. */
+  #read: Position | undefined;
   #questions = 0;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
-  /** Called when messages to all nodes were lost before they could be read. */
-  onMissed: () => void = () => {};
+  /** Messages that are on their way into the log. */
+  readonly #underWay = new Set<Promise<void>>();
+  /** Each is called when messages were lost before they could be read: those to all nodes, or those to this one. */
+  readonly onMissed: ((to: "all" | "this") => void)[] = [];
+  /** Each is called whenever this node has become one of several, each time under another id. */
+  readonly onBegin: (() => void)[] = [];
 
-  constructor(context: Context) {
+  constructor(context: Context, log: Pick<Log, "append" | "commit">) {
     this.#context = context;
+    this.#log = log;
   }
 
   /** The id of this node. Undefined if it works alone. */
@@ -54,22 +65,34 @@ export class Nodes {
     this.#handles.set(kind, handle);
   }
 
-  /** Called once this process is a member of its log. Resolves once other nodes can reach it. */
+  /** Called whenever this process has become a member of its log. Resolves once other nodes can reach it. */
   async begin(membership: Membership): Promise<void> {
     if (membership.nodes === undefined) return;
     const { id } = membership;
+    this.#own.add(id);
     const context = this.#context;
     const take = ({ data }: { data: string }): void => this.#take(data);
-    const own = { context, channel: inboxOf(id), take, missed: () => {} };
-    const shared = { context, channel: everybody, take, missed: () => this.onMissed() };
+    const missed = (to: "all" | "this"): void => {
+      for (const each of this.onMissed) each(to);
+    };
+    const own = { context, channel: inboxOf(id), take, missed: () => missed("this") };
+    // What came while it had no place must not be lost.
+    const shared = { context, channel: everybody, after: this.#read, take, missed: () => missed("all") };
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
     this.#membership = membership;
+    for (const each of this.onBegin) each();
+  }
+
+  /** Returns the ids of all nodes that are not taken for gone, this one included. None where this one works alone. */
+  async alive(): Promise<readonly string[]> {
+    return (await this.#membership?.nodes?.()) ?? [];
   }
 
   /** Stops reading messages. Those that wait for answers get none. */
   end(): void {
     for (const inbox of this.#inboxes) inbox.end();
+    this.#read = this.#inboxes.at(-1)?.position ?? this.#read;
     this.#inboxes = [];
     this.#membership = undefined;
     this.#gathered.clear();
@@ -96,8 +119,17 @@ export class Nodes {
       for (let at = 0; at < items.length; at += batch) {
         const sending = this.#send(channel, { kind, body: items.slice(at, at + batch) });
         this.#context.scope.own("task", `messages ${kind}`, sending);
+        this.#underWay.add(sending);
+        const sent = (): void => void this.#underWay.delete(sending);
+        sending.then(sent, sent);
       }
     }
+  }
+
+  /** Sends what `add` has gathered now, before the turn ends. Resolves once it is in the log, with everything that was sent before. */
+  async flush(): Promise<void> {
+    this.#sendGathered();
+    await Promise.allSettled(this.#underWay);
   }
 
   /** Sends a message to one node. It settles once the message is in the log. */
@@ -144,7 +176,17 @@ export class Nodes {
 
   async #send(channel: string, message: Omit<NodeMessage, "from">): Promise<void> {
     const from = this.#membership?.id ?? "";
-    await this.#context.append(channel, encoded({ from, ...message }), { retention }, urgent);
+    const text = encoded({ from, ...message });
+    if (this.#context.flushing) await this.#sendLate(channel, text);
+    else await this.#context.append(channel, text, { retention }, urgent);
+  }
+
+  /** Sends a message while this node closes. Nothing is published any more, but it still has to tell what it learns. */
+  async #sendLate(channel: string, text: string): Promise<void> {
+    await tryAgain(this.#context, `send a message to ${channel.slice(1)}`, async () => {
+      await this.#log.append(channel, text, { time: this.#context.clock.time(), retention });
+      await this.#log.commit?.();
+    });
   }
 
   #take(text: string): void {
@@ -152,7 +194,7 @@ export class Nodes {
     const { counters } = this.#context;
     if (message === undefined) return counters.hit("messages");
     const { from, kind, body, asks, answers } = message;
-    if (from === this.#membership?.id) return;
+    if (this.#own.has(from)) return;
     if (answers !== undefined) return this.#asked.get(answers)?.(from, body);
     const handle = this.#handles.get(kind);
     if (handle === undefined) return counters.hit("messages");

@@ -131,7 +131,7 @@ export class Publisher {
     };
     const confirmation = { channel, content, time, ttl, signal };
     const entry = await appendConfirmed(this.#hub, confirmation, appendOptions);
-    return this.#receipt({ channel, position: entry.position, time, expires: entry.expires }, entry);
+    return this.#receipt({ channel, position: entry.position, time, expires: entry.due }, entry);
   }
 
   #receipt(asked: Asked, entry: PendingDelivery | undefined): Receipt {

@@ -1,33 +1,25 @@
-import { ignorable, type Settle } from "../../base/scope.ts";
+import type { Settle } from "../../base/scope.ts";
 import {
   CancelError,
   type CancelledBy,
-  ClosedError,
   describe,
   ExistsError,
   LogError,
   RunError,
+  SealedError,
 } from "../../model/errors.ts";
 import type { Run, RunOptions, RunsReport, Task } from "../../model/run.ts";
-import type { RunEvent, RunStatus } from "../../model/run-event.ts";
-import { exempt, urgent } from "../log/append-queue.ts";
-import { acceptedEvent, shortProgress } from "./accepted-event.ts";
-import { RunChannel, type RunContext } from "./run-channel.ts";
-import { type Ended, encode, endingText, type Outcome, resultIn } from "./run-ending.ts";
+import type { RunStatus } from "../../model/run-event.ts";
+import { foreignEnding } from "./foreign-ending.ts";
+import { renewedRun } from "./renewed-run.ts";
+import { RunChannel, type RunContext, type StartOptions } from "./run-channel.ts";
+import { type Ended, encode, endingText, failureOf, type Outcome, resultIn } from "./run-ending.ts";
+import type { RunObserver } from "./run-observer.ts";
 import { presentOf, type StoredRun, stateOf } from "./run-state.ts";
-import { LiveContext } from "./task-context.ts";
+import { TaskEvents } from "./task-events.ts";
 
 /** The memory that an ended run takes besides its texts, in bytes: measured on V8 and rounded up. */
 const rowCost = 768;
-/** Informed about the life of a run. The registry implements it. */
-export interface RunObserver {
-  /** Called when the run has ended. Its ending is not in the log yet. */
-  ended(run: LiveRun): void;
-  /** Called when the ending is in the log, or has been given up. */
-  settled(run: LiveRun): void;
-  /** Called when the log refused the run, because another run with its id is kept. Nothing of it was written. */
-  refused(run: LiveRun): void;
-}
 
 /**
  * One run: it runs its task, and writes its channel. Once the ending is written, it keeps only what its public members
@@ -47,15 +39,19 @@ export class LiveRun implements Run<unknown> {
    */
   begun: Promise<void> | undefined;
   readonly #context: RunContext;
-  readonly #observer: RunObserver;
+  readonly #observer: RunObserver<LiveRun>;
   readonly #channel: RunChannel;
   /** When the run was started and when it ended, in milliseconds since the Unix epoch. */
   readonly startTime: number;
   endTime: number | undefined;
   /** What the log holds for the run while it works. */
-  readonly #record: string | undefined;
-  /** The error of the log that refused the run. */
-  #refused: ExistsError | undefined;
+  #record: string | undefined;
+  /** Settles once the log was asked to begin the run, and has answered. Undefined before. */
+  #starting: Promise<unknown> | undefined;
+  /** The name of this node when the run began. */
+  #node: string | undefined;
+  /** What `result` rejects with, if this process writes no ending: the log has refused the run, or it is lost. */
+  #refused: ExistsError | RunError | undefined;
   /** Undefined once the ending has been written or given up. */
   #abort: AbortController | undefined = new AbortController();
   #waiting: Set<Settle<unknown>> | undefined = new Set();
@@ -63,10 +59,9 @@ export class LiveRun implements Run<unknown> {
   #signal: AbortSignal | undefined;
   readonly #unlink: () => void;
   #abandoned = false;
-  /** The last progress event, as JSON text. */
-  #progress: string | undefined;
+  readonly #events: TaskEvents;
 
-  constructor(context: RunContext, id: string, options: RunOptions, observer: RunObserver) {
+  constructor(context: RunContext, id: string, options: RunOptions, observer: RunObserver<LiveRun>) {
     this.#context = context;
     this.#observer = observer;
     this.id = id;
@@ -74,6 +69,7 @@ export class LiveRun implements Run<unknown> {
     this.owner = options.owner;
     this.asksToCancel = options.cancel === "authorized";
     this.#channel = new RunChannel(context, id, options.channel);
+    this.#events = new TaskEvents(context, this, this.#channel);
     this.startTime = context.clock.time();
     this.#record = context.records.create({ is: "run" });
     this.#signal = options.signal;
@@ -92,12 +88,13 @@ export class LiveRun implements Run<unknown> {
   /** The status as JSON text. Each new subscriber is sent it, so that one that comes after the start misses nothing. */
   get present(): string {
     const text = presentOf({ run: this.id, name: this.name, status: this.status });
-    return this.#progress === undefined ? text : `${text.slice(0, -1)},"progress":${this.#progress}}`;
+    const { progress } = this.#events;
+    return progress === undefined ? text : `${text.slice(0, -1)},"progress":${progress}}`;
   }
 
   /** Bytes that the run takes in memory after its ending. A character takes at most two. */
   get bytes(): number {
-    const texts = [this.id, this.name, this.owner, this.#progress];
+    const texts = [this.id, this.name, this.owner, this.#events.progress];
     return texts.reduce((sum, text) => sum + 2 * (text?.length ?? 0), rowCost);
   }
 
@@ -113,45 +110,41 @@ export class LiveRun implements Run<unknown> {
   /** Starts the task. `mayReplace` means that the channel may hold events of an earlier run. */
   start(task: Task<unknown>, mayReplace: boolean): void {
     const owner = (): string => {
-      const isStopping = this.#abandoned || this.#abort?.signal.aborted;
+      const isStopping = this.#abandoned || this.#abort?.signal.aborted || this.#refused !== undefined;
       return `${this.label}${isStopping ? ", ignores its signal" : ""}`;
     };
     const begun = this.#begin(mayReplace ? "first" : undefined);
-    if (mayReplace) {
-      const clear = (): void => {
-        this.begun = undefined;
-      };
-      this.begun = begun.then(clear, clear);
-    }
+    const clear = (): void => {
+      this.begun = undefined;
+    };
+    if (mayReplace) this.begun = begun.then(clear, clear);
     this.#context.scope.own("run", owner, this.#live(begun, task));
   }
 
   async #begin(place: "first" | undefined): Promise<void> {
-    const data = encode({ type: "run.started", run: this.id, name: this.name });
     // Only then this process knows its own name, by which others find the run.
-    const { joining } = this.#context;
-    if (joining !== undefined) await joining;
-    const beginning = this.#channel.append(data, urgent, { place, state: this.#state, hold: this.#record });
-    // A run that the log refuses is announced to nobody.
-    if (place !== undefined) await beginning;
-    await Promise.all([beginning, this.#channel.announce(data)]);
+    while (this.#context.joining !== undefined) await this.#context.joining;
+    this.#node = this.#context.nodes.id;
+    const beginning = this.#write(place);
+    this.#starting = Promise.allSettled([beginning]);
+    // A run that the log refuses is announced to nobody, nor one that has no place in it any more.
+    if (place !== undefined || this.#node !== undefined) await beginning;
+    await Promise.all([beginning, this.#channel.announce(this.#startText, this.#channel.signal)]);
+  }
+
+  async #write(place: StartOptions["place"]): Promise<void> {
+    await this.#channel.begin(this.#startText, { place, state: stateOf(this.#stored), hold: this.#record });
+  }
+
+  get #startText(): string {
+    return encode({ type: "run.started", run: this.id, name: this.name });
   }
 
   /** What the channel says of the run. */
-  get #state(): string {
+  get #stored(): StoredRun {
     const { id: run, name, owner, asksToCancel, status, startTime: started, endTime: ended } = this;
-    const stored: StoredRun = {
-      run,
-      name,
-      owner,
-      asksToCancel,
-      announced: this.#channel.announced,
-      status,
-      node: this.#context.nodes.id,
-      started,
-      ended,
-    };
-    return stateOf(stored);
+    const { announced } = this.#channel;
+    return { run, name, owner, asksToCancel, announced, status, node: this.#node, started, ended };
   }
 
   async #live(begun: Promise<void>, task: Task<unknown>): Promise<void> {
@@ -164,9 +157,7 @@ export class LiveRun implements Run<unknown> {
     try {
       await begun;
       if (signal.aborted) throw signal.reason;
-      const context = new LiveContext(this.id, signal, (event) => this.#emit(event));
-      const made = task(context);
-      const value = isGenerator(made) ? await this.#drive(made, context) : await made;
+      const value = await this.#events.call(task, signal);
       await this.#end("completed", { value });
     } catch (error) {
       await (signal.aborted ? this.#endCancelled() : this.#end("failed", { error }));
@@ -182,42 +173,42 @@ export class LiveRun implements Run<unknown> {
     this.#settle({ error });
   }
 
-  async #drive(generator: AsyncGenerator<RunEvent, unknown, void>, context: LiveContext): Promise<unknown> {
-    let next = await generator.next();
-    while (!next.done) {
-      next = await this.#yielded(next.value, context).then(
-        () => generator.next(),
-        (error) => generator.throw(error),
-      );
-    }
-    return next.value;
+  /**
+   * Called when another process ends the run, because the log takes this one for gone: from now on nothing of it is
+   * written here. A run whose ending was under way has the ending that the log says. One that waits to begin waits on.
+   */
+  lose(cause: Error): void {
+    if (this.#starting === undefined) return;
+    const lost = new RunError(this.id, { cause, reason: "lost" });
+    this.#channel.stop(lost);
+    if (this.status !== "working") return;
+    const abort = this.#abort;
+    this.#refused = lost;
+    this.#ended("failed");
+    this.#settle({ error: lost });
+    abort?.abort(lost);
   }
 
   /**
-   * Writes a yielded event. The task continues once the event is in the log, so the append may wait for as long as
-   * needed.
+   * Called when the store was set back or lost: what the log must have of the run is written again, unless it is there.
+   * `ending` is the ending that was written, if it is known. Returns whether it is not known and would have been needed.
    */
-  async #yielded(event: RunEvent, context: LiveContext): Promise<void> {
-    await this.#channel.append(this.#accepted(event), exempt);
-    context.throwIfDeaf();
-  }
-
-  #emit(event: RunEvent): Promise<void> {
-    let data: string;
-    try {
-      data = this.#accepted(event);
-    } catch (error) {
-      const refused = Promise.reject(error);
-      return error instanceof ClosedError ? ignorable(refused) : refused;
-    }
-    return ignorable(this.#channel.append(data));
-  }
-
-  /** Returns the text of an event. Throws if the event must not be written. */
-  #accepted(event: RunEvent): string {
-    const data = acceptedEvent(this.#context, this, event);
-    if (event.type === "progress") this.#progress = shortProgress(data);
-    return data;
+  async renew(ending: string | undefined): Promise<boolean> {
+    await this.#starting;
+    if (this.status !== "working") await this.ended();
+    if (this.#starting === undefined || this.#refused !== undefined) return false;
+    const { id } = this;
+    const found = await renewedRun(this.#context, {
+      ...{ id, channel: this.#channel, stored: this.#stored },
+      begin: (place) => {
+        this.#record = this.#context.records.create({ is: "run" });
+        return this.#write(place);
+      },
+      hold: (epoch) => this.#channel.hold(this.#record, epoch),
+      end: ending === undefined ? undefined : () => this.#channel.confirm(ending, stateOf(this.#stored)),
+    });
+    if (found === "replaced") this.lose(new LogError(`Cannot go on with ${this.label}: its id is in use`));
+    return found === "forgotten";
   }
 
   /** Cancels the run for someone. Only the first call has an effect. */
@@ -273,12 +264,7 @@ export class LiveRun implements Run<unknown> {
   async #readResult(signal: AbortSignal | undefined): Promise<unknown> {
     if (this.#refused !== undefined) throw this.#refused;
     if (this.#signal !== undefined) throw this.#signal.reason;
-    const { ending } = this.#channel;
-    if (ending === undefined) {
-      const message = `Cannot read the result of ${this.label}: its ending is not in the log`;
-      throw new LogError(message, { lasting: true });
-    }
-    return resultIn(this.id, await this.#channel.readEnding(ending, signal));
+    return resultIn(this.id, await this.#channel.readEnding(this.label, signal));
   }
 
   #endCancelled(): Promise<void> {
@@ -295,38 +281,61 @@ export class LiveRun implements Run<unknown> {
       // The result cannot be serialised.
       return this.#end("failed", { error });
     }
+    this.#ended(status);
+    // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
+    // `announceEnding`.
+    const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`);
+    // Another node may have ended the run: then its ending is announced.
+    const announcing = this.#node === undefined ? announce() : undefined;
+    const confirming = this.#channel.confirm(data, stateOf(this.#stored));
+    const [written] = await Promise.allSettled([confirming, announcing]);
+    const isForeign = written.status === "rejected" && written.reason instanceof SealedError;
+    if (isForeign || this.#channel.isStopped) {
+      // It is the own one if only the answer was lost.
+      if ((await this.#adopt()) === data) await announce();
+      return;
+    }
+    // Without an ending, the next process ends the run.
+    if (written.status === "fulfilled") {
+      await (announcing ?? announce());
+      this.#context.records.release(this.#record);
+      this.#observer.written(this, data);
+    }
+    this.#settle(status === "failed" ? failureOf(this.id, outcome) : outcome);
+  }
+
+  #ended(status: Ended): void {
     this.status = status;
     this.endedAt = this.#context.clock.now();
     this.endTime = this.#context.clock.time();
     this.#unlink();
     this.#observer.ended(this);
-    // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
-    // `announceEnding`.
-    const announcing = this.#channel.announceEnding(data, `${this.label} is ${status}`);
-    const [written] = await Promise.allSettled([this.#channel.confirm(data, this.#state), announcing]);
-    // Without an ending, the next process ends the run.
-    if (written.status === "fulfilled") this.#context.records.release(this.#record);
-    this.#settle(outcome);
+  }
+
+  /** Settles with the ending that another process has written, and returns its text. Without one the run is lost. */
+  async #adopt(): Promise<string | undefined> {
+    // A process that the log takes for gone holds nothing any more.
+    if (!this.#channel.isStopped) this.#context.records.release(this.#record);
+    const found = await foreignEnding(this.#context, this.id, this.startTime);
+    this.status = found.status;
+    if (found.position === undefined) this.#refused = found.outcome.error;
+    this.#channel.ending = found.position;
+    this.#settle(found.outcome);
+    return found.data;
   }
 
   /** Settles the calls that wait for the result, and releases everything that only they need. */
   #settle(outcome: Outcome): void {
     const waiting = this.#waiting ?? [];
-    const cause = "error" in outcome ? outcome.error : undefined;
-    const isOwn = this.status === "cancelled" && this.#signal?.aborted && this.#signal.reason === cause;
+    const error = "error" in outcome ? outcome.error : undefined;
+    const isOwn = this.status === "cancelled" && this.#signal?.aborted && this.#signal.reason === error;
     if (!isOwn) this.#signal = undefined;
     this.#waiting = undefined;
     this.#abort = undefined;
-    const isRun = this.status === "failed" && this.#refused === undefined;
-    const failure = isRun ? new RunError(this.id, { cause }, describe(cause).message) : undefined;
     for (const settle of [...waiting]) {
       if ("value" in outcome) settle.resolve(outcome.value);
-      else settle.reject(failure ?? cause);
+      else settle.reject(error);
     }
     this.#observer.settled(this);
   }
-}
-
-function isGenerator(made: unknown): made is AsyncGenerator<RunEvent, unknown, void> {
-  return typeof (made as AsyncGenerator | null)?.next === "function";
 }

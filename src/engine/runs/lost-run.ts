@@ -1,17 +1,29 @@
 import { SealedError } from "../../model/errors.ts";
+import type { HeldRecord } from "../../model/log.ts";
 import { channelOfRun } from "../../model/run.ts";
+import { isOfEpoch } from "../core/publications.ts";
+import { tryAgain } from "../log/try-again.ts";
 import { RunChannel, type RunContext } from "./run-channel.ts";
 import { encode } from "./run-ending.ts";
 import { stateOf, storedIn } from "./run-state.ts";
 
 /**
- * Ends a run whose process is gone: it failed, because it was lost. `record` is what that process held for it. The seal
- * of the channel decides: if there is an ending already, nothing is written.
+ * Ends a run whose process is gone: it failed, because it was lost. `held` is what that process held for it. The seal of
+ * the channel decides: if there is an ending already, nothing is written. While the log fails, this is tried again.
+ *
+ * Returns false for a run that another version has written, and leaves it alone.
  */
-export async function endLost(context: RunContext, channel: string, record: string): Promise<void> {
-  const { state, sealed } = await context.log.read(channel, { limit: 0 });
+export async function endLost(
+  context: RunContext,
+  { channel, record, position }: HeldRecord,
+): Promise<boolean> {
+  const read = () => context.log.read(channel, { limit: 0 });
+  const slice = await tryAgain(context, `what was left of ${channel}`, read);
+  const { state, sealed } = slice;
   const stored = storedIn(state);
-  if (stored !== undefined && sealed !== true) {
+  if (state !== undefined && stored === undefined) return false;
+  // Another run may have begun with the same id since.
+  if (stored !== undefined && sealed !== true && isOfEpoch(position, slice)) {
     const { run, announced } = stored;
     const error = { name: "Error", message: "The process that ran it is gone" };
     const data = encode({ type: "run.failed", run, error, reason: "lost" });
@@ -25,4 +37,5 @@ export async function endLost(context: RunContext, channel: string, record: stri
     }
   }
   context.records.release(record);
+  return true;
 }

@@ -27,8 +27,12 @@ export class RunChannel {
   readonly announced: string | undefined;
   /** The number of events that were written, and the time of the last one. */
   readonly activity: { events: number; time: number };
+  /** The position of the start, once it is in the log. */
+  start: Position | undefined;
   /** The position of the ending, once it is in the log. */
   ending: Position | undefined;
+  /** Ends all appends that are under way. Only a node may have to stop before its ending is written. */
+  #over: AbortController | undefined;
 
   /** `announced` is the channel on which the start and the ending are announced. */
   constructor(context: RunContext, id: string, announced: string | undefined) {
@@ -38,10 +42,34 @@ export class RunChannel {
     this.activity = { events: 0, time: context.clock.time() };
   }
 
-  async append(data: string, steps?: AppendSteps, options?: StartOptions): Promise<void> {
+  /** Writes the start of the run. */
+  async begin(data: string, options: StartOptions): Promise<void> {
+    this.start = await this.append(data, urgent, options);
+  }
+
+  async append(data: string, steps?: AppendSteps, options?: StartOptions): Promise<Position> {
     const retention = this.#retention(Infinity);
-    await this.#context.append(this.#name, data, { ...options, retention }, steps);
+    const { signal } = this;
+    const position = await this.#context.append(this.#name, data, { ...options, retention, signal }, steps);
     this.#wrote();
+    return position;
+  }
+
+  /** Aborts when nothing more may be written. Undefined where nobody else can end the run. */
+  get signal(): AbortSignal | undefined {
+    if (this.#context.nodes.id !== undefined) this.#over ??= new AbortController();
+    return this.#over?.signal;
+  }
+
+  /** Whether nothing more may be written here. */
+  get isStopped(): boolean {
+    return this.#over?.signal.aborted === true;
+  }
+
+  /** Withdraws what is not in the log yet, and refuses everything from now on: another process ends the run. */
+  stop(reason: unknown): void {
+    this.#over ??= new AbortController();
+    this.#over.abort(reason);
   }
 
   #wrote(): void {
@@ -68,15 +96,16 @@ export class RunChannel {
     const logged = (position: Position): void => {
       this.ending = position;
     };
-    const confirmation = { channel: this.#name, content, time, ttl: runTtl, signal: undefined, logged };
+    const { signal } = this;
+    const confirmation = { channel: this.#name, content, time, ttl: runTtl, signal, logged };
     const retention = this.#retention(runTtl);
-    await appendConfirmed(context, confirmation, { time, retention, place: "last", state });
+    await appendConfirmed(context, confirmation, { time, retention, place: "last", state, signal });
     this.#wrote();
   }
 
   /** Announces the start or the ending. */
-  async announce(data: string): Promise<void> {
-    if (this.announced !== undefined) await this.#context.append(this.announced, data, {}, urgent);
+  async announce(data: string, signal?: AbortSignal): Promise<void> {
+    if (this.announced !== undefined) await this.#context.append(this.announced, data, { signal }, urgent);
   }
 
   /**
@@ -103,8 +132,19 @@ export class RunChannel {
     this.#context.appends.hurry(this.#name);
   }
 
-  /** Reads the text of the ending from the log. */
-  async readEnding({ offset, epoch }: Position, signal: AbortSignal | undefined): Promise<string> {
+  /** Holds the record of the start again. */
+  hold(record: string | undefined, epoch: string): void {
+    const position = { epoch, offset: this.start?.offset ?? 1 };
+    if (record !== undefined) this.#context.records.hold({ record, channel: this.#name, position });
+  }
+
+  /** Reads the text of the ending from the log. Rejects with a LogError if it is not there. */
+  async readEnding(label: string, signal: AbortSignal | undefined): Promise<string> {
+    if (this.ending === undefined) {
+      const message = `Cannot read the result of ${label}: its ending is not in the log`;
+      throw new LogError(message, { lasting: true });
+    }
+    const { offset, epoch } = this.ending;
     const after = { offset: offset - 1, epoch };
     const slice = await this.#context.log.read(this.#name, { after, limit: 1, signal });
     const [entry] = slice.entries;

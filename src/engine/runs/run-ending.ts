@@ -1,5 +1,5 @@
 import { cutText } from "../../base/bytes.ts";
-import { CancelError, RunError } from "../../model/errors.ts";
+import { CancelError, describe, RunError } from "../../model/errors.ts";
 import type { FailedRun } from "../../model/hooks.ts";
 import type { RunLifecycleEvent, RunStatus } from "../../model/run-event.ts";
 import type { Context } from "../core/context.ts";
@@ -40,6 +40,23 @@ export function endingText(
   // User code may construct a CancelError with any reason.
   const text = reason === undefined ? undefined : cutText(String(reason), longestText);
   return encode({ type: "run.cancelled", run: id, by, reason: text });
+}
+
+/** Returns the outcome of a run that has failed, as those get it who wait for its result. */
+export function failureOf(run: string, outcome: Outcome): Outcome {
+  if ("value" in outcome) return outcome;
+  const { error: cause } = outcome;
+  return { error: new RunError(run, { cause }, describe(cause).message) };
+}
+
+/** Reads an ending: returns how the run ended. */
+export function outcomeIn(run: string, data: string): { status: Ended; outcome: Outcome } {
+  const { type } = JSON.parse(data) as RunLifecycleEvent;
+  try {
+    return { status: "completed", outcome: { value: resultIn(run, data) } };
+  } catch (error) {
+    return { status: type === "run.cancelled" ? "cancelled" : "failed", outcome: { error } };
+  }
 }
 
 /** Reads an ending: returns its result, or throws the error that the run ended with. */

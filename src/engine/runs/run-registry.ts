@@ -1,6 +1,7 @@
 import { checkChannel } from "../../access/peer-check.ts";
 import { isObject, isText, shown } from "../../base/check.ts";
 import type { MaybePromise } from "../../base/maybe-promise.ts";
+import { LogError } from "../../model/errors.ts";
 import {
   isRunChannel,
   prefix,
@@ -9,9 +10,12 @@ import {
   runOfChannel,
   type Task,
 } from "../../model/run.ts";
-import { LiveRun, type RunObserver } from "./live-run.ts";
+import { inBatches, tryAgain } from "../log/try-again.ts";
+import { KeptEndings } from "./kept-endings.ts";
+import { LiveRun } from "./live-run.ts";
 import { mayCancel } from "./run-access.ts";
 import type { RunContext } from "./run-channel.ts";
+import type { RunObserver } from "./run-observer.ts";
 import type { StoredRun } from "./run-state.ts";
 import { readResult, readStored } from "./stored-runs.ts";
 
@@ -37,13 +41,14 @@ interface CancelRequest {
 }
 
 /** The runs of one notifier: those that work, and those that ended a short time ago. */
-export class RunRegistry implements RunObserver {
+export class RunRegistry implements RunObserver<LiveRun> {
   readonly #context: RunContext;
   readonly #runs = new Map<string, LiveRun>();
   /** Runs whose ending has been neither written nor given up. */
   readonly #unsettled = new Set<LiveRun>();
   /** Ended runs, in the order in which they ended. */
   readonly #ended = new Set<LiveRun>();
+  readonly #endings = new KeptEndings<LiveRun>();
   #bytes = 0;
 
   constructor(context: RunContext) {
@@ -64,7 +69,7 @@ export class RunRegistry implements RunObserver {
   /** Bytes that the ended runs take. */
   get bytes(): number {
     this.#forget();
-    return this.#bytes;
+    return this.#bytes + this.#endings.bytes;
   }
 
   start(task: Task<unknown>, options: RunOptions): LiveRun {
@@ -85,6 +90,11 @@ export class RunRegistry implements RunObserver {
     this.#forget();
   }
 
+  written(run: LiveRun, data: string): void {
+    // Alone, a store is not set back while its process lives.
+    if (this.#context.nodes.id !== undefined && this.#ended.has(run)) this.#endings.add(run, data);
+  }
+
   settled(run: LiveRun): void {
     this.#unsettled.delete(run);
   }
@@ -103,10 +113,28 @@ export class RunRegistry implements RunObserver {
     return [...this.#runs.values()];
   }
 
+  /** Called when the log takes this process for gone: another one ends what has begun here. */
+  lose(error: Error): void {
+    for (const run of [...this.#unsettled]) run.lose(error);
+  }
+
+  /** Called when the store was set back or lost: what it must know of the runs of this process is written again. */
+  async renew(): Promise<void> {
+    this.#forget();
+    let forgotten = 0;
+    await inBatches([...new Set([...this.#unsettled, ...this.#ended])], async (run) => {
+      if (await run.renew(this.#endings.get(run))) forgotten++;
+    });
+    if (forgotten === 0) return;
+    const what = `the endings of ${forgotten} runs are lost, and too old or too many to be written again`;
+    this.#context.report(new LogError(`Cannot renew the log: ${what}`), "log", "runs");
+  }
+
   clear(): void {
     this.#runs.clear();
     this.#unsettled.clear();
     this.#ended.clear();
+    this.#endings.clear();
     this.#bytes = 0;
   }
 
@@ -120,6 +148,7 @@ export class RunRegistry implements RunObserver {
       if (!isExpired && this.#bytes <= endedBytes) break;
       if (!isExpired) counters.hit("endedBytes");
       this.#ended.delete(run);
+      this.#endings.delete(run);
       this.#runs.delete(run.id);
       this.#bytes -= run.bytes;
     }
@@ -158,7 +187,7 @@ export class RunRegistry implements RunObserver {
       return { id, name, owner, status, started, ended, result, cancel: (reason) => live.cancel(reason) };
     }
     if (!isText(id, 1, this.#context.settings.limits.channel - prefix.length)) return undefined;
-    const stored = await readStored(this.#context, id);
+    const stored = await tryAgain(this.#context, `find run:${id}`, () => readStored(this.#context, id));
     if (stored === undefined) return undefined;
     const { name, owner, status, started, ended } = stored;
     const result: RunState["result"] = ({ signal } = {}) => readResult(this.#context, id, signal);

@@ -4,8 +4,8 @@ export const engineChannels: readonly Mutation[] = [
   ...inFile("engine/channels/announcements", [
     {
       name: "a join and a leave in the same interval are announced",
-      from: "if (before !== undefined && before !== kind) this.#changes.delete(session);\n    else this.#changes.set(session, kind);",
-      to: "this.#changes.set(session, kind);",
+      from: "if (before !== undefined && before.kind !== change.kind) this.#changes.delete(id);\n    else this.#changes.set(id, change);",
+      to: "this.#changes.set(id, change);",
     },
     {
       name: "leaves caused by closing are announced",
@@ -25,6 +25,158 @@ export const engineChannels: readonly Mutation[] = [
     {
       name: "dropped announcements are not counted",
       from: 'if (dropped > 0) this.#context.counters.hit("announcements", dropped);',
+      to: "",
+    },
+    {
+      name: "a join is noted only where somebody listens here",
+      from: "if (this.listeners === 0 && !this.#context.elsewhere.isHeard(this.#channel.name)) return;",
+      to: "if (this.listeners === 0) return;",
+    },
+    {
+      name: "joins on another node wait without a bound",
+      from: "(this.#changes?.size ?? 0) >= maxElsewhere",
+      to: "(this.#changes?.size ?? 0) >= maxElsewhere * Infinity",
+    },
+    {
+      name: "a client that is noted is dropped with the others",
+      from: " && this.#changes?.has(who.id) !== true;",
+      to: ";",
+    },
+    {
+      name: "joins of another node that are dropped are not counted",
+      from: 'if (isFull) this.#context.counters.hit("announcements", this.listeners);\n    else this',
+      to: "if (!isFull) this",
+    },
+    {
+      name: "joins of another node are sent on to others",
+      from: ".filter(({ isElsewhere }) => !isElsewhere)",
+      to: ".filter(() => true)",
+    },
+    {
+      name: "other nodes are not told that this one listens",
+      from: "    this.#context.elsewhere.listen(this.#channel.name, this.listeners > 0);\n",
+      to: "",
+    },
+  ]),
+  ...inFile("engine/channels/listening-nodes", [
+    {
+      name: "a node that begins asks nobody",
+      from: "    nodes.add(undefined, kinds.ask, {});\n",
+      to: "",
+    },
+    {
+      name: "a node that begins does not tell what it listens to already",
+      from: "    for (const [name, { hasListeners }] of channels) if (hasListeners) this.listen(name, true);\n",
+      to: "    void channels;\n",
+    },
+    {
+      name: "a node that has missed messages goes on with what it knew",
+      from: "    nodes.onMissed.push(() => this.#begin());\n",
+      to: "",
+    },
+    {
+      name: "others are told again and again who listens",
+      from: " || this.#told.has(channel) === isOn) return;",
+      to: ") return;",
+    },
+    {
+      name: "a channel that nobody listens to any more is told to nobody",
+      from: "    if (isOn) this.#told.add(channel);\n    else this.#told.delete(channel);\n",
+      to: "    if (!isOn) return;\n    this.#told.add(channel);\n",
+    },
+    {
+      name: "joins are gathered although the log fails",
+      from: "appends.bytes >= settings.limits.waiting;",
+      to: "appends.bytes >= settings.limits.waiting * Infinity;",
+    },
+    {
+      name: "what a node is sent in a turn has no bound",
+      from: "if (isFull || bytes + size > turnBytes) dropped++;",
+      to: "if (isFull) dropped++;",
+    },
+    {
+      name: "the bytes of a turn count for ever",
+      from: "if (this.#bytes.size === 0) this.#context.clock.turn(() => this.#bytes.clear());",
+      to: "",
+    },
+    {
+      name: "joins that are not sent are not counted",
+      from: 'if (dropped > 0) counters.hit("announcements", dropped);',
+      to: "void counters;",
+    },
+    {
+      name: "a node that closes does not tell that its clients leave",
+      from: "    for (const name of [...this.#nodes.keys()]) channels.get(name)?.leaveElsewhere();\n",
+      to: "    void channels;\n",
+    },
+    {
+      name: "a node that closes is sent joins still",
+      from: "    if (this.#told.size > 0) nodes.add(undefined, kinds.listens, { isOn: false });\n",
+      to: "",
+    },
+    {
+      name: "leaves of clients that a closing node has told already are told again",
+      from: "    this.#isLeaving = true;\n",
+      to: "",
+    },
+    {
+      name: "what a closing node tells is lost",
+      from: "    nodes.flush();\n",
+      to: "",
+    },
+    {
+      name: "a node that asks who listens gets no answer",
+      from: "    for (const channel of this.#told) this.#context.nodes.add(node, kinds.listens, { channel, isOn: true });\n",
+      to: "    void node;\n",
+    },
+    {
+      name: "messages of another shape are not counted",
+      from: 'if (!isObject(item) || !take(item)) this.#context.counters.hit("messages");',
+      to: "if (isObject(item)) take(item);",
+    },
+    {
+      name: "a node that stops listening is sent joins still",
+      from: "else if (listening.delete(node) && listening.size === 0) this.#nodes.delete(channel);",
+      to: "",
+    },
+    {
+      name: "a listener of another shape is noted",
+      from: 'if (typeof channel !== "string" || typeof isOn !== "boolean") return false;',
+      to: 'if (typeof channel !== "string") return false;',
+    },
+    {
+      name: "a client of another shape is announced",
+      from: 'if (typeof channel !== "string" || !isClient || (kind !== "join" && kind !== "leave")) return false;',
+      to: 'if (typeof channel !== "string" || (kind !== "join" && kind !== "leave")) return false;\n      void isClient;',
+    },
+    {
+      name: "something else than a join or a leave is announced",
+      from: ' || (kind !== "join" && kind !== "leave")) return false;',
+      to: ") return false;",
+    },
+    {
+      name: "the info of a client on another node is sent on with its line breaks",
+      from: "{ info: JSON.stringify(JSON.parse(String(value))) }",
+      to: "{ info: (JSON.parse(String(value)), String(value)) }",
+    },
+    {
+      name: "a node is not told that nobody listens any more",
+      from: "if (!this.#told.has(channel)) unheard.add(channel);",
+      to: "",
+    },
+    {
+      name: "a node that is gone is sent joins for ever",
+      from: "if (alive.length > 0) this.#forget([...known]);",
+      to: "",
+    },
+    {
+      name: "which nodes are gone is looked at all the time",
+      from: " || clock.now() - this.#lookedAt < lookEvery) return;",
+      to: ") return;",
+    },
+    {
+      name: "nodes that live are forgotten with those that are gone",
+      from: "for (const node of alive) known.delete(node);",
       to: "",
     },
   ]),
