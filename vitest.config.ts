@@ -30,6 +30,7 @@ const workerd = ["test/workerd/*.test.ts"];
 const products = [
   "test/checks/package.test.ts",
   "test/checks/types.test.ts",
+  "test/hosts/chromium-nodes.test.ts",
   "test/hosts/chromium.test.ts",
   "test/hosts/worker-page.test.ts",
 ];

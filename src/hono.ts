@@ -4,7 +4,12 @@
  * @module
  */
 
-export { type CachedAuthorize, type CachedOptions, cached } from "./access/cached.ts";
+export {
+  type CachedAuthorize,
+  type CachedOptions,
+  cached,
+  type ForgettingNotifier,
+} from "./access/cached.ts";
 export { metrics } from "./hosts/metrics.ts";
 export { type NotificationsOptions, notifications } from "./hosts/notifications.ts";
 export type { Origins } from "./hosts/origins.ts";

@@ -11,6 +11,7 @@ export type { Limits } from "./engine/core/limits.ts";
 export type { NotifierOptions } from "./engine/core/settings.ts";
 export type { CloseOptions, CloseReport, CutSession } from "./engine/hub/close.ts";
 export type { FollowOptions } from "./engine/hub/follow.ts";
+export type { LogTotals } from "./engine/hub/log-totals.ts";
 export type { Presence } from "./engine/hub/presence.ts";
 export type { Stats } from "./engine/hub/stats.ts";
 export type { Totals } from "./engine/hub/totals.ts";

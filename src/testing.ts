@@ -6,7 +6,7 @@
  */
 
 export { assertQuiet, type Inspectable } from "./testing/assert-quiet.ts";
-export { type ClusterSuiteOptions, clusterSuite } from "./testing/cluster-suite.ts";
+export { type ClusterSuiteOptions, type ClusterTestRunner, clusterSuite } from "./testing/cluster-suite.ts";
 export type { ClusterNode, ClusterWorld } from "./testing/cluster-suite-tools.ts";
 export { type FakeClock, type FakeClockOptions, fakeClock } from "./testing/fake-clock.ts";
 export { type LogSuiteOptions, type LogSuiteStore, logSuite, type TestRunner } from "./testing/log-suite.ts";

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { UpgradeWebSocket } from "hono/ws";
-import { createNotifier, LogError, type Notifier, type NotifierOptions } from "tocsin";
+import { createNotifier, type Log, LogError, type Notifier, type NotifierOptions } from "tocsin";
 import { notifications } from "tocsin/hono";
 import type { SqliteDatabase } from "tocsin/sqlite";
 import { fingerprint } from "./fingerprint.ts";
@@ -19,6 +19,8 @@ export interface AppOptions {
   signal?: AbortSignal | undefined;
   /** Where runs are kept. It belongs to the caller, who closes it after the notifier. Default: memory. */
   database?: SqliteDatabase | undefined;
+  /** The log that several servers work with. Default: one of this server alone, in the database. */
+  log?: Log | undefined;
   /** The folder that the page proposes, and the base of relative paths. Default: the folder of this project. */
   folder?: string | undefined;
 }
@@ -45,10 +47,11 @@ export async function createApp({
   upgradeWebSocket,
   signal,
   database,
+  log = logIn(database),
   folder: base = fileURLToPath(new URL("../..", import.meta.url)),
 }: AppOptions): Promise<{ app: Hono<UserEnv>; notifier: Notifier }> {
   const [page, modules] = await Promise.all([readPage(), readClient()]);
-  const { notifier, isWaiting } = open(database, signal);
+  const { notifier, isWaiting } = open(log, signal);
   const app = new Hono<UserEnv>();
   app.use(localNamesOnly);
   app.get("/", introduce, (c) => c.html(page.html, 200, page.headers));
@@ -93,10 +96,7 @@ export async function createApp({
  * Creates the notifier. `isWaiting` returns whether another process still works with the log. Until that has ended,
  * nothing is published, and a run would not show.
  */
-function open(
-  database: SqliteDatabase | undefined,
-  signal: AbortSignal | undefined,
-): { notifier: Notifier; isWaiting(): boolean } {
+function open(log: Log, signal: AbortSignal | undefined): { notifier: Notifier; isWaiting(): boolean } {
   const broken = new AbortController();
   let wait: LogError | undefined;
   let isJoined = false;
@@ -108,7 +108,7 @@ function open(
     else if (!isJoined) wait = error;
   };
   const notifier = createNotifier({
-    log: logIn(database),
+    log,
     signal: signal === undefined ? broken.signal : AbortSignal.any([signal, broken.signal]),
     limits: { runTtl: keptFor },
     onError,

@@ -150,7 +150,9 @@ export class RunError extends Error {
   override readonly name = "RunError";
   /** The run's id. */
   declare readonly run: string;
-  /** `lost`: the process that ran it ended without writing an ending. Otherwise the task threw. */
+  /**
+   * `lost`: the process that ran it ended without writing an ending, or its log took it for gone. Otherwise the task threw.
+   */
   declare readonly reason: "lost" | undefined;
   /** Creates the error. Give `why`, the text about the cause, if reading the cause's message could throw. */
   constructor(

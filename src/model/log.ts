@@ -94,6 +94,11 @@ export interface AppendOptions {
   hold?: string | undefined;
   /** See {@linkcode Entry.origin}. */
   origin?: string | undefined;
+  /**
+   * The epoch in which the entry must be. If the channel's epoch is another one, and does not continue this one, the
+   * append MUST be refused with an error that is not lasting. A log without `nodes` need not look at it.
+   */
+  epoch?: string | undefined;
   /** Ends the wait when it aborts. */
   signal?: AbortSignal | undefined;
 }

@@ -4,7 +4,11 @@ import type { RunEvent, RunStatus } from "./run-event.ts";
 export interface TaskContext<Event = RunEvent> {
   /** The run's id. */
   readonly id: string;
-  /** Aborts when the run has to stop, for any reason. */
+  /**
+   * Aborts when the run has to stop, for any reason. If the log takes this process for gone, because it could not be
+   * reached for too long, the reason is a `RunError` with `reason: "lost"`: another process has ended the run, and nothing
+   * more of it is written.
+   */
   readonly signal: AbortSignal;
   /**
    * Writes an event to the run's channel. Resolves once the event is in the log.
@@ -115,7 +119,7 @@ export interface RunState {
 export interface RunsReport {
   /** Runs whose task returned a result. */
   completed: string[];
-  /** Runs whose task threw. */
+  /** Runs whose task threw, and those that the log has ended as lost because it took this process for gone. */
   failed: string[];
   /** Runs that stopped after they were cancelled. */
   cancelled: string[];

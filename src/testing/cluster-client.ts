@@ -24,6 +24,7 @@ interface Message {
   readonly subscribe?: {
     readonly epoch: string;
     readonly recovered?: boolean;
+    readonly was_recovering?: boolean;
     readonly publications?: Pub[];
   };
   readonly push?: { readonly channel: string; readonly pub?: Pub; readonly unsubscribe?: unknown };
@@ -56,7 +57,8 @@ export function connectTo(
   };
   const read = ({ id = 0, error, subscribe, push }: Message): void => {
     const channel = push?.channel ?? names[id - 2] ?? "";
-    if (error !== undefined || subscribe?.recovered === false || push?.unsubscribe !== undefined)
+    const isLost = subscribe?.was_recovering === true && subscribe.recovered !== true;
+    if (error !== undefined || isLost || push?.unsubscribe !== undefined)
       failures.push({ channel, error, recovered: subscribe?.recovered, ...push });
     if (subscribe !== undefined) epochs.set(channel, subscribe.epoch);
     for (const pub of subscribe?.publications ?? []) take(channel, pub);

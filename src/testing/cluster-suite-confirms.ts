@@ -1,3 +1,4 @@
+import type { Receipt } from "../model/receipt.ts";
 import type { Cluster, ClusterTests, TestNode } from "./cluster-suite-tools.ts";
 import { same } from "./log-suite-tools.ts";
 
@@ -49,6 +50,90 @@ export const confirmTests: ClusterTests = {
     same(reported(one), []);
   },
 
+  async "what a client of another node acknowledges is not reported, and resolves the receipt"(cluster) {
+    const [one, two] = await cluster.startAll(2);
+    const ttl = 4 * cluster.lease;
+    const client = two.connect("ann", { news: undefined });
+    // From now on only its acknowledgements count.
+    client.acknowledge();
+    const [receipt] = await confirm(cluster, one, ["a"], ttl);
+    await cluster.until(() => same(client.of("news").length, 1));
+    client.acknowledge();
+    const delivering = (receipt as Receipt).delivered().then(
+      ({ by, level }) => `${level} ${by}`,
+      ({ reason }) => reason,
+    );
+    same(await cluster.of(delivering), "acknowledged ann");
+    same(one.notifier.stats().confirmed, 0);
+    await cluster.pass(ttl);
+    same(reported(one, two), []);
+  },
+
+  async "a receipt is resolved by a client of any node, at the level that it asks for"(cluster) {
+    const [one, two, three] = await cluster.startAll(3);
+    const receipt = await cluster.of(one.notifier.publish("news", "a"));
+    const delivering = [
+      receipt.delivered({ level: "written", by: "ann" }),
+      receipt.delivered({ level: "read", by: "bob" }),
+    ];
+    two.connect("ann", { news: undefined });
+    three.connect("bob", { news: undefined });
+    const deliveries = await cluster.of(Promise.all(delivering));
+    same(
+      deliveries.map(({ level, by }) => `${level} ${by}`),
+      ["written ann", "read bob"],
+    );
+  },
+
+  async "a client that comes back to another node acknowledges what it was sent before"(cluster) {
+    const [one, two] = await cluster.startAll(2);
+    const ttl = 4 * cluster.lease;
+    const before = one.connect("ann", { news: undefined });
+    before.acknowledge();
+    await cluster.pass(cluster.lease / 10);
+    const [receipt] = await confirm(cluster, one, ["a"], ttl);
+    await cluster.until(() => same(before.of("news").length, 1));
+    before.pipe.drop();
+    await cluster.pass(cluster.lease / 10);
+    same(one.notifier.stats().confirmed, 1);
+    two.connect("ann", { news: receipt?.position });
+    await cluster.until(() => same(one.notifier.stats().confirmed, 0));
+    await cluster.pass(ttl);
+    same(reported(one, two), []);
+  },
+
+  async "an heir hears of a delivery that only the dead node was told"(cluster) {
+    const [one, two, three] = await cluster.startAll(3);
+    const ttl = 8 * cluster.lease;
+    const client = two.connect("ann", { news: undefined });
+    client.acknowledge();
+    await confirm(cluster, three, ["a", "b"], ttl);
+    await cluster.until(() => same(client.of("news").length, 2));
+    await three.kill();
+    client.acknowledge();
+    client.pipe.drop();
+    await cluster.pass(3 * cluster.lease);
+    await cluster.until(() =>
+      same(
+        [one, two].map(({ notifier }) => notifier.stats().confirmed),
+        [0, 0],
+      ),
+    );
+    await cluster.pass(ttl);
+    same(reported(one, two), []);
+  },
+
+  async "what two nodes publish with one key is reported once"(cluster) {
+    const [one, two] = await cluster.startAll(2);
+    const options = { confirm: true, ttl: 2 * cluster.lease, idempotencyKey: "k" };
+    const publishing = [one, two].map(({ notifier }) => notifier.publish("news", "a", options));
+    const [first, second] = await cluster.of(Promise.all(publishing));
+    same(first?.position, second?.position);
+    await cluster.until(() => same(reported(one, two), ["a expired"]));
+    await cluster.pass(2 * cluster.lease);
+    same(reported(one, two), ["a expired"]);
+  },
+
   async "a node that closes hands what it has not delivered to another one, which reports it"(cluster) {
     const [one, two] = await cluster.startAll(2);
     await confirm(cluster, two, ["a", "b"], 4 * cluster.lease);
@@ -70,12 +155,17 @@ export const confirmTests: ClusterTests = {
 };
 
 /** Publishes to a channel, on one node. Each publication must be delivered within `ttl`. */
-async function confirm({ of }: Cluster, { notifier }: TestNode, data: string[], ttl: number): Promise<void> {
-  await of(Promise.all(data.map((each) => notifier.publish("news", each, { confirm: true, ttl }))));
+export async function confirm(
+  { of }: Cluster,
+  { notifier }: TestNode,
+  data: string[],
+  ttl: number,
+): Promise<Receipt[]> {
+  return of(Promise.all(data.map((each) => notifier.publish("news", each, { confirm: true, ttl }))));
 }
 
 /** Returns what nodes have reported as undelivered of the channel of these tests. */
-function reported(...nodes: readonly TestNode[]): string[] {
+export function reported(...nodes: readonly TestNode[]): string[] {
   return nodes
     .flatMap(({ undelivered }) => undelivered)
     .filter(({ data }) => typeof data === "string")

@@ -68,6 +68,16 @@ export const runTests: ClusterTests = {
     for (const { id } of runs) await isLost(cluster, three, id);
   },
 
+  async "a run whose node is dead can be cancelled: that settles once the run is lost"(cluster) {
+    const [one, two] = await cluster.startAll(2);
+    const { run } = work(two, "report");
+    await isFound(cluster, one, run.id);
+    const found = await cluster.of(one.notifier.runs.find(run.id));
+    await two.kill();
+    await cluster.of(found?.cancel("enough") ?? Promise.resolve());
+    await isLost(cluster, one, run.id);
+  },
+
   async "an id that several nodes give to a run at once is that of one run"(cluster) {
     const nodes = await cluster.startAll(3);
     let calls = 0;
@@ -118,7 +128,7 @@ export const runTests: ClusterTests = {
 };
 
 /** Starts a run that works until `finish` is called, or it is cancelled. */
-function work({ notifier }: TestNode, name: string): { run: Run<unknown>; finish(): void } {
+export function work({ notifier }: TestNode, name: string): { run: Run<unknown>; finish(): void } {
   let finish = (): void => {};
   const finished = new Promise<void>((resolve) => {
     finish = resolve;
@@ -143,12 +153,12 @@ function typesOf(received: readonly { readonly data: unknown }[]): string[] {
 }
 
 /** Waits until a node finds a run in the log. */
-async function isFound({ until, of }: Cluster, { notifier }: TestNode, id: string): Promise<void> {
+export async function isFound({ until, of }: Cluster, { notifier }: TestNode, id: string): Promise<void> {
   await until(async () => same((await of(notifier.runs.find(id)))?.status, "working"));
 }
 
 /** Waits until a node finds that a run is lost, and checks that it has one ending. */
-async function isLost(cluster: Cluster, node: TestNode, id: string): Promise<void> {
+export async function isLost(cluster: Cluster, node: TestNode, id: string): Promise<void> {
   const { runs } = node.notifier;
   await cluster.until(async () => same((await cluster.of(runs.find(id)))?.status, "failed"));
   const error = await cluster.of(failure((await cluster.of(runs.find(id)))?.result() ?? Promise.resolve()));
@@ -158,7 +168,7 @@ async function isLost(cluster: Cluster, node: TestNode, id: string): Promise<voi
 }
 
 /** Returns the types of all endings in a run's channel. */
-async function endingsOf({ of }: Cluster, { notifier }: TestNode, id: string): Promise<string[]> {
+export async function endingsOf({ of }: Cluster, { notifier }: TestNode, id: string): Promise<string[]> {
   const { publications } = await of(notifier.history(`run:${id}`));
   return typesOf(publications).filter((type) => type.startsWith("run.") && type !== "run.started");
 }

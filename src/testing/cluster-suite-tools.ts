@@ -19,7 +19,14 @@ export interface ClusterNode {
    * What the log was asked for may stay unanswered. It MUST still be possible to dispose the log.
    */
   kill(): void | Promise<void>;
+  /** Cuts the node off from the store: what it asks for fails, or waits. Needed for the fault `cut`. */
+  cut?(): void | Promise<void>;
+  /** Ends `cut`. */
+  heal?(): void | Promise<void>;
 }
+
+/** What may happen to a node or to the store besides the end of a process. */
+export type ClusterFault = "cut" | "pause" | "rollback" | "wipe";
 
 /** A store with which several nodes work, for one test. */
 export interface ClusterWorld extends AsyncDisposable {
@@ -29,6 +36,17 @@ export interface ClusterWorld extends AsyncDisposable {
   readonly lease: number;
   /** Opens a log for one more node. */
   open(): ClusterNode | Promise<ClusterNode>;
+  /** Lets the store stand still: what it is asked for waits. Needed for the fault `pause`. */
+  pause?(): void | Promise<void>;
+  /** Ends `pause`. */
+  resume?(): void | Promise<void>;
+  /**
+   * Keeps what the store has now. The function that it returns sets the store back to that, as a failover does that loses
+   * the last writes. Needed for the fault `rollback`.
+   */
+  snapshot?(): (() => void | Promise<void>) | Promise<() => void | Promise<void>>;
+  /** Lets the store lose everything while nodes work with it. Needed for the fault `wipe`. */
+  wipe?(): void | Promise<void>;
 }
 
 /** A notifier on a node of its own. */
@@ -41,6 +59,9 @@ export interface TestNode {
   connect(user: string, channels: Readonly<Record<string, Position | undefined>>): Client;
   /** Ends its process, and all connections to it. */
   kill(): Promise<void>;
+  /** Cuts it off from the store until `heal`. */
+  cut(): Promise<void>;
+  heal(): Promise<void>;
   close(): Promise<CloseReport>;
 }
 
@@ -59,6 +80,8 @@ export interface Cluster {
   of<T>(promise: Promise<T>): Promise<T>;
   /** Awaits a promise that needs real time besides, as cryptography does. */
   ofReal<T>(promise: Promise<T>): Promise<T>;
+  /** The store of the nodes, and what may happen to it. */
+  readonly world: ClusterWorld;
 }
 
 export type ClusterTest = (cluster: Cluster) => Promise<void>;
@@ -69,14 +92,18 @@ const step = 50;
 /** How many leases a check may take to pass, and how many milliseconds besides. */
 const patience = { leases: 5, ms: 5_000 };
 
-/** Runs one test in a world, and checks that it leaves nothing. */
-export async function proveIn(world: ClusterWorld, prove: ClusterTest): Promise<void> {
+/** Runs one test in a world, and checks that it leaves nothing. `isExpected` says which errors nodes may report. */
+export async function proveIn(
+  world: ClusterWorld,
+  prove: ClusterTest,
+  isExpected: (error: unknown) => boolean = () => false,
+): Promise<void> {
   const nodes: LiveNode[] = [];
   const cluster = clusterIn(world, nodes);
   try {
     await prove(cluster);
     for (const node of nodes) if (node.isAlive) await cluster.of(node.close());
-    const errors = nodes.flatMap((node) => node.errors);
+    const errors = nodes.flatMap((node) => node.errors).filter((error) => !isExpected(error));
     if (errors.length > 0) throw new AggregateError(errors, `Expected no error, not ${errors.map(String)}`);
   } catch (error) {
     // The test has failed: what its nodes leave behind is no second failure.
@@ -130,7 +157,7 @@ function clusterIn(world: ClusterWorld, nodes: LiveNode[]): Cluster {
     while (started.length < count) started.push(await start(options));
     return started;
   }
-  return { lease, pass, until, of, ofReal, start, startAll: startAll as Cluster["startAll"] };
+  return { world, lease, pass, until, of, ofReal, start, startAll: startAll as Cluster["startAll"] };
 }
 
 /** Returns a check that passes once a promise has settled. */
@@ -152,6 +179,12 @@ async function fails(check: () => void | Promise<void>): Promise<boolean> {
   } catch {
     return true;
   }
+}
+
+/** Returns what a world must have for a fault that it says it can make. */
+export function demanded<T>(member: T | undefined, what: string): T {
+  if (member === undefined) throw new Error(`Expected the world of the suite to have ${what}`);
+  return member;
 }
 
 class LiveNode implements TestNode {
@@ -191,6 +224,14 @@ class LiveNode implements TestNode {
     this.isAlive = false;
     await this.#node.kill();
     for (const { pipe } of this.#clients) pipe.drop();
+  }
+
+  async cut(): Promise<void> {
+    await demanded(this.#node.cut, "cut() of a node").call(this.#node);
+  }
+
+  async heal(): Promise<void> {
+    await demanded(this.#node.heal, "heal() of a node").call(this.#node);
   }
 
   close(): Promise<CloseReport> {

@@ -1,4 +1,4 @@
-import { ExistsError, SealedError } from "../model/errors.ts";
+import { ExistsError, LogError, SealedError } from "../model/errors.ts";
 import type { HeldRecord, Position, WakeHint } from "../model/log.ts";
 import { another, hold, type Joined, join, knows, release } from "./log-suite-joined.ts";
 import {
@@ -212,6 +212,17 @@ export const nodeTests: LogTests = {
       const error = await failure(append(log, channel, "x"));
       same(error instanceof SealedError || `${error ?? "nothing"}`, true);
     }
+  },
+
+  async "an append that names another epoch is refused, and is not made"(log, channel, tools) {
+    const members = await joinAll(log, channel, tools);
+    if (members === undefined) return;
+    const [one, two] = members;
+    const { epoch } = await append(one.log, channel, "1");
+    await append(two.log, channel, "2", { epoch });
+    const error = await failure(append(two.log, channel, "x", { epoch: `${epoch}x` }));
+    same(error instanceof Error && !(error instanceof LogError && error.lasting), true);
+    same((await one.log.read(channel, {})).top, 2);
   },
 
   async "a key that one member used, and a number that it sent, are known to the others"(

@@ -1,6 +1,6 @@
 import { byteLength, tagBytes } from "../base/bytes.ts";
 import { checkBound } from "../base/check.ts";
-import { ExistsError, SealedError } from "../model/errors.ts";
+import { ExistsError, LogError, SealedError } from "../model/errors.ts";
 import {
   type AppendOptions,
   type Entry,
@@ -99,6 +99,7 @@ export function appended(
     return { channel: { ...channel, marks }, position, isRepeat: true };
   }
   const { time, tags, origin, retention, place, state } = options;
+  checkEpoch(channel, options);
   if (state !== undefined) checkState(channel.name, state);
   const begun = place === "first" ? begin(channel, context) : open(channel);
   const kept = retention === undefined ? begun.retention : bounds.with(channel.name, retention);
@@ -116,6 +117,11 @@ export function appended(
     marks: marked(begun, options, offset, now),
   };
   return { channel: next, position: { epoch: next.epoch, offset }, isRepeat: false };
+}
+
+function checkEpoch({ name, epoch, lineage }: SharedChannel, { epoch: wanted = epoch }: AppendOptions): void {
+  if (wanted === epoch || lineage.some((older) => older.epoch === wanted)) return;
+  throw new LogError(`Cannot append to ${JSON.stringify(name)} in epoch ${wanted}: it is in ${epoch} now`);
 }
 
 /** Returns what is remembered of a writer or a key. */

@@ -290,6 +290,19 @@ describe("cached results", () => {
     expect(() => cached(() => true, options)).toThrow(RangeError);
   });
 
+  test("are cleared by a call that need not be awaited, and can be", async () => {
+    let asked = 0;
+    const { forget, ...rest } = cached(() => ++asked > 0);
+    expect(rest).toEqual({});
+    await expect(forget()).resolves.toBeUndefined();
+  });
+
+  test.each([null, {}, 1])("need a notifier to be cleared everywhere, not %j", (notifier) => {
+    const message =
+      "Cannot forget in all processes: give what createNotifier returns, cached(authorize, { notifier })";
+    expect(() => cached(() => true, { notifier: notifier as never })).toThrow(new TypeError(message));
+  });
+
   test("need a function", () => {
     const message = "Cannot remember answers: give the function that authorizes first, not object";
     expect(() => cached({ ttl: 1 } as never)).toThrow(new TypeError(message));

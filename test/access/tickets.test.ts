@@ -1,5 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
+import { ClosedError, LogError } from "../../src/model/errors.ts";
+import type { Log } from "../../src/model/log.ts";
 import type { Identity } from "../../src/model/peer.ts";
 import { memoryLog } from "../../src/stores/memory.ts";
 import { fakeClock } from "../../src/testing.ts";
@@ -140,6 +142,56 @@ describe("tickets in a log", () => {
     expect(names.length).toBe(2);
     expect(names.join().includes(ticket)).toBe(false);
   });
+
+  /** Tickets in a log that makes what it is asked, and then fails as often as told. Waits are noted, and over at once. */
+  function failing(fails: Error[]): { tickets: Tickets; waits: number[] } {
+    const clock = fakeClock();
+    const waits: number[] = [];
+    const timer = (ms: number, fire: () => void) => {
+      waits.push(ms);
+      queueMicrotask(fire);
+      return { cancel() {} };
+    };
+    const memory = memoryLog({ clock });
+    const failed = <T>(result: T): T => {
+      const error = fails.shift();
+      if (error !== undefined) throw error;
+      return result;
+    };
+    const log: Log = {
+      append: async (...args) => failed(await memory.append(...args)),
+      read: async (...args) => failed(await memory.read(...args)),
+      watch: (...args) => memory.watch(...args),
+      [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
+    };
+    return { tickets: createTickets({ log, clock: { ...clock, timer } }), waits };
+  }
+
+  test("are issued and redeemed once where the log's answers are lost, after short waits", async () => {
+    const lost = new Error("the connection was reset");
+    const fails = [lost, lost, lost];
+    const { tickets, waits } = failing(fails);
+    const ticket = await tickets.issue({ user: "ann" });
+    // The read fails twice, and the append once.
+    fails.push(lost, lost, undefined as never, lost);
+    expect(await redeem(tickets, ticket)).toEqual({ user: "ann" });
+    expect(waits).toEqual([50, 100, 200, 50, 100, 50]);
+    expect(await redeem(tickets, ticket)).toBe(null);
+  });
+
+  test("reject with the error of a log that fails at the fourth try", async () => {
+    const { tickets } = failing([1, 2, 3, 4].map((n) => new Error(`failure ${n}`)));
+    await expect(tickets.issue({ user: "ann" })).rejects.toThrow("failure 4");
+  });
+
+  test.each([new ClosedError(), new LogError("gone", { lasting: true }), new RangeError("too long")])(
+    "are not tried again after %s",
+    async (error) => {
+      const { tickets, waits } = failing([error]);
+      await expect(tickets.issue({ user: "ann" })).rejects.toBe(error);
+      expect(waits).toEqual([]);
+    },
+  );
 
   test("refuse functions, which a log cannot keep, with what to do", async () => {
     const tickets = createTickets({ log: memoryLog() });

@@ -31,6 +31,7 @@ import { fakeTerminal } from "../support/terminal.ts";
 const shown: Readonly<Record<string, readonly string[]>> = {
   "docs/access.md": ["examples/tokens.test.ts"],
   "docs/agents.md": ["examples/agent.test.ts"],
+  "docs/cluster.md": ["examples/health.test.ts"],
   "docs/demo.md": ["examples/fingerprint/node.ts"],
   "docs/deploy.md": ["examples/deploy/app.ts", "examples/deploy/deno.ts", "examples/deploy/bun.ts"],
   "docs/durable.md": ["examples/durable/node.ts"],

@@ -10,7 +10,7 @@ export interface NodeWorld {
 }
 
 /** A fault of a log with which several members work: the methods that replace those of the correct one. */
-export type NodeFault = (log: NodeLog, world: NodeWorld) => Partial<Log>;
+export type NodeFault = (log: NodeLog, world: NodeWorld) => Partial<NodeLog>;
 
 export function withNodeFault(world: NodeWorld, fault: NodeFault): NodeLog {
   const log = world.shared.open();
@@ -190,6 +190,11 @@ export const wrongNodes: Readonly<Record<string, NodeFault>> = {
   },
   "wakes only those who watch with the log that appends": wakesOwn,
   "forgets who wants to hear of an entry": apart(([channel, data, { origin, ...options }]) => [
+    channel,
+    data,
+    options,
+  ]),
+  "takes no notice of the epoch of an append": apart(([channel, data, { epoch, ...options }]) => [
     channel,
     data,
     options,

@@ -59,6 +59,8 @@ const caughtBy: Readonly<Record<keyof typeof wrongNodes, string>> = {
     "an append of one member wakes those who watch with the others",
   "forgets who wants to hear of an entry": origin,
   "wakes without saying who wants to hear of an entry": origin,
+  "takes no notice of the epoch of an append":
+    "an append that names another epoch is refused, and is not made",
   "begins a channel once for each node": "a channel is begun by one member, and sealed for all",
   "remembers keys for each node": repeats,
   "remembers writers for each node": repeats,

@@ -92,7 +92,6 @@ export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
     if (subscription.joins) {
       this.#announcements ??= new Announcements(this.#context, this);
       this.#announcements.listeners++;
-      this.#context.turn.wakeChannel(this);
     }
     this.users?.add(subscription.session.peer.user);
   }
@@ -120,7 +119,7 @@ export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
   }
 
   noteElsewhere(who: Announced, kind: "join" | "leave"): void {
-    if (this.hasListeners) this.#announcements?.noteElsewhere(who, kind);
+    this.#announcements?.noteElsewhere(who, kind);
   }
 
   leaveElsewhere(): void {

@@ -92,8 +92,8 @@ export class ListeningNodes {
     const listening = this.#nodes.get(channel);
     if (listening === undefined || this.#isLeaving || changes.length === 0) return;
     this.#look();
-    // A log that fails for long must not fill the memory.
-    const isFull = appends.bytes >= settings.limits.waiting;
+    // A log that fails for long must not fill the memory. A node that has lost its place has no others to tell.
+    const isFull = nodes.id === undefined || appends.bytes >= settings.limits.waiting;
     if (this.#bytes.size === 0) this.#context.clock.turn(() => this.#bytes.clear());
     for (const node of listening) {
       let bytes = this.#bytes.get(node) ?? 0;

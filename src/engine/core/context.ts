@@ -9,6 +9,7 @@ import type { AppendOptions, Position } from "../../model/log.ts";
 import type { Codec } from "../../wire/protocol.ts";
 import type { AppendSteps } from "../log/append-queue.ts";
 import type { AppendQueues } from "../log/append-queues.ts";
+import type { LogHealth } from "../log/log-health.ts";
 import type { LogReader } from "../log/log-reader.ts";
 import type { Counters } from "./counters.ts";
 import type { HeldRecords } from "./held-records.ts";
@@ -37,6 +38,7 @@ export interface Context {
   readonly scope: Scope;
   readonly wheel: TimerWheel;
   readonly counters: Counters;
+  readonly health: LogHealth;
   readonly log: LogReader;
   readonly appends: AppendQueues;
   readonly records: HeldRecords;

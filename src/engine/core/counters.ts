@@ -22,7 +22,7 @@ export interface Counted {
   errors: Record<string, number>;
   /**
    * How often each limit was hit, by its name in `limits`. `announcements` counts the joins and leaves that were
-   * dropped because they would have taken too much room, once for each listener.
+   * dropped because they would have taken too much room, once for each listener, or for each node that was not told.
    */
   limits: Partial<Record<LimitName, number>>;
 }

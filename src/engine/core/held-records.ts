@@ -4,6 +4,7 @@ import type { Scope } from "../../base/scope.ts";
 import type { HeldRecord, Membership } from "../../model/log.ts";
 import { backOff, jittered, longer } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
+import type { LogHealth } from "../log/log-health.ts";
 
 /**
  * What this process has begun and must bring to an end, as its log holds it: a run that works, or a confirmed
@@ -23,6 +24,7 @@ export interface HeldRecordsParts {
   readonly isKept: boolean;
   readonly clock: Clock;
   readonly scope: Scope;
+  readonly health: LogHealth;
   /** Called after a record was released or held again: a log with `commit` has gathered that. */
   released(): void;
   onError(error: unknown, owner: string): void;
@@ -39,6 +41,8 @@ export class HeldRecords {
   #early: string[] = [];
   /** Number of releases that the log has not answered yet, and of records that it does not hold again yet. */
   releasing = 0;
+  /** Since when there has been such a request. */
+  releasingSince = 0;
   #answered: (() => void) | undefined;
   /** Whether this process has no place in the log any more, and gets none. */
   #isOver = false;
@@ -50,6 +54,11 @@ export class HeldRecords {
   /** Whether the log outlives the process, and holds records. */
   get isKept(): boolean {
     return this.#parts.isKept;
+  }
+
+  /** Whether this process is a member of its log. */
+  get isMember(): boolean {
+    return this.#membership !== undefined;
   }
 
   /** Called once this process is a member of its log. */
@@ -84,13 +93,14 @@ export class HeldRecords {
   #ask(membership: Membership, call: () => void | Promise<void>): void {
     const answer = called(call);
     if (!(answer instanceof Promise)) return this.#parts.released();
+    if (this.releasing === 0) this.releasingSince = this.#parts.clock.now();
     this.releasing++;
     void this.#wait(membership, call, answer);
   }
 
   /** Waits for an answer, and asks again while the log fails. What belongs to a former membership is dropped. */
   async #wait(membership: Membership, call: () => void | Promise<void>, first: Promise<void>): Promise<void> {
-    const { scope, clock, onError, released } = this.#parts;
+    const { scope, clock, health, onError, released } = this.#parts;
     const owner = "a held record";
     try {
       let answer: void | Promise<void> = first;
@@ -102,6 +112,7 @@ export class HeldRecords {
         } catch (error) {
           if (this.#membership !== membership) return;
           const lasting = lastingError(error, "release what the log holds");
+          health.failed("appends", lasting ?? error);
           if (wait === backOff.first || lasting !== undefined) onError(lasting ?? error, owner);
           if (lasting !== undefined) return;
         }

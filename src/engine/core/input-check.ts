@@ -80,6 +80,14 @@ export function checkUser(user: unknown, channel: unknown): void {
     );
 }
 
+/** Throws a TypeError for a topic that is not a text of 1 to 255 characters, and for an act that is not a function. */
+export function checkTopic(topic: unknown, act: unknown): void {
+  if (!isText(topic, 1, 255))
+    throw new TypeError(`Cannot act everywhere on ${shown(topic)}: a topic has 1 to 255 characters`);
+  if (typeof act !== "function")
+    throw new TypeError(`Cannot act everywhere on ${shown(topic)}: give a function that acts`);
+}
+
 /** The rpc methods that tocsin answers itself, without a handler. */
 const ownMethods = ["ack", "run.cancel"];
 

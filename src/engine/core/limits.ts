@@ -92,7 +92,8 @@ export interface Limits {
   confirmedBytes: number;
   /**
    * Confirmed publications that wait for delivery in all channels together. Endings of runs are counted separately,
-   * with the same limit. Default 100 000.
+   * with the same limit, and so are those of other processes that clients here may receive: one more is not watched here.
+   * Default 100 000.
    */
   confirmedTotal: number;
   /** Bytes of payload and tags of the publications that `confirmedTotal` counts. Default 67 108 864 (64 MiB). */

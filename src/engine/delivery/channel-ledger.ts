@@ -1,16 +1,14 @@
 import type { Expiring } from "../../base/heap.ts";
 import { attended } from "../../base/hook.ts";
 import type { Position, Slice } from "../../model/log.ts";
-import type { Publication } from "../../model/publication.ts";
 import { type Delivery, type Level, levels, type UndeliveredReason } from "../../model/receipt.ts";
 import type { Context } from "../core/context.ts";
-import { publicationOf } from "../core/publications.ts";
 import type { Taken } from "./confirm-capacity.ts";
 import type { Content } from "./confirmation.ts";
 import { has } from "./delivery-state.ts";
 import { commonWith } from "./lineages.ts";
 import type { DeliveryState, Subscription } from "./subscription.ts";
-import { deliveryBy, refusal, type Waiter, type Wanted } from "./waiter.ts";
+import { deliveryBy, type Question, refusal, type Waiter, type Wanted } from "./waiter.ts";
 
 /** What discharges a confirmed publication. */
 const discharge: Wanted = { level: undefined, by: undefined };
@@ -56,7 +54,7 @@ export class PendingDelivery implements Expiring {
   content: Content | undefined;
   readonly waiters: Set<Waiter> = new Set();
   /** What other nodes have been asked to tell of it. */
-  asked: Set<string> | undefined;
+  asked: Map<string, Question> | undefined;
   /** Whether the log no longer holds it. */
   isTrimmed = false;
   /** How its confirmation ended. */
@@ -76,12 +74,6 @@ export class PendingDelivery implements Expiring {
     let earliest = this.content === undefined ? Infinity : this.due;
     for (const { expires } of this.waiters) earliest = Math.min(earliest, expires);
     return earliest;
-  }
-
-  /** The publication, for users of this process. */
-  publication({ data, tags }: Content): Publication {
-    const { deliveries, position, time } = this;
-    return publicationOf(deliveries.channel, position.epoch, { offset: position.offset, data, time, tags });
   }
 }
 
@@ -259,28 +251,39 @@ export class ChannelLedger {
   /**
    * Called with what was read of the channel. Marks entries that the log no longer holds. `since` is the `sequence` of
    * the ledger before the read. If an entry was made after that, a different epoch is ignored, because the entry may be
-   * of a newer one.
+   * of a newer one. Returns the entries that go on in another epoch than before.
    */
-  looked(slice: Slice, since: number): void {
+  looked(slice: Slice, since: number): PendingDelivery[] {
     const { epoch, first } = slice;
     if (epoch !== this.epoch) {
-      if (since < this.sequence) return;
+      if (since < this.sequence) return [];
       this.begin(epoch);
     }
-    if (this.others.size > 0) this.#decide(slice, since);
-    if (first <= this.first) return;
+    const continued = this.others.size > 0 ? this.#decide(slice, since) : [];
+    if (first <= this.first) return continued;
     this.first = first;
     for (const entry of this.entries.values()) if (entry.position.offset < first) entry.isTrimmed = true;
     this.giveUpTrimmed();
+    return continued;
   }
 
-  /** Gives up what is of an epoch that the channel does not continue. The rest goes on in the present one. */
-  #decide(slice: Slice, since: number): void {
+  /** Gives up what is of an epoch that the channel does not continue. Returns the rest, which goes on in the present one. */
+  #decide(slice: Slice, since: number): PendingDelivery[] {
+    const continued: PendingDelivery[] = [];
     for (const entry of [...this.others]) {
       if (entry.sequence > since) continue;
       if (entry.position.offset > commonWith(slice, entry.epoch)) this.#ledger.giveUp(entry, "trimmed");
-      else if (this.others.delete(entry)) this.#place(entry);
+      else if (this.others.delete(entry)) {
+        this.#place(entry);
+        continued.push(entry);
+      }
     }
+    return continued;
+  }
+
+  /** Whether nothing is known of an epoch: it may be one that continues this one. */
+  isUnknown(epoch: string): boolean {
+    return this.#common(epoch, this.epoch) === 0 && !this.#ledger.isOlder(this.channel, epoch);
   }
 
   /** Whether nobody needs to know now where the log begins: other nodes that wait here notice it by themselves. */
@@ -311,7 +314,7 @@ export class ChannelLedger {
   }
 
   /** Rejects those who wait for an entry, and whose time is over at `now`. */
-  refuse(entry: PendingDelivery, reason: UndeliveredReason, level: Level, now = Infinity): void {
+  refuse(entry: PendingDelivery, reason: UndeliveredReason, level: Level, now: number = Infinity): void {
     const { position, waiters } = entry;
     for (const waiter of [...waiters]) {
       if (waiter.expires > now) continue;

@@ -1,5 +1,6 @@
 import type { Position } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
+import type { AppendSteps } from "../log/append-queue.ts";
 import { tryAgain } from "../log/try-again.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 import type { PendingDelivery } from "./channel-ledger.ts";
@@ -13,11 +14,15 @@ export interface ConfirmContext
   readonly nodes: Nodes;
 }
 
-/** Appends a confirmed publication as soon as there is capacity for its confirmation to wait. */
+/**
+ * Appends a confirmed publication as soon as there is capacity for its confirmation to wait. `current` is called before
+ * each attempt of a node of several.
+ */
 export async function appendConfirmed(
   context: ConfirmContext,
   confirmation: Confirmation,
   options: Parameters<Context["append"]>[2],
+  current?: AppendSteps["current"],
 ): Promise<PendingDelivery> {
   const { channel, content } = confirmation;
   let isAdmitted = false;
@@ -46,10 +51,11 @@ export async function appendConfirmed(
           if (waiting === undefined) admitted();
           return waiting?.then(admitted, refused);
         },
-        origin() {
-          const { id } = context.nodes;
-          if (id !== undefined) origins.add(id);
-          return id;
+        current() {
+          const { id: origin } = context.nodes;
+          if (origin === undefined) return {};
+          origins.add(origin);
+          return { ...current?.(), origin };
         },
         appended(position: Position) {
           confirmation.logged?.(position);
@@ -86,8 +92,10 @@ function checkOrigin(
   const read = async (): Promise<void> => {
     const after = { epoch, offset: offset - 1 };
     const { entries, gapless } = await context.log.read(channel, { after, limit: 1 });
-    const origin = gapless ? entries[0]?.origin : undefined;
-    if (origin !== undefined && origin !== context.nodes.id) context.ledger.disownOne(entry, content);
+    const [found] = entries;
+    if (!gapless || found === undefined) return;
+    // Without an origin it was published without `confirm`, as the first use of the key.
+    if (found.origin !== context.nodes.id) context.ledger.disownOne(entry, content);
   };
   const failed = (error: unknown): void => context.report(error, "log", owner);
   context.scope.own("task", owner, tryAgain(context, owner, read).catch(failed));

@@ -70,6 +70,11 @@ export class DepartedStates {
       for (const stretch of stretches) if (this.#covers(channel, stretch, epoch, offset)) yield stretch;
   }
 
+  /** Returns all states of those who left a channel, with the epochs of their offsets. */
+  all(channel: string): Stretch[] {
+    return [...(this.#channels.get(channel)?.stretches.values() ?? [])].flat();
+  }
+
   /** Returns the states that a subscriber left, up to an offset that is of their epoch, or of one that continues it. */
   get(channel: string, { epoch, offset }: Position, by: string): readonly DeliveryState[] {
     const stretches = this.#channels.get(channel)?.stretches.get(by) ?? [];
@@ -89,6 +94,7 @@ export class DepartedStates {
     departed.stretches.delete(state.by);
     departed.stretches.set(state.by, stretches);
     departed.written = Math.max(departed.written, state.written);
+    if (stretches.some((each) => isSame(each, state))) return;
     const last = stretches.at(-1);
     if (last !== undefined && goesOn(last, state)) {
       stretches[stretches.length - 1] = { ...state, since: last.since };
@@ -133,6 +139,11 @@ export class DepartedStates {
     this.#channels.clear();
     this.#size = 0;
   }
+}
+
+/** Whether a stretch is known already: other nodes may tell of it more than once. */
+function isSame(one: Stretch, other: Stretch): boolean {
+  return one.epoch === other.epoch && one.since === other.since && one.written === other.written;
 }
 
 /**

@@ -153,9 +153,9 @@ export class ForeignWaits {
 
   /**
    * Tells all nodes how far a subscriber had come that has left, if anybody waits for what it was sent: it may come back
-   * to any of them, and then it has what it says that it has.
+   * to any of them, and then it has what it says that it has. With `to`, only this node is told.
    */
-  left(channel: string, epoch: string, state: DeliveryState): void {
+  left(channel: string, epoch: string, state: DeliveryState, to?: string): void {
     const { nodes } = this.#context;
     const { id } = nodes;
     if (id === undefined) return;
@@ -166,7 +166,7 @@ export class ForeignWaits {
       for (const { node, isKnownToAll } of waiters)
         if (node !== undefined && !isKnownToAll) extend(waits, node, position.offset);
     }
-    if (waits.length > 0) nodes.add(undefined, "departed", { ...state, channel, epoch, waits });
+    if (waits.length > 0) nodes.add(to, "departed", { ...state, channel, epoch, waits });
   }
 
   #departed(report: DepartedReport): void {

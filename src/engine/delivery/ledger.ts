@@ -36,9 +36,24 @@ export class Ledger extends PendingDeliveries {
     super(context);
     this.foreign = new ForeignWaits(context, this);
     this.#questions = new Questions(context);
-    context.nodes.onBegin.push(() => {
-      for (const entry of this.all) this.#questions.askAgain(entry);
-    });
+    const { nodes } = context;
+    nodes.on("begun", (_, from) => this.#tellAll(from));
+    nodes.onBegin.push(() => this.#begin());
+    nodes.onMissed.push(() => this.#begin());
+  }
+
+  /** Asks for everything that is awaited, and what others await: this node has begun, or has missed messages. */
+  #begin(): void {
+    for (const entry of this.all) this.#questions.askAgain(entry);
+    this.context.nodes.add(undefined, "begun", null);
+  }
+
+  /** Tells a node that has begun what is awaited here, and who has left that was sent it. */
+  #tellAll(node: string): void {
+    for (const entry of this.all) this.#questions.repeat(entry, node);
+    for (const channel of this.channels.keys())
+      for (const { epoch, ...state } of this.known.departed.all(channel))
+        this.foreign.left(channel, epoch, state, node);
   }
 
   /** What waits to be confirmed now, including what is on its way into the log. */
@@ -172,8 +187,9 @@ export class Ledger extends PendingDeliveries {
   learn(report: DeliveredReport): void {
     const deliveries = this.channels.get(report.channel);
     const entry = deliveries?.get(report);
-    if (entry === undefined) this.known.learn(report);
-    else deliveries?.settle(entry, stateIn(report));
+    if (entry !== undefined) return deliveries?.settle(entry, stateIn(report));
+    this.known.learn(report);
+    if (deliveries?.isUnknown(report.epoch)) deliveries.lookSoon(this.context);
   }
 
   /** Takes the state of a subscriber that has left another node. It may have come back to this one already. */
@@ -213,8 +229,11 @@ export class Ledger extends PendingDeliveries {
       const entries = deliveries.all.sort((one, other) => one.position.offset - other.position.offset);
       for (const entry of entries) {
         if (entry.content?.record !== undefined) {
+          // From now on it is the next one's to give up.
           waiting++;
+          this.letGo(entry);
           deliveries.refuse(entry, "closed", deliveries.levelOf(entry));
+          this.tidy(entry);
         } else this.giveUp(entry, "closed");
       }
     }

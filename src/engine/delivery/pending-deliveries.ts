@@ -3,6 +3,7 @@ import type { Position, Slice } from "../../model/log.ts";
 import type { Publication } from "../../model/publication.ts";
 import type { Asked, Delivery, UndeliveredReason } from "../../model/receipt.ts";
 import type { Context } from "../core/context.ts";
+import { publicationOf } from "../core/publications.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 import { Admission } from "./admission.ts";
 import { ChannelLedger, type LedgerOfChannels, PendingDelivery } from "./channel-ledger.ts";
@@ -225,16 +226,18 @@ export abstract class PendingDeliveries implements LedgerOfChannels {
     deliveries.refuse(entry, reason, level, now);
     this.tidy(entry);
     if (content === undefined) return;
-    this.givenUp.add(
-      { channel: deliveries.channel, position, time, level, reason },
-      entry.publication(content),
-    );
+    const { channel } = deliveries;
+    const { data, tags } = content;
+    const publication = publicationOf(channel, position.epoch, { offset: position.offset, data, time, tags });
+    this.givenUp.add({ channel, position, time, level, reason }, publication);
   }
 
   /** Called with what was read of a channel. `since` is `sequence` before that read; see `ChannelLedger.looked`. */
   looked(channel: string, slice: Slice, since: number): void {
     this.known.note(channel, slice);
-    this.channels.get(channel)?.looked(slice, since);
+    // Subscribers of the new epoch may have it already.
+    for (const entry of this.channels.get(channel)?.looked(slice, since) ?? [])
+      if (entry.place >= 0) this.lookAround(entry);
   }
 
   /** Called after an append to a channel, which may have trimmed older entries. */

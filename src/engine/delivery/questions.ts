@@ -1,7 +1,7 @@
 import type { Context } from "../core/context.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 import type { PendingDelivery } from "./channel-ledger.ts";
-import type { Wanted } from "./waiter.ts";
+import type { Question } from "./waiter.ts";
 
 /** What questions need. */
 export interface QuestionContext extends Pick<Context, "clock"> {
@@ -17,7 +17,7 @@ export class Questions {
   }
 
   /** Asks unless the other nodes know: they see who has published a publication with `confirm`, and tell that node. */
-  ask(entry: PendingDelivery, wanted: Wanted & { readonly expires: number }): void {
+  ask(entry: PendingDelivery, wanted: Question): void {
     const isKnown = entry.content !== undefined && wanted.level === undefined && wanted.by === undefined;
     if (!isKnown) this.#send(entry, wanted);
   }
@@ -33,17 +33,26 @@ export class Questions {
     for (const waiter of entry.waiters) if (waiter.node === undefined) this.ask(entry, waiter);
   }
 
-  #send(entry: PendingDelivery, { level, by, expires }: Wanted & { readonly expires: number }): void {
+  /** Asks a node that has begun later. */
+  repeat(entry: PendingDelivery, node: string): void {
+    for (const question of entry.asked?.values() ?? []) this.#add(node, entry, question);
+  }
+
+  #send(entry: PendingDelivery, question: Question): void {
+    const { level, by } = question;
+    const key = JSON.stringify([level, by]);
+    if (this.#context.nodes.id === undefined || entry.asked?.has(key)) return;
+    entry.asked ??= new Map();
+    entry.asked.set(key, question);
+    this.#add(undefined, entry, question);
+  }
+
+  #add(node: string | undefined, entry: PendingDelivery, { level, by, expires }: Question): void {
     const { clock, nodes } = this.#context;
-    if (nodes.id === undefined) return;
-    const question = JSON.stringify([level, by]);
-    entry.asked ??= new Set();
-    if (entry.asked.has(question)) return;
-    entry.asked.add(question);
     const { deliveries, epoch, position } = entry;
+    const { channel } = deliveries;
     // JSON has no Infinity.
     const left = Math.min(expires - clock.now(), Number.MAX_SAFE_INTEGER);
-    const { channel } = deliveries;
-    nodes.add(undefined, "awaited", { channel, epoch, offset: position.offset, level, by, left });
+    nodes.add(node, "awaited", { channel, epoch, offset: position.offset, level, by, left });
   }
 }

@@ -20,6 +20,8 @@ export interface LeftWaiting {
   /** When it is given up, in milliseconds since the Unix epoch. */
   readonly expires: number;
   readonly isEnding: boolean;
+  /** Whether it is left to others again. */
+  isOver(): boolean;
 }
 
 /** Lets a confirmed publication of an earlier process wait on, for what is left of its time. */
@@ -32,6 +34,7 @@ async function restoreOnce(context: RestoreContext, left: LeftWaiting): Promise<
   const { clock, ledger, log, records, reportsUndelivered } = context;
   const after = { ...position, offset: position.offset - 1 };
   const { epoch, entries, gapless } = await log.read(channel, { after, limit: 1 });
+  if (left.isOver()) return;
   // It was settled here before it was inherited.
   if (ledger.isDone(record)) return records.release(record);
   const [entry] = entries;

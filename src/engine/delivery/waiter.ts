@@ -11,6 +11,11 @@ export interface Wanted {
   readonly by: string | undefined;
 }
 
+/** What other nodes are asked to tell, and until when, on the clock's `now`. */
+export interface Question extends Wanted {
+  readonly expires: number;
+}
+
 /** Somebody who waits for a publication to be delivered: a caller of this process, or another node. */
 export interface Waiter extends Wanted {
   /** When the wait is over, on the clock's `now`. */

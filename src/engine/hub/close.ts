@@ -140,6 +140,8 @@ async function endRuns(
   await hub.settled("runs to end", half, Promise.all(runs.map((run) => run.ended())));
   // The remaining runs ignore their signal. Their endings are written for them.
   await hub.settled("runs to be given up", late, Promise.all(runs.map((run) => run.abandon())));
+  // Endings of other runs may be on their way into the log, too.
+  await hub.settled("endings of runs", late, Promise.all(hub.runs.unsettled.map((run) => run.ended())));
 }
 
 function reportOf(runs: readonly LiveRun[]): RunsReport {

@@ -6,7 +6,7 @@ import { printable } from "../../base/printable.ts";
 import { Scope } from "../../base/scope.ts";
 import { type SerialiseOptions, serialise } from "../../base/serialise.ts";
 import { TimerWheel } from "../../base/timer-wheel.ts";
-import { ClosedError, closed } from "../../model/errors.ts";
+import { ClosedError, closed, LogError } from "../../model/errors.ts";
 import type { EventSchemas } from "../../model/events.ts";
 import type { ErrorContext } from "../../model/hooks.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
@@ -27,6 +27,7 @@ import { MissedNotices, type NoticeContext } from "../delivery/missed-notices.ts
 import type { AppendSteps } from "../log/append-queue.ts";
 import { AppendQueues } from "../log/append-queues.ts";
 import { isOfClosedLog } from "../log/log-failure.ts";
+import { LogHealth } from "../log/log-health.ts";
 import { LogReader } from "../log/log-reader.ts";
 import { Nodes } from "../nodes/nodes.ts";
 import type { RunContext } from "../runs/run-channel.ts";
@@ -36,8 +37,10 @@ import type { LiveSession } from "../sessions/session.ts";
 import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
 import { Wire } from "../sessions/wire.ts";
+import { Everywhere } from "./everywhere.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
+import { NodeCount } from "./node-count.ts";
 import { PresenceOfAll } from "./presence-of-all.ts";
 
 /** What a hub is created from. */
@@ -72,12 +75,15 @@ export class Hub
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly redact: NotifierOptions["redact"];
   readonly scope: Scope;
+  readonly health: LogHealth;
   readonly log: LogReader;
   readonly wheel: TimerWheel;
   readonly appends: AppendQueues;
   readonly records: HeldRecords;
   readonly nodes: Nodes;
+  readonly nodeCount: NodeCount = new NodeCount(this);
   readonly elsewhere: ListeningNodes;
+  readonly everywhere: Everywhere;
   readonly inheritance: Inheritance;
   readonly ledger: Ledger;
   readonly notices: MissedNotices;
@@ -126,10 +132,11 @@ export class Hub
     this.redact = parts.redact;
     this.#onError = parts.onError;
     this.#onUndelivered = parts.onUndelivered;
-    const report = (error: unknown, owner: string): void => this.report(error, "internal", owner);
-    this.scope = new Scope(parts.clock, report);
+    this.scope = new Scope(parts.clock, (error, owner) => this.report(error, "internal", owner));
+    this.health = new LogHealth(parts.clock);
     this.log = new LogReader({
       log: parts.log,
+      health: this.health,
       scope: this.scope,
       begun: (channel) => this.runs.begun(channel),
       sequence: () => this.ledger.sequence,
@@ -138,14 +145,14 @@ export class Hub
     });
     const reportLog = (error: unknown, owner: string): void => this.report(error, "log", owner);
     this.records = new HeldRecords({
-      isKept: parts.log.join !== undefined,
-      clock: parts.clock,
-      scope: this.scope,
+      ...{ isKept: parts.log.join !== undefined, clock: parts.clock, scope: this.scope },
       released: () => this.appends.commits?.touch(),
+      health: this.health,
       onError: reportLog,
     });
     this.nodes = new Nodes(this, parts.log);
     this.elsewhere = new ListeningNodes(this);
+    this.everywhere = new Everywhere(this);
     this.inheritance = new Inheritance(this, parts.log);
     this.presence = new PresenceOfAll(this);
     this.recoveries = new Recoveries(this.log);
@@ -154,34 +161,38 @@ export class Hub
     this.wheel = new TimerWheel(this.scope, () => this.clock.now());
     this.ledger = new Ledger(this);
     this.notices = new MissedNotices(this);
-    const appended = (channel: string): void => this.ledger.appended(channel);
     this.appends = new AppendQueues({
       log: parts.log,
       clock: parts.clock,
+      health: this.health,
       most: parts.settings.limits.waiting,
       schedule: () => this.turn.schedule(),
       isHeard: () => this.channels.size > 0,
       slowest: (channel, offset, after) => this.channels.get(channel)?.slowest(offset, after),
       onError: reportLog,
-      appended,
+      appended: (channel) => this.ledger.appended(channel),
       refused: () => this.counters.hit("waiting"),
       joining: () => this.inheritance.joining,
       parent: this.scope,
     });
-    this.turn = new Turn({
-      clock: parts.clock,
-      appends: this.appends,
-      flushed: () => this.#flushed(),
-    });
+    this.turn = new Turn({ clock: parts.clock, appends: this.appends, flushed: () => this.#flushed() });
   }
 
   /**
-   * Calls the user's error hook. What the hook throws goes to the console. A ClosedError is not reported, and a closed
-   * log only once.
+   * Calls the user's error hook. What the hook throws goes to the console. A ClosedError is not reported, a closed log
+   * only once, and of an outage of the log only the first error.
    */
   report(error: unknown, stage: ErrorContext["stage"], owner: string): void {
     if (error instanceof ClosedError || (isOfClosedLog(error) && this.#isLogLossReported())) return;
+    if (stage === "log" && this.#isReported(error)) return;
     attended(() => this.#onError(error, { stage, owner: printable(owner) }), complain);
+  }
+
+  /** Whether an error of the log is reported already. A lasting one that no call has met means a lost place in the log. */
+  #isReported(error: unknown): boolean {
+    const { health } = this;
+    if (error instanceof LogError && error.lasting && !health.knows(error)) health.failed("appends", error);
+    return health.isReported(error);
   }
 
   /**
@@ -249,6 +260,7 @@ export class Hub
     this.runs.clear();
     this.appends.end();
     this.log.end();
+    this.health.clear();
     this.ledger.clear();
     this.notices.clear();
     this.channels.clear();

@@ -2,7 +2,7 @@ import { ignorable } from "../../base/scope.ts";
 import { closed, describe, LogError } from "../../model/errors.ts";
 import type { HeldRecord, Log, Membership } from "../../model/log.ts";
 import { type Close, closes } from "../../wire/protocol.ts";
-import { type Held, heldIn } from "../core/held-records.ts";
+import { heldIn } from "../core/held-records.ts";
 import { type RestoreContext, restoreConfirmed } from "../delivery/restore.ts";
 import { backOff, jittered, longer } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
@@ -38,8 +38,8 @@ export class Inheritance {
   /** Settles once this process is a member. Undefined after that, and for a log without members. */
   joining: Promise<void> | undefined;
   #leaving: AbortController | undefined;
-  /** The records that are being brought to an end. */
-  readonly #inherited = new Set<string>();
+  /** The records that are being brought to an end, and the place in which they were inherited. */
+  readonly #inherited = new Map<string, Place>();
   #isForeignReported = false;
 
   constructor(context: InheritanceContext, log: Log) {
@@ -52,6 +52,7 @@ export class Inheritance {
   begin(): void {
     if (this.#log.join === undefined) return;
     this.#leaving = new AbortController();
+    this.#context.nodes.usedAt = this.#context.clock.time();
     this.#enter(this.#leaving.signal);
   }
 
@@ -62,6 +63,7 @@ export class Inheritance {
 
   async #join(signal: AbortSignal): Promise<void> {
     const { scope } = this.#context;
+    const release = scope.hold("wait", "join the log");
     const quiet = scope.timer("join the log", patience, () => this.#reportWait());
     try {
       let place: Place | undefined;
@@ -70,10 +72,12 @@ export class Inheritance {
         place = entered;
         const membership = await this.#again(signal, () => this.#joinOnce(entered, signal));
         if (membership !== undefined) await this.#again(signal, () => this.#joined(entered, membership));
+        if (lastingError(entered.lost, "join the log") !== undefined) throw entered.lost;
       }
       this.joining = undefined;
     } finally {
       quiet();
+      release();
     }
   }
 
@@ -96,7 +100,7 @@ export class Inheritance {
   async #joinOnce(place: Place, signal: AbortSignal): Promise<Membership | undefined> {
     return this.#log.join?.(
       {
-        inherits: (records) => this.#inherit(records),
+        inherits: (records) => this.#inherit(place, records),
         lost: (error) => this.#lost(place, error),
         renewed: () => this.#renewal.begin(),
       },
@@ -121,7 +125,8 @@ export class Inheritance {
   }
 
   #reportWait(): void {
-    const what = "another process still works with it, or ended without closing it a short time ago";
+    const what =
+      "its store does not answer, or takes one process at a time and another one has not closed it";
     this.#report(new LogError(`Cannot write to the log yet: ${what}. What is published waits`));
   }
 
@@ -143,28 +148,31 @@ export class Inheritance {
     else if (this.joining === undefined) this.#enter(this.#leaving.signal);
   }
 
-  #inherit(records: readonly HeldRecord[]): void {
+  #inherit(place: Place, records: readonly HeldRecord[]): void {
     for (const each of records) {
       const { record, channel } = each;
-      if (this.#inherited.has(record)) continue;
-      this.#inherited.add(record);
-      this.#context.scope.own("task", `what was left of ${channel}`, this.#end(each, heldIn(record)));
+      if (this.#inherited.get(record) === place) continue;
+      this.#inherited.set(record, place);
+      this.#context.scope.own("task", `what was left of ${channel}`, this.#end(place, each));
     }
   }
 
   /** Brings something to an end. What another version has written is left alone: it is held until such a one comes. */
-  async #end({ record, channel, position }: HeldRecord, held: Held | undefined): Promise<void> {
+  async #end(place: Place, { record, channel, position }: HeldRecord): Promise<void> {
     const context = this.#context;
+    const held = heldIn(record);
+    // Others have it if this process is taken for gone before it is done.
+    const isOver = (): boolean => place.lost !== undefined;
     try {
       let isKnown = held !== undefined;
       if (held?.is === "run") isKnown = await endLost(context, { record, channel, position });
       else if (held?.is === "confirmed") {
         const { expires, isEnding } = held;
-        await restoreConfirmed(context, { channel, position, record, expires, isEnding });
+        await restoreConfirmed(context, { channel, position, record, expires, isEnding, isOver });
       }
       if (!isKnown) this.#leave(channel);
     } finally {
-      this.#inherited.delete(record);
+      if (this.#inherited.get(record) === place) this.#inherited.delete(record);
     }
   }
 

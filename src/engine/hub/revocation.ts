@@ -10,12 +10,14 @@ const kinds = { disconnect: "disconnect", unsubscribe: "unsubscribe" } as const;
 /** Does here what other nodes revoke. A node that has missed such a message has to let everybody authenticate again. */
 export function obeyRevocations(hub: Hub): void {
   const { nodes } = hub;
-  nodes.on(kinds.disconnect, (body) => {
-    const { who, code } = Object(body) as { who: { user: string }; code: number };
+  const obey = (kind: string, act: (body: object) => void): void =>
+    nodes.on(kind, (body) => act(Object(body)), { isVital: true });
+  obey(kinds.disconnect, (body) => {
+    const { who, code } = body as { who: { user: string }; code: number };
     disconnect(hub, who, code);
   });
-  nodes.on(kinds.unsubscribe, (body) => {
-    const { user, channel } = Object(body) as { user: string; channel: string };
+  obey(kinds.unsubscribe, (body) => {
+    const { user, channel } = body as { user: string; channel: string };
     unsubscribe(hub, user, channel);
   });
   nodes.onMissed.push((to) => {

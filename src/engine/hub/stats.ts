@@ -46,10 +46,13 @@ export function statsOf({ sessions, channels, runs, appends, ledger, scope }: Hu
 }
 
 /** Lists what a notifier owns. */
-export function pendingOf({ sessions, clock, scope, appends, ledger }: Hub): Pending[] {
+export function pendingOf({ sessions, clock, scope, appends, records, ledger }: Hub): Pending[] {
   const now = clock.now();
   const sockets = Array.from(sessions, ({ id, since }): Pending => {
     return { kind: "socket", owner: `session ${id}`, age: now - since };
   });
-  return [...sockets, ...scope.inspect(), ...appends.inspect(), ...ledger.inspect()];
+  const { releasing, releasingSince } = records;
+  const owner = `answers of the log about ${releasing} held records`;
+  const held: Pending[] = releasing === 0 ? [] : [{ kind: "wait", owner, age: now - releasingSince }];
+  return [...sockets, ...scope.inspect(), ...appends.inspect(), ...held, ...ledger.inspect()];
 }

@@ -1,7 +1,8 @@
 import type { Counted } from "../core/counters.ts";
 import type { Hub } from "./hub.ts";
+import { type LogTotals, logTotalsOf } from "./log-totals.ts";
 
-/** The bytes that a notifier holds, and its counters since it was created. */
+/** The bytes that a notifier holds, how its log is, and its counters since it was created. */
 export interface Totals extends Counted {
   /** Held now. All are zero after closing. */
   bytes: {
@@ -16,14 +17,17 @@ export interface Totals extends Counted {
     /** What is kept of ended runs besides their channels. */
     runs: number;
   };
+  /** How the log is now. */
+  log: LogTotals;
 }
 
 /** Adds up what a notifier holds, and adds its counters. */
-export function totalsOf({ sessions, settings, cache, log, runs, counters }: Hub): Totals {
+export function totalsOf(hub: Hub): Totals {
+  const { sessions, settings, cache, log, runs, counters } = hub;
   const bytes = { commands: 0, windows: 0, cache: cache.bytes, log: log.bytes, runs: runs.bytes };
   for (const session of sessions) {
     bytes.commands += Math.ceil(session.queue.chars);
     bytes.windows += settings.window - session.window.room;
   }
-  return { bytes, ...counters.counts };
+  return { bytes, log: logTotalsOf(hub), ...counters.counts };
 }

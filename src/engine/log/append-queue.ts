@@ -2,9 +2,13 @@ import type { Clock } from "../../base/clock.ts";
 import { LinkedNode } from "../../base/linked-list.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
+import type { LogHealth } from "./log-health.ts";
 
 /** Bytes that a waiting publication counts in addition to its payload. */
 const overhead = 128;
+
+/** Options of an append that may change while it waits: the id of this node, and the epoch of a run's channel. */
+export type Current = Pick<AppendOptions, "origin" | "epoch">;
 
 /**
  * Callbacks right before an append, and as soon as it is in the log, in the order of the queue, and the privileges of
@@ -14,8 +18,8 @@ export interface AppendSteps {
   /** Returns a promise to wait for before the append, or undefined if the append may start at once. */
   admit?(): Promise<void> | undefined;
   appended?(position: Position): void;
-  /** Returns the id of this node, if it wants to hear who has received the entry. Called before each attempt. */
-  origin?(): string | undefined;
+  /** Returns what may be another than when the append was asked for. Called before each attempt. */
+  current?(): Current;
   /** Whether the append is accepted however much is waiting. Events of runs are never refused. */
   readonly isExempt?: boolean;
   /** Whether the append does not wait for subscribers if nothing is queued before it: for start and ending of a run. */
@@ -31,6 +35,7 @@ export const urgent: AppendSteps = { isExempt: true, isUrgent: true };
 export interface AppendQueuesParts {
   readonly log: Log;
   readonly clock: Clock;
+  readonly health: LogHealth;
   /** Bytes that may be published in one turn while anybody follows a channel. Default: 2 MiB. */
   readonly turn?: number;
   /** Maximum number of bytes that may wait, over all channels. */

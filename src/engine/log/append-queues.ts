@@ -10,6 +10,7 @@ import { Commits } from "./commits.ts";
 import { HeldQueues } from "./held-queues.ts";
 import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
+import { pendingIn } from "./pending-appends.ts";
 
 /**
  * Appends publications to the log in the order of their calls, and no faster than the turns of the event loop allow.
@@ -43,16 +44,16 @@ export class AppendQueues {
   #ended = false;
 
   constructor(parts: AppendQueuesParts) {
-    const { clock, onError, parent, log, joining, schedule, turn = 2_097_152 } = parts;
+    const { clock, onError, parent, log, health, joining, schedule, turn = 2_097_152 } = parts;
     this.#parts = parts;
     this.#scope = new Scope(clock, onError, parent);
     this.#pace = new Pace({ clock, log, most: turn, isHeard: parts.isHeard, schedule });
     this.#held = new HeldQueues({ scope: this.#scope, schedule: () => this.#pace.schedule() });
     this.#bursts = new Bursts(parts);
     const scope = this.#scope;
-    this.#appender = new LogAppender({ log, clock, onError, scope, ...(joining && { joining }) });
+    this.#appender = new LogAppender({ log, clock, health, onError, scope, ...(joining && { joining }) });
     const drained = (): void => this.#checkIdle();
-    this.commits = log.commit && new Commits({ log, clock, scope, schedule, onError, drained });
+    this.commits = log.commit && new Commits({ log, clock, scope, health, schedule, onError, drained });
   }
 
   /** Number of appends in progress or waiting. */
@@ -65,15 +66,9 @@ export class AppendQueues {
     return this.#bytes + (this.commits?.bytes ?? 0);
   }
 
-  /** Returns everything that the queues own now. */
+  /** Returns everything that the queues own now. The waits are those of publications. */
   inspect(): Pending[] {
-    const now = this.#parts.clock.now();
-    const waiting = Array.from(this.#queues.values(), ({ channel, first, size }): Pending => {
-      const behind = size > 1 ? ` and ${size - 1} behind it` : "";
-      return { kind: "wait", owner: `publish ${channel}${behind}`, age: now - first.since };
-    });
-    const { size = 0, since = now } = this.commits ?? {};
-    if (size > 0) waiting.push({ kind: "wait", owner: `commit ${size} publications`, age: now - since });
+    const waiting = pendingIn(this.#queues.values(), this.commits, this.#parts.clock.now());
     return [...waiting, ...this.#scope.inspect().filter(({ kind }) => kind !== "wait")];
   }
 
@@ -264,7 +259,7 @@ export class AppendQueues {
     item.unlink?.();
     item.unlink = undefined;
     const append = (): MaybePromise<Position> =>
-      this.#appender.append(queue.channel, item.data, item.options, item.steps?.origin);
+      this.#appender.append(queue.channel, item.data, item.options, item.steps?.current);
     const appending = andThen(item.steps?.admit?.(), append);
     if (appending instanceof Promise) this.#finishLater(queue, item, appending);
     else this.#appended(queue, item, appending);

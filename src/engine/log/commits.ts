@@ -5,6 +5,7 @@ import type { Log, Position } from "../../model/log.ts";
 import type { Waiting } from "./append-queue.ts";
 import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
+import type { LogHealth } from "./log-health.ts";
 
 /** Who waits for the commit of an append. */
 type Waits = Pick<Waiting, "bytes" | "resolve" | "reject"> & Partial<Pick<Waiting, "steps">>;
@@ -23,6 +24,7 @@ export interface CommitsParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly scope: Scope;
+  readonly health: LogHealth;
   /** Schedules a turn, which calls {@linkcode Commits.run}. */
   schedule(): void;
   onError(error: unknown, owner: string): void;
@@ -34,7 +36,7 @@ export interface CommitsParts {
  * Commits once a turn what a log has gathered, for a log that has `commit`. Until then nothing that depends on it may
  * leave: the log lets nobody read it, and its publishers wait here.
  *
- * A commit that fails is tried again, and each outage is reported once. Everything stays gathered meanwhile.
+ * A commit that fails is tried again. Everything stays gathered meanwhile.
  */
 export class Commits {
   readonly #parts: CommitsParts;
@@ -47,6 +49,8 @@ export class Commits {
   /** Cancels the pause before the next attempt, while commits fail. */
   #resume: (() => void) | undefined;
   #isFailing = false;
+  /** Whether the last commit failed with an error that no retry can fix. */
+  #isLost = false;
   #isOver = false;
 
   constructor(parts: CommitsParts) {
@@ -129,6 +133,8 @@ export class Commits {
   #done(count: number): void {
     this.#isCommitting = false;
     this.#isFailing = false;
+    this.#isLost = false;
+    this.#parts.health.worked("appends");
     this.#wait = backOff.first;
     const items = this.#items.slice(0, count);
     this.#items = this.#items.slice(count);
@@ -144,11 +150,13 @@ export class Commits {
   }
 
   #failed(error: unknown): void {
-    const { clock, scope, onError } = this.#parts;
+    const { clock, scope, health, onError } = this.#parts;
     this.#isCommitting = false;
     const lasting = lastingError(error, "commit to the log");
-    if (!this.#isFailing && !this.#isOver) onError(lasting ?? error, "commit");
+    health.failed("appends", lasting ?? error);
+    if (!this.#isLost && !this.#isOver) onError(lasting ?? error, "commit");
     this.#isFailing = true;
+    this.#isLost = lasting !== undefined;
     if (lasting !== undefined) {
       this.#refuse(lasting);
       return;

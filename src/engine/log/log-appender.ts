@@ -3,8 +3,11 @@ import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import { closed, ExistsError, SealedError } from "../../model/errors.ts";
 import type { AppendOptions, Log, Position } from "../../model/log.ts";
+import type { Current } from "./append-queue.ts";
 import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
+import type { LogHealth } from "./log-health.ts";
+import { appendingTo } from "./pending-appends.ts";
 import { Writers } from "./writers.ts";
 
 /** What an appender is created from. */
@@ -12,17 +15,18 @@ export interface LogAppenderParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly scope: Scope;
+  readonly health: LogHealth;
   /** Settles once this process may append. Undefined if there is nothing to wait for. */
   joining?(): Promise<void> | undefined;
   onError(error: unknown, owner: string): void;
 }
 
-/** Appends to the log, retries while the log fails, and reports each outage once. */
+/** Appends to the log, and retries while the log fails. */
 export class LogAppender {
   readonly #parts: LogAppenderParts;
   readonly #writers: Writers;
-  /** Whether the last append failed. */
-  #isFailing = false;
+  /** Whether an error that no retry can fix was reported, and nothing was appended since. */
+  #isLost = false;
   /** Whether the log appends synchronously; undefined before the first append. */
   #isAtOnce: boolean | undefined;
   #ended = false;
@@ -39,23 +43,22 @@ export class LogAppender {
 
   /**
    * Appends until the log succeeds; synchronously where the log does. Rejects with the signal's reason, with the log's
-   * refusal of the place, or with a lasting `LogError`. `origin` is called before each attempt; see
-   * {@linkcode AppendOptions.origin}.
+   * refusal of the place, or with a lasting `LogError`. `current` is called before each attempt.
    */
-  append(channel: string, data: string, options: AppendOptions, origin?: Origin): MaybePromise<Position> {
+  append(channel: string, data: string, options: AppendOptions, current?: Currently): MaybePromise<Position> {
     const joining = this.#parts.joining?.();
-    if (joining !== undefined) return this.#joined(joining, channel, data, options, origin);
+    if (joining !== undefined) return this.#joined(joining, channel, data, options, current);
     // The result of an append may be lost although the append was made. With a number it can be sent again safely.
     const numbered = this.#isAtOnce ? options : { ...options, once: this.#writers.next(channel) };
     let appending: MaybePromise<Position>;
     try {
-      appending = this.#parts.log.append(channel, data, withOrigin(numbered, origin));
+      appending = this.#parts.log.append(channel, data, asOf(numbered, current));
     } catch (error) {
-      return this.#retry(channel, data, numbered, Promise.reject(error), origin);
+      return this.#retry(channel, data, numbered, Promise.reject(error), current);
     }
     if (appending instanceof Promise) {
       this.#isAtOnce ??= false;
-      return this.#retry(channel, data, numbered, appending, origin);
+      return this.#retry(channel, data, numbered, appending, current);
     }
     this.#answered();
     return appending;
@@ -66,19 +69,24 @@ export class LogAppender {
     channel: string,
     data: string,
     options: AppendOptions,
-    origin: Origin | undefined,
+    current: Currently | undefined,
   ): Promise<Position> {
-    await this.#parts.scope.waitFor(`publish ${channel}`, options.signal, joining);
+    await this.#parts.scope.waitFor(appendingTo(channel), options.signal, joining);
     if (this.#ended) throw closed("publish");
-    return this.append(channel, data, options, origin);
+    return this.append(channel, data, options, current);
   }
 
   /** Called after a synchronous append: such a log needs no numbers. */
   #answered(): void {
-    this.#isFailing = false;
+    this.#worked();
     if (this.#isAtOnce === true) return;
     this.#isAtOnce = true;
     this.#writers.clear();
+  }
+
+  #worked(): void {
+    this.#isLost = false;
+    this.#parts.health.worked("appends");
   }
 
   /** Waits for an append that was started, and retries it while it fails. */
@@ -87,9 +95,9 @@ export class LogAppender {
     data: string,
     options: AppendOptions,
     first: Promise<Position>,
-    origin: Origin | undefined,
+    current: Currently | undefined,
   ): Promise<Position> {
-    const owner = `publish ${channel}`;
+    const owner = appendingTo(channel);
     const { log, clock, scope } = this.#parts;
     const { signal } = options;
     let appending: MaybePromise<Position> = first;
@@ -98,7 +106,7 @@ export class LogAppender {
         try {
           const position =
             appending instanceof Promise ? await scope.waitFor(owner, signal, appending) : appending;
-          this.#isFailing = false;
+          this.#worked();
           return position;
         } catch (error) {
           if (signal?.aborted) throw signal.reason;
@@ -106,9 +114,11 @@ export class LogAppender {
           this.#failed(error, channel);
         }
         await scope.sleep(owner, jittered(wait, clock), signal);
+        // Between two attempts this process may have lost its place, and get another one.
+        const joining = this.#parts.joining?.();
+        if (joining !== undefined) await scope.waitFor(owner, signal, joining);
         try {
-          // Between two attempts this process may have got another id.
-          appending = log.append(channel, data, withOrigin(options, origin));
+          appending = log.append(channel, data, asOf(options, current));
           if (!(appending instanceof Promise)) this.#answered();
         } catch (error) {
           appending = Promise.reject(error);
@@ -122,12 +132,15 @@ export class LogAppender {
     }
   }
 
-  /** Reports an error once per outage, and throws an error that no retry can fix. */
+  /** Reports an error, and throws one that no retry can fix. */
   #failed(error: unknown, channel: string): void {
+    const { health, onError } = this.#parts;
     const lasting = lastingError(error, `publish to ${JSON.stringify(channel)}`);
-    if (!this.#isFailing) this.#parts.onError(lasting ?? error, `publish ${channel}`);
-    this.#isFailing = true;
-    if (lasting !== undefined) throw lasting;
+    health.failed("appends", lasting ?? error);
+    if (!this.#isLost) onError(lasting ?? error, appendingTo(channel));
+    if (lasting === undefined) return;
+    this.#isLost = true;
+    throw lasting;
   }
 
   /** Ends the appender. Errors after that are caused by the end, and are neither reported nor retried. */
@@ -137,12 +150,10 @@ export class LogAppender {
   }
 }
 
-/** Returns the id of this node, while it has one. */
-type Origin = () => string | undefined;
+type Currently = () => Current;
 
-function withOrigin(options: AppendOptions, origin: Origin | undefined): AppendOptions {
-  const id = origin?.();
-  return id === undefined ? options : { ...options, origin: id };
+function asOf(options: AppendOptions, current: Currently | undefined): AppendOptions {
+  return current === undefined ? options : { ...options, ...current() };
 }
 
 /** Whether an error is the log's answer to an append in a place that it cannot have. */

@@ -3,11 +3,13 @@ import type { Scope } from "../../base/scope.ts";
 import { closed } from "../../model/errors.ts";
 import type { Log, ReadOptions, Slice, WakeHint } from "../../model/log.ts";
 import { checkSlice, lastingError } from "./log-failure.ts";
+import type { LogHealth } from "./log-health.ts";
 
 /** What a log reader is created from. */
 export interface LogReaderParts {
   readonly log: Log;
   readonly scope: Scope;
+  readonly health: LogHealth;
   /**
    * Returns a promise that settles once the run that writes this channel has begun it. Returns undefined if there is
    * nothing to wait for.
@@ -58,7 +60,7 @@ export class LogReader {
     if (!(reading instanceof Promise)) return this.#checked(channel, options, reading, sequence);
     const checked = reading.then(
       (slice) => this.#checked(channel, options, slice, sequence),
-      (error: unknown) => this.#throw(error, `read ${JSON.stringify(channel)}`),
+      (error: unknown) => this.#failed(error, `read ${JSON.stringify(channel)}`, options.signal),
     );
     return this.#parts.scope.waitFor(`read ${channel}`, options.signal, checked);
   }
@@ -69,12 +71,19 @@ export class LogReader {
       this.#isAtOnce = !(answer instanceof Promise);
       return answer;
     } catch (error) {
-      return this.#throw(error, `read ${JSON.stringify(channel)}`);
+      return this.#failed(error, `read ${JSON.stringify(channel)}`, options.signal);
     }
   }
 
   #checked(channel: string, options: ReadOptions, slice: Slice, sequence: number): Slice {
-    checkSlice(channel, options, slice);
+    const { health } = this.#parts;
+    try {
+      checkSlice(channel, options, slice);
+    } catch (error) {
+      health.failed("reads", error);
+      throw error;
+    }
+    health.worked("reads");
     this.#parts.looked(channel, slice, sequence);
     this.#parts.found(channel, slice);
     return slice;
@@ -88,7 +97,7 @@ export class LogReader {
 
   /** Watches a channel; synchronously where the log does. It then throws where it would otherwise reject. */
   watch(channel: string, wake: (hint?: WakeHint) => void): MaybePromise<AsyncDisposable> {
-    const failed = (error: unknown): never => this.#throw(error, `watch ${JSON.stringify(channel)}`);
+    const failed = (error: unknown): never => this.#failed(error, `watch ${JSON.stringify(channel)}`);
     try {
       const watching = this.#log.watch(channel, wake);
       return watching instanceof Promise ? watching.catch(failed) : watching;
@@ -98,11 +107,14 @@ export class LogReader {
   }
 
   /**
-   * Throws the error of a failed call. A `ClosedError` after this notifier closed the log is expected, and is not
-   * turned into a lasting error.
+   * Throws the error of a failed call. A `ClosedError` after this notifier closed the log is expected, and is no failure
+   * of the log.
    */
-  #throw(error: unknown, doing: string): never {
-    throw (this.#isClosed ? undefined : lastingError(error, doing)) ?? error;
+  #failed(error: unknown, doing: string, signal?: AbortSignal): never {
+    if (this.#isClosed || signal?.aborted) throw error;
+    const thrown = lastingError(error, doing) ?? error;
+    this.#parts.health.failed("reads", thrown);
+    throw thrown;
   }
 
   /** Ends the reader: reads throw a `ClosedError` from now on. */

@@ -1,3 +1,5 @@
+import { ignorable } from "../../base/scope.ts";
+import { closed } from "../../model/errors.ts";
 import type { Log, Membership, Position, Retention } from "../../model/log.ts";
 import type { Context } from "../core/context.ts";
 import { urgent } from "../log/append-queue.ts";
@@ -19,6 +21,11 @@ type Handle = (body: unknown, from: string) => unknown;
 /** Milliseconds to wait for answers: a node that takes longer is left out. */
 const patience = 1_000;
 
+/** Milliseconds by which the clocks of two machines may differ. */
+const skew = 60_000;
+/** Maximum number of messages in which a node looks for those that came before it could hear of them. */
+const mostLate = 256;
+
 /** Maximum number of things in one message of `Nodes.add`. */
 const batch = 1_000;
 
@@ -38,9 +45,14 @@ export class Nodes {
   #inboxes: readonly Inbox[] = [];
   /** The names that this node has had: the log may have taken it for gone meanwhile. */
   readonly #own = new Set<string>();
+  readonly #vital = new Set<string>();
+  /** When this process was first used, in milliseconds since the Unix epoch: from then on it may have sessions. */
+  usedAt = 0;
   /** What it has read last of the messages to all. */
   #read: Position | undefined;
   #questions = 0;
+  /** Whether this node was one of several, and has left. */
+  #hasLeft = false;
   /** What leaves at the end of this turn, by channel and kind. */
   readonly #gathered = new Map<string, { channel: string; kind: string; items: unknown[] }>();
   /** Messages that are on their way into the log. */
@@ -60,9 +72,13 @@ export class Nodes {
     return this.#membership?.id;
   }
 
-  /** Sets what is done with messages of a kind. */
-  on(kind: string, handle: Handle): void {
+  /**
+   * Sets what is done with messages of a kind. `isVital`: a node that has accepted sessions before it could hear of one has
+   * missed it.
+   */
+  on(kind: string, handle: Handle, { isVital = false }: { isVital?: boolean } = {}): void {
     this.#handles.set(kind, handle);
+    if (isVital) this.#vital.add(kind);
   }
 
   /** Called whenever this process has become a member of its log. Resolves once other nodes can reach it. */
@@ -80,8 +96,19 @@ export class Nodes {
     const shared = { context, channel: everybody, after: this.#read, take, missed: () => missed("all") };
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
+    if (this.#read === undefined && (await this.#hasComeLate())) missed("all");
     this.#membership = membership;
+    this.#hasLeft = false;
     for (const each of this.onBegin) each();
+  }
+
+  /** Whether others may have told something vital after this process was first used, and before it could hear of it. */
+  async #hasComeLate(): Promise<boolean> {
+    const { entries } = await this.#context.log.read(everybody, { last: mostLate });
+    const since = this.usedAt - skew;
+    const [oldest] = entries;
+    if (entries.length === mostLate && (oldest?.time ?? 0) >= since) return true;
+    return entries.some(({ time, data }) => time >= since && this.#vital.has(decoded(data)?.kind ?? ""));
   }
 
   /** Returns the ids of all nodes that are not taken for gone, this one included. None where this one works alone. */
@@ -94,6 +121,7 @@ export class Nodes {
     for (const inbox of this.#inboxes) inbox.end();
     this.#read = this.#inboxes.at(-1)?.position ?? this.#read;
     this.#inboxes = [];
+    this.#hasLeft ||= this.#membership !== undefined;
     this.#membership = undefined;
     this.#gathered.clear();
   }
@@ -118,7 +146,9 @@ export class Nodes {
     for (const { channel, kind, items } of all) {
       for (let at = 0; at < items.length; at += batch) {
         const sending = this.#send(channel, { kind, body: items.slice(at, at + batch) });
-        this.#context.scope.own("task", `messages ${kind}`, sending);
+        // What cannot leave any more before this node has closed is nobody's fault.
+        if (this.#context.flushing) ignorable(sending);
+        else this.#context.scope.own("task", `messages ${kind}`, sending);
         this.#underWay.add(sending);
         const sent = (): void => void this.#underWay.delete(sending);
         sending.then(sent, sent);
@@ -137,8 +167,9 @@ export class Nodes {
     await this.#send(inboxOf(node), { kind, body });
   }
 
-  /** Sends a message to all other nodes. Does nothing where this one works alone. */
+  /** Sends a message to all other nodes. Does nothing where this one works alone. Rejects once it has left the others. */
   async tellAll(kind: string, body: unknown): Promise<void> {
+    if (this.#hasLeft) throw closed("tell other nodes");
     if (this.#membership !== undefined) await this.#send(everybody, { kind, body });
   }
 

@@ -17,7 +17,7 @@ import { jsonCodec } from "../../wire/json-codec.ts";
 import { type Codec, closes } from "../../wire/protocol.ts";
 import { Commands } from "../commands/commands.ts";
 import { checkSchemas } from "../core/event-check.ts";
-import { checkAfter, checkParts } from "../core/input-check.ts";
+import { checkAfter, checkParts, checkTopic } from "../core/input-check.ts";
 import { type NotifierOptions, resolveSettings } from "../core/settings.ts";
 import { type CloseOptions, type CloseReport, closePhases, emptyReport } from "../hub/close.ts";
 import { type FollowOptions, followChannel } from "../hub/follow.ts";
@@ -172,6 +172,15 @@ export class LiveNotifier implements Notifier {
   async unsubscribe(user: string, channel: string): Promise<void> {
     this.#begin();
     await unsubscribeAll(this.#hub, user, channel);
+  }
+
+  everywhere(topic: string, act: () => void): () => Promise<void> {
+    checkTopic(topic, act);
+    this.#hub.everywhere.add(topic, act);
+    return () => {
+      this.#begin();
+      return this.#hub.everywhere.tell(topic);
+    };
   }
 
   stats(): Stats {

@@ -138,6 +138,23 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
    * with a TypeError if an argument is not a string.
    */
   unsubscribe(user: string, channel: string): Promise<void>;
+  /**
+   * Returns a function that calls `act` here at once, and in every other process that works with the same log and has
+   * given a function for the same topic: to drop what it has cached, for example. A process that was cut off calls it
+   * when it is back, or when it may have missed it; so it may be called more often than was asked for.
+   *
+   * The promise settles once all others will hear of it, whatever happens to the log. It rejects with a `ClosedError` after
+   * closing, and with a lasting `LogError`; it need not be awaited. What `act` throws goes to `onError`. Throws a
+   * TypeError for a topic that is not a text of 1 to 255 characters, and for an `act` that is not a function.
+   *
+   * @example
+   * ```ts
+   * const settings = new Map<string, unknown>();
+   * const reload = notifier.everywhere("settings", () => settings.clear());
+   * await reload();
+   * ```
+   */
+  everywhere(topic: string, act: () => void): () => Promise<void>;
   /** Returns how many things the notifier owns now. All numbers are zero when it is quiet. */
   stats(): Stats;
   /** Returns how many bytes the notifier holds, and its counters since it was created: sessions, errors, limits hit. */

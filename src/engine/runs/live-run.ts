@@ -191,13 +191,16 @@ export class LiveRun implements Run<unknown> {
 
   /**
    * Called when the store was set back or lost: what the log must have of the run is written again, unless it is there.
-   * `ending` is the ending that was written, if it is known. Returns whether it is not known and would have been needed.
+   * `endingOf` returns the ending that was written, if it is known. Returns whether it is not known and would have been
+   * needed.
    */
-  async renew(ending: string | undefined): Promise<boolean> {
+  async renew(endingOf: () => string | undefined): Promise<boolean> {
     await this.#starting;
     if (this.status !== "working") await this.ended();
-    if (this.#starting === undefined || this.#refused !== undefined) return false;
+    // Another run may have its id since.
+    if (this.#starting === undefined || this.#refused !== undefined || this.#channel.isStopped) return false;
     const { id } = this;
+    const ending = endingOf();
     const found = await renewedRun(this.#context, {
       ...{ id, channel: this.#channel, stored: this.#stored },
       begin: (place) => {
@@ -205,10 +208,15 @@ export class LiveRun implements Run<unknown> {
         return this.#write(place);
       },
       hold: (epoch) => this.#channel.hold(this.#record, epoch),
-      end: ending === undefined ? undefined : () => this.#channel.confirm(ending, stateOf(this.#stored)),
+      end: ending === undefined ? undefined : () => this.#endAgain(ending),
     });
     if (found === "replaced") this.lose(new LogError(`Cannot go on with ${this.label}: its id is in use`));
     return found === "forgotten";
+  }
+
+  async #endAgain(ending: string): Promise<void> {
+    await this.#channel.confirm(ending, stateOf(this.#stored));
+    this.#context.records.release(this.#record);
   }
 
   /** Cancels the run for someone. Only the first call has an effect. */

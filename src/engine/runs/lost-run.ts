@@ -18,7 +18,8 @@ export async function endLost(
   { channel, record, position }: HeldRecord,
 ): Promise<boolean> {
   const read = () => context.log.read(channel, { limit: 0 });
-  const slice = await tryAgain(context, `what was left of ${channel}`, read);
+  const owner = `what was left of ${channel}`;
+  const slice = await tryAgain(context, owner, read);
   const { state, sealed } = slice;
   const stored = storedIn(state);
   if (state !== undefined && stored === undefined) return false;

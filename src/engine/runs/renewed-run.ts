@@ -34,13 +34,13 @@ export async function renewedRun(
     if (state !== undefined && !isSame(storedIn(state), run.stored)) return "replaced";
     if (sealed === true) return "kept";
     const isWorking = run.stored.status === "working";
+    if (!isWorking && run.end === undefined) return "forgotten";
     try {
-      if (!isWorking) {
-        if (run.end === undefined) return "forgotten";
-        await run.end();
-      } else if (state !== undefined) run.hold(epoch);
-      // Its later events may be there already.
-      else await run.begin(top === 0 ? "first" : undefined);
+      // So nobody else can begin a run with its id any more.
+      if (state === undefined) await run.begin(top === 0 ? "first" : undefined);
+      // Nothing is published any more while this process closes. Whoever inherits the run ends it.
+      else if (isWorking || context.flushing) run.hold(epoch);
+      if (!isWorking && !context.flushing) await run.end?.();
       return "kept";
     } catch (error) {
       // Somebody has begun or ended it meanwhile.

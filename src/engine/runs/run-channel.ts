@@ -5,7 +5,7 @@ import { channelOfRun } from "../../model/run.ts";
 import type { Context } from "../core/context.ts";
 import { gapAfter } from "../core/publications.ts";
 import { appendConfirmed, type ConfirmContext } from "../delivery/confirm.ts";
-import { type AppendSteps, urgent } from "../log/append-queue.ts";
+import { type AppendSteps, type Current, urgent } from "../log/append-queue.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 
 /** What runs need besides the context. */
@@ -44,13 +44,18 @@ export class RunChannel {
 
   /** Writes the start of the run. */
   async begin(data: string, options: StartOptions): Promise<void> {
+    this.start = undefined;
     this.start = await this.append(data, urgent, options);
   }
 
+  /** A node writes only in the epoch in which its run has begun: another run may have its id in a later one. */
+  readonly current = (): Current => (this.start === undefined ? {} : { epoch: this.start.epoch });
+
   async append(data: string, steps?: AppendSteps, options?: StartOptions): Promise<Position> {
     const retention = this.#retention(Infinity);
-    const { signal } = this;
-    const position = await this.#context.append(this.#name, data, { ...options, retention, signal }, steps);
+    const { signal, current } = this;
+    const all = this.#context.nodes.id === undefined ? steps : { ...steps, current };
+    const position = await this.#context.append(this.#name, data, { ...options, retention, signal }, all);
     this.#wrote();
     return position;
   }
@@ -99,7 +104,8 @@ export class RunChannel {
     const { signal } = this;
     const confirmation = { channel: this.#name, content, time, ttl: runTtl, signal, logged };
     const retention = this.#retention(runTtl);
-    await appendConfirmed(context, confirmation, { time, retention, place: "last", state, signal });
+    const options = { time, retention, place: "last", state, signal } as const;
+    await appendConfirmed(context, confirmation, options, this.current);
     this.#wrote();
   }
 
@@ -135,6 +141,7 @@ export class RunChannel {
   /** Holds the record of the start again. */
   hold(record: string | undefined, epoch: string): void {
     const position = { epoch, offset: this.start?.offset ?? 1 };
+    this.start = position;
     if (record !== undefined) this.#context.records.hold({ record, channel: this.#name, position });
   }
 

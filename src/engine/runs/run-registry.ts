@@ -61,6 +61,11 @@ export class RunRegistry implements RunObserver<LiveRun> {
     return [...this.#unsettled].filter(({ status }) => status === "working");
   }
 
+  /** Runs that work, or whose ending is being written or announced. */
+  get unsettled(): LiveRun[] {
+    return [...this.#unsettled];
+  }
+
   /** Whether a run works, or its ending is being written. */
   get isBusy(): boolean {
     return this.#unsettled.size > 0;
@@ -123,7 +128,12 @@ export class RunRegistry implements RunObserver<LiveRun> {
     this.#forget();
     let forgotten = 0;
     await inBatches([...new Set([...this.#unsettled, ...this.#ended])], async (run) => {
-      if (await run.renew(this.#endings.get(run))) forgotten++;
+      try {
+        if (await run.renew(() => this.#endings.get(run))) forgotten++;
+      } catch (error) {
+        // The others must be renewed all the same.
+        this.#context.report(error, "log", `renew ${run.label}`);
+      }
     });
     if (forgotten === 0) return;
     const what = `the endings of ${forgotten} runs are lost, and too old or too many to be written again`;
@@ -187,7 +197,8 @@ export class RunRegistry implements RunObserver<LiveRun> {
       return { id, name, owner, status, started, ended, result, cancel: (reason) => live.cancel(reason) };
     }
     if (!isText(id, 1, this.#context.settings.limits.channel - prefix.length)) return undefined;
-    const stored = await tryAgain(this.#context, `find run:${id}`, () => readStored(this.#context, id));
+    const search = `find run:${id}`;
+    const stored = await tryAgain(this.#context, search, () => readStored(this.#context, id));
     if (stored === undefined) return undefined;
     const { name, owner, status, started, ended } = stored;
     const result: RunState["result"] = ({ signal } = {}) => readResult(this.#context, id, signal);

@@ -1,4 +1,5 @@
 import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
+import { ignorable } from "../../base/scope.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import { channelOfRun } from "../../model/run.ts";
 import { gapAfter } from "../core/publications.ts";
@@ -54,7 +55,12 @@ export async function awaitEnding(
     isWoken = true;
     wake();
   };
-  const watch = await tryAgain(context, owner, () => context.log.watch(channel, woken), signal);
+  const watching = tryAgain(context, owner, () => context.log.watch(channel, woken), signal);
+  const watch = await context.scope.waitFor(owner, signal, watching).catch((error: unknown) => {
+    // Nobody waits for it any more.
+    ignorable(watching.then((late) => late[Symbol.asyncDispose]()));
+    throw error;
+  });
   try {
     for (;;) {
       isWoken = false;

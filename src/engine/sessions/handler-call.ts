@@ -111,6 +111,8 @@ function refusalOf(context: Context, { id }: Asker, stage: ErrorContext["stage"]
   if (error instanceof ClosedError || error instanceof Refusal) return error;
   // Too much already waits to be published. The error is temporary, so the client may retry.
   if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");
+  // The log itself has not failed: its answer was late, or other nodes could not be asked.
+  if (stage === "log" && !context.health.knows(error)) context.health.failed("answers", error);
   context.report(error, stage, `session ${id}`);
   return new Refusal(replies.internal);
 }

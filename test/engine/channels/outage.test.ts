@@ -71,7 +71,7 @@ describe.for(tears)("a log that returns %s", ([, tear]) => {
     client.send({ id: 4, subscribe: { channel: "news", recover: true, ...fromStart } });
     await core.clock.settle();
     expect(offsetsIn(client.received, "news")).toEqual(upTo(5));
-    expect(core.errors.splice(0).map(({ error }) => (error as Error).name)).toEqual(["LogError", "LogError"]);
+    expect(core.errors.splice(0).map(({ error }) => (error as Error).name)).toEqual(["LogError"]);
   });
 
   test("is read again after growing pauses, reported once, and its subscribers lose nothing", async ({
@@ -164,6 +164,72 @@ test("a subscriber that waits for the end of a pause is served when another read
   expect(reads).toBe(2);
   expect(core.errors.splice(0)).toMatchObject([{ context: { owner: "channel news" } }]);
   for (const client of [reader, ...clients]) expect(offsetsIn(client.received, "news")).toEqual(upTo(200));
+});
+
+describe("an outage of the log is reported once", () => {
+  const gone = new Error("the engine is gone");
+
+  /** Starts a notifier with a hundred channels that somebody subscribes to, over a log of which parts can fail. */
+  async function startMany(start: Start) {
+    const fails = { appends: false, reads: false };
+    const fail = (doing: string) => Promise.reject(new Error(`Cannot ${doing}`, { cause: gone }));
+    const core = startWith(start, (log) => ({
+      append: async (channel, ...args) =>
+        fails.appends ? fail(`append to ${channel}`) : log.append(channel, ...args),
+      read: async (channel, ...args) => (fails.reads ? fail(`read ${channel}`) : log.read(channel, ...args)),
+    }));
+    const names = upTo(100).map((n) => `news ${n}`);
+    const client = await subscriber(core, names);
+    const publishToAll = () => names.map((name) => outcomeOf(core.notifier.publish(name, 1)));
+    const owners = () => core.errors.splice(0).map(({ context }) => context.owner);
+    return { core, fails, client, names, publishToAll, owners };
+  }
+
+  test("for all its channels, publications and commands, and again for the next outage", async ({
+    start,
+  }) => {
+    const { core, fails, client, names, publishToAll, owners } = await startMany(start);
+    for (let outage = 1; outage <= 2; outage++) {
+      const published = publishToAll();
+      fails.reads = true;
+      await core.clock.settle();
+      client.send(...names.map((channel, at) => ({ id: 1_000 + at, history: { channel } })));
+      await core.clock.advance(60_000);
+      expect(published.every(({ state }) => state === "fulfilled")).toBe(true);
+      expect(owners()).toHaveLength(1);
+      fails.reads = false;
+      await core.clock.advance(60_000);
+      for (const name of names) expect(offsetsIn(client.received, name).at(-1)).toBe(outage);
+    }
+  });
+
+  test("for what is appended and for what is read: neither hides the other", async ({ start }) => {
+    const { core, fails, publishToAll, owners } = await startMany(start);
+    fails.appends = true;
+    const published = publishToAll();
+    await core.clock.advance(60_000);
+    expect(owners()).toEqual(["publish news 1"]);
+    fails.appends = false;
+    fails.reads = true;
+    await core.clock.advance(60_000);
+    expect(published.every(({ state }) => state === "fulfilled")).toBe(true);
+    expect(owners()).toEqual([expect.stringMatching(/^channel news/)]);
+    fails.reads = false;
+    await core.clock.advance(60_000);
+    expect(owners()).toEqual([]);
+  });
+
+  test("where it does not answer, for all commands that wait for it in vain", async ({ start }) => {
+    const core = startWith(start, () => ({ read: () => new Promise<Slice>(() => {}) }));
+    const clients = [await subscriber(core, []), await subscriber(core, [])];
+    for (const client of clients)
+      client.send(...upTo(9, 2).map((id) => ({ id, history: { channel: `news ${id}` } })));
+    await core.clock.advance(120_000);
+    for (const client of clients) expect(client.received).toHaveLength(8);
+    expect(core.errors.splice(0).map(({ error }) => (error as Error).message)).toEqual([
+      expect.stringMatching(/^Cannot wait any longer for session .* log: it took over 10000 ms$/),
+    ]);
+  });
 });
 
 describe("a log that can never be read again", () => {

@@ -389,7 +389,7 @@ describe("a log that another process works with", () => {
     expect([published.state, aborted.reason]).toEqual(["pending", "enough"]);
     const reported = second.errors.splice(0).map(({ error }) => error);
     expect(reported).toEqual([expect.any(LogError)]);
-    expect((reported[0] as LogError).message).toContain("another process still works with it");
+    expect((reported[0] as LogError).message).toContain("another one has not closed it");
     const last = outcomeOf(first.notifier.publish("news", 1));
     await clock.settle();
     const closed = first.notifier.close();

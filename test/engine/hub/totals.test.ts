@@ -8,12 +8,21 @@ import { rawSocket } from "../../support/core.ts";
 import { anybody, wire } from "../../support/wire.ts";
 
 const none = { commands: 0, windows: 0, cache: 0, log: 0, runs: 0 };
+const idle = {
+  failing: { appends: 0, reads: 0, answers: 0 },
+  waiting: 0,
+  waitingBytes: 0,
+  lag: 0,
+  place: "none",
+  nodes: 0,
+};
 
 describe("totals", () => {
   test("are zero for an unused notifier", () => {
     const notifier = createNotifier();
     expect(notifier.totals()).toEqual({
       bytes: none,
+      log: idle,
       refused: {},
       opened: 0,
       closed: {},
@@ -91,6 +100,7 @@ describe("totals", () => {
     // The close handshake was not completed, so the session counts as cut.
     expect(notifier.totals()).toEqual({
       bytes: none,
+      log: idle,
       refused: {},
       opened: 1,
       closed: { 3001: 1 },
@@ -137,6 +147,31 @@ tocsin_bytes{kind="windows"} ${bytes.windows}
 tocsin_bytes{kind="cache"} 0
 tocsin_bytes{kind="log"} 0
 tocsin_bytes{kind="runs"} 0
+# HELP tocsin_log_failing_seconds For how long the log has been failing. 0: it works.
+# TYPE tocsin_log_failing_seconds gauge
+tocsin_log_failing_seconds{kind="appends"} 0
+tocsin_log_failing_seconds{kind="reads"} 0
+tocsin_log_failing_seconds{kind="answers"} 0
+# HELP tocsin_log_waiting Publications and messages that are not in the log yet.
+# TYPE tocsin_log_waiting gauge
+tocsin_log_waiting 0
+# HELP tocsin_log_waiting_bytes Bytes of those.
+# TYPE tocsin_log_waiting_bytes gauge
+tocsin_log_waiting_bytes 0
+# HELP tocsin_log_lag_seconds Age of the oldest of those.
+# TYPE tocsin_log_lag_seconds gauge
+tocsin_log_lag_seconds 0
+# HELP tocsin_log_place Whether this process may write to its log.
+# TYPE tocsin_log_place gauge
+tocsin_log_place{place="none"} 1
+tocsin_log_place{place="waiting"} 0
+tocsin_log_place{place="joined"} 0
+tocsin_log_place{place="lost"} 0
+# HELP tocsin_log_nodes Nodes that work with the log. 0: one process, or not known yet.
+# TYPE tocsin_log_nodes gauge
+tocsin_log_nodes 0
+# HELP tocsin_node_info The id of this node.
+# TYPE tocsin_node_info gauge
 # HELP tocsin_refused_total Peers that were not let in.
 # TYPE tocsin_refused_total counter
 tocsin_refused_total{code="3501"} 1

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type AppendQueuesParts, exempt, urgent } from "../../../src/engine/log/append-queue.ts";
 import { AppendQueues } from "../../../src/engine/log/append-queues.ts";
+import { LogHealth } from "../../../src/engine/log/log-health.ts";
 import { BusyError, ClosedError, ExistsError, LogError } from "../../../src/model/errors.ts";
 import type { Log, Position } from "../../../src/model/log.ts";
 import { memoryLog } from "../../../src/stores/memory.ts";
@@ -23,13 +24,17 @@ function make(
       return append?.(channel, data, options) ?? memory.append(channel, data, options);
     },
   }));
+  const health = new LogHealth(clock);
   const queues: AppendQueues = new AppendQueues({
     schedule: () => clock.turn(() => queues.turn()),
     log,
     clock: { ...clock, random: () => 0.5 },
+    health,
     most: 67_108_864,
     isHeard: () => true,
-    onError: (error, owner) => void errors.push({ error, owner }),
+    onError(error, owner) {
+      if (!health.isReported(error)) errors.push({ error, owner });
+    },
     ...parts,
   });
   const publish = (data: string, signal?: AbortSignal, channel = "news") =>
@@ -90,7 +95,7 @@ test("an outage after the log answered again is reported again", async () => {
     return error && Promise.reject(error);
   });
   const first = publish("1");
-  await clock.advance(1_000);
+  await clock.advance(20_000);
   const second = publish("2");
   await clock.advance(1_000);
   expect([first.state, second.state]).toEqual(["fulfilled", "fulfilled"]);
@@ -180,16 +185,20 @@ test.each([
   },
 );
 
-test("an error that the log marks as lasting is passed on unchanged, and any other one is tried again", async () => {
+test("an error that the log marks as lasting is passed on unchanged and reported once, any other one is tried again", async () => {
   const passing = new LogError("Cannot append: the file is locked");
   const lasting = new LogError("Cannot append: the file is read-only", { lasting: true });
-  const answers = [passing, lasting];
-  const { clock, publish } = make(() => Promise.reject(answers.shift()));
+  const answers = [passing, lasting, lasting];
+  const { clock, errors, publish } = make(() => Promise.reject(answers.shift()));
   const outcome = publish("1");
   await clock.settle();
   expect(outcome.state).toBe("pending");
   await clock.advance(1_000);
   expect(outcome.reason).toBe(lasting);
+  const next = publish("2");
+  await clock.settle();
+  expect(next.reason).toBe(lasting);
+  expect(errors.map(({ error }) => error)).toEqual([passing, lasting]);
 });
 
 test("an append whose result was lost is sent again with the same number", async () => {
@@ -288,6 +297,7 @@ describe("with a synchronous log", () => {
       schedule: () => clock.turn(() => queues.turn()),
       log,
       clock,
+      health: new LogHealth(clock),
       turn: 600,
       most: 67_108_864,
       isHeard: () => true,

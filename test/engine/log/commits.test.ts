@@ -140,13 +140,16 @@ describe("with a log that commits", () => {
     expect([published.state, spy.listeners]).toEqual(["fulfilled", 0]);
   });
 
-  test("a lasting error rejects what waits", async ({ start }) => {
+  test("a lasting error rejects what waits and what comes, and is reported once", async ({ start }) => {
     const { notifier, clock, store, errors } = await startDurable(start);
     const lasting = new LogError("the file is read-only", { lasting: true });
     store.fails = lasting;
     const outcomes = [notifier.publish("news", 1), notifier.publish("other", 2)].map(outcomeOf);
     await clock.settle();
     expect(outcomes.map(({ reason }) => reason)).toEqual([lasting, lasting]);
+    const next = outcomeOf(notifier.publish("news", 3));
+    await clock.settle();
+    expect(next.reason).toBe(lasting);
     expect(errors.splice(0).map(({ error }) => error)).toEqual([lasting]);
   });
 

@@ -200,6 +200,7 @@ describe("nothing is sent", () => {
   test("once the last listener has left", async ({ cluster }) => {
     const [one, other] = [await cluster.start(), await cluster.start()];
     const [first, second] = [await cluster.client(one, "listens"), await cluster.client(one, "listens")];
+    await cluster.client(one, "is there");
     first.drop();
     await cluster.clock.settle();
     await cluster.client(other, "is there", "ann");
@@ -300,11 +301,12 @@ describe("a node", () => {
     expect(cluster.sent).toEqual(sent);
   });
 
-  test("that closes announces nobody again who leaves meanwhile", async ({ cluster }) => {
+  test("that closes announces each client once that leaves meanwhile", async ({ cluster }) => {
     const [one, other] = [await cluster.start(), await cluster.start()];
     const listener = await cluster.client(one, "listens");
     const end = await cluster.client(other, "is there", "ann");
     announced(listener);
+    const { inboxes } = cluster.sent;
     cluster.shared.pause();
     const closing = other.notifier.close();
     await cluster.clock.settle();
@@ -313,7 +315,7 @@ describe("a node", () => {
     cluster.shared.resume();
     await cluster.clock.advance(1_000);
     await closing;
-    expect(announced(listener)).toEqual([["leave", "ann"]]);
+    expect([announced(listener), cluster.sent.inboxes]).toEqual([[["leave", "ann"]], inboxes + 1]);
   });
 
   test("asks again who listens when it has missed messages", async ({ cluster }) => {
@@ -326,8 +328,8 @@ describe("a node", () => {
     const { all } = cluster.sent;
     one.log.heal();
     await cluster.clock.advance(10_000);
-    // It asks, and tells what it listens to.
-    expect(cluster.sent.all).toBe(all + 2);
+    // It asks who listens and who waits for what, and tells what it listens to.
+    expect(cluster.sent.all).toBe(all + 3);
     await cluster.client(one, "is there", "ann");
     await cluster.client(other, "is there", "bob");
     for (const end of [listener, second])

@@ -153,7 +153,7 @@ describe("publish", () => {
     expect(core.notifier.stats()).toMatchObject({ publishing: 0, waits: 0 });
   });
 
-  test("keeps the order across a log that fails and recovers, and reports each outage once", async ({
+  test("keeps the order across a log that fails and recovers again and again, and reports it once", async ({
     start,
   }) => {
     let calls = 0;
@@ -165,9 +165,9 @@ describe("publish", () => {
     await core.clock.advance(60_000);
     expect(published.map(({ value }) => value?.position.offset)).toEqual(all.map((n) => n + 1));
     expect(await payloads(core.notifier, "news")).toEqual(all);
-    const errors = core.errors.splice(0);
-    expect(errors).toHaveLength(20);
-    expect(errors[0]).toEqual({ error: broken, context: { stage: "log", owner: "publish news" } });
+    expect(core.errors.splice(0)).toEqual([
+      { error: broken, context: { stage: "log", owner: "publish news" } },
+    ]);
   });
 
   test("serialises at the call: later changes of the object are not sent", async ({ start }) => {

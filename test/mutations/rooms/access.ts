@@ -18,6 +18,16 @@ export const access: readonly Mutation[] = [
       to: "const cacheAtCall = { get: (one: Peer) => cache.get(one), set: (one: Peer, all: Map<string, Remembered>) => cache.set(one, all) };",
     },
     {
+      name: "a notifier is not used",
+      from: "notifier?.everywhere(topic, forgetHere) ?? (async () => forgetHere());",
+      to: "async () => forgetHere();",
+    },
+    {
+      name: "anything is taken for a notifier",
+      from: 'if (notifier !== undefined && typeof notifier?.everywhere !== "function")',
+      to: "if (topic === undefined)",
+    },
+    {
       name: "the number of cached answers has no limit",
       from: "if (answers.size <= size) break;",
       to: "break;",
@@ -50,6 +60,23 @@ export const access: readonly Mutation[] = [
       name: "a string is accepted as a list of channels",
       from: "if (!Array.isArray(channels))",
       to: "if (channels === null)",
+    },
+  ]),
+  ...inFile("access/tickets-in-log", [
+    {
+      name: "an append of a ticket cannot be sent again",
+      from: "place, once };",
+      to: "place };\n    void once;",
+    },
+    {
+      name: "a log that has failed for good is asked for a ticket again",
+      from: "if (isFinal(error)) throw error;",
+      to: "if (error instanceof SealedError) throw error;\n        void isFinal;",
+    },
+    {
+      name: "a log that fails is asked for a ticket again at once",
+      from: '      await this.#scope.sleep("a ticket", wait);\n',
+      to: "      void wait;\n",
     },
   ]),
   ...inFile("access/tickets-in-memory", [

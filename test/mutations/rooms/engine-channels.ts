@@ -86,8 +86,8 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "joins are gathered although the log fails",
-      from: "appends.bytes >= settings.limits.waiting;",
-      to: "appends.bytes >= settings.limits.waiting * Infinity;",
+      from: " || appends.bytes >= settings.limits.waiting;",
+      to: ";\n    void [appends, settings];",
     },
     {
       name: "what a node is sent in a turn has no bound",
@@ -121,7 +121,7 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "what a closing node tells is lost",
-      from: "    nodes.flush();\n",
+      from: "    void nodes.flush();\n",
       to: "",
     },
     {
@@ -239,11 +239,21 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "hints of wakes are not used",
-      from: "if (hinted !== undefined) return this.#loaded(hinted);",
+      from: "if (hinted !== undefined) return this.#loaded(this.#context.log.take(this.name, hinted));",
       to: "",
     },
   ]),
   ...inFile("engine/channels/channel", [
+    {
+      name: "a channel without listeners here announces nothing to other nodes",
+      from: "if (this.#announcements === undefined && this.#context.elsewhere.isHeard(this.name))",
+      to: "if (this.#context === undefined)",
+    },
+    {
+      name: "other nodes hear of a listener that has left only when the channel has news",
+      from: "    if (subscription.joins) this.#context.turn.wakeChannel(this);\n",
+      to: "",
+    },
     {
       name: "a restored subscription is announced",
       from: "    this.#enter(subscription);\n    this.continueWith(subscription);\n",

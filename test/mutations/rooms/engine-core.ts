@@ -89,14 +89,34 @@ export const engineCore: readonly Mutation[] = [
   ]),
   ...inFile("engine/core/held-records", [
     {
+      name: "each release that fails in an outage is reported",
+      from: '          health.failed("appends", lasting ?? error);\n',
+      to: "",
+    },
+    {
       name: "what is released while joining is never released",
-      from: "      this.#early.push(record);\n",
+      from: "else if (!this.#isOver) this.#early.push(record);",
       to: "",
     },
     {
       name: "a release is not committed",
-      from: "      () => this.#parts.released(),\n",
-      to: "      () => {},\n",
+      from: "return this.#parts.released();",
+      to: "return;",
+    },
+    {
+      name: "a release that failed is not tried again",
+      from: "        await scope.sleep(owner, jittered(wait, clock));\n",
+      to: "        return;\n",
+    },
+    {
+      name: "closing does not wait until the log has answered all releases",
+      from: "if (membership !== undefined && this.releasing > 0) await this.#settled();",
+      to: "",
+    },
+    {
+      name: "a record is not held again",
+      from: "this.#ask(membership, () => membership.hold?.(held));",
+      to: "void held;",
     },
     {
       name: "a confirmed publication without an end is forgotten by the next process",

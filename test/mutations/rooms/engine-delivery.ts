@@ -4,8 +4,28 @@ export const engineDelivery: readonly Mutation[] = [
   ...inFile("engine/delivery/channel-ledger", [
     {
       name: "an acknowledgement of one epoch counts in another",
-      from: "if (epoch !== this.epoch) return;",
-      to: "void epoch;",
+      from: "const found = [...this.#between(from, Math.min(state[level], this.#common(epoch, this.epoch)))];",
+      to: "const found = [...this.#between(from, state[level])];",
+    },
+    {
+      name: "pending publications stay after their channel began anew",
+      from: 'if (entry.position.offset > commonWith(slice, entry.epoch)) this.#ledger.giveUp(entry, "trimmed");',
+      to: "if (false) void [slice, commonWith];",
+    },
+    {
+      name: "pending publications are given up although their channel is continued",
+      from: "if (entry.position.offset > commonWith(slice, entry.epoch))",
+      to: "if (entry.epoch !== slice.epoch && commonWith(slice, entry.epoch) < Infinity)",
+    },
+    {
+      name: "a publication for which another node waits does not keep a closing session open",
+      from: "if (node !== undefined && level === undefined) return true;",
+      to: "void [node, level];",
+    },
+    {
+      name: "a wait for reading does not ask a client that acknowledges for a pong",
+      from: 'if (waiter.level === "read") this.readers++;',
+      to: "",
     },
     {
       name: "a trimmed publication is given up while it is being delivered",
@@ -61,6 +81,11 @@ export const engineDelivery: readonly Mutation[] = [
       from: "if (isAdmitted && entry === undefined)",
       to: "if (false)",
     },
+    {
+      name: "a node reports what another one has published with the same key",
+      from: "if (found.origin !== context.nodes.id)",
+      to: "if (found.offset < 0)",
+    },
   ]),
   ...inFile("engine/delivery/delivery-state", [
     {
@@ -101,12 +126,83 @@ export const engineDelivery: readonly Mutation[] = [
       to: "if (error instanceof ClosedError)",
     },
   ]),
-  ...inFile("engine/delivery/ledger", [
+  ...inFile("engine/delivery/admission", [
     {
-      name: "what is held for a delivered publication is never released",
-      from: "    this.#context.records.release(content.record);\n",
+      name: "a confirmed publication may wait for capacity while closing",
+      from: 'if (isClosing) return Promise.reject(closed("publish"));',
+      to: "void isClosing;",
+    },
+    {
+      name: "endings of runs use the capacity of publications",
+      from: "return isEnding ? this.#endings : this.#capacity;",
+      to: "return isEnding ? this.#capacity : this.#capacity;",
+    },
+    {
+      name: "closing does not reject publications that wait for capacity",
+      from: 'this.#capacity.refuse(closed("publish"));',
       to: "",
     },
+  ]),
+  ...inFile("engine/delivery/foreign-waits", [
+    {
+      name: "a node takes the publications of others for nobody's",
+      from: "if (origin === undefined || origin === id) continue;",
+      to: "continue;",
+    },
+    {
+      name: "a node that has heard of a delivery tells nobody",
+      from: '    this.#context.nodes.add(node, "delivered", report);\n',
+      to: "",
+    },
+    {
+      name: "the same delivery is told again whenever its entry is read",
+      from: "if (report.discharges) this.#remember(report);",
+      to: "",
+    },
+    {
+      name: "an heir is not told what the dead node was told",
+      from: 'if (wait.isKnownToAll) this.#context.nodes.add(wait.node, "delivered", told);',
+      to: "",
+    },
+    {
+      name: "any number of publications of other nodes is remembered",
+      from: "if (this.#size < confirmedTotal) return false;\n    this.#ledger.expire();",
+      to: "if (this.#size >= 0) return false;\n    this.#ledger.expire();",
+    },
+    {
+      name: "waits of other nodes that are over take room",
+      from: "    this.#ledger.expire();\n",
+      to: "",
+    },
+    {
+      name: "messages of an unknown form are not counted",
+      from: 'if (known === undefined) counters.hit("messages");',
+      to: "if (known === undefined) void counters;",
+    },
+    {
+      name: "nodes are told of a subscriber that leaves although nobody waits",
+      from: "if (waits.length > 0) nodes.add",
+      to: "nodes.add",
+    },
+    {
+      name: "a subscriber that leaves takes what other nodes wait for with it",
+      from: "if (node !== undefined && !isKnownToAll) extend(waits, node, position.offset);",
+      to: "void [node, isKnownToAll];",
+    },
+    {
+      name: "nodes do not wait for what a subscriber was sent before it left another one",
+      from: "        this.#enter(channel, { epoch, offset }, byOrigin(node, expires));\n    }\n    this.#ledger.departed",
+      to: "        void [epoch, node, expires];\n    }\n    this.#ledger.departed",
+    },
+  ]),
+  ...inFile("engine/delivery/known-states", [
+    {
+      name: "what is told before a publication is known to be logged is forgotten",
+      from: "    this.#learned.set(keyOf(report.channel, report), stateIn(report));\n",
+      to: "    void report;\n",
+    },
+  ]),
+  ...inFile("engine/delivery/ledger", [
     {
       name: "closing gives up what the next process should deliver",
       from: "if (entry.content?.record !== undefined) {",
@@ -114,12 +210,69 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "a restored publication takes no room",
-      from: "    this.#capacityOf(content).take(this.#open(channel, position.epoch).room, content.bytes);\n",
+      from: "    this.admission.of(content).take(this.open(channel, position.epoch).room, content.bytes);\n",
       to: "",
     },
     {
-      name: "a confirmed publication may wait for capacity while closing",
-      from: 'if (this.givenUp.isClosing) return Promise.reject(closed("publish"));',
+      name: "the expiry timer is not set for a confirmed publication",
+      from: "    this.lookAround(entry);\n    this.expiries.arm();\n    return entry;",
+      to: "    this.lookAround(entry);\n    return entry;",
+    },
+    {
+      name: "the delivery state of ended subscriptions is forgotten",
+      from: "      this.known.departed.add(channel.name, epoch, state);\n      if",
+      to: "      if",
+    },
+    {
+      name: "an heir asks nobody",
+      from: "if (entry.content === content) this.#questions.askAgain(entry);",
+      to: "",
+    },
+    {
+      name: "a receipt asks nobody once its publication is that of another node",
+      from: "if (waiter.node === undefined) this.#questions.ask(entry, waiter);",
+      to: "void waiter;",
+    },
+    {
+      name: "a receipt asks no other node",
+      from: "if (waited.waiters.has(waiter)) this.#questions.ask(waited, waiter);",
+      to: "",
+    },
+    {
+      name: "a client that came back before it was known to have left acknowledges nothing",
+      from: "        this.onReturned(state.by, channel, { epoch, offset });\n",
+      to: "        void offset;\n",
+    },
+    {
+      name: "a node that begins later does not hear what others wait for",
+      from: "    for (const entry of this.all) this.#questions.repeat(entry, node);\n",
+      to: "    void node;\n",
+    },
+    {
+      name: "a node that begins later does not hear who has left",
+      from: "        this.foreign.left(channel, epoch, state, node);\n",
+      to: "        void [epoch, state];\n",
+    },
+    {
+      name: "a node that has missed messages asks nobody",
+      from: "    nodes.onMissed.push(() => this.#begin());\n",
+      to: "",
+    },
+    {
+      name: "a node with another id does not ask again",
+      from: "    nodes.onBegin.push(() => this.#begin());\n",
+      to: "",
+    },
+    {
+      name: "an epoch that nobody knows here is not looked for",
+      from: "if (deliveries?.isUnknown(report.epoch)) deliveries.lookSoon(this.context);",
+      to: "",
+    },
+  ]),
+  ...inFile("engine/delivery/pending-deliveries", [
+    {
+      name: "what is held for a delivered publication is never released",
+      from: "    this.context.records.release(record);\n",
       to: "",
     },
     {
@@ -128,34 +281,36 @@ export const engineDelivery: readonly Mutation[] = [
       to: "void (deliveries.channel, ",
     },
     {
-      name: "endings of runs use the capacity of publications",
-      from: "return isEnding ? this.#endings : this.#capacity;",
-      to: "return isEnding ? this.#capacity : this.#capacity;",
-    },
-    {
-      name: "the expiry timer is not set for a confirmed publication",
-      from: "    this.#lookAround(entry);\n    this.expiries.arm();\n    return entry;",
-      to: "    this.#lookAround(entry);\n    return entry;",
-    },
-    {
-      name: "closing does not reject publications that wait for capacity",
-      from: 'this.#capacity.refuse(closed("publish"));',
-      to: "",
-    },
-    {
-      name: "the delivery state of ended subscriptions is forgotten",
-      from: "if (cursor > proof.since) this.departed.add(channel.name, epoch, deliveryStateOf(subscription));",
-      to: "void cursor;",
-    },
-    {
       name: "sessions that already have the publication are not tracked",
-      from: "if (subscription.cursor >= position.offset) subscription.session.track(subscription);",
+      from: "if (subscription.cursor >= offset) subscription.session.track(subscription);",
       to: "void subscription;",
     },
     {
-      name: "pending publications stay after their channel began anew",
-      from: 'for (const entry of [...deliveries.entries.values()]) this.giveUp(entry, "trimmed");\n      deliveries.epoch = epoch;',
-      to: "deliveries.epoch = epoch;",
+      name: "what is inherited again is reported again",
+      from: "      this.#done.add(record);\n",
+      to: "",
+    },
+    {
+      name: "subscribers of the epoch that continues another do not count",
+      from: "if (entry.place >= 0) this.lookAround(entry);",
+      to: "void entry;",
+    },
+    {
+      name: "a wait ends with a shorter one for the same publication",
+      from: 'const now = reason === "expired" ? this.context.clock.now() : Infinity;',
+      to: "const now = Infinity;",
+    },
+  ]),
+  ...inFile("engine/delivery/questions", [
+    {
+      name: "a question is asked once for each caller",
+      from: "|| entry.asked?.has(key)) return;",
+      to: ") return;",
+    },
+    {
+      name: "a receipt asks although its publication names its origin",
+      from: "if (!isKnown) this.#send(entry, wanted);",
+      to: "void isKnown;\n    this.#send(entry, wanted);",
     },
   ]),
   ...inFile("engine/delivery/missed-notices", [
@@ -287,8 +442,18 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "what is held for a trimmed publication is never released",
-      from: "    records.release(record);\n",
+      from: "    ledger.done(record);\n",
       to: "",
+    },
+    {
+      name: "what is inherited again after it was settled waits again",
+      from: "if (ledger.isDone(record)) return records.release(record);",
+      to: "",
+    },
+    {
+      name: "what is inherited is given up while the log cannot be read",
+      from: "restoreOnce(context, left));\n}",
+      to: "restoreOnce(context, left).catch(() => {}));\n}",
     },
   ]),
   ...inFile("engine/delivery/subscription-state", [

@@ -3,6 +3,11 @@ import { inFile, type Mutation } from "../mutation.ts";
 export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/close", [
     {
+      name: "what a closing node learns last is not told",
+      from: '  await hub.settled("tell the other nodes", deadlines.over, hub.nodes.flush());\n',
+      to: "",
+    },
+    {
       name: "what was confirmed last is not released in the log",
       from: "  hub.appends.commits?.run();\n",
       to: "",
@@ -116,7 +121,58 @@ export const engineHub: readonly Mutation[] = [
       to: "",
     },
   ]),
+  ...inFile("engine/hub/node-count", [
+    {
+      name: "the nodes are counted at every call",
+      from: "if (!this.#isReading && clock.now() - this.#readAt >= freshness) void this.#read();",
+      to: "if (!this.#isReading) void this.#read();",
+    },
+    {
+      name: "nodes that cannot be counted are reported besides the outage",
+      from: '      context.health.failed("reads", error);\n',
+      to: "",
+    },
+  ]),
+  ...inFile("engine/hub/log-totals", [
+    {
+      name: "a process that has lost its place counts as a member",
+      from: '  if (health.isLost) return "lost";\n',
+      to: "",
+    },
+    {
+      name: "a closed notifier waits for its place",
+      from: "!records.isKept || scope.isOver",
+      to: "!records.isKept",
+    },
+    {
+      name: "the lag is the age of the newest that waits",
+      from: '(kind === "wait" ? Math.max(lag, age) : lag), 0)',
+      to: '(kind === "wait" ? Math.min(lag, age) : lag), 9e9)',
+    },
+  ]),
+  ...inFile("engine/hub/stats", [
+    {
+      name: "releases that the log has not answered are not listed",
+      from: "releasing === 0 ? [] :",
+      to: "releasing < 1e9 ? [] :",
+    },
+  ]),
   ...inFile("engine/hub/hub", [
+    {
+      name: "each part reports an outage of the log",
+      from: 'if (stage === "log" && this.#isReported(error)) return;',
+      to: "",
+    },
+    {
+      name: "the loss of the place in the log is no failure",
+      from: "if (error instanceof LogError && error.lasting && !health.knows(error))",
+      to: 'if (error instanceof LogError && error.name === "" && !health.knows(error))',
+    },
+    {
+      name: "an outage outlives the notifier",
+      from: "    this.health.clear();\n",
+      to: "",
+    },
     {
       name: "a restored session counts as opened",
       from: "    if (!isRestored) this.counters.opened();\n",
@@ -133,7 +189,44 @@ export const engineHub: readonly Mutation[] = [
       to: "",
     },
   ]),
+  ...inFile("engine/hub/everywhere", [
+    {
+      name: "what is told while a node joins is not done there",
+      from: "    nodes.onBegin.push(actAll);\n",
+      to: "",
+    },
+    {
+      name: "what a node may have missed is not done there",
+      from: 'if (to === "all") actAll();',
+      to: "void to;",
+    },
+    {
+      name: "a node does not do itself what it tells others",
+      from: "    this.#act(topic);\n    return ignorable(this.#tellOthers(topic));",
+      to: "    return ignorable(this.#tellOthers(topic));",
+    },
+    {
+      name: "the failure to tell others ends the process",
+      from: "ignorable(this.#tellOthers(topic))",
+      to: "(ignorable(Promise.resolve()), this.#tellOthers(topic))",
+    },
+    {
+      name: "one that throws keeps the others from acting",
+      from: 'attended(act, (error) => this.#context.report(error, "internal", owner));',
+      to: "act();\n    void [attended, owner];",
+    },
+    {
+      name: "a topic of another shape is not counted",
+      from: 'else counters.hit("messages");',
+      to: "void counters;",
+    },
+  ]),
   ...inFile("engine/hub/revocation", [
+    {
+      name: "a node that has missed messages of its own closes its sessions",
+      from: 'if (to === "all") for (const session',
+      to: "void to;\n    for (const session",
+    },
     {
       name: "a disconnected session gets its queued data",
       from: "if (matches) session.revoke(",
@@ -158,8 +251,13 @@ export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/inheritance", [
     {
       name: "a log that fails to be joined is not tried again",
-      from: "          if (signal.aborted) throw error;\n",
-      to: "          throw error;\n",
+      from: "        if (signal.aborted) throw error;\n",
+      to: "        throw error;\n",
+    },
+    {
+      name: "closing waits for a log that cannot be joined",
+      from: 'this.#leaving?.abort(closed("join the log"));',
+      to: "",
     },
     {
       name: "waiting for another process is not reported",
@@ -168,13 +266,75 @@ export const engineHub: readonly Mutation[] = [
     },
     {
       name: "the runs that a process has left are not ended",
-      from: 'this.#context.scope.own("task", owner, endLost(this.#context, channel, record));',
+      from: "isKnown = await endLost(context, { record, channel, position });",
       to: "void endLost;",
     },
     {
-      name: "closing waits for a log that cannot be joined",
-      from: 'this.#leaving?.abort(closed("join the log"));',
+      name: "what is inherited twice is brought to an end twice",
+      from: "      if (this.#inherited.get(record) === place) continue;\n",
       to: "",
+    },
+    {
+      name: "an heir that is lost goes on with what it has inherited",
+      from: "const isOver = (): boolean => place.lost !== undefined;",
+      to: "const isOver = (): boolean => false;",
+    },
+    {
+      name: "what another version has left is not counted",
+      from: '    this.#context.counters.hit("messages");\n',
+      to: "",
+    },
+    {
+      name: "what another version has left is reported again and again",
+      from: "    if (this.#isForeignReported) return;\n",
+      to: "",
+    },
+    {
+      name: "a node that is lost does not join again",
+      from: "else if (this.joining === undefined) this.#enter(this.#leaving.signal);",
+      to: "",
+    },
+    {
+      name: "the runs of a node that is lost go on",
+      from: "    runs.lose(error);\n",
+      to: "",
+    },
+    {
+      name: "a node that is lost keeps what it has confirmed",
+      from: "    ledger.disown();\n",
+      to: "",
+    },
+    {
+      name: "a node that is lost reads messages under its old name",
+      from: "    records.lost(lasting !== undefined);\n    nodes.end();\n",
+      to: "    records.lost(lasting !== undefined);\n",
+    },
+    {
+      name: "the sessions of a process that is lost for ever stay",
+      from: "for (const session of [...sessions]) session.close(closes.internal);",
+      to: "void closes.internal;",
+    },
+    {
+      name: "a store that was set back is not renewed",
+      from: "renewed: () => this.#renewal.begin(),",
+      to: "renewed: () => {},",
+    },
+    {
+      name: "a process whose place is lost while it is joining has none",
+      from: "while (place === undefined || place.lost !== undefined) {",
+      to: "while (place === undefined) {",
+    },
+  ]),
+  ...inFile("engine/hub/renewal", [
+    {
+      name: "what waits to be confirmed is not held again",
+      from: "        await this.#holdConfirmed();\n",
+      to: "",
+    },
+    {
+      name: "that a store was set back is reported each time",
+      from: "    if (this.#isUnderWay) return;\n    this.#isUnderWay = true;\n",
+      to: "    this.#isUnderWay = true;\n",
     },
   ]),
   ...inFile("engine/hub/rest", [

@@ -110,7 +110,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "publications do not wait until the log is joined",
-      from: "if (joining !== undefined) return this.#joined(joining, channel, data, options);",
+      from: "if (joining !== undefined) return this.#joined(joining, channel, data, options, current);",
       to: "",
     },
     {
@@ -120,7 +120,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "an error thrown by the log is not retried",
-      from: "return this.#retry(channel, data, numbered, Promise.reject(error));",
+      from: "return this.#retry(channel, data, numbered, Promise.reject(error), current);",
       to: "throw error;",
     },
     {
@@ -130,20 +130,100 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a temporary failure of an append is not retried",
-      from: "    if (lasting !== undefined) throw lasting;",
-      to: "    throw lasting ?? error;",
+      from: "    if (lasting === undefined) return;\n",
+      to: "    if (lasting === undefined) throw error;\n",
     },
     {
       name: "a repeated append has a new number",
-      from: "          appending = log.append(channel, data, options);",
+      from: "          appending = log.append(channel, data, asOf(options, current));",
       to: "          appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
+    },
+    {
+      name: "what is confirmed names no origin",
+      from: "return current === undefined ? options : { ...options, ...current() };",
+      to: "return options;",
     },
     {
       name: "a writer continues after an append with an unknown outcome",
       from: "if (!isRefusal(error)) this.#writers.abandon(channel);",
       to: "if (isRefusal(error)) this.#writers.abandon(channel);",
     },
-    { name: "each retry of an outage is reported", from: "    this.#isFailing = true;\n", to: "" },
+    {
+      name: "each publication to a log that never works again is reported",
+      from: "if (!this.#isLost) onError(",
+      to: "onError(",
+    },
+  ]),
+  ...inFile("engine/log/log-health", [
+    {
+      name: "an outage that goes on is reported again when a part of the log works",
+      from: "!failing.hasWorked || this.#clock.now() - failing.last < calm",
+      to: "!failing.hasWorked",
+    },
+    {
+      name: "an outage is over while nobody uses the log",
+      from: "!failing.hasWorked || this.#clock",
+      to: "this.#clock",
+    },
+    {
+      name: "what is appended ends the outage of what is read",
+      from: 'for (const each of [part, "answers"] as const)',
+      to: 'for (const each of ["appends", "reads", "answers"] as const)',
+    },
+    {
+      name: "answers that come again do not end the outage of late ones",
+      from: 'for (const each of [part, "answers"] as const)',
+      to: "for (const each of [part] as const)",
+    },
+    {
+      name: "an outage hides errors that are lasting",
+      from: " || isLasting(error)) return false;",
+      to: ") return false;",
+    },
+    {
+      name: "an outage hides errors of something else",
+      from: "if (outages.length === 0) return false;",
+      to: "if (outages.length === 0) return this.#isFailing;",
+    },
+    {
+      name: "an outage of what is read hides one of what is appended",
+      from: "outages.every((outage)",
+      to: "outages.some((outage)",
+    },
+    {
+      name: "a log that works again counts as lost",
+      from: "      failing.isLasting = false;\n",
+      to: "",
+    },
+    {
+      name: "each failure begins another outage",
+      from: "const failing = this.#current(part) ?? begin(now);",
+      to: "const failing = begin(now);",
+    },
+  ]),
+  ...inFile("engine/log/pending-appends", [
+    {
+      name: "messages to nodes are listed as publications",
+      from: 'channel.startsWith("\\0")',
+      to: 'channel.startsWith("\\0\\0")',
+    },
+  ]),
+  ...inFile("engine/log/log-reader", [
+    {
+      name: "a slice with a gap is no failure of the log",
+      from: '      health.failed("reads", error);\n      throw error;',
+      to: "      throw error;",
+    },
+    {
+      name: "a read that fails is reported by all who are told",
+      from: '    this.#parts.health.failed("reads", thrown);\n',
+      to: "",
+    },
+    {
+      name: "what is read never ends an outage",
+      from: '    health.worked("reads");\n',
+      to: "",
+    },
   ]),
   ...inFile("engine/log/log-failure", [
     {
@@ -257,8 +337,8 @@ export const engineLog: readonly Mutation[] = [
       to: "      this.#resume = undefined;\n",
     },
     {
-      name: "every failed commit is reported",
-      from: "if (!this.#isFailing && !this.#isOver) onError",
+      name: "each commit to a log that never works again is reported",
+      from: "if (!this.#isLost && !this.#isOver) onError",
       to: "if (!this.#isOver) onError",
     },
     {
@@ -280,6 +360,18 @@ export const engineLog: readonly Mutation[] = [
       name: "the signal of a committed publication stays linked",
       from: "      unlink();\n      if (isWithdrawn) continue;\n",
       to: "      if (isWithdrawn) continue;\n",
+    },
+  ]),
+  ...inFile("engine/log/log-reader", [
+    {
+      name: "what a wake has brought is not looked at for other nodes",
+      from: "  take(channel: string, slice: Slice): Slice {\n    this.#parts.found(channel, slice);\n",
+      to: "  take(channel: string, slice: Slice): Slice {\n    void channel;\n",
+    },
+    {
+      name: "what was read is not looked at for other nodes",
+      from: "    this.#parts.looked(channel, slice, sequence);\n    this.#parts.found(channel, slice);\n",
+      to: "    this.#parts.looked(channel, slice, sequence);\n",
     },
   ]),
 ];

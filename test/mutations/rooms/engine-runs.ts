@@ -26,12 +26,62 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "what is held for a run is never released",
-      from: 'if (written.status === "fulfilled") this.#context.records.release(this.#record);',
+      from: "      this.#context.records.release(this.#record);\n      this.#observer.written",
+      to: "      this.#observer.written",
+    },
+    {
+      name: "a run that others have ended says what its task returned",
+      from: "if (isForeign || this.#channel.isStopped) {",
+      to: "if (this.#channel.isStopped) {",
+    },
+    {
+      name: "a run that others have ended is held",
+      from: "if (!this.#channel.isStopped) this.#context.records.release(this.#record);",
       to: "",
     },
     {
+      name: "an ending whose answer was lost is not announced",
+      from: "if ((await this.#adopt()) === data) await announce();",
+      to: "await this.#adopt();",
+    },
+    {
+      name: "an ending is announced before it is known who has ended the run",
+      from: "const announcing = this.#node === undefined ? announce() : undefined;",
+      to: "const announcing = announce();",
+    },
+    {
+      name: "the task of a run that is lost is not stopped",
+      from: "    abort?.abort(lost);\n",
+      to: "    void abort;\n",
+    },
+    {
+      name: "what a run that is lost has queued is written",
+      from: "    this.#channel.stop(lost);\n",
+      to: "",
+    },
+    {
+      name: "a run that waits for a place is lost with those that have begun",
+      from: "    if (this.#starting === undefined) return;\n    const lost",
+      to: "    const lost",
+    },
+    {
+      name: "a run that is begun again holds its old record",
+      from: '        this.#record = this.#context.records.create({ is: "run" });\n',
+      to: "",
+    },
+    {
+      name: "a run whose id is used by another goes on",
+      from: 'if (found === "replaced") this.lose(',
+      to: 'if (found === "forgotten") this.lose(',
+    },
+    {
+      name: "what is under way is not waited for before the store is looked at",
+      from: "    await this.#starting;\n    if (this.status",
+      to: "    if (this.status",
+    },
+    {
       name: "a run that the log refused is announced",
-      from: "    if (place !== undefined) await beginning;\n",
+      from: "    if (place !== undefined || this.#node !== undefined) await beginning;\n",
       to: "",
     },
     {
@@ -65,14 +115,50 @@ export const engineRuns: readonly Mutation[] = [
       to: "this.#abandoned ?",
     },
     {
+      name: "any value is accepted as the reason of a cancel",
+      from: 'if (reason !== undefined && typeof reason !== "string")',
+      to: "if (reason === null)",
+    },
+  ]),
+  ...inFile("engine/runs/task-events", [
+    {
       name: "a yield is rejected when the append queue is full",
       from: "this.#channel.append(this.#accepted(event), exempt)",
       to: "this.#channel.append(this.#accepted(event))",
     },
+  ]),
+  ...inFile("engine/runs/renewed-run", [
     {
-      name: "any value is accepted as the reason of a cancel",
-      from: 'if (reason !== undefined && typeof reason !== "string")',
-      to: "if (reason === null)",
+      name: "a run that is there is not held again",
+      from: "else if (isWorking || context.flushing) run.hold(epoch);",
+      to: "else if (isWorking || context.flushing) void epoch;",
+    },
+    {
+      name: "a run is begun again under an id that somebody else has taken",
+      from: 'if (state !== undefined && !isSame(storedIn(state), run.stored)) return "replaced";',
+      to: "",
+    },
+    {
+      name: "a run is begun again only in an empty channel",
+      from: 'run.begin(top === 0 ? "first" : undefined)',
+      to: 'run.begin("first")',
+    },
+    {
+      name: "an ending that is lost is not written again",
+      from: "      if (!isWorking && !context.flushing) await run.end?.();\n",
+      to: "",
+    },
+    {
+      name: "an ending is written again where it is",
+      from: '    if (sealed === true) return "kept";\n',
+      to: "    void sealed;\n",
+    },
+  ]),
+  ...inFile("engine/runs/kept-endings", [
+    {
+      name: "the memory of endings has no limit",
+      from: "if (this.#bytes <= most) return;",
+      to: "if (this.#bytes >= 0) return;",
     },
   ]),
   ...inFile("engine/runs/run-channel", [
@@ -87,6 +173,16 @@ export const engineRuns: readonly Mutation[] = [
       name: "a run of an earlier process is unknown",
       from: "return readStored(this.#context, id, signal);",
       to: "return undefined;",
+    },
+    {
+      name: "a search for a run is given up while the log fails",
+      from: "await tryAgain(this.#context, search, () => readStored(this.#context, id))",
+      to: "await readStored(this.#context, id)",
+    },
+    {
+      name: "endings that cannot be written again are not reported",
+      from: "    if (forgotten === 0) return;\n",
+      to: "    if (forgotten >= 0) return;\n",
     },
     {
       name: "any user may cancel a run with an owner",
@@ -172,6 +268,21 @@ export const engineRuns: readonly Mutation[] = [
       to: "stored !== undefined",
     },
     {
+      name: "a later run with the same id is ended as lost",
+      from: " && isOfEpoch(position, slice)) {",
+      to: " && isOfEpoch(position, { ...slice, epoch: position.epoch })) {",
+    },
+    {
+      name: "a run of another version is released",
+      from: "  if (state !== undefined && stored === undefined) return false;\n",
+      to: "",
+    },
+    {
+      name: "a lost run whose channel cannot be read is left",
+      from: "await tryAgain(context, owner, read)",
+      to: "await read()",
+    },
+    {
       name: "a lost run is ended again in every process",
       from: "  context.records.release(record);\n",
       to: "",
@@ -187,6 +298,11 @@ export const engineRuns: readonly Mutation[] = [
       name: "a run that is no longer kept is still found",
       from: "return sealed === true && first > top ? undefined : storedIn(state);",
       to: "return sealed === null && first > top ? undefined : storedIn(state);",
+    },
+    {
+      name: "the result of a run is given up while the log fails",
+      from: "const slice = await tryAgain(context, owner, read, signal);",
+      to: "const slice = await read();",
     },
   ]),
 ];

@@ -58,6 +58,11 @@ export const engineSessions: readonly Mutation[] = [
   ]),
   ...inFile("engine/sessions/handler-call", [
     {
+      name: "each command that the log does not answer is reported",
+      from: 'if (stage === "log" && !context.health.knows(error)) context',
+      to: 'if (stage === "origins" && !context.health.knows(error)) context',
+    },
+    {
       name: "a full append queue is an internal error for the client",
       from: 'if (error instanceof BusyError) return new Refusal(replies.tooManyRequests, "waiting");',
       to: "void BusyError;",

@@ -120,13 +120,23 @@ export const testing: readonly Mutation[] = [
   ...inFile("testing/shared-node", [
     {
       name: "a node that was lost appends",
-      from: "    if (this.#lost !== undefined) throw this.#lost;\n",
+      from: "node === undefined ? this.#isLost :",
+      to: "node === undefined ? false :",
+    },
+    {
+      name: "a node that was lost never appends again",
+      from: "    this.#isLost = false;\n",
       to: "",
     },
     {
+      name: "a node that was lost appends under its old name if the store knows it again",
+      from: "this.#lost.has(node) || members.isGone(node)",
+      to: "members.isGone(node)",
+    },
+    {
       name: "a node that the store takes for gone appends until it is told",
-      from: "    if (node !== undefined && this.#store.members.isGone(node)) throw gone(this.#lease);\n",
-      to: "",
+      from: "this.#lost.has(node) || members.isGone(node)",
+      to: "this.#lost.has(node)",
     },
     {
       name: "a healed node does not wake",
@@ -145,13 +155,13 @@ export const testing: readonly Mutation[] = [
     },
     {
       name: "a node that is lost beats on",
-      from: "  #lose(member: Member): void {\n    this.#stopBeating();",
-      to: "  #lose(member: Member): void {",
+      from: "  #lose({ id, member }: Place): void {\n    this.#stopBeating();",
+      to: "  #lose({ id, member }: Place): void {",
     },
     {
       name: "requests are no sign of life",
-      from: "node !== undefined && !this.#store.members.hear(node)",
-      to: 'what === "beat" && node !== undefined && !this.#store.members.hear(node)',
+      from: "node !== undefined && !this.#lost.has(node) && !this",
+      to: 'what === "beat" && node !== undefined && !this.#lost.has(node) && !this',
     },
     { name: "a watch whose answer was lost stays", from: "      await end();\n", to: "" },
     {

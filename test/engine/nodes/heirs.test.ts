@@ -1,0 +1,230 @@
+import { describe, expect } from "vitest";
+import type { HeldRecord, Log } from "../../../src/model/log.ts";
+import { aborted, createCore, type Message, outcomeOf, rejection } from "../../support/core.ts";
+import { type Cluster, type ClusterNode, client, type Pair, settled, test } from "./cluster.ts";
+
+/** The default of a shared log. */
+const lease = 15_000;
+
+const waits = ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
+
+function typesIn({ shared }: Cluster, channel: string): unknown[] {
+  const { entries = [] } = shared.inspect().channels[channel] ?? {};
+  return entries.map(({ data }) => (JSON.parse(data) as { type: unknown }).type);
+}
+
+/** Kills a node, and lets its lease end. */
+async function kill({ clock, nodes }: Cluster, node: ClusterNode): Promise<void> {
+  node.log.kill();
+  await clock.advance(2 * lease);
+  nodes.splice(nodes.indexOf(node), 1);
+  const closing = node.notifier.close({ grace: 0 });
+  await clock.advance(1_000);
+  await closing;
+}
+
+/** Adds a node that its test can tell anything, and whose reads of some channels can fail. */
+async function spied(cluster: Cluster) {
+  const { clock, shared, nodes } = cluster;
+  const log = shared.open();
+  const spy = {
+    fails: false,
+    reads: 0,
+    inherits(_: readonly HeldRecord[]): void {},
+  };
+  const spiedLog: Log = {
+    append: (...call) => log.append(...call),
+    async read(channel, options) {
+      if (channel.startsWith("\0")) return log.read(channel, options);
+      spy.reads++;
+      if (spy.fails) throw new Error("the store is busy");
+      return log.read(channel, options);
+    },
+    watch: async (...call) => {
+      if (spy.fails) throw new Error("the store is busy");
+      return log.watch(...call);
+    },
+    keeps: (channel) => log.keeps(channel),
+    join(member, options) {
+      spy.inherits = (records) => member.inherits(records);
+      return log.join(member, options);
+    },
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  };
+  const node: ClusterNode = { ...createCore({ clock, log: spiedLog }), log, undelivered: [] };
+  nodes.push(node);
+  void node.notifier.closing;
+  await clock.settle();
+  return { node, spy };
+}
+
+describe("an heir", () => {
+  test("tries again while the log fails, and reports it once for each run", async ({ open }) => {
+    const cluster = await open(0);
+    const { clock } = cluster;
+    const { node: heir, spy } = await spied(cluster);
+    const other = await cluster.add();
+    const run = other.notifier.run(waits, { channel: "news" });
+    void outcomeOf(run.result());
+    await clock.settle();
+    spy.fails = true;
+    await kill(cluster, other);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started"]);
+    expect(heir.errors.splice(0).map(({ context }) => context.owner)).toEqual([
+      `what was left of run:${run.id}`,
+    ]);
+    spy.fails = false;
+    await clock.advance(6_000);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", "run.failed"]);
+    expect(typesIn(cluster, "news")).toEqual(["run.started", "run.failed"]);
+  });
+
+  test("that is lost before it is done leaves what it has inherited to the next one", async ({ open }) => {
+    const cluster = await open(0);
+    const { clock, shared } = cluster;
+    const { node: heir, spy } = await spied(cluster);
+    const [one, other] = [await cluster.add(), await cluster.add()];
+    await settled(clock, other.notifier.publish("news", "a", { confirm: true, ttl: 300_000 }));
+    spy.fails = true;
+    await kill(cluster, other);
+    heir.log.cut();
+    await clock.advance(2 * lease);
+    spy.fails = false;
+    heir.log.heal();
+    await clock.advance(6_000);
+    heir.errors.splice(0);
+    expect([heir, one].map(({ notifier }) => notifier.stats().confirmed)).toEqual([0, 1]);
+    expect(shared.inspect().records).toHaveLength(1);
+    await clock.advance(300_000);
+    expect([heir.undelivered, one.undelivered]).toEqual([[], ["a expired"]]);
+  });
+
+  test("that is told twice does it once", async ({ open }) => {
+    const cluster = await open(0);
+    const { clock, shared } = cluster;
+    const { node: heir, spy } = await spied(cluster);
+    const other = await cluster.add();
+    const run = other.notifier.run(waits, { channel: "news" });
+    void outcomeOf(run.result());
+    await clock.settle();
+    const held = shared.inspect().records.map((record) => record.held);
+    await kill(cluster, other);
+    const before = spy.reads;
+    spy.inherits(held);
+    spy.inherits(held);
+    await clock.settle();
+    expect(spy.reads).toBe(before + 1);
+    expect(typesIn(cluster, "news")).toEqual(["run.started", "run.failed"]);
+    expect(shared.inspect().records).toHaveLength(1);
+    expect(heir.errors).toEqual([]);
+  });
+
+  test("does not end a later run that has the id of the one that was left", async ({ open }) => {
+    const cluster = await open(2);
+    const { clock, nodes, shared } = cluster;
+    const [one, other] = nodes as Pair;
+    const first = other.notifier.run(async () => 7, { id: "r", owner: "ann" });
+    await settled(clock, first.result());
+    await clock.advance(300_000);
+    const { epoch } = shared.inspect().channels["run:r"] as { epoch: string };
+    const second = one.notifier.run(waits, { id: "r", owner: "ann" });
+    void outcomeOf(second.result());
+    await clock.settle();
+    // The first run's node could not release it, and dies.
+    const third = shared.open();
+    const joining = third.join({ inherits() {}, lost() {} });
+    await clock.settle();
+    const record = JSON.stringify({ format: 1, id: "1", is: "run" });
+    await (await joining).hold?.({ record, channel: "run:r", position: { epoch, offset: 1 } });
+    third.kill();
+    await clock.advance(2 * lease);
+    expect([second.status, typesIn(cluster, "run:r")]).toEqual(["working", ["run.started"]]);
+    expect(shared.inspect().records.map(({ held }) => held.record)).not.toContain(record);
+    await third[Symbol.asyncDispose]();
+  });
+});
+
+describe("a run of another node", () => {
+  test("is found, and its result is read, although the log fails for a while", async ({ open }) => {
+    const cluster = await open(1);
+    const { clock, nodes } = cluster;
+    const [one] = nodes as Pair;
+    const { node, spy } = await spied(cluster);
+    const run = one.notifier.run(waits);
+    void outcomeOf(run.result());
+    await clock.settle();
+    spy.fails = true;
+    const finding = outcomeOf(node.notifier.runs.find(run.id));
+    await clock.advance(1_000);
+    expect(finding.state).toBe("pending");
+    spy.fails = false;
+    await clock.advance(6_000);
+    expect(finding.value).toMatchObject({ id: run.id, status: "working" });
+    spy.fails = true;
+    const result = outcomeOf(finding.value?.result() as Promise<unknown>);
+    const controller = new AbortController();
+    const other = outcomeOf(finding.value?.result({ signal: controller.signal }) as Promise<unknown>);
+    await clock.advance(1_000);
+    expect([result.state, other.state]).toEqual(["pending", "pending"]);
+    controller.abort("enough");
+    await clock.settle();
+    expect(other.reason).toBe("enough");
+    spy.fails = false;
+    await clock.advance(6_000);
+    spy.fails = true;
+    const cancelling = run.cancel("stop");
+    await clock.settle();
+    await cancelling;
+    expect(result.state).toBe("pending");
+    spy.fails = false;
+    await clock.advance(6_000);
+    expect(result.reason).toMatchObject({ name: "CancelError", reason: "stop" });
+    node.errors.splice(0);
+  });
+
+  test("whose node is dead is cancelled once it is lost", async ({ open }) => {
+    const cluster = await open(2);
+    const { clock, nodes } = cluster;
+    const [one, other] = nodes as Pair;
+    const run = other.notifier.run(waits, { id: "r", owner: "ann" });
+    void outcomeOf(run.result());
+    await clock.settle();
+    other.log.kill();
+    const found = await settled(clock, one.notifier.runs.find("r"));
+    const cancelling = outcomeOf(found?.cancel() as Promise<void>);
+    const end = client(one.notifier, { user: "ann" });
+    end.send({ id: 1, connect: {} }, { id: 2, rpc: { method: "run.cancel", data: { run: "r" } } });
+    await clock.settle();
+    expect((end.received as Message[]).at(-1)?.rpc?.data).toEqual({ status: "requested" });
+    expect(cancelling.state).toBe("pending");
+    await kill(cluster, other);
+    expect([cancelling.state, typesIn(cluster, "run:r")]).toEqual([
+      "fulfilled",
+      ["run.started", "run.failed"],
+    ]);
+    expect(await settled(clock, rejection(found?.result() as Promise<unknown>))).toMatchObject({
+      reason: "lost",
+    });
+  });
+
+  test("does not exist for others before its start is in the log", async ({ open }) => {
+    const cluster = await open(2);
+    const { clock, nodes } = cluster;
+    const [one, other] = nodes as Pair;
+    other.log.cut({ hang: true });
+    const run = other.notifier.run(waits, { id: "r", owner: "ann" });
+    void outcomeOf(run.result());
+    await clock.settle();
+    expect(await settled(clock, one.notifier.runs.find("r"))).toBeUndefined();
+    const end = client(one.notifier, { user: "ann" });
+    end.send({ id: 1, connect: {} }, { id: 2, rpc: { method: "run.cancel", data: { run: "r" } } });
+    await clock.settle();
+    expect((end.received as Message[]).at(-1)?.rpc?.data).toEqual({ status: "unknown" });
+    other.log.heal();
+    await clock.settle();
+    expect([run.status, (await settled(clock, one.notifier.runs.find("r")))?.status]).toEqual([
+      "working",
+      "working",
+    ]);
+  });
+});
