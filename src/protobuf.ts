@@ -11,10 +11,5 @@
  *
  * @module
  */
-import { protobuf } from "./wire/protobuf-codec.ts";
-import type { ProtocolCodec } from "./wire/protocol.ts";
-
+export { protobufCodec } from "./wire/protobuf-codec.ts";
 export type { ProtocolCodec } from "./wire/protocol.ts";
-
-/** Lets clients connect that ask for the WebSocket subprotocol `centrifuge-protobuf`. Payloads stay JSON. */
-export const protobufCodec: ProtocolCodec = protobuf;

@@ -9,7 +9,15 @@ import {
   textField,
   utf8,
 } from "./protobuf-text.ts";
-import type { ClientInfo, Close, Codec, ConnectResult, Method, Published } from "./protocol.ts";
+import type {
+  ClientInfo,
+  Close,
+  Codec,
+  ConnectResult,
+  Method,
+  ProtocolCodec,
+  Published,
+} from "./protocol.ts";
 
 /** The number of the field of a reply that holds the result of a command. */
 const results: Readonly<Record<Method, number>> = {
@@ -38,7 +46,7 @@ const contentTags: readonly string[] = [pushes.pub, pushes.join, pushes.leave, p
  * The Protobuf codec of the protocol. A frame is one or more messages, each with its length before it. Payloads are JSON
  * in UTF-8.
  */
-export const protobuf: Codec = {
+const protobuf: Codec = {
   subprotocol: "centrifuge-protobuf",
   separator: "",
   ping: delimited(""),
@@ -100,6 +108,9 @@ export const protobuf: Codec = {
     rpc: (data) => dataField(1, data),
   },
 };
+
+/** Lets clients connect that ask for the WebSocket subprotocol `centrifuge-protobuf`. Payloads stay JSON. */
+export const protobufCodec: ProtocolCodec = protobuf;
 
 function headOf(channel: string): string {
   return bytesField(pushes.channel, utf8(channel));

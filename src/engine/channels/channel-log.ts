@@ -3,15 +3,14 @@ import type { Position, ReadOptions, Slice, WakeHint } from "../../model/log.ts"
 import type { Codec } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { Subscription } from "../delivery/subscription.ts";
+import { ChannelCaches } from "./channel-caches.ts";
 import { LogWatch } from "./log-watch.ts";
 import { failed, type Outage, type ReadChannel, works } from "./outage.ts";
-import { SegmentCache } from "./segment-cache.ts";
+import type { SegmentCache } from "./segment-cache.ts";
 import { WakeHints } from "./wake-hints.ts";
 
 /** The maximum number of publications in one read of the log. */
 const batch = 512;
-/** The empty list that almost all channels have. Nothing is ever added to it. */
-const none: readonly SegmentCache[] = [];
 
 /**
  * The log of one channel, as far as it has been read: its newest position, and its newest publications, encoded.
@@ -35,9 +34,7 @@ export abstract class ChannelLog implements ReadChannel {
   readonly #context: Context;
   /** The callbacks of `follow` calls in this process. */
   #wakes: Set<() => void> | undefined;
-  #cache: SegmentCache | undefined;
-  /** Of further codecs. Most often there are none. */
-  #others: readonly SegmentCache[] = none;
+  #caches: ChannelCaches | undefined;
   readonly #watch: LogWatch;
   /** Whether the log may hold more than was loaded. */
   #hasNews = true;
@@ -163,30 +160,22 @@ export abstract class ChannelLog implements ReadChannel {
    * nothing is ever read.
    */
   cacheOf(codec: Codec): SegmentCache {
-    if (this.#cache?.codec === codec) return this.#cache;
-    return this.#otherCacheOf(codec);
+    return this.#cachesHere.of(codec);
   }
 
-  #otherCacheOf(codec: Codec): SegmentCache {
-    const known = this.#others.find((cache) => cache.codec === codec);
-    if (known !== undefined) return known;
-    const cache = new SegmentCache(this.#context, this.name, codec);
-    if (this.#cache === undefined) this.#cache = cache;
-    else this.#others = [...this.#others, cache];
-    return cache;
+  get #cachesHere(): ChannelCaches {
+    this.#caches ??= new ChannelCaches(this.#context, this.name);
+    return this.#caches;
   }
 
   /** Called when a subscription enters: what is read from now on is encoded for its codec, too. */
   protected readBy(codec: Codec): void {
-    if (this.#cache !== undefined || codec !== this.#context.codec) this.cacheOf(codec).readers++;
+    if (this.#caches !== undefined || codec !== this.#context.codec) this.cacheOf(codec).readers++;
   }
 
-  /** Called when a subscription leaves. Nothing more is encoded for a second codec that nobody has. */
+  /** Called when a subscription leaves. */
   protected leftBy(codec: Codec): void {
-    const other = this.#others.find((cache) => cache.codec === codec);
-    if (other === undefined || --other.readers > 0) return;
-    other.drop();
-    this.#others = this.#others.filter((cache) => cache !== other);
+    this.#caches?.left(codec);
   }
 
   /** Reads after a position, with the limit of all reads for sessions. */
@@ -306,9 +295,7 @@ export abstract class ChannelLog implements ReadChannel {
       this.#restart(slice);
       return false;
     }
-    this.#cache ??= new SegmentCache(this.#context, this.name, this.#context.codec);
-    for (const other of this.#others) other.add(slice.entries);
-    this.top = this.#cache.add(slice.entries) ?? this.top;
+    this.top = this.#cachesHere.add(slice.entries) ?? this.top;
     if (slice.top > this.top) this.#hasNews = true;
     return true;
   }
@@ -321,7 +308,7 @@ export abstract class ChannelLog implements ReadChannel {
     const sameEpoch = slice.epoch === this.epoch;
     this.epoch = slice.epoch;
     this.top = slice.top;
-    this.#dropCaches();
+    this.#caches?.drop();
     for (const subscription of [...this.subscriptions]) {
       const { cursor } = subscription;
       if (!sameEpoch || cursor + 1 < slice.first || cursor > slice.top) this.lose(subscription);
@@ -330,18 +317,12 @@ export abstract class ChannelLog implements ReadChannel {
 
   /** Drops the segments that every subscription has been handed. `minCursor` is the smallest cursor. */
   protected trimCache(minCursor: number): void {
-    this.#cache?.trim(minCursor);
-    for (const other of this.#others) other.trim(minCursor);
-  }
-
-  #dropCaches(): void {
-    this.#cache?.drop();
-    for (const other of this.#others) other.drop();
+    this.#caches?.trim(minCursor);
   }
 
   /** Ends the watch, and drops everything that was read. */
   protected end(): void {
-    this.#dropCaches();
+    this.#caches?.drop();
     this.outage?.end();
     this.#watch.end();
   }
