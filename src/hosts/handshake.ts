@@ -85,6 +85,21 @@ export function subprotocolOf(offers: string | null | undefined, handlers: objec
   return subprotocol(offers?.split(",") ?? [], handlers);
 }
 
+/**
+ * Returns why a client is refused that offers encodings of the protocol, and none that the notifier has. A client that
+ * offers none of them speaks JSON.
+ */
+export function unknownEncoding(c: Context, notifier: Speaking): string | undefined {
+  const offers = c.req.header("sec-websocket-protocol");
+  if (offers === undefined || subprotocolOf(offers, notifier) !== undefined) return undefined;
+  const offer = offers.split(",").find((each) => each.trim().startsWith("centrifuge-"));
+  if (offer === undefined) return undefined;
+  const does = "the client offers only encodings that the notifier does not have";
+  return offer.trim() === "centrifuge-protobuf"
+    ? `${does}; give it Protobuf: createNotifier({ codecs: [protobufCodec] }), of tocsin/protobuf`
+    : `${does}, such as ${JSON.stringify(offer.trim().slice(0, 100))}`;
+}
+
 /** Returns whether a request asks for a WebSocket. The header's value is case-insensitive. */
 export function wantsWebSocket(upgrade: string | null | undefined): boolean {
   return upgrade?.toLowerCase() === "websocket";

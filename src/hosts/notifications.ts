@@ -7,7 +7,7 @@ import type { Notifier } from "../engine/notifier/notifier.ts";
 import type { Authorize, Identity } from "../model/peer.ts";
 import type { Refused } from "../model/refused.ts";
 import { PeerHandlers } from "./handlers.ts";
-import { handshakeOf, wantsWebSocket } from "./handshake.ts";
+import { handshakeOf, unknownEncoding, wantsWebSocket } from "./handshake.ts";
 import { isOwn, type Origins, originsOf } from "./origins.ts";
 
 /** How connections are accepted. */
@@ -33,8 +33,8 @@ export interface NotificationsOptions {
 
 /**
  * Returns the argument of any Hono `upgradeWebSocket`. Before the upgrade it refuses with 426 (no WebSocket was
- * requested), 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (not authenticated). Otherwise it connects
- * the peer. The notifier's `onRefused` is called for each refusal.
+ * requested), 503 and `Retry-After` (closing, or full), 400 (only encodings that the notifier does not have), 403
+ * (Origin) or 401 (not authenticated). Otherwise it connects the peer. The notifier's `onRefused` is called for each refusal.
  *
  * Throws a TypeError for options that cannot work: an unknown name, an invalid entry of `origins`, or a value that is
  * not a function.
@@ -69,6 +69,8 @@ export function notifications(
     };
     if (!wantsWebSocket(c.req.header("upgrade"))) throw refuse(426, noWebSocket);
     if (notifier.closing.aborted) throw refuse(503, closing);
+    const encoding = unknownEncoding(c, notifier);
+    if (encoding !== undefined) throw refuse(400, encoding);
     const origin = c.req.header("origin");
     // Most checks return synchronously, and an `await` would cost as much as the rest of this function.
     const allowing = ask(isAllowed, origin, c, notifier);
@@ -87,10 +89,11 @@ export function notifications(
 
 type Refuse = (code: Code, reason: string, origin?: string) => HTTPException;
 
-type Code = 401 | 403 | 426 | 500 | 503;
+type Code = 400 | 401 | 403 | 426 | 500 | 503;
 
 /** The response for each status. */
 const answers: Readonly<Record<Code, readonly [text: string, headers?: Record<string, string>]>> = {
+  400: ["Bad Request"],
   401: ["Unauthorized", { "WWW-Authenticate": "Bearer" }],
   403: ["Forbidden"],
   426: ["Upgrade Required", { Upgrade: "websocket", Connection: "Upgrade" }],
