@@ -48,22 +48,56 @@ export function jsonOf(frame: Uint8Array): string {
 
 /** Decodes a frame of Protobuf into the messages that a client of JSON would have been sent. */
 export function messagesOf(frame: Uint8Array): Message[] {
-  return stockCodec.decodeReplies(frame).map(replyOf);
+  return stockCodec.decodeReplies(frame).map((reply) => withDefaults(plain(reply) as Message));
 }
 
-function replyOf({ ...reply }: Message): Message {
-  const { push, connect, subscribe, presence, ...rest } = reply as Record<string, Message | undefined>;
-  if (push !== undefined) return { push: pushOf(push) };
-  return {
-    ...plain(rest),
-    ...mapped("connect", connect, "subs", subscriptionOf),
-    ...(subscribe && { subscribe: subscriptionOf(subscribe) }),
-    ...(presence && { presence: { presence: {}, ...mapped("presence", presence.presence, "", clientOf).presence } }),
-  };
+/** Members that are left out of JSON when they are empty. Decoded messages always have them. */
+const collections = ["tags", "subs", "publications", "presence", "state"];
+
+/** Returns a decoded value as JSON has it: bytes hold JSON, and 64-bit numbers are plain ones. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return JSON.parse(decoder.decode(value));
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return value;
+  if ("toNumber" in value) return (value as { toNumber(): number }).toNumber();
+  const entries = Object.entries(value).filter(
+    ([name, member]) => !collections.includes(name) || Object.keys(member as object).length > 0,
+  );
+  return Object.fromEntries(entries.map(([name, member]) => [name, plain(member)]));
 }
 
-/** The defaults that the encoding leaves out and JSON writes. */
-const defaults: Readonly<Record<string, object>> = {
-  history: { publications: [], offset: 0, epoch: "" },
-  presence_stats: { num_clients: 0, num_users: 0 },
+/** Adds the members that are written in JSON, and left out of Protobuf, when they are 0 or empty. */
+function withDefaults(message: Message): Message {
+  return Object.fromEntries(
+    Object.entries(message).map(([name, member]) => [name, (fill[name] ?? same)(member as Message)]),
+  );
+}
+
+const same = (member: Message): Message => member;
+const sub = ({ publications, ...member }: Message): Message => ({
+  epoch: "",
+  offset: 0,
+  ...member,
+  ...(publications !== undefined && { publications: (publications as Message[]).map(pub) }),
+});
+const pub = (member: Message): Message => ({ offset: 0, time: 0, ...member });
+const client = (member: Message): Message => ({ user: "", ...member });
+const joined = ({ info }: Message): Message => ({ info: client(info as Message) });
+const each = (members: unknown, change: (member: Message) => Message): Message =>
+  Object.fromEntries(
+    Object.entries((members ?? {}) as Message).map(([key, member]) => [key, change(member as Message)]),
+  );
+
+const fill: Readonly<Record<string, (member: Message) => Message>> = {
+  connect: ({ subs, ...member }) => ({ ...member, ...(subs !== undefined && { subs: each(subs, sub) }) }),
+  subscribe: sub,
+  presence: ({ presence }) => ({ presence: each(presence, client) }),
+  presence_stats: (member) => ({ num_clients: 0, num_users: 0, ...member }),
+  history: (member) => ({ publications: [], ...sub(member) }),
+  push: (member) => {
+    const fills: typeof fill = { pub, join: joined, leave: joined };
+    return Object.fromEntries(
+      Object.entries(member).map(([name, content]) => [name, (fills[name] ?? same)(content as Message)]),
+    );
+  },
 };
