@@ -52,7 +52,7 @@ export function messagesOf(frame: Uint8Array): Message[] {
 }
 
 /** Members that are left out of JSON when they are empty. Decoded messages always have them. */
-const collections = ["tags", "subs", "publications", "presence", "state"];
+const collections = ["tags", "subs", "publications", "presence", "state", "items"];
 
 /** Returns a decoded value as JSON has it: bytes hold JSON, and 64-bit numbers are plain ones. */
 function plain(value: unknown): unknown {
