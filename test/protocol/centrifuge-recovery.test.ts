@@ -3,12 +3,15 @@ import { memoryLog } from "tocsin";
 import { describe, expect, test } from "vitest";
 import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
-import { dataOf, dial, heard, publish, reader } from "../support/stock-client.ts";
+import { dataOf, heard, publish, stockIn } from "../support/stock-client.ts";
+import { encodings } from "../support/stock-protobuf.ts";
 import { gated, range } from "../support/wire.ts";
 
 const open = { authorize: () => true };
 
-describe(`a stock client that comes back on ${runtime}`, () => {
+describe.each(encodings)(`a stock client in %s that comes back, on ${runtime}`, (encoding) => {
+  const { dial, reader } = stockIn(encoding);
+
   test.each(["3011", "cut"])(
     "after its connection ended (%s) recovers everything it missed, in order",
     async (how) => {

@@ -3,12 +3,15 @@ import { describe, expect, test } from "vitest";
 import { inbox } from "../support/inbox.ts";
 import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
-import { dataOf, dial, heard, publish, reader } from "../support/stock-client.ts";
+import { dataOf, heard, publish, stockIn } from "../support/stock-client.ts";
+import { encodings } from "../support/stock-protobuf.ts";
 import { range } from "../support/wire.ts";
 
 const open = { authorize: () => true };
 
-describe(`a stock client on ${runtime}`, () => {
+describe.each(encodings)(`a stock client in %s, on ${runtime}`, (encoding) => {
+  const { dial, reader } = stockIn(encoding);
+
   test("connects, subscribes at the same time, and receives every publication", async () => {
     const here = await site(open);
     const client = dial(here.address("ann"));

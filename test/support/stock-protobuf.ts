@@ -1,5 +1,6 @@
 /** The codec of the stock client's Protobuf build, for tests that speak JSON. */
-import { Centrifuge } from "centrifuge/build/protobuf";
+import { Centrifuge } from "centrifuge";
+import { Centrifuge as ProtobufCentrifuge } from "centrifuge/build/protobuf";
 
 type Message = Record<string, unknown>;
 
@@ -11,8 +12,27 @@ interface StockCodec {
 
 /** The stock client's own codec. It is not public, and is reached through a client that never connects. */
 export const stockCodec: StockCodec = (
-  new Centrifuge("ws://localhost", { websocket: class {} }) as unknown as { _codec: StockCodec }
+  new ProtobufCentrifuge("ws://localhost", { websocket: class {} }) as unknown as { _codec: StockCodec }
 )._codec;
+
+/** The stock client's Protobuf build. Its own codec sends and reads the bytes; here their JSON is parsed, too. */
+class JsonPayloads extends ProtobufCentrifuge {
+  protected _formatOverride(): void {
+    const codec: StockCodec = Object.create(stockCodec);
+    codec.encodeCommands = (commands) => stockCodec.encodeCommands(commands.map(withBytes) as Message[]);
+    codec.decodeReplies = (frame) => stockCodec.decodeReplies(frame).map(parsed);
+    Object.assign(this, { _codec: codec });
+  }
+}
+
+/** The stock client's builds. Payloads are values in both. */
+export const stockClients = {
+  JSON: Centrifuge,
+  Protobuf: JsonPayloads as unknown as typeof Centrifuge,
+} as const;
+
+export type Encoding = keyof typeof stockClients;
+export const encodings = ["JSON", "Protobuf"] as const;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -37,6 +57,20 @@ function withBytes(value: unknown): unknown {
     name === "data" ? [name, encoder.encode(JSON.stringify(member))] : [name, withBytes(member)],
   );
   return Object.fromEntries(entries.filter(([, member]) => member !== null));
+}
+
+/** The members that are undefined in JSON, and have an empty default in a decoded message. */
+const optional = ["data", "conn_info", "tags"];
+
+/** Replaces the bytes in a decoded message by what their JSON says. */
+function parsed<T extends object>(message: T): T {
+  for (const name of optional as (keyof T)[])
+    if (name in message && Object.keys(message[name] as object).length === 0)
+      Object.assign(message, { [name]: undefined });
+  for (const [name, member] of Object.entries(message) as [keyof T, unknown][])
+    if (member instanceof Uint8Array) message[name] = JSON.parse(decoder.decode(member));
+    else if (typeof member === "object" && member !== null) parsed(member);
+  return message;
 }
 
 /** Translates a frame of Protobuf, which the server has sent, into a text frame of JSON. */
