@@ -1,5 +1,5 @@
 import { isDeeper } from "./nesting.ts";
-import { type Field, fieldsOf, ProtobufReader, textOf } from "./protobuf-reader.ts";
+import { eachField, type Field, ProtobufReader, textOf } from "./protobuf-reader.ts";
 import type { Command, Method } from "./protocol.ts";
 
 /** How the value of a field is read. */
@@ -87,20 +87,27 @@ export function commandsIn(frame: Uint8Array, maxDepth: number): Command[] | und
   return decoded.length === 0 ? undefined : decoded;
 }
 
+/** All pongs are one object: a frame can hold as many of them as it has bytes. */
+const pong: Command = { id: 0, method: "pong", params: {} };
+
 function commandIn(message: Uint8Array, maxDepth: number): Command | undefined {
-  const fields = fieldsOf(message);
-  if (fields === undefined) return undefined;
-  if (fields.length === 0) return { id: 0, method: "pong", params: {} };
-  const id = fields.findLast(([number]) => number === 1)?.[1] ?? 0;
-  const given = fields.filter(([number]) => commands[number] !== undefined);
-  if (typeof id !== "number" || !Number.isSafeInteger(id)) return undefined;
-  const [first] = given;
-  const [method, schema] = (first && commands[first[0]]) ?? ["unknown" as const, {}];
+  if (message.length === 0) return pong;
+  let id: Field[1] = 0;
+  let first = 0;
+  let value: Field[1] = new Uint8Array();
+  let isAmbiguous = false;
+  const isRead = eachField(message, (number, content) => {
+    if (number === 1) id = content;
+    if (commands[number] === undefined) return;
+    isAmbiguous ||= first !== 0 && first !== number;
+    first = number;
+    value = content;
+  });
+  if (!isRead || typeof id !== "number" || !Number.isSafeInteger(id)) return undefined;
+  const [method, schema] = commands[first] ?? ["unknown" as const, {}];
   const isSend = method === "send" && id === 0;
   if (id === 0 && !isSend) return undefined;
-  if (given.some(([number]) => number !== first?.[0]) || (method === "send" && !isSend))
-    return { id, method: "ambiguous", params: {} };
-  const value = given.at(-1)?.[1] ?? new Uint8Array();
+  if (isAmbiguous || (method === "send" && !isSend)) return { id, method: "ambiguous", params: {} };
   if (typeof value === "number") return undefined;
   const params = paramsIn(value, schema);
   if (params === malformed || (params === noJson && isSend)) return undefined;
@@ -122,16 +129,15 @@ function paramsIn(message: Uint8Array, schema: Schema): Params | typeof malforme
 
 /** Reads a message. Throws `malformed` or `noJson`. */
 function messageIn(message: Uint8Array, schema: Schema): Params {
-  const fields = fieldsOf(message);
-  if (fields === undefined) throw malformed;
   const params: Params = {};
-  for (const [number, value] of fields) {
+  const isRead = eachField(message, (number, value) => {
     const [name, reading] = schema[number] ?? [];
-    if (name === undefined || reading === undefined) continue;
+    if (name === undefined || reading === undefined) return;
     if (typeof reading === "object" && "of" in reading)
       addTo(params, name, bytesIn(value), reading.of as Schema);
     else params[name] = valueIn(value, reading as Exclude<Reading, { of: Schema }>);
-  }
+  });
+  if (!isRead) throw malformed;
   return params;
 }
 

@@ -70,16 +70,18 @@ export class ProtobufReader {
   }
 }
 
-/** Reads all fields of a message. Undefined if it is malformed. */
-export function fieldsOf(message: Uint8Array): Field[] | undefined {
+/**
+ * Calls a function with each field of a message. Nothing is kept of fields that it ignores: a message can have as many
+ * as half of its bytes. Returns false if the message is malformed.
+ */
+export function eachField(message: Uint8Array, call: (number: Field[0], value: Field[1]) => void): boolean {
   const reader = new ProtobufReader(message);
-  const fields: Field[] = [];
   while (!reader.isAtEnd) {
     const field = reader.field();
-    if (field === undefined) return undefined;
-    fields.push(field);
+    if (field === undefined) return false;
+    call(...field);
   }
-  return fields;
+  return true;
 }
 
 /** Reads UTF-8. Undefined if it is malformed. */

@@ -1,4 +1,4 @@
-import { getCurrentTest } from "vitest/suite";
+import { TestRunner } from "vitest";
 
 /** What Protobuf cannot show of a test in JSON, with the tests, by the end of their names. */
 const onlyJson: readonly (readonly [reason: string, names: readonly string[]])[] = [
@@ -71,7 +71,7 @@ const onlyJson: readonly (readonly [reason: string, names: readonly string[]])[]
 
 /** Skips the current test if only JSON can show what it is about. */
 export function skipIfOnlyJson(): void {
-  const current = getCurrentTest();
+  const current = TestRunner.getCurrentTest();
   const reason = onlyJson.find(([, names]) => current !== undefined && names.includes(current.name))?.[0];
   if (reason !== undefined) current?.context.skip(reason);
 }

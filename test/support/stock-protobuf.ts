@@ -60,7 +60,7 @@ function withBytes(value: unknown): unknown {
 }
 
 /** The members that are undefined in JSON, and have an empty default in a decoded message. */
-const optional = ["data", "conn_info", "tags"];
+const optional = ["data", "conn_info", "chan_info", "tags"];
 
 /** Replaces the bytes in a decoded message by what their JSON says. */
 function parsed<T extends object>(message: T): T {

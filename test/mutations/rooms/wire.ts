@@ -57,8 +57,8 @@ export const wire: readonly Mutation[] = [
     },
     {
       name: "two commands in one message are taken for the last",
-      from: "if (given.some(([number]) => number !== first?.[0]) || (",
-      to: "if (given.length < 0 || (",
+      from: "isAmbiguous ||= first !== 0 && first !== number;",
+      to: "isAmbiguous ||= first < 0;",
     },
     {
       name: "a map changes a prototype",
