@@ -11,5 +11,6 @@
  *
  * @module
  */
+
 export { protobufCodec } from "./wire/protobuf-codec.ts";
 export type { ProtocolCodec } from "./wire/protocol.ts";
