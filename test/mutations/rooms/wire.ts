@@ -29,11 +29,6 @@ export const wire: readonly Mutation[] = [
       to: "return text.startsWith(head, start) && contentTags.length > 0;",
     },
     {
-      name: "a time with a fraction is written as it is",
-      from: "numberField(9, Math.trunc(time))",
-      to: "numberField(9, time)",
-    },
-    {
       name: "a first subscription says that it was recovered",
       from: "flagField(8, recovered !== undefined)",
       to: "flagField(8, recovered !== null)",
@@ -67,11 +62,6 @@ export const wire: readonly Mutation[] = [
     },
   ]),
   ...inFile("wire/protobuf-reader", [
-    {
-      name: "bytes may be longer than their frame",
-      from: "    if (end > this.#bytes.length) return undefined;\n",
-      to: "",
-    },
     { name: "text that is no UTF-8 is replaced", from: "fatal: true", to: "fatal: false" },
   ]),
   ...inFile("wire/protobuf-text", [
