@@ -136,7 +136,7 @@ function upgradeRequest(
   handlers: WSEvents<BunWebSocket>,
   response: Response,
 ): boolean {
-  const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol")) ?? "";
+  const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol"), handlers) ?? "";
   // By default Bun accepts the first subprotocol offered.
   const headers = new Headers([["sec-websocket-protocol", protocol], ...saidHeaders(response)]);
   return server.upgrade(request, { data: new BunConnection(handlers, url, protocol), headers });

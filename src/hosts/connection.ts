@@ -45,17 +45,17 @@ export class Connection<R extends Raw> {
   }
 }
 
-/** Creates frames from texts. Consecutive calls with the same text share one frame. */
-export class Frames<Frame> {
-  readonly #make: (text: string) => Frame;
-  #last: { text: string; frame: Frame } | undefined;
+/** Creates frames from messages. Consecutive calls with the same text, or the same bytes, share one frame. */
+export class Frames<Frame, Message extends string | Uint8Array = string | Uint8Array> {
+  readonly #make: (message: Message) => Frame;
+  #last: { message: Message; frame: Frame } | undefined;
 
-  constructor(make: (text: string) => Frame) {
+  constructor(make: (message: Message) => Frame) {
     this.#make = make;
   }
 
-  of(text: string): Frame {
-    if (this.#last?.text !== text) this.#last = { text, frame: this.#make(text) };
+  of(message: Message): Frame {
+    if (this.#last?.message !== message) this.#last = { message, frame: this.#make(message) };
     return this.#last.frame;
   }
 }

@@ -120,7 +120,7 @@ function upgradeRequest(
   handlers: Required<WSEvents<DenoWebSocket>>,
   appResponse: Response,
 ): Response {
-  const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol"));
+  const protocol = subprotocolOf(request.headers.get("sec-websocket-protocol"), handlers);
   // The notifier checks liveness itself. Deno's timer would also keep the process alive for 15 s if a peer keeps
   // sending.
   const { socket, response } = quietly(() => Deno.upgradeWebSocket(request, { idleTimeout: 0 }));

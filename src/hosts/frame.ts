@@ -1,11 +1,14 @@
 import { Buffer } from "node:buffer";
 
-/** Returns a text message as one frame of a server: FIN and opcode 1, the size in 7, 16 or 64 bits, and no mask. */
-export function frameOf(text: string): Buffer {
-  const size = Buffer.byteLength(text);
+/**
+ * Returns a message as one frame of a server: FIN and the opcode, 1 for text and 2 for bytes; the size in 7, 16 or 64
+ * bits; and no mask.
+ */
+export function frameOf(message: string | Uint8Array): Buffer {
+  const size = Buffer.byteLength(message);
   const head = size < 126 ? 2 : size < 65_536 ? 4 : 10;
   const frame = Buffer.allocUnsafe(head + size);
-  frame[0] = 0x81;
+  frame[0] = typeof message === "string" ? 0x81 : 0x82;
   if (head === 2) frame[1] = size;
   else if (head === 4) {
     frame[1] = 126;
@@ -14,6 +17,7 @@ export function frameOf(text: string): Buffer {
     frame[1] = 127;
     frame.writeBigUInt64BE(BigInt(size), 2);
   }
-  frame.write(text, head);
+  if (typeof message === "string") frame.write(message, head);
+  else frame.set(message, head);
   return frame;
 }

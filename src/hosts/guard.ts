@@ -2,6 +2,7 @@ import type { WSContext, WSEvents } from "hono/ws";
 import { systemClock } from "../base/clock.ts";
 import { complain } from "../base/console.ts";
 import { attended } from "../base/hook.ts";
+import type { Speaking } from "./handshake.ts";
 
 /**
  * Wraps WebSocket handlers. What they throw or reject with is reported: on most runtimes it would end the process. A
@@ -25,7 +26,7 @@ export interface Bounded {
 /**
  * The wrapped handlers of one connection. A class, not closures, because thousands of connections share its methods.
  */
-class Guard<T> implements Required<WSEvents<T>> {
+class Guard<T> implements Required<WSEvents<T>>, Speaking {
   readonly #events: WSEvents<T>;
   readonly #report: (error: unknown) => void;
   readonly #isGauged: boolean;
@@ -39,6 +40,10 @@ class Guard<T> implements Required<WSEvents<T>> {
     this.#events = events;
     this.#report = report;
     this.#isGauged = isGauged;
+  }
+
+  get subprotocols(): readonly string[] | undefined {
+    return (this.#events as Speaking).subprotocols;
   }
 
   onOpen(event: Event, ws: WSContext<T>): void {

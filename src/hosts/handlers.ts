@@ -8,11 +8,11 @@ import type { Refused } from "../model/refused.ts";
 import type { Session, Socket } from "../model/socket.ts";
 import { closes } from "../wire/protocol.ts";
 import { type Bounded, contained, guard } from "./guard.ts";
-import { faultOf, handshakeOf, wantsWebSocket } from "./handshake.ts";
+import { faultOf, handshakeOf, type Speaking, wantsWebSocket } from "./handshake.ts";
 import type { UpgradeOptions } from "./host.ts";
 
 /** The handlers of a peer's connection. They are functions of their own, so that other code can take and wrap them. */
-export class PeerHandlers implements Required<WSEvents>, Bounded {
+export class PeerHandlers implements Required<WSEvents>, Bounded, Speaking {
   readonly #notifier: Notifier;
   readonly #peer: Peer;
   #session: Session | undefined;
@@ -23,6 +23,10 @@ export class PeerHandlers implements Required<WSEvents>, Bounded {
     this.#notifier = notifier;
     this.#peer = peer;
     this.#release = release;
+  }
+
+  get subprotocols(): readonly string[] {
+    return this.#notifier.subprotocols;
   }
 
   /** Its session, once there is one. */
@@ -162,6 +166,10 @@ class HonoSocket implements Socket {
 
   constructor(ws: WSContext) {
     this.#ws = ws;
+  }
+
+  get protocol(): string | undefined {
+    return this.#ws.protocol ?? undefined;
   }
 
   send(data: string | Uint8Array): void {

@@ -68,15 +68,36 @@ export function saidHeaders({ headers }: Response): [name: string, value: string
   return [...headers].filter(([name]) => !ownHeaders.test(name));
 }
 
-/** Returns the subprotocol of the codec if it is offered; otherwise undefined, whatever else is offered. */
-export function subprotocol(offered: Iterable<string>): string | undefined {
-  for (const offer of offered) if (offer.trim() === jsonCodec.subprotocol) return jsonCodec.subprotocol;
+/** Handlers that know the subprotocols of their connection. All others know that of JSON. */
+export interface Speaking {
+  readonly subprotocols?: readonly string[] | undefined;
+}
+
+/** Returns the first offered subprotocol that the handlers know; otherwise undefined, whatever else is offered. */
+export function subprotocol(offered: Iterable<string>, handlers: object): string | undefined {
+  const { subprotocols = [jsonCodec.subprotocol] } = handlers as Speaking;
+  for (const offer of offered) if (subprotocols.includes(offer.trim())) return offer.trim();
   return undefined;
 }
 
 /** Returns {@linkcode subprotocol} for the value of the header. */
-export function subprotocolOf(offers: string | null | undefined): string | undefined {
-  return subprotocol(offers?.split(",") ?? []);
+export function subprotocolOf(offers: string | null | undefined, handlers: object): string | undefined {
+  return subprotocol(offers?.split(",") ?? [], handlers);
+}
+
+/**
+ * Returns why a client is refused that offers encodings of the protocol, and none that the notifier has. A client that
+ * offers none of them speaks JSON.
+ */
+export function unknownEncoding(c: Context, notifier: Speaking): string | undefined {
+  const offers = c.req.header("sec-websocket-protocol");
+  if (offers === undefined || subprotocolOf(offers, notifier) !== undefined) return undefined;
+  const offer = offers.split(",").find((each) => each.trim().startsWith("centrifuge-"));
+  if (offer === undefined) return undefined;
+  const does = "the client offers only encodings that the notifier does not have";
+  return offer.trim() === "centrifuge-protobuf"
+    ? `${does}; give it Protobuf: createNotifier({ codecs: [protobufCodec] }), of tocsin/protobuf`
+    : `${does}, such as ${JSON.stringify(offer.trim().slice(0, 100))}`;
 }
 
 /** Returns whether a request asks for a WebSocket. The header's value is case-insensitive. */

@@ -15,7 +15,7 @@ import type { UpgradeWebSocket } from "hono/ws";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import { urlOf } from "../base/url.ts";
 import { upgrader } from "./handlers.ts";
-import { subprotocol, wantsWebSocket } from "./handshake.ts";
+import { wantsWebSocket } from "./handshake.ts";
 import {
   type App,
   type Host,
@@ -102,7 +102,7 @@ async function listen(listening: Listening): Promise<Host> {
     maxPayload: maxMessage,
     // Milliseconds after which a peer that does not answer a close frame is cut. By default, 30 s.
     closeTimeout: Math.min(grace, 1000),
-    handleProtocols: (offered) => subprotocol(offered) ?? false,
+    handleProtocols: (offered) => upgrades.choose(offered) ?? false,
   };
   const webSockets = new WebSocketServer(options);
   // The two packages declare the same type, but not in the same way for `exactOptionalPropertyTypes`.

@@ -3,15 +3,15 @@ import type { WSEvents } from "hono/ws";
 import type { Notifier } from "../engine/notifier/notifier.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { PeerHandlers } from "./handlers.ts";
-import { wantsWebSocket } from "./handshake.ts";
+import { unknownEncoding, wantsWebSocket } from "./handshake.ts";
 
 /** How connections are accepted. */
 export interface NotificationsOptions extends AdmissionOptions {}
 
 /**
  * Returns the argument of any Hono `upgradeWebSocket`. Before the upgrade it refuses with 426 (no WebSocket was
- * requested), 503 and `Retry-After` (closing, or full), 403 (Origin) or 401 (not authenticated). Otherwise it connects
- * the peer. The notifier's `onRefused` is called for each refusal.
+ * requested), 503 and `Retry-After` (closing, or full), 400 (only encodings that the notifier does not have), 403
+ * (Origin) or 401 (not authenticated). Otherwise it connects the peer. The notifier's `onRefused` is called for each refusal.
  *
  * Throws a TypeError for options that cannot work: an unknown name, an invalid entry of `origins`, or a value that is
  * not a function.
@@ -38,6 +38,8 @@ export function notifications(
   const admission = new Admission(notifier, options, "notifications");
   return async (c) => {
     if (!wantsWebSocket(c.req.header("upgrade"))) throw admission.refuse(c, 426, noWebSocket);
+    const encoding = unknownEncoding(c, notifier);
+    if (encoding !== undefined) throw admission.refuse(c, 400, encoding);
     const { peer, release } = await admission.admit(c);
     return new PeerHandlers(notifier, peer, release);
   };

@@ -5,7 +5,7 @@ import { createWSMessageEvent, type WSContext, type WSEvents } from "hono/ws";
 import type { RawData, WebSocket, WebSocketServer } from "ws";
 import { Connection, Frames } from "./connection.ts";
 import { frameOf } from "./frame.ts";
-import { type Handshake, saidHeaders } from "./handshake.ts";
+import { type Handshake, saidHeaders, subprotocol } from "./handshake.ts";
 import type { Listening } from "./host.ts";
 
 type Handlers = Required<WSEvents<WebSocket>>;
@@ -39,6 +39,8 @@ export class Upgrades {
   #adapter: Adapter = () => {};
   /** What the adapter puts into the `env` of an upgrade. Its own `upgradeWebSocket` needs it. */
   #env: Env = {};
+  /** The handlers of the upgrade that is being finished. */
+  #opening: object = {};
 
   constructor(listening: Listening, webSockets: WebSocketServer, opened: (socket: Socket) => void) {
     this.#listening = listening;
@@ -104,6 +106,11 @@ export class Upgrades {
     }
   }
 
+  /** Chooses among the subprotocols that the client offers, for the upgrade that is being finished. */
+  choose(offered: Iterable<string>): string | undefined {
+    return subprotocol(offered, this.#opening);
+  }
+
   #open(
     request: IncomingMessage,
     socket: Socket,
@@ -115,6 +122,7 @@ export class Upgrades {
     const { url } = handshake;
     const handlers = handshake.handlers as Handlers;
     const lines = saidHeaders(response).map(([name, value]) => `${name}: ${value}`);
+    this.#opening = handlers;
     let isOpen = false;
     const add = (all: string[]): void => void all.push(...lines);
     if (lines.length > 0) this.#webSockets.once("headers", add);
@@ -125,6 +133,7 @@ export class Upgrades {
       socket.on("end", destroy);
       new FramedConnection(raw, url, socket, this.#frames, handlers).open();
     });
+    this.#opening = {};
     this.#webSockets.off("headers", add);
     if (!isOpen) handshake.lose();
   }
@@ -197,7 +206,7 @@ class FramedConnection extends Connection<WebSocket> {
 
   override send(data: string | ArrayBuffer | Uint8Array): void {
     const { raw } = this;
-    if (typeof data !== "string") raw.send(data);
+    if (data instanceof ArrayBuffer) raw.send(data);
     // No frame may follow a close frame.
     else if (raw.readyState === raw.OPEN) this.#tcp.write(this.#frames.of(data));
   }

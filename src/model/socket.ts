@@ -13,6 +13,10 @@ export interface Socket {
   /** Cuts the connection at once. Omitted if the runtime cannot do that. */
   terminate?(): void;
   /**
+   * The WebSocket subprotocol that was agreed on. It decides about the encoding. Default: none, which means JSON.
+   */
+  readonly protocol?: string | undefined;
+  /**
    * Called when the session's `state` is another than before, and can be read. For hosts whose sockets outlive the
    * memory of their process. `isUrgent`: a client that was just answered relies on it, as on a new subscription. The
    * host MUST keep such a state before the call returns. What is not urgent is how far the client has come: if it is

@@ -217,30 +217,43 @@ export interface ClientInfo {
   readonly info?: string | undefined;
 }
 
+/** An encoding of the protocol, for `createNotifier({ codecs })`. Its other members are the notifier's own. */
+export interface ProtocolCodec {
+  /** The WebSocket subprotocol that selects it. */
+  readonly subprotocol: string;
+}
+
 /**
- * Encodes and decodes the protocol. Every encoded message is the text of one JSON object, without a newline. A frame is
- * several messages joined by `separator`. Another encoding, such as the protocol's Protobuf, is another codec.
+ * Encodes and decodes the protocol. Every encoded message is a text; a frame is several of them, joined by `separator`.
+ * In JSON it is the text of one object, without a newline. In a binary encoding each character stands for one byte.
  */
-export interface Codec {
+export interface Codec extends ProtocolCodec {
   /** The WebSocket subprotocol that selects this codec. */
   readonly subprotocol: string;
   readonly separator: string;
   readonly ping: string;
+  /** Returns the number of bytes of a text in a frame. */
+  byteLength(text: string): number;
+  /** Returns the frame of a text. Without it the text is the frame. */
+  frame?(text: string): Uint8Array;
+  /** Lengthens the first message of a connection, where that saves time, by what its reader ignores. */
+  padded(text: string): string;
   /**
    * Decodes the commands of a frame. A command that is nested deeper than `maxDepth` has `isDeep` and empty params.
-   * Returns undefined if the frame is malformed. It does not throw, because peers can send thousands of malformed
-   * frames.
+   * Returns undefined if the frame is malformed, and "tooLarge" if it is over `maxBytes`. It does not throw, because
+   * peers can send thousands of such frames.
    */
-  decode(frame: string, maxDepth?: number): Command[] | undefined;
+  decode(frame: unknown, maxDepth?: number, maxBytes?: number): Command[] | "tooLarge" | undefined;
   reply(id: number, method: Method, result: string): string;
   error(id: number, error: ErrorReply): string;
-  /**
-   * Encodes a push to a channel. `kind` is the name of its member that holds `body`. The text is `pushHead`, the body
-   * and `pushTail`.
-   */
-  push(channel: string, kind: PushKind, body: string): string;
-  pushHead(channel: string, kind: PushKind): string;
-  readonly pushTail: string;
+  /** Encodes what is the same in all pushes of publications to a channel. */
+  pubHead(channel: string): string;
+  /** Encodes a push of a publication. */
+  pub(head: string, published: Published): string;
+  /** Returns the publication in a push that `pub` has encoded. */
+  publicationIn(head: string, push: string): string;
+  /** Returns whether texts begin with a push of a channel's content: of a publication, join, leave or message. */
+  contentOf(channel: string): (text: string) => boolean;
   publication(published: Published): string;
   /** Encodes the push that somebody joined or left a channel. */
   presence(channel: string, kind: "join" | "leave", info: ClientInfo): string;
@@ -294,6 +307,3 @@ export interface ResultCodec {
   /** `data` is JSON text. */
   rpc(data: string): string;
 }
-
-/** The kinds of push. */
-export type PushKind = "pub" | "join" | "leave" | "unsubscribe" | "message";

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { fateOf } from "../fuzz/fate.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
 import { play } from "../fuzz/play.ts";
+import { fuzzProtobuf } from "../fuzz/protobuf.ts";
 import { finish, fuzzWire, target } from "../fuzz/wire.ts";
 import { program, runtime } from "../support/runtime.ts";
 
@@ -12,6 +13,10 @@ const seed = { node: 1, bun: 2, deno: 3 }[runtime];
 
 test(`a notifier answers any message of three peers as the protocol requires, or closes only the sender (seed ${seed})`, async () => {
   expect(await fuzz({ seed, schedules: 60 })).toBeGreaterThan(500);
+});
+
+test(`a notifier answers any frames of Protobuf, or closes only the sender (seed ${seed})`, async () => {
+  expect(await fuzzProtobuf({ seed, runs: 60 })).toBeGreaterThan(500);
 });
 
 test(`a server of ${runtime} answers any bytes as the protocol requires, and ends by itself (seed ${seed})`, async () => {

@@ -3,10 +3,12 @@ import { parseArgs } from "node:util";
 import { program } from "../support/runtime.ts";
 import { binary, type Runtime } from "../support/runtimes.ts";
 import { fuzz } from "./fuzz.ts";
+import { fuzzProtobuf } from "./protobuf.ts";
 import { finish, fuzzWire, stats, target } from "./wire.ts";
 
 /**
- * Fuzzes notifiers in this process: `npm run fuzz -- --runs N [--seed S [--path P]]`. With `--wire [--connection C]`,
+ * Fuzzes notifiers in this process: `npm run fuzz -- --runs N [--seed S [--path P]]`, and with `--protobuf` frames of that
+ * encoding. With `--wire [--connection C]`,
  * sends bytes to a server of each runtime instead, or only of those in `--on node|bun|deno`. A failure prints what is
  * needed to repeat it.
  */
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     path: { type: "string" },
     wire: { type: "boolean" },
+    protobuf: { type: "boolean" },
     on: { type: "string", multiple: true },
     connection: { type: "string" },
   },
@@ -40,7 +43,9 @@ async function fuzzCommands(): Promise<void> {
   let inputs = 0;
   let seed = first;
   for (; inputs < runs; seed++) {
-    inputs += await fuzz({ seed, schedules: 250, path: values.path });
+    inputs += values.protobuf
+      ? await fuzzProtobuf({ seed, runs: 250, path: values.path })
+      : await fuzz({ seed, schedules: 250, path: values.path });
     if (values.path !== undefined) break;
     if ((seed - first) % 50 === 49) console.log(`${inputs} inputs, up to seed ${seed}`);
   }

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { Action, Authorize, Identity, Notifier, NotifierOptions, Peer, RpcHandler } from "tocsin";
 import type { NotificationsOptions } from "tocsin/hono";
+import { protobufCodec } from "tocsin/protobuf";
 import type { Journal } from "./journal.ts";
 import { type Profile, page, profiles } from "./profiles.ts";
 
@@ -17,10 +18,18 @@ export interface PeerOptions extends Omit<NotifierOptions, "log" | "clock" | "si
  * {@linkcode authorize}.
  */
 export function peerOptions(profile: Profile, journal: Journal, notifier: () => Notifier): PeerOptions {
-  const { heartbeat = 25_000, window, limits, isClosed = false, hasTokens = false } = profiles[profile];
+  const {
+    heartbeat = 25_000,
+    window,
+    limits,
+    isClosed = false,
+    hasTokens = false,
+    isJsonOnly,
+  } = profiles[profile];
   const receive: Peer["receive"] = ({ user }, data) => journal.add("sent", { user, data });
   return {
     ...{ heartbeat, window, limits, grace: 1_000 },
+    codecs: isJsonOnly ? [] : [protobufCodec],
     rpc: methods(journal, notifier),
     onError: (error, { stage }) => journal.add("error", { stage, message: messageOf(error) }),
     onRefused: ({ code }) => journal.add("refused", { code }),

@@ -6,6 +6,8 @@ export interface ProfileOptions extends Pick<NotifierOptions, "heartbeat" | "win
   keep?: Pick<MemoryLogOptions, "size" | "slack">;
   /** Whether only users are accepted, and only pages of {@linkcode page}, and nothing is authorized. Default: false. */
   isClosed?: boolean;
+  /** Whether it speaks JSON only, and not Protobuf. Default: false. */
+  isJsonOnly?: boolean;
   /** Whether clients are identified by tokens, and can refresh them. Default: false. */
   hasTokens?: boolean;
 }
@@ -18,6 +20,7 @@ const all = {
   open: {},
   /** Low limits on what a peer may send, open and ask for. */
   tight: {
+    isJsonOnly: true,
     window: 16_384,
     limits: {
       channel: 100,

@@ -3,12 +3,14 @@ import { memoryLog } from "tocsin";
 import { describe, expect, test } from "vitest";
 import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
-import { dataOf, dial, heard, publish, reach, reader, ways } from "../support/stock-client.ts";
+import { dataOf, heard, publish, reach, stockIn, ways } from "../support/stock-client.ts";
 import { gated, range } from "../support/wire.ts";
 
 const open = { authorize: () => true };
 
-describe.each(ways)(`a stock client that comes back over %s on ${runtime}`, (transport) => {
+describe.each(ways)(`a stock client in %s that comes back over %s on ${runtime}`, (encoding, transport) => {
+  const { dial, reader } = stockIn(encoding);
+
   test.each(["3011", "cut"])(
     "after its connection ended (%s) recovers everything it missed, in order",
     async (how) => {

@@ -3,12 +3,14 @@ import { describe, expect, test } from "vitest";
 import { inbox } from "../support/inbox.ts";
 import { runtime } from "../support/runtime.ts";
 import { site } from "../support/server.ts";
-import { dataOf, dial, heard, publish, reach, reader, ways } from "../support/stock-client.ts";
+import { dataOf, heard, publish, reach, stockIn, ways } from "../support/stock-client.ts";
 import { range } from "../support/wire.ts";
 
 const open = { authorize: () => true };
 
-describe.each(ways)(`a stock client over %s on ${runtime}`, (transport) => {
+describe.each(ways)(`a stock client in %s over %s on ${runtime}`, (encoding, transport) => {
+  const { dial, reader } = stockIn(encoding);
+
   test("connects, subscribes at the same time, and receives every publication", async () => {
     const here = await site(open);
     const client = dial(...reach(here, transport, "ann"));

@@ -95,7 +95,7 @@ describe("what is written", () => {
     ],
     [
       "a push",
-      jsonCodec.push('a"b', "unsubscribe", JSON.stringify(unsubscribes.server)),
+      jsonCodec.unsubscribe('a"b', unsubscribes.server),
       { push: { channel: 'a"b', unsubscribe: { code: 2000, reason: "server unsubscribed" } } },
     ],
     [
@@ -189,8 +189,10 @@ describe("what is written", () => {
       fc.property(fc.string({ unit }), fc.jsonValue(), (text, value) => {
         const data = JSON.stringify(value);
         const body = jsonCodec.publication({ offset: 1, data, time: 0, tags: { [text]: text } });
-        const push = jsonCodec.push(text, "pub", body);
-        expect(push).toBe(jsonCodec.pushHead(text, "pub") + body + jsonCodec.pushTail);
+        const head = jsonCodec.pubHead(text);
+        const push = jsonCodec.pub(head, { offset: 1, data, time: 0, tags: { [text]: text } });
+        expect(jsonCodec.publicationIn(head, push)).toBe(body);
+        expect(jsonCodec.contentOf(text)(push)).toBe(true);
         expect(push).not.toContain("\n");
         expect(JSON.parse(push)).toEqual({
           push: {

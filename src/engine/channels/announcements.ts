@@ -1,4 +1,4 @@
-import { byteLength } from "../../base/bytes.ts";
+import type { Codec } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { TurnChannel } from "../core/turn.ts";
 import type { Followed } from "../delivery/subscription.ts";
@@ -97,10 +97,13 @@ export class Announcements {
     if (this.listeners === 0 || this.#context.flushing || changes.size === 0) return;
     this.#pausedUntil =
       this.#context.clock.now() + (this.listeners < throttledFrom ? 0 : this.listeners / 10);
-    const pieces = this.#encode(changes.values());
+    const encoded = new Map<Codec, readonly Piece[]>();
     let dropped = changes.size * this.listeners;
     for (const { joins, session } of this.#channel.subscriptions) {
       if (!joins) continue;
+      const { codec } = session;
+      const pieces = encoded.get(codec) ?? this.#encode(codec, changes.values());
+      encoded.set(codec, pieces);
       for (const { text, bytes, count } of pieces) if (session.announce(text, bytes)) dropped -= count;
     }
     if (dropped > 0) this.#context.counters.hit("announcements", dropped);
@@ -116,8 +119,9 @@ export class Announcements {
   }
 
   /** Encodes the first changes, at least one, up to the maximum size of a round. */
-  #encode(changes: Iterable<Change>): Piece[] {
-    const { codec, settings } = this.#context;
+  #encode(codec: Codec, changes: Iterable<Change>): Piece[] {
+    const { settings } = this.#context;
+    const { separator } = codec;
     const maxBytes = Math.min(settings.window / 2, roundBytes / this.listeners);
     const pieces: Piece[] = [];
     let texts: string[] = [];
@@ -125,13 +129,17 @@ export class Announcements {
     let total = 0;
     const seal = (): void => {
       if (texts.length > 0)
-        pieces.push({ text: texts.join(codec.separator), bytes: bytes - 1, count: texts.length });
+        pieces.push({
+          text: texts.join(separator),
+          bytes: bytes - separator.length,
+          count: texts.length,
+        });
       texts = [];
       bytes = 0;
     };
     for (const { kind, who } of changes) {
       const text = codec.presence(this.#channel.name, kind, who.info);
-      const size = byteLength(text) + 1;
+      const size = codec.byteLength(text) + separator.length;
       total += size;
       if (total > maxBytes && total > size) break;
       if (bytes + size > pieceBytes) seal();

@@ -1,10 +1,12 @@
 import { handled, type MaybePromise } from "../../base/maybe-promise.ts";
 import type { Position, ReadOptions, Slice, WakeHint } from "../../model/log.ts";
+import type { Codec } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { Subscription } from "../delivery/subscription.ts";
+import { ChannelCaches } from "./channel-caches.ts";
 import { LogWatch } from "./log-watch.ts";
 import { failed, type Outage, type ReadChannel, works } from "./outage.ts";
-import { SegmentCache } from "./segment-cache.ts";
+import type { SegmentCache } from "./segment-cache.ts";
 import { WakeHints } from "./wake-hints.ts";
 
 /** The maximum number of publications in one read of the log. */
@@ -32,7 +34,7 @@ export abstract class ChannelLog implements ReadChannel {
   readonly #context: Context;
   /** The callbacks of `follow` calls in this process. */
   #wakes: Set<() => void> | undefined;
-  #cache: SegmentCache | undefined;
+  #caches: ChannelCaches | undefined;
   readonly #watch: LogWatch;
   /** Whether the log may hold more than was loaded. */
   #hasNews = true;
@@ -154,12 +156,26 @@ export abstract class ChannelLog implements ReadChannel {
   }
 
   /**
-   * The encoded publications. Created when first needed: on many channels subscribers only wait, and nothing is ever
-   * read.
+   * The publications as a codec encodes them. Created when first needed: on many channels subscribers only wait, and
+   * nothing is ever read.
    */
-  get cache(): SegmentCache {
-    this.#cache ??= new SegmentCache(this.#context, this.name);
-    return this.#cache;
+  cacheOf(codec: Codec): SegmentCache {
+    return this.#cachesHere.of(codec);
+  }
+
+  get #cachesHere(): ChannelCaches {
+    this.#caches ??= new ChannelCaches(this.#context, this.name);
+    return this.#caches;
+  }
+
+  /** Called when a subscription enters: what is read from now on is encoded for its codec, too. */
+  protected readBy(codec: Codec): void {
+    if (this.#caches !== undefined || codec !== this.#context.codec) this.cacheOf(codec).readers++;
+  }
+
+  /** Called when a subscription leaves. */
+  protected leftBy(codec: Codec): void {
+    this.#caches?.left(codec);
   }
 
   /** Reads after a position, with the limit of all reads for sessions. */
@@ -279,7 +295,7 @@ export abstract class ChannelLog implements ReadChannel {
       this.#restart(slice);
       return false;
     }
-    this.top = this.cache.add(slice.entries) ?? this.top;
+    this.top = this.#cachesHere.add(slice.entries) ?? this.top;
     if (slice.top > this.top) this.#hasNews = true;
     return true;
   }
@@ -292,7 +308,7 @@ export abstract class ChannelLog implements ReadChannel {
     const sameEpoch = slice.epoch === this.epoch;
     this.epoch = slice.epoch;
     this.top = slice.top;
-    this.#cache?.drop();
+    this.#caches?.drop();
     for (const subscription of [...this.subscriptions]) {
       const { cursor } = subscription;
       if (!sameEpoch || cursor + 1 < slice.first || cursor > slice.top) this.lose(subscription);
@@ -301,12 +317,12 @@ export abstract class ChannelLog implements ReadChannel {
 
   /** Drops the segments that every subscription has been handed. `minCursor` is the smallest cursor. */
   protected trimCache(minCursor: number): void {
-    this.#cache?.trim(minCursor);
+    this.#caches?.trim(minCursor);
   }
 
   /** Ends the watch, and drops everything that was read. */
   protected end(): void {
-    this.#cache?.drop();
+    this.#caches?.drop();
     this.outage?.end();
     this.#watch.end();
   }

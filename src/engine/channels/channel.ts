@@ -88,6 +88,7 @@ export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
 
   #enter(subscription: Subscription): void {
     this.subscriptions.add(subscription);
+    this.readBy(subscription.session.codec);
     if (subscription.joins) {
       this.#announcements ??= new Announcements(this.#context, this);
       this.#announcements.listeners++;
@@ -97,6 +98,7 @@ export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
 
   remove(subscription: Subscription): void {
     if (!this.subscriptions.delete(subscription)) return;
+    this.leftBy(subscription.session.codec);
     this.#context.ledger.left(subscription);
     if (subscription.joins && this.#announcements !== undefined) this.#announcements.listeners--;
     this.users?.add(subscription.session.peer.user, -1);
@@ -182,7 +184,7 @@ export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
   #advance(subscription: Subscription): void {
     const { session } = subscription;
     while (subscription.cursor < this.top) {
-      const segment = this.cache.after(subscription.cursor);
+      const segment = this.cacheOf(session.codec).after(subscription.cursor);
       if (segment === undefined) return this.#fetch(subscription);
       const piece = session.isHeld(subscription)
         ? undefined
@@ -215,7 +217,7 @@ export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
       works(this, this.#context, "behind");
       if (!this.subscriptions.has(subscription)) return;
       if (!slice.gapless) return this.lose(subscription);
-      this.cache.addAside(slice.entries);
+      this.cacheOf(subscription.session.codec).addAside(slice.entries);
       subscription.waits = undefined;
       this.#advance(subscription);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import { ignorable } from "../../base/scope.ts";
 import type { Position, Slice } from "../../model/log.ts";
+import type { Codec } from "../../wire/protocol.ts";
 import { isStart } from "../core/input-check.ts";
 import type { Missed } from "../delivery/missed-notices.ts";
 import type { LogReader } from "../log/log-reader.ts";
@@ -33,9 +34,18 @@ interface Recovery {
   bytes: number;
 }
 
+/** What a client that comes back asks for. */
+interface Wanted {
+  readonly channel: Channel;
+  readonly codec: Codec;
+  /** The position that it has. */
+  readonly after: Position;
+}
+
 /** The last result whose publications all fit into one reply. */
 interface Known {
   readonly channel: Channel;
+  readonly codec: Codec;
   readonly epoch: string;
   readonly top: number;
   readonly found: RecoveryResult;
@@ -59,17 +69,18 @@ export class Recoveries {
   /**
    * Finds what follows a position. The returned function makes the result, with at most `room` bytes of publications.
    */
-  find(channel: Channel, after: Position, room: number): MaybePromise<(room: number) => RecoveryResult> {
+  find(wanted: Wanted, room: number): MaybePromise<(room: number) => RecoveryResult> {
+    const { channel, codec, after } = wanted;
     const known = this.#known;
-    if (known !== undefined && isSame(known, channel, after, room) && this.#isCurrent(known, after)) {
+    if (known !== undefined && isSame(known, wanted, room) && this.#isCurrent(known, after)) {
       const { found } = known;
       return (room) => ((found.recovery?.bytes ?? 0) <= room ? found : withoutPublications(found));
     }
     return andThen(channel.read(after), (slice) => (room: number) => {
-      const found = findIn(slice, channel, after, room);
+      const found = findIn(slice, wanted, room);
       const { epoch, top } = channel;
       const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
-      this.#known = isWhole ? { channel, epoch, top, found, isPresent: true } : undefined;
+      this.#known = isWhole ? { channel, codec, epoch, top, found, isPresent: true } : undefined;
       return found;
     });
   }
@@ -111,22 +122,24 @@ function withoutPublications({ recovery, missed }: RecoveryResult): RecoveryResu
 }
 
 /** Returns whether a new search would have the known result. */
-function isSame(known: Known, channel: Channel, after: Position, room: number): boolean {
+function isSame(known: Known, { channel, codec, after }: Wanted, room: number): boolean {
   const { recovery } = known.found;
+  if (known.codec !== codec) return false;
   const isThere = known.channel === channel && known.epoch === channel.epoch && known.top === channel.top;
   return isThere && known.epoch === after.epoch && recovery?.after === after.offset && recovery.bytes <= room;
 }
 
 /** Collects the publications that a client has missed. If there is a gap, it returns only how many are missing. */
-function findIn(slice: Slice, channel: Channel, after: Position, room: number): RecoveryResult {
+function findIn(slice: Slice, { channel, codec, after }: Wanted, room: number): RecoveryResult {
   if (!slice.gapless || slice.epoch !== channel.epoch)
     return { missed: lost(slice, after), earliest: slice.first - 1 };
-  channel.cache.addAside(slice.entries);
+  const cache = channel.cacheOf(codec);
+  cache.addAside(slice.entries);
   const texts: string[] = [];
   let bytes = 0;
   let cursor = after.offset;
   while (cursor < slice.top) {
-    const segment = channel.cache.after(cursor);
+    const segment = cache.after(cursor);
     const taken = segment === undefined ? undefined : publications(segment, cursor, room - bytes);
     // The rest follows as pushes.
     if (taken === undefined || taken.texts.length === 0) break;

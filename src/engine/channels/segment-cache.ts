@@ -1,4 +1,5 @@
 import type { Entry } from "../../model/log.ts";
+import type { Codec } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import { encodeSegments, type Segment } from "./segment.ts";
 
@@ -12,14 +13,17 @@ const none: Segment[] = [];
 const asideSegments = 8;
 
 /**
- * The encoded publications of a channel: the newest, and a few older ones that subscriptions have requested.
+ * The publications of a channel, encoded by one codec: the newest, and a few older ones that subscriptions have requested.
  *
  * It only saves reads and encoding. Everything else is in the log.
  */
 export class SegmentCache {
+  readonly codec: Codec;
+  /** Number of subscriptions that have entered since it was created and not left. */
+  readers = 0;
   readonly #context: Context;
   readonly #channel: string;
-  /** The text before each publication in a push. Undefined until the first publication. */
+  /** What each push begins with. Undefined until the first publication. */
   #head: string | undefined;
   /** Consecutive segments, the newest last. */
   #newest: Segment[] = none;
@@ -27,8 +31,9 @@ export class SegmentCache {
   /** Segments from other parts of the log, the last added first. */
   #aside: Segment[] = none;
 
-  constructor(context: Context, channel: string) {
+  constructor(context: Context, channel: string, codec: Codec) {
     this.#context = context;
+    this.codec = codec;
     this.#channel = channel;
   }
 
@@ -87,9 +92,10 @@ export class SegmentCache {
    * empty.
    */
   #encode(entries: readonly Entry[]): Segment[] {
-    const { codec, settings } = this.#context;
+    const { settings } = this.#context;
+    const { codec } = this;
     const maxBytes = Math.min(65_536, settings.window / 4);
-    this.#head ??= codec.pushHead(this.#channel, "pub");
+    this.#head ??= codec.pubHead(this.#channel);
     return encodeSegments(codec, this.#head, firstOf(entries, settings.window), maxBytes);
   }
 

@@ -1,4 +1,3 @@
-import { byteLength } from "../../base/bytes.ts";
 import type { Entry } from "../../model/log.ts";
 import type { Codec } from "../../wire/protocol.ts";
 import type { Piece } from "../delivery/subscription.ts";
@@ -16,9 +15,9 @@ export interface Segment {
   /** The pushes, joined by the codec's separator. */
   readonly text: string;
   readonly bytes: number;
-  /** The number of characters of each push before and after the publication itself. */
-  readonly head: number;
-  readonly tail: number;
+  readonly codec: Codec;
+  /** What each push begins with; see `Codec.pubHead`. */
+  readonly head: string;
   /** The start of each push in `text`, in characters. */
   readonly starts: readonly number[];
   /** The start of each push in `text`, in bytes. */
@@ -28,16 +27,16 @@ export interface Segment {
 /** The starts of a segment with one push. */
 const start: readonly number[] = [0];
 
-/** Encodes one entry. `head` is the text before a publication in a push to its channel. */
+/** Encodes one entry. */
 function encodeSegment(codec: Codec, head: string, entry: Entry): Segment {
-  const text = head + codec.publication(entry) + codec.pushTail;
+  const text = codec.pub(head, entry);
   return {
     first: entry.offset,
     last: entry.offset,
     text,
-    bytes: byteLength(text),
-    head: head.length,
-    tail: codec.pushTail.length,
+    bytes: codec.byteLength(text),
+    codec,
+    head,
     starts: start,
     byteStarts: start,
   };
@@ -71,8 +70,8 @@ function encodeSeveral(codec: Codec, head: string, entries: readonly Entry[], ma
       last,
       text: texts.join(codec.separator),
       bytes: bytes - codec.separator.length,
-      head: head.length,
-      tail: codec.pushTail.length,
+      codec,
+      head,
       starts,
       byteStarts,
     });
@@ -83,8 +82,8 @@ function encodeSeveral(codec: Codec, head: string, entries: readonly Entry[], ma
     bytes = 0;
   };
   for (const entry of entries) {
-    const text = head + codec.publication(entry) + codec.pushTail;
-    const size = byteLength(text);
+    const text = codec.pub(head, entry);
+    const size = codec.byteLength(text);
     if (texts.length > 0 && bytes + size > maxBytes) seal(entry.offset - 1);
     texts.push(text);
     starts.push(chars);
@@ -136,13 +135,15 @@ export function cut(segment: Segment, after: number, room: number, atLeastOne: b
 }
 
 /** Returns the end of a push in characters. It is one separator before the start of the next push. */
-function endOf({ starts, text }: Segment, at: number): number {
-  return (starts[at + 1] ?? text.length + 1) - 1;
+function endOf({ starts, text, codec: { separator } }: Segment, at: number): number {
+  const next = starts[at + 1];
+  return next === undefined ? text.length : next - separator.length;
 }
 
 /** Returns the end of a push in bytes. */
-function byteEndOf({ byteStarts, bytes }: Segment, at: number): number {
-  return (byteStarts[at + 1] ?? bytes + 1) - 1;
+function byteEndOf({ byteStarts, bytes, codec: { separator } }: Segment, at: number): number {
+  const next = byteStarts[at + 1];
+  return next === undefined ? bytes : next - separator.length;
 }
 
 /** Returns the publications that follow `after` and fit into `room` bytes, without the pushes around them. */
@@ -158,7 +159,7 @@ export function publications(
     if (bytes + size > room) break;
     bytes += size;
     const start = segment.starts[at] as number;
-    texts.push(segment.text.slice(start + segment.head, endOf(segment, at) - segment.tail));
+    texts.push(segment.codec.publicationIn(segment.head, segment.text.slice(start, endOf(segment, at))));
   }
   return { texts, bytes };
 }

@@ -23,5 +23,5 @@ export async function cancelRun({ hub, session }: Caller, data: unknown): Promis
     canBe &&
     (await authorizes({ session }, "cancel", channel, reason));
   const status = hub.runs.cancelFor(peer.user, run, { isAuthorized, reason, stored });
-  return { result: hub.codec.results.rpc(JSON.stringify({ status })) };
+  return { result: session.codec.results.rpc(JSON.stringify({ status })) };
 }

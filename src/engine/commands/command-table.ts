@@ -25,5 +25,5 @@ export const commands: Record<Method, (call: Call) => MaybePromise<Answer>> = {
   sub_refresh: () => {
     throw new Refusal(replies.notAvailable);
   },
-  ping: ({ hub }) => ({ result: hub.codec.results.empty }),
+  ping: ({ session }) => ({ result: session.codec.results.empty }),
 };

@@ -63,18 +63,6 @@ function handle(
 
 const none: readonly string[] = [];
 
-/**
- * The minimum length of the first frame, in characters. It is padded with spaces, which JSON ignores and the window
- * does not count.
- *
- * A system sends a TCP acknowledgement at once, at the sender's cost, when the data that has arrived is longer in total
- * than the longest segment so far. Before the first segment the limit is 536 bytes (Linux, `tcp_initialize_rcv_mss`),
- * which is two small events. The padding saves up to a fifth.
- */
-const minFirstFrame = 1_000;
-/** The padding is cut from this text, because the engines take longer to repeat a space. */
-const spaces = " ".repeat(minFirstFrame);
-
 function reply({ hub, session }: Caller, { id, method }: Command, answered: Answer): void {
   const { result, channels = none, after, abandon } = answered;
   if (channels.some((name) => session.out.isWithheld(name))) {
@@ -87,8 +75,9 @@ function reply({ hub, session }: Caller, { id, method }: Command, answered: Answ
     abandon();
     throw new Refusal(replies.internal);
   }
-  const { text, bytes } = hub.replies.write(id, method as Method, result);
-  session.put(method === "connect" ? text + spaces.slice(text.length) : text, bytes);
+  const { codec, replies: written } = session.wire;
+  const { text, bytes } = written.write(id, method as Method, result);
+  session.put(method === "connect" ? codec.padded(text) : text, bytes);
   session.out.answered(channels);
   after?.();
 }
@@ -98,7 +87,7 @@ function refuse({ hub, session }: Caller, { id, method }: Command, error: unknow
   // A command without an id, or of a session that has ended, gets no reply.
   if (id === 0 || !session.isOpen) return;
   hub.counters.error(reply.code);
-  session.put(hub.codec.error(id, reply));
+  session.put(session.codec.error(id, reply));
   // A client cannot continue without the connect reply. The close code tells it what to do.
   if (method === "connect") session.close(closeOf(reply));
 }

@@ -32,7 +32,7 @@ function abandonAll(subscriptions: PreparedSubscriptions): void {
 
 function welcome({ hub, session }: Caller, subscriptions: PreparedSubscriptions): Answer {
   return {
-    result: hub.codec.results.connect({
+    result: session.codec.results.connect({
       ...refreshed(session),
       ping: session.pingsItself ? undefined : Math.max(1, Math.ceil(hub.settings.heartbeat / 1000)),
       subs: Array.from(subscriptions, ([name, { result }]) => [name, result] as const),

@@ -1,4 +1,3 @@
-import { byteLength } from "../../base/bytes.ts";
 import { isObject } from "../../base/check.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import { replies } from "../../wire/protocol.ts";
@@ -17,7 +16,8 @@ export async function history(call: Call): Promise<Answer> {
   const limit = limitOf(call);
   const reverse = params.reverse === true;
   await permit(call, "history", name);
-  const { codec, settings } = hub;
+  const { settings } = hub;
+  const { codec } = session;
   const enough = settings.window;
   const slice = await session.ask("log", ({ signal }) =>
     reverse
@@ -30,7 +30,7 @@ export async function history(call: Call): Promise<Answer> {
   let bytes = 0;
   for (const entry of slice.entries) {
     const text = codec.publication(entry);
-    bytes += byteLength(text) + 1;
+    bytes += codec.byteLength(text) + 1;
     // A reply takes at most one window. The client requests the rest after the end of this one.
     if (bytes > enough && texts.length > 0) break;
     texts.push(text);

@@ -45,7 +45,9 @@ export function seek({ hub, session }: Call, name: string, params: Params): Mayb
   const read = (): MaybePromise<Sought> => {
     const wanted = params.recover === true ? positionOf(params) : undefined;
     const reading =
-      wanted === undefined ? undefined : hub.recoveries.find(channel, wanted, session.window.room);
+      wanted === undefined
+        ? undefined
+        : hub.recoveries.find({ channel, codec: session.codec, after: wanted }, session.window.room);
     return andThen(reading, (find) =>
       andThen(hub.runs.stored(runOfChannel(name)), (stored) => ({
         take: (room) => placeAt({ hub, session }, channel, { found: find?.(room), stored, release }),
@@ -84,7 +86,7 @@ function placeAt(
   const known = found?.said;
   const isSame = known !== undefined && known.present === present && known.notice === notice;
   const encode = (): string =>
-    hub.codec.results.subscribe({
+    session.codec.results.subscribe({
       epoch,
       offset: recovery?.after ?? channel.top,
       recovered: recovery?.publications,

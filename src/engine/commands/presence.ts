@@ -1,4 +1,3 @@
-import { exceeds } from "../../base/bytes.ts";
 import type { MaybePromise } from "../../base/maybe-promise.ts";
 import { type ClientInfo, replies } from "../../wire/protocol.ts";
 import { Refusal } from "../core/refusal.ts";
@@ -7,14 +6,15 @@ import { type Answer, type Call, channelOf } from "./call.ts";
 import { permit } from "./permission.ts";
 
 export async function presence(call: Call): Promise<Answer> {
-  const { hub } = call;
+  const { hub, session } = call;
   const name = channelOf(call);
   await permit(call, "presence", name);
-  const { codec, settings } = hub;
+  const { codec } = session;
+  const { settings } = hub;
   const clients = await clientsOn(call, name);
   if (clients === undefined) throw new Refusal(replies.limitExceeded, "presence");
   const result = codec.results.presence(clients);
-  if (exceeds(result, settings.window)) throw new Refusal(replies.limitExceeded, "presence");
+  if (codec.byteLength(result) > settings.window) throw new Refusal(replies.limitExceeded, "presence");
   return { result, channels: [name] };
 }
 
@@ -38,10 +38,10 @@ function everywhere({ hub, session }: Call, name: string): MaybePromise<Presence
 }
 
 export async function presenceStats(call: Call): Promise<Answer> {
-  const { hub } = call;
+  const { hub, session } = call;
   const name = channelOf(call);
   await permit(call, "presence", name);
-  const { presenceStats } = hub.codec.results;
+  const { presenceStats } = session.codec.results;
   if (hub.nodes.id === undefined)
     return { result: presenceStats(hub.channels.get(name)?.subscriptions.size ?? 0, usersOn(hub, name)) };
   const { clients, users } = await everywhere(call, name);

@@ -12,7 +12,7 @@ export async function publish(call: Call): Promise<Answer> {
   await permit(call, "publish", name, params.data);
   const data = encode(hub, valid(call, name, params.data));
   await session.ask("log", ({ signal }) => hub.append(name, data, { signal }));
-  return { result: call.hub.codec.results.empty };
+  return { result: call.session.codec.results.empty };
 }
 
 /**

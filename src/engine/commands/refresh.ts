@@ -17,7 +17,7 @@ export async function refresh({ hub, session, params }: Call): Promise<Answer> {
   // After an error reply to `refresh`, clients give up for good. After this close they reconnect with a new token.
   if (expires <= hub.clock.time()) return over(session, closes.expired);
   session.extend(expires);
-  return { result: hub.codec.results.refresh(refreshed(session)) };
+  return { result: session.codec.results.refresh(refreshed(session)) };
 }
 
 /** Returns what the replies to `connect` and `refresh` have in common. */

@@ -13,17 +13,17 @@ export async function rpc({ hub, session, params }: Call): Promise<Answer> {
   if (method === "ack") {
     const error = acknowledge(session, data);
     if (error !== undefined) throw new Refusal(error);
-    return { result: hub.codec.results.empty };
+    return { result: session.codec.results.empty };
   }
   if (hub.rpc === undefined) throw new Refusal(replies.notAvailable);
   const handler = Object.hasOwn(hub.rpc, method) ? hub.rpc[method] : undefined;
   if (handler === undefined) throw new Refusal(replies.methodNotFound);
   const call = ({ signal }: HandlerCall): unknown => handler(peer, { method, data, session: id, signal });
   const value = await session.ask("rpc", call);
-  if (value === undefined) return { result: hub.codec.results.empty };
+  if (value === undefined) return { result: session.codec.results.empty };
   try {
     return {
-      result: hub.codec.results.rpc(
+      result: session.codec.results.rpc(
         hub.serialise(`the answer of ${method}`, value, { allowsUndefined: true }),
       ),
     };

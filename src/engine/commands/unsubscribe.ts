@@ -4,5 +4,5 @@ export function unsubscribe(call: Call): Answer {
   const { session } = call;
   const subscription = session.subscriptions.get(channelOf(call));
   if (subscription !== undefined) session.drop(subscription);
-  return { result: call.hub.codec.results.empty };
+  return { result: call.session.codec.results.empty };
 }

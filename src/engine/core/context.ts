@@ -30,6 +30,7 @@ export interface CacheBudget {
  */
 export interface Context {
   readonly clock: Clock;
+  /** The codec of sockets that have agreed on no subprotocol. */
   readonly codec: Codec;
   readonly settings: Settings;
   readonly events: EventSchemas | undefined;

@@ -1,5 +1,6 @@
 import { isNatural, isText, shown } from "../../base/check.ts";
 import type { Log, Position } from "../../model/log.ts";
+import type { Codec } from "../../wire/protocol.ts";
 
 /**
  * Throws a TypeError for a value that is not a position, and a RangeError for an invalid offset. `doing` begins the
@@ -22,17 +23,21 @@ export function isStart({ offset, epoch }: Position): boolean {
   return offset === 0 && epoch === "";
 }
 
-/** Throws a TypeError for a log, signal or rpc handler that a notifier cannot use. */
+/** Throws a TypeError for a log, signal, rpc handler or codec that a notifier cannot use. */
 export function checkParts({
   log,
   signal,
   rpc,
+  codecs = [],
 }: {
   log?: unknown;
   signal?: unknown;
   rpc?: object | undefined;
+  codecs?: readonly unknown[] | undefined;
 }): void {
   checkRpc(rpc);
+  if (!Array.isArray(codecs) || codecs.some((codec) => typeof (codec as Codec | null)?.decode !== "function"))
+    throw new TypeError("Cannot use codecs: give a list of codecs, such as [protobufCodec]");
   if (log !== undefined && typeof (log as Log | null)?.append !== "function")
     throw new TypeError("Cannot use log: give a log, such as memoryLog()");
   if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== "function")

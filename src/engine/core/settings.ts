@@ -8,6 +8,7 @@ import type { RpcHandler } from "../../model/peer.ts";
 import type { Publication } from "../../model/publication.ts";
 import type { UndeliveredReason } from "../../model/receipt.ts";
 import type { Refused } from "../../model/refused.ts";
+import type { ProtocolCodec } from "../../wire/protocol.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
 
 /** Options of `createNotifier`. */
@@ -38,6 +39,11 @@ export interface NotifierOptions<Schemas extends EventSchemas = EventSchemas> {
    * Default: anything may be published.
    */
   events?: Schemas | undefined;
+  /**
+   * Encodings of the protocol that clients may ask for besides JSON, by their WebSocket subprotocol, such as
+   * `protobufCodec` of `tocsin/protobuf`. Default: none.
+   */
+  codecs?: readonly ProtocolCodec[] | undefined;
   /** The methods that clients may call, by name. Default: none but `run.cancel` and `ack`, which are built in. */
   rpc?: Readonly<Record<string, RpcHandler>> | undefined;
   /**

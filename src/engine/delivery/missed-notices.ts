@@ -104,7 +104,7 @@ export class MissedNotices {
   tell(session: Receiver, channel: string, missed: Missed): void {
     // While closing, only publications are sent.
     if (isNothing(missed) || this.#context.flushing) return;
-    if (this.begin(session, channel) !== undefined) return session.put(text(this.#context, channel, missed));
+    if (this.begin(session, channel) !== undefined) return session.put(text(session, channel, missed));
     const notice = this.#sent.get(keyOf(session, channel));
     if (notice !== undefined)
       notice.owed = notice.owed?.epoch === missed.epoch ? sum(notice.owed, missed) : missed;
@@ -117,7 +117,7 @@ export class MissedNotices {
       for (const session of this.#context.sessionsOf(identity)) {
         if (session.subscriptions.get(channel)?.epoch !== owed.epoch) continue;
         notice.owed = undefined;
-        session.put(text(this.#context, channel, owed));
+        session.put(text(session, channel, owed));
       }
       if (notice.owed === undefined) return this.#rest(notice);
     }
@@ -148,7 +148,7 @@ function keyOf({ identity }: Pick<Receiver, "identity">, channel: string): strin
   return `${identity}\n${channel}`;
 }
 
-function text({ codec }: Context, channel: string, missed: Missed): string {
+function text({ codec }: Receiver, channel: string, missed: Missed): string {
   return codec.message(channel, JSON.stringify({ notice: { channel, ...missed } }));
 }
 

@@ -1,6 +1,6 @@
 import type { Peer } from "../../model/peer.ts";
 import type { Level } from "../../model/receipt.ts";
-import type { ClientInfo } from "../../wire/protocol.ts";
+import type { ClientInfo, Codec } from "../../wire/protocol.ts";
 import type { Proof, SendWindow } from "./send-window.ts";
 
 /** A session, as channels and the ledger use it. */
@@ -9,6 +9,8 @@ export interface Receiver {
   /** The identity that acknowledgements count for: the user, or the id of the session if there is no user. */
   readonly identity: string;
   readonly peer: Peer;
+  /** Encodes what it is sent. */
+  readonly codec: Codec;
   /** The peer as other clients see it. */
   readonly info: ClientInfo;
   readonly window: SendWindow;

@@ -33,11 +33,10 @@ import { Nodes } from "../nodes/nodes.ts";
 import type { RunContext } from "../runs/run-channel.ts";
 import { RunRegistry } from "../runs/run-registry.ts";
 import type { CommandQueues } from "../sessions/command-queue.ts";
-import { FrameCache } from "../sessions/frame-cache.ts";
-import { ReplyCache } from "../sessions/reply-cache.ts";
 import type { LiveSession } from "../sessions/session.ts";
 import { SessionIndex } from "../sessions/session-index.ts";
 import type { SessionContext } from "../sessions/session-ports.ts";
+import { Wire } from "../sessions/wire.ts";
 import { Everywhere } from "./everywhere.ts";
 import { Gate, type GateContext } from "./gate.ts";
 import { Inheritance } from "./inheritance.ts";
@@ -49,7 +48,8 @@ import { PresenceOfAll } from "./presence-of-all.ts";
 export interface HubParts {
   readonly log: Log;
   readonly clock: Clock;
-  readonly codec: Codec;
+  /** The first one is used where a socket has agreed on no subprotocol. */
+  readonly codecs: readonly [Codec, ...Codec[]];
   readonly settings: Settings;
   readonly events?: EventSchemas | undefined;
   readonly rpc?: Readonly<Record<string, RpcHandler>> | undefined;
@@ -76,8 +76,6 @@ export class Hub
   readonly events: EventSchemas | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>> | undefined;
   readonly redact: NotifierOptions["redact"];
-  readonly frames: FrameCache;
-  readonly replies: ReplyCache;
   readonly scope: Scope;
   readonly health: LogHealth;
   readonly log: LogReader;
@@ -116,6 +114,8 @@ export class Hub
   onSessionEnd: (() => void) | undefined;
   /** Called before a session gives up its subscriptions, for any reason. */
   onSessionLeave: ((session: LiveSession) => void) | undefined;
+  /** One for each codec. */
+  readonly #wires: readonly Wire[];
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];
   #ended = false;
@@ -124,9 +124,8 @@ export class Hub
 
   constructor(parts: HubParts) {
     this.clock = parts.clock;
-    this.codec = parts.codec;
-    this.frames = new FrameCache(parts.codec.separator);
-    this.replies = new ReplyCache(parts.codec);
+    [this.codec] = parts.codecs;
+    this.#wires = parts.codecs.map((codec) => new Wire(codec));
     this.settings = parts.settings;
     this.commandQueues = { limits: parts.settings.limits, chars: 0 };
     this.grace = parts.settings.grace;
@@ -298,6 +297,11 @@ export class Hub
     this.onSessionEnd?.();
   }
 
+  /** Returns how sessions of a subprotocol are written to. */
+  wireOf(subprotocol: string | undefined): Wire {
+    return this.#wires.find(({ codec }) => codec.subprotocol === subprotocol) ?? (this.#wires[0] as Wire);
+  }
+
   sessionsOf(identity: string): Iterable<LiveSession> {
     return this.sessions.of(identity);
   }
@@ -330,8 +334,7 @@ export class Hub
   }
 
   #flushed(): void {
-    this.frames.clear();
-    this.replies.tidy();
+    for (const wire of this.#wires) wire.tidy();
     this.recoveries.carryOver();
     if (this.flushing) for (const session of [...this.sessions]) session.settle();
   }

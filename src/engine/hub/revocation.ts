@@ -75,7 +75,7 @@ function disconnect(hub: Hub, who: { user: string } | { session: string }, code:
 function unsubscribe(hub: Hub, user: string, channel: string): void {
   checkUser(user, channel);
   for (const session of [...hub.sessions.ofUser(user)]) {
-    if (session.peer.user === user) withdraw(hub, session, channel);
+    if (session.peer.user === user) withdraw(session, channel);
   }
 }
 
@@ -83,8 +83,8 @@ function unsubscribe(hub: Hub, user: string, channel: string): void {
  * Ends a session's subscription to a channel. What was not sent yet is not sent, and the channel is removed from those
  * that the peer was granted.
  */
-function withdraw({ codec }: Hub, session: LiveSession, channel: string): void {
-  const { peer } = session;
+function withdraw(session: LiveSession, channel: string): void {
+  const { peer, codec } = session;
   if (peer.channels?.includes(channel)) {
     session.peer = { ...peer, channels: peer.channels.filter((name) => name !== channel) };
     session.note(true);

@@ -14,7 +14,7 @@ import type { Run, RunOptions, Task } from "../../model/run.ts";
 import type { Session, SessionState, Socket } from "../../model/socket.ts";
 import { memoryLog } from "../../stores/memory.ts";
 import { jsonCodec } from "../../wire/json-codec.ts";
-import { closes } from "../../wire/protocol.ts";
+import { type Codec, closes } from "../../wire/protocol.ts";
 import { Commands } from "../commands/commands.ts";
 import { checkSchemas } from "../core/event-check.ts";
 import { checkAfter, checkParts, checkTopic } from "../core/input-check.ts";
@@ -38,6 +38,7 @@ export type { Receipt } from "../../model/receipt.ts";
 export class LiveNotifier implements Notifier {
   readonly events: EventSchemas | undefined;
   readonly maxMessage: number;
+  readonly subprotocols: readonly string[];
   readonly runs: Notifier["runs"];
   readonly #hub: Hub;
   readonly #commands: Commands;
@@ -59,11 +60,13 @@ export class LiveNotifier implements Notifier {
     checkParts(options);
     this.events = events;
     this.maxMessage = settings.limits.message;
+    const codecs = [jsonCodec, ...((options.codecs ?? []) as readonly Codec[])] as const;
+    this.subprotocols = codecs.map(({ subprotocol }) => subprotocol);
     const hub = new Hub({
       ...options,
       log: log ?? memoryLog({ clock }),
       clock,
-      codec: jsonCodec,
+      codecs,
       settings,
       onError,
     });

@@ -117,6 +117,8 @@ export interface Notifier<Schemas extends EventSchemas = EventSchemas> extends A
   admits(user: string): boolean;
   /** The maximum size of a message from a peer, in bytes: `limits.message`. Hosts do not read a larger one. */
   readonly maxMessage: number;
+  /** The WebSocket subprotocols that it speaks, for hosts. The first is also spoken where none was agreed on. */
+  readonly subprotocols: readonly string[];
   /**
    * Reserves a session for a user, under the same rules as `admits`. Returns a function that releases it: call it right
    * before `accept`. Otherwise the reservation ends after `limits.connect`. If a limit is reached, returns the name of

@@ -1,26 +1,35 @@
+import type { Codec } from "../../wire/protocol.ts";
+
+/** The empty list of a frame of one part. Nothing is ever added to it. */
+const none: readonly string[] = [];
+
 /**
- * Joins the parts of frames. It caches the last frame, so that sessions with the same parts share one text.
+ * Joins the parts of frames. It caches the last frame, so that sessions with the same parts share one text, or the same
+ * bytes.
  *
  * Sessions that are at the same position of the same channels have the same parts, and are flushed one after the other.
  */
 export class FrameCache {
-  readonly #separator: string;
+  readonly #codec: Codec;
   #first = "";
-  #rest: readonly string[] = [];
-  #text = "";
+  #rest: readonly string[] = none;
+  #frame: string | Uint8Array = "";
 
-  constructor(separator: string) {
-    this.#separator = separator;
+  constructor(codec: Codec) {
+    this.#codec = codec;
   }
 
-  /** Returns the text of a frame: `first`, then `rest`. */
-  join(first: string, rest: readonly string[]): string {
+  /** Returns a frame: `first`, then `rest`. */
+  frameOf(first: string, rest: readonly string[] = none): string | Uint8Array {
+    const { frame, separator } = this.#codec;
+    if (rest === none && frame === undefined) return first;
     if (!this.#isCached(first, rest)) {
       this.#first = first;
       this.#rest = rest;
-      this.#text = first + this.#separator + rest.join(this.#separator);
+      const text = rest === none ? first : first + separator + rest.join(separator);
+      this.#frame = frame === undefined ? text : frame(text);
     }
-    return this.#text;
+    return this.#frame;
   }
 
   #isCached(first: string, rest: readonly string[]): boolean {
@@ -32,7 +41,7 @@ export class FrameCache {
   /** Clears the cache at the end of a turn. */
   clear(): void {
     this.#first = "";
-    this.#rest = [];
-    this.#text = "";
+    this.#rest = none;
+    this.#frame = "";
   }
 }

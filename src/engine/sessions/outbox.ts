@@ -1,8 +1,5 @@
-import type { Codec, PushKind } from "../../wire/protocol.ts";
+import type { Codec } from "../../wire/protocol.ts";
 import type { FrameCache } from "./frame-cache.ts";
-
-/** The kinds of push that carry the content of a channel. */
-const kinds: readonly PushKind[] = ["pub", "join", "leave", "message"];
 
 /**
  * What one session is sent in the coming turn, in order, and which channels must be left out of it. Most often it is
@@ -51,19 +48,19 @@ export class Outbox {
   withhold(channel: string, codec: Codec): boolean {
     this.#withheld ??= new Set();
     this.#withheld.add(channel);
-    const heads = kinds.map((kind) => codec.pushHead(channel, kind));
+    const isContent = codec.contentOf(channel);
     const texts = this.#first === undefined ? [] : [this.#first, ...(this.#rest ?? [])];
     this.#first = this.#rest = undefined;
-    for (const text of texts) if (!heads.some((head) => text.startsWith(head))) this.push(text);
+    for (const text of texts) if (!isContent(text)) this.push(text);
     return this.#answered?.has(channel) !== true;
   }
 
   /** Takes everything as one frame. Returns undefined if nothing is queued. */
-  take(frames: FrameCache): string | undefined {
+  take(frames: FrameCache): string | Uint8Array | undefined {
     const first = this.#first;
     const rest = this.#rest;
     this.clear();
-    return first === undefined || rest === undefined ? first : frames.join(first, rest);
+    return first === undefined ? undefined : frames.frameOf(first, rest);
   }
 
   clear(): void {

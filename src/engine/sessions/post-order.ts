@@ -47,8 +47,8 @@ export class PostOrder {
 
   take(data: string): void {
     const { codec, settings } = this.#context;
-    const ids =
-      data.length > settings.limits.message ? [] : (codec.decode(data, settings.limits.depth) ?? []);
+    const decoded = codec.decode(data, settings.limits.depth, settings.limits.message);
+    const ids = decoded === undefined || decoded === "tooLarge" ? [] : decoded;
     const most = (this.#next ?? Infinity) + furthest;
     let [first, last] = [Infinity, 0];
     for (const { id } of ids) {

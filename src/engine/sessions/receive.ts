@@ -1,6 +1,5 @@
-import { exceeds } from "../../base/bytes.ts";
 import type { MaybePromise } from "../../base/maybe-promise.ts";
-import { type Close, type Command, closes } from "../../wire/protocol.ts";
+import { type Close, type Codec, type Command, closes } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { LimitName } from "../core/counters.ts";
 import type { SendWindow } from "../delivery/send-window.ts";
@@ -10,6 +9,7 @@ import type { CommandQueue } from "./command-queue.ts";
 export interface Commanded {
   readonly id: string;
   readonly context: Context;
+  readonly codec: Codec;
   readonly queue: CommandQueue;
   readonly out: { begin(): void };
   readonly window: SendWindow;
@@ -47,7 +47,7 @@ export function receive(session: Commanded, data: unknown): void {
   const now = context.clock.now();
   let acknowledgements = 0;
   for (const command of commands) {
-    const chars = (data as string).length / commands.length;
+    const chars = sizeOf(data) / commands.length;
     const acknowledged = session.isGreeted ? session.takeAcknowledgements(command) : 0;
     acknowledgements += acknowledged;
     if (command.method === "pong") session.pong();
@@ -131,15 +131,17 @@ function mayAnswer({ window, isConnected }: Commanded, { method, params }: Comma
   return !returnsStored && window.hasRoomToReply;
 }
 
+/** Returns the size of a message that was decoded, in characters or bytes. */
+function sizeOf(data: unknown): number {
+  return typeof data === "string" ? data.length : (data as ArrayBuffer | Uint8Array).byteLength;
+}
+
 /** Decodes the commands in a message from a peer. A message that cannot be decoded closes the session. */
 function commandsIn(session: Commanded, data: unknown): readonly Command[] {
-  const { codec, settings } = session.context;
-  if (typeof data !== "string") session.close(closes.badRequest);
-  else if (exceeds(data, settings.limits.message)) session.exceed("message", closes.messageTooBig);
-  else {
-    const commands = codec.decode(data, settings.limits.depth);
-    if (commands !== undefined) return commands;
-    session.close(closes.badRequest);
-  }
+  const { message, depth } = session.context.settings.limits;
+  const commands = session.codec.decode(data, depth, message);
+  if (commands === "tooLarge") session.exceed("message", closes.messageTooBig);
+  else if (commands === undefined) session.close(closes.badRequest);
+  else return commands;
   return [];
 }

@@ -1,4 +1,3 @@
-import { byteLength } from "../../base/bytes.ts";
 import type { Codec, Method } from "../../wire/protocol.ts";
 
 /** An encoded reply. */
@@ -33,7 +32,7 @@ export class ReplyCache {
       return last;
     }
     const text = this.#codec.reply(id, method, result);
-    const written = { id, method, result, text, bytes: byteLength(text) };
+    const written = { id, method, result, text, bytes: this.#codec.byteLength(text) };
     if (result.length <= minCachedLength) return written;
     this.#last = written;
     this.#isUsed = true;

@@ -1,6 +1,5 @@
-import { byteLength } from "../../base/bytes.ts";
 import type { Socket } from "../../model/socket.ts";
-import { type Close, closes } from "../../wire/protocol.ts";
+import { type Close, type Codec, closes } from "../../wire/protocol.ts";
 import type { TurnSession } from "../core/turn.ts";
 import { SendWindow } from "../delivery/send-window.ts";
 import type { Piece, Subscription } from "../delivery/subscription.ts";
@@ -9,6 +8,7 @@ import { flag } from "./session-flags.ts";
 import type { SessionContext } from "./session-ports.ts";
 import { SessionSubscriptions } from "./session-subscriptions.ts";
 import type { SessionTimers } from "./session-timers.ts";
+import type { Wire } from "./wire.ts";
 
 /**
  * From this size on, in bytes, a reply counts as data: a ping behind it gets the longer deadline of pings behind data.
@@ -23,6 +23,8 @@ export abstract class SessionOutput<S> implements TurnSession {
   readonly id: string;
   readonly context: SessionContext<S>;
   readonly subscriptions: SessionSubscriptions = new SessionSubscriptions();
+  /** How it is written to. */
+  readonly wire: Wire;
   readonly window: SendWindow;
   abstract readonly timers: SessionTimers;
   readonly out: Outbox;
@@ -36,6 +38,7 @@ export abstract class SessionOutput<S> implements TurnSession {
     this.id = id;
     this.context = context;
     this.socket = socket;
+    this.wire = context.wireOf(socket.protocol);
     this.window = new SendWindow(context.settings.window);
     this.out = new Outbox();
   }
@@ -43,6 +46,10 @@ export abstract class SessionOutput<S> implements TurnSession {
   /** By what the messages of the client name the session, if they come by requests of their own. */
   get secret(): string | undefined {
     return this.socket.secret;
+  }
+
+  get codec(): Codec {
+    return this.wire.codec;
   }
 
   abstract get isOpen(): boolean;
@@ -53,7 +60,7 @@ export abstract class SessionOutput<S> implements TurnSession {
   abstract revoke(why: Close): void;
 
   /** Queues a reply or push for the coming frame. */
-  put(text: string, bytes: number = byteLength(text)): void {
+  put(text: string, bytes: number = this.codec.byteLength(text)): void {
     if (!this.isOpen) return;
     this.out.push(text);
     this.window.queue(bytes + 1, bytes >= smallReply);
@@ -97,7 +104,7 @@ export abstract class SessionOutput<S> implements TurnSession {
 
   /** Tells the client that its subscription has ended. */
   unsubscribed(channel: string, why: Close): void {
-    this.put(this.context.codec.unsubscribe(channel, why));
+    this.put(this.codec.unsubscribe(channel, why));
   }
 
   /** Notes that the state of the session has changed. A host that keeps it is told at the end of the turn. */
@@ -111,11 +118,11 @@ export abstract class SessionOutput<S> implements TurnSession {
   flush(): void {
     if (!this.isOpen || this.hasExpired()) return;
     if (this.needsBarrier()) this.sendPing();
-    const text = this.out.take(this.context.frames);
-    if (text === undefined && (this.flags & flag.changed) === 0) return;
+    const frame = this.out.take(this.wire.frames);
+    if (frame === undefined && (this.flags & flag.changed) === 0) return;
     try {
-      if (text !== undefined) {
-        this.socket.send(text);
+      if (frame !== undefined) {
+        this.socket.send(frame);
         this.window.send();
         this.subscriptions.report("written");
       }
@@ -142,7 +149,7 @@ export abstract class SessionOutput<S> implements TurnSession {
   }
 
   protected sendPing(): void {
-    const { ping } = this.context.codec;
+    const { ping } = this.codec;
     this.out.push(ping);
     this.timers.ping(ping.length + 1);
   }

@@ -4,12 +4,13 @@ import type { Socket } from "../../model/socket.ts";
 import type { Close, Command } from "../../wire/protocol.ts";
 import type { Context } from "../core/context.ts";
 import type { CommandQueues } from "./command-queue.ts";
-import type { FrameCache } from "./frame-cache.ts";
 import type { RestoredSession } from "./session-state.ts";
+import type { Wire } from "./wire.ts";
 
 /** What a session needs besides the context. `S` is the class of sessions. */
 export interface SessionContext<S> extends Context {
-  readonly frames: FrameCache;
+  /** Returns how a session is written to whose socket has agreed on a subprotocol; "" or undefined for none. */
+  wireOf(subprotocol: string | undefined): Wire;
   readonly commandQueues: CommandQueues;
   /** All sessions. */
   readonly sessions: { add(session: S): void; delete(session: S): void };

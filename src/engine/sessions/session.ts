@@ -329,7 +329,7 @@ export class LiveSession
   /** Sends a second ping in place of the outstanding one, which may have been answered already. */
   #askAgain(): void {
     this.flags = withoutDoubt(this.flags);
-    const { ping } = this.context.codec;
+    const { ping } = this.codec;
     this.out.push(ping);
     this.timers.pingAgain(ping.length + 1);
     this.flush();

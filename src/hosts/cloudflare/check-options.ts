@@ -5,6 +5,7 @@ import type { NotifierObjectOptions, ObjectLogBounds } from "./options.ts";
 const names: Readonly<Record<keyof NotifierObjectOptions, true>> = {
   authenticate: true,
   authorize: true,
+  codecs: true,
   events: true,
   grace: true,
   heartbeat: true,

@@ -13,6 +13,8 @@ export interface Attachment {
   readonly state?: string;
   /** Whether the session may have gone on since. */
   readonly isStale: boolean;
+  /** The subprotocol that was agreed on. Omitted if there is none. */
+  readonly protocol?: string | undefined;
 }
 
 /** What a socket needs of its object. */
@@ -35,6 +37,7 @@ export interface Keeper {
 export class ObjectSocket implements Socket {
   readonly answersPings = true;
   readonly raw: HibernatableSocket;
+  readonly protocol: string | undefined;
   session: Session | undefined;
   readonly #keeper: Keeper;
   /** Whether the attachment says that the session may have gone on. */
@@ -44,8 +47,9 @@ export class ObjectSocket implements Socket {
   /** The id of the session, if its state is in the table. */
   #stored: string | undefined;
 
-  constructor(raw: HibernatableSocket, keeper: Keeper, stored?: string) {
+  constructor(raw: HibernatableSocket, keeper: Keeper, protocol: string | undefined, stored?: string) {
     this.raw = raw;
+    this.protocol = protocol;
     this.#keeper = keeper;
     this.#stored = stored;
   }
@@ -101,13 +105,14 @@ export class ObjectSocket implements Socket {
 
   #write(state: SessionState, isStale: boolean): void {
     const { id } = state;
+    const { protocol } = this;
     const text = JSON.stringify(state);
     if (sizeOf(text) > attachmentBytes) {
       this.#keeper.store(id, text);
       this.#stored = id;
-      this.raw.serializeAttachment({ id, isStale } satisfies Attachment);
+      this.raw.serializeAttachment({ id, isStale, protocol } satisfies Attachment);
     } else {
-      this.raw.serializeAttachment({ id, isStale, state: text } satisfies Attachment);
+      this.raw.serializeAttachment({ id, isStale, protocol, state: text } satisfies Attachment);
       this.#discard();
     }
   }

@@ -35,9 +35,9 @@ export class Sockets implements Keeper {
   }
 
   /** Accepts a socket. Its session is made at once: a client that says nothing is counted, and timed out. */
-  open(raw: HibernatableSocket, handlers: PeerHandlers): void {
+  open(raw: HibernatableSocket, handlers: PeerHandlers, protocol: string | undefined): void {
     this.#parts.state.acceptWebSocket(raw, [tag]);
-    const socket = new ObjectSocket(raw, this);
+    const socket = new ObjectSocket(raw, this, protocol);
     this.#sockets.set(raw, socket);
     handlers.onOpen(undefined, socket as unknown as WSContext);
     socket.session = handlers.session;
@@ -52,7 +52,7 @@ export class Sockets implements Keeper {
       const attachment = attachmentOf(raw);
       if (attachment === undefined) {
         const error = new Error("Cannot restore a session: nothing is kept with its socket");
-        this.#lose(new ObjectSocket(raw, this), error);
+        this.#lose(new ObjectSocket(raw, this, undefined), error);
         continue;
       }
       if (attachment.state === undefined) stored.add(attachment.id);
@@ -66,10 +66,10 @@ export class Sockets implements Keeper {
     this.sweep();
   }
 
-  #restore(raw: HibernatableSocket, { id, isStale, state }: Attachment): void {
+  #restore(raw: HibernatableSocket, { id, isStale, protocol, state }: Attachment): void {
     const { notifier, options } = this.#parts;
     const { authorize, peer } = options;
-    const socket = new ObjectSocket(raw, this, state === undefined ? id : undefined);
+    const socket = new ObjectSocket(raw, this, protocol, state === undefined ? id : undefined);
     this.#sockets.set(raw, socket);
     this.#attempt(socket, () => {
       const text = state ?? this.#parts.table.get(id);

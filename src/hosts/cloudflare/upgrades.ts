@@ -12,7 +12,7 @@ export interface UpgradesParts {
   readonly notifier: Notifier;
   readonly options: NotifierObjectOptions;
   /** Accepts a socket for a peer whose handshake is done. */
-  open(socket: HibernatableSocket, handlers: PeerHandlers): void;
+  open(socket: HibernatableSocket, handlers: PeerHandlers, protocol: string | undefined): void;
 }
 
 /** Returns a handler that upgrades requests to sockets which outlive the memory of the object. */
@@ -23,8 +23,9 @@ export function upgrades({ notifier, options, open }: UpgradesParts): Handler {
     const handlers = (await connecting(c)) as PeerHandlers;
     try {
       const { client, server } = socketPair();
-      open(server, handlers);
-      return switched(c, client);
+      const protocol = subprotocolOf(c.req.header("sec-websocket-protocol"), handlers);
+      open(server, handlers, protocol);
+      return switched(c, client, protocol);
     } catch (error) {
       const { path } = c.req;
       handlers.abandon();
@@ -36,9 +37,8 @@ export function upgrades({ notifier, options, open }: UpgradesParts): Handler {
 }
 
 /** The response that switches protocols. It has the headers that the app has set so far. */
-function switched(c: Context, webSocket: HibernatableSocket): Response {
+function switched(c: Context, webSocket: HibernatableSocket, protocol: string | undefined): Response {
   const headers = new Headers(saidHeaders(c.body(null)));
-  const protocol = subprotocolOf(c.req.header("sec-websocket-protocol"));
   if (protocol !== undefined) headers.set("Sec-WebSocket-Protocol", protocol);
   return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
 }

@@ -21,12 +21,12 @@ export function streamResponse(c: Context, type: StreamType, body: ReadableStrea
 const encoder = new TextEncoder();
 
 /** Returns encoded lines. Sessions that are sent the same text share its bytes. */
-export function lineFrames(): Frames<Uint8Array> {
+export function lineFrames(): Frames<Uint8Array, string> {
   return new Frames((text) => encoder.encode(`${text}\n`));
 }
 
 /** Returns encoded events of an `EventSource`, whose data is the text. Sessions that are sent the same text share its bytes. */
-export function eventFrames(): Frames<Uint8Array> {
+export function eventFrames(): Frames<Uint8Array, string> {
   return new Frames((text) => encoder.encode(eventOf(text)));
 }
 

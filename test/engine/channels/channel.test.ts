@@ -76,7 +76,7 @@ describe("publications", () => {
       session.receive('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"news"}}');
     }
     await core.clock.settle();
-    const encode = countCalls(jsonCodec, "publication");
+    const encode = countCalls(jsonCodec, "pub");
     try {
       for (let i = 0; i < 30; i++) void core.notifier.publish("news", i);
       await core.clock.settle();
@@ -98,7 +98,7 @@ describe("publications", () => {
     await subscriber(core, "news");
     for (const client of clients) client.stall();
     await publishAll(core, 300, 200);
-    const encode = countCalls(jsonCodec, "publication");
+    const encode = countCalls(jsonCodec, "pub");
     try {
       for (const client of clients) client.resume();
       await core.clock.settle();

@@ -18,14 +18,13 @@ const channel = fc.string({ unit, maxLength: 10 });
 /** Bytes available: none, a few, or more than all entries need. */
 const room = fc.integer({ min: -10, max: 1_500 });
 
-const pushOf = (name: string, entry: Entry): string =>
-  jsonCodec.push(name, "pub", jsonCodec.publication(entry));
+const pushOf = (name: string, entry: Entry): string => jsonCodec.pub(jsonCodec.pubHead(name), entry);
 
 /** Encodes all entries as one segment. */
 function whole(name: string, list: Entry[]): Segment {
   const [segment, ...rest] = encodeSegments(
     jsonCodec,
-    jsonCodec.pushHead(name, "pub"),
+    jsonCodec.pubHead(name),
     list,
     Number.POSITIVE_INFINITY,
   );
@@ -44,7 +43,7 @@ describe("encodeSegments", () => {
   test("splits entries into consecutive segments, each of one entry or within the bound, and as full as can be", () => {
     fc.assert(
       fc.property(channel, entries, fc.integer({ min: 1, max: 1_500 }), (name, list, maxBytes) => {
-        const segments = encodeSegments(jsonCodec, jsonCodec.pushHead(name, "pub"), list, maxBytes);
+        const segments = encodeSegments(jsonCodec, jsonCodec.pubHead(name), list, maxBytes);
         expect(segments.map(({ text }) => text).join("\n")).toBe(
           list.map((entry) => pushOf(name, entry)).join("\n"),
         );

@@ -429,7 +429,7 @@ describe("a consumer that follows", () => {
     const hub = new Hub({
       log,
       clock,
-      codec: jsonCodec,
+      codecs: [jsonCodec],
       settings,
       rpc: undefined,
       onUndelivered: undefined,
@@ -531,8 +531,8 @@ describe(`a server on ${runtime} that closes`, () => {
 });
 
 test("the cache keeps eight segments read for subscribers that are behind, whatever their positions", () => {
-  const context = { codec: jsonCodec, settings: { window: 1_024 }, cache: { bytes: 0, isFull: false } };
-  const tail = new SegmentCache(context as unknown as Context, "news");
+  const context = { settings: { window: 1_024 }, cache: { bytes: 0, isFull: false } };
+  const tail = new SegmentCache(context as unknown as Context, "news", jsonCodec);
   const entry = (offset: number) => ({ offset, data: '"x"', time: 0 });
   const cached = upTo(50).map((n) => {
     tail.addAside([entry(1_000 + 2 * n)]);

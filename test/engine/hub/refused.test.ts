@@ -5,6 +5,7 @@ import type { NotifierOptions } from "../../../src/engine/core/settings.ts";
 import { createNotifier } from "../../../src/engine/notifier/create-notifier.ts";
 import { type NotificationsOptions, notifications } from "../../../src/hono.ts";
 import type { Refused } from "../../../src/model/refused.ts";
+import { protobufCodec } from "../../../src/protobuf.ts";
 import { assertQuiet, fakeClock } from "../../../src/testing.ts";
 import { rawSocket, test } from "../../support/core.ts";
 import { deferred } from "../../support/fake-notifier.ts";
@@ -64,6 +65,27 @@ describe(`a refusal on ${runtime}`, () => {
       { code: 400, reason: "the Host is none that a URL can have", path },
     ]);
     expect(notifier.totals().refused).toEqual({ 400: 3, 426: 2 });
+  });
+
+  plainTest("for its encoding is reported with how to allow it", async () => {
+    const { refused, status, notifier } = await served();
+    const offering = (offers: string) => upgrade("/ws", [`Sec-WebSocket-Protocol: ${offers}`]);
+    expect(await status(offering("centrifuge-protobuf"))).toBe("400");
+    expect(await status(offering("mqtt, centrifuge-x"))).toBe("400");
+    expect(await status(offering("mqtt"))).toBe("101");
+    const why = "the client offers only encodings that the notifier does not have";
+    expect(refused).toEqual([
+      {
+        code: 400,
+        reason: `${why}; give it Protobuf: createNotifier({ codecs: [protobufCodec] }), of tocsin/protobuf`,
+        path: "/ws",
+      },
+      { code: 400, reason: `${why}, such as "centrifuge-x"`, path: "/ws" },
+    ]);
+    expect(notifier.totals().refused).toEqual({ 400: 2 });
+    const speaking = await served({}, { codecs: [protobufCodec] });
+    expect(await speaking.status(offering("centrifuge-protobuf"))).toBe("101");
+    expect(speaking.refused).toEqual([]);
   });
 
   plainTest("for its origin is reported with that origin, and with the allowed ones", async () => {

@@ -220,9 +220,9 @@ describe("disconnecting a user", () => {
 });
 
 describe("an outbox", () => {
-  const joint = new FrameCache(jsonCodec.separator);
+  const joint = new FrameCache(jsonCodec);
   const push = (channel: string, kind: "pub" | "join" | "leave" | "message") =>
-    jsonCodec.push(channel, kind, "{}");
+    `{"push":{"channel":${JSON.stringify(channel)},"${kind}":{}}}`;
 
   plainTest("withholds everything that is pushed to a channel, and only to that one", () => {
     const out = new Outbox();

@@ -8,6 +8,7 @@ test("everything that has a type is accepted", () => {
   const every: Required<NotifierObjectOptions> = {
     authenticate: () => null,
     authorize: () => true,
+    codecs: [],
     events: undefined,
     grace: 1,
     heartbeat: 1,

@@ -22,7 +22,7 @@ function socket({ stored }: { stored?: string } = {}) {
     unsettled: () => void calls.push("unsettled"),
     left: () => void calls.push("left"),
   };
-  const own = new ObjectSocket(raw, keeper, stored);
+  const own = new ObjectSocket(raw, keeper, undefined, stored);
   let text = "a";
   const session = {
     id: "s",

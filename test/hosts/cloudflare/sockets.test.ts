@@ -75,7 +75,7 @@ function object(options: Pick<NotifierObjectOptions, "authorize" | "peer"> = {})
     /** Accepts a socket for a user. */
     open(user = "ann"): FakeSocket {
       const raw = new FakeSocket();
-      sockets.open(raw, new PeerHandlers(notifier, { user }, () => {}));
+      sockets.open(raw, new PeerHandlers(notifier, { user }, () => {}), undefined);
       return raw;
     },
     /** Adds a socket that an earlier life has left, with its attachment. */

@@ -60,7 +60,6 @@ export const engineCommands: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/commands/commands", [
-    { name: "the first frame is not padded", from: "text + spaces.slice(text.length)", to: "text" },
     {
       name: "a reply is sent although its channel was revoked in the meantime",
       from: "if (channels.some((name) => session.out.isWithheld(name))) {",

@@ -71,7 +71,7 @@ export const engineSessions: readonly Mutation[] = [
   ...inFile("engine/sessions/outbox", [
     {
       name: "queued pushes of a revoked channel are sent",
-      from: "for (const text of texts) if (!heads.some((head) => text.startsWith(head))) this.push(text);",
+      from: "for (const text of texts) if (!isContent(text)) this.push(text);",
       to: "for (const text of texts) this.push(text);",
     },
     {
@@ -422,8 +422,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "a host is told before the frame is sent",
-      from: "      if (text !== undefined) {\n        this.socket.send(text);",
-      to: "      this.#tellChanged();\n      if (text !== undefined) {\n        this.socket.send(text);",
+      from: "      if (frame !== undefined) {\n        this.socket.send(frame);",
+      to: "      this.#tellChanged();\n      if (frame !== undefined) {\n        this.socket.send(frame);",
     },
     {
       name: "no change is urgent",
@@ -432,8 +432,8 @@ export const engineSessions: readonly Mutation[] = [
     },
     {
       name: "a host is told of a change only once something is sent",
-      from: "    if (text === undefined && (this.flags & flag.changed) === 0) return;\n",
-      to: "    if (text === undefined) return;\n",
+      from: "    if (frame === undefined && (this.flags & flag.changed) === 0) return;\n",
+      to: "    if (frame === undefined) return;\n",
     },
     {
       name: "a host is not told that a subscription waits for room",

@@ -275,7 +275,7 @@ export const hostsCloudflare: readonly Mutation[] = [
     },
     {
       name: "a socket without a state stays open, without a session",
-      from: "        this.#lose(new ObjectSocket(raw, this), error);\n",
+      from: "        this.#lose(new ObjectSocket(raw, this, undefined), error);\n",
       to: "        void error;\n",
     },
     { name: "a stale session is taken for exact", from: "authorize, isStale });", to: "authorize });" },

@@ -117,6 +117,11 @@ export const hosts: readonly Mutation[] = [
   ]),
   ...inFile("hosts/admission", [
     {
+      name: "a client of an unknown encoding is sent JSON",
+      from: "if (encoding !== undefined) throw refuse(400, encoding);",
+      to: "if (encoding === null) throw refuse(400, encoding);",
+    },
+    {
       name: "an upgrade in progress is accepted after closing began",
       from: "looked up.\n    if (notifier.closing.aborted) throw this.refuse(c, 503, closing);",
       to: "looked up.",

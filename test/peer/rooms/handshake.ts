@@ -66,7 +66,7 @@ export function handshake(test: PeerTest, { dropsUpgrade = false, beginsAnew = f
       expect(await here.take("refused", 1)).toEqual([{ code: 500 }]);
     });
 
-    test("that offers the protocol of JSON gets it, and one that offers others gets none", async ({
+    test("that offers the protocol of JSON gets it, and one that offers what is foreign gets none", async ({
       site,
     }) => {
       const here = site();
@@ -74,13 +74,23 @@ export function handshake(test: PeerTest, { dropsUpgrade = false, beginsAnew = f
         ["centrifuge-json", "centrifuge-json"],
         ["graphql-ws, centrifuge-json", "centrifuge-json"],
         ["graphql-ws", undefined],
-        ["centrifuge-protobuf", undefined],
+        ["centrifuge-json, centrifuge-protobuf", "centrifuge-json"],
+        ["centrifuge-protobuf", "centrifuge-protobuf"],
       ] as const) {
         const answer = await answerTo(here, [`Sec-WebSocket-Protocol: ${offers}`]);
         expect(answer).toMatch(/^HTTP\/1.1 101 /);
         expect(/^sec-websocket-protocol: (.*?)\r?$/m.exec(answer)?.[1], offers).toBe(selected);
       }
       expect((await here.open({}, ["centrifuge-json"])).protocol).toBe("centrifuge-json");
+    });
+
+    test("that offers only an encoding that the server does not have is refused with 400", async ({
+      site,
+    }) => {
+      const here = site("tight");
+      const answer = await answerTo(here, ["Sec-WebSocket-Protocol: mqtt, centrifuge-protobuf"]);
+      expect(answer).toMatch(/^HTTP\/1.1 400 /);
+      expect(await here.take("refused", 1)).toEqual([{ code: 400 }]);
     });
 
     test("over the limit of sessions is refused with 503 until one leaves", async ({ site }) => {

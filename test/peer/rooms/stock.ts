@@ -1,7 +1,8 @@
-import { Centrifuge, type PublicationContext } from "centrifuge";
+import type { Centrifuge, PublicationContext } from "centrifuge";
 import { describe, expect } from "vitest";
 import { type Relay, relay } from "../../support/relay.ts";
 import { dataOf, heard, websocket } from "../../support/stock-client.ts";
+import { type Encoding, encodings, stockClients } from "../../support/stock-protobuf.ts";
 import { errors, range } from "../expected.ts";
 import type { PeerTest, Query, Site } from "../site.ts";
 
@@ -11,19 +12,25 @@ type Options = NonNullable<ConstructorParameters<typeof Centrifuge>[1]>;
 const shown = (code: keyof typeof errors) => ({ temporary: false, ...errors[code] });
 
 /** Connects a stock client, through a relay if one is given. */
-export function dial(here: Site, query: Query = {}, options: Options = {}, through?: Relay): Centrifuge {
+export function dial(
+  here: Site,
+  query: Query = {},
+  options: Options = {},
+  through?: Relay,
+  encoding: Encoding = "JSON",
+): Centrifuge {
   const address = new URL(here.address(query));
   if (through !== undefined) address.port = new URL(through.url).port;
   const delays = { minReconnectDelay: 5, maxReconnectDelay: 20 };
-  const client = new Centrifuge(String(address), { websocket, ...delays, ...options });
+  const client = new stockClients[encoding](String(address), { websocket, ...delays, ...options });
   here.finally(() => client.disconnect());
   client.connect();
   return client;
 }
 
 /** Connects a client that subscribes to "news" itself. */
-async function reader(here: Site, query: Query = {}, through?: Relay) {
-  const client = dial(here, query, {}, through);
+async function reader(here: Site, query: Query, through: Relay | undefined, encoding: Encoding) {
+  const client = dial(here, query, {}, through, encoding);
   const subscription = client.newSubscription("news", { minResubscribeDelay: 5, maxResubscribeDelay: 20 });
   const data = dataOf(subscription);
   const subscribed = heard<{ wasRecovering: boolean; recovered: boolean }>(subscription, "subscribed");
@@ -31,6 +38,11 @@ async function reader(here: Site, query: Query = {}, through?: Relay) {
   await subscribed.until(1);
   return { client, subscription, data, subscribed };
 }
+
+const stockIn = (encoding: Encoding) => ({
+  dial: (here: Site, query?: Query, through?: Relay) => dial(here, query, {}, through, encoding),
+  reader: (here: Site, query: Query = {}, through?: Relay) => reader(here, query, through, encoding),
+});
 
 /** Opens a way to the server that can be cut, for one test. */
 async function wayTo(here: Site): Promise<Relay> {
@@ -41,13 +53,15 @@ async function wayTo(here: Site): Promise<Relay> {
 
 /** The stock client of the protocol. */
 export function stock(test: PeerTest): void {
-  describe("the stock client", () => {
-    commands(test);
-    reconnecting(test);
+  describe.each(encodings)("the stock client in %s", (encoding) => {
+    commands(test, encoding);
+    reconnecting(test, encoding);
   });
 }
 
-function commands(test: PeerTest): void {
+function commands(test: PeerTest, encoding: Encoding): void {
+  const { dial, reader } = stockIn(encoding);
+
   test("connects, subscribes at the same time, and receives every publication", async ({ site }) => {
     const here = site();
     const client = dial(here);
@@ -175,7 +189,9 @@ function commands(test: PeerTest): void {
   });
 }
 
-function reconnecting(test: PeerTest): void {
+function reconnecting(test: PeerTest, encoding: Encoding): void {
+  const { dial, reader } = stockIn(encoding);
+
   test.for(["3011", "cut"])(
     "recovers everything it missed after its connection ended (%s)",
     async (how, { site }) => {
@@ -203,7 +219,7 @@ function reconnecting(test: PeerTest): void {
   test("recovers each of the server's subscriptions after a cut", async ({ site }) => {
     const here = site();
     const way = await wayTo(here);
-    const client = dial(here, { channels: "mine,ours" }, {}, way);
+    const client = dial(here, { channels: "mine,ours" }, way);
     const subscribed = heard<{ channel: string; recovered: boolean }>(client, "subscribed");
     const publications = heard<PublicationContext>(client, "publication");
     await subscribed.until(2);
