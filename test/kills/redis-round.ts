@@ -182,7 +182,11 @@ async function settle(
   }
   const topOf = (client: Client): number =>
     dump.channels[client.tracks[0]?.channel ?? ""]?.at(-1)?.offset ?? 0;
-  const hasAll = (client: Client): boolean => (client.tracks[0]?.at?.offset ?? 0) >= topOf(client);
+  // A client of this project that came after the last publication has no position.
+  const hasAll = (client: Client): boolean => {
+    const at = client.tracks[0]?.at;
+    return at === undefined ? client.isConnected : at.offset >= topOf(client);
+  };
   if (!(await bell.until(() => clients.every(hasAll), patience)))
     for (const each of clients.filter((client) => !hasAll(client)))
       wrong.push(`${nameOf(each)} is late: ${standing(each)}, of ${topOf(each)}`);
