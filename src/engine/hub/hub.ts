@@ -114,7 +114,6 @@ export class Hub
   onSessionEnd: (() => void) | undefined;
   /** Called before a session gives up its subscriptions, for any reason. */
   onSessionLeave: ((session: LiveSession) => void) | undefined;
-  /** One for each codec. */
   readonly #wires: readonly Wire[];
   readonly #onError: HubParts["onError"];
   readonly #onUndelivered: HubParts["onUndelivered"];

@@ -118,8 +118,8 @@ export const hosts: readonly Mutation[] = [
   ...inFile("hosts/admission", [
     {
       name: "a client of an unknown encoding is sent JSON",
-      from: "if (encoding !== undefined) throw refuse(400, encoding);",
-      to: "if (encoding === null) throw refuse(400, encoding);",
+      from: "if (encoding !== undefined) throw admission.refuse(c, 400, encoding);",
+      to: "if (encoding === null) throw admission.refuse(c, 400, encoding);",
     },
     {
       name: "an upgrade in progress is accepted after closing began",
