@@ -115,12 +115,14 @@ export const hosts: readonly Mutation[] = [
     },
     { name: "a half-open peer keeps its connection after a refusal", from: "endWithUs(socket);", to: "" },
   ]),
-  ...inFile("hosts/admission", [
+  ...inFile("hosts/notifications", [
     {
       name: "a client of an unknown encoding is sent JSON",
       from: "if (encoding !== undefined) throw admission.refuse(c, 400, encoding);",
       to: "if (encoding === null) throw admission.refuse(c, 400, encoding);",
     },
+  ]),
+  ...inFile("hosts/admission", [
     {
       name: "an upgrade in progress is accepted after closing began",
       from: "looked up.\n    if (notifier.closing.aborted) throw this.refuse(c, 503, closing);",
