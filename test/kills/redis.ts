@@ -58,11 +58,12 @@ else {
       runs,
       lost,
       unannounced,
+      waiting,
     } = outcome;
     console.log(
       `redis: ${kills} kills of servers, ${restarts} of Redis, ${resolved} publications resolved, ${kept} in the log, ` +
         `${received} received by ${clients} clients, ${gaps} gaps; ${confirmed} confirmed, ${delivered} known to be delivered, ` +
-        `${undelivered} reported; ${runs} runs, ${lost} of them lost, ${unannounced} endings not announced`,
+        `${undelivered} reported, ${waiting} wait; ${runs} runs, ${lost} of them lost, ${unannounced} endings not announced`,
     );
   }
   console.log(`total: ${wrong.length} faults, in ${((performance.now() - began) / 1000).toFixed(0)} s`);

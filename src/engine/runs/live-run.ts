@@ -129,7 +129,7 @@ export class LiveRun implements Run<unknown> {
     this.#starting = Promise.allSettled([beginning]);
     // A run that the log refuses is announced to nobody, nor one that has no place in it any more.
     if (place !== undefined || this.#node !== undefined) await beginning;
-    await Promise.all([beginning, this.#channel.announce(this.#startText, this.#channel.signal)]);
+    await Promise.all([beginning, this.#channel.announce(this.#startText, { signal: this.#channel.signal })]);
   }
 
   #startOptions(place: StartOptions["place"]): StartOptions {
@@ -291,9 +291,10 @@ export class LiveRun implements Run<unknown> {
     if (this.#starting === undefined) return this.#settle(settled);
     // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
     // `announceEnding`.
-    const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`);
+    const isOfNodes = this.#node !== undefined;
+    const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`, { isOfNodes });
     // Another node may have ended the run: then its ending is announced.
-    const announcing = this.#node === undefined ? announce() : undefined;
+    const announcing = isOfNodes ? undefined : announce();
     const confirming = this.#channel.confirm(data, stateOf(this.#stored));
     const [written] = await Promise.allSettled([confirming, announcing]);
     const isForeign = written.status === "rejected" && written.reason instanceof SealedError;

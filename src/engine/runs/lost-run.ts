@@ -5,7 +5,7 @@ import { isOfEpoch } from "../core/publications.ts";
 import { tryAgain } from "../log/try-again.ts";
 import { RunChannel, type RunContext } from "./run-channel.ts";
 import { encode } from "./run-ending.ts";
-import { stateOf, storedIn } from "./run-state.ts";
+import { type StoredRun, stateOf, storedIn } from "./run-state.ts";
 
 /**
  * Ends a run whose process is gone: it failed, because it was lost. `held` is what that process held for it. The seal of
@@ -32,11 +32,27 @@ export async function endLost(
     const runChannel = new RunChannel(context, run, announced);
     try {
       await runChannel.confirm(data, stateOf({ ...stored, status: "failed", ended }));
-      await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`);
+      const isOfNodes = context.nodes.id !== undefined;
+      await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`, { isOfNodes });
     } catch (error) {
       if (!(error instanceof SealedError)) throw error;
     }
   }
+  if (stored !== undefined && sealed === true && isOfEpoch(position, slice))
+    await announceAgain(context, stored);
   context.records.release(record);
   return true;
+}
+
+/** Announces an ending: the node that wrote it is gone, maybe before it had announced it. Alone, that is one commit. */
+async function announceAgain(context: RunContext, { run, announced }: StoredRun): Promise<void> {
+  if (announced === undefined || context.nodes.id === undefined) return;
+  const channel = channelOfRun(run);
+  const read = () => context.log.read(channel, { last: 1 });
+  const { epoch, entries } = await tryAgain(context, `the ending of ${channel}`, read);
+  const [ending] = entries;
+  if (ending === undefined) return;
+  const runChannel = new RunChannel(context, run, announced);
+  runChannel.ending = { epoch, offset: ending.offset };
+  await runChannel.announceEnding(ending.data, `${channel} has ended`, { isOfNodes: true });
 }

@@ -122,17 +122,21 @@ export class RunChannel {
   }
 
   /** Announces the start or the ending. */
-  async announce(data: string, signal?: AbortSignal): Promise<void> {
-    if (this.announced !== undefined) await this.#context.append(this.announced, data, { signal }, urgent);
+  async announce(data: string, options: Pick<AppendOptions, "signal" | "key"> = {}): Promise<void> {
+    if (this.announced !== undefined) await this.#context.append(this.announced, data, options, urgent);
   }
 
   /**
    * Announces the ending. A failure is reported here, because announcements are not reported as undelivered. `what`
-   * describes the ending in the error.
+   * describes the ending in the error. Over nodes it is announced once, although the node that wrote it may be gone before
+   * it has announced it, and an heir cannot know that.
    */
-  async announceEnding(data: string, what: string): Promise<void> {
+  async announceEnding(data: string, what: string, { isOfNodes }: { isOfNodes: boolean }): Promise<void> {
+    const { epoch, offset } = this.ending ?? {};
+    const text = `\0ending of ${this.#name} at ${offset} of ${epoch}`;
+    const key = isOfNodes ? { text, ttl: this.#context.settings.limits.runTtl } : undefined;
     try {
-      await this.announce(data);
+      await this.announce(data, { key });
     } catch (cause) {
       const why = describe(cause).message;
       const error = new LogError(

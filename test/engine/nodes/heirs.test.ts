@@ -113,7 +113,8 @@ describe("an heir", () => {
     spy.inherits(held);
     spy.inherits(held);
     await clock.settle();
-    expect(spy.reads).toBe(before + 1);
+    // Once for its state, and once for the ending that is announced again.
+    expect(spy.reads).toBe(before + 2);
     expect(typesIn(cluster, "news")).toEqual(["run.started", "run.failed"]);
     expect(shared.inspect().records).toHaveLength(1);
     expect(heir.errors).toEqual([]);
@@ -226,5 +227,23 @@ describe("a run of another node", () => {
       "working",
       "working",
     ]);
+  });
+});
+
+describe("the ending of a run whose node dies right after it was written", () => {
+  test.for([10, 30, 50, 70])("is announced once, %i ms after the run has ended", async (ms, { open }) => {
+    const cluster = await open(2, { log: { latency: 20 } });
+    const { clock, nodes } = cluster;
+    const [, other] = nodes as Pair;
+    await clock.advance(1_000);
+    const run = other.notifier.run(waits, { channel: "runs" });
+    void outcomeOf(run.result());
+    await clock.advance(1_000);
+    void run.cancel();
+    await clock.advance(ms);
+    await kill(cluster, other);
+    const ending = ms < 20 ? "run.failed" : "run.cancelled";
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", ending]);
+    expect(typesIn(cluster, "runs")).toEqual(["run.started", ending]);
   });
 });

@@ -46,7 +46,7 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "an ending is announced before it is known who has ended the run",
-      from: "const announcing = this.#node === undefined ? announce() : undefined;",
+      from: "const announcing = isOfNodes ? undefined : announce();",
       to: "const announcing = announce();",
     },
     {
