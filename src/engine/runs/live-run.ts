@@ -30,7 +30,7 @@ export class LiveRun implements Run<unknown> {
   readonly owner: string | undefined;
   readonly asksToCancel: boolean;
   status: RunStatus = "working";
-  /** When the run ended, on the clock's `now`. */
+  /** When the run ended, on the clock's `now`; later, when its ending was written, from which on its log keeps it. */
   endedAt: number = Infinity;
   /**
    * Settles once the start is in the log. Set only while the start has yet to replace the events of an earlier run with
@@ -289,8 +289,7 @@ export class LiveRun implements Run<unknown> {
     // It still waits for a place in the log. Without a start there is nothing to end.
     const settled = status === "failed" ? failureOf(this.id, outcome) : outcome;
     if (this.#starting === undefined) return this.#settle(settled);
-    // An ending that cannot be written is reported as undelivered. A failed announcement is reported by
-    // `announceEnding`.
+    // What cannot be written is reported as undelivered, and a failed announcement by `announceEnding`.
     const isOfNodes = this.#node !== undefined;
     const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`, { isOfNodes });
     // Another node may have ended the run: then its ending is announced.
@@ -305,6 +304,7 @@ export class LiveRun implements Run<unknown> {
     }
     // Without an ending, the next process ends the run.
     if (written.status === "fulfilled") {
+      this.endedAt = this.#context.clock.now();
       await (announcing ?? announce());
       this.#context.records.release(this.#record);
       this.#observer.written(this, data);
