@@ -8,9 +8,14 @@ const once = [
     (name) => `test/checks/${name}.test.ts`,
   ),
 ];
+const isNode = !("Bun" in globalThis || "Deno" in globalThis);
+/** The suites for logs against wrong logs: most of it is waiting. They run on Node only. */
+const wrongLogs = ["log-suite", "log-suite-members", "log-suite-nodes", "log-suite-places"].map(
+  (name) => `test/testing/${name}.test.ts`,
+);
 /**
- * Random schedules, inputs and large crowds against the engine, which is the same code on every runtime, and the suites
- * for logs against wrong logs. With Bun and Deno they run only where there is time for it.
+ * Random schedules, inputs and large crowds against the engine, which is the same code on every runtime. With Bun and Deno
+ * they run only where there is time for it.
  */
 const models = [
   "test/checks/fuzz.test.ts",
@@ -20,9 +25,7 @@ const models = [
   "test/engine/sessions/restore-model.test.ts",
   "test/engine/sessions/storm.test.ts",
   "test/engine/sessions/swarm.test.ts",
-  ...["log-suite", "log-suite-members", "log-suite-nodes", "log-suite-places", "shared-log-model"].map(
-    (name) => `test/testing/${name}.test.ts`,
-  ),
+  "test/testing/shared-log-model.test.ts",
 ];
 /** What only workerd runs. Its tests run on Node. */
 const workerd = ["test/workerd/*.test.ts"];
@@ -44,7 +47,6 @@ const products = [
  * waiting. The suite has one client and one server of it, on Node.
  */
 const redis = ["test/stores/redis/*.test.ts"];
-const isNode = !("Bun" in globalThis || "Deno" in globalThis);
 const inSuite = isNode ? "{closed-early,suite}" : "closed-early";
 
 export default defineConfig({
@@ -74,11 +76,11 @@ export default defineConfig({
         test: {
           name: "suite",
           include: ["test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: [...once, ...products, ...models, ...workerd, `test/stores/redis/!(${inSuite}).test.ts`],
+          exclude: [...once, ...products, ...models, ...wrongLogs, ...workerd, `test/stores/redis/!(${inSuite}).test.ts`],
         },
       },
       { extends: true, test: { name: "redis", include: redis, env: { TOCSIN_TEST_REDIS: "all" } } },
-      { extends: true, test: { name: "models", include: models } },
+      { extends: true, test: { name: "models", include: isNode ? [...models, ...wrongLogs] : models } },
       { extends: true, test: { name: "workerd", include: workerd } },
       {
         extends: true,
