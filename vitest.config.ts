@@ -76,7 +76,14 @@ export default defineConfig({
         test: {
           name: "suite",
           include: ["test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: [...once, ...products, ...models, ...wrongLogs, ...workerd, `test/stores/redis/!(${inSuite}).test.ts`],
+          exclude: [
+            ...once,
+            ...products,
+            ...models,
+            ...wrongLogs,
+            ...workerd,
+            `test/stores/redis/!(${inSuite}).test.ts`,
+          ],
         },
       },
       { extends: true, test: { name: "redis", include: redis, env: { TOCSIN_TEST_REDIS: "all" } } },
