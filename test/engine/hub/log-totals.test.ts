@@ -4,9 +4,10 @@ import type { Notifier } from "../../../src/engine/notifier/notifier.ts";
 import { metrics } from "../../../src/hono.ts";
 import { LogError } from "../../../src/model/errors.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
-import { assertQuiet, type FakeClock, fakeClock, type SharedLog, sharedLog } from "../../../src/testing.ts";
+import { type FakeClock, fakeClock, type SharedLog, sharedLog } from "../../../src/testing.ts";
 import { test as base, type Core, createCore, outcomeOf, startWith } from "../../support/core.ts";
 import { durableLog, durableStore } from "../../support/durable-log.ts";
+import { finish } from "../nodes/cluster.ts";
 
 const broken = new Error("no space");
 const works = { appends: 0, reads: 0, answers: 0 };
@@ -36,14 +37,7 @@ const test = base.extend<{ cluster: Cluster }>({
         return node;
       },
     });
-    const closing = Promise.all(nodes.map(({ notifier }) => notifier.close()));
-    await clock.advance(60_000);
-    await closing;
-    for (const { notifier, errors } of nodes) {
-      assertQuiet(notifier);
-      expect(errors).toEqual([]);
-    }
-    expect(clock.armed).toBe(0);
+    await finish({ clock, nodes });
   },
 });
 

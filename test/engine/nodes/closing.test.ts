@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { client, type Pair, settled, subscribe, test } from "./cluster.ts";
+import { client, type Pair, settled, subscribe, test, waits } from "./cluster.ts";
 import { confirmed, follows, news } from "./deliver.ts";
 
 describe("a node that closes", () => {
@@ -23,8 +23,6 @@ describe("a node that closes", () => {
   test("announces the endings of runs that ended right before", async ({ open }) => {
     const { clock, nodes, shared } = await open(2, { log: { latency: 10 } });
     const [one] = nodes as Pair;
-    const waits = ({ signal }: { signal: AbortSignal }) =>
-      new Promise<void>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     const run = one.notifier.run(waits, { channel: "runs" });
     run.result().catch(() => {});
     await clock.advance(500);

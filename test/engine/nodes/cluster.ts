@@ -1,7 +1,7 @@
 import type { Notifier, Peer } from "tocsin";
 import { assertQuiet, type FakeClock, fakeClock, type Pipe, pipe, sharedLog } from "tocsin/testing";
 import { test as base, expect } from "vitest";
-import { type Core, createCore, type StartOptions } from "../../support/core.ts";
+import { aborted, type Core, createCore, type StartOptions } from "../../support/core.ts";
 import { anybody } from "../../support/wire.ts";
 
 type Shared = ReturnType<typeof sharedLog>;
@@ -51,8 +51,8 @@ function createCluster({ log: options, notifier = {} }: ClusterOptions): Cluster
   return { clock, shared, nodes, add };
 }
 
-/** Closes all nodes at once: nothing may be left of any. */
-async function finish({ clock, nodes }: Cluster): Promise<void> {
+/** Closes all nodes at once: as long as one of them lives, it has a timer. Nothing may be left of any. */
+export async function finish({ clock, nodes }: { clock: FakeClock; nodes: readonly Core[] }): Promise<void> {
   const closing = Promise.all(nodes.map(({ notifier }) => notifier.close()));
   await clock.advance(60_000);
   await closing;
@@ -91,4 +91,31 @@ export async function subscribe(clock: FakeClock, end: Pipe, channel: string): P
 export async function settled<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
   await clock.settle();
   return promise;
+}
+
+/** The default lease of a shared log, in milliseconds. */
+export const lease = 15_000;
+
+/** The task of a run that works until it is stopped. */
+export const waits = ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
+
+/** Returns the types of the events that a channel has. */
+export function typesIn({ shared }: Cluster, channel: string): unknown[] {
+  const { entries = [] } = shared.inspect().channels[channel] ?? {};
+  return entries.map(({ data }) => (JSON.parse(data) as { type: unknown }).type);
+}
+
+/** Returns the messages of the errors that a node has reported since the last call. */
+export function takeErrors({ errors }: Core): string[] {
+  return errors.splice(0).map(({ error }) => (error as Error).message);
+}
+
+/** Kills a node, and lets its lease end. */
+export async function kill({ clock, nodes }: Cluster, node: ClusterNode): Promise<void> {
+  node.log.kill();
+  await clock.advance(2 * lease);
+  nodes.splice(nodes.indexOf(node), 1);
+  const closing = node.notifier.close({ grace: 0 });
+  await clock.advance(1_000);
+  await closing;
 }

@@ -1,27 +1,18 @@
 import { describe, expect } from "vitest";
 import type { HeldRecord, Log } from "../../../src/model/log.ts";
-import { aborted, createCore, type Message, outcomeOf, rejection } from "../../support/core.ts";
-import { type Cluster, type ClusterNode, client, type Pair, settled, test } from "./cluster.ts";
-
-/** The default of a shared log. */
-const lease = 15_000;
-
-const waits = ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
-
-function typesIn({ shared }: Cluster, channel: string): unknown[] {
-  const { entries = [] } = shared.inspect().channels[channel] ?? {};
-  return entries.map(({ data }) => (JSON.parse(data) as { type: unknown }).type);
-}
-
-/** Kills a node, and lets its lease end. */
-async function kill({ clock, nodes }: Cluster, node: ClusterNode): Promise<void> {
-  node.log.kill();
-  await clock.advance(2 * lease);
-  nodes.splice(nodes.indexOf(node), 1);
-  const closing = node.notifier.close({ grace: 0 });
-  await clock.advance(1_000);
-  await closing;
-}
+import { createCore, type Message, outcomeOf, rejection } from "../../support/core.ts";
+import {
+  type Cluster,
+  type ClusterNode,
+  client,
+  kill,
+  lease,
+  type Pair,
+  settled,
+  test,
+  typesIn,
+  waits,
+} from "./cluster.ts";
 
 /** Adds a node that its test can tell anything, and whose reads of some channels can fail. */
 async function spied(cluster: Cluster) {

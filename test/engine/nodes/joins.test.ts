@@ -1,8 +1,9 @@
 import type { Log, Membership } from "tocsin";
-import { assertQuiet, type FakeClock, fakeClock, type Pipe, pipe, sharedLog } from "tocsin/testing";
+import { type FakeClock, fakeClock, type Pipe, pipe, sharedLog } from "tocsin/testing";
 import { test as base, describe, expect } from "vitest";
 import { type Core, createCore, deferred } from "../../support/core.ts";
 import { anybody } from "../../support/wire.ts";
+import { finish } from "./cluster.ts";
 
 type NodeLog = ReturnType<ReturnType<typeof sharedLog>["open"]>;
 
@@ -66,15 +67,7 @@ const test = base.extend<{ cluster: Cluster }>({
   cluster: async ({}, use) => {
     const cluster = new Cluster();
     await use(cluster);
-    const { clock, nodes } = cluster;
-    const closing = Promise.all(nodes.map(({ notifier }) => notifier.close()));
-    await clock.advance(60_000);
-    await closing;
-    for (const { notifier, errors } of nodes) {
-      assertQuiet(notifier);
-      expect(errors).toEqual([]);
-    }
-    expect(clock.armed).toBe(0);
+    await finish(cluster);
   },
 });
 

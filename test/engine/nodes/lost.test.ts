@@ -5,30 +5,27 @@ import { describe, expect } from "vitest";
 import type { Log, Member } from "../../../src/model/log.ts";
 import { aborted, deferred, outcomeOf, payloads, rejection } from "../../support/core.ts";
 import { anybody } from "../../support/wire.ts";
-import { type Cluster, type ClusterNode, client, type Pair, settled, subscribe, test } from "./cluster.ts";
-
-/** The default of a shared log. */
-const lease = 15_000;
-
-/** The task of a run that works until it is stopped. */
-const waits = ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
+import {
+  type Cluster,
+  type ClusterNode,
+  client,
+  lease,
+  type Pair,
+  settled,
+  subscribe,
+  takeErrors,
+  test,
+  typesIn,
+  waits,
+} from "./cluster.ts";
 
 /** Cuts a node off for longer than its lease, and lets it come back. */
-async function away({ clock }: Cluster, { log, errors }: ClusterNode): Promise<void> {
-  log.cut();
+async function away({ clock }: Cluster, node: ClusterNode): Promise<void> {
+  node.log.cut();
   await clock.advance(2 * lease);
-  log.heal();
+  node.log.heal();
   await clock.advance(6_000);
-  expect(takeErrors(errors)).toContainEqual(expect.stringContaining("Lost the place in the log"));
-}
-
-function takeErrors(errors: ClusterNode["errors"]): string[] {
-  return errors.splice(0).map(({ error }) => (error as Error).message);
-}
-
-function typesIn({ shared }: Cluster, channel: string): unknown[] {
-  const { entries = [] } = shared.inspect().channels[channel] ?? {};
-  return entries.map(({ data }) => (JSON.parse(data) as { type: unknown }).type);
+  expect(takeErrors(node)).toContainEqual(expect.stringContaining("Lost the place in the log"));
 }
 
 const lost = { name: "RunError", reason: "lost" };
@@ -49,7 +46,7 @@ describe("a node that was cut off for longer than its lease", () => {
     other.log.heal();
     await clock.advance(6_000);
     expect(shared.nodes).toEqual([before[0], expect.not.stringMatching(before[1] as string)]);
-    expect(takeErrors(other.errors)).toContainEqual(
+    expect(takeErrors(other)).toContainEqual(
       "Lost the place in the log: Cannot write to the log: the store has heard nothing from this node for 15000 ms, and takes it for gone. It may join again. Runs and confirmed publications of this process go to others, and it joins it again",
     );
     expect([publishing.state, waiting.state]).toEqual(["fulfilled", "fulfilled"]);

@@ -10,32 +10,24 @@ import {
   outcomeOf,
   type SubscribeResult,
 } from "../../support/core.ts";
-import { type Cluster, type ClusterNode, client, type Pair, settled, subscribe, test } from "./cluster.ts";
-
-/** The default of a shared log. */
-const lease = 15_000;
-
-const waits = ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
-
-function typesIn({ shared }: Cluster, channel: string): unknown[] {
-  const { entries = [] } = shared.inspect().channels[channel] ?? {};
-  return entries.map(({ data }) => (JSON.parse(data) as { type: unknown }).type);
-}
+import {
+  type Cluster,
+  type ClusterNode,
+  client,
+  kill,
+  lease,
+  type Pair,
+  settled,
+  subscribe,
+  test,
+  typesIn,
+  waits,
+} from "./cluster.ts";
 
 /** Lets a node know what has happened to the store, and returns what it has reported. */
 async function told({ clock }: Cluster, ...nodes: readonly ClusterNode[]): Promise<string[]> {
   await clock.advance(6_000);
   return nodes.flatMap(({ errors }) => errors.splice(0).map(({ error }) => (error as Error).message));
-}
-
-/** Kills a node, and lets its lease end. */
-async function kill({ clock, nodes }: Cluster, node: ClusterNode): Promise<void> {
-  node.log.kill();
-  await clock.advance(2 * lease);
-  nodes.splice(nodes.indexOf(node), 1);
-  const closing = node.notifier.close({ grace: 0 });
-  await clock.advance(1_000);
-  await closing;
 }
 
 const isRenewed = expect.stringContaining("The store was set back to an earlier moment, or lost");

@@ -1,10 +1,17 @@
 import type { NodeLog } from "tocsin/testing";
 import { expect } from "vitest";
 import { aborted, type Message, outcomeOf } from "../../support/core.ts";
-import { type Cluster, type ClusterNode, client, type Pair, settled, subscribe, test } from "./cluster.ts";
-
-/** The default of a shared log. */
-const lease = 15_000;
+import {
+  type Cluster,
+  client,
+  lease,
+  type Pair,
+  settled,
+  subscribe,
+  takeErrors,
+  test,
+  typesIn,
+} from "./cluster.ts";
 
 /** A node of the next version, which writes texts of another format. */
 async function newer({ shared, clock }: Cluster): Promise<NodeLog> {
@@ -19,15 +26,6 @@ async function kill({ clock }: Cluster, log: NodeLog): Promise<void> {
   log.kill();
   await clock.advance(2 * lease);
   await log[Symbol.asyncDispose]();
-}
-
-function takeErrors({ errors }: ClusterNode): string[] {
-  return errors.splice(0).map(({ error }) => (error as Error).message);
-}
-
-function typesIn({ shared }: Cluster, channel: string): unknown[] {
-  const { entries = [] } = shared.inspect().channels[channel] ?? {};
-  return entries.map(({ data }) => (JSON.parse(data) as { type: unknown }).type);
 }
 
 const next = { format: 2, id: "x" };
