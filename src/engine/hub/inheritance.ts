@@ -4,8 +4,8 @@ import type { HeldRecord, Log, Membership } from "../../model/log.ts";
 import { type Close, closes } from "../../wire/protocol.ts";
 import { heldIn } from "../core/held-records.ts";
 import { type RestoreContext, restoreConfirmed } from "../delivery/restore.ts";
-import { backOff, jittered, longer } from "../log/back-off.ts";
 import { lastingError } from "../log/log-failure.ts";
+import { tryAgain } from "../log/try-again.ts";
 import { endLost } from "../runs/lost-run.ts";
 import type { RunContext } from "../runs/run-channel.ts";
 import { Renewal, type RenewalContext } from "./renewal.ts";
@@ -83,17 +83,12 @@ export class Inheritance {
 
   /** Tries something until it succeeds, or until no retry can help. */
   async #again<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
-    const { scope, clock } = this.#context;
-    for (let wait = backOff.first; ; wait = longer(wait)) {
-      try {
-        return await act();
-      } catch (error) {
-        if (signal.aborted) throw error;
-        const lasting = lastingError(error, "join the log");
-        if (wait === backOff.first || lasting !== undefined) this.#report(lasting ?? error);
-        if (lasting !== undefined) throw lasting;
-      }
-      await scope.sleep("join the log", jittered(wait, clock), signal);
+    try {
+      return await tryAgain(this.#context, "join the log", act, signal);
+    } catch (error) {
+      const lasting = signal.aborted ? undefined : lastingError(error, "join the log");
+      if (lasting !== undefined) this.#report(lasting);
+      throw lasting ?? error;
     }
   }
 
