@@ -8,7 +8,7 @@ const patience = 1_000;
 
 /**
  * A socket over requests. The first one carries the connect command, and its response is the stream of the server's
- * messages. What is sent later goes in requests of its own, one after the other: requests may overtake each other.
+ * messages. Later messages go in requests of their own, one request at a time, because requests may overtake each other.
  */
 class HttpSocket implements ClientSocket {
   onopen: ClientSocket["onopen"] = null;
@@ -55,7 +55,7 @@ class HttpSocket implements ClientSocket {
   async #flush(): Promise<void> {
     if (this.#isSending) return;
     this.#isSending = true;
-    // What is sent in the same turn goes together.
+    // Messages of the same turn go in one request.
     await undefined;
     const isFirst = !this.#hasBegun;
     try {

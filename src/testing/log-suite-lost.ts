@@ -28,7 +28,7 @@ export const lostNodeTests: LogTests = {
     if (back === undefined) throw new Error("Expected join(), as before");
     differs(back.membership.id, one.membership.id);
     await knows(tools, two, [two, back], [one]);
-    // What was made before is known, and what was refused is made now.
+    // The log knows the append that it made before, and now makes the one that it refused.
     same(await append(log, channel, "1", as("w", 1)), held.position);
     const more = await hold(log, channel, "of the new place", as("w", 2));
     // The place before has no say any more.
