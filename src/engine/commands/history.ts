@@ -1,7 +1,8 @@
 import { isObject } from "../../base/check.ts";
-import type { Position, Slice } from "../../model/log.ts";
+import type { Position } from "../../model/log.ts";
 import { replies } from "../../wire/protocol.ts";
 import { isStart } from "../core/input-check.ts";
+import { isOfEpoch } from "../core/publications.ts";
 import { Refusal } from "../core/refusal.ts";
 import { readBackwards } from "../log/read-backwards.ts";
 import { readPage } from "../log/read-page.ts";
@@ -24,7 +25,7 @@ export async function history(call: Call): Promise<Answer> {
       ? readBackwards(hub.log, name, { before: after, limit, enough, signal })
       : readPage(hub.log, name, { after, limit, enough, signal }),
   );
-  if (!slice.gapless || (after !== undefined && !isKnown(slice, after)))
+  if (!slice.gapless || (after !== undefined && !isOfEpoch(after, slice)))
     throw new Refusal(replies.unrecoverable);
   const texts: string[] = [];
   let bytes = 0;
@@ -47,12 +48,6 @@ function sinceOf({ since }: Params): Position | undefined {
   if (!isObject(since)) throw new Refusal(replies.badRequest);
   const position = positionOf(since);
   return isStart(position) ? undefined : position;
-}
-
-/** Whether a position is of the channel's epoch, or of one that this epoch continues. */
-function isKnown({ epoch, lineage = [] }: Slice, after: Position): boolean {
-  if (after.epoch === "" || after.epoch === epoch) return true;
-  return lineage.some((older) => older.epoch === after.epoch && after.offset <= older.offset);
 }
 
 /**
