@@ -1,9 +1,10 @@
+import { trim } from "../../base/trim.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import type { Delivery } from "../../model/receipt.ts";
 import type { Context } from "../core/context.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 import type { ChannelLedger } from "./channel-ledger.ts";
-import { keyOf, trim } from "./known-states.ts";
+import { keyOf } from "./known-states.ts";
 import {
   awaitedIn,
   type DeliveredReport,

@@ -1,3 +1,4 @@
+import { trim } from "../../base/trim.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import { DepartedStates, deliveryStateOf } from "./delivery-state.ts";
 import { Lineages } from "./lineages.ts";
@@ -90,12 +91,4 @@ export function stateIn({ offset, level, by, time, discharges }: DeliveredReport
 /** Returns a publication as a text. The name of a channel contains no line break. */
 export function keyOf(channel: string, { epoch, offset }: Position): string {
   return `${channel}\n${epoch}\n${offset}`;
-}
-
-/** Deletes the oldest items over `max`. */
-export function trim(items: Map<string, unknown> | Set<string>, max: number): void {
-  for (const key of items.keys()) {
-    if (items.size <= max) return;
-    items.delete(key);
-  }
 }

@@ -1,3 +1,4 @@
+import { trim } from "../../base/trim.ts";
 import type { Position, Slice } from "../../model/log.ts";
 
 /** Maximum number of channels whose lineage is remembered. Above it, the one that was noted first is forgotten. */
@@ -14,10 +15,7 @@ export class Lineages {
   note(channel: string, { epoch, lineage }: Slice): void {
     if (lineage === undefined || this.#channels.get(channel)?.epoch === epoch) return;
     this.#channels.set(channel, { epoch, lineage });
-    for (const [oldest] of this.#channels) {
-      if (this.#channels.size <= maxChannels) return;
-      this.#channels.delete(oldest);
-    }
+    trim(this.#channels, maxChannels);
   }
 
   /** Returns the offset up to which two epochs are the same: Infinity for an epoch and itself, 0 if nothing is known. */

@@ -1,4 +1,5 @@
 import { ExpiryQueue } from "../../base/expiry-queue.ts";
+import { trim } from "../../base/trim.ts";
 import type { Position, Slice } from "../../model/log.ts";
 import type { Publication } from "../../model/publication.ts";
 import type { Asked, Delivery, UndeliveredReason } from "../../model/receipt.ts";
@@ -9,7 +10,7 @@ import { Admission } from "./admission.ts";
 import { ChannelLedger, type LedgerOfChannels, PendingDelivery } from "./channel-ledger.ts";
 import type { Content } from "./confirmation.ts";
 import { GivenUp } from "./given-up.ts";
-import { KnownStates, trim } from "./known-states.ts";
+import { KnownStates } from "./known-states.ts";
 import type { DeliveryState, Followed, Subscription } from "./subscription.ts";
 import type { Waiter } from "./waiter.ts";
 

@@ -1,5 +1,6 @@
 import { systemClock } from "../../base/clock.ts";
 import { ignorable, Scope } from "../../base/scope.ts";
+import { trim } from "../../base/trim.ts";
 import { ClosedError, LogError } from "../../model/errors.ts";
 import type {
   AppendOptions,
@@ -164,9 +165,7 @@ export class RedisLog implements Log {
   #keep(channel: string, retention: Retention): void {
     this.#kept.delete(channel);
     this.#kept.set(channel, retention);
-    if (this.#kept.size <= maxKept) return;
-    const [oldest = ""] = this.#kept.keys();
-    this.#kept.delete(oldest);
+    trim(this.#kept, maxKept);
   }
 
   async join(member: Member, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Membership> {

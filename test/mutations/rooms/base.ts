@@ -179,4 +179,11 @@ export const base: readonly Mutation[] = [
       to: "    if (this.#slots",
     },
   ]),
+  ...inFile("base/trim", [
+    {
+      name: "everything is deleted as soon as there is too much",
+      from: "if (items.size <= max)",
+      to: "if (items.size === 0)",
+    },
+  ]),
 ];
