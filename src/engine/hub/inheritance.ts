@@ -82,14 +82,17 @@ export class Inheritance {
   }
 
   /** Tries something until it succeeds, or until no retry can help. */
-  async #again<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
-    try {
-      return await tryAgain(this.#context, "join the log", act, signal);
-    } catch (error) {
-      const lasting = signal.aborted ? undefined : lastingError(error, "join the log");
-      if (lasting !== undefined) this.#report(lasting);
-      throw lasting ?? error;
-    }
+  #again<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+    const attempt = async (): Promise<T> => {
+      try {
+        return await act();
+      } catch (error) {
+        const lasting = signal.aborted ? undefined : lastingError(error, "join the log");
+        if (lasting !== undefined) this.#report(lasting);
+        throw lasting ?? error;
+      }
+    };
+    return tryAgain(this.#context, "join the log", attempt, signal);
   }
 
   async #joinOnce(place: Place, signal: AbortSignal): Promise<Membership | undefined> {

@@ -251,8 +251,8 @@ export const engineHub: readonly Mutation[] = [
   ...inFile("engine/hub/inheritance", [
     {
       name: "a log that fails to be joined is not tried again",
-      from: 'return await tryAgain(this.#context, "join the log", act, signal);',
-      to: "return await act();",
+      from: 'return tryAgain(this.#context, "join the log", attempt, signal);',
+      to: "return attempt();",
     },
     {
       name: "closing waits for a log that cannot be joined",
