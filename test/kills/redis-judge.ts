@@ -132,7 +132,8 @@ function judgeRuns(
 }
 
 const isStart = (type: string): boolean => type === "run.started";
-const isEnding = (type: string): boolean => /^run\.(completed|failed|cancelled)$/.test(type);
+/** Whether an event of this type ends a run. */
+export const isEnding = (type: string): boolean => /^run\.(completed|failed|cancelled)$/.test(type);
 const endingsOf = (types: readonly string[]): string[] => types.filter(isEnding);
 
 /** Every client has what the log has from where it began to the end, in order, or was told of a gap. */

@@ -8,7 +8,7 @@ import { program } from "../support/runtime.ts";
 import { Bell } from "./bell.ts";
 import { type Client, own, stock } from "./clients.ts";
 import { nameOf, standing } from "./judge.ts";
-import { judgeRedis, type RedisJudgement } from "./redis-judge.ts";
+import { isEnding, judgeRedis, type RedisJudgement } from "./redis-judge.ts";
 import type { Dump, Settings } from "./redis-server.ts";
 
 /** What decides how servers over one Redis are killed. */
@@ -177,7 +177,7 @@ async function settle(
   const end = performance.now() + patience;
   // What killed servers had begun is over after their lease.
   const isOver = ({ runs }: Dump): boolean =>
-    Object.values(runs).every((types) => /^run\.(?!started)/.test(types.at(-1) ?? ""));
+    Object.values(runs).every((types) => isEnding(types.at(-1) ?? ""));
   let dump = await ask<Dump>(first, "dump");
   while (!isOver(dump) && performance.now() < end) {
     await sleep(500);

@@ -40,7 +40,7 @@ else {
   const wrong = typeof outcome === "string" ? [outcome] : outcome.wrong;
   if (wrong.length > 0)
     console.log(
-      `FAILED seed ${seed}: repeat it with --seed ${seed} --seconds ${seconds} --clients ${clients}`,
+      `FAILED seed ${seed}: repeat it with --seed ${seed} --seconds ${seconds} --clients ${clients} --publishers ${publishers}`,
     );
   for (const fault of wrong.slice(0, 20)) console.log(`  ${fault}`);
   if (wrong.length > 20) console.log(`  and ${wrong.length - 20} more`);

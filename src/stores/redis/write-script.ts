@@ -4,7 +4,7 @@ import { channelScript } from "./channel-script.ts";
  * Makes appends, holds and releases records, one after the other. Either everything that it does is done, or nothing.
  *
  * `ARGV`: what begins new epochs, the id of the member, the generation of the members that it knows, the number of
- * operations, and the arguments of each; see `operations.ts`. The answer has a text for each operation.
+ * operations, and the arguments of each; see `operation.ts`. The answer has a text for each operation.
  */
 export const writeScript: string = `${channelScript}${String.raw`
 local member, generation, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
