@@ -65,14 +65,17 @@ function covers(
 
 /** Somebody has acknowledged it, and a node that lives knew that long before. */
 function judgeFalse(world: NodesWorld, report: Report): void {
-  const { clients, losses, trace } = world;
+  const { clients, losses, trace, expiries } = world;
   const { data, reason, at, node } = report;
+  const inTime = Math.min(at - spread, expiries.get(data) ?? Infinity);
   if (losses.some((loss) => loss <= at)) return;
   for (const client of clients)
     for (const said of client.said) {
-      if (!said.isSure || said.at >= at - spread || !covers(world, said, report.channel, report)) continue;
+      if (!said.isSure || said.at >= inTime || !covers(world, said, report.channel, report)) continue;
       const span = { from: said.at, until: at };
       const senders = sendersOf(client, report);
+      // It begins behind it, so it acknowledges what is in front of that without having it.
+      if (senders.length === 0) continue;
       const knowers = [node, said.node, ...senders];
       if (!knowers.every((one) => couldReach(world, one, span))) continue;
       trace.push(

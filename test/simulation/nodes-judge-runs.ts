@@ -87,6 +87,8 @@ function judgeEpoch(
     if (outcome !== undefined && losses.some((loss) => loss - outcome.at >= shape.runTtl)) return undefined;
     throw new Error(`${channel} (${first.name}) has no ending`);
   }
+  // Its ending is trimmed before its node comes back.
+  if (node.cuts.some(({ from, until }) => until - from >= shape.runTtl)) return { record, ending };
   // The store has lost its ending while its node could not write it again.
   if (ending.reason === "lost" && losses.length > 0 && node.cuts.some(isLong)) return { record, ending };
   if (outcome !== undefined && node.state === "alive" && outcome.type !== ending.type)
@@ -114,7 +116,11 @@ async function judgeFound(world: NodesWorld, stored: readonly StoredRun[]): Prom
   await judging;
 }
 
-async function judgeOn({ truth }: NodesWorld, node: SimNode, { record, ending }: StoredRun): Promise<void> {
+async function judgeOn(
+  { truth, losses }: NodesWorld,
+  node: SimNode,
+  { record, ending }: StoredRun,
+): Promise<void> {
   const { id, name } = record;
   const now = truth.now[`run:${id}`];
   const found = await node.notifier.runs.find(id);
@@ -122,6 +128,8 @@ async function judgeOn({ truth }: NodesWorld, node: SimNode, { record, ending }:
   if (found === undefined && (now?.entries.length === 0 || world0(found))) return;
   if (found === undefined) throw new Error(`${node.name} does not find ${name}`);
   if (found.name !== name) return;
+  // Its own node knows how it ended. The store has lost that, and others have ended it again.
+  if (node === record.node && ending?.reason === "lost" && losses.length > 0) return;
   if (`run.${found.status}` !== ending?.type)
     throw new Error(`${node.name} finds that ${name} is ${found.status}, and it has ${ending?.type}`);
   const type = await outcomeOf(found);

@@ -85,6 +85,7 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/the store cannot be reached/, unreachable],
     [/Cannot announce on .*: the notifier is closed/, isAway],
     [/Cannot write to the log yet/, isAway],
+    [/Cannot wait any longer for session .* log/, isAway],
     [/Closed without waiting any longer/, isAway],
     [/Closed without waiting any longer for renew the log/, lost],
     [/Cannot release what the log holds: its log is closed/, isAway],

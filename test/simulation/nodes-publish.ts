@@ -5,7 +5,7 @@ import { alive, channels, type NodesWorld } from "./nodes-world.ts";
 
 /** Publishes on some node: with or without a key, and with or without a confirmation. */
 export function publish(world: NodesWorld): void {
-  const { random: source, clock, trace, sent } = world;
+  const { random: source, clock, trace, sent, expiries } = world;
   const nodes = alive(world);
   if (nodes.length === 0) return;
   const node = source.pick(nodes);
@@ -19,6 +19,7 @@ export function publish(world: NodesWorld): void {
   trace.push(`${clock.now()} ${node.name} publishes ${text} to ${channel}${confirm ? ` for ${ttl}` : ""}`);
   const expires = confirm ? clock.now() + ttl : undefined;
   sent.set(text, node);
+  if (expires !== undefined) expiries.set(text, expires);
   node.notifier.publish(channel, data, { idempotencyKey: key, confirm, ttl }).then(
     (receipt) => {
       const { position } = receipt;

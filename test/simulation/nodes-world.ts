@@ -79,6 +79,8 @@ export interface NodesWorld {
   /** Receipts that wait for a delivery, and their nodes. */
   readonly receipts: Map<Receipt, SimNode>;
   readonly resolved: Resolved[];
+  /** By payload, when a confirmed publication has to be delivered at the latest. */
+  readonly expiries: Map<string, number>;
   readonly reports: Report[];
   readonly runs: RunRecord[];
   readonly revoked: Revoked[];
@@ -125,6 +127,7 @@ export function createNodesWorld(seed: number, allowed: readonly Fault[]): Nodes
       sent: new Map(),
       receipts: new Map(),
       resolved: [],
+      expiries: new Map(),
       reports: [],
       runs: [],
       revoked: [],

@@ -216,7 +216,8 @@ export class Channel extends ChannelLog implements Followed, AnnouncedChannel {
       const slice = await this.read({ offset: subscription.cursor, epoch: this.epoch });
       works(this, this.#context, "behind");
       if (!this.subscriptions.has(subscription)) return;
-      if (!slice.gapless) return this.lose(subscription);
+      // A log may continue an epoch in another. Clients then come back without a gap.
+      if (!slice.gapless || slice.epoch !== subscription.epoch) return this.lose(subscription);
       this.cacheOf(subscription.session.codec).addAside(slice.entries);
       subscription.waits = undefined;
       this.#advance(subscription);

@@ -159,13 +159,15 @@ export class ForeignWaits {
     const { id } = nodes;
     if (id === undefined) return;
     const pending = this.#ledger.of(channel)?.between(epoch, state, "written", state.discharged) ?? [];
+    if (pending.length === 0) return;
     const waits: [string, number, number][] = [];
     for (const { content, waiters, position } of pending) {
       if (content !== undefined) extend(waits, id, position.offset);
       for (const { node, isKnownToAll } of waiters)
         if (node !== undefined && !isKnownToAll) extend(waits, node, position.offset);
     }
-    if (waits.length > 0) nodes.add(to, "departed", { ...state, channel, epoch, waits });
+    // Without waits everybody knows already who waits, but not what the subscriber was sent.
+    nodes.add(to, "departed", { ...state, channel, epoch, waits });
   }
 
   #departed(report: DepartedReport): void {

@@ -77,8 +77,11 @@ export class Ledger extends PendingDeliveries {
     return this.admission.admit(confirmation, this.givenUp.isClosing);
   }
 
-  /** Enters a confirmed publication that is in the log, and for which there is room. */
-  confirm(confirmation: Confirmation, position: Position): PendingDelivery {
+  /**
+   * Enters a confirmed publication that is in the log, and for which there is room. Of one that was inherited, others know
+   * already who was sent it.
+   */
+  confirm(confirmation: Confirmation, position: Position, isInherited = false): PendingDelivery {
     const { channel, content, time, ttl } = confirmation;
     this.givenUp.over(confirmation);
     const deliveries = this.open(channel, position.epoch);
@@ -100,8 +103,18 @@ export class Ledger extends PendingDeliveries {
       return entry;
     }
     this.lookAround(entry);
+    if (!isInherited) this.#tellOfDeparted(entry);
     this.expiries.arm();
     return entry;
+  }
+
+  /**
+   * Tells all nodes who was sent a publication and had left before it was awaited here: they may come back to any node.
+   */
+  #tellOfDeparted({ deliveries: { channel }, epoch, position: { offset }, place }: PendingDelivery): void {
+    if (place < 0 || this.context.nodes.id === undefined) return;
+    for (const state of this.known.departed.of(channel, { epoch, offset }))
+      if (state.since < offset && offset <= state.written) this.foreign.left(channel, epoch, state);
   }
 
   /**
@@ -114,7 +127,7 @@ export class Ledger extends PendingDeliveries {
     // What began here is from now on what was inherited: whoever lets go of the former keeps this.
     if (known !== undefined) this.letGo(known);
     this.admission.of(content).take(this.open(channel, position.epoch).room, content.bytes);
-    const entry = this.confirm(confirmation, position);
+    const entry = this.confirm(confirmation, position, true);
     if (entry.content === content) this.#questions.askAgain(entry);
   }
 
@@ -163,7 +176,10 @@ export class Ledger extends PendingDeliveries {
       const waited = this.await(asked, waiter);
       if (waited === undefined) settle.reject(refusal(channel, position, "trimmed", "logged"));
       else {
-        if (waited.waiters.has(waiter)) this.#questions.ask(waited, waiter);
+        if (waited.waiters.has(waiter)) {
+          this.#questions.ask(waited, waiter);
+          this.#tellOfDeparted(waited);
+        }
         waited.deliveries.lookSoon(this.context);
         this.expiries.arm();
       }

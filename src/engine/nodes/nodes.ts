@@ -49,6 +49,8 @@ export class Nodes {
   usedAt = 0;
   /** What it has read last of the messages to all. */
   #read: Position | undefined;
+  /** Whether it knows whether it has come too late for something vital. */
+  #hasLookedBack = false;
   #questions = 0;
   /** Whether this node was one of several, and has left. */
   #hasLeft = false;
@@ -99,7 +101,8 @@ export class Nodes {
     const shared = { context, channel: everybody, after: this.#read, take, missed: () => missed("all") };
     this.#inboxes = [new Inbox(own), new Inbox(shared)];
     await Promise.all(this.#inboxes.map((inbox) => inbox.open()));
-    if (this.#read === undefined && (await this.#hasComeLate())) missed("all");
+    if (!this.#hasLookedBack && (await this.#hasComeLate())) missed("all");
+    this.#hasLookedBack = true;
     this.#membership = membership;
     this.#hasLeft = false;
     this.#sendGathered();

@@ -299,14 +299,15 @@ export class LiveRun implements Run<unknown> {
     const isForeign = written.status === "rejected" && written.reason instanceof SealedError;
     if (isForeign || this.#channel.isStopped) {
       // It is the own one if only the answer was lost.
-      if ((await this.#adopt()) === data) await announce();
+      const isLeft = (await this.#adopt()) === data && !(await announce());
+      // A process that the log takes for gone holds nothing any more.
+      if (!isLeft && !this.#channel.isStopped) this.#context.records.release(this.#record);
       return;
     }
     // Without an ending, the next process ends the run.
     if (written.status === "fulfilled") {
       this.endedAt = this.#context.clock.now();
-      await (announcing ?? announce());
-      this.#context.records.release(this.#record);
+      if (await (announcing ?? announce())) this.#context.records.release(this.#record);
       this.#observer.written(this, data);
     }
     this.#settle(settled);
@@ -322,8 +323,6 @@ export class LiveRun implements Run<unknown> {
 
   /** Settles with the ending that another process has written, and returns its text. Without one the run is lost. */
   async #adopt(): Promise<string | undefined> {
-    // A process that the log takes for gone holds nothing any more.
-    if (!this.#channel.isStopped) this.#context.records.release(this.#record);
     const found = await foreignEnding(this.#context, this.id, this.startTime);
     this.status = found.status;
     if (found.position === undefined) this.#refused = found.outcome.error;

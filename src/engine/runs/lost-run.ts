@@ -11,7 +11,8 @@ import { type StoredRun, stateOf, storedIn } from "./run-state.ts";
  * Ends a run whose process is gone: it failed, because it was lost. `held` is what that process held for it. The seal of
  * the channel decides: if there is an ending already, nothing is written. While the log fails, this is tried again.
  *
- * Returns false for a run that another version has written, and leaves it alone.
+ * Returns false for a run that another version has written, and leaves it alone. If this process closes before the ending
+ * is announced, the record stays for the next heir.
  */
 export async function endLost(
   context: RunContext,
@@ -33,26 +34,30 @@ export async function endLost(
     try {
       await runChannel.confirm(data, stateOf({ ...stored, status: "failed", ended }));
       const isOfNodes = context.nodes.id !== undefined;
-      await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`, { isOfNodes });
+      if (!(await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`, { isOfNodes })))
+        return true;
     } catch (error) {
       if (!(error instanceof SealedError)) throw error;
     }
   }
-  if (stored !== undefined && sealed === true && isOfEpoch(position, slice))
-    await announceAgain(context, stored);
+  const isEnded = stored !== undefined && sealed === true && isOfEpoch(position, slice);
+  if (isEnded && !(await announceAgain(context, stored))) return true;
   context.records.release(record);
   return true;
 }
 
-/** Announces an ending: the node that wrote it is gone, maybe before it had announced it. Alone, that is one commit. */
-async function announceAgain(context: RunContext, { run, announced }: StoredRun): Promise<void> {
-  if (announced === undefined || context.nodes.id === undefined) return;
+/**
+ * Announces an ending: the node that wrote it is gone, maybe before it had announced it. Alone, that is one commit. Returns
+ * false if this process closes before.
+ */
+async function announceAgain(context: RunContext, { run, announced }: StoredRun): Promise<boolean> {
+  if (announced === undefined || context.nodes.id === undefined) return true;
   const channel = channelOfRun(run);
   const read = () => context.log.read(channel, { last: 1 });
   const { epoch, entries } = await tryAgain(context, `the ending of ${channel}`, read);
   const [ending] = entries;
-  if (ending === undefined) return;
+  if (ending === undefined) return true;
   const runChannel = new RunChannel(context, run, announced);
   runChannel.ending = { epoch, offset: ending.offset };
-  await runChannel.announceEnding(ending.data, `${channel} has ended`, { isOfNodes: true });
+  return runChannel.announceEnding(ending.data, `${channel} has ended`, { isOfNodes: true });
 }

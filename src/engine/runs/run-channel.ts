@@ -1,5 +1,5 @@
 import { byteLength } from "../../base/bytes.ts";
-import { describe, LogError } from "../../model/errors.ts";
+import { ClosedError, closed, describe, LogError } from "../../model/errors.ts";
 import type { AppendOptions, Position, Retention } from "../../model/log.ts";
 import { channelOfRun } from "../../model/run.ts";
 import type { Context } from "../core/context.ts";
@@ -53,10 +53,14 @@ export class RunChannel {
    * start in the first place is made once, however often it is tried.
    */
   async beginAgain(data: string, options: StartOptions): Promise<void> {
-    const { clock, appends } = this.#context;
+    const { clock, appends, records } = this.#context;
     const { signal } = this;
     const all = { ...options, time: clock.time(), retention: this.#retention(Infinity), signal };
-    const begin = () => appends.ahead(this.#name, data, all);
+    const begin = () => {
+      // It has left the log meanwhile: nobody would hold the record.
+      if (!records.isMember) throw closed(`begin ${this.#name} again`);
+      return appends.ahead(this.#name, data, all);
+    };
     this.start = await tryAgain(this.#context, `begin ${this.#name} again`, begin, signal);
   }
 
@@ -130,14 +134,17 @@ export class RunChannel {
    * Announces the ending. A failure is reported here, because announcements are not reported as undelivered. `what`
    * describes the ending in the error. Over nodes it is announced once, although the node that wrote it may be gone before
    * it has announced it, and an heir cannot know that.
+   *
+   * Resolves with false if this node closes before: the record of the run has to stay, so that an heir announces it.
    */
-  async announceEnding(data: string, what: string, { isOfNodes }: { isOfNodes: boolean }): Promise<void> {
+  async announceEnding(data: string, what: string, { isOfNodes }: { isOfNodes: boolean }): Promise<boolean> {
     const { epoch, offset } = this.ending ?? {};
     const text = `\0ending of ${this.#name} at ${offset} of ${epoch}`;
     const key = isOfNodes ? { text, ttl: this.#context.settings.limits.runTtl } : undefined;
     try {
       await this.announce(data, { key });
     } catch (cause) {
+      if (isOfNodes && cause instanceof ClosedError) return false;
       const why = describe(cause).message;
       const error = new LogError(
         `Cannot announce on ${JSON.stringify(this.announced)} that ${what}: ${why}`,
@@ -147,6 +154,7 @@ export class RunChannel {
       );
       this.#context.report(error, "log", `publish ${this.announced}`);
     }
+    return true;
   }
 
   /** Ends the wait of a publication for subscribers. Called when the run has to stop. */

@@ -1,7 +1,7 @@
 import { fakeClock } from "tocsin/testing";
 import { describe, expect } from "vitest";
 import type { AppendOptions } from "../../../src/model/log.ts";
-import { createCore, finish, logWith, offsetsIn, rejection } from "../../support/core.ts";
+import { createCore, deferred, finish, logWith, offsetsIn, rejection } from "../../support/core.ts";
 import { client, type Pair, settled, type Three, test } from "./cluster.ts";
 import { acknowledge, confirmed, follows, messages, news, obeys } from "./deliver.ts";
 
@@ -237,6 +237,57 @@ describe("a client that comes back to another node", () => {
     ann.drop();
     await cluster.clock.settle();
     expect(one.notifier.stats().confirmed).toBe(0);
+  });
+
+  test("acknowledges it although it had left before its node heard that it was in the log", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const { clock } = cluster;
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, one, "ann");
+    const answered = deferred<void>();
+    const { append } = one.log;
+    one.log.append = async (...call) => {
+      const position = await append.apply(one.log, call);
+      await answered.promise;
+      return position;
+    };
+    const publishing = one.notifier.publish(news, "a", { confirm: true, ttl: 60_000 });
+    await clock.settle();
+    expect(offsetsIn(ann.received, news)).toEqual([1]);
+    ann.drop();
+    await clock.settle();
+    const { epoch } = cluster.shared.inspect().channels[news] as { epoch: string };
+    await follows(cluster, other, "ann", { offset: 1, epoch });
+    answered.resolve();
+    await publishing;
+    await clock.settle();
+    expect(one.notifier.stats().confirmed).toBe(0);
+  });
+
+  test("acknowledges what is asked for without `confirm`, before it comes back or after that", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const { clock } = cluster;
+    const [one, other] = cluster.nodes as Pair;
+    const ann = await obeys(cluster, one, "ann");
+    const receipt = await settled(clock, one.notifier.publish(news, "a"));
+    const early = receipt.delivered({ level: "acknowledged", by: "ann" });
+    await clock.settle();
+    ann.drop();
+    await clock.settle();
+    await obeys(cluster, other, "ann", receipt.position);
+    expect(await settled(clock, early)).toMatchObject({ level: "acknowledged", by: "ann" });
+
+    const bob = await obeys(cluster, one, "bob", receipt.position);
+    const next = await settled(clock, one.notifier.publish(news, "b"));
+    bob.drop();
+    await clock.settle();
+    await obeys(cluster, other, "bob", next.position);
+    const late = next.delivered({ level: "acknowledged", by: "bob" });
+    expect(await settled(clock, late)).toMatchObject({ level: "acknowledged", by: "bob" });
   });
 
   test("acknowledges nothing that the node before had not sent it, and nothing for another user", async ({
