@@ -188,7 +188,8 @@ export interface Membership extends AsyncDisposable {
   readonly id: string;
   /**
    * Releases a record. In a log with `commit` this is gathered, like an append. A record that this process does not hold
-   * is ignored.
+   * is ignored. What this process asked for before it was told that the store was set back SHOULD be done only after that:
+   * what the record is released for may be lost, and whoever inherits it would not know.
    */
   release(record: string): void | Promise<void>;
   /** Holds a record again that was appended before, with its channel and position. A record that is held is ignored. */

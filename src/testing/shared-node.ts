@@ -149,7 +149,18 @@ export class SharedNode implements NodeLog, Link {
     };
     return {
       id,
-      release: (record) => asMember("release a record", () => store.members.release(id, record)),
+      release: async (record) => {
+        // Sent before this node knew that the store was set back, it comes again: what it is released for may be lost.
+        for (let isStale = true; isStale; ) {
+          const generation = this.#generation;
+          isStale = false;
+          await asMember("release a record", () => {
+            isStale = generation !== store.generation;
+            if (!isStale) store.members.release(id, record);
+          });
+          if (isStale) this.#look();
+        }
+      },
       hold: (held) => asMember("hold a record", () => store.members.hold(id, held)),
       nodes: () => this.#ask("read the nodes", undefined, () => store.members.ids),
       [Symbol.asyncDispose]: async () => {

@@ -200,6 +200,22 @@ test("what was on its way when the store was set back or wiped comes afterwards"
   expect(payloads(shared)).toEqual(["2"]);
 });
 
+test("a record that was being released when the store was set back is released once its member knows that", async () => {
+  const shared = start({ latency: 10 });
+  const joining = join(shared);
+  await shared.clock.advance(20);
+  const one = await joining;
+  const holding = hold(one, "r");
+  await shared.clock.advance(20);
+  await holding;
+  const releasing = outcome(one.membership.release("r") as Promise<void>);
+  shared.rollback(shared.snapshot());
+  await shared.clock.advance(15);
+  expect([holders(shared), one.renewals()]).toEqual([{ r: one.id }, 1]);
+  await shared.clock.advance(30);
+  expect([holders(shared), releasing.now]).toEqual([{}, undefined]);
+});
+
 test("a snapshot says when it was taken, and is refused by another shared log", () => {
   const [one, other] = [start(), start()];
   const snapshot = one.snapshot();

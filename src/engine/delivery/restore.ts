@@ -24,6 +24,9 @@ export interface LeftWaiting {
   isOver(): boolean;
 }
 
+/** The least time that an heir waits, in milliseconds: other nodes may have told its delivery to the one that is gone. */
+const leastWait = 1_000;
+
 /** Lets a confirmed publication of an earlier process wait on, for what is left of its time. */
 export async function restoreConfirmed(context: RestoreContext, left: LeftWaiting): Promise<void> {
   await tryAgain(context, `read what was left of ${left.channel}`, () => restoreOnce(context, left));
@@ -31,7 +34,7 @@ export async function restoreConfirmed(context: RestoreContext, left: LeftWaitin
 
 async function restoreOnce(context: RestoreContext, left: LeftWaiting): Promise<void> {
   const { channel, position, record, expires, isEnding } = left;
-  const { clock, ledger, log, records, reportsUndelivered } = context;
+  const { clock, ledger, log, nodes, records, reportsUndelivered } = context;
   const after = { ...position, offset: position.offset - 1 };
   const { epoch, entries, gapless } = await log.read(channel, { after, limit: 1 });
   if (left.isOver()) return;
@@ -49,6 +52,6 @@ async function restoreOnce(context: RestoreContext, left: LeftWaiting): Promise<
   const bytes = byteLength(data) + tagBytes(tags);
   const isAwaited = !isEnding || reportsUndelivered;
   const content = { data, tags, bytes, isAwaited, isEnding, record };
-  const ttl = expires - clock.time();
+  const ttl = Math.max(expires - clock.time(), nodes.id === undefined ? 0 : leastWait);
   ledger.restore({ channel, content, time, ttl, signal: undefined }, { offset, epoch });
 }

@@ -147,6 +147,8 @@ export class Inheritance {
   }
 
   #inherit(place: Place, records: readonly HeldRecord[]): void {
+    // Nothing is published any more while this process closes: whoever is next inherits it.
+    if (this.#context.flushing) return;
     for (const each of records) {
       const { record, channel } = each;
       if (this.#inherited.get(record) === place) continue;

@@ -10,10 +10,11 @@ import {
 import type { Run, RunOptions, RunsReport, Task } from "../../model/run.ts";
 import type { RunStatus } from "../../model/run-event.ts";
 import { foreignEnding } from "./foreign-ending.ts";
-import { renewRun } from "./renewed-run.ts";
+import { type Renewing, renewRun } from "./renewed-run.ts";
 import { RunChannel, type RunContext, type StartOptions } from "./run-channel.ts";
 import { type Ended, encode, endingText, failureOf, type Outcome, resultIn } from "./run-ending.ts";
 import type { RunObserver } from "./run-observer.ts";
+import { RunRecord } from "./run-record.ts";
 import { presentOf, type StoredRun, stateOf } from "./run-state.ts";
 import { TaskEvents } from "./task-events.ts";
 
@@ -43,8 +44,7 @@ export class LiveRun implements Run<unknown> {
   /** When the run was started and when it ended, in milliseconds since the Unix epoch. */
   readonly startTime: number;
   endTime: number | undefined;
-  /** What the log holds for the run while it works. */
-  #record: string | undefined;
+  readonly #record: RunRecord;
   /** Settles once the log was asked to begin the run, and has answered. Undefined before. */
   #starting: Promise<unknown> | undefined;
   /** The name of this node when the run began. */
@@ -70,7 +70,7 @@ export class LiveRun implements Run<unknown> {
     this.#channel = new RunChannel(context, id, options.channel);
     this.#events = new TaskEvents(context, this, this.#channel);
     this.startTime = context.clock.time();
-    this.#record = context.records.create({ is: "run" });
+    this.#record = new RunRecord(context.records);
     this.#signal = options.signal;
     this.#unlink = context.scope.link(options.signal, (reason) => this.#stop(reason));
   }
@@ -133,7 +133,7 @@ export class LiveRun implements Run<unknown> {
   }
 
   #startOptions(place: StartOptions["place"]): StartOptions {
-    return { place, state: stateOf(this.#stored), hold: this.#record };
+    return { place, state: stateOf(this.#stored), hold: this.#record.text };
   }
 
   get #startText(): string {
@@ -197,22 +197,22 @@ export class LiveRun implements Run<unknown> {
   async renew(endingOf: () => string | undefined): Promise<boolean> {
     await this.#starting;
     if (this.#starting === undefined) return false;
-    return renewRun(this.#context, this, {
+    const renewing: Renewing = {
       channel: this.#channel,
       stored: () => this.#stored,
       isForeign: () => this.#refused !== undefined || this.#channel.isStopped,
-      isOver: () => this.#waiting === undefined,
+      isOver: () => this.#waiting === undefined || this.#channel.ending !== undefined,
       endingOf,
       begin: (place) => {
-        this.#record = this.#context.records.create({ is: "run" });
+        this.#record.replace();
         return this.#channel.beginAgain(this.#startText, this.#startOptions(place));
       },
-      hold: () => this.#channel.hold(this.#record),
-      end: async (ending) => {
-        await this.#channel.confirm(ending, stateOf(this.#stored));
-        this.#context.records.release(this.#record);
-      },
-    });
+      hold: () => this.#channel.hold(this.#record.text),
+      leave: () => this.#record.leave(),
+      end: (ending) => this.#channel.confirm(ending, stateOf(this.#stored)),
+      release: () => this.#record.release(),
+    };
+    return this.#record.renewing(() => renewRun(this.#context, this, renewing));
   }
 
   /** Cancels the run for someone. Only the first call has an effect. */
@@ -301,14 +301,14 @@ export class LiveRun implements Run<unknown> {
       // It is the own one if only the answer was lost.
       const isLeft = (await this.#adopt()) === data && !(await announce());
       // A process that the log takes for gone holds nothing any more.
-      if (!isLeft && !this.#channel.isStopped) this.#context.records.release(this.#record);
+      if (!isLeft && !this.#channel.isStopped) this.#record.release();
       return;
     }
     // Without an ending, the next process ends the run.
     if (written.status === "fulfilled") {
       this.endedAt = this.#context.clock.now();
-      if (await (announcing ?? announce())) this.#context.records.release(this.#record);
       this.#observer.written(this, data);
+      if (await (announcing ?? announce())) this.#record.done();
     }
     this.#settle(settled);
   }

@@ -30,6 +30,10 @@ export interface Renewing {
   begin(place: StartOptions["place"]): Promise<void>;
   /** Holds its record again. */
   hold(): void;
+  /** Called if its ending is left to whoever inherits its record. */
+  leave(): void;
+  /** Releases its record: its ending is in the log. */
+  release(): void;
   /** Writes its ending again. */
   end(ending: string): Promise<void>;
 }
@@ -63,7 +67,10 @@ async function renewOnce(context: RunContext, run: RenewableRun, renewing: Renew
       run.lose(new LogError(`Cannot go on with ${run.label}: its id is in use`));
       return false;
     }
-    if (sealed === true) return false;
+    if (sealed === true) {
+      if (isOver) renewing.release();
+      return false;
+    }
     if (isOver && ending === undefined) return true;
     try {
       // So nobody else can begin a run with its id any more.
@@ -74,7 +81,11 @@ async function renewOnce(context: RunContext, run: RenewableRun, renewing: Renew
         // Nothing is published any more while this process closes. Whoever inherits the run ends it.
         if (!isOver || context.flushing) renewing.hold();
       }
-      if (ending !== undefined && !context.flushing) await renewing.end(ending);
+      if (context.flushing) renewing.leave();
+      else if (ending !== undefined) {
+        await renewing.end(ending);
+        renewing.release();
+      }
       return false;
     } catch (error) {
       // Somebody has begun or ended it meanwhile.

@@ -40,6 +40,8 @@ export class Lane {
   #underWay = 0;
   #isHeldBack = false;
   #sendsWhole = false;
+  /** The server that has answered last. */
+  #server = "";
   /** A generation that this process did not know. */
   #refusedBy: number | undefined;
 
@@ -110,12 +112,14 @@ export class Lane {
 
   #encode(operations: readonly Operation[]): Call {
     const { seed, fence } = this.#parts;
-    const call = new Call([seed(), fence.id ?? "", String(fence.generation), String(operations.length)]);
+    const { id = "", generation } = fence;
+    const call = new Call([seed(), id, String(generation), String(operations.length), this.#server]);
     for (const operation of operations) operation.encode(call);
     return call;
   }
 
-  #answered({ operations }: Batch, [, ...answers]: string[]): void {
+  #answered({ operations }: Batch, [server = "", ...answers]: string[]): void {
+    this.#server = server;
     for (const [place, operation] of operations.entries()) {
       const answer = String(answers[place]);
       const generation = refusedBy(answer);

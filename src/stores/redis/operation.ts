@@ -171,7 +171,10 @@ export function operation<T>(
   };
 }
 
-/** The answer to an operation of a member that does not know the newest generation, and that generation. */
+/**
+ * Returns a generation that a member has to know before it sends an operation again. Undefined for any other answer. It is
+ * the one that it knows already if only the server was new to it.
+ */
 export function refusedBy(answer: string): number | undefined {
   return answer[0] === "S" ? Number(answer.slice(1)) : undefined;
 }

@@ -4,11 +4,12 @@ import { channelScript } from "./channel-script.ts";
  * Makes appends, holds and releases records, one after the other. Either everything that it does is done, or nothing.
  *
  * `ARGV`: what begins new epochs, the id of the member, the generation of the members that it knows, the number of
- * operations, and the arguments of each; see `operation.ts`. The answer has a text for each operation.
+ * operations, the server that answered it last, and the arguments of each operation; see `operation.ts`. The answer has the
+ * server, and a text for each operation.
  */
 export const writeScript: string = `${channelScript}${String.raw`
-local member, generation, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local place = 4
+local member, generation, count, known = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local place = 5
 local channels, fences = {}, {}
 
 local function take()
@@ -164,6 +165,8 @@ end
 
 local function release()
   local bucket, record = tonumber(take()), take()
+  -- The server may have lost what the record is released for, and the member does not know it yet.
+  if known ~= '' and known ~= server then return 'S' .. text(generation) end
   local held = redis.call('HGET', KEYS[bucket], 'r' .. record)
   if held and string.sub(held, 1, #member + 1) == member .. ' ' then
     redis.call('HDEL', KEYS[bucket], 'r' .. record)

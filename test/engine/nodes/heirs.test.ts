@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import type { HeldRecord, Log } from "../../../src/model/log.ts";
-import { createCore, type Message, outcomeOf, rejection } from "../../support/core.ts";
+import { createCore, deferred, type Message, outcomeOf, rejection } from "../../support/core.ts";
 import {
   type Cluster,
   type ClusterNode,
@@ -89,6 +89,38 @@ describe("an heir", () => {
     await clock.advance(300_000);
     expect([heir.undelivered, one.undelivered]).toEqual([[], ["a expired"]]);
   });
+
+  test.for([0, 10, 20, 30, 40, 50, 60, 70, 80, 90])(
+    "that closes %i ms after it has inherited leaves what it cannot announce to the next one",
+    async (ms, { open }) => {
+      const cluster = await open(3, { log: { latency: 10 }, notifier: { grace: 1_000 } });
+      const { clock, nodes } = cluster;
+      const [heir, other] = nodes as Pair;
+      await clock.advance(200);
+      const run = other.notifier.run(waits, { channel: "news" });
+      void outcomeOf(run.result());
+      await clock.advance(200);
+      const inherited = deferred<void>();
+      const { append } = heir.log;
+      heir.log.append = (channel, ...call) => {
+        if (channel === `run:${run.id}`) inherited.resolve();
+        return append.call(heir.log, channel, ...call);
+      };
+      other.log.kill();
+      nodes.splice(nodes.indexOf(other), 1);
+      void other.notifier.close({ grace: 0 });
+      let isInherited = false;
+      void inherited.promise.then(() => {
+        isInherited = true;
+      });
+      while (!isInherited) await clock.advance(1);
+      await clock.advance(ms);
+      const closing = heir.notifier.close();
+      await clock.advance(20_000);
+      await closing;
+      expect(typesIn(cluster, "news")).toEqual(["run.started", "run.failed"]);
+    },
+  );
 
   test("that is told twice does it once", async ({ open }) => {
     const cluster = await open(0);

@@ -35,6 +35,26 @@ describe("a node that joins", () => {
     expect(ann.closed?.code).toBe(3000);
   });
 
+  test.for([5, 15, 25, 35, 45, 55, 65])(
+    "does so although it was cut off for a moment after %i ms",
+    async (ms, { open }) => {
+      const { clock, add, nodes } = await open(1, { log: { latency: 10 } });
+      const [one] = nodes as Pair;
+      await clock.advance(200);
+      const other = await add();
+      const ann = pipe(other.notifier, { peer: { user: "ann", authorize: () => true } });
+      ann.send({ id: 1, connect: {} });
+      void one.notifier.disconnect({ user: "ann" });
+      await clock.advance(ms);
+      other.log.cut();
+      await clock.advance(100);
+      other.log.heal();
+      await clock.advance(5_000);
+      expect([3000, 3503]).toContain(ann.closed?.code);
+      other.errors.splice(0);
+    },
+  );
+
   test("keeps its sessions where nothing was revoked", async ({ open }) => {
     const { clock, add, nodes } = await open(1, { log: { latency: 10 } });
     const [one] = nodes as Pair;

@@ -496,3 +496,61 @@ describe("a run whose id another node has taken after the store was wiped", () =
     for (const { errors } of nodes) errors.splice(0);
   });
 });
+
+test("a subscription that catches up never goes on in another epoch", async ({ open }) => {
+  let latency = 10;
+  const cluster = await open(2, { log: { latency: () => latency }, notifier: { window: 4_096 } });
+  const { clock, nodes, shared } = cluster;
+  const [one, other] = nodes as Pair;
+  const publish = async (text: string, count: number) => {
+    for (let n = 0; n < count; n++) void other.notifier.publish("news", text.padEnd(200));
+    await clock.advance(1_000);
+  };
+  await clock.advance(200);
+  const [ann, bob] = [client(one.notifier), client(one.notifier)] as const;
+  for (const end of [ann, bob]) await subscribe(clock, end, "news");
+  await clock.advance(200);
+  ann.stall();
+  await publish("before", 250);
+  const snapshot = shared.snapshot();
+  await publish("lost", 50);
+  // What it reads next comes to the store after that was set back, and is answered before any news of that.
+  ann.resume();
+  await clock.settle();
+  latency = 1;
+  shared.rollback(snapshot);
+  await publish("after", 100);
+  await clock.advance(6_000);
+  const messages = ann.received as Message[];
+  const end = messages.findIndex(({ push }) => push?.unsubscribe !== undefined);
+  expect(messages[end]?.push?.unsubscribe?.code).toBe(2500);
+  const texts = messages.flatMap(({ push }) =>
+    push?.pub === undefined ? [] : [String(push.pub.data).trim()],
+  );
+  expect(texts.length).toBeLessThan(250);
+  expect(new Set(texts)).toEqual(new Set(["before"]));
+  for (const node of nodes) node.errors.splice(0);
+});
+
+test.for([0, 20, 40, 60])(
+  "a node that hears only %i ms before the end of its grace that the store was wiped closes without an error of its own",
+  async (ms, { open }) => {
+    const cluster = await open(1, { log: { latency: 10 }, notifier: { grace: 1_000 } });
+    const { clock, nodes, shared } = cluster;
+    const [one] = nodes as Pair;
+    await clock.advance(200);
+    one.log.cut();
+    const run = one.notifier.run(waits);
+    void outcomeOf(run.result());
+    await clock.advance(20_000);
+    shared.wipe();
+    one.errors.splice(0);
+    const closing = one.notifier.close();
+    await clock.advance(1_000 - ms);
+    one.log.heal();
+    await clock.advance(10_000);
+    await closing;
+    const types = one.errors.splice(0).map(({ error }) => (error as Error).name);
+    expect(types).not.toContain("TypeError");
+  },
+);

@@ -56,6 +56,21 @@ else {
       expect([one.losses, one.records.length, again.records]).toEqual([[], 1, []]);
     });
 
+    test("a record that is released while the server is new to its member is released once the member knows that", async () => {
+      const redis = await server("--enable-debug-command", "local");
+      const one = await joined(logOn(name, redis));
+      for (const record of ["first", "second"]) await hold(one.log, record);
+      await one.membership.release("first");
+      expect(one.renewals).toBe(0);
+      await redis.command("DEBUG", "CHANGE-REPL-ID");
+      await one.membership.release("second");
+      expect(one.renewals).toBe(1);
+      const two = await joined(logOn(name, redis));
+      await one.log[Symbol.asyncDispose]();
+      await two.membership.nodes?.();
+      expect(two.records).toEqual([]);
+    });
+
     test("an append of a member that is gone is refused by Redis itself, wherever others have inherited", async () => {
       const redis = await server();
       const to = await way(redis);
@@ -75,7 +90,7 @@ else {
       const late = (generation: string): Promise<string> =>
         redis.command(
           ...["EVAL", writeScript, "2", keys.channel("late"), keys.held(bucketOf("late"))],
-          ...["seed.", three.membership.id, generation, "1", "append", "h", "1", "2", '{"t":1}', "1"],
+          ...["seed.", three.membership.id, generation, "1", "", "append", "h", "1", "2", '{"t":1}', "1"],
           ...["10", "1000", "1000", "0", "late", "late"],
         );
       expect(await late("3")).toMatch(/S\d+/);
