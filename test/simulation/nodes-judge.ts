@@ -87,6 +87,8 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
     [/Cannot write to the log yet/, isAway],
     [/Cannot wait any longer for session .* log/, isAway],
     [/Closed without waiting any longer/, isAway],
+    // It was asked for while the node closed.
+    [/Closed without waiting any longer for cancel run:/, true],
     [/Closed without waiting any longer for renew the log/, lost],
     [/Cannot release what the log holds: its log is closed/, isAway],
     [

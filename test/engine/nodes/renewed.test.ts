@@ -499,7 +499,11 @@ describe("a run whose id another node has taken after the store was wiped", () =
 
 test("a subscription that catches up never goes on in another epoch", async ({ open }) => {
   let latency = 10;
-  const cluster = await open(2, { log: { latency: () => latency }, notifier: { window: 4_096 } });
+  const cluster = await open(2, {
+    log: { latency: () => latency },
+    // What was read is not kept, so that it has to be read again.
+    notifier: { window: 4_096, limits: { cache: 1_000 } },
+  });
   const { clock, nodes, shared } = cluster;
   const [one, other] = nodes as Pair;
   const publish = async (text: string, count: number) => {

@@ -276,8 +276,13 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "a subscription behind the first entry of the log is not ended",
-      from: "if (!slice.gapless) return this.lose(subscription);",
-      to: "",
+      from: "if (!slice.gapless || slice.epoch !== subscription.epoch) return this.lose(subscription);",
+      to: "if (slice.epoch !== subscription.epoch) return this.lose(subscription);",
+    },
+    {
+      name: "a subscription that catches up goes on in another epoch",
+      from: "if (!slice.gapless || slice.epoch !== subscription.epoch) return this.lose(subscription);",
+      to: "if (!slice.gapless) return this.lose(subscription);",
     },
     {
       name: "a failed read for a subscription that is behind is not retried",
@@ -291,8 +296,8 @@ export const engineChannels: readonly Mutation[] = [
     },
     {
       name: "a subscription gets entries after an unsubscribe during the read",
-      from: "if (!this.subscriptions.has(subscription)) return;\n      if (!slice.gapless)",
-      to: "if (!slice.gapless)",
+      from: "if (!this.subscriptions.has(subscription)) return;\n      // A log may",
+      to: "// A log may",
     },
     {
       name: "an unused channel is never removed",

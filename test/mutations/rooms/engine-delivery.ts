@@ -181,8 +181,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "nodes are told of a subscriber that leaves although nobody waits",
-      from: "if (waits.length > 0) nodes.add",
-      to: "nodes.add",
+      from: "    if (pending.length === 0) return;\n",
+      to: "",
     },
     {
       name: "a subscriber that leaves takes what other nodes wait for with it",
@@ -215,8 +215,18 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "the expiry timer is not set for a confirmed publication",
-      from: "    this.lookAround(entry);\n    this.expiries.arm();\n    return entry;",
-      to: "    this.lookAround(entry);\n    return entry;",
+      from: "this.#tellOfDeparted(entry);\n    this.expiries.arm();",
+      to: "this.#tellOfDeparted(entry);",
+    },
+    {
+      name: "who had left before its publication was known to be in the log is not told of",
+      from: "    if (!isInherited) this.#tellOfDeparted(entry);\n",
+      to: "    void isInherited;\n",
+    },
+    {
+      name: "who had left before a receipt was asked is not told of",
+      from: "          this.#tellOfDeparted(waited);\n",
+      to: "",
     },
     {
       name: "the delivery state of ended subscriptions is forgotten",
@@ -235,7 +245,7 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "a receipt asks no other node",
-      from: "if (waited.waiters.has(waiter)) this.#questions.ask(waited, waiter);",
+      from: "          this.#questions.ask(waited, waiter);\n",
       to: "",
     },
     {
@@ -432,8 +442,13 @@ export const engineDelivery: readonly Mutation[] = [
   ...inFile("engine/delivery/restore", [
     {
       name: "a restored publication waits as long as a new one",
-      from: "const ttl = expires - clock.time();",
-      to: "const ttl = expires;",
+      from: "Math.max(expires - clock.time(),",
+      to: "Math.max(expires,",
+    },
+    {
+      name: "an heir gives up what has expired before others could tell of its delivery",
+      from: "nodes.id === undefined ? 0 : leastWait",
+      to: "nodes.id === undefined ? leastWait : 0",
     },
     {
       name: "a confirmed publication that the log no longer keeps is forgotten in silence",

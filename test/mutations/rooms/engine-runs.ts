@@ -26,8 +26,8 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "what is held for a run is never released",
-      from: "      this.#context.records.release(this.#record);\n      this.#observer.written",
-      to: "      this.#observer.written",
+      from: "if (await (announcing ?? announce())) this.#record.done();",
+      to: "await (announcing ?? announce());",
     },
     {
       name: "a run that others have ended says what its task returned",
@@ -36,13 +36,13 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run that others have ended is held",
-      from: "if (!this.#channel.isStopped) this.#context.records.release(this.#record);",
-      to: "",
+      from: "      if (!isLeft && !this.#channel.isStopped) this.#record.release();\n",
+      to: "      void isLeft;\n",
     },
     {
       name: "an ending whose answer was lost is not announced",
-      from: "if ((await this.#adopt()) === data) await announce();",
-      to: "await this.#adopt();",
+      from: "const isLeft = (await this.#adopt()) === data && !(await announce());",
+      to: "const isLeft = (await this.#adopt()) === data && false;",
     },
     {
       name: "an ending is announced before it is known who has ended the run",
@@ -66,7 +66,7 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run that is begun again holds its old record",
-      from: '        this.#record = this.#context.records.create({ is: "run" });\n',
+      from: "        this.#record.replace();\n",
       to: "",
     },
     {
@@ -145,13 +145,23 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "an ending that is lost is not written again",
-      from: "      if (ending !== undefined && !context.flushing) await renewing.end(ending);\n",
-      to: "",
+      from: "        await renewing.end(ending);\n",
+      to: "        void ending;\n",
     },
     {
       name: "an ending is written again where it is",
-      from: "    if (sealed === true) return false;\n",
-      to: "    void sealed;\n",
+      from: "    if (sealed === true) {\n",
+      to: "    if (sealed === undefined && isOver && !isOver) {\n",
+    },
+    {
+      name: "a run whose ending was found again is held",
+      from: "      if (isOver) renewing.release();\n",
+      to: "",
+    },
+    {
+      name: "an ending that a node loses while it closes is left to nobody",
+      from: "if (context.flushing) renewing.leave();",
+      to: "if (context.flushing) void renewing;",
     },
   ]),
   ...inFile("engine/runs/kept-endings", [
