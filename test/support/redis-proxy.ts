@@ -12,6 +12,8 @@ export interface Way {
   mend(): void;
   /** Leads to another port: new connections only. */
   lead(port: number): void;
+  /** Milliseconds that everything takes from now on, there and back, on new connections. */
+  delay(ms: number): void;
   /** Changes what the server answers, on new connections. */
   rewrite(change: (answer: string) => string): void;
   /** How many connections are there now. */
@@ -29,6 +31,7 @@ interface Pair {
 export async function proxy(port: number): Promise<Way> {
   let target = port;
   let isCut = false;
+  let latency = 0;
   let change: ((answer: string) => string) | undefined;
   const pairs = new Set<Pair>();
   const server = createServer((near) => {
@@ -37,6 +40,7 @@ export async function proxy(port: number): Promise<Way> {
     const far = connect({ port: target, host: "127.0.0.1" });
     const pair: Pair = { near, isSubscriber: false, isMute: false };
     const rewrites = change;
+    const takes = latency;
     pairs.add(pair);
     far.on("error", () => near.destroy());
     near.once("close", () => {
@@ -46,11 +50,11 @@ export async function proxy(port: number): Promise<Way> {
     far.once("close", () => near.destroy());
     near.on("data", (data) => {
       if (!pair.isSubscriber && /ssubscribe/i.test(data.toString("latin1"))) pair.isSubscriber = true;
-      far.write(data);
+      pass(far, data, takes);
     });
     far.on("data", (data) => {
       if (pair.isMute) return;
-      near.write(rewrites === undefined ? data : rewrites(data.toString("utf8")));
+      pass(near, rewrites === undefined ? data : rewrites(data.toString("utf8")), takes);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -73,6 +77,9 @@ export async function proxy(port: number): Promise<Way> {
     lead(to) {
       target = to;
     },
+    delay(ms) {
+      latency = ms;
+    },
     rewrite(by) {
       change = by;
     },
@@ -84,4 +91,10 @@ export async function proxy(port: number): Promise<Way> {
       reset();
     },
   };
+}
+
+/** Writes to a socket, later if that takes time. What takes the same time stays in order. */
+function pass(socket: Socket, data: Buffer | string, ms: number): void {
+  if (ms === 0) socket.write(data);
+  else setTimeout(() => socket.destroyed || socket.write(data), ms);
 }

@@ -201,6 +201,61 @@ else {
       await until(() => expect(wakes).toBe(1));
     });
 
+    test("over a way of 100 ms nothing is lost, doubled or out of order, nobody is taken for gone, and nodes close in time", async () => {
+      const redis = await server();
+      const ways = await Promise.all([way(redis), way(redis)]);
+      for (const to of ways) to.delay(100);
+      const nodes = ways.map((to) => nodeOn(name, to, { lease: 3_000 }));
+      const [one, other] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+      const seen: unknown[] = [];
+      const stop = new AbortController();
+      const { position } = await one.notifier.publish("news", "first");
+      const following = followOn(other, position, stop.signal, (data) => seen.push(data));
+      const sent = await publishAll(nodes, 20, () => {});
+      await until(() => expect(seen).toHaveLength(sent.length));
+      madeOnce(await logOn(name, redis).read("news", { after: position }), sent, 2);
+      expect(seen.toSorted()).toEqual(sent.toSorted());
+      stop.abort("enough");
+      expect(await following).toBe("enough");
+      const reports = await Promise.all(nodes.map(({ notifier }) => notifier.close({ grace: 2_000 })));
+      for (const { milliseconds } of reports) expect(milliseconds).toBeLessThanOrEqual(2_000);
+      // Joining may take long enough to be reported.
+      const errors = nodes.flatMap((node) => node.errors.map(String));
+      expect(errors.filter((error) => !error.includes("Cannot write to the log yet"))).toEqual([]);
+    });
+
+    test("an evicting policy makes gaps and new epochs, and never a wrong answer", async () => {
+      const redis = await server("--maxmemory", "6mb", "--maxmemory-policy", "allkeys-random");
+      const log = logOn(name, redis);
+      const names = Array.from({ length: 100 }, (_, index) => `channel ${index}`);
+      const told = new Map<string, string>();
+      const at = (channel: string, { epoch, offset }: { epoch: string; offset: number }) =>
+        `${channel} ${epoch} ${offset}`;
+      const firsts = new Map<string, Awaited<ReturnType<typeof log.append>>>();
+      for (let n = 0; n < 60; n++) {
+        const data = JSON.stringify(n).padEnd(2_000);
+        const positions = await Promise.all(names.map((channel) => log.append(channel, data, { time: n })));
+        for (const [index, position] of positions.entries()) {
+          const channel = names[index] as string;
+          if (!firsts.has(channel)) firsts.set(channel, position);
+          // No position is handed out twice.
+          expect(told.has(at(channel, position))).toBe(false);
+          told.set(at(channel, position), data);
+        }
+      }
+      expect(Number(/evicted_keys:(\d+)/.exec(await redis.command("INFO", "stats"))?.[1])).toBeGreaterThan(0);
+      let gaps = 0;
+      for (const channel of names) {
+        const after = firsts.get(channel) as { epoch: string; offset: number };
+        const { gapless, epoch, entries, lineage } = await log.read(channel, { after });
+        expect(lineage).toBeUndefined();
+        for (const { offset, data } of entries) expect(told.get(at(channel, { epoch, offset }))).toBe(data);
+        if (!gapless) gaps++;
+        else expect([epoch, entries[0]?.offset]).toEqual([after.epoch, after.offset + 1]);
+      }
+      expect(gaps).toBeGreaterThan(0);
+    });
+
     test("while Redis is full what is published waits, and reads go on", async () => {
       const redis = await server("--maxmemory-policy", "noeviction");
       const { notifier, errors } = nodeOn(name, redis);
