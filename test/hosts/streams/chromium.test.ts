@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
+import { HTTPException } from "hono/http-exception";
 import type { Browser, Page, Request } from "playwright-core";
 import { memoryLog, type Refused } from "tocsin";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { executablePath, launch } from "../../support/chromium.ts";
+import { page as pageOf } from "../../support/pages.ts";
 import { type Site, site } from "../../support/server.ts";
 import { range } from "../../support/wire.ts";
 
@@ -33,6 +35,15 @@ interface Tab {
   readonly got: (count: number) => Promise<Seen>;
   /** Waits until the `EventSource` has given up, or was closed. */
   readonly over: () => Promise<Seen>;
+}
+
+/** Returns the page's script of the documentation, for a run of the tests' servers. */
+function exampleFor(run: string): string {
+  const [, script = ""] =
+    /```js\n([^`]*new EventSource(?:[^`]|`(?!``))*)```/.exec(pageOf("docs/streams.md").text) ?? [];
+  const example = script.replace("/notifications/events?run=42", `/events?user=ann&run=${run}`);
+  expect(example).toContain(run);
+  return example;
 }
 
 function inChromium(): void {
@@ -146,6 +157,57 @@ function inChromium(): void {
       await expect.poll(() => here.notifier.stats().sessions).toBe(0);
     },
   );
+
+  test("of the documentation goes on after a cut and after a server that was replaced, and ends with its run", async () => {
+    let isReplaced = false;
+    const identity = () => {
+      if (isReplaced) throw new HTTPException(503);
+      return {};
+    };
+    const here = await site({ ...open, identity });
+    const { run, go } = longRun(here, 300);
+    vi.spyOn(systemClock, "random").mockReturnValue(0);
+    const page = await browser.newPage();
+    onTestFinished(async () => {
+      vi.restoreAllMocks();
+      await page.close();
+    });
+    await page.clock.install();
+    await page.goto(new URL("/none", originOf(here)).href);
+    const script = exampleFor(run.id);
+    await page.evaluate((script) => {
+      const seen: unknown[] = [];
+      Object.assign(globalThis, { seen });
+      console.log = (each) => void seen.push(each);
+      // biome-ignore lint/security/noGlobalEval: the example runs as it is written
+      globalThis.eval(script);
+    }, script);
+    const got = async (count: number) => {
+      await page.waitForFunction(
+        (count) => (globalThis as never as { seen: [] }).seen.length >= count,
+        count,
+      );
+      return page.evaluate(() => (globalThis as never as { seen: { offset: number }[] }).seen);
+    };
+    const answered = (status: number) => page.waitForResponse((response) => response.status() === status);
+    await got(101);
+    here.cut();
+    go();
+    await got(201);
+    isReplaced = true;
+    const refused = answered(503);
+    here.cut();
+    go();
+    await refused;
+    isReplaced = false;
+    const back = answered(200);
+    await page.clock.runFor(5_000);
+    await back;
+    await got(301);
+    go();
+    expect((await got(302)).map(({ offset }) => offset)).toEqual(range(1, 302));
+    await expect.poll(() => here.notifier.stats().sessions).toBe(0);
+  });
 
   test("is told what is lost when the log was trimmed while it was away", async () => {
     const here = await site({ ...open, log: memoryLog({ size: 5, slack: 0 }) });
