@@ -41,6 +41,7 @@ const products = [
   "test/hosts/chromium-nodes.test.ts",
   "test/hosts/chromium.test.ts",
   "test/hosts/streams/chromium.test.ts",
+  "test/hosts/streams/tabs.test.ts",
   "test/hosts/worker-page.test.ts",
 ];
 /**
