@@ -181,18 +181,6 @@ describe("a request for a stream", () => {
     expect([foreign.status, foreign.headers.get("access-control-allow-origin")]).toEqual([403, null]);
   });
 
-  test("over HTTP/2, where only the URL has the host, is accepted of its own page, and of no other", async () => {
-    const { notifier, refused } = appOf();
-    const app = new Hono().route("/n", transports(notifier));
-    const statusOf = async (origin: string) => {
-      const init = { method: "OPTIONS", headers: { origin } };
-      return (await app.request("https://app.example/n/emulation", init)).status;
-    };
-    expect(await statusOf("https://app.example")).toBe(204);
-    expect(await statusOf("https://app.example:8443")).toBe(403);
-    expect(refused[0]?.reason).toMatch(/the Host is "app.example"/);
-  });
-
   test("that is refused for its body gives its place to the next one", async () => {
     const { ask } = appOf({}, { limits: { sessions: 1 } });
     const open = async (body: string) => (await ask("/http_stream", { method: "POST", body })).status;
