@@ -40,6 +40,8 @@ const products = [
   "test/client/chromium.test.ts",
   "test/hosts/chromium-nodes.test.ts",
   "test/hosts/chromium.test.ts",
+  "test/hosts/streams/chromium.test.ts",
+  "test/hosts/streams/tabs.test.ts",
   "test/hosts/worker-page.test.ts",
 ];
 /**

@@ -126,7 +126,7 @@ class HttpSocket implements ClientSocket {
 
   /** Sends a request. Rejects when it fails or is refused. */
   async #request(what: string, path: string, body: string): Promise<Response> {
-    this.#failure = `${what} failed`;
+    this.#failure = `${what} failed${hintFor(this.#url)}`;
     const response = await fetch(this.#url.replace(/\/?(?=\?|$)/, `/${path}`), {
       method: "POST",
       // As with a WebSocket.
@@ -156,6 +156,14 @@ class HttpSocket implements ClientSocket {
       this.onclose?.({ code, reason } as never);
     });
   }
+}
+
+/** Returns why a request of a page to another origin may fail. Browsers hide it from the page. */
+function hintFor(url: string): string {
+  const { origin } = (globalThis as { location?: { origin?: string } }).location ?? {};
+  return !origin || new URL(url).origin === origin
+    ? ""
+    : `: the server cannot be reached, or its origins do not list ${origin}`;
 }
 
 /**

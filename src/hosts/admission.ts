@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { checkPeer } from "../access/peer-check.ts";
 import { andThen, handled, type MaybePromise } from "../base/maybe-promise.ts";
+import { urlOf } from "../base/url.ts";
 import type { Notifier } from "../engine/notifier/notifier.ts";
 import type { Authorize, Identity, Peer } from "../model/peer.ts";
 import type { Session, Socket } from "../model/socket.ts";
@@ -170,10 +171,15 @@ function checkArguments(notifier: Notifier, options: AdmissionOptions, what: str
   }
 }
 
+/** Returns the host that a request is for. Over HTTP/2 it is only in the URL. */
+function hostOf(c: Context): string | undefined {
+  return c.req.header("host") ?? urlOf(c.req.url)?.host;
+}
+
 /** Returns why a page's origin is refused, and how to allow it. */
 function foreign(c: Context, origin = "", origins: AdmissionOptions["origins"]): string {
   const page = JSON.stringify(origin.slice(0, 200));
-  const host = JSON.stringify(c.req.header("host")?.slice(0, 200) ?? "");
+  const host = JSON.stringify(hostOf(c)?.slice(0, 200) ?? "");
   if (typeof origins === "function") return `the function origins does not answer true for ${page}`;
   if (origins !== undefined)
     return `the page is of ${page}, and origins lists ${[origins].flat().join(", ") || "none"}; add it there`;
@@ -201,8 +207,7 @@ function byFunction(decide: (origin: string, c: Context) => MaybePromise<boolean
 
 /** Returns a check that allows listed pages, and requests without an origin. */
 function byList(origins: string | readonly string[] | undefined): IsAllowed {
-  if (origins === undefined)
-    return (origin, c) => origin === undefined || isOwn(origin, c.req.header("host"));
+  if (origins === undefined) return (origin, c) => origin === undefined || isOwn(origin, hostOf(c));
   const all = originsOf(origins);
   return (origin) => origin === undefined || all.has(origin);
 }

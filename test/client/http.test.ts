@@ -317,6 +317,20 @@ describe("a socket over HTTP", () => {
     expect(requests.mock.calls.map(([address]) => address)).toEqual([expected]);
   });
 
+  test.for([
+    ["http://127.0.0.1:1", ""],
+    ["https://app.example", ": the server cannot be reached, or its origins do not list https://app.example"],
+  ])("of a page of %s says what may be wrong when it fails", async ([origin, hint]) => {
+    vi.stubGlobal("location", { origin });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const socket = new httpSocket("ws://127.0.0.1:1/");
+    const ended = new Promise((resolve) => {
+      socket.onclose = resolve as () => void;
+    });
+    socket.send("{}");
+    expect(await ended).toEqual({ code: 1006, reason: `handshake failed${hint}` });
+  });
+
   test("reads messages whose bytes come one by one, and closes when the stream ends without a reason", async () => {
     const lines = ['{"id":1,"connect":{"session":"s"}}', '{"id":2,"rpc":{"data":"€𝄞"}}', "{}"];
     const bytes = new TextEncoder().encode(`${lines.join("\n")}\n`);

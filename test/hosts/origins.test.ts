@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { NotifierOptions } from "../../src/engine/core/settings.ts";
 import { createNotifier } from "../../src/engine/notifier/create-notifier.ts";
-import { type NotificationsOptions, notifications } from "../../src/hono.ts";
+import { emulation, type NotificationsOptions, notifications } from "../../src/hono.ts";
 import { isOwn } from "../../src/hosts/origins.ts";
 import { assertQuiet } from "../../src/testing.ts";
 import { createTickets } from "../../src/tickets.ts";
@@ -222,6 +222,19 @@ describe(`the origin of an upgrade on ${runtime}`, () => {
     expect([isOwn("https://evil.example", undefined), isOwn("https://evil.example", "evil.example")]).toEqual(
       [false, true],
     );
+  });
+
+  test("is the host's over HTTP/2, where only the URL has the host", async () => {
+    const notifier = createNotifier();
+    onTestFinished(() => notifier.close().then(() => {}));
+    const app = new Hono().all("/emulation", emulation(notifier));
+    const statusOf = async (origin: string) => {
+      const init = { method: "OPTIONS", headers: { origin } };
+      return (await app.request("https://app.example/emulation", init)).status;
+    };
+    expect(await statusOf("https://app.example")).toBe(204);
+    expect(await statusOf("https://app.example:8443")).toBe(403);
+    expect(await statusOf("https://other.example")).toBe(403);
   });
 
   test("is decided by a function, also where it is missing, and only true accepts it", async () => {

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { Transport } from "../support/stock-client.ts";
 
 /** The error replies of the protocol, by their code. */
 export const errors = {
@@ -13,6 +14,16 @@ export const errors = {
   111: { code: 111, message: "too many requests", temporary: true },
   112: { code: 112, message: "unrecoverable position" },
 } as const;
+
+/** Returns whether a peer sees which messages were sent together. */
+export function hasFrames(transport: Transport): boolean {
+  return transport !== "http_stream";
+}
+
+/** The members that name a session to the requests of its client. Only streams have them. */
+export function sessionOf(transport: Transport): object {
+  return transport === "websocket" ? {} : { session: expect.any(String) };
+}
 
 /** A publication with its time, which no test knows. */
 export function entry(offset: number, data: unknown = offset, more: object = {}): object {

@@ -1,3 +1,4 @@
+import process from "node:process";
 import { afterAll, beforeAll } from "vitest";
 import { runtime } from "../support/runtime.ts";
 import { type PeerServer, peerServer } from "./server.ts";
@@ -9,4 +10,12 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-peerSuite({ name: runtime, url: () => server.url });
+const given = { name: runtime, url: () => server.url };
+
+// All of it over streams takes as long as all of it over WebSockets, so that it is run for itself.
+if (process.env.TOCSIN_TEST_TRANSPORT === "streams") {
+  for (const transport of ["http_stream", "sse"] as const) peerSuite({ ...given, transport });
+} else {
+  peerSuite(given);
+  peerSuite({ ...given, transport: "http_stream", rooms: ["connecting", "receipts", "ends"] });
+}

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import { websocket } from "../support/stock-client.ts";
+import { type Transport, websocket } from "../support/stock-client.ts";
+import { type PeerSocket, StreamSocket } from "../support/stream-socket.ts";
 import { type Referee, referee } from "../support/wire-rules.ts";
 
 /** The parts of a message that tests look at. */
@@ -29,13 +30,13 @@ export interface Subscribed {
   data?: { [member: string]: unknown };
 }
 
-/** A client that sends and receives frames over a WebSocket, and answers pings. A referee watches what it is sent. */
+/** A client that sends and receives frames over a WebSocket or a stream, and answers pings. A referee watches what it is sent. */
 export interface Peer {
   /** The id of its session, once it is connected. */
   readonly id: string;
   /** What was received and not yet taken, without pings. */
   readonly received: Message[];
-  /** The number of frames received. */
+  /** The number of frames received. What comes together over an `http_stream` counts as one. */
   readonly frames: number;
   readonly pings: number;
   /** The subprotocol that the server has selected. */
@@ -44,6 +45,8 @@ export interface Peer {
   readonly breaches: readonly string[];
   /** Sends everything as one frame. */
   send(...commands: (object | string | Uint8Array<ArrayBuffer>)[]): void;
+  /** Sends a command with the next number, and returns the number. */
+  ask(method: string, params?: object): number;
   /** Sends a command, and removes and returns its reply. */
   call(method: string, params?: object): Promise<Message>;
   /** Sends connect, and returns the result. */
@@ -64,9 +67,16 @@ export interface Peer {
   end(): Promise<unknown>;
 }
 
-/** Opens a WebSocket. It does not send connect. */
-export async function open(address: string, protocols: string[] = []): Promise<Peer> {
-  const socket = new websocket(address, protocols) as WebSocket;
+/** Opens a WebSocket, or a stream. It does not send connect. */
+export async function open(
+  address: string,
+  protocols: string[] = [],
+  transport: Transport = "websocket",
+): Promise<Peer> {
+  const socket =
+    transport === "websocket"
+      ? (new websocket(address, protocols) as WebSocket)
+      : new StreamSocket(address, transport);
   const judge = referee({ now: () => performance.now() });
   const peer = new SocketPeer(socket, judge);
   await peer.opened;
@@ -80,7 +90,7 @@ class SocketPeer implements Peer {
   id = "";
   frames = 0;
   pings = 0;
-  readonly #socket: WebSocket;
+  readonly #socket: PeerSocket;
   readonly #judge: Referee;
   readonly #waiting = new Set<() => void>();
   #last = 0;
@@ -89,7 +99,7 @@ class SocketPeer implements Peer {
   #owes = false;
   #over: { code: number; reason: string } | undefined;
 
-  constructor(socket: WebSocket, judge: Referee) {
+  constructor(socket: PeerSocket, judge: Referee) {
     this.#socket = socket;
     this.#judge = judge;
     socket.addEventListener("message", ({ data }) => this.#read(data));
@@ -120,13 +130,20 @@ class SocketPeer implements Peer {
     const [first] = commands;
     if (first instanceof Uint8Array) return this.#socket.send(first);
     const frame = commands.map((each) => (typeof each === "string" ? each : JSON.stringify(each))).join("\n");
+    for (const [, id] of frame.matchAll(/^\{"id":(\d{1,9})\b/gm))
+      this.#last = Math.max(this.#last, Number(id));
     this.#judge.arrived(frame);
     this.#socket.send(frame);
   }
 
-  async call(method: string, params: object = {}): Promise<Message> {
-    const id = ++this.#last;
+  ask(method: string, params: object = {}): number {
+    const id = this.#last + 1;
     this.send({ id, [method]: params });
+    return id;
+  }
+
+  async call(method: string, params: object = {}): Promise<Message> {
+    const id = this.ask(method, params);
     const at = await this.#until(`the reply to ${method}`, () => {
       const index = this.received.findIndex((message) => message.id === id);
       return index < 0 ? undefined : index;

@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { createNotifier, memoryLog, type Notifier } from "tocsin";
-import { notifications } from "tocsin/hono";
+import { notifications, transports } from "tocsin/hono";
 import { entry } from "../support/runtime.ts";
 import { messageOf, peerOptions } from "./app.ts";
 import { controlApp } from "./control.ts";
@@ -32,6 +32,7 @@ export async function peerServer(): Promise<PeerServer> {
     "/:profile/:name/",
     entry.upgradeWebSocket((c) => placeAt(c).connect(c)),
   );
+  app.all("/:profile/:name/:transport", (c) => placeAt(c).streams.fetch(c.req.raw, c.env));
   // Where the server itself reports to. Nobody connects to it.
   const own = createNotifier({ onError: (error) => void errors.push(messageOf(error)), onRefused() {} });
   const server = await entry.serve(app, { notifier: own, port: 0, grace: 1_000 });
@@ -48,6 +49,7 @@ export async function peerServer(): Promise<PeerServer> {
 interface Place {
   readonly notifier: Notifier;
   readonly connect: ReturnType<typeof notifications>;
+  readonly streams: Hono;
   readonly control: Hono;
 }
 
@@ -60,9 +62,11 @@ function createPlace(profile: keyof typeof profiles): Place {
     const identity = await authenticate?.(c);
     return identity ? { ...identity, ...peer } : null;
   };
+  const admission = { authenticate: identify, authorize, origins };
   return {
     notifier,
-    connect: notifications(notifier, { authenticate: identify, authorize, origins }),
+    connect: notifications(notifier, admission),
+    streams: new Hono().route("/:profile/:name", transports(notifier, admission)),
     control: controlApp(() => notifier, written),
   };
 }

@@ -1,4 +1,5 @@
 import { test as base, expect } from "vitest";
+import type { Transport } from "../support/stock-client.ts";
 import { frame, type Tcp, tcp, upgrade } from "../support/tcp.ts";
 import type { Control } from "./control.ts";
 import type { Happenings } from "./journal.ts";
@@ -12,15 +13,17 @@ export type Query = Readonly<Record<string, string | number>>;
 export interface Site extends Acts {
   /** Returns the address of a peer. By default it is of the user "ann". */
   address(query?: Query): string;
+  /** How its peers connect. */
+  readonly transport: Transport;
   /** The path of the notifier, with a slash at the end. */
   readonly path: string;
   /** The port of the server. */
   readonly port: number;
-  /** Opens a WebSocket. It does not send connect. */
+  /** Opens a connection. It does not send connect. */
   open(query?: Query, protocols?: string[]): Promise<Peer>;
-  /** Opens a WebSocket, and connects. */
+  /** Opens a connection, and connects. */
   connect(query?: Query, params?: object): Promise<Peer>;
-  /** Opens a WebSocket, connects, and subscribes to channels. */
+  /** Opens a connection, connects, and subscribes to channels. */
   subscribe(channels: string | readonly string[], query?: Query): Promise<Peer>;
   /** Opens a TCP connection, and sends something. */
   tcp(first?: string | Uint8Array): Tcp;
@@ -48,7 +51,11 @@ export type PeerTest = ReturnType<typeof peerTest>;
 let count = 0;
 
 /** Returns `test` for a server whose URL is known when the tests run, and whose output is shown where one fails. */
-export function peerTest(url: () => string, output: () => string = () => "") {
+export function peerTest(
+  url: () => string,
+  output: () => string = () => "",
+  transport: Transport = "websocket",
+) {
   return base.extend<{ site: (profile?: Profile) => Site }>({
     site: async ({ onTestFailed }, use) => {
       const sites: Opened[] = [];
@@ -58,7 +65,7 @@ export function peerTest(url: () => string, output: () => string = () => "") {
         if (printed !== "") console.log(`The server printed:\n${printed}`);
       });
       await use((profile = "open") => {
-        const site = createSite(url(), `/${profile}/${Date.now().toString(36)}-${++count}/`);
+        const site = createSite(url(), `/${profile}/${Date.now().toString(36)}-${++count}/`, transport);
         sites.push(site);
         return site.site;
       });
@@ -72,7 +79,7 @@ interface Opened {
   finish(): Promise<void>;
 }
 
-function createSite(url: string, path: string): Opened {
+function createSite(url: string, path: string, transport: Transport): Opened {
   const control = remote(new URL(`${path}control/`, url));
   const port = Number(new URL(url).port);
   const peers: Peer[] = [];
@@ -83,11 +90,12 @@ function createSite(url: string, path: string): Opened {
     );
   const site: Site = {
     ...acts(control),
+    transport,
     path,
     port,
     address: (of) => `${url.replace(/^http/, "ws")}${path}?${query(of)}`,
     async open(of, protocols) {
-      const peer = await open(site.address(of), protocols);
+      const peer = await open(site.address(of), protocols, transport);
       peers.push(peer);
       return peer;
     },

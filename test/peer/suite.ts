@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import type { Transport } from "../support/stock-client.ts";
 import { calls } from "./rooms/calls.ts";
 import { channels } from "./rooms/channels.ts";
 import { client } from "./rooms/client.ts";
@@ -12,7 +13,7 @@ import { receipts } from "./rooms/receipts.ts";
 import { recovery } from "./rooms/recovery.ts";
 import { runs } from "./rooms/runs.ts";
 import { stock } from "./rooms/stock.ts";
-import { peerTest } from "./site.ts";
+import { type PeerTest, peerTest } from "./site.ts";
 
 /** A server with the routes of `app.ts` and `control.ts`. */
 export interface PeerSuite {
@@ -22,6 +23,10 @@ export interface PeerSuite {
   url: () => string;
   /** Returns what the server has printed. It is shown for a test that fails. Default: nothing. */
   output?: () => string;
+  /** How its peers connect. Default: by WebSocket. */
+  transport?: Transport;
+  /** Which rooms to test. Default: all that there are for the transport. */
+  rooms?: readonly Room[];
   /** How the runtime differs from the others. Default: it does not. */
   differences?: Differences;
 }
@@ -36,22 +41,44 @@ export interface Differences {
   holdsSilent?: boolean;
 }
 
+/** What the tests of a room depend on. */
+export interface Given extends Differences {
+  transport: Transport;
+}
+
+const rooms = {
+  handshake,
+  envelopes,
+  connecting,
+  channels,
+  recovery,
+  calls,
+  runs,
+  receipts,
+  flow,
+  ends,
+  stock,
+  client,
+  inTime,
+} satisfies Record<string, (test: PeerTest, given: Given) => void>;
+
+/** A part of the suite. */
+export type Room = keyof typeof rooms;
+
+/** The rooms that a transport does not have. Only WebSockets have a handshake, and our client has no `sse`. */
+const missing: Readonly<Record<Transport, readonly Room[]>> = {
+  websocket: [],
+  http_stream: ["handshake"],
+  sse: ["handshake", "client"],
+};
+
 /** Tests what a peer sees of a server: with frames of its own, with the stock client, and with the client of tocsin. */
-export function peerSuite({ name, url, output, differences = {} }: PeerSuite): void {
-  const test = peerTest(url, output);
-  describe(`a peer of ${name}`, () => {
-    handshake(test, differences);
-    envelopes(test);
-    connecting(test);
-    channels(test);
-    recovery(test);
-    calls(test);
-    runs(test);
-    receipts(test);
-    flow(test);
-    ends(test, differences);
-    stock(test);
-    client(test);
-    inTime(test, differences);
+export function peerSuite({ name, url, output, transport = "websocket", ...options }: PeerSuite): void {
+  const test = peerTest(url, output, transport);
+  const { rooms: wanted = Object.keys(rooms) as Room[], differences } = options;
+  describe(`a peer of ${name}${transport === "websocket" ? "" : `, over ${transport}`}`, () => {
+    for (const room of wanted) {
+      if (!missing[transport].includes(room)) rooms[room](test, { ...differences, transport });
+    }
   });
 }

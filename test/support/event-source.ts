@@ -25,7 +25,11 @@ export async function* eventsOf(
         [type, data] = ["", []];
         continue;
       }
-      const [, name, value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line) as unknown as [string, string, string?];
+      const [, name, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) as unknown as [
+        string,
+        string,
+        string?,
+      ];
       if (name === "event") type = value;
       else if (name === "data") data.push(value);
       else if (name === "id") id = value;

@@ -212,7 +212,7 @@ export class LiveSession
     }
     if (!this.window.pong()) {
       // Browsers send a request again whose connection broke, and the first one may have come all the same.
-      if (this.secret === undefined) this.close(closes.badRequest);
+      if (this.secret === undefined || !this.isConnected) this.close(closes.badRequest);
       return;
     }
     this.flags = withoutDoubt(this.flags);

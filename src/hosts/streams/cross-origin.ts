@@ -48,6 +48,8 @@ function readable(response: Response, origin: string): Response {
   const headers = new Headers(response.headers);
   headers.set("Access-Control-Allow-Origin", origin);
   headers.set("Access-Control-Allow-Credentials", "true");
+  // Otherwise a page cannot read it, and would come back too early.
+  headers.set("Access-Control-Expose-Headers", "Retry-After");
   headers.append("Vary", "Origin");
   return new Response(body, { status, headers });
 }

@@ -2,7 +2,8 @@ import { isObject } from "../../base/check.ts";
 import type { Position } from "../../model/log.ts";
 import { runOfChannel } from "../../model/run.ts";
 import type { Session, Socket } from "../../model/socket.ts";
-import { idOf } from "./event-id.ts";
+import { closes } from "../../wire/protocol.ts";
+import { finalId, idOf } from "./event-id.ts";
 
 /** A publication, as `events` sends it. */
 export interface EventPublication {
@@ -168,7 +169,7 @@ export class EventFeed implements Socket {
 
   close(code: number, reason: string): void {
     this.#begins({ code, reason });
-    this.#sink.end({ type: "close", id: this.id, body: { code, reason } });
+    this.#endWith({ code, reason });
   }
 
   terminate(): void {
@@ -203,7 +204,7 @@ export class EventFeed implements Socket {
     this.#subscribing.delete(id);
     const fault = { code: error.code, reason: error.message, ...(place && { channel: place.channel }) };
     if (this.#begun === undefined) this.#begins(fault);
-    else if (place !== undefined) this.#sink.end({ type: "close", id: this.id, body: fault });
+    else if (place !== undefined) this.#endWith(fault);
   }
 
   #subscribe(place: Place): void {
@@ -245,7 +246,13 @@ export class EventFeed implements Socket {
     if (pub !== undefined) this.#published(place, pub, items);
     if (unsubscribe === undefined) return;
     if (unsubscribe.code >= 2500) return this.#subscribe(place);
-    this.#sink.end({ type: "close", id: this.id, body: { channel, ...unsubscribe } });
+    this.#endWith({ channel, ...unsubscribe });
+  }
+
+  /** Ends with the reason, whose code says whether the client may come back. */
+  #endWith(body: EventClose): void {
+    const id = isForGood(body.code) ? finalId(this.id, body.code) : this.id;
+    this.#sink.end({ type: "close", id, body });
   }
 
   #published(place: Place, publication: Message, items: FeedItem[]): void {
@@ -261,6 +268,12 @@ export class EventFeed implements Socket {
     const runs = Array.from(this.#places.keys(), (channel) => runOfChannel(channel) as string);
     this.#sink.end({ type: "end", id: this.id, body: { runs } });
   }
+}
+
+/** Returns whether the code of a close, or of the end of a subscription, tells a client to stay away. */
+export function isForGood(code: number): boolean {
+  const isClose = code >= closes.normal.code;
+  return isClose ? /^[34][5-9]/.test(`${code}`) : code >= 2000 && code < 2500;
 }
 
 function placeOf(channel: string, position: Position | undefined): Place {

@@ -8,8 +8,8 @@ import { closes, replies } from "../../wire/protocol.ts";
 import { Admission, type AdmissionOptions, type RefusalCode } from "../admission.ts";
 import { destroyerOf } from "./byte-stream.ts";
 import { crossOrigin } from "./cross-origin.ts";
-import { EventFeed, type FeedFault, type Wanted } from "./event-feed.ts";
-import { positionsIn } from "./event-id.ts";
+import { EventFeed, type FeedFault, isForGood, type Wanted } from "./event-feed.ts";
+import { isFinalId, positionsIn } from "./event-id.ts";
 import { EventStream, Poll } from "./event-sinks.ts";
 import { streamHeaders, streamResponse } from "./stream-response.ts";
 
@@ -29,10 +29,10 @@ const longestPoll = 25_000;
  * The data of an event is a publication: `{ channel, offset, data, time, tags }`. `event: gap` says what is lost of a
  * channel, `event: end` that all the runs have ended, and `event: close` why the server closes the stream.
  *
- * Answers 204 if all runs had ended at these positions: an `EventSource` then does not come back. Refuses with 503 and
- * `Retry-After` (closing, full, or a handler failed), 403 (Origin, or a channel is not permitted), 401 (not
- * authenticated), 400 (no such channel or position) or 405. The notifier's `onRefused` is called for each refusal.
- * Throws a TypeError for options that cannot work.
+ * Answers 204 if all runs had ended at these positions, and after a close for good, such as 3503: an `EventSource` then
+ * does not come back. Refuses with 503 and `Retry-After` (closing, full, or a handler failed), 403 (Origin, or a channel
+ * is not permitted), 401 (not authenticated), 400 (no such channel or position) or 405. The notifier's `onRefused` is
+ * called for each refusal. Throws a TypeError for options that cannot work.
  *
  * @example
  * ```ts
@@ -50,6 +50,7 @@ export function events(notifier: Notifier, options: AdmissionOptions = {}): Hand
     const isPoll = accept.includes("application/json") && !accept.includes("text/event-stream");
     const { peer, release } = await admission.admit(c);
     release();
+    if (isFinalId(c.req.header("last-event-id") ?? "")) return c.body(null, 204);
     return (isPoll ? poll : stream)({ c, notifier, admission, peer: narrowed(peer, wanted), wanted });
   };
   return crossOrigin(admission, { methods: ["GET"], handle });
@@ -139,10 +140,6 @@ const statuses: ReadonlyMap<number, RefusalCode> = new Map<number, RefusalCode>(
   [closes.permissionDenied.code, 403],
   [closes.connectionLimit.code, 503],
 ]);
-
-function isForGood(code: number): boolean {
-  return code >= 3500 && code < 4000;
-}
 
 /** Returns the token of a request. */
 function bearer(c: Context): string {

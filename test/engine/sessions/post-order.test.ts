@@ -158,6 +158,16 @@ describe("messages that come by posts", () => {
     session.ended();
   });
 
+  test("may not begin with a pong", async ({ start }) => {
+    const { notifier } = start();
+    const closes: unknown[] = [];
+    const socket = { secret, send() {}, close: (...why: unknown[]) => void closes.push(why) };
+    const session = notifier.accept(socket, { user: "ann" });
+    await notifier.post(secret, "{}");
+    expect(closes).toEqual([[3501, "bad request"]]);
+    session.ended();
+  });
+
   test("find no session by a secret of another", async ({ start }) => {
     const core = start();
     const { session, sent } = await connect(core);

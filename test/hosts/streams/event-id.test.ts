@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { idOf, positionsIn } from "../../../src/hosts/streams/event-id.ts";
+import { finalId, idOf, isFinalId, positionsIn } from "../../../src/hosts/streams/event-id.ts";
 
 const positions = [
   { offset: 17, epoch: "Zx9" },
@@ -20,6 +20,13 @@ test("an offset may stand without an epoch", () => {
     { offset: 5, epoch: "" },
     { offset: 7, epoch: "" },
   ]);
+});
+
+test("the id of a last event says that it is one, and has its positions nevertheless", () => {
+  const id = finalId(idOf([{ offset: 17, epoch: "Z;1" }]), 3503);
+  expect([id, isFinalId(id)]).toEqual(["17:Z%3B1;3503", true]);
+  expect(positionsIn(id, 1)).toEqual([{ offset: 17, epoch: "Z;1" }]);
+  for (const other of ["", "17:Z%3B1", ";", "17:Z;x"]) expect(isFinalId(other)).toBe(false);
 });
 
 test.each(["x", "1.5", "-1", "1:%", "9007199254740993", "1,2", ":x", "12345678901234567:x"])(

@@ -287,8 +287,28 @@ describe(`events on ${runtime}`, () => {
       [["close", { code: 3503, reason: "force disconnect" }]],
       [["close", { channel: "news", code: 2000, reason: "server unsubscribed" }]],
     ]);
+    // With such an id a client is told to stay away. The server that closes is followed by another.
+    const isFinal = [events, ann.events, bob.events].map(({ items }) =>
+      /;\d+$/.exec(items.at(-1)?.lastEventId ?? ""),
+    );
+    expect(isFinal.map((found) => found?.[0])).toEqual([undefined, ";3503", ";2000"]);
     expect(dataOf(events.items.slice(0, -1))).toEqual(range(1, 100));
     expect((await here.notifier.closed).sessions).toEqual({ closed: 1, cut: 0 });
+  });
+
+  test("are not sent to who comes back after a close for good, unless the position is in the URL", async () => {
+    const here = await site(open);
+    const { events, ended } = await follow(url(here, { channel: "news" }));
+    await here.notifier.publish("news", 1);
+    await events.until(1);
+    await here.notifier.disconnect({ user: "ann" });
+    await ended;
+    const id = events.items.at(-1)?.lastEventId as string;
+    const again = await fetch(url(here, { channel: "news" }), { headers: { "Last-Event-ID": id } });
+    expect(again.status).toBe(204);
+    await here.notifier.publish("news", 2);
+    const anew = await follow(url(here, { channel: "news", after: id }));
+    expect(dataOf(await anew.events.until(1))).toEqual([2]);
   });
 
   test("do not count as read by anybody who may confirm, until a position comes back", async () => {

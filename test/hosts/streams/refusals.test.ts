@@ -167,6 +167,7 @@ describe("a request for a stream", () => {
       {
         "access-control-allow-origin": origin,
         "access-control-allow-credentials": "true",
+        "access-control-expose-headers": "Retry-After",
         vary: "Origin",
       },
     ]);

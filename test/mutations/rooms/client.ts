@@ -114,6 +114,11 @@ export const client: readonly Mutation[] = [
   ]),
   ...inFile("client/http", [
     {
+      name: "a page does not learn that its origin may not be listed",
+      from: "!origin || new URL(url).origin === origin",
+      to: "true",
+    },
+    {
       name: "messages over HTTP are sent at the same time",
       from: "    if (this.#isSending) return;\n",
       to: "",

@@ -253,6 +253,11 @@ export const engineSessions: readonly Mutation[] = [
   ]),
   ...inFile("engine/sessions/session", [
     {
+      name: "a client that posts may begin with a pong",
+      from: "this.secret === undefined || !this.isConnected",
+      to: "this.secret === undefined",
+    },
+    {
       name: "a restored session counts as fresh",
       from: '      if (restored.isConnected) this.#phase = "connected";\n',
       to: "",

@@ -64,6 +64,11 @@ export const hostsStreams: readonly Mutation[] = [
       to: "",
     },
     {
+      name: "a page of another site cannot read when it may come back",
+      from: 'headers.set("Access-Control-Expose-Headers", "Retry-After");',
+      to: "",
+    },
+    {
       name: "other methods are handled as well",
       from: "includes(c.req.method)) return handle(c);",
       to: "includes(c.req.method) || true) return handle(c);",
@@ -155,6 +160,16 @@ export const hostsStreams: readonly Mutation[] = [
       name: "a run that had ended keeps its stream open",
       from: "(place.position?.offset ?? 0) >= offset) place.isOver = true;",
       to: "offset < 0) place.isOver = true;",
+    },
+    {
+      name: "an EventSource comes back after a close for good",
+      from: "isForGood(body.code) ? finalId(this.id, body.code) : this.id",
+      to: "this.id",
+    },
+    {
+      name: "an EventSource stays away after any close",
+      from: "isForGood(body.code) ? finalId(this.id, body.code) : this.id",
+      to: "finalId(this.id, body.code)",
     },
     {
       name: "a stream ends with the first of its runs",

@@ -124,6 +124,11 @@ export const hosts: readonly Mutation[] = [
   ]),
   ...inFile("hosts/admission", [
     {
+      name: "a page is not of its own host over HTTP/2",
+      from: 'c.req.header("host") ?? urlOf(c.req.url)?.host',
+      to: 'c.req.header("host")',
+    },
+    {
       name: "an upgrade in progress is accepted after closing began",
       from: "looked up.\n    if (notifier.closing.aborted) throw this.refuse(c, 503, closing);",
       to: "looked up.",

@@ -43,7 +43,7 @@ export function calls(test: PeerTest): void {
     test("that nobody waits for any more is aborted: the client has left", async ({ site }) => {
       const here = site();
       const peer = await here.connect();
-      peer.send({ id: 9, rpc: { method: "hold", data: "a" } });
+      peer.send({ id: 2, rpc: { method: "hold", data: "a" } });
       await peer.call("ping");
       peer.close();
       expect(await here.take("aborted", 1)).toEqual([{ handler: "rpc hold a" }]);
@@ -65,8 +65,8 @@ export function calls(test: PeerTest): void {
 
     test("with an id is refused with 107", async ({ site }) => {
       const peer = await site().connect();
-      peer.send({ id: 9, send: { data: 1 } });
-      expect(await peer.take(1)).toEqual([{ id: 9, error: errors[107] }]);
+      peer.send({ id: 2, send: { data: 1 } });
+      expect(await peer.take(1)).toEqual([{ id: 2, error: errors[107] }]);
     });
   });
 }

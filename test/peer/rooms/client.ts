@@ -1,4 +1,5 @@
 import { type Client, type ConnectOptions, connect, GapError, type ReplyError } from "tocsin/client";
+import { httpSocket } from "tocsin/client/http";
 import { describe, expect } from "vitest";
 import { systemTiming } from "../../../src/base/clock.ts";
 import { type Inbox, inbox } from "../../support/inbox.ts";
@@ -22,7 +23,8 @@ function dial(here: Site, query: Query = {}, options: ConnectOptions = {}, port 
     statuses.add(why === undefined ? status : `${status} ${why.code}`);
   const address = new URL(here.address(query));
   address.port = String(port);
-  const client = connect(address, { WebSocket: websocket as never, clock, onStatus, ...options });
+  const WebSocket = here.transport === "websocket" ? (websocket as never) : httpSocket;
+  const client = connect(address, { WebSocket, clock, onStatus, ...options });
   here.finally(() => client.close());
   return { client, statuses };
 }

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { version } from "../../../src/base/version.ts";
-import { entry, errors, positioned, pub } from "../expected.ts";
+import { entry, errors, positioned, pub, sessionOf } from "../expected.ts";
 import type { PeerTest } from "../site.ts";
 
 /** What a connect is answered, and how long a permission lasts. */
@@ -17,6 +17,7 @@ export function connecting(test: PeerTest): void {
         version: `tocsin ${version}`,
         ping: 1,
         pong: true,
+        ...sessionOf(here.transport),
       });
       const { data } = (await peer.call("rpc", { method: "whoami" })).rpc ?? {};
       expect(data).toEqual({ user: "ann", session: result.client });
@@ -103,7 +104,7 @@ export function connecting(test: PeerTest): void {
   test("a refresh with an invalid token closes with 3500", async ({ site }) => {
     const here = site("tokens");
     const peer = await here.connect({ ttl: 10_000 }, { token: "ann" });
-    peer.send({ id: 9, refresh: { token: "invalid" } });
+    peer.send({ id: 2, refresh: { token: "invalid" } });
     expect(await peer.closed).toEqual({ code: 3500, reason: "invalid token" });
     expect(peer.received).toEqual([]);
     expect(await here.take("refreshed", 1)).toEqual([{ user: "ann", token: "invalid" }]);

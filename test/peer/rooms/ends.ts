@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
 import { closeOf } from "../../support/raw.ts";
-import { closing, frame } from "../../support/tcp.ts";
+import { closing as closeFrame, frame } from "../../support/tcp.ts";
 import { pub, range } from "../expected.ts";
 import type { PeerTest, Site } from "../site.ts";
-import type { Differences } from "../suite.ts";
+import type { Given } from "../suite.ts";
 
 /** Connects somebody who sees who leaves "room". Returns a function that waits for the next one to leave. */
 async function watcher(here: Site): Promise<() => Promise<unknown>> {
@@ -17,11 +17,17 @@ async function watcher(here: Site): Promise<() => Promise<unknown>> {
 }
 
 /** How connections end. */
-export function ends(test: PeerTest, { beginsAnew = false }: Differences): void {
+export function ends(test: PeerTest, given: Given): void {
+  // Who leaves a stream has no code, and is tested with bare connections beside the streams.
+  if (given.transport === "websocket") leaving(test);
+  closing(test, given);
+}
+
+function leaving(test: PeerTest): void {
   describe("a client that leaves", () => {
     test.for([
-      ["with 1000", closing(1000), [1000]],
-      ["with 3456", closing(3456), [3456]],
+      ["with 1000", closeFrame(1000), [1000]],
+      ["with 3456", closeFrame(3456), [3456]],
       ["without a code", frame(8, ""), [1000, 1005]],
     ] as const)("%s gets its close answered, and its session ends", async ([, close, codes], { site }) => {
       const here = site();
@@ -57,7 +63,9 @@ export function ends(test: PeerTest, { beginsAnew = false }: Differences): void 
       expect((await peer.closed).code).toBe(3456);
     });
   });
+}
 
+function closing(test: PeerTest, { beginsAnew = false }: Given): void {
   describe("disconnect", () => {
     test("closes every session of a user with 3503, and no other", async ({ site }) => {
       const here = site();

@@ -2,7 +2,7 @@ import { describe, expect } from "vitest";
 import { upgrade } from "../../support/tcp.ts";
 import { page } from "../profiles.ts";
 import type { PeerTest, Site } from "../site.ts";
-import type { Differences } from "../suite.ts";
+import type { Given } from "../suite.ts";
 
 /** Returns the head of the response to a handshake, its names of headers in lower case. */
 async function answerTo(site: Site, headers: string[] = [], query = "user=ann"): Promise<string> {
@@ -15,7 +15,7 @@ async function answerTo(site: Site, headers: string[] = [], query = "user=ann"):
 const own = "Origin: http://localhost";
 
 /** The response to a handshake. */
-export function handshake(test: PeerTest, { dropsUpgrade = false, beginsAnew = false }: Differences): void {
+export function handshake(test: PeerTest, { dropsUpgrade = false, beginsAnew = false }: Given): void {
   describe("a handshake", () => {
     test("is accepted, with the key that proves it", async ({ site }) => {
       const answer = await answerTo(site());

@@ -5,21 +5,23 @@ import { dataOf, heard } from "../../support/stock-client.ts";
 import { closeFrame, closing } from "../../support/tcp.ts";
 import { errors, pub, range } from "../expected.ts";
 import type { PeerTest } from "../site.ts";
-import type { Differences } from "../suite.ts";
+import type { Given } from "../suite.ts";
 import { dial } from "./stock.ts";
 
 const expired = { code: 3005, reason: "connection expired" };
 
 /** What takes its time. The tests wait side by side, and assert how long something took from below only. */
-export function inTime(test: PeerTest, differences: Differences): void {
+export function inTime(test: PeerTest, given: Given): void {
   describe.concurrent("in time", () => {
     expiry(test);
-    silence(test, differences);
+    // The first frame opens a stream, and bare connections are tested beside the streams.
+    if (given.transport === "websocket") bare(test, given);
+    silence(test);
     lateness(test);
   });
 }
 
-function silence(test: PeerTest, { holdsSilent = false }: Differences): void {
+function bare(test: PeerTest, { holdsSilent = false }: Given): void {
   test("a peer that does not connect is closed with 3502, and gets nothing before", async ({ site }) => {
     const here = site("quick");
     const since = performance.now();
@@ -33,6 +35,23 @@ function silence(test: PeerTest, { holdsSilent = false }: Differences): void {
     expect(await here.take("refused", 1)).toEqual([{ code: 3502 }]);
   });
 
+  test("a peer that does not read is given up, and is told so when it reads again", async ({ site }) => {
+    const here = site("hasty");
+    const watcher = await here.connect({ user: "bob" });
+    await watcher.call("subscribe", { channel: "room", join_leave: true });
+    const stuck = await here.join(["news", "room"]);
+    stuck.pause();
+    for (let n = 0; n < 10; n++) await here.publish("news", "x".repeat(3_000));
+    const gone = (await watcher.take(3)).at(-1)?.push;
+    expect(gone).toMatchObject({ leave: { info: { user: "ann" } } });
+    stuck.socket.resume();
+    await stuck.until(closeFrame(3008));
+    stuck.send(closing(3008));
+    await stuck.ended;
+  });
+}
+
+function silence(test: PeerTest): void {
   test("an idle peer that answers no ping is closed with 3012", async ({ site }) => {
     const here = site("quick");
     const peer = await here.connect();
@@ -65,21 +84,6 @@ function silence(test: PeerTest, { holdsSilent = false }: Differences): void {
     expect(performance.now() - since).toBeGreaterThan(400);
   });
 
-  test("a peer that does not read is given up, and is told so when it reads again", async ({ site }) => {
-    const here = site("hasty");
-    const watcher = await here.connect({ user: "bob" });
-    await watcher.call("subscribe", { channel: "room", join_leave: true });
-    const stuck = await here.join(["news", "room"]);
-    stuck.pause();
-    for (let n = 0; n < 10; n++) await here.publish("news", "x".repeat(3_000));
-    const gone = (await watcher.take(3)).at(-1)?.push;
-    expect(gone).toMatchObject({ leave: { info: { user: "ann" } } });
-    stuck.socket.resume();
-    await stuck.until(closeFrame(3008));
-    stuck.send(closing(3008));
-    await stuck.ended;
-  });
-
   test("closing cuts who does not read, within its grace, and reports what did not reach them", async ({
     site,
   }) => {
@@ -100,10 +104,10 @@ function lateness(test: PeerTest): void {
     const here = site("quick");
     const peer = await here.connect();
     const since = performance.now();
-    peer.send({ id: 8, rpc: { method: "never" } }, { id: 9, sub_refresh: {} });
+    peer.send({ id: 2, rpc: { method: "never" } }, { id: 3, sub_refresh: {} });
     expect(await peer.take(2)).toEqual([
-      { id: 8, error: errors[100] },
-      { id: 9, error: errors[108] },
+      { id: 2, error: errors[100] },
+      { id: 3, error: errors[108] },
     ]);
     expect(performance.now() - since).toBeGreaterThan(290);
     expect(await here.take("aborted", 1)).toEqual([{ handler: "rpc never" }]);

@@ -156,7 +156,7 @@ function resubscribing(test: PeerTest): void {
       const text = "x".repeat(200);
       await here.publish("news", ...range(1, 100).map((n) => ({ n, text })));
       const peer = await here.connect();
-      peer.send({ id: 9, subscribe: { channel: "news", recover: true } });
+      peer.ask("subscribe", { channel: "news", recover: true });
       const live = here.publish("news", "live");
       expect(await offsetsUntil(peer, 101)).toEqual(range(1, 101));
       await live;
@@ -170,7 +170,7 @@ function resubscribing(test: PeerTest): void {
       })();
       const offsets: number[] = [];
       while (offsets.length < 200) {
-        peer.send({ id: 9, subscribe: recover(offsets.length, "") });
+        peer.ask("subscribe", recover(offsets.length, ""));
         offsets.push(...(await offsetsUntil(peer, Math.min(offsets.length + 25, 200))));
         await peer.call("unsubscribe", { channel: "news" });
         offsets.push(...offsetsIn(peer.received.splice(0)));

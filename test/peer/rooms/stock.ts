@@ -1,10 +1,12 @@
 import type { Centrifuge, PublicationContext } from "centrifuge";
 import { describe, expect } from "vitest";
+import { EventSource } from "../../support/event-source.ts";
 import { type Relay, relay } from "../../support/relay.ts";
-import { dataOf, heard, websocket } from "../../support/stock-client.ts";
+import { dataOf, heard, type Transport, websocket } from "../../support/stock-client.ts";
 import { type Encoding, encodings, stockClients } from "../../support/stock-protobuf.ts";
 import { errors, range } from "../expected.ts";
 import type { PeerTest, Query, Site } from "../site.ts";
+import type { Given } from "../suite.ts";
 
 type Options = NonNullable<ConstructorParameters<typeof Centrifuge>[1]>;
 
@@ -22,10 +24,31 @@ export function dial(
   const address = new URL(here.address(query));
   if (through !== undefined) address.port = new URL(through.url).port;
   const delays = { minReconnectDelay: 5, maxReconnectDelay: 20 };
-  const client = new stockClients[encoding](String(address), { websocket, ...delays, ...options });
+  const ways = { websocket, eventsource: EventSource, ...emulationAt(address) };
+  const client = new stockClients[encoding](endpointAt(address, here.transport), {
+    ...ways,
+    ...delays,
+    ...options,
+  });
   here.finally(() => client.disconnect());
   client.connect();
   return client;
+}
+
+/** Returns where the stock client connects to, if the address is that of the WebSocket. */
+function endpointAt(address: URL, transport: Transport): ConstructorParameters<typeof Centrifuge>[0] {
+  if (transport === "websocket") return String(address);
+  return [{ transport, endpoint: String(beside(address, transport)) }];
+}
+
+function emulationAt(address: URL): Pick<Options, "emulationEndpoint"> {
+  return { emulationEndpoint: String(beside(address, "emulation")) };
+}
+
+function beside(address: URL, name: string): URL {
+  const url = new URL(name, String(address).replace(/^ws/, "http"));
+  url.search = address.search;
+  return url;
 }
 
 /** Connects a client that subscribes to "news" itself. */
@@ -52,11 +75,15 @@ async function wayTo(here: Site): Promise<Relay> {
 }
 
 /** The stock client of the protocol. */
-export function stock(test: PeerTest): void {
-  describe.each(encodings)("the stock client in %s", (encoding) => {
-    commands(test, encoding);
-    reconnecting(test, encoding);
-  });
+export function stock(test: PeerTest, { transport }: Given): void {
+  // Streams are in JSON only.
+  describe.each(transport === "websocket" ? encodings : (["JSON"] as const))(
+    "the stock client in %s",
+    (encoding) => {
+      commands(test, encoding);
+      reconnecting(test, encoding);
+    },
+  );
 }
 
 function commands(test: PeerTest, encoding: Encoding): void {
