@@ -148,10 +148,16 @@ export class LogAppender {
    * theirs.
    */
   async ahead(channel: string, data: string, options: AppendOptions): Promise<Position> {
-    const { log } = this.#parts;
-    const position = await log.append(channel, data, options);
-    await log.commit?.();
-    return position;
+    const { log, health } = this.#parts;
+    try {
+      const position = await log.append(channel, data, options);
+      await log.commit?.();
+      health.worked("appends");
+      return position;
+    } catch (error) {
+      if (!isRefusal(error) && !this.#ended) health.failed("appends", error);
+      throw error;
+    }
   }
 
   /** Ends the appender. Errors after that are caused by the end, and are neither reported nor retried. */

@@ -44,7 +44,7 @@ const defaults = { size: 1_000, bytes: 1_048_576, ttl: 86_400_000, slack: 8_388_
  * There is no bound in bytes over all channels: what Redis keeps besides is not known to one log. Set `maxmemory` in
  * Redis with the policy `noeviction`. When it is full, what is published waits.
  *
- * @throws {RangeError} when a bound is negative or not a number, or `lease` is not a number above 0
+ * @throws {RangeError} when a bound is negative or not a number, or `lease` is not a finite number above 0
  * @throws {TypeError} when `client` is of another kind, or has a key prefix of its own
  * @example
  * ```ts
@@ -64,7 +64,8 @@ export function redisLog({
   slack = defaults.slack,
   lease = 15_000,
 }: RedisLogOptions): Log {
-  if (!(lease > 0)) throw new RangeError(`Cannot use lease "${String(lease)}": it is not a number above 0`);
+  if (!(lease > 0 && lease < Infinity))
+    throw new RangeError(`Cannot use lease "${String(lease)}": it is not a finite number above 0`);
   const boundsOf = boundsByName({ size, bytes, ttl, slack }, defaults);
   return new RedisLog({ connector: connectorOf(client), keys: new Keys(prefix), boundsOf, lease });
 }

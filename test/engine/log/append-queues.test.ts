@@ -40,7 +40,7 @@ function make(
   const publish = (data: string, signal?: AbortSignal, channel = "news") =>
     outcomeOf(Promise.resolve(queues.append(channel, data, { time: 0, signal })));
   const logged = async (channel = "news") => (await log.read(channel, {})).entries.map(({ data }) => data);
-  return { clock, log, asked, errors, queues, publish, logged };
+  return { clock, log, asked, errors, health, queues, publish, logged };
 }
 
 const broken = new Error("no space");
@@ -62,6 +62,16 @@ test("publications of a channel are appended one after the other, in the order o
   await clock.settle();
   expect(outcomes.map(({ value }) => value?.offset)).toEqual([1, 2, 3]);
   expect(queues.size).toBe(0);
+});
+
+test("an append ahead of the others that fails begins an outage, of which no more is reported", async () => {
+  const { clock, errors, queues, publish, health } = make(() => Promise.reject(new Error("away")));
+  const error = await queues.ahead("news", "1", { time: 0 }).catch((reason: unknown) => reason);
+  expect([health.knows(error), health.isReported(error)]).toEqual([true, false]);
+  publish("2");
+  await clock.settle();
+  expect(errors).toEqual([]);
+  queues.end();
 });
 
 test("one channel never waits for another", async () => {

@@ -14,7 +14,7 @@ const needed = [
   ..."+spublish +ssubscribe +sunsubscribe".split(" "),
 ];
 
-test("a client of another kind, a prefix with braces and a lease of 0 are refused", () => {
+test("a client of another kind, a prefix with braces and a lease without end or of 0 are refused", () => {
   for (const client of [undefined, null, {}, { duplicate() {} }, "redis://localhost"]) {
     expect(() => redisLog({ client: client as never })).toThrow(
       new TypeError('Cannot use this client: give one of the packages "redis" or "ioredis"'),
@@ -22,7 +22,7 @@ test("a client of another kind, a prefix with braces and a lease of 0 are refuse
   }
   const client = new Redis({ lazyConnect: true });
   expect(() => redisLog({ client, prefix: "a{b}" })).toThrow(TypeError);
-  for (const lease of [0, -1, Number.NaN])
+  for (const lease of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
     expect(() => redisLog({ client, lease })).toThrow(`Cannot use lease "${lease}"`);
   expect(() => redisLog({ client, size: -1 })).toThrow(RangeError);
   for (const prefixed of [
