@@ -2,7 +2,9 @@ import type { Connection, ConnectionEvents, Connector, Opening } from "./connect
 
 /** What is used of a client of `redis`. */
 export interface NodeRedisClient {
-  readonly options?: { readonly socket?: object; readonly keyPrefix?: unknown } | undefined;
+  readonly options?:
+    | { readonly socket?: object; readonly commandOptions?: object; readonly keyPrefix?: unknown }
+    | undefined;
   readonly isOpen?: boolean;
   duplicate(overrides?: object): NodeRedisClient;
   connect(): Promise<unknown>;
@@ -36,11 +38,16 @@ function kindOf(client: NodeRedisClient): Kind {
 
 /**
  * A command is answered or rejects: none waits for a connection, and none is sent again by the client. So a connection that
- * ends is not made again; the log opens another one.
+ * ends is not made again; the log opens another one. The log has its own patience, too: the time-out of the client would
+ * create a signal for each command.
  */
 function overrides({ options }: NodeRedisClient, kind: Kind): object {
   if (kind !== "single") return {};
-  return { disableOfflineQueue: true, socket: { ...options?.socket, reconnectStrategy: false } };
+  return {
+    disableOfflineQueue: true,
+    socket: { ...options?.socket, reconnectStrategy: false },
+    commandOptions: { ...options?.commandOptions, timeout: undefined },
+  };
 }
 
 /** What the clients of a Cluster and of a Sentinel tell when they connect again by themselves. */

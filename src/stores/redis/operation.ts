@@ -69,9 +69,8 @@ export function encodeAppend(
   call: Call,
   { keys, channel, data, options, retention, member }: AppendParts,
 ): void {
-  const { time, tags, origin, once, key, place, state, hold, follows } = options;
+  const { tags, once, key, place, state, hold, follows } = options;
   const { size, bytes, ttl, slack } = retention;
-  const meta = { t: time, ...(tags && { g: tags }), ...(origin !== undefined && { o: origin }) };
   const bucket = member === undefined ? "0" : call.key(keys.held(bucketOf(channel)));
   const rest: string[] = [];
   let has = options.retention === undefined ? "" : "r";
@@ -88,8 +87,15 @@ export function encodeAppend(
   if (tags !== undefined) add("t", String(tagBytes(tags)));
   if (follows !== undefined) add("f", word(follows.epoch), String(follows.offset));
   const { args } = call;
-  args.push("append", has, call.key(keys.channel(channel)), bucket, JSON.stringify(meta), data);
+  args.push("append", has, call.key(keys.channel(channel)), bucket, metaOf(options), data);
   args.push(String(size), String(bytes), String(ttl), String(slack), ...rest);
+}
+
+/** Returns what is kept of an entry besides its data, as JSON. */
+function metaOf({ time, tags, origin }: AppendOptions): string {
+  // Most have a time alone, and this is called for each of them.
+  if (tags === undefined && origin === undefined && Number.isFinite(time)) return `{"t":${time}}`;
+  return JSON.stringify({ t: time, ...(tags && { g: tags }), ...(origin !== undefined && { o: origin }) });
 }
 
 /** Returns a form of a text that has neither a space nor a semicolon. */
@@ -120,55 +126,76 @@ export interface Appended {
  *
  * @throws {ExistsError | SealedError | RangeError | Error} what refuses it
  */
-export function readAppended(
-  answer: string,
-  { channel, options }: Pick<AppendParts, "channel" | "options">,
-): Appended {
-  const what = `append to ${JSON.stringify(channel)}`;
-  switch (answer[0]) {
-    case "X":
-      throw new ExistsError(channel);
-    case "Z":
-      throw new SealedError(channel);
-    case "R":
-      throw new RangeError(`Cannot ${what}: its state is longer than ${maxState} characters`);
-    case "F":
-      throw new LogError(`Cannot ${what}: what it follows, ${options.follows?.offset}, is lost`);
-    case "N": {
-      const which = `${options.once?.n} of writer ${JSON.stringify(options.once?.by)}`;
-      throw new LogError(
-        `Cannot append ${which} to ${JSON.stringify(channel)}: its last was ${answer.slice(1)}`,
-      );
-    }
-    case "E":
-      throw faultOf(new Error(answer.slice(1)), what);
-  }
+export function readAppended(answer: string, parts: Pick<AppendParts, "channel" | "options">): Appended {
+  if (!beginsWithDigit(answer)) throw refusal(answer, parts);
   const [offset, epoch = "", continued] = answer.split(" ");
   return { position: { epoch, offset: Number(offset) }, isContinued: continued === "c" };
 }
 
-/** Returns an operation that settles a promise. */
-export function operation<T>(
-  parts: Pick<Operation, "channel" | "member" | "size" | "encode">,
-  { resolve, reject }: Settle<T>,
-  read: (answer: string) => T,
-): Operation {
-  return {
-    ...parts,
-    isOver: false,
-    answered(answer) {
-      this.isOver = true;
-      try {
-        resolve(read(answer));
-      } catch (error) {
-        reject(error);
-      }
-    },
-    reject(error) {
-      this.isOver = true;
-      reject(error);
-    },
-  };
+function beginsWithDigit(text: string): boolean {
+  const code = text.charCodeAt(0);
+  return code >= 48 && code <= 57;
+}
+
+/** Returns the error that an answer without a position stands for. Its first letter says which. */
+function refusal(answer: string, { channel, options }: Pick<AppendParts, "channel" | "options">): Error {
+  const what = `append to ${JSON.stringify(channel)}`;
+  switch (answer[0]) {
+    case "X":
+      return new ExistsError(channel);
+    case "Z":
+      return new SealedError(channel);
+    case "R":
+      return new RangeError(`Cannot ${what}: its state is longer than ${maxState} characters`);
+    case "F":
+      return new LogError(`Cannot ${what}: what it follows, ${options.follows?.offset}, is lost`);
+    case "N": {
+      const which = `${options.once?.n} of writer ${JSON.stringify(options.once?.by)}`;
+      return new LogError(
+        `Cannot append ${which} to ${JSON.stringify(channel)}: its last was ${answer.slice(1)}`,
+      );
+    }
+    default:
+      return faultOf(new Error(answer.slice(1)), what);
+  }
+}
+
+/** An operation that settles a promise with what `read` makes of its answer. */
+export class SettlingOperation<T> implements Operation {
+  readonly channel: string;
+  readonly member: string | undefined;
+  readonly size: number;
+  readonly encode: Operation["encode"];
+  readonly #settle: Settle<T>;
+  readonly #read: (answer: string) => T;
+  isOver = false;
+
+  constructor(
+    { channel, member, size, encode }: Pick<Operation, "channel" | "member" | "size" | "encode">,
+    settle: Settle<T>,
+    read: (answer: string) => T,
+  ) {
+    this.channel = channel;
+    this.member = member;
+    this.size = size;
+    this.encode = encode;
+    this.#settle = settle;
+    this.#read = read;
+  }
+
+  answered(answer: string): void {
+    this.isOver = true;
+    try {
+      this.#settle.resolve(this.#read(answer));
+    } catch (error) {
+      this.#settle.reject(error);
+    }
+  }
+
+  reject(error: unknown): void {
+    this.isOver = true;
+    this.#settle.reject(error);
+  }
 }
 
 /**

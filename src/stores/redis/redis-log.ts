@@ -97,9 +97,8 @@ export class RedisLog implements Log {
 
   append(channel: string, data: string, options: AppendOptions): Promise<Position> {
     const { retention, once, key, hold } = options;
-    const what = `append to ${JSON.stringify(channel)}`;
     try {
-      this.#check(what, options.signal);
+      this.#check(() => `append to ${JSON.stringify(channel)}`, options.signal);
       checkOnce(once);
       if (key !== undefined) checkTtl(key.ttl);
       if (hold !== undefined) this.#demandMember(hold);
@@ -136,7 +135,7 @@ export class RedisLog implements Log {
   async read(channel: string, options: ReadOptions): Promise<Slice> {
     const what = `read ${JSON.stringify(channel)}`;
     const { signal } = options;
-    this.#check(what, signal);
+    this.#check(() => what, signal);
     const args = readArgs(this.#nextSeed(), this.#parts.boundsOf(channel).of(channel), options);
     const { read } = await this.#scripts();
     const reading = this.#link.run(read, [this.#parts.keys.channel(channel)], args);
@@ -154,7 +153,7 @@ export class RedisLog implements Log {
   }
 
   async watch(channel: string, wake: (hint?: WakeHint) => void): Promise<AsyncDisposable> {
-    this.#check(`watch ${JSON.stringify(channel)}`, undefined);
+    this.#check(() => `watch ${JSON.stringify(channel)}`, undefined);
     return await this.#subscriptions.watch(this.#parts.keys.channel(channel), wake);
   }
 
@@ -169,7 +168,7 @@ export class RedisLog implements Log {
   }
 
   async join(member: Member, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Membership> {
-    this.#check("join the log", signal);
+    this.#check(() => "join the log", signal);
     if (this.#isJoining || this.#members.id !== undefined)
       throw new TypeError("Cannot join: this log has a member. Dispose it first");
     this.#isJoining = true;
@@ -240,9 +239,9 @@ export class RedisLog implements Log {
     this.#link.close();
   }
 
-  #check(what: string, signal: AbortSignal | undefined): void {
+  #check(what: () => string, signal: AbortSignal | undefined): void {
     if (signal?.aborted) throw signal.reason;
-    if (this.#disposing !== undefined) throw new ClosedError(`Cannot ${what}: the log is closed`);
+    if (this.#disposing !== undefined) throw new ClosedError(`Cannot ${what()}: the log is closed`);
   }
 
   #demandMember(record: string): void {

@@ -1,7 +1,7 @@
 import { systemClock } from "../../base/clock.ts";
 import { bucketOf } from "./keys.ts";
 import { Lane, type LaneParts } from "./lane.ts";
-import { type Operation, operation } from "./operation.ts";
+import { type Operation, SettlingOperation } from "./operation.ts";
 
 /** What a writer is created from. */
 export interface WriterParts extends Omit<LaneParts, "isPipelined"> {
@@ -34,7 +34,7 @@ export class Writer {
     const { scope } = this.#parts;
     return scope.wait<T>("an answer of Redis", undefined, (settle) => {
       this.#writing++;
-      const written = operation(parts, settle, read);
+      const written = new SettlingOperation(parts, settle, read);
       let stopWaiting = (): void => {};
       const unlink = scope.link(signal, (reason) => {
         const give = (): void => written.reject(reason);

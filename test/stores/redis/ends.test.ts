@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { redisLog } from "tocsin/redis";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ClosedError, createNotifier, type LogError, type Notifier } from "../../../src/mod.ts";
 import { clientOf, missing, packages } from "../../support/redis.ts";
 import { errorOf, logOn, server, until, way } from "./tools.ts";
@@ -62,6 +62,17 @@ else {
       redis.thaw();
       expect([error.name, error.lasting]).toEqual(["LogError", false]);
       expect(error.message).toMatch(/5000 ms/);
+    });
+
+    test("no call has a time-out besides that of the log", async () => {
+      const redis = await server();
+      const log = logOn(name, redis);
+      await log.append("news", "1", { time });
+      const timeout = vi.spyOn(AbortSignal, "timeout");
+      onTestFinished(() => timeout.mockRestore());
+      await log.append("news", "2", { time });
+      expect((await log.read("news", {})).top).toBe(2);
+      expect(timeout).not.toHaveBeenCalled();
     });
 
     test("closing settles although Redis does not answer", async () => {
