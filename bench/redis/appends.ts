@@ -92,7 +92,7 @@ async function callsASecond(args: readonly string[]): Promise<number> {
  */
 function callOf(appends: number): Call {
   const keys = new Keys("tocsin:");
-  const call = new Call(["seed.", "", "0", String(appends)]);
+  const call = new Call(["seed.", "", "0", String(appends), ""]);
   for (let n = 0; n < appends; n++) {
     const channel = appends === 1 ? "channel __rand_int__" : (channels[n % channels.length] as string);
     const options = { time: Date.now() };
