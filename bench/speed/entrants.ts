@@ -34,14 +34,14 @@ const plain = (channel: string): Greeting => ({
   dialect: "plain",
 });
 
-const engine = (channel: string): Greeting => ({
+export const engine = (channel: string): Greeting => ({
   path: `/socket.io/?EIO=4&transport=websocket&channel=${channel}`,
   hello: "40",
   marker: '40{"sid"',
   dialect: "engine",
 });
 
-const ours = (channel: string): Greeting => ({
+export const ours = (channel: string): Greeting => ({
   path: "/?user=%d",
   hello: `{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"${channel}"}}`,
   marker: '"id":2',
@@ -84,10 +84,10 @@ export function entrants(node: string): Entrant[] {
   ];
 }
 
-function versionOf(file: string): string {
+export function versionOf(file: string): string {
   return /\d+\.\d+\.\d+/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.[0] ?? "";
 }
 
-function versionIn(name: string): string {
+export function versionIn(name: string): string {
   return JSON.parse(readFileSync(join(root, "node_modules", name, "package.json"), "utf8")).version;
 }

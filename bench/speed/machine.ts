@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -8,8 +9,8 @@ import { root } from "../../test/support/runtimes.ts";
 /** Maximum time in milliseconds until a process prints its next line. */
 const patience = 120_000;
 
-/** The CPU core of the measured server, and the core of the clients. */
-export const cores = { server: 0, load: 1 } as const;
+/** The CPU core of the measured server, the core of the clients, and all cores, for what consists of many processes. */
+export const cores = { server: 0, load: 1, all: `0-${cpus().length - 1}` } as const;
 
 /** A process that reads one command per line from stdin, and prints one line of JSON for each. */
 export class Worker {
@@ -18,7 +19,7 @@ export class Worker {
   readonly #waiting: { resolve(line: object): void; reject(error: Error): void }[] = [];
   #errors = "";
 
-  constructor(core: number, file: string, args: readonly string[]) {
+  constructor(core: number | string, file: string, args: readonly string[]) {
     const [command, ...rest] = ["taskset", "-c", String(core), file, ...args] as [string, ...string[]];
     this.#child = spawn(command, rest, { cwd: root });
     this.#child.stderr?.on("data", (text) => {

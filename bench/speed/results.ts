@@ -32,7 +32,7 @@ function keyOf({ name }: Workload, { id }: Entrant): string {
   return `${name} ${id}`;
 }
 
-function medians(rounds: readonly Found[]): Found {
+export function medians(rounds: readonly Found[]): Found {
   const names = Object.keys(rounds[0] ?? {});
   return Object.fromEntries(names.map((name) => [name, median(rounds.map((found) => found[name] ?? 0))]));
 }

@@ -6,6 +6,7 @@
  * The process reads commands from stdin, one per line, and prints one line of JSON for each:
  *
  *   count         events, bytes, frames and pings since the last reset, and p50 and p99 of latency in microseconds
+ *   latencies     how many events since the last reset had each latency: pairs of hundredths of a millisecond and a count
  *   reset         sets all counts to zero
  *   say TEXT      every client sends TEXT as a message
  *   stuck N       the first N clients stop reading
@@ -238,6 +239,14 @@ static int64_t percentile(double share) {
   return (int64_t)BUCKETS * BUCKET_US;
 }
 
+/* The last pair has the events that were later than every bucket. */
+static void printLatencies(void) {
+  printf("{\"latencies\":[");
+  for (int i = 0; i < BUCKETS; i++)
+    if (latencies[i] > 0) printf("[%d,%u],", i, latencies[i]);
+  printf("[%d,%lu]]}\n", BUCKETS, late);
+}
+
 static void reset(void) {
   events = bytes = frames = pings = late = 0;
   memset(latencies, 0, sizeof latencies);
@@ -255,6 +264,8 @@ static void command(char *line) {
   if (strcmp(line, "count") == 0)
     printf("{\"events\":%lu,\"bytes\":%lu,\"frames\":%lu,\"pings\":%lu,\"p50\":%ld,\"p99\":%ld}\n", events, bytes,
            frames, pings, percentile(0.5), percentile(0.99));
+  else if (strcmp(line, "latencies") == 0)
+    printLatencies();
   else
     printf("{}\n");
 }

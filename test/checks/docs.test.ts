@@ -134,6 +134,16 @@ test("the table of costs has the measured values", () => {
   }
 });
 
+test("the tables of nodes that share a Redis have the measured values", () => {
+  const [whole = [], short = []] = ["bench/results/redis.md", "docs/performance.md"].map((path) => {
+    const [, part = page(path).text] = page(path).text.split("\n## Nodes that share a Redis\n");
+    return (part.split("\n## What the numbers say\n")[0] ?? "")
+      .split("\n")
+      .filter((line) => line.startsWith("|"));
+  });
+  expect(short).toEqual(whole);
+});
+
 test("the picture of a terminal equals what the command draws", async () => {
   const [terminal, clock] = [fakeTerminal(90), fakeClock()];
   const channels = ["run:6f1c", "run:a90d", "run:77b2", "news"];
