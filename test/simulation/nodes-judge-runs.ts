@@ -83,8 +83,11 @@ function judgeEpoch(
   if (!isNow) return undefined;
   const { outcome, node } = record;
   if (ending === undefined) {
-    // An ending that the store loses later than that is not written again.
-    if (outcome !== undefined && losses.some((loss) => loss - outcome.at >= shape.runTtl)) return undefined;
+    // An ending of which its node hears later than that that the store has lost it is not written again.
+    const hears = (loss: number): number =>
+      node.cuts.find(({ from, until }) => from <= loss && loss <= until)?.until ?? loss;
+    if (outcome !== undefined && losses.some((loss) => hears(loss) - outcome.at >= shape.runTtl))
+      return undefined;
     throw new Error(`${channel} (${first.name}) has no ending`);
   }
   // Its ending is trimmed before its node comes back.

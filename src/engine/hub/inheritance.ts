@@ -112,10 +112,10 @@ export class Inheritance {
     try {
       if (place.lost === undefined && membership.nodes !== undefined) await nodes.begin(membership);
     } catch (error) {
-      nodes.end();
+      nodes.end({ isForGood: false });
       if (place.lost === undefined) throw error;
     }
-    if (place.lost !== undefined) nodes.end();
+    if (place.lost !== undefined) nodes.end({ isForGood: false });
   }
 
   #report(error: unknown): void {
@@ -139,7 +139,7 @@ export class Inheritance {
     const message = `Lost the place in the log: ${describe(error).message}. ${what} ${next}`;
     this.#report(new LogError(message, { cause: error, lasting: lasting !== undefined }));
     records.lost(lasting !== undefined);
-    nodes.end();
+    nodes.end({ isForGood: lasting !== undefined });
     runs.lose(error);
     ledger.disown();
     if (lasting !== undefined) for (const session of [...sessions]) session.close(closes.internal);
@@ -186,7 +186,7 @@ export class Inheritance {
   /** Ends the wait for the log, and leaves what is held to the next process. */
   async end(): Promise<void> {
     this.#leaving?.abort(closed("join the log"));
-    this.#context.nodes.end();
+    this.#context.nodes.end({ isForGood: true });
     await this.#context.records.leave();
   }
 }

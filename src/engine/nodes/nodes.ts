@@ -123,13 +123,17 @@ export class Nodes {
     return (await this.#membership?.nodes?.()) ?? [];
   }
 
-  /** Stops reading messages. Those that wait for answers get none. */
-  end(): void {
+  /**
+   * Stops reading messages. Those that wait for answers get none. `isForGood`: otherwise it begins again, and says then
+   * what it has to say meanwhile.
+   */
+  end({ isForGood }: { isForGood: boolean }): void {
     for (const inbox of this.#inboxes) inbox.end();
     this.#read = this.#inboxes.at(-1)?.position ?? this.#read;
     this.#inboxes = [];
-    this.#hasLeft ||= this.#membership !== undefined;
     this.#membership = undefined;
+    if (!isForGood) return;
+    this.#hasLeft ||= this.#own.size > 0;
     this.#gathered.clear();
   }
 

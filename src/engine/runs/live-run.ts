@@ -201,7 +201,7 @@ export class LiveRun implements Run<unknown> {
       channel: this.#channel,
       stored: () => this.#stored,
       isForeign: () => this.#refused !== undefined || this.#channel.isStopped,
-      isOver: () => this.#waiting === undefined || this.#channel.ending !== undefined,
+      isOver: () => this.#waiting === undefined || this.#channel.isEnded,
       endingOf,
       begin: (place) => {
         this.#record.replace();
@@ -308,6 +308,7 @@ export class LiveRun implements Run<unknown> {
     if (written.status === "fulfilled") {
       this.endedAt = this.#context.clock.now();
       this.#observer.written(this, data);
+      this.#channel.isEnded = true;
       if (await (announcing ?? announce())) this.#record.done();
     }
     this.#settle(settled);

@@ -61,6 +61,29 @@ describe("a node that was cut off for longer than its lease", () => {
     expect(one.errors).toEqual([]);
   });
 
+  test("tells what clients acknowledge while it joins again", async ({ open }) => {
+    const cluster = await open(2, { log: { latency: 10 } });
+    const { clock, nodes } = cluster;
+    const [one, other] = nodes as Pair;
+    await clock.advance(200);
+    const ann = client(other.notifier, { user: "ann", authorize: () => true });
+    const acknowledges = { send: { data: { ack: {} } } };
+    ann.send({ id: 1, connect: {} }, acknowledges, { id: 2, subscribe: { channel: "news" } });
+    await clock.advance(200);
+    const publishing = one.notifier.publish("news", "a", { confirm: true, ttl: 120_000 });
+    await clock.advance(200);
+    const { position } = await publishing;
+    other.log.cut();
+    await clock.advance(2 * lease);
+    other.log.heal();
+    while (other.errors.length === 0 || other.notifier.totals().log.place === "joined")
+      await clock.advance(1);
+    ann.send({ send: { data: { ack: { news: position } } } });
+    await clock.advance(6_000);
+    expect(one.notifier.stats().confirmed).toBe(0);
+    expect(takeErrors(other)).toContainEqual(expect.stringContaining("Lost the place in the log"));
+  });
+
   test("can be lost again and again", async ({ open }) => {
     const cluster = await open(2);
     const [one, other] = cluster.nodes as Pair;
