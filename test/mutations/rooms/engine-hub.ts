@@ -306,8 +306,13 @@ export const engineHub: readonly Mutation[] = [
     },
     {
       name: "a node that is lost reads messages under its old name",
-      from: "    records.lost(lasting !== undefined);\n    nodes.end();\n",
-      to: "    records.lost(lasting !== undefined);\n",
+      from: "    nodes.end({ isForGood: lasting !== undefined });\n",
+      to: "",
+    },
+    {
+      name: "what a node learns while it joins again is told to nobody",
+      from: "nodes.end({ isForGood: lasting !== undefined });",
+      to: "nodes.end({ isForGood: true });",
     },
     {
       name: "the sessions of a process that is lost for ever stay",
@@ -447,6 +452,13 @@ export const engineHub: readonly Mutation[] = [
       name: "a post for a node that is gone counts as taken",
       from: "return isMember && answer !== false;\n  }",
       to: "return answer !== false;\n  }",
+    },
+  ]),
+  ...inFile("engine/nodes/nodes", [
+    {
+      name: "a node that was cut off while it joined does not look for what was revoked before",
+      from: "if (!this.#hasLookedBack && ",
+      to: "if (this.#read === undefined && ",
     },
   ]),
 ];
