@@ -90,9 +90,13 @@ function sendersOf({ got }: NodesClient, { channel, data }: Report): SimNode[] {
   return got.flatMap((each) => (each.channel === channel && each.data === data && each.node) || []);
 }
 
-/** Returns whether a node lived and could reach the store in a span. */
-function couldReach({ pauses }: NodesWorld, { cuts, endedAt }: SimNode, { from, until }: Span): boolean {
-  if (endedAt <= until) return false;
+/** Returns whether a node had joined, lived and could reach the store in a span. */
+function couldReach(
+  { pauses }: NodesWorld,
+  { cuts, joinedAt, endedAt }: SimNode,
+  { from, until }: Span,
+): boolean {
+  if (joinedAt > from || endedAt <= until) return false;
   return ![...pauses, ...cuts].some((span) => span.from <= until && span.until + spread >= from);
 }
 
