@@ -76,7 +76,7 @@ export class Recoveries {
       const { found } = known;
       return (room) => ((found.recovery?.bytes ?? 0) <= room ? found : withoutPublications(found));
     }
-    return andThen(channel.read(after), (slice) => (room: number) => {
+    return andThen(readIn(channel, after), (slice) => (room: number) => {
       const found = findIn(slice, wanted, room);
       const { epoch, top } = channel;
       const isWhole = found.recovery?.cursor === top && after.epoch === epoch;
@@ -110,6 +110,15 @@ export class Recoveries {
   clear(): void {
     this.#known = undefined;
   }
+}
+
+/** Reads after a position. If the log goes on in another epoch that continues it, the channel has to go there first. */
+function readIn(channel: Channel, after: Position): MaybePromise<Slice> {
+  return andThen(channel.read(after), (slice) => {
+    if (!slice.gapless || slice.epoch === channel.epoch) return slice;
+    channel.refresh();
+    return andThen(channel.current(), () => channel.read(after));
+  });
 }
 
 /**

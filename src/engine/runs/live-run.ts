@@ -1,16 +1,10 @@
 import type { Settle } from "../../base/scope.ts";
-import {
-  CancelError,
-  type CancelledBy,
-  describe,
-  ExistsError,
-  RunError,
-  SealedError,
-} from "../../model/errors.ts";
+import { CancelError, type CancelledBy, ExistsError, RunError, SealedError } from "../../model/errors.ts";
 import type { Run, RunOptions, RunsReport, Task } from "../../model/run.ts";
 import type { RunStatus } from "../../model/run-event.ts";
 import { foreignEnding } from "./foreign-ending.ts";
 import { type Renewing, renewRun } from "./renewed-run.ts";
+import { checkReason } from "./run-access.ts";
 import { RunChannel, type RunContext, type StartOptions } from "./run-channel.ts";
 import { type Ended, encode, endingText, failureOf, type Outcome, resultIn } from "./run-ending.ts";
 import type { RunObserver } from "./run-observer.ts";
@@ -46,7 +40,7 @@ export class LiveRun implements Run<unknown> {
   endTime: number | undefined;
   readonly #record: RunRecord;
   /** Settles once the log was asked to begin the run, and has answered. Undefined before. */
-  #starting: Promise<unknown> | undefined;
+  #starting: Promise<[PromiseSettledResult<void>]> | undefined;
   /** The name of this node when the run began. */
   #node: string | undefined;
   /** What `result` rejects with, if this process writes no ending: the log has refused the run, or it is lost. */
@@ -231,10 +225,7 @@ export class LiveRun implements Run<unknown> {
   }
 
   async cancel(reason?: string): Promise<void> {
-    if (reason !== undefined && typeof reason !== "string")
-      throw new TypeError(
-        `Cannot cancel ${this.label} for "${describe(reason as unknown).message}": a reason is a text`,
-      );
+    checkReason(this.label, reason);
     this.cancelBy("caller", reason);
     await this.ended();
   }
@@ -291,6 +282,12 @@ export class LiveRun implements Run<unknown> {
     if (this.#starting === undefined) return this.#settle(settled);
     // What cannot be written is reported as undelivered, and a failed announcement by `announceEnding`.
     const isOfNodes = this.#node !== undefined;
+    if (isOfNodes && this.#channel.start === undefined) {
+      // Behind a start that is refused, the ending would be that of another run.
+      const [started] = await this.#starting;
+      const why = started.status === "rejected" ? started.reason : undefined;
+      if (why !== undefined) return why instanceof ExistsError ? this.#refuse(why) : this.#settle(settled);
+    }
     const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`, { isOfNodes });
     // Another node may have ended the run: then its ending is announced.
     const announcing = isOfNodes ? undefined : announce();

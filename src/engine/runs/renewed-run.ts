@@ -69,6 +69,8 @@ async function renewOnce(context: RunContext, run: RenewableRun, renewing: Renew
     }
     if (sealed === true) {
       if (isOver) renewing.release();
+      // Others have ended it: what it still writes is refused, although the store has lost what that follows.
+      else renewing.channel.isThere(epoch);
       return false;
     }
     if (isOver && ending === undefined) return true;

@@ -1,3 +1,4 @@
+import { shown } from "../../base/check.ts";
 import type { Action } from "../../model/peer.ts";
 import type { RunStatus } from "../../model/run-event.ts";
 
@@ -24,4 +25,10 @@ export function mayUse(
 /** Returns whether a user may cancel a run without a call of `authorize`. */
 export function mayCancel(run: RunFacts | undefined, user: string): boolean {
   return run !== undefined && !run.asksToCancel && (run.owner === undefined || run.owner === user);
+}
+
+/** Throws a TypeError for a reason that is no text. `run` is the run as people read it. */
+export function checkReason(run: string, reason: unknown): void {
+  if (reason !== undefined && typeof reason !== "string")
+    throw new TypeError(`Cannot cancel ${run} for ${shown(reason)}: a reason is a text`);
 }

@@ -13,7 +13,7 @@ import {
 import { inBatches, tryAgain } from "../log/try-again.ts";
 import { KeptEndings } from "./kept-endings.ts";
 import { LiveRun } from "./live-run.ts";
-import { mayCancel } from "./run-access.ts";
+import { checkReason, mayCancel } from "./run-access.ts";
 import type { RunContext } from "./run-channel.ts";
 import type { RunObserver } from "./run-observer.ts";
 import type { StoredRun } from "./run-state.ts";
@@ -105,7 +105,12 @@ export class RunRegistry implements RunObserver<LiveRun> {
   }
 
   refused(run: LiveRun): void {
-    this.#runs.delete(run.id);
+    this.#remove(run);
+  }
+
+  /** Another run may have its id by now. */
+  #remove(run: LiveRun): void {
+    if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
   }
 
   get(id: string): LiveRun | undefined {
@@ -159,7 +164,7 @@ export class RunRegistry implements RunObserver<LiveRun> {
       if (!isExpired) counters.hit("endedBytes");
       this.#ended.delete(run);
       this.#endings.delete(run);
-      this.#runs.delete(run.id);
+      this.#remove(run);
       this.#bytes -= run.bytes;
     }
   }
@@ -203,8 +208,7 @@ export class RunRegistry implements RunObserver<LiveRun> {
     const { name, owner, status, started, ended } = stored;
     const result: RunState["result"] = ({ signal } = {}) => readResult(this.#context, id, signal);
     const cancel = async (reason?: string): Promise<void> => {
-      if (reason !== undefined && typeof reason !== "string")
-        throw new TypeError(`Cannot cancel run:${id} for ${shown(reason)}: a reason is a text`);
+      checkReason(`run:${id}`, reason);
       if (status === "working") this.#cancelElsewhere(id, stored.node, { by: "caller", reason });
       await result().catch(() => {});
     };

@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
-import { client, type Pair, settled, subscribe, test, waits } from "./cluster.ts";
+import { outcomeOf } from "../../support/core.ts";
+import { client, type Pair, settled, subscribe, test, typesIn, waits } from "./cluster.ts";
 import { confirmed, follows, news } from "./deliver.ts";
 
 describe("a node that closes", () => {
@@ -33,6 +34,25 @@ describe("a node that closes", () => {
     await closing;
     const announced = shared.inspect().channels.runs?.entries.map(({ data }) => JSON.parse(data).type);
     expect(announced).toEqual(["run.started", "run.cancelled"]);
+  });
+
+  test("writes no ending to the run of another node, whose id its own one was refused", async ({ open }) => {
+    const cluster = await open(2, { notifier: { grace: 1_000 } });
+    const { clock, nodes, shared } = cluster;
+    const [one, other] = nodes as Pair;
+    shared.pause();
+    const options = { id: "r", owner: "ann" };
+    const runs = [other, one].map(({ notifier }) => notifier.run(waits, options));
+    const [, refused] = runs.map((run) => outcomeOf(run.result()));
+    await clock.settle();
+    const closing = one.notifier.close();
+    // Its run is given up at half of its grace.
+    await clock.advance(600);
+    shared.resume();
+    await clock.advance(6_000);
+    await closing;
+    expect(typesIn(cluster, "run:r")).toEqual(["run.started"]);
+    expect([runs[0]?.status, refused?.state]).toEqual(["working", "rejected"]);
   });
 
   test("has no error because a client hangs that was sent what others have confirmed", async ({ open }) => {
