@@ -60,7 +60,9 @@ function covers(
   { epoch, offset }: Position,
 ): boolean {
   if (its.channel !== channel || its.offset < offset) return false;
-  return its.epoch === epoch || truth.continues(channel, its.epoch, { epoch, offset });
+  if (its.epoch === epoch || truth.continues(channel, its.epoch, { epoch, offset })) return true;
+  // It was there before the store was set back, and its node heard its position only after that.
+  return truth.continues(channel, epoch, { epoch: its.epoch, offset });
 }
 
 /** Somebody has acknowledged it, and a node that lives knew that long before. */
