@@ -109,11 +109,6 @@ export const engineRuns: readonly Mutation[] = [
       from: "this.#abandoned || this.#channel.ending === undefined ?",
       to: "this.#abandoned ?",
     },
-    {
-      name: "any value is accepted as the reason of a cancel",
-      from: 'if (reason !== undefined && typeof reason !== "string")',
-      to: "if (reason === null)",
-    },
   ]),
   ...inFile("engine/runs/task-events", [
     {
@@ -155,8 +150,8 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run whose ending was found again is held",
-      from: "      if (isOver) renewing.release();\n",
-      to: "",
+      from: "if (isOver) renewing.release();",
+      to: "if (isOver) void renewing;",
     },
     {
       name: "an ending that a node loses while it closes is left to nobody",
@@ -255,6 +250,11 @@ export const engineRuns: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/runs/run-access", [
+    {
+      name: "any value is accepted as the reason of a cancel",
+      from: 'if (reason !== undefined && typeof reason !== "string")',
+      to: "if (reason === null)",
+    },
     {
       name: "any user may follow a run with an owner",
       from: "if (run.owner !== undefined && run.owner !== user) return false;",
