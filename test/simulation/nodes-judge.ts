@@ -96,7 +96,8 @@ function judgeErrors({ nodes, shape: { faults, runTtl, lease } }: NodesWorld): v
       /The store was set back to an earlier moment, or lost|Cannot renew the log: the endings|what it follows, .*, is lost/,
       lost,
     ],
-    [/Lost the place in the log|takes it for gone/, faults.has("long")],
+    // Short cuts may follow one another.
+    [/Lost the place in the log|takes it for gone/, unreachable],
     // The ending of a run may be trimmed before an heir looks for it.
     [
       /the log no longer keeps it/,
