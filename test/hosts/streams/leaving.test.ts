@@ -17,7 +17,8 @@ function portOf(here: Site): number {
   return Number(new URL(here.direct).port);
 }
 
-const quiet = { timeout: 5_000, interval: 5 };
+/** Where many processes share the cores, a timer may be seconds late, and a peer then has a second more. */
+const quiet = { timeout: 20_000, interval: 5 };
 
 describe.each(transports)(`a client over %s on ${runtime}`, (transport) => {
   test.each<[string, (socket: ReturnType<typeof tcp>["socket"]) => unknown]>([
@@ -65,7 +66,7 @@ describe.each(transports)(`a client over %s on ${runtime}`, (transport) => {
     const received = await peer.ended;
     expect(received.length).toBeGreaterThan(1_000_000);
     expect(received).not.toContain('"code":3008');
-  });
+  }, 60_000);
 
   // Clients of events answer no pings.
   if (transport === "events") return;
