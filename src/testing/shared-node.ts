@@ -151,14 +151,15 @@ export class SharedNode implements NodeLog, Link {
       id,
       release: async (record) => {
         // Sent before this node knew that the store was set back, it comes again: what it is released for may be lost.
-        for (let isStale = true; isStale; ) {
+        for (;;) {
           const generation = this.#generation;
-          isStale = false;
+          let isStale = false;
           await asMember("release a record", () => {
             isStale = generation !== store.generation;
             if (!isStale) store.members.release(id, record);
           });
-          if (isStale) this.#look();
+          if (!isStale) return;
+          this.#look();
         }
       },
       hold: (held) => asMember("hold a record", () => store.members.hold(id, held)),

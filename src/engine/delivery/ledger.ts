@@ -4,7 +4,7 @@ import type { Asked, Delivery, Undelivered } from "../../model/receipt.ts";
 import { PendingDelivery } from "./channel-ledger.ts";
 import type { Taken } from "./confirm-capacity.ts";
 import type { Confirmation, Content } from "./confirmation.ts";
-import { deliveryStateOf } from "./delivery-state.ts";
+import { deliveryStateOf, has } from "./delivery-state.ts";
 import { ForeignWaits } from "./foreign-waits.ts";
 import { knownDelivery } from "./known-delivery.ts";
 import { stateIn } from "./known-states.ts";
@@ -114,7 +114,7 @@ export class Ledger extends PendingDeliveries {
   #tellOfDeparted({ deliveries: { channel }, epoch, position: { offset }, place }: PendingDelivery): void {
     if (place < 0 || this.context.nodes.id === undefined) return;
     for (const state of this.known.departed.of(channel, { epoch, offset }))
-      if (state.since < offset && offset <= state.written) this.foreign.left(channel, epoch, state);
+      if (has(state, offset, "written")) this.foreign.left(channel, epoch, state);
   }
 
   /**
@@ -213,8 +213,7 @@ export class Ledger extends PendingDeliveries {
     const places = this.known.placesOf(state.by, channel, { epoch, offset: state.written });
     this.known.departed.add(channel, epoch, state);
     for (const offset of places)
-      if (state.since < offset && offset <= state.written)
-        this.onReturned(state.by, channel, { epoch, offset });
+      if (has(state, offset, "written")) this.onReturned(state.by, channel, { epoch, offset });
   }
 
   /** Called when a subscription has ended. Its state is remembered for a while, and nothing more is in flight. */

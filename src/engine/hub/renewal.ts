@@ -37,10 +37,11 @@ export class Renewal {
   }
 
   async #run(): Promise<void> {
-    const { runs, joining } = this.#context;
+    const { runs, joining, records } = this.#context;
     try {
+      await joining?.catch(() => {});
       // Without a place in the log nothing can be held. Whoever joins next has the runs.
-      if (joining !== undefined && !(await isJoined(joining))) return;
+      if (!records.isMember) return;
       await runs.renew();
       await this.#holdConfirmed();
     } finally {
@@ -63,14 +64,5 @@ export class Renewal {
       if (slice === undefined || offset < slice.first || !isOfEpoch(held.position, slice)) continue;
       records.hold({ ...held, position: { epoch: slice.epoch, offset } });
     }
-  }
-}
-
-async function isJoined(joining: Promise<void>): Promise<boolean> {
-  try {
-    await joining;
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -52,6 +52,8 @@ export class LiveRun implements Run<unknown> {
   #signal: AbortSignal | undefined;
   readonly #unlink: () => void;
   #abandoned = false;
+  /** Whether the ending is in the log, and kept for a store that may forget it. */
+  #isWritten = false;
   readonly #events: TaskEvents;
 
   constructor(context: RunContext, id: string, options: RunOptions, observer: RunObserver<LiveRun>) {
@@ -195,7 +197,7 @@ export class LiveRun implements Run<unknown> {
       channel: this.#channel,
       stored: () => this.#stored,
       isForeign: () => this.#refused !== undefined || this.#channel.isStopped,
-      isOver: () => this.#waiting === undefined || this.#channel.isEnded,
+      isOver: () => this.#waiting === undefined || this.#isWritten,
       endingOf,
       begin: (place) => {
         this.#record.replace();
@@ -305,7 +307,7 @@ export class LiveRun implements Run<unknown> {
     if (written.status === "fulfilled") {
       this.endedAt = this.#context.clock.now();
       this.#observer.written(this, data);
-      this.#channel.isEnded = true;
+      this.#isWritten = true;
       if (await (announcing ?? announce())) this.#record.done();
     }
     this.#settle(settled);

@@ -32,8 +32,6 @@ export class RunChannel {
   start: Position | undefined;
   /** The position of the ending, once it is in the log. */
   ending: Position | undefined;
-  /** Whether the ending is in the log, and kept for a store that may forget it. */
-  isEnded = false;
   /** Ends all appends that are under way. Only a node may have to stop before its ending is written. */
   #over: AbortController | undefined;
 

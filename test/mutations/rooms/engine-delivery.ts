@@ -250,8 +250,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "a client that came back before it was known to have left acknowledges nothing",
-      from: "        this.onReturned(state.by, channel, { epoch, offset });\n",
-      to: "        void offset;\n",
+      from: "this.onReturned(state.by, channel, { epoch, offset });",
+      to: "void offset;",
     },
     {
       name: "a node that begins later does not hear what others wait for",
