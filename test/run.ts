@@ -138,19 +138,19 @@ function byReason(skipped: readonly string[]): string[] {
   ).flat();
 }
 
-function counts({ passed, failed }: { passed: number; failed: number }): string {
-  return `${passed} passed, ${failed} failed`;
+function counts({ passed, failed }: { passed: number; failed: readonly string[] }): string {
+  return `${passed} passed, ${failed.length} failed`;
 }
 
 function summarize(all: readonly Outcome[]): void {
-  const sum = (count: (outcome: Outcome) => number) =>
-    all.reduce((total, outcome) => total + count(outcome), 0);
-  const passed = sum((outcome) => outcome.passed);
-  const failed = sum((outcome) => outcome.failed);
-  const skipped = sum((outcome) => outcome.skipped.length);
+  const passed = all.reduce((sum, outcome) => sum + outcome.passed, 0);
+  const failed = all.flatMap((outcome) => outcome.failed.map((what) => `${outcome.name}: FAILED ${what}`));
+  const skipped = all.flatMap((outcome) => outcome.skipped).length;
+  // Each has been printed in full when it happened, which may be thousands of lines ago.
+  for (const what of failed) console.log(what);
   console.log(`total: ${counts({ passed, failed })}${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   // Where nothing could run, the reason has been printed.
-  if (failed > 0 || passed + skipped === 0) process.exitCode = 1;
+  if (failed.length > 0 || passed + skipped === 0) process.exitCode = 1;
 }
 
 /** Runs the suite once. Each fault of the process itself counts as one more failure. */
@@ -169,12 +169,11 @@ async function run({ name, file, args }: Target): Promise<Outcome> {
   problems.push(...leftProcesses(child), ...lingeringWorkers(workers));
   killGroup(child);
   rmSync(workers, { recursive: true });
-  for (const problem of problems) console.log(`${name}: FAILED ${problem}`);
-  const { passed, failed, skipped } = results ?? { passed: 0, failed: 0, skipped: [] };
+  const { passed, failed, skipped } = results ?? { passed: 0, failed: [], skipped: [] };
   return {
     name,
     passed,
-    failed: failed + problems.length,
+    failed: [...failed, ...problems],
     skipped,
     seconds: (performance.now() - start) / 1000,
   };
@@ -212,7 +211,7 @@ async function watch(name: string, child: ChildProcess): Promise<{ results?: Res
   clearTimeout(watchdog);
   if (results === undefined)
     return { problems: problems.length > 0 ? problems : [`${ended}, without results`] };
-  const expected = `ended with code ${results.failed > 0 ? 1 : 0}`;
+  const expected = `ended with code ${results.failed.length > 0 ? 1 : 0}`;
   if (ended !== expected && problems.length === 0) problems.push(ended);
   return { results, problems };
 }

@@ -170,8 +170,10 @@ function failureOf({ hung, code, output }: Outcome): string | undefined {
   const results = output.split(mark)[1]?.split("\n")[0];
   if (hung) return results === undefined ? "hangs" : "does not end by itself";
   if (results === undefined) return errorIn(output) ?? `ends with code ${code}`;
-  const { passed, failed: count } = JSON.parse(results) as Results;
-  return passed > 0 && count === 0 && code === 0 ? undefined : `${count} failed, code ${code}`;
+  const { passed, failed: failures } = JSON.parse(results) as Results;
+  return passed > 0 && failures.length === 0 && code === 0
+    ? undefined
+    : `${failures.length} failed, code ${code}`;
 }
 
 /** Returns the first line of the output that names an error. */

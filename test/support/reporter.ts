@@ -3,8 +3,8 @@ import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from "vitest/n
 /** The results of the suite on one runtime. */
 export interface Results {
   passed: number;
-  /** Failed tests, and errors outside of tests. */
-  failed: number;
+  /** The failed tests by name, and errors outside of tests. */
+  failed: string[];
   /** The skipped tests, by name and reason. */
   skipped: string[];
 }
@@ -15,7 +15,7 @@ export const mark = "tocsin-results ";
 /** Prints each failure in full when it happens, and the results in one line at the end. */
 export default class RunnerReporter implements Reporter {
   #vitest: Vitest | undefined;
-  readonly #results: Results = { passed: 0, failed: 0, skipped: [] };
+  readonly #results: Results = { passed: 0, failed: [], skipped: [] };
 
   onInit(vitest: Vitest): void {
     this.#vitest = vitest;
@@ -46,7 +46,7 @@ export default class RunnerReporter implements Reporter {
   }
 
   #fail(name: string, errors: readonly object[], from: TestCase | TestSuite | TestModule | undefined): void {
-    this.#results.failed++;
+    this.#results.failed.push(name);
     this.#vitest?.logger.error(`\nFAILED ${name}`);
     const options = from === undefined ? {} : { project: from.project };
     for (const error of errors) this.#vitest?.logger.printError(error, options);
