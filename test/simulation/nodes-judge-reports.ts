@@ -67,7 +67,7 @@ function covers(
 
 /** Somebody has acknowledged it, and a node that lives knew that long before. */
 function judgeFalse(world: NodesWorld, report: Report): void {
-  const { clients, losses, trace, expiries } = world;
+  const { clients, losses, trace, expiries, revoked } = world;
   const { data, reason, at, node } = report;
   const inTime = Math.min(at - spread, expiries.get(data) ?? Infinity);
   if (losses.some((loss) => loss <= at)) return;
@@ -75,21 +75,34 @@ function judgeFalse(world: NodesWorld, report: Report): void {
     for (const said of client.said) {
       if (!said.isSure || said.at >= inTime || !covers(world, said, report.channel, report)) continue;
       const span = { from: said.at, until: at };
-      const senders = sendersOf(client, report);
+      const sent = sentTo(world, client, report);
       // It begins behind it, so it acknowledges what is in front of that without having it.
-      if (senders.length === 0) continue;
+      if (sent.length === 0) continue;
+      const senders = sent.flatMap(({ node: sender }) => sender ?? []);
+      // Who may not read a channel any more does not acknowledge anything in it.
+      const isRevoked = revoked.some(
+        ({ user, channel = report.channel, at: then }) =>
+          user === client.user &&
+          channel === report.channel &&
+          then <= said.at &&
+          sent.every((got) => got.at <= then),
+      );
+      if (isRevoked && !said.isReturn) continue;
       const knowers = [node, said.node, ...senders];
       if (!knowers.every((one) => couldReach(world, one, span))) continue;
       trace.push(
-        `${said.at} ${client.user} had acknowledged ${said.offset} to ${said.node.name}, ${said.isReturn ? "coming back" : "saying so"}; sent by ${senders.map(({ name }) => name)} at ${client.got.filter((got) => got.data === data).map(({ at: then }) => then)}`,
+        `${said.at} ${client.user} had acknowledged ${said.offset} to ${said.node.name}, ${said.isReturn ? "coming back" : "saying so"}; sent by ${senders.map(({ name }) => name)} at ${sent.map(({ at: then }) => then)}`,
       );
       throw new Error(`${node.name} gave up ${data} as ${reason}, which ${client.user} had acknowledged`);
     }
 }
 
-/** Returns the nodes that have sent a client what was given up. */
-function sendersOf({ got }: NodesClient, { channel, data }: Report): SimNode[] {
-  return got.flatMap((each) => (each.channel === channel && each.data === data && each.node) || []);
+/** Returns when a client was sent what was given up. Two runs with one id may end with the same text. */
+function sentTo(world: NodesWorld, { got }: NodesClient, report: Report): Got[] {
+  const { channel, data, offset } = report;
+  return got.filter(
+    (each) => each.data === data && each.offset === offset && covers(world, each, channel, report),
+  );
 }
 
 /** Returns whether a node had joined, lived and could reach the store in a span. */

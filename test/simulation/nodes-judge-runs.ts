@@ -128,7 +128,7 @@ async function judgeOn(
   const now = truth.now[`run:${id}`];
   const found = await node.notifier.runs.find(id);
   // It may be trimmed by now.
-  if (found === undefined && (now?.entries.length === 0 || world0(found))) return;
+  if (found === undefined && now?.entries.length === 0) return;
   if (found === undefined) throw new Error(`${node.name} does not find ${name}`);
   if (found.name !== name) return;
   // Its own node knows how it ended. The store has lost that, and others have ended it again.
@@ -138,10 +138,6 @@ async function judgeOn(
   const type = await outcomeOf(found);
   if (type !== ending.type && type !== "trimmed")
     throw new Error(`${node.name} reads ${type} as the result of ${name}, which has ${ending.type}`);
-}
-
-function world0(found: unknown): boolean {
-  return found === undefined;
 }
 
 async function outcomeOf(found: RunState): Promise<string> {

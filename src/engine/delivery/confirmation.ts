@@ -27,3 +27,8 @@ export interface Confirmation {
   /** Called as soon as it is in the log. */
   readonly logged?: ((position: Position) => void) | undefined;
 }
+
+/** The reason with which a publication is withdrawn to be published again: it is not given up, so nobody is told. */
+export class WithdrawnError extends Error {
+  override readonly name = "WithdrawnError";
+}

@@ -2,7 +2,7 @@ import { ClosedError } from "../../model/errors.ts";
 import type { Publication } from "../../model/publication.ts";
 import type { Undelivered, UndeliveredReason } from "../../model/receipt.ts";
 import { publicationOf } from "../core/publications.ts";
-import type { Confirmation } from "./confirmation.ts";
+import { type Confirmation, WithdrawnError } from "./confirmation.ts";
 
 /** Confirmed publications that were given up, and those that are still on their way into the log. */
 export class GivenUp {
@@ -37,11 +37,12 @@ export class GivenUp {
 
   /**
    * Called when a publication did not get into the log. It is reported if closing ended it, or if it is the ending of a
-   * run. A publisher that aborted it needs no report.
+   * run that is not written again. A publisher that aborted it needs no report.
    */
   failed(confirmation: Confirmation, error: unknown): void {
     if (!this.#underWay.has(confirmation)) return;
-    if (confirmation.content.isEnding || error instanceof ClosedError) this.#unlogged(confirmation);
+    const isEnded = confirmation.content.isEnding && !(error instanceof WithdrawnError);
+    if (isEnded || error instanceof ClosedError) this.#unlogged(confirmation);
     else this.over(confirmation);
   }
 

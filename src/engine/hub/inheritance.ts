@@ -6,7 +6,7 @@ import { heldIn } from "../core/held-records.ts";
 import { type RestoreContext, restoreConfirmed } from "../delivery/restore.ts";
 import { lastingError } from "../log/log-failure.ts";
 import { tryAgain } from "../log/try-again.ts";
-import { endLost } from "../runs/lost-run.ts";
+import { LostRuns } from "../runs/lost-runs.ts";
 import type { RunContext } from "../runs/run-channel.ts";
 import { Renewal, type RenewalContext } from "./renewal.ts";
 
@@ -35,6 +35,7 @@ export class Inheritance {
   readonly #context: InheritanceContext;
   readonly #log: Log;
   readonly #renewal: Renewal;
+  readonly #lostRuns: LostRuns;
   /** Settles once this process is a member. Undefined after that, and for a log without members. */
   joining: Promise<void> | undefined;
   #leaving: AbortController | undefined;
@@ -45,7 +46,8 @@ export class Inheritance {
   constructor(context: InheritanceContext, log: Log) {
     this.#context = context;
     this.#log = log;
-    this.#renewal = new Renewal(context);
+    this.#lostRuns = new LostRuns(context);
+    this.#renewal = new Renewal(context, this.#lostRuns);
   }
 
   /** Called at the first use of the notifier. Until this process is a member, what is published waits. */
@@ -141,6 +143,7 @@ export class Inheritance {
     records.lost(lasting !== undefined);
     nodes.end({ isForGood: lasting !== undefined });
     runs.lose(error);
+    this.#lostRuns.clear();
     ledger.disown();
     if (lasting !== undefined) for (const session of [...sessions]) session.close(closes.internal);
     else if (this.joining === undefined) this.#enter(this.#leaving.signal);
@@ -165,7 +168,7 @@ export class Inheritance {
     const isOver = (): boolean => place.lost !== undefined;
     try {
       let isKnown = held !== undefined;
-      if (held?.is === "run") isKnown = await endLost(context, { record, channel, position });
+      if (held?.is === "run") isKnown = await this.#lostRuns.end({ record, channel, position });
       else if (held?.is === "confirmed") {
         const { expires, isEnding } = held;
         await restoreConfirmed(context, { channel, position, record, expires, isEnding, isOver });

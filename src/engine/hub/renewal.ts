@@ -4,6 +4,7 @@ import type { Context } from "../core/context.ts";
 import { isOfEpoch } from "../core/publications.ts";
 import type { Ledger } from "../delivery/ledger.ts";
 import { inBatches, tryAgain } from "../log/try-again.ts";
+import type { LostRuns } from "../runs/lost-runs.ts";
 
 /** What renewing needs besides the context. */
 export interface RenewalContext extends Context {
@@ -16,11 +17,13 @@ export interface RenewalContext extends Context {
 /** Writes and holds again what a store must know of this process, after it was set back or lost. */
 export class Renewal {
   readonly #context: RenewalContext;
+  readonly #lostRuns: LostRuns;
   /** Number of times that are not dealt with yet. */
   #underWay = 0;
 
-  constructor(context: RenewalContext) {
+  constructor(context: RenewalContext, lostRuns: LostRuns) {
     this.#context = context;
+    this.#lostRuns = lostRuns;
   }
 
   /**
@@ -42,7 +45,7 @@ export class Renewal {
       await joining?.catch(() => {});
       // Without a place in the log nothing can be held. Whoever joins next has the runs.
       if (!records.isMember) return;
-      await runs.renew();
+      await Promise.all([runs.renew(), this.#lostRuns.renew()]);
       await this.#holdConfirmed();
     } finally {
       this.#underWay--;

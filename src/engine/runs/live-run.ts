@@ -318,7 +318,6 @@ export class LiveRun implements Run<unknown> {
     this.endedAt = this.#context.clock.now();
     this.endTime = this.#context.clock.time();
     this.#unlink();
-    this.#observer.ended(this);
   }
 
   /** Settles with the ending that another process has written, and returns its text. Without one the run is lost. */

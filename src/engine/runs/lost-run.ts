@@ -12,11 +12,12 @@ import { type StoredRun, stateOf, storedIn } from "./run-state.ts";
  * the channel decides: if there is an ending already, nothing is written. While the log fails, this is tried again.
  *
  * Returns false for a run that another version has written, and leaves it alone. If this process closes before the ending
- * is announced, the record stays for the next heir.
+ * is announced, the record stays for the next heir. Aborting `over` withdraws what is not in the log yet.
  */
 export async function endLost(
   context: RunContext,
   { channel, record, position }: HeldRecord,
+  over: AbortController,
 ): Promise<boolean> {
   const read = () => context.log.read(channel, { limit: 0 });
   const owner = `what was left of ${channel}`;
@@ -30,10 +31,12 @@ export async function endLost(
     const error = { name: "Error", message: "The process that ran it is gone" };
     const data = encode({ type: "run.failed", run, error, reason: "lost" });
     const ended = context.clock.time();
-    const runChannel = new RunChannel(context, run, announced);
+    const runChannel = new RunChannel(context, run, announced, over);
+    const isOfNodes = context.nodes.id !== undefined;
+    // The store may lose it, and another run begin with its id, before the ending is there.
+    if (isOfNodes) runChannel.isThere(slice.epoch);
     try {
       await runChannel.confirm(data, stateOf({ ...stored, status: "failed", ended }));
-      const isOfNodes = context.nodes.id !== undefined;
       if (!(await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`, { isOfNodes })))
         return true;
     } catch (error) {

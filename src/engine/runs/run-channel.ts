@@ -35,9 +35,10 @@ export class RunChannel {
   /** Ends all appends that are under way. Only a node may have to stop before its ending is written. */
   #over: AbortController | undefined;
 
-  /** `announced` is the channel on which the start and the ending are announced. */
-  constructor(context: RunContext, id: string, announced: string | undefined) {
+  /** `announced` is the channel on which the start and the ending are announced. `over` is what `stop` aborts. */
+  constructor(context: RunContext, id: string, announced: string | undefined, over?: AbortController) {
     this.#context = context;
+    this.#over = over;
     this.#name = channelOfRun(id);
     this.announced = announced;
     this.activity = { events: 0, time: context.clock.time() };

@@ -1,7 +1,5 @@
 /** Informed about the life of a run. The registry implements it. */
 export interface RunObserver<Run> {
-  /** Called when the run has ended. Its ending is not in the log yet. */
-  ended(run: Run): void;
   /** Called when the ending that this process has written is in the log. */
   written(run: Run, data: string): void;
   /** Called when the ending is in the log, or has been given up. */

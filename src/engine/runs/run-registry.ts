@@ -46,7 +46,7 @@ export class RunRegistry implements RunObserver<LiveRun> {
   readonly #runs = new Map<string, LiveRun>();
   /** Runs whose ending has been neither written nor given up. */
   readonly #unsettled = new Set<LiveRun>();
-  /** Ended runs, in the order in which they ended. */
+  /** Runs whose ending has been written or given up, in that order. */
   readonly #ended = new Set<LiveRun>();
   readonly #endings = new KeptEndings<LiveRun>();
   #bytes = 0;
@@ -89,19 +89,17 @@ export class RunRegistry implements RunObserver<LiveRun> {
     return run;
   }
 
-  ended(run: LiveRun): void {
-    this.#ended.add(run);
-    this.#bytes += run.bytes;
-    this.#forget();
-  }
-
   written(run: LiveRun, data: string): void {
     // Alone, a store is not set back while its process lives.
-    if (this.#context.nodes.id !== undefined && this.#ended.has(run)) this.#endings.add(run, data);
+    if (this.#context.nodes.id !== undefined) this.#endings.add(run, data);
   }
 
   settled(run: LiveRun): void {
     this.#unsettled.delete(run);
+    if (this.#runs.get(run.id) !== run) return; // it was refused
+    this.#ended.add(run);
+    this.#bytes += run.bytes;
+    this.#forget();
   }
 
   refused(run: LiveRun): void {

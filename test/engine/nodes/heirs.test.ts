@@ -9,6 +9,8 @@ import {
   lease,
   type Pair,
   settled,
+  type Three,
+  takeErrors,
   test,
   typesIn,
   waits,
@@ -161,6 +163,58 @@ describe("an heir", () => {
     expect([second.status, typesIn(cluster, "run:r")]).toEqual(["working", ["run.started"]]);
     expect(shared.inspect().records.map(({ held }) => held.record)).not.toContain(record);
     await third[Symbol.asyncDispose]();
+  });
+
+  test("ends a run again that the store has forgotten to be ended, and says so once", async ({ open }) => {
+    const cluster = await open(2);
+    const { clock, nodes, shared } = cluster;
+    const [heir, other] = nodes as Pair;
+    const run = other.notifier.run(waits, { channel: "news" });
+    void outcomeOf(run.result());
+    await clock.settle();
+    const before = shared.snapshot();
+    await kill(cluster, other);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", "run.failed"]);
+    shared.rollback(before);
+    await clock.advance(6_000);
+    for (const channel of [`run:${run.id}`, "news"])
+      expect(typesIn(cluster, channel)).toEqual(["run.started", "run.failed"]);
+    expect(takeErrors(heir)).toEqual([expect.stringContaining("The store was set back")]);
+  });
+
+  test("does not end a run that has begun with the same id since the store was wiped", async ({ open }) => {
+    const cluster = await open(3, { notifier: { limits: { runTtl: 120_000 } } });
+    const { clock, nodes, shared } = cluster;
+    const [heir, third, other] = nodes as Three;
+    const first = other.notifier.run(waits, { id: "r", owner: "ann" });
+    void outcomeOf(first.result());
+    await clock.settle();
+    // Whichever of them inherits the run cannot write its ending for a time.
+    let ending: ClusterNode | undefined;
+    for (const node of [heir, third]) {
+      const { append } = node.log;
+      node.log.append = (channel, ...call) => {
+        if (channel === "run:r" && ending === undefined) {
+          ending = node;
+          node.log.cut({ hang: true });
+        }
+        return append.call(node.log, channel, ...call);
+      };
+    }
+    other.log.kill();
+    nodes.splice(nodes.indexOf(other), 1);
+    void other.notifier.close({ grace: 0 });
+    while (ending === undefined) await clock.advance(1_000);
+    shared.wipe();
+    const next = ending === heir ? third : heir;
+    const second = next.notifier.run(waits, { id: "r", owner: "ann" });
+    void outcomeOf(second.result());
+    await clock.settle();
+    ending.log.heal();
+    await clock.advance(10_000);
+    expect([second.status, typesIn(cluster, "run:r")]).toEqual(["working", ["run.started"]]);
+    expect(ending.undelivered).toEqual([]);
+    for (const node of nodes) node.errors.splice(0);
   });
 });
 

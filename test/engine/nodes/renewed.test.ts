@@ -314,6 +314,31 @@ describe("after the store was set back", () => {
     other.undelivered.splice(0);
   });
 
+  test("an ending that was lost is written again, although it waited for longer than it is kept", async ({
+    open,
+  }) => {
+    const cluster = await open(2, { notifier: { limits: { runTtl: 3_000 } } });
+    const { clock, nodes, shared } = cluster;
+    const [one, other] = nodes as Pair;
+    const finish = deferred();
+    const run = other.notifier.run(() => finish.promise.then(() => 7));
+    const result = outcomeOf(run.result());
+    await clock.settle();
+    const before = shared.snapshot();
+    other.log.cut();
+    finish.resolve();
+    await clock.advance(6_000);
+    expect(other.notifier.runs.list()).toHaveLength(1);
+    other.log.heal();
+    while (result.state === "pending") await clock.advance(100);
+    expect(result.value).toBe(7);
+    other.errors.splice(0);
+    shared.rollback(before);
+    await clock.advance(500);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", "run.completed"]);
+    for (const { errors } of [one, other]) errors.splice(0);
+  });
+
   test("a client comes back without a gap if its position is good, and is told of one gap if not", async ({
     open,
   }) => {

@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { ExistsError, GapError } from "../../../src/model/errors.ts";
+import { GapError } from "../../../src/model/errors.ts";
 import type { Run } from "../../../src/model/run.ts";
 import { output } from "../../../src/run.ts";
 import { pipe } from "../../../src/testing/pipe.ts";
@@ -183,7 +183,9 @@ describe("a run whose id was used before", () => {
     expect(offsetsIn(client.received, "run:report")).toEqual([1, 2, 3]);
   });
 
-  test("is refused while the old run's ending, which was late, is kept", async ({ start }) => {
+  test("is refused while the old run's ending waits for the log, and while it is kept after that", async ({
+    start,
+  }) => {
     const state = { fails: false };
     const core = startWith(
       start,
@@ -198,14 +200,19 @@ describe("a run whose id was used before", () => {
     await core.clock.settle();
     state.fails = true;
     go.resolve();
-    await core.clock.advance(20_000);
-    const refused = outcomeOf(again(core).run.result());
-    await core.clock.advance(1_000);
-    expect([settled.state, refused.state]).toEqual(["pending", "pending"]);
+    await core.clock.advance(21_000);
+    expect(settled.state).toBe("pending");
+    const refusal = new TypeError('Cannot run "report": a run with that id exists');
+    expect(() => again(core)).toThrow(refusal);
     state.fails = false;
     await core.clock.advance(10_000);
-    expect([settled.state, refused.reason]).toEqual(["fulfilled", new ExistsError("run:report")]);
+    expect(settled.state).toBe("fulfilled");
+    expect(() => again(core)).toThrow(refusal);
     expect(await typesOf(core.notifier, "report")).toEqual(["run.started", "run.completed"]);
+    await core.clock.advance(20_000);
+    const { run, go: end } = again(core);
+    end.resolve();
+    await run.result();
     core.errors.length = 0;
   });
 

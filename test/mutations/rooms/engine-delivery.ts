@@ -117,13 +117,18 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "a confirmed publication refused by closing is not reported",
-      from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
-      to: "if (confirmation.content.isEnding)",
+      from: "if (isEnded || error instanceof ClosedError)",
+      to: "if (isEnded)",
     },
     {
       name: "an ending refused by the log is not reported",
-      from: "if (confirmation.content.isEnding || error instanceof ClosedError)",
+      from: "if (isEnded || error instanceof ClosedError)",
       to: "if (error instanceof ClosedError)",
+    },
+    {
+      name: "an ending that is written again is reported as given up",
+      from: "confirmation.content.isEnding && !(error instanceof WithdrawnError)",
+      to: "confirmation.content.isEnding",
     },
   ]),
   ...inFile("engine/delivery/admission", [

@@ -266,8 +266,8 @@ export const engineHub: readonly Mutation[] = [
     },
     {
       name: "the runs that a process has left are not ended",
-      from: "isKnown = await endLost(context, { record, channel, position });",
-      to: "void endLost;",
+      from: "isKnown = await this.#lostRuns.end({ record, channel, position });",
+      to: "void channel;",
     },
     {
       name: "what is inherited twice is brought to an end twice",

@@ -96,8 +96,8 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "the signal of the caller stays linked after the end of the run",
-      from: "    this.#unlink();\n    this.#observer.ended(this);",
-      to: "    this.#observer.ended(this);",
+      from: "this.endTime = this.#context.clock.time();\n    this.#unlink();",
+      to: "this.endTime = this.#context.clock.time();",
     },
     {
       name: "a run with a reused id continues in the old channel",
@@ -271,7 +271,24 @@ export const engineRuns: readonly Mutation[] = [
       to: "return run !== undefined && (",
     },
   ]),
+  ...inFile("engine/runs/lost-runs", [
+    {
+      name: "an heir forgets what it has ended when the store is set back",
+      from: "if (isKnown && !over.signal.aborted) this.#remember(held);",
+      to: "",
+    },
+    {
+      name: "an heir goes on with the ending of a run that the store has lost",
+      from: "for (const over of this.#underWay) over.abort(withdrawn);",
+      to: "void withdrawn;",
+    },
+  ]),
   ...inFile("engine/runs/lost-run", [
+    {
+      name: "an heir ends whatever run has the id of the lost one",
+      from: "if (isOfNodes) runChannel.isThere(slice.epoch);",
+      to: "void isOfNodes;",
+    },
     {
       name: "a run that has ended is ended again as lost",
       from: "stored !== undefined && sealed !== true",
