@@ -5,7 +5,7 @@ import type { Scope } from "./scope.ts";
 export abstract class TimedItem extends LinkedNode {
   /** The deadline, on the clock's `now`. Undefined or Infinity: none. Only the wheel sets it. */
   due: number | undefined;
-  /** Is called at `due` or shortly after. It may set a new deadline. */
+  /** Is called at `due` or shortly after; `now` is never before `due`. It may set a new deadline. */
   abstract tick(now: number): void;
   /** Is called when the wheel looks for deadlines without a reason. It may set the right one. */
   retime(): void {}
@@ -105,7 +105,8 @@ export class TimerWheel {
     const now = this.#now();
     // A timer may fire a fraction of a millisecond early. The slot that it was set for is due all the same.
     const lastSlot = Math.floor((now + 1) / resolution);
-    for (const slot of [...this.#slots.keys()]) if (slot <= lastSlot) this.#tick(slot, now);
+    for (const slot of [...this.#slots.keys()])
+      if (slot <= lastSlot) this.#tick(slot, Math.max(now, slot * resolution));
     const next = this.#firstSlot;
     // A tick may already have set the timer for an earlier deadline.
     if (next < this.#armedSlot) this.#arm(next);

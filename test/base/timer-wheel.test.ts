@@ -49,6 +49,22 @@ test("an item ticks once, at its due time or up to 50 ms later, never before", a
   ]);
 });
 
+test("an item ticks at its due time or later, although the timer fires early", async () => {
+  const clock = fakeClock();
+  let early = 0;
+  const wheel = new TimerWheel(new Scope(clock, () => {}), () => clock.now() - early);
+  const ticks: number[] = [];
+  const item = new (class extends TimedItem {
+    override tick(now: number): void {
+      ticks.push(now);
+    }
+  })();
+  wheel.set(item, 999.5);
+  early = 0.9;
+  await clock.advance(1_000);
+  expect(ticks).toEqual([1_000]);
+});
+
 test("thousands of items share one timer", async () => {
   const { clock, wheel, ticks, item } = make();
   for (let i = 0; i < 5_000; i++) wheel.set(item(String(i)), i);

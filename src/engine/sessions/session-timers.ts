@@ -81,6 +81,8 @@ export class SessionTimers extends TimedItem {
    * 0.
    */
   #excused = 0;
+  /** Whether the socket is being closed. A pong that is missing then ends nothing more. */
+  #isClosing = false;
 
   /** `restored` are the deadlines of a session that is continued. Those of a new one begin now. */
   constructor(
@@ -217,6 +219,7 @@ export class SessionTimers extends TimedItem {
 
   /** Notes that the socket is being closed. From now on the only deadline is the one to close. */
   closing(): void {
+    this.#isClosing = true;
     this.#lateAt = this.#context.clock.now() + this.#context.settings.limits.pong;
     this.#expiresAt = undefined;
     this.#pingAt = undefined;
@@ -276,7 +279,7 @@ export class SessionTimers extends TimedItem {
 
   /** When the outstanding ping must be answered. */
   get #pongBy(): number | undefined {
-    if (!this.#window.hasPing) return undefined;
+    if (this.#isClosing || !this.#window.hasPing) return undefined;
     const { pong, slow } = this.#context.settings.limits;
     return Math.max(this.#excused, this.#window.pingedAt + (this.#behindData ? slow : pong));
   }

@@ -6,14 +6,24 @@ import { pipe } from "../../../src/testing/pipe.ts";
 import { assertQuiet } from "../../../src/testing.ts";
 import { never, outcomeOf, rawSocket } from "../../support/core.ts";
 
-/** Returns a clock whose process can be blocked. Time goes on meanwhile, and `go` calls what has become due. */
-function blockable(): Clock & { block(ms: number): void; go(): Promise<void>; shift(ms: number): void } {
+/** A clock whose process can be blocked. Time goes on meanwhile, and `go` calls what has become due. */
+interface Blockable extends Clock {
+  /** Milliseconds by which its timers fire early. Real ones do so by less than one. */
+  early: number;
+  block(ms: number): void;
+  go(): Promise<void>;
+  shift(ms: number): void;
+}
+
+function blockable(): Blockable {
   let now = 0;
   let shifted = 0;
   let turns: (() => void)[] = [];
   const armed = new Set<{ due: number; fire(): void }>();
-  const nextDue = () => [...armed].sort((one, other) => one.due - other.due).find(({ due }) => due <= now);
-  return {
+  const nextDue = () =>
+    [...armed].sort((one, other) => one.due - other.due).find(({ due }) => due <= now + clock.early);
+  const clock: Blockable = {
+    early: 0,
     now: () => now,
     time: () => 1_700_000_000_000 + now + shifted,
     random: () => 0.5,
@@ -46,6 +56,7 @@ function blockable(): Clock & { block(ms: number): void; go(): Promise<void>; sh
       }
     },
   };
+  return clock;
 }
 
 function start(options: NotifierOptions = {}) {
@@ -63,6 +74,29 @@ function start(options: NotifierOptions = {}) {
   });
   return { clock, notifier, errors };
 }
+
+test("a client that answers neither its ping nor its close is cut, although the timer for that fires early", async () => {
+  const { clock, notifier } = start({ heartbeat: 1_000, limits: { pong: 200 } });
+  const silent = rawSocket(notifier, { user: "ann" });
+  silent.session.receive('{"id":1,"connect":{}}');
+  await clock.go();
+  // It is pinged after 750 ms, and closed after 950.
+  clock.early = 0.2;
+  for (const ms of [749.8, 200]) {
+    clock.block(ms);
+    await clock.go();
+  }
+  expect(silent.closed?.code).toBe(3012);
+  // This looks for deadlines without a reason.
+  expect(notifier.rest()).toBe(false);
+  await clock.go();
+  clock.early = 0.9;
+  clock.block(199.3);
+  await clock.go();
+  clock.block(50);
+  await clock.go();
+  expect([silent.terminated, notifier.stats().sessions]).toEqual([true, 0]);
+});
 
 describe("a process that was blocked", () => {
   test("for longer than the grace of a close in progress closes as soon as it runs again, once", async () => {

@@ -149,6 +149,11 @@ export const base: readonly Mutation[] = [
   ]),
   ...inFile("base/timer-wheel", [
     {
+      name: "an item is called before its deadline when the timer fires early",
+      from: "this.#tick(slot, Math.max(now, slot * resolution));",
+      to: "this.#tick(slot, now);",
+    },
+    {
       name: "a deadline without a reason keeps its timer",
       from: "      for (const item of [...itemsOf(items)]) item.retime();\n",
       to: "      void itemsOf;\n",

@@ -136,6 +136,11 @@ export const engineSessions: readonly Mutation[] = [
   ]),
   ...inFile("engine/sessions/session-timers", [
     {
+      name: "a session that is being closed waits for a pong",
+      from: "if (this.#isClosing || !this.#window.hasPing)",
+      to: "if (!this.#window.hasPing)",
+    },
+    {
       name: "a restored session has a whole heartbeat before its next ping",
       from: "    this.#pingAt = pingAt === undefined ? undefined : pingAt - passed;\n",
       to: "    this.#pingAt = pingAt === undefined ? undefined : now + settings.heartbeat;\n",
