@@ -31,7 +31,9 @@ function judgeSilence(world: NodesWorld, { channel, position, data, node }: Reso
   // Its key had been used before, perhaps by one that needs no confirmation.
   if (truth.at(channel, position) !== data) return;
   if (reports.some((report) => report.channel === channel && report.data === data)) return;
-  if (clients.some((client) => isReached(world, client, channel, position))) return;
+  // It may have been appended before, delivered, and lost, before its node heard of any of that and tried again.
+  const places = [position, ...truth.placesOf(channel, data)];
+  if (places.some((place) => clients.some((client) => isReached(world, client, channel, place)))) return;
   if (!truth.isNow(channel, position) && node.state !== "alive") return;
   // Whoever inherited it found nothing.
   const gone = `confirmed publication ${position.offset} of ${JSON.stringify(channel)}`;

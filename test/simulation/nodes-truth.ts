@@ -71,6 +71,15 @@ export class Truth {
     return this.of(channel, epoch)?.texts.get(offset);
   }
 
+  /** Returns all positions that a payload has had in a channel. */
+  placesOf(channel: string, data: string): Position[] {
+    return [...this.#epochs.values()].flatMap(({ epoch, texts, ...of }) =>
+      [...texts].flatMap(([offset, text]) =>
+        of.channel === channel && text === data ? [{ epoch, offset }] : [],
+      ),
+    );
+  }
+
   /** Returns where a position is now: in the epoch of the channel, or in one that it continues. */
   isNow(channel: string, { epoch, offset }: Position): boolean {
     const slice = this.now[channel];
