@@ -83,10 +83,11 @@ function judgeEpoch(
   if (!isNow) return undefined;
   const { outcome, node } = record;
   if (ending === undefined) {
-    // An ending of which its node hears later than that that the store has lost it is not written again.
+    // An ending of which its node hears later than that that the store has lost it is not written again. It was written a
+    // little before its node heard of that, and it is a little later that it looks for it.
     const hears = (loss: number): number =>
       node.cuts.find(({ from, until }) => from <= loss && loss <= until)?.until ?? loss;
-    if (outcome !== undefined && losses.some((loss) => hears(loss) - outcome.at >= shape.runTtl))
+    if (outcome !== undefined && losses.some((loss) => hears(loss) - outcome.at >= shape.runTtl - 200))
       return undefined;
     throw new Error(`${channel} (${first.name}) has no ending`);
   }

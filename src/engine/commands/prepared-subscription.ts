@@ -107,6 +107,7 @@ function placeAt(
         epoch,
         byServer,
         joins,
+        isFresh: recovery === undefined,
         cursor,
         waits: undefined,
         proof: session.window.proofFrom(since, cursor),

@@ -32,6 +32,7 @@ export function deliveryStateOf({
   acknowledged,
   acknowledgedAt,
   quit,
+  isFresh,
 }: Subscription): DeliveryState {
   const { window } = session;
   const read = Math.max(quit ?? window.readOf(proof, cursor), acknowledged);
@@ -44,6 +45,7 @@ export function deliveryStateOf({
     acknowledged,
     discharged: session.acknowledges ? acknowledged : read,
     time: acknowledgedAt,
+    isFresh,
   };
 }
 
@@ -97,7 +99,7 @@ export class DepartedStates {
     if (stretches.some((each) => isSame(each, state))) return;
     const last = stretches.at(-1);
     if (last !== undefined && goesOn(last, state)) {
-      stretches[stretches.length - 1] = { ...state, since: last.since };
+      stretches[stretches.length - 1] = { ...state, since: last.since, isFresh: last.isFresh };
       return;
     }
     stretches.push(state);

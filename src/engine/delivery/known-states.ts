@@ -53,11 +53,12 @@ export class KnownStates {
     if (learned !== undefined) yield learned;
   }
 
-  /** Returns the offsets after which sessions of a subscriber have continued here. */
+  /** Returns the offsets after which sessions of a subscriber have continued here, who said that they have what is before. */
   placesOf(by: string, channel: string, position: Position): number[] {
-    const places = this.departed.get(channel, position, by).map(({ since }) => since);
-    for (const { session, proof } of this.subscriptions(channel, position))
-      if (session.identity === by) places.push(proof.since);
+    const known = this.departed.get(channel, position, by).filter(({ isFresh }) => isFresh !== true);
+    const places = known.map(({ since }) => since);
+    for (const { session, proof, isFresh } of this.subscriptions(channel, position))
+      if (session.identity === by && isFresh !== true) places.push(proof.since);
     return places;
   }
 

@@ -57,13 +57,14 @@ export function awaitedIn(value: unknown): AwaitedReport | undefined {
 /** Returns what is of a known form. */
 export function departedIn(value: unknown): DepartedReport | undefined {
   if (!isObject(value)) return undefined;
-  const { channel, epoch, by, since, written, read, acknowledged, discharged, time, waits } =
+  const { channel, epoch, by, since, written, read, acknowledged, discharged, time, waits, isFresh } =
     value as Partial<DepartedReport>;
   const offsets = { since, written, read, acknowledged, discharged };
   if (!isText(channel) || !isText(epoch) || !isText(by) || typeof time !== "number") return undefined;
   if (!Object.values(offsets).every(isNatural) || !Array.isArray(waits) || !waits.every(isWaited))
     return undefined;
-  return { channel, epoch, by, time, waits, ...(offsets as Omit<DeliveryState, "by" | "time">) };
+  const known = { channel, epoch, by, time, waits, isFresh: isFresh === true || undefined };
+  return { ...known, ...(offsets as Omit<DeliveryState, "by" | "time" | "isFresh">) };
 }
 
 function isNamed(value: Record<string, unknown>): value is Record<string, unknown> & Named {

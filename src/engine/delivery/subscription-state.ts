@@ -122,6 +122,7 @@ export function subscriptionFrom(
     epoch,
     byServer: (bits & bit.byServer) !== 0,
     joins: (bits & bit.joins) !== 0,
+    isFresh: undefined,
     cursor,
     waits: undefined,
     proof: restoreProof(proof, since),

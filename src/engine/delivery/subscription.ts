@@ -88,6 +88,8 @@ export interface DeliveryState {
   discharged: number;
   /** When the subscriber last acknowledged, in milliseconds since the Unix epoch. */
   time: number;
+  /** Whether the client began at `since` without having said that it has what was before. Undefined if that is not known. */
+  readonly isFresh?: boolean | undefined;
 }
 
 /** Consecutive publications, encoded, that can be handed to a session. */
@@ -108,6 +110,8 @@ export interface Subscription {
   readonly byServer: boolean;
   /** Whether it is sent joins and leaves of others. */
   readonly joins: boolean;
+  /** See {@linkcode DeliveryState.isFresh}. */
+  readonly isFresh: boolean | undefined;
   /** Offset of the last publication handed to the socket. */
   cursor: number;
   /** Why it is not sent news now: its session has no room, or what it misses is being read from the log. */

@@ -266,6 +266,25 @@ describe("a client that comes back to another node", () => {
     expect(one.notifier.stats().confirmed).toBe(0);
   });
 
+  test("has not what its earlier connection was sent if it begins there without a position", async ({
+    open,
+  }) => {
+    const cluster = await open(2);
+    const [one, other] = cluster.nodes as Pair;
+    const earlier = await obeys(cluster, one, "ann");
+    earlier.stall();
+    await confirmed(cluster, one, "a");
+    const later = await obeys(cluster, other, "ann");
+    earlier.drop();
+    await cluster.clock.advance(2_000);
+    expect(one.notifier.stats().confirmed).toBe(1);
+    const { position } = await confirmed(cluster, one, "b");
+    await acknowledge(cluster, later, position);
+    expect(one.notifier.stats().confirmed).toBe(1);
+    await cluster.clock.advance(60_000);
+    expect(one.undelivered.splice(0)).toEqual(["a expired"]);
+  });
+
   test("acknowledges what is asked for without `confirm`, before it comes back or after that", async ({
     open,
   }) => {
