@@ -44,6 +44,8 @@ export type {
 } from "./model/events.ts";
 export type { ErrorContext, FailedRun } from "./model/hooks.ts";
 export type {
+  AppendAllOptions,
+  AppendEntry,
   AppendOptions,
   Entry,
   HeldRecord,

@@ -96,7 +96,7 @@ function callOf(appends: number): Call {
   for (let n = 0; n < appends; n++) {
     const channel = appends === 1 ? "channel __rand_int__" : (channels[n % channels.length] as string);
     const options = { time: Date.now() };
-    encodeAppend(call, { keys, channel, data, options, retention: usual, member: undefined });
+    encodeAppend(call, { keys, channel, data, options, retention: usual, member: undefined, more: [] });
   }
   return call;
 }

@@ -104,6 +104,15 @@ export interface AppendOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** One of several payloads that are appended together. */
+export interface AppendEntry extends Pick<AppendOptions, "time" | "tags"> {
+  /** See {@linkcode Entry.data}. */
+  readonly data: string;
+}
+
+/** Options of an append of several payloads. */
+export type AppendAllOptions = Pick<AppendOptions, "retention" | "once" | "follows" | "signal">;
+
 /** Options of a read. */
 export interface ReadOptions {
   /** Reads only what follows this position. Default: everything that is kept. */
@@ -226,6 +235,15 @@ export interface Membership extends AsyncDisposable {
 export interface Log extends AsyncDisposable {
   /** Appends a payload and returns its position. */
   append(channel: string, data: string, options: AppendOptions): Position | Promise<Position>;
+  /**
+   * Appends several payloads to one channel, at least one, in their order: all of them, or none. Returns the position of
+   * the last one; the others have the offsets right before it. `once` counts them as one append, so a repeat returns that
+   * position again. Whatever refuses one of them refuses all.
+   *
+   * It is used for publications that have waited for an earlier append to the same channel. A log that appends
+   * synchronously has no use for it.
+   */
+  appendAll?(channel: string, entries: readonly AppendEntry[], options: AppendAllOptions): Promise<Position>;
   /** Reads what is kept, and reports whether it follows `after` without a gap. */
   read(channel: string, options: ReadOptions): Slice | Promise<Slice>;
   /**

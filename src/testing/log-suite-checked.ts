@@ -6,7 +6,7 @@ import { offsetsOf, shorten, show, type TestedLog } from "./log-suite-tools.ts";
  * where it must not: in a log that has `commit`, or where an earlier one was synchronous. The other way round, too.
  */
 export function checked(log: Log): TestedLog {
-  const { keeps, join } = log;
+  const { appendAll, keeps, join } = log;
   const demandSame = sameKind();
   const commit = log.commit && commits(log);
   const memberships: Membership[] = [];
@@ -18,6 +18,7 @@ export function checked(log: Log): TestedLog {
       await commit?.();
       return answer;
     },
+    ...(appendAll && { appendAll: async (...args) => appendAll.apply(log, args) }),
     async read(channel, options) {
       const slice = await log.read(channel, options);
       checkSlice(slice, options);

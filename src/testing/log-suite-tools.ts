@@ -26,6 +26,8 @@ export interface LogTools {
 /** A log that returns a promise from every call. What it appends is committed once the promise resolves. */
 export interface TestedLog extends Pick<Log, "keeps">, AsyncDisposable {
   append(...args: Parameters<Log["append"]>): Promise<Position>;
+  /** Only in a log that has it. */
+  appendAll?(...args: Parameters<NonNullable<Log["appendAll"]>>): Promise<Position>;
   read(...args: Parameters<Log["read"]>): Promise<Slice>;
   watch(...args: Parameters<Log["watch"]>): Promise<AsyncDisposable>;
   /** Only in a log that has it. */

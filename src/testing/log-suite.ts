@@ -13,6 +13,7 @@ import { placeTests } from "./log-suite-places.ts";
 import { readTests } from "./log-suite-reads.ts";
 import { repeatTests } from "./log-suite-repeats.ts";
 import { stateTests } from "./log-suite-states.ts";
+import { togetherTests } from "./log-suite-together.ts";
 import { createBell, type LogTest, type LogTests, type TestedLog, wait } from "./log-suite-tools.ts";
 import { wakeTests } from "./log-suite-wakes.ts";
 
@@ -22,6 +23,7 @@ const logTests: LogTests = {
   ...readTests,
   ...keepingTests,
   ...repeatTests,
+  ...togetherTests,
   ...placeTests,
   ...stateTests,
   ...wakeTests,

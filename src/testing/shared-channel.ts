@@ -2,6 +2,8 @@ import { byteLength, tagBytes } from "../base/bytes.ts";
 import { checkBound } from "../base/check.ts";
 import { ExistsError, LogError, SealedError } from "../model/errors.ts";
 import {
+  type AppendAllOptions,
+  type AppendEntry,
   type AppendOptions,
   type Entry,
   entryCost,
@@ -61,6 +63,14 @@ export interface AppendContext {
   epoch(): string;
 }
 
+/** A channel after an append, and where that is. */
+export interface Appended {
+  readonly channel: SharedChannel;
+  readonly position: Position;
+  /** Whether it had been made before. */
+  readonly isRepeat: boolean;
+}
+
 export function createChannel(name: string, epoch: string, retention: Retention): SharedChannel {
   const marks = { writers: new Map<string, Mark>(), keys: new Map<string, Mark>() };
   const nothing = { entries: [], bytes: 0, state: undefined, sealedAt: undefined, marks, used: 0 };
@@ -85,7 +95,7 @@ export function appended(
   data: string,
   options: AppendOptions,
   context: AppendContext,
-): { channel: SharedChannel; position: Position; isRepeat: boolean } {
+): Appended {
   const { now, bounds } = context;
   let { marks } = channel;
   const repeat = findRepeat(channel.name, options, {
@@ -117,6 +127,22 @@ export function appended(
     marks: marked(begun, options, offset, now),
   };
   return { channel: next, position: { epoch: next.epoch, offset }, isRepeat: false };
+}
+
+/** The same for several entries, which count as one append of their writer. The position is that of the last. */
+export function appendedAll(
+  channel: SharedChannel,
+  [first, ...rest]: readonly AppendEntry[],
+  { once, ...options }: AppendAllOptions,
+  context: AppendContext,
+): Appended {
+  if (first === undefined)
+    throw new RangeError(`Cannot append to ${JSON.stringify(channel.name)}: there are no entries`);
+  let last = appended(channel, first.data, { ...options, ...first, once }, context);
+  if (last.isRepeat) return last;
+  for (const entry of rest) last = appended(last.channel, entry.data, { ...options, ...entry }, context);
+  const marks = marked(last.channel, { once }, last.position.offset, context.now);
+  return { ...last, channel: { ...last.channel, marks } };
 }
 
 function checkFollows({ name, epoch, lineage }: SharedChannel, { follows }: AppendOptions): void {

@@ -1,6 +1,8 @@
 import type { Clock } from "../base/clock.ts";
 import { ClosedError, LogError } from "../model/errors.ts";
 import type {
+  AppendAllOptions,
+  AppendEntry,
   AppendOptions,
   HeldRecord,
   Log,
@@ -17,7 +19,7 @@ import type { Link, SharedStore, SharedWatch } from "./shared-store.ts";
 
 /** The log of one node, and what may happen to the node. */
 export interface NodeLog
-  extends Required<Pick<Log, "append" | "read" | "watch" | "keeps" | "join">>,
+  extends Required<Pick<Log, "append" | "appendAll" | "read" | "watch" | "keeps" | "join">>,
     AsyncDisposable {
   /**
    * Ends the process of the node at this instant. Nothing that it asked for is answered any more, it is not woken, and it
@@ -91,6 +93,15 @@ export class SharedNode implements NodeLog, Link {
       if (options.hold !== undefined && node === undefined)
         throw new TypeError(`Cannot hold ${JSON.stringify(options.hold)}: call join() first, and await it`);
       return this.#store.append(channel, data, sent, node);
+    });
+  }
+
+  appendAll(channel: string, entries: readonly AppendEntry[], options: AppendAllOptions): Promise<Position> {
+    const { node } = this;
+    const sent = entries.map(({ tags, ...entry }) => ({ ...entry, tags: tags && { ...tags } }));
+    return this.#ask(`append to ${JSON.stringify(channel)}`, options.signal, () => {
+      this.#demandPlace(node);
+      return this.#store.appendAll(channel, sent, options);
     });
   }
 

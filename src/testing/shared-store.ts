@@ -1,8 +1,20 @@
 import type { Clock } from "../base/clock.ts";
-import type { AppendOptions, Position, ReadOptions, Retention, Slice, WakeHint } from "../model/log.ts";
+import type {
+  AppendAllOptions,
+  AppendEntry,
+  AppendOptions,
+  Position,
+  ReadOptions,
+  Retention,
+  Slice,
+  WakeHint,
+} from "../model/log.ts";
 import type { BoundsOf } from "../stores/bounds.ts";
 import {
+  type AppendContext,
+  type Appended,
   appended,
+  appendedAll,
   continued,
   createChannel,
   isIdle,
@@ -112,25 +124,35 @@ export class SharedStore {
 
   /** Makes an append for a member, or for a node that is none. */
   append(name: string, data: string, options: AppendOptions, node: string | undefined): Position {
-    const now = this.#now;
-    const bounds = this.#parts.boundsOf(name);
-    const context = { now, bounds, epoch: () => this.#epoch() };
-    const { channel, position, isRepeat } = appended(this.#channel(name), data, options, context);
-    this.#channels.set(name, trimmed(channel, now));
-    if (isRepeat) return position;
+    const made = appended(this.#channel(name), data, options, this.#context(name));
     const { hold: record } = options;
-    if (record !== undefined && node !== undefined)
-      this.#members.hold(node, { record, channel: name, position });
-    const { offset, time, tags, origin } = channel.entries.at(-1) as (typeof channel.entries)[number];
-    const hint = {
-      offset,
-      data,
-      time,
-      ...(tags && { tags }),
-      ...(origin && { origin }),
-      epoch: position.epoch,
-    };
-    for (const watch of [...(this.#watches.get(name) ?? [])]) watch.link.wake(watch, hint);
+    if (record !== undefined && node !== undefined && !made.isRepeat)
+      this.#members.hold(node, { record, channel: name, position: made.position });
+    return this.#made(made, 1);
+  }
+
+  /** Makes several appends, all or none. */
+  appendAll(name: string, entries: readonly AppendEntry[], options: AppendAllOptions): Position {
+    return this.#made(
+      appendedAll(this.#channel(name), entries, options, this.#context(name)),
+      entries.length,
+    );
+  }
+
+  #context(name: string): AppendContext {
+    return { now: this.#now, bounds: this.#parts.boundsOf(name), epoch: () => this.#epoch() };
+  }
+
+  /** Keeps a channel to which something was appended, and tells its last `count` entries. */
+  #made({ channel, position, isRepeat }: Appended, count: number): Position {
+    const { name } = channel;
+    this.#channels.set(name, trimmed(channel, this.#now));
+    if (isRepeat) return position;
+    for (const { offset, data, time, tags, origin } of channel.entries.slice(-count)) {
+      const more = { ...(tags && { tags }), ...(origin && { origin }) };
+      const hint = { offset, data, time, ...more, epoch: position.epoch };
+      for (const watch of [...(this.#watches.get(name) ?? [])]) watch.link.wake(watch, hint);
+    }
     return position;
   }
 

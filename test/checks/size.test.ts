@@ -5,9 +5,9 @@ import { bundle } from "../../bench/speed/import-cost.ts";
 import { bundleWorker } from "../../examples/worker/bundle.ts";
 
 /** The maximum size in bytes of what a server imports. Lower it when the size shrinks; raise it only on purpose. */
-const maxBytes = 71_500;
+const maxBytes = 73_000;
 /** The same of the Worker of the example: tocsin/cloudflare, Hono, and the page with its client. */
-const maxWorkerBytes = 98_500;
+const maxWorkerBytes = 99_500;
 
 const size = gzipSync(await bundle(), { level: 9 }).length;
 

@@ -16,6 +16,7 @@ export function withNodeFault(world: NodeWorld, fault: NodeFault): NodeLog {
   const log = world.shared.open();
   const correct: NodeLog = {
     append: (...call) => log.append(...call),
+    appendAll: (...call) => log.appendAll(...call),
     read: (...call) => log.read(...call),
     watch: (...call) => log.watch(...call),
     keeps: (channel) => log.keeps(channel),

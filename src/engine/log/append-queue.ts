@@ -111,6 +111,11 @@ export class Queue extends LinkedNode {
   get first(): Waiting {
     return this.waiting.newer as Waiting;
   }
+
+  /** The publications behind the first. */
+  *behind(): Generator<Waiting> {
+    for (let item = this.first.newer; item !== this.waiting; item = item.newer) yield item as Waiting;
+  }
 }
 
 /** Returns the bytes that a publication counts while it waits. */

@@ -1,7 +1,7 @@
 import { LinkedNode } from "../../base/linked-list.ts";
 import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import { type Pending, type PendingKind, Scope } from "../../base/scope.ts";
-import { BusyError, closed } from "../../model/errors.ts";
+import { closed } from "../../model/errors.ts";
 import type { AppendOptions, Position } from "../../model/log.ts";
 import { type AppendQueuesParts, type AppendSteps, bytesOf, Queue, Waiting } from "./append-queue.ts";
 import type { Burst } from "./burst.ts";
@@ -11,6 +11,8 @@ import { HeldQueues } from "./held-queues.ts";
 import { LogAppender } from "./log-appender.ts";
 import { Pace } from "./pace.ts";
 import { pendingIn } from "./pending-appends.ts";
+import { appendTogether, together } from "./together.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 /**
  * Appends publications to the log in the order of their calls, and no faster than the turns of the event loop allow.
@@ -36,10 +38,7 @@ export class AppendQueues {
   readonly #rotation = new LinkedNode();
   readonly #held: HeldQueues;
   readonly #bursts: Bursts;
-  #size = 0;
-  #bytes = 0;
-  /** Whether a publication was refused since there was room. Only the first such refusal is reported. */
-  #isBusy = false;
+  readonly #room: WaitingRoom;
   #quiet: (() => void) | undefined;
   #ended = false;
 
@@ -54,16 +53,17 @@ export class AppendQueues {
     this.#appender = new LogAppender({ log, clock, health, onError, scope, ...(joining && { joining }) });
     const drained = (): void => this.#checkIdle();
     this.commits = log.commit && new Commits({ log, clock, scope, health, schedule, onError, drained });
+    this.#room = new WaitingRoom(parts, this.commits);
   }
 
   /** Number of appends in progress or waiting. */
   get size(): number {
-    return this.#size + (this.commits?.size ?? 0);
+    return this.#room.size;
   }
 
   /** Bytes of the appends in progress or waiting. */
   get bytes(): number {
-    return this.#bytes + (this.commits?.bytes ?? 0);
+    return this.#room.bytes;
   }
 
   /** Returns everything that the queues own now. The waits are those of publications. */
@@ -94,8 +94,8 @@ export class AppendQueues {
       }
       appending = answer;
     }
-    if (appending === undefined && this.#isFull(data) && steps?.isExempt !== true)
-      return Promise.reject(this.#refuse(channel));
+    if (appending === undefined && steps?.isExempt !== true && !this.#room.fits(data))
+      return Promise.reject(this.#room.refuse(channel));
     return new Promise((resolve, reject) => {
       const since = this.#parts.clock.now();
       this.#enter(channel, new Waiting({ data, options, steps, since }, resolve, reject), appending);
@@ -125,23 +125,6 @@ export class AppendQueues {
     this.#bursts.count(channel, data.length, offset);
   }
 
-  /** Whether a publication does not fit. The first one always fits, however large. */
-  #isFull(data: string): boolean {
-    return this.bytes > 0 && this.bytes + bytesOf(data) > this.#parts.most;
-  }
-
-  #refuse(channel: string): BusyError {
-    const { most, onError, refused } = this.#parts;
-    const error = new BusyError(
-      `Cannot publish to ${JSON.stringify(channel)}: ${this.size} publications wait, and limits.waiting is ${most} bytes`,
-    );
-    refused?.();
-    // Report it as well: the caller may ignore the rejection.
-    if (!this.#isBusy) onError(error, `publish ${channel}`);
-    this.#isBusy = true;
-    return error;
-  }
-
   /** Adds a publication to its queue. `appending` is its append, if that has started already. */
   #enter(channel: string, item: Waiting, appending: Promise<Position> | undefined): void {
     let queue = this.#queues.get(channel);
@@ -152,11 +135,10 @@ export class AppendQueues {
     }
     item.moveTo(queue.waiting);
     queue.size++;
-    this.#size++;
-    this.#bytes += item.bytes;
+    this.#room.enter(item);
     const { signal } = item.options;
     if (isFirst && item.steps?.isUrgent === true) queue.mayHold = false;
-    if (appending !== undefined) this.#finishLater(queue, item, appending);
+    if (appending !== undefined) this.#finishLater(queue, [item], appending);
     else if (isFirst) this.#advance(queue);
     if (signal === undefined || item.isUnlinked || (queue.isBusy && queue.first === item)) return;
     const owner = queue;
@@ -175,9 +157,7 @@ export class AppendQueues {
     item.leave();
     item.unlink?.();
     queue.size--;
-    this.#size--;
-    this.#bytes -= item.bytes;
-    if (this.bytes * 2 <= this.#parts.most) this.#isBusy = false;
+    this.#room.leave(item);
   }
 
   /** Appends the waiting publications of a channel while the log appends synchronously and this turn has room. */
@@ -259,32 +239,47 @@ export class AppendQueues {
     this.#held.check();
   }
 
+  /** Starts the append of the first publication, together with those behind it where the log can do that. */
   #start(queue: Queue): void {
     const item = queue.first;
     item.unlink?.();
     item.unlink = undefined;
+    if (queue.size > 1 && this.#appender.takesSeveral) {
+      const items = together(queue, ({ data }) => this.#pace.take(queue.channel, data.length));
+      if (items.length > 1)
+        return this.#finishLater(
+          queue,
+          items,
+          appendTogether(this.#appender, queue.channel, items, this.#scope),
+        );
+    }
     const append = (): MaybePromise<Position> =>
       this.#appender.append(queue.channel, item.data, item.options, item.steps?.current);
     const appending = andThen(item.steps?.admit?.(), append);
-    if (appending instanceof Promise) this.#finishLater(queue, item, appending);
+    if (appending instanceof Promise) this.#finishLater(queue, [item], appending);
     else this.#appended(queue, item, appending);
   }
 
-  #finishLater(queue: Queue, item: Waiting, appending: Promise<Position>): void {
+  #finishLater(queue: Queue, items: readonly Waiting[], appending: Promise<Position>): void {
     queue.isBusy = true;
     queue.leave();
-    void this.#finish(queue, item, appending);
+    void this.#finish(queue, items, appending);
   }
 
-  async #finish(queue: Queue, item: Waiting, appending: Promise<Position>): Promise<void> {
+  async #finish(queue: Queue, items: readonly Waiting[], appending: Promise<Position>): Promise<void> {
     const { turns } = this.#pace;
     try {
-      const position = await appending;
-      if (this.#pace.turns !== turns) this.#pace.charge(queue.channel, item.data.length);
-      this.#appended(queue, item, position);
+      const { epoch, offset } = await appending;
+      const before = offset - items.length;
+      for (const [n, item] of items.entries()) {
+        if (this.#pace.turns !== turns) this.#pace.charge(queue.channel, item.data.length);
+        this.#appended(queue, item, { epoch, offset: before + n + 1 });
+      }
     } catch (error) {
-      this.#remove(queue, item);
-      item.reject(error);
+      for (const item of items) {
+        this.#remove(queue, item);
+        item.reject(error);
+      }
     }
     queue.isBusy = false;
     if (!this.#ended) this.#advance(queue);

@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import { closed, ExistsError, SealedError } from "../../model/errors.ts";
-import type { AppendOptions, Log, Position } from "../../model/log.ts";
+import type { AppendAllOptions, AppendEntry, AppendOptions, Log, Position } from "../../model/log.ts";
 import type { Current } from "./append-queue.ts";
 import { backOff, jittered, longer } from "./back-off.ts";
 import { lastingError } from "./log-failure.ts";
@@ -50,18 +50,38 @@ export class LogAppender {
     if (joining !== undefined) return this.#joined(joining, channel, data, options, current);
     // The result of an append may be lost although the append was made. With a number it can be sent again safely.
     const numbered = this.#isAtOnce ? options : { ...options, once: this.#writers.next(channel) };
+    const { log } = this.#parts;
     let appending: MaybePromise<Position>;
     try {
-      appending = this.#parts.log.append(channel, data, asOf(numbered, current));
+      appending = log.append(channel, data, asOf(numbered, current));
+      if (appending instanceof Promise) this.#isAtOnce ??= false;
     } catch (error) {
-      return this.#retry(channel, data, numbered, Promise.reject(error), current);
+      appending = Promise.reject(error);
     }
     if (appending instanceof Promise) {
-      this.#isAtOnce ??= false;
-      return this.#retry(channel, data, numbered, appending, current);
+      const again = () => log.append(channel, data, asOf(numbered, current));
+      return this.#retry(channel, numbered, appending, again);
     }
     this.#answered();
     return appending;
+  }
+
+  /** Whether several publications can be appended together now. */
+  get takesSeveral(): boolean {
+    return !this.isAtOnce && this.#parts.log.appendAll !== undefined && this.#parts.joining?.() === undefined;
+  }
+
+  /** Appends several publications together, until the log succeeds, as `append` does. Returns the position of the last. */
+  appendAll(
+    channel: string,
+    entries: readonly AppendEntry[],
+    options: AppendAllOptions,
+    current?: Currently,
+  ): Promise<Position> {
+    const numbered = { ...options, once: this.#writers.next(channel) };
+    const { log } = this.#parts;
+    const send = async () => (log as Required<Log>).appendAll(channel, entries, asOf(numbered, current));
+    return this.#retry(channel, numbered, send(), send);
   }
 
   async #joined(
@@ -92,14 +112,12 @@ export class LogAppender {
   /** Waits for an append that was started, and retries it while it fails. */
   async #retry(
     channel: string,
-    data: string,
-    options: AppendOptions,
+    { once, signal }: Pick<AppendOptions, "once" | "signal">,
     first: Promise<Position>,
-    current: Currently | undefined,
+    again: () => MaybePromise<Position>,
   ): Promise<Position> {
     const owner = appendingTo(channel);
-    const { log, clock, scope } = this.#parts;
-    const { signal } = options;
+    const { clock, scope } = this.#parts;
     let appending: MaybePromise<Position> = first;
     try {
       for (let wait = backOff.first; ; wait = longer(wait)) {
@@ -118,7 +136,7 @@ export class LogAppender {
         const joining = this.#parts.joining?.();
         if (joining !== undefined) await scope.waitFor(owner, signal, joining);
         try {
-          appending = log.append(channel, data, asOf(options, current));
+          appending = again();
           if (!(appending instanceof Promise)) this.#answered();
         } catch (error) {
           appending = Promise.reject(error);
@@ -127,7 +145,7 @@ export class LogAppender {
     } catch (error) {
       // A refused append does not count.
       if (!isRefusal(error)) this.#writers.abandon(channel);
-      else if (options.once !== undefined) this.#writers.undo(channel, options.once);
+      else if (once !== undefined) this.#writers.undo(channel, once);
       throw error;
     }
   }
@@ -169,7 +187,10 @@ export class LogAppender {
 
 type Currently = () => Current;
 
-function asOf(options: AppendOptions, current: Currently | undefined): AppendOptions {
+function asOf<Options extends AppendOptions | AppendAllOptions>(
+  options: Options,
+  current: Currently | undefined,
+): Options {
   return current === undefined ? options : { ...options, ...current() };
 }
 

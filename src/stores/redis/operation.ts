@@ -1,7 +1,7 @@
 import { tagBytes } from "../../base/bytes.ts";
 import type { Settle } from "../../base/scope.ts";
 import { describe, ExistsError, LogError, SealedError } from "../../model/errors.ts";
-import type { AppendOptions, HeldRecord, Position, Retention } from "../../model/log.ts";
+import type { AppendEntry, AppendOptions, HeldRecord, Position, Retention } from "../../model/log.ts";
 import { stored } from "../text.ts";
 import { faultOf } from "./faults.ts";
 import { bucketOf, type Keys } from "./keys.ts";
@@ -56,6 +56,8 @@ export interface AppendParts {
   readonly channel: string;
   readonly data: string;
   readonly options: AppendOptions;
+  /** What is appended right behind it, as a part of the same append. */
+  readonly more: readonly AppendEntry[];
   /** The retention that is given, or else the usual one. */
   readonly retention: Retention;
   readonly member: string | undefined;
@@ -63,11 +65,11 @@ export interface AppendParts {
 
 /**
  * Adds the arguments of an append. Those that most appends do not have are left out, and letters say which are there:
- * `r`etention, `o`nce, `k`ey, `p`lace, `s`tate, `h`old, `t`ags, `f`ollows. `R`: the state is too long.
+ * `r`etention, `o`nce, `k`ey, `p`lace, `s`tate, `h`old, `t`ags, `f`ollows, `m`ore entries. `R`: the state is too long.
  */
 export function encodeAppend(
   call: Call,
-  { keys, channel, data, options, retention, member }: AppendParts,
+  { keys, channel, data, options, retention, member, more }: AppendParts,
 ): void {
   const { tags, once, key, place, state, hold, follows } = options;
   const { size, bytes, ttl, slack } = retention;
@@ -86,13 +88,18 @@ export function encodeAppend(
   if (hold !== undefined) add("h", stored(hold), stored(channel));
   if (tags !== undefined) add("t", String(tagBytes(tags)));
   if (follows !== undefined) add("f", word(follows.epoch), String(follows.offset));
+  if (more.length > 0) add("m", String(more.length), ...more.flatMap(argsOf));
   const { args } = call;
   args.push("append", has, call.key(keys.channel(channel)), bucket, metaOf(options), data);
   args.push(String(size), String(bytes), String(ttl), String(slack), ...rest);
 }
 
+function argsOf(entry: AppendEntry): string[] {
+  return [metaOf(entry), entry.data, String(tagBytes(entry.tags))];
+}
+
 /** Returns what is kept of an entry besides its data, as JSON. */
-function metaOf({ time, tags, origin }: AppendOptions): string {
+function metaOf({ time, tags, origin }: Pick<AppendOptions, "time" | "tags" | "origin">): string {
   // Most have a time alone, and this is called for each of them.
   if (tags === undefined && origin === undefined && Number.isFinite(time)) return `{"t":${time}}`;
   return JSON.stringify({ t: time, ...(tags && { g: tags }), ...(origin !== undefined && { o: origin }) });

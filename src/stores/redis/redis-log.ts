@@ -3,6 +3,8 @@ import { ignorable, Scope } from "../../base/scope.ts";
 import { trim } from "../../base/trim.ts";
 import { ClosedError, LogError } from "../../model/errors.ts";
 import type {
+  AppendAllOptions,
+  AppendEntry,
   AppendOptions,
   Log,
   Member,
@@ -96,27 +98,42 @@ export class RedisLog implements Log {
   }
 
   append(channel: string, data: string, options: AppendOptions): Promise<Position> {
-    const { retention, once, key, hold } = options;
     try {
-      this.#check(() => `append to ${JSON.stringify(channel)}`, options.signal);
-      checkOnce(once);
-      if (key !== undefined) checkTtl(key.ttl);
-      if (hold !== undefined) this.#demandMember(hold);
-      const bounds = this.#parts.boundsOf(channel);
-      const full = retention === undefined ? bounds.of(channel) : bounds.with(channel, retention);
-      const { keys } = this.#parts;
-      const parts = { keys, channel, data, options, retention: full, member: this.#members.id };
-      return this.#append(parts);
+      return this.#append(this.#partsOf(channel, data, options));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  async appendAll(
+    channel: string,
+    [first, ...more]: readonly AppendEntry[],
+    options: AppendAllOptions,
+  ): Promise<Position> {
+    if (first === undefined)
+      throw new RangeError(`Cannot append to ${JSON.stringify(channel)}: there are no entries`);
+    const { data, time, tags } = first;
+    return this.#append({ ...this.#partsOf(channel, data, { ...options, time, tags }), more });
+  }
+
+  /** Checks an append, and returns what it is made from. */
+  #partsOf(channel: string, data: string, options: AppendOptions): AppendParts {
+    const { retention, once, key, hold, signal } = options;
+    this.#check(() => `append to ${JSON.stringify(channel)}`, signal);
+    checkOnce(once);
+    if (key !== undefined) checkTtl(key.ttl);
+    if (hold !== undefined) this.#demandMember(hold);
+    const bounds = this.#parts.boundsOf(channel);
+    const full = retention === undefined ? bounds.of(channel) : bounds.with(channel, retention);
+    const { keys } = this.#parts;
+    return { keys, channel, data, options, retention: full, member: this.#members.id, more: [] };
+  }
+
   async #append(parts: AppendParts): Promise<Position> {
-    const { channel, data, options, retention } = parts;
+    const { channel, data, options, retention, more } = parts;
     const { hold, signal } = options;
     if (hold !== undefined) this.#held.set(hold, channel);
-    const size = data.length * 2;
+    const size = more.reduce((sum, entry) => sum + 2 * entry.data.length, 2 * data.length);
     try {
       const { position, isContinued } = await this.#writer.write(
         { channel, member: parts.member, size, encode: (call) => encodeAppend(call, parts) },

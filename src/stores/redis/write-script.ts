@@ -103,6 +103,15 @@ local function keep(c, key, lasts, offset)
   c.keyed = math.max(c.keyed, lasts)
 end
 
+local function add(c, meta, data, tagBytes)
+  local arrival = math.max(now, c.last)
+  if c.first > c.top then c.arrival, c.before = arrival, c.total end
+  local entry = text(arrival) .. ' ' .. text(c.total) .. ' ' .. meta .. '\n' .. data
+  c.top, c.total, c.last = c.top + 1, c.total + #data + tagBytes, arrival
+  c.pending[#c.pending + 1] = entry
+  c.wakes[#c.wakes + 1] = c.epoch .. ' ' .. text(c.top) .. (#data <= 16384 and '\n' .. entry or '')
+end
+
 local function append()
   local has, at, bucket, meta, data = take(), tonumber(take()), tonumber(take()), take(), take()
   local c = channels[at] or open(KEYS[at])
@@ -118,6 +127,10 @@ local function append()
   if has:find('t', 1, true) then tagBytes = tonumber(take()) end
   local after, of
   if has:find('f', 1, true) then of, after = take(), tonumber(take()) end
+  local entries = { { meta, data, tagBytes } }
+  if has:find('m', 1, true) then
+    for n = 1, tonumber(take()) do entries[n + 1] = { take(), take(), tonumber(take()) } end
+  end
   if c.error then return 'E' .. c.error end
   c.usual = usual
   local refused = fence(bucket)
@@ -138,20 +151,15 @@ local function append()
     if #c.pending > 0 and not isSame then flush(c) end
     c.size, c.bytes, c.ttl, c.slack = unpack(usual)
   end
-  local arrival = math.max(now, c.last)
-  if c.first > c.top then c.arrival, c.before = arrival, c.total end
-  local entry = text(arrival) .. ' ' .. text(c.total) .. ' ' .. meta .. '\n' .. data
-  c.top, c.total, c.last = c.top + 1, c.total + #data + tagBytes, arrival
-  c.pending[#c.pending + 1] = entry
+  c.wakes = c.wakes or {}
+  for _, each in ipairs(entries) do add(c, unpack(each)) end
   if state then c.state = '+' .. state end
-  if where == 'last' then c.sealed = arrival end
+  if where == 'last' then c.sealed = c.last end
   local offset = text(c.top)
   if by ~= '' then remember(c, by, n, c.top) end
   if record then hold(bucket, record, offset .. ' ' .. c.epoch .. ' ' .. name) end
   if key ~= 0 then keep(c, key, lasts, offset) end
   c.isChanged = true
-  c.wakes = c.wakes or {}
-  c.wakes[#c.wakes + 1] = c.epoch .. ' ' .. offset .. (#data <= 16384 and '\n' .. entry or '')
   return made(c, c.top)
 end
 

@@ -399,6 +399,7 @@ async function forgettable(
   let member: Member | undefined;
   const spied: NodeLog = {
     append: (...call) => log.append(...call),
+    appendAll: (...call) => log.appendAll(...call),
     read: (...call) => log.read(...call),
     watch: (...call) => log.watch(...call),
     keeps: (channel) => log.keeps(channel),

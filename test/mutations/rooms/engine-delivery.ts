@@ -202,6 +202,11 @@ export const engineDelivery: readonly Mutation[] = [
   ]),
   ...inFile("engine/delivery/known-states", [
     {
+      name: "a client that begins without a position has what was before",
+      from: "if (session.identity === by && isFresh !== true)",
+      to: "if (session.identity === by)",
+    },
+    {
       name: "what is told before a publication is known to be logged is forgotten",
       from: "    this.#learned.set(keyOf(report.channel, report), stateIn(report));\n",
       to: "    void report;\n",

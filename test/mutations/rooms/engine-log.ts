@@ -28,11 +28,6 @@ export const engineLog: readonly Mutation[] = [
       to: "",
     },
     {
-      name: "the bytes of waiting appends have no limit",
-      from: "if (appending === undefined && this.#isFull(data) && steps?.isExempt !== true)",
-      to: "if (steps?.isExempt === undefined && this.#bytes < 0)",
-    },
-    {
       name: "a channel with a long queue is served before the others",
       from: "      queue.moveTo(this.#rotation);\n      if (!this.#pace.take",
       to: "      if (!this.#pace.take",
@@ -97,7 +92,56 @@ export const engineLog: readonly Mutation[] = [
       to: "if (isWaiting) return;",
     },
   ]),
+  ...inFile("engine/log/waiting-room", [
+    {
+      name: "the bytes of waiting appends have no limit",
+      from: "return this.bytes === 0 || this.bytes + bytesOf(data) <= this.#parts.most;",
+      to: "return data !== undefined || bytesOf(data) > 0;",
+    },
+  ]),
+  ...inFile("engine/log/together", [
+    {
+      name: "a publication with a key is appended together with others",
+      from: "key ?? place ??",
+      to: "place ??",
+    },
+    {
+      name: "publications with different retentions are appended together",
+      from: "return isAlike && isPlain(one)",
+      to: "return isPlain(one)",
+    },
+    {
+      name: "several publications take no room of their turn",
+      from: " || !hasRoom(item)) break;",
+      to: ") break;",
+    },
+    {
+      name: "any number of publications is appended together",
+      from: "items.length === most.count || ",
+      to: "",
+    },
+    {
+      name: "publications that nobody waits for are tried again for ever",
+      from: "if (waiting === 0) stopped.abort(reason);",
+      to: "",
+    },
+    {
+      name: "one publisher that stops waiting stops all that are appended together",
+      from: "if (waiting === 0) stopped",
+      to: "if (waiting >= 0) stopped",
+    },
+    {
+      name: "a publisher that stops waiting waits for the others",
+      from: "      item.reject(reason);\n      waiting--;",
+      to: "      waiting--;",
+    },
+  ]),
   ...inFile("engine/log/log-appender", [
+    {
+      name: "publications that are appended together have no number",
+      from: "const numbered = { ...options, once: this.#writers.next(channel) };",
+      to: "const numbered = { ...options };",
+    },
     {
       name: "an append in a place that it cannot have is tried again",
       from: "if (this.#ended || isRefusal(error)) throw error;",
@@ -105,7 +149,7 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a refused append counts for its writer",
-      from: "else if (options.once !== undefined) this.#writers.undo(channel, options.once);",
+      from: "else if (once !== undefined) this.#writers.undo(channel, once);",
       to: "",
     },
     {
@@ -120,8 +164,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "an error thrown by the log is not retried",
-      from: "return this.#retry(channel, data, numbered, Promise.reject(error), current);",
-      to: "throw error;",
+      from: "      appending = Promise.reject(error);\n    }\n    if (appending",
+      to: "      throw error;\n    }\n    if (appending",
     },
     {
       name: "an append is retried after its signal has aborted",
@@ -135,8 +179,8 @@ export const engineLog: readonly Mutation[] = [
     },
     {
       name: "a repeated append has a new number",
-      from: "          appending = log.append(channel, data, asOf(options, current));",
-      to: "          appending = log.append(channel, data, { ...options, once: this.#writers.next(channel) });",
+      from: "const again = () => log.append(channel, data, asOf(numbered, current));",
+      to: "const again = () => log.append(channel, data, { ...numbered, once: this.#writers.next(channel) });",
     },
     {
       name: "what is confirmed names no origin",
