@@ -3,13 +3,20 @@ import type { Delivery, Receipt } from "../../src/model/receipt.ts";
 import type { SimNode } from "./nodes-node.ts";
 import { alive, channels, type NodesWorld } from "./nodes-world.ts";
 
-/** Publishes on some node: with or without a key, and with or without a confirmation. */
+/** Publishes on some node, sometimes several to one channel at once. */
 export function publish(world: NodesWorld): void {
-  const { random: source, clock, trace, sent, expiries } = world;
+  const { random: source } = world;
   const nodes = alive(world);
   if (nodes.length === 0) return;
   const node = source.pick(nodes);
   const channel = source.pick(channels);
+  for (let left = source.chance(0.25) ? 2 + source.below(5) : 1; left > 0; left--)
+    publishOne(world, node, channel);
+}
+
+/** Publishes with or without a key, and with or without a confirmation. */
+function publishOne(world: NodesWorld, node: SimNode, channel: string): void {
+  const { random: source, clock, trace, sent, expiries } = world;
   const key = source.chance(0.25) ? `key ${source.below(4)}` : undefined;
   const confirm = source.chance(0.35);
   const ttl = source.pick([700, 2_500, 4_000]);
