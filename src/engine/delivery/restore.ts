@@ -2,6 +2,7 @@ import { byteLength, tagBytes } from "../../base/bytes.ts";
 import { LogError } from "../../model/errors.ts";
 import type { Position } from "../../model/log.ts";
 import { tryAgain } from "../log/try-again.ts";
+import { patience } from "../nodes/nodes.ts";
 import type { ConfirmContext } from "./confirm.ts";
 import type { LedgerContext } from "./ledger.ts";
 
@@ -23,9 +24,6 @@ export interface LeftWaiting {
   /** Whether it is left to others again. */
   isOver(): boolean;
 }
-
-/** The least time that an heir waits, in milliseconds: other nodes may have told its delivery to the one that is gone. */
-const leastWait = 1_000;
 
 /** Lets a confirmed publication of an earlier process wait on, for what is left of its time. */
 export async function restoreConfirmed(context: RestoreContext, left: LeftWaiting): Promise<void> {
@@ -52,6 +50,7 @@ async function restoreOnce(context: RestoreContext, left: LeftWaiting): Promise<
   const bytes = byteLength(data) + tagBytes(tags);
   const isAwaited = !isEnding || reportsUndelivered;
   const content = { data, tags, bytes, isAwaited, isEnding, record };
-  const ttl = Math.max(expires - clock.time(), nodes.id === undefined ? 0 : leastWait);
+  // Other nodes may have told its delivery to the one that is gone.
+  const ttl = Math.max(expires - clock.time(), nodes.id === undefined ? 0 : patience);
   ledger.restore({ channel, content, time, ttl, signal: undefined }, { offset, epoch });
 }

@@ -18,8 +18,8 @@ export interface Answers {
 /** Handles one kind of message. What it returns is the answer, if the message is a question. */
 type Handle = (body: unknown, from: string) => unknown;
 
-/** Milliseconds to wait for answers: a node that takes longer is left out. */
-const patience = 1_000;
+/** Milliseconds to wait for what other nodes tell: one that takes longer is left out. */
+export const patience = 1_000;
 
 /** Milliseconds by which the clocks of two machines may differ. */
 const skew = 60_000;
@@ -159,9 +159,7 @@ export class Nodes {
     for (const { channel, kind, items } of all) {
       for (let at = 0; at < items.length; at += batch) {
         const sending = this.#send(channel, { kind, body: items.slice(at, at + batch) });
-        // What cannot leave any more before this node has closed is nobody's fault.
-        if (this.#context.flushing) ignorable(sending);
-        else this.#context.scope.own("task", `messages ${kind}`, sending);
+        this.#attend(`messages ${kind}`, sending);
         this.#underWay.add(sending);
         const sent = (): void => void this.#underWay.delete(sending);
         sending.then(sent, sent);
@@ -265,9 +263,15 @@ export class Nodes {
     const handle = this.#handles.get(kind);
     if (handle === undefined) return counters.hit("messages");
     const handling = this.#handle(handle, message, asks);
-    // An answer that cannot leave any more before this node has closed is nobody's fault: who asks waits a second at most.
-    if (asks !== undefined && this.#context.flushing) ignorable(handling);
-    else this.#context.scope.own("task", `message ${kind} of ${from}`, handling);
+    const owner = `message ${kind} of ${from}`;
+    if (asks !== undefined) this.#attend(owner, handling);
+    else this.#context.scope.own("task", owner, handling);
+  }
+
+  /** Owns what sends a message. One that cannot leave any more before this node has closed is nobody's fault. */
+  #attend(owner: string, sending: Promise<void>): void {
+    if (this.#context.flushing) ignorable(sending);
+    else this.#context.scope.own("task", owner, sending);
   }
 
   async #handle(handle: Handle, { from, kind, body }: NodeMessage, asks: string | undefined): Promise<void> {

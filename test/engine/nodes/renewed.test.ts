@@ -570,9 +570,10 @@ test.for([0, 20, 40, 60])(
     const { clock, nodes, shared } = cluster;
     const [one] = nodes as Pair;
     await clock.advance(200);
-    one.log.cut();
     const run = one.notifier.run(waits);
     void outcomeOf(run.result());
+    await clock.advance(200);
+    one.log.cut();
     await clock.advance(20_000);
     shared.wipe();
     one.errors.splice(0);

@@ -457,8 +457,8 @@ export const engineDelivery: readonly Mutation[] = [
     },
     {
       name: "an heir gives up what has expired before others could tell of its delivery",
-      from: "nodes.id === undefined ? 0 : leastWait",
-      to: "nodes.id === undefined ? leastWait : 0",
+      from: "nodes.id === undefined ? 0 : patience",
+      to: "nodes.id === undefined ? patience : 0",
     },
     {
       name: "a confirmed publication that the log no longer keeps is forgotten in silence",
