@@ -19,8 +19,8 @@ export interface LaneParts {
   refresh(generation: number): Promise<void>;
 }
 
-/** The most operations, and about the most bytes, in one call. A call keeps Redis from everything else. */
-const most = { operations: 256, bytes: 262_144 };
+/** The most entries and records, and about the most bytes, in one call. A call keeps Redis from everything else. */
+const most = { count: 256, bytes: 262_144 };
 
 /** A call, with its operations in order. */
 interface Batch {
@@ -77,13 +77,14 @@ export class Lane {
 
   #take(): Operation[] {
     const { id } = this.#parts.fence;
-    let [count, bytes] = [0, 0];
-    for (const { size } of this.#waiting) {
-      if (count === most.operations || (count > 0 && bytes + size > most.bytes)) break;
-      count++;
-      bytes += size;
+    let [operations, count, bytes] = [0, 0, 0];
+    for (const next of this.#waiting) {
+      count += next.count;
+      bytes += next.size;
+      if (operations > 0 && (count > most.count || bytes > most.bytes)) break;
+      operations++;
     }
-    return this.#waiting.splice(0, count).filter((operation) => {
+    return this.#waiting.splice(0, operations).filter((operation) => {
       const { member, isOver } = operation;
       if (member !== undefined && member !== id && !isOver) operation.reject(gone());
       return !operation.isOver;

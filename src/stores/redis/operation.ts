@@ -15,6 +15,8 @@ export interface Operation {
   readonly channel: string;
   /** The id of the member that asks for it. Undefined before this process has joined. */
   readonly member: string | undefined;
+  /** How much there is to do: 1, or the number of entries. */
+  readonly count: number;
   /** About how many bytes it takes to send. */
   readonly size: number;
   /** Adds its arguments to a call of the script. */
@@ -167,10 +169,15 @@ function refusal(answer: string, { channel, options }: Pick<AppendParts, "channe
   }
 }
 
+/** What an operation is created from. */
+export type Written = Pick<Operation, "channel" | "member" | "size" | "encode"> &
+  Partial<Pick<Operation, "count">>;
+
 /** An operation that settles a promise with what `read` makes of its answer. */
 export class SettlingOperation<T> implements Operation {
   readonly channel: string;
   readonly member: string | undefined;
+  readonly count: number;
   readonly size: number;
   readonly encode: Operation["encode"];
   readonly #settle: Settle<T>;
@@ -178,12 +185,13 @@ export class SettlingOperation<T> implements Operation {
   isOver = false;
 
   constructor(
-    { channel, member, size, encode }: Pick<Operation, "channel" | "member" | "size" | "encode">,
+    { channel, member, count = 1, size, encode }: Written,
     settle: Settle<T>,
     read: (answer: string) => T,
   ) {
     this.channel = channel;
     this.member = member;
+    this.count = count;
     this.size = size;
     this.encode = encode;
     this.#settle = settle;

@@ -133,10 +133,11 @@ export class RedisLog implements Log {
     const { channel, data, options, retention, more } = parts;
     const { hold, signal } = options;
     if (hold !== undefined) this.#held.set(hold, channel);
+    const count = 1 + more.length;
     const size = more.reduce((sum, entry) => sum + 2 * entry.data.length, 2 * data.length);
     try {
       const { position, isContinued } = await this.#writer.write(
-        { channel, member: parts.member, size, encode: (call) => encodeAppend(call, parts) },
+        { channel, member: parts.member, count, size, encode: (call) => encodeAppend(call, parts) },
         (answer) => readAppended(answer, parts),
         signal,
       );

@@ -1,7 +1,7 @@
 import { systemClock } from "../../base/clock.ts";
 import { bucketOf } from "./keys.ts";
 import { Lane, type LaneParts } from "./lane.ts";
-import { type Operation, SettlingOperation } from "./operation.ts";
+import { SettlingOperation, type Written } from "./operation.ts";
 
 /** What a writer is created from. */
 export interface WriterParts extends Omit<LaneParts, "isPipelined"> {
@@ -25,11 +25,7 @@ export class Writer {
   }
 
   /** Writes an operation, and resolves with what `read` makes of its answer. */
-  write<T>(
-    parts: Pick<Operation, "channel" | "member" | "size" | "encode">,
-    read: (answer: string) => T,
-    signal?: AbortSignal,
-  ): Promise<T> {
+  write<T>(parts: Written, read: (answer: string) => T, signal?: AbortSignal): Promise<T> {
     const lane = this.#lane(parts.channel);
     const { scope } = this.#parts;
     return scope.wait<T>("an answer of Redis", undefined, (settle) => {

@@ -45,6 +45,11 @@ export const storesRedis: readonly Mutation[] = [
   ]),
   ...inFile("stores/redis/write-script", [
     {
+      name: "of several entries only the first is appended",
+      from: "for _, each in ipairs(entries) do add(c, unpack(each)) end",
+      to: "add(c, unpack(entries[1]))",
+    },
+    {
       name: "an append that is sent again is made again",
       from: "if last == number then return offset end",
       to: "",
