@@ -39,6 +39,8 @@ export class HeldRecords {
   #membership: Membership | undefined;
   /** What was released while joining was under way. */
   #early: string[] = [];
+  /** The last request to release each record, until the log has answered it. */
+  readonly #releases = new Map<string, object>();
   /** Number of releases that the log has not answered yet, and of records that it does not hold again yet. */
   releasing = 0;
   /** Since when there has been such a request. */
@@ -80,8 +82,22 @@ export class HeldRecords {
   release(record: string | undefined): void {
     if (record === undefined) return;
     const membership = this.#membership;
-    if (membership !== undefined) this.#ask(membership, () => membership.release(record));
-    else if (!this.#isOver) this.#early.push(record);
+    if (membership === undefined) {
+      if (!this.#isOver) this.#early.push(record);
+      return;
+    }
+    const request = {};
+    this.#releases.set(record, request);
+    const isWanted = (): boolean => this.#releases.get(record) === request;
+    const over = (): void => {
+      if (isWanted()) this.#releases.delete(record);
+    };
+    this.#ask(membership, () => membership.release(record), { isWanted, over });
+  }
+
+  /** Keeps a record whose release the log may not have answered yet: it is not asked for again. */
+  keep(record: string | undefined): void {
+    if (record !== undefined) this.#releases.delete(record);
   }
 
   /** Holds a record again, because the store may not know it any more. While the log fails, this is tried again. */
@@ -90,16 +106,24 @@ export class HeldRecords {
     if (membership !== undefined) this.#ask(membership, () => membership.hold?.(held));
   }
 
-  #ask(membership: Membership, call: () => void | Promise<void>): void {
+  #ask(membership: Membership, call: () => void | Promise<void>, request = always): void {
     const answer = called(call);
-    if (!(answer instanceof Promise)) return this.#parts.released();
+    if (!(answer instanceof Promise)) {
+      request.over();
+      return this.#parts.released();
+    }
     if (this.releasing === 0) this.releasingSince = this.#parts.clock.now();
     this.releasing++;
-    void this.#wait(membership, call, answer);
+    void this.#wait(membership, call, answer, request);
   }
 
   /** Waits for an answer, and asks again while the log fails. What belongs to a former membership is dropped. */
-  async #wait(membership: Membership, call: () => void | Promise<void>, first: Promise<void>): Promise<void> {
+  async #wait(
+    membership: Membership,
+    call: () => void | Promise<void>,
+    first: Promise<void>,
+    { isWanted, over }: Request,
+  ): Promise<void> {
     const { scope, clock, health, onError, released } = this.#parts;
     const owner = "a held record";
     try {
@@ -110,19 +134,20 @@ export class HeldRecords {
           released();
           return;
         } catch (error) {
-          if (this.#membership !== membership) return;
+          if (this.#membership !== membership || !isWanted()) return;
           const lasting = lastingError(error, "release what the log holds");
           health.failed("appends", lasting ?? error);
           if (wait === backOff.first || lasting !== undefined) onError(lasting ?? error, owner);
           if (lasting !== undefined) return;
         }
         await scope.sleep(owner, jittered(wait, clock));
-        if (this.#membership !== membership) return;
+        if (this.#membership !== membership || !isWanted()) return;
         answer = called(call);
       }
     } catch {
       // The scope has ended: the next process releases it.
     } finally {
+      over();
       this.releasing--;
       if (this.releasing === 0) this.#answered?.();
     }
@@ -154,6 +179,16 @@ export class HeldRecords {
     });
   }
 }
+
+/** A request of the log. */
+interface Request {
+  /** Whether it is made again after a failure. */
+  isWanted(): boolean;
+  /** Called once it is answered, or given up. */
+  over(): void;
+}
+
+const always: Request = { isWanted: () => true, over() {} };
 
 /** Calls a function. What it throws is a rejection. */
 function called(call: () => void | Promise<void>): void | Promise<void> {

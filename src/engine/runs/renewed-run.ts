@@ -80,9 +80,10 @@ async function renewOnce(context: RunContext, run: RenewableRun, renewing: Renew
       else {
         // The answer to an earlier attempt may have been lost.
         renewing.channel.isThere(epoch);
-        // Nothing is published any more while this process closes. Whoever inherits the run ends it.
-        if (!isOver || context.flushing) renewing.hold();
+        // It may have been released for an ending that is lost.
+        renewing.hold();
       }
+      // Nothing is published any more while this process closes. Whoever inherits the run ends it.
       if (context.flushing) renewing.leave();
       else if (ending !== undefined) {
         await renewing.end(ending);

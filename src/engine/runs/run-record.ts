@@ -21,6 +21,7 @@ export class RunRecord {
   /** Renews the run. Meanwhile only `renew` knows whether the store still has its ending. */
   async renewing<T>(renew: () => Promise<T>): Promise<T> {
     this.#renewals++;
+    this.#records.keep(this.text);
     try {
       return await renew();
     } finally {

@@ -49,6 +49,10 @@ export class RunRegistry implements RunObserver<LiveRun> {
   /** Runs whose ending has been written or given up, in that order. */
   readonly #ended = new Set<LiveRun>();
   readonly #endings = new KeptEndings<LiveRun>();
+  /** Endings that were forgotten while the log was being renewed: it may have taken long to answer. */
+  readonly #late = new Map<LiveRun, string>();
+  /** How many renewals are under way. */
+  #renewals = 0;
   #bytes = 0;
 
   constructor(context: RunContext) {
@@ -130,14 +134,16 @@ export class RunRegistry implements RunObserver<LiveRun> {
   async renew(): Promise<void> {
     this.#forget();
     let forgotten = 0;
+    this.#renewals++;
     await inBatches([...new Set([...this.#unsettled, ...this.#ended])], async (run) => {
       try {
-        if (await run.renew(() => this.#endings.get(run))) forgotten++;
+        if (await run.renew(() => this.#endings.get(run) ?? this.#late.get(run))) forgotten++;
       } catch (error) {
         // The others must be renewed all the same.
         this.#context.report(error, "log", `renew ${run.label}`);
       }
     });
+    if (--this.#renewals === 0) this.#late.clear();
     if (forgotten === 0) return;
     const what = `the endings of ${forgotten} runs are lost, and too old or too many to be written again`;
     this.#context.report(new LogError(`Cannot renew the log: ${what}`), "log", "runs");
@@ -148,6 +154,7 @@ export class RunRegistry implements RunObserver<LiveRun> {
     this.#unsettled.clear();
     this.#ended.clear();
     this.#endings.clear();
+    this.#late.clear();
     this.#bytes = 0;
   }
 
@@ -161,6 +168,8 @@ export class RunRegistry implements RunObserver<LiveRun> {
       if (!isExpired && this.#bytes <= endedBytes) break;
       if (!isExpired) counters.hit("endedBytes");
       this.#ended.delete(run);
+      const ending = this.#endings.get(run);
+      if (ending !== undefined && this.#renewals > 0) this.#late.set(run, ending);
       this.#endings.delete(run);
       this.#remove(run);
       this.#bytes -= run.bytes;

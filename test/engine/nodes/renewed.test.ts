@@ -339,6 +339,65 @@ describe("after the store was set back", () => {
     for (const { errors } of [one, other]) errors.splice(0);
   });
 
+  test("an ending that was lost before it was answered is written again, however long the store stands still then", async ({
+    open,
+  }) => {
+    let latency = 20;
+    const cluster = await open(2, {
+      log: { latency: () => latency },
+      notifier: { limits: { runTtl: 3_000 } },
+    });
+    const { clock, nodes, shared } = cluster;
+    const [one, other] = nodes as Pair;
+    await clock.advance(1_000);
+    const finish = deferred();
+    const run = other.notifier.run(() => finish.promise.then(() => 7));
+    const result = outcomeOf(run.result());
+    await clock.advance(1_000);
+    const before = shared.snapshot();
+    finish.resolve();
+    while (typesIn(cluster, `run:${run.id}`).length < 2) await clock.advance(1);
+    // The node hears of the loss before it has the answer.
+    latency = 1;
+    shared.rollback(before);
+    shared.pause();
+    await clock.advance(6_000);
+    expect([result.value, other.notifier.runs.list()]).toEqual([7, []]);
+    shared.resume();
+    await clock.advance(1_000);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", "run.completed"]);
+    for (const { errors } of [one, other]) errors.splice(0);
+  });
+
+  test("a record that was to be released for an ending that is lost goes to an heir", async ({ open }) => {
+    const cluster = await open(2, { log: { latency: 20 } });
+    const { clock, nodes, shared } = cluster;
+    const [one, other] = nodes as Pair;
+    await clock.advance(1_000);
+    const finish = deferred();
+    const run = other.notifier.run(() => finish.promise.then(() => 7));
+    const result = outcomeOf(run.result());
+    await clock.advance(1_000);
+    const before = shared.snapshot();
+    finish.resolve();
+    while (result.state === "pending") await clock.advance(1);
+    // Its release is on its way.
+    shared.pause();
+    shared.rollback(before);
+    await clock.advance(100);
+    // That is lost. The node learns of it, and closes before the store goes on.
+    other.log.cut();
+    other.log.heal();
+    const closing = other.notifier.close({ grace: 1_000 });
+    await clock.advance(3_000);
+    await closing;
+    nodes.splice(nodes.indexOf(other), 1);
+    shared.resume();
+    await clock.advance(2 * lease);
+    expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", "run.failed"]);
+    one.errors.splice(0);
+  });
+
   test("a client comes back without a gap if its position is good, and is told of one gap if not", async ({
     open,
   }) => {

@@ -95,7 +95,7 @@ export const engineCore: readonly Mutation[] = [
     },
     {
       name: "what is released while joining is never released",
-      from: "else if (!this.#isOver) this.#early.push(record);",
+      from: "if (!this.#isOver) this.#early.push(record);",
       to: "",
     },
     {

@@ -125,7 +125,7 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "a run that is there is not held again",
-      from: "        if (!isOver || context.flushing) renewing.hold();\n",
+      from: "        renewing.hold();\n",
       to: "",
     },
     {
@@ -174,6 +174,11 @@ export const engineRuns: readonly Mutation[] = [
     },
   ]),
   ...inFile("engine/runs/run-registry", [
+    {
+      name: "an ending is forgotten while the store that has lost it stands still",
+      from: "if (ending !== undefined && this.#renewals > 0) this.#late.set(run, ending);",
+      to: "void ending;",
+    },
     {
       name: "a run of an earlier process is unknown",
       from: "return readStored(this.#context, id, signal);",
@@ -269,6 +274,13 @@ export const engineRuns: readonly Mutation[] = [
       name: "authorize is not called for a cancel by the owner",
       from: "return run !== undefined && !run.asksToCancel && (",
       to: "return run !== undefined && (",
+    },
+  ]),
+  ...inFile("engine/runs/run-record", [
+    {
+      name: "a record is released for an ending that the store has lost",
+      from: "    this.#records.keep(this.text);\n",
+      to: "",
     },
   ]),
   ...inFile("engine/runs/lost-runs", [
