@@ -10,9 +10,13 @@ const once = [
 ];
 const isNode = !("Bun" in globalThis || "Deno" in globalThis);
 /** The suites for logs against wrong logs: most of it is waiting. They run on Node only. */
-const wrongLogs = ["log-suite", "log-suite-members", "log-suite-nodes", "log-suite-places"].map(
-  (name) => `test/testing/${name}.test.ts`,
-);
+const wrongLogs = [
+  "log-suite",
+  "log-suite-members",
+  "log-suite-nodes",
+  "log-suite-places",
+  "log-suite-together",
+].map((name) => `test/testing/${name}.test.ts`);
 /**
  * Random schedules, inputs and large crowds against the engine, which is the same code on every runtime. With Bun and Deno
  * they run only where there is time for it.
