@@ -33,8 +33,8 @@ export interface PublishOptions {
   /** Tags that are sent with the publication. Their names and values count for `limits.publication`. */
   tags?: Readonly<Record<string, string>> | undefined;
   /**
-   * Ends the wait until the publication is in the log. With an `idempotencyKey` it is published all the same, because
-   * other calls may share it.
+   * Ends the wait until the publication is in the log. Once it was sent to a log of several processes, it may be published
+   * all the same. With an `idempotencyKey` it is, because other calls may share it.
    */
   signal?: AbortSignal | undefined;
 }
