@@ -121,7 +121,7 @@ function appendsPart(rounds: Rounds): string[] {
     "µs of Redis's CPU for each. All run the same script. `redis-benchmark` sends the same call again and again: n calls of one",
     "append at a time (`-P n`), or one call of n appends. Its appends all have the time of its start, and a lone one goes to a",
     "random channel; it need not make or read anything. `redisLog` makes each call from what was asked for in one turn. `publish` is",
-    "the whole way through a notifier, which numbers its appends, and has one under way for each channel.",
+    "the whole way through a notifier, which numbers its appends, and appends together what waits in a channel.",
     "",
     ...table(["n", ...ways.map((way) => columns[way]), "`redisLog` of the first", "of the second"], rows),
     "",
