@@ -35,7 +35,21 @@ export async function judgeRuns(world: NodesWorld): Promise<void> {
       throw new Error(`${name} has no ending: ${outcome.error}`);
     if (node.state === "alive" && outcome === undefined) throw new Error(`${name} works for ever`);
   }
+  judgeAnnounced(world);
   await judgeFound(world, stored);
+}
+
+/** The ending of each run is announced once at most. */
+function judgeAnnounced({ truth, runs }: NodesWorld): void {
+  for (const { channel, texts } of truth.epochs) {
+    if (channel !== "runs") continue;
+    const ended = [...texts.values()].map((text) => JSON.parse(text) as RunText & { run: string });
+    for (const id of new Set(runs.map((run) => run.id))) {
+      const endings = ended.filter(({ type, run }) => run === id && type !== "run.started");
+      const most = runs.filter((run) => run.id === id).length;
+      if (endings.length > most) throw new Error(`${id} is announced as ${endings.map(({ type }) => type)}`);
+    }
+  }
 }
 
 /** What the store has forgotten of a run is written again by its node. */

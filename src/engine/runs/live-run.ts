@@ -290,7 +290,8 @@ export class LiveRun implements Run<unknown> {
       const why = started.status === "rejected" ? started.reason : undefined;
       if (why !== undefined) return why instanceof ExistsError ? this.#refuse(why) : this.#settle(settled);
     }
-    const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`, { isOfNodes });
+    const once = { isOfNodes, started: this.startTime };
+    const announce = () => this.#channel.announceEnding(data, `${this.label} is ${status}`, once);
     // Another node may have ended the run: then its ending is announced.
     const announcing = isOfNodes ? undefined : announce();
     const confirming = this.#channel.confirm(data, stateOf(this.#stored));

@@ -27,7 +27,7 @@ export async function endLost(
   if (state !== undefined && stored === undefined) return false;
   // Another run may have begun with the same id since.
   if (stored !== undefined && sealed !== true && isOfEpoch(position, slice)) {
-    const { run, announced } = stored;
+    const { run, announced, started } = stored;
     const error = { name: "Error", message: "The process that ran it is gone" };
     const data = encode({ type: "run.failed", run, error, reason: "lost" });
     const ended = context.clock.time();
@@ -37,7 +37,7 @@ export async function endLost(
     if (isOfNodes) runChannel.isThere(slice.epoch);
     try {
       await runChannel.confirm(data, stateOf({ ...stored, status: "failed", ended }));
-      if (!(await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`, { isOfNodes })))
+      if (!(await runChannel.announceEnding(data, `${channelOfRun(run)} is lost`, { isOfNodes, started })))
         return true;
     } catch (error) {
       if (!(error instanceof SealedError)) throw error;
@@ -53,14 +53,13 @@ export async function endLost(
  * Announces an ending: the node that wrote it is gone, maybe before it had announced it. Alone, that is one commit. Returns
  * false if this process closes before.
  */
-async function announceAgain(context: RunContext, { run, announced }: StoredRun): Promise<boolean> {
+async function announceAgain(context: RunContext, { run, announced, started }: StoredRun): Promise<boolean> {
   if (announced === undefined || context.nodes.id === undefined) return true;
   const channel = channelOfRun(run);
   const read = () => context.log.read(channel, { last: 1 });
-  const { epoch, entries } = await tryAgain(context, `the ending of ${channel}`, read);
+  const { entries } = await tryAgain(context, `the ending of ${channel}`, read);
   const [ending] = entries;
   if (ending === undefined) return true;
   const runChannel = new RunChannel(context, run, announced);
-  runChannel.ending = { epoch, offset: ending.offset };
-  return runChannel.announceEnding(ending.data, `${channel} has ended`, { isOfNodes: true });
+  return runChannel.announceEnding(ending.data, `${channel} has ended`, { isOfNodes: true, started });
 }

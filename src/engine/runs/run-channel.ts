@@ -21,6 +21,13 @@ export interface RunContext extends Context, ConfirmContext {
 /** What only the first append of a run has. */
 export type StartOptions = Pick<AppendOptions, "place" | "state" | "hold">;
 
+/** What makes an announcement one that is made once. */
+interface Announced {
+  readonly isOfNodes: boolean;
+  /** In milliseconds since the Unix epoch. */
+  readonly started: number;
+}
+
 /** The channel that a run writes, and the channel on which it is announced. */
 export class RunChannel {
   readonly #context: RunContext;
@@ -134,13 +141,12 @@ export class RunChannel {
   /**
    * Announces the ending. A failure is reported here, because announcements are not reported as undelivered. `what`
    * describes the ending in the error. Over nodes it is announced once, although the node that wrote it may be gone before
-   * it has announced it, and an heir cannot know that.
+   * it has announced it, and an heir cannot know that. `started` is when the run began: of one id no other run began then.
    *
    * Resolves with false if this node closes before: the record of the run has to stay, so that an heir announces it.
    */
-  async announceEnding(data: string, what: string, { isOfNodes }: { isOfNodes: boolean }): Promise<boolean> {
-    const { epoch, offset } = this.ending ?? {};
-    const text = `\0ending of ${this.#name} at ${offset} of ${epoch}`;
+  async announceEnding(data: string, what: string, { isOfNodes, started }: Announced): Promise<boolean> {
+    const text = `\0ending of ${this.#name}, begun at ${started}`;
     const key = isOfNodes ? { text, ttl: this.#context.settings.limits.runTtl } : undefined;
     try {
       await this.announce(data, { key });

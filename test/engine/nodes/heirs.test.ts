@@ -175,11 +175,14 @@ describe("an heir", () => {
     const before = shared.snapshot();
     await kill(cluster, other);
     expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", "run.failed"]);
-    shared.rollback(before);
-    await clock.advance(6_000);
-    for (const channel of [`run:${run.id}`, "news"])
-      expect(typesIn(cluster, channel)).toEqual(["run.started", "run.failed"]);
-    expect(takeErrors(heir)).toEqual([expect.stringContaining("The store was set back")]);
+    // The second time nothing is lost.
+    for (const moment of [() => before, () => shared.snapshot()]) {
+      shared.rollback(moment());
+      await clock.advance(6_000);
+      for (const channel of [`run:${run.id}`, "news"])
+        expect(typesIn(cluster, channel)).toEqual(["run.started", "run.failed"]);
+      expect(takeErrors(heir)).toEqual([expect.stringContaining("The store was set back")]);
+    }
   });
 
   test("does not end a run that has begun with the same id since the store was wiped", async ({ open }) => {
