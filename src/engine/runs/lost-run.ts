@@ -19,6 +19,8 @@ export async function endLost(
   { channel, record, position }: HeldRecord,
   over: AbortController,
 ): Promise<boolean> {
+  // Only then it is known whether this process is one of several.
+  while (context.joining !== undefined) await context.joining;
   const read = () => context.log.read(channel, { limit: 0 });
   const owner = `what was left of ${channel}`;
   const slice = await tryAgain(context, owner, read);
@@ -44,7 +46,7 @@ export async function endLost(
     }
   }
   const isEnded = stored !== undefined && sealed === true && isOfEpoch(position, slice);
-  if (isEnded && !(await announceAgain(context, stored))) return true;
+  if (isEnded && !(await announceAgain(context, stored, over))) return true;
   context.records.release(record);
   return true;
 }
@@ -53,13 +55,17 @@ export async function endLost(
  * Announces an ending: the node that wrote it is gone, maybe before it had announced it. Alone, that is one commit. Returns
  * false if this process closes before.
  */
-async function announceAgain(context: RunContext, { run, announced, started }: StoredRun): Promise<boolean> {
+async function announceAgain(
+  context: RunContext,
+  { run, announced, started }: StoredRun,
+  over: AbortController,
+): Promise<boolean> {
   if (announced === undefined || context.nodes.id === undefined) return true;
   const channel = channelOfRun(run);
   const read = () => context.log.read(channel, { last: 1 });
   const { entries } = await tryAgain(context, `the ending of ${channel}`, read);
   const [ending] = entries;
   if (ending === undefined) return true;
-  const runChannel = new RunChannel(context, run, announced);
+  const runChannel = new RunChannel(context, run, announced, over);
   return runChannel.announceEnding(ending.data, `${channel} has ended`, { isOfNodes: true, started });
 }

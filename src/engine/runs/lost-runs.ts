@@ -28,9 +28,13 @@ export class LostRuns {
     this.#context = context;
   }
 
-  /** Ends a run. Returns false for one that another version has written, and leaves it alone. */
+  /**
+   * Ends a run, unless others have inherited it by then. Returns false for one that another version has written, and leaves it
+   * alone.
+   */
   async end(held: HeldRecord): Promise<boolean> {
-    for (;;) {
+    let isLost = false;
+    while (!isLost) {
       const over = new AbortController();
       this.#underWay.add(over);
       try {
@@ -40,9 +44,10 @@ export class LostRuns {
       } catch (error) {
         if (!over.signal.aborted) throw error;
       } finally {
-        this.#underWay.delete(over);
+        isLost = !this.#underWay.delete(over);
       }
     }
+    return true;
   }
 
   #remember(held: HeldRecord): void {
@@ -63,8 +68,7 @@ export class LostRuns {
     const { clock, settings, flushing } = this.#context;
     // Nothing is published any more while this process closes: whoever is next ends them.
     if (flushing) return;
-    const withdrawn = new WithdrawnError("The store was set back");
-    for (const over of this.#underWay) over.abort(withdrawn);
+    this.#withdraw("The store was set back");
     const oldest = clock.now() - settings.limits.runTtl;
     const ended = [...this.#ended.values()].filter(({ at }) => at > oldest);
     this.#ended.clear();
@@ -78,8 +82,15 @@ export class LostRuns {
     });
   }
 
+  #withdraw(why: string): void {
+    const withdrawn = new WithdrawnError(why);
+    for (const over of this.#underWay) over.abort(withdrawn);
+  }
+
   /** Called when others have inherited what this process has inherited. */
   clear(): void {
+    this.#withdraw("Others have inherited the run");
+    this.#underWay.clear();
     this.#ended.clear();
   }
 }

@@ -143,15 +143,16 @@ export class RunChannel {
    * describes the ending in the error. Over nodes it is announced once, although the node that wrote it may be gone before
    * it has announced it, and an heir cannot know that. `started` is when the run began: of one id no other run began then.
    *
-   * Resolves with false if this node closes before: the record of the run has to stay, so that an heir announces it.
+   * Resolves with false if this node closes before, or others have the run by then: its record has to stay, so that an heir
+   * announces it.
    */
   async announceEnding(data: string, what: string, { isOfNodes, started }: Announced): Promise<boolean> {
     const text = `\0ending of ${this.#name}, begun at ${started}`;
     const key = isOfNodes ? { text, ttl: this.#context.settings.limits.runTtl } : undefined;
     try {
-      await this.announce(data, { key });
+      await this.announce(data, { key, signal: this.signal });
     } catch (cause) {
-      if (isOfNodes && cause instanceof ClosedError) return false;
+      if (isOfNodes && (cause instanceof ClosedError || this.isStopped)) return false;
       const why = describe(cause).message;
       const error = new LogError(
         `Cannot announce on ${JSON.stringify(this.announced)} that ${what}: ${why}`,

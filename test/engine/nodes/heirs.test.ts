@@ -322,4 +322,39 @@ describe("the ending of a run whose node dies right after it was written", () =>
     expect(typesIn(cluster, `run:${run.id}`)).toEqual(["run.started", ending]);
     expect(typesIn(cluster, "runs")).toEqual(["run.started", ending]);
   });
+
+  test("is announced once by an heir that is taken for gone itself, and comes back late", async ({
+    open,
+  }) => {
+    const cluster = await open(3, { log: { latency: 20 }, notifier: { limits: { runTtl: 25_000 } } });
+    const { clock, nodes } = cluster;
+    const [first, second, other] = nodes as Three;
+    await clock.advance(1_000);
+    const run = other.notifier.run(waits, { channel: "runs" });
+    void outcomeOf(run.result());
+    await clock.advance(1_000);
+    let heir: ClusterNode | undefined;
+    for (const node of [first, second]) {
+      const { append } = node.log;
+      node.log.append = async (channel, ...call) => {
+        const appending = append.call(node.log, channel, ...call);
+        if (channel !== `run:${run.id}` || heir !== undefined) return appending;
+        heir = node;
+        // The ending is made, and the heir never hears of it.
+        await clock.timer(25, () => node.log.cut());
+        return appending;
+      };
+    }
+    other.log.kill();
+    nodes.splice(nodes.indexOf(other), 1);
+    void other.notifier.close({ grace: 0 });
+    await clock.advance(8 * lease);
+    (heir as ClusterNode | undefined)?.log.heal();
+    await clock.advance(2 * lease);
+    expect(typesIn(cluster, "runs")).toEqual(["run.started", "run.failed"]);
+    for (const { errors, undelivered } of nodes) {
+      errors.splice(0);
+      undelivered.splice(0);
+    }
+  });
 });

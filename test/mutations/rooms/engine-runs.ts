@@ -291,8 +291,8 @@ export const engineRuns: readonly Mutation[] = [
     },
     {
       name: "an heir goes on with the ending of a run that the store has lost",
-      from: "for (const over of this.#underWay) over.abort(withdrawn);",
-      to: "void withdrawn;",
+      from: '    this.#withdraw("The store was set back");\n',
+      to: "",
     },
   ]),
   ...inFile("engine/runs/lost-run", [
