@@ -198,9 +198,10 @@ export interface Membership extends AsyncDisposable {
   /**
    * Releases a record. In a log with `commit` this is gathered, like an append. A record that this process does not hold
    * is ignored. What this process asked for before it was told that the store was set back SHOULD be done only after that:
-   * what the record is released for may be lost, and whoever inherits it would not know.
+   * what the record is released for may be lost, and whoever inherits it would not know. If `signal` aborts meanwhile, it
+   * SHOULD NOT be done any more.
    */
-  release(record: string): void | Promise<void>;
+  release(record: string, options?: { signal?: AbortSignal | undefined }): void | Promise<void>;
   /** Holds a record again that was appended before, with its channel and position. A record that is held is ignored. */
   hold?(record: HeldRecord): void | Promise<void>;
   /**

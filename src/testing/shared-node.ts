@@ -160,7 +160,7 @@ export class SharedNode implements NodeLog, Link {
     };
     return {
       id,
-      release: async (record) => {
+      release: async (record, { signal } = {}) => {
         // Sent before this node knew that the store was set back, it comes again: what it is released for may be lost.
         for (;;) {
           const generation = this.#generation;
@@ -171,6 +171,7 @@ export class SharedNode implements NodeLog, Link {
           });
           if (!isStale) return;
           this.#look();
+          if (signal?.aborted) return;
         }
       },
       hold: (held) => asMember("hold a record", () => store.members.hold(id, held)),

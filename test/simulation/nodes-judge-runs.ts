@@ -39,8 +39,9 @@ export async function judgeRuns(world: NodesWorld): Promise<void> {
   await judgeFound(world, stored);
 }
 
-/** The ending of each run is announced once at most. */
-function judgeAnnounced({ truth, runs }: NodesWorld): void {
+/** The ending of each run is announced once at most, by whoever comes while the channel of the run is kept. */
+function judgeAnnounced({ truth, runs, shape }: NodesWorld): void {
+  if (shape.runTtl < 10_000) return;
   for (const { channel, texts } of truth.epochs) {
     if (channel !== "runs") continue;
     const ended = [...texts.values()].map((text) => JSON.parse(text) as RunText & { run: string });

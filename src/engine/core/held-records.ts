@@ -39,8 +39,8 @@ export class HeldRecords {
   #membership: Membership | undefined;
   /** What was released while joining was under way. */
   #early: string[] = [];
-  /** The last request to release each record, until the log has answered it. */
-  readonly #releases = new Map<string, object>();
+  /** What ends the last request to release each record, until the log has answered it. */
+  readonly #releases = new Map<string, AbortController>();
   /** Number of releases that the log has not answered yet, and of records that it does not hold again yet. */
   releasing = 0;
   /** Since when there has been such a request. */
@@ -86,18 +86,19 @@ export class HeldRecords {
       if (!this.#isOver) this.#early.push(record);
       return;
     }
-    const request = {};
-    this.#releases.set(record, request);
-    const isWanted = (): boolean => this.#releases.get(record) === request;
+    const kept = new AbortController();
+    const { signal } = kept;
+    this.#releases.set(record, kept);
+    const isWanted = (): boolean => !signal.aborted;
     const over = (): void => {
-      if (isWanted()) this.#releases.delete(record);
+      if (this.#releases.get(record) === kept) this.#releases.delete(record);
     };
-    this.#ask(membership, () => membership.release(record), { isWanted, over });
+    this.#ask(membership, () => membership.release(record, { signal }), { isWanted, over });
   }
 
   /** Keeps a record whose release the log may not have answered yet: it is not asked for again. */
   keep(record: string | undefined): void {
-    if (record !== undefined) this.#releases.delete(record);
+    if (record !== undefined) this.#releases.get(record)?.abort();
   }
 
   /** Holds a record again, because the store may not know it any more. While the log fails, this is tried again. */

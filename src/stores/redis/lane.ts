@@ -54,11 +54,15 @@ export class Lane {
     this.#waiting.push(operation);
   }
 
-  /** Takes back an operation that was not sent. Returns false if it was. */
+  /** Takes back an operation that was not sent, or that was refused and is to be sent again. Returns false for any other. */
   withdraw(operation: Operation): boolean {
-    const place = this.#waiting.indexOf(operation);
-    if (place >= 0) this.#waiting.splice(place, 1);
-    return place >= 0;
+    for (const list of [this.#waiting, this.#again]) {
+      const place = list.indexOf(operation);
+      if (place < 0) continue;
+      list.splice(place, 1);
+      return true;
+    }
+    return false;
   }
 
   /** Sends what waits, as far as it may be sent now. */

@@ -204,12 +204,12 @@ export class RedisLog implements Log {
     const isMember = (): boolean => this.#members.id === id;
     return {
       id,
-      release: async (record) => {
+      release: async (record, { signal } = {}) => {
         const channel = this.#held.get(record);
         if (channel === undefined || !isMember()) return;
         const size = record.length;
         const encode: Operation["encode"] = (call) => encodeRelease(call, keys, channel, record);
-        await this.#writer.write({ channel, member: id, size, encode }, () => {});
+        await this.#writer.write({ channel, member: id, size, encode }, () => {}, signal);
         this.#held.delete(record);
         this.#members.released(record);
       },

@@ -398,6 +398,31 @@ describe("after the store was set back", () => {
     one.errors.splice(0);
   });
 
+  test.for([10, 20, 30, 40, 50, 60, 70, 80, 90, 100])(
+    "a run whose ending is lost has one all the same, although its node dies %i ms after that",
+    async (ms, { open }) => {
+      const cluster = await open(2, { log: { latency: 20 } });
+      const { clock, nodes, shared } = cluster;
+      const [one, other] = nodes as Pair;
+      await clock.advance(1_000);
+      const finish = deferred();
+      const run = other.notifier.run(() => finish.promise.then(() => 7));
+      const result = outcomeOf(run.result());
+      await clock.advance(1_000);
+      const before = shared.snapshot();
+      finish.resolve();
+      while (result.state === "pending") await clock.advance(1);
+      shared.rollback(before);
+      await clock.advance(ms);
+      await kill(cluster, other);
+      expect(typesIn(cluster, `run:${run.id}`)).toEqual([
+        "run.started",
+        expect.stringMatching(/^run\.(completed|failed)$/),
+      ]);
+      one.errors.splice(0);
+    },
+  );
+
   test("a client comes back without a gap if its position is good, and is told of one gap if not", async ({
     open,
   }) => {

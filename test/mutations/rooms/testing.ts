@@ -185,6 +185,11 @@ export const testing: readonly Mutation[] = [
     },
     { name: "a watch whose answer was lost stays", from: "      await end();\n", to: "" },
     {
+      name: "a release that is no longer wanted is made",
+      from: "          if (signal?.aborted) return;\n",
+      to: "",
+    },
+    {
       name: "a node that leaves the log does not tell the store",
       from: "    if (!this.#connection.isOpen) return;",
       to: "    return;",
