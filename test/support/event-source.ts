@@ -8,7 +8,7 @@ export interface StreamEvent {
 
 /** Reads the events of a response until it ends. `noted` is called with an id that came without data. */
 export async function* eventsOf(
-  body: ReadableStream<Uint8Array>,
+  body: AsyncIterable<Uint8Array>,
   noted: (id: string) => void = () => {},
 ): AsyncGenerator<StreamEvent, void, void> {
   const decoder = new TextDecoder();

@@ -19,6 +19,7 @@ export class StreamSocket extends EventTarget implements PeerSocket {
   #hasBegun = false;
   #sending: Promise<unknown> = Promise.resolve();
   #isOver = false;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
   /** The path of the address ends with a slash. The paths of the transports are below it. */
   constructor(address: string, transport: Transport) {
@@ -67,8 +68,10 @@ export class StreamSocket extends EventTarget implements PeerSocket {
     const init = isEvents ? { headers: { Accept: "text/event-stream" } } : { method: "POST", body: first };
     const { status, body } = await fetch(url, { ...init, signal });
     if (status !== 200 || body === null) throw new Error(`Answered ${status}`);
-    if (isEvents) for await (const { data } of eventsOf(body)) this.#receive(data);
-    else for await (const data of linesOf(body)) this.#receive(data);
+    this.#reader = body.getReader();
+    const chunks = chunksOf(this.#reader);
+    if (isEvents) for await (const { data } of eventsOf(chunks)) this.#receive(data);
+    else for await (const data of linesOf(chunks)) this.#receive(data);
     this.#end(1006);
   }
 
@@ -87,16 +90,26 @@ export class StreamSocket extends EventTarget implements PeerSocket {
   #end(code: number, reason = ""): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    // On Deno some streams outlive the abort of their request.
+    this.#reader?.cancel().catch(() => {});
     this.#controller.abort();
     this.dispatchEvent(Object.assign(new Event("close"), { code, reason }));
   }
 }
 
+/** Reads until the stream ends, or its reader is cancelled. */
+async function* chunksOf(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read())
+    if (value !== undefined) yield value;
+}
+
 /** Reads the complete lines of a body, together what comes together. */
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, void> {
+async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, void> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const chunk of body) {
+  for await (const chunk of chunks) {
     const text = rest + decoder.decode(chunk, { stream: true });
     const end = text.lastIndexOf("\n");
     rest = text.slice(end + 1);
