@@ -217,6 +217,8 @@ describe("an heir", () => {
     await clock.advance(10_000);
     expect([second.status, typesIn(cluster, "run:r")]).toEqual(["working", ["run.started"]]);
     expect(ending.undelivered).toEqual([]);
+    // It has given up what it wanted to end.
+    expect(ending.notifier.inspect().map(({ owner }) => owner)).not.toContain("what was left of run:r");
     for (const node of nodes) node.errors.splice(0);
   });
 });
