@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { readFormatted } from "../../base/formatted.ts";
+import { andThen, type MaybePromise } from "../../base/maybe-promise.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { HeldRecord, Membership } from "../../model/log.ts";
 import { backOff, jittered, longer } from "../log/back-off.ts";
@@ -89,11 +90,12 @@ export class HeldRecords {
     const kept = new AbortController();
     const { signal } = kept;
     this.#releases.set(record, kept);
-    const isWanted = (): boolean => !signal.aborted;
-    const over = (): void => {
-      if (this.#releases.get(record) === kept) this.#releases.delete(record);
-    };
-    this.#ask(membership, () => membership.release(record, { signal }), { isWanted, over });
+    andThen(
+      this.#ask(membership, () => membership.release(record, { signal }), signal),
+      () => {
+        if (this.#releases.get(record) === kept) this.#releases.delete(record);
+      },
+    );
   }
 
   /** Keeps a record whose release the log may not have answered yet: it is not asked for again. */
@@ -104,18 +106,16 @@ export class HeldRecords {
   /** Holds a record again, because the store may not know it any more. While the log fails, this is tried again. */
   hold(held: HeldRecord): void {
     const membership = this.#membership;
-    if (membership !== undefined) this.#ask(membership, () => membership.hold?.(held));
+    if (membership !== undefined) void this.#ask(membership, () => membership.hold?.(held));
   }
 
-  #ask(membership: Membership, call: () => void | Promise<void>, request = always): void {
+  /** Asks the log until it answers, or `signal` aborts. */
+  #ask(membership: Membership, call: () => void | Promise<void>, signal?: AbortSignal): MaybePromise<void> {
     const answer = called(call);
-    if (!(answer instanceof Promise)) {
-      request.over();
-      return this.#parts.released();
-    }
+    if (!(answer instanceof Promise)) return this.#parts.released();
     if (this.releasing === 0) this.releasingSince = this.#parts.clock.now();
     this.releasing++;
-    void this.#wait(membership, call, answer, request);
+    return this.#wait(membership, call, answer, signal);
   }
 
   /** Waits for an answer, and asks again while the log fails. What belongs to a former membership is dropped. */
@@ -123,7 +123,7 @@ export class HeldRecords {
     membership: Membership,
     call: () => void | Promise<void>,
     first: Promise<void>,
-    { isWanted, over }: Request,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     const { scope, clock, health, onError, released } = this.#parts;
     const owner = "a held record";
@@ -135,20 +135,19 @@ export class HeldRecords {
           released();
           return;
         } catch (error) {
-          if (this.#membership !== membership || !isWanted()) return;
+          if (this.#membership !== membership || signal?.aborted) return;
           const lasting = lastingError(error, "release what the log holds");
           health.failed("appends", lasting ?? error);
           if (wait === backOff.first || lasting !== undefined) onError(lasting ?? error, owner);
           if (lasting !== undefined) return;
         }
         await scope.sleep(owner, jittered(wait, clock));
-        if (this.#membership !== membership || !isWanted()) return;
+        if (this.#membership !== membership || signal?.aborted) return;
         answer = called(call);
       }
     } catch {
       // The scope has ended: the next process releases it.
     } finally {
-      over();
       this.releasing--;
       if (this.releasing === 0) this.#answered?.();
     }
@@ -180,16 +179,6 @@ export class HeldRecords {
     });
   }
 }
-
-/** A request of the log. */
-interface Request {
-  /** Whether it is made again after a failure. */
-  isWanted(): boolean;
-  /** Called once it is answered, or given up. */
-  over(): void;
-}
-
-const always: Request = { isWanted: () => true, over() {} };
 
 /** Calls a function. What it throws is a rejection. */
 function called(call: () => void | Promise<void>): void | Promise<void> {

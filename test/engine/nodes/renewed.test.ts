@@ -30,6 +30,19 @@ async function told({ clock }: Cluster, ...nodes: readonly ClusterNode[]): Promi
   return nodes.flatMap(({ errors }) => errors.splice(0).map(({ error }) => (error as Error).message));
 }
 
+/** Returns a run of a node that has ended at this moment, and the store as it was before. */
+async function endedRun({ clock, shared }: Cluster, { notifier }: ClusterNode) {
+  await clock.advance(1_000);
+  const finish = deferred();
+  const run = notifier.run(() => finish.promise.then(() => 7));
+  const result = outcomeOf(run.result());
+  await clock.advance(1_000);
+  const before = shared.snapshot();
+  finish.resolve();
+  while (result.state === "pending") await clock.advance(1);
+  return { run, before };
+}
+
 const isRenewed = expect.stringContaining("The store was set back to an earlier moment, or lost");
 
 describe("after the store was wiped", () => {
@@ -373,14 +386,7 @@ describe("after the store was set back", () => {
     const cluster = await open(2, { log: { latency: 20 } });
     const { clock, nodes, shared } = cluster;
     const [one, other] = nodes as Pair;
-    await clock.advance(1_000);
-    const finish = deferred();
-    const run = other.notifier.run(() => finish.promise.then(() => 7));
-    const result = outcomeOf(run.result());
-    await clock.advance(1_000);
-    const before = shared.snapshot();
-    finish.resolve();
-    while (result.state === "pending") await clock.advance(1);
+    const { run, before } = await endedRun(cluster, other);
     // Its release is on its way.
     shared.pause();
     shared.rollback(before);
@@ -404,14 +410,7 @@ describe("after the store was set back", () => {
       const cluster = await open(2, { log: { latency: 20 } });
       const { clock, nodes, shared } = cluster;
       const [one, other] = nodes as Pair;
-      await clock.advance(1_000);
-      const finish = deferred();
-      const run = other.notifier.run(() => finish.promise.then(() => 7));
-      const result = outcomeOf(run.result());
-      await clock.advance(1_000);
-      const before = shared.snapshot();
-      finish.resolve();
-      while (result.state === "pending") await clock.advance(1);
+      const { run, before } = await endedRun(cluster, other);
       shared.rollback(before);
       await clock.advance(ms);
       await kill(cluster, other);
