@@ -6,6 +6,14 @@ export interface StreamEvent {
   readonly lastEventId: string;
 }
 
+/** Reads until the stream ends, or its reader is cancelled. */
+export async function* chunksOf(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read())
+    if (value !== undefined) yield value;
+}
+
 /** Reads the events of a response until it ends. `noted` is called with an id that came without data. */
 export async function* eventsOf(
   body: AsyncIterable<Uint8Array>,
@@ -43,6 +51,7 @@ export class EventSource {
   onerror: (error: unknown) => void = () => {};
   onmessage: (event: StreamEvent) => void = () => {};
   readonly #controller = new AbortController();
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
   constructor(url: string) {
     this.#read(url).catch((error: unknown) => {
@@ -55,11 +64,14 @@ export class EventSource {
     const response = await fetch(url, { headers, signal: this.#controller.signal });
     if (!response.ok || response.body === null) throw new Error(`Answered ${response.status}`);
     this.onopen();
-    for await (const event of eventsOf(response.body)) this.onmessage(event);
+    this.#reader = response.body.getReader();
+    for await (const event of eventsOf(chunksOf(this.#reader))) this.onmessage(event);
     throw new Error("The stream has ended");
   }
 
   close(): void {
+    // On Deno some streams outlive the abort of their request.
+    this.#reader?.cancel().catch(() => {});
     this.#controller.abort();
   }
 }

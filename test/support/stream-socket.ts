@@ -1,4 +1,4 @@
-import { eventsOf } from "./event-source.ts";
+import { chunksOf, eventsOf } from "./event-source.ts";
 import type { Transport } from "./stock-client.ts";
 
 /** The members of a WebSocket that a peer uses. */
@@ -95,14 +95,6 @@ export class StreamSocket extends EventTarget implements PeerSocket {
     this.#controller.abort();
     this.dispatchEvent(Object.assign(new Event("close"), { code, reason }));
   }
-}
-
-/** Reads until the stream ends, or its reader is cancelled. */
-async function* chunksOf(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, void> {
-  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read())
-    if (value !== undefined) yield value;
 }
 
 /** Reads the complete lines of a body, together what comes together. */
